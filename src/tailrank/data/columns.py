@@ -1,0 +1,22 @@
+"""The one place that names the columns of a data folder."""
+
+from typing import Final
+
+
+class Columns:
+    """Column names of `items`, `events` and `impressions` (see docs/data.md)."""
+
+    USER: Final = "user_id"
+    ITEM: Final = "item_id"
+    TIMESTAMP: Final = "timestamp"
+    POSITION: Final = "position"
+    ELAPSED: Final = "elapsed_seconds"
+    EVENT: Final = "event"
+    VALUE: Final = "value"
+    RANKING: Final = "ranking_id"
+    CLICKED: Final = "clicked"
+    SCORE: Final = "score"
+    PROPENSITY: Final = "propensity"
+
+    TEXT: Final = ("title", "name", "categories", "category", "genres", "brand", "description", "overview", "text")
+    """Columns taken for item text when no template is given, in this order."""

@@ -1,0 +1,160 @@
+"""Event sequences of many users as flat arrays, and slices of them that pose ranking queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tailrank.arrays import Bools, Codes, Offsets, Seconds
+
+
+def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
+    """Concatenate the integer ranges `starts[i] .. starts[i] + lengths[i]`.
+
+    Parameters
+    ----------
+    starts, lengths
+        Shape (n,).
+
+    Returns
+    -------
+    Offsets
+        Shape (sum of lengths,).
+
+    Examples
+    --------
+    >>> ranges(np.array([3, 10]), np.array([2, 3])).tolist()
+    [3, 4, 10, 11, 12]
+    """
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Histories of several people, oldest event first.
+
+    History `u` is the slice `offsets[u]:offsets[u + 1]` of the three event arrays.
+
+    Attributes
+    ----------
+    items
+        Item codes, shape (events,).
+    types
+        Event-type codes, shape (events,).
+    times
+        Seconds, comparable within one history only, shape (events,).
+    offsets
+        Shape (histories + 1,), starting at 0.
+    """
+
+    items: Codes
+    types: Codes
+    times: Seconds
+    offsets: Offsets
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @cached_property
+    def lengths(self) -> Offsets:
+        """Number of events of each history, shape (histories,)."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def owners(self) -> Offsets:
+        """Number of the history that each event belongs to, shape (events,)."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
+
+    @cached_property
+    def ages(self) -> Offsets:
+        """Events that came after each event in its history (the latest has 0), shape (events,)."""
+        return self.offsets[1:][self.owners] - 1 - np.arange(len(self.items), dtype=np.int64)
+
+    @cached_property
+    def gaps(self) -> Seconds:
+        """Seconds from each event to the latest of its history, shape (events,)."""
+        last = np.maximum(self.offsets[1:] - 1, 0)
+        return self.times[last[self.owners]] - self.times
+
+    def cut(self, starts: Offsets, ends: Offsets) -> Histories:
+        """Take slices of the flat arrays as histories of their own.
+
+        Parameters
+        ----------
+        starts, ends
+            Positions in the flat arrays, shape (n,).
+        """
+        lengths = ends - starts
+        at = ranges(starts, lengths)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return Histories(self.items[at], self.types[at], self.times[at], offsets)
+
+    def latest(self, n: int) -> Histories:
+        """Keep the latest `n` events of each history."""
+        if len(self) == 0 or int(self.lengths.max()) <= n:
+            return self
+        return self.cut(np.maximum(self.offsets[:-1], self.offsets[1:] - n), self.offsets[1:])
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Ranking questions: what does this person take next, given the history up to here?
+
+    Attributes
+    ----------
+    source
+        The histories that the slices below point into.
+    users
+        User codes, shape (queries,).
+    starts, ends
+        Slice of `source` that the ranker may see, shape (queries,).
+    seen
+        End of the slice that has truly happened, shape (queries,); later than `ends` when the
+        history reaches the ranker with a delay. Items in it are masked.
+    targets
+        Item code of the event that came next, shape (queries,).
+    """
+
+    source: Histories
+    users: Codes
+    starts: Offsets
+    ends: Offsets
+    seen: Offsets
+    targets: Codes
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def take(self, rows: Offsets | Bools | slice) -> Queries:
+        """Select queries by position, mask or slice."""
+        return Queries(
+            self.source, self.users[rows], self.starts[rows], self.ends[rows], self.seen[rows], self.targets[rows]
+        )
+
+    def sample(self, n: int, seed: int) -> Queries:
+        """Draw at most `n` queries without replacement, in their original order."""
+        if len(self) <= n:
+            return self
+        rows = np.random.default_rng(seed).choice(len(self), n, replace=False)
+        return self.take(np.sort(rows))
+
+    @cached_property
+    def histories(self) -> Histories:
+        """What the ranker may see of each query's past."""
+        return self.source.cut(self.starts, self.ends)
+
+    @cached_property
+    def taken(self) -> Histories:
+        """What has truly happened before each query."""
+        return self.source.cut(self.starts, self.seen)
+
+    @cached_property
+    def repeated(self) -> Bools:
+        """Whether the target occurs in the past, shape (queries,)."""
+        taken = self.taken
+        hits = taken.items == self.targets[taken.owners]
+        return np.bincount(taken.owners, hits, minlength=len(self)) > 0

@@ -1,0 +1,45 @@
+"""Head and tail: the words of every report, policy and fusion bucket."""
+
+from typing import Final
+
+import numpy as np
+
+from tailrank.arrays import Bools, Codes, Offsets
+
+HEAD_SHARE: Final = 0.2
+COUNT_EDGES: Final = (1, 6, 21)
+COUNT_LABELS: Final = ("0", "1-5", "6-20", ">20")
+
+
+def tail_items(counts: Offsets) -> Bools:
+    """Mark the items outside the most popular 20% (`tail80`).
+
+    Parameters
+    ----------
+    counts
+        Interactions of each item in training, shape (items,). Equal counts are ordered by code.
+
+    Returns
+    -------
+    Bools
+        Shape (items,).
+
+    Examples
+    --------
+    >>> tail_items(np.array([9, 1, 5, 0, 2])).tolist()
+    [False, True, True, True, True]
+    """
+    tail = np.ones(len(counts), dtype=bool)
+    tail[np.argsort(-counts, kind="stable")[: round(HEAD_SHARE * len(counts))]] = False
+    return tail
+
+
+def count_buckets(counts: Offsets) -> Codes:
+    """Assign each item to one of `COUNT_LABELS` by its interactions in training; shape (items,).
+
+    Examples
+    --------
+    >>> count_buckets(np.array([0, 1, 5, 6, 20, 21])).tolist()
+    [0, 1, 1, 2, 2, 3]
+    """
+    return np.searchsorted(COUNT_EDGES, counts, side="right").astype(np.int32)

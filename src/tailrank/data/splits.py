@@ -1,0 +1,185 @@
+"""Protocols that turn a data set into parameters to learn, queries to validate on and queries to test on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from tailrank.arrays import Bools, Offsets, Seconds
+from tailrank.data.dataset import Dataset
+from tailrank.data.histories import Histories, Queries
+from tailrank.errors import DataError
+
+Ties = Literal["original", "shuffled"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One data set, cut for learning and for measuring.
+
+    Attributes
+    ----------
+    protocol
+        Name and settings, as printed in reports.
+    train
+        Events that signals learn from before validation.
+    validation
+        Queries that weights are fitted on.
+    past
+        Events that signals may learn from before the test.
+    test
+        Queries that the figures come from.
+    repeats
+        Whether targets may occur in the history; where not, items of the history are masked.
+    """
+
+    protocol: str
+    train: Dataset
+    validation: Queries
+    past: Dataset
+    test: Queries
+    repeats: bool
+
+
+def leave_one_out(
+    dataset: Dataset, ties: Ties = "original", seed: int = 0, repeats: bool = False
+) -> Split:
+    """Hold out each user's last event for the test and the last but one for validation.
+
+    Signals never learn from validation events (histories do contain them), as in the published
+    figures of this protocol, so `past` is `train`. Users with fewer than three events only train.
+
+    Parameters
+    ----------
+    dataset
+        Any clock.
+    ties
+        Whether events of one user at the same time keep the order of the file or are shuffled.
+    seed
+        Seed of the shuffle.
+    repeats
+        Whether to keep queries whose target the user took before.
+
+    Raises
+    ------
+    DataError
+        Where no user has three events, or ties are to be shuffled in data without times.
+    """
+    if ties == "shuffled":
+        dataset = shuffle_ties(dataset, seed)
+    source = dataset.histories
+    users = np.flatnonzero(source.lengths >= 3)
+    if not len(users):
+        raise DataError(f"{dataset.name}: leave-one-out needs users with at least 3 events, and there are none")
+    ends = source.offsets[1:].copy()
+    ends[users] -= 2
+    train = dataset.until(ends)
+    starts, last = source.offsets[users], source.offsets[users + 1] - 1
+    new = _new_to_user(source, dataset.n_items)
+
+    def last_but(n: int) -> Queries:
+        at = last - n
+        queries = Queries(source, users.astype(np.int32), starts, at, at, source.items[at])
+        return queries if repeats else queries.take(new[at])
+
+    name = "leave-one-out" + ("" if ties == "original" else f", ties shuffled with seed {seed}")
+    return Split(name, train, last_but(1), train, last_but(0), repeats)
+
+
+def temporal(
+    dataset: Dataset,
+    per_user: int = 10,
+    staleness: float | None = 0.0,
+    test_share: float = 0.1,
+    validation_share: float = 0.1,
+    repeats: bool = False,
+) -> Split:
+    """Learn before a moment, then rank every later event in time order.
+
+    The history of a query holds the events strictly earlier than its own second, those after the
+    split included, so that people's latest behaviour counts.
+
+    Parameters
+    ----------
+    dataset
+        With timestamps.
+    per_user
+        At most this many queries a user, the earliest first.
+    staleness
+        Seconds by which events reach the ranker late; None freezes histories at the split.
+    test_share, validation_share
+        Shares of all events that lie after the split, and between validation's start and the split.
+    repeats
+        Whether to keep queries whose target the user took before.
+
+    Raises
+    ------
+    DataError
+        Where the data have no timestamps, or no event lies in one of the three periods.
+    """
+    if dataset.clock != "timestamp":
+        raise DataError(f"{dataset.name}: the temporal protocol needs a `timestamp` column in events")
+    times = dataset.histories.times
+    first, split = np.quantile(times, [1 - test_share - validation_share, 1 - test_share])
+    periods = [(times < first).any(), ((times >= first) & (times < split)).any(), (times >= split).any()]
+    if not all(periods):
+        raise DataError(f"{dataset.name}: too few distinct timestamps for a temporal split")
+    users = np.arange(dataset.n_users)
+    train, past = (
+        dataset.until(_first_at_or_after(dataset.histories, users, np.full(len(users), moment)))
+        for moment in (first, split)
+    )
+    validation = _between(dataset, first, split, per_user, staleness, repeats)
+    test = _between(dataset, split, np.inf, per_user, staleness, repeats)
+    delay = "frozen" if staleness is None else f"{staleness:g} s"
+    name = f"temporal, split at {split:.0f}, at most {per_user} events a user, staleness {delay}"
+    return Split(name, train, validation, past, test, repeats)
+
+
+def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
+    """Shuffle the events of each user that carry the same time.
+
+    Raises
+    ------
+    DataError
+        Where the data hold only positions, so that ties can't be seen.
+    """
+    if dataset.clock == "position":
+        raise DataError(f"{dataset.name}: events hold only positions, so ties can't be seen; use --ties original")
+    h = dataset.histories
+    order = np.lexsort((np.random.default_rng(seed).random(len(h.items)), h.times, h.owners))
+    shuffled = Histories(h.items[order], h.types[order], h.times[order], h.offsets)
+    return replace(dataset, histories=shuffled)
+
+
+def _first_at_or_after(source: Histories, users: Offsets, moments: Seconds) -> Offsets:
+    """Find the first event of each user at or after a moment, as a position in the flat arrays."""
+    distinct = np.unique(source.times)
+    width = len(distinct) + 1
+    keys = source.owners * width + np.searchsorted(distinct, source.times)
+    return np.searchsorted(keys, users * width + np.searchsorted(distinct, moments))
+
+
+def _new_to_user(source: Histories, n_items: int) -> Bools:
+    """Whether each event is the first of its user on its item."""
+    new = np.zeros(len(source.items), dtype=bool)
+    new[np.unique(source.owners * n_items + source.items, return_index=True)[1]] = True
+    return new
+
+
+def _between(dataset: Dataset, start: float, end: float, per_user: int, staleness: float | None, repeats: bool) -> Queries:
+    """Pose one query for each event in `start <= time < end`."""
+    source = dataset.histories
+    wanted = (source.times >= start) & (source.times < end)
+    if not repeats:
+        wanted &= _new_to_user(source, dataset.n_items)
+    events = np.flatnonzero(wanted)
+    users = source.owners[events]
+    nth = np.arange(len(events)) - np.searchsorted(users, users)
+    events, users = events[nth < per_user], users[nth < per_user]
+    seen = _first_at_or_after(source, users, source.times[events])
+    moments = np.full(len(users), start) if staleness is None else source.times[events] - staleness
+    ends = seen if staleness == 0 else _first_at_or_after(source, users, moments)
+    return Queries(source, users.astype(np.int32), source.offsets[users], ends, seen, source.items[events])
