@@ -1,0 +1,183 @@
+"""`TextEncoder`: a pretrained language model that turns texts into unit vectors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from rich.progress import Progress
+
+from tailrank.arrays import Floats
+from tailrank.errors import EncoderError
+from tailrank.language.loading import load_model
+from tailrank.language.progress import tracked
+from tailrank.language.sources import resolve
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+MAX_TOKENS: Final = 256
+
+# Tokens in a batch: about 1,000 fill a core's caches, an accelerator wants far more (docs/encoders.md).
+_CPU_TOKENS = 1_024
+_ACCELERATOR_TOKENS = 32_768
+_BLOCK = 1_024
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """A pretrained encoder; make one with `TextEncoder.load`.
+
+    Attributes
+    ----------
+    name
+        What was asked for, such as `default`.
+    sha256
+        Sha256 of the weights.
+    fingerprint
+        Changes whenever the vectors may change: weights, configuration, tokenizer, pooling, length.
+    dimension
+        Width of the vectors.
+    """
+
+    name: str
+    sha256: str
+    fingerprint: str
+    dimension: int
+    model: SentenceTransformer = field(repr=False)
+
+    @classmethod
+    def load(
+        cls, name: str = "default", device: str | None = None, max_tokens: int = MAX_TOKENS
+    ) -> TextEncoder:
+        """Load an encoder without touching the network, unless `name` is a hub id.
+
+        Parameters
+        ----------
+        name
+            See `tailrank.language.sources.resolve`.
+        device
+            `cpu`, `cuda`, `mps`, …; None takes the best one there is.
+        max_tokens
+            Longer texts are cut; an encoder's own lower limit stays, and one without limit reads all.
+
+        Raises
+        ------
+        EncoderError
+            Where the encoder can't be found, verified or loaded.
+        """
+        if max_tokens < 1:
+            raise EncoderError(f"max_tokens must be at least 1, not {max_tokens}")
+        source = resolve(name)
+        model = load_model(str(source.path), device)
+        own = model.max_seq_length
+        if own is None or max_tokens < own < np.inf:
+            model.max_seq_length = max_tokens
+        fingerprint = hashlib.sha256(f"{source.fingerprint} {model.max_seq_length}".encode()).hexdigest()
+        width = model.get_embedding_dimension()
+        if width is None:
+            raise EncoderError(
+                f"{source.path}: the encoder doesn't tell its width: add a pooling module to it"
+            )
+        return cls(name, source.sha256, fingerprint, width, model)
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Floats:
+        """Encode texts; equal texts are encoded once.
+
+        Parameters
+        ----------
+        texts
+            n strings. A blank one has no meaning to compare: its vector is zero, so that it is
+            similar to nothing.
+        progress
+            Bar to report to (`tailrank.language.progress.encoding_progress`).
+
+        Returns
+        -------
+        Floats
+            Unit vectors in the order of `texts`, shape (n, dimension); zero where the encoder knows
+            nothing of a text.
+
+        Raises
+        ------
+        EncoderError
+            Where a text isn't a string, or the encoder yields something else than finite numbers.
+        """
+        check_texts(texts)
+        distinct = sorted({text for text in texts if text.strip()}, key=lambda text: (-len(text), text))
+        vectors = np.zeros((len(distinct) + 1, self.dimension), dtype=np.float32)
+        rows: dict[str, int] = {}
+        for batch in tracked(self._batches(distinct), len(distinct), progress):
+            start = len(rows)
+            vectors[start : start + len(batch)] = self._unit(batch)
+            rows.update(zip(batch, range(start, start + len(batch)), strict=True))
+        return vectors[[rows.get(text, -1) for text in texts]]
+
+    def _batches(self, texts: list[str]) -> Iterator[list[str]]:
+        """Cut texts into batches of about the same cost, each of similar lengths, so with little padding."""
+        budget = _CPU_TOKENS if self.model.device.type == "cpu" else _ACCELERATOR_TOKENS
+        for block in (texts[i : i + _BLOCK] for i in range(0, len(texts), _BLOCK)):
+            mask = self.model.preprocess(block).get("attention_mask")
+            lengths = np.ones(len(block), int) if mask is None else mask.sum(dim=1).numpy()
+            order = np.argsort(-lengths, kind="stable")
+            start = 0
+            while start < len(block):
+                size = max(1, budget // max(1, int(lengths[order[start]])))
+                yield [block[i] for i in order[start : start + size]]
+                start += size
+
+    def _unit(self, batch: Sequence[str]) -> Floats:
+        """Encode one batch; half precision only where the processor multiplies it natively."""
+        import torch
+
+        kind = self.model.device.type
+        with torch.autocast(kind, dtype=torch.bfloat16, enabled=kind == "cpu" and _has_bfloat16()):
+            tensor = self.model.encode(
+                list(batch), batch_size=len(batch), convert_to_tensor=True, show_progress_bar=False
+            )
+        vectors: Floats = tensor.float().cpu().numpy()
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.isfinite(norms).all():
+            raise EncoderError(
+                f"encoder {self.name!r} yields NaN or infinite vectors: its weights are damaged"
+            )
+        unit: Floats = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+        return unit
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Refuse anything but a sequence of proper strings.
+
+    Raises
+    ------
+    EncoderError
+        Naming the first position that isn't one.
+
+    Examples
+    --------
+    >>> check_texts(["tea", None])
+    Traceback (most recent call last):
+    tailrank.errors.EncoderError: text 1 is None, not a string: give missing texts as ''
+    """
+    if isinstance(texts, str):
+        raise EncoderError("texts must be a list of strings, not one string")
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise EncoderError(f"text {position} is {text!r}, not a string: give missing texts as ''")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise EncoderError(
+                f"text {position} is not valid Unicode (a lone surrogate): decode it again"
+            ) from None
+
+
+def _has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 natively: twice as fast, cosine above .9999 to float32."""
+    import torch
+
+    abilities = torch.cpu.get_capabilities()
+    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))

@@ -1,0 +1,221 @@
+"""`VectorStore`: vectors on disk, so that a text is encoded once and a killed run goes on."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock
+from rich.progress import Progress
+
+from tailrank.arrays import Floats
+from tailrank.data.cache import cache_root
+from tailrank.errors import EncoderError
+from tailrank.language.encoder import TextEncoder, check_texts
+from tailrank.language.progress import tracked
+
+FORMAT: Final = "tailrank vectors 1"
+CHUNK: Final = 1024
+KEY_BYTES: Final = 16
+
+Keys = npt.NDArray[np.bytes_]
+
+
+class VectorStore:
+    """Vectors of texts, one folder an encoder, found by a hash of the text.
+
+    Parameters
+    ----------
+    root
+        Folder to keep them in; None takes `cache_root()`.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (cache_root() if root is None else root) / "vectors"
+
+    def folder(self, encoder: TextEncoder) -> Path:
+        """Name the folder that holds an encoder's vectors."""
+        return self.root / encoder.fingerprint[:16]
+
+    def missing(self, texts: Sequence[str], encoder: TextEncoder) -> list[str]:
+        """List the distinct texts that `vectors` would have to encode, longest first.
+
+        Raises
+        ------
+        EncoderError
+            As `vectors` does.
+        """
+        check_texts(texts)
+        distinct = sorted({text for text in texts if text.strip()}, key=lambda text: (-len(text), text))
+        rows = _Shelf.open(self.folder(encoder), encoder).rows(_keys(distinct))
+        return [distinct[i] for i in np.flatnonzero(rows < 0)]
+
+    def vectors(self, texts: Sequence[str], encoder: TextEncoder, progress: Progress | None = None) -> Floats:
+        """Look vectors up and encode only what is new, saved every 1,024 texts.
+
+        Parameters
+        ----------
+        texts
+            n strings; blank ones have zero vectors.
+        encoder
+            Whose vectors are wanted.
+        progress
+            Bar to report new texts to.
+
+        Returns
+        -------
+        Floats
+            Shape (n, encoder.dimension), equal bit by bit whenever they come from the store.
+
+        Raises
+        ------
+        EncoderError
+            Where the store is damaged or can't be written, or a text can't be encoded.
+        """
+        shelf = _Shelf.open(self.folder(encoder), encoder)
+        if self.missing(texts, encoder):
+            with shelf.locked():
+                new = self.missing(texts, encoder)  # another process may have encoded them meanwhile
+                shelf.repair()
+                batches = (new[start : start + CHUNK] for start in range(0, len(new), CHUNK))
+                for batch in tracked(batches, len(new), progress):
+                    shelf.append(_keys(batch), encoder.encode(batch))
+        vectors = np.zeros((len(texts), encoder.dimension), dtype=np.float32)
+        told = [i for i, text in enumerate(texts) if text.strip()]
+        vectors[told] = shelf.read(_keys([texts[i] for i in told]))
+        return vectors
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """One encoder's folder: row i of `vectors.f32` belongs to key i of `keys`, both only ever grow.
+
+    Vectors reach the disk before their keys do, so after a crash a key always has its vector, and
+    what lies beyond the last whole key is cut off before the next write.
+    """
+
+    folder: Path
+    dimension: int
+
+    @classmethod
+    def open(cls, folder: Path, encoder: TextEncoder) -> _Shelf:
+        """Create the folder where there is none, and check that it belongs to the encoder."""
+        header = {"format": FORMAT, "fingerprint": encoder.fingerprint, "dimension": encoder.dimension}
+        label = folder / "encoder.json"
+        with _disk(folder):
+            if not label.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                beside = folder / f"encoder.json.{os.getpid()}"
+                beside.write_text(json.dumps(header | {"encoder": encoder.name}, indent=1))
+                beside.replace(label)
+            text = label.read_bytes()
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or {name: found.get(name) for name in header} != header:
+            raise _damaged(folder, "encoder.json describes another format, encoder or width")
+        return cls(folder, encoder.dimension)
+
+    @property
+    def _keys(self) -> Path:
+        return self.folder / "keys"
+
+    @property
+    def _vectors(self) -> Path:
+        return self.folder / "vectors.f32"
+
+    def _size(self) -> int:
+        """Count the whole rows that both files hold."""
+        keys, vectors = (file.stat().st_size if file.exists() else 0 for file in (self._keys, self._vectors))
+        return min(keys // KEY_BYTES, vectors // (4 * self.dimension))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from writing; the lock dies with its process."""
+        lock = FileLock(self.folder / "lock")
+        with _disk(self.folder):
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def repair(self) -> None:
+        """Cut off what a killed writer left half written."""
+        with _disk(self.folder):
+            size = self._size()
+            for file, width in ((self._vectors, 4 * self.dimension), (self._keys, KEY_BYTES)):
+                if file.exists() and file.stat().st_size != size * width:
+                    os.truncate(file, size * width)
+
+    def append(self, keys: Keys, vectors: Floats) -> None:
+        """Add rows: vectors first, and only when they are on the disk their keys."""
+        with _disk(self.folder):
+            for file, array in ((self._vectors, vectors.astype("<f4")), (self._keys, keys)):
+                with file.open("ab") as stream:
+                    stream.write(array.tobytes())
+                    stream.flush()
+                    os.fsync(stream.fileno())
+
+    def rows(self, keys: Keys) -> npt.NDArray[np.int64]:
+        """Find the row of each key; -1 where there is none."""
+        with _disk(self.folder):
+            size = self._size()
+            stored = np.fromfile(self._keys, dtype=f"S{KEY_BYTES}", count=size) if size else _keys([])
+        if not size:
+            return np.full(len(keys), -1, dtype=np.int64)
+        order = np.argsort(stored)
+        at = order[np.minimum(np.searchsorted(stored, keys, sorter=order), size - 1)]
+        return np.where(stored[at] == keys, at, -1)
+
+    def read(self, keys: Keys) -> Floats:
+        """Read the vectors of keys that are all there."""
+        if not len(keys):
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        rows = self.rows(keys)
+        if (rows < 0).any():
+            raise _damaged(self.folder, "vectors have gone since they were written")
+        with _disk(self.folder):
+            shape = (self._size(), self.dimension)
+            stored = np.memmap(self._vectors, dtype="<f4", mode="r", shape=shape)
+        vectors: Floats = stored[rows].astype(np.float32)
+        norms = np.linalg.norm(vectors, axis=1)
+        if not (np.isclose(norms, 1, atol=1e-3) | (norms == 0)).all():
+            raise _damaged(self.folder, "some vectors are neither of length one nor zero")
+        return vectors
+
+
+def _keys(texts: Sequence[str]) -> Keys:
+    """Hash texts to 16 bytes each."""
+    digests = [hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest() for text in texts]
+    return np.frombuffer(b"".join(digests), dtype=f"S{KEY_BYTES}")
+
+
+def _damaged(folder: Path, what: str) -> EncoderError:
+    return EncoderError(
+        f"{folder}: the vector store is damaged ({what}): delete this folder, it will be built again"
+    )
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    """Turn a refusal of the file system into a message with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        problem = "no space left" if full else error.strerror or str(error)
+        remedy = "free some space, or set" if full else "set"
+        raise EncoderError(
+            f"{folder}: can't keep vectors here ({problem}): {remedy} TAILRANK_CACHE to another folder"
+        ) from None

@@ -1,0 +1,151 @@
+"""The text of an item, put together from its columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import Formatter
+from typing import Final
+
+import polars as pl
+
+from tailrank.data.columns import Columns
+from tailrank.errors import DataError
+
+REPEATED_SHARE: Final = 0.99
+_SEPARATORS = " \t\n.,;:|/-\u2013\u2014\u2022\u00b7"
+_CLOSERS = ")]}>»”\"'"
+
+
+def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
+    """Write one text an item.
+
+    Parameters
+    ----------
+    items
+        One row an item.
+    template
+        Column names in braces, such as `{title} ({year}). {genres}`. A list becomes `a, b`. Where a
+        value is missing, the words and marks in front of it go with it; what precedes the first
+        column stays, so that an encoder's prefix can stand there. None joins with `. ` those of
+        `Columns.TEXT` that the table has, without the ones that another of them repeats in at
+        least 99% of the items.
+
+    Returns
+    -------
+    list[str]
+        Shape (items,); empty where an item has no value in any of the columns.
+
+    Raises
+    ------
+    DataError
+        Where the template isn't well formed or names no or unknown columns, a column can't be
+        written as text, or no column is left to read.
+
+    Examples
+    --------
+    >>> items = pl.DataFrame({"title": ["Tea", "Mug"], "genres": [["green", "loose"], None]})
+    >>> item_texts(items, "{title} ({genres})")
+    ['Tea (green, loose)', 'Mug']
+    >>> item_texts(items)
+    ['Tea. green, loose', 'Mug']
+    """
+    if template is not None:
+        parsed = _Template.parse(template, items.columns)
+        values = items.select(_as_text(items.schema, name) for name in dict.fromkeys(parsed.fields))
+    else:
+        values = _default_columns(items)
+        parsed = _Template(tuple(values.columns), ("", *[". "] * (values.width - 1), ""))
+    return values.select(parsed.written()).to_series().to_list()
+
+
+@dataclass(frozen=True)
+class _Template:
+    """`literals[i]` stands before `fields[i]`; the last literal ends the text."""
+
+    fields: tuple[str, ...]
+    literals: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, template: str, columns: list[str]) -> _Template:
+        """Read `{column}` fields and nothing else of Python's format language."""
+        try:
+            parts = list(Formatter().parse(template))
+        except ValueError as error:
+            raise DataError(
+                f"template {template!r} is not well formed ({error}): write columns as {{title}}"
+            ) from None
+        fields: list[str] = []
+        literals = [""]
+        for literal, name, spec, conversion in parts:
+            literals[-1] += literal
+            if name is None:
+                continue
+            if name not in columns or spec or conversion:
+                wrong = name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+                raise DataError(
+                    f"template {template!r}: {wrong!r} is not a column; items have {', '.join(columns)}"
+                )
+            fields.append(name)
+            literals.append("")
+        if not fields:
+            raise DataError(f"template {template!r} names no column: write, for example, {{{columns[0]}}}")
+        return cls(tuple(fields), tuple(literals))
+
+    def written(self) -> pl.Expr:
+        """Fill the template in for every row; a missing value takes the literal before it along."""
+        any_yet = pl.lit(False)
+        pieces = [pl.lit(self.literals[0])]
+        for i, name in enumerate(self.fields):
+            value = pl.col(name)
+            opening = _split(self.literals[i])[1] if i else ""
+            lead = pl.when(any_yet).then(pl.lit(opening)).otherwise(pl.lit(opening.lstrip(_SEPARATORS)))
+            closing = pl.lit(_split(self.literals[i + 1])[0])
+            pieces.append(
+                pl.when(value != "").then(pl.concat_str(lead, value, closing)).otherwise(pl.lit(""))
+            )
+            any_yet = any_yet | (value != "")
+        pieces.append(pl.lit(_split(self.literals[-1])[1]))
+        return pl.when(any_yet).then(pl.concat_str(pieces)).otherwise(pl.lit("")).str.strip_chars()
+
+
+def _split(literal: str) -> tuple[str, str]:
+    """Cut a literal into the brackets and quotes that close the value before it, and the rest."""
+    rest = literal.lstrip(_CLOSERS)
+    return literal[: len(literal) - len(rest)], rest
+
+
+def _as_text(schema: pl.Schema, name: str) -> pl.Expr:
+    """Write a column's values as strings, missing ones as empty strings."""
+    column, kind = pl.col(name), schema[name]
+    if isinstance(kind, pl.Array):
+        column, kind = column.arr.to_list(), pl.List(kind.inner)
+    inner = kind.inner if isinstance(kind, pl.List) else kind
+    if inner.is_nested() or inner in (pl.Binary, pl.Object):
+        raise DataError(
+            f"column {name!r} holds {kind}, which can't be written as text: leave it out of the template"
+        )
+    if isinstance(kind, pl.List):
+        column = column.cast(pl.List(pl.String)).list.drop_nulls().list.join(", ")
+    return column.cast(pl.String).fill_null("").str.strip_chars().alias(name)
+
+
+def _default_columns(items: pl.DataFrame) -> pl.DataFrame:
+    """Take the usual text columns, without empty ones and those that another one repeats."""
+    values = items.select(_as_text(items.schema, name) for name in Columns.TEXT if name in items.columns)
+    kept = [series.name for series in values if (series != "").any()]
+    if not kept:
+        raise DataError(
+            f"items have no text in any of the columns {', '.join(Columns.TEXT)}: rename one, "
+            f"or give a template with your own columns ({', '.join(items.columns)})"
+        )
+    for name in tuple(kept):
+        if any(_repeated(values, name, other) for other in kept if other != name):
+            kept.remove(name)
+    return values.select(kept)
+
+
+def _repeated(values: pl.DataFrame, name: str, other: str) -> bool:
+    """Whether nearly all values of a column occur within the same item's value of another."""
+    rows = values.filter(pl.col(name) != "")
+    hits = rows.select(pl.col(other).str.contains(pl.col(name), literal=True)).to_series()
+    return int(hits.sum()) >= REPEATED_SHARE * len(rows)

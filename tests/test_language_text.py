@@ -1,0 +1,135 @@
+"""Item text: what a template gives, what is left out by default, and what is refused."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrank.errors import DataError
+from tailrank.language.text import item_texts
+
+ITEMS = pl.DataFrame(
+    {
+        "item_id": ["1", "2", "3"],
+        "title": ["Green tea", " Mug ", None],
+        "genres": [["drink", "leaf", None], [], ["odd"]],
+        "year": [2020, None, None],
+        "price": [None, 3.5, None],
+    },
+    schema_overrides={"price": pl.Float64},
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{title}. {genres}", ["Green tea. drink, leaf", "Mug", "odd"]),
+        ("{title} ({year}), {genres}", ["Green tea (2020), drink, leaf", "Mug", "odd"]),
+        ("passage: {title}; costs {price}", ["passage: Green tea", "passage: Mug; costs 3.5", ""]),
+        (
+            "Title: {title}. Genres: {genres}.",
+            ["Title: Green tea. Genres: drink, leaf.", "Title: Mug.", "Title: Genres: odd."],
+        ),
+        ("{{{title}}}", ["{Green tea}", "{Mug}", ""]),
+        ("{title} {title}", ["Green tea Green tea", "Mug Mug", ""]),
+    ],
+)
+def test_templates(template: str, expected: list[str]) -> None:
+    assert item_texts(ITEMS, template) == expected
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{titel}",
+        "{title.upper}",
+        "{title[0]}",
+        "{title!r}",
+        "{title:>10}",
+        "{title:{year}}",
+        "{",
+        "}",
+        "{}",
+        "{0}",
+        "",
+        "no column",
+    ],
+)
+def test_templates_that_are_refused(template: str) -> None:
+    with pytest.raises(DataError, match="template"):
+        item_texts(ITEMS, template)
+
+
+def test_an_unknown_column_lists_the_known_ones() -> None:
+    with pytest.raises(DataError, match="'titel' is not a column; items have item_id, title, genres"):
+        item_texts(ITEMS, "{titel}")
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.lists(st.sampled_from(["{", "}", "title", ".", "!r", ":", "[0]", " ", "("])).map("".join),
+    )
+)
+def test_a_template_gives_a_text_an_item_or_a_data_error(template: str) -> None:
+    try:
+        texts = item_texts(ITEMS, template)
+    except DataError:
+        return
+    assert len(texts) == 3
+    assert "Green tea" in texts[0]
+    assert texts[2] == ""
+
+
+@given(st.lists(st.one_of(st.none(), st.text()), min_size=1, max_size=5))
+def test_any_value_is_written_and_only_blank_ones_are_blank(values: list[str | None]) -> None:
+    items = pl.DataFrame({"a": values}, schema={"a": pl.String})
+    expected = [pl.Series([value or ""]).str.strip_chars()[0] for value in values]
+    assert item_texts(items, "{a}") == expected
+
+
+def test_by_default_text_columns_are_joined_in_their_usual_order() -> None:
+    items = pl.DataFrame({"brand": ["Acme", None], "title": ["Tea", "Mug"], "color": ["red", "blue"]})
+    assert item_texts(items) == ["Tea. Acme", "Mug"]
+
+
+def test_a_column_that_another_one_repeats_is_left_out() -> None:
+    plots = pl.DataFrame(
+        {
+            "title": ["Up"],
+            "genres": [["Drama", "War"]],
+            "overview": ["A house flies."],
+            "text": ["Up. Drama, War. A house flies."],
+        }
+    )
+    assert item_texts(plots) == ["Up. Drama, War. A house flies."]
+    assert item_texts(pl.DataFrame({"title": ["Up"], "text": ["Up"]})) == ["Up"]
+
+
+def test_empty_columns_are_skipped() -> None:
+    items = pl.DataFrame({"title": ["Tea"], "brand": [None], "description": [" "]})
+    assert item_texts(items) == ["Tea"]
+
+
+def test_no_text_column_names_the_remedy() -> None:
+    with pytest.raises(DataError, match=r"template with your own columns \(item_id, label\)"):
+        item_texts(pl.DataFrame({"item_id": ["1"], "label": ["Tea"]}))
+    with pytest.raises(DataError, match="no text"):
+        item_texts(pl.DataFrame({"title": [None, ""]}))
+
+
+def test_columns_without_a_text_form_are_named() -> None:
+    items = pl.DataFrame({"title": [{"en": "Tea"}]})
+    with pytest.raises(DataError, match="'title' holds Struct"):
+        item_texts(items, "{title}")
+
+
+def test_kinds_of_columns() -> None:
+    items = pl.DataFrame(
+        {
+            "a": pl.Series(["x"], dtype=pl.Categorical),
+            "b": pl.Series([[1, 2]], dtype=pl.Array(pl.Int64, 2)),
+            "c": [True],
+        }
+    )
+    assert item_texts(items, "{a} {b} {c}") == ["x 1, 2 true"]
