@@ -1,0 +1,1 @@
+"""What the business wants after the score: pure functions of scored candidates."""

@@ -1,0 +1,1 @@
+"""One file a signal: anything that scores candidates for a history."""

@@ -1,0 +1,84 @@
+"""What a signal is: anything that scores candidates for a history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tailrank.arrays import Codes, Floats
+from tailrank.data.histories import Histories
+
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Items to score, the same for every history of a call.
+
+    Attributes
+    ----------
+    codes
+        Distinct item codes, shape (candidates,).
+    n_items
+        Size of the catalogue.
+    whole
+        Whether candidate `c` is item `c`, so that nothing needs gathering.
+    """
+
+    codes: Codes
+    n_items: int
+    whole: bool = False
+
+    @classmethod
+    def everything(cls, n_items: int) -> Candidates:
+        """Take the whole catalogue, in code order."""
+        return cls(np.arange(n_items, dtype=np.int32), n_items, whole=True)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def slots(self) -> Codes:
+        """Position of each item among the candidates, -1 where it is none; shape (items,)."""
+        slots = np.full(self.n_items, -1, dtype=np.int32)
+        slots[self.codes] = np.arange(len(self.codes), dtype=np.int32)
+        return slots
+
+
+class Scorer(Protocol):
+    """Scores candidates for histories, with no knowledge of the other candidates.
+
+    A candidate's score depends on it and the history alone, so that a batch and a single request
+    agree, and scores can be cached.
+    """
+
+    def score(self, histories: Histories, candidates: Candidates) -> Floats:
+        """Score every candidate for every history; shape (histories, candidates)."""
+        ...
+
+
+class Signal(Scorer, Protocol):
+    """A scorer that can say which events its scores come from, and that can be stored."""
+
+    name: ClassVar[str]
+
+    def by_event(self, histories: Histories, candidates: Candidates) -> Floats | None:
+        """Split the scores of one history by its events; shape (events, candidates), summing to the score.
+
+        None where the signal does not look at single events.
+        """
+        ...
+
+    def arrays(self) -> Arrays:
+        """Give everything learned, for storage."""
+        ...
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Take back what `arrays` gave."""
+        ...

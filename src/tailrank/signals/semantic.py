@@ -1,0 +1,195 @@
+"""Attention over recent behaviour in the space of item meanings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
+
+import numpy as np
+from scipy.optimize import minimize
+
+from tailrank.arrays import Codes, Doubles, Floats
+from tailrank.data.histories import Histories, Queries
+from tailrank.signals.popularity import DAY
+from tailrank.signals.protocol import Arrays, Candidates
+
+SHARPEST: Final = 30.0
+"""Bound on the sharpness: exp(-2 * 30) is still a normal float32, so no maximum needs subtracting."""
+
+NEGATIVES: Final = 128
+QUERIES: Final = 1_500
+
+
+@dataclass(frozen=True)
+class SemanticAttention:
+    """Soft-MaxSim: the similarity of a candidate to each past event, averaged by attention.
+
+    ``score(c) = sum_j a_j s(c, j)`` with ``a = softmax_j(sharpness * s(c, j) - fading * log(1 + age_j)
+    - cooling * log(1 + days_j) + kind[type_j])``. Keys and values are the same vectors, so one matrix
+    product serves both; sharpness moves it from the mean (0) to the maximum (the late interaction of
+    Khattab and Zaharia, 2020, equation 3). The weights are the explanation.
+
+    Attributes
+    ----------
+    vectors
+        Whitened unit vectors, shape (items, dimensions); zero for an item without text.
+    sharpness, fading, cooling
+        Attention to similarity, to the order of events and to the days between an event and the latest.
+    kinds
+        Offset of each event type, shape (types,).
+    """
+
+    vectors: Floats
+    kinds: Floats
+    sharpness: float = 4.0
+    fading: float = 0.7
+    cooling: float = 0.0
+
+    name: ClassVar[str] = "semantic"
+
+    @classmethod
+    def fit(cls, vectors: Floats, n_types: int, validation: Queries, seed: int = 0) -> Self:
+        """Fit the attention so that validation targets stand out among random items.
+
+        Listwise softmax over the target and 128 items drawn uniformly, with a free temperature, by L-BFGS.
+
+        Parameters
+        ----------
+        vectors
+            Whitened unit vectors, shape (items, dimensions).
+        n_types
+            Number of event types.
+        validation
+            Queries to learn from; at most 1,500 are used. Without any, the starting values stay.
+        seed
+            Seed of the sample.
+        """
+        start = cls(vectors, np.zeros(n_types, np.float32))
+        queries = validation.take(validation.histories.lengths > 0).sample(QUERIES, seed)
+        if not len(queries):
+            return start
+        sample = _Sample.draw(vectors, n_types, queries, np.random.default_rng(seed))
+        initial = [10.0, start.sharpness, start.fading, start.cooling, *start.kinds]
+        bounds = [
+            (0.1, 100.0),
+            (0.0, SHARPEST),
+            (0.0, 5.0),
+            (0.0, 5.0),
+            (0.0, 0.0),
+            *[(-3.0, 3.0)] * (n_types - 1),
+        ]
+        found = minimize(
+            sample.loss, initial, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
+        )
+        _, sharpness, fading, cooling, *kinds = found.x
+        return cls(vectors, np.array(kinds, np.float32), float(sharpness), float(fading), float(cooling))
+
+    def score(self, histories: Histories, candidates: Candidates) -> Floats:
+        """Attend to each history; shape (histories, candidates). An empty history scores 0."""
+        similarity, attention = self._attend(histories, candidates)
+        filled = np.flatnonzero(histories.lengths)
+        scores = np.zeros((len(histories), len(candidates)), dtype=np.float32)
+        if len(filled):
+            starts = histories.offsets[filled]
+            total = np.add.reduceat(attention, starts, axis=0)
+            attention *= similarity
+            scores[filled] = np.add.reduceat(attention, starts, axis=0) / total
+        return scores
+
+    def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
+        """Give the terms of the sum for one history; shape (events, candidates)."""
+        similarity, attention = self._attend(histories, candidates)
+        terms: Floats = similarity * attention / attention.sum(axis=0)
+        return terms
+
+    def arrays(self) -> Arrays:
+        """Give vectors and attention."""
+        attention = np.array([self.sharpness, self.fading, self.cooling])
+        return {"vectors": self.vectors, "kinds": self.kinds, "attention": attention}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Take vectors and attention."""
+        return cls(arrays["vectors"], arrays["kinds"], *map(float, arrays["attention"]))
+
+    def _attend(self, histories: Histories, candidates: Candidates) -> tuple[Floats, Floats]:
+        """Compute similarities and unnormalised attention, each (events, candidates)."""
+        values = self.vectors if candidates.whole else self.vectors[candidates.codes]
+        similarity = self.vectors[histories.items] @ values.T
+        prior = self.kinds[histories.types] - self.fading * np.log1p(histories.ages)
+        if self.cooling:
+            prior -= self.cooling * np.log1p(histories.gaps / DAY)
+        attention = similarity * np.float32(self.sharpness)
+        attention += (prior - self.sharpness).astype(np.float32)[:, None]
+        return similarity, np.exp(attention, out=attention)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Validation queries padded to rectangles.
+
+    Attributes
+    ----------
+    similarity
+        Of candidate and event, the target first; shape (queries, candidates, events).
+    features
+        Negative log age and log days of each event; shape (2, queries, events).
+    kinds
+        One-hot event types; shape (types, queries, events).
+    padding
+        Minus infinity where there is no event; shape (queries, events).
+    """
+
+    similarity: Floats
+    features: Floats
+    kinds: Floats
+    padding: Floats
+
+    @classmethod
+    def draw(cls, vectors: Floats, n_types: int, queries: Queries, rng: np.random.Generator) -> Self:
+        h = queries.histories.latest(50)
+        width = int(h.lengths.max())
+        rows, columns = h.owners, width - 1 - h.ages
+        shape = (len(queries), width)
+
+        def padded(values: Doubles | Floats, fill: float) -> Floats:
+            table = np.full(shape, fill, np.float32)
+            table[rows, columns] = values
+            return table
+
+        items: Codes = np.zeros(shape, np.int32)
+        items[rows, columns] = h.items
+        negatives = rng.integers(0, len(vectors), (len(queries), NEGATIVES), dtype=np.int32)
+        candidates = np.concatenate([queries.targets[:, None], negatives], axis=1)
+        return cls(
+            similarity=np.matmul(vectors[candidates], vectors[items].transpose(0, 2, 1)),
+            features=-np.stack([padded(np.log1p(h.ages), 0), padded(np.log1p(h.gaps / DAY), 0)]),
+            kinds=np.stack([padded(h.types == kind, 0) for kind in range(n_types)]),
+            padding=np.where(padded(np.ones(len(h.items)), 0) > 0, 0, -np.inf).astype(np.float32),
+        )
+
+    def loss(self, parameters: Doubles) -> tuple[float, Doubles]:
+        """Mean negative log-likelihood of the targets, and its gradient."""
+        temperature, sharpness, fading, cooling, *kinds = parameters.astype(np.float32)
+        prior = self.padding + fading * self.features[0] + cooling * self.features[1]
+        prior = prior + np.tensordot(np.array(kinds, np.float32), self.kinds, 1)
+        attention = np.exp(sharpness * (self.similarity - 1) + prior[:, None, :])
+        attention /= attention.sum(axis=2, keepdims=True)
+        scores = np.einsum("qce,qce->qc", attention, self.similarity)
+        logits = temperature * scores
+        logits -= logits.max(axis=1, keepdims=True)
+        chances = np.exp(logits)
+        chances /= chances.sum(axis=1, keepdims=True)
+        loss = -float(np.log(np.maximum(chances[:, 0], 1e-30)).mean())
+        chances[:, 0] -= 1
+        chances /= len(chances)
+        # d score / d logit of the attention at event j is a_j (s_j - score)
+        pull = attention * (self.similarity - scores[:, :, None]) * (temperature * chances)[:, :, None]
+        by_event = pull.sum(axis=1)
+        gradient = [
+            float((chances * scores).sum()),
+            float(np.einsum("qce,qce->", pull, self.similarity)),
+            *(float((by_event * feature).sum()) for feature in self.features),
+            *(float((by_event * kind).sum()) for kind in self.kinds),
+        ]
+        return loss, np.array(gradient)

@@ -1,0 +1,38 @@
+"""The caller's own scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tailrank.arrays import Doubles, Floats
+from tailrank.errors import RequestError
+
+
+def standardise(scores: Doubles) -> Floats:
+    """Bring scores of unknown scale to mean 0 and standard deviation 1 within their list.
+
+    The only signal that depends on the list: a score's scale is known only from its neighbours.
+
+    Parameters
+    ----------
+    scores
+        Shape (candidates,); NaN where the recommender gave none, which counts as the mean.
+
+    Raises
+    ------
+    RequestError
+        On infinite scores.
+
+    Examples
+    --------
+    >>> standardise(np.array([1.0, 3.0, np.nan])).tolist()
+    [-1.0, 1.0, 0.0]
+    """
+    if np.isinf(scores).any():
+        raise RequestError("upstream scores must be finite, or NaN where there is none")
+    known = scores[~np.isnan(scores)]
+    spread = known.std() if len(known) else 0.0
+    if spread == 0:
+        return np.zeros(len(scores), np.float32)
+    standard: Floats = np.nan_to_num((scores - known.mean()) / spread).astype(np.float32)
+    return standard
