@@ -1,0 +1,177 @@
+"""Charts of an evaluation, as inline SVG that takes its colours from the page.
+
+Matplotlib draws with placeholder colours; each becomes a CSS variable, so one drawing is right in
+light and in dark. Text stays text.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from tailrank.arrays import Doubles, Offsets
+from tailrank.data.popularity import HEAD_SHARE
+from tailrank.evaluation.results import Evaluation
+
+PLACEHOLDER: Final = "#0a00"
+INK: Final = PLACEHOLDER + "00"
+RULE: Final = PLACEHOLDER + "99"
+COLOURS: Final = 8
+MARKERS: Final = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "*": "★"}
+"""Matplotlib's markers, and the characters that look like them."""
+LABEL_ROOM: Final = 36
+"""Pixels between two labels of a line."""
+STYLE: Final[dict[Any, Any]] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "tailrank",
+    "text.parse_math": False,
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "axes.edgecolor": RULE,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.markersize": 7,
+    "lines.markeredgewidth": 0,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+
+Draw = Callable[[Axes, Evaluation], None]
+
+
+def draw_chart(draw: Draw, evaluation: Evaluation, title: str) -> str:
+    """Draw one chart; the same evaluation always gives the same text.
+
+    Parameters
+    ----------
+    draw
+        One of the functions below; its name makes the ids inside the drawing unique in the page.
+    evaluation
+        What to draw.
+    title
+        What the chart shows, for people who hear the page.
+    """
+    buffer = io.StringIO()
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.4, 4.3), layout="constrained")
+        draw(figure.add_subplot(), evaluation)
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=nothing | {"Title": title})
+    svg = buffer.getvalue()
+    svg = re.sub(r'<svg (?:(?:width|height)="\S+" )*', "<svg ", svg[svg.index("<svg ") :])
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{draw.__name__}-", svg)
+    return _themed(svg).replace("<svg ", '<svg role="img" ', 1)
+
+
+def quality(axes: Axes, evaluation: Evaluation) -> None:
+    """NDCG@10 of each model for all targets, and by how popular the target is."""
+    groups = {"all": "ndcg@10"} | {
+        name.removeprefix("ndcg@10/"): name
+        for name in next(iter(evaluation.models.values()))
+        if name.startswith("ndcg@10/")
+    }
+    rows = np.arange(len(groups))
+    shifts = (np.arange(len(evaluation.models)) + 0.5) / len(evaluation.models) - 0.5
+    for (model, (marker, colour)), shift in zip(marks(evaluation).items(), shifts, strict=True):
+        values = [evaluation.models[model].get(name) for name in groups.values()]
+        axes.plot(np.array(values, float), rows + 0.8 * shift, marker, color=colour, clip_on=False, zorder=3)
+    axes.hlines(rows[1:] - 0.5, 0, 1, RULE, linewidth=0.7, transform=axes.get_yaxis_transform())
+    axes.set(yticks=rows, yticklabels=groups, ylim=(len(groups) - 0.5, -0.5), xlabel="NDCG@10")
+    axes.set_xlim(left=0)
+    axes.grid(visible=False, axis="y")
+    axes.locator_params(axis="x", nbins=6)
+    axes.tick_params(axis="y", length=0, pad=8)
+
+
+def exposure(axes: Axes, evaluation: Evaluation) -> None:
+    """Share of recommendations, and of training, that the most popular items take up."""
+    order = np.argsort(-evaluation.counts, kind="stable")
+    share = np.linspace(0, 1, 201)
+    axes.plot(share, _cumulative(evaluation.counts[order], share), "--", color=INK)
+    for model, (marker, colour) in marks(evaluation).items():
+        if model in evaluation.exposure:
+            curve = _cumulative(evaluation.exposure[model][order], share)
+            axes.plot(share, curve, marker=marker, color=colour, markevery=25)
+    axes.axvline(HEAD_SHARE, color=INK, linewidth=0.7)
+    axes.text(HEAD_SHARE + 0.01, 0.01, "tail80 →")
+    axes.set(
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+        xlabel="Items, the most popular first",
+        ylabel="Share of places in the top 10",
+    )
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+
+
+def tradeoff(axes: Axes, evaluation: Evaluation) -> None:
+    """NDCG@10 against the share of tail items shown: each model, and the policy as it gets stronger."""
+    sweep = _places([point.metrics for point in evaluation.tradeoff])
+    axes.plot(*sweep.T, "o-", color=INK, markersize=4)
+    for model, (marker, colour) in marks(evaluation).items():
+        axes.plot(*_places([evaluation.models[model]]).T, marker, color=colour, markersize=8.5, clip_on=False)
+    axes.set(xlabel="Share of tail80 items in the top 10", ylabel="NDCG@10")
+    axes.set_ylim(bottom=0)
+    _label_strengths(axes, evaluation, sweep)
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+
+
+def marks(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
+    """Give each model the marker and the colour that it has in every chart."""
+    return {
+        model: (list(MARKERS)[nth % len(MARKERS)], f"{PLACEHOLDER}{1 + nth % COLOURS:02d}")
+        for nth, model in enumerate(evaluation.models)
+    }
+
+
+def legend(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Give each model's name, marker as a character, and colour as CSS."""
+    return [
+        (model, MARKERS[marker], _themed(colour)) for model, (marker, colour) in marks(evaluation).items()
+    ]
+
+
+def _themed(text: str) -> str:
+    """Put the page's variables in the place of the placeholder colours."""
+    return re.sub(PLACEHOLDER + r"(\d\d)", r"var(--colour-\1)", text)
+
+
+def _label_strengths(axes: Axes, evaluation: Evaluation, sweep: Doubles) -> None:
+    """Write the strengths beside their points, from the last one back, where there is room."""
+    taken = np.array([np.inf, np.inf])
+    for point, place in zip(evaluation.tradeoff[::-1], sweep[::-1], strict=True):
+        at = axes.transData.transform(place)
+        if not np.hypot(*(at - taken)) < LABEL_ROOM:
+            axes.annotate(f"{point.strength:g}", tuple(place), (2, 6), textcoords="offset points")
+            taken = at
+
+
+def _places(figures: list[dict[str, float | None]]) -> Doubles:
+    """Share of tail items shown and NDCG@10, NaN where unknown; shape (len(figures), 2)."""
+    pairs = [[each.get("aplt@10"), each.get("ndcg@10")] for each in figures]
+    return np.array(pairs, dtype=np.float64).reshape(-1, 2)
+
+
+def _cumulative(amounts: Offsets, share: Doubles) -> Doubles:
+    """Read the cumulative share of `amounts` at shares of their number."""
+    total = np.concatenate([[0.0], np.cumsum(amounts)])
+    curve: Doubles = np.interp(share * len(amounts), np.arange(len(total)), total / max(total[-1], 1.0))
+    return curve

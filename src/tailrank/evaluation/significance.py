@@ -1,0 +1,90 @@
+"""Intervals that say whether a difference between two models is more than chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import bootstrap
+
+from tailrank.arrays import Bools, Codes, Doubles
+
+DRAWS_AT_ONCE: Final = 2_000_000
+"""Users drawn in one batch of resamples: 50 MB."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of one model minus mean of another, over the same queries.
+
+    Attributes
+    ----------
+    mean
+        The observed difference.
+    low, high
+        Ends of its 95% interval.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def paired_bootstrap(
+    a: Doubles, b: Doubles, users: Codes, rows: Bools | None = None, *, resamples: int = 1000, seed: int = 0
+) -> Difference | None:
+    """Bound mean(a) - mean(b) by resampling people, with all of their queries, with replacement.
+
+    The percentile interval of Efron and Tibshirani ("An introduction to the bootstrap", 1993,
+    chapter 13). Queries of one person are alike, so people are drawn and not queries; each draw
+    keeps a person's two values together, so what both models find hard cancels out.
+
+    Parameters
+    ----------
+    a, b
+        Values of the two models, shape (queries,).
+    users
+        User code of each query, shape (queries,).
+    rows
+        Queries to look at, shape (queries,); all of them where None.
+    resamples
+        Number of bootstrap samples.
+    seed
+        Seed of the draws.
+
+    Returns
+    -------
+    Difference | None
+        None where fewer than two people have a query, since nothing varies then.
+
+    Examples
+    --------
+    >>> a, b = np.array([1.0, 0.0, 1.0, 0.5]), np.array([0.5, 0.0, 0.5, 0.5])
+    >>> paired_bootstrap(a, b, users=np.array([0, 0, 1, 2])).mean
+    0.25
+    """
+    chosen = np.ones(len(users), dtype=bool) if rows is None else rows
+    person = np.unique(users[chosen], return_inverse=True)[1]
+    queries = np.bincount(person)
+    if len(queries) < 2:
+        return None
+    sums = np.bincount(person, weights=(a - b)[chosen])
+    drawn = bootstrap(
+        (sums, queries),
+        _ratio,
+        paired=True,
+        vectorized=True,
+        n_resamples=resamples,
+        batch=max(1, DRAWS_AT_ONCE // len(queries)),
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    low, high = drawn.confidence_interval
+    return Difference(float(_ratio(sums, queries)), float(low), float(high))
+
+
+def _ratio(sums: npt.NDArray[Any], queries: npt.NDArray[Any], axis: int = -1) -> Any:
+    """Mean over queries, from sums over the queries of each person."""
+    return sums.sum(axis=axis) / queries.sum(axis=axis)
