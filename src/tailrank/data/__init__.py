@@ -1,0 +1,1 @@
+"""Data folders, `Dataset`, splits and public data sets."""

@@ -18,5 +18,15 @@ class Columns:
     SCORE: Final = "score"
     PROPENSITY: Final = "propensity"
 
-    TEXT: Final = ("title", "name", "categories", "category", "genres", "brand", "description", "overview", "text")
+    TEXT: Final = (
+        "title",
+        "name",
+        "categories",
+        "category",
+        "genres",
+        "brand",
+        "description",
+        "overview",
+        "text",
+    )
     """Columns taken for item text when no template is given, in this order."""

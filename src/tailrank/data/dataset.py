@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +13,13 @@ import polars as pl
 
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
+from tailrank.data.contract import EVENTS, ITEMS, Table, conform, demand, unknown_items
 from tailrank.data.histories import Histories
 from tailrank.data.readers import read_events, read_items
-from tailrank.errors import DataError, RequestError
+from tailrank.errors import RequestError
 
 Clock = Literal["timestamp", "elapsed", "position"]
-"""What `Histories.times` means: seconds since 1970, seconds since the person's first event, or only an order."""
+"""What event times mean: seconds since 1970, seconds since the person's first event, or only an order."""
 
 CLOCKS: dict[Clock, str] = {
     "timestamp": Columns.TIMESTAMP,
@@ -83,48 +84,37 @@ class Dataset:
         items
             `item_id` and any text or attribute columns.
         events
-            `user_id`, `item_id`, and `timestamp` (seconds) or `position`; optionally `event` and
-            `elapsed_seconds`. Events at the same time keep the order of the table.
+            `user_id`, `item_id`, and `timestamp` or `position`; optionally `event` and `elapsed_seconds`.
+            Values are read as from a data folder (docs/data.md). Events at the same time keep the
+            order of `position`, where given, then that of the table.
 
         Raises
         ------
         DataError
-            On duplicate item ids, events on unknown items, or no time column.
+            Where a table breaks the contract, or events name unknown items.
         """
-        items = items.with_columns(pl.col(Columns.ITEM).cast(pl.String))
-        clock, order = _clock(events)
-        item_codes = items.select(pl.col(Columns.ITEM)).with_row_index("_item")
-        if items[Columns.ITEM].n_unique() != len(items):
-            twice = items[Columns.ITEM].filter(items[Columns.ITEM].is_duplicated())[0]
-            raise DataError(f"item_id {twice!r} occurs more than once in items: keep one row an item")
-        coded = events.with_columns(pl.col(Columns.USER, Columns.ITEM).cast(pl.String)).join(
-            item_codes, on=Columns.ITEM, how="left", maintain_order="left"
+        items, events = _conform(items, ITEMS), _conform(events, EVENTS)
+        demand([unknown_items(events, items)], EVENTS.name)
+        clock, order = clock_of(events.columns), order_of(events.columns)
+        users = events[Columns.USER].unique(maintain_order=True)
+        kind = (
+            pl.col(Columns.EVENT).fill_null("event") if Columns.EVENT in events.columns else pl.lit("event")
         )
-        unknown = coded.filter(pl.col("_item").is_null())
-        if len(unknown):
-            raise DataError(
-                f"{len(unknown)} events name items that are not in items, for example item_id "
-                f"{unknown[Columns.ITEM][0]!r}: add the item or drop the events (`tailrank validate` lists them)"
-            )
-        users = coded[Columns.USER].unique(maintain_order=True)
-        user_codes = pl.DataFrame({Columns.USER: users}).with_row_index("_user")
-        coded = coded.join(user_codes, on=Columns.USER, how="left", maintain_order="left")
-        coded = coded.sort("_user", order, maintain_order=True)
-        kinds = coded[Columns.EVENT].fill_null("event") if Columns.EVENT in coded.columns else None
-        types = ("event",) if kinds is None else tuple(kinds.unique().sort().to_list()) or ("event",)
-        codes = (
-            np.zeros(len(coded), np.int32)
-            if kinds is None
-            else np.searchsorted(np.array(types), kinds.to_numpy()).astype(np.int32)
-        )
-        lengths = np.bincount(coded["_user"].to_numpy(), minlength=len(users))
+        types = events.select(kind.unique().sort()).to_series()
+        coded = events.select(
+            _code(Columns.USER, users),
+            _code(Columns.ITEM, items[Columns.ITEM]),
+            kind.cast(pl.Enum(types)).to_physical().alias(Columns.EVENT),
+            *order,
+        ).sort(Columns.USER, *order, maintain_order=True)
+        lengths = np.bincount(coded[Columns.USER].to_numpy(), minlength=len(users))
         histories = Histories(
-            items=coded["_item"].to_numpy().astype(np.int32),
-            types=codes,
+            items=coded[Columns.ITEM].to_numpy().astype(np.int32),
+            types=coded[Columns.EVENT].to_numpy().astype(np.int32),
             times=coded[CLOCKS[clock]].to_numpy().astype(np.float64),
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         )
-        return cls(name, items, users, histories, types, clock)
+        return cls(name, items, users, histories, tuple(types) or ("event",), clock)
 
     @property
     def n_items(self) -> int:
@@ -169,11 +159,29 @@ class Dataset:
         return replace(self, histories=self.histories.cut(self.histories.offsets[:-1], ends))
 
 
-def _clock(events: pl.DataFrame) -> tuple[Clock, str]:
-    """Choose the meaning of time and the column that orders a user's events."""
-    columns = events.columns
-    if Columns.TIMESTAMP in columns:
-        return "timestamp", Columns.TIMESTAMP
-    if Columns.POSITION not in columns:
-        raise DataError(f"events have neither {Columns.TIMESTAMP!r} nor {Columns.POSITION!r}: add one of them")
-    return ("elapsed" if Columns.ELAPSED in columns else "position"), Columns.POSITION
+def clock_of(columns: Collection[str]) -> Clock:
+    """Choose the meaning of time from the columns that events have."""
+    return next(clock for clock, column in CLOCKS.items() if column in columns)
+
+
+def order_of(columns: Collection[str]) -> list[str]:
+    """Name the columns that order a user's events: time first, then `position` where there is one.
+
+    Examples
+    --------
+    >>> order_of(["user_id", "item_id", "position", "elapsed_seconds"])
+    ['elapsed_seconds', 'position']
+    """
+    order = dict.fromkeys((CLOCKS[clock_of(columns)], Columns.POSITION))
+    return [column for column in order if column in columns]
+
+
+def _conform(raw: pl.DataFrame, table: Table) -> pl.DataFrame:
+    frame, checks = conform(raw, table)
+    demand(checks, table.name)
+    return frame
+
+
+def _code(column: str, ids: pl.Series) -> pl.Expr:
+    """Replace ids by their positions in `ids`, which holds each once."""
+    return pl.col(column).cast(pl.Enum(ids)).to_physical()

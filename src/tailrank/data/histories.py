@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,7 +31,8 @@ def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
     """
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    shifts: Offsets = np.repeat(starts - (ends - lengths), lengths)
+    return np.arange(total, dtype=np.int64) + shifts
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Histories:
 
 @dataclass(frozen=True)
 class Queries:
-    """Ranking questions: what does this person take next, given the history up to here?
+    """Ranking questions: what a person takes next, given the history up to here.
 
     Attributes
     ----------
@@ -132,7 +134,12 @@ class Queries:
     def take(self, rows: Offsets | Bools | slice) -> Queries:
         """Select queries by position, mask or slice."""
         return Queries(
-            self.source, self.users[rows], self.starts[rows], self.ends[rows], self.seen[rows], self.targets[rows]
+            self.source,
+            self.users[rows],
+            self.starts[rows],
+            self.ends[rows],
+            self.seen[rows],
+            self.targets[rows],
         )
 
     def sample(self, n: int, seed: int) -> Queries:
@@ -141,6 +148,13 @@ class Queries:
             return self
         rows = np.random.default_rng(seed).choice(len(self), n, replace=False)
         return self.take(np.sort(rows))
+
+    def batches(self, n_items: int) -> Iterator[Queries]:
+        """Cut into batches for which scores of all items, one an event, take at most about 100 MB."""
+        events = np.minimum(self.ends - self.starts, 50) + 1
+        filled = np.cumsum(events) * n_items // 25_000_000
+        for rows in np.split(np.arange(len(self)), np.flatnonzero(np.diff(filled)) + 1):
+            yield self.take(rows)
 
     @cached_property
     def histories(self) -> Histories:

@@ -43,9 +43,7 @@ class Split:
     repeats: bool
 
 
-def leave_one_out(
-    dataset: Dataset, ties: Ties = "original", seed: int = 0, repeats: bool = False
-) -> Split:
+def leave_one_out(dataset: Dataset, ties: Ties = "original", seed: int = 0, repeats: bool = False) -> Split:
     """Hold out each user's last event for the test and the last but one for validation.
 
     Signals never learn from validation events (histories do contain them), as in the published
@@ -72,7 +70,7 @@ def leave_one_out(
     source = dataset.histories
     users = np.flatnonzero(source.lengths >= 3)
     if not len(users):
-        raise DataError(f"{dataset.name}: leave-one-out needs users with at least 3 events, and there are none")
+        raise DataError(f"{dataset.name}: leave-one-out needs users with at least 3 events: there are none")
     ends = source.offsets[1:].copy()
     ends[users] -= 2
     train = dataset.until(ends)
@@ -138,6 +136,27 @@ def temporal(
     return Split(name, train, validation, past, test, repeats)
 
 
+def hold_out(dataset: Dataset) -> Split:
+    """Hold out each user's last event for validation, test nothing, and let signals learn from all.
+
+    Targets may recur, as they do in life, so that weights for repetition are learned.
+
+    Raises
+    ------
+    DataError
+        Where no user has two events.
+    """
+    source = dataset.histories
+    users = np.flatnonzero(source.lengths >= 2)
+    if not len(users):
+        raise DataError(f"{dataset.name}: fitting needs users with at least 2 events, and there are none")
+    ends = source.offsets[1:].copy()
+    ends[users] -= 1
+    last = ends[users]
+    queries = Queries(source, users.astype(np.int32), source.offsets[users], last, last, source.items[last])
+    return Split("none", dataset.until(ends), queries, dataset, queries.take(slice(0, 0)), repeats=True)
+
+
 def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
     """Shuffle the events of each user that carry the same time.
 
@@ -147,7 +166,9 @@ def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
         Where the data hold only positions, so that ties can't be seen.
     """
     if dataset.clock == "position":
-        raise DataError(f"{dataset.name}: events hold only positions, so ties can't be seen; use --ties original")
+        raise DataError(
+            f"{dataset.name}: events hold only positions, so ties can't be seen: use original order"
+        )
     h = dataset.histories
     order = np.lexsort((np.random.default_rng(seed).random(len(h.items)), h.times, h.owners))
     shuffled = Histories(h.items[order], h.types[order], h.times[order], h.offsets)
@@ -169,7 +190,9 @@ def _new_to_user(source: Histories, n_items: int) -> Bools:
     return new
 
 
-def _between(dataset: Dataset, start: float, end: float, per_user: int, staleness: float | None, repeats: bool) -> Queries:
+def _between(
+    dataset: Dataset, start: float, end: float, per_user: int, staleness: float | None, repeats: bool
+) -> Queries:
     """Pose one query for each event in `start <= time < end`."""
     source = dataset.histories
     wanted = (source.times >= start) & (source.times < end)

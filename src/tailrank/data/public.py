@@ -1,0 +1,210 @@
+"""Public data sets by name: fetched from their publishers, prepared once and kept as data folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from filelock import FileLock
+from polars.exceptions import PanicException, PolarsError
+from rich.console import Console
+
+from tailrank.data.cache import cache_root
+from tailrank.data.columns import Columns
+from tailrank.data.contract import demand
+from tailrank.data.dataset import Dataset
+from tailrank.data.download import sha256_of
+from tailrank.data.originals import Tables
+from tailrank.data.readers import candidates, read_events, read_items, reason_of
+from tailrank.data.sources import PUBLIC, Route
+from tailrank.data.validation import validate
+from tailrank.errors import DataError
+
+__all__ = ["PUBLIC", "fetch", "is_prepared", "prepared_path"]
+
+_UNREADABLE = (
+    *(DataError, PolarsError, PanicException, OSError, EOFError, zlib.error),
+    *(ValueError, SyntaxError, LookupError, TypeError, AttributeError),
+)
+"""What parsing a file of another shape may raise."""
+
+
+def fetch(name: str, out: Path | None = None, source: Path | None = None, progress: bool = True) -> Path:
+    """Prepare a public data set, unless it is prepared already.
+
+    Parameters
+    ----------
+    name
+        A key of `PUBLIC`.
+    out
+        Folder to write; by default one in the cache.
+    source
+        Folder with the publisher's original files or archive, or with `items` and `events` of this
+        set that were prepared before; by default they are downloaded.
+    progress
+        Whether to draw bars on the standard error.
+
+    Returns
+    -------
+    Path
+        Data folder with `items.parquet`, `events.parquet` and `source.json` (origin, licence, citation).
+
+    Raises
+    ------
+    DataError
+        Where the name is unknown, no source can be reached, the files are damaged, or `out` holds
+        something else.
+    """
+    if name not in PUBLIC:
+        raise DataError(f"no public data set {name!r}. Choose one of {', '.join(PUBLIC)}.")
+    target = prepared_path(name) if out is None else out
+    work = cache_root() / "downloads" / name
+    try:
+        work.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(work.with_suffix(".lock")):
+            if is_prepared(target, name) and source is None:
+                return target
+            if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+                raise DataError(f"{target}: exists already. Remove it or choose another folder.")
+            tables, origin = _given(name, source) if source else _fetched(name, work, progress)
+            _write(name, target, tables, origin)
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise DataError(
+            f"{name}: can't write {target} or {work}: {error}. Free some space, or set TAILRANK_CACHE."
+        ) from None
+    return target
+
+
+def prepared_path(name: str) -> Path:
+    """Name the folder in the cache where a public set is kept."""
+    return cache_root() / "datasets" / name
+
+
+def is_prepared(folder: Path, name: str) -> bool:
+    """Tell whether a folder holds this public set."""
+    try:
+        about = json.loads((folder / "source.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    tables = (folder / "items.parquet", folder / "events.parquet")
+    return isinstance(about, dict) and about.get("name") == name and all(path.is_file() for path in tables)
+
+
+def _given(name: str, source: Path) -> tuple[Tables, dict[str, object]]:
+    """Take a set from a folder of the user's."""
+    if not source.is_dir():
+        raise DataError(f"{source}: no such folder.")
+    if candidates(source, "items") and candidates(source, "events"):
+        demand(validate(source), str(source))
+        return Tables(read_items(source), read_events(source)), {"origin": str(source.resolve())}
+    routes = PUBLIC[name].routes
+    for route in routes:
+        with TemporaryDirectory() as scratch:
+            files = _gather(source, route.files, Path(scratch))
+            if len(files) == len(route.files):
+                return _read(name, route, files, str(source.resolve()))
+    wanted = ", or ".join(" and ".join(route.files) for route in routes)
+    raise DataError(
+        f"{source}: holds neither {wanted}, nor items and events. Get the files from {PUBLIC[name].homepage}."
+    )
+
+
+def _fetched(name: str, work: Path, progress: bool) -> tuple[Tables, dict[str, object]]:
+    """Take a set from the first source that can be reached."""
+    failures: list[str] = []
+    for route in PUBLIC[name].routes:
+        if failures:
+            Console(stderr=True, soft_wrap=True).print(
+                f"{failures[-1]}. Going on with {route.source}.", markup=False
+            )
+        try:
+            folder = route.source.obtain(work, progress)
+            with TemporaryDirectory() as scratch:
+                files = _gather(folder, route.files, Path(scratch))
+                _verify(files, route)
+                return _read(name, route, files, str(route.source))
+        except DataError as error:
+            failures.append(str(error))
+    raise DataError(
+        f"{name}: {'; '.join(failures)}. "
+        f"Get the files from {PUBLIC[name].homepage} and give their folder with --from DIR."
+    )
+
+
+def _gather(folder: Path, names: tuple[str, ...], scratch: Path) -> dict[str, Path]:
+    """Find files by name in a folder, one level below it, or in its archives (unpacked to `scratch`)."""
+    found = {path.name: path for name in names for path in (*folder.glob(f"*/{name}"), *folder.glob(name))}
+    for archive in (*folder.glob("*.zip"), *folder.glob("*.whl")):
+        try:
+            with zipfile.ZipFile(archive) as zipped:
+                for member in zipped.namelist():
+                    name = PurePosixPath(member).name
+                    if name in names and name not in found:
+                        found[name] = scratch / name
+                        with zipped.open(member) as packed, found[name].open("wb") as plain:
+                            shutil.copyfileobj(packed, plain)
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"{archive}: damaged archive ({error}). Download it anew.") from None
+    return found
+
+
+def _verify(files: Mapping[str, Path], route: Route) -> None:
+    """Check that fetched files are there and hash to what they must."""
+    for name in route.files:
+        if name not in files:
+            raise DataError(f"{route.source}: no {name} inside")
+        if name in route.sha256 and sha256_of(files[name]) != route.sha256[name]:
+            raise DataError(f"{files[name]}: its sha256 is not that of {route.source}")
+
+
+def _read(
+    name: str, route: Route, files: Mapping[str, Path], origin: str
+) -> tuple[Tables, dict[str, object]]:
+    """Read original files and note where they came from."""
+    hashes = {file: sha256_of(path) for file, path in files.items()}
+    try:
+        tables = route.read(files)
+        Dataset.construct(*tables)
+    except _UNREADABLE as error:
+        where = ", ".join(str(path) for path in files.values())
+        raise DataError(
+            f"{where}: not the original files of {name}: {reason_of(error)}. Download them anew."
+        ) from None
+    return tables, {"origin": origin, "sha256": hashes}
+
+
+def _write(name: str, target: Path, tables: Tables, origin: Mapping[str, object]) -> None:
+    """Write a data folder beside its place, then rename it."""
+    chosen = PUBLIC[name]
+    about = {
+        "name": name,
+        "what": chosen.what,
+        "users": tables.events[Columns.USER].n_unique(),
+        "items": len(tables.items),
+        "events": len(tables.events),
+        "homepage": chosen.homepage,
+        "licence": chosen.licence,
+        "citation": chosen.citation,
+        **origin,
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}-{os.getpid()}")
+    try:
+        beside.mkdir()
+        tables.items.write_parquet(beside / "items.parquet")
+        tables.events.write_parquet(beside / "events.parquet")
+        (beside / "source.json").write_text(
+            json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        if target.exists():
+            target.rmdir()
+        beside.rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,148 @@
+"""Everything that is wrong, or odd, with a data folder, in one list."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from tailrank.data.columns import Columns
+from tailrank.data.contract import EVENTS, IMPRESSIONS, ITEMS, Check, Table, conform, unknown_items
+from tailrank.data.dataset import CLOCKS, clock_of
+from tailrank.data.readers import candidates, find, load
+from tailrank.errors import DataError
+
+MIN_EVENTS: Final = 3
+"""A user with fewer events can't be ranked for in the leave-one-out protocol."""
+
+
+def validate(folder: Path) -> list[Check]:
+    """Check a data folder against its contract (docs/data.md).
+
+    Unlike the readers, which stop at the first failure, this goes on as far as it can.
+
+    Parameters
+    ----------
+    folder
+        With `items`, `events` and, optionally, `impressions`.
+
+    Returns
+    -------
+    list[Check]
+        Every check that could be made, in the order of the tables. The folder loads when none is a FAIL.
+    """
+    checks: list[Check] = []
+    tables: dict[str, pl.DataFrame] = {}
+    wanted = [ITEMS, EVENTS, *([IMPRESSIONS] if candidates(folder, IMPRESSIONS.name) else [])]
+    for table in wanted:
+        frame, found = _table(folder, table)
+        if frame is not None:
+            tables[table.name] = frame
+            found += _ODDITIES[table.name](frame)
+        checks += [replace(check, name=f"{table.name}: {check.name}") for check in found]
+    return checks + list(_links(tables))
+
+
+def _table(folder: Path, table: Table) -> tuple[pl.DataFrame | None, list[Check]]:
+    """Read one table as far as it can be read."""
+    remedy = "Give one file in Parquet, CSV or JSON Lines, in UTF-8."
+    try:
+        raw = load(find(folder, table.name), table)
+    except DataError as error:
+        return None, [Check.of("missing or unreadable file", [str(error)], remedy)]
+    frame, checks = conform(raw, table)
+    return frame, [Check.of("missing or unreadable file", [], remedy), *checks]
+
+
+def _item_oddities(items: pl.DataFrame) -> Iterator[Check]:
+    names = [name for name in Columns.TEXT if name in items.columns]
+    words = [
+        (pl.col(name).list.join(" ", ignore_nulls=True) if items[name].dtype == pl.List else pl.col(name))
+        .fill_null("")
+        .str.strip_chars()
+        for name in names
+    ]
+    bare = items.select((pl.concat_str(words) if words else pl.lit("")).eq("")).to_series()
+    if len(bare) != len(items):
+        bare = pl.repeat(True, len(items), eager=True)
+    key = items[Columns.ITEM] if Columns.ITEM in items.columns else pl.Series([None] * len(items))
+    remedy = f"Describe them in {' or '.join(Columns.TEXT)}: an item without text can't be placed by meaning."
+    yield Check.rows("no text", bare, key, remedy, "WARN")
+
+
+def _event_oddities(events: pl.DataFrame) -> Iterator[Check]:
+    if Columns.TIMESTAMP in events.columns:
+        times = events[Columns.TIMESTAMP]
+        remedy = "Check the clock and the unit (seconds, milliseconds or microseconds since 1970)."
+        yield Check.rows("timestamp in the future", times > time.time(), times, remedy, "WARN")
+    if Columns.USER not in events.columns:
+        return
+    users = events[Columns.USER]
+    sizes = users.drop_nulls().value_counts(sort=True).filter(pl.col("count") < MIN_EVENTS)
+    remedy = f"They train, but leave-one-out needs {MIN_EVENTS} events a user to test one."
+    few = (f"{user!r} has {n}" for user, n in sizes.sort("count", Columns.USER).iter_rows())
+    yield Check.of(f"users with fewer than {MIN_EVENTS} events", few, remedy, "WARN")
+    if not {Columns.TIMESTAMP, Columns.POSITION}.isdisjoint(events.columns):
+        yield from _order_oddities(events)
+
+
+def _order_oddities(events: pl.DataFrame) -> Iterator[Check]:
+    users = events[Columns.USER]
+    clock = CLOCKS[clock_of(events.columns)]
+    backward = (
+        events.select(pl.col(clock) < pl.col(clock).shift(1).over(Columns.USER)).to_series().fill_null(False)
+    )
+    remedy = "Nothing is lost: they are sorted when loaded."
+    yield Check.rows(
+        f"{clock} earlier than in the user's row before", backward, events[clock], remedy, "WARN"
+    )
+    tied = events.select(Columns.USER, clock).is_duplicated()
+    remedy = "Their order is that of the file, which may tell nothing: try `evaluate --ties shuffled` too."
+    yield Check.rows(f"same user and {clock}", tied, users, remedy, "WARN")
+    if Columns.ITEM in events.columns:
+        kind = [Columns.EVENT] if Columns.EVENT in events.columns else []
+        again = ~events.select(
+            pl.struct(Columns.USER, Columns.ITEM, *kind, clock).is_first_distinct()
+        ).to_series()
+        remedy = "Drop them, unless the same thing truly happened twice at once."
+        yield Check.rows("duplicate event", again, events[Columns.ITEM], remedy, "WARN")
+
+
+def _impression_oddities(impressions: pl.DataFrame) -> Iterator[Check]:
+    if Columns.PROPENSITY in impressions.columns:
+        chance = impressions[Columns.PROPENSITY]
+        outside = ((chance <= 0) | (chance > 1)).fill_null(False)
+        yield Check.rows(
+            "propensity outside (0, 1]", outside, chance, "Give the chance that the item was shown there."
+        )
+    slot = [Columns.RANKING, Columns.POSITION]
+    if set(slot) <= set(impressions.columns):
+        twice = impressions.select(slot).is_duplicated()
+        remedy = "Give every item of a list a position of its own."
+        yield Check.rows("two items at one position", twice, impressions[Columns.RANKING], remedy)
+
+
+def _links(tables: dict[str, pl.DataFrame]) -> Iterator[Check]:
+    """Check that the tables name the same items."""
+    linked = {name: frame for name, frame in tables.items() if Columns.ITEM in frame.columns}
+    items = linked.pop(ITEMS.name, None)
+    if items is None:
+        return
+    for name, frame in linked.items():
+        check = unknown_items(frame, items)
+        yield replace(check, name=f"{name}: {check.name}")
+    if EVENTS.name in linked:
+        cold = ~items[Columns.ITEM].is_in(linked[EVENTS.name][Columns.ITEM].drop_nulls().implode())
+        remedy = "Nothing to mend: they are ranked by what their text means."
+        yield Check.rows("items: no events", cold.fill_null(False), items[Columns.ITEM], remedy, "WARN")
+
+
+_ODDITIES: Final = {
+    ITEMS.name: _item_oddities,
+    EVENTS.name: _event_oddities,
+    IMPRESSIONS.name: _impression_oddities,
+}
