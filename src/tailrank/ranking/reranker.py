@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, Self
 
 import numpy as np
-import polars as pl
 
-from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.data.columns import Columns
+from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.data.popularity import count_buckets
@@ -19,8 +17,11 @@ from tailrank.data.splits import Split, hold_out
 from tailrank.errors import RequestError
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
+from tailrank.ranking.catalogue import Catalogue, Event
+from tailrank.ranking.explanation import Explanation, explain
 from tailrank.ranking.fusion import Fusion, Loss, history_buckets
 from tailrank.ranking.pool import draw_pool
+from tailrank.ranking.storage import read_model, write_model
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
@@ -29,16 +30,11 @@ from tailrank.signals.repetition import Repetition
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.upstream import standardise
 
-
-class Event(NamedTuple):
-    """One behaviour of a person.
-
-    `event` names the type, `timestamp` is in seconds; both may be left out.
-    """
-
-    item_id: str
-    event: str | None = None
-    timestamp: float | None = None
+SIGNALS: Final[dict[str, type[Signal]]] = {
+    signal.name: signal
+    for signal in (SemanticAttention, Lexical, Repetition, CoVisitation, ItemKNN, Popularity)
+}
+"""Every signal that a model folder may hold."""
 
 
 class RankedItem(NamedTuple):
@@ -90,12 +86,8 @@ class Reranker:
 
     Attributes
     ----------
-    items
-        The catalogue; row numbers are item codes.
-    counts
-        Interactions of each item in the data it learned from, shape (items,).
-    event_types
-        Names of the event types.
+    catalogue
+        Items and event types, and how well each item is known.
     signals
         In the order of the fusion's weights.
     fusion
@@ -104,9 +96,7 @@ class Reranker:
         How it was fitted.
     """
 
-    items: pl.DataFrame
-    counts: Offsets
-    event_types: tuple[str, ...]
+    catalogue: Catalogue
     signals: tuple[Signal, ...]
     fusion: Fusion
     settings: Settings
@@ -132,6 +122,7 @@ class Reranker:
         """
         settings = settings or Settings()
         split = data if isinstance(data, Split) else hold_out(data)
+        past = split.past
         rng = np.random.default_rng(settings.seed)
         validation = split.validation.sample(settings.queries, settings.seed)
         fixed: list[Signal] = [Lexical.fit(item_texts(split.train.items, settings.template))]
@@ -155,15 +146,17 @@ class Reranker:
         buckets = count_buckets(split.train.counts)
         pool = draw_pool(signals, validation, buckets, settings.max_history, split.repeats, rng)
         fusion = Fusion.fit(tuple(s.name for s in signals), pool, settings.loss, settings.shrinkage)
-        if split.past is not split.train:
-            signals = learned(split.past)
-        return cls(split.past.items, split.past.counts, split.past.event_types, signals, fusion, settings)
+        if past is not split.train:
+            signals = learned(past)
+        catalogue = Catalogue(past.items, past.counts, past.event_types)
+        return cls(catalogue, signals, fusion, settings)
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Score every candidate for every history; shape (histories, candidates), in log-odds."""
         seen = histories.latest(self.settings.max_history)
         scores = [signal.score(seen, candidates) for signal in self.signals]
-        return self.fusion.combine(scores, self._buckets[candidates.codes], history_buckets(seen.lengths))
+        buckets = self.catalogue.buckets[candidates.codes]
+        return self.fusion.combine(scores, buckets, history_buckets(seen.lengths))
 
     def rank(
         self,
@@ -195,10 +188,10 @@ class Reranker:
         RequestError
             On unknown or repeated ids, scores of another length, or a `k` below 1.
         """
-        wanted = self._candidates(candidates)
-        total = self.score(self.histories(history), wanted)[0]
+        wanted = self.catalogue.candidates(candidates)
+        total = self.score(self.catalogue.history(history), wanted)[0]
         if scores is not None:
-            total = total + self.settings.upstream_weight * self._upstream(scores, candidates)
+            total = total + self._upstream(scores, wanted)
         if k is not None and k < 1:
             raise RequestError(f"k must be at least 1, not {k}")
         order = np.argsort(-total, kind="stable")[:k].tolist()
@@ -208,51 +201,77 @@ class Reranker:
             for place, (at, value) in enumerate(zip(order, values, strict=True), start=1)
         ]
 
-    def histories(self, history: Sequence[str | Event]) -> Histories:
-        """Code one person's events.
+    def explain(
+        self,
+        history: Sequence[str | Event],
+        candidates: Sequence[str],
+        scores: Sequence[float] | None = None,
+    ) -> list[Explanation]:
+        """Say where each candidate's score comes from; takes what `rank` takes, keeps the candidates' order.
 
         Raises
         ------
         RequestError
-            On unknown items or event types, or events out of order.
+            As `rank` does.
         """
-        events = [event if isinstance(event, Event) else Event(event) for event in history]
-        items = self._codes([event.item_id for event in events])
-        try:
-            types = [0 if event.event is None else self._type_codes[event.event] for event in events]
-        except KeyError as unknown:
-            known = ", ".join(self.event_types)
-            raise RequestError(f"event type {unknown} was not in the training data ({known})") from None
-        times = np.array([event.timestamp or 0.0 for event in events], dtype=np.float64)
-        if (np.diff(times) < 0).any():
-            raise RequestError("the history's timestamps must ascend: give the oldest event first")
-        return Histories(items, np.array(types, np.int32), times, np.array([0, len(items)], np.int64))
+        wanted = self.catalogue.candidates(candidates)
+        seen = self.catalogue.history(history).latest(self.settings.max_history)
+        upstream = None if scores is None else self._upstream(scores, wanted)
+        buckets = self.catalogue.buckets[wanted.codes]
+        return explain(self.signals, self.fusion, seen, wanted, buckets, list(candidates), upstream)
 
-    def _candidates(self, ids: Sequence[str]) -> Candidates:
-        if len(set(ids)) != len(ids):
-            twice = next(name for name in ids if ids.count(name) > 1)
-            raise RequestError(f"candidate {twice!r} occurs more than once")
-        return Candidates(self._codes(ids), len(self.items))
+    def save(self, folder: Path | str, about: Mapping[str, object] | None = None) -> None:
+        """Write a model folder, whole or not at all (see docs/models.md).
 
-    def _upstream(self, scores: Sequence[float], candidates: Sequence[str]) -> Floats:
+        Parameters
+        ----------
+        folder
+            Replaced where it already holds a model.
+        about
+            Anything worth remembering, as JSON: the data, the encoder, its figures.
+
+        Raises
+        ------
+        ModelError
+            Where the place holds something else, or can't be written.
+        """
+        parts = {signal.name: signal.arrays() for signal in self.signals}
+        parts |= {"fusion": self.fusion.arrays(), "items": {"counts": self.catalogue.counts}}
+        arrays = {f"{part}/{name}": array for part, inner in parts.items() for name, array in inner.items()}
+        description = {
+            "signals": [signal.name for signal in self.signals],
+            "event_types": list(self.catalogue.event_types),
+            "settings": asdict(self.settings),
+            "about": dict(about or {}),
+        }
+        write_model(Path(folder), self.catalogue.items, arrays, description)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Read a model folder; it ranks bit by bit as the saved one did.
+
+        Raises
+        ------
+        ModelError
+            Where the folder is missing, damaged, edited, or of another format.
+        """
+        items, arrays, manifest = read_model(Path(folder))
+
+        def part(name: str) -> dict[str, np.ndarray]:
+            prefix = f"{name}/"
+            return {
+                key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)
+            }
+
+        names = tuple(manifest["signals"])
+        return cls(
+            catalogue=Catalogue(items, part("items")["counts"], tuple(manifest["event_types"])),
+            signals=tuple(SIGNALS[name].from_arrays(part(name)) for name in names),
+            fusion=Fusion(names, **part("fusion")),
+            settings=Settings(**manifest["settings"]),
+        )
+
+    def _upstream(self, scores: Sequence[float], candidates: Candidates) -> Floats:
         if len(scores) != len(candidates):
             raise RequestError(f"{len(scores)} scores for {len(candidates)} candidates: give one each")
-        return standardise(np.asarray(scores, dtype=np.float64))
-
-    def _codes(self, ids: Sequence[str]) -> Codes:
-        try:
-            return np.fromiter(map(self._item_codes.__getitem__, ids), np.int32, len(ids))
-        except KeyError as unknown:
-            raise RequestError(f"item_id {unknown} is not in the catalogue") from None
-
-    @cached_property
-    def _item_codes(self) -> dict[str, int]:
-        return {name: code for code, name in enumerate(self.items[Columns.ITEM])}
-
-    @cached_property
-    def _type_codes(self) -> dict[str, int]:
-        return {name: code for code, name in enumerate(self.event_types)}
-
-    @cached_property
-    def _buckets(self) -> Codes:
-        return count_buckets(self.counts)
+        return self.settings.upstream_weight * standardise(np.asarray(scores, dtype=np.float64))

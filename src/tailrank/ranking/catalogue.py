@@ -1,0 +1,100 @@
+"""`Catalogue`: turns ids of a request into the codes that signals work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tailrank.arrays import Codes, Offsets
+from tailrank.data.columns import Columns
+from tailrank.data.histories import Histories
+from tailrank.data.popularity import count_buckets
+from tailrank.errors import RequestError
+from tailrank.signals.protocol import Candidates
+
+
+class Event(NamedTuple):
+    """One behaviour of a person.
+
+    `event` names the type, `timestamp` is in seconds; both may be left out.
+    """
+
+    item_id: str
+    event: str | None = None
+    timestamp: float | None = None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The items that can be ranked and the event types that are understood.
+
+    Attributes
+    ----------
+    items
+        Row numbers are item codes.
+    counts
+        Interactions of each item in the data learned from, shape (items,).
+    event_types
+        Positions are event-type codes.
+    """
+
+    items: pl.DataFrame
+    counts: Offsets
+    event_types: tuple[str, ...]
+
+    def candidates(self, ids: Sequence[str]) -> Candidates:
+        """Code a candidate list.
+
+        Raises
+        ------
+        RequestError
+            On unknown or repeated ids.
+        """
+        if len(set(ids)) != len(ids):
+            twice = next(name for at, name in enumerate(ids) if name in ids[:at])
+            raise RequestError(f"candidate {twice!r} occurs more than once: give each item once")
+        return Candidates(self._codes(ids, "candidate"), len(self.items))
+
+    def history(self, events: Sequence[str | Event]) -> Histories:
+        """Code one person's events, oldest first.
+
+        Raises
+        ------
+        RequestError
+            On unknown items or event types, or timestamps that descend.
+        """
+        told = [event if isinstance(event, Event) else Event(event) for event in events]
+        items = self._codes([event.item_id for event in told], "history item")
+        try:
+            types = [0 if event.event is None else self._type_codes[event.event] for event in told]
+        except KeyError as unknown:
+            known = ", ".join(self.event_types)
+            raise RequestError(f"event type {unknown} was not in the training data ({known})") from None
+        times = np.array([event.timestamp or 0.0 for event in told], dtype=np.float64)
+        if not (np.diff(times) >= 0).all():
+            raise RequestError("the history's timestamps must ascend: give the oldest event first")
+        return Histories(items, np.array(types, np.int32), times, np.array([0, len(items)], np.int64))
+
+    @cached_property
+    def buckets(self) -> Codes:
+        """Count bucket of each item, shape (items,)."""
+        return count_buckets(self.counts)
+
+    def _codes(self, ids: Sequence[str], what: str) -> Codes:
+        try:
+            return np.fromiter(map(self._item_codes.__getitem__, ids), np.int32, len(ids))
+        except KeyError as unknown:
+            raise RequestError(f"{what} {unknown} is not in the catalogue the model was trained on") from None
+
+    @cached_property
+    def _item_codes(self) -> dict[str, int]:
+        return {name: code for code, name in enumerate(self.items[Columns.ITEM])}
+
+    @cached_property
+    def _type_codes(self) -> dict[str, int]:
+        return {name: code for code, name in enumerate(self.event_types)}
