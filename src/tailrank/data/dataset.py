@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -135,6 +136,15 @@ class Dataset:
     def item_index(self) -> dict[str, int]:
         """Code of each item id."""
         return {name: code for code, name in enumerate(self.item_ids)}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of item ids and events, the same for the same data."""
+        h = self.histories
+        digest = hashlib.blake2b("\n".join(self.item_ids).encode(), digest_size=16)
+        for array in (h.items, h.types, h.times, h.offsets):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
 
     @cached_property
     def counts(self) -> Offsets:

@@ -32,7 +32,9 @@ class SemanticAttention:
     Attributes
     ----------
     vectors
-        Whitened unit vectors, shape (items, dimensions); zero for an item without text.
+        Distinct whitened unit vectors, shape (texts, dimensions); zero for an item without text.
+    rows
+        Vector of each item, shape (items,): items of equal text share one.
     sharpness, fading, cooling
         Attention to similarity, to the order of events and to the days between an event and the latest.
     kinds
@@ -40,6 +42,7 @@ class SemanticAttention:
     """
 
     vectors: Floats
+    rows: Codes
     kinds: Floats
     sharpness: float = 4.0
     fading: float = 0.7
@@ -64,7 +67,8 @@ class SemanticAttention:
         seed
             Seed of the sample.
         """
-        start = cls(vectors, np.zeros(n_types, np.float32))
+        distinct, rows = np.unique(vectors, axis=0, return_inverse=True)
+        start = cls(distinct, rows.astype(np.int32), np.zeros(n_types, np.float32))
         queries = validation.take(validation.histories.lengths > 0).sample(QUERIES, seed)
         if not len(queries):
             return start
@@ -82,40 +86,41 @@ class SemanticAttention:
             sample.loss, initial, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
         )
         _, sharpness, fading, cooling, *kinds = found.x
-        return cls(vectors, np.array(kinds, np.float32), float(sharpness), float(fading), float(cooling))
+        learned = np.array(kinds, np.float32)
+        return cls(start.vectors, start.rows, learned, float(sharpness), float(fading), float(cooling))
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Attend to each history; shape (histories, candidates). An empty history scores 0."""
-        similarity, attention = self._attend(histories, candidates)
+        values = self.vectors if candidates.whole else self.vectors[self.rows[candidates.codes]]
+        scores = np.zeros((len(histories), len(values)), dtype=np.float32)
         filled = np.flatnonzero(histories.lengths)
-        scores = np.zeros((len(histories), len(candidates)), dtype=np.float32)
         if len(filled):
+            similarity, attention = self._attend(histories, values)
             starts = histories.offsets[filled]
             total = np.add.reduceat(attention, starts, axis=0)
             attention *= similarity
             scores[filled] = np.add.reduceat(attention, starts, axis=0) / total
-        return scores
+        return scores[:, self.rows] if candidates.whole else scores
 
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
         """Give the terms of the sum for one history; shape (events, candidates)."""
-        similarity, attention = self._attend(histories, candidates)
+        similarity, attention = self._attend(histories, self.vectors[self.rows[candidates.codes]])
         terms: Floats = similarity * attention / attention.sum(axis=0)
         return terms
 
     def arrays(self) -> Arrays:
         """Give vectors and attention."""
         attention = np.array([self.sharpness, self.fading, self.cooling])
-        return {"vectors": self.vectors, "kinds": self.kinds, "attention": attention}
+        return {"vectors": self.vectors, "rows": self.rows, "kinds": self.kinds, "attention": attention}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take vectors and attention."""
-        return cls(arrays["vectors"], arrays["kinds"], *map(float, arrays["attention"]))
+        return cls(arrays["vectors"], arrays["rows"], arrays["kinds"], *map(float, arrays["attention"]))
 
-    def _attend(self, histories: Histories, candidates: Candidates) -> tuple[Floats, Floats]:
-        """Compute similarities and unnormalised attention, each (events, candidates)."""
-        values = self.vectors if candidates.whole else self.vectors[candidates.codes]
-        similarity = self.vectors[histories.items] @ values.T
+    def _attend(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
+        """Compute similarities to `values` and unnormalised attention, each (events, values)."""
+        similarity = self.vectors[self.rows[histories.items]] @ values.T
         prior = self.kinds[histories.types] - self.fading * np.log1p(histories.ages)
         if self.cooling:
             prior -= self.cooling * np.log1p(histories.gaps / DAY)

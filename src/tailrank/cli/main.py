@@ -1,0 +1,41 @@
+"""The `tailrank` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from tailrank.cli.bench import bench
+from tailrank.cli.data import datasets, validate
+from tailrank.cli.demo import demo
+from tailrank.cli.encode import encode
+from tailrank.cli.evaluate import evaluate
+from tailrank.cli.models import rank, train
+from tailrank.errors import TailrankError
+
+app = typer.Typer(
+    help="Re-rank candidates for one person, now, from what items mean and what the person has just done.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+for command in (demo, validate, train, evaluate, rank, encode):
+    app.command()(command)
+app.add_typer(bench, name="bench")
+app.add_typer(datasets, name="datasets")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message and exit code 2, not a traceback."""
+    try:
+        app()
+    except TailrankError as mistake:
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(mistake))}", soft_wrap=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has gone; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,83 @@
+"""Options and preparations that several commands share."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tailrank.arrays import Floats
+from tailrank.data.dataset import Dataset
+from tailrank.data.public import PUBLIC, fetch
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.progress import encoding_progress
+from tailrank.language.store import VectorStore
+from tailrank.language.text import item_texts
+
+Data: TypeAlias = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
+Encoder: TypeAlias = Annotated[
+    str, typer.Option(help="`default`, a folder, `package:NAME`, a hub id, or `none` to do without meaning.")
+]
+Template: TypeAlias = Annotated[
+    str | None, typer.Option(help="Text of an item, such as '{title}. {genres}'; else its text columns.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of every sample.")]
+
+
+def load(data: str) -> Dataset:
+    """Read a data folder; a public set is fetched by its name unless a folder of that name exists."""
+    return Dataset.load(fetch(data) if data in PUBLIC and not Path(data).exists() else Path(data))
+
+
+def item_vectors(
+    dataset: Dataset, encoder: str, template: str | None
+) -> tuple[Floats | None, dict[str, object]]:
+    """Take the catalogue's vectors, shape (items, d), from the store, and encode what is new.
+
+    None where the encoder is `none`. The second value describes the encoder, for reports and models.
+    """
+    if encoder == "none":
+        return None, {"encoder": "none"}
+    texts = item_texts(dataset.items, template)
+    model = TextEncoder.load(encoder)
+    with encoding_progress() as progress:
+        vectors = VectorStore().vectors(texts, model, progress)
+    return vectors, {"encoder": encoder, "encoder_sha256": model.sha256}
+
+
+def steps() -> Progress:
+    """Make a progress bar that counts steps on the error stream and goes when it is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def machine() -> dict[str, object]:
+    """Describe where and when a figure was measured."""
+    return {
+        "date": date.today().isoformat(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("tailrank", "numpy", "polars", "scipy")}
+
+
+def _processor() -> str:
+    """Name the processor as the system does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

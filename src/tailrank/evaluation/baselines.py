@@ -1,0 +1,98 @@
+"""Models to be measured, by name: tailrank and what it has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from tailrank.arrays import Floats
+from tailrank.data.histories import Histories
+from tailrank.data.splits import Split
+from tailrank.errors import RequestError
+from tailrank.language.text import item_texts
+from tailrank.ranking.reranker import Reranker, Settings
+from tailrank.signals.covisitation import ItemKNN
+from tailrank.signals.lexical import Lexical
+from tailrank.signals.popularity import Popularity, best_half_life
+from tailrank.signals.protocol import Candidates, Scorer
+from tailrank.signals.repetition import Repetition
+
+
+@dataclass(frozen=True)
+class LastItem:
+    """Another scorer that sees the latest event only."""
+
+    scorer: Scorer
+
+    def score(self, histories: Histories, candidates: Candidates) -> Floats:
+        """Score by the latest event; shape (histories, candidates)."""
+        return self.scorer.score(histories.latest(1), candidates)
+
+
+@dataclass(frozen=True)
+class MeanPooling:
+    """Cosine between a candidate and the mean of the history, in the frozen model's own space.
+
+    Attributes
+    ----------
+    vectors
+        The encoder's unit vectors, shape (items, d).
+    """
+
+    vectors: Floats
+
+    def score(self, histories: Histories, candidates: Candidates) -> Floats:
+        """Compare with the mean; shape (histories, candidates). An empty history scores 0."""
+        profiles = np.zeros((len(histories), self.vectors.shape[1]), np.float32)
+        filled = np.flatnonzero(histories.lengths)
+        if len(filled):
+            profiles[filled] = np.add.reduceat(
+                self.vectors[histories.items], histories.offsets[filled], axis=0
+            )
+        norms = np.linalg.norm(profiles, axis=1, keepdims=True)
+        profiles /= np.where(norms > 0, norms, 1)
+        scores: Floats = profiles @ self.vectors[candidates.codes].T
+        return scores
+
+
+def _tailrank(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+    return Reranker.fit(split, vectors, settings)
+
+
+def _popularity(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+    return Popularity.fit(split.past, best_half_life(split.train, split.validation))
+
+
+def _item_knn(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+    return ItemKNN.fit(split.past)
+
+
+def _last_tfidf(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+    return LastItem(Lexical.fit(item_texts(split.past.items, settings.template)))
+
+
+def _mean_pooling(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+    if vectors is None:
+        raise RequestError("lm-mean needs an encoder: leave it out of --models, or name one")
+    return MeanPooling(vectors)
+
+
+def _frequent(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+    return Repetition()
+
+
+MODELS: Final[dict[str, Callable[[Split, Floats | None, Settings], Scorer]]] = {
+    "tailrank": _tailrank,
+    "popularity": _popularity,
+    "item-knn": _item_knn,
+    "last-tfidf": _last_tfidf,
+    "lm-mean": _mean_pooling,
+    "frequent": _frequent,
+}
+"""How to fit each model for a split; `frequent` is what a person takes most, for protocols with repeats."""
+
+DEFAULT_MODELS: Final = ("tailrank", "popularity", "item-knn", "last-tfidf", "lm-mean")
+"""Those that can find items new to the person."""
