@@ -37,6 +37,7 @@ def evaluate(
         str, typer.Option(help="temporal: how late events reach the ranker: 0s, 1m, 1h, 1d, …, frozen.")
     ] = "0s",
     repeats: Annotated[bool, typer.Option(help="Also ask for items the person took before.")] = False,
+    queries: Annotated[int | None, typer.Option(min=1, help="Test on a sample of this size.")] = None,
     encoder: Encoder = "default",
     template: Template = None,
 ) -> None:
@@ -49,6 +50,8 @@ def evaluate(
         split = temporal(dataset, per_user, delay, repeats=repeats)
     else:
         split = leave_one_out(dataset, ties, seed, repeats)
+    if queries is not None:
+        split = split.sampled(queries, seed)
     vectors, about = item_vectors(dataset, encoder, template)
     settings = Settings(template=template, seed=seed)
     with steps() as progress:

@@ -42,6 +42,11 @@ class Split:
     test: Queries
     repeats: bool
 
+    def sampled(self, n: int, seed: int) -> Split:
+        """Test on at most `n` of the queries, drawn without replacement."""
+        protocol = f"{self.protocol}, sample of {n}" if len(self.test) > n else self.protocol
+        return replace(self, protocol=protocol, test=self.test.sample(n, seed))
+
 
 def leave_one_out(dataset: Dataset, ties: Ties = "original", seed: int = 0, repeats: bool = False) -> Split:
     """Hold out each user's last event for the test and the last but one for validation.

@@ -28,5 +28,5 @@ def promote(scores: Floats, counts: Offsets, strength: float) -> Floats:
     [1.0, 0.5, 0.0]
     """
     known = np.log1p(counts)
-    boost: Floats = (strength * (1 - known / max(known.max(initial=0), 1))).astype(np.float32)
+    boost: Floats = (strength * (1 - known / (known.max(initial=0) or 1))).astype(np.float32)
     return scores + boost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from tailrank.arrays import Codes, Offsets
+from tailrank.arrays import Codes, Offsets, Seconds
 from tailrank.data.columns import Columns
 from tailrank.data.histories import Histories
 from tailrank.data.popularity import count_buckets
@@ -56,7 +57,7 @@ class Catalogue:
             On unknown or repeated ids.
         """
         if len(set(ids)) != len(ids):
-            twice = next(name for at, name in enumerate(ids) if name in ids[:at])
+            twice = Counter(ids).most_common(1)[0][0]
             raise RequestError(f"candidate {twice!r} occurs more than once: give each item once")
         return Candidates(self._codes(ids, "candidate"), len(self.items))
 
@@ -66,19 +67,15 @@ class Catalogue:
         Raises
         ------
         RequestError
-            On unknown items or event types, or timestamps that descend.
+            On unknown items or event types, or timestamps that descend or are given for some events only.
         """
-        told = [event if isinstance(event, Event) else Event(event) for event in events]
-        items = self._codes([event.item_id for event in told], "history item")
-        try:
-            types = [0 if event.event is None else self._type_codes[event.event] for event in told]
-        except KeyError as unknown:
-            known = ", ".join(self.event_types)
-            raise RequestError(f"event type {unknown} was not in the training data ({known})") from None
-        times = np.array([event.timestamp or 0.0 for event in told], dtype=np.float64)
-        if not (np.diff(times) >= 0).all():
-            raise RequestError("the history's timestamps must ascend: give the oldest event first")
-        return Histories(items, np.array(types, np.int32), times, np.array([0, len(items)], np.int64))
+        ids = [event.item_id if isinstance(event, Event) else event for event in events]
+        items = self._codes(ids, "history item")
+        types, times = np.zeros(len(items), np.int32), np.zeros(len(items))
+        if any(isinstance(event, Event) for event in events):
+            told = [event if isinstance(event, Event) else Event(event) for event in events]
+            types, times = self._types(told), _times(told)
+        return Histories(items, types, times, np.array([0, len(items)], np.int64))
 
     @cached_property
     def buckets(self) -> Codes:
@@ -91,6 +88,14 @@ class Catalogue:
         except KeyError as unknown:
             raise RequestError(f"{what} {unknown} is not in the catalogue the model was trained on") from None
 
+    def _types(self, events: Sequence[Event]) -> Codes:
+        try:
+            types = [0 if event.event is None else self._type_codes[event.event] for event in events]
+        except KeyError as unknown:
+            known = ", ".join(self.event_types)
+            raise RequestError(f"event type {unknown} was not in the training data ({known})") from None
+        return np.array(types, np.int32)
+
     @cached_property
     def _item_codes(self) -> dict[str, int]:
         return {name: code for code, name in enumerate(self.items[Columns.ITEM])}
@@ -98,3 +103,18 @@ class Catalogue:
     @cached_property
     def _type_codes(self) -> dict[str, int]:
         return {name: code for code, name in enumerate(self.event_types)}
+
+
+def _times(events: Sequence[Event]) -> Seconds:
+    given = [event.timestamp for event in events if event.timestamp is not None]
+    if not given:
+        return np.zeros(len(events))
+    if len(given) < len(events):
+        raise RequestError("only some of the history's events have a timestamp: give one to all, or to none")
+    try:
+        times = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RequestError("the history's timestamps must be numbers: seconds since 1970") from None
+    if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
+        raise RequestError("the history's timestamps must be finite and ascend: give the oldest event first")
+    return times

@@ -7,6 +7,7 @@ from typing import Final, Literal, Self
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
 from tailrank.data.popularity import COUNT_LABELS
@@ -100,7 +101,7 @@ class Fusion:
             Precision of the prior, in units of signals of standard deviation one.
         """
         real = np.isfinite(pool.log_odds)
-        spread = pool.features[real].std(axis=0)
+        spread = pool.features[real].std(axis=0, dtype=np.float64)
         spread = np.where(spread > 0, spread, 1).astype(np.float32)
         objective = _Objective(pool, pool.features / spread, real, loss, shrinkage)
         prior = objective.prior
@@ -126,10 +127,10 @@ class Fusion:
         Floats
             Shape (histories, candidates).
         """
-        # One row of weights per history bucket, then rows copied: far quicker than a weight per cell.
-        total = self.biases[candidates].T[histories]
-        for position, scores in enumerate(signals):
-            total += self.weights[candidates, :, position].T[histories] * scores
+        weights = self.weights.T[:, histories].take(candidates, axis=2)
+        total = self.biases.T[histories].take(candidates, axis=1)
+        for weight, scores in zip(weights, signals, strict=True):
+            total += weight * scores
         return total
 
     def arrays(self) -> Arrays:
@@ -186,5 +187,5 @@ class _Objective:
         labels[:, 0] = 1
         standing = np.exp(self.pool.log_odds)
         losses = standing * (np.logaddexp(0, logits) - labels * logits)
-        slope = standing * (1 / (1 + np.exp(-logits)) - labels)
+        slope = standing * (expit(logits) - labels)
         return float(losses.sum() / len(logits)), slope / len(logits)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import polars as pl
@@ -45,30 +43,20 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
     ModelError
         Where the place holds something else than a model, or can't be written.
     """
-    if folder.exists() and not (folder / MANIFEST).is_file() and (folder.is_file() or any(folder.iterdir())):
-        raise ModelError(f"{folder} exists and is not a model folder: choose another place")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise ModelError(f"{folder}: can't be written ({error.strerror})") from None
-    try:
-        items.write_parquet(beside / ITEMS)
-        save_file(dict(arrays), beside / ARRAYS)
-        manifest = {
-            "format": FORMAT,
-            "packages": {name: version(name) for name in PACKAGES},
-            "files": {name: _sha256((beside / name).read_bytes()) for name in (ITEMS, ARRAYS)},
-            **description,
-        }
-        manifest["sha256"] = _sha256(_canonical(manifest))
-        (beside / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-        beside.chmod(0o755)
-        _swap(beside, folder)
-    except OSError as error:
-        raise ModelError(f"{folder}: can't be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        place = folder.resolve()  # where `folder` is a link, it goes on naming the same place
+        if place.exists() and not (place / MANIFEST).is_file() and (place.is_file() or any(place.iterdir())):
+            raise ModelError(f"{folder} exists and is not a model folder: choose another place")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(
+            prefix=f".{place.name}.", dir=place.parent, ignore_cleanup_errors=True
+        ) as beside:
+            new = Path(beside, "new")
+            new.mkdir()
+            _fill(new, items, arrays, description)
+            _swap(new, place, Path(beside, "old"))
+    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+        raise ModelError(f"{folder}: can't be written ({error}): choose another place") from None
 
 
 def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:
@@ -80,16 +68,18 @@ def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:
         Where the folder is missing, damaged, edited, or of another format.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        written = (folder / MANIFEST).read_bytes()
+        manifest = json.loads(written)
     except OSError as error:
         raise ModelError(
             f"{folder / MANIFEST}: can't be read ({error.strerror}): is this a model folder?"
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelError(f"{folder / MANIFEST}: damaged (not JSON): train the model again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError(f"{folder}: not of the format {FORMAT!r}: train it again with this version")
-    if manifest.pop("sha256", None) != _sha256(_canonical(manifest)):
+    digest = manifest.pop("sha256", None)
+    if digest != _sha256(_as_json(manifest)) or written != _as_json(manifest | {"sha256": digest}):
         raise ModelError(f"{folder / MANIFEST}: edited or damaged: train the model again")
     for name, digest in manifest["files"].items():
         try:
@@ -106,19 +96,35 @@ def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:
         raise ModelError(f"{folder}: can't be read ({error})") from None
 
 
-def _swap(new: Path, folder: Path) -> None:
-    """Put the new folder in the old one's place."""
-    if not folder.exists():
-        os.replace(new, folder)
+def _fill(folder: Path, items: pl.DataFrame, arrays: Arrays, description: Mapping[str, Any]) -> None:
+    """Write the three files into an empty folder, the manifest last."""
+    items.write_parquet(folder / ITEMS)
+    save_file(dict(arrays), folder / ARRAYS)
+    manifest = {
+        "format": FORMAT,
+        "packages": {name: version(name) for name in PACKAGES},
+        "files": {name: _sha256((folder / name).read_bytes()) for name in (ITEMS, ARRAYS)},
+        **description,
+    }
+    digest = _sha256(_as_json(manifest))
+    (folder / MANIFEST).write_bytes(_as_json(manifest | {"sha256": digest}))
+
+
+def _swap(new: Path, place: Path, old: Path) -> None:
+    """Put the new folder in the old one's place; the old one returns where that fails."""
+    if not place.exists():
+        new.replace(place)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old)
+    place.replace(old)
+    try:
+        new.replace(place)
+    except OSError:
+        old.replace(place)
+        raise
 
 
-def _canonical(manifest: Mapping[str, Any]) -> bytes:
-    return json.dumps(manifest, sort_keys=True).encode()
+def _as_json(manifest: Mapping[str, Any]) -> bytes:
+    return (json.dumps(manifest, indent=1) + "\n").encode()
 
 
 def _sha256(content: bytes) -> str:

@@ -115,12 +115,12 @@ class ItemKNN(ItemToItem):
         taken.sum_duplicates()
         taken.data[:] = 1
         takers = sp.csr_array(taken.T)
-        people = np.diff(takers.indptr)
+        norms = np.sqrt(np.diff(takers.indptr))
         blocks = []
         for start in range(0, dataset.n_items, BLOCK):
             pairs = sp.csr_array(takers[start : start + BLOCK] @ taken)
             rows = np.repeat(np.arange(start, start + pairs.shape[0]), np.diff(pairs.indptr))
-            pairs.data *= (rows != pairs.indices) / np.sqrt(people[rows] * people[pairs.indices])
+            pairs.data *= (rows != pairs.indices) / (norms[rows] * norms[pairs.indices])
             pairs.eliminate_zeros()
             blocks.append(strongest(pairs, NEIGHBOURS))
         return cls(SparseRows.of(_scaled(sp.csr_array(sp.vstack(blocks)), cls.scale)))

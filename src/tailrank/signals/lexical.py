@@ -38,10 +38,10 @@ class Lexical:
         """Learn the vocabulary and weigh the terms of each item's text."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        if not any(text.strip() for text in texts):
+        vectorizer = TfidfVectorizer(sublinear_tf=True, dtype=np.float32)
+        if not any(map(vectorizer.build_analyzer(), texts)):
             return cls(SparseRows.of(sp.csr_array((len(texts), 1), dtype=np.float32)))
-        vectors = TfidfVectorizer(sublinear_tf=True, dtype=np.float32).fit_transform(texts)
-        return cls(SparseRows.of(vectors))
+        return cls(SparseRows.of(vectorizer.fit_transform(texts)))
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Sum over each history; shape (histories, candidates)."""
@@ -68,10 +68,15 @@ class Lexical:
         return cls(SparseRows.from_arrays(arrays))
 
     def _sums(self, histories: Histories, owners: Offsets, n_owners: int, candidates: Candidates) -> Floats:
-        lengths, terms, values = self.rows.take(histories.items)
-        values = values * np.repeat(1 / (1 + histories.ages), lengths)
-        cells = np.repeat(owners * self.rows.width, lengths) + terms
-        summed = np.bincount(cells, values, n_owners * self.rows.width)
-        query: Floats = summed.astype(np.float32).reshape(n_owners, self.rows.width)
-        wanted = self.rows if candidates.whole else self.rows.select(candidates.codes)
-        return np.ascontiguousarray((wanted.matrix @ query.T).T)
+        rows, size = self.rows, n_owners * len(candidates)
+        of, at = rows.entries(histories.items)
+        cells = (owners * rows.width).take(of) + rows.columns.take(at)
+        faded = rows.values.take(at) / (1 + histories.ages).take(of)
+        query = np.bincount(cells, faded, n_owners * rows.width).reshape(n_owners, rows.width)
+        if candidates.whole:
+            return np.ascontiguousarray((rows.matrix @ query.astype(np.float32).T).T)
+        of, at = rows.entries(candidates.codes)
+        shared = query.take(rows.columns.take(at), axis=1) * rows.values.take(at)
+        cells = np.arange(n_owners)[:, None] * len(candidates) + of
+        summed = np.bincount(cells.ravel(), shared.ravel(), size)
+        return summed.reshape(n_owners, len(candidates)).astype(np.float32)

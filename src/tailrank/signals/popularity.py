@@ -50,8 +50,8 @@ class Popularity:
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Repeat the values for every history; shape (histories, candidates)."""
-        values = self.values if candidates.whole else self.values[candidates.codes]
-        return np.broadcast_to(values, (len(histories), len(candidates)))
+        values = self.values if candidates.whole else self.values.take(candidates.codes)
+        return values[None].repeat(len(histories), axis=0)
 
     def by_event(self, histories: Histories, candidates: Candidates) -> None:
         """Nothing comes from single events."""

@@ -91,22 +91,22 @@ class SemanticAttention:
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Attend to each history; shape (histories, candidates). An empty history scores 0."""
-        values = self.vectors if candidates.whole else self.vectors[self.rows[candidates.codes]]
+        values = self.vectors if candidates.whole else self._of(candidates.codes)
         scores = np.zeros((len(histories), len(values)), dtype=np.float32)
         filled = np.flatnonzero(histories.lengths)
         if len(filled):
             similarity, attention = self._attend(histories, values)
             starts = histories.offsets[filled]
-            total = np.add.reduceat(attention, starts, axis=0)
+            total = np.add.reduceat(attention, starts, axis=1)
             attention *= similarity
-            scores[filled] = np.add.reduceat(attention, starts, axis=0) / total
+            scores[filled] = (np.add.reduceat(attention, starts, axis=1) / total).T
         return scores[:, self.rows] if candidates.whole else scores
 
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
         """Give the terms of the sum for one history; shape (events, candidates)."""
-        similarity, attention = self._attend(histories, self.vectors[self.rows[candidates.codes]])
-        terms: Floats = similarity * attention / attention.sum(axis=0)
-        return terms
+        similarity, attention = self._attend(histories, self._of(candidates.codes))
+        terms: Floats = similarity * attention / attention.sum(axis=1, keepdims=True)
+        return terms.T
 
     def arrays(self) -> Arrays:
         """Give vectors and attention."""
@@ -118,14 +118,18 @@ class SemanticAttention:
         """Take vectors and attention."""
         return cls(arrays["vectors"], arrays["rows"], arrays["kinds"], *map(float, arrays["attention"]))
 
+    def _of(self, items: Codes) -> Floats:
+        """Gather the vectors of items, shape (items, dimensions)."""
+        return self.vectors.take(self.rows[items], axis=0)
+
     def _attend(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
-        """Compute similarities to `values` and unnormalised attention, each (events, values)."""
-        similarity = self.vectors[self.rows[histories.items]] @ values.T
+        """Compute similarities to `values` and unnormalised attention, each (values, events)."""
+        similarity = values @ self._of(histories.items).T
         prior = self.kinds[histories.types] - self.fading * np.log1p(histories.ages)
         if self.cooling:
             prior -= self.cooling * np.log1p(histories.gaps / DAY)
         attention = similarity * np.float32(self.sharpness)
-        attention += (prior - self.sharpness).astype(np.float32)[:, None]
+        attention += (prior - self.sharpness).astype(np.float32)
         return similarity, np.exp(attention, out=attention)
 
 

@@ -38,19 +38,18 @@ class SparseRows:
         columns, values = matrix.indices.astype(np.int32), matrix.data.astype(np.float32)
         return cls(matrix.indptr.astype(np.int64), columns, values, matrix.shape[1])
 
-    def take(self, rows: Codes) -> tuple[Offsets, Codes, Floats]:
-        """Gather rows: their lengths, then all columns and values, one row after another."""
-        starts = self.starts[rows]
-        lengths = self.starts[rows + 1] - starts
-        at = ranges(starts, lengths)
-        return lengths, self.columns[at], self.values[at]
+    def entries(self, rows: Codes) -> tuple[Offsets, Offsets]:
+        """Locate the entries of some rows, one row after another.
 
-    def select(self, rows: Codes) -> SparseRows:
-        """Gather rows into a smaller matrix."""
-        lengths, columns, values = self.take(rows)
-        starts = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(lengths, out=starts[1:])
-        return SparseRows(starts, columns, values, self.width)
+        Returns
+        -------
+        tuple[Offsets, Offsets]
+            Which of `rows` each entry belongs to, and its place in `columns` and `values`; each of
+            shape (entries of these rows,).
+        """
+        starts = self.starts.take(rows)
+        lengths = self.starts.take(rows + 1) - starts
+        return np.arange(len(rows)).repeat(lengths), ranges(starts, lengths)
 
     @property
     def matrix(self) -> sp.csr_array:
@@ -77,16 +76,15 @@ class SparseRows:
         Floats
             Shape (n_owners, candidates).
         """
-        lengths, columns, values = self.take(rows)
-        values = values * np.repeat(weights, lengths)
-        cells = np.repeat(owners * len(candidates), lengths)
-        if candidates.whole:
-            cells += columns
-        else:
-            slots = candidates.slots[columns]
-            hit = np.flatnonzero(slots >= 0)
-            cells, values = cells[hit] + slots[hit], values[hit]
-        total = np.bincount(cells, values, n_owners * len(candidates))
+        # `take` instead of brackets, here and in the signals: a request feels the difference.
+        of, at = self.entries(rows)
+        slots = self.columns.take(at)
+        if not candidates.whole:
+            slots = candidates.slots.take(slots)
+            (hit,) = (slots >= 0).nonzero()
+            of, at, slots = of.take(hit), at.take(hit), slots.take(hit)
+        cells = (owners * len(candidates)).take(of) + slots
+        total = np.bincount(cells, weights.take(of) * self.values.take(at), n_owners * len(candidates))
         return total.reshape(n_owners, len(candidates)).astype(np.float32)
 
     def arrays(self) -> Arrays:

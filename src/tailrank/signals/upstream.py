@@ -30,9 +30,11 @@ def standardise(scores: Doubles) -> Floats:
     """
     if np.isinf(scores).any():
         raise RequestError("upstream scores must be finite, or NaN where there is none")
+    # Within [-1, 1] no square overflows or vanishes, whatever the recommender's scale.
+    scores = scores / (np.nanmax(np.abs(scores), initial=0) or 1)
     known = scores[~np.isnan(scores)]
-    spread = known.std() if len(known) else 0.0
-    if spread == 0:
+    # Equal scores may have a tiny standard deviation by rounding, so it can't tell them.
+    if not len(known) or known.min() == known.max():
         return np.zeros(len(scores), np.float32)
-    standard: Floats = np.nan_to_num((scores - known.mean()) / spread).astype(np.float32)
+    standard: Floats = np.nan_to_num((scores - known.mean()) / known.std()).astype(np.float32)
     return standard

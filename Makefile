@@ -1,0 +1,47 @@
+# Every target sets up .venv first, when it is missing, stale or broken. `make help` lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+# Threads that spin while they wait slow down everything beside them.
+export OMP_WAIT_POLICY := PASSIVE
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean rebuild
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+
+demo: $(STAMP) ## Show what re-ranking does (ARGS="--data complete-journey" for groceries)
+	@$(BIN)/tailrank demo $(ARGS)
+
+test: $(STAMP) ## Run the tests and the examples in docstrings (ARGS="-k whitening" for some of them)
+	@$(BIN)/python -m pytest --quiet --numprocesses auto $(ARGS)
+
+lint: $(STAMP) ## Check style, types and layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP) ## Measure how long a ranking takes (ARGS="--json" for one line of JSON)
+	@$(BIN)/tailrank bench latency $(ARGS)
+
+clean: ## Remove .venv, caches, builds and the reports in demo/
+	@rm -rf .venv demo build dist src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamp is written last and names its folder: what is half made, broken or was moved is made anew.
+BROKEN := $(shell $(BIN)/python -c '' 2>&1 && test "$$(cat $(STAMP) 2>&1)" = "$(CURDIR)" || echo yes)
+
+$(STAMP): pyproject.toml constraints.txt $(if $(BROKEN),rebuild)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'tailrank needs Python 3.11 or later. If there is one, name it: make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'This Python lacks venv. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	@echo 'Setting up .venv: some minutes, once'
+	@$(PYTHON) -m venv --clear .venv
+	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip \
+	  --disable-pip-version-check --quiet install --editable '.[language,report,test,lint]'
+	@echo "$(CURDIR)" > $@
