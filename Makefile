@@ -17,13 +17,13 @@ demo: $(STAMP) ## Show what re-ranking does (ARGS="--data complete-journey" for 
 	@$(BIN)/tailrank demo $(ARGS)
 
 test: $(STAMP) ## Run the tests and the examples in docstrings (ARGS="-k whitening" for some of them)
-	@$(BIN)/python -m pytest --quiet --numprocesses auto $(ARGS)
+	@$(BIN)/python -m pytest --quiet --numprocesses auto --maxprocesses 4 $(ARGS)
 
 lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 bench: $(STAMP) ## Measure how long a ranking takes (ARGS="--json" for one line of JSON)
 	@$(BIN)/tailrank bench latency $(ARGS)

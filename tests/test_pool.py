@@ -28,7 +28,7 @@ def ask(n_items: int, people: int = 12, seed: int = 0) -> Queries:
 
 def signals_for(n_items: int) -> tuple[Signal, ...]:
     """The first tells the items apart by their value: item i is worth i."""
-    return Popularity(np.arange(n_items, dtype=np.float32)), Repetition()
+    return Popularity(np.arange(n_items, dtype=np.float32)), Repetition(fading=0.0)
 
 
 def draw(queries: Queries, n_items: int, repeats: bool = True) -> Pool:

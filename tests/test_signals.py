@@ -114,7 +114,7 @@ def naive_lexical(item: int, events: list[tuple[int, int, float, int]]) -> float
 
 
 def naive_repetition(item: int, events: list[tuple[int, int, float, int]]) -> float:
-    return np.log1p(sum(past == item for past, *_ in events))
+    return np.log1p(sum((past == item) / (1 + age) for past, age, *_ in events))
 
 
 def naive_pairs() -> np.ndarray:
@@ -150,7 +150,7 @@ def naive_covisitation(item: int, events: list[tuple[int, int, float, int]]) -> 
 
 
 def naive_item_knn(item: int, events: list[tuple[int, int, float, int]]) -> float:
-    return np.log1p(sum(COSINES[past, item] * 0.7**age for past, age, *_ in events))
+    return np.log1p(sum(COSINES[past, item] / (1 + age) for past, age, *_ in events))
 
 
 def naive_popularity(item: int, events: list[tuple[int, int, float, int]]) -> float:

@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from tailrank.cli.options import Data, Seed, item_vectors, load, machine
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
-from tailrank.ranking.reranker import Reranker, Settings
+from tailrank.ranking.fitting import Settings
+from tailrank.ranking.reranker import Reranker
 from tailrank.signals.semantic import SemanticAttention
 
 SIZES: Final = (200, 1_000)

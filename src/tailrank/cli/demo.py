@@ -15,9 +15,11 @@ from tailrank.cli.options import Seed, item_vectors, load, machine, steps
 from tailrank.data.splits import Split, temporal
 from tailrank.evaluation import protocol
 from tailrank.evaluation.baselines import DEFAULT_MODELS
-from tailrank.ranking.reranker import Reranker, Settings
+from tailrank.ranking.fitting import Settings
+from tailrank.ranking.reranker import Reranker
 from tailrank.signals.protocol import Scorer
 
+REPEATING: Final = ("tailrank", "frequent", "popularity", "item-knn")
 FINDER: Final = "item-knn"
 QUERIES: Final = 4_000
 """Test queries at most, so that a demo stays one."""
@@ -58,8 +60,6 @@ def demo(
     split, fitted = measure(DEFAULT_MODELS, out / dataset.name, repeats=False)
     if temporal(dataset, per_user, repeats=True).test.repeated.mean() >= REPEATED:
         console.print("People here take things again, so the same with repeats allowed:\n")
-        measure(
-            ("tailrank", "frequent", "popularity", "item-knn"), out / f"{dataset.name}-repeats", repeats=True
-        )
+        measure(REPEATING, out / f"{dataset.name}-repeats", repeats=True)
     reranker = cast(Reranker, fitted["tailrank"])
     story.show(story.tell(reranker, fitted[FINDER], split), split.past, FINDER, console)

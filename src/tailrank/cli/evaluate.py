@@ -17,7 +17,7 @@ from tailrank.errors import RequestError
 from tailrank.evaluation import protocol as full_ranking
 from tailrank.evaluation.baselines import DEFAULT_MODELS
 from tailrank.evaluation.results import Evaluation
-from tailrank.ranking.reranker import Settings
+from tailrank.ranking.fitting import Settings
 
 SHOWN = ("ndcg@10", "ndcg@10/head20", "ndcg@10/tail80", "recall@10", "coverage@10", "aplt@10")
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}

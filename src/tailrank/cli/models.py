@@ -16,7 +16,8 @@ from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
 from tailrank.ranking.catalogue import Event
-from tailrank.ranking.reranker import Reranker, Settings
+from tailrank.ranking.fitting import Settings
+from tailrank.ranking.reranker import Reranker
 
 
 def train(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -13,12 +13,16 @@ from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.language.text import item_texts
-from tailrank.ranking.reranker import Reranker, Settings
+from tailrank.ranking.fitting import FADING_QUERIES, Settings
+from tailrank.ranking.reranker import Reranker
 from tailrank.signals.covisitation import ItemKNN
+from tailrank.signals.fading import with_best_fading
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
 from tailrank.signals.protocol import Candidates, Scorer
 from tailrank.signals.repetition import Repetition
+
+WHOLE_HISTORY: Final = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,10 @@ def _popularity(split: Split, vectors: Floats | None, settings: Settings) -> Sco
 
 
 def _item_knn(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
-    return ItemKNN.fit(split.past)
+    queries = split.validation.sample(FADING_QUERIES, settings.seed)
+    n_items = split.past.n_items
+    tuned = with_best_fading(ItemKNN.fit(split.train), queries, n_items, WHOLE_HISTORY, split.repeats)
+    return replace(ItemKNN.fit(split.past), fading=tuned.fading)
 
 
 def _last_tfidf(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
@@ -81,7 +88,7 @@ def _mean_pooling(split: Split, vectors: Floats | None, settings: Settings) -> S
 
 
 def _frequent(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
-    return Repetition()
+    return Repetition(fading=0.0)
 
 
 MODELS: Final[dict[str, Callable[[Split, Floats | None, Settings], Scorer]]] = {

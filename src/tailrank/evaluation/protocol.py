@@ -20,8 +20,9 @@ from tailrank.evaluation.metrics import TOP, Outcome, exposure, measure, per_que
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
 from tailrank.evaluation.significance import paired_bootstrap
 from tailrank.policy.long_tail import promote
+from tailrank.ranking.fitting import Settings
 from tailrank.ranking.fusion import HISTORY_LABELS
-from tailrank.ranking.reranker import Reranker, Settings
+from tailrank.ranking.reranker import Reranker
 from tailrank.signals.protocol import Candidates, Scorer
 
 STRENGTHS: Final = (0.0, 0.5, 1.0, 2.0, 4.0)

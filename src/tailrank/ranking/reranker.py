@@ -6,26 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Final, NamedTuple, Self, get_args
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
-from tailrank.data.popularity import count_buckets
 from tailrank.data.splits import Split, hold_out
-from tailrank.errors import DataError, RequestError
-from tailrank.language.text import item_texts
-from tailrank.language.whitening import Whitening
+from tailrank.errors import RequestError
 from tailrank.ranking.catalogue import Catalogue, Event
 from tailrank.ranking.explanation import Explanation, explain
-from tailrank.ranking.fusion import Fusion, Loss, history_buckets
-from tailrank.ranking.pool import draw_pool
+from tailrank.ranking.fitting import Settings, fit_parts
+from tailrank.ranking.fusion import Fusion, history_buckets
 from tailrank.ranking.storage import read_model, write_model
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
-from tailrank.signals.popularity import Popularity, best_half_life
+from tailrank.signals.popularity import Popularity
 from tailrank.signals.protocol import Candidates, Signal
 from tailrank.signals.repetition import Repetition
 from tailrank.signals.semantic import SemanticAttention
@@ -45,51 +42,6 @@ class RankedItem(NamedTuple):
     score: float
     place: int
     previous: int
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to fit.
-
-    Attributes
-    ----------
-    dimensions
-        Whitened dimensions kept of the language model's vectors.
-    max_history
-        Latest events that signals see.
-    queries
-        Validation queries that fusion learns from, at most.
-    loss
-        Listwise softmax, or binary cross-entropy.
-    shrinkage
-        Pull of fusion's buckets toward the shared weights.
-    upstream_weight
-        Weight of the caller's own scores, standardised within the list.
-    template
-        Item text, such as "{title}. {genres}"; by default all text columns.
-    seed
-        Of every sample drawn.
-
-    Raises
-    ------
-    RequestError
-        On an unknown loss, or a number that must be positive and is not.
-    """
-
-    dimensions: int = 256
-    max_history: int = 50
-    queries: int = 6_000
-    loss: Loss = "listwise"
-    shrinkage: float = 1.0
-    upstream_weight: float = 1.0
-    template: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.loss not in get_args(Loss):
-            raise RequestError(f"loss must be one of {', '.join(get_args(Loss))}, not {self.loss!r}")
-        if min(self.dimensions, self.max_history, self.queries) < 1 or self.shrinkage <= 0:
-            raise RequestError("dimensions, max_history, queries and shrinkage must be above 0")
 
 
 @dataclass(frozen=True)
@@ -134,38 +86,9 @@ class Reranker:
         """
         settings = settings or Settings()
         split = data if isinstance(data, Split) else hold_out(data)
+        signals, fusion = fit_parts(split, vectors, settings)
         past = split.past
-        rng = np.random.default_rng(settings.seed)
-        validation = split.validation.sample(settings.queries, settings.seed)
-        if not len(validation):
-            raise DataError(f"{past.name}: no query to learn fusion from under the protocol {split.protocol}")
-        if vectors is not None and len(vectors) != past.n_items:
-            raise DataError(f"{past.name}: {len(vectors)} vectors for {past.n_items} items: give one each")
-        fixed: list[Signal] = [Lexical.fit(item_texts(split.train.items, settings.template))]
-        if vectors is not None:
-            white = Whitening.fit(vectors, min(settings.dimensions, vectors.shape[1])).transform(vectors)
-            n_types = len(split.train.event_types)
-            fixed.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
-        if split.repeats:
-            fixed.append(Repetition())
-        half_life = best_half_life(split.train, validation)
-
-        def learned(dataset: Dataset) -> tuple[Signal, ...]:
-            return (
-                *fixed,
-                CoVisitation.fit(dataset),
-                ItemKNN.fit(dataset),
-                Popularity.fit(dataset, half_life),
-            )
-
-        signals = learned(split.train)
-        buckets = count_buckets(split.train.counts)
-        pool = draw_pool(signals, validation, buckets, settings.max_history, split.repeats, rng)
-        fusion = Fusion.fit(tuple(s.name for s in signals), pool, settings.loss, settings.shrinkage)
-        if past is not split.train:
-            signals = learned(past)
-        catalogue = Catalogue(past.items, past.counts, past.event_types)
-        return cls(catalogue, signals, fusion, settings)
+        return cls(Catalogue(past.items, past.counts, past.event_types), signals, fusion, settings)
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Score every candidate for every history; shape (histories, candidates), in log-odds."""

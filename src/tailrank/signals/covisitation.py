@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 import scipy.sparse as sp
 
-from tailrank.arrays import Floats, Offsets
+from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Histories
+from tailrank.signals.fading import FadingSum
 from tailrank.signals.protocol import Arrays, Candidates
 from tailrank.signals.sparse import SparseRows, strongest
 
@@ -21,12 +21,9 @@ BLOCK: Final = 1024
 """Rows of the co-occurrence product that are in memory at once."""
 
 
-@dataclass(frozen=True)
-class ItemToItem:
-    """A sparse item-to-item matrix, summed over a fading history and put on a log(1 + x) scale.
-
-    The logarithm keeps a few very strong pairs from drowning every other signal. The matrix is
-    scaled by its mean strongest entry, so that one fusion prior fits all catalogues.
+@dataclass(frozen=True, kw_only=True)
+class ItemToItem(FadingSum):
+    """A sparse item-to-item matrix, scaled by its mean strongest entry so that one prior fits all data.
 
     Attributes
     ----------
@@ -36,40 +33,28 @@ class ItemToItem:
 
     rows: SparseRows
 
-    def score(self, histories: Histories, candidates: Candidates) -> Floats:
-        """Sum over each history; shape (histories, candidates)."""
-        weights, n = self._weights(histories), len(histories)
-        return np.log1p(self.rows.sum_at(histories.items, weights, histories.owners, n, candidates))
-
-    def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
-        """Share out the score of one history in proportion to the sums; shape (events, candidates)."""
-        n = len(histories.items)
-        parts = self.rows.sum_at(histories.items, self._weights(histories), np.arange(n), n, candidates)
-        total = parts.sum(axis=0)
-        shares: Floats = parts * (np.log1p(total) / np.where(total > 0, total, 1))
-        return shares
-
     def arrays(self) -> Arrays:
-        """Give the rows."""
-        return self.rows.arrays()
+        """Give the rows and the fading."""
+        return {**self.rows.arrays(), "fading": np.array([self.fading])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the rows."""
-        return cls(SparseRows.from_arrays(arrays))
+        """Take the rows and the fading."""
+        return cls(rows=SparseRows.from_arrays(arrays), fading=float(arrays["fading"][0]))
 
-    @staticmethod
-    def _weights(histories: Histories) -> Floats:
-        raise NotImplementedError
+    def _sums(
+        self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
+    ) -> Floats:
+        return self.rows.sum_at(items, weights, owners, n_owners, candidates)
 
 
+@dataclass(frozen=True, kw_only=True)
 class CoVisitation(ItemToItem):
     """What people took after an item, the sooner the stronger.
 
     An event `d` steps after another adds `1 / d` to their pair, within ten steps; the opposite
-    direction counts 0.3 as much. Pairs are damped by the popularity of both items. A history's
-    events fade as `1 / (1 + age)`. Unlike cosine neighbours it knows the direction of time: a
-    refill follows its printer.
+    direction counts 0.3 as much. Pairs are damped by the popularity of both items. Unlike cosine
+    neighbours it knows the direction of time: a refill follows its printer.
     """
 
     name: ClassVar[str] = "covisitation"
@@ -90,18 +75,12 @@ class CoVisitation(ItemToItem):
             forward = forward + sp.csr_array((values, (items[first], items[first + step])), shape=(n, n))
         pairs = sp.csr_array(forward + cls.backward * forward.T)
         _damp(pairs, dataset.counts, cls.source_damping, cls.target_damping)
-        return cls(SparseRows.of(_scaled(strongest(pairs, NEIGHBOURS), cls.scale)))
-
-    @staticmethod
-    def _weights(histories: Histories) -> Floats:
-        return (1 / (1 + histories.ages)).astype(np.float32)
+        return cls(rows=SparseRows.of(_scaled(strongest(pairs, NEIGHBOURS), cls.scale)))
 
 
+@dataclass(frozen=True, kw_only=True)
 class ItemKNN(ItemToItem):
-    """Cosine between the sets of people who took two items (Sarwar et al., 2001, section 3.1.1).
-
-    A history's events fade as `0.7 ** age`.
-    """
+    """Cosine between the sets of people who took two items (Sarwar et al., 2001, section 3.1.1)."""
 
     name: ClassVar[str] = "item-knn"
     scale: ClassVar[float] = 1.0
@@ -123,11 +102,7 @@ class ItemKNN(ItemToItem):
             pairs.data *= (rows != pairs.indices) / (norms[rows] * norms[pairs.indices])
             pairs.eliminate_zeros()
             blocks.append(strongest(pairs, NEIGHBOURS))
-        return cls(SparseRows.of(_scaled(sp.csr_array(sp.vstack(blocks)), cls.scale)))
-
-    @staticmethod
-    def _weights(histories: Histories) -> Floats:
-        return (0.7**histories.ages).astype(np.float32)
+        return cls(rows=SparseRows.of(_scaled(sp.csr_array(sp.vstack(blocks)), cls.scale)))
 
 
 def _damp(pairs: Any, counts: Offsets, source: float, target: float) -> None:

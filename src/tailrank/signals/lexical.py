@@ -9,15 +9,15 @@ from typing import ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 
-from tailrank.arrays import Floats, Offsets
-from tailrank.data.histories import Histories
+from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.signals.fading import FadingSum
 from tailrank.signals.protocol import Arrays, Candidates
 from tailrank.signals.sparse import SparseRows
 
 
-@dataclass(frozen=True)
-class Lexical:
-    """Cosine of TF-IDF vectors, summed over a history that fades as `1 / (1 + age)`, then log(1 + 5 x).
+@dataclass(frozen=True, kw_only=True)
+class Lexical(FadingSum):
+    """Five times the cosine of TF-IDF vectors, summed over the history.
 
     Terms are weighted `(1 + log tf) * idf` with smoothed idf (Salton and Buckley, 1988). Model
     numbers, brands and sizes that a language model blurs are what it adds.
@@ -40,38 +40,25 @@ class Lexical:
 
         vectorizer = TfidfVectorizer(sublinear_tf=True, dtype=np.float32)
         if not any(map(vectorizer.build_analyzer(), texts)):
-            return cls(SparseRows.of(sp.csr_array((len(texts), 1), dtype=np.float32)))
-        return cls(SparseRows.of(vectorizer.fit_transform(texts)))
-
-    def score(self, histories: Histories, candidates: Candidates) -> Floats:
-        """Sum over each history; shape (histories, candidates)."""
-        scores: Floats = np.log1p(
-            self.steepness * self._sums(histories, histories.owners, len(histories), candidates)
-        )
-        return scores
-
-    def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
-        """Share out the score of one history in proportion to the sums; shape (events, candidates)."""
-        n = len(histories.items)
-        parts = self._sums(histories, np.arange(n), n, candidates)
-        total = parts.sum(axis=0)
-        shares: Floats = parts * (np.log1p(self.steepness * total) / np.where(total > 0, total, 1))
-        return shares
+            return cls(rows=SparseRows.of(sp.csr_array((len(texts), 1), dtype=np.float32)))
+        return cls(rows=SparseRows.of(vectorizer.fit_transform(texts)))
 
     def arrays(self) -> Arrays:
-        """Give the rows."""
-        return self.rows.arrays()
+        """Give the rows and the fading."""
+        return {**self.rows.arrays(), "fading": np.array([self.fading])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the rows."""
-        return cls(SparseRows.from_arrays(arrays))
+        """Take the rows and the fading."""
+        return cls(rows=SparseRows.from_arrays(arrays), fading=float(arrays["fading"][0]))
 
-    def _sums(self, histories: Histories, owners: Offsets, n_owners: int, candidates: Candidates) -> Floats:
+    def _sums(
+        self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
+    ) -> Floats:
         rows, size = self.rows, n_owners * len(candidates)
-        of, at = rows.entries(histories.items)
+        of, at = rows.entries(items)
         cells = (owners * rows.width).take(of) + rows.columns.take(at)
-        faded = rows.values.take(at) / (1 + histories.ages).take(of)
+        faded = rows.values.take(at) * (self.steepness * weights).take(of)
         query = np.bincount(cells, faded, n_owners * rows.width).reshape(n_owners, rows.width)
         if candidates.whole:
             return np.ascontiguousarray((rows.matrix @ query.astype(np.float32).T).T)

@@ -7,47 +7,34 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from tailrank.arrays import Floats, Offsets
-from tailrank.data.histories import Histories
+from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.signals.fading import FadingSum
 from tailrank.signals.protocol import Arrays, Candidates
 
 
-@dataclass(frozen=True)
-class Repetition:
-    """log(1 + how often a candidate occurs in the history).
+@dataclass(frozen=True, kw_only=True)
+class Repetition(FadingSum):
+    """How often a candidate occurs in the history.
 
     Weighs against an item already owned as well as for one bought every week: fusion decides.
     """
 
     name: ClassVar[str] = "repetition"
 
-    def score(self, histories: Histories, candidates: Candidates) -> Floats:
-        """Count each candidate in each history; shape (histories, candidates)."""
-        size = (len(histories), len(candidates))
-        return np.log1p(_occurrences(histories, histories.owners, size, candidates))
-
-    def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
-        """Share the score out among the occurrences; shape (events, candidates)."""
-        n = len(histories.items)
-        hits = _occurrences(histories, np.arange(n), (n, len(candidates)), candidates)
-        total = hits.sum(axis=0)
-        shares: Floats = hits * (np.log1p(total) / np.maximum(total, 1))
-        return shares
-
     def arrays(self) -> Arrays:
-        """Nothing is learned."""
-        return {}
+        """Give the fading."""
+        return {"fading": np.array([self.fading])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Nothing is learned."""
-        return cls()
+        """Take the fading."""
+        return cls(fading=float(arrays["fading"][0]))
 
-
-def _occurrences(
-    histories: Histories, owners: Offsets, size: tuple[int, int], candidates: Candidates
-) -> Floats:
-    slots = candidates.slots[histories.items]
-    hit = slots >= 0
-    counts = np.bincount(owners[hit] * size[1] + slots[hit], minlength=size[0] * size[1])
-    return counts.reshape(size).astype(np.float32)
+    def _sums(
+        self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
+    ) -> Floats:
+        slots = candidates.slots.take(items)
+        (hit,) = (slots >= 0).nonzero()
+        cells = owners.take(hit) * len(candidates) + slots.take(hit)
+        total = np.bincount(cells, weights.take(hit), n_owners * len(candidates))
+        return total.reshape(n_owners, len(candidates)).astype(np.float32)

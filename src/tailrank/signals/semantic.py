@@ -27,7 +27,7 @@ class SemanticAttention:
     ``score(c) = sum_j a_j s(c, j)`` with ``a = softmax_j(sharpness * s(c, j) - fading * log(1 + age_j)
     - cooling * log(1 + days_j) + kind[type_j])``. Keys and values are the same vectors, so one matrix
     product serves both; sharpness moves it from the mean (0) to the maximum (the late interaction of
-    Khattab and Zaharia, 2020, equation 3). The weights are the explanation.
+    Khattab and Zaharia, 2020, equation 3). The weights are the explanation. The latest 50 events count.
 
     Attributes
     ----------
@@ -49,6 +49,7 @@ class SemanticAttention:
     cooling: float = 0.0
 
     name: ClassVar[str] = "semantic"
+    window: ClassVar[int] = 50
 
     @classmethod
     def fit(cls, vectors: Floats, n_types: int, validation: Queries, seed: int = 0) -> Self:
@@ -91,6 +92,7 @@ class SemanticAttention:
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Attend to each history; shape (histories, candidates). An empty history scores 0."""
+        histories = histories.latest(self.window)
         values = self.vectors if candidates.whole else self._of(candidates.codes)
         scores = np.zeros((len(histories), len(values)), dtype=np.float32)
         filled = np.flatnonzero(histories.lengths)
@@ -104,9 +106,10 @@ class SemanticAttention:
 
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
         """Give the terms of the sum for one history; shape (events, candidates)."""
-        similarity, attention = self._attend(histories, self._of(candidates.codes))
-        terms: Floats = similarity * attention / attention.sum(axis=1, keepdims=True)
-        return terms.T
+        similarity, attention = self._attend(histories.latest(self.window), self._of(candidates.codes))
+        terms = np.zeros((len(histories.items), len(candidates)), dtype=np.float32)
+        terms[-similarity.shape[1] :] = (similarity * attention / attention.sum(axis=1, keepdims=True)).T
+        return terms
 
     def arrays(self) -> Arrays:
         """Give vectors and attention."""
@@ -156,7 +159,7 @@ class _Sample:
 
     @classmethod
     def draw(cls, vectors: Floats, n_types: int, queries: Queries, rng: np.random.Generator) -> Self:
-        h = queries.histories.latest(50)
+        h = queries.histories.latest(SemanticAttention.window)
         width = int(h.lengths.max())
         rows, columns = h.owners, width - 1 - h.ages
         shape = (len(queries), width)

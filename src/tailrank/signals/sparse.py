@@ -99,7 +99,7 @@ class SparseRows:
 
 
 def strongest(matrix: Any, per_row: int) -> sp.csr_array:
-    """Keep the largest `per_row` entries of each row."""
+    """Keep the largest `per_row` entries of each row; of equal ones, the first."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     order = np.lexsort((-matrix.data, rows))
     kept = order[np.arange(len(order)) - matrix.indptr[rows] < per_row]

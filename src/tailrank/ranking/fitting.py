@@ -1,0 +1,124 @@
+"""How a `Reranker` is fitted: signals, then the fusion on events they did not see, then signals on all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, get_args
+
+import numpy as np
+
+from tailrank.arrays import Floats
+from tailrank.data.popularity import count_buckets
+from tailrank.data.splits import Split
+from tailrank.errors import DataError, RequestError
+from tailrank.language.text import item_texts
+from tailrank.language.whitening import Whitening
+from tailrank.ranking.fusion import Fusion, Loss
+from tailrank.ranking.pool import draw_pool
+from tailrank.signals.covisitation import CoVisitation, ItemKNN
+from tailrank.signals.fading import Fading, with_best_fading
+from tailrank.signals.lexical import Lexical
+from tailrank.signals.popularity import Popularity, best_half_life
+from tailrank.signals.protocol import Signal
+from tailrank.signals.repetition import Repetition
+from tailrank.signals.semantic import SemanticAttention
+
+CELLS: Final = 120_000_000
+"""Scores of validation queries times items that fitting computes at most, for each signal."""
+
+FADING_QUERIES: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to fit.
+
+    Attributes
+    ----------
+    dimensions
+        Whitened dimensions kept of the language model's vectors.
+    max_history
+        Latest events that a ranking looks at.
+    queries
+        Validation queries that fusion learns from, at most; fewer for catalogues above 20,000 items.
+    loss
+        Listwise softmax, or binary cross-entropy.
+    shrinkage
+        Pull of fusion's buckets toward the shared weights.
+    upstream_weight
+        Weight of the caller's own scores, standardised within the list.
+    template
+        Item text, such as "{title}. {genres}"; by default all text columns.
+    seed
+        Of every sample drawn.
+
+    Raises
+    ------
+    RequestError
+        On an unknown loss, or a number that must be positive and is not.
+    """
+
+    dimensions: int = 256
+    max_history: int = 50
+    queries: int = 6_000
+    loss: Loss = "listwise"
+    shrinkage: float = 1.0
+    upstream_weight: float = 1.0
+    template: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.loss not in get_args(Loss):
+            raise RequestError(f"loss must be one of {', '.join(get_args(Loss))}, not {self.loss!r}")
+        if min(self.dimensions, self.max_history, self.queries) < 1 or self.shrinkage <= 0:
+            raise RequestError("dimensions, max_history, queries and shrinkage must be above 0")
+
+
+def fit_parts(split: Split, vectors: Floats | None, settings: Settings) -> tuple[tuple[Signal, ...], Fusion]:
+    """Fit everything that a ranking needs.
+
+    Parameters
+    ----------
+    split
+        Signals learn from `train` and are checked on `validation`; what is kept learns from `past`.
+    vectors
+        The encoder's vectors, shape (items, d); None leaves the semantic signal out.
+    settings
+        How to fit.
+
+    Raises
+    ------
+    DataError
+        Where nothing can be learned from, or there isn't one vector an item.
+    """
+    train, past = split.train, split.past
+    enough = min(settings.queries, max(1, CELLS // past.n_items))
+    validation = split.validation.sample(enough, settings.seed)
+    if not len(validation):
+        raise DataError(f"{past.name}: no query to learn fusion from under the protocol {split.protocol}")
+    if vectors is not None and len(vectors) != past.n_items:
+        raise DataError(f"{past.name}: {len(vectors)} vectors for {past.n_items} items: give one each")
+    some = validation.sample(FADING_QUERIES, settings.seed)
+
+    def faded(signal: Fading) -> Fading:
+        return with_best_fading(signal, some, past.n_items, settings.max_history, split.repeats)
+
+    unchanging: list[Signal] = [faded(Lexical.fit(item_texts(train.items, settings.template)))]
+    if vectors is not None:
+        white = Whitening.fit(vectors, min(settings.dimensions, vectors.shape[1])).transform(vectors)
+        n_types = len(train.event_types)
+        unchanging.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
+    if split.repeats:
+        unchanging.append(faded(Repetition()))
+    half_life = best_half_life(train, validation)
+    after, beside = faded(CoVisitation.fit(train)), faded(ItemKNN.fit(train))
+    signals = (*unchanging, after, beside, Popularity.fit(train, half_life))
+    rng = np.random.default_rng(settings.seed)
+    buckets = count_buckets(train.counts)
+    pool = draw_pool(signals, validation, buckets, settings.max_history, split.repeats, rng)
+    fusion = Fusion.fit(tuple(s.name for s in signals), pool, settings.loss, settings.shrinkage)
+    if past is not train:
+        after = replace(CoVisitation.fit(past), fading=after.fading)
+        beside = replace(ItemKNN.fit(past), fading=beside.fading)
+        signals = (*unchanging, after, beside, Popularity.fit(past, half_life))
+    return signals, fusion
