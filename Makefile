@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := PASSIVE
 .PHONY: help demo test lint bench clean rebuild
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s%s\n", $$1, $$2}' Makefile
 
 demo: $(STAMP) ## Show what re-ranking does (ARGS="--data complete-journey" for groceries)
 	@$(BIN)/tailrank demo $(ARGS)

@@ -79,7 +79,7 @@ def moves(printed: str) -> dict[str, int]:
     return {item: int(was) - int(place) for place, was, item in rows}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     for path, anchor in LINK.findall(page.read_text(encoding="utf-8")):
         if path.startswith("http"):
