@@ -146,6 +146,7 @@ def test_combine_adds_up_what_a_loop_does(people: int, items: int, signals: int,
         tuple("abc"[:signals]),
         rng.standard_normal((4, 5, signals)).astype(np.float32),
         rng.standard_normal((4, 5)).astype(np.float32),
+        loss=0.0,
     )
     values = [rng.standard_normal((people, items)).astype(np.float32) for _ in range(signals)]
     buckets, histories = rng.integers(0, 4, items), rng.integers(0, 5, people)

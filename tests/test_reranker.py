@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Histories
+from tailrank.data.histories import Event, Histories
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.errors import DataError, RequestError, TailrankError
-from tailrank.ranking.catalogue import Event
+from tailrank.ranking.fitting import Settings
 from tailrank.ranking.fusion import HISTORY_LABELS
-from tailrank.ranking.reranker import RankedItem, Reranker, Settings
+from tailrank.ranking.reranker import RankedItem, Reranker
 from tailrank.signals.protocol import Candidates, Scorer
 
 FILMS = ["50", "181", "100", "1682", "742", "1", "1350"]

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tailrank.cli.options import Data, Encoder, Seed, Template, item_vectors, load, machine, steps
+from tailrank.cli.options import Data, Encoder, MaxHistory, Seed, Template, item_vectors, load, machine, steps
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
+from tailrank.data.histories import Event
 from tailrank.errors import RequestError
-from tailrank.ranking.catalogue import Event
+from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.reranker import Reranker
 
@@ -25,6 +26,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Model folder to write; one that is there is replaced.")],
     encoder: Encoder = "default",
     template: Template = None,
+    max_history: MaxHistory = 50,
     seed: Seed = 0,
 ) -> None:
     """Fit a model on all events of a data folder."""
@@ -32,8 +34,11 @@ def train(
     vectors, about = item_vectors(dataset, encoder, template)
     with steps() as progress:
         progress.add_task("fit", total=None)
-        reranker = Reranker.fit(dataset, vectors, Settings(template=template, seed=seed))
+        reranker = Reranker.fit(
+            dataset, vectors, Settings(template=template, max_history=max_history, seed=seed)
+        )
     about |= {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **machine()}
+    about["metrics"] = {"validation_loss": reranker.fusion.loss}
     reranker.save(out, about)
     typer.echo(
         f"{out}: {dataset.n_items:,} items, learned from {len(dataset.histories.items):,} events "
@@ -49,38 +54,40 @@ def rank(
     state: Annotated[Path | None, typer.Option(help="Data folder that holds the person's events.")] = None,
     scores: Annotated[str | None, typer.Option(help="The recommender's own scores: 0.9,0.7,0.1.")] = None,
     k: Annotated[int | None, typer.Option("-k", help="Length of the list; else all.")] = None,
+    tail: Annotated[float, typer.Option(help="Push of the long tail, in log-odds; 1 is mild.")] = 0.0,
     explain: Annotated[bool, typer.Option("--explain", help="Show where each score comes from.")] = False,
 ) -> None:
     """Re-order candidates for one person."""
-    if (history is None) == (user is None or state is None):
-        raise RequestError("name the person's past: either --history a,b or --user U --state FOLDER")
-    reranker = Reranker.load(model)
-    past = [Event(name) for name in _split(history)] if history is not None else _events(user, state)
     ids, own = _split(candidates), _numbers(scores)
-    ranked = reranker.rank(past, ids, k, own)
-    reasons = {reason.item_id: reason for reason in reranker.explain(past, ids, own)} if explain else {}
-    parts = list(next(iter(reasons.values())).contributions) if reasons else []
+    if not ids:
+        raise RequestError("--candidates names no item: give ids as a,b,c")
+    reranker = Reranker.load(model)
+    past = _past(history, user, state)
+    ranked = reranker.rank(past, ids, k, own, tail)
+    reasons = {reason.item_id: reason for reason in reranker.explain(past, ids, own, tail)} if explain else {}
     items = reranker.catalogue.items
     named = dict(zip(items[Columns.ITEM], items["title"], strict=True)) if "title" in items.columns else {}
-    table = Table("place", "was", "item", "title", "score", *parts, box=SIMPLE_HEAD)
+    table = Table("place", "was", "item", "title", "score", *(["why"] if explain else []), box=SIMPLE_HEAD)
     for item in ranked:
-        shares = (f"{reasons[item.item_id].contributions[part]:+.2f}" for part in parts)
-        title = escape((named.get(item.item_id) or "")[:60])
-        table.add_row(str(item.place), str(item.previous), item.item_id, title, f"{item.score:.3f}", *shares)
+        title = escape((named.get(item.item_id) or "")[:48])
+        why = [_why(reasons[item.item_id])] if explain else []
+        table.add_row(str(item.place), str(item.previous), item.item_id, title, f"{item.score:.3f}", *why)
     Console().print(table)
 
 
-def _events(user: str | None, folder: Path | None) -> list[Event]:
-    """Read one person's latest events from a data folder."""
-    dataset = Dataset.load(folder or "")
-    known = dataset.user_ids.index_of(user)
-    if known is None:
-        raise RequestError(f"{folder}: no events of user {user!r}")
-    at = slice(*dataset.histories.offsets[known : known + 2].tolist())
-    h = dataset.histories
-    ids = dataset.items[Columns.ITEM].gather(h.items[at])
-    types = (dataset.event_types[kind] for kind in h.types[at])
-    return [Event(*event) for event in zip(ids, types, h.times[at].tolist(), strict=True)]
+def _past(history: str | None, user: str | None, state: Path | None) -> list[Event]:
+    """Take the person's past from the ids given, or from a data folder."""
+    if history is not None and user is None and state is None:
+        return [Event(name) for name in _split(history)]
+    if history is None and user is not None and state is not None:
+        return Dataset.load(state).history(user)
+    raise RequestError("name the person's past: either --history a,b or --user U --state FOLDER")
+
+
+def _why(reason: Explanation) -> str:
+    """Write out the contributions, the largest first."""
+    parts = sorted(reason.contributions.items(), key=lambda part: -abs(part[1]))
+    return ", ".join(f"{name} {value:+.2f}" for name, value in parts if abs(value) >= 0.005)
 
 
 def _split(ids: str) -> list[str]:

@@ -28,6 +28,9 @@ Encoder: TypeAlias = Annotated[
 Template: TypeAlias = Annotated[
     str | None, typer.Option(help="Text of an item, such as '{title}. {genres}'; else its text columns.")
 ]
+MaxHistory: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="Latest events of a person that a ranking looks at.")
+]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 

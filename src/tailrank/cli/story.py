@@ -13,10 +13,9 @@ from rich.table import Table
 
 from tailrank.arrays import Bools
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Queries
+from tailrank.data.histories import Event, Queries
 from tailrank.data.popularity import tail_items
 from tailrank.data.splits import Split
-from tailrank.ranking.catalogue import Event
 from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.reranker import RankedItem, Reranker
 from tailrank.signals.protocol import Candidates, Scorer
@@ -60,7 +59,7 @@ def tell(reranker: Reranker, finder: Scorer, split: Split) -> Story:
     scores[query.taken.items] = -np.inf
     found = np.argsort(-scores, kind="stable")[:FOUND]
     candidates = [dataset.item_ids[code] for code in found]
-    history = _events(dataset, query)
+    history = dataset.events(query.histories, slice(None))
     ranked = reranker.rank(history, candidates)
     reasons = {reason.item_id: reason for reason in reranker.explain(history, candidates)}
     user = dataset.user_ids[int(query.users[0])]
@@ -139,13 +138,6 @@ def _latest(test: Queries) -> Queries:
     """Pick the latest query of somebody with a history."""
     known = test.take(test.ends - test.starts >= min(10, int((test.ends - test.starts).max())))
     return known.take(np.array([np.argmax(known.source.times[known.ends - 1])]))
-
-
-def _events(dataset: Dataset, query: Queries) -> list[Event]:
-    h = query.histories
-    ids = (dataset.item_ids[code] for code in h.items)
-    types = (dataset.event_types[kind] for kind in h.types)
-    return [Event(*event) for event in zip(ids, types, h.times.tolist(), strict=True)]
 
 
 def _titles(dataset: Dataset) -> dict[str, str]:

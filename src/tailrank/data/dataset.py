@@ -15,7 +15,7 @@ import polars as pl
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
 from tailrank.data.contract import EVENTS, ITEMS, Table, conform, demand, unknown_items
-from tailrank.data.histories import Histories
+from tailrank.data.histories import Event, Histories
 from tailrank.data.readers import read_events, read_items
 from tailrank.errors import RequestError
 
@@ -163,6 +163,26 @@ class Dataset:
             return np.array([self.item_index[name] for name in ids], dtype=np.int32)
         except KeyError as unknown:
             raise RequestError(f"item_id {unknown} is not in the catalogue of {self.name}") from None
+
+    def history(self, user_id: str) -> list[Event]:
+        """List one person's events, oldest first, as `Reranker.rank` takes them.
+
+        Raises
+        ------
+        RequestError
+            Where the person has none.
+        """
+        user = self.user_ids.index_of(user_id)
+        if user is None:
+            raise RequestError(f"user_id {user_id!r} has no events in {self.name}")
+        at = slice(*self.histories.offsets[user : user + 2].tolist())
+        return self.events(self.histories, at)
+
+    def events(self, histories: Histories, at: slice) -> list[Event]:
+        """Name the items and types of a slice of coded events."""
+        ids = (self.item_ids[code] for code in histories.items[at])
+        types = (self.event_types[code] for code in histories.types[at])
+        return list(map(Event, ids, types, histories.times[at].tolist()))
 
     def until(self, ends: Offsets) -> Dataset:
         """Forget each user's events from position `ends[user]` of the flat arrays on; shape (users,)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,6 +34,17 @@ def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
     total = int(ends[-1]) if len(ends) else 0
     shifts: Offsets = np.repeat(starts - (ends - lengths), lengths)
     return np.arange(total, dtype=np.int64) + shifts
+
+
+class Event(NamedTuple):
+    """One behaviour of a person.
+
+    `event` names the type, `timestamp` is in seconds; both may be left out.
+    """
+
+    item_id: str
+    event: str | None = None
+    timestamp: float | None = None
 
 
 @dataclass(frozen=True)

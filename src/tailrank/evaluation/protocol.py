@@ -19,7 +19,7 @@ from tailrank.evaluation.baselines import MODELS
 from tailrank.evaluation.metrics import TOP, Outcome, exposure, measure, per_query, target_groups
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
 from tailrank.evaluation.significance import paired_bootstrap
-from tailrank.policy.long_tail import promote
+from tailrank.policy.long_tail import promote, rarity
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.fusion import HISTORY_LABELS
 from tailrank.ranking.reranker import Reranker
@@ -198,10 +198,11 @@ def _compare(outcomes: Mapping[str, Outcome], test: Queries, tail: Bools, seed: 
 def _sweep(reranker: Reranker, split: Split, vectors: Floats | None, seed: int) -> list[TradeoffPoint]:
     """Measure the long-tail policy at rising strength on a sample of the test queries."""
     queries, counts = split.test.sample(SWEPT, seed), split.past.counts
+    rare = rarity(counts)
     outcomes: dict[float, list[Outcome]] = {strength: [] for strength in STRENGTHS}
     for batch, scores in _scored(reranker, queries, split):
         for strength, found in outcomes.items():
-            found.append(_outcome(promote(scores, counts, strength), batch.targets))
+            found.append(_outcome(promote(scores, rare, strength), batch.targets))
     return [
         TradeoffPoint(strength, measure(_joined(found), queries.targets, counts, vectors))
         for strength, found in outcomes.items()

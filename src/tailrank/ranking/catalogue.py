@@ -6,28 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from tailrank.arrays import Codes, Offsets, Seconds
+from tailrank.arrays import Codes, Floats, Offsets, Seconds
 from tailrank.data.columns import Columns
-from tailrank.data.histories import Histories
+from tailrank.data.histories import Event, Histories
 from tailrank.data.popularity import count_buckets
 from tailrank.errors import RequestError
+from tailrank.policy.long_tail import rarity
 from tailrank.signals.protocol import Candidates
-
-
-class Event(NamedTuple):
-    """One behaviour of a person.
-
-    `event` names the type, `timestamp` is in seconds; both may be left out.
-    """
-
-    item_id: str
-    event: str | None = None
-    timestamp: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +70,11 @@ class Catalogue:
     def buckets(self) -> Codes:
         """Count bucket of each item, shape (items,)."""
         return count_buckets(self.counts)
+
+    @cached_property
+    def rare(self) -> Floats:
+        """Rarity of each item, shape (items,)."""
+        return rarity(self.counts)
 
     def _codes(self, ids: Sequence[str], what: str) -> Codes:
         try:

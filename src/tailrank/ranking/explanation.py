@@ -24,7 +24,7 @@ class Explanation:
         What it was ranked by; the contributions add up to it.
     contributions
         Of each signal, in log-odds. `base` is what its count bucket earns without any signal;
-        `upstream` the share of the caller's own score, where there was one.
+        `upstream` the share of the caller's own score, `long-tail` that of the policy, where used.
     by_event
         For each signal that looks at single events, the contribution of every event it saw, oldest
         first; they add up to the signal's contribution.
@@ -43,7 +43,7 @@ def explain(
     candidates: Candidates,
     buckets: Codes,
     ids: list[str],
-    upstream: Floats | None,
+    added: dict[str, Floats],
 ) -> list[Explanation]:
     """Take the scores of one history apart.
 
@@ -55,8 +55,8 @@ def explain(
         Count bucket of each candidate, shape (candidates,).
     ids
         Their ids.
-    upstream
-        Weighted upstream scores, shape (candidates,).
+    added
+        What else is part of the score, by name; each of shape (candidates,).
     """
     known = int(history_buckets(history.lengths)[0])
     parts: dict[str, Floats] = {"base": fusion.biases[buckets, known]}
@@ -67,8 +67,7 @@ def explain(
         shares = signal.by_event(history, candidates)
         if shares is not None:
             events[signal.name] = weights * shares
-    if upstream is not None:
-        parts["upstream"] = upstream
+    parts |= added
     total = np.sum(list(parts.values()), axis=0)
     return [
         Explanation(

@@ -72,11 +72,14 @@ class Fusion:
         Shape (count buckets, history buckets, signals).
     biases
         Shape (count buckets, history buckets).
+    loss
+        What fitting ended with: mean loss a query, prior included.
     """
 
     signals: tuple[str, ...]
     weights: Floats
     biases: Floats
+    loss: float
 
     @classmethod
     def fit(
@@ -110,7 +113,8 @@ class Fusion:
         )
         parameters = found.x.reshape(prior.shape)
         full = (parameters[0] + parameters[1:]).reshape(len(COUNT_LABELS), len(HISTORY_LABELS), -1)
-        return cls(signals, (full[..., :-1] / spread).astype(np.float32), full[..., -1].astype(np.float32))
+        weights = (full[..., :-1] / spread).astype(np.float32)
+        return cls(signals, weights, full[..., -1].astype(np.float32), float(found.fun))
 
     def combine(self, signals: list[Floats], candidates: Codes, histories: Codes) -> Floats:
         """Add up the weighted signals.
@@ -134,8 +138,13 @@ class Fusion:
         return total
 
     def arrays(self) -> Arrays:
-        """Give weights and biases, for storage."""
-        return {"weights": self.weights, "biases": self.biases}
+        """Give everything learned, for storage."""
+        return {"weights": self.weights, "biases": self.biases, "loss": np.array([self.loss])}
+
+    @classmethod
+    def from_arrays(cls, signals: tuple[str, ...], arrays: Arrays) -> Self:
+        """Take back what `arrays` gave."""
+        return cls(signals, arrays["weights"], arrays["biases"], float(arrays["loss"][0]))
 
 
 @dataclass(frozen=True)

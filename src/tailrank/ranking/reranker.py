@@ -12,10 +12,11 @@ import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Histories
+from tailrank.data.histories import Event, Histories
 from tailrank.data.splits import Split, hold_out
 from tailrank.errors import RequestError
-from tailrank.ranking.catalogue import Catalogue, Event
+from tailrank.policy.long_tail import promote
+from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.explanation import Explanation, explain
 from tailrank.ranking.fitting import Settings, fit_parts
 from tailrank.ranking.fusion import Fusion, history_buckets
@@ -103,6 +104,7 @@ class Reranker:
         candidates: Sequence[str],
         k: int | None = None,
         scores: Sequence[float] | None = None,
+        tail: float = 0.0,
     ) -> list[RankedItem]:
         """Re-order candidates for one person.
 
@@ -116,6 +118,8 @@ class Reranker:
             Length of the list to return; all by default.
         scores
             That recommender's own scores, one a candidate, the higher the better; NaN where missing.
+        tail
+            Strength of the long-tail policy (`tailrank.policy.long_tail`), in log-odds.
 
         Returns
         -------
@@ -133,6 +137,8 @@ class Reranker:
         total = self.score(self.catalogue.history(history), wanted)[0]
         if scores is not None:
             total += self._upstream(scores, wanted)
+        if tail:
+            total = promote(total, self.catalogue.rare[wanted.codes], tail)
         order = (-total).argsort(kind="stable")[:k].tolist()
         ids, previous = [candidates[at] for at in order], [at + 1 for at in order]
         # `_make` on rows: a long list takes a fifth less time than by calls with four arguments.
@@ -144,6 +150,7 @@ class Reranker:
         history: Sequence[str | Event],
         candidates: Sequence[str],
         scores: Sequence[float] | None = None,
+        tail: float = 0.0,
     ) -> list[Explanation]:
         """Say where each candidate's score comes from; takes what `rank` takes, keeps the candidates' order.
 
@@ -154,9 +161,14 @@ class Reranker:
         """
         wanted = self.catalogue.candidates(candidates)
         seen = self.catalogue.history(history).latest(self.settings.max_history)
-        upstream = None if scores is None else self._upstream(scores, wanted)
+        added: dict[str, Floats] = {}
+        if scores is not None:
+            added["upstream"] = self._upstream(scores, wanted)
+        if tail:
+            rare = self.catalogue.rare[wanted.codes]
+            added["long-tail"] = promote(np.zeros(len(wanted), np.float32), rare, tail)
         buckets = self.catalogue.buckets[wanted.codes]
-        return explain(self.signals, self.fusion, seen, wanted, buckets, list(candidates), upstream)
+        return explain(self.signals, self.fusion, seen, wanted, buckets, list(candidates), added)
 
     def save(self, folder: Path | str, about: Mapping[str, object] | None = None) -> None:
         """Write a model folder, whole or not at all (see docs/models.md).
@@ -205,7 +217,7 @@ class Reranker:
         return cls(
             catalogue=Catalogue(items, part("items")["counts"], tuple(manifest["event_types"])),
             signals=tuple(SIGNALS[name].from_arrays(part(name)) for name in names),
-            fusion=Fusion(names, **part("fusion")),
+            fusion=Fusion.from_arrays(names, part("fusion")),
             settings=Settings(**manifest["settings"]),
         )
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from tailrank.errors import ModelError
 from tailrank.signals.protocol import Arrays
@@ -99,7 +99,7 @@ def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:
 def _fill(folder: Path, items: pl.DataFrame, arrays: Arrays, description: Mapping[str, Any]) -> None:
     """Write the three files into an empty folder, the manifest last."""
     items.write_parquet(folder / ITEMS)
-    save_file(dict(arrays), folder / ARRAYS)
+    (folder / ARRAYS).write_bytes(save(dict(arrays)))
     manifest = {
         "format": FORMAT,
         "packages": {name: version(name) for name in PACKAGES},

@@ -1,0 +1,146 @@
+"""The command line on real data, as a person meets it."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner, Result
+
+from tailrank.cli.main import app
+from tailrank.data.dataset import Dataset
+from tailrank.errors import TailrankError
+from tailrank.ranking.reranker import Reranker
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="module")
+def folder(movielens: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 150 people of MovieLens, as a user's own CSV files."""
+    folder = tmp_path_factory.mktemp("shop")
+    h = movielens.histories
+    events = pl.DataFrame(
+        {
+            "user_id": movielens.user_ids.gather(h.owners),
+            "item_id": movielens.items["item_id"].gather(h.items),
+            "timestamp": h.times,
+        }
+    ).filter(pl.Series(h.owners < 150))
+    movielens.items.select("item_id", "title").write_csv(folder / "items.csv")
+    events.write_csv(folder / "events.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("models") / "model"
+    result = run("train", "--data", folder, "--out", out, "--encoder", "none")
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_evaluate_writes_figures_that_agree_with_what_it_prints(folder: Path, tmp_path: Path) -> None:
+    result = run(
+        *("evaluate", "--data", folder, "--protocol", "temporal", "--encoder", "none", "--per-user", 3),
+        *("--models", "tailrank,popularity", "--out", tmp_path, "--queries", 100),
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(found["models"]) == ["tailrank", "popularity"]
+    assert f"{found['models']['tailrank']['ndcg@10']:.4f}" in result.output
+    assert found["queries"] == 100
+    assert {point["strength"] for point in found["tradeoff"]} >= {0.0, 1.0}
+    assert "tailrank" in (tmp_path / "report.html").read_text()
+
+
+def test_a_stale_history_never_sees_more(folder: Path, tmp_path: Path) -> None:
+    for staleness in ("0s", "1d", "frozen"):
+        words = ("--protocol", "temporal", "--staleness", staleness, "--out", tmp_path / staleness)
+        result = run("evaluate", "--data", folder, "--encoder", "none", "--models", "tailrank", *words)
+        assert result.exit_code == 0, result.output
+    names = [
+        json.loads((tmp_path / s / "metrics.json").read_text())["protocol"] for s in ("0s", "1d", "frozen")
+    ]
+    assert [name.rpartition("staleness ")[2] for name in names] == ["0 s", "86400 s", "frozen"]
+
+
+def test_rank_prints_what_the_library_ranks(model: Path) -> None:
+    reranker = Reranker.load(model)
+    expected = reranker.rank(["50", "181"], ["1", "172", "174", "210"], k=2)
+    result = run("rank", "--model", model, "--history", "50,181", "--candidates", "1,172,174,210", "-k", 2)
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.output.splitlines() if line.strip()[:1].isdigit()]
+    assert [(row[0], row[1], row[2]) for row in rows] == [
+        (str(item.place), str(item.previous), item.item_id) for item in expected
+    ]
+
+
+def test_a_person_of_a_data_folder_ranks_as_their_events_do(folder: Path, model: Path) -> None:
+    ids = ["1", "172", "174", "210"]
+    expected = Reranker.load(model).rank(Dataset.load(folder).history("1"), ids)
+    words = ("rank", "--model", model, "--user", "1", "--state", folder, "--candidates", ",".join(ids))
+    result = run(*words, "--explain")
+    assert result.exit_code == 0, result.output
+    assert all(f"{item.score:.3f}" in result.output for item in expected)
+    assert "popularity" in result.output
+
+
+def test_the_tail_option_lifts_the_rarer_item(model: Path) -> None:
+    counts = Reranker.load(model).catalogue.counts
+    rare, known = (str(int(code) + 1) for code in (counts.argmin(), counts.argmax()))
+    ids = Reranker.load(model).catalogue.items["item_id"]
+    rare, known = ids[int(counts.argmin())], ids[int(counts.argmax())]
+    words = ("rank", "--model", model, "--history", "", "--candidates", f"{known},{rare}")
+    first = [
+        next(
+            line.split()[2]
+            for line in run(*words, "--tail", tail).output.splitlines()
+            if line.strip()[:1] == "1"
+        )
+        for tail in (0, 30)
+    ]
+    assert first == [known, rare]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rank", "--model", "MODEL", "--candidates", "1"], "--history a,b or --user U --state FOLDER"),
+        (["rank", "--model", "MODEL", "--candidates", "1", "--history", "1", "--user", "1"], "either"),
+        (["rank", "--model", "MODEL", "--candidates", " ,", "--history", "1"], "names no item"),
+        (["rank", "--model", "MODEL", "--candidates", "nope", "--history", "1"], "nope"),
+        (["rank", "--model", "MODEL", "--candidates", "1", "--history", "nope"], "nope"),
+        (["rank", "--model", "MODEL", "--candidates", "1,1", "--history", ""], "more than once"),
+        (["rank", "--model", "MODEL", "--candidates", "1", "--history", "", "--scores", "x"], "give numbers"),
+        (["rank", "--model", "MODEL", "--candidates", "1", "--history", "", "--scores", "1,2"], "one each"),
+        (["rank", "--model", "MODEL", "--candidates", "1", "--user", "nobody", "--state", "DATA"], "nobody"),
+        (["rank", "--model", "no-model", "--candidates", "1", "--history", ""], "no-model"),
+        (["train", "--data", "no-data", "--out", "out"], "no-data"),
+        (["train", "--data", "DATA", "--out", "DATA", "--encoder", "none"], "not a model folder"),
+        (
+            ["train", "--data", "DATA", "--out", "out", "--encoder", "none", "--template", "{colour}"],
+            "colour",
+        ),
+        (["evaluate", "--data", "DATA", "--out", "out", "--models", "tailrank,magic"], "magic"),
+        (
+            ["evaluate", "--data", "DATA", "--out", "out", "--models", "lm-mean", "--encoder", "none"],
+            "lm-mean",
+        ),
+        (["evaluate", "--data", "DATA", "--out", "out", "--staleness", "soon"], "soon"),
+        (["bench", "latency", "--data", "DATA", "--model", "no-model"], "no-model"),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,
+)
+def test_a_mistake_is_told_in_words(
+    words: list[str], said: str, folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(folder.iterdir())
+    result = run(*({"MODEL": model, "DATA": folder}.get(word, word) for word in words))
+    assert isinstance(result.exception, TailrankError), result.output
+    assert said in str(result.exception)
+    assert not list(tmp_path.iterdir())
+    assert sorted(folder.iterdir()) == before
