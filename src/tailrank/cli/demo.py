@@ -24,6 +24,9 @@ FINDER: Final = "item-knn"
 QUERIES: Final = 4_000
 """Test queries at most, so that a demo stays one."""
 
+LONG_PAST: Final = 1_000
+"""Events to look at where people take things again: what they take often shows only over a long time."""
+
 REPEATED: Final = 0.05
 """Share of repeats among the test events from which a table that allows them is worth printing."""
 
@@ -44,10 +47,10 @@ def demo(
         f"{len(dataset.histories.items):,} events"
     )
     vectors, about = item_vectors(dataset, "default", None)
-    settings = Settings(seed=seed)
     about |= machine()
 
     def measure(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, dict[str, Scorer]]:
+        settings = Settings(max_history=LONG_PAST if repeats else 50, seed=seed)
         split = temporal(dataset, per_user, repeats=repeats).sampled(QUERIES, seed)
         with steps() as progress:
             contenders = protocol.fit(names, split, vectors, settings, progress)

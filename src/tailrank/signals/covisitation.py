@@ -92,14 +92,14 @@ class ItemKNN(ItemToItem):
         shape = (len(h), dataset.n_items)
         taken = sp.csr_array((np.ones(len(h.items), np.float32), (h.owners, h.items)), shape=shape)
         taken.sum_duplicates()
-        taken.data[:] = 1
+        people = np.bincount(taken.indices, minlength=dataset.n_items)
+        taken.data = (1 / np.sqrt(people[taken.indices])).astype(np.float32)
         takers = sp.csr_array(taken.T)
-        norms = np.sqrt(np.diff(takers.indptr))
         blocks = []
         for start in range(0, dataset.n_items, BLOCK):
             pairs = sp.csr_array(takers[start : start + BLOCK] @ taken)
             rows = np.repeat(np.arange(start, start + pairs.shape[0]), np.diff(pairs.indptr))
-            pairs.data *= (rows != pairs.indices) / (norms[rows] * norms[pairs.indices])
+            pairs.data[rows == pairs.indices] = 0
             pairs.eliminate_zeros()
             blocks.append(strongest(pairs, NEIGHBOURS))
         return cls(rows=SparseRows.of(_scaled(sp.csr_array(sp.vstack(blocks)), cls.scale)))
