@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from tailrank.cli import story
-from tailrank.cli.evaluate import table
+from tailrank.cli.evaluate import show
 from tailrank.cli.options import Seed, item_vectors, load, machine, steps
 from tailrank.data.splits import Split, temporal
 from tailrank.evaluation import protocol
@@ -56,7 +56,7 @@ def demo(
             contenders = protocol.fit(names, split, vectors, settings, progress)
             found = protocol.evaluate(contenders, split, vectors, about, progress, settings)
         found.write(folder)
-        console.print(table(found))
+        show(found, console)
         console.print(f"Report: [bold]{folder / 'report.html'}[/]\n")
         return split, {contender.name: contender.scorer for contender in contenders}
 

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from tailrank.cli.options import Data, Encoder, MaxHistory, Seed, Template, item_vectors, load, machine, steps
 from tailrank.data.splits import Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import protocol as full_ranking
 from tailrank.evaluation.baselines import DEFAULT_MODELS
-from tailrank.evaluation.results import Evaluation
+from tailrank.evaluation.results import Comparison, Evaluation
 from tailrank.ranking.fitting import Settings
 
-SHOWN = ("ndcg@10", "ndcg@10/head20", "ndcg@10/tail80", "recall@10", "coverage@10", "aplt@10")
+SHOWN = {
+    "ndcg@10": "ndcg@10",
+    "ndcg@10/head20": "head",
+    "ndcg@10/tail80": "tail",
+    "recall@10": "recall@10",
+    "coverage@10": "coverage",
+    "aplt@10": "tail share",
+}
+"""Figures to print and their headings: head and tail are ndcg@10 of targets there."""
+
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -60,19 +72,53 @@ def evaluate(
         found = full_ranking.evaluate(contenders, split, vectors, about | machine(), progress, settings)
     found.write(out)
     console = Console()
-    console.print(table(found))
+    show(found, console)
     console.print(f"{out / 'metrics.json'}, {out / 'report.html'}")
 
 
-def table(found: Evaluation) -> Table:
-    """Lay out the main figures, one row a model, the best of each column in bold."""
-    title = f"{found.dataset}: {found.users:,} people, {found.queries:,} queries\n{found.protocol}"
-    laid_out = Table("model", *SHOWN, title=title, box=SIMPLE_HEAD)
+def show(found: Evaluation, console: Console) -> None:
+    """Print the main figures, how the first model compares with the others, and what the tail costs."""
+    console.print(f"[bold]{escape(found.dataset)}[/]: {found.users:,} people, {found.queries:,} queries")
+    console.print(escape(found.protocol))
+    console.print(_figures(found))
+    if found.comparisons:
+        console.print(_comparisons(found.comparisons))
+    if found.tradeoff:
+        console.print(_tradeoff(found))
+
+
+def _figures(found: Evaluation) -> Table:
+    table = _table("model", SHOWN)
     best = {name: max(figures[name] or 0 for figures in found.models.values()) for name in SHOWN}
     for model, figures in found.models.items():
-        cells = (_cell(figures[name], best[name]) for name in SHOWN)
-        laid_out.add_row(model, *cells)
-    return laid_out
+        table.add_row(model, *(_cell(figures[name], best[name]) for name in SHOWN))
+    return table
+
+
+def _comparisons(comparisons: list[Comparison]) -> Table:
+    """Lay out differences with their 95% intervals; bold where the interval excludes 0."""
+    metrics = {comparison.metric: SHOWN[comparison.metric] for comparison in comparisons}
+    table = _table(f"{comparisons[0].a} minus", metrics)
+    cells: dict[str, dict[str, str]] = {}
+    for one in comparisons:
+        low, high = one.ci95
+        text = f"{one.difference:+.4f} ({low:+.4f} to {high:+.4f})"
+        cells.setdefault(one.b, {})[one.metric] = text if low <= 0 <= high else f"[bold]{text}[/]"
+    for other, row in cells.items():
+        table.add_row(other, *(row.get(metric, "-") for metric in metrics))
+    return table
+
+
+def _tradeoff(found: Evaluation) -> Table:
+    table = _table("tailrank with --tail", SHOWN)
+    for point in found.tradeoff:
+        table.add_row(f"{point.strength:g}", *(_cell(point.metrics[name], np.inf) for name in SHOWN))
+    return table
+
+
+def _table(first: str, headings: Mapping[str, str]) -> Table:
+    columns = (Column(heading, justify="right") for heading in headings.values())
+    return Table(Column(first, no_wrap=True), *columns, box=SIMPLE_HEAD)
 
 
 def _cell(value: float | None, best: float) -> str:
