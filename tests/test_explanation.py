@@ -14,17 +14,19 @@ HISTORIES = pytest.mark.parametrize("past", [[], ["172"], ["172", "174", "210", 
 @pytest.mark.parametrize(
     "scores", [None, [3.0, 1.0, float("nan"), 9.0, 2.0, 2.0, 0.0]], ids=["own", "upstream"]
 )
+@pytest.mark.parametrize("tail", [0.0, 1.5])
 def test_contributions_add_up_to_the_score_it_was_ranked_by(
-    reranker: Reranker, past: list[str], scores: list[float] | None
+    reranker: Reranker, past: list[str], scores: list[float] | None, tail: float
 ) -> None:
-    ranked = {item.item_id: item.score for item in reranker.rank(past, FILMS, scores=scores)}
-    explained = reranker.explain(past, FILMS, scores)
+    ranked = {item.item_id: item.score for item in reranker.rank(past, FILMS, scores=scores, tail=tail)}
+    explained = reranker.explain(past, FILMS, scores, tail)
     assert [part.item_id for part in explained] == FILMS
     for part in explained:
         assert part.score == pytest.approx(ranked[part.item_id], abs=1e-4)
         assert sum(part.contributions.values()) == pytest.approx(part.score, abs=1e-4)
         own = {"base", *reranker.fusion.signals}
-        assert set(part.contributions) == own | ({"upstream"} if scores else set())
+        added = {name for name, used in (("upstream", scores), ("long-tail", tail)) if used}
+        assert set(part.contributions) == own | added
 
 
 @HISTORIES

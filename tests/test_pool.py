@@ -33,7 +33,7 @@ def signals_for(n_items: int) -> tuple[Signal, ...]:
 
 def draw(queries: Queries, n_items: int, repeats: bool = True) -> Pool:
     buckets = count_buckets(np.arange(n_items))
-    return draw_pool(signals_for(n_items), queries, buckets, 50, repeats, np.random.default_rng(1))
+    return draw_pool(signals_for(n_items), queries, buckets, 50, repeats, np.random.default_rng(1))[0]
 
 
 def items_of(pool: Pool) -> np.ndarray:

@@ -42,7 +42,8 @@ def train(
     reranker.save(out, about)
     typer.echo(
         f"{out}: {dataset.n_items:,} items, learned from {len(dataset.histories.items):,} events "
-        f"of {dataset.n_users:,} people; signals: {', '.join(reranker.fusion.signals)}"
+        f"of {dataset.n_users:,} people; signals: {', '.join(reranker.fusion.signals)}; "
+        f"long-tail push {reranker.tail:g}"
     )
 
 
@@ -54,7 +55,7 @@ def rank(
     state: Annotated[Path | None, typer.Option(help="Data folder that holds the person's events.")] = None,
     scores: Annotated[str | None, typer.Option(help="The recommender's own scores: 0.9,0.7,0.1.")] = None,
     k: Annotated[int | None, typer.Option("-k", help="Length of the list; else all.")] = None,
-    tail: Annotated[float, typer.Option(help="Push of the long tail, in log-odds; 1 is mild.")] = 0.0,
+    tail: Annotated[float | None, typer.Option(help="Push of the long tail; else the model's own.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show where each score comes from.")] = False,
 ) -> None:
     """Re-order candidates for one person."""

@@ -154,6 +154,10 @@ class Queries:
             self.targets[rows],
         )
 
+    def in_time_order(self) -> Queries:
+        """Sort by the moment that is asked about; for times that are comparable between people."""
+        return self.take(np.argsort(self.source.times[self.seen], kind="stable"))
+
     def sample(self, n: int, seed: int) -> Queries:
         """Draw at most `n` queries without replacement, in their original order."""
         if len(self) <= n:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -134,7 +134,7 @@ def evaluate(
         protocol=split.protocol,
         users=len(np.unique(test.users)),
         queries=len(test),
-        settings=asdict(settings) | dict(about),
+        settings=asdict(settings) | {"tail": fused[0].tail if fused else None} | dict(about),
         models=figures,
         counts=counts,
         exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
@@ -200,7 +200,7 @@ def _sweep(reranker: Reranker, split: Split, vectors: Floats | None, seed: int) 
     queries, counts = split.test.sample(SWEPT, seed), split.past.counts
     rare = rarity(counts)
     outcomes: dict[float, list[Outcome]] = {strength: [] for strength in STRENGTHS}
-    for batch, scores in _scored(reranker, queries, split):
+    for batch, scores in _scored(replace(reranker, tail=0.0), queries, split):
         for strength, found in outcomes.items():
             found.append(_outcome(promote(scores, rare, strength), batch.targets))
     return [

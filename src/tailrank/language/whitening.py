@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tailrank.arrays import Floats
+from tailrank.arrays import Doubles, Floats
 from tailrank.errors import EncoderError
 
 
@@ -18,6 +18,11 @@ class Whitening:
     "Whitening Sentence Representations for Better Semantics and Faster Retrieval"; Huang et al. 2021,
     "WhiteningBERT"). They scale the principal directions by eigenvalue^-0.5. The default of
     eigenvalue^-0.45 is ours: it keeps the directions of least spread, mostly noise, a little quieter.
+
+    Few texts say little about how texts spread: fewer than dimensions would all end up equally far apart.
+    So the eigenvalues are pulled toward their mean, by the intensity of Ledoit and Wolf (2004), "A
+    well-conditioned estimator for large-dimensional covariance matrices", equation 14, within the space that
+    the texts span. A handful of texts is little more than centred, thousands are whitened nearly in full.
 
     Attributes
     ----------
@@ -33,7 +38,7 @@ class Whitening:
     ['1.0', '1.0', '1.0']
     >>> white = Whitening.fit(vectors).transform(vectors)
     >>> (white @ white.T)[0].round(1).astype(str).tolist()
-    ['1.0', '-0.7', '-0.2']
+    ['1.0', '-1.0', '1.0']
     """
 
     mean: Floats
@@ -41,17 +46,17 @@ class Whitening:
 
     @classmethod
     def fit(cls, vectors: Floats, dimensions: int | None = None, power: float = 0.45) -> Whitening:
-        """Learn the map from vectors; zero vectors (items without text) are left out.
+        """Learn the map from the distinct vectors; zero vectors (items without text) are left out.
 
         Parameters
         ----------
         vectors
-            Shape (n, d). Equal vectors count as often as they occur.
+            Shape (n, d). Equal vectors count once: a text repeated is no new evidence of spread.
         dimensions
             Principal directions to keep, those of most spread first; None keeps d. Directions without
             any spread (fewer vectors than dimensions, constant vectors) become columns of zeros.
         power
-            Directions are scaled by eigenvalue^-power: 0 rotates only, 0.5 whitens fully.
+            Directions are scaled by shrunk eigenvalue^-power: 0 rotates only, 0.5 whitens fully.
 
         Raises
         ------
@@ -65,19 +70,20 @@ class Whitening:
             raise EncoderError(
                 f"whitening takes dimensions from 1 to {d} and a power from 0 to 1, not {k} and {power}"
             )
-        known = vectors[vectors.any(axis=1)].astype(np.float64)
-        mean = known.mean(axis=0) if len(known) else np.zeros(d)
+        known = np.unique(vectors[vectors.any(axis=1)], axis=0).astype(np.float64)
+        n = max(len(known), 1)
+        mean = known.sum(axis=0) / n
         centred = known - mean
-        spread, directions = np.linalg.eigh(centred.T @ centred / max(len(known) - 1, 1))
-        spread, directions = spread[::-1][:k], directions[:, ::-1][:, :k]
+        spread, directions = np.linalg.eigh(centred.T @ centred / n)
+        spread, directions = spread[::-1], directions[:, ::-1]
         # An eigenvector's sign is arbitrary: make its largest entry positive, so that fits agree.
         largest = np.abs(directions).argmax(axis=0)
-        directions = directions * np.sign(directions[largest, np.arange(k)])
-        real = spread > 1e-10 * max(
-            np.square(known).sum(axis=1).mean() if len(known) else 0.0, np.finfo(float).tiny
-        )
-        scale = np.where(real, np.where(real, spread, 1.0) ** -power, 0.0)
-        return cls(mean.astype(np.float32), (directions * scale).astype(np.float32))
+        directions = directions * np.sign(directions[largest, np.arange(d)])
+        rank = int((spread > 1e-10 * np.square(known).sum() / n).sum())
+        scale = np.zeros(d)
+        scale[:rank] = _shrunk(spread[:rank], centred @ directions[:, :rank]) ** -power
+        matrix = (directions * scale)[:, :k]
+        return cls(mean.astype(np.float32), matrix.astype(np.float32))
 
     def transform(self, vectors: Floats) -> Floats:
         """Whiten vectors and scale them to length one.
@@ -107,6 +113,17 @@ class Whitening:
         norms = np.linalg.norm(white, axis=1, keepdims=True)
         unit: Floats = (white / np.maximum(norms, np.finfo(np.float32).tiny)).astype(np.float32)
         return unit
+
+
+def _shrunk(spread: Doubles, scores: Doubles) -> Doubles:
+    """Pull the variances of scores, shape (n, rank), toward their mean, as far as n leaves them in doubt."""
+    if not len(spread):
+        return spread
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    doubt = float(ledoit_wolf_shrinkage(scores, assume_centered=True))
+    shrunk: Doubles = (1 - doubt) * spread + doubt * spread.mean()
+    return shrunk
 
 
 def _check(vectors: Floats) -> None:

@@ -53,6 +53,10 @@ class Pool:
     histories: Codes
     log_odds: Floats
 
+    def take(self, rows: slice) -> Pool:
+        """Select queries."""
+        return Pool(*(values[rows] for values in vars(self).values()))
+
     @classmethod
     def join(cls, pools: list[Pool]) -> Pool:
         """Put pools of equal width one after another."""
@@ -136,6 +140,14 @@ class Fusion:
         for weight, scores in zip(weights, signals, strict=True):
             total += weight * scores
         return total
+
+    def score(self, pool: Pool) -> Floats:
+        """Score a pool's candidates, (queries, candidates); minus infinity for those that don't count."""
+        known = pool.histories[:, None]
+        total = self.biases[pool.candidates, known]
+        for position in range(len(self.signals)):
+            total += self.weights[pool.candidates, known, position] * pool.features[..., position]
+        return np.where(np.isfinite(pool.log_odds), total, -np.inf)
 
     def arrays(self) -> Arrays:
         """Give everything learned, for storage."""

@@ -24,7 +24,7 @@ def draw_pool(
     max_history: int,
     repeats: bool,
     rng: np.random.Generator,
-) -> Pool:
+) -> tuple[Pool, Codes]:
     """Score the whole catalogue for each query and keep the candidates that matter.
 
     Parameters
@@ -42,19 +42,25 @@ def draw_pool(
         Whether items of the history are candidates.
     rng
         Source of the random rest.
+
+    Returns
+    -------
+    tuple[Pool, Codes]
+        The pool, newcomers last, and its item codes, shape (queries, candidates).
     """
     newcomers = queries.sample(NEWCOMERS, seed=0)
     newcomers = replace(newcomers, ends=newcomers.starts, seen=newcomers.starts)
     n_items = len(item_buckets)
     everything = Candidates.everything(n_items)
-    pools = []
+    pools, drawn = [], []
     for batch in (*queries.batches(n_items), *newcomers.batches(n_items)):
         histories = batch.histories.latest(max_history)
         scores = [signal.score(histories, everything) for signal in signals]
         codes, log_odds = _choose(scores, batch, n_items, repeats, rng)
         features = np.stack([np.take_along_axis(values, codes, axis=1) for values in scores], axis=-1)
         pools.append(Pool(features, item_buckets[codes], history_buckets(histories.lengths), log_odds))
-    return Pool.join(pools)
+        drawn.append(codes)
+    return Pool.join(pools), np.concatenate(drawn)
 
 
 def _choose(

@@ -57,6 +57,8 @@ class Reranker:
         In the order of the fusion's weights.
     fusion
         Learned weights.
+    tail
+        Strength of the long-tail policy, in log-odds, where a request names no other.
     settings
         How it was fitted.
     """
@@ -64,6 +66,7 @@ class Reranker:
     catalogue: Catalogue
     signals: tuple[Signal, ...]
     fusion: Fusion
+    tail: float
     settings: Settings
 
     @classmethod
@@ -87,16 +90,18 @@ class Reranker:
         """
         settings = settings or Settings()
         split = data if isinstance(data, Split) else hold_out(data)
-        signals, fusion = fit_parts(split, vectors, settings)
+        signals, fusion, tail = fit_parts(split, vectors, settings)
         past = split.past
-        return cls(Catalogue(past.items, past.counts, past.event_types), signals, fusion, settings)
+        return cls(Catalogue(past.items, past.counts, past.event_types), signals, fusion, tail, settings)
 
-    def score(self, histories: Histories, candidates: Candidates) -> Floats:
-        """Score every candidate for every history; shape (histories, candidates), in log-odds."""
+    def score(self, histories: Histories, candidates: Candidates, tail: float | None = None) -> Floats:
+        """Score every candidate for every history, the policy included; (histories, candidates), log-odds."""
         seen = histories.latest(self.settings.max_history)
         scores = [signal.score(seen, candidates) for signal in self.signals]
         buckets = self.catalogue.buckets[candidates.codes]
-        return self.fusion.combine(scores, buckets, history_buckets(seen.lengths))
+        total = self.fusion.combine(scores, buckets, history_buckets(seen.lengths))
+        strength = self.tail if tail is None else tail
+        return promote(total, self.catalogue.rare[candidates.codes], strength) if strength else total
 
     def rank(
         self,
@@ -104,7 +109,7 @@ class Reranker:
         candidates: Sequence[str],
         k: int | None = None,
         scores: Sequence[float] | None = None,
-        tail: float = 0.0,
+        tail: float | None = None,
     ) -> list[RankedItem]:
         """Re-order candidates for one person.
 
@@ -119,7 +124,8 @@ class Reranker:
         scores
             That recommender's own scores, one a candidate, the higher the better; NaN where missing.
         tail
-            Strength of the long-tail policy (`tailrank.policy.long_tail`), in log-odds.
+            Strength of the long-tail policy (`tailrank.policy.long_tail`), in log-odds; by default the
+            model's own.
 
         Returns
         -------
@@ -134,11 +140,9 @@ class Reranker:
         if k is not None and k < 1:
             raise RequestError(f"k must be at least 1, not {k}")
         wanted = self.catalogue.candidates(candidates)
-        total = self.score(self.catalogue.history(history), wanted)[0]
+        total = self.score(self.catalogue.history(history), wanted, tail)[0]
         if scores is not None:
             total += self._upstream(scores, wanted)
-        if tail:
-            total = promote(total, self.catalogue.rare[wanted.codes], tail)
         order = (-total).argsort(kind="stable")[:k].tolist()
         ids, previous = [candidates[at] for at in order], [at + 1 for at in order]
         # `_make` on rows: a long list takes a fifth less time than by calls with four arguments.
@@ -150,7 +154,7 @@ class Reranker:
         history: Sequence[str | Event],
         candidates: Sequence[str],
         scores: Sequence[float] | None = None,
-        tail: float = 0.0,
+        tail: float | None = None,
     ) -> list[Explanation]:
         """Say where each candidate's score comes from; takes what `rank` takes, keeps the candidates' order.
 
@@ -164,9 +168,10 @@ class Reranker:
         added: dict[str, Floats] = {}
         if scores is not None:
             added["upstream"] = self._upstream(scores, wanted)
-        if tail:
+        strength = self.tail if tail is None else tail
+        if strength:
             rare = self.catalogue.rare[wanted.codes]
-            added["long-tail"] = promote(np.zeros(len(wanted), np.float32), rare, tail)
+            added["long-tail"] = promote(np.zeros(len(wanted), np.float32), rare, strength)
         buckets = self.catalogue.buckets[wanted.codes]
         return explain(self.signals, self.fusion, seen, wanted, buckets, list(candidates), added)
 
@@ -191,6 +196,7 @@ class Reranker:
         description = {
             "signals": [signal.name for signal in self.signals],
             "event_types": list(self.catalogue.event_types),
+            "tail": self.tail,
             "settings": asdict(self.settings),
             "about": dict(about or {}),
         }
@@ -218,6 +224,7 @@ class Reranker:
             catalogue=Catalogue(items, part("items")["counts"], tuple(manifest["event_types"])),
             signals=tuple(SIGNALS[name].from_arrays(part(name)) for name in names),
             fusion=Fusion.from_arrays(names, part("fusion")),
+            tail=float(manifest["tail"]),
             settings=Settings(**manifest["settings"]),
         )
 
