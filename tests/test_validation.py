@@ -171,13 +171,38 @@ app.command("validate")(validate_command)
 app.add_typer(datasets, name="datasets")
 
 
-def test_command_prints_all_checks_and_tells_by_its_exit_code(tmp_path: Path) -> None:
-    run = CliRunner(env={"COLUMNS": "200"}).invoke
-    good = run(app, ["validate", str(lay(tmp_path / "good", GOOD))])
+def test_command_prints_every_check_once_and_tells_by_its_exit_code(tmp_path: Path) -> None:
+    run = CliRunner(env={"COLUMNS": "80"}).invoke
+    folder = lay(tmp_path / "good", GOOD)
+    good = run(app, ["validate", str(folder)])
     assert good.exit_code == 0
-    assert "0 failed, 0 warned" in good.output
-    bad = run(app, ["validate", str(lay(tmp_path / "bad", GOOD | {"items.csv": "item_id,title\n[b],Tea\n"}))])
+    checks = validate(folder)
+    width = max(len(check.name) for check in checks)
+    *lines, _, tally = good.output.splitlines()
+    assert lines == [f"PASS  {check.name:<{width}}        0" for check in checks]
+    assert tally == f"0 failed, 0 warned, {len(lines)} passed."
+
+
+def test_command_says_what_to_do_after_the_checks_that_passed(tmp_path: Path) -> None:
+    folder = lay(tmp_path, GOOD | {"items.csv": "item_id,title\n[b],Tea\n[/b],\n"})
+    bad = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["validate", str(folder)])
     assert bad.exit_code == 1
-    assert "unknown item_id" in bad.output
-    assert "Add these items to items" in bad.output
-    assert run(app, ["validate", str(tmp_path / "nowhere")]).exit_code == 1
+    lines = bad.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line[:4] for line in lines if line[:1].isupper()] == ["PASS"] * 18 + ["WARN"] * 2 + ["FAIL"]
+    at = lines.index(next(line for line in lines if "unknown item_id" in line))
+    assert lines[at].split() == ["FAIL", "events:", "unknown", "item_id", "3"]
+    assert lines[at + 1].rstrip() == "      row 1 has 'a', row 2 has 'b', row 3 has 'a'"
+    assert lines[at + 2].rstrip() == "      Add these items to items, or drop the rows."
+    assert "row 1 has '[b]', row 2 has '[/b]'" in bad.output
+
+
+def test_a_missing_folder_is_told_once(tmp_path: Path) -> None:
+    lay(tmp_path, GOOD)
+    for path, fault in ((tmp_path / "nowhere", "does not exist"), (tmp_path / "items.csv", "is a file")):
+        [check] = validate(path)
+        assert (check.name, check.status, check.count) == ("missing folder", "FAIL", 1)
+        assert check.examples == (f"{path} {fault}",)
+        result = CliRunner().invoke(app, ["validate", str(path)])
+        assert result.exit_code == 1
+        assert "1 failed, 0 warned, 0 passed" in result.output

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Column, Table
+from rich.text import Text
 
 from tailrank.data.contract import Check
 from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
@@ -18,17 +20,20 @@ from tailrank.data.validation import validate as checks_of
 datasets = typer.Typer(help="Public data sets: list them, get them.", no_args_is_help=True)
 
 COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
+"""By status, in the order in which checks are printed: what is worst comes last, where the eye is."""
 
 
 def validate(data: Annotated[Path, typer.Argument(help="Data folder with items and events.")]) -> None:
     """Check a data folder; exit code 1 when a check fails."""
     checks = checks_of(data)
-    console = Console()
-    console.print(_table(checks))
-    failed = sum(check.status == "FAIL" for check in checks)
-    warned = sum(check.status == "WARN" for check in checks)
-    console.print(f"{len(checks)} checks: {failed} failed, {warned} warned.")
-    raise typer.Exit(1 if failed else 0)
+    console = Console(highlight=False)
+    width = max(len(check.name) for check in checks)
+    for status in COLOURS:
+        for check in (check for check in checks if check.status == status):
+            _print(console, check, width)
+    tally = Counter(check.status for check in checks)
+    console.print(f"\n{tally['FAIL']} failed, {tally['WARN']} warned, {tally['PASS']} passed.")
+    raise typer.Exit(1 if tally["FAIL"] else 0)
 
 
 @datasets.command("list")
@@ -53,12 +58,10 @@ def get_set(
     typer.echo(fetch(name, out, source))
 
 
-def _table(checks: list[Check]) -> Table:
-    """Lay out checks; a remedy is shown where there is something to mend."""
-    table = Table("status", "check", "count", "examples", "remedy", box=SIMPLE_HEAD)
-    for check in checks:
-        remedy = "" if check.status == "PASS" else check.remedy
-        status = f"[{COLOURS[check.status]}]{check.status}[/]"
-        row = (escape(text) for text in (check.name, str(check.count), "\n".join(check.examples), remedy))
-        table.add_row(status, *row)
-    return table
+def _print(console: Console, check: Check, width: int) -> None:
+    """Print a check on one line; below it, where something is to mend, examples and the remedy."""
+    line = f"  {check.name:<{width}}  {check.count:>7,}"
+    console.print(Text.assemble((check.status, COLOURS[check.status]), line))
+    if check.status != "PASS":
+        details = Text(f"{', '.join(check.examples)}\n{check.remedy}")
+        console.print(Padding(details, (0, 0, 0, 6), expand=False))

@@ -35,6 +35,10 @@ def validate(folder: Path) -> list[Check]:
     list[Check]
         Every check that could be made, in the order of the tables. The folder loads when none is a FAIL.
     """
+    if not folder.is_dir():
+        fault = f"{folder} {'is a file' if folder.exists() else 'does not exist'}"
+        remedy = "Give a folder with items and events; `tailrank datasets get NAME` makes one of public data."
+        return [Check.of("missing folder", [fault], remedy)]
     checks: list[Check] = []
     tables: dict[str, pl.DataFrame] = {}
     wanted = [ITEMS, EVENTS, *([IMPRESSIONS] if candidates(folder, IMPRESSIONS.name) else [])]

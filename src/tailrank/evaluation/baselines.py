@@ -88,7 +88,7 @@ def _mean_pooling(split: Split, vectors: Floats | None, settings: Settings) -> S
 
 
 def _frequent(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
-    return Repetition(fading=0.0)
+    return Repetition(expected=np.ones(split.past.n_items, np.float32), fading=0.0)
 
 
 MODELS: Final[dict[str, Callable[[Split, Floats | None, Settings], Scorer]]] = {

@@ -19,10 +19,10 @@ class Whitening:
     "WhiteningBERT"). They scale the principal directions by eigenvalue^-0.5. The default of
     eigenvalue^-0.45 is ours: it keeps the directions of least spread, mostly noise, a little quieter.
 
-    Few texts say little about how texts spread: fewer than dimensions would all end up equally far apart.
-    So the eigenvalues are pulled toward their mean, by the intensity of Ledoit and Wolf (2004), "A
-    well-conditioned estimator for large-dimensional covariance matrices", equation 14, within the space that
-    the texts span. A handful of texts is little more than centred, thousands are whitened nearly in full.
+    Few texts say little about how texts spread, and fewer than dimensions would all end up equally far
+    apart. So the eigenvalues are first pulled toward their mean as far as Ledoit and Wolf (2004), "A
+    well-conditioned estimator for large-dimensional covariance matrices", equation 14, advise for the space
+    that the texts span. A handful is merely centred, thousands are whitened almost in full.
 
     Attributes
     ----------
@@ -46,12 +46,12 @@ class Whitening:
 
     @classmethod
     def fit(cls, vectors: Floats, dimensions: int | None = None, power: float = 0.45) -> Whitening:
-        """Learn the map from the distinct vectors; zero vectors (items without text) are left out.
+        """Learn the map from vectors; zero vectors (items without text) are left out.
 
         Parameters
         ----------
         vectors
-            Shape (n, d). Equal vectors count once: a text repeated is no new evidence of spread.
+            Shape (n, d). Equal vectors count as often as they occur, but as one piece of evidence.
         dimensions
             Principal directions to keep, those of most spread first; None keeps d. Directions without
             any spread (fewer vectors than dimensions, constant vectors) become columns of zeros.
@@ -70,7 +70,7 @@ class Whitening:
             raise EncoderError(
                 f"whitening takes dimensions from 1 to {d} and a power from 0 to 1, not {k} and {power}"
             )
-        known = np.unique(vectors[vectors.any(axis=1)], axis=0).astype(np.float64)
+        known = vectors[vectors.any(axis=1)].astype(np.float64)
         n = max(len(known), 1)
         mean = known.sum(axis=0) / n
         centred = known - mean
@@ -81,9 +81,9 @@ class Whitening:
         directions = directions * np.sign(directions[largest, np.arange(d)])
         rank = int((spread > 1e-10 * np.square(known).sum() / n).sum())
         scale = np.zeros(d)
-        scale[:rank] = _shrunk(spread[:rank], centred @ directions[:, :rank]) ** -power
-        matrix = (directions * scale)[:, :k]
-        return cls(mean.astype(np.float32), matrix.astype(np.float32))
+        if rank:
+            scale[:rank] = _shrunk(spread[:rank], centred, len(np.unique(known, axis=0))) ** -power
+        return cls(mean.astype(np.float32), (directions * scale)[:, :k].astype(np.float32))
 
     def transform(self, vectors: Floats) -> Floats:
         """Whiten vectors and scale them to length one.
@@ -115,14 +115,16 @@ class Whitening:
         return unit
 
 
-def _shrunk(spread: Doubles, scores: Doubles) -> Doubles:
-    """Pull the variances of scores, shape (n, rank), toward their mean, as far as n leaves them in doubt."""
-    if not len(spread):
-        return spread
-    from sklearn.covariance import ledoit_wolf_shrinkage
+def _shrunk(spread: Doubles, centred: Doubles, n_distinct: int) -> Doubles:
+    """Pull variances, shape (rank,), toward their mean as far as chance may have set them apart.
 
-    doubt = float(ledoit_wolf_shrinkage(scores, assume_centered=True))
-    shrunk: Doubles = (1 - doubt) * spread + doubt * spread.mean()
+    Chance is the paper's b^2, what sets them apart its d^2, both times the rank.
+    """
+    fourth = np.square(np.einsum("ij,ij->i", centred, centred)).mean()
+    chance = max(fourth - np.square(spread).sum(), 0) / n_distinct
+    apart = np.square(spread - spread.mean()).sum()
+    pull = min(chance, apart) / max(apart, np.finfo(float).tiny)
+    shrunk: Doubles = (1 - pull) * spread + pull * spread.mean()
     return shrunk
 
 

@@ -119,19 +119,23 @@ def fit_parts(split: Split, vectors: Floats | None, settings: Settings) -> Parts
         raise DataError(f"{past.name}: {len(vectors)} vectors for {past.n_items} items: give one each")
     some = validation.sample(FADING_QUERIES, settings.seed)
 
-    def faded(signal: Fading) -> Fading:
-        return with_best_fading(signal, some, past.n_items, settings.max_history, split.repeats)
+    def faded(signal: Fading, prior: Floats | None = None) -> Fading:
+        return with_best_fading(signal, some, past.n_items, settings.max_history, split.repeats, prior)
 
     unchanging: list[Signal] = [faded(Lexical.fit(item_texts(train.items, settings.template)))]
     if vectors is not None:
         white = Whitening.fit(vectors, min(settings.dimensions, vectors.shape[1])).transform(vectors)
         n_types = len(train.event_types)
         unchanging.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
-    if split.repeats:
-        unchanging.append(faded(Repetition()))
     half_life = best_half_life(train, validation)
-    after, beside = faded(CoVisitation.fit(train)), faded(ItemKNN.fit(train))
-    signals = (*unchanging, after, beside, Popularity.fit(train, half_life))
+    counting: list[CoVisitation | ItemKNN | Repetition] = [
+        faded(CoVisitation.fit(train)),
+        faded(ItemKNN.fit(train)),
+    ]
+    if split.repeats:
+        again = Repetition.fit(train)
+        counting.append(faded(again, np.log(again.expected)))
+    signals = (*unchanging, *counting, Popularity.fit(train, half_life))
     rng = np.random.default_rng(settings.seed)
     buckets = count_buckets(train.counts)
     pool, codes = draw_pool(signals, validation, buckets, settings.max_history, split.repeats, rng)
@@ -145,7 +149,6 @@ def fit_parts(split: Split, vectors: Floats | None, settings: Settings) -> Parts
         tail = affordable_push(part, pool.take(later), rarity(train.counts)[codes[later]])
     fusion = Fusion.fit(names, pool, settings.loss, settings.shrinkage)
     if past is not train:
-        after = replace(CoVisitation.fit(past), fading=after.fading)
-        beside = replace(ItemKNN.fit(past), fading=beside.fading)
-        signals = (*unchanging, after, beside, Popularity.fit(past, half_life))
+        counting = [replace(type(signal).fit(past), fading=signal.fading) for signal in counting]
+        signals = (*unchanging, *counting, Popularity.fit(past, half_life))
     return Parts(signals, fusion, tail)

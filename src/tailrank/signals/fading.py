@@ -59,9 +59,14 @@ Fading = TypeVar("Fading", bound=FadingSum)
 
 
 def with_best_fading(
-    signal: Fading, queries: Queries, n_items: int, max_history: int, repeats: bool
+    signal: Fading,
+    queries: Queries,
+    n_items: int,
+    max_history: int,
+    repeats: bool,
+    prior: Floats | None = None,
 ) -> Fading:
-    """Choose the fading under which the signal alone ranks the targets best.
+    """Choose the fading under which the signal, with nothing but the prior, ranks the targets best.
 
     Measured by ndcg over the whole catalogue without a cut-off, which is steadier than ndcg@10.
 
@@ -77,6 +82,8 @@ def with_best_fading(
         Latest events that the signal sees.
     repeats
         Whether items of the history are candidates.
+    prior
+        Added to every score, shape (items,).
     """
     totals = dict.fromkeys(FADINGS, 0.0)
     everything = Candidates.everything(n_items)
@@ -84,6 +91,8 @@ def with_best_fading(
         seen, taken = batch.histories.latest(max_history), batch.taken
         for fading in FADINGS:
             scores = replace(signal, fading=fading).score(seen, everything)
+            if prior is not None:
+                scores = scores + prior
             target = scores[np.arange(len(batch)), batch.targets][:, None]
             if not repeats:
                 scores[taken.owners, taken.items] = -np.inf
