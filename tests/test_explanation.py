@@ -40,7 +40,7 @@ def test_events_add_up_to_their_signal(reranker: Reranker, past: list[str]) -> N
 
 def test_an_item_taken_before_is_explained_by_the_events_that_took_it(reranker: Reranker) -> None:
     film = reranker.explain(["172", "174", "210", "172"], ["172"])[0]
-    shares = film.by_event["repetition"]
+    shares = film.by_event["frequency"]
     assert shares[1] == shares[2] == 0
     assert shares[0] == shares[3]
 

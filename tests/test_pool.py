@@ -9,7 +9,7 @@ from tailrank.ranking.fusion import Pool
 from tailrank.ranking.pool import BEST, NEWCOMERS, RANDOM, draw_pool
 from tailrank.signals.popularity import Popularity
 from tailrank.signals.protocol import Signal
-from tailrank.signals.repetition import Repetition
+from tailrank.signals.repetition import Frequency
 
 EVENTS = 5
 
@@ -28,7 +28,7 @@ def ask(n_items: int, people: int = 12, seed: int = 0) -> Queries:
 
 def signals_for(n_items: int) -> tuple[Signal, ...]:
     """The first tells the items apart by their value: item i is worth i."""
-    return Popularity(np.arange(n_items, dtype=np.float32)), Repetition(fading=0.0)
+    return Popularity(np.arange(n_items, dtype=np.float32)), Frequency(fading=0.0)
 
 
 def draw(queries: Queries, n_items: int, repeats: bool = True) -> Pool:

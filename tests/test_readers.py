@@ -325,7 +325,7 @@ def test_random_bytes_raise_nothing_but_data_errors(
 @given(
     at=st.integers(0, 400),
     byte=st.integers(0, 255),
-    suffix=st.sampled_from([".parquet", ".csv", ".jsonl", ".csv.gz"]),
+    suffix=st.sampled_from([".parquet.gz", ".csv", ".jsonl", ".csv.gz"]),
 )
 @settings(max_examples=200, deadline=None)
 def test_one_changed_byte_is_read_or_refused(

@@ -18,7 +18,7 @@ from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import HALF_LIVES, Popularity, best_half_life
 from tailrank.signals.protocol import Candidates, Signal
-from tailrank.signals.repetition import Repetition
+from tailrank.signals.repetition import Frequency, Loyalty
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.sparse import SparseRows, strongest
 from tailrank.signals.upstream import standardise
@@ -77,7 +77,8 @@ SEMANTIC = SemanticAttention(
 SIGNALS: list[Signal] = [
     SEMANTIC,
     Lexical.fit(TEXTS),
-    Repetition(),
+    Frequency(),
+    Loyalty.fit(DATA),
     CoVisitation.fit(DATA),
     ItemKNN.fit(DATA),
     Popularity.fit(DATA, 30.0),
@@ -113,8 +114,14 @@ def naive_lexical(item: int, events: list[tuple[int, int, float, int]]) -> float
     return np.log1p(5 * sum(vectors[item] @ vectors[past] / (1 + age) for past, age, *_ in events))
 
 
-def naive_repetition(item: int, events: list[tuple[int, int, float, int]]) -> float:
+def naive_frequency(item: int, events: list[tuple[int, int, float, int]]) -> float:
     return np.log1p(sum((past == item) / (1 + age) for past, age, *_ in events))
+
+
+def naive_loyalty(item: int, events: list[tuple[int, int, float, int]]) -> float:
+    counts = np.bincount(DATA.histories.items, minlength=N_ITEMS) + 1
+    expected = 30 * counts[item] / counts.sum()
+    return np.log1p(sum((past == item) / (1 + age) for past, age, *_ in events) / expected)
 
 
 def naive_pairs() -> np.ndarray:
@@ -162,7 +169,8 @@ def naive_popularity(item: int, events: list[tuple[int, int, float, int]]) -> fl
 ORACLES: dict[str, Callable[[int, list[tuple[int, int, float, int]]], float]] = {
     "semantic": naive_semantic,
     "lexical": naive_lexical,
-    "repetition": naive_repetition,
+    "frequency": naive_frequency,
+    "loyalty": naive_loyalty,
     "covisitation": naive_covisitation,
     "item-knn": naive_item_knn,
     "popularity": naive_popularity,

@@ -36,7 +36,7 @@ def demo(
         "movielens-100k"
     ),
     out: Annotated[Path, typer.Option(help="Folder for the reports.")] = Path("demo"),
-    per_user: Annotated[int, typer.Option(min=1, help="Test at most this many events a person.")] = 10,
+    per_user: Annotated[int, typer.Option(min=1, help="Test at most this many events a person.")] = 30,
     seed: Seed = 0,
 ) -> None:
     """Fetch a data set, fit, measure against baselines, and show one person's list before and after."""

@@ -19,6 +19,7 @@ from tailrank.data.splits import Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import protocol as full_ranking
 from tailrank.evaluation.baselines import DEFAULT_MODELS
+from tailrank.evaluation.protocol import SWEPT
 from tailrank.evaluation.results import Comparison, Evaluation
 from tailrank.ranking.fitting import Settings
 
@@ -110,7 +111,8 @@ def _comparisons(comparisons: list[Comparison]) -> Table:
 
 
 def _tradeoff(found: Evaluation) -> Table:
-    table = _table("tailrank with --tail", SHOWN)
+    table = _table("--tail", SHOWN)
+    table.title = f"tailrank at rising --tail, on {min(SWEPT, found.queries):,} queries"
     for point in found.tradeoff:
         table.add_row(f"{point.strength:g}", *(_cell(point.metrics[name], np.inf) for name in SHOWN))
     return table

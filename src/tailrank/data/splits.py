@@ -51,8 +51,8 @@ class Split:
 def leave_one_out(dataset: Dataset, ties: Ties = "original", seed: int = 0, repeats: bool = False) -> Split:
     """Hold out each user's last event for the test and the last but one for validation.
 
-    Signals never learn from validation events (histories do contain them), as in the published
-    figures of this protocol, so `past` is `train`. Users with fewer than three events only train.
+    What signals count never includes validation events (histories do contain them), as in the
+    published figures of this protocol, so `past` is `train`. Users with fewer than three events only train.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from tailrank.signals.fading import with_best_fading
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
 from tailrank.signals.protocol import Candidates, Scorer
-from tailrank.signals.repetition import Repetition
+from tailrank.signals.repetition import Frequency
 
 WHOLE_HISTORY: Final = 10_000_000
 
@@ -88,7 +88,7 @@ def _mean_pooling(split: Split, vectors: Floats | None, settings: Settings) -> S
 
 
 def _frequent(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
-    return Repetition(expected=np.ones(split.past.n_items, np.float32), fading=0.0)
+    return Frequency(fading=0.0)
 
 
 MODELS: Final[dict[str, Callable[[Split, Floats | None, Settings], Scorer]]] = {

@@ -22,7 +22,7 @@ from tailrank.signals.fading import Fading, with_best_fading
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
 from tailrank.signals.protocol import Signal
-from tailrank.signals.repetition import Repetition
+from tailrank.signals.repetition import Frequency, Loyalty
 from tailrank.signals.semantic import SemanticAttention
 
 CELLS: Final = 120_000_000
@@ -128,13 +128,13 @@ def fit_parts(split: Split, vectors: Floats | None, settings: Settings) -> Parts
         n_types = len(train.event_types)
         unchanging.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
     half_life = best_half_life(train, validation)
-    counting: list[CoVisitation | ItemKNN | Repetition] = [
+    counting: list[CoVisitation | ItemKNN | Frequency] = [
         faded(CoVisitation.fit(train)),
         faded(ItemKNN.fit(train)),
     ]
     if split.repeats:
-        again = Repetition.fit(train)
-        counting.append(faded(again, np.log(again.expected)))
+        loyalty = Loyalty.fit(train)
+        counting += [faded(Frequency.fit(train)), faded(loyalty, np.log(loyalty.expected))]
     signals = (*unchanging, *counting, Popularity.fit(train, half_life))
     rng = np.random.default_rng(settings.seed)
     buckets = count_buckets(train.counts)

@@ -25,13 +25,13 @@ from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity
 from tailrank.signals.protocol import Candidates, Signal
-from tailrank.signals.repetition import Repetition
+from tailrank.signals.repetition import Frequency, Loyalty
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.upstream import standardise
 
 SIGNALS: Final[dict[str, type[Signal]]] = {
     signal.name: signal
-    for signal in (SemanticAttention, Lexical, Repetition, CoVisitation, ItemKNN, Popularity)
+    for signal in (SemanticAttention, Lexical, Frequency, Loyalty, CoVisitation, ItemKNN, Popularity)
 }
 """Every signal that a model folder may hold."""
 

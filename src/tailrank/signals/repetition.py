@@ -14,13 +14,44 @@ from tailrank.signals.protocol import Arrays, Candidates
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repetition(FadingSum):
-    """How often a candidate occurs in the history, against how often it would by its popularity.
+class Frequency(FadingSum):
+    """How often a candidate occurs in the history.
 
-    ``log(1 + count / (30 p))``, with the candidate's share p of all events: what it takes to turn a
-    popularity ranking into the Dirichlet-smoothed frequencies of one person (Zhai and Lafferty, 2001,
-    section 3). Weighs against an item already owned as well as for one bought every week: fusion
-    decides.
+    Weighs against an item already owned as well as for one bought every week: fusion decides.
+    """
+
+    name: ClassVar[str] = "frequency"
+
+    @classmethod
+    def fit(cls, dataset: Dataset) -> Self:
+        """Nothing is counted beyond the history itself."""
+        return cls()
+
+    def arrays(self) -> Arrays:
+        """Give the fading."""
+        return {"fading": np.array([self.fading])}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Take the fading."""
+        return cls(fading=float(arrays["fading"][0]))
+
+    def _sums(
+        self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
+    ) -> Floats:
+        slots = candidates.slots.take(items)
+        (hit,) = (slots >= 0).nonzero()
+        cells = owners.take(hit) * len(candidates) + slots.take(hit)
+        total = np.bincount(cells, weights.take(hit), n_owners * len(candidates))
+        return total.reshape(n_owners, len(candidates)).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loyalty(Frequency):
+    """How often a candidate occurs in the history, against how often its popularity alone would make it.
+
+    ``log(1 + count / (30 p))``, with the candidate's share p of all events: what turns a ranking by
+    popularity into one person's own frequencies, Dirichlet-smoothed (Zhai and Lafferty, 2001, section 3).
 
     Attributes
     ----------
@@ -30,7 +61,7 @@ class Repetition(FadingSum):
 
     expected: Floats
 
-    name: ClassVar[str] = "repetition"
+    name: ClassVar[str] = "loyalty"
     smoothing: ClassVar[float] = 30.0
 
     @classmethod
@@ -41,7 +72,7 @@ class Repetition(FadingSum):
 
     def arrays(self) -> Arrays:
         """Give the expectation and the fading."""
-        return {"expected": self.expected, "fading": np.array([self.fading])}
+        return {"expected": self.expected, **super().arrays()}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
@@ -51,9 +82,5 @@ class Repetition(FadingSum):
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
     ) -> Floats:
-        slots = candidates.slots.take(items)
-        (hit,) = (slots >= 0).nonzero()
-        cells = owners.take(hit) * len(candidates) + slots.take(hit)
-        total = np.bincount(cells, weights.take(hit), n_owners * len(candidates))
-        counts = total.reshape(n_owners, len(candidates)).astype(np.float32)
+        counts = super()._sums(items, weights, owners, n_owners, candidates)
         return counts / self.expected.take(candidates.codes)
