@@ -45,7 +45,7 @@ def evaluate(
     models: Annotated[str, typer.Option(help="Names, the one of interest first.")] = ",".join(DEFAULT_MODELS),
     ties: Annotated[Ties, typer.Option(help="Order of a person's events at the same time.")] = "original",
     seed: Seed = 0,
-    per_user: Annotated[int, typer.Option(min=1, help="temporal: at most this many queries a person.")] = 10,
+    per_user: Annotated[int, typer.Option(min=1, help="temporal: at most this many queries a person.")] = 30,
     staleness: Annotated[
         str, typer.Option(help="temporal: how late events reach the ranker: 0s, 1m, 1h, 1d, …, frozen.")
     ] = "0s",

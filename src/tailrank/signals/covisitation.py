@@ -14,7 +14,7 @@ from tailrank.signals.fading import FadingSum
 from tailrank.signals.protocol import Arrays, Candidates
 from tailrank.signals.sparse import SparseRows, strongest
 
-NEIGHBOURS: Final = 200
+NEIGHBOURS: Final = 100
 """Entries kept for an item."""
 
 BLOCK: Final = 1024
