@@ -14,7 +14,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
 from tailrank.errors import RequestError
-from tailrank.signals.covisitation import CoVisitation, ItemKNN
+from tailrank.signals.covisitation import NEIGHBOURS, CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import HALF_LIVES, Popularity, best_half_life
 from tailrank.signals.protocol import Candidates, Signal
@@ -280,7 +280,7 @@ def test_neighbours_are_ranked_as_scikit_learn_ranks_them(movielens: Dataset) ->
         cosines[item] = 0
         found = rows[[item]].toarray()[0]
         kept = np.flatnonzero(found)
-        assert len(kept) == min(200, np.count_nonzero(cosines))
+        assert len(kept) == min(NEIGHBOURS, np.count_nonzero(cosines))
         assert np.delete(cosines, kept).max() <= cosines[kept].min() + 1e-6
         np.testing.assert_allclose(found[kept] / found.max(), cosines[kept] / cosines.max(), rtol=1e-5)
 

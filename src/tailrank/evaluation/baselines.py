@@ -23,6 +23,8 @@ from tailrank.signals.protocol import Candidates, Scorer
 from tailrank.signals.repetition import Frequency
 
 WHOLE_HISTORY: Final = 10_000_000
+ALONE: Final = 200
+"""Neighbours kept where item-kNN ranks on its own: with fewer it would lose some of the tail."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def _popularity(split: Split, vectors: Floats | None, settings: Settings) -> Sco
 def _item_knn(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
     queries = split.validation.sample(FADING_QUERIES, settings.seed)
     n_items = split.past.n_items
-    tuned = with_best_fading(ItemKNN.fit(split.train), queries, n_items, WHOLE_HISTORY, split.repeats)
-    return replace(ItemKNN.fit(split.past), fading=tuned.fading)
+    tuned = with_best_fading(ItemKNN.fit(split.train, ALONE), queries, n_items, WHOLE_HISTORY, split.repeats)
+    return replace(ItemKNN.fit(split.past, ALONE), fading=tuned.fading)
 
 
 def _last_tfidf(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
