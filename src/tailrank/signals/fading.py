@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -16,7 +17,7 @@ FADINGS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FadingSum:
+class FadingSum(ABC):
     """``log(1 + sum_j (1 + age_j) ** -fading * part(c, j))`` over the events j of a history.
 
     The logarithm keeps a few very strong parts from drowning every other signal.
@@ -48,11 +49,11 @@ class FadingSum:
         weights: Floats = (np.float32(1) + histories.ages.astype(np.float32)) ** np.float32(-self.fading)
         return weights
 
+    @abstractmethod
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
     ) -> Floats:
         """Add up the weighted parts of `items` by owner, shape (n_owners, candidates)."""
-        raise NotImplementedError
 
 
 Fading = TypeVar("Fading", bound=FadingSum)
