@@ -10,8 +10,8 @@ import scipy.sparse as sp
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.dataset import Dataset
-from tailrank.signals.fading import FadingSum
-from tailrank.signals.protocol import Arrays, Candidates
+from tailrank.signals.fading import FadingRows
+from tailrank.signals.protocol import Candidates
 from tailrank.signals.sparse import SparseRows, strongest
 
 NEIGHBOURS: Final = 100
@@ -22,25 +22,8 @@ BLOCK: Final = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemToItem(FadingSum):
-    """A sparse item-to-item matrix, scaled by its mean strongest entry so that one prior fits all data.
-
-    Attributes
-    ----------
-    rows
-        Strength of each related item, one row an item.
-    """
-
-    rows: SparseRows
-
-    def arrays(self) -> Arrays:
-        """Give the rows and the fading."""
-        return {**self.rows.arrays(), "fading": np.array([self.fading])}
-
-    @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the rows and the fading."""
-        return cls(rows=SparseRows.from_arrays(arrays), fading=float(arrays["fading"][0]))
+class ItemToItem(FadingRows):
+    """A sparse item-to-item matrix, scaled by its mean strongest entry so that one prior fits all data."""
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates

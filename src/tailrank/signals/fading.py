@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.histories import Histories, Queries
-from tailrank.signals.protocol import Candidates
+from tailrank.signals.protocol import Arrays, Candidates
+from tailrank.signals.sparse import SparseRows
 
 FADINGS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Exponents to choose among: from every event counting the same to little but the latest."""
@@ -54,6 +55,28 @@ class FadingSum(ABC):
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
     ) -> Floats:
         """Add up the weighted parts of `items` by owner, shape (n_owners, candidates)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FadingRows(FadingSum):
+    """A fading sum whose parts come from a sparse matrix.
+
+    Attributes
+    ----------
+    rows
+        What each item brings with it, one row an item.
+    """
+
+    rows: SparseRows
+
+    def arrays(self) -> Arrays:
+        """Give the rows and the fading."""
+        return {**self.rows.arrays(), "fading": np.array([self.fading])}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Take the rows and the fading."""
+        return cls(rows=SparseRows.from_arrays(arrays), fading=float(arrays["fading"][0]))
 
 
 Fading = TypeVar("Fading", bound=FadingSum)

@@ -10,25 +10,19 @@ import numpy as np
 import scipy.sparse as sp
 
 from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.signals.fading import FadingSum
-from tailrank.signals.protocol import Arrays, Candidates
+from tailrank.signals.fading import FadingRows
+from tailrank.signals.protocol import Candidates
 from tailrank.signals.sparse import SparseRows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lexical(FadingSum):
+class Lexical(FadingRows):
     """Five times the cosine of TF-IDF vectors, summed over the history.
 
     Terms are weighted `(1 + log tf) * idf` with smoothed idf (Salton and Buckley, 1988). Model
     numbers, brands and sizes that a language model blurs are what it adds.
-
-    Attributes
-    ----------
-    rows
-        Unit TF-IDF vectors, one row an item.
+    `rows` are the unit TF-IDF vectors of the items.
     """
-
-    rows: SparseRows
 
     name: ClassVar[str] = "lexical"
     steepness: ClassVar[float] = 5.0
@@ -42,15 +36,6 @@ class Lexical(FadingSum):
         if not any(map(vectorizer.build_analyzer(), texts)):
             return cls(rows=SparseRows.of(sp.csr_array((len(texts), 1), dtype=np.float32)))
         return cls(rows=SparseRows.of(vectorizer.fit_transform(texts)))
-
-    def arrays(self) -> Arrays:
-        """Give the rows and the fading."""
-        return {**self.rows.arrays(), "fading": np.array([self.fading])}
-
-    @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the rows and the fading."""
-        return cls(rows=SparseRows.from_arrays(arrays), fading=float(arrays["fading"][0]))
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
