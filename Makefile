@@ -8,10 +8,10 @@ STAMP := .venv/.ready
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean rebuild
+.PHONY: help demo test lint bench benchmarks clean rebuild
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s%s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
 
 demo: $(STAMP) ## Show what re-ranking does (ARGS="--data complete-journey" for groceries)
 	@$(BIN)/tailrank demo $(ARGS)
@@ -27,6 +27,9 @@ lint: $(STAMP) ## Check style, types and layers
 
 bench: $(STAMP) ## Measure how long a ranking takes (ARGS="--json" for one line of JSON)
 	@$(BIN)/tailrank bench latency $(ARGS)
+
+benchmarks: $(STAMP) ## Write docs/benchmarks.md from the figures in bench/results
+	@$(BIN)/python -m bench.page
 
 clean: ## Remove .venv, caches, builds and the reports in demo/
 	@rm -rf .venv demo build dist src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,80 @@
+"""Evaluate every data set of the benchmarks, unless its figures are stored; start again to resume."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tailrank.evaluation.baselines import DEFAULT_MODELS
+
+RESULTS: Final = Path(__file__).with_name("results")
+SEEDS: Final = (0, 1, 2)
+SETS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("amazon-scientific", "leave-one-out"): (),
+    ("amazon-beauty", "leave-one-out"): (),
+    ("amazon-beauty", "leave-one-out-shuffled"): ("--ties", "shuffled"),
+    ("amazon-sports", "leave-one-out"): (),
+    ("movielens-small-plots", "temporal"): ("--protocol", "temporal"),
+    ("complete-journey", "temporal"): ("--protocol", "temporal", "--queries", "4000"),
+}
+"""Data sets and protocols, in the order of the page, and the options of their commands."""
+
+PEERS: Final = (
+    *("als", "bpr", "implicit-item-knn", "ease", "lightgbm"),
+    *("sasrec-softmax", "sasrec-gbce", "sasrec-text", "ncf"),
+)
+UNFIT: Final = {"complete-journey": ("ease",)}
+"""Peers that don't fit into memory: EASE inverts a matrix of items by items."""
+
+
+def models(dataset: str, seed: int) -> list[str]:
+    """Name what is measured; peers take hours, so they run with the first seed only."""
+    peers = [name for name in PEERS if name not in UNFIT.get(dataset, ())]
+    return [*DEFAULT_MODELS, *(peers if seed == SEEDS[0] else [])]
+
+
+def command(dataset: str, protocol: str, seed: int, names: Sequence[str], data: str, out: str) -> list[str]:
+    """Give the command of one evaluation."""
+    options = [*SETS[dataset, protocol], "--seed", str(seed), "--models", ",".join(names), "--out", out]
+    return ["tailrank", "evaluate", "--data", data, *options]
+
+
+def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path = RESULTS) -> bool:
+    """Run one evaluation, keep its `metrics.json`, and say whether it worked."""
+    kept = results / dataset / protocol / f"seed-{seed}" / "metrics.json"
+    if kept.exists():
+        return True
+    print(f"{time.strftime('%H:%M')} {dataset}, {protocol}, seed {seed}", file=sys.stderr, flush=True)
+    data = str(root / dataset) if (root / dataset).exists() else dataset
+    results.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=results) as out:
+        _, *arguments = command(dataset, protocol, seed, models(dataset, seed), data, out)
+        program = Path(sys.executable).with_name("tailrank")
+        passive = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+        done = subprocess.run([program, *arguments], env=passive, check=False)  # noqa: S603 - our own command
+        if done.returncode == 0:
+            kept.parent.mkdir(parents=True)
+            (Path(out) / "metrics.json").rename(kept)
+    return done.returncode == 0
+
+
+def main() -> None:
+    """Run what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="holds the data folders; what it lacks is fetched by name")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    given = parser.parse_args()
+    jobs = [(*pair, seed) for seed in given.seeds for pair in SETS]
+    failed = [" ".join(map(str, job)) for job in jobs if not evaluate(*job, given.data)]
+    sys.exit(f"failed: {'; '.join(failed)}" if failed else None)
+
+
+if __name__ == "__main__":
+    main()
