@@ -14,7 +14,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from tailrank.cli.options import Data, Encoder, MaxHistory, Seed, Template, item_vectors, load, machine, steps
+from tailrank.cli.options import (
+    Data,
+    Encoder,
+    MaxHistory,
+    Seed,
+    SequenceEpochs,
+    Template,
+    item_vectors,
+    load,
+    machine,
+    steps,
+)
 from tailrank.data.splits import Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import protocol as full_ranking
@@ -52,6 +63,7 @@ def evaluate(
     repeats: Annotated[bool, typer.Option(help="Also ask for items the person took before.")] = False,
     queries: Annotated[int | None, typer.Option(min=1, help="Test on a sample of this size.")] = None,
     max_history: MaxHistory = 50,
+    sequence_epochs: SequenceEpochs = 0,
     encoder: Encoder = "default",
     template: Template = None,
 ) -> None:
@@ -67,7 +79,9 @@ def evaluate(
     if queries is not None:
         split = split.sampled(queries, seed)
     vectors, about = item_vectors(dataset, encoder, template)
-    settings = Settings(template=template, max_history=max_history, seed=seed)
+    settings = Settings(
+        template=template, max_history=max_history, seed=seed, sequence_epochs=sequence_epochs
+    )
     with steps() as progress:
         contenders = full_ranking.fit(names, split, vectors, settings, progress)
         found = full_ranking.evaluate(contenders, split, vectors, about | machine(), progress, settings)

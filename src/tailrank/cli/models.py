@@ -11,7 +11,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tailrank.cli.options import Data, Encoder, MaxHistory, Seed, Template, item_vectors, load, machine, steps
+from tailrank.cli.options import (
+    Data,
+    Encoder,
+    MaxHistory,
+    Seed,
+    SequenceEpochs,
+    Template,
+    item_vectors,
+    load,
+    machine,
+    steps,
+)
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event
@@ -24,6 +35,7 @@ from tailrank.ranking.reranker import Reranker
 def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Model folder to write; one that is there is replaced.")],
+    sequence_epochs: SequenceEpochs = 0,
     encoder: Encoder = "default",
     template: Template = None,
     max_history: MaxHistory = 50,
@@ -35,7 +47,9 @@ def train(
     with steps() as progress:
         progress.add_task("fit", total=None)
         reranker = Reranker.fit(
-            dataset, vectors, Settings(template=template, max_history=max_history, seed=seed)
+            dataset,
+            vectors,
+            Settings(template=template, max_history=max_history, seed=seed, sequence_epochs=sequence_epochs),
         )
     about |= {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **machine()}
     about["metrics"] = {"validation_loss": reranker.fusion.loss}

@@ -31,6 +31,9 @@ Template: TypeAlias = Annotated[
 MaxHistory: TypeAlias = Annotated[
     int, typer.Option(min=1, help="Latest events of a person that a ranking looks at.")
 ]
+SequenceEpochs: TypeAlias = Annotated[
+    int, typer.Option(min=0, help="Train a sequence model for at most this many epochs; 0: none.")
+]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, get_args
 
 import numpy as np
+from rich.progress import Progress
 
 from tailrank.arrays import Floats
 from tailrank.data.popularity import count_buckets
@@ -24,6 +25,7 @@ from tailrank.signals.popularity import Popularity, best_half_life
 from tailrank.signals.protocol import Signal
 from tailrank.signals.repetition import Frequency, Loyalty
 from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.sequence.model import SequenceModel
 
 CELLS: Final = 120_000_000
 """Scores of validation queries times items that fitting computes at most, for each signal."""
@@ -59,11 +61,13 @@ class Settings:
         Item text, such as "{title}. {genres}"; by default all text columns.
     seed
         Of every sample drawn.
+    sequence_epochs
+        Epochs that the sequence model is trained for, at most; 0 leaves it out. Training needs torch.
 
     Raises
     ------
     RequestError
-        On an unknown loss, or a number that must be positive and is not.
+        On an unknown loss, a number that must be positive and is not, or a negative number of epochs.
     """
 
     dimensions: int = 256
@@ -75,12 +79,15 @@ class Settings:
     upstream_weight: float = 1.0
     template: str | None = None
     seed: int = 0
+    sequence_epochs: int = 0
 
     def __post_init__(self) -> None:
         if self.loss not in get_args(Loss):
             raise RequestError(f"loss must be one of {', '.join(get_args(Loss))}, not {self.loss!r}")
         if min(self.dimensions, self.max_history, self.queries) < 1 or self.shrinkage <= 0:
             raise RequestError("dimensions, max_history, queries and shrinkage must be above 0")
+        if self.sequence_epochs < 0:
+            raise RequestError("sequence_epochs must be at least 0")
 
 
 class Parts(NamedTuple):
@@ -91,7 +98,9 @@ class Parts(NamedTuple):
     tail: float
 
 
-def fit_parts(split: Split, vectors: Floats | None, settings: Settings) -> Parts:
+def fit_parts(
+    split: Split, vectors: Floats | None, settings: Settings, progress: Progress | None = None
+) -> Parts:
     """Fit everything that a ranking needs.
 
     Parameters
@@ -102,11 +111,15 @@ def fit_parts(split: Split, vectors: Floats | None, settings: Settings) -> Parts
         The encoder's vectors, shape (items, d); None leaves the semantic signal out.
     settings
         How to fit.
+    progress
+        Where the training of the sequence model shows a bar.
 
     Raises
     ------
     DataError
         Where nothing can be learned from, or there isn't one vector an item.
+    RequestError
+        Where the sequence model is wanted and torch is missing.
     """
     train, past = split.train, split.past
     enough = min(settings.queries, max(1, CELLS // past.n_items))
@@ -123,10 +136,13 @@ def fit_parts(split: Split, vectors: Floats | None, settings: Settings) -> Parts
         return with_best_fading(signal, some, past.n_items, settings.max_history, split.repeats, prior)
 
     unchanging: list[Signal] = [faded(Lexical.fit(item_texts(train.items, settings.template)))]
+    white = None
     if vectors is not None:
         white = Whitening.fit(vectors, min(settings.dimensions, vectors.shape[1])).transform(vectors)
         n_types = len(train.event_types)
         unchanging.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
+    if settings.sequence_epochs:
+        unchanging.append(_sequence_model(split, white, settings, progress))
     half_life = best_half_life(train, validation)
     counting: list[CoVisitation | ItemKNN | Frequency] = [
         faded(CoVisitation.fit(train)),
@@ -152,3 +168,17 @@ def fit_parts(split: Split, vectors: Floats | None, settings: Settings) -> Parts
         counting = [replace(type(signal).fit(past), fading=signal.fading) for signal in counting]
         signals = (*unchanging, *counting, Popularity.fit(past, half_life))
     return Parts(signals, fusion, tail)
+
+
+def _sequence_model(
+    split: Split, white: Floats | None, settings: Settings, progress: Progress | None
+) -> SequenceModel:
+    try:
+        from tailrank.signals.sequence.training import Recipe, train
+    except ModuleNotFoundError as missing:
+        raise RequestError(
+            f"the sequence model needs {missing.name}: install it with `pip install 'tailrank[language]'`, "
+            "or leave sequence_epochs at 0"
+        ) from None
+    recipe = Recipe(epochs=settings.sequence_epochs, length=settings.max_history, seed=settings.seed)
+    return train(split.train, split.validation, split.repeats, white, recipe, progress).model

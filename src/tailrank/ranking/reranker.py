@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 import numpy as np
+from rich.progress import Progress
 
 from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
@@ -27,11 +28,21 @@ from tailrank.signals.popularity import Popularity
 from tailrank.signals.protocol import Candidates, Signal
 from tailrank.signals.repetition import Frequency, Loyalty
 from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.upstream import standardise
 
 SIGNALS: Final[dict[str, type[Signal]]] = {
     signal.name: signal
-    for signal in (SemanticAttention, Lexical, Frequency, Loyalty, CoVisitation, ItemKNN, Popularity)
+    for signal in (
+        SemanticAttention,
+        Lexical,
+        SequenceModel,
+        Frequency,
+        Loyalty,
+        CoVisitation,
+        ItemKNN,
+        Popularity,
+    )
 }
 """Every signal that a model folder may hold."""
 
@@ -70,7 +81,13 @@ class Reranker:
     settings: Settings
 
     @classmethod
-    def fit(cls, data: Dataset | Split, vectors: Floats | None, settings: Settings | None = None) -> Self:
+    def fit(
+        cls,
+        data: Dataset | Split,
+        vectors: Floats | None,
+        settings: Settings | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
         """Fit signals, then the fusion on events that the signals did not see, then the signals on all.
 
         Parameters
@@ -82,6 +99,8 @@ class Reranker:
             The encoder's vector of each item's text, shape (items, d); None leaves the semantic signal out.
         settings
             How to fit.
+        progress
+            Where long training shows a bar.
 
         Raises
         ------
@@ -90,7 +109,7 @@ class Reranker:
         """
         settings = settings or Settings()
         split = data if isinstance(data, Split) else hold_out(data)
-        signals, fusion, tail = fit_parts(split, vectors, settings)
+        signals, fusion, tail = fit_parts(split, vectors, settings, progress)
         past = split.past
         return cls(Catalogue(past.items, past.counts, past.event_types), signals, fusion, tail, settings)
 

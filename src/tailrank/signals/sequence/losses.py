@@ -1,0 +1,105 @@
+"""Losses of the sequence model. Only real positions enter; no tensor of batch x length x items exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SequenceLoss = Literal["softmax", "sampled-softmax", "gbce", "bce"]
+
+Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From hidden vectors (rows, d), the item table (items, d) and targets (rows,) to a mean loss."""
+
+CHUNK: Final = 256
+"""Rows whose logits over all items are in memory at once."""
+
+SAMPLED: Final = 4096
+GBCE_NEGATIVES: Final = 256
+CALIBRATION: Final = 0.75
+
+
+def criterion(loss: SequenceLoss, counts: Tensor, half: torch.dtype) -> Criterion:
+    """Choose a loss.
+
+    Parameters
+    ----------
+    loss
+        `softmax`: cross-entropy over the whole catalogue. `sampled-softmax`: over 4,096 items drawn by
+        popularity ** 0.75, corrected by their odds (logQ). `gbce`: 256 uniform negatives shared by the
+        batch, with the positive's calibration t = 0.75 (Petrov and Macdonald, 2023, equations 8 and 12).
+        `bce`: one uniform negative a position, as SASRec had it.
+    counts
+        Interactions of each item, shape (items,).
+    half
+        Type of the large products, such as bfloat16.
+    """
+    if loss == "softmax":
+        return lambda *given: _Softmax.apply(*given, half)  # type: ignore[no-untyped-call]
+    if loss == "sampled-softmax":
+        return _sampled_softmax((counts + 1) ** 0.75, half)
+    return _gbce if loss == "gbce" else _bce
+
+
+class _Softmax(torch.autograd.Function):
+    """Cross-entropy whose gradient is computed together with it, a chunk of rows at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor, half: torch.dtype) -> Tensor:
+        rows, items = hidden.detach().to(half), table.detach().to(half)
+        rows_gradient, items_gradient = torch.empty_like(hidden), torch.zeros_like(table)
+        loss = hidden.new_zeros(())
+        for start in range(0, len(rows), CHUNK):
+            some, wanted = rows[start : start + CHUNK], targets[start : start + CHUNK, None]
+            logits = (some @ items.T).float()
+            logits -= logits.amax(dim=1, keepdim=True)
+            hit = logits.gather(1, wanted)
+            chances = logits.exp_()
+            total = chances.sum(dim=1, keepdim=True)
+            loss += (total.log() - hit).sum()
+            chances /= total
+            chances.scatter_add_(1, wanted, torch.full_like(hit, -1))
+            slope = chances.to(half)
+            rows_gradient[start : start + CHUNK] = (slope @ items).to(hidden.dtype)
+            items_gradient += (slope.T @ some).to(table.dtype)
+        ctx.save_for_backward(rows_gradient / len(rows), items_gradient / len(rows))
+        return loss / len(rows)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        rows, items = ctx.saved_tensors
+        return rows * slopes[0], items * slopes[0], None, None
+
+
+def _sampled_softmax(mass: Tensor, half: torch.dtype) -> Criterion:
+    """Estimate the softmax from a sample (Bengio and Senecal, 2008, section 3)."""
+    odds = mass / mass.sum()
+
+    def loss(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+        drawn = torch.multinomial(odds, SAMPLED, replacement=True)
+        logits = (hidden.to(half) @ table[drawn].to(half).T).float() - (SAMPLED * odds[drawn]).log()
+        logits = logits.masked_fill(drawn == targets[:, None], -torch.inf)
+        hit = (hidden * table[targets]).sum(dim=1, keepdim=True)
+        return functional.cross_entropy(torch.cat([hit, logits], dim=1), torch.zeros_like(targets))
+
+    return loss
+
+
+def _gbce(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    others = len(table) - 1
+    n = min(GBCE_NEGATIVES, others)
+    drawn = torch.randint(len(table), (n,), device=table.device)
+    alpha = n / others
+    beta = alpha * (CALIBRATION * (1 - 1 / alpha) + 1 / alpha)
+    hit = (hidden * table[targets]).sum(dim=1)
+    missed = (hidden @ table[drawn].T).masked_fill(drawn == targets[:, None], -torch.inf)
+    return (functional.softplus(missed).sum(dim=1) + beta * functional.softplus(-hit)).mean()
+
+
+def _bce(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    drawn = torch.randint(len(table), targets.shape, device=table.device)
+    hit, missed = ((hidden * table[items]).sum(dim=1) for items in (targets, drawn))
+    return (functional.softplus(missed) + functional.softplus(-hit)).mean()

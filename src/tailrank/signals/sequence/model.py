@@ -1,0 +1,156 @@
+"""`SequenceModel`: what ranks. Plain NumPy, so that a server needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Final, Self
+
+import numpy as np
+
+from tailrank.arrays import Codes, Floats, Seconds
+from tailrank.data.histories import Histories
+from tailrank.signals.protocol import Arrays, Candidates
+
+BATCH: Final = 256
+GAPS: Final = 24
+"""Time between events in powers of two of a minute, up to sixteen years; 0 also where it isn't known."""
+
+
+def gap_buckets(seconds: Seconds) -> Codes:
+    """Sort times between events into `GAPS` buckets by their logarithm.
+
+    Examples
+    --------
+    >>> gap_buckets(np.array([0.0, 60.0, 3600.0, 86_400.0, 1e12])).tolist()
+    [0, 1, 5, 10, 23]
+    """
+    return np.minimum(np.log2(1 + seconds / 60), GAPS - 1).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class SequenceModel:
+    """Next-item logits of a causal transformer (SASRec; Kang and McAuley, 2018) over item meanings.
+
+    ``score(c) = encode(history) . table[c]``. The vector of an item is a learned map of its whitened
+    text vector plus a residual of its own that starts at zero: an item nobody took is placed by its
+    text. A history starts with a learned token, so that an empty one is scored too.
+
+    Attributes
+    ----------
+    weights
+        Of the network by name: `table` (items, d), `start` (d,), `positions` (1 + longest history, d),
+        `types` (event types, d), `gaps` (GAPS, d), and of the blocks as `blocks.0.queries.weight` and so on.
+    heads
+        Attention heads.
+    """
+
+    weights: Arrays
+    heads: int
+
+    name: ClassVar[str] = "sequence"
+
+    def score(self, histories: Histories, candidates: Candidates) -> Floats:
+        """Encode each history and compare it with the candidates; shape (histories, candidates)."""
+        table = self.weights["table"]
+        values = table if candidates.whole else table.take(candidates.codes, axis=0)
+        scores: Floats = self.encode(histories) @ values.T
+        return scores
+
+    def by_event(self, histories: Histories, candidates: Candidates) -> None:
+        """Give nothing: a transformer mixes its events, so none has a share of its own."""
+        return
+
+    def encode(self, histories: Histories) -> Floats:
+        """Turn each history into the vector that its next item should resemble; (histories, d)."""
+        h = histories.latest(len(self.weights["positions"]) - 1)
+        encoded = np.empty((len(h), self.weights["table"].shape[1]), np.float32)
+        # Histories of one length make a rectangle without padding, so a batch equals its single rows.
+        for length in np.unique(h.lengths):
+            rows = np.flatnonzero(h.lengths == length)
+            for start in range(0, len(rows), BATCH):
+                some = rows[start : start + BATCH]
+                at = h.offsets[some][:, None] + np.arange(length)
+                encoded[some] = self._forward(h.items[at], h.types[at], h.times[at])
+        return encoded
+
+    def arrays(self) -> Arrays:
+        """Give the weights."""
+        return {**self.weights, "heads": np.array([self.heads])}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Take the weights."""
+        weights = {name: array for name, array in arrays.items() if name != "heads"}
+        return cls(weights, int(arrays["heads"][0]))
+
+    def _forward(self, items: Codes, types: Codes, times: Seconds) -> Floats:
+        """Run histories of equal length, each (histories, length), through the network."""
+        w = self.weights
+        n, length = items.shape
+        x = np.empty((n, length + 1, w["table"].shape[1]), np.float32)
+        x[:, 0] = w["start"]
+        gaps = gap_buckets(np.diff(times, axis=1, prepend=times[:, :1]))
+        x[:, 1:] = _normalise(w["table"][items], w["entry.weight"], w["entry.bias"])
+        x[:, 1:] += w["types"][types] + w["gaps"][gaps]
+        x += w["positions"][: length + 1]
+        for block in self._blocks[:-1]:
+            x = block.forward(x, x)
+        # Only the latest position is asked for, so the last block computes no other.
+        x = self._blocks[-1].forward(x, x[:, -1:])[:, 0]
+        return _normalise(x, w["exit.weight"], w["exit.bias"])
+
+    @cached_property
+    def _blocks(self) -> list[_Block]:
+        names = {name.split(".")[1] for name in self.weights if name.startswith("blocks.")}
+        return [_Block.of(self.weights, f"blocks.{name}.", self.heads) for name in sorted(names, key=int)]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One pre-norm transformer block."""
+
+    weights: dict[str, Floats]
+    heads: int
+
+    @classmethod
+    def of(cls, weights: Arrays, prefix: str, heads: int) -> Self:
+        inner = {n.removeprefix(prefix): array for n, array in weights.items() if n.startswith(prefix)}
+        # Products with a matrix stored transposed are slower.
+        return cls({n: np.ascontiguousarray(a.T) if a.ndim == 2 else a for n, a in inner.items()}, heads)
+
+    def forward(self, x: Floats, asked: Floats) -> Floats:
+        """Attend from `asked`, the latest positions of `x`, to all up to each; shape of `asked`."""
+        w = self.weights
+        seen = _normalise(x, w["before.weight"], w["before.bias"])
+        queries = self._split(self._linear(seen[:, -asked.shape[1] :], "queries"))
+        keys, values = np.split(self._linear(seen, "pairs"), 2, axis=-1)
+        logits = queries @ self._split(keys).swapaxes(-1, -2)
+        logits *= np.float32((x.shape[-1] // self.heads) ** -0.5)
+        if asked.shape[1] > 1:
+            logits += np.triu(np.full((x.shape[1],) * 2, -np.inf, np.float32), 1)
+        logits -= logits.max(axis=-1, keepdims=True)
+        attention = np.exp(logits, out=logits)
+        attention /= attention.sum(axis=-1, keepdims=True)
+        mixed = (attention @ self._split(values)).swapaxes(1, 2).reshape(asked.shape)
+        y = asked + self._linear(mixed, "out")
+        hidden = self._linear(_normalise(y, w["after.weight"], w["after.bias"]), "wide")
+        y += self._linear(np.maximum(hidden, 0, out=hidden), "narrow")
+        return y
+
+    def _linear(self, x: Floats, name: str) -> Floats:
+        y: Floats = x @ self.weights[f"{name}.weight"]
+        y += self.weights[f"{name}.bias"]
+        return y
+
+    def _split(self, x: Floats) -> Floats:
+        """Shape (n, length, d) to (n, heads, length, d / heads)."""
+        return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
+
+
+def _normalise(x: Floats, scale: Floats, shift: Floats) -> Floats:
+    """Layer normalisation over the last axis."""
+    x = x - x.mean(axis=-1, keepdims=True)
+    deviation = np.sqrt(np.einsum("...d,...d->...", x, x) / x.shape[-1] + 1e-5)
+    y: Floats = x / deviation[..., None] * scale + shift
+    return y

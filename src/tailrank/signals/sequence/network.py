@@ -1,0 +1,127 @@
+"""The network as torch trains it; `SequenceModel` computes the same from its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tailrank.arrays import Floats
+from tailrank.signals.sequence.model import GAPS, SequenceModel
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size of a network.
+
+    Attributes
+    ----------
+    items, types
+        How many there are.
+    length
+        Longest history.
+    width
+        Dimensions of every vector inside.
+    heads, blocks
+        Of the transformer.
+    """
+
+    items: int
+    types: int
+    length: int
+    width: int = 128
+    heads: int = 2
+    blocks: int = 2
+
+
+class Network(nn.Module):
+    """A causal transformer whose items are made of their texts' vectors and a residual.
+
+    Parameters
+    ----------
+    shape
+        Its size.
+    vectors
+        Whitened vectors, shape (items, dimensions), which stay as they are; None learns items by id alone.
+    dropout
+        Of the inputs and of every block.
+    """
+
+    def __init__(self, shape: Shape, vectors: Floats | None, dropout: float) -> None:
+        super().__init__()
+        self.shape, self.dropout = shape, dropout
+        width = shape.width
+        self.meanings = None if vectors is None else nn.Parameter(torch.from_numpy(vectors), False)
+        self.map = None if vectors is None else nn.Linear(vectors.shape[1], width, bias=False)
+        spread = 0.0 if self.map else 0.02
+        self.residual = nn.Parameter(torch.randn(shape.items, width) * spread)
+        self.start = nn.Parameter(torch.randn(width) * 0.02)
+        self.positions = nn.Parameter(torch.randn(shape.length + 1, width) * 0.02)
+        self.types = nn.Parameter(torch.zeros(shape.types, width))
+        self.gaps = nn.Parameter(torch.zeros(GAPS, width))
+        self.entry, self.exit = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.blocks = nn.ModuleList(Block(width, shape.heads, dropout) for _ in range(shape.blocks))
+        if self.map:
+            nn.init.normal_(self.map.weight, 0, 0.1)
+
+    def table(self) -> Tensor:
+        """Put together every item's vector; shape (items, width)."""
+        if self.map is None or self.meanings is None:
+            return self.residual
+        return self.residual + functional.linear(self.meanings, self.map.weight)
+
+    def forward(self, table: Tensor, items: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
+        """Predict at the start and after each event; (n, length) each in, (n, length + 1, width) out.
+
+        Events are padded at their end: a causal network doesn't see that from where it predicts.
+        """
+        x = self.entry(functional.embedding(items, table)) + self.types[types] + self.gaps[gaps]
+        x = torch.cat([self.start.expand(len(x), 1, -1), x], dim=1) + self.positions[: x.shape[1] + 1]
+        x = functional.dropout(x, self.dropout, self.training)
+        for block in self.blocks:
+            x = block(x)
+        return self.exit(x)  # type: ignore[no-any-return]
+
+    def frozen(self) -> SequenceModel:
+        """Copy the weights into what ranks."""
+        left_out = ("map.", "meanings", "residual")
+        weights = {
+            name: np.array(value.detach().float().cpu().numpy())
+            for name, value in self.state_dict().items()
+            if not name.startswith(left_out)
+        }
+        with torch.no_grad():
+            weights["table"] = self.table().float().cpu().numpy()
+        return SequenceModel(weights, self.shape.heads)
+
+
+class Block(nn.Module):
+    """One pre-norm transformer block with causal attention."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.queries, self.pairs = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.wide, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape (n, length, width) in and out."""
+        seen = self.before(x)
+        keys, values = self.pairs(seen).chunk(2, dim=-1)
+        queries, keys, values = map(self._split, (self.queries(seen), keys, values))
+        lost = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True, dropout_p=lost)
+        x = x + self._drop(self.out(mixed.transpose(1, 2).flatten(2)))
+        hidden = functional.relu(self.wide(self.after(x)))
+        return x + self._drop(self.narrow(self._drop(hidden)))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.dropout, self.training)

@@ -1,0 +1,141 @@
+"""The sequence model: what torch trains is what NumPy ranks with."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailrank import Reranker, Settings, TailrankError
+from tailrank.data.dataset import Dataset
+from tailrank.data.histories import Histories
+from tailrank.data.splits import leave_one_out
+from tailrank.signals.protocol import Candidates
+from tailrank.signals.sequence import training
+from tailrank.signals.sequence.losses import criterion
+from tailrank.signals.sequence.model import SequenceModel
+from tailrank.signals.sequence.network import Network, Shape
+from tailrank.signals.sequence.training import Recipe, train
+from tailrank.signals.sequence.windows import Windows
+
+SMALL = Recipe(epochs=4, width=16, length=8, dropout=0.1, rate=0.02, events=256)
+N_ITEMS = 12
+
+
+def histories(lengths: list[int], seed: int = 0) -> Histories:
+    rng = np.random.default_rng(seed)
+    n = sum(lengths)
+    times = np.sort(rng.integers(0, 10**7, n)).astype(np.float64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    items, types = (rng.integers(0, high, n).astype(np.int32) for high in (N_ITEMS, 2))
+    return Histories(items, types, times, offsets)
+
+
+@pytest.fixture(scope="module")
+def ring() -> Dataset:
+    """Sixty people who walk round a ring of items from different places."""
+    import polars as pl
+
+    items = pl.DataFrame({"item_id": [str(i) for i in range(N_ITEMS)], "title": ["thing"] * N_ITEMS})
+    rows = [
+        {"user_id": f"u{user}", "item_id": str((user + step) % N_ITEMS), "position": step}
+        for user in range(60)
+        for step in range(4 + user % 5)
+    ]
+    return Dataset.construct(items, pl.DataFrame(rows))
+
+
+def random_network(dropout: float = 0.0) -> Network:
+    torch.manual_seed(0)
+    network = Network(Shape(N_ITEMS, 2, length=8, width=16), None, dropout)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.add_(0.3 * torch.randn_like(weights))
+    return network.eval()
+
+
+def test_numpy_computes_what_torch_does():
+    network, h = random_network(), histories([5])
+    gaps = torch.from_numpy(Windows.of(h, 8).gaps).long()[None]
+    with torch.no_grad():
+        given = (torch.from_numpy(part).long()[None] for part in (h.items, h.types))
+        expected = network(network.table(), *given, gaps)[:, -1].numpy()
+    np.testing.assert_allclose(network.frozen().encode(h), expected, atol=1e-5)
+
+
+def test_a_batch_equals_single_histories():
+    model, lengths = random_network().frozen(), [0, 3, 11, 3, 1]
+    h, everything = histories(lengths), Candidates.everything(N_ITEMS)
+    together = model.score(h, everything)
+    for at in range(len(lengths)):
+        alone = model.score(h.cut(h.offsets[at : at + 1], h.offsets[at + 1 : at + 2]), everything)
+        np.testing.assert_allclose(alone[0], together[at], rtol=1e-4, atol=1e-4)
+
+
+def test_chunked_softmax_is_cross_entropy():
+    torch.manual_seed(0)
+    hidden, table = torch.randn(700, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
+    targets = torch.randint(30, (700,))
+    loss = criterion("softmax", torch.ones(30), torch.float32)(hidden, table, targets)
+    expected = torch.nn.functional.cross_entropy(hidden @ table.T, targets)
+    ours = torch.autograd.grad(loss, (hidden, table))
+    theirs = torch.autograd.grad(expected, (hidden, table))
+    torch.testing.assert_close(loss, expected)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=12), st.integers(1, 9), st.integers(1, 64))
+@settings(deadline=None, max_examples=50)
+def test_batches_hold_every_event_once(lengths, length, events):
+    h = histories(lengths)
+    h = Histories(np.arange(len(h.items), dtype=np.int32), h.types, h.times, h.offsets)
+    batches = list(Windows.of(h, length).batches(events, np.random.default_rng(0)))
+    found = [item for batch in batches for item in batch.items[batch.real].tolist()]
+    assert sorted(found) == list(range(sum(lengths)))
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled-softmax", "gbce", "bce"])
+def test_every_loss_learns_what_comes_next(ring, loss):
+    split = leave_one_out(ring)
+    recipe = Recipe(epochs=40, width=16, length=8, dropout=0.0, rate=0.02, events=64, patience=40, loss=loss)
+    found = train(split.train, split.validation, True, None, recipe)
+    assert max(found.ndcg) > 0.9
+
+
+def test_an_interrupted_training_ends_as_an_undisturbed_one(ring, tmp_path, monkeypatch):
+    split, file = leave_one_out(ring), tmp_path / "checkpoint"
+    whole = train(split.train, split.validation, True, None, SMALL)
+    measure, calls = training.ndcg, iter(range(10))
+
+    def stop_in_the_third_epoch(*given):
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return measure(*given)
+
+    monkeypatch.setattr(training, "ndcg", stop_in_the_third_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(split.train, split.validation, True, None, SMALL, checkpoint=file)
+    monkeypatch.setattr(training, "ndcg", measure)
+    resumed = train(split.train, split.validation, True, None, SMALL, checkpoint=file)
+    for name, expected in whole.model.arrays().items():
+        np.testing.assert_allclose(resumed.model.arrays()[name], expected, atol=1e-6)
+
+
+def test_a_foreign_or_damaged_checkpoint_is_refused(ring, tmp_path):
+    split, file = leave_one_out(ring), tmp_path / "checkpoint"
+    train(split.train, split.validation, True, None, SMALL, checkpoint=file)
+    with pytest.raises(TailrankError, match="another training"):
+        train(split.train, split.validation, True, None, Recipe(epochs=3), checkpoint=file)
+    file.write_bytes(b"not a checkpoint")
+    with pytest.raises(TailrankError, match="damaged"):
+        train(split.train, split.validation, True, None, SMALL, checkpoint=file)
+
+
+def test_a_reranker_keeps_its_sequence_model(ring, tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(N_ITEMS, 8)).astype(np.float32)
+    fitted = Reranker.fit(ring, vectors, Settings(sequence_epochs=2))
+    fitted.save(tmp_path / "model")
+    loaded = Reranker.load(tmp_path / "model")
+    assert any(isinstance(signal, SequenceModel) for signal in loaded.signals)
+    assert loaded.rank(["3", "4"], ["5", "9", "6"]) == fitted.rank(["3", "4"], ["5", "9", "6"])
