@@ -26,23 +26,11 @@ SETS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 }
 """Data sets and protocols, in the order of the page, and the options of their commands."""
 
-PEERS: Final = (
-    *("als", "bpr", "implicit-item-knn", "ease", "lightgbm"),
-    *("sasrec-softmax", "sasrec-gbce", "sasrec-text", "ncf"),
-)
-UNFIT: Final = {"complete-journey": ("ease",)}
-"""Peers that don't fit into memory: EASE inverts a matrix of items by items."""
-
-
-def models(dataset: str, seed: int) -> list[str]:
-    """Name what is measured; peers take hours, so they run with the first seed only."""
-    peers = [name for name in PEERS if name not in UNFIT.get(dataset, ())]
-    return [*DEFAULT_MODELS, *(peers if seed == SEEDS[0] else [])]
-
 
 def command(dataset: str, protocol: str, seed: int, names: Sequence[str], data: str, out: str) -> list[str]:
     """Give the command of one evaluation."""
-    options = [*SETS[dataset, protocol], "--seed", str(seed), "--models", ",".join(names), "--out", out]
+    options = [*SETS[dataset, protocol], "--seed", str(seed), "--sequence-epochs", "12"]
+    options += ["--models", ",".join(names), "--out", out]
     return ["tailrank", "evaluate", "--data", data, *options]
 
 
@@ -55,7 +43,7 @@ def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path =
     data = str(root / dataset) if (root / dataset).exists() else dataset
     results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=results) as out:
-        _, *arguments = command(dataset, protocol, seed, models(dataset, seed), data, out)
+        _, *arguments = command(dataset, protocol, seed, DEFAULT_MODELS, data, out)
         program = Path(sys.executable).with_name("tailrank")
         passive = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
         done = subprocess.run([program, *arguments], env=passive, check=False)  # noqa: S603 - our own command
