@@ -13,8 +13,8 @@ import numpy as np
 
 from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
 from tailrank.data.popularity import COUNT_LABELS, count_buckets, tail_items
+from tailrank.data.ranks import TOP, ndcg
 
-TOP: Final = 10
 ILD_CHUNK: Final = 1024
 """Queries whose item vectors are gathered at once: 16 MB at 384 dimensions."""
 
@@ -33,19 +33,6 @@ class Outcome:
 
     ranks: Codes
     top: Codes
-
-
-def ndcg(ranks: Codes) -> Doubles:
-    """Discount a hit in the first ten by the logarithm of its rank: 1 / log2(1 + rank), else 0.
-
-    With one target the ideal gain is 1 (Järvelin and Kekäläinen, 2002); shape (queries,).
-
-    Examples
-    --------
-    >>> ndcg(np.array([1, 3, 11])).tolist()
-    [1.0, 0.5, 0.0]
-    """
-    return np.where(ranks <= TOP, 1 / np.log2(1.0 + ranks), 0.0)
 
 
 def recall(ranks: Codes) -> Doubles:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from tailrank.arrays import Floats
+from tailrank.data.ranks import ndcg
 from tailrank.policy.long_tail import promote
 from tailrank.ranking.fusion import Fusion, Pool
 
@@ -43,6 +44,6 @@ def affordable_push(fusion: Fusion, pool: Pool, rare: Floats) -> float:
     for strength in STRENGTHS:
         pushed = promote(scores, rare, strength)
         ranks = 1 + (pushed > pushed[:, :1]).sum(axis=1)
-        figures.append(float(np.where(ranks <= 10, 1 / np.log2(1 + ranks), 0).mean()))
+        figures.append(float(ndcg(ranks).mean()))
     afforded = np.array(figures) >= (1 - COST) * max(figures)
     return STRENGTHS[int(np.flatnonzero(afforded)[-1])]

@@ -10,6 +10,7 @@ import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.histories import Histories, Queries
+from tailrank.data.ranks import mask_taken, target_ranks
 from tailrank.signals.protocol import Arrays, Candidates
 from tailrank.signals.sparse import SparseRows
 
@@ -112,14 +113,12 @@ def with_best_fading(
     totals = dict.fromkeys(FADINGS, 0.0)
     everything = Candidates.everything(n_items)
     for batch in queries.batches(len(everything)):
-        seen, taken = batch.histories.latest(max_history), batch.taken
+        seen = batch.histories.latest(max_history)
         for fading in FADINGS:
             scores = replace(signal, fading=fading).score(seen, everything)
             if prior is not None:
                 scores = scores + prior
-            target = scores[np.arange(len(batch)), batch.targets][:, None]
             if not repeats:
-                scores[taken.owners, taken.items] = -np.inf
-            ranks = 1 + (scores > target).sum(axis=1) + (scores == target).sum(axis=1) / 2
-            totals[fading] += float((1 / np.log2(1 + ranks)).sum())
+                mask_taken(scores, batch)
+            totals[fading] += float((1 / np.log2(1 + target_ranks(scores, batch.targets))).sum())
     return replace(signal, fading=max(totals, key=lambda fading: totals[fading]))
