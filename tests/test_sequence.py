@@ -1,6 +1,11 @@
 """The sequence model: what torch trains is what NumPy ranks with."""
 
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,8 +19,9 @@ from tailrank.signals.protocol import Candidates
 from tailrank.signals.sequence import training
 from tailrank.signals.sequence.losses import criterion
 from tailrank.signals.sequence.model import SequenceModel
-from tailrank.signals.sequence.network import Network, Shape
-from tailrank.signals.sequence.training import Recipe, train
+from tailrank.signals.sequence.network import Network
+from tailrank.signals.sequence.recipe import Recipe
+from tailrank.signals.sequence.training import train
 from tailrank.signals.sequence.windows import Windows
 
 SMALL = Recipe(epochs=4, width=16, length=8, dropout=0.1, rate=0.02, events=256)
@@ -34,8 +40,6 @@ def histories(lengths: list[int], seed: int = 0) -> Histories:
 @pytest.fixture(scope="module")
 def ring() -> Dataset:
     """Sixty people who walk round a ring of items from different places."""
-    import polars as pl
-
     items = pl.DataFrame({"item_id": [str(i) for i in range(N_ITEMS)], "title": ["thing"] * N_ITEMS})
     rows = [
         {"user_id": f"u{user}", "item_id": str((user + step) % N_ITEMS), "position": step}
@@ -45,9 +49,9 @@ def ring() -> Dataset:
     return Dataset.construct(items, pl.DataFrame(rows))
 
 
-def random_network(dropout: float = 0.0) -> Network:
+def random_network() -> Network:
     torch.manual_seed(0)
-    network = Network(Shape(N_ITEMS, 2, length=8, width=16), None, dropout)
+    network = Network(N_ITEMS, 2, None, Recipe(length=8, width=16, dropout=0.0))
     with torch.no_grad():
         for weights in network.parameters():
             weights.add_(0.3 * torch.randn_like(weights))
@@ -106,17 +110,17 @@ def test_every_loss_learns_what_comes_next(ring, loss):
 def test_an_interrupted_training_ends_as_an_undisturbed_one(ring, tmp_path, monkeypatch):
     split, file = leave_one_out(ring), tmp_path / "checkpoint"
     whole = train(split.train, split.validation, True, None, SMALL)
-    measure, calls = training.ndcg, iter(range(10))
+    measure, calls = training._ndcg, iter(range(10))
 
     def stop_in_the_third_epoch(*given):
         if next(calls) == 2:
             raise KeyboardInterrupt
         return measure(*given)
 
-    monkeypatch.setattr(training, "ndcg", stop_in_the_third_epoch)
+    monkeypatch.setattr(training, "_ndcg", stop_in_the_third_epoch)
     with pytest.raises(KeyboardInterrupt):
         train(split.train, split.validation, True, None, SMALL, checkpoint=file)
-    monkeypatch.setattr(training, "ndcg", measure)
+    monkeypatch.setattr(training, "_ndcg", measure)
     resumed = train(split.train, split.validation, True, None, SMALL, checkpoint=file)
     for name, expected in whole.model.arrays().items():
         np.testing.assert_allclose(resumed.model.arrays()[name], expected, atol=1e-6)
@@ -127,6 +131,8 @@ def test_a_foreign_or_damaged_checkpoint_is_refused(ring, tmp_path):
     train(split.train, split.validation, True, None, SMALL, checkpoint=file)
     with pytest.raises(TailrankError, match="another training"):
         train(split.train, split.validation, True, None, Recipe(epochs=3), checkpoint=file)
+    with pytest.raises(TailrankError, match="another training"):
+        train(split.train, split.validation.take(slice(1, None)), True, None, SMALL, checkpoint=file)
     file.write_bytes(b"not a checkpoint")
     with pytest.raises(TailrankError, match="damaged"):
         train(split.train, split.validation, True, None, SMALL, checkpoint=file)
@@ -139,3 +145,44 @@ def test_a_reranker_keeps_its_sequence_model(ring, tmp_path):
     loaded = Reranker.load(tmp_path / "model")
     assert any(isinstance(signal, SequenceModel) for signal in loaded.signals)
     assert loaded.rank(["3", "4"], ["5", "9", "6"]) == fitted.rank(["3", "4"], ["5", "9", "6"])
+
+
+def test_every_place_that_ranking_uses_is_trained(ring):
+    split, recipe = leave_one_out(ring), Recipe(epochs=1, width=16, length=3)
+    found = train(split.train, split.validation, True, None, recipe).model.weights["positions"]
+    torch.manual_seed(recipe.seed)
+    untrained = Network(N_ITEMS, 1, None, recipe).frozen().weights["positions"]
+    assert len(found) == recipe.length + 1
+    assert (found != untrained).any(axis=1).all()
+
+
+def test_the_best_epoch_is_kept_and_training_stops_after_it(ring, monkeypatch):
+    given, figures = [], iter([0.1, 0.3, 0.2, 0.25, 0.9])
+
+    def measure(model, *others):
+        given.append(model)
+        return next(figures)
+
+    monkeypatch.setattr(training, "_ndcg", measure)
+    split = leave_one_out(ring)
+    found = train(split.train, split.validation, True, None, replace(SMALL, epochs=9, patience=2))
+    assert found.ndcg == [0.1, 0.3, 0.2, 0.25]
+    assert found.model is given[1]
+
+
+def test_a_training_that_diverges_is_an_error(ring):
+    split = leave_one_out(ring)
+    with pytest.raises(TailrankError, match=r"diverged.*rate below"):
+        train(split.train, split.validation, True, None, replace(SMALL, rate=float("inf"), epochs=1))
+
+
+def test_without_torch_the_remedy_is_named(ring, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tailrank.signals.sequence.training")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(TailrankError, match=r"needs torch.*tailrank\[language\]"):
+        Reranker.fit(ring, None, Settings(sequence_epochs=1))
+
+
+def test_ranking_does_not_import_torch():
+    program = "import sys, tailrank.ranking.reranker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -41,19 +41,21 @@ def train(
     max_history: MaxHistory = 50,
     seed: Seed = 0,
 ) -> None:
-    """Fit a model on all events of a data folder."""
+    """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
     dataset = load(data)
     vectors, about = item_vectors(dataset, encoder, template)
+    settings = Settings(
+        template=template, max_history=max_history, seed=seed, sequence_epochs=sequence_epochs
+    )
+    checkpoint = out.parent / f"{out.name}.checkpoint" if sequence_epochs else None
     with steps() as progress:
         progress.add_task("fit", total=None)
-        reranker = Reranker.fit(
-            dataset,
-            vectors,
-            Settings(template=template, max_history=max_history, seed=seed, sequence_epochs=sequence_epochs),
-        )
+        reranker = Reranker.fit(dataset, vectors, settings, progress, checkpoint)
     about |= {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **machine()}
     about["metrics"] = {"validation_loss": reranker.fusion.loss}
     reranker.save(out, about)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     typer.echo(
         f"{out}: {dataset.n_items:,} items, learned from {len(dataset.histories.items):,} events "
         f"of {dataset.n_users:,} people; signals: {', '.join(reranker.fusion.signals)}; "

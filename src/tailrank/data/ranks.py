@@ -21,6 +21,8 @@ def mask_taken(scores: Floats, queries: Queries) -> None:
 def target_ranks(scores: Floats, targets: Codes) -> Doubles:
     """Rank each query's target among all items, the best being 1; equal scores count half.
 
+    A target scored NaN ranks last: a model that fails must not look perfect.
+
     Parameters
     ----------
     scores
@@ -33,10 +35,12 @@ def target_ranks(scores: Floats, targets: Codes) -> Doubles:
     >>> scores = np.array([[3.0, 1.0, 2.0], [5.0, 5.0, 0.0]], dtype=np.float32)
     >>> target_ranks(scores, np.array([2, 0], dtype=np.int32)).tolist()
     [2.0, 1.5]
+    >>> target_ranks(np.full((1, 3), np.nan, np.float32), np.array([0], dtype=np.int32)).tolist()
+    [3.5]
     """
     target = scores[np.arange(len(targets)), targets][:, None]
-    above, level = (scores > target).sum(axis=1), (scores == target).sum(axis=1)
-    ranks: Doubles = 1 + above + (level - 1) / 2
+    not_above, level = (scores <= target).sum(axis=1), (scores == target).sum(axis=1)
+    ranks: Doubles = scores.shape[1] - not_above + (level + 1) / 2
     return ranks
 
 

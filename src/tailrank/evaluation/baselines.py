@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from rich.progress import Progress
 
 from tailrank.arrays import Floats
 from tailrank.data.histories import Histories
@@ -64,36 +65,36 @@ class MeanPooling:
         return scores
 
 
-def _tailrank(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
-    return Reranker.fit(split, vectors, settings)
+def _tailrank(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
+    return Reranker.fit(split, vectors, settings, progress)
 
 
-def _popularity(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+def _popularity(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
     return Popularity.fit(split.past, best_half_life(split.train, split.validation))
 
 
-def _item_knn(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+def _item_knn(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
     queries = split.validation.sample(FADING_QUERIES, settings.seed)
     n_items = split.past.n_items
     tuned = with_best_fading(ItemKNN.fit(split.train, ALONE), queries, n_items, WHOLE_HISTORY, split.repeats)
     return replace(ItemKNN.fit(split.past, ALONE), fading=tuned.fading)
 
 
-def _last_tfidf(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+def _last_tfidf(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
     return LastItem(Lexical.fit(item_texts(split.past.items, settings.template)))
 
 
-def _mean_pooling(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+def _mean_pooling(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
     if vectors is None:
         raise RequestError("lm-mean needs an encoder: leave it out of --models, or name one")
     return MeanPooling(vectors)
 
 
-def _frequent(split: Split, vectors: Floats | None, settings: Settings) -> Scorer:
+def _frequent(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
     return Frequency(fading=0.0)
 
 
-MODELS: Final[dict[str, Callable[[Split, Floats | None, Settings], Scorer]]] = {
+MODELS: Final[dict[str, Callable[[Split, Floats | None, Settings, Progress], Scorer]]] = {
     "tailrank": _tailrank,
     "popularity": _popularity,
     "item-knn": _item_knn,

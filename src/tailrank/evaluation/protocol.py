@@ -13,10 +13,11 @@ from rich.progress import Progress
 from tailrank.arrays import Bools, Codes, Floats
 from tailrank.data.histories import Queries
 from tailrank.data.popularity import COUNT_LABELS
+from tailrank.data.ranks import TOP, mask_taken, target_ranks
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.evaluation.baselines import MODELS
-from tailrank.evaluation.metrics import TOP, Outcome, exposure, measure, per_query, target_groups
+from tailrank.evaluation.metrics import Outcome, exposure, measure, per_query, target_groups
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
 from tailrank.evaluation.significance import paired_bootstrap
 from tailrank.policy.long_tail import promote, rarity
@@ -66,7 +67,7 @@ def fit(
     contenders = []
     for name in progress.track(names, description="fit"):
         start = time.perf_counter()
-        scorer = MODELS[name](split, vectors, settings)
+        scorer = MODELS[name](split, vectors, settings, progress)
         contenders.append(Contender(name, scorer, time.perf_counter() - start))
     return contenders
 
@@ -160,14 +161,12 @@ def _scored(scorer: Scorer, queries: Queries, split: Split) -> Iterator[tuple[Qu
     for batch in queries.batches(len(everything)):
         scores = np.array(scorer.score(batch.histories, everything))
         if not split.repeats:
-            scores[batch.taken.owners, batch.taken.items] = -np.inf
+            mask_taken(scores, batch)
         yield batch, scores
 
 
 def _outcome(scores: Floats, targets: Codes) -> Outcome:
     """Read off the target's rank, equal scores counting half, and the first ten."""
-    target = scores[np.arange(len(targets)), targets][:, None]
-    ranks = 1 + (scores > target).sum(axis=1) + ((scores == target).sum(axis=1) - 1) // 2
     first = np.argpartition(-scores, min(TOP, scores.shape[1]) - 1, axis=1)[:, :TOP]
     values = np.take_along_axis(scores, first, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
@@ -175,7 +174,7 @@ def _outcome(scores: Floats, targets: Codes) -> Outcome:
     top[:, : first.shape[1]] = np.where(
         np.isfinite(np.take_along_axis(values, order, axis=1)), np.take_along_axis(first, order, axis=1), -1
     )
-    return Outcome(ranks.astype(np.int32), top)
+    return Outcome(target_ranks(scores, targets).astype(np.int32), top)
 
 
 def _joined(outcomes: list[Outcome]) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, NamedTuple, get_args
 
 import numpy as np
@@ -26,6 +27,7 @@ from tailrank.signals.protocol import Signal
 from tailrank.signals.repetition import Frequency, Loyalty
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.sequence.model import SequenceModel
+from tailrank.signals.sequence.recipe import Recipe
 
 CELLS: Final = 120_000_000
 """Scores of validation queries times items that fitting computes at most, for each signal."""
@@ -99,7 +101,11 @@ class Parts(NamedTuple):
 
 
 def fit_parts(
-    split: Split, vectors: Floats | None, settings: Settings, progress: Progress | None = None
+    split: Split,
+    vectors: Floats | None,
+    settings: Settings,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
 ) -> Parts:
     """Fit everything that a ranking needs.
 
@@ -113,6 +119,8 @@ def fit_parts(
         How to fit.
     progress
         Where the training of the sequence model shows a bar.
+    checkpoint
+        File from which that training goes on after an interruption.
 
     Raises
     ------
@@ -120,6 +128,8 @@ def fit_parts(
         Where nothing can be learned from, or there isn't one vector an item.
     RequestError
         Where the sequence model is wanted and torch is missing.
+    ModelError
+        Where its training diverges, or the checkpoint can't be used.
     """
     train, past = split.train, split.past
     enough = min(settings.queries, max(1, CELLS // past.n_items))
@@ -142,7 +152,7 @@ def fit_parts(
         n_types = len(train.event_types)
         unchanging.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
     if settings.sequence_epochs:
-        unchanging.append(_sequence_model(split, white, settings, progress))
+        unchanging.append(_sequence_model(split, white, settings, progress, checkpoint))
     half_life = best_half_life(train, validation)
     counting: list[CoVisitation | ItemKNN | Frequency] = [
         faded(CoVisitation.fit(train)),
@@ -171,14 +181,20 @@ def fit_parts(
 
 
 def _sequence_model(
-    split: Split, white: Floats | None, settings: Settings, progress: Progress | None
+    split: Split,
+    white: Floats | None,
+    settings: Settings,
+    progress: Progress | None,
+    checkpoint: Path | None,
 ) -> SequenceModel:
     try:
-        from tailrank.signals.sequence.training import Recipe, train
+        from tailrank.signals.sequence.training import train
     except ModuleNotFoundError as missing:
         raise RequestError(
             f"the sequence model needs {missing.name}: install it with `pip install 'tailrank[language]'`, "
             "or leave sequence_epochs at 0"
         ) from None
-    recipe = Recipe(epochs=settings.sequence_epochs, length=settings.max_history, seed=settings.seed)
-    return train(split.train, split.validation, split.repeats, white, recipe, progress).model
+    length = min(settings.max_history, Recipe.length)
+    recipe = Recipe(epochs=settings.sequence_epochs, length=length, seed=settings.seed)
+    found = train(split.train, split.validation, split.repeats, white, recipe, progress, checkpoint)
+    return found.model

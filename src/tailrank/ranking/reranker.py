@@ -87,6 +87,7 @@ class Reranker:
         vectors: Floats | None,
         settings: Settings | None = None,
         progress: Progress | None = None,
+        checkpoint: Path | None = None,
     ) -> Self:
         """Fit signals, then the fusion on events that the signals did not see, then the signals on all.
 
@@ -101,15 +102,21 @@ class Reranker:
             How to fit.
         progress
             Where long training shows a bar.
+        checkpoint
+            File that long training writes as it goes, and goes on from after an interruption.
 
         Raises
         ------
         DataError
             Where nothing can be held out, or there isn't one vector an item.
+        RequestError
+            Where the sequence model is wanted and torch is missing.
+        ModelError
+            Where its training diverges, or the checkpoint can't be used.
         """
         settings = settings or Settings()
         split = data if isinstance(data, Split) else hold_out(data)
-        signals, fusion, tail = fit_parts(split, vectors, settings, progress)
+        signals, fusion, tail = fit_parts(split, vectors, settings, progress, checkpoint)
         past = split.past
         return cls(Catalogue(past.items, past.counts, past.event_types), signals, fusion, tail, settings)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-SequenceLoss = Literal["softmax", "sampled-softmax", "gbce", "bce"]
+from tailrank.signals.sequence.recipe import SequenceLoss
 
 Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From hidden vectors (rows, d), the item table (items, d) and targets (rows,) to a mean loss."""
@@ -30,8 +30,8 @@ def criterion(loss: SequenceLoss, counts: Tensor, half: torch.dtype) -> Criterio
     loss
         `softmax`: cross-entropy over the whole catalogue. `sampled-softmax`: over 4,096 items drawn by
         popularity ** 0.75, corrected by their odds (logQ). `gbce`: 256 uniform negatives shared by the
-        batch, with the positive's calibration t = 0.75 (Petrov and Macdonald, 2023, equations 8 and 12).
-        `bce`: one uniform negative a position, as SASRec had it.
+        batch, the positive calibrated with t = 0.75 (gSASRec; Petrov and Macdonald, RecSys 2023).
+        `bce`: one uniform negative a position (SASRec; Kang and McAuley, ICDM 2018).
     counts
         Interactions of each item, shape (items,).
     half

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -11,30 +9,7 @@ from torch.nn import functional
 
 from tailrank.arrays import Floats
 from tailrank.signals.sequence.model import GAPS, SequenceModel
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Size of a network.
-
-    Attributes
-    ----------
-    items, types
-        How many there are.
-    length
-        Longest history.
-    width
-        Dimensions of every vector inside.
-    heads, blocks
-        Of the transformer.
-    """
-
-    items: int
-    types: int
-    length: int
-    width: int = 128
-    heads: int = 2
-    blocks: int = 2
+from tailrank.signals.sequence.recipe import Recipe
 
 
 class Network(nn.Module):
@@ -42,28 +17,30 @@ class Network(nn.Module):
 
     Parameters
     ----------
-    shape
-        Its size.
+    n_items, n_types
+        How many items and event types there are.
     vectors
         Whitened vectors, shape (items, dimensions), which stay as they are; None learns items by id alone.
-    dropout
-        Of the inputs and of every block.
+    recipe
+        Its size and dropout.
     """
 
-    def __init__(self, shape: Shape, vectors: Floats | None, dropout: float) -> None:
+    meanings: Tensor | None
+
+    def __init__(self, n_items: int, n_types: int, vectors: Floats | None, recipe: Recipe) -> None:
         super().__init__()
-        self.shape, self.dropout = shape, dropout
-        width = shape.width
-        self.meanings = None if vectors is None else nn.Parameter(torch.from_numpy(vectors), False)
+        self.heads, self.dropout, width = recipe.heads, recipe.dropout, recipe.width
+        meanings = None if vectors is None else torch.from_numpy(vectors)
+        self.register_buffer("meanings", meanings, persistent=False)
         self.map = None if vectors is None else nn.Linear(vectors.shape[1], width, bias=False)
         spread = 0.0 if self.map else 0.02
-        self.residual = nn.Parameter(torch.randn(shape.items, width) * spread)
+        self.residual = nn.Parameter(torch.randn(n_items, width) * spread)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
-        self.positions = nn.Parameter(torch.randn(shape.length + 1, width) * 0.02)
-        self.types = nn.Parameter(torch.zeros(shape.types, width))
+        self.positions = nn.Parameter(torch.randn(recipe.length + 1, width) * 0.02)
+        self.types = nn.Parameter(torch.zeros(n_types, width))
         self.gaps = nn.Parameter(torch.zeros(GAPS, width))
         self.entry, self.exit = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.blocks = nn.ModuleList(Block(width, shape.heads, dropout) for _ in range(shape.blocks))
+        self.blocks = nn.ModuleList(Block(width, self.heads, self.dropout) for _ in range(recipe.blocks))
         if self.map:
             nn.init.normal_(self.map.weight, 0, 0.1)
 
@@ -87,15 +64,11 @@ class Network(nn.Module):
 
     def frozen(self) -> SequenceModel:
         """Copy the weights into what ranks."""
-        left_out = ("map.", "meanings", "residual")
-        weights = {
-            name: np.array(value.detach().float().cpu().numpy())
-            for name, value in self.state_dict().items()
-            if not name.startswith(left_out)
-        }
+        parts = {n: value for n, value in self.state_dict().items() if n not in ("map.weight", "residual")}
         with torch.no_grad():
-            weights["table"] = self.table().float().cpu().numpy()
-        return SequenceModel(weights, self.shape.heads)
+            parts["table"] = self.table()
+        weights = {name: np.array(value.detach().float().cpu().numpy()) for name, value in parts.items()}
+        return SequenceModel(weights, self.heads)
 
 
 class Block(nn.Module):

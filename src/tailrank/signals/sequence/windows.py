@@ -50,14 +50,14 @@ class Windows:
         ends = source.offsets[1:][owners] - nth * length
         starts = np.maximum(ends - length, source.offsets[:-1][owners])
         seconds = np.diff(source.times, prepend=source.times[:1])
-        seconds[starts] = 0
-        return cls(source, starts, ends, gap_buckets(np.maximum(seconds, 0)))
+        seconds[starts] = 0  # the difference to another person's event, or to another stretch's
+        return cls(source, starts, ends, gap_buckets(seconds))
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def batches(self, events: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """Shuffle into batches of about `events` places, of windows that are about equally long."""
+        """Shuffle into batches of about `events` events, of windows that are about equally long."""
         lengths = self.ends - self.starts
         order = rng.permutation(len(self))
         order = order[np.argsort(lengths[order], kind="stable")]
