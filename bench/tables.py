@@ -48,7 +48,7 @@ def spread(value: float | None, deviation: float | None) -> str:
     return f"{number(value)} ± {number(deviation)}" if deviation else number(value)
 
 
-def difference(pair: Json, middle: str = "difference") -> str:
+def difference(pair: Json) -> str:
     """Print a difference with its 95% interval.
 
     Examples
@@ -57,7 +57,7 @@ def difference(pair: Json, middle: str = "difference") -> str:
     '+.0028 (-.0004 to +.0061)'
     """
     low, high = pair["ci95"]
-    return f"{signed(pair[middle])} ({signed(low)} to {signed(high)})"
+    return f"{signed(pair['difference'])} ({signed(low)} to {signed(high)})"
 
 
 def signed(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The benchmark page: a few stored figures in, tables and charts out; nothing stored, nothing shown."""
+"""The benchmark page: a few stored figures in, tables out; nothing stored, nothing shown."""
 
 import doctest
 import json
@@ -89,7 +89,7 @@ def rows(text: str, heading: str) -> list[list[str]]:
 
 
 def test_a_table_gives_means_over_seeds_and_the_best_in_bold(results: Path, published: Path) -> None:
-    text, charts = page.build(results, published)
+    text = page.build(results, published)
     [_, _, *lines] = rows(text, "amazon-beauty, leave-one-out")[:6]
     table = {cells[0]: cells[1:] for cells in lines}
     assert table["ease"][:3] == ["**.0721**", "**.1442**", ".0300"]
@@ -98,11 +98,10 @@ def test_a_table_gives_means_over_seeds_and_the_best_in_bold(results: Path, publ
     assert table["popularity"][2] == "-"
     assert list(table) == ["ease", "**tailrank**", "item-knn", "popularity"]
     assert "1,234 people, 1,234 queries; leave-one-out. Seeds: 0, 1." in text
-    assert not charts
 
 
 def test_the_commands_repeat_the_figures(results: Path, published: Path) -> None:
-    text, _ = page.build(results, published)
+    text = page.build(results, published)
     models = "tailrank,ease,item-knn,popularity"
     options = f"--seed 0 --sequence-epochs 12 --models {models} --out out"
     assert f"tailrank evaluate --data amazon-beauty {options}" in text
@@ -111,7 +110,7 @@ def test_the_commands_repeat_the_figures(results: Path, published: Path) -> None
 
 
 def test_losses_are_computed_from_the_figures(results: Path, published: Path) -> None:
-    text, _ = page.build(results, published)
+    text = page.build(results, published)
     found = "Finding what the person took next"
     where = "amazon-beauty, leave-one-out"
     assert rows(text, found)[2:] == [
@@ -129,7 +128,7 @@ def test_losses_are_computed_from_the_figures(results: Path, published: Path) ->
 
 
 def test_published_figures_stand_beside_ours_with_their_sources(results: Path, published: Path) -> None:
-    text, _ = page.build(results, published)
+    text = page.build(results, published)
     cells = rows(text, "amazon-beauty, leave-one-out")
     assert ["Best", "2024", "?", "[1](#sources)", ".0600", ".1000"] in cells
     assert ["Leaky †", "2024", "?", "[1](#sources)", ".0900", "-"] in cells
@@ -149,7 +148,7 @@ def test_the_published_figures_are_sound() -> None:
 
 
 def test_what_is_not_stored_has_no_section(results: Path, published: Path) -> None:
-    text, _ = page.build(results, published)
+    text = page.build(results, published)
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert headings == [
         "## In one table",
@@ -157,54 +156,6 @@ def test_what_is_not_stored_has_no_section(results: Path, published: Path) -> No
         "## amazon-beauty, leave-one-out",
         "## Sources",
     ]
-
-
-def test_every_study_has_its_section(results: Path, published: Path) -> None:
-    change = {"mean": -0.01, "ci95": [-0.02, 0.001]}
-    ablation: dict[str, object] = {"group": "text", "variant": "no text", "against": "all"}
-    ablation |= {"figures": {"ndcg@10": {"mean": 0.05, "seeds": [0.05]}}, "difference": {"ndcg@10": change}}
-    about = {"dataset": "amazon-beauty", "protocol": "leave-one-out"}
-    late = [{"staleness": s, "models": {"tailrank": {"ndcg@10": v}}} for s, v in (("0s", 0.1), ("1d", 0.08))]
-    orders = {"upstream": {"ndcg@10": 0.02}, "tailrank": {"ndcg@10": 0.04}}
-    dial = [{"tail": t, "metrics": {"ndcg@10": 0.07 - t, "ndcg@10/tail80": t}} for t in (0.0, 0.05)]
-    size = {"factor": 1, "events": 1000, "items": 10, "fit_seconds": 2.0, "peak_mb": 300.0}
-    studies = {
-        "amazon-beauty/ablation.json": about | {"seeds": [0], "rows": [ablation], "command": "make it"},
-        "amazon-beauty/staleness.json": about | {"points": late},
-        "amazon-beauty/reranking.json": about
-        | {"lists": [{"retriever": "als", "ceiling": 0.3, "models": orders}]},
-        "frontier/amazon-beauty.json": {"points": dial},
-        "scale.json": {"points": [size | {"rank_ms_per_user": 0.5, "steps": {"encode": 1.5}}]},
-        "epoch.json": about
-        | {"tailrank_seconds": 5.0, "rectools_seconds": 20.0, "d": 64, "length": 50, "loss": "softmax"},
-        "serving.json": {"rows": [{"runtime": "numpy", "p50_ms": 0.45, "p99_ms": 0.52}]},
-    }
-    for name, contents in studies.items():
-        store(results, name, contents)
-    text, charts = page.build(results, published)
-    assert rows(text, "Ablation on amazon-beauty")[2] == [
-        *("Text", "no text", "all", ".0500", "-.0100 (-.0200 to +.0010)")
-    ]
-    assert "```sh\nmake it\n```" in text
-    assert rows(text, "What freshness is worth on amazon-beauty")[2] == ["tailrank", ".1000", ".0800"]
-    assert rows(text, "Re-ranking on amazon-beauty")[3] == ["als", "tailrank", ".3000", ".0400"]
-    assert rows(text, "The tail dial on amazon-beauty")[3] == ["0.05", ".0200", ".0500"]
-    assert rows(text, "Scale")[2] == ["1x", "1,000", "10", "2.00", "300", "0.50", "1.50"]
-    assert rows(text, "One epoch of the sequence model")[2] == ["tailrank", "5.00", "0.25"]
-    assert rows(text, "Serving")[2] == ["numpy", "0.45", "0.52"]
-    assert sorted(charts) == [
-        *("benchmarks-ablation-amazon-beauty.svg", "benchmarks-frontier-amazon-beauty.svg"),
-        *("benchmarks-scale.svg", "benchmarks-staleness-amazon-beauty.svg"),
-    ]
-    assert all(f"]({name})" in text and svg.startswith("<?xml") for name, svg in charts.items())
-    assert page.build(results, published) == (text, charts)
-
-
-def test_writing_removes_charts_that_are_gone(results: Path, published: Path, tmp_path: Path) -> None:
-    (tmp_path / "benchmarks-scale.svg").write_text("old")
-    page.write(results, published, tmp_path)
-    assert (tmp_path / "benchmarks.md").read_text() == page.build(results, published)[0]
-    assert not list(tmp_path.glob("*.svg"))
 
 
 def test_without_figures_there_is_no_page(tmp_path: Path, published: Path) -> None:
@@ -221,9 +172,8 @@ def test_figures_that_no_run_makes_are_named(results: Path, published: Path) -> 
 
 @pytest.mark.skipif(not (page.DOCS / "benchmarks.md").exists(), reason="no figures are stored yet")
 def test_the_page_is_what_the_stored_figures_give() -> None:
-    text, charts = page.build(run.RESULTS, page.PUBLISHED)
+    text = page.build(run.RESULTS, page.PUBLISHED)
     assert (page.DOCS / "benchmarks.md").read_text(encoding="utf-8") == text, "run `make benchmarks`"
-    assert {path.name for path in page.DOCS.glob("benchmarks-*.svg")} == set(charts)
 
 
 def test_a_run_keeps_its_figures_and_is_not_repeated(tmp_path: Path) -> None:
