@@ -126,6 +126,19 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(ring, tmp_path, monk
         np.testing.assert_allclose(resumed.model.arrays()[name], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("loss", ["softmax", "sampled-softmax", "gbce", "bce"])
+def test_several_threads_end_as_they_did_before(loss):
+    rng, n = np.random.default_rng(0), 400 * 40
+    users, items = np.repeat(np.arange(400), 40), rng.integers(0, N_ITEMS, n)
+    events = {"user_id": users.astype(str), "item_id": items.astype(str), "position": np.arange(n)}
+    catalogue = pl.DataFrame({"item_id": [str(i) for i in range(N_ITEMS)], "title": ["thing"] * N_ITEMS})
+    split = leave_one_out(Dataset.construct(catalogue, pl.DataFrame(events)), repeats=True)
+    recipe = Recipe(epochs=1, width=64, events=8192, loss=loss)
+    first, second = (train(split.train, split.validation, True, None, recipe).model for _ in range(2))
+    for name, expected in first.arrays().items():
+        np.testing.assert_array_equal(second.arrays()[name], expected)
+
+
 def test_a_foreign_or_damaged_checkpoint_is_refused(ring, tmp_path):
     split, file = leave_one_out(ring), tmp_path / "checkpoint"
     train(split.train, split.validation, True, None, SMALL, checkpoint=file)

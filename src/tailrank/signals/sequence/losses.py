@@ -80,9 +80,11 @@ def _sampled_softmax(mass: Tensor, half: torch.dtype) -> Criterion:
 
     def loss(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
         drawn = torch.multinomial(odds, SAMPLED, replacement=True)
-        logits = (hidden.to(half) @ table[drawn].to(half).T).float() - (SAMPLED * odds[drawn]).log()
+        logits = (hidden.to(half) @ functional.embedding(drawn, table).to(half).T).float() - (
+            SAMPLED * odds[drawn]
+        ).log()
         logits = logits.masked_fill(drawn == targets[:, None], -torch.inf)
-        hit = (hidden * table[targets]).sum(dim=1, keepdim=True)
+        hit = (hidden * functional.embedding(targets, table)).sum(dim=1, keepdim=True)
         return functional.cross_entropy(torch.cat([hit, logits], dim=1), torch.zeros_like(targets))
 
     return loss
@@ -94,12 +96,14 @@ def _gbce(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     drawn = torch.randint(len(table), (n,), device=table.device)
     alpha = n / others
     beta = alpha * (CALIBRATION * (1 - 1 / alpha) + 1 / alpha)
-    hit = (hidden * table[targets]).sum(dim=1)
-    missed = (hidden @ table[drawn].T).masked_fill(drawn == targets[:, None], -torch.inf)
+    hit = (hidden * functional.embedding(targets, table)).sum(dim=1)
+    missed = (hidden @ functional.embedding(drawn, table).T).masked_fill(
+        drawn == targets[:, None], -torch.inf
+    )
     return (functional.softplus(missed).sum(dim=1) + beta * functional.softplus(-hit)).mean()
 
 
 def _bce(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
     drawn = torch.randint(len(table), targets.shape, device=table.device)
-    hit, missed = ((hidden * table[items]).sum(dim=1) for items in (targets, drawn))
+    hit, missed = ((hidden * functional.embedding(items, table)).sum(dim=1) for items in (targets, drawn))
     return (functional.softplus(missed) + functional.softplus(-hit)).mean()

@@ -55,7 +55,9 @@ class Network(nn.Module):
 
         Events are padded at their end: a causal network doesn't see that from where it predicts.
         """
-        x = self.entry(functional.embedding(items, table)) + self.types[types] + self.gaps[gaps]
+        # Bracketed look-ups add up their gradients in an order that changes from run to run.
+        x = self.entry(functional.embedding(items, table))
+        x = x + functional.embedding(types, self.types) + functional.embedding(gaps, self.gaps)
         x = torch.cat([self.start.expand(len(x), 1, -1), x], dim=1) + self.positions[: x.shape[1] + 1]
         x = functional.dropout(x, self.dropout, self.training)
         for block in self.blocks:

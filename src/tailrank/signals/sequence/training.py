@@ -171,11 +171,12 @@ class _Run:
 
     def _step(self, batch: Batch) -> float:
         items, types, gaps = map(self._codes, (batch.items, batch.types, batch.gaps))
-        real = torch.from_numpy(batch.real).to(self.device)
+        real = torch.from_numpy(batch.real.ravel().nonzero()[0]).to(self.device)
         table = self.network.table()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half == torch.bfloat16):
             hidden = self.network(table, items[:, :-1], types[:, :-1], gaps[:, :-1])
-        loss = self.criterion(hidden.float()[real], table, items[real])
+        rows, targets = hidden.float().flatten(0, 1).index_select(0, real), items.flatten()[real]
+        loss = self.criterion(rows, table, targets)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
