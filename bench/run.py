@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from tailrank.evaluation.baselines import DEFAULT_MODELS
+from tailrank.evaluation.peers import PEERS
 
 RESULTS: Final = Path(__file__).with_name("results")
 SEEDS: Final = (0, 1, 2)
@@ -26,6 +28,14 @@ SETS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 }
 """Data sets and protocols, in the order of the page, and the options of their commands."""
 
+PEERED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("amazon-scientific", "leave-one-out"): tuple(PEERS),
+    ("amazon-beauty", "leave-one-out"): tuple(PEERS),
+    ("movielens-small-plots", "temporal"): tuple(PEERS),
+    ("complete-journey", "temporal"): ("als", "bpr", "implicit-item-knn", "sasrec-gbce", "lightgbm"),
+}
+"""Where peers are fitted too, with the first seed: those that can be, and in reasonable time."""
+
 
 def command(dataset: str, protocol: str, seed: int, names: Sequence[str], data: str, out: str) -> list[str]:
     """Give the command of one evaluation."""
@@ -34,16 +44,22 @@ def command(dataset: str, protocol: str, seed: int, names: Sequence[str], data: 
     return ["tailrank", "evaluate", "--data", data, *options]
 
 
+def path_of(dataset: str, root: Path) -> str:
+    """Name the folder of a data set, or the set where the root lacks it."""
+    return str(root / dataset) if (root / dataset).exists() else dataset
+
+
 def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path = RESULTS) -> bool:
     """Run one evaluation, keep its `metrics.json`, and say whether it worked."""
     kept = results / dataset / protocol / f"seed-{seed}" / "metrics.json"
     if kept.exists():
         return True
     print(f"{time.strftime('%H:%M')} {dataset}, {protocol}, seed {seed}", file=sys.stderr, flush=True)
-    data = str(root / dataset) if (root / dataset).exists() else dataset
+    data = path_of(dataset, root)
     results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=results) as out:
-        _, *arguments = command(dataset, protocol, seed, DEFAULT_MODELS, data, out)
+        peers = PEERED.get((dataset, protocol), ()) if seed == SEEDS[0] else ()
+        _, *arguments = command(dataset, protocol, seed, (*DEFAULT_MODELS, *peers), data, out)
         program = Path(sys.executable).with_name("tailrank")
         passive = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
         done = subprocess.run([program, *arguments], env=passive, check=False)  # noqa: S603 - our own command
@@ -51,6 +67,14 @@ def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path =
             kept.parent.mkdir(parents=True)
             (Path(out) / "metrics.json").rename(kept)
     return done.returncode == 0
+
+
+def keep(file: Path, contents: Mapping[str, object]) -> None:
+    """Write JSON beside, then rename, so that what is stored is whole."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_suffix(".part")
+    beside.write_text(json.dumps(contents, indent=1, default=str), encoding="utf-8")
+    beside.rename(file)
 
 
 def main() -> None:

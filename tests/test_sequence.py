@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tailrank import Reranker, Settings, TailrankError
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
-from tailrank.data.splits import leave_one_out
+from tailrank.data.splits import hold_out, leave_one_out
+from tailrank.ranking.fitting import fit_signals
 from tailrank.signals.protocol import Candidates
 from tailrank.signals.sequence import training
 from tailrank.signals.sequence.losses import criterion
@@ -167,6 +168,21 @@ def test_every_place_that_ranking_uses_is_trained(ring):
     untrained = Network(N_ITEMS, 1, None, recipe).frozen().weights["positions"]
     assert len(found) == recipe.length + 1
     assert (found != untrained).any(axis=1).all()
+
+
+def test_without_validation_the_last_epoch_is_kept_where_training_is_told_to_stop(ring, tmp_path):
+    split, recipe = leave_one_out(ring), replace(SMALL, epochs=6)
+    watched = train(split.train, split.validation, True, None, replace(recipe, patience=6))
+    found = train(split.train, None, True, None, recipe, checkpoint=tmp_path / "one", stop=watched.epoch)
+    assert (found.epoch, found.ndcg) == (watched.epoch, [])
+    for name, expected in watched.model.arrays().items():
+        np.testing.assert_array_equal(found.model.arrays()[name], expected)
+
+
+def test_a_fitted_model_has_learned_from_the_latest_events_too(ring):
+    split, settings = hold_out(ring), Settings(sequence_epochs=2)
+    before, after = (each[-1].weights["table"] for each in fit_signals(split, None, settings))
+    assert not np.array_equal(before, after)
 
 
 def test_the_best_epoch_is_kept_and_training_stops_after_it(ring, monkeypatch):

@@ -9,8 +9,10 @@ from tailrank.language.text import item_texts
 from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.reranker import RankedItem, Reranker
+from tailrank.ranking.upstream import Choice
 
 __all__ = [
+    "Choice",
     "Dataset",
     "Event",
     "Explanation",

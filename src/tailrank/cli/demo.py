@@ -15,6 +15,7 @@ from tailrank.cli.options import Seed, item_vectors, load, machine, steps
 from tailrank.data.splits import Split, temporal
 from tailrank.evaluation import protocol
 from tailrank.evaluation.baselines import DEFAULT_MODELS
+from tailrank.evaluation.ranking import Model
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.protocol import Scorer
@@ -49,7 +50,7 @@ def demo(
     vectors, about = item_vectors(dataset, "default", None)
     about |= machine()
 
-    def measure(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, dict[str, Scorer]]:
+    def measure(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, dict[str, Model]]:
         settings = Settings(max_history=LONG_PAST if repeats else 50, seed=seed)
         split = temporal(dataset, per_user, repeats=repeats).sampled(QUERIES, seed)
         with steps() as progress:
@@ -64,5 +65,5 @@ def demo(
     if temporal(dataset, per_user, repeats=True).test.repeated.mean() >= REPEATED:
         console.print("People here take things again, so the same with repeats allowed:\n")
         measure(REPEATING, out / f"{dataset.name}-repeats", repeats=True)
-    reranker = cast(Reranker, fitted["tailrank"])
-    story.show(story.tell(reranker, fitted[FINDER], split), split.past, FINDER, console)
+    reranker, finder = cast(Reranker, fitted["tailrank"]), cast(Scorer, fitted[FINDER])
+    story.show(story.tell(reranker, finder, split), split.past, FINDER, console)

@@ -20,6 +20,7 @@ from tailrank.cli.options import (
     MaxHistory,
     Seed,
     SequenceEpochs,
+    TailCost,
     Template,
     item_vectors,
     load,
@@ -64,6 +65,7 @@ def evaluate(
     queries: Annotated[int | None, typer.Option(min=1, help="Test on a sample of this size.")] = None,
     max_history: MaxHistory = 50,
     sequence_epochs: SequenceEpochs = 0,
+    tail_cost: TailCost = 0.01,
     encoder: Encoder = "default",
     template: Template = None,
 ) -> None:
@@ -80,7 +82,11 @@ def evaluate(
         split = split.sampled(queries, seed)
     vectors, about = item_vectors(dataset, encoder, template)
     settings = Settings(
-        template=template, max_history=max_history, seed=seed, sequence_epochs=sequence_epochs
+        template=template,
+        max_history=max_history,
+        seed=seed,
+        sequence_epochs=sequence_epochs,
+        tail_cost=tail_cost,
     )
     with steps() as progress:
         contenders = full_ranking.fit(names, split, vectors, settings, progress)
@@ -126,9 +132,9 @@ def _comparisons(comparisons: list[Comparison]) -> Table:
 
 def _tradeoff(found: Evaluation) -> Table:
     table = _table("--tail", SHOWN)
-    table.title = f"tailrank at rising --tail, on {min(SWEPT, found.queries):,} queries"
+    table.title = f"tailrank at a rising --tail, on {min(SWEPT, found.queries):,} queries"
     for point in found.tradeoff:
-        table.add_row(f"{point.strength:g}", *(_cell(point.metrics[name], np.inf) for name in SHOWN))
+        table.add_row(f"{point.dial:g}", *(_cell(point.metrics[name], np.inf) for name in SHOWN))
     return table
 
 

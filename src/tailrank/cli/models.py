@@ -17,6 +17,7 @@ from tailrank.cli.options import (
     MaxHistory,
     Seed,
     SequenceEpochs,
+    TailCost,
     Template,
     item_vectors,
     load,
@@ -36,6 +37,7 @@ def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Model folder to write; one that is there is replaced.")],
     sequence_epochs: SequenceEpochs = 0,
+    tail_cost: TailCost = 0.01,
     encoder: Encoder = "default",
     template: Template = None,
     max_history: MaxHistory = 50,
@@ -45,7 +47,11 @@ def train(
     dataset = load(data)
     vectors, about = item_vectors(dataset, encoder, template)
     settings = Settings(
-        template=template, max_history=max_history, seed=seed, sequence_epochs=sequence_epochs
+        template=template,
+        max_history=max_history,
+        seed=seed,
+        sequence_epochs=sequence_epochs,
+        tail_cost=tail_cost,
     )
     checkpoint = out.parent / f"{out.name}.checkpoint" if sequence_epochs else None
     with steps() as progress:
@@ -54,12 +60,12 @@ def train(
     about |= {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **machine()}
     about["metrics"] = {"validation_loss": reranker.fusion.loss}
     reranker.save(out, about)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
+    for file in out.parent.glob(f"{out.name}.checkpoint*") if sequence_epochs else ():
+        file.unlink()
     typer.echo(
         f"{out}: {dataset.n_items:,} items, learned from {len(dataset.histories.items):,} events "
         f"of {dataset.n_users:,} people; signals: {', '.join(reranker.fusion.signals)}; "
-        f"long-tail push {reranker.tail:g}"
+        f"tail dial {reranker.tail:g}"
     )
 
 
@@ -69,13 +75,18 @@ def rank(
     history: Annotated[str | None, typer.Option(help="Item ids, oldest first: a,b; may be empty.")] = None,
     user: Annotated[str | None, typer.Option(help="Whose history to take from --state.")] = None,
     state: Annotated[Path | None, typer.Option(help="Data folder that holds the person's events.")] = None,
-    scores: Annotated[str | None, typer.Option(help="The recommender's own scores: 0.9,0.7,0.1.")] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(help="The recommender's own scores: 0.9,0.7,0.1. Of several, each by name: als=0.9,…"),
+    ] = None,
     k: Annotated[int | None, typer.Option("-k", help="Length of the list; else all.")] = None,
-    tail: Annotated[float | None, typer.Option(help="Push of the long tail; else the model's own.")] = None,
+    tail: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Dial of the long tail; else the model's own.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show where each score comes from.")] = False,
 ) -> None:
     """Re-order candidates for one person."""
-    ids, own = _split(candidates), _numbers(scores)
+    ids, own = _split(candidates), _scores(scores or [])
     if not ids:
         raise RequestError("--candidates names no item: give ids as a,b,c")
     reranker = Reranker.load(model)
@@ -111,8 +122,18 @@ def _split(ids: str) -> list[str]:
     return [name.strip() for name in ids.split(",") if name.strip()]
 
 
-def _numbers(scores: str | None) -> list[float] | None:
+def _scores(given: list[str]) -> list[float] | dict[str, list[float]] | None:
+    """Read scores: none, one unnamed list, or lists by name."""
+    named = [text.partition("=") for text in given if "=" in text]
+    if len(named) < len(given) and len(given) > 1:
+        raise RequestError("--scores: name each of several lists: --scores als=0.9,0.7 --scores ncf=0.2,0.4")
+    if named:
+        return {name.strip(): _numbers(numbers) for name, _, numbers in named}
+    return _numbers(given[0]) if given else None
+
+
+def _numbers(scores: str) -> list[float]:
     try:
-        return None if scores is None else [float(score) for score in _split(scores)]
+        return [float(score) for score in _split(scores)]
     except ValueError as wrong:
         raise RequestError(f"--scores: {wrong}: give numbers, one a candidate") from None

@@ -34,6 +34,9 @@ MaxHistory: TypeAlias = Annotated[
 SequenceEpochs: TypeAlias = Annotated[
     int, typer.Option(min=0, help="Train a sequence model for at most this many epochs; 0: none.")
 ]
+TailCost: TypeAlias = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of ndcg@10 that pushing the long tail may cost.")
+]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 

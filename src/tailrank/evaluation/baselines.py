@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from rich.progress import Progress
@@ -13,6 +13,9 @@ from tailrank.arrays import Floats
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
+from tailrank.evaluation.peers import PEERS
+from tailrank.evaluation.peers.tuning import Tuned
+from tailrank.evaluation.ranking import Model
 from tailrank.language.text import item_texts
 from tailrank.ranking.fitting import FADING_QUERIES, Settings
 from tailrank.ranking.reranker import Reranker
@@ -94,13 +97,16 @@ def _frequent(split: Split, vectors: Floats | None, settings: Settings, progress
     return Frequency(fading=0.0)
 
 
-MODELS: Final[dict[str, Callable[[Split, Floats | None, Settings, Progress], Scorer]]] = {
+Fit: TypeAlias = Callable[[Split, Floats | None, Settings, Progress], Model | Tuned]
+
+MODELS: Final[dict[str, Fit]] = {
     "tailrank": _tailrank,
     "popularity": _popularity,
     "item-knn": _item_knn,
     "last-tfidf": _last_tfidf,
     "lm-mean": _mean_pooling,
     "frequent": _frequent,
+    **{name: peer.tune for name, peer in PEERS.items()},
 }
 """How to fit each model for a split; `frequent` is what a person takes most, for protocols with repeats."""
 

@@ -123,14 +123,14 @@ def exposure(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def tradeoff(axes: Axes, evaluation: Evaluation) -> None:
-    """NDCG@10 against the share of tail items shown: each model, and the policy as it gets stronger."""
+    """NDCG@10 against the share of tail items shown: each model, and the policy as its dial rises."""
     sweep = _places([point.metrics for point in evaluation.tradeoff])
     axes.plot(*sweep.T, "o-", color=INK, markersize=4)
     for model, (marker, colour) in marks(evaluation).items():
         axes.plot(*_places([evaluation.models[model]]).T, marker, color=colour, markersize=8.5, clip_on=False)
     axes.set(xlabel="Share of tail80 items in the top 10", ylabel="NDCG@10")
     axes.set_ylim(bottom=0)
-    _label_strengths(axes, evaluation, sweep)
+    _label_dials(axes, evaluation, sweep)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
 
 
@@ -154,13 +154,13 @@ def _themed(text: str) -> str:
     return re.sub(PLACEHOLDER + r"(\d\d)", r"var(--colour-\1)", text)
 
 
-def _label_strengths(axes: Axes, evaluation: Evaluation, sweep: Doubles) -> None:
-    """Write the strengths beside their points, from the last one back, where there is room."""
+def _label_dials(axes: Axes, evaluation: Evaluation, sweep: Doubles) -> None:
+    """Write the dials beside their points, from the last one back, where there is room."""
     taken = np.array([np.inf, np.inf])
     for point, place in zip(evaluation.tradeoff[::-1], sweep[::-1], strict=True):
         at = axes.transData.transform(place)
         if not np.hypot(*(at - taken)) < LABEL_ROOM:
-            axes.annotate(f"{point.strength:g}", tuple(place), (2, 6), textcoords="offset points")
+            axes.annotate(f"{point.dial:g}", tuple(place), (2, 6), textcoords="offset points")
             taken = at
 
 

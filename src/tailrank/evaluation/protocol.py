@@ -3,41 +3,63 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Final, Self
 
 import numpy as np
 from rich.progress import Progress
 
-from tailrank.arrays import Bools, Codes, Floats
+from tailrank.arrays import Bools, Floats
 from tailrank.data.histories import Queries
 from tailrank.data.popularity import COUNT_LABELS
-from tailrank.data.ranks import TOP, mask_taken, target_ranks
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.evaluation.baselines import MODELS
 from tailrank.evaluation.metrics import Outcome, exposure, measure, per_query, target_groups
+from tailrank.evaluation.peers import PEERS
+from tailrank.evaluation.peers.tuning import Tuned
+from tailrank.evaluation.ranking import Model, joined, rank_queries, read_off, scored
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
 from tailrank.evaluation.significance import paired_bootstrap
 from tailrank.policy.long_tail import promote, rarity
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.fusion import HISTORY_LABELS
 from tailrank.ranking.reranker import Reranker
-from tailrank.signals.protocol import Candidates, Scorer
 
-STRENGTHS: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
+DIALS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
 SWEPT: Final = 2_000
 """Queries on which the long-tail policy is swept."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A model fitted for a split."""
+    """A model fitted for a split.
+
+    Attributes
+    ----------
+    name
+        Key of `MODELS`.
+    scorer
+        What ranks.
+    fit_seconds
+        Time to fit; of a peer, with the chosen setting only.
+    tuning
+        How a peer was tuned (`Tuned.tuning`); empty for other models, whose fit tunes them.
+    """
 
     name: str
-    scorer: Scorer
+    scorer: Model
     fit_seconds: float
+    tuning: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, fitted: Model | Tuned, seconds: float) -> Self:
+        """Take a model that was fitted in so many seconds, or a peer, which counts its own."""
+        if isinstance(fitted, Tuned):
+            return cls(name, fitted.model, fitted.fit_seconds, fitted.tuning)
+        return cls(name, fitted, seconds)
 
 
 def fit(
@@ -54,35 +76,37 @@ def fit(
     vectors
         The encoder's vectors, shape (items, d), if there is an encoder.
     settings
-        How tailrank is fitted; baselines take the template from it.
+        How tailrank is fitted; the other models take from it what they share.
     progress
         Where a bar is shown.
 
     Raises
     ------
     RequestError
-        On an unknown model.
+        On an unknown model, or one that can't be fitted here or to these data.
     """
     check(names)
     contenders = []
     for name in progress.track(names, description="fit"):
         start = time.perf_counter()
-        scorer = MODELS[name](split, vectors, settings, progress)
-        contenders.append(Contender(name, scorer, time.perf_counter() - start))
+        fitted = MODELS[name](split, vectors, settings, progress)
+        contenders.append(Contender.of(name, fitted, time.perf_counter() - start))
     return contenders
 
 
 def check(names: Sequence[str]) -> None:
-    """Refuse names that no model has.
+    """Refuse names that no model has, and peers whose packages are missing.
 
     Raises
     ------
     RequestError
-        Listing the models there are.
+        Listing the models there are, or naming the extra to install.
     """
     for name in names:
         if name not in MODELS:
             raise RequestError(f"no model is called {name!r}: choose from {', '.join(MODELS)}")
+        if name in PEERS:
+            PEERS[name].check()
 
 
 def evaluate(
@@ -122,7 +146,8 @@ def evaluate(
     outcomes: dict[str, Outcome] = {}
     for contender in contenders:
         start = time.perf_counter()
-        outcome = rank_queries(contender, test, split, progress)
+        task = progress.add_task(f"rank with {contender.name}", total=len(test))
+        outcome = rank_queries(contender.scorer, test, split, partial(progress.advance, task))
         took: dict[str, float | None] = {
             "fit_seconds": contender.fit_seconds,
             "rank_ms_per_user": 1000 * (time.perf_counter() - start) / len(test),
@@ -130,12 +155,16 @@ def evaluate(
         outcomes[contender.name] = outcome
         figures[contender.name] = measure(outcome, test.targets, counts, vectors) | took
     fused = [c.scorer for c in contenders if isinstance(c.scorer, Reranker)]
+    tuning = {c.name: c.tuning for c in contenders if c.tuning}
     return Evaluation(
         dataset=split.past.name,
         protocol=split.protocol,
         users=len(np.unique(test.users)),
         queries=len(test),
-        settings=asdict(settings) | {"tail": fused[0].tail if fused else None} | dict(about),
+        settings=asdict(settings)
+        | {"tail": fused[0].tail if fused else None}
+        | ({"tuning": tuning} if tuning else {})
+        | dict(about),
         models=figures,
         counts=counts,
         exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
@@ -143,42 +172,6 @@ def evaluate(
         tradeoff=_sweep(fused[0], split, vectors, settings.seed) if fused else [],
         fusion=_weights(fused[0]) if fused else None,
     )
-
-
-def rank_queries(contender: Contender, queries: Queries, split: Split, progress: Progress) -> Outcome:
-    """Rank the whole catalogue for every query; the history is masked unless the split allows repeats."""
-    task = progress.add_task(f"rank with {contender.name}", total=len(queries))
-    outcomes = []
-    for batch, scores in _scored(contender.scorer, queries, split):
-        outcomes.append(_outcome(scores, batch.targets))
-        progress.advance(task, len(batch))
-    return _joined(outcomes)
-
-
-def _scored(scorer: Scorer, queries: Queries, split: Split) -> Iterator[tuple[Queries, Floats]]:
-    """Score batch after batch, shape (queries, items); masked items get minus infinity."""
-    everything = Candidates.everything(split.past.n_items)
-    for batch in queries.batches(len(everything)):
-        scores = np.array(scorer.score(batch.histories, everything))
-        if not split.repeats:
-            mask_taken(scores, batch)
-        yield batch, scores
-
-
-def _outcome(scores: Floats, targets: Codes) -> Outcome:
-    """Read off the target's rank, equal scores counting half, and the first ten."""
-    first = np.argpartition(-scores, min(TOP, scores.shape[1]) - 1, axis=1)[:, :TOP]
-    values = np.take_along_axis(scores, first, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    top = np.full((len(targets), TOP), -1, dtype=np.int32)
-    top[:, : first.shape[1]] = np.where(
-        np.isfinite(np.take_along_axis(values, order, axis=1)), np.take_along_axis(first, order, axis=1), -1
-    )
-    return Outcome(target_ranks(scores, targets).astype(np.int32), top)
-
-
-def _joined(outcomes: list[Outcome]) -> Outcome:
-    return Outcome(np.concatenate([o.ranks for o in outcomes]), np.concatenate([o.top for o in outcomes]))
 
 
 def _compare(outcomes: Mapping[str, Outcome], test: Queries, tail: Bools, seed: int) -> list[Comparison]:
@@ -195,16 +188,16 @@ def _compare(outcomes: Mapping[str, Outcome], test: Queries, tail: Bools, seed: 
 
 
 def _sweep(reranker: Reranker, split: Split, vectors: Floats | None, seed: int) -> list[TradeoffPoint]:
-    """Measure the long-tail policy at rising strength on a sample of the test queries."""
+    """Measure the long-tail policy at a rising dial on a sample of the test queries."""
     queries, counts = split.test.sample(SWEPT, seed), split.past.counts
     rare = rarity(counts)
-    outcomes: dict[float, list[Outcome]] = {strength: [] for strength in STRENGTHS}
-    for batch, scores in _scored(replace(reranker, tail=0.0), queries, split):
-        for strength, found in outcomes.items():
-            found.append(_outcome(promote(scores, rare, strength), batch.targets))
+    outcomes: dict[float, list[Outcome]] = {dial: [] for dial in DIALS}
+    for batch, scores in scored(replace(reranker, tail=0.0), queries, split):
+        for dial, found in outcomes.items():
+            found.append(read_off(promote(scores, rare, dial), batch.targets))
     return [
-        TradeoffPoint(strength, measure(_joined(found), queries.targets, counts, vectors))
-        for strength, found in outcomes.items()
+        TradeoffPoint(dial, measure(joined(found), queries.targets, counts, vectors))
+        for dial, found in outcomes.items()
     ]
 
 

@@ -28,9 +28,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class TradeoffPoint:
-    """Figures of the long-tail policy at one strength."""
+    """Figures of the long-tail policy at one position of its dial."""
 
-    strength: float
+    dial: float
     metrics: dict[str, float | None]
 
 
@@ -77,7 +77,7 @@ class Evaluation:
     comparisons
         Paired differences between models.
     tradeoff
-        The long-tail policy at rising strength.
+        The long-tail policy at a rising dial.
     fusion
         Weights of the fused model, where one was fitted.
     """

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from tailrank.arrays import Floats, Offsets
+from tailrank.errors import RequestError
+
+FULL: Final = 4.0
+"""Log-odds that the dial at 1 gives an unseen item over the most popular one: a factor of 55."""
 
 
 def rarity(counts: Offsets) -> Floats:
@@ -27,7 +33,7 @@ def rarity(counts: Offsets) -> Floats:
     return rare
 
 
-def promote(scores: Floats, rare: Floats, strength: float) -> Floats:
+def promote(scores: Floats, rare: Floats, dial: float) -> Floats:
     """Raise scores in proportion to rarity: a popularity penalty as in Steck (2011).
 
     Parameters
@@ -36,12 +42,30 @@ def promote(scores: Floats, rare: Floats, strength: float) -> Floats:
         Fused scores in log-odds, shape (..., items).
     rare
         `rarity` of the items, shape (items,).
-    strength
-        0 changes nothing; 1 makes an unseen item `e` times as likely against the most popular one.
+    dial
+        From 0, which changes nothing, to 1, which adds `FULL` to an unseen item.
+
+    Raises
+    ------
+    RequestError
+        On a dial outside 0 to 1.
 
     Examples
     --------
-    >>> promote(np.zeros(3, np.float32), np.array([1.0, 0.5, 0.0], np.float32), 2.0).tolist()
+    >>> promote(np.zeros(3, np.float32), np.array([1.0, 0.5, 0.0], np.float32), 0.5).tolist()
     [2.0, 1.0, 0.0]
     """
-    return scores + np.float32(strength) * rare
+    return scores + np.float32(FULL * dialled(dial)) * rare
+
+
+def dialled(dial: float) -> float:
+    """Give back the tail dial.
+
+    Raises
+    ------
+    RequestError
+        Where it is outside 0 to 1.
+    """
+    if not 0 <= dial <= 1:
+        raise RequestError(f"the tail dial goes from 0 to 1, not to {dial:g}")
+    return dial

@@ -10,15 +10,16 @@ import numpy as np
 from rich.progress import Progress
 
 from tailrank.arrays import Floats
+from tailrank.data.histories import Queries
 from tailrank.data.popularity import count_buckets
 from tailrank.data.splits import Split
 from tailrank.errors import DataError, RequestError
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
-from tailrank.policy.long_tail import rarity
+from tailrank.policy.long_tail import dialled, rarity
 from tailrank.ranking.fusion import Fusion, Loss
 from tailrank.ranking.pool import draw_pool
-from tailrank.ranking.push import affordable_push
+from tailrank.ranking.push import affordable_dial
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.fading import Fading, with_best_fading
 from tailrank.signals.lexical import Lexical
@@ -55,8 +56,10 @@ class Settings:
     shrinkage
         Pull of fusion's buckets toward the shared weights.
     tail
-        Strength of the long-tail policy; None chooses the strongest that costs at most 1% of ndcg@10,
-        or 0 where fewer than 200 queries could tell.
+        Dial of the long-tail policy, 0 to 1; None chooses the highest that `tail_cost` affords, or 0
+        where fewer than 200 queries could tell.
+    tail_cost
+        Share of ndcg@10 on validation that a dial chosen by itself may give up.
     upstream_weight
         Weight of the caller's own scores, standardised within the list.
     template
@@ -69,7 +72,8 @@ class Settings:
     Raises
     ------
     RequestError
-        On an unknown loss, a number that must be positive and is not, or a negative number of epochs.
+        On an unknown loss, a number that must be positive and is not, a negative number of epochs, or a
+        dial or a share outside 0 to 1.
     """
 
     dimensions: int = 256
@@ -78,6 +82,7 @@ class Settings:
     loss: Loss = "listwise"
     shrinkage: float = 1.0
     tail: float | None = None
+    tail_cost: float = 0.01
     upstream_weight: float = 1.0
     template: str | None = None
     seed: int = 0
@@ -90,24 +95,45 @@ class Settings:
             raise RequestError("dimensions, max_history, queries and shrinkage must be above 0")
         if self.sequence_epochs < 0:
             raise RequestError("sequence_epochs must be at least 0")
+        if not 0 <= self.tail_cost < 1:
+            raise RequestError(f"tail_cost is a share from 0 to below 1, not {self.tail_cost:g}")
+        dialled(self.tail or 0)
 
 
-class Parts(NamedTuple):
-    """What a ranking needs: signals, fusion, and the strength of the long-tail policy."""
+class Signals(NamedTuple):
+    """The same signals twice: as fusion learns to weigh them, and as they rank.
 
-    signals: tuple[Signal, ...]
+    Attributes
+    ----------
+    before
+        Fitted on `Split.train`, so that the validation targets are new to them.
+    after
+        Fitted on `Split.past`.
+    """
+
+    before: tuple[Signal, ...]
+    after: tuple[Signal, ...]
+
+    def without(self, name: str) -> Signals:
+        """Leave one out."""
+        return Signals(*(tuple(signal for signal in each if signal.name != name) for each in self))
+
+
+class Weighing(NamedTuple):
+    """How signals are weighed: the fusion, and the dial of the long-tail policy."""
+
     fusion: Fusion
     tail: float
 
 
-def fit_parts(
+def fit_signals(
     split: Split,
     vectors: Floats | None,
     settings: Settings,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
-) -> Parts:
-    """Fit everything that a ranking needs.
+) -> Signals:
+    """Fit every signal on what came before validation, choose its settings there, and fit it on all.
 
     Parameters
     ----------
@@ -131,13 +157,7 @@ def fit_parts(
     ModelError
         Where its training diverges, or the checkpoint can't be used.
     """
-    train, past = split.train, split.past
-    enough = min(settings.queries, max(1, CELLS // past.n_items))
-    validation = split.validation.sample(enough, settings.seed)
-    if train.clock == "timestamp":
-        validation = validation.in_time_order()
-    if not len(validation):
-        raise DataError(f"{past.name}: no query to learn fusion from under the protocol {split.protocol}")
+    train, past, validation = split.train, split.past, lessons(split, settings)
     if vectors is not None and len(vectors) != past.n_items:
         raise DataError(f"{past.name}: {len(vectors)} vectors for {past.n_items} items: give one each")
     some = validation.sample(FADING_QUERIES, settings.seed)
@@ -151,8 +171,6 @@ def fit_parts(
         white = Whitening.fit(vectors, min(settings.dimensions, vectors.shape[1])).transform(vectors)
         n_types = len(train.event_types)
         unchanging.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
-    if settings.sequence_epochs:
-        unchanging.append(_sequence_model(split, white, settings, progress, checkpoint))
     half_life = best_half_life(train, validation)
     counting: list[CoVisitation | ItemKNN | Frequency] = [
         faded(CoVisitation.fit(train)),
@@ -161,9 +179,37 @@ def fit_parts(
     if split.repeats:
         loyalty = Loyalty.fit(train)
         counting += [faded(Frequency.fit(train)), faded(loyalty, np.log(loyalty.expected))]
-    signals = (*unchanging, *counting, Popularity.fit(train, half_life))
+    before: list[Signal] = [*unchanging, *counting, Popularity.fit(train, half_life)]
+    after = before
+    if past is not train:
+        refitted = [replace(type(signal).fit(past), fading=signal.fading) for signal in counting]
+        after = [*unchanging, *refitted, Popularity.fit(past, half_life)]
+    if settings.sequence_epochs:
+        earlier, later = _sequence_models(split, white, settings, progress, checkpoint)
+        before, after = [*before, earlier], [*after, later]
+    return Signals(tuple(before), tuple(after))
+
+
+def fit_fusion(split: Split, signals: tuple[Signal, ...], settings: Settings) -> Weighing:
+    """Weigh signals on validation queries, and choose how far the long tail is pushed.
+
+    Parameters
+    ----------
+    split
+        Whose validation queries to learn from.
+    signals
+        Fitted without their targets.
+    settings
+        How to fit.
+
+    Raises
+    ------
+    DataError
+        Where there is no validation query.
+    """
+    counts, validation = split.train.counts, lessons(split, settings)
     rng = np.random.default_rng(settings.seed)
-    buckets = count_buckets(train.counts)
+    buckets = count_buckets(counts)
     pool, codes = draw_pool(signals, validation, buckets, settings.max_history, split.repeats, rng)
     names, half = tuple(s.name for s in signals), len(validation) // 2
     tail = settings.tail
@@ -172,21 +218,34 @@ def fit_parts(
     elif tail is None:
         earlier, later = slice(0, half), slice(half, len(validation))
         part = Fusion.fit(names, pool.take(earlier), settings.loss, settings.shrinkage)
-        tail = affordable_push(part, pool.take(later), rarity(train.counts)[codes[later]])
-    fusion = Fusion.fit(names, pool, settings.loss, settings.shrinkage)
-    if past is not train:
-        counting = [replace(type(signal).fit(past), fading=signal.fading) for signal in counting]
-        signals = (*unchanging, *counting, Popularity.fit(past, half_life))
-    return Parts(signals, fusion, tail)
+        tail = affordable_dial(part, pool.take(later), rarity(counts)[codes[later]], settings.tail_cost)
+    return Weighing(Fusion.fit(names, pool, settings.loss, settings.shrinkage), tail)
 
 
-def _sequence_model(
+def lessons(split: Split, settings: Settings) -> Queries:
+    """Draw the validation queries that are learned from, in time order where there are times.
+
+    Raises
+    ------
+    DataError
+        Where there is none.
+    """
+    enough = min(settings.queries, max(1, CELLS // split.past.n_items))
+    validation = split.validation.sample(enough, settings.seed)
+    if not len(validation):
+        name = split.past.name
+        raise DataError(f"{name}: no query to learn fusion from under the protocol {split.protocol}")
+    return validation.in_time_order() if split.train.clock == "timestamp" else validation
+
+
+def _sequence_models(
     split: Split,
     white: Floats | None,
     settings: Settings,
     progress: Progress | None,
     checkpoint: Path | None,
-) -> SequenceModel:
+) -> tuple[SequenceModel, SequenceModel]:
+    """Train on what came before validation, then anew on all, for as many epochs as were best."""
     try:
         from tailrank.signals.sequence.training import train
     except ModuleNotFoundError as missing:
@@ -196,5 +255,10 @@ def _sequence_model(
         ) from None
     length = min(settings.max_history, Recipe.length)
     recipe = Recipe(epochs=settings.sequence_epochs, length=length, seed=settings.seed)
-    found = train(split.train, split.validation, split.repeats, white, recipe, progress, checkpoint)
-    return found.model
+    repeats = split.repeats
+    first = train(split.train, split.validation, repeats, white, recipe, progress, checkpoint)
+    if split.past is split.train:
+        return first.model, first.model
+    file = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.again")
+    again = train(split.past, None, repeats, white, recipe, progress, file, stop=first.epoch)
+    return first.model, again.model

@@ -11,15 +11,12 @@ from tailrank.data.ranks import ndcg
 from tailrank.policy.long_tail import promote
 from tailrank.ranking.fusion import Fusion, Pool
 
-STRENGTHS: Final = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
-"""Beyond 2 items outside the pool would enter the first ten, so the pool would flatter the push."""
-
-COST: Final = 0.01
-"""Share of the best ndcg@10 that a push may cost."""
+DIALS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5)
+"""Beyond a half items outside the pool would enter the first ten, so the pool would flatter the push."""
 
 
-def affordable_push(fusion: Fusion, pool: Pool, rare: Floats) -> float:
-    """Choose the strongest long-tail policy whose ndcg@10 stays within 1% of the best strength's.
+def affordable_dial(fusion: Fusion, pool: Pool, rare: Floats, cost: float) -> float:
+    """Choose the highest dial of the long-tail policy whose price in ndcg@10 can be afforded.
 
     Fusion learns how popular things were while it was fitted; tastes move on, and what was popular
     then is overrated later. Asked on events after those that fusion learned from, a push often
@@ -33,17 +30,19 @@ def affordable_push(fusion: Fusion, pool: Pool, rare: Floats) -> float:
         Candidates of the queries to choose by, the target first.
     rare
         Rarity of the candidates, shape (queries, candidates).
+    cost
+        Share of the best dial's ndcg@10 that may be given up.
 
     Returns
     -------
     float
-        One of `STRENGTHS`.
+        One of `DIALS`.
     """
     scores = fusion.score(pool)
     figures = []
-    for strength in STRENGTHS:
-        pushed = promote(scores, rare, strength)
+    for dial in DIALS:
+        pushed = promote(scores, rare, dial)
         ranks = 1 + (pushed > pushed[:, :1]).sum(axis=1)
         figures.append(float(ndcg(ranks).mean()))
-    afforded = np.array(figures) >= (1 - COST) * max(figures)
-    return STRENGTHS[int(np.flatnonzero(afforded)[-1])]
+    afforded = np.array(figures) >= (1 - cost) * max(figures)
+    return DIALS[int(np.flatnonzero(afforded)[-1])]

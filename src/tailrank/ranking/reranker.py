@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -19,9 +19,10 @@ from tailrank.errors import RequestError
 from tailrank.policy.long_tail import promote
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.explanation import Explanation, explain
-from tailrank.ranking.fitting import Settings, fit_parts
+from tailrank.ranking.fitting import Settings, Signals, fit_fusion, fit_signals
 from tailrank.ranking.fusion import Fusion, history_buckets
 from tailrank.ranking.storage import read_model, write_model
+from tailrank.ranking.upstream import Choice, weigh
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity
@@ -69,9 +70,11 @@ class Reranker:
     fusion
         Learned weights.
     tail
-        Strength of the long-tail policy, in log-odds, where a request names no other.
+        Dial of the long-tail policy, 0 to 1, where a request names no other.
     settings
         How it was fitted.
+    upstream
+        How much the scores of other recommenders count, by their names, where that was learned.
     """
 
     catalogue: Catalogue
@@ -79,6 +82,7 @@ class Reranker:
     fusion: Fusion
     tail: float
     settings: Settings
+    upstream: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -116,9 +120,21 @@ class Reranker:
         """
         settings = settings or Settings()
         split = data if isinstance(data, Split) else hold_out(data)
-        signals, fusion, tail = fit_parts(split, vectors, settings, progress, checkpoint)
-        past = split.past
-        return cls(Catalogue(past.items, past.counts, past.event_types), signals, fusion, tail, settings)
+        signals = fit_signals(split, vectors, settings, progress, checkpoint)
+        return cls.of(split, signals, settings)
+
+    @classmethod
+    def of(cls, split: Split, signals: Signals, settings: Settings) -> Self:
+        """Weigh signals that are fitted already, on the split's validation queries.
+
+        Raises
+        ------
+        DataError
+            Where there is no validation query.
+        """
+        past, (fusion, tail) = split.past, fit_fusion(split, signals.before, settings)
+        catalogue = Catalogue(past.items, past.counts, past.event_types)
+        return cls(catalogue, signals.after, fusion, tail, settings)
 
     def score(self, histories: Histories, candidates: Candidates, tail: float | None = None) -> Floats:
         """Score every candidate for every history, the policy included; (histories, candidates), log-odds."""
@@ -126,15 +142,15 @@ class Reranker:
         scores = [signal.score(seen, candidates) for signal in self.signals]
         buckets = self.catalogue.buckets[candidates.codes]
         total = self.fusion.combine(scores, buckets, history_buckets(seen.lengths))
-        strength = self.tail if tail is None else tail
-        return promote(total, self.catalogue.rare[candidates.codes], strength) if strength else total
+        dial = self.tail if tail is None else tail
+        return promote(total, self.catalogue.rare[candidates.codes], dial) if dial else total
 
     def rank(
         self,
         history: Sequence[str | Event],
         candidates: Sequence[str],
         k: int | None = None,
-        scores: Sequence[float] | None = None,
+        scores: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
         tail: float | None = None,
     ) -> list[RankedItem]:
         """Re-order candidates for one person.
@@ -149,9 +165,10 @@ class Reranker:
             Length of the list to return; all by default.
         scores
             That recommender's own scores, one a candidate, the higher the better; NaN where missing.
+            Those of several recommenders go by their names. A name that `learn_upstream` met counts as
+            it learned, any other as `Settings.upstream_weight` says.
         tail
-            Strength of the long-tail policy (`tailrank.policy.long_tail`), in log-odds; by default the
-            model's own.
+            Dial of the long-tail policy (`tailrank.policy.long_tail`), 0 to 1; by default the model's own.
 
         Returns
         -------
@@ -161,25 +178,58 @@ class Reranker:
         Raises
         ------
         RequestError
-            On unknown or repeated ids, scores of another length, or a `k` below 1.
+            On unknown or repeated ids, scores of another length, a `k` below 1, or a dial outside 0 to 1.
         """
         if k is not None and k < 1:
             raise RequestError(f"k must be at least 1, not {k}")
         wanted = self.catalogue.candidates(candidates)
         total = self.score(self.catalogue.history(history), wanted, tail)[0]
-        if scores is not None:
-            total += self._upstream(scores, wanted)
+        for share in self._upstream(scores, wanted).values():
+            total += share
         order = (-total).argsort(kind="stable")[:k].tolist()
         ids, previous = [candidates[at] for at in order], [at + 1 for at in order]
         # `_make` on rows: a long list takes a fifth less time than by calls with four arguments.
         rows = zip(ids, total[order].tolist(), count(1), previous, strict=False)
         return list(map(RankedItem._make, rows))
 
+    def learn_upstream(self, choices: Sequence[Choice]) -> Self:
+        """Learn how much the scores of other recommenders count, from lists that people chose from.
+
+        Parameters
+        ----------
+        choices
+            Later than what this model was fitted on, or it will trust itself too much. Every choice
+            has scores of the same recommenders.
+
+        Returns
+        -------
+        Reranker
+            The same, with `upstream` set.
+
+        Raises
+        ------
+        RequestError
+            Where there is no choice, one took what was no candidate, names of recommenders differ, or
+            as `rank` does.
+        """
+        names = sorted(choices[0].scores) if choices else []
+        own, theirs, taken = [], [], []
+        for choice in choices:
+            if sorted(choice.scores) != names:
+                raise RequestError(f"every choice needs scores of the same recommenders: {', '.join(names)}")
+            if choice.taken not in choice.candidates:
+                raise RequestError(f"{choice.taken!r} was taken but is no candidate: leave such lists out")
+            wanted = self.catalogue.candidates(choice.candidates)
+            own.append(self.score(self.catalogue.history(choice.history), wanted)[0])
+            theirs.append(np.column_stack([_standard(choice.scores[name], wanted) for name in names]))
+            taken.append(list(choice.candidates).index(choice.taken))
+        return replace(self, upstream=dict(zip(names, weigh(own, theirs, taken), strict=True)))
+
     def explain(
         self,
         history: Sequence[str | Event],
         candidates: Sequence[str],
-        scores: Sequence[float] | None = None,
+        scores: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
         tail: float | None = None,
     ) -> list[Explanation]:
         """Say where each candidate's score comes from; takes what `rank` takes, keeps the candidates' order.
@@ -191,13 +241,11 @@ class Reranker:
         """
         wanted = self.catalogue.candidates(candidates)
         seen = self.catalogue.history(history).latest(self.settings.max_history)
-        added: dict[str, Floats] = {}
-        if scores is not None:
-            added["upstream"] = self._upstream(scores, wanted)
-        strength = self.tail if tail is None else tail
-        if strength:
+        added = self._upstream(scores, wanted)
+        dial = self.tail if tail is None else tail
+        if dial:
             rare = self.catalogue.rare[wanted.codes]
-            added["long-tail"] = promote(np.zeros(len(wanted), np.float32), rare, strength)
+            added["long-tail"] = promote(np.zeros(len(wanted), np.float32), rare, dial)
         buckets = self.catalogue.buckets[wanted.codes]
         return explain(self.signals, self.fusion, seen, wanted, buckets, list(candidates), added)
 
@@ -223,6 +271,7 @@ class Reranker:
             "signals": [signal.name for signal in self.signals],
             "event_types": list(self.catalogue.event_types),
             "tail": self.tail,
+            "upstream": dict(self.upstream),
             "settings": asdict(self.settings),
             "about": dict(about or {}),
         }
@@ -252,13 +301,29 @@ class Reranker:
             fusion=Fusion.from_arrays(names, part("fusion")),
             tail=float(manifest["tail"]),
             settings=Settings(**manifest["settings"]),
+            upstream=manifest["upstream"],
         )
 
-    def _upstream(self, scores: Sequence[float], candidates: Candidates) -> Floats:
-        if len(scores) != len(candidates):
-            raise RequestError(f"{len(scores)} scores for {len(candidates)} candidates: give one each")
-        try:
-            values = np.array(scores, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise RequestError("upstream scores must be numbers, or NaN where there is none") from None
-        return self.settings.upstream_weight * standardise(values)
+    def _upstream(
+        self, scores: Sequence[float] | Mapping[str, Sequence[float]] | None, candidates: Candidates
+    ) -> dict[str, Floats]:
+        """Weigh the scores of other recommenders, each of shape (candidates,), by the name of the share."""
+        if scores is None:
+            return {}
+        named = scores if isinstance(scores, Mapping) else {"": scores}
+        default = self.settings.upstream_weight
+        return {
+            f"upstream {name}".rstrip(): np.float32(self.upstream.get(name, default))
+            * _standard(given, candidates)
+            for name, given in named.items()
+        }
+
+
+def _standard(scores: Sequence[float], candidates: Candidates) -> Floats:
+    if len(scores) != len(candidates):
+        raise RequestError(f"{len(scores)} scores for {len(candidates)} candidates: give one each")
+    try:
+        values = np.array(scores, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RequestError("upstream scores must be numbers, or NaN where there is none") from None
+    return standardise(values)

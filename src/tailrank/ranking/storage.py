@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save
 from tailrank.errors import ModelError
 from tailrank.signals.protocol import Arrays
 
-FORMAT: Final = "tailrank model 1"
+FORMAT: Final = "tailrank model 2"
 MANIFEST: Final = "manifest.json"
 ARRAYS: Final = "signals.safetensors"
 ITEMS: Final = "items.parquet"

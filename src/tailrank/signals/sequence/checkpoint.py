@@ -19,10 +19,18 @@ from tailrank.errors import ModelError
 from tailrank.signals.sequence.recipe import Recipe
 
 
-def key(dataset: Dataset, validation: Queries, repeats: bool, vectors: Floats | None, recipe: Recipe) -> str:
+def key(
+    dataset: Dataset,
+    validation: Queries | None,
+    repeats: bool,
+    vectors: Floats | None,
+    recipe: Recipe,
+    stop: int,
+) -> str:
     """Name a training by everything that its outcome depends on."""
-    digest = hashlib.sha256(f"{dataset.fingerprint} {repeats} {recipe}".encode())
-    for array in (validation.starts, validation.ends, validation.seen, validation.targets, vectors):
+    digest = hashlib.sha256(f"{dataset.fingerprint} {repeats} {recipe} {stop}".encode())
+    v = validation
+    for array in (vectors, *(() if v is None else (v.starts, v.ends, v.seen, v.targets))):
         digest.update(b"-" if array is None else array.tobytes())
     return digest.hexdigest()
 

@@ -40,7 +40,7 @@ class Recipe:
     heads: int = 2
     blocks: int = 2
     length: int = 50
-    dropout: float = 0.5
+    dropout: float = 0.3
     rate: float = 2e-3
     events: int = 1024
     patience: int = 3

@@ -47,23 +47,29 @@ class Trained:
     ----------
     model
         That of the best epoch.
-    ndcg, seconds
-        ndcg@10 on validation, and the time that training took, of each epoch.
+    ndcg
+        ndcg@10 on validation after each epoch; empty where there was no validation.
+    seconds
+        Time that the training of each epoch took.
+    epoch
+        The epoch whose model is kept, counted from 1.
     """
 
     model: SequenceModel
     ndcg: list[float]
     seconds: list[float]
+    epoch: int
 
 
 def train(
     dataset: Dataset,
-    validation: Queries,
+    validation: Queries | None,
     repeats: bool,
     vectors: Floats | None,
     recipe: Recipe,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
+    stop: int | None = None,
 ) -> Trained:
     """Train on every event of a data set, and keep the epoch that ranks the validation queries best.
 
@@ -72,7 +78,7 @@ def train(
     dataset
         What to learn from.
     validation
-        Queries whose targets aren't among it.
+        Queries whose targets aren't among it; None trains to the end and keeps the last epoch.
     repeats
         Whether items of the history are candidates.
     vectors
@@ -83,31 +89,35 @@ def train(
         Where a bar is shown.
     checkpoint
         File that is written after each epoch, and continued from where it is there already.
+    stop
+        Epochs after which to stop, with the learning rate where it then is: as many as were best before,
+        where training is repeated on more events. By default all of the recipe's.
 
     Raises
     ------
     ModelError
         Where training diverges, or the checkpoint is damaged, of another training, or can't be written.
     """
-    checked = validation.sample(CHECKED, recipe.seed)
-    run = _Run(dataset, vectors, recipe)
-    name = "" if checkpoint is None else checkpoints.key(dataset, checked, repeats, vectors, recipe)
+    checked = None if validation is None else validation.sample(CHECKED, recipe.seed)
+    run, last = _Run(dataset, vectors, recipe), stop or recipe.epochs
+    name = "" if checkpoint is None else checkpoints.key(dataset, checked, repeats, vectors, recipe, last)
     found = None if checkpoint is None else checkpoints.read(checkpoint, name)
     if found is not None:
         run.restore(*found)
-    bar = None if progress is None else progress.add_task("sequence model", total=recipe.epochs)
-    while len(run.ndcg) < recipe.epochs and len(run.ndcg) - run.best_epoch < recipe.patience:
-        loss = run.learn()
+    bar = None if progress is None else progress.add_task("sequence model", total=last)
+    while run.epochs < last and run.epochs - run.best_epoch < recipe.patience:
+        text = f"sequence model: loss {run.learn():.2f}"
         model = run.network.frozen()
-        run.judge(model, _ndcg(model, checked, dataset.n_items, repeats))
+        ndcg = None if checked is None else _ndcg(model, checked, dataset.n_items, repeats)
+        run.judge(model, ndcg)
+        text += "" if ndcg is None else f", ndcg@10 {ndcg:.4f}"
         if checkpoint is not None:
             checkpoints.write(checkpoint, name, run.tensors(), {"ndcg": run.ndcg, "seconds": run.seconds})
         if progress is not None and bar is not None:
-            text = f"sequence model: loss {loss:.2f}, ndcg@10 {run.ndcg[-1]:.4f}"
-            progress.update(bar, completed=len(run.ndcg), description=text)
+            progress.update(bar, completed=run.epochs, description=text)
     if progress is not None and bar is not None:
-        progress.update(bar, total=len(run.ndcg), completed=len(run.ndcg))
-    return Trained(run.best, run.ndcg, run.seconds)
+        progress.update(bar, total=run.epochs, completed=run.epochs)
+    return Trained(run.best, run.ndcg, run.seconds, run.best_epoch)
 
 
 def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -> float:
@@ -143,13 +153,18 @@ class _Run:
         self.best = self.network.frozen()
 
     @property
+    def epochs(self) -> int:
+        """How many are done."""
+        return len(self.seconds)
+
+    @property
     def best_epoch(self) -> int:
         """The epoch whose model is kept, counted from 1; 0 before the first."""
-        return 1 + int(np.argmax(self.ndcg)) if self.ndcg else 0
+        return 1 + int(np.argmax(self.ndcg)) if self.ndcg else self.epochs
 
     def learn(self) -> float:
         """Go once over all events; give the mean loss of its batches."""
-        started, epoch = time.perf_counter(), len(self.ndcg)
+        started, epoch = time.perf_counter(), self.epochs
         torch.manual_seed(self.recipe.seed + 1_000_003 * (epoch + 1))
         rng = np.random.default_rng([self.recipe.seed, epoch])
         batches = list(self.windows.batches(self.recipe.events, rng))
@@ -186,10 +201,10 @@ class _Run:
     def _codes(self, codes: Codes) -> Tensor:
         return torch.from_numpy(codes).long().to(self.device)
 
-    def judge(self, model: SequenceModel, ndcg: float) -> None:
-        """Note how the epoch ranked, and keep its model where it is the best so far."""
-        self.ndcg.append(ndcg)
-        if self.best_epoch == len(self.ndcg):
+    def judge(self, model: SequenceModel, ndcg: float | None) -> None:
+        """Note how the epoch ranked, if that is known, and keep its model where it is the best so far."""
+        self.ndcg += [] if ndcg is None else [ndcg]
+        if self.best_epoch == self.epochs:
             self.best = model
 
     def tensors(self) -> dict[str, Tensor]:

@@ -1,0 +1,184 @@
+"""The same tuning for every peer: four settings, one time budget, the same validation queries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+from rich.progress import Progress
+
+from tailrank.arrays import Floats
+from tailrank.data.histories import Queries
+from tailrank.data.splits import Split
+from tailrank.errors import DataError, RequestError
+from tailrank.evaluation.metrics import per_query
+from tailrank.evaluation.ranking import Model, rank_queries
+from tailrank.ranking.fitting import Settings
+
+TRIALS: Final = 4
+"""Settings that each peer tries."""
+
+SECONDS: Final = 240.0
+"""Once this much time is spent on a peer, no further trial starts."""
+
+QUERIES: Final = 1_000
+"""Validation queries that settings are compared on: at most these, and at most a quarter of all."""
+
+Setting: TypeAlias = Mapping[str, float | str]
+
+Fit: TypeAlias = Callable[[Setting], Model]
+
+Prepare: TypeAlias = Callable[[Split, Floats | None, Settings], Fit]
+"""Does what all settings share, from (split, vectors, settings), and gives what fits one of them.
+
+A model learns from `split.past`, and may learn from `split.validation`.
+"""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A fitted peer, and how it was tuned.
+
+    Attributes
+    ----------
+    model
+        What ranks.
+    fit_seconds
+        Time to fit the chosen setting once, preparation included.
+    tuning
+        The chosen setting, the number of `trials`, the `tuning_seconds` of all of them, and the
+        `validation_ndcg@10` of the choice.
+    """
+
+    model: Model
+    fit_seconds: float
+    tuning: Setting
+
+
+class _Trial(NamedTuple):
+    """A setting that was tried: its ndcg@10 on validation, and its model with the seconds of its fit."""
+
+    ndcg: float
+    setting: Setting
+    model: Model
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A well-known recommender, and what of it is tuned.
+
+    Attributes
+    ----------
+    name
+        As in `--models`.
+    prepare
+        How to fit it.
+    grid
+        As many settings as there are trials, a sane and quick one first, since time may run out.
+    needs
+        Modules of the extra `peers` that it imports.
+    """
+
+    name: str
+    prepare: Prepare
+    grid: tuple[Setting, ...]
+    needs: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Refuse where a package is missing.
+
+        Raises
+        ------
+        RequestError
+            Naming the extra to install.
+        """
+        missing = [module for module in self.needs if find_spec(module) is None]
+        if missing:
+            raise RequestError(
+                f"{self.name} needs {', '.join(missing)}: install it with `pip install 'tailrank[peers]'`, "
+                f"or leave {self.name} out of --models"
+            )
+
+    def tune(self, split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Tuned:
+        """Choose the setting with the best ndcg@10 on validation queries, and fit it on all of the past.
+
+        Parameters
+        ----------
+        split
+            Trials learn from `train`; where `past` is more than that, the chosen setting is fitted again.
+        vectors
+            The encoder's vectors, shape (items, d), if there is an encoder.
+        settings
+            Seed, template, length of histories and what tailrank's own signals are fitted with.
+        progress
+            Where a bar counts the trials.
+
+        Raises
+        ------
+        RequestError
+            Where the data are too large for the peer, or it needs vectors and there are none.
+        DataError
+            Where there is no validation query to tune on.
+        """
+        begun = time.perf_counter()
+        lesson, queries = hold_back(split, settings.seed)
+        fit = self.prepare(lesson, vectors, settings)
+        prepared = time.perf_counter() - begun
+        best, trials = self._search(fit, lesson, queries, SECONDS - prepared, progress)
+        tuning: dict[str, float | str] = {
+            **best.setting,
+            "trials": trials,
+            "tuning_seconds": round(time.perf_counter() - begun, 1),
+            "validation_ndcg@10": best.ndcg,
+        }
+        if split.past is split.train:
+            return Tuned(best.model, prepared + best.seconds, tuning)
+        begun = time.perf_counter()
+        model = self.prepare(split, vectors, settings)(best.setting)
+        return Tuned(model, time.perf_counter() - begun, tuning)
+
+    def _search(
+        self, fit: Fit, lesson: Split, queries: Queries, seconds: float, progress: Progress
+    ) -> tuple[_Trial, int]:
+        """Try settings in order while there is time, at least one; give the best and the number of trials."""
+        task, begun = progress.add_task(f"tune {self.name}", total=len(self.grid)), time.perf_counter()
+        best, trials = _try(fit, self.grid[0], lesson, queries), 1
+        progress.advance(task)
+        while trials < len(self.grid) and time.perf_counter() - begun < seconds:
+            best = max(best, _try(fit, self.grid[trials], lesson, queries), key=lambda trial: trial.ndcg)
+            trials += 1
+            progress.advance(task)
+        progress.remove_task(task)
+        return best, trials
+
+
+def _try(fit: Fit, setting: Setting, lesson: Split, queries: Queries) -> _Trial:
+    begun = time.perf_counter()
+    model = fit(setting)
+    seconds = time.perf_counter() - begun
+    return _Trial(float(per_query(rank_queries(model, queries, lesson)).mean()), setting, model, seconds)
+
+
+def hold_back(split: Split, seed: int) -> tuple[Split, Queries]:
+    """Part validation into queries that may be learned from, in a split that ends at `train`, and the rest.
+
+    Raises
+    ------
+    DataError
+        Where there are fewer than two validation queries.
+    """
+    validation = split.validation
+    if len(validation) < 2:
+        raise DataError(
+            f"{split.past.name}: peers are tuned on validation queries, and the protocol {split.protocol} "
+            f"has {len(validation)}: leave them out of --models"
+        )
+    n = min(QUERIES, max(1, len(validation) // 4))
+    chosen = np.zeros(len(validation), dtype=bool)
+    chosen[np.random.default_rng(seed).choice(len(validation), n, replace=False)] = True
+    return replace(split, past=split.train, validation=validation.take(~chosen)), validation.take(chosen)

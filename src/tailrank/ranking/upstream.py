@@ -1,0 +1,102 @@
+"""How much the scores of other recommenders count, learned from lists that people chose from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+
+from tailrank.arrays import Doubles, Floats, Offsets
+from tailrank.data.histories import Event
+from tailrank.errors import RequestError
+
+SHRINKAGE: Final = 1.0
+"""Precision of the prior: without evidence our own score counts 1, and those of others nothing."""
+
+LEAST: Final = 0.01
+"""Least weight of our own score, so that the others can be told in its units."""
+
+
+class Choice(NamedTuple):
+    """A list that someone was given, what each recommender thought of it, and what they took.
+
+    Attributes
+    ----------
+    history
+        Their events before, oldest first: item ids or `Event`.
+    candidates
+        Item ids.
+    scores
+        By the recommender's name, one score a candidate; NaN where it gave none.
+    taken
+        The candidate that they took.
+    """
+
+    history: Sequence[str | Event]
+    candidates: Sequence[str]
+    scores: Mapping[str, Sequence[float]]
+    taken: str
+
+
+def weigh(own: Sequence[Floats], theirs: Sequence[Floats], taken: Sequence[int]) -> list[float]:
+    """Find how much others' scores count beside our own, so that what was taken is most likely.
+
+    Maximises the likelihood of a softmax over each list, of ``a * own + sum_k b_k * theirs_k``
+    (the conditional logit; McFadden, 1974), and returns ``b / a``: a ranking needs no more.
+
+    Parameters
+    ----------
+    own
+        Our scores of each list, in log-odds, shape (candidates,).
+    theirs
+        Scores of the recommenders, standardised within the list, shape (candidates, recommenders).
+    taken
+        Position of what was taken in each list.
+
+    Returns
+    -------
+    list of float
+        Shape (recommenders,).
+
+    Examples
+    --------
+    >>> own = [np.zeros(2, np.float32)] * 200
+    >>> good, useless = [1.0, -1.0], [0.0, 0.0]
+    >>> theirs = [np.array([good, useless], np.float32).T] * 200
+    >>> taken = [0] * 150 + [1] * 50  # log(150 / 50), over a difference of 2, is 0.55 without the prior
+    >>> [round(weight, 2) for weight in weigh(own, theirs, taken)]
+    [0.54, 0.0]
+    """
+    if not own:
+        raise RequestError("no choice to learn from: give at least one")
+    features = np.concatenate([np.column_stack(pair) for pair in zip(own, theirs, strict=True)])
+    lengths = np.array([len(scores) for scores in own])
+    starts = np.cumsum(lengths) - lengths
+    prior = np.eye(1, features.shape[1])[0]
+    found = minimize(
+        _loss,
+        prior,
+        (features.astype(np.float64), starts, lengths, starts + np.array(taken), prior),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(LEAST, None), *[(None, None)] * (features.shape[1] - 1)],
+    )
+    weights: list[float] = (found.x[1:] / found.x[0]).tolist()
+    return weights
+
+
+def _loss(
+    weights: Doubles, features: Doubles, starts: Offsets, lengths: Offsets, taken: Offsets, prior: Doubles
+) -> tuple[float, Doubles]:
+    """Negative log posterior a list, and its gradient."""
+    logits = features @ weights
+    logits -= np.repeat(np.maximum.reduceat(logits, starts), lengths)
+    chances = np.exp(logits)
+    totals = np.add.reduceat(chances, starts)
+    chances /= np.repeat(totals, lengths)
+    slope = features.T @ chances - features[taken].sum(axis=0)
+    off = weights - prior
+    loss = float((np.log(totals) - logits[taken]).sum() + SHRINKAGE * (off**2).sum())
+    return loss / len(starts), (slope + 2 * SHRINKAGE * off) / len(starts)
