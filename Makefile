@@ -8,7 +8,7 @@ STAMP := .venv/.ready
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench benchmarks clean rebuild
+.PHONY: help demo test peers lint bench benchmarks clean rebuild
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -18,6 +18,9 @@ demo: $(STAMP) ## Show what re-ranking does (ARGS="--data complete-journey" for 
 
 test: $(STAMP) ## Run the tests and the examples in docstrings (ARGS="-k whitening" for some of them)
 	@$(BIN)/python -m pytest --quiet --numprocesses auto --maxprocesses 4 $(ARGS)
+
+peers: .venv-peers/.ready ## Run the tests of the peers, in .venv-peers: RecTools needs older packages
+	@.venv-peers/bin/python -m pytest --quiet tests/test_peers.py $(ARGS)
 
 lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/ruff check
@@ -32,7 +35,7 @@ benchmarks: $(STAMP) ## Write docs/benchmarks.md from the figures in bench/resul
 	@$(BIN)/python -m bench.page
 
 clean: ## Remove .venv, caches, builds and the reports in demo/
-	@rm -rf .venv demo build dist src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-peers demo build dist src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp is written last and names its folder: what is half made, broken or was moved is made anew.
@@ -48,3 +51,9 @@ $(STAMP): pyproject.toml constraints.txt $(if $(BROKEN),rebuild)
 	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip \
 	  --disable-pip-version-check --quiet install --editable '.[language,report,test,lint]'
 	@echo "$(CURDIR)" > $@
+
+.venv-peers/.ready: pyproject.toml constraints-peers.txt
+	@$(PYTHON) -m venv --clear .venv-peers
+	@PIP_CONSTRAINT=constraints-peers.txt PIP_BUILD_CONSTRAINT=constraints-peers.txt .venv-peers/bin/python -m pip \
+	  --disable-pip-version-check --quiet install --editable '.[language,report,test,peers]'
+	@touch $@

@@ -30,7 +30,6 @@ SETS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 
 PEERED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("amazon-scientific", "leave-one-out"): tuple(PEERS),
-    ("amazon-beauty", "leave-one-out"): tuple(PEERS),
     ("movielens-small-plots", "temporal"): tuple(PEERS),
     ("complete-journey", "temporal"): ("als", "bpr", "implicit-item-knn", "sasrec-gbce", "lightgbm"),
 }
