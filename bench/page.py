@@ -1,11 +1,11 @@
-"""Write docs/benchmarks.md from what is stored; the same figures give the same page."""
+"""Write docs/benchmarks.md and its charts from what is stored; the same figures give the same page."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-from bench import evaluated, losses
+from bench import evaluated, losses, studies
 from bench.run import RESULTS
 from bench.stored import Evaluated, Json, evaluations, read
 
@@ -25,8 +25,8 @@ are other people's, from other programs, and stand in tables of their own: leave
 events in the order of the files, but for those with a dagger (†), whose data or protocol are others."""
 
 
-def build(results: Path, published: Path) -> str:
-    """Make the page, in Markdown.
+def build(results: Path, published: Path) -> tuple[str, dict[str, str]]:
+    """Make the page and its charts.
 
     Parameters
     ----------
@@ -34,6 +34,11 @@ def build(results: Path, published: Path) -> str:
         Folder of the stored figures.
     published
         The file of published figures.
+
+    Returns
+    -------
+    tuple[str, dict[str, str]]
+        The page in Markdown, and SVG by file name.
 
     Raises
     ------
@@ -44,15 +49,18 @@ def build(results: Path, published: Path) -> str:
     if not found:
         raise SystemExit(f"{results} holds no evaluation: make some with `python -m bench.run DATA`")
     rows: list[Json] = read(published)["rows"]
+    studied = studies.sections(results, found)
     sections = [
         INTRODUCTION,
         evaluated.conditions(found),
         evaluated.summary(found, rows),
         losses.section(found, rows),
         *(_each(one, rows) for one in found),
+        *(text for text, _ in studied),
         evaluated.sources(found, rows),
     ]
-    return "\n\n".join(filter(None, sections)) + "\n"
+    charts = {name: svg for _, drawn in studied for name, svg in drawn.items()}
+    return "\n\n".join(filter(None, sections)) + "\n", charts
 
 
 def _each(one: Evaluated, rows: list[Json]) -> str:
@@ -61,8 +69,13 @@ def _each(one: Evaluated, rows: list[Json]) -> str:
 
 
 def write(results: Path = RESULTS, published: Path = PUBLISHED, docs: Path = DOCS) -> None:
-    """Write the page."""
-    (docs / "benchmarks.md").write_text(build(results, published), encoding="utf-8")
+    """Write the page and its charts, and remove charts that are no longer drawn."""
+    text, charts = build(results, published)
+    for old in docs.glob("benchmarks-*.svg"):
+        old.unlink()
+    (docs / "benchmarks.md").write_text(text, encoding="utf-8")
+    for name, svg in charts.items():
+        (docs / name).write_text(svg, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the page is made from: evaluations by data set, protocol and seed, and published figures."""
+"""What the page is made from: evaluations by data set, protocol and seed; published figures; studies."""
 
 from __future__ import annotations
 
@@ -101,6 +101,17 @@ def evaluations(results: Path) -> list[Evaluated]:
             raise SystemExit(f"{path}: add ({dataset}, {protocol}) to SETS in bench/run.py, or remove it")
         runs[dataset, protocol][int(seed.removeprefix("seed-"))] = read(path)
     return [Evaluated(*pair, dict(sorted(runs[pair].items()))) for pair in SETS if pair in runs]
+
+
+def by_dataset(results: Path, name: str) -> dict[str, Json]:
+    """Read the file of that name of every data set that has one."""
+    return {path.parent.name: read(path) for path in sorted(results.glob(f"*/{name}.json"))}
+
+
+def single(results: Path, name: str) -> Json | None:
+    """Read a file that there is once for all data sets, if it is stored."""
+    path = results / f"{name}.json"
+    return read(path) if path.exists() else None
 
 
 def read(path: Path) -> Json:

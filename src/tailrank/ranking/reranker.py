@@ -22,7 +22,7 @@ from tailrank.ranking.explanation import Explanation, explain
 from tailrank.ranking.fitting import Settings, Signals, fit_fusion, fit_signals
 from tailrank.ranking.fusion import Fusion, history_buckets
 from tailrank.ranking.storage import read_model, write_model
-from tailrank.ranking.upstream import Choice, weigh
+from tailrank.ranking.upstream import Choice, Scores, shares, standard, weigh
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity
@@ -30,7 +30,6 @@ from tailrank.signals.protocol import Candidates, Signal
 from tailrank.signals.repetition import Frequency, Loyalty
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.sequence.model import SequenceModel
-from tailrank.signals.upstream import standardise
 
 SIGNALS: Final[dict[str, type[Signal]]] = {
     signal.name: signal
@@ -150,7 +149,7 @@ class Reranker:
         history: Sequence[str | Event],
         candidates: Sequence[str],
         k: int | None = None,
-        scores: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+        scores: Scores | None = None,
         tail: float | None = None,
     ) -> list[RankedItem]:
         """Re-order candidates for one person.
@@ -184,7 +183,7 @@ class Reranker:
             raise RequestError(f"k must be at least 1, not {k}")
         wanted = self.catalogue.candidates(candidates)
         total = self.score(self.catalogue.history(history), wanted, tail)[0]
-        for share in self._upstream(scores, wanted).values():
+        for share in shares(scores, len(wanted), self.upstream, self.settings.upstream_weight).values():
             total += share
         order = (-total).argsort(kind="stable")[:k].tolist()
         ids, previous = [candidates[at] for at in order], [at + 1 for at in order]
@@ -221,7 +220,7 @@ class Reranker:
                 raise RequestError(f"{choice.taken!r} was taken but is no candidate: leave such lists out")
             wanted = self.catalogue.candidates(choice.candidates)
             own.append(self.score(self.catalogue.history(choice.history), wanted)[0])
-            theirs.append(np.column_stack([_standard(choice.scores[name], wanted) for name in names]))
+            theirs.append(np.column_stack([standard(choice.scores[name], len(wanted)) for name in names]))
             taken.append(list(choice.candidates).index(choice.taken))
         return replace(self, upstream=dict(zip(names, weigh(own, theirs, taken), strict=True)))
 
@@ -229,7 +228,7 @@ class Reranker:
         self,
         history: Sequence[str | Event],
         candidates: Sequence[str],
-        scores: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+        scores: Scores | None = None,
         tail: float | None = None,
     ) -> list[Explanation]:
         """Say where each candidate's score comes from; takes what `rank` takes, keeps the candidates' order.
@@ -241,7 +240,7 @@ class Reranker:
         """
         wanted = self.catalogue.candidates(candidates)
         seen = self.catalogue.history(history).latest(self.settings.max_history)
-        added = self._upstream(scores, wanted)
+        added = shares(scores, len(wanted), self.upstream, self.settings.upstream_weight)
         dial = self.tail if tail is None else tail
         if dial:
             rare = self.catalogue.rare[wanted.codes]
@@ -303,27 +302,3 @@ class Reranker:
             settings=Settings(**manifest["settings"]),
             upstream=manifest["upstream"],
         )
-
-    def _upstream(
-        self, scores: Sequence[float] | Mapping[str, Sequence[float]] | None, candidates: Candidates
-    ) -> dict[str, Floats]:
-        """Weigh the scores of other recommenders, each of shape (candidates,), by the name of the share."""
-        if scores is None:
-            return {}
-        named = scores if isinstance(scores, Mapping) else {"": scores}
-        default = self.settings.upstream_weight
-        return {
-            f"upstream {name}".rstrip(): np.float32(self.upstream.get(name, default))
-            * _standard(given, candidates)
-            for name, given in named.items()
-        }
-
-
-def _standard(scores: Sequence[float], candidates: Candidates) -> Floats:
-    if len(scores) != len(candidates):
-        raise RequestError(f"{len(scores)} scores for {len(candidates)} candidates: give one each")
-    try:
-        values = np.array(scores, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise RequestError("upstream scores must be numbers, or NaN where there is none") from None
-    return standardise(values)

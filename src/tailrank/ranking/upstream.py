@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.optimize import minimize
@@ -11,6 +11,10 @@ from scipy.optimize import minimize
 from tailrank.arrays import Doubles, Floats, Offsets
 from tailrank.data.histories import Event
 from tailrank.errors import RequestError
+from tailrank.signals.upstream import standardise
+
+Scores: TypeAlias = Sequence[float] | Mapping[str, Sequence[float]]
+"""Of one recommender, or of several by their names; one a candidate, NaN where there is none."""
 
 SHRINKAGE: Final = 1.0
 """Precision of the prior: without evidence our own score counts 1, and those of others nothing."""
@@ -38,6 +42,49 @@ class Choice(NamedTuple):
     candidates: Sequence[str]
     scores: Mapping[str, Sequence[float]]
     taken: str
+
+
+def shares(scores: Scores | None, n: int, weights: Mapping[str, float], default: float) -> dict[str, Floats]:
+    """Weigh the scores of other recommenders, each of shape (n,), by the name of their share.
+
+    Parameters
+    ----------
+    scores
+        Of `n` candidates.
+    weights
+        By the recommender's name, which is empty where it has none.
+    default
+        Weight of any other.
+
+    Raises
+    ------
+    RequestError
+        On scores of another length, or that are no finite numbers.
+    """
+    if scores is None:
+        return {}
+    named = scores if isinstance(scores, Mapping) else {"": scores}
+    return {
+        f"upstream {name}".rstrip(): np.float32(weights.get(name, default)) * standard(given, n)
+        for name, given in named.items()
+    }
+
+
+def standard(scores: Sequence[float], n: int) -> Floats:
+    """Bring the scores of `n` candidates to mean 0 and standard deviation 1.
+
+    Raises
+    ------
+    RequestError
+        As `shares` does.
+    """
+    if len(scores) != n:
+        raise RequestError(f"{len(scores)} scores for {n} candidates: give one each")
+    try:
+        values = np.array(scores, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RequestError("upstream scores must be numbers, or NaN where there is none") from None
+    return standardise(values)
 
 
 def weigh(own: Sequence[Floats], theirs: Sequence[Floats], taken: Sequence[int]) -> list[float]:

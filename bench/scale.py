@@ -1,0 +1,130 @@
+"""Cost as data grow: a tenth, three tenths and all of the households, each in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+
+from bench.run import RESULTS, keep, path_of
+from bench.stored import Json
+from tailrank.arrays import Floats
+from tailrank.cli.options import machine
+from tailrank.data.columns import Columns
+from tailrank.data.dataset import Dataset
+from tailrank.data.public import PUBLIC, fetch
+from tailrank.data.readers import read_events, read_items
+from tailrank.data.splits import Split, temporal
+from tailrank.language.whitening import Whitening
+from tailrank.ranking.fitting import Settings, fit_signals
+from tailrank.ranking.reranker import Reranker
+from tailrank.signals.sequence.recipe import Recipe
+from tailrank.signals.sequence.training import train
+
+NAME: Final = "complete-journey"
+FACTORS: Final = (1, 3, 10)
+PER_USER: Final = 30
+LIST: Final = 1_000
+CALLS: Final = 100
+"""People for whom a ranking is timed; the figure is the mean."""
+
+DIMENSIONS: Final = 384
+SETTINGS: Final = Settings()
+SOFTMAX: Final = Recipe(epochs=1, loss="sampled-softmax")
+"""The loss of large catalogues at every size, so that sizes compare."""
+
+NOTE: Final = """\
+Factor 10 is all households, 1 a tenth of them drawn at random; items are those they bought, so both grow.
+Texts are not encoded: item vectors are random, of unit length, with 384 dimensions. Signals are fitted
+without the sequence model; its one epoch has a sampled softmax at every size. Peak memory is that of the
+whole process, libraries included, which reads the data, fits and ranks. A ranking takes ids, one person at a
+time, and gives the ten best, without the sequence model: of the whole catalogue, or of 1,000 items drawn at
+random."""
+
+T = TypeVar("T")
+
+
+def sampled(source: Path, factor: int, target: Path) -> None:
+    """Write the data folder of `factor` tenths of the people, and of the items that they took."""
+    events, items = read_events(source), read_items(source)
+    people = events[Columns.USER].unique(maintain_order=True).shuffle(SETTINGS.seed)
+    some = people.head(len(people) * factor // max(FACTORS))
+    kept = events.filter(events[Columns.USER].is_in(some.implode()))
+    kept.write_parquet(target / "events.parquet")
+    items.join(kept, on=Columns.ITEM, how="semi").write_parquet(target / "items.parquet")
+
+
+def measured(folder: Path, factor: int) -> Json:
+    """Time each step on a data folder, and note the memory that this process took at its peak."""
+    data = Dataset.load(folder)
+    split = temporal(data, PER_USER)
+    vectors = np.random.default_rng(SETTINGS.seed).normal(size=(data.n_items, DIMENSIONS)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    signals, signals_seconds = _timed(lambda: fit_signals(split, vectors, SETTINGS))
+    reranker, fusion_seconds = _timed(lambda: Reranker.of(split, signals, SETTINGS))
+    steps = {
+        "signals": signals_seconds,
+        "fusion": fusion_seconds,
+        "one epoch of the sequence model": _epoch(split, vectors),
+    }
+    catalogue = data.item_ids
+    some = np.random.default_rng(SETTINGS.seed).choice(data.n_items, LIST, replace=False)
+    return {
+        **{"factor": factor, "events": len(data.histories.items), "items": data.n_items, "steps": steps},
+        "rank_ms_per_user": _ranking(reranker, split, catalogue),
+        "rank_1000_ms_per_user": _ranking(reranker, split, [catalogue[code] for code in some]),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _timed(call: Callable[[], T]) -> tuple[T, float]:
+    start = time.perf_counter()
+    made = call()
+    return made, time.perf_counter() - start
+
+
+def _epoch(split: Split, vectors: Floats) -> float:
+    white = Whitening.fit(vectors, SETTINGS.dimensions).transform(vectors)
+    [seconds] = train(split.train, None, split.repeats, white, SOFTMAX).seconds
+    return seconds
+
+
+def _ranking(reranker: Reranker, split: Split, candidates: list[str]) -> float:
+    """Rank candidates for a sample of the test queries; give milliseconds a person."""
+    asked = split.test.sample(CALLS, SETTINGS.seed)
+    slices = map(slice, asked.starts.tolist(), asked.ends.tolist())
+    first, *people = [split.past.events(asked.source, at) for at in slices]
+    reranker.rank(first, candidates, k=10)  # what is computed once is no part of a ranking
+    _, seconds = _timed(lambda: [reranker.rank(history, candidates, k=10) for history in people])
+    return 1000 * seconds / len(people)
+
+
+def main() -> None:
+    """Measure every size, and store the figures."""
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser.add_argument("data", type=Path, help=f"holds {NAME}; otherwise that is fetched")
+    given = parser.parse_args()
+    place = path_of(NAME, given.data)
+    source = fetch(place) if place in PUBLIC else Path(place)
+    points = []
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, fresh, max_tasks_per_child=1) as alone:
+        for factor in FACTORS:
+            with tempfile.TemporaryDirectory() as folder:
+                alone.submit(sampled, source, factor, Path(folder)).result()
+                points.append(alone.submit(measured, Path(folder), factor).result())
+    said = {"command": "python -m bench.scale DATA", "seed": SETTINGS.seed, "dataset": NAME}
+    note = NOTE.replace("\n", " ")
+    keep(RESULTS / "scale.json", {**said, "note": note, "points": points, **machine()})
+
+
+if __name__ == "__main__":
+    main()

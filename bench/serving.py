@@ -1,0 +1,176 @@
+"""How long it takes to encode one history of 50 events: in NumPy, in torch and in onnxruntime."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Final
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+
+from bench.run import RESULTS, keep
+from bench.stored import Json
+from tailrank.arrays import Codes, Floats
+from tailrank.cli.options import machine
+from tailrank.data.histories import Histories
+from tailrank.ranking.reranker import Reranker
+from tailrank.signals.sequence.model import SequenceModel, gap_buckets
+from tailrank.signals.sequence.network import Network
+from tailrank.signals.sequence.recipe import Recipe
+
+RANDOM: Final = "random"
+ITEMS: Final = 12_101
+EVENTS: Final = 50
+WARM_UP, CALLS = 200, 2_000
+CLOSE: Final = 1e-4
+SEED: Final = 0
+
+Encode = Callable[[Histories], Floats]
+
+
+class LastPlace(nn.Module):
+    """The network with the items' vectors put together, as it serves: codes in, the latest vector out."""
+
+    table: Tensor
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("table", network.table().detach())
+
+    def forward(self, items: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
+        """Encode; each (n, length) in, (n, width) out."""
+        encoded: Tensor = self.network(self.table, items, types, gaps)[:, -1]
+        return encoded
+
+
+def random_model() -> SequenceModel:
+    """Draw every weight at random: the time does not depend on them."""
+    torch.manual_seed(SEED)
+    network = Network(ITEMS, 1, None, Recipe())
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.add_(torch.randn_like(weights), alpha=0.1)
+    return network.frozen()
+
+
+def trained_model(folder: str) -> SequenceModel:
+    """Take the sequence model out of a model folder."""
+    held = [each for each in Reranker.load(folder).signals if isinstance(each, SequenceModel)]
+    if not held:
+        raise SystemExit(f"{folder} holds no sequence model: train one with --sequence-epochs 12")
+    return held[0]
+
+
+def module(model: SequenceModel) -> LastPlace:
+    """Put the weights of a model back into torch."""
+    weights = {name: torch.from_numpy(array) for name, array in model.weights.items()}
+    weights["residual"] = weights.pop("table")
+    blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
+    width, length = len(weights["start"]), len(weights["positions"]) - 1
+    recipe = Recipe(width=width, heads=model.heads, blocks=blocks, length=length)
+    network = Network(len(weights["residual"]), len(weights["types"]), None, recipe)
+    network.load_state_dict(weights)
+    return LastPlace(network).eval()
+
+
+def in_torch(network: LastPlace) -> Encode:
+    """Encode with torch."""
+
+    def encode(history: Histories) -> Floats:
+        with torch.no_grad():
+            encoded: Floats = network(*map(torch.from_numpy, _inputs(history).values())).numpy()
+        return encoded
+
+    return encode
+
+
+def in_onnxruntime(network: LastPlace, example: Histories) -> Encode | None:
+    """Export the network and encode with onnxruntime; None where that is not installed."""
+    if find_spec("onnxruntime") is None:
+        return None
+    import onnxruntime
+
+    inputs, options = _inputs(example), onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/network.onnx"
+        tensors = tuple(map(torch.from_numpy, inputs.values()))
+        torch.onnx.export(network, tensors, file, input_names=list(inputs), dynamo=False)
+        session = onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
+    return lambda history: session.run(None, _inputs(history))[0]
+
+
+def _inputs(history: Histories) -> Mapping[str, Codes]:
+    """Prepare one history as `SequenceModel.encode` does for itself; each of shape (1, length)."""
+    gaps = gap_buckets(np.diff(history.times, prepend=history.times[:1]))
+    parts = {"items": history.items, "types": history.types, "gaps": gaps}
+    return {name: codes[None].astype(np.int64) for name, codes in parts.items()}
+
+
+def study(model: SequenceModel) -> Json:
+    """Time each runtime on one thread, after checking that all give the same vector."""
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(SEED)
+    items = rng.integers(len(model.weights["table"]), size=EVENTS).astype(np.int32)
+    times = np.cumsum(rng.exponential(3600, EVENTS))
+    history = Histories(items, np.zeros(EVENTS, np.int32), times, np.array([0, EVENTS]))
+    network = module(model)
+    runtimes = {"numpy": model.encode, "torch": in_torch(network)}
+    exported = in_onnxruntime(network, history)
+    runtimes |= {} if exported is None else {"onnxruntime": exported}
+    with threadpool_limits(limits=1):
+        expected = model.encode(history)
+        for name, encode in runtimes.items():
+            if not np.allclose(encode(history), expected, rtol=0, atol=CLOSE):
+                raise SystemExit(f"{name} gives another vector than numpy: the export is wrong")
+        return {"rows": [{"runtime": name, **_timed(encode, history)} for name, encode in runtimes.items()]}
+
+
+def _timed(encode: Encode, history: Histories) -> dict[str, float]:
+    taken = []
+    for _ in range(WARM_UP + CALLS):
+        start = time.perf_counter()
+        encode(history)
+        taken.append(1000 * (time.perf_counter() - start))
+    p50, p99 = np.percentile(taken[WARM_UP:], [50, 99]).tolist()
+    return {"p50_ms": p50, "p99_ms": p99}
+
+
+def _note(model: SequenceModel, weights: str) -> str:
+    n_items, width = model.weights["table"].shape
+    return (
+        f"One history of {EVENTS} events to one vector, on one thread; {CALLS:,} calls after {WARM_UP} to "
+        f"warm up. {n_items:,} items, d = {width}, {weights} weights. All give the same vector within "
+        f"{CLOSE:g}. torch {torch.__version__}; {_onnxruntime()}."
+    )
+
+
+def _onnxruntime() -> str:
+    try:
+        return f"onnxruntime {version('onnxruntime')}"
+    except PackageNotFoundError:
+        return "onnxruntime was not installed, so its row is left out"
+
+
+def main() -> None:
+    """Measure a model, and store the figures."""
+    parser = argparse.ArgumentParser(prog="python -m bench.serving", description=__doc__)
+    parser.add_argument("model", help=f"model folder with a sequence model, or `{RANDOM}`")
+    given = parser.parse_args().model
+    drawn = given == RANDOM
+    model = random_model() if drawn else trained_model(given)
+    command = f"python -m bench.serving {RANDOM if drawn else 'MODEL'}"
+    said = {"command": command, "seed": SEED, "note": _note(model, RANDOM if drawn else "trained")}
+    keep(RESULTS / "serving.json", {**said, **study(model), **machine()})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""What freshness is worth: the same queries, ranked by the same models from events that arrive later."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from rich.progress import Progress
+
+from bench.run import RESULTS, keep, path_of
+from bench.stored import Json
+from tailrank.arrays import Floats
+from tailrank.cli.options import item_vectors, load, machine, steps
+from tailrank.data.dataset import Dataset
+from tailrank.data.splits import Split, temporal
+from tailrank.evaluation.metrics import measure
+from tailrank.evaluation.protocol import Contender, fit
+from tailrank.evaluation.ranking import rank_queries
+from tailrank.ranking.fitting import Settings
+
+DELAYS: Final = {"0s": 0.0, "1m": 60.0, "1h": 3600.0, "1d": 86_400.0, "frozen": None}
+MODELS: Final = "tailrank,popularity,item-knn"
+METRICS: Final = ("ndcg@10", "recall@10", "ndcg@10/tail80", "ndcg@10/count=1-5")
+PER_USER: Final = 30
+SETTINGS: Final = Settings(sequence_epochs=12)
+
+
+def study(
+    data: Dataset, vectors: Floats | None, models: Sequence[str], queries: int | None, progress: Progress
+) -> Json:
+    """Fit models once, and measure them at each staleness.
+
+    Parameters
+    ----------
+    data
+        With timestamps.
+    vectors
+        The encoder's vectors, shape (items, d).
+    models
+        Names.
+    queries
+        Test queries to draw; None takes all.
+    progress
+        Where a bar is shown.
+    """
+    fresh = _split(data, DELAYS["0s"], queries)
+    contenders = fit(models, fresh, vectors, SETTINGS, progress)
+    points = []
+    for name, delay in progress.track(DELAYS.items(), description="staleness"):
+        late = _split(data, delay, queries)
+        if not _same_queries(fresh, late):
+            raise SystemExit(f"{data.name}: at staleness {name} the queries are not those at 0s")
+        figures = {each.name: _figures(each, late) for each in contenders}
+        empty = float(np.mean(late.test.ends == late.test.starts))
+        points.append({"staleness": name, "empty": empty, "models": figures})
+    protocol = fresh.protocol.replace(", staleness 0 s", "")
+    return {"dataset": data.name, "protocol": protocol, "queries": len(fresh.test), "points": points}
+
+
+def _split(data: Dataset, delay: float | None, queries: int | None) -> Split:
+    split = temporal(data, PER_USER, delay)
+    return split if queries is None else split.sampled(queries, SETTINGS.seed)
+
+
+def _same_queries(one: Split, other: Split) -> bool:
+    a, b = one.test, other.test
+    pairs = ((a.users, b.users), (a.seen, b.seen), (a.targets, b.targets))
+    return all(np.array_equal(left, right) for left, right in pairs)
+
+
+def _figures(contender: Contender, split: Split) -> dict[str, float | None]:
+    outcome = rank_queries(contender.scorer, split.test, split)
+    found = measure(outcome, split.test.targets, split.past.counts)
+    return {metric: found[metric] for metric in METRICS}
+
+
+def main() -> None:
+    """Measure one data set, and store the figures."""
+    parser = argparse.ArgumentParser(prog="python -m bench.staleness", description=__doc__)
+    parser.add_argument("data", type=Path, help="holds the data folders; what it lacks is fetched by name")
+    parser.add_argument("name", help="a data set with timestamps")
+    parser.add_argument("--queries", type=int, help="test on a sample of this size")
+    parser.add_argument("--models", default=MODELS)
+    given = parser.parse_args()
+    data = load(path_of(given.name, given.data))
+    vectors, about = item_vectors(data, "default", None)
+    with steps() as progress:
+        found = study(data, vectors, given.models.split(","), given.queries, progress)
+    sample = "" if given.queries is None else f" --queries {given.queries}"
+    command = f"python -m bench.staleness DATA {given.name}{sample} --models {given.models}"
+    said = {"command": command, "seed": SETTINGS.seed}
+    keep(RESULTS / given.name / "staleness.json", {**said, **found, **about, **machine()})
+
+
+if __name__ == "__main__":
+    main()
