@@ -24,10 +24,7 @@ SETS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("amazon-beauty", "leave-one-out-shuffled"): ("--ties", "shuffled"),
     ("amazon-sports", "leave-one-out"): (),
     ("movielens-small-plots", "temporal"): ("--protocol", "temporal"),
-    ("complete-journey", "temporal"): (
-        *("--protocol", "temporal", "--queries", "4000"),
-        *("--sequence-epochs", "2"),
-    ),
+    ("complete-journey", "temporal"): tuple("--protocol temporal --queries 4000 --sequence-epochs 2".split()),
 }
 """Data sets and protocols, in the order of the page, and the options of their commands.
 
@@ -44,7 +41,8 @@ PEERED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 
 def command(dataset: str, protocol: str, seed: int, names: Sequence[str], data: str, out: str) -> list[str]:
     """Give the command of one evaluation."""
-    options = ["--seed", str(seed), "--sequence-epochs", "12", *SETS[dataset, protocol]]
+    options = [*SETS[dataset, protocol], "--seed", str(seed)]
+    options += [] if "--sequence-epochs" in options else ["--sequence-epochs", "12"]
     options += ["--models", ",".join(names), "--out", out]
     return ["tailrank", "evaluate", "--data", data, *options]
 
