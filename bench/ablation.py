@@ -154,7 +154,9 @@ def main() -> None:
     dataset = load(path_of(given.name, given.data))
     split = leave_one_out(dataset)
     vectors, about = item_vectors(dataset, "default", None)
-    work, found = cache_root() / "ablation" / given.name, {}
+    assert vectors is not None  # noqa: S101 - there is an encoder
+    work = cache_root() / "ablation" / given.name
+    found: dict[str, list[Doubles]] = {}
     for seed in given.seeds:
         parts = Parts(split, vectors, seed)
         for name in dict.fromkeys([WHOLE, *TEXTS, *(name.strip() for _, name in PAIRS)]):

@@ -24,7 +24,14 @@ SETS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("amazon-beauty", "leave-one-out-shuffled"): ("--ties", "shuffled"),
     ("amazon-sports", "leave-one-out"): (),
     ("movielens-small-plots", "temporal"): ("--protocol", "temporal"),
-    ("complete-journey", "temporal"): tuple("--protocol temporal --queries 4000 --sequence-epochs 2".split()),
+    ("complete-journey", "temporal"): (
+        "--protocol",
+        "temporal",
+        "--queries",
+        "4000",
+        "--sequence-epochs",
+        "2",
+    ),
 }
 """Data sets and protocols, in the order of the page, and the options of their commands.
 
