@@ -85,7 +85,9 @@ class Parts:
         """Give item vectors of one kind, shape (items, d); None where a text has none."""
         rng = np.random.default_rng(self.settings.seed)
         if text == "random vectors":
-            return rng.normal(size=self._white.shape).astype(np.float32)
+            drawn = rng.normal(size=self._white.shape).astype(np.float32)
+            unit: Floats = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+            return unit
         if text == "permuted texts":
             return self._white[rng.permutation(len(self._white))]
         return {"raw LM": self.vectors, "whitened LM": self._white}.get(text)
