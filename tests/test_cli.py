@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
@@ -90,7 +91,6 @@ def test_a_person_of_a_data_folder_ranks_as_their_events_do(folder: Path, model:
 
 def test_the_tail_option_lifts_the_rarer_item(model: Path) -> None:
     counts = Reranker.load(model).catalogue.counts
-    rare, known = (str(int(code) + 1) for code in (counts.argmin(), counts.argmax()))
     ids = Reranker.load(model).catalogue.items["item_id"]
     rare, known = ids[int(counts.argmin())], ids[int(counts.argmax())]
     words = ("rank", "--model", model, "--history", "", "--candidates", f"{known},{rare}")
@@ -105,9 +105,36 @@ def test_the_tail_option_lifts_the_rarer_item(model: Path) -> None:
     assert first == [known, rare]
 
 
+def test_scores_of_several_recommenders_go_by_their_names(model: Path) -> None:
+    words = ["rank", "--model", model, "--history", "", "--candidates", "1,2,3", "--explain"]
+    result = run(*words, "--scores", "als=0.1,0.2,0.9", "--scores", "ncf=3,nan,1")
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.output.split())
+    expected = Reranker.load(model).rank(
+        [], ["1", "2", "3"], scores={"als": [0.1, 0.2, 0.9], "ncf": [3, np.nan, 1]}
+    )
+    assert all(f"{item.score:.3f}" in shown for item in expected)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (
+            [
+                "rank",
+                "--model",
+                "MODEL",
+                "--candidates",
+                "1",
+                "--history",
+                "",
+                "--scores",
+                "1",
+                "--scores",
+                "a=1",
+            ],
+            "name each",
+        ),
         (["rank", "--model", "MODEL", "--candidates", "1"], "--history a,b or --user U --state FOLDER"),
         (["rank", "--model", "MODEL", "--candidates", "1", "--history", "1", "--user", "1"], "either"),
         (["rank", "--model", "MODEL", "--candidates", " ,", "--history", "1"], "names no item"),
