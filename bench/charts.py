@@ -34,7 +34,12 @@ STYLE: Final[dict[Any, Any]] = {
     "lines.linewidth": 1.6,
 }
 TAIL: Final = "ndcg@10/tail80"
-NAMES: Final = {"ndcg@10": "NDCG@10", TAIL: "NDCG@10, tail", "aplt@10": "Share of tail items shown"}
+NAMES: Final = {
+    "ndcg@10": "NDCG@10",
+    TAIL: "NDCG@10, tail",
+    "ndcg@10/count=1-5": "NDCG@10, ≤5",
+    "aplt@10": "Share of tail items shown",
+}
 
 
 def ablation(rows: Sequence[Json]) -> str:
@@ -42,7 +47,7 @@ def ablation(rows: Sequence[Json]) -> str:
     metrics = [name for name in NAMES if any(name in row["difference"] for row in rows)]
     groups = list(dict.fromkeys(row["group"] for row in rows))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 1.2 + 0.32 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(11, 1.2 + 0.32 * len(rows)), layout="constrained")
         panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
         for axes, metric in zip(panels, metrics, strict=True):
             for place, row in enumerate(rows):
