@@ -22,8 +22,7 @@ from tailrank.data.splits import Split, leave_one_out
 from tailrank.evaluation.metrics import per_query, target_groups
 from tailrank.evaluation.ranking import rank_queries
 from tailrank.evaluation.significance import paired_bootstrap
-from tailrank.language.whitening import Whitening
-from tailrank.ranking.fitting import Settings, Signals, fit_signals, lessons
+from tailrank.ranking.fitting import Settings, Signals, fit_signals, lessons, whitened
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.protocol import Signal
 from tailrank.signals.semantic import SemanticAttention
@@ -36,15 +35,19 @@ TEXTS: Final = ("no text", "random vectors", "permuted texts", "TF-IDF", "raw LM
 """What items are known by; only TF-IDF has the lexical signal, and it has no vectors."""
 
 SIGNALS: Final = ("semantic", "lexical", "sequence", "covisitation", "item-knn", "popularity")
-LOSSES: Final = [loss for loss in get_args(SequenceLoss) if loss != "softmax"]
-PAIRS: Final = {
-    **{("text", name): before for name, before in zip(TEXTS[1:], TEXTS, strict=False)},
-    ("text", "whitened LM "): "TF-IDF",
-    **{("signals", f"without {name}"): WHOLE for name in SIGNALS},
-    ("loss", "fusion: bce"): WHOLE,
-    **{("loss", f"sequence: {loss}"): WHOLE for loss in LOSSES},
+LOSSES: Final[dict[str, SequenceLoss]] = {
+    f"sequence: {loss}": loss for loss in get_args(SequenceLoss) if loss != "softmax"
 }
-"""Variants by group and name, and what each is compared with; a space makes the same variant another row."""
+ROWS: Final = (
+    ("whole", WHOLE, ""),
+    ("text", TEXTS[0], ""),
+    *(("text", name, before) for name, before in zip(TEXTS[1:], TEXTS, strict=False)),
+    ("text", "whitened LM", "TF-IDF"),
+    *(("signals", f"without {name}", WHOLE) for name in SIGNALS),
+    ("loss", "fusion: bce", WHOLE),
+    *(("loss", name, WHOLE) for name in LOSSES),
+)
+"""Group, variant, and the variant that it is compared with."""
 
 METRICS: Final = ("", "tail80", "count=1-5", "count=6-20", "count>20")
 
@@ -59,22 +62,23 @@ class Parts:
 
     def reranker(self, name: str) -> Reranker:
         """Fit one variant."""
-        group, _, what = name.partition(" ")
-        settings = self.settings if name != "fusion: bce" else replace(self.settings, loss="bce")
+        settings, signals = self.settings, self._whole
         if name in TEXTS:
             signals = self._known_by(name)
-        elif group == "without":
-            signals = self._whole.without(what).before
-        elif group == "sequence:":
-            others = self._whole.without("sequence").before
-            signals = (*others, self._sequence("whitened LM", next(x for x in LOSSES if x == what)))
-        else:
-            signals = self._whole.before
+        elif name.startswith("without "):
+            signals = self._without(name.removeprefix("without "))
+        elif name in LOSSES:
+            signals = (*self._without("sequence"), self._sequence("whitened LM", LOSSES[name]))
+        elif name == "fusion: bce":
+            settings = replace(settings, loss="bce")
         return Reranker.of(self.split, Signals(signals, signals), settings)
+
+    def _without(self, name: str) -> tuple[Signal, ...]:
+        return tuple(signal for signal in self._whole if signal.name != name)
 
     def _known_by(self, text: str) -> tuple[Signal, ...]:
         kept = ("covisitation", "item-knn", "popularity", *(["lexical"] if text == "TF-IDF" else []))
-        signals = [signal for signal in self._whole.before if signal.name in kept]
+        signals = [signal for signal in self._whole if signal.name in kept]
         vectors = self._items_by(text)
         if vectors is not None:
             asked, n_types = lessons(self.split, self.settings), len(self.split.train.event_types)
@@ -93,8 +97,11 @@ class Parts:
         return {"raw LM": self.vectors, "whitened LM": self._white}.get(text)
 
     def _sequence(self, text: str, loss: SequenceLoss | None) -> Signal:
+        """Train the sequence model on items known by a text; the whole has that of the whitened LM."""
         vectors = self._items_by(text)
         key = (text if vectors is not None else "ids", loss)
+        if key == ("whitened LM", None):
+            return next(signal for signal in self._whole if signal.name == "sequence")
         if key not in self.trained:
             recipe = Recipe(epochs=EPOCHS, seed=self.settings.seed, loss=loss)
             split = self.split
@@ -103,11 +110,11 @@ class Parts:
 
     @cached_property
     def _white(self) -> Floats:
-        return Whitening.fit(self.vectors, self.settings.dimensions).transform(self.vectors)
+        return whitened(self.vectors, self.settings)
 
     @cached_property
-    def _whole(self) -> Signals:
-        return fit_signals(self.split, self.vectors, self.settings)
+    def _whole(self) -> tuple[Signal, ...]:
+        return fit_signals(self.split, self.vectors, self.settings).before
 
 
 def measured(parts: Parts, name: str, work: Path) -> Doubles:
@@ -116,7 +123,10 @@ def measured(parts: Parts, name: str, work: Path) -> Doubles:
     if not file.exists():
         found = per_query(rank_queries(parts.reranker(name), parts.split.test, parts.split))
         file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, found)
+        beside = file.with_suffix(".part")
+        with beside.open("wb") as opened:
+            np.save(opened, found)
+        beside.rename(file)  # so that what is kept is whole
         print(f"seed {parts.settings.seed}, {name}: {found.mean():.4f}", flush=True)
     values: Doubles = np.load(file)
     return values
@@ -132,10 +142,10 @@ def rows(split: Split, found: dict[str, list[Doubles]]) -> list[Json]:
         for name in METRICS
     }
     made = []
-    for (group, name), against in {("whole", WHOLE): "", ("text", TEXTS[0]): "", **PAIRS}.items():
-        values = found[name.strip()]
+    for group, name, against in ROWS:
+        values = found[name]
         figures = {metric: [float(each[rows].mean()) for each in values] for metric, rows in masks.items()}
-        row: Json = {"group": group, "variant": name.strip(), "against": against, "difference": {}}
+        row: Json = {"group": group, "variant": name, "against": against, "difference": {}}
         row["figures"] = {metric: {"mean": float(np.mean(f)), "seeds": f} for metric, f in figures.items()}
         for metric, mask in masks.items() if against else ():
             a, b = np.mean(values, axis=0), np.mean(found[against], axis=0)
@@ -157,11 +167,11 @@ def main() -> None:
     split = leave_one_out(dataset)
     vectors, about = item_vectors(dataset, "default", None)
     assert vectors is not None  # noqa: S101 - there is an encoder
-    work = cache_root() / "ablation" / given.name
+    work = cache_root() / "ablation" / f"{given.name}-{dataset.fingerprint[:12]}"
     found: dict[str, list[Doubles]] = {}
     for seed in given.seeds:
         parts = Parts(split, vectors, seed)
-        for name in dict.fromkeys([WHOLE, *TEXTS, *(name.strip() for _, name in PAIRS)]):
+        for name in dict.fromkeys(name for _, name, _ in ROWS):
             found.setdefault(name, []).append(measured(parts, name, work))
     command = f"python -m bench.ablation DATA {given.name} --seeds {' '.join(map(str, given.seeds))}"
     said = {"dataset": given.name, "protocol": split.protocol, "seeds": given.seeds, "command": command}

@@ -19,8 +19,7 @@ from tailrank.cli.options import item_vectors, load, machine
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
 from tailrank.evaluation.peers.sasrec import SOFTMAX, sasrec_epoch
-from tailrank.language.whitening import Whitening
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.fitting import Settings, whitened
 from tailrank.signals.sequence.recipe import Recipe
 from tailrank.signals.sequence.training import train
 
@@ -45,7 +44,7 @@ def study(data: Dataset, vectors: Floats | None) -> Json:
         The encoder's vectors, shape (items, d).
     """
     split = leave_one_out(data)
-    white = None if vectors is None else Whitening.fit(vectors, Settings.dimensions).transform(vectors)
+    white = None if vectors is None else whitened(vectors, Settings())
     lengths = split.train.histories.lengths[split.train.histories.lengths > 1]
     length = min(RECIPE.length, int(np.quantile(lengths, 0.9)))
     predicted = np.minimum(lengths - 1, length)  # by RecTools, of each person

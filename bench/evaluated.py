@@ -24,11 +24,14 @@ PUBLISHED_PROTOCOL: Final = "leave-one-out"
 """The protocol of the published figures: the order in the files, ties included."""
 
 REPEAT: Final = """\
-All evaluations, from the checkout, where DATA holds the data folders:
+All evaluations, from the checkout, where DATA holds the data folders; the first line sets up what peers need:
 
 ```sh
-python -m bench.run DATA
+make peers
+.venv-peers/bin/python -m bench.run DATA
 ```
+
+[How these runs were made](../bench/results/README.md) says what their times are worth.
 
 The command under each table repeats its first seed, from within DATA; public data sets are fetched by their
 names."""

@@ -11,7 +11,7 @@ from tailrank.cli.options import item_vectors, load, machine, steps
 from tailrank.data.splits import leave_one_out
 from tailrank.evaluation import protocol
 from tailrank.evaluation.metrics import measure
-from tailrank.evaluation.reranking import LESSONS, orders, retrieve
+from tailrank.evaluation.reranking import LESSONS, reordered, retrieve
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.reranker import Reranker
 
@@ -36,7 +36,7 @@ def study(root: Path, name: str, seed: int) -> dict[str, object]:
         lessons = retrieve(models, split.validation.sample(LESSONS, seed), split)
         asked = retrieve(models, split.test, split)
         counts, figures = split.past.counts, {}
-        for order, outcome in orders(reranker, lessons, asked, split.past).items():
+        for order, outcome in reordered(reranker, lessons, asked, split.past).items():
             found = measure(outcome, split.test.targets, counts, None)
             figures[order] = {metric: found[metric] for metric in METRICS}
         lists.append({"retriever": " + ".join(group), "ceiling": asked.ceiling, "models": figures})

@@ -18,20 +18,14 @@ from tailrank.evaluation.peers import PEERS
 
 RESULTS: Final = Path(__file__).with_name("results")
 SEEDS: Final = (0, 1, 2)
+TEMPORAL: Final = ("--protocol", "temporal")
 SETS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("amazon-scientific", "leave-one-out"): (),
     ("amazon-beauty", "leave-one-out"): (),
     ("amazon-beauty", "leave-one-out-shuffled"): ("--ties", "shuffled"),
     ("amazon-sports", "leave-one-out"): (),
-    ("movielens-small-plots", "temporal"): ("--protocol", "temporal"),
-    ("complete-journey", "temporal"): (
-        "--protocol",
-        "temporal",
-        "--queries",
-        "4000",
-        "--sequence-epochs",
-        "2",
-    ),
+    ("movielens-small-plots", "temporal"): TEMPORAL,
+    ("complete-journey", "temporal"): (*TEMPORAL, "--queries", "4000", "--sequence-epochs", "2"),
 }
 """Data sets and protocols, in the order of the page, and the options of their commands.
 
@@ -74,7 +68,7 @@ def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path =
         passive = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
         done = subprocess.run([program, *arguments], env=passive, check=False)  # noqa: S603 - our own command
         if done.returncode == 0:
-            kept.parent.mkdir(parents=True)
+            kept.parent.mkdir(parents=True, exist_ok=True)
             (Path(out) / "metrics.json").rename(kept)
     return done.returncode == 0
 

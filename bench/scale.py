@@ -23,8 +23,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.data.readers import read_events, read_items
 from tailrank.data.splits import Split, temporal
-from tailrank.language.whitening import Whitening
-from tailrank.ranking.fitting import Settings, fit_signals
+from tailrank.ranking.fitting import Settings, fit_signals, whitened
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.sequence.recipe import Recipe
 from tailrank.signals.sequence.training import train
@@ -92,7 +91,7 @@ def _timed(call: Callable[[], T]) -> tuple[T, float]:
 
 
 def _epoch(split: Split, vectors: Floats) -> float:
-    white = Whitening.fit(vectors, SETTINGS.dimensions).transform(vectors)
+    white = whitened(vectors, SETTINGS)
     [seconds] = train(split.train, None, split.repeats, white, SOFTMAX).seconds
     return seconds
 
