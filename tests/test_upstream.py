@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tailrank import Choice, Reranker, TailrankError
 from tailrank.data.splits import Split
 from tailrank.evaluation.metrics import per_query
-from tailrank.evaluation.reranking import MERGED, OURS, WITH_SCORES, orders, retrieve
+from tailrank.evaluation.reranking import MERGED, OURS, WITH_SCORES, reordered, retrieve
 from tailrank.ranking.upstream import weigh
 from tailrank.signals.covisitation import ItemKNN
 from tailrank.signals.popularity import Popularity
@@ -65,6 +65,8 @@ def test_choices_that_teach_nothing_are_refused(reranker: Reranker) -> None:
     one = choices(reranker, "als")[0]
     with pytest.raises(TailrankError, match="at least one"):
         reranker.learn_upstream([])
+    with pytest.raises(TailrankError, match="scores by name"):
+        reranker.learn_upstream([one._replace(scores={})])
     with pytest.raises(TailrankError, match="no candidate"):
         reranker.learn_upstream([one._replace(taken="9")])
     with pytest.raises(TailrankError, match="same recommenders"):
@@ -80,7 +82,7 @@ def test_lists_of_others_are_reordered_and_none_beats_the_ceiling(
     asked = retrieve(others, split.test.sample(150, 0), split, 30)
     assert all(30 <= len(items) <= 60 for items in asked.items)
     assert asked.ceiling == np.mean([t in i for t, i in zip(asked.queries.targets, asked.items, strict=True)])
-    found = orders(reranker, lessons, asked, data)
+    found = reordered(reranker, lessons, asked, data)
     assert list(found) == ["item-knn", "popularity", MERGED, OURS, WITH_SCORES]
     recalls = {name: per_query(outcome, "recall@10").mean() for name, outcome in found.items()}
     assert all(recall <= asked.ceiling for recall in recalls.values())

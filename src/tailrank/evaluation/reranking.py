@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,9 +16,8 @@ from tailrank.data.splits import Split
 from tailrank.evaluation.metrics import Outcome
 from tailrank.evaluation.ranking import Model, joined, read_off, scored
 from tailrank.ranking.reranker import Reranker
-from tailrank.ranking.upstream import Choice
+from tailrank.ranking.upstream import Choice, shares
 from tailrank.signals.protocol import Candidates
-from tailrank.signals.upstream import standardise
 
 LENGTH: Final = 100
 """Candidates that each recommender finds."""
@@ -105,7 +105,7 @@ def _placed(items: Codes, found: Codes, scores: Floats) -> Floats:
     return placed
 
 
-def orders(reranker: Reranker, lessons: Found, asked: Found, dataset: Dataset) -> dict[str, Outcome]:
+def reordered(reranker: Reranker, lessons: Found, asked: Found, dataset: Dataset) -> dict[str, Outcome]:
     """Order what was found in several ways.
 
     Parameters
@@ -113,7 +113,8 @@ def orders(reranker: Reranker, lessons: Found, asked: Found, dataset: Dataset) -
     reranker
         Fitted on the same split as the recommenders.
     lessons
-        Validation queries, from which the weights of the recommenders' scores are learned.
+        Validation queries, from which the weights of the recommenders' scores are learned. Fusion has
+        learned from them too, so tailrank's own score is trusted a little too much.
     asked
         Test queries.
     dataset
@@ -125,24 +126,25 @@ def orders(reranker: Reranker, lessons: Found, asked: Found, dataset: Dataset) -
         By name: each recommender's own order (what only others found comes last), where there are several
         their standardised scores added up, tailrank without their scores, and with them.
     """
-    weights = reranker.learn_upstream(lessons.choices(dataset)).upstream
+    learned = reranker.learn_upstream(lessons.choices(dataset))
     ids, h = dataset.item_ids, asked.queries.histories
-    ours = [
-        reranker.score(h.cut(*h.offsets[row : row + 2, None]), Candidates(found, len(ids)))[0]
-        for row, found in enumerate(asked.items)
-    ]
-    theirs = asked.scores.items()
-    standard = {name: [standardise(each.astype(np.float64)) for each in lists] for name, lists in theirs}
-    own = {name: [np.nan_to_num(each, nan=-np.inf) for each in lists] for name, lists in theirs}
-    sums = {MERGED: _sums([*standard.values()])} if len(standard) > 1 else {}
-    weighted = [[weights[name] * each for each in lists] for name, lists in standard.items()]
-    named = {**own, **sums, OURS: ours, WITH_SCORES: _sums([ours, *weighted])}
-    return {name: _outcome(asked, scores, len(ids)) for name, scores in named.items()}
+    orders: dict[str, list[Floats]] = defaultdict(list)
+    for row, found in enumerate(asked.items):
+        given = {name: each[row].tolist() for name, each in asked.scores.items()}
+        for name, each in asked.scores.items():
+            orders[name].append(np.nan_to_num(each[row], nan=-np.inf))
+        if len(given) > 1:
+            orders[MERGED].append(_sum(shares(given, len(found), {}, 1.0)))
+        history = h.cut(*h.offsets[row : row + 2, None])
+        ours = reranker.score(history, Candidates(found, len(ids)))[0]
+        orders[OURS].append(ours)
+        orders[WITH_SCORES].append(ours + _sum(shares(given, len(found), learned.upstream, 0.0)))
+    return {name: _outcome(asked, scores, len(ids)) for name, scores in orders.items()}
 
 
-def _sums(parts: Sequence[Sequence[Floats]]) -> list[Floats]:
-    """Add up scores list by list."""
-    return [np.sum(each, axis=0) for each in zip(*parts, strict=True)]
+def _sum(parts: Mapping[str, Floats]) -> Floats:
+    total: Floats = np.sum(list(parts.values()), axis=0)
+    return total
 
 
 def _outcome(asked: Found, scores: Sequence[Floats], n_items: int) -> Outcome:

@@ -116,8 +116,6 @@ def weigh(own: Sequence[Floats], theirs: Sequence[Floats], taken: Sequence[int])
     >>> [round(weight, 2) for weight in weigh(own, theirs, taken)]
     [0.54, 0.0]
     """
-    if not own:
-        raise RequestError("no choice to learn from: give at least one")
     features = np.concatenate([np.column_stack(pair) for pair in zip(own, theirs, strict=True)])
     lengths = np.array([len(scores) for scores in own])
     starts = np.cumsum(lengths) - lengths

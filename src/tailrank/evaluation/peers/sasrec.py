@@ -20,8 +20,7 @@ from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.evaluation.peers.text_items import text_item_net
 from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
-from tailrank.language.whitening import Whitening
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.fitting import Settings, whitened
 from tailrank.signals.protocol import Candidates
 
 NEEDS: Final = ("rectools", "pytorch_lightning")
@@ -177,10 +176,11 @@ def _sasrec(loss: str, text: bool, split: Split, vectors: Floats | None, setting
             f"{split.past.name}: a softmax over {split.past.n_items:,} items takes too long without a GPU, "
             f"{SOFTMAX_ITEMS:,} at most: take sasrec-gbce, which draws {NEGATIVES} of them"
         )
-    white = _whitened(vectors, settings) if text else None
+    if text and vectors is None:
+        raise RequestError("sasrec-text needs an encoder: leave it out of --models, or name one")
+    white = whitened(vectors, settings) if text and vectors is not None else None
     data = _rectools_data(split.past, white)
     length = _session_length(split.past, settings.max_history)
-
     batch = max(1, EVENTS // length)
     passes = ceil(STEPS * batch / int((split.past.histories.lengths > 1).sum()))
 
@@ -211,12 +211,6 @@ def _scorer(model: Any, n_items: int, vectors: Floats | None, length: int) -> Se
             embeddings[1:] = network.item_model.item_net_blocks[1].project(torch.from_numpy(vectors))
         embeddings[1 + codes] = learned[1:]
     return SessionScorer(network, embeddings, known, length)
-
-
-def _whitened(vectors: Floats | None, settings: Settings) -> Floats:
-    if vectors is None:
-        raise RequestError("sasrec-text needs an encoder: leave it out of --models, or name one")
-    return Whitening.fit(vectors, min(settings.dimensions, vectors.shape[1])).transform(vectors)
 
 
 def _session_length(data: Dataset, max_history: int) -> int:
