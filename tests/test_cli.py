@@ -119,21 +119,24 @@ def test_scores_of_several_recommenders_go_by_their_names(model: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (
-            [
-                "rank",
-                "--model",
-                "MODEL",
-                "--candidates",
-                "1",
-                "--history",
-                "",
-                "--scores",
-                "1",
-                "--scores",
-                "a=1",
-            ],
-            "name each",
+        *(
+            (
+                [
+                    "rank",
+                    "--model",
+                    "MODEL",
+                    "--candidates",
+                    "1",
+                    "--history",
+                    "",
+                    "--scores",
+                    "a=1",
+                    "--scores",
+                    bad,
+                ],
+                "a name of its own",
+            )
+            for bad in ("1", "a=2")
         ),
         (["rank", "--model", "MODEL", "--candidates", "1"], "--history a,b or --user U --state FOLDER"),
         (["rank", "--model", "MODEL", "--candidates", "1", "--history", "1", "--user", "1"], "either"),

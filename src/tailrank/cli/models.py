@@ -29,7 +29,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event
 from tailrank.errors import RequestError
 from tailrank.ranking.explanation import Explanation
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.fitting import Settings, checkpoint_files
 from tailrank.ranking.reranker import Reranker
 
 
@@ -60,8 +60,8 @@ def train(
     about |= {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **machine()}
     about["metrics"] = {"validation_loss": reranker.fusion.loss}
     reranker.save(out, about)
-    for file in out.parent.glob(f"{out.name}.checkpoint*") if sequence_epochs else ():
-        file.unlink()
+    for file in () if checkpoint is None else checkpoint_files(checkpoint):
+        file.unlink(missing_ok=True)
     typer.echo(
         f"{out}: {dataset.n_items:,} items, learned from {len(dataset.histories.items):,} events "
         f"of {dataset.n_users:,} people; signals: {', '.join(reranker.fusion.signals)}; "
@@ -124,12 +124,14 @@ def _split(ids: str) -> list[str]:
 
 def _scores(given: list[str]) -> list[float] | dict[str, list[float]] | None:
     """Read scores: none, one unnamed list, or lists by name."""
-    named = [text.partition("=") for text in given if "=" in text]
-    if len(named) < len(given) and len(given) > 1:
-        raise RequestError("--scores: name each of several lists: --scores als=0.9,0.7 --scores ncf=0.2,0.4")
-    if named:
-        return {name.strip(): _numbers(numbers) for name, _, numbers in named}
-    return _numbers(given[0]) if given else None
+    if len(given) <= 1 and not any("=" in text for text in given):
+        return _numbers(given[0]) if given else None
+    named = [text.partition("=") for text in given]
+    if not all(equals for _, equals, _ in named) or len({name.strip() for name, _, _ in named}) < len(named):
+        raise RequestError(
+            "--scores: give each of several lists a name of its own: --scores als=0.9,0.7 --scores ncf=1,2"
+        )
+    return {name.strip(): _numbers(numbers) for name, _, numbers in named}
 
 
 def _numbers(scores: str) -> list[float]:

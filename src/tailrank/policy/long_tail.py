@@ -55,17 +55,17 @@ def promote(scores: Floats, rare: Floats, dial: float) -> Floats:
     >>> promote(np.zeros(3, np.float32), np.array([1.0, 0.5, 0.0], np.float32), 0.5).tolist()
     [2.0, 1.0, 0.0]
     """
-    return scores + np.float32(FULL * dialled(dial)) * rare
+    check_dial(dial)
+    return scores + np.float32(FULL * dial) * rare
 
 
-def dialled(dial: float) -> float:
-    """Give back the tail dial.
+def check_dial(dial: float) -> None:
+    """Refuse a tail dial outside 0 to 1.
 
     Raises
     ------
     RequestError
-        Where it is outside 0 to 1.
+        Saying so.
     """
     if not 0 <= dial <= 1:
         raise RequestError(f"the tail dial goes from 0 to 1, not to {dial:g}")
-    return dial

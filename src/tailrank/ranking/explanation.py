@@ -24,7 +24,8 @@ class Explanation:
         What it was ranked by; the contributions add up to it.
     contributions
         Of each signal, in log-odds. `base` is what its count bucket earns without any signal;
-        `upstream` the share of the caller's own score, `long-tail` that of the policy, where used.
+        `upstream` the share of the caller's own scores (of several, `upstream NAME` each), `long-tail` that
+        of the policy, where used.
     by_event
         For each signal that looks at single events, the contribution of every event it saw, oldest
         first; they add up to the signal's contribution.

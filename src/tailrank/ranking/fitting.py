@@ -1,4 +1,4 @@
-"""How a `Reranker` is fitted: signals, then the fusion on events they did not see, then signals on all."""
+"""How a `Reranker` is fitted: signals with and without the latest events, then fusion on those events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tailrank.data.splits import Split
 from tailrank.errors import DataError, RequestError
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
-from tailrank.policy.long_tail import dialled, rarity
+from tailrank.policy.long_tail import check_dial, rarity
 from tailrank.ranking.fusion import Fusion, Loss
 from tailrank.ranking.pool import draw_pool
 from tailrank.ranking.push import affordable_dial
@@ -95,9 +95,9 @@ class Settings:
             raise RequestError("dimensions, max_history, queries and shrinkage must be above 0")
         if self.sequence_epochs < 0:
             raise RequestError("sequence_epochs must be at least 0")
-        if not 0 <= self.tail_cost < 1:
-            raise RequestError(f"tail_cost is a share from 0 to below 1, not {self.tail_cost:g}")
-        dialled(self.tail or 0)
+        if not 0 <= self.tail_cost <= 1:
+            raise RequestError(f"tail_cost is a share from 0 to 1, not {self.tail_cost:g}")
+        check_dial(self.tail or 0)
 
 
 class Signals(NamedTuple):
@@ -113,10 +113,6 @@ class Signals(NamedTuple):
 
     before: tuple[Signal, ...]
     after: tuple[Signal, ...]
-
-    def without(self, name: str) -> Signals:
-        """Leave one out."""
-        return Signals(*(tuple(signal for signal in each if signal.name != name) for each in self))
 
 
 class Weighing(NamedTuple):
@@ -146,7 +142,8 @@ def fit_signals(
     progress
         Where the training of the sequence model shows a bar.
     checkpoint
-        File from which that training goes on after an interruption.
+        Where that training notes how far it is, and goes on from after an interruption: see
+        `checkpoint_files`.
 
     Raises
     ------
@@ -168,7 +165,7 @@ def fit_signals(
     unchanging: list[Signal] = [faded(Lexical.fit(item_texts(train.items, settings.template)))]
     white = None
     if vectors is not None:
-        white = Whitening.fit(vectors, min(settings.dimensions, vectors.shape[1])).transform(vectors)
+        white = whitened(vectors, settings)
         n_types = len(train.event_types)
         unchanging.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
     half_life = best_half_life(train, validation)
@@ -222,6 +219,16 @@ def fit_fusion(split: Split, signals: tuple[Signal, ...], settings: Settings) ->
     return Weighing(Fusion.fit(names, pool, settings.loss, settings.shrinkage), tail)
 
 
+def whitened(vectors: Floats, settings: Settings) -> Floats:
+    """Whiten the encoder's vectors, shape (items, d), to `settings.dimensions` or d, whichever is less."""
+    return Whitening.fit(vectors, min(settings.dimensions, vectors.shape[1])).transform(vectors)
+
+
+def checkpoint_files(checkpoint: Path) -> tuple[Path, Path]:
+    """Name the files of the two trainings: without the latest events, and with them."""
+    return checkpoint, checkpoint.with_name(f"{checkpoint.name}.again")
+
+
 def lessons(split: Split, settings: Settings) -> Queries:
     """Draw the validation queries that are learned from, in time order where there are times.
 
@@ -255,10 +262,9 @@ def _sequence_models(
         ) from None
     length = min(settings.max_history, Recipe.length)
     recipe = Recipe(epochs=settings.sequence_epochs, length=length, seed=settings.seed)
-    repeats = split.repeats
-    first = train(split.train, split.validation, repeats, white, recipe, progress, checkpoint)
+    repeats, files = split.repeats, (None, None) if checkpoint is None else checkpoint_files(checkpoint)
+    first = train(split.train, split.validation, repeats, white, recipe, progress, files[0])
     if split.past is split.train:
         return first.model, first.model
-    file = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.again")
-    again = train(split.past, None, repeats, white, recipe, progress, file, stop=first.epoch)
+    again = train(split.past, None, repeats, white, recipe, progress, files[1], stop=first.epoch)
     return first.model, again.model

@@ -92,7 +92,7 @@ class Reranker:
         progress: Progress | None = None,
         checkpoint: Path | None = None,
     ) -> Self:
-        """Fit signals, then the fusion on events that the signals did not see, then the signals on all.
+        """Fit signals on all events, and the fusion with signals that did not see the latest.
 
         Parameters
         ----------
@@ -106,7 +106,8 @@ class Reranker:
         progress
             Where long training shows a bar.
         checkpoint
-            File that long training writes as it goes, and goes on from after an interruption.
+            File that long training writes as it goes, and goes on from after an interruption; a second
+            one beside it is named by `checkpoint_files`.
 
         Raises
         ------
@@ -125,6 +126,15 @@ class Reranker:
     @classmethod
     def of(cls, split: Split, signals: Signals, settings: Settings) -> Self:
         """Weigh signals that are fitted already, on the split's validation queries.
+
+        Parameters
+        ----------
+        split
+            What the signals were fitted on.
+        signals
+            As `fit_signals` gives them.
+        settings
+            How to weigh.
 
         Raises
         ------
@@ -208,10 +218,12 @@ class Reranker:
         Raises
         ------
         RequestError
-            Where there is no choice, one took what was no candidate, names of recommenders differ, or
-            as `rank` does.
+            Where there is no choice or no recommender, one took what was no candidate, names of
+            recommenders differ, or as `rank` does.
         """
         names = sorted(choices[0].scores) if choices else []
+        if not names:
+            raise RequestError("nothing to learn from: give at least one choice, with scores by name")
         own, theirs, taken = [], [], []
         for choice in choices:
             if sorted(choice.scores) != names:
