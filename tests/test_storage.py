@@ -52,6 +52,12 @@ def test_a_loaded_model_ranks_bit_by_bit_as_the_saved_one(
     assert loaded.settings == reranker.settings
 
 
+@pytest.mark.parametrize("name", ["model [1]", "a*", "what?"])
+def test_a_name_that_looks_like_a_pattern_is_a_name(small: Reranker, tmp_path: Path, name: str) -> None:
+    small.save(tmp_path / name)
+    assert Reranker.load(tmp_path / name).rank(["a"], ["c", "b"]) == small.rank(["a"], ["c", "b"])
+
+
 def test_the_folder_holds_three_files_and_no_pickle(model: Path) -> None:
     assert sorted(path.name for path in model.iterdir()) == FILES
     assert not any(raw.startswith((b"\x80", b"PK")) for raw in content(model).values())

@@ -91,7 +91,7 @@ def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:
         if found != digest:
             raise ModelError(f"{folder / name}: truncated, edited or damaged: train the model again")
     try:
-        return pl.read_parquet(folder / ITEMS), load_file(folder / ARRAYS), manifest
+        return pl.read_parquet(folder / ITEMS, glob=False), load_file(folder / ARRAYS), manifest
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ModelError(f"{folder}: can't be read ({error})") from None
 
