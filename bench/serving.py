@@ -43,11 +43,11 @@ class LastPlace(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("table", network.table().detach())
+        self.register_buffer("table", network.vectors().detach())
 
     def forward(self, items: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
         """Encode; each (n, length) in, (n, width) out."""
-        encoded: Tensor = self.network(self.table, items, types, gaps)[:, -1]
+        encoded: Tensor = self.network(self.table[items], types, gaps)[:, -1]
         return encoded
 
 

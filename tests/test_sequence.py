@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tailrank import Reranker, Settings, TailrankError
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
+from tailrank.data.ranks import ndcg, target_ranks
 from tailrank.data.splits import hold_out, leave_one_out
 from tailrank.ranking.fitting import fit_signals
 from tailrank.signals.protocol import Candidates
@@ -63,8 +64,8 @@ def test_numpy_computes_what_torch_does():
     network, h = random_network(), histories([5])
     gaps = torch.from_numpy(Windows.of(h, 8).gaps).long()[None]
     with torch.no_grad():
-        given = (torch.from_numpy(part).long()[None] for part in (h.items, h.types))
-        expected = network(network.table(), *given, gaps)[:, -1].numpy()
+        items, types = (torch.from_numpy(part).long()[None] for part in (h.items, h.types))
+        expected = network(network.vectors(items), types, gaps)[:, -1].numpy()
     np.testing.assert_allclose(network.frozen().encode(h), expected, atol=1e-5)
 
 
@@ -81,7 +82,7 @@ def test_chunked_softmax_is_cross_entropy():
     torch.manual_seed(0)
     hidden, table = torch.randn(700, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
     targets = torch.randint(30, (700,))
-    loss = criterion("softmax", torch.ones(30), torch.float32)(hidden, table, targets)
+    loss = criterion("softmax", torch.ones(30), torch.float32)(hidden, lambda codes: table, targets)
     expected = torch.nn.functional.cross_entropy(hidden @ table.T, targets)
     ours = torch.autograd.grad(loss, (hidden, table))
     theirs = torch.autograd.grad(expected, (hidden, table))
@@ -103,9 +104,10 @@ def test_batches_hold_every_event_once(lengths, length, events):
 @pytest.mark.parametrize("loss", ["softmax", "sampled-softmax", "gbce", "bce"])
 def test_every_loss_learns_what_comes_next(ring, loss):
     split = leave_one_out(ring)
-    recipe = Recipe(epochs=40, width=16, length=8, dropout=0.0, rate=0.02, events=64, patience=40, loss=loss)
-    found = train(split.train, split.validation, True, None, recipe)
-    assert max(found.ndcg) > 0.9
+    recipe = Recipe(epochs=40, width=16, length=8, dropout=0.0, rate=0.02, events=64, loss=loss)
+    model, asked = train(split.train, None, True, None, recipe).model, split.validation
+    scores = model.score(asked.histories, Candidates.everything(N_ITEMS))
+    assert ndcg(target_ranks(scores, asked.targets)).mean() > 0.9
 
 
 def test_an_interrupted_training_ends_as_an_undisturbed_one(ring, tmp_path, monkeypatch):
@@ -170,13 +172,22 @@ def test_every_place_that_ranking_uses_is_trained(ring):
     assert (found != untrained).any(axis=1).all()
 
 
-def test_without_validation_the_last_epoch_is_kept_where_training_is_told_to_stop(ring, tmp_path):
-    split, recipe = leave_one_out(ring), replace(SMALL, epochs=6)
-    watched = train(split.train, split.validation, True, None, replace(recipe, patience=6))
-    found = train(split.train, None, True, None, recipe, checkpoint=tmp_path / "one", stop=watched.epoch)
-    assert (found.epoch, found.ndcg) == (watched.epoch, [])
+def test_without_validation_the_same_rates_lead_to_the_same_model(ring, tmp_path):
+    split, recipe = leave_one_out(ring), replace(SMALL, epochs=9)
+    watched = train(split.train, split.validation, True, None, recipe)
+    found = train(split.train, None, True, None, recipe, checkpoint=tmp_path / "one", rates=watched.rates)
+    assert (found.rates, found.ndcg) == (watched.rates, [])
     for name, expected in watched.model.arrays().items():
         np.testing.assert_array_equal(found.model.arrays()[name], expected)
+
+
+def test_a_look_up_is_a_row_of_the_whole_table():
+    torch.manual_seed(0)
+    network = Network(
+        N_ITEMS, 1, np.random.default_rng(0).normal(size=(N_ITEMS, 5)).astype(np.float32), SMALL
+    )
+    codes = torch.tensor([[3, 0], [3, 11]])
+    torch.testing.assert_close(network.vectors(codes), network.vectors()[codes])
 
 
 def test_a_fitted_model_has_learned_from_the_latest_events_too(ring):
@@ -185,8 +196,8 @@ def test_a_fitted_model_has_learned_from_the_latest_events_too(ring):
     assert not np.array_equal(before, after)
 
 
-def test_the_best_epoch_is_kept_and_training_stops_after_it(ring, monkeypatch):
-    given, figures = [], iter([0.1, 0.3, 0.2, 0.25, 0.9])
+def test_an_epoch_that_ranks_no_better_is_undone_at_a_lower_rate(ring, monkeypatch):
+    given, figures = [], iter([0.1, 0.3, 0.2, 0.4, 0.3, 0.3, 0.9])
 
     def measure(model, *others):
         given.append(model)
@@ -194,9 +205,10 @@ def test_the_best_epoch_is_kept_and_training_stops_after_it(ring, monkeypatch):
 
     monkeypatch.setattr(training, "_ndcg", measure)
     split = leave_one_out(ring)
-    found = train(split.train, split.validation, True, None, replace(SMALL, epochs=9, patience=2))
-    assert found.ndcg == [0.1, 0.3, 0.2, 0.25]
-    assert found.model is given[1]
+    found = train(split.train, split.validation, True, None, replace(SMALL, epochs=9))
+    assert found.ndcg == [0.1, 0.3, 0.2, 0.4, 0.3, 0.3]
+    assert found.rates == pytest.approx([0.02, 0.02, 0.006])
+    np.testing.assert_array_equal(found.model.weights["table"], given[3].weights["table"])
 
 
 def test_a_training_that_diverges_is_an_error(ring):

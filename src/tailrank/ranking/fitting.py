@@ -252,7 +252,7 @@ def _sequence_models(
     progress: Progress | None,
     checkpoint: Path | None,
 ) -> tuple[SequenceModel, SequenceModel]:
-    """Train on what came before validation, then anew on all, for as many epochs as were best."""
+    """Train on what came before validation, then anew on all, at the rates that proved good."""
     try:
         from tailrank.signals.sequence.training import train
     except ModuleNotFoundError as missing:
@@ -266,5 +266,5 @@ def _sequence_models(
     first = train(split.train, split.validation, repeats, white, recipe, progress, files[0])
     if split.past is split.train:
         return first.model, first.model
-    again = train(split.past, None, repeats, white, recipe, progress, files[1], stop=first.epoch)
+    again = train(split.past, None, repeats, white, recipe, progress, files[1], rates=first.rates)
     return first.model, again.model

@@ -25,10 +25,10 @@ def key(
     repeats: bool,
     vectors: Floats | None,
     recipe: Recipe,
-    stop: int,
+    rates: list[float] | None,
 ) -> str:
     """Name a training by everything that its outcome depends on."""
-    digest = hashlib.sha256(f"{dataset.fingerprint} {repeats} {recipe} {stop}".encode())
+    digest = hashlib.sha256(f"{dataset.fingerprint} {repeats} {recipe} {rates}".encode())
     v = validation
     for array in (vectors, *(() if v is None else (v.starts, v.ends, v.seen, v.targets))):
         digest.update(b"-" if array is None else array.tobytes())

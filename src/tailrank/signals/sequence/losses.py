@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import torch
@@ -11,8 +12,11 @@ from torch.nn import functional
 
 from tailrank.signals.sequence.recipe import SequenceLoss
 
-Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From hidden vectors (rows, d), the item table (items, d) and targets (rows,) to a mean loss."""
+LookUp: TypeAlias = Callable[[Tensor | None], Tensor]
+"""From item codes of any shape to their vectors, with d as the last axis; None looks all items up."""
+
+Criterion: TypeAlias = Callable[[Tensor, LookUp, Tensor], Tensor]
+"""From hidden vectors (rows, d), a look-up of items and targets (rows,) to a mean loss."""
 
 CHUNK: Final = 256
 """Rows whose logits over all items are in memory at once."""
@@ -38,10 +42,10 @@ def criterion(loss: SequenceLoss, counts: Tensor, half: torch.dtype) -> Criterio
         Type of the large products, such as bfloat16.
     """
     if loss == "softmax":
-        return lambda *given: _Softmax.apply(*given, half)  # type: ignore[no-untyped-call]
+        return lambda hidden, items, targets: _Softmax.apply(hidden, items(None), targets, half)  # type: ignore[no-untyped-call]
     if loss == "sampled-softmax":
         return _sampled_softmax((counts + 1) ** 0.75, half)
-    return _gbce if loss == "gbce" else _bce
+    return partial(_gbce if loss == "gbce" else _bce, n_items=len(counts))
 
 
 class _Softmax(torch.autograd.Function):
@@ -78,32 +82,34 @@ def _sampled_softmax(mass: Tensor, half: torch.dtype) -> Criterion:
     """Estimate the softmax from a sample (Bengio and Senecal, 2008, section 3)."""
     odds = mass / mass.sum()
 
-    def loss(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    def loss(hidden: Tensor, items: LookUp, targets: Tensor) -> Tensor:
         drawn = torch.multinomial(odds, SAMPLED, replacement=True)
-        logits = (hidden.to(half) @ functional.embedding(drawn, table).to(half).T).float() - (
-            SAMPLED * odds[drawn]
-        ).log()
+        wanted, others = _look_up(items, targets, drawn)
+        logits = (hidden.to(half) @ others.to(half).T).float() - (SAMPLED * odds[drawn]).log()
         logits = logits.masked_fill(drawn == targets[:, None], -torch.inf)
-        hit = (hidden * functional.embedding(targets, table)).sum(dim=1, keepdim=True)
+        hit = (hidden * wanted).sum(dim=1, keepdim=True)
         return functional.cross_entropy(torch.cat([hit, logits], dim=1), torch.zeros_like(targets))
 
     return loss
 
 
-def _gbce(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    others = len(table) - 1
-    n = min(GBCE_NEGATIVES, others)
-    drawn = torch.randint(len(table), (n,), device=table.device)
-    alpha = n / others
+def _gbce(hidden: Tensor, items: LookUp, targets: Tensor, n_items: int) -> Tensor:
+    n = min(GBCE_NEGATIVES, n_items - 1)
+    drawn = torch.randint(n_items, (n,), device=targets.device)
+    wanted, others = _look_up(items, targets, drawn)
+    alpha = n / (n_items - 1)
     beta = alpha * (CALIBRATION * (1 - 1 / alpha) + 1 / alpha)
-    hit = (hidden * functional.embedding(targets, table)).sum(dim=1)
-    missed = (hidden @ functional.embedding(drawn, table).T).masked_fill(
-        drawn == targets[:, None], -torch.inf
-    )
+    hit = (hidden * wanted).sum(dim=1)
+    missed = (hidden @ others.T).masked_fill(drawn == targets[:, None], -torch.inf)
     return (functional.softplus(missed).sum(dim=1) + beta * functional.softplus(-hit)).mean()
 
 
-def _bce(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    drawn = torch.randint(len(table), targets.shape, device=table.device)
-    hit, missed = ((hidden * functional.embedding(items, table)).sum(dim=1) for items in (targets, drawn))
+def _bce(hidden: Tensor, items: LookUp, targets: Tensor, n_items: int) -> Tensor:
+    drawn = torch.randint(n_items, targets.shape, device=targets.device)
+    hit, missed = ((hidden * vectors).sum(dim=1) for vectors in _look_up(items, targets, drawn))
     return (functional.softplus(missed) + functional.softplus(-hit)).mean()
+
+
+def _look_up(items: LookUp, *codes: Tensor) -> tuple[Tensor, ...]:
+    """Look several lists of codes up at once: each look-up costs a gradient as large as the catalogue."""
+    return torch.split(items(torch.cat(codes)), [len(each) for each in codes])

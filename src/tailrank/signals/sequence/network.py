@@ -44,19 +44,27 @@ class Network(nn.Module):
         if self.map:
             nn.init.normal_(self.map.weight, 0, 0.1)
 
-    def table(self) -> Tensor:
-        """Put together every item's vector; shape (items, width)."""
-        if self.map is None or self.meanings is None:
-            return self.residual
-        return self.residual + functional.linear(self.meanings, self.map.weight)
-
-    def forward(self, table: Tensor, items: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
-        """Predict at the start and after each event; (n, length) each in, (n, length + 1, width) out.
-
-        Events are padded at their end: a causal network doesn't see that from where it predicts.
-        """
+    def vectors(self, codes: Tensor | None = None) -> Tensor:
+        """Put together the vectors of items, by default of all; the shape of `codes`, then width."""
         # Bracketed look-ups add up their gradients in an order that changes from run to run.
-        x = self.entry(functional.embedding(items, table))
+        own = self.residual if codes is None else functional.embedding(codes, self.residual)
+        if self.map is None or self.meanings is None:
+            return own
+        meanings = self.meanings if codes is None else functional.embedding(codes, self.meanings)
+        return own + functional.linear(meanings, self.map.weight)
+
+    def forward(self, items: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
+        """Predict at the start and after each event; (n, length + 1, width) out.
+
+        Parameters
+        ----------
+        items
+            Vectors, shape (n, length, width).
+        types, gaps
+            Codes, shape (n, length). Events are padded at their end: a causal network doesn't see that
+            from where it predicts.
+        """
+        x = self.entry(items)
         x = x + functional.embedding(types, self.types) + functional.embedding(gaps, self.gaps)
         x = torch.cat([self.start.expand(len(x), 1, -1), x], dim=1) + self.positions[: x.shape[1] + 1]
         x = functional.dropout(x, self.dropout, self.training)
@@ -68,7 +76,7 @@ class Network(nn.Module):
         """Copy the weights into what ranks."""
         parts = {n: value for n, value in self.state_dict().items() if n not in ("map.weight", "residual")}
         with torch.no_grad():
-            parts["table"] = self.table()
+            parts["table"] = self.vectors()
         weights = {name: np.array(value.detach().float().cpu().numpy()) for name, value in parts.items()}
         return SequenceModel(weights, self.heads)
 

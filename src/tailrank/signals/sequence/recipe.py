@@ -15,7 +15,7 @@ class Recipe:
     Attributes
     ----------
     epochs
-        At most; training ends early after `patience` epochs without a better ndcg@10 on validation.
+        Tried at most; training ends before where lower learning rates don't help any more.
     loss
         See `losses.criterion`; None takes `softmax` up to 50,000 items and `sampled-softmax` above.
     width, heads, blocks
@@ -25,11 +25,9 @@ class Recipe:
     dropout
         Of the inputs and of every block.
     rate
-        Adam's learning rate at its height.
+        Adam's learning rate at its height; it falls where validation says so.
     events
         Events in a batch, about.
-    patience
-        Epochs.
     seed
         Of weights, order and dropout.
     """
@@ -43,5 +41,4 @@ class Recipe:
     dropout: float = 0.3
     rate: float = 2e-3
     events: int = 1024
-    patience: int = 3
     seed: int = 0

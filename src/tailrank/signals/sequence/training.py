@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from rich.progress import Progress
 from torch import Tensor
+from torch.nn import functional
 
 from tailrank.arrays import Codes, Floats
 from tailrank.data.dataset import Dataset
@@ -20,14 +22,20 @@ from tailrank.errors import ModelError
 from tailrank.language.encoder import has_bfloat16
 from tailrank.signals.protocol import Candidates
 from tailrank.signals.sequence import checkpoint as checkpoints
-from tailrank.signals.sequence.losses import criterion
+from tailrank.signals.sequence.losses import LookUp, criterion
 from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.sequence.network import Network
 from tailrank.signals.sequence.recipe import Recipe
 from tailrank.signals.sequence.windows import Batch, Windows
 
 WARM_UP: Final = 100
-"""Steps in which the learning rate rises to its full height; it then falls linearly to a twentieth."""
+"""Steps in which the learning rate rises to its full height."""
+
+COOLING: Final = 0.3
+"""Factor of the learning rate where an epoch ranked validation no better than the best before."""
+
+COOLINGS: Final = 2
+"""Times that the rate falls before training stops."""
 
 CLIP: Final = 5.0
 """Largest norm of a gradient."""
@@ -48,17 +56,17 @@ class Trained:
     model
         That of the best epoch.
     ndcg
-        ndcg@10 on validation after each epoch; empty where there was no validation.
+        ndcg@10 on validation after each epoch tried; empty where there was no validation.
     seconds
-        Time that the training of each epoch took.
-    epoch
-        The epoch whose model is kept, counted from 1.
+        Time that each epoch took, without validation.
+    rates
+        Learning rate of each epoch that led to the model: those that ranked no better aren't among them.
     """
 
     model: SequenceModel
     ndcg: list[float]
     seconds: list[float]
-    epoch: int
+    rates: list[float]
 
 
 def train(
@@ -69,16 +77,18 @@ def train(
     recipe: Recipe,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
-    stop: int | None = None,
+    rates: Sequence[float] | None = None,
 ) -> Trained:
-    """Train on every event of a data set, and keep the epoch that ranks the validation queries best.
+    """Train on every event of a data set, as long as that ranks the validation queries better.
+
+    An epoch that ranks them no better is undone, and the learning rate falls.
 
     Parameters
     ----------
     dataset
         What to learn from.
     validation
-        Queries whose targets aren't among it; None trains to the end and keeps the last epoch.
+        Queries whose targets aren't among it; None trains for a given number of epochs.
     repeats
         Whether items of the history are candidates.
     vectors
@@ -89,9 +99,9 @@ def train(
         Where a bar is shown.
     checkpoint
         File that is written after each epoch, and continued from where it is there already.
-    stop
-        Epochs after which to stop, with the learning rate where it then is: as many as were best before,
-        where training is repeated on more events. By default all of the recipe's.
+    rates
+        Without validation, the learning rate of each epoch: `Trained.rates`, where training is repeated on
+        more events. By default the recipe's in every epoch.
 
     Raises
     ------
@@ -99,25 +109,26 @@ def train(
         Where training diverges, or the checkpoint is damaged, of another training, or can't be written.
     """
     checked = None if validation is None else validation.sample(CHECKED, recipe.seed)
-    run, last = _Run(dataset, vectors, recipe), stop or recipe.epochs
-    name = "" if checkpoint is None else checkpoints.key(dataset, checked, repeats, vectors, recipe, last)
+    planned = None if checked is not None else list(rates or [recipe.rate] * recipe.epochs)
+    run, last = _Run(dataset, vectors, recipe), len(planned or range(recipe.epochs))
+    name = "" if checkpoint is None else checkpoints.key(dataset, checked, repeats, vectors, recipe, planned)
     found = None if checkpoint is None else checkpoints.read(checkpoint, name)
     if found is not None:
         run.restore(*found)
     bar = None if progress is None else progress.add_task("sequence model", total=last)
-    while run.epochs < last and run.epochs - run.best_epoch < recipe.patience:
-        text = f"sequence model: loss {run.learn():.2f}"
-        model = run.network.frozen()
-        ndcg = None if checked is None else _ndcg(model, checked, dataset.n_items, repeats)
-        run.judge(model, ndcg)
-        text += "" if ndcg is None else f", ndcg@10 {ndcg:.4f}"
+    while run.epochs < last and run.coolings <= COOLINGS:
+        text = f"sequence model: loss {run.learn(planned[run.epochs] if planned else run.rate):.2f}"
+        if checked is not None:
+            ndcg = _ndcg(run.network.frozen(), checked, dataset.n_items, repeats)
+            run.judge(ndcg)
+            text += f", ndcg@10 {ndcg:.4f}"
         if checkpoint is not None:
-            checkpoints.write(checkpoint, name, run.tensors(), {"ndcg": run.ndcg, "seconds": run.seconds})
+            checkpoints.write(checkpoint, name, run.tensors(), run.figures())
         if progress is not None and bar is not None:
             progress.update(bar, completed=run.epochs, description=text)
     if progress is not None and bar is not None:
         progress.update(bar, total=run.epochs, completed=run.epochs)
-    return Trained(run.best, run.ndcg, run.seconds, run.best_epoch)
+    return Trained(run.network.frozen(), run.ndcg, run.seconds, run.rates)
 
 
 def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -> float:
@@ -147,36 +158,42 @@ class _Run:
         native = self.device.type == "cuda" or has_bfloat16()
         self.half = torch.bfloat16 if native else torch.float32
         loss = recipe.loss or ("softmax" if dataset.n_items <= MANY_ITEMS else "sampled-softmax")
+        self.whole = loss == "softmax"
         self.criterion = criterion(loss, torch.from_numpy(dataset.counts).to(self.device), self.half)
         self.ndcg: list[float] = []
         self.seconds: list[float] = []
-        self.best = self.network.frozen()
+        self.rates: list[float] = []
+        self.kept: dict[str, Tensor] = {}
 
     @property
     def epochs(self) -> int:
-        """How many are done."""
+        """How many were tried."""
         return len(self.seconds)
 
     @property
-    def best_epoch(self) -> int:
-        """The epoch whose model is kept, counted from 1; 0 before the first."""
-        return 1 + int(np.argmax(self.ndcg)) if self.ndcg else self.epochs
+    def coolings(self) -> int:
+        """How often the learning rate fell: once for each epoch that was undone."""
+        return self.epochs - len(self.rates)
 
-    def learn(self) -> float:
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next epoch."""
+        return self.recipe.rate * COOLING**self.coolings
+
+    def learn(self, rate: float) -> float:
         """Go once over all events; give the mean loss of its batches."""
-        started, epoch = time.perf_counter(), self.epochs
+        started, epoch = time.perf_counter(), len(self.rates)
         torch.manual_seed(self.recipe.seed + 1_000_003 * (epoch + 1))
         rng = np.random.default_rng([self.recipe.seed, epoch])
         batches = list(self.windows.batches(self.recipe.events, rng))
         losses = []
         self.network.train()
         for at, batch in enumerate(batches):
-            step = epoch * len(batches) + at
-            fall = 1 - 0.95 * step / (len(batches) * self.recipe.epochs)
             for group in self.optimiser.param_groups:
-                group["lr"] = self.recipe.rate * min((step + 1) / WARM_UP, 1) * fall
+                group["lr"] = rate * min((epoch * len(batches) + at + 1) / WARM_UP, 1)
             losses.append(self._step(batch))
         self.seconds.append(time.perf_counter() - started)
+        self.rates.append(rate)
         if not all(bool(weights.isfinite().all()) for weights in self.network.parameters()):
             raise ModelError(
                 f"the sequence model diverged in epoch {epoch + 1}: give it a rate below "
@@ -187,44 +204,61 @@ class _Run:
     def _step(self, batch: Batch) -> float:
         items, types, gaps = map(self._codes, (batch.items, batch.types, batch.gaps))
         real = torch.from_numpy(batch.real.ravel().nonzero()[0]).to(self.device)
-        table = self.network.table()
+        look_up = self._look_up()
+        seen = look_up(items[:, :-1])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half == torch.bfloat16):
-            hidden = self.network(table, items[:, :-1], types[:, :-1], gaps[:, :-1])
+            hidden = self.network(seen, types[:, :-1], gaps[:, :-1])
         rows, targets = hidden.float().flatten(0, 1).index_select(0, real), items.flatten()[real]
-        loss = self.criterion(rows, table, targets)
+        loss = self.criterion(rows, look_up, targets)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         self.optimiser.step()
         return float(loss.detach())
 
+    def _look_up(self) -> LookUp:
+        """Find vectors in one table where the loss needs all of it, else put together those asked for."""
+        if not self.whole:
+            return self.network.vectors
+        table = self.network.vectors()
+        return lambda codes: table if codes is None else functional.embedding(codes, table)
+
     def _codes(self, codes: Codes) -> Tensor:
         return torch.from_numpy(codes).long().to(self.device)
 
-    def judge(self, model: SequenceModel, ndcg: float | None) -> None:
-        """Note how the epoch ranked, if that is known, and keep its model where it is the best so far."""
-        self.ndcg += [] if ndcg is None else [ndcg]
-        if self.best_epoch == self.epochs:
-            self.best = model
+    def judge(self, ndcg: float) -> None:
+        """Keep the epoch where it ranks better than any before, else undo it."""
+        better = ndcg > max(self.ndcg, default=-1.0)
+        self.ndcg.append(ndcg)
+        if better:
+            self.kept = {name: value.clone() for name, value in self.tensors().items()}
+        else:
+            self.rates.pop()
+            self._load(self.kept)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Give all that the next epoch depends on, for a checkpoint."""
+        """Give all that the next epoch depends on, but for the figures."""
         parts = {f"network/{name}": value for name, value in self.network.state_dict().items()}
         for at, state in self.optimiser.state_dict()["state"].items():
             parts |= {f"optimiser/{at}/{name}": value for name, value in state.items()}
-        return parts | {f"best/{name}": torch.from_numpy(v) for name, v in self.best.arrays().items()}
+        return parts
+
+    def figures(self) -> dict[str, list[float]]:
+        """Give what was measured, for a checkpoint."""
+        return {"ndcg": self.ndcg, "seconds": self.seconds, "rates": self.rates}
 
     def restore(self, tensors: dict[str, Tensor], figures: dict[str, list[float]]) -> None:
         """Take back what a checkpoint holds."""
-        self.ndcg, self.seconds = figures["ndcg"], figures["seconds"]
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}, "best": {}}
+        self.ndcg, self.seconds, self.rates = (figures[name] for name in ("ndcg", "seconds", "rates"))
+        self.kept = tensors
+        self._load(tensors)
+
+    def _load(self, tensors: dict[str, Tensor]) -> None:
+        network: dict[str, Tensor] = {}
+        states: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             part, _, inner = name.partition("/")
-            parts[part][inner] = value
-        self.network.load_state_dict(parts["network"])
-        self.best = SequenceModel.from_arrays({name: v.numpy() for name, v in parts["best"].items()})
-        states: dict[int, dict[str, Tensor]] = {}
-        for name, value in parts["optimiser"].items():
-            at, _, inner = name.partition("/")
-            states.setdefault(int(at), {})[inner] = value
+            at, _, field = inner.partition("/")
+            (network if part == "network" else states.setdefault(int(at), {}))[field or inner] = value.clone()
+        self.network.load_state_dict(network)
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
