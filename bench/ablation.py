@@ -6,6 +6,7 @@ What is done is kept in the cache folder under `ablation`; remove it there to me
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -32,9 +33,9 @@ from tailrank.signals.sequence.training import train
 EPOCHS: Final = 12
 WHOLE: Final = "whole"
 TEXTS: Final = ("no text", "random vectors", "permuted texts", "TF-IDF", "raw LM", "whitened LM")
-"""What items are known by; only TF-IDF has the lexical signal, and it has no vectors."""
+"""What items are known by; only TF-IDF has the lexical signal, and it has no vectors. None has affinity."""
 
-SIGNALS: Final = ("semantic", "lexical", "sequence", "covisitation", "item-knn", "popularity")
+SIGNALS: Final = ("semantic", "affinity", "lexical", "sequence", "covisitation", "item-knn", "popularity")
 LOSSES: Final[dict[str, SequenceLoss]] = {
     f"sequence: {loss}": loss for loss in get_args(SequenceLoss) if loss != "softmax"
 }
@@ -143,6 +144,8 @@ def rows(split: Split, found: dict[str, list[Doubles]]) -> list[Json]:
     }
     made = []
     for group, name, against in ROWS:
+        if name not in found or (against and against not in found):
+            continue
         values = found[name]
         figures = {metric: [float(each[rows].mean()) for each in values] for metric, rows in masks.items()}
         row: Json = {"group": group, "variant": name, "against": against, "difference": {}}
@@ -162,6 +165,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="holds the data folders")
     parser.add_argument("name", help="of the data set")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    every = list(dict.fromkeys(name for _, name, _ in ROWS))
+    parser.add_argument("--variants", nargs="+", choices=every, default=every, metavar="NAME")
     given = parser.parse_args()
     dataset = load(path_of(given.name, given.data))
     split = leave_one_out(dataset)
@@ -171,9 +176,11 @@ def main() -> None:
     found: dict[str, list[Doubles]] = {}
     for seed in given.seeds:
         parts = Parts(split, vectors, seed)
-        for name in dict.fromkeys(name for _, name, _ in ROWS):
+        for name in given.variants:
             found.setdefault(name, []).append(measured(parts, name, work))
     command = f"python -m bench.ablation DATA {given.name} --seeds {' '.join(map(str, given.seeds))}"
+    if given.variants != every:
+        command += f" --variants {shlex.join(given.variants)}"
     said = {"dataset": given.name, "protocol": split.protocol, "seeds": given.seeds, "command": command}
     keep(RESULTS / given.name / "ablation.json", {**said, "rows": rows(split, found), **about, **machine()})
 
