@@ -33,9 +33,9 @@ from tailrank.signals.sequence.training import train
 EPOCHS: Final = 12
 WHOLE: Final = "whole"
 TEXTS: Final = ("no text", "random vectors", "permuted texts", "TF-IDF", "raw LM", "whitened LM")
-"""What items are known by; only TF-IDF has the lexical signal, and it has no vectors. None has affinity."""
+"""What items are known by; only TF-IDF has the lexical signal, and it has no vectors."""
 
-SIGNALS: Final = ("semantic", "affinity", "lexical", "sequence", "covisitation", "item-knn", "popularity")
+SIGNALS: Final = ("semantic", "lexical", "sequence", "covisitation", "item-knn", "popularity")
 LOSSES: Final[dict[str, SequenceLoss]] = {
     f"sequence: {loss}": loss for loss in get_args(SequenceLoss) if loss != "softmax"
 }

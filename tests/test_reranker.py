@@ -188,11 +188,11 @@ class TestFit:
         one, two = (Reranker.fit(movielens_split, None, settings) for _ in range(2))
         assert one.rank(PAST, FILMS) == two.rank(PAST, FILMS)
 
-    def test_without_vectors_the_signals_of_meaning_are_left_out(self, reranker: Reranker) -> None:
+    def test_without_vectors_the_semantic_signal_is_left_out(self, reranker: Reranker) -> None:
         items = pl.DataFrame({"item_id": list("abc"), "title": ["tea", "tea pot", "coffee"]})
         events = pl.DataFrame({"user_id": list("uuv"), "item_id": list("aca"), "position": range(3)})
         small = Reranker.fit(Dataset.construct(items, events), None)
-        assert set(reranker.fusion.signals) - set(small.fusion.signals) == {"semantic", "affinity"}
+        assert set(reranker.fusion.signals) - set(small.fusion.signals) == {"semantic"}
         assert small.rank(["a"], ["c", "b"])[0].place == 1
 
     def test_the_smallest_data_set_can_be_fitted(self) -> None:

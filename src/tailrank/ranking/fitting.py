@@ -20,7 +20,6 @@ from tailrank.policy.long_tail import check_dial, rarity
 from tailrank.ranking.fusion import Fusion, Loss
 from tailrank.ranking.pool import draw_pool
 from tailrank.ranking.push import affordable_dial
-from tailrank.signals.affinity import Affinity
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.fading import Fading, with_best_fading
 from tailrank.signals.lexical import Lexical
@@ -141,7 +140,7 @@ def fit_signals(
     settings
         How to fit.
     progress
-        Where long training shows a bar.
+        Where the training of the sequence model shows a bar.
     checkpoint
         Where that training notes how far it is, and goes on from after an interruption: see
         `checkpoint_files`.
@@ -164,14 +163,11 @@ def fit_signals(
         return with_best_fading(signal, some, past.n_items, settings.max_history, split.repeats, prior)
 
     unchanging: list[Signal] = [faded(Lexical.fit(item_texts(train.items, settings.template)))]
-    white = None if vectors is None else whitened(vectors, settings)
-    moved: list[Affinity] = []
-    if white is not None:
-        meaning = SemanticAttention.fit(white, len(train.event_types), validation, settings.seed)
-        unchanging.insert(0, meaning)
-        affinity, epochs = Affinity.learn(meaning, train, validation, split.repeats, settings.seed, progress)
-        again = affinity if past is train else Affinity.relearn(meaning, past, epochs, settings.seed)
-        moved = [affinity, again]
+    white = None
+    if vectors is not None:
+        white = whitened(vectors, settings)
+        n_types = len(train.event_types)
+        unchanging.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
     half_life = best_half_life(train, validation)
     counting: list[CoVisitation | ItemKNN | Frequency] = [
         faded(CoVisitation.fit(train)),
@@ -180,11 +176,11 @@ def fit_signals(
     if split.repeats:
         loyalty = Loyalty.fit(train)
         counting += [faded(Frequency.fit(train)), faded(loyalty, np.log(loyalty.expected))]
-    before: list[Signal] = [*unchanging, *moved[:1], *counting, Popularity.fit(train, half_life)]
+    before: list[Signal] = [*unchanging, *counting, Popularity.fit(train, half_life)]
     after = before
     if past is not train:
         refitted = [replace(type(signal).fit(past), fading=signal.fading) for signal in counting]
-        after = [*unchanging, *moved[1:], *refitted, Popularity.fit(past, half_life)]
+        after = [*unchanging, *refitted, Popularity.fit(past, half_life)]
     if settings.sequence_epochs:
         earlier, later = _sequence_models(split, white, settings, progress, checkpoint)
         before, after = [*before, earlier], [*after, later]

@@ -23,7 +23,6 @@ from tailrank.ranking.fitting import Settings, Signals, fit_fusion, fit_signals
 from tailrank.ranking.fusion import Fusion, history_buckets
 from tailrank.ranking.storage import read_model, write_model
 from tailrank.ranking.upstream import Choice, Scores, shares, standard, weigh
-from tailrank.signals.affinity import Affinity
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity
@@ -36,7 +35,6 @@ SIGNALS: Final[dict[str, type[Signal]]] = {
     signal.name: signal
     for signal in (
         SemanticAttention,
-        Affinity,
         Lexical,
         SequenceModel,
         Frequency,

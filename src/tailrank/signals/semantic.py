@@ -128,16 +128,12 @@ class SemanticAttention:
     def _attend(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
         """Compute similarities to `values` and unnormalised attention, each (values, events)."""
         similarity = values @ self._of(histories.items).T
-        attention = similarity * np.float32(self.sharpness)
-        attention += (self._prior(histories) - self.sharpness).astype(np.float32)
-        return similarity, np.exp(attention, out=attention)
-
-    def _prior(self, histories: Histories) -> Doubles:
-        """Give the logit of each event apart from its similarity, shape (events,)."""
-        prior: Doubles = self.kinds[histories.types] - self.fading * np.log1p(histories.ages)
+        prior = self.kinds[histories.types] - self.fading * np.log1p(histories.ages)
         if self.cooling:
             prior -= self.cooling * np.log1p(histories.gaps / DAY)
-        return prior
+        attention = similarity * np.float32(self.sharpness)
+        attention += (prior - self.sharpness).astype(np.float32)
+        return similarity, np.exp(attention, out=attention)
 
 
 @dataclass(frozen=True)
