@@ -22,10 +22,12 @@ from tailrank.cli.options import (
     SequenceEpochs,
     TailCost,
     Template,
+    TunedEncoder,
     item_vectors,
     load,
     machine,
     steps,
+    tuned_vectors,
 )
 from tailrank.data.splits import Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
@@ -68,6 +70,7 @@ def evaluate(
     tail_cost: TailCost = 0.01,
     encoder: Encoder = "default",
     template: Template = None,
+    tuned: TunedEncoder = None,
 ) -> None:
     """Measure models on held-out events: full ranking, head and tail, with intervals."""
     delay = _seconds(staleness)
@@ -81,6 +84,7 @@ def evaluate(
     if queries is not None:
         split = split.sampled(queries, seed)
     vectors, about = item_vectors(dataset, encoder, template)
+    tuned_to, more = tuned_vectors(dataset, tuned, template, split.past)
     settings = Settings(
         template=template,
         max_history=max_history,
@@ -89,8 +93,10 @@ def evaluate(
         tail_cost=tail_cost,
     )
     with steps() as progress:
-        contenders = full_ranking.fit(names, split, vectors, settings, progress)
-        found = full_ranking.evaluate(contenders, split, vectors, about | machine(), progress, settings)
+        contenders = full_ranking.fit(names, split, vectors, settings, progress, tuned_to)
+        found = full_ranking.evaluate(
+            contenders, split, vectors, about | more | machine(), progress, settings
+        )
     found.write(out)
     console = Console()
     show(found, console)

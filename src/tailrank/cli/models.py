@@ -19,10 +19,12 @@ from tailrank.cli.options import (
     SequenceEpochs,
     TailCost,
     Template,
+    TunedEncoder,
     item_vectors,
     load,
     machine,
     steps,
+    tuned_vectors,
 )
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
@@ -40,12 +42,14 @@ def train(
     tail_cost: TailCost = 0.01,
     encoder: Encoder = "default",
     template: Template = None,
+    tuned: TunedEncoder = None,
     max_history: MaxHistory = 50,
     seed: Seed = 0,
 ) -> None:
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
     dataset = load(data)
     vectors, about = item_vectors(dataset, encoder, template)
+    tuned_to, more = tuned_vectors(dataset, tuned, template)
     settings = Settings(
         template=template,
         max_history=max_history,
@@ -56,8 +60,8 @@ def train(
     checkpoint = out.parent / f"{out.name}.checkpoint" if sequence_epochs else None
     with steps() as progress:
         progress.add_task("fit", total=None)
-        reranker = Reranker.fit(dataset, vectors, settings, progress, checkpoint)
-    about |= {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **machine()}
+        reranker = Reranker.fit(dataset, vectors, settings, progress, checkpoint, tuned_to)
+    about |= more | {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **machine()}
     about["metrics"] = {"validation_loss": reranker.fusion.loss}
     reranker.save(out, about)
     for file in () if checkpoint is None else checkpoint_files(checkpoint):

@@ -16,10 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
+from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.progress import encoding_progress
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
+from tailrank.language.tuning.saving import history
 
 Data: TypeAlias = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
 Encoder: TypeAlias = Annotated[
@@ -36,6 +38,10 @@ SequenceEpochs: TypeAlias = Annotated[
 ]
 TailCost: TypeAlias = Annotated[
     float, typer.Option(min=0, max=1, help="Share of ndcg@10 that pushing the long tail may cost.")
+]
+TunedEncoder: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--tuned", help="Folder of a fine-tuned encoder: what it finds alike becomes a signal too."),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of every sample.")]
 
@@ -59,6 +65,29 @@ def item_vectors(
     with encoding_progress() as progress:
         vectors = VectorStore().vectors(texts, model, progress)
     return vectors, {"encoder": encoder, "encoder_sha256": model.sha256}
+
+
+def tuned_vectors(
+    dataset: Dataset, tuned: str | None, template: str | None, past: Dataset | None = None
+) -> tuple[Floats | None, dict[str, object]]:
+    """Take the vectors of a fine-tuned encoder; where `past` is given, it must have learned from that alone.
+
+    Raises
+    ------
+    RequestError
+        Where it learned from other events of this data set.
+    """
+    if tuned is None:
+        return None, {}
+    came_about = history(Path(tuned)) or {}
+    for learned in came_about.get("data", []):
+        if past and learned["name"] == dataset.name and learned["fingerprint"] != past.fingerprint:
+            raise RequestError(
+                f"--tuned {tuned}: it learned from {learned['name']}, split as {learned['split']!r}, so it may "
+                "know what is asked here: tune it with the --protocol of this evaluation"
+            )
+    vectors, about = item_vectors(dataset, tuned, template)
+    return vectors, {f"tuned_{name}": value for name, value in about.items()}
 
 
 def steps() -> Progress:

@@ -68,8 +68,15 @@ class MeanPooling:
         return scores
 
 
-def _tailrank(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    return Reranker.fit(split, vectors, settings, progress)
+def tailrank(
+    split: Split,
+    vectors: Floats | None,
+    settings: Settings,
+    progress: Progress,
+    tuned: Floats | None = None,
+) -> Scorer:
+    """Fit what this package is about."""
+    return Reranker.fit(split, vectors, settings, progress, tuned=tuned)
 
 
 def _popularity(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
@@ -100,7 +107,7 @@ def _frequent(split: Split, vectors: Floats | None, settings: Settings, progress
 Fit: TypeAlias = Callable[[Split, Floats | None, Settings, Progress], Model | Tuned]
 
 MODELS: Final[dict[str, Fit]] = {
-    "tailrank": _tailrank,
+    "tailrank": tailrank,
     "popularity": _popularity,
     "item-knn": _item_knn,
     "last-tfidf": _last_tfidf,

@@ -16,7 +16,7 @@ from tailrank.data.histories import Queries
 from tailrank.data.popularity import COUNT_LABELS
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.evaluation.baselines import MODELS
+from tailrank.evaluation.baselines import MODELS, tailrank
 from tailrank.evaluation.metrics import Outcome, exposure, measure, per_query, target_groups
 from tailrank.evaluation.peers import PEERS
 from tailrank.evaluation.peers.tuning import Tuned
@@ -63,7 +63,12 @@ class Contender:
 
 
 def fit(
-    names: Sequence[str], split: Split, vectors: Floats | None, settings: Settings, progress: Progress
+    names: Sequence[str],
+    split: Split,
+    vectors: Floats | None,
+    settings: Settings,
+    progress: Progress,
+    tuned: Floats | None = None,
 ) -> list[Contender]:
     """Fit models by name.
 
@@ -79,6 +84,8 @@ def fit(
         How tailrank is fitted; the other models take from it what they share.
     progress
         Where a bar is shown.
+    tuned
+        A fine-tuned encoder's vectors, shape (items, dimensions), for tailrank alone.
 
     Raises
     ------
@@ -86,10 +93,10 @@ def fit(
         On an unknown model, or one that can't be fitted here or to these data.
     """
     check(names)
-    contenders = []
+    contenders, fits = [], MODELS | {"tailrank": partial(tailrank, tuned=tuned)}
     for name in progress.track(names, description="fit"):
         start = time.perf_counter()
-        fitted = MODELS[name](split, vectors, settings, progress)
+        fitted = fits[name](split, vectors, settings, progress)
         contenders.append(Contender.of(name, fitted, time.perf_counter() - start))
     return contenders
 

@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
+from tailrank.language import adapters
 from tailrank.language.loading import load_model
 from tailrank.language.progress import tracked
 from tailrank.language.sources import resolve
@@ -72,7 +73,10 @@ class TextEncoder:
         if max_tokens < 1:
             raise EncoderError(f"max_tokens must be at least 1, not {max_tokens}")
         source = resolve(name)
-        model = load_model(str(source.path), device)
+        base = adapters.base_of(source.path)
+        model = load_model(str((base or source).path), device)
+        if base is not None:
+            adapters.attach(model, source.path)
         own = model.max_seq_length
         if own is None or max_tokens < own < np.inf:
             model.max_seq_length = max_tokens

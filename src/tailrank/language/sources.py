@@ -129,7 +129,7 @@ def _downloaded(name: str) -> Path:
 
 def _check(folder: Path) -> None:
     """Refuse a folder that isn't a complete model in safetensors."""
-    if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
+    if not any((folder / name).is_file() for name in ("modules.json", "config.json", "adapter.json")):
         raise EncoderError(f"{folder}: neither modules.json nor config.json, so it holds no encoder")
     for pickle in (file for pattern in _PICKLES for file in _visible(folder, pattern)):
         if not any(pickle.parent.glob("*.safetensors")):

@@ -26,7 +26,7 @@ from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
 from tailrank.signals.protocol import Signal
 from tailrank.signals.repetition import Frequency, Loyalty
-from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.semantic import SemanticAttention, TunedAttention
 from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.sequence.recipe import Recipe
 
@@ -128,6 +128,7 @@ def fit_signals(
     settings: Settings,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
+    tuned: Floats | None = None,
 ) -> Signals:
     """Fit every signal on what came before validation, choose its settings there, and fit it on all.
 
@@ -144,6 +145,9 @@ def fit_signals(
     checkpoint
         Where that training notes how far it is, and goes on from after an interruption: see
         `checkpoint_files`.
+    tuned
+        Vectors of a fine-tuned encoder, shape (items, dimensions), as a second semantic signal; they are
+        not whitened again.
 
     Raises
     ------
@@ -155,18 +159,20 @@ def fit_signals(
         Where its training diverges, or the checkpoint can't be used.
     """
     train, past, validation = split.train, split.past, lessons(split, settings)
-    if vectors is not None and len(vectors) != past.n_items:
-        raise DataError(f"{past.name}: {len(vectors)} vectors for {past.n_items} items: give one each")
+    for given in (vectors, tuned):
+        if given is not None and len(given) != past.n_items:
+            raise DataError(f"{past.name}: {len(given)} vectors for {past.n_items} items: give one each")
     some = validation.sample(FADING_QUERIES, settings.seed)
 
     def faded(signal: Fading, prior: Floats | None = None) -> Fading:
         return with_best_fading(signal, some, past.n_items, settings.max_history, split.repeats, prior)
 
     unchanging: list[Signal] = [faded(Lexical.fit(item_texts(train.items, settings.template)))]
-    white = None
+    white, n_types = None, len(train.event_types)
+    if tuned is not None:
+        unchanging.insert(0, TunedAttention.fit(tuned, n_types, validation, settings.seed))
     if vectors is not None:
         white = whitened(vectors, settings)
-        n_types = len(train.event_types)
         unchanging.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
     half_life = best_half_life(train, validation)
     counting: list[CoVisitation | ItemKNN | Frequency] = [

@@ -28,13 +28,14 @@ from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity
 from tailrank.signals.protocol import Candidates, Signal
 from tailrank.signals.repetition import Frequency, Loyalty
-from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.semantic import SemanticAttention, TunedAttention
 from tailrank.signals.sequence.model import SequenceModel
 
 SIGNALS: Final[dict[str, type[Signal]]] = {
     signal.name: signal
     for signal in (
         SemanticAttention,
+        TunedAttention,
         Lexical,
         SequenceModel,
         Frequency,
@@ -91,6 +92,7 @@ class Reranker:
         settings: Settings | None = None,
         progress: Progress | None = None,
         checkpoint: Path | None = None,
+        tuned: Floats | None = None,
     ) -> Self:
         """Fit signals on all events, and the fusion with signals that did not see the latest.
 
@@ -108,6 +110,8 @@ class Reranker:
         checkpoint
             File that long training writes as it goes, and goes on from after an interruption; a second
             one beside it is named by `checkpoint_files`.
+        tuned
+            Vectors of a fine-tuned encoder, shape (items, dimensions); None leaves that signal out.
 
         Raises
         ------
@@ -120,7 +124,7 @@ class Reranker:
         """
         settings = settings or Settings()
         split = data if isinstance(data, Split) else hold_out(data)
-        signals = fit_signals(split, vectors, settings, progress, checkpoint)
+        signals = fit_signals(split, vectors, settings, progress, checkpoint, tuned)
         return cls.of(split, signals, settings)
 
     @classmethod

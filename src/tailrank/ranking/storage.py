@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from tailrank.data.folders import replaced
 from tailrank.errors import ModelError
 from tailrank.signals.protocol import Arrays
 
@@ -44,17 +44,11 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
         Where the place holds something else than a model, or can't be written.
     """
     try:
-        place = folder.resolve()  # where `folder` is a link, it goes on naming the same place
+        place = folder.resolve()
         if place.exists() and not (place / MANIFEST).is_file() and (place.is_file() or any(place.iterdir())):
             raise ModelError(f"{folder} exists and is not a model folder: choose another place")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(
-            prefix=f".{place.name}.", dir=place.parent, ignore_cleanup_errors=True
-        ) as beside:
-            new = Path(beside, "new")
-            new.mkdir()
+        with replaced(folder) as new:
             _fill(new, items, arrays, description)
-            _swap(new, place, Path(beside, "old"))
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ModelError(f"{folder}: can't be written ({error}): choose another place") from None
 
@@ -108,19 +102,6 @@ def _fill(folder: Path, items: pl.DataFrame, arrays: Arrays, description: Mappin
     }
     digest = _sha256(_as_json(manifest))
     (folder / MANIFEST).write_bytes(_as_json(manifest | {"sha256": digest}))
-
-
-def _swap(new: Path, place: Path, old: Path) -> None:
-    """Put the new folder in the old one's place; the old one returns where that fails."""
-    if not place.exists():
-        new.replace(place)
-        return
-    place.replace(old)
-    try:
-        new.replace(place)
-    except OSError:
-        old.replace(place)
-        raise
 
 
 def _as_json(manifest: Mapping[str, Any]) -> bytes:

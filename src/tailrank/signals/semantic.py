@@ -137,6 +137,13 @@ class SemanticAttention:
 
 
 @dataclass(frozen=True)
+class TunedAttention(SemanticAttention):
+    """The same attention in the space of a fine-tuned encoder, beside the frozen one's."""
+
+    name: ClassVar[str] = "tuned"
+
+
+@dataclass(frozen=True)
 class _Sample:
     """Validation queries padded to rectangles.
 

@@ -19,9 +19,9 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
 from tailrank.data.ranks import mask_taken, ndcg, target_ranks
 from tailrank.errors import ModelError
+from tailrank.language import checkpoint as checkpoints
 from tailrank.language.encoder import has_bfloat16
 from tailrank.signals.protocol import Candidates
-from tailrank.signals.sequence import checkpoint as checkpoints
 from tailrank.signals.sequence.losses import LookUp, criterion
 from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.sequence.network import Network
@@ -111,7 +111,8 @@ def train(
     checked = None if validation is None else validation.sample(CHECKED, recipe.seed)
     planned = None if checked is not None else list(rates or [recipe.rate] * recipe.epochs)
     run, last = _Run(dataset, vectors, recipe), len(planned or range(recipe.epochs))
-    name = "" if checkpoint is None else checkpoints.key(dataset, checked, repeats, vectors, recipe, planned)
+    asked = () if checked is None else (checked.starts, checked.ends, checked.seen, checked.targets)
+    name = checkpoints.key(dataset.fingerprint, repeats, recipe, planned, vectors, *asked)
     found = None if checkpoint is None else checkpoints.read(checkpoint, name)
     if found is not None:
         run.restore(*found)

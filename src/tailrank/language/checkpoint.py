@@ -7,35 +7,26 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tailrank.arrays import Floats
-from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Queries
 from tailrank.errors import ModelError
-from tailrank.signals.sequence.recipe import Recipe
 
 
-def key(
-    dataset: Dataset,
-    validation: Queries | None,
-    repeats: bool,
-    vectors: Floats | None,
-    recipe: Recipe,
-    rates: list[float] | None,
-) -> str:
-    """Name a training by everything that its outcome depends on."""
-    digest = hashlib.sha256(f"{dataset.fingerprint} {repeats} {recipe} {rates}".encode())
-    v = validation
-    for array in (vectors, *(() if v is None else (v.starts, v.ends, v.seen, v.targets))):
-        digest.update(b"-" if array is None else array.tobytes())
+def key(*parts: object) -> str:
+    """Name a training by all that its outcome depends on: arrays by their bytes, the rest as written."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+        digest.update(b"\0")
     return digest.hexdigest()
 
 
-def write(file: Path, name: str, tensors: Mapping[str, Tensor], figures: Mapping[str, list[float]]) -> None:
+def write(file: Path, name: str, tensors: Mapping[str, Tensor], figures: Mapping[str, Any]) -> None:
     """Write beside, then rename, so that there is a whole checkpoint at any moment.
 
     Parameters
@@ -45,7 +36,7 @@ def write(file: Path, name: str, tensors: Mapping[str, Tensor], figures: Mapping
     name
         `key` of the training.
     tensors, figures
-        What `read` gives back.
+        What `read` gives back; figures as JSON has them.
 
     Raises
     ------
@@ -63,7 +54,7 @@ def write(file: Path, name: str, tensors: Mapping[str, Tensor], figures: Mapping
         beside.unlink(missing_ok=True)
 
 
-def read(file: Path, name: str) -> tuple[dict[str, Tensor], dict[str, list[float]]] | None:
+def read(file: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Read the tensors and figures of the training of that name; None where there is no file.
 
     Raises

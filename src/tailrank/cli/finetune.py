@@ -1,0 +1,231 @@
+"""`tailrank finetune` and `tailrank tune`: an encoder learns from behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
+
+from tailrank.cli.options import Encoder, Template, load, machine
+from tailrank.data.splits import Split, hold_out, leave_one_out, temporal
+from tailrank.errors import RequestError
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.progress import encoding_progress
+from tailrank.language.store import VectorStore
+from tailrank.language.text import item_texts
+from tailrank.language.tuning.recipe import Method, Recipe, TuningLoss
+from tailrank.language.tuning.saving import check_place, save
+from tailrank.language.tuning.search import search
+from tailrank.language.tuning.tracking import trackers
+from tailrank.language.tuning.training import Domain, Tuned
+from tailrank.language.tuning.training import finetune as tune_encoder
+
+SHOWN_TRIALS: Final = 10
+
+Protocol = Literal["all", "leave-one-out", "temporal"]
+
+DataFolders = Annotated[list[str], typer.Option("--data", help="Data folder or public set; several mix.")]
+Protocols = Annotated[
+    Protocol, typer.Option(help="Learn from `all` events, or from those that an evaluation may learn from.")
+]
+Methods = Annotated[Method, typer.Option(help="What learns; see docs/finetuning.md.")]
+Losses = Annotated[TuningLoss, typer.Option(help="What is learned from.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="Another setting of the recipe: NAME=VALUE, such as rank=8.")
+]
+Merge = Annotated[
+    bool, typer.Option("--merge", help="Write an ordinary model folder where an adapter would do.")
+]
+Tracks = Annotated[
+    list[str] | None,
+    typer.Option("--track", help="Keep figures: tensorboard=FOLDER, mlflow=FOLDER, wandb=FOLDER."),
+]
+
+
+def finetune(
+    data: DataFolders,
+    out: Annotated[Path, typer.Option(help="Folder for the tuned encoder; one that is there is replaced.")],
+    method: Methods = Recipe.method,
+    loss: Losses = Recipe.loss,
+    protocol: Protocols = "all",
+    since: Annotated[
+        datetime | None, typer.Option(help="Learn from events since then, with older ones in between.")
+    ] = None,
+    merge: Merge = False,
+    track: Tracks = None,
+    encoder: Encoder = "default",
+    template: Template = None,
+    seed: Annotated[int, typer.Option(help="Of batches and dropout.")] = 0,
+    settings: Sets = None,
+) -> None:
+    """Tune an encoder on behaviour; an interrupted run goes on when it is called again."""
+    recipe = read_recipe({"method": method, "loss": loss, "seed": str(seed)}, settings or [])
+    if merge and method == "prompt":
+        raise RequestError("--merge: a prompt is no change of weights: leave --merge out, or take lora")
+    check_place(out)
+    kept = trackers(track or [])
+    model, domains = prepare(data, encoder, template, protocol, since)
+    checkpoint = out.parent / f"{out.name}.checkpoint"
+    with training_progress() as progress:
+        tuned = tune_encoder(domains, model, recipe, progress, checkpoint, kept)
+    save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
+    checkpoint.unlink(missing_ok=True)
+    after = TextEncoder.load(str(out))
+    with encoding_progress() as progress:
+        for domain in domains:
+            VectorStore().vectors(list(domain.texts), after, progress)
+    show(tuned)
+    typer.echo(
+        f"{out}: {tuned.parameters:,} weights learned in {tuned.steps:,} steps, {tuned.seconds / 60:.1f} min"
+    )
+
+
+def tune(
+    data: DataFolders,
+    out: Annotated[Path, typer.Option(help="Folder for the best tuned encoder; trials are kept beside it.")],
+    minutes: Annotated[float, typer.Option(help="Time to try recipes in.")] = 60.0,
+    methods: Annotated[str, typer.Option(help="To choose from: a,b,c.")] = "head,last-layers,lora",
+    losses: Annotated[str, typer.Option(help="To choose from: a,b,c.")] = "distillation,next-item",
+    protocol: Protocols = "all",
+    merge: Merge = False,
+    encoder: Encoder = "default",
+    template: Template = None,
+    seed: Annotated[int, typer.Option(help="Of the search, and of batches and dropout.")] = 0,
+    settings: Sets = None,
+) -> None:
+    """Search for the recipe that tunes best; called again, the search goes on."""
+    start = read_recipe({"seed": str(seed)}, settings or [])
+    chosen = _chosen(methods, get_args(Method)), _chosen(losses, get_args(TuningLoss))
+    check_place(out)
+    model, domains = prepare(data, encoder, template, protocol, None)
+
+    def run(recipe: Recipe, go_on: Callable[[int, float], bool]) -> Tuned:
+        with training_progress() as progress:
+            return tune_encoder(domains, TextEncoder.load(encoder), recipe, progress, report=go_on)
+
+    def keep(tuned: Tuned) -> None:
+        save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
+
+    name = " ".join([model.fingerprint[:12], protocol, *(d.split.past.fingerprint[:12] for d in domains)])
+    trials = search(out.parent / f"{out.name}.trials.db", name, start, *chosen, minutes, run, keep)
+    table = Table("trial", "state", "validation", "settings", box=SIMPLE_HEAD)
+    for trial in trials[:SHOWN_TRIALS]:
+        said = ", ".join(
+            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial.settings.items()
+        )
+        table.add_row(
+            str(trial.number), trial.state, "-" if trial.worth is None else f"{trial.worth:.4f}", said
+        )
+    Console().print(table)
+    typer.echo(f"{out}: the best of {len(trials)} trials")
+
+
+def _chosen(names: str, known: tuple[Any, ...]) -> list[Any]:
+    found = [name.strip() for name in names.split(",") if name.strip()]
+    if not found or not set(found) <= set(known):
+        raise RequestError(f"choose from {', '.join(known)}, not {names!r}")
+    return found
+
+
+def prepare(
+    data: Sequence[str], encoder: str, template: str | None, protocol: Protocol, since: datetime | None
+) -> tuple[TextEncoder, list[Domain]]:
+    """Load an encoder and what it is to learn from, and encode what has no vectors yet."""
+    if encoder == "none":
+        raise RequestError("--encoder none: there is nothing to tune: name an encoder")
+    sets = [load(name) for name in data]
+    model = TextEncoder.load(encoder)
+    if since is not None and any(dataset.clock != "timestamp" for dataset in sets):
+        raise RequestError("--since: these events have positions, not timestamps: leave it out")
+    moment = None if since is None else since.replace(tzinfo=since.tzinfo or UTC).timestamp()
+    domains = []
+    for dataset in sets:
+        texts = item_texts(dataset.items, template)
+        with encoding_progress() as progress:
+            vectors = VectorStore().vectors(texts, model, progress)
+        domains.append(Domain(_split(dataset, protocol), texts, vectors, moment))
+    return model, domains
+
+
+def _split(dataset: Any, protocol: Protocol) -> Split:
+    if protocol == "leave-one-out":
+        return leave_one_out(dataset)
+    return temporal(dataset) if protocol == "temporal" else hold_out(dataset)
+
+
+def read_recipe(given: Mapping[str, str], settings: Sequence[str]) -> Recipe:
+    """Read settings written as NAME=VALUE, beside those that have options of their own."""
+    kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(Recipe)}
+    pairs = dict(given)
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or name not in kinds or name in given:
+            others = ", ".join(sorted(set(kinds) - set(given)))
+            raise RequestError(f"--set {text!r}: write NAME=VALUE, where NAME is one of {others}")
+        pairs[name] = value
+    try:
+        return Recipe(**{name: kinds[name](value) for name, value in pairs.items()})
+    except ValueError as wrong:
+        raise RequestError(f"--set: {wrong}: give a number") from None
+
+
+def describe(
+    tuned: Tuned, domains: Sequence[Domain], encoder: TextEncoder, protocol: Protocol
+) -> dict[str, Any]:
+    """Say how a tuned encoder came about."""
+    return {
+        "base": encoder.name,
+        "base_sha256": encoder.sha256,
+        "protocol": protocol,
+        "data": [
+            {"name": d.split.past.name, "fingerprint": d.split.past.fingerprint, "split": d.split.protocol}
+            for d in domains
+        ],
+        "recipe": asdict(tuned.learner.recipe),
+        "steps": tuned.steps,
+        "best_look": tuned.best,
+        "looks": tuned.looks,
+        **machine(),
+    }
+
+
+def training_progress() -> Progress:
+    """Make a bar for steps, with the time left, on the error stream."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def show(tuned: Tuned) -> None:
+    """Print ndcg@10 on validation before and after."""
+    groups = list(dict.fromkeys(group for figures in tuned.looks[0].values() for group in figures))
+    table = Table(
+        Column("validation ndcg@10", no_wrap=True),
+        *(group.removeprefix("count=") for group in groups),
+        box=SIMPLE_HEAD,
+    )
+    for name in tuned.looks[0]:
+        for label, look in (("before", tuned.looks[0]), ("after", tuned.looks[tuned.best])):
+            cells = (f"{look[name][group]:.4f}" if group in look[name] else "-" for group in groups)
+            table.add_row(f"{name}, {label}", *cells)
+    Console().print(table)

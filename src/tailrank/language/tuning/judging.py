@@ -1,0 +1,76 @@
+"""How well vectors rank what people took next, before any other signal is weighed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from tailrank.arrays import Floats
+from tailrank.data.popularity import COUNT_LABELS, count_buckets, tail_items
+from tailrank.data.ranks import mask_taken, ndcg, target_ranks
+from tailrank.data.splits import Split
+
+JUDGED: Final = 4_000
+"""Validation queries that decide when to stop, at most."""
+
+LATEST: Final = 50
+
+
+class Judge:
+    """Ranks a split's validation queries by the mean of a past, its latest events first.
+
+    Parameters
+    ----------
+    split
+        Whose validation to ask, and whose training events tell head from tail.
+    fading
+        An event with n after it counts (1 + n)^-fading.
+    seed
+        Of the sample.
+    """
+
+    def __init__(self, split: Split, fading: float, seed: int) -> None:
+        self.split, self.fading = split, fading
+        self.queries = split.validation.sample(JUDGED, seed)
+        counts = split.train.counts
+        buckets, targets = count_buckets(counts)[self.queries.targets], self.queries.targets
+        self.masks = {"all": np.ones(len(targets), bool), "tail80": tail_items(counts)[targets]}
+        self.masks |= {f"count={label}": buckets == at for at, label in enumerate(COUNT_LABELS)}
+
+    def __call__(self, table: Floats) -> dict[str, float]:
+        """Measure ndcg@10 by how well targets are known; groups without a query are left out.
+
+        Parameters
+        ----------
+        table
+            Unit vectors of all items, shape (items, dimensions).
+        """
+        gains = [np.zeros(0)]
+        for batch in self.queries.batches(len(table)):
+            h = batch.histories.latest(LATEST)
+            profiles = np.zeros((len(batch), table.shape[1]), np.float32)
+            weights = (1.0 + h.ages) ** -self.fading
+            np.add.at(profiles, h.owners, weights[:, None].astype(np.float32) * table[h.items])
+            scores = profiles @ table.T
+            if not self.split.repeats:
+                mask_taken(scores, batch)
+            gains.append(ndcg(target_ranks(scores, batch.targets)))
+        found = np.concatenate(gains)
+        return {name: float(found[mask].mean()) for name, mask in self.masks.items() if mask.any()}
+
+    def worth(self, table: Floats) -> float:
+        """Judge by `worth` of the figures."""
+        return worth(self(table))
+
+
+def worth(figures: Mapping[str, float]) -> float:
+    """Judge by all targets and by those of the tail, half each: accuracy that costs the tail is no gain.
+
+    Examples
+    --------
+    >>> worth({"all": 0.08, "tail80": 0.06})
+    0.07
+    """
+    return (figures["all"] + figures.get("tail80", figures["all"])) / 2
