@@ -35,7 +35,8 @@ COSTS: Final = {
 
 def sections(results: Path, found: list[Evaluated]) -> list[Section]:
     """Make every section that figures are stored for."""
-    made = [*_ablations(results), *_staleness(results), *_frontiers(found), *_reranking(results)]
+    made = [*_ablations(results), *_tuning(results), *_staleness(results)]
+    made += [*_frontiers(found), *_reranking(results)]
     for name, make in {"scale": _scale, "epoch": _epoch, "serving": _serving}.items():
         stored = single(results, name)
         made += [] if stored is None else [make(stored)]
@@ -61,6 +62,48 @@ def _ablations(results: Path) -> Iterator[Section]:
         alt = f"Differences of each variant on {dataset}, with 95% intervals"
         body = [f"## Ablation on {dataset}", text, table(header, lines, left=3), f"![{alt}]({name})"]
         yield _joined(body, stored), {name: charts.ablation([row for row in rows if row["difference"]])}
+
+
+def _tuning(results: Path) -> Iterator[Section]:
+    for dataset, stored in by_dataset(results, "tuning").items():
+        rows, fused = stored["rows"], stored.get("fused", [])
+        metrics = list(dict.fromkeys(metric for row in [*rows, *fused] for metric in row["figures"]))
+        header = ["", *map(_label, metrics), *(f"{_label(metric)}: difference" for metric in metrics[:2])]
+
+        def cells(row: Json, metrics: list[str] = metrics) -> list[str]:
+            figures = [_seeds(row["figures"].get(metric)) for metric in metrics]
+            pairs = row.get("difference", {})
+            return [row["way"], *figures, *(_mean_difference(pairs.get(metric)) for metric in metrics[:2])]
+
+        costs = [
+            [
+                row["way"],
+                f"{row['parameters']:,.0f}",
+                cost(row["minutes"]),
+                cost(row["texts_per_second"]),
+                cost(row["peak_mb"]),
+            ]
+            for row in rows
+            if "minutes" in row
+        ]
+        text = (
+            f"{_about(stored)}; seeds {', '.join(map(str, stored['seeds']))}, but ways that run the "
+            "language model in every step have the first of them alone. Each encoder's vectors rank by "
+            "attention, as the only signal; a difference is to the frozen, whitened encoder. All ways but "
+            "the long one take 280 steps at most, and keep the best of five looks at validation."
+        )
+        body = [
+            f"## Fine-tuning on {dataset}",
+            text,
+            table(header, map(cells, rows)),
+            table(["", "weights that learn", "minutes", "texts/s", "peak memory, MB"], costs),
+        ]
+        if fused:
+            body += [
+                "The whole ranker, with the tuned space as a second semantic signal and without:",
+                table(header, map(cells, fused)),
+            ]
+        yield _joined(body, stored), {}
 
 
 def _staleness(results: Path) -> Iterator[Section]:

@@ -485,6 +485,15 @@ class TestCommand:
         assert "may know what is asked here" in str(refused.exception)
         assert self.call("train", *common, *tuned, "--out", tmp_path / "model").exit_code == 0
 
+    def test_new_events_and_what_is_forgotten(self, data: Path, folder: Path, tmp_path: Path) -> None:
+        short = [part for name in ("steps=3", "every=3", "hidden=16") for part in ("--set", name)]
+        asked = ["finetune", "--data", data, "--encoder", folder, "--out", tmp_path / "tuned", *short]
+        done = self.call(*asked, "--since", "1970-01-05")
+        assert done.exit_code == 0, done.output
+        assert "before --since" in done.output
+        refused = self.call(*asked, "--since", "2070-01-01")
+        assert "no event to learn from is as new" in str(refused.exception)
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
+import numpy as np
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -28,6 +29,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.progress import encoding_progress
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
+from tailrank.language.tuning.judging import Judge
 from tailrank.language.tuning.recipe import Method, Recipe, TuningLoss
 from tailrank.language.tuning.saving import check_place, save
 from tailrank.language.tuning.search import search
@@ -90,6 +92,8 @@ def finetune(
         for domain in domains:
             VectorStore().vectors(list(domain.texts), after, progress)
     show(tuned)
+    if since is not None:
+        show_forgetting(tuned, domains)
     typer.echo(
         f"{out}: {tuned.parameters:,} weights learned in {tuned.steps:,} steps, {tuned.seconds / 60:.1f} min"
     )
@@ -214,6 +218,18 @@ def training_progress() -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def show_forgetting(tuned: Tuned, domains: Sequence[Domain]) -> None:
+    """Print ndcg@10 on the latest events before the new ones, by the encoder given and by the tuned one."""
+    table = Table(Column("before --since", no_wrap=True), "encoder given", "tuned", box=SIMPLE_HEAD)
+    for domain, vectors in zip(domains, tuned.tables, strict=True):
+        h, moment = domain.split.past.histories, domain.since or 0.0
+        ends = h.offsets[:-1] + np.bincount(h.owners[h.times < moment], minlength=len(h))
+        judge = Judge(hold_out(domain.split.past.until(ends)), Recipe.fading, 0)
+        cells = (f"{judge(each)['all']:.4f}" for each in (domain.vectors, vectors))
+        table.add_row(domain.split.past.name, *cells)
+    Console().print(table)
 
 
 def show(tuned: Tuned) -> None:

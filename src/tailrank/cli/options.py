@@ -83,8 +83,8 @@ def tuned_vectors(
     for learned in came_about.get("data", []):
         if past and learned["name"] == dataset.name and learned["fingerprint"] != past.fingerprint:
             raise RequestError(
-                f"--tuned {tuned}: it learned from {learned['name']}, split as {learned['split']!r}, so it may "
-                "know what is asked here: tune it with the --protocol of this evaluation"
+                f"--tuned {tuned}: it learned from {learned['name']}, split as {learned['split']!r}, so it "
+                "may know what is asked here: tune it with the --protocol of this evaluation"
             )
     vectors, about = item_vectors(dataset, tuned, template)
     return vectors, {f"tuned_{name}": value for name, value in about.items()}
