@@ -17,8 +17,7 @@ import numpy as np
 from bench.run import RESULTS, keep, path_of
 from bench.stored import Json
 from tailrank.arrays import Bools, Doubles, Floats
-from tailrank.cli.finetune import training_progress
-from tailrank.cli.options import item_vectors, load, machine
+from tailrank.cli.options import item_vectors, load, machine, steps
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.evaluation.metrics import per_query, target_groups
@@ -95,7 +94,7 @@ def attention(vectors: Floats, split: Split, seed: int) -> Scorer:
 def measure(way: str, seed: int, split: Split, texts: list[str], vectors: Floats, work: Path) -> None:
     """Tune in one way, and keep its vectors, the values of each query, and what it took."""
     recipe, encoder, started = Recipe(**WAYS[way], seed=seed), TextEncoder.load(), time.perf_counter()
-    with training_progress() as progress:
+    with steps() as progress:
         tuned = finetune([Domain(split, texts, vectors)], encoder, recipe, progress, work / "checkpoint")
     table = tuned.tables[0]
     about = {

@@ -400,6 +400,18 @@ class TestMistakes:
         with pytest.raises(EncoderError, match="the adapter is damaged"):
             TextEncoder.load(str(tmp_path / "out"))
 
+    def test_domains_have_names_of_their_own(self, folder: Path) -> None:
+        encoder = TextEncoder.load(str(folder), "cpu")
+        with pytest.raises(DataError, match="two data folders are called"):
+            finetune([domain(encoder, shop(0)), domain(encoder, shop(1))], encoder, Recipe(**SHORT))
+
+    def test_no_encoder_replaces_its_own_base(self, folder: Path, tmp_path: Path) -> None:
+        first, encoder = tuned_by(folder, method="full")
+        save(first, encoder, tmp_path / "out", {}, merged=False)
+        second, again = tuned_by(tmp_path / "out", method="lora")
+        with pytest.raises(EncoderError, match="holds the encoder that is tuned"):
+            save(second, again, tmp_path / "out", {}, merged=False)
+
     def test_nothing_else_is_replaced(self, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "notes.txt").write_text("precious")

@@ -12,17 +12,10 @@ import numpy as np
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Column, Table
 
-from tailrank.cli.options import Encoder, Template, load, machine
+from tailrank.cli.options import Encoder, Template, load, machine, steps
+from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, hold_out, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
@@ -79,11 +72,10 @@ def finetune(
     recipe = read_recipe({"method": method, "loss": loss, "seed": str(seed)}, settings or [])
     if merge and method == "prompt":
         raise RequestError("--merge: a prompt is no change of weights: leave --merge out, or take lora")
-    check_place(out)
     kept = trackers(track or [])
-    model, domains = prepare(data, encoder, template, protocol, since)
+    model, domains = prepare(data, out, encoder, template, protocol, since)
     checkpoint = out.parent / f"{out.name}.checkpoint"
-    with training_progress() as progress:
+    with steps() as progress:
         tuned = tune_encoder(domains, model, recipe, progress, checkpoint, kept)
     save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
     checkpoint.unlink(missing_ok=True)
@@ -115,11 +107,10 @@ def tune(
     """Search for the recipe that tunes best; called again, the search goes on."""
     start = read_recipe({"seed": str(seed)}, settings or [])
     chosen = _chosen(methods, get_args(Method)), _chosen(losses, get_args(TuningLoss))
-    check_place(out)
-    model, domains = prepare(data, encoder, template, protocol, None)
+    model, domains = prepare(data, out, encoder, template, protocol, None)
 
     def run(recipe: Recipe, go_on: Callable[[int, float], bool]) -> Tuned:
-        with training_progress() as progress:
+        with steps() as progress:
             return tune_encoder(domains, TextEncoder.load(encoder), recipe, progress, report=go_on)
 
     def keep(tuned: Tuned) -> None:
@@ -147,13 +138,19 @@ def _chosen(names: str, known: tuple[Any, ...]) -> list[Any]:
 
 
 def prepare(
-    data: Sequence[str], encoder: str, template: str | None, protocol: Protocol, since: datetime | None
+    data: Sequence[str],
+    out: Path,
+    encoder: str,
+    template: str | None,
+    protocol: Protocol,
+    since: datetime | None,
 ) -> tuple[TextEncoder, list[Domain]]:
     """Load an encoder and what it is to learn from, and encode what has no vectors yet."""
     if encoder == "none":
         raise RequestError("--encoder none: there is nothing to tune: name an encoder")
-    sets = [load(name) for name in data]
     model = TextEncoder.load(encoder)
+    check_place(out, model)
+    sets = [load(name) for name in data]
     if since is not None and any(dataset.clock != "timestamp" for dataset in sets):
         raise RequestError("--since: these events have positions, not timestamps: leave it out")
     moment = None if since is None else since.replace(tzinfo=since.tzinfo or UTC).timestamp()
@@ -166,7 +163,7 @@ def prepare(
     return model, domains
 
 
-def _split(dataset: Any, protocol: Protocol) -> Split:
+def _split(dataset: Dataset, protocol: Protocol) -> Split:
     if protocol == "leave-one-out":
         return leave_one_out(dataset)
     return temporal(dataset) if protocol == "temporal" else hold_out(dataset)
@@ -206,18 +203,6 @@ def describe(
         "looks": tuned.looks,
         **machine(),
     }
-
-
-def training_progress() -> Progress:
-    """Make a bar for steps, with the time left, on the error stream."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def show_forgetting(tuned: Tuned, domains: Sequence[Domain]) -> None:

@@ -60,15 +60,17 @@ def write(folder: Path, model: SentenceTransformer, base: Source) -> None:
         for name, value in layer.linear.state_dict().items()
     }
     save_file(parts, folder / HEAD)
+    local = Path(base.name).expanduser().is_dir()
+    name = str(base.path.resolve()) if local else base.name  # found from wherever it is loaded
     inner = _inner(model)
     if hasattr(inner, "peft_config"):
         for settings in inner.peft_config.values():
-            settings.base_model_name_or_path = base.name  # not the path on this machine
+            settings.base_model_name_or_path = name
         inner.save_pretrained(str(folder / PARTS))
         (folder / PARTS / "README.md").unlink(missing_ok=True)
     about = {
         "format": _FORMAT,
-        "base": base.name,
+        "base": name,
         "base_fingerprint": base.fingerprint,
         "max_tokens": model.max_seq_length,
     }

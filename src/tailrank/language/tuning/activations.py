@@ -15,12 +15,14 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from tailrank.arrays import Codes, Offsets
+from tailrank.data.histories import ranges
 from tailrank.errors import EncoderError
 
 STACKS: Final = ("encoder.layer", "transformer.layer", "layers", "encoder.layers")
 """Where models of the transformers library keep their layers: BERT and its kin, DistilBERT, ModernBERT."""
 
 PART: Final = 32
+"""Texts encoded together, of similar length, so that little is padding."""
 
 
 class Activations:
@@ -73,11 +75,9 @@ class Activations:
 
     def show(self, items: Codes) -> None:
         """Let the model's next run start from the activations of some texts."""
-        lengths = self.lengths[items]
-        shown = np.zeros((len(items), int(lengths.max()), self.kept.shape[1]), np.float32)
-        for row, (item, length) in enumerate(zip(items, lengths, strict=True)):
-            start = self.offsets[item]
-            shown[row, :length] = self.kept[start : start + length]
+        rows, columns, at = self._places(items)
+        shown = np.zeros((len(items), int(self.lengths[items].max()), self.kept.shape[1]), np.float32)
+        shown[rows, columns] = self.kept[at]
         self.shown.activations = torch.from_numpy(shown).to(self.model.device)
 
     @contextmanager
@@ -88,6 +88,13 @@ class Activations:
             yield
         finally:
             self._put(self.shown, self.upper)
+
+    def _places(self, items: Codes) -> tuple[Offsets, Offsets, Offsets]:
+        """Say of each token of some texts: the text's row, its column, and its place in the file."""
+        starts, lengths = self.offsets[items], self.lengths[items]
+        places = ranges(starts, lengths)
+        rows = np.repeat(np.arange(len(items)), lengths)
+        return rows, places - starts[rows], places
 
     def _put(self, embeddings: nn.Module, layers: nn.ModuleList) -> None:
         self.model.embeddings = embeddings
@@ -132,9 +139,8 @@ class Activations:
             with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=half):
                 given = {k: v for k, v in features(part).items() if isinstance(v, Tensor)}
                 found = self.model(**given).last_hidden_state.to(torch.float16).cpu().numpy()
-            for row, item in enumerate(part):
-                start, length = self.offsets[item], self.lengths[item]
-                kept[start : start + length] = found[row, :length]
+            rows, columns, places = self._places(part)
+            kept[places] = found[rows, columns]
             if progress is not None and bar is not None:
                 progress.advance(bar, len(part))
         kept.flush()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+import scipy.sparse as sp
 
 from tailrank.arrays import Floats
 from tailrank.data.popularity import COUNT_LABELS, count_buckets, tail_items
@@ -50,10 +51,9 @@ class Judge:
         gains = [np.zeros(0)]
         for batch in self.queries.batches(len(table)):
             h = batch.histories.latest(LATEST)
-            profiles = np.zeros((len(batch), table.shape[1]), np.float32)
-            weights = (1.0 + h.ages) ** -self.fading
-            np.add.at(profiles, h.owners, weights[:, None].astype(np.float32) * table[h.items])
-            scores = profiles @ table.T
+            weights = ((1.0 + h.ages) ** -self.fading).astype(np.float32)
+            pasts = sp.csr_array((weights, h.items, h.offsets), shape=(len(batch), len(table)))
+            scores = (pasts @ table) @ table.T
             if not self.split.repeats:
                 mask_taken(scores, batch)
             gains.append(ndcg(target_ranks(scores, batch.targets)))

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,15 +18,12 @@ from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.errors import EncoderError
 from tailrank.language.adapters import adapt, add_head, head_of, peft
 from tailrank.language.encoder import TextEncoder, has_bfloat16
-from tailrank.language.tuning.activations import Activations
+from tailrank.language.tuning.activations import PART, Activations
 from tailrank.language.tuning.recipe import Recipe
 from tailrank.language.whitening import Whitening
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-PART: Final = 32
-"""Texts encoded together, of similar length, so that little is padding."""
 
 
 class Learner:
@@ -206,11 +203,8 @@ class Learner:
 
     def _features(self, items: Codes) -> dict[str, Any]:
         """Give the tokens of some texts, cut at the longest of them."""
-        rows, longest, device = (
-            torch.from_numpy(items).long(),
-            int(self.lengths[items].max()),
-            self.model.device,
-        )
+        rows, longest = torch.from_numpy(items).long(), int(self.lengths[items].max())
+        device = self.model.device
         return self.kinds | {n: v[rows, :longest].long().to(device) for n, v in self.tokens.items()}
 
 

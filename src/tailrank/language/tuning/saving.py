@@ -42,7 +42,7 @@ def save(tuned: Tuned, encoder: TextEncoder, folder: Path, about: Mapping[str, A
         Where the place holds something else, or can't be written, or a prompt is to be merged.
     """
     method = tuned.learner.recipe.method
-    check_place(folder)
+    check_place(folder, encoder)
     try:
         with replaced(folder) as new, tuned.learner.whole() as model:
             if merged or method in ("full", "last-layers"):
@@ -58,14 +58,16 @@ def save(tuned: Tuned, encoder: TextEncoder, folder: Path, about: Mapping[str, A
         ) from None
 
 
-def check_place(folder: Path) -> None:
-    """Refuse to replace anything but a tuned encoder.
+def check_place(folder: Path, encoder: TextEncoder) -> None:
+    """Refuse to replace anything but a tuned encoder, or the one that is tuned: an adapter may need it.
 
     Raises
     ------
     EncoderError
-        Where the place holds something else.
+        Where the place holds something else, or that encoder.
     """
+    if folder.resolve() == resolve(encoder.name).path.resolve():
+        raise EncoderError(f"{folder} holds the encoder that is tuned: choose another place")
     if folder.exists() and not (folder / LABEL).is_file() and (folder.is_file() or any(folder.iterdir())):
         raise EncoderError(f"{folder} exists and is no tuned encoder: choose another place")
 

@@ -105,12 +105,16 @@ def search(
         study.sampler = optuna.samplers.TPESampler(seed=start.seed + len(study.trials), multivariate=True)
 
         def objective(trial: Any) -> float:
+            given_up = False
+
             def go_on(step: int, worth: float) -> bool:
+                nonlocal given_up
                 trial.report(worth, step)
-                return not trial.should_prune() and time.monotonic() < end
+                given_up = trial.should_prune()
+                return not given_up and time.monotonic() < end
 
             tuned = run(_suggest(trial, start, methods, losses), go_on)
-            if trial.should_prune():
+            if given_up and tuned.steps < start.steps:
                 raise optuna.TrialPruned
             if tuned.worth > max((t.value for t in study.get_trials() if t.value is not None), default=-1.0):
                 keep(tuned)

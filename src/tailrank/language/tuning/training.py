@@ -180,6 +180,9 @@ class _Run:
         self, domains: Sequence[Domain], encoder: TextEncoder, recipe: Recipe, progress: Progress | None
     ) -> None:
         self.recipe = recipe
+        names = [domain.split.train.name for domain in domains]
+        if len(set(names)) < len(names):
+            raise DataError(f"two data folders are called {max(names, key=names.count)!r}: rename one")
         for domain in domains:
             if not len(domain.split.validation):
                 raise DataError(
