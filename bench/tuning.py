@@ -25,8 +25,9 @@ from tailrank.evaluation.ranking import rank_queries
 from tailrank.evaluation.significance import paired_bootstrap
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
+from tailrank.language.tuning.domains import Domain
 from tailrank.language.tuning.recipe import Recipe
-from tailrank.language.tuning.training import Domain, finetune
+from tailrank.language.tuning.training import finetune
 from tailrank.ranking.fitting import Settings, Signals, fit_signals, lessons, whitened
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.lexical import Lexical

@@ -27,13 +27,14 @@ from tailrank.data.splits import hold_out
 from tailrank.errors import DataError, EncoderError, ModelError, RequestError, TailrankError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
+from tailrank.language.tuning.domains import Domain
 from tailrank.language.tuning.examples import Batch, Behaviour, Texts
 from tailrank.language.tuning.judging import Judge
 from tailrank.language.tuning.objectives import Objective
 from tailrank.language.tuning.recipe import Recipe
 from tailrank.language.tuning.saving import save
 from tailrank.language.tuning.search import search
-from tailrank.language.tuning.training import Domain, Tuned, finetune
+from tailrank.language.tuning.training import Tuned, finetune
 
 WORDS = [
     "red",

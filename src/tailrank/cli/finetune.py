@@ -22,12 +22,13 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.progress import encoding_progress
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
+from tailrank.language.tuning.domains import Domain
 from tailrank.language.tuning.judging import Judge
 from tailrank.language.tuning.recipe import Method, Recipe, TuningLoss
 from tailrank.language.tuning.saving import check_place, save
 from tailrank.language.tuning.search import search
 from tailrank.language.tuning.tracking import trackers
-from tailrank.language.tuning.training import Domain, Tuned
+from tailrank.language.tuning.training import Tuned
 from tailrank.language.tuning.training import finetune as tune_encoder
 
 SHOWN_TRIALS: Final = 10

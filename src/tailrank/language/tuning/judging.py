@@ -74,3 +74,8 @@ def worth(figures: Mapping[str, float]) -> float:
     0.07
     """
     return (figures["all"] + figures.get("tail80", figures["all"])) / 2
+
+
+def overall(look: Mapping[str, Mapping[str, float]]) -> float:
+    """Judge by the mean of what the figures of each domain are worth."""
+    return sum(map(worth, look.values())) / len(look)

@@ -48,7 +48,7 @@ class Learner:
     Raises
     ------
     EncoderError
-        Where no text says anything, or vectors or the method don't fit the encoder.
+        Where vectors or the method don't fit the encoder.
     """
 
     def __init__(
@@ -69,8 +69,6 @@ class Learner:
         if not hasattr(self.model[0], "model"):
             raise EncoderError(f"{encoder.name}: not a transformer, so there are no layers to tune")
         self.told: Bools = np.array([bool(text.strip()) for text in texts])
-        if self.told.sum() < 2:
-            raise EncoderError("fewer than two items have a text, so there is nothing to learn from")
         self.half = self.model.device.type == "cuda" or has_bfloat16()
         self.model.max_seq_length = min(self.model.max_seq_length or recipe.max_tokens, recipe.max_tokens)
         self.tokens, self.kinds = self._tokens()

@@ -3,56 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 from rich.progress import Progress
 from torch import Tensor
 
-from tailrank.arrays import Codes, Floats
+from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
-from tailrank.data.splits import Split
-from tailrank.errors import DataError, ModelError
 from tailrank.language import checkpoint as checkpoints
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.tuning.examples import Batch, Behaviour, Examples, Texts
-from tailrank.language.tuning.judging import Judge, worth
+from tailrank.language.tuning.descent import Descent
+from tailrank.language.tuning.domains import Domain, Mixture
+from tailrank.language.tuning.judging import overall
 from tailrank.language.tuning.learner import Learner
 from tailrank.language.tuning.objectives import Objective
 from tailrank.language.tuning.recipe import Recipe
-from tailrank.language.tuning.teacher import teach
 from tailrank.language.tuning.tracking import Tracker
-
-WARM_UP: Final = 0.1
-LAST: Final = 0.02
-"""Share of the steps in which the rate rises, and share of its height that it ends at."""
-
-
-@dataclass(frozen=True)
-class Domain:
-    """One data set to learn from.
-
-    Attributes
-    ----------
-    split
-        What to learn from, and validation queries that say when to stop.
-    texts
-        Of every item.
-    vectors
-        The encoder's vectors of them, shape (items, d).
-    since
-        From when on events are new; see `examples.Behaviour`.
-    """
-
-    split: Split
-    texts: Sequence[str]
-    vectors: Floats
-    since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +59,7 @@ class Tuned:
     @property
     def worth(self) -> float:
         """What the kept look is judged by, the mean over domains."""
-        return float(np.mean([worth(figures) for figures in self.looks[self.best].values()]))
+        return overall(self.looks[self.best])
 
 
 def finetune(
@@ -161,85 +132,28 @@ def _keep(checkpoint: Path | None, name: str, run: _Run) -> None:
         checkpoints.write(checkpoint, name, run.tensors(), run.figures())
 
 
-@contextmanager
-def _moved(words: Tensor, length: float) -> Iterator[None]:
-    """Move the word embeddings up their gradient for a while."""
-    assert words.grad is not None  # noqa: S101 - a batch went through them
-    before = words.detach().clone()
-    words.data += length * words.grad / words.grad.norm().clamp(min=1e-12)
-    try:
-        yield
-    finally:
-        words.data = before
-
-
 class _Run:
-    """A training under way. Every step draws its randomness from the seed and its own number."""
+    """A training under way."""
 
     def __init__(
         self, domains: Sequence[Domain], encoder: TextEncoder, recipe: Recipe, progress: Progress | None
     ) -> None:
-        self.recipe = recipe
-        names = [domain.split.train.name for domain in domains]
-        if len(set(names)) < len(names):
-            raise DataError(f"two data folders are called {max(names, key=names.count)!r}: rename one")
-        for domain in domains:
-            if not len(domain.split.validation):
-                raise DataError(
-                    f"{domain.split.train.name}: no validation query to stop by: give more events"
-                )
+        self.recipe, self.mixture = recipe, Mixture(domains, recipe)
         torch.manual_seed(recipe.seed)
-        texts = [text for domain in domains for text in domain.texts]
-        vectors = np.concatenate([domain.vectors for domain in domains])
-        self.learner = Learner(encoder, texts, vectors, recipe, cache_root(), progress)
-        sizes = [len(domain.texts) for domain in domains]
-        self.offsets = np.concatenate([[0], np.cumsum(sizes)])
-        self.examples = [
-            self._examples(domain, at) for domain, at in zip(domains, self.offsets, strict=False)
-        ]
-        weights = np.array([float(each.size) for each in self.examples]) ** recipe.temper
-        self.chances = weights / weights.sum()
-        self.judges = {d.split.train.name: Judge(d.split, recipe.fading, recipe.seed) for d in domains}
+        self.learner = Learner(
+            encoder, self.mixture.texts, self.mixture.vectors, recipe, cache_root(), progress
+        )
         self.table = self.learner.table()
         """Vectors of the best look."""
-        self.objective = Objective(recipe, self._teacher(domains)).to(encoder.model.device)
-        model, head = self.learner.parameters()
-        self.weights = [*model, *head, *self.objective.parameters()]
-        groups = [
-            {"params": model, "height": recipe.rate, "weight_decay": recipe.weight_decay},
-            {
-                "params": [*head, *self.objective.parameters()],
-                "height": recipe.head_rate,
-                "weight_decay": 0.0,
-            },
-        ]
-        self.optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.rate)
-        self.steps, self.seconds = 0, 0.0
+        objective = Objective(recipe, self.mixture.teacher(self.table)).to(encoder.model.device)
+        self.descent = Descent(self.learner, objective)
         self.looks: list[dict[str, dict[str, float]]] = []
         self.kept: list[Tensor] = []
-
-    def _examples(self, domain: Domain, offset: int) -> Examples:
-        told = self.learner.told[offset : offset + len(domain.texts)]
-        if self.recipe.loss == "simcse":
-            return Texts(told, self.recipe.batch, twice=True)
-        if self.recipe.loss == "distillation":
-            return Texts(told & (domain.split.train.counts > 0), self.recipe.batch, twice=False)
-        return Behaviour(domain.split.train, told, self.recipe, domain.since)
-
-    def _teacher(self, domains: Sequence[Domain]) -> Tensor | None:
-        if self.recipe.loss != "distillation":
-            return None
-        found = []
-        for domain, a, b in zip(domains, self.offsets[:-1], self.offsets[1:], strict=True):
-            train, told = domain.split.train, self.learner.told[a:b]
-            judge = self.judges[train.name].worth
-            found.append(teach(self.table[a:b], train, told, self.recipe, judge, domain.since))
-        return torch.cat(found).to(self.learner.model.device)
 
     @property
     def judged(self) -> list[float]:
         """What each look is judged by, the mean over domains."""
-        return [float(np.mean([worth(figures) for figures in look.values()])) for look in self.looks]
+        return [overall(look) for look in self.looks]
 
     @property
     def best(self) -> int:
@@ -254,133 +168,60 @@ class _Run:
         report: Callable[[int, float], bool] | None,
     ) -> None:
         """Take steps and look at what they are worth, until they are worth nothing any more."""
-        r, kept_at = self.recipe, time.monotonic()
+        r, d, kept_at = self.recipe, self.descent, time.monotonic()
         bar = None if progress is None else progress.add_task("fine-tuning", total=r.steps)
         if not self.looks:
             self._look(trackers)
-        while self.steps < r.steps and len(self.looks) - 1 - self.best < r.patience:
-            figures = self._step()
+        going = True
+        while going and d.steps < r.steps and len(self.looks) - 1 - self.best < r.patience:
+            figures = d.step(self.mixture)
             for tracker in trackers:
-                tracker.log(self.steps, figures)
-            if self.steps % r.every == 0 or self.steps == r.steps:
+                tracker.log(d.steps, figures)
+            looked = d.steps % r.every == 0 or d.steps == r.steps
+            if looked:
                 self._look(trackers)
-            if self.steps % r.every == 0 or time.monotonic() - kept_at > 60 * r.minutes:
+            if looked or time.monotonic() - kept_at > 60 * r.minutes:
                 keep()
                 kept_at = time.monotonic()
             if progress is not None and bar is not None:
                 said = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
-                progress.update(
-                    bar, completed=self.steps, description=f"{said}, ndcg@10 {self.judged[-1]:.4f}"
-                )
-            if self.steps % r.every == 0 and report is not None and not report(self.steps, self.judged[-1]):
-                break
+                text = f"{said}, ndcg@10 {self.judged[-1]:.4f}"
+                progress.update(bar, completed=d.steps, description=text)
+            going = not looked or report is None or report(d.steps, self.judged[-1])
         if progress is not None and bar is not None:
-            progress.update(bar, total=self.steps, completed=self.steps)
-        self._load(self.kept)
-
-    def _step(self) -> dict[str, float]:
-        """Take one step of the optimiser."""
-        started, r = time.perf_counter(), self.recipe
-        done = (self.steps + 1) / r.steps
-        share = min(done / WARM_UP, max((1 - done) / (1 - WARM_UP), LAST))
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["height"] * share
-        self.optimiser.zero_grad()
-        words = self.learner.embeddings if r.adversarial else None
-        if words is not None:
-            words.grad = None
-        losses = []
-        self.learner.model.train()
-        for part in range(r.accumulation):
-            rng = np.random.default_rng([r.seed, self.steps, part])
-            domain = int(rng.choice(len(self.examples), p=self.chances))
-            batch = self.examples[domain].draw(rng).shifted(int(self.offsets[domain]))
-            losses.append(self._learn(batch, part))
-            if words is not None:
-                with _moved(words, r.adversarial):
-                    self._learn(batch, part)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.weights, r.clip))
-        if not np.isfinite([norm, *losses]).all():
-            rates = f"{r.rate:g} and {r.head_rate:g}"
-            raise ModelError(f"fine-tuning diverged at step {self.steps + 1}: take rates below {rates}")
-        self.optimiser.step()
-        self.steps += 1
-        self.seconds += time.perf_counter() - started
-        return {"loss": float(np.mean(losses)), "gradient norm": norm, "rate": r.rate * share}
-
-    def _learn(self, batch: Batch, number: int) -> float:
-        """Add the gradient of one batch, encoded at once or, where memory is short, in two passes."""
-        parts = self.learner.parts(batch.items)
-        back = torch.from_numpy(np.argsort(np.concatenate(parts)))
-        cached = len(batch.items) > self.recipe.memory
-        with torch.set_grad_enabled(not cached):
-            encoded = [self._encode(batch.items[rows], number, at) for at, rows in enumerate(parts)]
-        vectors = torch.cat(encoded)
-        if cached:
-            vectors.requires_grad_(True)
-        loss: Tensor = self.objective(vectors[back.to(vectors.device)], batch) / self.recipe.accumulation
-        loss.backward()  # type: ignore[no-untyped-call]
-        if cached:
-            assert vectors.grad is not None  # noqa: S101 - every vector is compared with
-            slopes = torch.split(vectors.grad, [len(rows) for rows in parts])
-            for at, (rows, slope) in enumerate(zip(parts, slopes, strict=True)):
-                self._encode(batch.items[rows], number, at).backward(slope)  # type: ignore[no-untyped-call]
-        return float(loss.detach()) * self.recipe.accumulation
-
-    def _encode(self, items: Codes, number: int, part: int) -> Tensor:
-        """Encode a part under its own dropout, the same whenever it is encoded in a step."""
-        torch.manual_seed(hash((self.recipe.seed, self.steps, number, part)) & (2**63 - 1))
-        return self.learner.encode(items)
+            progress.update(bar, total=d.steps, completed=d.steps)
+        d.load(self.kept)
 
     def _look(self, trackers: Sequence[Tracker]) -> None:
         """Judge the vectors as they are, and keep the weights where they are the best so far."""
         table = self.learner.table() if self.looks else self.table
-        parts = np.split(table, self.offsets[1:-1])
-        look = {name: judge(part) for (name, judge), part in zip(self.judges.items(), parts, strict=True)}
+        look = self.mixture.look(table)
         self.looks.append(look)
         figures = {f"{name}/ndcg@10/{group}": x for name, each in look.items() for group, x in each.items()}
         for tracker in trackers:
-            tracker.log(self.steps, figures)
+            tracker.log(self.descent.steps, figures)
         if self.best == len(self.looks) - 1:
-            self.table = table
-            self.kept = [weights.detach().clone() for weights in self.weights]
+            self.table, self.kept = table, self.descent.copy()
 
     def tuned(self) -> Tuned:
         """Give what came of it."""
-        tables = np.split(self.table, self.offsets[1:-1])
-        size = sum(weights.numel() for weights in self.weights)
-        return Tuned(self.learner, tables, self.looks, self.best, self.steps, self.seconds, size)
+        d, tables = self.descent, self.mixture.tables(self.table)
+        size = sum(weights.numel() for weights in d.weights)
+        return Tuned(self.learner, tables, self.looks, self.best, d.steps, d.seconds, size)
 
     def tensors(self) -> dict[str, Tensor]:
         """Give all that the next step depends on, and the best weights."""
-        parts = {f"weights/{at}": value.detach() for at, value in enumerate(self.weights)}
-        parts |= {f"kept/{at}": value for at, value in enumerate(self.kept)}
-        for at, state in self.optimiser.state_dict()["state"].items():
-            parts |= {f"optimiser/{at}/{name}": value for name, value in state.items()}
-        return parts
+        return self.descent.tensors() | {f"kept/{at}": value for at, value in enumerate(self.kept)}
 
     def figures(self) -> dict[str, Any]:
         """Give what was measured, for a checkpoint."""
-        return {"steps": self.steps, "seconds": self.seconds, "looks": self.looks}
+        return {"steps": self.descent.steps, "seconds": self.descent.seconds, "looks": self.looks}
 
     def restore(self, tensors: Mapping[str, Tensor], figures: Mapping[str, Any]) -> None:
         """Take back what a checkpoint holds."""
-        self.steps, self.seconds, self.looks = figures["steps"], figures["seconds"], figures["looks"]
-        count = len(self.weights)
-        self._load([tensors[f"weights/{at}"] for at in range(count)])
-        self.kept = [tensors[f"kept/{at}"] for at in range(count)]
-        states: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            part, at, *field = name.split("/")
-            if part == "optimiser":
-                states.setdefault(int(at), {})[field[0]] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
-        now = [weights.detach().clone() for weights in self.weights]
-        self._load(self.kept)
+        d, self.looks = self.descent, figures["looks"]
+        self.kept = [tensors[f"kept/{at}"] for at in range(len(d.weights))]
+        d.load(self.kept)
         self.table = self.learner.table()
-        self._load(now)
-
-    def _load(self, values: Sequence[Tensor]) -> None:
-        with torch.no_grad():
-            for weights, value in zip(self.weights, values, strict=True):
-                weights.copy_(value)
+        d.restore(tensors)
+        d.steps, d.seconds = figures["steps"], figures["seconds"]
