@@ -1,0 +1,1 @@
+"""What people just did, kept so that the next request sees it."""
