@@ -1,0 +1,154 @@
+"""What goes over the wire: requests and answers of the native API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+MOST_CANDIDATES: Final = 2_000
+MOST_EVENTS: Final = 1_000
+MOST_DOCUMENTS: Final = 1_000
+
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=400)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=4_102_444_800, description="seconds since 1970")]
+Reason: TypeAlias = Literal["deadline", "state", "error"]
+
+
+class Candidate(Struct, frozen=True):
+    """An item to rank, and what the recommender that found it gave it.
+
+    Where a list has both kinds, candidates without a score count as the mean of the others.
+    """
+
+    id: Id
+    score: float | None = None
+
+
+class Taken(Struct, frozen=True):
+    """An event of a history that comes with the request."""
+
+    item_id: Id
+    event: str | None = None
+    timestamp: Seconds | None = None
+
+
+class Policy(Struct, frozen=True):
+    """What the business wants after the score."""
+
+    tail: Annotated[float, Meta(ge=0, le=1, description="dial of the long tail")] | None = None
+
+
+class RankRequest(Struct, frozen=True):
+    """Candidates to re-order for one person.
+
+    A person is known by `user`, or `session` where nobody is signed in: both name a stored history.
+    `history`, oldest first, follows what is stored.
+    """
+
+    candidates: Annotated[list[Id | Candidate], Meta(max_length=MOST_CANDIDATES)]
+    user: Id | None = None
+    session: Id | None = None
+    history: Annotated[list[Id | Taken], Meta(max_length=1_000)] = []
+    k: Annotated[int, Meta(ge=1)] | None = None
+    policy: Policy | None = None
+    explain: bool = False
+    deadline_ms: Annotated[float, Meta(gt=0)] | None = None
+
+
+class Ranked(Struct, frozen=True):
+    """One place of a ranking; ranks count from 1.
+
+    `unknown` marks an item that the model doesn't know: it is placed by its upstream score or, where there
+    is none, where it stood. `contributions` add up to the score.
+    """
+
+    id: str
+    score: float
+    rank: int
+    previous_rank: int
+    unknown: bool | UnsetType = UNSET
+    contributions: dict[str, float] | UnsetType = UNSET
+
+
+class Ranking(Struct, frozen=True):
+    """A ranking that was returned. Where `degraded`, it is the upstream order, and `reason` says why."""
+
+    ranking_id: str
+    model: str
+    took_ms: float
+    degraded: bool
+    items: list[Ranked]
+    reason: Reason | UnsetType = UNSET
+
+
+class EventIn(Struct, frozen=True):
+    """One behaviour. The same `event_id` again counts once. `value` is checked but not kept: nothing ranks by it."""
+
+    event_id: Id
+    user_id: Id
+    item_id: Id
+    event: Annotated[str, Meta(min_length=1, max_length=100)]
+    timestamp: Seconds
+    value: float | None = None
+
+
+class EventsKept(Struct, frozen=True):
+    """Events that are durable now: how many came, and how many of them were new."""
+
+    accepted: int
+    new: int
+
+
+class ItemsKept(Struct, frozen=True):
+    """Items that are put or deleted now."""
+
+    accepted: int
+    version: int
+
+
+class Past(Struct, frozen=True):
+    """What is stored of a person, oldest first."""
+
+    user_id: str
+    events: list[Taken]
+
+
+class Document(Struct, frozen=True):
+    """A text to rank."""
+
+    text: str
+
+
+class RerankRequest(Struct, frozen=True):
+    """Texts to order by a query, or by what a person just took, or both; the shape of Cohere and Jina."""
+
+    documents: Annotated[list[str | Document], Meta(max_length=MOST_DOCUMENTS)]
+    model: str | None = None
+    query: str | None = None
+    user: Id | None = None
+    top_n: Annotated[int, Meta(ge=1)] | None = None
+    return_documents: bool = False
+
+
+class Relevance(Struct, frozen=True):
+    """How well a document, by its position, fits: 0 to 1."""
+
+    index: int
+    relevance_score: float
+    document: Document | UnsetType = UNSET
+
+
+class Reranked(Struct, frozen=True):
+    """Documents, the best first."""
+
+    id: str
+    model: str
+    results: list[Relevance]
+    meta: dict[str, object]
+
+
+class Problem(Struct, frozen=True):
+    """Why a request was refused."""
+
+    error: str
