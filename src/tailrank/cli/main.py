@@ -16,6 +16,7 @@ from tailrank.cli.encode import encode
 from tailrank.cli.evaluate import evaluate
 from tailrank.cli.finetune import finetune, tune
 from tailrank.cli.models import rank, train
+from tailrank.cli.serve import serve
 from tailrank.errors import TailrankError
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (demo, validate, train, evaluate, rank, encode, finetune, tune):
+for command in (demo, validate, train, evaluate, rank, serve, encode, finetune, tune):
     app.command()(command)
 app.add_typer(bench, name="bench")
 app.add_typer(datasets, name="datasets")

@@ -49,13 +49,35 @@ def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
     >>> item_texts(items)
     ['Tea. green, loose', 'Mug']
     """
-    if template is not None:
-        parsed = _Template.parse(template, items.columns)
-        values = items.select(_as_text(items.schema, name) for name in dict.fromkeys(parsed.fields))
-    else:
-        values = _default_columns(items)
-        parsed = _Template(tuple(values.columns), ("", *[". "] * (values.width - 1), ""))
+    parsed = _Template.parse(default_template(items) if template is None else template, items.columns)
+    values = items.select(_as_text(items.schema, name) for name in dict.fromkeys(parsed.fields))
     return values.select(parsed.written()).to_series().to_list()
+
+
+def default_template(items: pl.DataFrame) -> str:
+    """Name the usual text columns that a table has, but for empty ones and those that another repeats.
+
+    Raises
+    ------
+    DataError
+        Where none has any text.
+
+    Examples
+    --------
+    >>> default_template(pl.DataFrame({"title": ["Tea", "Mug"], "genres": ["green", ""], "text": ["", ""]}))
+    '{title}. {genres}'
+    """
+    values = items.select(_as_text(items.schema, name) for name in Columns.TEXT if name in items.columns)
+    kept = [series.name for series in values if (series != "").any()]
+    if not kept:
+        raise DataError(
+            f"items have no text in any of the columns {', '.join(Columns.TEXT)}: rename one, "
+            f"or give a template with your own columns ({', '.join(items.columns)})"
+        )
+    for name in tuple(kept):
+        if any(_repeated(values, name, other) for other in kept if other != name):
+            kept.remove(name)
+    return ". ".join(f"{{{name}}}" for name in kept)
 
 
 @dataclass(frozen=True)
@@ -127,21 +149,6 @@ def _as_text(schema: pl.Schema, name: str) -> pl.Expr:
     if isinstance(kind, pl.List):
         column = column.cast(pl.List(pl.String)).list.drop_nulls().list.join(", ")
     return column.cast(pl.String).fill_null("").str.strip_chars().alias(name)
-
-
-def _default_columns(items: pl.DataFrame) -> pl.DataFrame:
-    """Take the usual text columns, without empty ones and those that another one repeats."""
-    values = items.select(_as_text(items.schema, name) for name in Columns.TEXT if name in items.columns)
-    kept = [series.name for series in values if (series != "").any()]
-    if not kept:
-        raise DataError(
-            f"items have no text in any of the columns {', '.join(Columns.TEXT)}: rename one, "
-            f"or give a template with your own columns ({', '.join(items.columns)})"
-        )
-    for name in tuple(kept):
-        if any(_repeated(values, name, other) for other in kept if other != name):
-            kept.remove(name)
-    return values.select(kept)
 
 
 def _repeated(values: pl.DataFrame, name: str, other: str) -> bool:

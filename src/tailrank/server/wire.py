@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, TypeAlias
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
+
+from tailrank.data.columns import Columns
 
 MOST_CANDIDATES: Final = 2_000
 MOST_EVENTS: Final = 1_000
+MOST_ITEMS: Final = 1_000
 MOST_DOCUMENTS: Final = 1_000
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=400)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=4_102_444_800, description="seconds since 1970")]
 Reason: TypeAlias = Literal["deadline", "state", "error"]
+Value: TypeAlias = str | int | float | bool | list[str] | None
+"""Of an item's column."""
 
 
 class Candidate(Struct, frozen=True):
@@ -25,7 +30,7 @@ class Candidate(Struct, frozen=True):
     score: float | None = None
 
 
-class Taken(Struct, frozen=True):
+class Taken(Struct, frozen=True, omit_defaults=True):
     """An event of a history that comes with the request."""
 
     item_id: Id
@@ -43,7 +48,8 @@ class RankRequest(Struct, frozen=True):
     """Candidates to re-order for one person.
 
     A person is known by `user`, or `session` where nobody is signed in: both name a stored history.
-    `history`, oldest first, follows what is stored.
+    `history`, oldest first, follows what is stored. A candidate that comes again is ranked once, by its
+    first place.
     """
 
     candidates: Annotated[list[Id | Candidate], Meta(max_length=MOST_CANDIDATES)]
@@ -54,6 +60,9 @@ class RankRequest(Struct, frozen=True):
     policy: Policy | None = None
     explain: bool = False
     deadline_ms: Annotated[float, Meta(gt=0)] | None = None
+
+    def __post_init__(self) -> None:
+        _check_bytes(self.user or self.session or "")
 
 
 class Ranked(Struct, frozen=True):
@@ -83,7 +92,7 @@ class Ranking(Struct, frozen=True):
 
 
 class EventIn(Struct, frozen=True):
-    """One behaviour. The same `event_id` again counts once. `value` is checked but not kept: nothing ranks by it."""
+    """One behaviour. The same `event_id` again counts once. `value` is checked, but nothing ranks by it."""
 
     event_id: Id
     user_id: Id
@@ -91,6 +100,15 @@ class EventIn(Struct, frozen=True):
     event: Annotated[str, Meta(min_length=1, max_length=100)]
     timestamp: Seconds
     value: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_bytes(self.event_id, self.user_id, self.item_id, self.event)
+
+
+Events: TypeAlias = EventIn | Annotated[list[EventIn], Meta(max_length=MOST_EVENTS)]
+Item: TypeAlias = dict[str, Value]
+"""The columns of one item, `item_id` among them, as in a data folder."""
+Items: TypeAlias = Item | Annotated[list[Item], Meta(max_length=MOST_ITEMS)]
 
 
 class EventsKept(Struct, frozen=True):
@@ -101,7 +119,7 @@ class EventsKept(Struct, frozen=True):
 
 
 class ItemsKept(Struct, frozen=True):
-    """Items that are put or deleted now."""
+    """Items that are put or deleted now, and how many such changes there were in all."""
 
     accepted: int
     version: int
@@ -112,6 +130,12 @@ class Past(Struct, frozen=True):
 
     user_id: str
     events: list[Taken]
+
+
+class Erased(Struct, frozen=True):
+    """Whether anything was known of a person that is forgotten now."""
+
+    erased: bool
 
 
 class Document(Struct, frozen=True):
@@ -128,7 +152,10 @@ class RerankRequest(Struct, frozen=True):
     query: str | None = None
     user: Id | None = None
     top_n: Annotated[int, Meta(ge=1)] | None = None
-    return_documents: bool = False
+    return_documents: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_bytes(self.user or "")
 
 
 class Relevance(Struct, frozen=True):
@@ -152,3 +179,45 @@ class Problem(Struct, frozen=True):
     """Why a request was refused."""
 
     error: str
+
+
+def check_id(name: str) -> None:
+    """Hold an id that didn't come in a request's body to the same bounds.
+
+    Raises
+    ------
+    ValidationError
+        Where it is empty or too long.
+    """
+    convert(name, Id)
+    try:
+        _check_bytes(name)
+    except ValueError as why:
+        raise ValidationError(str(why)) from None
+
+
+def check_item(item: Item, at: int) -> None:
+    """Hold an item to having an id.
+
+    Raises
+    ------
+    ValidationError
+        Where it has none; `at` is the item's place in the request.
+    """
+    name = item.get(Columns.ITEM)
+    if not isinstance(name, str):
+        raise ValidationError(f"item {at}: `{Columns.ITEM}` is missing, or no string")
+    check_id(name)
+
+
+def _check_bytes(*ids: str) -> None:
+    """Refuse what no state can keep: more than 400 bytes of UTF-8, and halves of surrogate pairs.
+
+    Raises
+    ------
+    ValueError
+        Which msgspec tells as a mistake of the request.
+    """
+    for name in ids:
+        if not name.isascii() and len(name.encode()) > 400:
+            raise ValueError(f"an id is longer than 400 bytes of UTF-8: {name[:20]}…")

@@ -1,0 +1,60 @@
+"""`tailrank serve`: the real-time server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tailrank.errors import RequestError
+
+
+def serve(
+    model: Annotated[Path, typer.Option(help="Model folder; replaced meanwhile, the new one serves.")],
+    state: Annotated[
+        str, typer.Option(help="Where events are kept: a folder, or redis://… of Valkey or Redis.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen at; others than this machine's need keys.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes; one a core.")] = 1,
+    keys: Annotated[
+        Path | None, typer.Option(help="File of API keys, one a line: read:KEY, write:KEY, read+write:KEY.")
+    ] = None,
+    rate_limit: Annotated[
+        float | None, typer.Option(help="Requests a second for each key or, without keys, each address.")
+    ] = None,
+    ttl_days: Annotated[float | None, typer.Option(help="Forget events after so many days.")] = None,
+    queue_ms: Annotated[float, typer.Option(help="Refuse requests that waited longer, with 429.")] = 12.0,
+    body_mb: Annotated[float, typer.Option(help="Largest body of a request, in MB.")] = 4.0,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
+    traces: Annotated[
+        bool, typer.Option("--traces", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT.")
+    ] = False,
+) -> None:
+    """Serve a model over HTTP: events in, rankings out."""
+    try:
+        from tailrank.server.keys import load_keys
+        from tailrank.server.serving import serve as run
+        from tailrank.server.settings import ServerSettings
+    except ImportError as missing:
+        raise RequestError(f'serve needs {missing.name}: pip install "tailrank[server]"') from None
+    run(
+        ServerSettings(
+            model=model,
+            state=state,
+            host=host,
+            port=port,
+            workers=workers,
+            keys=load_keys(keys, os.environ),
+            rate_limit=rate_limit,
+            ttl_days=ttl_days,
+            queue_ms=queue_ms,
+            body_mb=body_mb,
+            access_log=access_log,
+            traces=traces,
+        )
+    )

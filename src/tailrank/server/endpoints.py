@@ -1,0 +1,214 @@
+"""What each endpoint does: bytes of a request in, an answer out, no HTTP but the status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from tailrank.data.columns import Columns
+from tailrank.errors import RequestError
+from tailrank.online.state import Past, Read, State, StateError, UserEvent
+from tailrank.server import wire
+from tailrank.server.live import Live, Served
+from tailrank.server.metrics import Metrics
+from tailrank.server.placing import NOBODY, Asked, place
+from tailrank.server.reranking import rerank
+
+SHOWN: Final = 10
+"""Places that count as shown to somebody."""
+
+SLOWNESS: Final = 0.05
+"""How quickly the expected time of a ranking follows the measured one."""
+
+log = logging.getLogger("tailrank.server")
+encode: Final = msgspec.json.Encoder().encode
+
+
+class Call(NamedTuple):
+    """A request as an endpoint sees it.
+
+    Attributes
+    ----------
+    body
+        As it came.
+    name
+        What stands for the braces in the route's path.
+    arrived
+        When, on the clock of `time.perf_counter`.
+    """
+
+    body: bytes
+    name: str = ""
+    arrived: float = 0.0
+
+
+class Answer(NamedTuple):
+    """What goes back."""
+
+    body: bytes
+    status: int = 200
+    kind: bytes = b"application/json"
+
+
+class Endpoints:
+    """Everything that can be asked of one worker.
+
+    Parameters
+    ----------
+    live
+        The model.
+    state
+        What is remembered.
+    metrics
+        Where answers are counted.
+    """
+
+    def __init__(self, live: Live, state: State, metrics: Metrics) -> None:
+        self.live, self.state, self.metrics = live, state, metrics
+        self._rank: Any = msgspec.json.Decoder(wire.RankRequest).decode
+        self._events: Any = msgspec.json.Decoder(wire.Events).decode
+        self._items: Any = msgspec.json.Decoder(wire.Items).decode
+        self._rerank: Any = msgspec.json.Decoder(wire.RerankRequest).decode
+        self._expected = 0.0
+
+    async def rank(self, call: Call) -> Answer:
+        """Re-order candidates; where that can't be done, or not in time, give them back as they came."""
+        request: wire.RankRequest = self._rank(call.body)
+        return Answer(encode(await self.ranking(request, call.arrived)))
+
+    async def ranking(self, request: wire.RankRequest, arrived: float) -> wire.Ranking:
+        """Rank, or degrade.
+
+        Raises
+        ------
+        RequestError
+            On what the sender can mend.
+        """
+        asked, reason, served = Asked.of(request.candidates), None, self.live.served
+        items: list[wire.Ranked] = []
+        try:
+            past, served = await self._past(request, arrived)
+            started = time.perf_counter()
+            if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
+                raise TimeoutError
+            items = place(served.reranker, asked, request, past)
+            self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
+            self._expose(served, items)
+        except TimeoutError:
+            reason = "deadline"
+        except StateError as why:
+            reason = "state"
+            log.warning("state out of reach", extra={"why": str(why)})
+        except RequestError:
+            raise
+        except Exception:  # noqa: BLE001 - a list that is not re-ordered is better than none
+            reason = "error"
+            log.exception("ranking failed")
+        if reason:
+            items = asked.upstream(request.k)
+            self.metrics.degraded.labels(reason).inc()
+        took = 1e3 * (time.perf_counter() - arrived)
+        told = msgspec.UNSET if reason is None else reason
+        return wire.Ranking(os.urandom(12).hex(), served.name, took, reason is not None, items, told)
+
+    async def events(self, call: Call) -> Answer:
+        """Keep events; they are durable when this is answered."""
+        found = self._events(call.body)
+        return Answer(encode(await self.keep(found if isinstance(found, list) else [found])))
+
+    async def keep(self, events: Sequence[wire.EventIn]) -> wire.EventsKept:
+        """Append to the state."""
+        new = await self.state.append(
+            [UserEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp) for e in events]
+        )
+        self.metrics.events.inc(new)
+        if events:
+            oldest = min(event.timestamp for event in events)
+            self.metrics.event_lag.observe(max(0.0, time.time() - oldest))
+        return wire.EventsKept(len(events), new)
+
+    async def items(self, call: Call) -> Answer:
+        """Put items: encoded and rankable when this is answered."""
+        found = self._items(call.body)
+        items = found if isinstance(found, list) else [found]
+        for at, item in enumerate(items):
+            wire.check_item(item, at)
+        version = await self.live.put(items) if items else self.live.served.version
+        return Answer(encode(wire.ItemsKept(len(items), version)))
+
+    async def delete_item(self, call: Call) -> Answer:
+        """Forget an item."""
+        wire.check_id(call.name)
+        return Answer(encode(wire.ItemsKept(1, await self.live.delete(call.name))))
+
+    async def user(self, call: Call) -> Answer:
+        """Export what is stored of a person."""
+        wire.check_id(call.name)
+        past = (await self.state.read(call.name)).past
+        events = [wire.Taken(*row) for row in zip(*past, strict=True)]
+        return Answer(encode(wire.Past(call.name, events)))
+
+    async def erase(self, call: Call) -> Answer:
+        """Forget a person."""
+        wire.check_id(call.name)
+        return Answer(encode(wire.Erased(await self.state.erase(call.name))))
+
+    async def rerank(self, call: Call) -> Answer:
+        """Order texts by a query, by what a person just took, or by both."""
+        request: wire.RerankRequest = self._rerank(call.body)
+        if not (request.query or "").strip() and request.user is None:
+            raise RequestError("nothing to order by: give a query, a user, or both")
+        past = NOBODY if request.user is None else (await self._read(request.user)).past
+        found = await rerank(self.live.served, self.live.encoders, request, past)
+        return Answer(encode(found))
+
+    async def alive(self, _: Call) -> Answer:
+        """Say that the process runs."""
+        return Answer(b'{"status":"alive"}')
+
+    async def ready(self, _: Call) -> Answer:
+        """Rank two items: ready is only what has just been done."""
+        served = self.live.served
+        some = served.reranker.catalogue.items[Columns.ITEM].head(2).to_list()
+        request = wire.RankRequest(candidates=list(some), user="readyz")
+        ranking = await self.ranking(request, time.perf_counter())
+        if ranking.degraded:
+            return Answer(encode({"status": "not ready", "reason": ranking.reason}), 503)
+        return Answer(encode({"status": "ready", "model": served.name}))
+
+    async def scrape(self, _: Call) -> Answer:
+        """Give the metrics."""
+        body, kind = self.metrics.exposition()
+        return Answer(body, kind=kind.encode())
+
+    async def _past(self, request: wire.RankRequest, arrived: float) -> tuple[Past, Served]:
+        """Read the person's past, and take in items that changed."""
+        name = request.user or request.session
+        if name is None:
+            return NOBODY, self.live.served
+        if request.deadline_ms is None:
+            found = await self._read(name)
+        else:
+            left = request.deadline_ms / 1e3 - (time.perf_counter() - arrived)
+            async with asyncio.timeout(left):
+                found = await self._read(name)
+        return found.past, self.live.served
+
+    async def _read(self, name: str) -> Read:
+        found = await self.state.read(name)
+        if found.items_version != self.live.served.version:
+            await self.live.catch_up()
+        return found
+
+    def _expose(self, served: Served, items: Sequence[wire.Ranked]) -> None:
+        """Count how many of the items shown are of the head, and how many of the tail."""
+        codes = served.reranker.catalogue.codes_of([item.id for item in items[:SHOWN]])
+        tail = int(served.tail[codes].sum())
+        self.metrics.tail.inc(tail)
+        self.metrics.head.inc(len(codes) - tail)

@@ -1,0 +1,142 @@
+"""Who may ask: API keys with scopes, and how often each may."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from tailrank.errors import RequestError
+
+Scope = Literal["read", "write"]
+
+SHORTEST: Final = 16
+"""Characters of a key, at least."""
+
+BURST: Final = 2.0
+"""Seconds of the allowed rate that may come at once."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is known of a key: never the key itself.
+
+    Attributes
+    ----------
+    digest
+        Its sha256.
+    scopes
+        `read` to rank and to see histories, `write` to send and erase.
+    """
+
+    digest: bytes
+    scopes: frozenset[Scope]
+
+
+def read_keys(lines: Iterable[str], source: str) -> tuple[Key, ...]:
+    """Read keys, one a line: its scopes, joined by `+`, a colon, and the key; `#` starts a comment.
+
+    Raises
+    ------
+    RequestError
+        On a line of another form, or a key that is too short; the message names the line, not the key.
+
+    Examples
+    --------
+    >>> [key] = read_keys(["read+write:correct-horse-battery"], "keys.txt")
+    >>> sorted(key.scopes)
+    ['read', 'write']
+    """
+    keys = []
+    for number, line in enumerate(lines, 1):
+        text = line.partition("#")[0].strip()
+        if not text:
+            continue
+        names, colon, secret = text.partition(":")
+        scopes = frozenset(names.split("+"))
+        if not colon or not scopes <= set(get_args(Scope)) or len(secret.strip()) < SHORTEST:
+            raise RequestError(
+                f"{source}, line {number}: write `read:KEY`, `write:KEY` or `read+write:KEY`, "
+                f"with a key of at least {SHORTEST} characters"
+            )
+        keys.append(Key(hashlib.sha256(secret.strip().encode()).digest(), scopes))  # type: ignore[arg-type]
+    return tuple(keys)
+
+
+def load_keys(file: Path | None, environment: Mapping[str, str]) -> tuple[Key, ...]:
+    """Read keys from a file and from `TAILRANK_API_KEYS`, where several are set apart by commas.
+
+    Raises
+    ------
+    RequestError
+        Where the file can't be read, holds no key, or as `read_keys` does.
+    """
+    keys = read_keys(environment.get("TAILRANK_API_KEYS", "").split(","), "TAILRANK_API_KEYS")
+    if file is None:
+        return keys
+    try:
+        found = read_keys(file.read_text(encoding="utf-8").splitlines(), str(file))
+    except (OSError, UnicodeDecodeError) as why:
+        raise RequestError(f"--keys {file}: can't be read ({why})") from None
+    if not found:
+        raise RequestError(f"--keys {file}: holds no key: write `read+write:KEY` into it")
+    return keys + found
+
+
+def find(keys: tuple[Key, ...], authorization: bytes) -> Key | None:
+    """Find the key of an Authorization header, in a time that doesn't depend on which one it is.
+
+    Examples
+    --------
+    >>> keys = read_keys(["read:correct-horse-battery"], "keys.txt")
+    >>> find(keys, b"Bearer correct-horse-battery") is keys[0], find(keys, b"Bearer guess")
+    (True, None)
+    """
+    kind, _, secret = authorization.partition(b" ")
+    digest = hashlib.sha256(secret.strip()).digest()
+    found = [key for key in keys if hmac.compare_digest(key.digest, digest)]
+    return found[0] if found and kind.lower() == b"bearer" else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address.
+
+    Examples
+    --------
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "example.org")]
+    [True, True, True, False, False]
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class RateLimit:
+    """A token bucket for each caller.
+
+    Parameters
+    ----------
+    rate
+        Requests a second that a caller may go on with.
+    """
+
+    MOST_CALLERS: Final = 10_000
+
+    def __init__(self, rate: float) -> None:
+        self.rate, self.size = rate, max(1.0, rate * BURST)
+        self._buckets: dict[object, tuple[float, float]] = {}
+
+    def admit(self, caller: object, now: float) -> bool:
+        """Take a token, if there is one; `now` in seconds."""
+        tokens, since = self._buckets.pop(caller, (self.size, now))
+        tokens = min(self.size, tokens + (now - since) * self.rate)
+        admitted = tokens >= 1
+        self._buckets[caller] = (tokens - admitted, now)
+        if len(self._buckets) > self.MOST_CALLERS:
+            del self._buckets[next(iter(self._buckets))]  # the one not seen for longest
+        return admitted

@@ -1,0 +1,78 @@
+"""What Prometheus can scrape."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable that names the folder in which several workers add up."""
+
+SECONDS: Final = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 4.096)
+LAGS: Final = (0.01, 0.1, 1, 10, 60, 600, 3600, 86_400)
+
+
+class Metrics:
+    """Counts of one worker, or of all where `SHARED` is set."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        made: Mapping[str, CollectorRegistry] = {"registry": self.registry}
+        self.latency = Histogram(
+            "tailrank_request_seconds",
+            "From the arrival of a request to its answer.",
+            ["endpoint", "status"],
+            buckets=SECONDS,
+            **made,
+        )
+        self.degraded = Counter(
+            "tailrank_degraded", "Rankings that were the upstream order.", ["reason"], **made
+        )
+        self.shed = Counter("tailrank_shed", "Requests refused to keep the others quick.", **made)
+        self.events = Counter("tailrank_events", "Events kept.", **made)
+        self.event_lag = Histogram(
+            "tailrank_event_lag_seconds",
+            "From an event's timestamp until it was kept; the oldest of each request.",
+            buckets=LAGS,
+            **made,
+        )
+        self.exposure = Counter(
+            "tailrank_exposure", "Items shown in first ten places.", ["popularity"], **made
+        )
+        self.refused = Counter("tailrank_models_refused", "New models that could not be served.", **made)
+        self.model = Gauge(
+            "tailrank_model_info", "The model that ranks.", ["model"], multiprocess_mode="liveall", **made
+        )
+        self.head, self.tail = (self.exposure.labels(part) for part in ("head", "tail"))
+        self._latency: dict[tuple[str, int], Histogram] = {}
+
+    def answered(self, endpoint: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        key = (endpoint, status)
+        if key not in self._latency:
+            self._latency[key] = self.latency.labels(endpoint, str(status))
+        self._latency[key].observe(seconds)
+
+    def serves(self, model: str) -> None:
+        """Say which model ranks from now on."""
+        self.model.clear()
+        self.model.labels(model).set(1)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """Write everything down in Prometheus' text format; gives the media type too."""
+        registry = self.registry
+        if SHARED in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        return generate_latest(registry), CONTENT_TYPE_LATEST

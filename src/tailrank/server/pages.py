@@ -1,0 +1,58 @@
+"""The API's description as a page: nothing on it is loaded from anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any, Final
+
+STYLE: Final = """
+:root { color-scheme: light dark; --soft: color-mix(in srgb, currentColor 12%, transparent) }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem }
+details { border: 1px solid var(--soft); border-radius: .5rem; margin: .5rem 0; padding: .5rem 1rem }
+summary { cursor: pointer } summary code { font-weight: 600 }
+summary span { color: color-mix(in srgb, currentColor 65%, transparent); margin-left: .6rem }
+pre { background: var(--soft); border-radius: .4rem; overflow-x: auto; padding: .7rem }
+"""
+
+
+def docs_page(description: Mapping[str, Any]) -> bytes:
+    """Write an OpenAPI description as HTML."""
+    title = f"{description['info']['title']} {description['info']['version']}"
+    lines = [
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>',
+        '<meta name="viewport" content="width=device-width">',
+        f"<style>{STYLE}</style><h1>{escape(title)}</h1>",
+        '<p>The same for programs: <a href="openapi.json">openapi.json</a>.',
+        "Where the server has keys, send <code>Authorization: Bearer KEY</code>.</p>",
+        *_operations(description["paths"]),
+        "<h2>Shapes</h2>",
+        *(
+            f'<details id="{escape(name)}"><summary><code>{escape(name)}</code>'
+            f"<span>{escape(shape.get('description', '').splitlines()[0] if 'description' in shape else '')}"
+            f"</span></summary>{_json(shape)}</details>"
+            for name, shape in description["components"]["schemas"].items()
+        ),
+    ]
+    return "\n".join(lines).encode()
+
+
+def _operations(paths: Mapping[str, Any]) -> Iterator[str]:
+    for path, methods in paths.items():
+        for method, said in methods.items():
+            yield f"<details><summary><code>{method.upper()} {escape(path)}</code>"
+            yield f"<span>{escape(said['summary'])}</span></summary>"
+            content = said.get("requestBody", {}).get("content", {}).get("application/json", {})
+            if "example" in content:
+                yield f"<p>For example:</p>{_json(content['example'])}"
+            if content.get("schema"):
+                yield f"<p>Takes:</p>{_json(content['schema'])}"
+            gives = said["responses"]["200"]["content"]["application/json"]["schema"]
+            if gives:
+                yield f"<p>Gives:</p>{_json(gives)}"
+            yield "</details>"
+
+
+def _json(value: object) -> str:
+    return f"<pre>{escape(json.dumps(value, indent=2, ensure_ascii=False))}</pre>"
