@@ -1,0 +1,203 @@
+"""An LMDB folder that several processes share: its map grows by itself, its errors tell what to do."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Final, TypeAlias, TypeVar
+
+import lmdb
+from lmdb.verify import VerifyError, verify
+
+from tailrank.online.state import StateError
+
+FORMAT: Final = b"tailrank state 1"
+TABLES: Final = (b"users", b"items", b"types", b"changes", b"changed")
+FIRST_MAP: Final = 1 << 26
+READERS: Final = 1_024
+DATA: Final = "data.mdb"
+
+Txn: TypeAlias = "lmdb.Transaction[bytes]"
+Table: TypeAlias = "lmdb._Database"
+T = TypeVar("T")
+
+
+class Mapped:
+    """An open folder.
+
+    One thread may write, another one read at the same time: a read waits only while the map is exchanged.
+
+    Parameters
+    ----------
+    folder
+        Made where it is missing.
+
+    Raises
+    ------
+    StateError
+        Where it can't be made, is of another format, damaged or being compacted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._reading, self._writing = Lock(), Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._in_use = hold(folder, exclusive=False)
+        except OSError as error:
+            raise StateError(f"{folder}: can't be used as a state ({error.strerror}): name another") from None
+        try:
+            self._env, self.tables = _open(folder)
+        except lmdb.Error as error:
+            os.close(self._in_use)
+            raise explained(error, folder) from None
+        except StateError:
+            os.close(self._in_use)
+            raise
+
+    def read(self, work: Callable[[Txn], T]) -> T:
+        """Look something up that takes microseconds."""
+        try:
+            with self._reading, self._env.begin() as txn:
+                return work(txn)
+        except lmdb.MapResizedError:
+            with self._writing:
+                self._resize(0)
+            return self.read(work)
+        except lmdb.Error as error:
+            raise explained(error, self.folder) from None
+
+    def write(self, work: Callable[[Txn], T]) -> T:
+        """Do something in one transaction, which is durable when this returns; it may be done anew."""
+        with self._writing:
+            while True:
+                try:
+                    with self._env.begin(write=True) as txn:
+                        return work(txn)
+                except lmdb.MapFullError:
+                    self._resize(2 * self._env.info()["map_size"])
+                except lmdb.MapResizedError:
+                    self._resize(0)
+                except lmdb.Error as error:
+                    raise explained(error, self.folder) from None
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        with self._writing, self._reading:
+            self._env.close()
+            os.close(self._in_use)
+
+    def forget_dead_readers(self) -> None:
+        """Give back what killed processes held: it would keep old pages from being used again."""
+        self._env.reader_check()
+
+    def __enter__(self) -> Mapped:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _resize(self, size: int) -> None:
+        """Exchange the map for one of another size, 0 for what another process chose."""
+        with self._reading:
+            try:
+                self._env.set_mapsize(size)
+            except lmdb.Error as error:
+                raise explained(error, self.folder) from None
+
+
+def hold(folder: Path, *, exclusive: bool) -> int:
+    """Mark a folder as in use, until the descriptor is closed.
+
+    Raises
+    ------
+    StateError
+        Where it is in use in another way.
+    """
+    mark = os.open(folder / "in-use", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(mark, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError:
+        os.close(mark)
+        remedy = "is in use: stop its servers first" if exclusive else "is being compacted: wait for the end"
+        raise StateError(f"{folder}: {remedy}") from None
+    return mark
+
+
+def check(folder: Path) -> None:
+    """Walk through every page of a folder that is not in use, without LMDB; a minute for a gigabyte.
+
+    Raises
+    ------
+    StateError
+        Where it is damaged.
+    """
+    try:
+        found: list[str] = verify(os.fspath(folder))  # type: ignore[no-untyped-call]
+    except (VerifyError, OSError) as error:
+        raise damaged(folder, str(error)) from None
+    if found:
+        raise damaged(folder, str(found[0]))
+
+
+def damaged(folder: Path, what: str) -> StateError:
+    """Tell what to do with a folder that doesn't hold what it should."""
+    return StateError(f"{folder}: damaged ({what}): put a backup in its place, or begin with an empty folder")
+
+
+def explained(error: lmdb.Error, folder: Path) -> StateError:
+    """Tell what to do about an error of LMDB."""
+    if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError, lmdb.InvalidError)):
+        return damaged(folder, error.reason)
+    if isinstance(error, lmdb.VersionMismatchError):
+        return StateError(f"{folder}: written by another version of LMDB: name another folder")
+    if error.code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return StateError(f"{folder}: the disk is full: free some space, then send again; nothing was kept")
+    return StateError(f"{folder}: {error}")
+
+
+def _open(folder: Path) -> tuple[lmdb.Environment, dict[bytes, Table]]:
+    fresh = not (folder / DATA).exists()
+    env = lmdb.open(
+        os.fspath(folder),
+        FIRST_MAP,
+        max_dbs=len(TABLES) + 1,
+        max_readers=READERS,
+        max_spare_txns=1,
+        mode=0o700,
+    )
+    try:
+        if not fresh:
+            _check_length(env, folder)
+        env.reader_check()
+        with env.begin(write=True) as txn:
+            _check_format(env, txn, folder)
+            return env, {name: env.open_db(name, txn) for name in TABLES}
+    except BaseException:
+        env.close()
+        raise
+
+
+def _check_length(env: lmdb.Environment, folder: Path) -> None:
+    """Refuse a file that was cut off: reading behind its end would end the process.
+
+    A file may also end before pages that were taken and given back unwritten, so only a walk can tell.
+    """
+    if (folder / DATA).stat().st_size < (env.info()["last_pgno"] + 1) * env.stat()["psize"]:
+        check(folder)
+
+
+def _check_format(env: lmdb.Environment, txn: Txn, folder: Path) -> None:
+    if txn.stat()["entries"] == 0:
+        txn.put(b"format", FORMAT)
+    found = txn.get(b"format")
+    if found != FORMAT:
+        told = "something else's LMDB" if found is None else f"of format {found.decode(errors='replace')!r}"
+        raise StateError(f"{folder}: {told}, this version reads {FORMAT.decode()!r}: name another folder")

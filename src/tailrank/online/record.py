@@ -1,0 +1,160 @@
+"""The record of one person: 7 bytes, and 12 for each event, whatever their names are.
+
+It begins with the number of events and the latest time; then a row an event, oldest first: its names (type
+in the lowest 8 bits, item in the 24 above), the digest of its id, and the milliseconds since the row before.
+A gap of 49 days or more does not fit: the row holds `LONG` then, and the gap follows the rows in 8 bytes. The
+first row's gap means nothing: what it counts from was dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from struct import Struct
+from typing import Final, NamedTuple
+
+from tailrank.online.state import KEPT
+
+HEAD: Final = Struct("<BHI")
+ROW: Final = Struct("<III")
+TYPES: Final = 1 << 8
+ITEMS: Final = 1 << 24
+LONG: Final = (1 << 32) - 1
+_GAP_BYTES: Final = 8
+_ROWS: Final = [Struct(f"<{3 * n}I") for n in range(KEPT + 1)]
+
+
+class Row(NamedTuple):
+    """One event, its names as codes.
+
+    Attributes
+    ----------
+    time
+        Milliseconds since 1970.
+    names
+        `type | item << 8`.
+    digest
+        32 bits of the event's id. Two ids meet in it once in four billion, and only events of one person
+        with one item are compared.
+    """
+
+    time: int
+    names: int
+    digest: int
+
+
+def columns(record: bytes) -> tuple[tuple[int, ...], list[int]]:
+    """Give the names and the times of a record's rows, oldest first.
+
+    Raises
+    ------
+    ValueError
+        Where it isn't a record.
+    """
+    names, _, times = _columns(record)
+    return names, times
+
+
+def merge(record: bytes | None, new: Sequence[Row]) -> tuple[bytes, int]:
+    """Put events among those of a person, the latest `KEPT` of which stay.
+
+    Returns
+    -------
+    tuple[bytes, int]
+        The record after it, and how many of the new events are in it.
+
+    Raises
+    ------
+    ValueError
+        Where `record` isn't one.
+    """
+    if record is not None and len(new) == 1 and (pushed := _pushed(record, new[0])) is not None:
+        return pushed, int(pushed is not record)
+    held = [] if record is None else list(map(Row, *_by_row(record)))
+    known = {_identity(row) for row in held}
+    fresh = {_identity(row): row for row in reversed(new) if _identity(row) not in known}
+    kept = sorted([*held, *reversed(fresh.values())], key=lambda row: row.time)[-KEPT:]
+    return encode(kept), sum(_identity(row) in fresh for row in kept)
+
+
+def since(record: bytes, oldest: int) -> bytes | None:
+    """Drop the events before a time, in milliseconds; None where all of them are.
+
+    Raises
+    ------
+    ValueError
+        Where it isn't a record.
+    """
+    rows = list(map(Row, *_by_row(record)))
+    kept = [row for row in rows if row.time >= oldest]
+    if len(kept) == len(rows):
+        return record
+    return encode(kept) if kept else None
+
+
+def encode(rows: Sequence[Row]) -> bytes:
+    """Write 1 to `KEPT` rows, in order of time."""
+    gaps = [0, *(later.time - earlier.time for earlier, later in pairwise(rows))]
+    numbers = [
+        n for row, gap in zip(rows, gaps, strict=True) for n in (row.names, row.digest, min(gap, LONG))
+    ]
+    long = b"".join(gap.to_bytes(_GAP_BYTES, "little") for gap in gaps if gap >= LONG)
+    return _head(len(rows), rows[-1].time) + _ROWS[len(rows)].pack(*numbers) + long
+
+
+def _head(n: int, latest: int) -> bytes:
+    return HEAD.pack(n, latest >> 32, latest & 0xFFFFFFFF)
+
+
+def _identity(row: Row) -> tuple[int, int]:
+    return row.names // TYPES, row.digest
+
+
+def _by_row(record: bytes) -> tuple[list[int], tuple[int, ...], tuple[int, ...]]:
+    names, digests, times = _columns(record)
+    return times, names, digests
+
+
+def _columns(record: bytes) -> tuple[tuple[int, ...], tuple[int, ...], list[int]]:
+    if len(record) < HEAD.size + ROW.size:
+        raise ValueError("too short for a record")
+    n, high, low = HEAD.unpack_from(record)
+    end = HEAD.size + n * ROW.size
+    if not 0 < n <= KEPT or len(record) < end:
+        raise ValueError("the number of events doesn't fit the length")
+    numbers = _ROWS[n].unpack_from(record, HEAD.size)
+    gaps = list(numbers[5::3])
+    if len(record) != end:
+        _lengthen(gaps, record[end:])
+    first = (high << 32 | low) - sum(gaps)
+    if first < 0:
+        raise ValueError("the gaps reach back before 1970")
+    return numbers[::3], numbers[1::3], list(accumulate(gaps, initial=first))
+
+
+def _lengthen(gaps: list[int], tail: bytes) -> None:
+    """Replace each `LONG` by the gap that follows the rows for it."""
+    long = [i for i, gap in enumerate(gaps) if gap == LONG]
+    if len(tail) != len(long) * _GAP_BYTES:
+        raise ValueError("the number of long gaps doesn't fit the length")
+    for place, i in enumerate(long):
+        gaps[i] = int.from_bytes(tail[place * _GAP_BYTES :][:_GAP_BYTES], "little")
+
+
+def _pushed(record: bytes, row: Row) -> bytes | None:
+    """Do the common case on bytes: one event, the latest, soon after the one before; else None."""
+    if len(record) < HEAD.size + ROW.size:
+        return None
+    n, high, low = HEAD.unpack_from(record)
+    gap = row.time - (high << 32 | low)
+    if not 0 <= gap < LONG or not 0 < n <= KEPT or len(record) != HEAD.size + n * ROW.size:
+        return None
+    written = ROW.pack(row.names, row.digest, gap)
+    identity = written[1:8]
+    at = record.find(identity, HEAD.size)
+    while at >= 0:
+        if (at - HEAD.size) % ROW.size == 1:
+            return record
+        at = record.find(identity, at + 1)
+    oldest = HEAD.size + (ROW.size if n == KEPT else 0)
+    return _head(min(n + 1, KEPT), row.time) + record[oldest:] + written
