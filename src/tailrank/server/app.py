@@ -23,11 +23,13 @@ from tailrank.server.live import Live
 from tailrank.server.metrics import Metrics
 from tailrank.server.routes import Route, Router
 from tailrank.server.settings import ServerSettings
+from tailrank.server.traces import Untraced, tracing
 from tailrank.server.wire import Problem
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 ARRIVED: Final = "tailrank.arrived"
 """Key of a scope under which the HTTP protocol notes when a request came."""
@@ -60,6 +62,7 @@ class App:
         self.settings, self.router, self.metrics = settings, Router(), Metrics()
         limit = settings.rate_limit
         self.rates = None if limit is None else RateLimit(limit / settings.workers)
+        self.traces = tracing() if settings.traces else Untraced()
         self.endpoints: Endpoints | None = None
         self.failure: TailrankError | None = None
         """Why the application could not start."""
@@ -73,17 +76,12 @@ class App:
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         arrived = scope.get(ARRIVED) or time.perf_counter()
-        endpoint, headers = "none", ()
-        try:
-            route, call = await self._call(scope, receive, arrived)
-            endpoint = route.endpoint
-            answer: Answer = await getattr(self.endpoints, endpoint)(call)
-        except Gone:
-            return
-        except Exception as why:  # noqa: BLE001 - whatever it is, an answer is due
-            refused = _refused(why)
-            headers = refused.headers
-            answer = Answer(encode(Problem(refused.why)), refused.status)
+        with self.traces.span(scope) as span:
+            outcome = await self._outcome(scope, receive, arrived)
+            if outcome is None:
+                return
+            endpoint, answer, headers = outcome
+            span(endpoint, answer.status)
         length = str(len(answer.body)).encode()
         said = [(b"content-type", answer.kind), (b"content-length", length), *headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": said})
@@ -93,6 +91,22 @@ class App:
         if self.settings.access_log:
             about = {"endpoint": endpoint, "status": answer.status, "ms": round(1e3 * took, 2)}
             log.info("answered", extra=about)
+
+    async def _outcome(
+        self, scope: Message, receive: Receive, arrived: float
+    ) -> tuple[str, Answer, Headers] | None:
+        """Name the endpoint, and give its answer or a refusal; None where nobody waits for it any more."""
+        endpoint = "none"
+        try:
+            route, call = await self._call(scope, receive, arrived)
+            endpoint = route.endpoint
+            answer: Answer = await getattr(self.endpoints, endpoint)(call)
+        except Gone:
+            return None
+        except Exception as why:  # noqa: BLE001 - whatever it is, an answer is due
+            refused = _refused(why)
+            return endpoint, Answer(encode(Problem(refused.why)), refused.status), refused.headers
+        return endpoint, answer, ()
 
     async def _call(self, scope: Message, receive: Receive, arrived: float) -> tuple[Route, Call]:
         """Find the route and read the body, for whom it may be done for."""
@@ -164,6 +178,7 @@ class App:
         with suppress(asyncio.CancelledError):
             await watching
         live.encoders.close()
+        self.traces.close()
         await live.state.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
 from tailrank.language.light import LightEncoder
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 ROLES = ("encoder", "tuned_encoder")
 """Keys under which a model says which encoders its vectors come from."""
@@ -52,5 +56,5 @@ class Encoders:
             )
         return found
 
-    async def _run(self, call, *args):
+    async def _run(self, call: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)

@@ -90,7 +90,8 @@ class Endpoints:
         RequestError
             On what the sender can mend.
         """
-        asked, reason, served = Asked.of(request.candidates), None, self.live.served
+        asked, served = Asked.of(request.candidates), self.live.served
+        reason: wire.Reason | None = None
         items: list[wire.Ranked] = []
         try:
             past, served = await self._past(request, arrived)
@@ -107,7 +108,7 @@ class Endpoints:
             log.warning("state out of reach", extra={"why": str(why)})
         except RequestError:
             raise
-        except Exception:  # noqa: BLE001 - a list that is not re-ordered is better than none
+        except Exception:  # a list in its old order is better than none
             reason = "error"
             log.exception("ranking failed")
         if reason:

@@ -60,7 +60,7 @@ class Served:
 
     @cached_property
     def tail(self) -> Bools:
-        """Whether an item is outside the most popular 20%, shape (items + 1,); the last stands for strangers."""
+        """Whether an item is outside the most popular 20%; shape (items + 1,), the last for strangers."""
         return np.append(tail_items(self.reranker.catalogue.counts), True)
 
     @classmethod

@@ -25,6 +25,9 @@ from tailrank.server.metrics import SHARED
 from tailrank.server.settings import ServerSettings
 
 BACKLOG: Final = 2_048
+KEPT_ALIVE: Final = 75
+"""Seconds that a connection may rest between requests."""
+
 GRACE: Final = 30
 """Seconds that requests under way may take to end."""
 
@@ -81,7 +84,7 @@ def _together(settings: ServerSettings, listening: socket.socket) -> None:
     with tempfile.TemporaryDirectory(prefix="tailrank-metrics-") as folder:
         os.environ[SHARED] = folder
         config = _config(partial(application, settings), settings.workers)
-        Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
+        Multiprocess(config, sockets=[listening]).run()
 
 
 async def _try_state(settings: ServerSettings) -> None:
@@ -101,7 +104,9 @@ def _config(app: object, workers: int) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # anybody can write these: who calls is who is connected
         backlog=BACKLOG,
+        timeout_keep_alive=KEPT_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )
 
