@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from msgspec import DecodeError, ValidationError
 
@@ -125,7 +125,8 @@ class App:
             raise Refused(429, "too many requests at once: try again", (b"retry-after", b"1"))
         body = b"" if scope["method"] == "GET" else await self._body(receive)
         try:
-            return route, Call(body, unquote_to_bytes(name).decode(), arrived)
+            query = dict(parse_qsl(scope["query_string"].decode())) if scope["query_string"] else {}
+            return route, Call(body, unquote_to_bytes(name).decode(), query, arrived)
         except UnicodeDecodeError:
             raise Refused(400, "the path is no UTF-8") from None
 

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -14,11 +15,13 @@ import msgspec
 from tailrank.data.columns import Columns
 from tailrank.errors import RequestError
 from tailrank.online.state import Past, Read, State, StateError, UserEvent
-from tailrank.server import wire
+from tailrank.server import metarank, wire
 from tailrank.server.live import Live, Served
 from tailrank.server.metrics import Metrics
+from tailrank.server.pages import docs_page
 from tailrank.server.placing import NOBODY, Asked, place
 from tailrank.server.reranking import rerank
+from tailrank.server.routes import description
 
 SHOWN: Final = 10
 """Places that count as shown to somebody."""
@@ -39,12 +42,15 @@ class Call(NamedTuple):
         As it came.
     name
         What stands for the braces in the route's path.
+    query
+        What follows the path's question mark.
     arrived
         When, on the clock of `time.perf_counter`.
     """
 
     body: bytes
     name: str = ""
+    query: Mapping[str, str] = {}
     arrived: float = 0.0
 
 
@@ -168,6 +174,31 @@ class Endpoints:
         past = NOBODY if request.user is None else (await self._read(request.user)).past
         found = await rerank(self.live.served, self.live.encoders, request, past)
         return Answer(encode(found))
+
+    async def feedback(self, call: Call) -> Answer:
+        """Keep what Metarank's events say: items first, so that an event never names what isn't there yet."""
+        said = metarank.read_feedback(call.body, self.live.columns)
+        for kept, most in ((said.events, wire.MOST_EVENTS), (said.items, wire.MOST_ITEMS)):
+            if len(kept) > most:
+                raise RequestError(f"{len(kept)} events at once: send at most {most}")
+        if said.items:
+            await self.live.put(said.items)
+        new = (await self.keep(said.events)).new if said.events else 0
+        took = int(1e3 * (time.perf_counter() - call.arrived))
+        return Answer(encode(metarank.FeedbackAnswer("ok", said.accepted, new + len(said.items), took)))
+
+    async def metarank(self, call: Call) -> Answer:
+        """Rank as Metarank does, whatever the model is called."""
+        request = metarank.read_ranking(call.body, call.query.get("explain") == "true")
+        return Answer(encode(metarank.answer_of(await self.ranking(request, call.arrived))))
+
+    async def openapi(self, _: Call) -> Answer:
+        """Describe all this to programs."""
+        return Answer(encode(description(version("tailrank"))))
+
+    async def docs(self, _: Call) -> Answer:
+        """Describe all this to people."""
+        return Answer(docs_page(description(version("tailrank"))), kind=b"text/html; charset=utf-8")
 
     async def alive(self, _: Call) -> Answer:
         """Say that the process runs."""

@@ -104,6 +104,8 @@ class Live:
 
     def __init__(self, folder: Path, state: State, encoders: Encoders, metrics: Metrics) -> None:
         self.folder, self.state, self.encoders, self.metrics = folder, state, encoders, metrics
+        self._fields: dict[str, bytes] = {}
+        """Columns of the items that changed, as JSON."""
         self._seen: tuple[int, ...] = ()
         self._changing = asyncio.Lock()
 
@@ -157,6 +159,15 @@ class Live:
         """
         return await self._change([ItemChange(item_id, None, {})])
 
+    def columns(self, item_id: str) -> dict[str, Value]:
+        """Give an item's columns as they are now; none where it isn't known."""
+        if item_id in self._fields:
+            found: dict[str, Value] = msgspec.json.decode(self._fields[item_id])
+            return found
+        catalogue = self.served.reranker.catalogue
+        [code] = catalogue.codes_of([item_id]).tolist()
+        return catalogue.items.row(code, named=True) if 0 <= code < len(catalogue.items) else {}
+
     async def watch(self) -> None:
         """Follow the model folder and the items, for ever."""
         looked = 0.0
@@ -201,11 +212,14 @@ class Live:
             return served
         put = [change for change in changes if change.fields is not None]
         reranker = served.reranker
+        self._fields |= {change.item_id: change.fields for change in put if change.fields is not None}
         if put:
             texts = served.texts([msgspec.json.decode(change.fields or b"") for change in put])
             vectors = [await self._vectors(reranker, role, put, texts) for role in ROLES]
             reranker = reranker.grown([change.item_id for change in put], texts, *vectors)
         gone = [change.item_id for change in changes if change.fields is None]
+        for name in gone:
+            self._fields.pop(name, None)
         return replace(served, reranker=reranker.without(gone) if gone else reranker, version=version)
 
     async def _vectors(

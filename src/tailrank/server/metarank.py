@@ -7,7 +7,7 @@ server differ, its server counts: `features` of an answer are an object, not a l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, ValidationError
@@ -25,7 +25,7 @@ from tailrank.data.imports.metarank_schema import (
 )
 from tailrank.server.wire import MOST_CANDIDATES, Candidate, EventIn, Item, Ranking, RankRequest, Value
 
-ARRAY: Final = b"["
+T = TypeVar("T")
 
 
 class Feedback(NamedTuple):
@@ -100,7 +100,7 @@ def read_feedback(body: bytes, known: Callable[[str], Mapping[str, Value]]) -> F
 
 def events_of(body: bytes) -> list[Event]:
     """Decode events, as `read_feedback` does."""
-    if body.lstrip()[:1] == ARRAY:
+    if body.lstrip()[:1] == b"[":
         return LIST_DECODER.decode(body)
     return DECODER.decode_lines(body)
 
@@ -118,7 +118,8 @@ def read_ranking(body: bytes, explain: bool = False) -> RankRequest:
     asked: RankingEvent = RANKING_DECODER.decode(body)
     if len(asked.items) > MOST_CANDIDATES:
         raise ValidationError(f"Expected `array` of length <= {MOST_CANDIDATES} - at `$.items`")
-    candidates = [Candidate(item.id, item.score) for item in asked.items]
+    scored = [(item.id, item.score) for item in asked.items]
+    candidates = [name if score is None else Candidate(name, score) for name, score in scored]
     return _made(RankRequest, candidates=candidates, user=asked.user, session=asked.session, explain=explain)
 
 
@@ -139,5 +140,13 @@ def _event(done: InteractionEvent) -> EventIn:
         user_id=done.person,
         item_id=done.item,
         event=done.type,
-        timestamp=done.timestamp,
+        timestamp=float(done.timestamp),
     )
+
+
+def _made(kind: Callable[..., T], **values: Any) -> T:
+    """Make a request of ours; what it refuses is a mistake of Metarank's sender."""
+    try:
+        return kind(**values)
+    except ValueError as why:
+        raise ValidationError(str(why)) from None

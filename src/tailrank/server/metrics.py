@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import (
@@ -28,33 +27,41 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        made: Mapping[str, CollectorRegistry] = {"registry": self.registry}
         self.latency = Histogram(
             "tailrank_request_seconds",
             "From the arrival of a request to its answer.",
             ["endpoint", "status"],
             buckets=SECONDS,
-            **made,
+            registry=self.registry,
         )
         self.degraded = Counter(
-            "tailrank_degraded", "Rankings that were the upstream order.", ["reason"], **made
+            "tailrank_degraded", "Rankings that were the upstream order.", ["reason"], registry=self.registry
         )
-        self.shed = Counter("tailrank_shed", "Requests refused to keep the others quick.", **made)
-        self.events = Counter("tailrank_events", "Events kept.", **made)
+        self.shed = Counter(
+            "tailrank_shed", "Requests refused to keep the others quick.", registry=self.registry
+        )
+        self.events = Counter("tailrank_events", "Events kept.", registry=self.registry)
         self.event_lag = Histogram(
             "tailrank_event_lag_seconds",
             "From an event's timestamp until it was kept; the oldest of each request.",
             buckets=LAGS,
-            **made,
+            registry=self.registry,
         )
         self.exposure = Counter(
-            "tailrank_exposure", "Items shown in first ten places.", ["popularity"], **made
+            "tailrank_exposure", "Items shown in first ten places.", ["popularity"], registry=self.registry
         )
-        self.refused = Counter("tailrank_models_refused", "New models that could not be served.", **made)
+        self.refused = Counter(
+            "tailrank_models_refused", "New models that could not be served.", registry=self.registry
+        )
         self.model = Gauge(
-            "tailrank_model_info", "The model that ranks.", ["model"], multiprocess_mode="liveall", **made
+            "tailrank_model_info",
+            "The model that ranks.",
+            ["model"],
+            multiprocess_mode="liveall",
+            registry=self.registry,
         )
         self.head, self.tail = (self.exposure.labels(part) for part in ("head", "tail"))
+        self._serving = ""
         self._latency: dict[tuple[str, int], Histogram] = {}
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
@@ -66,13 +73,15 @@ class Metrics:
 
     def serves(self, model: str) -> None:
         """Say which model ranks from now on."""
-        self.model.clear()
+        if self._serving:
+            self.model.labels(self._serving).set(0)
         self.model.labels(model).set(1)
+        self._serving = model
 
     def exposition(self) -> tuple[bytes, str]:
         """Write everything down in Prometheus' text format; gives the media type too."""
         registry = self.registry
         if SHARED in os.environ:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -153,7 +153,7 @@ class Router:
     def __init__(self) -> None:
         self.whole = {(r.method, r.path): r for r in ROUTES if "{" not in r.path}
         self.named = [
-            (r.method, *r.path.replace("}", "{").split("{")[::2], r) for r in ROUTES if "{" in r.path
+            (r, r.path.partition("{")[0], r.path.partition("}")[2]) for r in ROUTES if "{" in r.path
         ]
 
     def find(self, method: str, path: str) -> tuple[Route, str] | None:
@@ -161,10 +161,9 @@ class Router:
         found = self.whole.get((method, path))
         if found is not None:
             return found, ""
-        for asked, before, after, route in self.named:
-            end = len(path) - len(after)
-            name = path[len(before) : end]
-            if method == asked and path.startswith(before) and path.endswith(after) and "/" not in name:
+        for route, before, after in self.named:
+            name = path[len(before) : len(path) - len(after)]
+            if method == route.method and path == f"{before}{name}{after}" and "/" not in name:
                 return route, name
         return None
 
