@@ -9,18 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
+from tailrank.online.changes import PAGE, Page, collect, pack, unpack
 from tailrank.online.checks import Checked, check_changes, check_events, id_bytes, oldest_kept
 from tailrank.online.mapped import Mapped, Txn, damaged
 from tailrank.online.names import Coder, Names
-from tailrank.online.record import ITEMS, TYPES, Row, columns, merge, since
+from tailrank.online.record import ITEMS, TYPES, Row, columns, encode, merge, rows
 from tailrank.online.state import ItemChange, Past, Read, StateError, UserEvent
 from tailrank.online.writer import GroupWriter, Refused
 
 SWEPT: Final = 200
 SWEEP_SECONDS: Final = 0.2
-PAGE: Final = 256
 VERSION_BYTES: Final = 8
 
 log = logging.getLogger(__name__)
@@ -94,16 +92,7 @@ class EmbeddedState:
 
     async def changes(self, since: int) -> tuple[int, list[ItemChange]]:
         """Give the items changed after a version, as `State.changes`."""
-        found: dict[str, ItemChange] = {}
-        while True:
-            version, page = self._file.read(partial(self._page, since))
-            if not page:
-                return version, list(found.values())
-            since = page[-1][0]
-            for _, change in page:
-                found.pop(change.item_id, None)  # it changed again while pages were read
-                found[change.item_id] = change
-            await asyncio.sleep(0)
+        return await collect(self._page, since)
 
     async def close(self) -> None:
         """Finish what was asked for, then let go of the folder."""
@@ -130,9 +119,9 @@ class EmbeddedState:
             row = Row(event.time, names, int.from_bytes(event.digest, "little"))
             people.setdefault(event.user, []).append(row)
         new = 0
-        for key, rows in people.items():
+        for key, events_of in people.items():
             try:
-                record, kept = merge(write.txn.get(key, db=self._users), rows)
+                record, kept = merge(write.txn.get(key, db=self._users), events_of)
             except ValueError as error:
                 raise self._damaged(key, error) from None
             if kept:
@@ -147,7 +136,7 @@ class EmbeddedState:
             item, key = change.item_id.encode(), version.to_bytes(VERSION_BYTES, "big")
             if (before := write.txn.get(item, db=self._changed)) is not None:
                 write.txn.delete(before, db=self._changes)
-            write.txn.put(key, msgspec.msgpack.encode(tuple(change)), append=True, db=self._changes)
+            write.txn.put(key, pack(change), append=True, db=self._changes)
             write.txn.put(item, key, db=self._changed)
         return version
 
@@ -155,13 +144,17 @@ class EmbeddedState:
         with txn.cursor(self._changes) as cursor:
             return int.from_bytes(cursor.key(), "big") if cursor.last() else 0
 
-    def _page(self, since: int, txn: Txn) -> tuple[int, list[tuple[int, ItemChange]]]:
+    async def _page(self, since: int) -> Page:
+        await asyncio.sleep(0)
+        return self._file.read(partial(self._after, since))
+
+    def _after(self, since: int, txn: Txn) -> Page:
         page: list[tuple[int, ItemChange]] = []
         with txn.cursor(self._changes) as cursor:
             there = cursor.set_range((since + 1).to_bytes(VERSION_BYTES, "big"))
             while there and len(page) < PAGE:
                 key, value = cursor.item()
-                page.append((int.from_bytes(key, "big"), msgspec.msgpack.decode(value, type=ItemChange)))
+                page.append((int.from_bytes(key, "big"), unpack(value)))
                 there = cursor.next()
         return self._version(txn), page
 
@@ -216,10 +209,9 @@ class EmbeddedState:
 
     def _trim(self, oldest: int, keys: Sequence[bytes], txn: Txn) -> None:
         for key in keys:
-            if (record := txn.get(key, db=self._users)) is None:
-                continue
-            kept = since(record, oldest)
-            if kept is None:
-                txn.delete(key, db=self._users)
+            record = txn.get(key, db=self._users)
+            kept = [row for row in rows(record) if row.time >= oldest] if record else []
+            if kept:
+                txn.put(key, encode(kept), db=self._users)
             else:
-                txn.put(key, kept, db=self._users)
+                txn.delete(key, db=self._users)

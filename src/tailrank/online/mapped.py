@@ -36,22 +36,26 @@ class Mapped:
     ----------
     folder
         Made where it is missing.
+    alone
+        Refuse others, and walk through all pages first.
 
     Raises
     ------
     StateError
-        Where it can't be made, is of another format, damaged or being compacted.
+        Where it can't be made, is of another format, damaged, or in use in another way.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, alone: bool = False) -> None:
         self.folder = folder
         self._reading, self._writing = Lock(), Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._in_use = hold(folder, exclusive=False)
+            self._in_use = _hold(folder, alone)
         except OSError as error:
             raise StateError(f"{folder}: can't be used as a state ({error.strerror}): name another") from None
         try:
+            if alone:
+                check(folder)
             self._env, self.tables = _open(folder)
         except lmdb.Error as error:
             os.close(self._in_use)
@@ -113,24 +117,6 @@ class Mapped:
                 raise explained(error, self.folder) from None
 
 
-def hold(folder: Path, *, exclusive: bool) -> int:
-    """Mark a folder as in use, until the descriptor is closed.
-
-    Raises
-    ------
-    StateError
-        Where it is in use in another way.
-    """
-    mark = os.open(folder / "in-use", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(mark, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except OSError:
-        os.close(mark)
-        remedy = "is in use: stop its servers first" if exclusive else "is being compacted: wait for the end"
-        raise StateError(f"{folder}: {remedy}") from None
-    return mark
-
-
 def check(folder: Path) -> None:
     """Walk through every page of a folder that is not in use, without LMDB; a minute for a gigabyte.
 
@@ -161,6 +147,18 @@ def explained(error: lmdb.Error, folder: Path) -> StateError:
     if error.code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return StateError(f"{folder}: the disk is full: free some space, then send again; nothing was kept")
     return StateError(f"{folder}: {error}")
+
+
+def _hold(folder: Path, alone: bool) -> int:
+    """Mark a folder as in use, until the descriptor is closed."""
+    mark = os.open(folder / "in-use", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(mark, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(mark)
+        remedy = "is in use: stop its servers first" if alone else "is being compacted: wait for the end"
+        raise StateError(f"{folder}: {remedy}") from None
+    return mark
 
 
 def _open(folder: Path) -> tuple[lmdb.Environment, dict[bytes, Table]]:

@@ -70,36 +70,36 @@ def merge(record: bytes | None, new: Sequence[Row]) -> tuple[bytes, int]:
     """
     if record is not None and len(new) == 1 and (pushed := _pushed(record, new[0])) is not None:
         return pushed, int(pushed is not record)
-    held = [] if record is None else list(map(Row, *_by_row(record)))
+    held = [] if record is None else rows(record)
     known = {_identity(row) for row in held}
-    fresh = {_identity(row): row for row in reversed(new) if _identity(row) not in known}
-    kept = sorted([*held, *reversed(fresh.values())], key=lambda row: row.time)[-KEPT:]
+    fresh: dict[tuple[int, int], Row] = {}
+    for row in new:
+        if _identity(row) not in known:
+            fresh.setdefault(_identity(row), row)
+    kept = sorted([*held, *fresh.values()], key=lambda row: row.time)[-KEPT:]
     return encode(kept), sum(_identity(row) in fresh for row in kept)
 
 
-def since(record: bytes, oldest: int) -> bytes | None:
-    """Drop the events before a time, in milliseconds; None where all of them are.
+def rows(record: bytes) -> list[Row]:
+    """Read a record, oldest first.
 
     Raises
     ------
     ValueError
-        Where it isn't a record.
+        Where it isn't one.
     """
-    rows = list(map(Row, *_by_row(record)))
-    kept = [row for row in rows if row.time >= oldest]
-    if len(kept) == len(rows):
-        return record
-    return encode(kept) if kept else None
+    names, digests, times = _columns(record)
+    return list(map(Row, times, names, digests))
 
 
-def encode(rows: Sequence[Row]) -> bytes:
-    """Write 1 to `KEPT` rows, in order of time."""
-    gaps = [0, *(later.time - earlier.time for earlier, later in pairwise(rows))]
+def encode(events: Sequence[Row]) -> bytes:
+    """Write 1 to `KEPT` events, in order of time."""
+    gaps = [0, *(later.time - earlier.time for earlier, later in pairwise(events))]
     numbers = [
-        n for row, gap in zip(rows, gaps, strict=True) for n in (row.names, row.digest, min(gap, LONG))
+        n for row, gap in zip(events, gaps, strict=True) for n in (row.names, row.digest, min(gap, LONG))
     ]
     long = b"".join(gap.to_bytes(_GAP_BYTES, "little") for gap in gaps if gap >= LONG)
-    return _head(len(rows), rows[-1].time) + _ROWS[len(rows)].pack(*numbers) + long
+    return _head(len(events), events[-1].time) + _ROWS[len(events)].pack(*numbers) + long
 
 
 def _head(n: int, latest: int) -> bytes:
@@ -108,11 +108,6 @@ def _head(n: int, latest: int) -> bytes:
 
 def _identity(row: Row) -> tuple[int, int]:
     return row.names // TYPES, row.digest
-
-
-def _by_row(record: bytes) -> tuple[list[int], tuple[int, ...], tuple[int, ...]]:
-    names, digests, times = _columns(record)
-    return times, names, digests
 
 
 def _columns(record: bytes) -> tuple[tuple[int, ...], tuple[int, ...], list[int]]:

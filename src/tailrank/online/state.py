@@ -29,7 +29,7 @@ class UserEvent:
     event
         Type, such as `click`.
     timestamp
-        Seconds since 1970, up to the year 2100.
+        Seconds since 1970, up to the year 2100; kept to the millisecond.
     """
 
     event_id: str
@@ -76,20 +76,25 @@ class State(Protocol):
     """Latest events by person, and items that changed; shared by all workers that open the same place.
 
     Every method raises `StateError` where the state can't be reached, is full or damaged. What a method
-    has done when it returns is durable, and seen by every later call, of any worker.
+    has done when it returns is durable, and seen by every later call, of any worker. A state belongs to the
+    event loop that first used it.
     """
 
     async def append(self, events: Sequence[UserEvent]) -> int:
-        """Keep events, all or none; gives how many were new.
+        """Keep events; gives how many are kept now that were not before.
 
-        An event whose id is among the kept ones of that person, for the same item, is a repetition. Of each
-        person the `KEPT` latest by timestamp stay; of equal timestamps, those that came first are older.
+        An event whose id is among the kept ones of that person, for the same item, is a repetition, and so is
+        one that comes twice in a call. Of each person the `KEPT` latest by timestamp stay; of equal
+        timestamps, those that came first are older. What has expired is not kept.
+
+        What belongs to one person is kept together or not at all. Where it raises, some people's events may
+        be kept, others not: the same call again completes it, and counts nothing twice.
 
         Raises
         ------
         StateError
-            Also where an event can't be kept: an id that is empty or longer than 400 bytes of UTF-8, a
-            timestamp out of range.
+            Also where an event can't be kept, and then none is: an id or type that is empty or longer than
+            400 bytes of UTF-8, a timestamp out of range.
         """
         ...
 
@@ -102,7 +107,7 @@ class State(Protocol):
         ...
 
     async def change(self, changes: Sequence[ItemChange]) -> int:
-        """Put or delete items, all or none; gives the version after it. The latest change of an item counts."""
+        """Put or delete items, all or none; gives the version after it. An item's latest change counts."""
         ...
 
     async def changes(self, since: int) -> tuple[int, list[ItemChange]]:

@@ -1,0 +1,57 @@
+-- Keeps events in one person's list, oldest first.
+-- KEYS[1]: the list. ARGV: how many to keep; the time before which events have expired; for how long events
+-- are kept, 0 for ever; then the events. Times are in milliseconds.
+-- An event is: time (6 bytes), length of its type (2 bytes), type, then what identifies it.
+local key, kept, oldest, ttl = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+
+local function time(event)
+  return (struct.unpack('>I6', event))
+end
+
+local function identity(event)
+  return string.sub(event, 9 + (struct.unpack('>H', event, 7)))
+end
+
+local events = redis.call('LRANGE', key, 0, -1)
+local held, known, fresh, at_the_end = #events, {}, {}, true
+for _, event in ipairs(events) do
+  known[identity(event)] = true
+end
+for i = 4, #ARGV do
+  local event = ARGV[i]
+  if not known[identity(event)] then
+    known[identity(event)] = true
+    fresh[event] = true
+    local place = #events + 1
+    while place > 1 and time(events[place - 1]) > time(event) do
+      place = place - 1
+    end
+    at_the_end = at_the_end and place > held
+    table.insert(events, place, event)
+  end
+end
+
+local first = math.max(1, #events - kept + 1)
+while first <= #events and time(events[first]) < oldest do
+  first = first + 1
+end
+local new = 0
+for place = first, #events do
+  new = new + (fresh[events[place]] and 1 or 0)
+end
+if new == 0 then
+  return 0
+end
+if at_the_end then
+  redis.call('RPUSH', key, unpack(events, math.max(first, held + 1)))
+  redis.call('LTRIM', key, first - #events - 1, -1)
+else
+  redis.call('DEL', key)
+  redis.call('RPUSH', key, unpack(events, first))
+end
+if ttl > 0 then
+  redis.call('PEXPIREAT', key, time(events[#events]) + ttl)
+else
+  redis.call('PERSIST', key)
+end
+return new
