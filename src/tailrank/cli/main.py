@@ -15,6 +15,7 @@ from tailrank.cli.demo import demo
 from tailrank.cli.encode import encode
 from tailrank.cli.evaluate import evaluate
 from tailrank.cli.finetune import finetune, tune
+from tailrank.cli.imports import import_
 from tailrank.cli.models import rank, train
 from tailrank.cli.serve import serve
 from tailrank.errors import TailrankError
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for command in (demo, validate, train, evaluate, rank, serve, encode, finetune, tune):
     app.command()(command)
+app.command("import")(import_)
 app.add_typer(bench, name="bench")
 app.add_typer(datasets, name="datasets")
 

@@ -1,0 +1,78 @@
+"""`tailrank import`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from tailrank.data.columns import Columns
+from tailrank.data.imports.tables import Imported, check_free
+from tailrank.errors import DataError, RequestError
+
+
+class Format(StrEnum):
+    """Whose export it is."""
+
+    METARANK = "metarank"
+    GORSE = "gorse"
+
+
+def import_(
+    source: Annotated[
+        Path, typer.Argument(help="Metarank: file or folder of events; Gorse: folder of items and feedback.")
+    ],
+    out: Annotated[Path, typer.Option(help="Data folder to write.")],
+    kind: Annotated[Format, typer.Option("--from", help="Whose export it is.")],
+) -> None:
+    """Turn an export of Metarank or Gorse into a data folder."""
+    try:
+        from tailrank.data.imports import gorse, metarank
+    except ImportError as missing:
+        raise RequestError(f'import needs {missing.name}: pip install "tailrank[server]"') from None
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder.")
+    check_free(out)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        found = {Format.METARANK: metarank, Format.GORSE: gorse}[kind].read(source, progress)
+    found.write(out)
+    typer.echo("\n".join(_lines(out, found)))
+
+
+def _lines(out: Path, found: Imported) -> Iterator[str]:
+    """Say what was imported, what was not, and what comes next."""
+    people, kinds = found.events[Columns.USER].n_unique(), found.events[Columns.EVENT].value_counts(sort=True)
+    told = ", ".join(f"{name} {n:,}" for name, n in kinds.iter_rows())
+    yield f"{out}: {len(found.items):,} items, {len(found.events):,} events of {people:,} people ({told})"
+    if found.impressions is not None:
+        lists, taken = found.impressions[Columns.RANKING].n_unique(), found.impressions[Columns.CLICKED].sum()
+        yield f"{lists:,} lists with {len(found.impressions):,} impressions, {taken:,} of them clicked"
+    read = [name for name in Columns.TEXT if name in found.items.columns]
+    rest = [name for name in found.items.columns if name not in (Columns.ITEM, *read)]
+    yield f"columns read as text: {', '.join(read) or 'none'}"
+    yield f"other columns, for a --template: {', '.join(rest) or 'none'}"
+    if found.bare:
+        yield f"items that nothing describes: {found.bare:,}"
+    if found.left_out:
+        yield "left out: " + ", ".join(f"{n:,} {what}" for what, n in found.left_out.items())
+    yield f"next: tailrank validate {shlex.quote(str(out))}"

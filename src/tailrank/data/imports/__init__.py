@@ -1,0 +1,1 @@
+"""Exports of other rankers and recommenders, turned into data folders (docs/importing.md)."""

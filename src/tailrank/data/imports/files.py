@@ -1,0 +1,153 @@
+"""Files of an export, read a record at a time; what can't be read is named by file and line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Final, TypeAlias, TypeVar, cast
+
+import msgspec
+from rich.progress import Progress
+
+from tailrank.errors import DataError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+BUFFER: Final = 1 << 20
+LAST_SECOND: Final = 4_102_444_800
+"""End of the year 2099, where the server's times end too."""
+
+_Blocks: TypeAlias = "io.BufferedReader[io.RawIOBase]"
+_UNREADABLE: Final = (OSError, EOFError, zlib.error)
+
+
+class Instant(float):
+    """Seconds since 1970."""
+
+    @classmethod
+    def of(cls, time: float, units: int = 1) -> Instant:
+        """Take a time in so many units a second.
+
+        Raises
+        ------
+        ValueError
+            Where it isn't between 1970 and 2100.
+        """
+        if not 0 <= time <= LAST_SECOND * units:
+            raise ValueError("Expected a time between 1970 and 2100")
+        return cls(time / units)
+
+
+def iso_seconds(text: str) -> float:
+    """Read ISO-8601 text as seconds since 1970; without a zone it is UTC.
+
+    Raises
+    ------
+    ValueError
+        Where the text is no time.
+
+    Examples
+    --------
+    >>> iso_seconds("2022-06-22T11:21:39Z"), iso_seconds("1970-01-01T02:00:00+02:00[Europe/Berlin]")
+    (1655896899.0, 0.0)
+    """
+    moment = datetime.fromisoformat(text.partition("[")[0])
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def records(
+    paths: Sequence[Path],
+    decoder: msgspec.json.Decoder[T],
+    progress: Progress,
+    of_row: Callable[[dict[str, str]], T] | None = None,
+) -> Iterator[T]:
+    """Read files one after the other: JSON Lines, a JSON array, or CSV with a header; `.gz` is unpacked.
+
+    Parameters
+    ----------
+    paths
+        A file whose name ends in `.csv` or `.csv.gz` is CSV.
+    decoder
+        Of one JSON record.
+    progress
+        Gets one task, which counts bytes of the files.
+    of_row
+        Turns a row of CSV into a record, and raises ValueError where it can't.
+
+    Raises
+    ------
+    DataError
+        Where a file can't be read or a record isn't what it should be; it names the file and the line.
+    """
+    total = sum(path.stat().st_size for path in paths)
+    what = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
+    task = progress.add_task(what, total=total)
+    for path in paths:
+        try:
+            with progress.open(path, "rb", total=total, task_id=task) as raw, _unpacked(path, raw) as file:
+                if of_row is not None and path.name.removesuffix(".gz").endswith(".csv"):
+                    yield from _each(path, "line", _rows(path, file), of_row)
+                else:
+                    yield from _json(path, file, decoder)
+        except _UNREADABLE as error:
+            raise DataError(f"{path}: can't be read ({error}). Export or copy it anew.") from None
+
+
+@contextmanager
+def _unpacked(path: Path, raw: IO[bytes]) -> Iterator[_Blocks]:
+    """Read in blocks, so that progress is told by the block and not by the line."""
+    with io.BufferedReader(cast(io.RawIOBase, raw), BUFFER) as packed:
+        if path.suffix in (".gz", ".gzip"):
+            with gzip.open(packed) as gzipped, io.BufferedReader(cast(io.RawIOBase, gzipped), BUFFER) as file:
+                yield file
+        else:
+            yield packed
+
+
+def _json(path: Path, file: _Blocks, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
+    """Read one record a line or, where the file starts with a bracket, the entries of one array."""
+    if file.peek(BUFFER).lstrip()[:1] == b"[":
+        try:
+            entries = msgspec.json.decode(file.read(), type=list[msgspec.Raw])
+        except (ValueError, RecursionError) as error:
+            raise _fault(f"{path}, line 1", error) from None
+        yield from _each(path, "entry", enumerate(entries, start=1), decoder.decode)
+    else:
+        lines = ((number, line) for number, line in enumerate(file, start=1) if not line.isspace())
+        yield from _each(path, "line", lines, decoder.decode)
+
+
+def _rows(path: Path, file: _Blocks) -> Iterator[tuple[int, dict[str, str]]]:
+    """Read rows of CSV, each with the number of its last line."""
+    reader = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        for row in reader:
+            if len(row) not in (0, len(header)):
+                raise ValueError(f"{len(row)} cells below {len(header)} columns")
+            if row:
+                yield reader.line_num, dict(zip(header, row, strict=True))
+    except (csv.Error, ValueError) as error:
+        raise _fault(f"{path}, line {reader.line_num}", error) from None
+
+
+def _each(path: Path, what: str, numbered: Iterable[tuple[int, R]], read: Callable[[R], T]) -> Iterator[T]:
+    """Read records, and name the place of one that can't be read."""
+    for number, record in numbered:
+        try:
+            made = read(record)
+        except (ValueError, RecursionError) as error:
+            raise _fault(f"{path}, {what} {number}", error) from None
+        yield made
+
+
+def _fault(place: str, error: Exception) -> DataError:
+    remedy = "Mend or remove it; JSON takes one record a line, or one array (`jq -c . FILE` writes lines)."
+    return DataError(f"{place}: {error}. {remedy}")
