@@ -48,9 +48,9 @@ def _operations(paths: Mapping[str, Any]) -> Iterator[str]:
                 yield f"<p>For example:</p>{_json(content['example'])}"
             if content.get("schema"):
                 yield f"<p>Takes:</p>{_json(content['schema'])}"
-            gives = said["responses"]["200"]["content"]["application/json"]["schema"]
-            if gives:
-                yield f"<p>Gives:</p>{_json(gives)}"
+            [gives] = said["responses"]["200"]["content"].values()
+            if gives["schema"]:
+                yield f"<p>Gives:</p>{_json(gives['schema'])}"
             yield "</details>"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import UNSET
@@ -27,11 +28,12 @@ async def rerank(served: Served, encoders: Encoders, request: RerankRequest, pas
     Raises
     ------
     RequestError
-        Where the model has no encoder.
+        Where the model has no encoder, or a document no text.
     EncoderError
         Where the encoder is missing.
     """
-    texts = [each if isinstance(each, str) else each.text for each in request.documents]
+    fields = ["text"] if request.rank_fields is None else request.rank_fields
+    texts = [_text(document, fields, at) for at, document in enumerate(request.documents)]
     encoder = await encoders.load(served.reranker.about, ROLES[0])
     if encoder is None:
         raise RequestError("the model was trained without an encoder, so it can't read texts")
@@ -46,11 +48,33 @@ async def rerank(served: Served, encoders: Encoders, request: RerankRequest, pas
     relevance = np.clip((1 + total) / 2, 0, 1)
     order = (-relevance).argsort(kind="stable")[: request.top_n].tolist()
     results = [
-        Relevance(at, float(relevance[at]), Document(texts[at]) if request.return_documents else UNSET)
+        Relevance(
+            at, float(relevance[at]), _told(request.documents[at]) if request.return_documents else UNSET
+        )
         for at in order
     ]
     meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
     return Reranked(os.urandom(12).hex(), served.name, results, meta)
+
+
+def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
+    """Read a document.
+
+    Raises
+    ------
+    RequestError
+        Where it has none of the fields; `at` is its place in the request.
+    """
+    if isinstance(document, str):
+        return document
+    found = [str(document[name]) for name in fields if document.get(name) is not None]
+    if not found:
+        raise RequestError(f"document {at} has no {' or '.join(map(repr, fields))}: see `rank_fields`")
+    return "\n".join(found)
+
+
+def _told(document: str | Document) -> Document:
+    return {"text": document} if isinstance(document, str) else document
 
 
 def _attention(served: Served, texts: list[str], vectors: Floats, past: Past) -> Floats:

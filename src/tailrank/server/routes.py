@@ -32,6 +32,8 @@ class Route:
         A body that works with any model.
     sheds
         Whether it may be refused to keep others quick.
+    kind
+        Media type of the answer.
     """
 
     method: str
@@ -43,6 +45,7 @@ class Route:
     gives: Any = None
     example: object = None
     sheds: bool = True
+    kind: str = "application/json"
 
 
 EVENT: Final = {
@@ -87,6 +90,15 @@ ROUTES: Final = (
         "rerank",
         "read",
         "The same, where Cohere's second version has it.",
+        wire.RerankRequest,
+        wire.Reranked,
+    ),
+    Route(
+        "POST",
+        "/rerank",
+        "rerank",
+        "read",
+        "The same, where vLLM and Infinity have it.",
         wire.RerankRequest,
         wire.Reranked,
     ),
@@ -141,9 +153,9 @@ ROUTES: Final = (
     Route(
         "GET", "/readyz", "ready", None, "Whether a ranking would work: two items are ranked.", sheds=False
     ),
-    Route("GET", "/metrics", "scrape", "read", "Metrics for Prometheus.", sheds=False),
+    Route("GET", "/metrics", "scrape", "read", "Metrics for Prometheus.", sheds=False, kind="text/plain"),
     Route("GET", "/openapi.json", "openapi", None, "This description."),
-    Route("GET", "/docs", "docs", None, "This description, to read."),
+    Route("GET", "/docs", "docs", None, "This description, to read.", kind="text/html"),
 )
 
 
@@ -208,7 +220,7 @@ def _operation(route: Route, asks: Mapping[str, Any] | None, gives: Mapping[str,
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_').strip('{}')}",
         "summary": route.about,
         "responses": {
-            "200": {"description": "Done.", "content": {"application/json": {"schema": gives}}},
+            "200": {"description": "Done.", "content": {route.kind: {"schema": gives}}},
             **{str(code): {"description": why, "content": problem} for code, why in refusals.items()},
         },
     }

@@ -138,14 +138,15 @@ class Erased(Struct, frozen=True):
     erased: bool
 
 
-class Document(Struct, frozen=True):
-    """A text to rank."""
-
-    text: str
+Document: TypeAlias = dict[str, Value]
+"""A text to rank, in the field `text` or those that the request names; the others come back with it."""
 
 
 class RerankRequest(Struct, frozen=True):
-    """Texts to order by a query, or by what a person just took, or both; the shape of Cohere and Jina."""
+    """Texts to order by a query, or by what a person just took, or both; the shape of Cohere and Jina.
+
+    `rank_fields` names the fields of a document that are read, one after the other; `text` by default.
+    """
 
     documents: Annotated[list[str | Document], Meta(max_length=MOST_DOCUMENTS)]
     model: str | None = None
@@ -153,6 +154,7 @@ class RerankRequest(Struct, frozen=True):
     user: Id | None = None
     top_n: Annotated[int, Meta(ge=1)] | None = None
     return_documents: bool | None = None
+    rank_fields: list[str] | None = None
 
     def __post_init__(self) -> None:
         _check_bytes(self.user or "")
