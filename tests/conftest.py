@@ -64,3 +64,11 @@ def movielens_split(movielens: Dataset) -> Split:
 @pytest.fixture(scope="session")
 def reranker(movielens_split: Split, movielens_vectors: Floats) -> Reranker:
     return Reranker.fit(movielens_split, movielens_vectors)
+
+
+@pytest.fixture(scope="session")
+def model(reranker: Reranker, encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder to serve."""
+    folder = tmp_path_factory.mktemp("models") / "movies"
+    reranker.save(folder, {"encoder": "default", "encoder_sha256": encoder.sha256})
+    return folder

@@ -17,20 +17,12 @@ from serving import free_port, server, start
 from tailrank.arrays import Floats
 from tailrank.data.histories import Event
 from tailrank.data.splits import Split
-from tailrank.language.encoder import TextEncoder
 from tailrank.online.state import Past
 from tailrank.ranking.reranker import Reranker
 from tailrank.server import wire
 from tailrank.server.placing import NOBODY, Asked, place
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210", "257", "300", "405", "1000"]
-
-
-@pytest.fixture(scope="module")
-def model(reranker: Reranker, encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "movies"
-    reranker.save(folder, {"encoder": "default", "encoder_sha256": encoder.sha256})
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,115 @@
+"""Clients of other makers, unchanged: Cohere's own, and litellm as it speaks to four kinds of server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving import server
+
+QUERY = "printer filament"
+DOCUMENTS = ["a wooden chair", "PLA filament for 3D printers", "a box of pencils"]
+KEY = "for-other-makers-0123"
+
+
+@pytest.fixture(scope="module")
+def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    state = tmp_path_factory.mktemp("state")
+    with server(model, state, TAILRANK_API_KEYS=f"read:{KEY}") as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody phone home; litellm would fetch a list of prices."""
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    connect, looked_up = socket.socket.connect, socket.getaddrinfo
+
+    def only_here(self: socket.socket, address: Any) -> None:
+        assert not isinstance(address, tuple) or address[0] == "127.0.0.1", address
+        connect(self, address)
+
+    def known(host: Any, *how: Any, **more: Any) -> Any:
+        assert host in (None, "127.0.0.1", b"127.0.0.1"), host
+        return looked_up(host, *how, **more)
+
+    monkeypatch.setattr(socket.socket, "connect", only_here)
+    monkeypatch.setattr(socket, "getaddrinfo", known)
+
+
+class TestCohere:
+    def test_the_first_version(self, url: str) -> None:
+        from cohere import Client
+
+        with Client(KEY, base_url=url) as client:
+            found = client.rerank(query=QUERY, documents=DOCUMENTS, top_n=2, return_documents=True)
+        assert found.results[0].index == 1
+        assert len(found.results) == 2
+        assert found.results[0].document.text == DOCUMENTS[1]
+        assert found.meta.billed_units.search_units == 1
+
+    def test_documents_with_fields(self, url: str) -> None:
+        from cohere import Client
+
+        documents = [{"title": text, "body": "any", "sku": str(at)} for at, text in enumerate(DOCUMENTS)]
+        with Client(KEY, base_url=url) as client:
+            found = client.rerank(
+                query=QUERY, documents=documents, rank_fields=["title", "body"], return_documents=True
+            )
+        assert found.results[0].index == 1
+        assert found.results[0].document.sku == "1"
+
+    def test_the_second_version(self, url: str) -> None:
+        from cohere import ClientV2
+
+        client = ClientV2(KEY, base_url=url)
+        found = client.rerank(model="any", query=QUERY, documents=DOCUMENTS, top_n=1, max_tokens_per_doc=99)
+        [best] = found.results
+        assert (best.index, 0.5 < best.relevance_score <= 1) == (1, True)
+        assert found.id
+
+    def test_asyncio(self, url: str) -> None:
+        from cohere import AsyncClientV2
+
+        async def ask() -> Any:
+            async with AsyncClientV2(KEY, base_url=url) as client:
+                return await client.rerank(model="any", query=QUERY, documents=DOCUMENTS)
+
+        assert asyncio.run(ask()).results[0].index == 1
+
+    def test_refusals_are_theirs(self, url: str) -> None:
+        from cohere import Client, UnauthorizedError, UnprocessableEntityError
+
+        with Client("not-the-right-key-0123", base_url=url) as client, pytest.raises(UnauthorizedError):
+            client.rerank(query=QUERY, documents=DOCUMENTS)
+        with Client(KEY, base_url=url) as client, pytest.raises(UnprocessableEntityError, match="document 1"):
+            client.rerank(query=QUERY, documents=["a", {"title": "no text"}])
+
+
+class TestLitellm:
+    """Each speaks to a path, and reads an answer, in its own way."""
+
+    @pytest.mark.parametrize("provider", ["cohere", "jina_ai", "hosted_vllm", "infinity"])
+    def test_rerank(self, url: str, provider: str) -> None:
+        import litellm
+
+        litellm.telemetry = False
+        found = litellm.rerank(
+            model=f"{provider}/any",
+            query=QUERY,
+            documents=DOCUMENTS,
+            top_n=2,
+            return_documents=True,
+            api_base=url,
+            api_key=KEY,
+        )
+        assert found.results[0]["index"] == 1
+        assert len(found.results) == 2
+        assert found.results[0]["document"] == {"text": DOCUMENTS[1]}
+        scores = [result["relevance_score"] for result in found.results]
+        assert 1 >= scores[0] > scores[1] >= 0
