@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from tailrank.online.changes import unpack
 from tailrank.online.checks import oldest_kept
 from tailrank.online.mapped import DATA, Mapped, Txn, damaged
 from tailrank.online.names import Coder, Names
@@ -96,11 +96,14 @@ def _copy_changes(old: Mapped, new: Mapped) -> None:
     for table in (b"changes", b"changed"):
         start = b""
         while pairs := old.read(partial(_page, old, table, start)):
+            if table == b"changes":
+                for _, value in pairs:
+                    unpack(value)
             new.write(partial(_put, new, table, pairs))
             start = pairs[-1][0] + b"\0"
 
 
-def _put(new: Mapped, table: bytes, pairs: Sequence[tuple[bytes, bytes]], txn: Txn) -> None:
+def _put(new: Mapped, table: bytes, pairs: Pairs, txn: Txn) -> None:
     for key, value in pairs:
         txn.put(key, value, append=True, db=new.tables[table])
 

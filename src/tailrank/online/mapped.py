@@ -50,18 +50,20 @@ class Mapped:
         self._reading, self._writing = Lock(), Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._in_use = _hold(folder, alone)
+            self._mark = _hold(folder, alone)
         except OSError as error:
             raise StateError(f"{folder}: can't be used as a state ({error.strerror}): name another") from None
         try:
+            _check_presence(folder, self._mark)
             if alone:
                 check(folder)
             self._env, self.tables = _open(folder)
+            os.pwrite(self._mark, FORMAT, 0)
         except lmdb.Error as error:
-            os.close(self._in_use)
+            os.close(self._mark)
             raise explained(error, folder) from None
         except StateError:
-            os.close(self._in_use)
+            os.close(self._mark)
             raise
 
     def read(self, work: Callable[[Txn], T]) -> T:
@@ -73,7 +75,7 @@ class Mapped:
             with self._writing:
                 self._resize(0)
             return self.read(work)
-        except lmdb.Error as error:
+        except (lmdb.Error, UnicodeDecodeError) as error:
             raise explained(error, self.folder) from None
 
     def write(self, work: Callable[[Txn], T]) -> T:
@@ -87,14 +89,14 @@ class Mapped:
                     self._resize(2 * self._env.info()["map_size"])
                 except lmdb.MapResizedError:
                     self._resize(0)
-                except lmdb.Error as error:
+                except (lmdb.Error, UnicodeDecodeError) as error:
                     raise explained(error, self.folder) from None
 
     def close(self) -> None:
         """Let go of the folder."""
         with self._writing, self._reading:
             self._env.close()
-            os.close(self._in_use)
+            os.close(self._mark)
 
     def forget_dead_readers(self) -> None:
         """Give back what killed processes held: it would keep old pages from being used again."""
@@ -138,8 +140,10 @@ def damaged(folder: Path, what: str) -> StateError:
     return StateError(f"{folder}: damaged ({what}): put a backup in its place, or begin with an empty folder")
 
 
-def explained(error: lmdb.Error, folder: Path) -> StateError:
-    """Tell what to do about an error of LMDB."""
+def explained(error: lmdb.Error | UnicodeDecodeError, folder: Path) -> StateError:
+    """Tell what to do about an error of LMDB, or a name that can't be read."""
+    if isinstance(error, UnicodeDecodeError):
+        return damaged(folder, "a name is no UTF-8")
     if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError, lmdb.InvalidError)):
         return damaged(folder, error.reason)
     if isinstance(error, lmdb.VersionMismatchError):
@@ -181,6 +185,13 @@ def _open(folder: Path) -> tuple[lmdb.Environment, dict[bytes, Table]]:
     except BaseException:
         env.close()
         raise
+
+
+def _check_presence(folder: Path, mark: int) -> None:
+    """Refuse to begin anew where events had been kept before."""
+    data = folder / DATA
+    if os.fstat(mark).st_size and not (data.exists() and data.stat().st_size):
+        raise damaged(folder, f"{DATA} is missing or empty")
 
 
 def _check_length(env: lmdb.Environment, folder: Path) -> None:
