@@ -364,6 +364,16 @@ def test_gorse_csv_of_earlier_versions_gives_the_same(export: Path, tmp_path: Pa
     assert then.events.equals(now.events.drop("value"))
 
 
+def test_gorse_items_may_be_older_than_1970_but_feedback_is_not(tmp_path: Path) -> None:
+    write_lines(tmp_path / "items.jsonl", [{"ItemId": "snow", "Timestamp": "1937-12-21T00:00:00Z"}])
+    row = {"FeedbackType": "read", "UserId": "ada", "ItemId": "snow"}
+    write_lines(tmp_path / "feedback.jsonl", [{**row, "Timestamp": "2022-02-24T00:00:00Z"}])
+    assert from_gorse(tmp_path).items["timestamp"].to_list() == [-1_010_793_600]
+    write_lines(tmp_path / "feedback.jsonl", [{**row, "Timestamp": "1937-12-21T00:00:00Z"}])
+    with pytest.raises(DataError, match="line 1: Expected a time between 1970 and 2100"):
+        from_gorse(tmp_path)
+
+
 def test_gorse_labels_between_bars_are_a_list(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("item_id,time_stamp,labels,description\n1,,small|blue,Mug\n")
     (tmp_path / "feedback.csv").write_text(

@@ -82,6 +82,10 @@ class Feedback(Struct, frozen=True, rename="pascal"):
     timestamp: Instant = NEVER
     value: float | None = None
 
+    def __post_init__(self) -> None:
+        if not math.isnan(self.timestamp):
+            Instant.of(self.timestamp)
+
 
 def read(source: Path, progress: Progress) -> Imported:
     """Read a folder with Gorse's items and feedback.
@@ -156,4 +160,4 @@ def _time(kind: type, value: object) -> Instant:
     if value.startswith("0001-"):
         return NEVER
     date, *rest = value.split(" ")
-    return Instant.of(iso_seconds("T".join([date, "".join(rest[:2])]) if rest else date))
+    return Instant(iso_seconds("T".join([date, "".join(rest[:2])]) if rest else date))
