@@ -72,7 +72,7 @@ def trained_model(folder: str) -> SequenceModel:
 def module(model: SequenceModel) -> LastPlace:
     """Put the weights of a model back into torch."""
     weights = {name: torch.from_numpy(array) for name, array in model.weights.items()}
-    weights["residual"] = weights.pop("table")
+    weights["residual"] = torch.from_numpy(model.table.vectors.whole)
     blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
     width, length = len(weights["start"]), len(weights["positions"]) - 1
     recipe = Recipe(width=width, heads=model.heads, blocks=blocks, length=length)
@@ -119,7 +119,7 @@ def study(model: SequenceModel) -> Json:
     """Time each runtime on one thread, after checking that all give the same vector."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(SEED)
-    items = rng.integers(len(model.weights["table"]), size=EVENTS).astype(np.int32)
+    items = rng.integers(len(model.table), size=EVENTS).astype(np.int32)
     times = np.cumsum(rng.exponential(3600, EVENTS))
     history = Histories(items, np.zeros(EVENTS, np.int32), times, np.array([0, EVENTS]))
     network = module(model)
@@ -145,7 +145,7 @@ def _timed(encode: Encode, history: Histories) -> dict[str, float]:
 
 
 def _note(model: SequenceModel, weights: str) -> str:
-    n_items, width = model.weights["table"].shape
+    n_items, width = model.table.vectors.base.shape
     return (
         f"One history of {EVENTS} events to one vector, on one thread; {CALLS:,} calls after {WARM_UP} to "
         f"warm up. {n_items:,} items, d = {width}, {weights} weights. All give the same vector within "

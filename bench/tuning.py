@@ -119,7 +119,7 @@ def fused(seed: int, split: Split, vectors: Floats, table: Floats) -> dict[str, 
     signals = fit_signals(split, vectors, settings, tuned=table)
     found = {}
     for name, left_out in RANKERS.items():
-        chosen = Signals(*(tuple(s for s in each if s.name not in left_out) for each in signals))
+        chosen = Signals(*(tuple(s for s in each if s.name not in left_out) for each in signals[:2]))
         found[name] = alone(Reranker.of(split, chosen, settings), split)
     return found
 

@@ -6,6 +6,7 @@ from scipy.optimize import approx_fprime
 
 from tailrank.arrays import Doubles, Floats
 from tailrank.data.histories import Histories, Queries
+from tailrank.signals.extended import ItemVectors
 from tailrank.signals.protocol import Candidates
 from tailrank.signals.semantic import SHARPEST, SemanticAttention, _Sample
 
@@ -19,8 +20,7 @@ def unit(n: int, dimensions: int, rng: np.random.Generator) -> Floats:
 
 
 def attention(vectors: Floats, n_types: int = 1, **options: float) -> SemanticAttention:
-    rows = np.arange(len(vectors), dtype=np.int32)
-    return SemanticAttention(vectors, rows, np.zeros(n_types, np.float32), **options)
+    return SemanticAttention(ItemVectors.of(vectors), np.zeros(n_types, np.float32), **options)
 
 
 def one_history(*items: int, days: float = 0.0) -> Histories:
@@ -70,7 +70,7 @@ class TestLimits:
         )
         for kinds in ([0, 3], [0, -3]):
             signal = SemanticAttention(
-                vectors, np.arange(2, dtype=np.int32), np.array(kinds, np.float32), SHARPEST, 5.0, 5.0
+                ItemVectors.of(vectors), np.array(kinds, np.float32), SHARPEST, 5.0, 5.0
             )
             with np.errstate(over="raise", invalid="raise", divide="raise"):
                 np.testing.assert_allclose(signal.score(history, Candidates.everything(2)), [[1, -1]])
@@ -195,7 +195,7 @@ def test_without_anything_to_learn_from_the_start_stays() -> None:
 def test_items_of_equal_text_share_a_vector() -> None:
     vectors = unit(6, 3, RNG)[[0, 1, 2, 0, 1, 5]]
     signal = SemanticAttention.fit(vectors, 1, asked(one_history(0, 2), np.array([3])))
-    assert len(signal.vectors) == 4
-    assert np.array_equal(signal.vectors[signal.rows], vectors)
+    assert len(signal.vectors.vectors) == 4
+    assert np.array_equal(signal.vectors.take(np.arange(6, dtype=np.int32)), vectors)
     scores = signal.score(one_history(0, 5), Candidates.everything(6))[0]
     assert scores[0] == scores[3]

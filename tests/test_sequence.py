@@ -192,7 +192,7 @@ def test_a_look_up_is_a_row_of_the_whole_table():
 
 def test_a_fitted_model_has_learned_from_the_latest_events_too(ring):
     split, settings = hold_out(ring), Settings(sequence_epochs=2)
-    before, after = (each[-1].weights["table"] for each in fit_signals(split, None, settings))
+    before, after = (each[-1].table.vectors.base for each in fit_signals(split, None, settings)[:2])
     assert not np.array_equal(before, after)
 
 
@@ -208,7 +208,7 @@ def test_an_epoch_that_ranks_no_better_is_undone_at_a_lower_rate(ring, monkeypat
     found = train(split.train, split.validation, True, None, replace(SMALL, epochs=9))
     assert found.ndcg == [0.1, 0.3, 0.2, 0.4, 0.3, 0.3]
     assert found.rates == pytest.approx([0.02, 0.02, 0.006])
-    np.testing.assert_array_equal(found.model.weights["table"], given[3].weights["table"])
+    np.testing.assert_array_equal(found.model.table.vectors.base, given[3].table.vectors.base)
 
 
 def test_a_training_that_diverges_is_an_error(ring):

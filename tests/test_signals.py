@@ -15,13 +15,15 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
 from tailrank.errors import RequestError
 from tailrank.signals.covisitation import NEIGHBOURS, CoVisitation, ItemKNN
+from tailrank.signals.extended import ItemVectors
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import HALF_LIVES, Popularity, best_half_life
-from tailrank.signals.protocol import Candidates, Signal
+from tailrank.signals.protocol import Candidates, NewItems, Signal
 from tailrank.signals.repetition import Frequency, Loyalty
-from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.semantic import SemanticAttention, TunedAttention
 from tailrank.signals.sparse import SparseRows, strongest
 from tailrank.signals.upstream import standardise
+from tailrank.signals.vocabulary import Vocabulary, terms_of
 
 DAY = 86_400.0
 TEXTS = [
@@ -67,8 +69,7 @@ VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
 VECTORS[2] = 0
 VECTORS[8] = VECTORS[0]
 SEMANTIC = SemanticAttention(
-    vectors=VECTORS[:8],
-    rows=np.array([0, 1, 2, 3, 4, 5, 6, 7, 0], np.int32),
+    vectors=ItemVectors.of(VECTORS[:8], np.array([0, 1, 2, 3, 4, 5, 6, 7, 0], np.int32)),
     kinds=np.array([0, -0.8], np.float32),
     sharpness=6.0,
     fading=0.5,
@@ -76,6 +77,7 @@ SEMANTIC = SemanticAttention(
 )
 SIGNALS: list[Signal] = [
     SEMANTIC,
+    TunedAttention(**vars(SEMANTIC)),
     Lexical.fit(TEXTS),
     Frequency(),
     Loyalty.fit(DATA),
@@ -168,6 +170,7 @@ def naive_popularity(item: int, events: list[tuple[int, int, float, int]]) -> fl
 
 ORACLES: dict[str, Callable[[int, list[tuple[int, int, float, int]]], float]] = {
     "semantic": naive_semantic,
+    "tuned": naive_semantic,
     "lexical": naive_lexical,
     "frequency": naive_frequency,
     "loyalty": naive_loyalty,
@@ -238,6 +241,95 @@ def test_stored_and_taken_back_it_scores_bit_by_bit_the_same(signal: Signal) -> 
     }
     for candidates in (some(3, 8, 1), Candidates.everything(N_ITEMS)):
         assert np.array_equal(again.score(HISTORIES, candidates), signal.score(HISTORIES, candidates))
+
+
+TWIN, CHANGED, LONER = 1, 4, 8
+"""Items: one whose text others are given, one that is given it, one that nobody took."""
+
+
+def told(codes: list[int], texts: list[str], vectors: np.ndarray, n_items: int) -> NewItems:
+    """Items as a signal is told of them; both encoders gave the same vectors."""
+    at = np.array(codes, np.int32)
+    before = np.vstack([VECTORS, np.zeros((n_items - N_ITEMS, 4), np.float32)])[at]
+    return NewItems(at, n_items, texts, vectors, before, vectors)
+
+
+NEW_TEXTS = [TEXTS[TWIN], "Tea with words that nobody knows: tea tin", TEXTS[TWIN]]
+NEW_VECTORS = np.vstack([VECTORS[TWIN], -VECTORS[3], VECTORS[TWIN]])
+NEW = told([N_ITEMS, N_ITEMS + 1, CHANGED], NEW_TEXTS, NEW_VECTORS, N_ITEMS + 2)
+GROWN = Candidates.everything(N_ITEMS + 2)
+LATER = histories_of([0, 3, N_ITEMS, 4, 1], [N_ITEMS + 1], [8, N_ITEMS, N_ITEMS])
+
+
+@each_signal
+def test_growing_leaves_scores_of_other_items_as_they_were(signal: Signal) -> None:
+    before = signal.score(HISTORIES, Candidates.everything(N_ITEMS))
+    added = signal.grown(told([N_ITEMS, N_ITEMS + 1], NEW_TEXTS[:2], NEW_VECTORS[:2], N_ITEMS + 2))
+    few = np.array([7, 3, 0, 1], np.int32)
+    found = added.score(HISTORIES, Candidates(few, N_ITEMS + 2))
+    assert np.array_equal(found, signal.score(HISTORIES, Candidates(few, N_ITEMS)))
+    np.testing.assert_allclose(added.score(HISTORIES, GROWN)[:, :N_ITEMS], before, atol=1e-6)
+    assert np.array_equal(signal.score(HISTORIES, Candidates.everything(N_ITEMS)), before)
+
+
+@each_signal
+def test_growing_in_steps_is_growing_at_once(signal: Signal) -> None:
+    steps = signal.grown(told([N_ITEMS], ["something else"], NEW_VECTORS[1:2], N_ITEMS + 1))
+    for at, size in ((1, N_ITEMS + 2), (0, N_ITEMS + 2), (2, N_ITEMS + 2)):
+        one = told([int(NEW.codes[at])], [NEW_TEXTS[at]], NEW_VECTORS[[at]], size)
+        steps = steps.grown(one)
+    np.testing.assert_allclose(
+        steps.score(LATER, GROWN), signal.grown(NEW).score(LATER, GROWN), rtol=1e-6, atol=1e-6
+    )
+
+
+@each_signal
+def test_a_new_item_scores_as_one_of_the_same_text_that_nobody_took(signal: Signal) -> None:
+    grown = signal.grown(told([N_ITEMS], [TEXTS[LONER]], VECTORS[[LONER]], N_ITEMS + 1))
+    pair = Candidates(np.array([LONER, N_ITEMS], np.int32), N_ITEMS + 1)
+    scores = grown.score(histories_of([0, 3, 3, 1], [5], []), pair)
+    assert np.array_equal(scores[:, 0], scores[:, 1])
+
+
+@each_signal
+def test_a_grown_signal_stored_and_taken_back_scores_the_same(signal: Signal) -> None:
+    grown = signal.grown(NEW)
+    again = type(signal).from_arrays({name: np.array(array) for name, array in grown.arrays().items()})
+    for candidates in (GROWN, Candidates(np.array([N_ITEMS, 4, 0], np.int32), N_ITEMS + 2)):
+        assert np.array_equal(again.score(LATER, candidates), grown.score(LATER, candidates))
+        one = LATER.cut(LATER.offsets[:1], LATER.offsets[1:2])
+        shares = grown.by_event(one, candidates)
+        if shares is not None:
+            np.testing.assert_allclose(shares.sum(axis=0), grown.score(one, candidates)[0], atol=1e-6)
+
+
+def test_grown_words_weigh_as_scikit_learn_weighs_texts_it_did_not_learn_from() -> None:
+    vectorizer = TfidfVectorizer(sublinear_tf=True).fit(TEXTS)
+    texts = [*TEXTS, *NEW_TEXTS[:2]]
+    texts[CHANGED] = NEW_TEXTS[2]
+    expected = vectorizer.transform(texts).toarray()
+    grown = Lexical.fit(TEXTS).grown(NEW)
+    assert isinstance(grown, Lexical)
+    np.testing.assert_allclose(grown.rows.matrix.toarray(), expected, atol=1e-6)
+
+
+@given(
+    st.lists(st.text(st.sampled_from("aAbß_Éİ9'-\u0301\u4e2d\u3000 \n.")), min_size=1, max_size=6),
+    st.lists(st.text(st.sampled_from("aAbß_Éİ9'-\u0301\u4e2d\u3000 \n.")), max_size=4),
+)
+@example(["Tea tea TEA 3,5l", ""], ["tea pot"])
+def test_a_vocabulary_is_that_of_scikit_learn(texts: list[str], others: list[str]) -> None:
+    terms = terms_of(texts)
+    vocabulary, vectorizer = Vocabulary.of(terms), TfidfVectorizer(sublinear_tf=True)
+    if not any(terms):
+        assert vocabulary.rows(terms_of(others)).matrix.nnz == 0
+        return
+    found, expected = vocabulary.rows(terms).matrix, vectorizer.fit_transform(texts)
+    assert vocabulary.letters.tobytes().decode().split("\n")[:-1] == list(vectorizer.get_feature_names_out())
+    np.testing.assert_allclose(found.toarray(), expected.toarray(), atol=1e-6)
+    if others:
+        again = Vocabulary(vocabulary.letters.copy(), vocabulary.idf.copy()).rows(terms_of(others))
+        np.testing.assert_allclose(again.matrix.toarray(), vectorizer.transform(others).toarray(), atol=1e-6)
 
 
 def events_of(*lists: str, every: float = 1.0) -> Dataset:

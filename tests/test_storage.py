@@ -129,7 +129,18 @@ def test_a_missing_file_is_named(model: Path, name: str) -> None:
         Reranker.load(model)
 
 
-@pytest.mark.parametrize("text", ['{"format": "tailrank model 99"}', "[]", "3", "[" * 100_000, "\xff", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"format": "tailrank model 2"}',
+        '{"format": "tailrank model 99"}',
+        "[]",
+        "3",
+        "[" * 100_000,
+        "\xff",
+        "",
+    ],
+)
 def test_another_format_is_refused(model: Path, text: str) -> None:
     (model / "manifest.json").write_text(text, encoding="latin-1")
     with pytest.raises(ModelError, match=r"format|damaged"):
@@ -224,6 +235,56 @@ def test_the_old_model_returns_where_the_new_one_cannot_take_its_place(
         small.save(model)
     assert content(model) == before
     assert [path.name for path in model.parent.iterdir()] == ["model"]
+
+
+def test_a_loaded_model_remembers_what_it_was_told(small: Reranker, model: Path, tmp_path: Path) -> None:
+    loaded = Reranker.load(model)
+    assert loaded.about == {"data": "tea and coffee", "ndcg@10": 0.1}
+    loaded.save(tmp_path / "again")
+    assert Reranker.load(tmp_path / "again").about == loaded.about
+
+
+def test_arrays_stay_in_the_file_where_nobody_can_write_them(model: Path) -> None:
+    loaded = Reranker.load(model)
+    arrays = {f"{s.name}/{name}": array for s in loaded.signals for name, array in s.arrays().items()}
+    for name in ("semantic/vectors", "semantic/rows", "lexical/columns", "lexical/terms", "item-knn/values"):
+        assert not arrays[name].flags.writeable
+        assert not arrays[name].flags.owndata
+
+
+def test_a_model_goes_on_ranking_when_its_folder_is_replaced_or_gone(small: Reranker, model: Path) -> None:
+    loaded, expected = Reranker.load(model), small.rank(["a", "b"], ["c", "d"])
+    small.save(model)
+    assert loaded.rank(["a", "b"], ["c", "d"]) == expected
+    shutil.rmtree(model)
+    assert loaded.rank(["a", "b"], ["c", "d"]) == expected
+    assert loaded.explain(["a", "b"], ["c", "d"]) == small.explain(["a", "b"], ["c", "d"])
+
+
+def test_processes_share_the_pages_of_a_model(reranker: Reranker, tmp_path: Path) -> None:
+    reranker.save(tmp_path / "model")
+    program = (
+        "import sys; from tailrank.ranking.reranker import Reranker; model = Reranker.load(sys.argv[1]); "
+        "model.rank(['1'], ['50', '2']); print(open('/proc/self/smaps').read())"
+    )
+    if not Path("/proc/self/smaps").exists():
+        pytest.skip("this system doesn't tell what processes share")
+    run = [sys.executable, "-c", program, str(tmp_path / "model")]
+    found = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    mapped = found[found.index(str(tmp_path / "model" / "signals.safetensors")) :].splitlines()[1:25]
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in mapped if line.endswith("kB")}
+    size = (tmp_path / "model" / "signals.safetensors").stat().st_size
+    assert kilobytes["Rss"] * 1024 >= size
+    assert kilobytes["Anonymous"] == 0
+
+
+def test_ranking_imports_nothing_that_only_fitting_needs(model: Path) -> None:
+    program = (
+        "import sys; from tailrank.ranking.reranker import Reranker; model = Reranker.load(sys.argv[1]); "
+        "model.grown(['e'], ['tea'], None).rank(['a'], ['c', 'e']); "
+        "sys.exit(bool({'scipy', 'sklearn', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(model)], check=False).returncode == 0
 
 
 def test_a_copied_folder_loads_anywhere(small: Reranker, model: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def _timed(
         reranker.rank(histories[at % len(histories)], lists[at % len(lists)])
 
     taken = _milliseconds(rank, WARM_UP + CALLS)[WARM_UP:]
-    width = next(s.vectors.shape[1] for s in reranker.signals if isinstance(s, SemanticAttention))
+    width = next(s.vectors.width for s in reranker.signals if isinstance(s, SemanticAttention))
     events, items = (rng.random((n, width), dtype=np.float32) for n in (EVENTS, size))
     bare = _milliseconds(lambda: events @ items.T, CALLS)
     return {

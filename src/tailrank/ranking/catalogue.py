@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import repeat
+from typing import Self
 
 import numpy as np
 import polars as pl
 
 from tailrank.arrays import Codes, Floats, Offsets, Seconds
 from tailrank.data.columns import Columns
+from tailrank.data.dataset import Clock
 from tailrank.data.histories import Event, Histories
 from tailrank.data.popularity import count_buckets
 from tailrank.errors import RequestError
@@ -26,16 +29,80 @@ class Catalogue:
     Attributes
     ----------
     items
-        Row numbers are item codes.
+        Those of the data learned from; row numbers are item codes.
     counts
-        Interactions of each item in the data learned from, shape (items,).
+        Interactions of each item in the data learned from, shape (items,); 0 for items that came since.
     event_types
         Positions are event-type codes.
+    clock
+        What event times meant in the data learned from.
+    trained
+        Codes of `items` by their ids.
+    changed
+        Codes of items that came since, and -1 for those that went.
     """
 
     items: pl.DataFrame
     counts: Offsets
     event_types: tuple[str, ...]
+    clock: Clock
+    trained: Mapping[str, int]
+    changed: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        items: pl.DataFrame,
+        counts: Offsets,
+        event_types: tuple[str, ...],
+        clock: Clock,
+        changed: Mapping[str, int] | None = None,
+    ) -> Self:
+        """Code the items by their rows."""
+        trained = {name: code for code, name in enumerate(items[Columns.ITEM].to_list())}
+        return cls(items, counts, event_types, clock, trained, changed or {})
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def codes_of(self, ids: Sequence[str]) -> Codes:
+        """Code items, shape (ids,); -1 for those that are unknown."""
+        codes = np.fromiter(map(self.trained.get, ids, repeat(-1)), np.int32, len(ids))
+        if self.changed:
+            later = self.changed
+            for at, name in enumerate(ids):
+                if name in later:
+                    codes[at] = later[name]
+        return codes
+
+    def types_of(self, names: Sequence[str]) -> Codes:
+        """Code event types, shape (names,); an unknown one counts as the first, as no type does."""
+        return np.fromiter(map(self._type_codes.get, names, repeat(0)), np.int32, len(names))
+
+    def grown(self, ids: Sequence[str]) -> Self:
+        """Add the items that are unknown so far; the known ones keep their codes.
+
+        An item that went and comes back has the code, and so the interactions, that it was trained with.
+        """
+        changed, size = dict(self.changed), len(self)
+        for name in ids:
+            if name in self.trained:
+                changed.pop(name, None)
+            elif name not in changed:
+                changed[name] = size
+                size += 1
+        counts = np.zeros(size, np.int64)
+        counts[: len(self)] = self.counts
+        return replace(self, counts=counts, changed=changed)
+
+    def without(self, ids: Sequence[str]) -> Self:
+        """Forget items: their ids become unknown. Ids that are unknown already are passed over."""
+        changed = dict(self.changed)
+        for name in ids:
+            changed.pop(name, None)
+            if name in self.trained:
+                changed[name] = -1
+        return replace(self, changed=changed)
 
     def candidates(self, ids: Sequence[str]) -> Candidates:
         """Code a candidate list.
@@ -48,7 +115,7 @@ class Catalogue:
         if len(set(ids)) != len(ids):
             twice = Counter(ids).most_common(1)[0][0]
             raise RequestError(f"candidate {twice!r} occurs more than once: give each item once")
-        return Candidates(self._codes(ids, "candidate"), len(self.items))
+        return Candidates(self._codes(ids, "candidate"), len(self))
 
     def history(self, events: Sequence[str | Event]) -> Histories:
         """Code one person's events, oldest first.
@@ -77,10 +144,11 @@ class Catalogue:
         return rarity(self.counts)
 
     def _codes(self, ids: Sequence[str], what: str) -> Codes:
-        try:
-            return np.fromiter(map(self._item_codes.__getitem__, ids), np.int32, len(ids))
-        except KeyError as unknown:
-            raise RequestError(f"{what} {unknown} is not in the catalogue the model was trained on") from None
+        codes = self.codes_of(ids)
+        if len(codes) and codes.min() < 0:
+            unknown = ids[int(codes.argmin())]
+            raise RequestError(f"{what} {unknown!r} is not in the catalogue the model was trained on")
+        return codes
 
     def _types(self, events: Sequence[Event]) -> Codes:
         try:
@@ -89,10 +157,6 @@ class Catalogue:
             known = ", ".join(self.event_types)
             raise RequestError(f"event type {unknown} was not in the training data ({known})") from None
         return np.array(types, np.int32)
-
-    @cached_property
-    def _item_codes(self) -> dict[str, int]:
-        return {name: code for code, name in enumerate(self.items[Columns.ITEM])}
 
     @cached_property
     def _type_codes(self) -> dict[str, int]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NamedTuple, get_args
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 import numpy as np
-from rich.progress import Progress
 
 from tailrank.arrays import Floats
 from tailrank.data.histories import Queries
@@ -29,6 +28,9 @@ from tailrank.signals.repetition import Frequency, Loyalty
 from tailrank.signals.semantic import SemanticAttention, TunedAttention
 from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.sequence.recipe import Recipe
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 CELLS: Final = 120_000_000
 """Scores of validation queries times items that fitting computes at most, for each signal."""
@@ -109,10 +111,13 @@ class Signals(NamedTuple):
         Fitted on `Split.train`, so that the validation targets are new to them.
     after
         Fitted on `Split.past`.
+    whitening
+        Of the vectors that both were given; None without vectors.
     """
 
     before: tuple[Signal, ...]
     after: tuple[Signal, ...]
+    whitening: Whitening | None = None
 
 
 class Weighing(NamedTuple):
@@ -168,11 +173,12 @@ def fit_signals(
         return with_best_fading(signal, some, past.n_items, settings.max_history, split.repeats, prior)
 
     unchanging: list[Signal] = [faded(Lexical.fit(item_texts(train.items, settings.template)))]
-    white, n_types = None, len(train.event_types)
+    white, whitening, n_types = None, None, len(train.event_types)
     if tuned is not None:
         unchanging.insert(0, TunedAttention.fit(tuned, n_types, validation, settings.seed))
     if vectors is not None:
-        white = whitened(vectors, settings)
+        whitening = _whitening(vectors, settings)
+        white = whitening.transform(vectors)
         unchanging.insert(0, SemanticAttention.fit(white, n_types, validation, settings.seed))
     half_life = best_half_life(train, validation)
     counting: list[CoVisitation | ItemKNN | Frequency] = [
@@ -190,7 +196,7 @@ def fit_signals(
     if settings.sequence_epochs:
         earlier, later = _sequence_models(split, white, settings, progress, checkpoint)
         before, after = [*before, earlier], [*after, later]
-    return Signals(tuple(before), tuple(after))
+    return Signals(tuple(before), tuple(after), whitening)
 
 
 def fit_fusion(split: Split, signals: tuple[Signal, ...], settings: Settings) -> Weighing:
@@ -227,7 +233,7 @@ def fit_fusion(split: Split, signals: tuple[Signal, ...], settings: Settings) ->
 
 def whitened(vectors: Floats, settings: Settings) -> Floats:
     """Whiten the encoder's vectors, shape (items, d), to `settings.dimensions` or d, whichever is less."""
-    return Whitening.fit(vectors, min(settings.dimensions, vectors.shape[1])).transform(vectors)
+    return _whitening(vectors, settings).transform(vectors)
 
 
 def checkpoint_files(checkpoint: Path) -> tuple[Path, Path]:
@@ -249,6 +255,10 @@ def lessons(split: Split, settings: Settings) -> Queries:
         name = split.past.name
         raise DataError(f"{name}: no query to learn fusion from under the protocol {split.protocol}")
     return validation.in_time_order() if split.train.clock == "timestamp" else validation
+
+
+def _whitening(vectors: Floats, settings: Settings) -> Whitening:
+    return Whitening.fit(vectors, min(settings.dimensions, vectors.shape[1]))
 
 
 def _sequence_models(

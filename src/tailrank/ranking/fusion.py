@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Final, Literal, Self
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
 from tailrank.data.popularity import COUNT_LABELS
@@ -107,6 +105,8 @@ class Fusion:
         shrinkage
             Precision of the prior, in units of signals of standard deviation one.
         """
+        from scipy.optimize import minimize
+
         real = np.isfinite(pool.log_odds)
         spread = pool.features[real].std(axis=0, dtype=np.float64)
         spread = np.where(spread > 0, spread, 1).astype(np.float32)
@@ -204,6 +204,8 @@ class _Objective:
         return loss, chances / len(chances)
 
     def _bce(self, logits: Floats) -> tuple[float, Doubles]:
+        from scipy.special import expit
+
         labels = np.zeros_like(logits)
         labels[:, 0] = 1
         standing = np.exp(self.pool.log_odds)

@@ -6,21 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import numpy as np
-from rich.progress import Progress
 
 from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, Histories
 from tailrank.data.splits import Split, hold_out
 from tailrank.errors import RequestError
+from tailrank.language.whitening import Whitening
 from tailrank.policy.long_tail import promote
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.explanation import Explanation, explain
 from tailrank.ranking.fitting import Settings, Signals, fit_fusion, fit_signals
 from tailrank.ranking.fusion import Fusion, history_buckets
+from tailrank.ranking.growing import new_items
 from tailrank.ranking.storage import read_model, write_model
 from tailrank.ranking.upstream import Choice, Scores, shares, standard, weigh
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
@@ -30,6 +31,9 @@ from tailrank.signals.protocol import Candidates, Signal
 from tailrank.signals.repetition import Frequency, Loyalty
 from tailrank.signals.semantic import SemanticAttention, TunedAttention
 from tailrank.signals.sequence.model import SequenceModel
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 SIGNALS: Final[dict[str, type[Signal]]] = {
     signal.name: signal
@@ -75,6 +79,10 @@ class Reranker:
         How it was fitted.
     upstream
         How much the scores of other recommenders count, by their names, where that was learned.
+    whitening
+        Of the encoder's vectors; None where none were given.
+    about
+        What `save` was told about the model, such as the encoder and the sha256 of its weights.
     """
 
     catalogue: Catalogue
@@ -83,6 +91,8 @@ class Reranker:
     tail: float
     settings: Settings
     upstream: Mapping[str, float] = field(default_factory=dict)
+    whitening: Whitening | None = None
+    about: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -146,8 +156,48 @@ class Reranker:
             Where there is no validation query.
         """
         past, (fusion, tail) = split.past, fit_fusion(split, signals.before, settings)
-        catalogue = Catalogue(past.items, past.counts, past.event_types)
-        return cls(catalogue, signals.after, fusion, tail, settings)
+        catalogue = Catalogue.of(past.items, past.counts, past.event_types, past.clock)
+        return cls(catalogue, signals.after, fusion, tail, settings, whitening=signals.whitening)
+
+    def grown(
+        self,
+        ids: Sequence[str],
+        texts: Sequence[str],
+        vectors: Floats | None = None,
+        tuned: Floats | None = None,
+    ) -> Self:
+        """Take in new items, and new texts of known ones; this model itself stays as it is.
+
+        New items are placed by their texts alone, until a model is trained with what people do with them.
+        Known ones keep what was learned from behaviour. The scores of all others don't change.
+
+        Parameters
+        ----------
+        ids
+            Distinct item ids.
+        texts
+            One an item, put together as in training.
+        vectors
+            The encoder's vectors of these texts, shape (items, d), not whitened; None places the items as
+            if they had no text.
+        tuned
+            Those of the fine-tuned encoder, likewise.
+
+        Raises
+        ------
+        RequestError
+            On repeated ids, or where there isn't one text or one vector of the right width an item.
+        """
+        if len(set(ids)) != len(ids) or len(texts) != len(ids):
+            raise RequestError(f"{len(ids)} items with {len(texts)} texts: give each id once, and one text")
+        catalogue = self.catalogue.grown(ids)
+        codes, size = catalogue.codes_of(ids), len(catalogue)
+        new = new_items(self.signals, self.whitening, codes, size, texts, vectors, tuned)
+        return replace(self, catalogue=catalogue, signals=tuple(signal.grown(new) for signal in self.signals))
+
+    def without(self, ids: Sequence[str]) -> Self:
+        """Forget items, so that requests that name them are refused; unknown ids are passed over."""
+        return replace(self, catalogue=self.catalogue.without(ids))
 
     def score(self, histories: Histories, candidates: Candidates, tail: float | None = None) -> Floats:
         """Score every candidate for every history, the policy included; (histories, candidates), log-odds."""
@@ -254,15 +304,38 @@ class Reranker:
         RequestError
             As `rank` does.
         """
-        wanted = self.catalogue.candidates(candidates)
-        seen = self.catalogue.history(history).latest(self.settings.max_history)
+        wanted, seen = self.catalogue.candidates(candidates), self.catalogue.history(history)
         added = shares(scores, len(wanted), self.upstream, self.settings.upstream_weight)
+        return self.explained(seen, wanted, candidates, added, tail)
+
+    def explained(
+        self,
+        history: Histories,
+        candidates: Candidates,
+        ids: Sequence[str],
+        added: Mapping[str, Floats],
+        tail: float | None = None,
+    ) -> list[Explanation]:
+        """Explain scores of what is coded already, as `score` takes it.
+
+        Parameters
+        ----------
+        history
+            One history.
+        candidates, ids
+            The candidates, and what to call them.
+        added
+            Shares of other recommenders' scores by name, each of shape (candidates,).
+        tail
+            Dial of the long-tail policy; by default the model's own.
+        """
+        seen, parts = history.latest(self.settings.max_history), dict(added)
         dial = self.tail if tail is None else tail
         if dial:
-            rare = self.catalogue.rare[wanted.codes]
-            added["long-tail"] = promote(np.zeros(len(wanted), np.float32), rare, dial)
-        buckets = self.catalogue.buckets[wanted.codes]
-        return explain(self.signals, self.fusion, seen, wanted, buckets, list(candidates), added)
+            rare = self.catalogue.rare[candidates.codes]
+            parts["long-tail"] = promote(np.zeros(len(candidates), np.float32), rare, dial)
+        buckets = self.catalogue.buckets[candidates.codes]
+        return explain(self.signals, self.fusion, seen, candidates, buckets, list(ids), parts)
 
     def save(self, folder: Path | str, about: Mapping[str, object] | None = None) -> None:
         """Write a model folder, whole or not at all (see docs/models.md).
@@ -272,7 +345,8 @@ class Reranker:
         folder
             Replaced where it already holds a model.
         about
-            Anything worth remembering, as JSON: the data, the encoder, its figures.
+            Anything worth remembering, as JSON: the data, the encoder, its figures. By default what is
+            remembered already.
 
         Raises
         ------
@@ -281,20 +355,26 @@ class Reranker:
         """
         parts = {signal.name: signal.arrays() for signal in self.signals}
         parts |= {"fusion": self.fusion.arrays(), "items": {"counts": self.catalogue.counts}}
+        parts |= {} if self.whitening is None else {"whitening": vars(self.whitening)}
         arrays = {f"{part}/{name}": array for part, inner in parts.items() for name, array in inner.items()}
         description = {
             "signals": [signal.name for signal in self.signals],
             "event_types": list(self.catalogue.event_types),
+            "clock": self.catalogue.clock,
+            "changed": dict(self.catalogue.changed),
             "tail": self.tail,
             "upstream": dict(self.upstream),
             "settings": asdict(self.settings),
-            "about": dict(about or {}),
+            "about": dict(self.about if about is None else about),
         }
         write_model(Path(folder), self.catalogue.items, arrays, description)
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
-        """Read a model folder; it ranks bit by bit as the saved one did.
+        """Open a model folder; it ranks bit by bit as the saved one did.
+
+        Its arrays stay in the file, which processes that open it share in memory. A folder that is replaced
+        meanwhile goes on serving.
 
         Raises
         ------
@@ -309,12 +389,15 @@ class Reranker:
                 key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)
             }
 
-        names = tuple(manifest["signals"])
+        names, whitening = tuple(manifest["signals"]), part("whitening")
+        types, clock, changed = (manifest[name] for name in ("event_types", "clock", "changed"))
         return cls(
-            catalogue=Catalogue(items, part("items")["counts"], tuple(manifest["event_types"])),
+            catalogue=Catalogue.of(items, part("items")["counts"], tuple(types), clock, changed),
             signals=tuple(SIGNALS[name].from_arrays(part(name)) for name in names),
             fusion=Fusion.from_arrays(names, part("fusion")),
             tail=float(manifest["tail"]),
             settings=Settings(**manifest["settings"]),
             upstream=manifest["upstream"],
+            whitening=Whitening(**whitening) if whitening else None,
+            about=manifest["about"],
         )

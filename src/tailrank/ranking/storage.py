@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Mapping
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from tailrank.data.folders import replaced
 from tailrank.errors import ModelError
 from tailrank.signals.protocol import Arrays
 
-FORMAT: Final = "tailrank model 2"
+FORMAT: Final = "tailrank model 3"
 MANIFEST: Final = "manifest.json"
 ARRAYS: Final = "signals.safetensors"
 ITEMS: Final = "items.parquet"
+DTYPES: Final = {"U8": "u1", "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}
+"""Those that models hold, in the words of safetensors and of NumPy."""
+
 PACKAGES: Final = ("tailrank", "numpy", "polars", "safetensors", "scikit-learn", "scipy")
+
+Content: TypeAlias = bytes | mmap.mmap
 
 
 def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: Mapping[str, Any]) -> None:
@@ -54,7 +63,10 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
 
 
 def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:
-    """Read back what `write_model` wrote, after checking every byte.
+    """Open what `write_model` wrote, after checking every byte.
+
+    The arrays are read-only views of the mapped file, so that processes share its pages. It may be renamed or
+    removed meanwhile.
 
     Raises
     ------
@@ -75,19 +87,40 @@ def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:
     digest = manifest.pop("sha256", None)
     if digest != _sha256(_as_json(manifest)) or written != _as_json(manifest | {"sha256": digest}):
         raise ModelError(f"{folder / MANIFEST}: edited or damaged: train the model again")
-    for name, digest in manifest["files"].items():
-        try:
-            found = _sha256((folder / name).read_bytes())
-        except OSError as error:
-            raise ModelError(
-                f"{folder / name}: can't be read ({error.strerror}): train the model again"
-            ) from None
-        if found != digest:
-            raise ModelError(f"{folder / name}: truncated, edited or damaged: train the model again")
+    files = {name: _checked(folder / name, digest) for name, digest in manifest["files"].items()}
     try:
-        return pl.read_parquet(folder / ITEMS, glob=False), load_file(folder / ARRAYS), manifest
-    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+        return pl.read_parquet(BytesIO(files[ITEMS])), _arrays(files[ARRAYS]), manifest
+    except (KeyError, ValueError, pl.exceptions.PolarsError) as error:
         raise ModelError(f"{folder}: can't be read ({error})") from None
+
+
+def _checked(path: Path, digest: str) -> Content:
+    """Map a file, and compare its sha256."""
+    try:
+        with path.open("rb") as file:
+            # An empty file can't be mapped.
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror}): train the model again") from None
+    if _sha256(content) != digest:
+        raise ModelError(f"{path}: truncated, edited or damaged: train the model again")
+    return content
+
+
+def _arrays(content: Content) -> Arrays:
+    """View the arrays of a safetensors file: the length of a header, the header as JSON, then raw numbers."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header.pop("__metadata__", None)
+    return {name: _array(content, start, **about) for name, about in header.items()}
+
+
+def _array(
+    content: Content, start: int, dtype: str, shape: list[int], data_offsets: list[int]
+) -> npt.NDArray[Any]:
+    at, end = data_offsets
+    kind = np.dtype(DTYPES[dtype])
+    return np.frombuffer(content, kind, (end - at) // kind.itemsize, start + at).reshape(shape)
 
 
 def _fill(folder: Path, items: pl.DataFrame, arrays: Arrays, description: Mapping[str, Any]) -> None:
@@ -108,5 +141,5 @@ def _as_json(manifest: Mapping[str, Any]) -> bytes:
     return (json.dumps(manifest, indent=1) + "\n").encode()
 
 
-def _sha256(content: bytes) -> str:
+def _sha256(content: Content) -> str:
     return hashlib.sha256(content).hexdigest()

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-from scipy.optimize import minimize
 
 from tailrank.arrays import Doubles, Floats, Offsets
 from tailrank.data.histories import Event
@@ -116,6 +115,8 @@ def weigh(own: Sequence[Floats], theirs: Sequence[Floats], taken: Sequence[int])
     >>> [round(weight, 2) for weight in weigh(own, theirs, taken)]
     [0.54, 0.0]
     """
+    from scipy.optimize import minimize
+
     features = np.concatenate([np.column_stack(pair) for pair in zip(own, theirs, strict=True)])
     lengths = np.array([len(scores) for scores in own])
     starts = np.cumsum(lengths) - lengths

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
-import scipy.sparse as sp
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.dataset import Dataset
 from tailrank.signals.fading import FadingRows
-from tailrank.signals.protocol import Candidates
+from tailrank.signals.protocol import Candidates, NewItems
 from tailrank.signals.sparse import SparseRows, strongest
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 NEIGHBOURS: Final = 100
 """Entries kept for an item; twice as many gain nothing once signals are fused."""
@@ -24,6 +26,10 @@ BLOCK: Final = 1024
 @dataclass(frozen=True, kw_only=True)
 class ItemToItem(FadingRows):
     """A sparse item-to-item matrix, scaled by its mean strongest entry so that one prior fits all data."""
+
+    def grown(self, new: NewItems) -> Self:
+        """Let new items follow nothing, and nothing follow them."""
+        return replace(self, rows=self.rows.padded(new.n_items, new.n_items))
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -50,6 +56,8 @@ class CoVisitation(ItemToItem):
     @classmethod
     def fit(cls, dataset: Dataset) -> Self:
         """Count the pairs of every history."""
+        import scipy.sparse as sp
+
         items, owners, n = dataset.histories.items, dataset.histories.owners, dataset.n_items
         forward = sp.csr_array((n, n), dtype=np.float32)
         for step in range(1, min(cls.window, len(items) - 1) + 1):
@@ -71,6 +79,8 @@ class ItemKNN(ItemToItem):
     @classmethod
     def fit(cls, dataset: Dataset, neighbours: int = NEIGHBOURS) -> Self:
         """Multiply the user-item matrix with itself, a block of rows at a time; keep the nearest items."""
+        import scipy.sparse as sp
+
         h = dataset.histories
         shape = (len(h), dataset.n_items)
         taken = sp.csr_array((np.ones(len(h.items), np.float32), (h.owners, h.items)), shape=shape)
@@ -96,5 +106,7 @@ def _damp(pairs: Any, counts: Offsets, source: float, target: float) -> None:
 
 def _scaled(pairs: Any, scale: float) -> sp.csr_array:
     """Divide by `scale` times the mean of the rows' largest entries."""
+    import scipy.sparse as sp
+
     largest = pairs.max(axis=1).toarray()
     return pairs if pairs.nnz == 0 else sp.csr_array(pairs / (scale * largest[largest > 0].mean()))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
-import scipy.sparse as sp
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.signals.fading import FadingRows
-from tailrank.signals.protocol import Candidates
+from tailrank.signals.protocol import Arrays, Candidates, NewItems
 from tailrank.signals.sparse import SparseRows
+from tailrank.signals.vocabulary import Vocabulary, terms_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,14 @@ class Lexical(FadingRows):
     Terms are weighted `(1 + log tf) * idf` with smoothed idf (Salton and Buckley, 1988). Model
     numbers, brands and sizes that a language model blurs are what it adds.
     `rows` are the unit TF-IDF vectors of the items.
+
+    Attributes
+    ----------
+    vocabulary
+        Terms and idf of the catalogue. They stay as they are when items come or change.
     """
+
+    vocabulary: Vocabulary
 
     name: ClassVar[str] = "lexical"
     steepness: ClassVar[float] = 5.0
@@ -30,12 +37,24 @@ class Lexical(FadingRows):
     @classmethod
     def fit(cls, texts: Sequence[str]) -> Self:
         """Learn the vocabulary and weigh the terms of each item's text."""
-        from sklearn.feature_extraction.text import TfidfVectorizer
+        terms = terms_of(texts)
+        vocabulary = Vocabulary.of(terms)
+        return cls(rows=vocabulary.rows(terms), vocabulary=vocabulary)
 
-        vectorizer = TfidfVectorizer(sublinear_tf=True, dtype=np.float32)
-        if not any(map(vectorizer.build_analyzer(), texts)):
-            return cls(rows=SparseRows.of(sp.csr_array((len(texts), 1), dtype=np.float32)))
-        return cls(rows=SparseRows.of(vectorizer.fit_transform(texts)))
+    def grown(self, new: NewItems) -> Self:
+        """Weigh the known terms of new texts."""
+        rows = self.vocabulary.rows(terms_of(new.texts))
+        return replace(self, rows=self.rows.placed(new.codes, new.n_items, rows))
+
+    def arrays(self) -> Arrays:
+        """Give the rows, the vocabulary and the fading."""
+        return {**super().arrays(), "terms": self.vocabulary.letters, "idf": self.vocabulary.idf}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Take the rows, the vocabulary and the fading."""
+        rows, vocabulary = SparseRows.from_arrays(arrays), Vocabulary(arrays["terms"], arrays["idf"])
+        return cls(rows=rows, vocabulary=vocabulary, fading=float(arrays["fading"][0]))
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates

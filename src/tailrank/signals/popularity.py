@@ -10,7 +10,7 @@ import numpy as np
 from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
-from tailrank.signals.protocol import Arrays, Candidates
+from tailrank.signals.protocol import Arrays, Candidates, NewItems
 
 DAY: Final = 86_400.0
 HALF_LIVES: Final = (7.0, 30.0, 90.0, 365.0, float("inf"))
@@ -56,6 +56,12 @@ class Popularity:
     def by_event(self, histories: Histories, candidates: Candidates) -> None:
         """Nothing comes from single events."""
         return
+
+    def grown(self, new: NewItems) -> Self:
+        """Let new items have no interaction."""
+        values = np.zeros(new.n_items, np.float32)
+        values[: len(self.values)] = self.values
+        return type(self)(values)
 
     def arrays(self) -> Arrays:
         """Give the values."""

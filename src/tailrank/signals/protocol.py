@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
@@ -50,6 +50,35 @@ class Candidates:
         return slots
 
 
+@dataclass(frozen=True)
+class NewItems:
+    """Items that a fitted model is told of: new ones, and known ones whose text has changed.
+
+    Attributes
+    ----------
+    codes
+        Distinct item codes, shape (items,); new items follow those that were there before.
+    n_items
+        Size of the catalogue with them.
+    texts
+        One an item.
+    meanings
+        Whitened vectors of these texts, shape (items, dimensions), zero where there is none; None where
+        the model knows no vectors.
+    before
+        Whitened vectors that the items had until now, zero for new ones; the same shape.
+    tuned
+        The fine-tuned encoder's vectors of these texts, shape (items, width); None where it gave none.
+    """
+
+    codes: Codes
+    n_items: int
+    texts: Sequence[str]
+    meanings: Floats | None = None
+    before: Floats | None = None
+    tuned: Floats | None = None
+
+
 class Scorer(Protocol):
     """Scores candidates for histories, with no knowledge of the other candidates.
 
@@ -63,7 +92,7 @@ class Scorer(Protocol):
 
 
 class Signal(Scorer, Protocol):
-    """A scorer that can say which events its scores come from, and that can be stored."""
+    """A scorer that says which events its scores come from, grows with the catalogue and can be stored."""
 
     name: ClassVar[str]
 
@@ -71,6 +100,13 @@ class Signal(Scorer, Protocol):
         """Split the scores of one history by its events; shape (events, candidates), summing to the score.
 
         None where the signal does not look at single events.
+        """
+        ...
+
+    def grown(self, new: NewItems) -> Self:
+        """Place new and changed items by their texts; scores of the others stay as they are.
+
+        What was learned stays too, and new items have no behaviour. This signal itself doesn't change.
         """
         ...
 

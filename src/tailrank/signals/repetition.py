@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.dataset import Dataset
 from tailrank.signals.fading import FadingSum
-from tailrank.signals.protocol import Arrays, Candidates
+from tailrank.signals.protocol import Arrays, Candidates, NewItems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,10 @@ class Frequency(FadingSum):
     def fit(cls, dataset: Dataset) -> Self:
         """Nothing is counted beyond the history itself."""
         return cls()
+
+    def grown(self, new: NewItems) -> Self:
+        """Stay as it is."""
+        return self
 
     def arrays(self) -> Arrays:
         """Give the fading."""
@@ -57,9 +61,12 @@ class Loyalty(Frequency):
     ----------
     expected
         Occurrences in 30 events by popularity alone, shape (items,).
+    unseen
+        The same for an item that nobody took.
     """
 
     expected: Floats
+    unseen: float
 
     name: ClassVar[str] = "loyalty"
     smoothing: ClassVar[float] = 30.0
@@ -68,16 +75,24 @@ class Loyalty(Frequency):
     def fit(cls, dataset: Dataset) -> Self:
         """Count events, one more for each item so that none is impossible."""
         counts = dataset.counts + 1
-        return cls(expected=(cls.smoothing * counts / counts.sum()).astype(np.float32))
+        expected = (cls.smoothing * counts / counts.sum()).astype(np.float32)
+        return cls(expected=expected, unseen=float(cls.smoothing / counts.sum()))
+
+    def grown(self, new: NewItems) -> Self:
+        """Expect new items as those that nobody took."""
+        expected = np.full(new.n_items, self.unseen, np.float32)
+        expected[: len(self.expected)] = self.expected
+        return replace(self, expected=expected)
 
     def arrays(self) -> Arrays:
         """Give the expectation and the fading."""
-        return {"expected": self.expected, **super().arrays()}
+        return {"expected": self.expected, "unseen": np.array([self.unseen]), **super().arrays()}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take the expectation and the fading."""
-        return cls(expected=arrays["expected"], fading=float(arrays["fading"][0]))
+        fading, unseen = (float(arrays[name][0]) for name in ("fading", "unseen"))
+        return cls(expected=arrays["expected"], unseen=unseen, fading=fading)
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Self
 
 import numpy as np
-from scipy.optimize import minimize
 
 from tailrank.arrays import Codes, Doubles, Floats
 from tailrank.data.histories import Histories, Queries
+from tailrank.signals.extended import ItemVectors
 from tailrank.signals.popularity import DAY
-from tailrank.signals.protocol import Arrays, Candidates
+from tailrank.signals.protocol import Arrays, Candidates, NewItems
 
 SHARPEST: Final = 30.0
 """Bound on the sharpness: exp(-2 * 30) is still a normal float32, so no maximum needs subtracting."""
@@ -32,17 +32,14 @@ class SemanticAttention:
     Attributes
     ----------
     vectors
-        Distinct whitened unit vectors, shape (texts, dimensions); zero for an item without text.
-    rows
-        Vector of each item, shape (items,): items of equal text share one.
+        Whitened unit vectors of the items, zero for one without text; items of equal text share one.
     sharpness, fading, cooling
         Attention to similarity, to the order of events and to the days between an event and the latest.
     kinds
         Offset of each event type, shape (types,).
     """
 
-    vectors: Floats
-    rows: Codes
+    vectors: ItemVectors
     kinds: Floats
     sharpness: float = 4.0
     fading: float = 0.7
@@ -68,8 +65,10 @@ class SemanticAttention:
         seed
             Seed of the sample.
         """
+        from scipy.optimize import minimize
+
         distinct, rows = np.unique(vectors, axis=0, return_inverse=True)
-        start = cls(distinct, rows.astype(np.int32), np.zeros(n_types, np.float32))
+        start = cls(ItemVectors.of(distinct, rows.astype(np.int32)), np.zeros(n_types, np.float32))
         queries = validation.take(validation.histories.lengths > 0).sample(QUERIES, seed)
         if not len(queries):
             return start
@@ -88,12 +87,13 @@ class SemanticAttention:
         )
         _, sharpness, fading, cooling, *kinds = found.x
         learned = np.array(kinds, np.float32)
-        return cls(start.vectors, start.rows, learned, float(sharpness), float(fading), float(cooling))
+        return cls(start.vectors, learned, float(sharpness), float(fading), float(cooling))
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Attend to each history; shape (histories, candidates). An empty history scores 0."""
         histories = histories.latest(self.window)
-        values = self.vectors if candidates.whole else self._of(candidates.codes)
+        whole = candidates.whole
+        values = self.vectors.vectors.whole if whole else self.vectors.take(candidates.codes)
         scores = np.zeros((len(histories), len(values)), dtype=np.float32)
         filled = np.flatnonzero(histories.lengths)
         if len(filled):
@@ -102,11 +102,12 @@ class SemanticAttention:
             total = np.add.reduceat(attention, starts, axis=1)
             attention *= similarity
             scores[filled] = (np.add.reduceat(attention, starts, axis=1) / total).T
-        return scores[:, self.rows] if candidates.whole else scores
+        return self.vectors.by_item(scores) if whole else scores
 
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
         """Give the terms of the sum for one history; shape (events, candidates)."""
-        similarity, attention = self._attend(histories.latest(self.window), self._of(candidates.codes))
+        values = self.vectors.take(candidates.codes)
+        similarity, attention = self._attend(histories.latest(self.window), values)
         terms = np.zeros((len(histories.items), len(candidates)), dtype=np.float32)
         terms[-similarity.shape[1] :] = (similarity * attention / attention.sum(axis=1, keepdims=True)).T
         return terms
@@ -114,20 +115,25 @@ class SemanticAttention:
     def arrays(self) -> Arrays:
         """Give vectors and attention."""
         attention = np.array([self.sharpness, self.fading, self.cooling])
-        return {"vectors": self.vectors, "rows": self.rows, "kinds": self.kinds, "attention": attention}
+        return {**self.vectors.arrays(), "kinds": self.kinds, "attention": attention}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take vectors and attention."""
-        return cls(arrays["vectors"], arrays["rows"], arrays["kinds"], *map(float, arrays["attention"]))
+        return cls(ItemVectors.from_arrays(arrays), arrays["kinds"], *map(float, arrays["attention"]))
 
-    def _of(self, items: Codes) -> Floats:
-        """Gather the vectors of items, shape (items, dimensions)."""
-        return self.vectors.take(self.rows[items], axis=0)
+    def grown(self, new: NewItems) -> Self:
+        """Give new texts their vectors."""
+        return self._placed(new, new.meanings)
+
+    def _placed(self, new: NewItems, vectors: Floats | None) -> Self:
+        if vectors is None:
+            vectors = np.zeros((len(new.codes), self.vectors.width), np.float32)
+        return replace(self, vectors=self.vectors.placed(new.codes, new.n_items, vectors))
 
     def _attend(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
         """Compute similarities to `values` and unnormalised attention, each (values, events)."""
-        similarity = values @ self._of(histories.items).T
+        similarity = values @ self.vectors.take(histories.items).T
         prior = self.kinds[histories.types] - self.fading * np.log1p(histories.ages)
         if self.cooling:
             prior -= self.cooling * np.log1p(histories.gaps / DAY)
@@ -141,6 +147,10 @@ class TunedAttention(SemanticAttention):
     """The same attention in the space of a fine-tuned encoder, beside the frozen one's."""
 
     name: ClassVar[str] = "tuned"
+
+    def grown(self, new: NewItems) -> Self:
+        """Give new texts their vectors in the tuned space."""
+        return self._placed(new, new.tuned)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import scipy.sparse as sp
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.histories import ranges
+from tailrank.signals.extended import Extended
 from tailrank.signals.protocol import Arrays, Candidates
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,8 @@ class SparseRows:
 
     Attributes
     ----------
-    starts
-        Shape (rows + 1,).
+    starts, lengths
+        Where the entries of each row start, and how many they are; shape (rows,).
     columns, values
         Shape (entries,).
     width
@@ -28,15 +32,19 @@ class SparseRows:
     """
 
     starts: Offsets
-    columns: Codes
-    values: Floats
+    lengths: Offsets
+    columns: Extended
+    values: Extended
     width: int
 
     @classmethod
     def of(cls, matrix: Any) -> Self:
         """Take over a scipy matrix."""
+        bounds = matrix.indptr.astype(np.int64)
         columns, values = matrix.indices.astype(np.int32), matrix.data.astype(np.float32)
-        return cls(matrix.indptr.astype(np.int64), columns, values, matrix.shape[1])
+        return cls(
+            bounds[:-1], np.diff(bounds), Extended.of(columns), Extended.of(values), int(matrix.shape[1])
+        )
 
     def entries(self, rows: Codes) -> tuple[Offsets, Offsets]:
         """Locate the entries of some rows, one row after another.
@@ -47,15 +55,41 @@ class SparseRows:
             Which of `rows` each entry belongs to, and its place in `columns` and `values`; each of
             shape (entries of these rows,).
         """
-        starts = self.starts.take(rows)
-        lengths = self.starts.take(rows + 1) - starts
-        return np.arange(len(rows)).repeat(lengths), ranges(starts, lengths)
+        lengths = self.lengths.take(rows)
+        return np.arange(len(rows)).repeat(lengths), ranges(self.starts.take(rows), lengths)
 
-    @property
+    @cached_property
     def matrix(self) -> sp.csr_array:
-        """The same arrays as a scipy matrix."""
-        shape = (len(self.starts) - 1, self.width)
-        return sp.csr_array((self.values, self.columns, self.starts), shape=shape)
+        """The same as a scipy matrix."""
+        import scipy.sparse as sp
+
+        _, at = self.entries(np.arange(len(self.starts), dtype=np.int32))
+        entries = self.values.take(at), self.columns.take(at), np.append(0, self.lengths.cumsum())
+        return sp.csr_array(entries, shape=(len(self.starts), self.width))
+
+    def padded(self, n_rows: int, width: int) -> Self:
+        """Add empty rows and columns up to these numbers."""
+        empty = np.zeros(n_rows - len(self.starts), np.int64)
+        starts, lengths = (np.concatenate([each, empty]) for each in (self.starts, self.lengths))
+        return replace(self, starts=starts, lengths=lengths, width=width)
+
+    def placed(self, at: Codes, n_rows: int, rows: SparseRows) -> Self:
+        """Put rows in the places of others, or behind all; entries of replaced ones stay unused.
+
+        Parameters
+        ----------
+        at
+            Place of each row.
+        n_rows
+            How many rows there are with them.
+        rows
+            As many, of the same columns.
+        """
+        grown = self.padded(n_rows, self.width)
+        grown.starts[at] = len(self.columns) + rows.starts
+        grown.lengths[at] = rows.lengths
+        columns, values = self.columns.plus(rows.columns.whole), self.values.plus(rows.values.whole)
+        return replace(grown, columns=columns, values=values)
 
     def sum_at(
         self, rows: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -89,17 +123,20 @@ class SparseRows:
 
     def arrays(self) -> Arrays:
         """Give the arrays, for storage."""
-        width = np.array([self.width])
-        return {"starts": self.starts, "columns": self.columns, "values": self.values, "width": width}
+        parts = {"starts": self.starts, "lengths": self.lengths, "width": np.array([self.width])}
+        return {**parts, "columns": self.columns.whole, "values": self.values.whole}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take back what `arrays` gave."""
-        return cls(arrays["starts"], arrays["columns"], arrays["values"], int(arrays["width"][0]))
+        columns, values = (Extended.of(arrays[name]) for name in ("columns", "values"))
+        return cls(arrays["starts"], arrays["lengths"], columns, values, int(arrays["width"][0]))
 
 
 def strongest(matrix: Any, per_row: int) -> sp.csr_array:
     """Keep the largest `per_row` entries of each row; of equal ones, the first."""
+    import scipy.sparse as sp
+
     lengths, bounds = np.diff(matrix.indptr), matrix.indptr
     cuts = np.full(len(lengths), -np.inf, dtype=matrix.dtype)
     # Selecting row by row is six times quicker than one sort of everything, loop and all.

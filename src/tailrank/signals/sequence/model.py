@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Final, Self
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from tailrank.arrays import Codes, Floats, Seconds
 from tailrank.data.histories import Histories
-from tailrank.signals.protocol import Arrays, Candidates
+from tailrank.errors import RequestError
+from tailrank.signals.extended import ItemVectors
+from tailrank.signals.protocol import Arrays, Candidates, NewItems
 
 BATCH: Final = 256
 GAPS: Final = 24
@@ -38,24 +40,30 @@ class SequenceModel:
 
     Attributes
     ----------
+    table
+        Vectors of the items, width d.
     weights
-        Of the network by name: `table` (items, d), `start` (d,), `positions` (1 + longest history, d),
-        `types` (event types, d), `gaps` (GAPS, d), and of the blocks as `blocks.0.queries.weight` and so on.
+        Of the network by name: `start` (d,), `positions` (1 + longest history, d), `types` (event types, d),
+        `gaps` (GAPS, d), and of the blocks as `blocks.0.queries.weight` and so on.
     heads
         Attention heads.
+    map
+        From whitened text vectors to item vectors, shape (dimensions, d); None where items were learned
+        by their ids alone.
     """
 
+    table: ItemVectors
     weights: Arrays
     heads: int
+    map: Floats | None = None
 
     name: ClassVar[str] = "sequence"
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Encode each history and compare it with the candidates; shape (histories, candidates)."""
-        table = self.weights["table"]
-        values = table if candidates.whole else table.take(candidates.codes, axis=0)
+        values = self.table.vectors.whole if candidates.whole else self.table.take(candidates.codes)
         scores: Floats = self.encode(histories) @ values.T
-        return scores
+        return self.table.by_item(scores) if candidates.whole else scores
 
     def by_event(self, histories: Histories, candidates: Candidates) -> None:
         """Give nothing: a transformer mixes its events, so none has a share of its own."""
@@ -64,7 +72,7 @@ class SequenceModel:
     def encode(self, histories: Histories) -> Floats:
         """Turn each history into the vector that its next item should resemble; (histories, d)."""
         h = histories.latest(len(self.weights["positions"]) - 1)
-        encoded = np.empty((len(h), self.weights["table"].shape[1]), np.float32)
+        encoded = np.empty((len(h), self.table.width), np.float32)
         # Histories of one length make a rectangle without padding, so a batch equals its single rows.
         for length in np.unique(h.lengths):
             rows = np.flatnonzero(h.lengths == length)
@@ -74,24 +82,46 @@ class SequenceModel:
                 encoded[some] = self._forward(h.items[at], h.types[at], h.times[at])
         return encoded
 
+    def grown(self, new: NewItems) -> Self:
+        """Move changed items as far as the map moves their texts; new ones start where it puts theirs.
+
+        Without a map, new items are zero and others stay.
+
+        Raises
+        ------
+        RequestError
+            Where there is a map, but nothing for it.
+        """
+        vectors = np.zeros((len(new.codes), self.table.width), np.float32)
+        known = new.codes < len(self.table)
+        vectors[known] = self.table.take(new.codes[known])
+        if self.map is not None:
+            if new.meanings is None or new.before is None:
+                raise RequestError("the sequence model needs vectors of new items: fit it beside `semantic`")
+            vectors += (new.meanings - new.before) @ self.map
+        return replace(self, table=self.table.placed(new.codes, new.n_items, vectors))
+
     def arrays(self) -> Arrays:
-        """Give the weights."""
-        return {**self.weights, "heads": np.array([self.heads])}
+        """Give the items' vectors, the weights and the map."""
+        network = {f"network/{name}": array for name, array in self.weights.items()}
+        mapping = {} if self.map is None else {"map": self.map}
+        return {**self.table.arrays(), **network, **mapping, "heads": np.array([self.heads])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the weights."""
-        weights = {name: array for name, array in arrays.items() if name != "heads"}
-        return cls(weights, int(arrays["heads"][0]))
+        """Take the items' vectors, the weights and the map."""
+        prefix = "network/"
+        weights = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+        return cls(ItemVectors.from_arrays(arrays), weights, int(arrays["heads"][0]), arrays.get("map"))
 
     def _forward(self, items: Codes, types: Codes, times: Seconds) -> Floats:
         """Run histories of equal length, each (histories, length), through the network."""
         w = self.weights
         n, length = items.shape
-        x = np.empty((n, length + 1, w["table"].shape[1]), np.float32)
+        x = np.empty((n, length + 1, self.table.width), np.float32)
         x[:, 0] = w["start"]
         gaps = gap_buckets(np.diff(times, axis=1, prepend=times[:, :1]))
-        x[:, 1:] = _normalise(w["table"][items], w["entry.weight"], w["entry.bias"])
+        x[:, 1:] = _normalise(self.table.take(items), w["entry.weight"], w["entry.bias"])
         x[:, 1:] += w["types"][types] + w["gaps"][gaps]
         x += w["positions"][: length + 1]
         for block in self._blocks[:-1]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tailrank.arrays import Floats
+from tailrank.signals.extended import ItemVectors
 from tailrank.signals.sequence.model import GAPS, SequenceModel
 from tailrank.signals.sequence.recipe import Recipe
 
@@ -74,11 +75,18 @@ class Network(nn.Module):
 
     def frozen(self) -> SequenceModel:
         """Copy the weights into what ranks."""
-        parts = {n: value for n, value in self.state_dict().items() if n not in ("map.weight", "residual")}
+        weights = {name: _frozen(value) for name, value in self.state_dict().items()}
+        del weights["residual"]
+        mapping = weights.pop("map.weight", None)
         with torch.no_grad():
-            parts["table"] = self.vectors()
-        weights = {name: np.array(value.detach().float().cpu().numpy()) for name, value in parts.items()}
-        return SequenceModel(weights, self.heads)
+            table = ItemVectors.of(_frozen(self.vectors()))
+        return SequenceModel(
+            table, weights, self.heads, None if mapping is None else np.ascontiguousarray(mapping.T)
+        )
+
+
+def _frozen(value: Tensor) -> Floats:
+    return np.array(value.detach().float().cpu().numpy())
 
 
 class Block(nn.Module):

@@ -1,0 +1,90 @@
+"""Terms of item texts, and what each says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Final, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.signals.extended import Extended
+from tailrank.signals.sparse import SparseRows
+
+TERM: Final = re.compile(r"\b\w\w+\b")
+
+Terms: TypeAlias = Sequence[Sequence[str]]
+
+
+def terms_of(texts: Iterable[str]) -> Terms:
+    """Cut texts into lower-case words of at least two letters, digits or underscores.
+
+    Examples
+    --------
+    >>> terms_of(["HP-364XL, a black ink"])
+    [['hp', '364xl', 'black', 'ink']]
+    """
+    return [TERM.findall(text.lower()) for text in texts]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The terms of a catalogue with their smoothed idf (Salton and Buckley, 1988).
+
+    Attributes
+    ----------
+    letters
+        The terms in order, UTF-8, each ended by a line feed: shape (bytes,).
+    idf
+        ``1 + log((1 + texts) / (1 + texts with the term))``, shape (terms,).
+    """
+
+    letters: npt.NDArray[np.uint8]
+    idf: Floats
+
+    @classmethod
+    def of(cls, texts: Terms) -> Self:
+        """Learn it from the terms of each text."""
+        known = sorted(set(chain.from_iterable(texts)))
+        _, codes, _ = _counted(texts, {term: code for code, term in enumerate(known)})
+        texts_with = np.bincount(codes, minlength=len(known))
+        idf = 1 + np.log((1 + len(texts)) / (1 + texts_with))
+        letters = np.frombuffer("".join(f"{term}\n" for term in known).encode(), np.uint8)
+        return cls(letters, idf.astype(np.float32))
+
+    def rows(self, texts: Terms) -> SparseRows:
+        """Weigh terms by ``(1 + log tf) * idf``, each text to length one; terms that are new are passed over.
+
+        Returns
+        -------
+        SparseRows
+            One row a text, one column a term.
+        """
+        owners, codes, counts = _counted(texts, self._codes)
+        values = (1 + np.log(counts)) * self.idf.take(codes)
+        lengths = np.bincount(owners, minlength=len(texts))
+        norms = np.sqrt(np.bincount(owners, values * values, len(texts)))
+        values = (values / norms.take(owners)).astype(np.float32)
+        columns = Extended.of(codes.astype(np.int32))
+        return SparseRows(lengths.cumsum() - lengths, lengths, columns, Extended.of(values), len(self.idf))
+
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        terms = self.letters.tobytes().decode().split()
+        return {term: code for code, term in enumerate(terms)}
+
+
+def _counted(texts: Terms, codes: dict[str, int]) -> tuple[Offsets, Codes, Offsets]:
+    """Count known terms: the text, the term and how often it occurs there, ordered by both."""
+    found = [[codes[term] for term in terms if term in codes] for terms in texts]
+    lengths = np.fromiter(map(len, found), np.int64, len(found))
+    flat = np.fromiter(chain.from_iterable(found), np.int64, int(lengths.sum()))
+    width = max(len(codes), 1)
+    cells, counts = np.unique(np.arange(len(found)).repeat(lengths) * width + flat, return_counts=True)
+    owners, terms = np.divmod(cells, width)
+    return owners, terms, counts
