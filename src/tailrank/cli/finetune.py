@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 import numpy as np
 import typer
@@ -22,14 +22,13 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.progress import encoding_progress
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
-from tailrank.language.tuning.domains import Domain
 from tailrank.language.tuning.judging import Judge
 from tailrank.language.tuning.recipe import Method, Recipe, TuningLoss
-from tailrank.language.tuning.saving import check_place, save
-from tailrank.language.tuning.search import search
 from tailrank.language.tuning.tracking import trackers
-from tailrank.language.tuning.training import Tuned
-from tailrank.language.tuning.training import finetune as tune_encoder
+
+if TYPE_CHECKING:  # these bring torch, which no other command should wait for
+    from tailrank.language.tuning.domains import Domain
+    from tailrank.language.tuning.training import Tuned
 
 SHOWN_TRIALS: Final = 10
 
@@ -70,6 +69,9 @@ def finetune(
     settings: Sets = None,
 ) -> None:
     """Tune an encoder on behaviour; an interrupted run goes on when it is called again."""
+    from tailrank.language.tuning.saving import save
+    from tailrank.language.tuning.training import finetune as tune_encoder
+
     recipe = read_recipe({"method": method, "loss": loss, "seed": str(seed)}, settings or [])
     if merge and method == "prompt":
         raise RequestError("--merge: a prompt is no change of weights: leave --merge out, or take lora")
@@ -106,6 +108,10 @@ def tune(
     settings: Sets = None,
 ) -> None:
     """Search for the recipe that tunes best; called again, the search goes on."""
+    from tailrank.language.tuning.saving import save
+    from tailrank.language.tuning.search import search
+    from tailrank.language.tuning.training import finetune as tune_encoder
+
     start = read_recipe({"seed": str(seed)}, settings or [])
     chosen = _chosen(methods, get_args(Method)), _chosen(losses, get_args(TuningLoss))
     model, domains = prepare(data, out, encoder, template, protocol, None)
@@ -147,6 +153,9 @@ def prepare(
     since: datetime | None,
 ) -> tuple[TextEncoder, list[Domain]]:
     """Load an encoder and what it is to learn from, and encode what has no vectors yet."""
+    from tailrank.language.tuning.domains import Domain
+    from tailrank.language.tuning.saving import check_place
+
     if encoder == "none":
         raise RequestError("--encoder none: there is nothing to tune: name an encoder")
     model = TextEncoder.load(encoder)

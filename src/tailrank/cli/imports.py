@@ -20,8 +20,9 @@ from rich.progress import (
 )
 
 from tailrank.data.columns import Columns
+from tailrank.data.imports import gorse, metarank
 from tailrank.data.imports.tables import Imported, check_free
-from tailrank.errors import DataError, RequestError
+from tailrank.errors import DataError
 
 
 class Format(StrEnum):
@@ -39,10 +40,6 @@ def import_(
     kind: Annotated[Format, typer.Option("--from", help="Whose export it is.")],
 ) -> None:
     """Turn an export of Metarank or Gorse into a data folder."""
-    try:
-        from tailrank.data.imports import gorse, metarank
-    except ImportError as missing:
-        raise RequestError(f'import needs {missing.name}: pip install "tailrank[server]"') from None
     if not source.exists():
         raise DataError(f"{source}: no such file or folder.")
     check_free(out)

@@ -26,9 +26,9 @@ from tailrank.data.public import PUBLIC, fetch
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.progress import encoding_progress
+from tailrank.language.provenance import history
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
-from tailrank.language.tuning.saving import history
 
 Data: TypeAlias = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
 Encoder: TypeAlias = Annotated[

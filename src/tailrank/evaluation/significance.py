@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import bootstrap
 
 from tailrank.arrays import Bools, Codes, Doubles
 
@@ -65,6 +64,8 @@ def paired_bootstrap(
     >>> paired_bootstrap(a, b, users=np.array([0, 0, 1, 2])).mean
     0.25
     """
+    from scipy.stats import bootstrap  # half a second, which no other command should wait for
+
     chosen = np.ones(len(users), dtype=bool) if rows is None else rows
     person = np.unique(users[chosen], return_inverse=True)[1]
     queries = np.bincount(person)

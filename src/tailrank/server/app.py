@@ -188,7 +188,7 @@ class App:
         live = Live(self.settings.model, state, Encoders(), self.metrics)
         await live.start()
         self.endpoints = Endpoints(live, state, self.metrics)
-        log.info("ready", extra={"model": live.served.name, "process": os.getpid()})
+        log.info("ready", extra={"model": live.served.name, "pid": os.getpid()})
         return live
 
 
@@ -198,7 +198,7 @@ def _refused(why: Exception) -> Refused:
         return why
     if isinstance(why, ValidationError | RequestError):
         return Refused(422, str(why))
-    if isinstance(why, DecodeError | UnicodeError):
+    if isinstance(why, DecodeError | UnicodeError | RecursionError):
         return Refused(400, f"not JSON: {why}")
     if isinstance(why, StateError | EncoderError):
         log.warning("not at the moment", extra={"why": str(why)})

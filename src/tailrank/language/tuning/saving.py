@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -13,11 +13,9 @@ from tailrank.data.folders import replaced
 from tailrank.errors import EncoderError
 from tailrank.language import adapters
 from tailrank.language.encoder import TextEncoder
+from tailrank.language.provenance import LABEL
 from tailrank.language.sources import resolve
 from tailrank.language.tuning.training import Tuned
-
-LABEL: Final = "tuning.json"
-"""File that tells a tuned encoder from others: how it came about."""
 
 
 def save(tuned: Tuned, encoder: TextEncoder, folder: Path, about: Mapping[str, Any], merged: bool) -> None:
@@ -70,23 +68,3 @@ def check_place(folder: Path, encoder: TextEncoder) -> None:
         raise EncoderError(f"{folder} holds the encoder that is tuned: choose another place")
     if folder.exists() and not (folder / LABEL).is_file() and (folder.is_file() or any(folder.iterdir())):
         raise EncoderError(f"{folder} exists and is no tuned encoder: choose another place")
-
-
-def history(folder: Path) -> dict[str, Any] | None:
-    """Read how a tuned encoder came about; None where it isn't one.
-
-    Raises
-    ------
-    EncoderError
-        Where the file is damaged.
-    """
-    label = folder / LABEL
-    if not label.is_file():
-        return None
-    try:
-        found = json.loads(label.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise EncoderError(f"{label}: damaged: tune the encoder again")
-    return found
