@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,52 +14,23 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from bench.valkey import BINARY, Server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailrank.online.places import open_state
 from tailrank.online.state import KEPT, ItemChange, Past, StateError, UserEvent
 
-BINARY = shutil.which("valkey-server") or shutil.which("redis-server")
 NOON = 1_700_000_000.0
 numbers = itertools.count()
-
-
-class Server:
-    """A Valkey or Redis server on a free port, its files in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.folder, self.url = folder, f"redis://127.0.0.1:{self.port}/0"
-        self.start()
-
-    def start(self) -> None:
-        durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        self.process = subprocess.Popen([BINARY, *where, *durable], stdout=subprocess.DEVNULL)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise RuntimeError("the server did not start")
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[Server]:
     if BINARY is None:
         pytest.skip("neither valkey-server nor redis-server is installed")
-    running = Server(folder)
-    try:
+    with Server(folder) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -352,7 +322,8 @@ def python(code: str, *arguments: str, **options) -> subprocess.Popen:
 
 OTHER = """
     import asyncio, sys
-    from tailrank.online.places import open_state
+    from bench.valkey import BINARY, Server
+from tailrank.online.places import open_state
     from tailrank.online.state import UserEvent
 
     async def main(place):
@@ -388,7 +359,8 @@ def test_what_one_process_has_kept_the_next_read_of_another_sees(place):
 
 INGEST = """
     import asyncio, itertools, sys
-    from tailrank.online.places import open_state
+    from bench.valkey import BINARY, Server
+from tailrank.online.places import open_state
     from tailrank.online.state import UserEvent
 
     async def main(place, run):
@@ -470,7 +442,7 @@ def test_a_server_that_is_down_is_told_at_once_and_found_again(tmp_path):
             return str(raised.value)
 
         await state.append([event()])
-        running.stop()
+        running.kill()
         assert "start the server" in await told()
         running.start()
         assert (await state.read("ann")).past.items == ["tea"]

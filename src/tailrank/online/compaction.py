@@ -12,7 +12,7 @@ from tailrank.online.changes import unpack
 from tailrank.online.checks import oldest_kept
 from tailrank.online.mapped import DATA, Mapped, Txn, damaged
 from tailrank.online.names import Coder, Names
-from tailrank.online.record import ITEMS, TYPES, Row, encode, rows
+from tailrank.online.record import ITEMS, TYPE_BITS, TYPES, Row, encode, rows
 from tailrank.online.state import StateError
 
 AT_ONCE: Final = 4_096
@@ -80,8 +80,8 @@ def _put_people(
     types = Coder(new_types, txn, new.tables[b"types"])
 
     def renamed(row: Row) -> Row:
-        item, kind = old_items.by_code[row.names // TYPES], old_types.by_code[row.names % TYPES]
-        return row._replace(names=types.code(kind) | items.code(item) * TYPES)
+        item, kind = old_items.by_code[row.names >> TYPE_BITS], old_types.by_code[row.names % TYPES]
+        return row._replace(names=types.code(kind) | items.code(item) << TYPE_BITS)
 
     for key, record in people:
         try:

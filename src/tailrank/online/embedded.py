@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from tailrank.online.changes import PAGE, Page, collect, pack, unpack
 from tailrank.online.checks import Checked, check_changes, check_events, id_bytes, oldest_kept
 from tailrank.online.mapped import Mapped, Txn, damaged
 from tailrank.online.names import Coder, Names
-from tailrank.online.record import ITEMS, TYPES, Row, columns, encode, merge, rows
+from tailrank.online.record import ITEMS, TYPE_BITS, TYPES, Row, columns, encode, merge, rows
 from tailrank.online.state import ItemChange, Past, Read, StateError, UserEvent
 from tailrank.online.writer import GroupWriter, Refused
 
@@ -76,7 +77,7 @@ class EmbeddedState:
             return Read(Past([], [], []), version)
         names, times = self._columns(record, key)
         items, events = self._named(names, key)
-        expired = sum(time < oldest for time in times) if (oldest := oldest_kept(self._ttl)) else 0
+        expired = bisect_left(times, oldest_kept(self._ttl))
         past = Past(items[expired:], events[expired:], [time / 1000 for time in times[expired:]])
         return Read(past, version)
 
@@ -115,7 +116,7 @@ class EmbeddedState:
     def _keep(self, events: Sequence[Checked], write: _Write) -> int:
         people: dict[bytes, list[Row]] = {}
         for event in events:
-            names = write.types.code(event.event) | write.items.code(event.item) * TYPES
+            names = write.types.code(event.event) | write.items.code(event.item) << TYPE_BITS
             row = Row(event.time, names, int.from_bytes(event.digest, "little"))
             people.setdefault(event.user, []).append(row)
         new = 0
@@ -167,7 +168,7 @@ class EmbeddedState:
     def _named(self, names: tuple[int, ...], key: bytes) -> tuple[list[str], list[str]]:
         items, types = self._items.by_code, self._types.by_code
         try:
-            return [items[name // TYPES] for name in names], [types[name % TYPES] for name in names]
+            return [items[name >> TYPE_BITS] for name in names], [types[name % TYPES] for name in names]
         except IndexError:
             before = len(items), len(types)
         self._file.read(self._learn)  # another process has added some

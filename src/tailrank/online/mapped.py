@@ -58,8 +58,9 @@ class Mapped:
             if alone:
                 check(folder)
             self._env, self.tables = _open(folder)
-            os.pwrite(self._mark, FORMAT, 0)
-        except lmdb.Error as error:
+            if not os.fstat(self._mark).st_size:
+                os.write(self._mark, FORMAT)
+        except (lmdb.Error, OSError) as error:
             os.close(self._mark)
             raise explained(error, folder) from None
         except StateError:
@@ -140,15 +141,16 @@ def damaged(folder: Path, what: str) -> StateError:
     return StateError(f"{folder}: damaged ({what}): put a backup in its place, or begin with an empty folder")
 
 
-def explained(error: lmdb.Error | UnicodeDecodeError, folder: Path) -> StateError:
-    """Tell what to do about an error of LMDB, or a name that can't be read."""
+def explained(error: lmdb.Error | OSError | UnicodeDecodeError, folder: Path) -> StateError:
+    """Tell what to do about an error of LMDB or the disk, or a name that can't be read."""
     if isinstance(error, UnicodeDecodeError):
         return damaged(folder, "a name is no UTF-8")
     if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError, lmdb.InvalidError)):
         return damaged(folder, error.reason)
     if isinstance(error, lmdb.VersionMismatchError):
         return StateError(f"{folder}: written by another version of LMDB: name another folder")
-    if error.code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+    code = error.errno if isinstance(error, OSError) else error.code
+    if code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return StateError(f"{folder}: the disk is full: free some space, then send again; nothing was kept")
     return StateError(f"{folder}: {error}")
 

@@ -17,10 +17,13 @@ from tailrank.online.state import KEPT
 
 HEAD: Final = Struct("<BHI")
 ROW: Final = Struct("<III")
-TYPES: Final = 1 << 8
+TYPE_BITS: Final = 8
+TYPES: Final = 1 << TYPE_BITS
 ITEMS: Final = 1 << 24
 LONG: Final = (1 << 32) - 1
-_GAP_BYTES: Final = 8
+_GAP, _GAP_BYTES = 8, 8
+_LONG = LONG.to_bytes(4, "little")
+_IDENTITY = slice(1, 8)
 _ROWS: Final = [Struct(f"<{3 * n}I") for n in range(KEPT + 1)]
 
 
@@ -107,7 +110,7 @@ def _head(n: int, latest: int) -> bytes:
 
 
 def _identity(row: Row) -> tuple[int, int]:
-    return row.names // TYPES, row.digest
+    return row.names >> TYPE_BITS, row.digest
 
 
 def _columns(record: bytes) -> tuple[tuple[int, ...], tuple[int, ...], list[int]]:
@@ -137,19 +140,30 @@ def _lengthen(gaps: list[int], tail: bytes) -> None:
 
 
 def _pushed(record: bytes, row: Row) -> bytes | None:
-    """Do the common case on bytes: one event, the latest, soon after the one before; else None."""
+    """Do the common case on bytes: one event, the latest; None where it isn't."""
     if len(record) < HEAD.size + ROW.size:
         return None
     n, high, low = HEAD.unpack_from(record)
+    end = HEAD.size + n * ROW.size
     gap = row.time - (high << 32 | low)
-    if not 0 <= gap < LONG or not 0 < n <= KEPT or len(record) != HEAD.size + n * ROW.size:
+    if gap < 0 or not 0 < n <= KEPT or len(record) < end:
         return None
-    written = ROW.pack(row.names, row.digest, gap)
-    identity = written[1:8]
-    at = record.find(identity, HEAD.size)
+    written = ROW.pack(row.names, row.digest, min(gap, LONG))
+    if _holds(record, written[_IDENTITY], end):
+        return record
+    start, long = HEAD.size, end
+    if n == KEPT:
+        start += ROW.size
+        if record.startswith(_LONG, start + _GAP):  # the first gap means nothing from now on
+            long += _GAP_BYTES
+    tail = gap.to_bytes(_GAP_BYTES, "little") if gap >= LONG else b""
+    return b"".join((_head(min(n + 1, KEPT), row.time), record[start:end], written, record[long:], tail))
+
+
+def _holds(record: bytes, identity: bytes, end: int) -> bool:
+    at = record.find(identity, HEAD.size, end)
     while at >= 0:
-        if (at - HEAD.size) % ROW.size == 1:
-            return record
-        at = record.find(identity, at + 1)
-    oldest = HEAD.size + (ROW.size if n == KEPT else 0)
-    return _head(min(n + 1, KEPT), row.time) + record[oldest:] + written
+        if (at - HEAD.size) % ROW.size == _IDENTITY.start:
+            return True
+        at = record.find(identity, at + 1, end)
+    return False

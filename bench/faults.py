@@ -1,0 +1,186 @@
+"""Kill processes with -9 while they take events, again and again, and look for what was acknowledged."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from bench.run import RESULTS, keep
+from bench.stored import Json
+from bench.valkey import BINARY, Server
+from tailrank.cli.options import machine
+from tailrank.online.mapped import check
+from tailrank.online.places import open_state
+from tailrank.online.state import KEPT, StateError, UserEvent
+
+KILLS: Final = 50
+WRITERS: Final = 2
+CONNECTIONS: Final = 8
+USERS: Final = 40
+"""Users of each connection: each call brings an event of all of them, so pages are shared and split."""
+
+SECONDS: Final = (0.05, 0.6)
+"""Between the first acknowledged event and the kill, drawn evenly."""
+
+NOTE: Final = f"""\
+{WRITERS} processes take events through {CONNECTIONS} coroutines each and print what was acknowledged;
+`embedded`: one of them, drawn at random, is killed, the other goes on until the round ends, then is killed
+too; then the folder is opened and every event acknowledged in this round is looked up, and at the end all of
+all rounds, and every page is walked through. `networked`: the server is killed and started again, the writers
+retry; `appendfsync always`."""
+
+
+def events(run: int, connection: int, call: int) -> list[UserEvent]:
+    """Name the events of one call: of every user of the connection, the next one."""
+    item = f"{run}-{connection}-{call}"
+    return [UserEvent(item, f"u{run}-{connection}-{n}", item, "click", 1.0 + call) for n in range(USERS)]
+
+
+async def ingest(place: str, run: int) -> None:
+    """Take events until killed; a line for each call that was acknowledged."""
+    state = open_state(place)
+
+    async def connection(c: int) -> None:
+        for call in range(10**9):
+            while True:
+                try:
+                    await state.append(events(run, c, call))
+                    break
+                except StateError:
+                    await asyncio.sleep(0.02)
+            sys.stdout.write(f"{c} {call}\n")
+            sys.stdout.flush()
+
+    await asyncio.gather(*map(connection, range(CONNECTIONS)))
+
+
+class Writers:
+    """Processes that take events, and what they said was kept: the last call by run and connection."""
+
+    def __init__(self, place: str, folder: Path) -> None:
+        self.place, self._folder = place, folder
+        self.acknowledged: dict[tuple[int, int], int] = {}
+        self.runs = 0
+
+    def start(self) -> dict[int, subprocess.Popen[bytes]]:
+        """Start some, and wait until each has kept something."""
+        started = {}
+        for _ in range(WRITERS):
+            command = [sys.executable, "-m", "bench.faults", "--ingest", self.place, str(self.runs)]
+            with self._said(self.runs).open("wb") as said:
+                started[self.runs] = subprocess.Popen(command, stdout=said)  # noqa: S603
+            self.runs += 1
+        for run, process in started.items():
+            while not self._said(run).stat().st_size:
+                if process.poll() is not None:
+                    raise SystemExit(f"a writer ended with {process.returncode}")
+                time.sleep(0.01)
+        return started
+
+    def kill(self, run: int, process: subprocess.Popen[bytes]) -> None:
+        """Kill one, and note what it had said."""
+        process.kill()
+        process.wait()
+        for line in self._said(run).read_bytes().splitlines(keepends=True):
+            if line.endswith(b"\n"):
+                c, call = map(int, line.split())
+                self.acknowledged[run, c] = call
+
+    def _said(self, run: int) -> Path:
+        return self._folder / f"said-{run}"
+
+    async def lost(self, since: int = 0) -> int:
+        """Count acknowledged events of the runs from one on that are not read."""
+        state, lost = open_state(self.place), 0
+        for (run, c), call in self.acknowledged.items():
+            if run < since:
+                continue
+            wanted = [f"{run}-{c}-{n}" for n in range(max(0, call + 2 - KEPT), call + 1)]
+            for n in range(USERS):
+                found = set((await state.read(f"u{run}-{c}-{n}")).past.items)
+                lost += sum(item not in found for item in wanted)
+        await state.close()
+        return lost
+
+    @property
+    def n_events(self) -> int:
+        """Count the acknowledged events."""
+        return USERS * sum(call + 1 for call in self.acknowledged.values())
+
+
+def embedded(folder: Path, kills: int) -> Json:
+    """Kill writers of a folder."""
+    writers, rng, lost, opened = Writers(str(folder / "state"), folder), random.Random(0), 0, []  # noqa: S311
+    for _ in range(kills):
+        first = writers.runs
+        running = writers.start()
+        victims = list(running.items())
+        rng.shuffle(victims)
+        for run, process in victims:
+            time.sleep(rng.uniform(*SECONDS))
+            writers.kill(run, process)
+        start = time.perf_counter()
+        asyncio.run(open_state(writers.place).close())
+        opened.append(1000 * (time.perf_counter() - start))
+        lost += asyncio.run(writers.lost(since=first))
+    lost += asyncio.run(writers.lost())
+    check(folder / "state")
+    return {
+        "kills": kills * WRITERS,
+        "acknowledged": writers.n_events,
+        "lost": lost,
+        "damaged": False,
+        "slowest_open_ms": round(max(opened), 1),
+        "mb": round((folder / "state" / "data.mdb").stat().st_size / 1e6, 1),
+    }
+
+
+def networked(folder: Path, kills: int) -> Json:
+    """Kill the server under its writers."""
+    if BINARY is None:
+        raise SystemExit("neither valkey-server nor redis-server is installed")
+    with Server(folder) as server:
+        writers, rng, lost = Writers(server.url, folder), random.Random(0), 0  # noqa: S311
+        running = writers.start()
+        for _ in range(kills):
+            time.sleep(rng.uniform(*SECONDS))
+            server.kill()
+            server.start()
+        time.sleep(1)
+        for run, process in running.items():
+            writers.kill(run, process)
+        lost = asyncio.run(writers.lost())
+    return {"kills": kills, "acknowledged": writers.n_events, "lost": lost}
+
+
+def main() -> None:
+    """Kill, look everything up, print one JSON object, and keep it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=KILLS)
+    parser.add_argument("--keep", action="store_true", help="keep the figures in bench/results/faults.json")
+    parser.add_argument("--ingest", nargs=2, metavar=("PLACE", "RUN"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.ingest:
+        asyncio.run(ingest(given.ingest[0], int(given.ingest[1])))
+    with tempfile.TemporaryDirectory() as folder:
+        figures: Json = {"note": NOTE, "embedded": embedded(Path(folder), given.kills)}
+    with tempfile.TemporaryDirectory() as folder:
+        figures["networked"] = networked(Path(folder), given.kills)
+    figures["machine"] = machine()
+    if given.keep:
+        keep(RESULTS / "faults.json", figures)
+    print(json.dumps(figures))
+    if figures["embedded"]["lost"] or figures["networked"]["lost"]:
+        raise SystemExit("acknowledged events were lost")
+
+
+if __name__ == "__main__":
+    main()

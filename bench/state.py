@@ -1,0 +1,227 @@
+"""The state itself, without a server in front: how fast it takes events and reads, how much room it needs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import uvloop
+
+from bench.run import RESULTS, keep
+from bench.stored import Json
+from bench.valkey import BINARY, Server
+from tailrank.cli.options import machine
+from tailrank.online.compaction import compact
+from tailrank.online.places import open_state
+from tailrank.online.state import KEPT, UserEvent
+
+ITEMS: Final = 100_000
+BATCH: Final = 500
+BATCHES: Final = 400
+CONNECTIONS: Final = 32
+SINGLES: Final = 500
+READS: Final = 20_000
+SMALL: Final = 10_000
+START: Final = 1_700_000_000.0
+SEED: Final = 0
+
+NOTE: Final = f"""\
+Users have ids of 14 characters, items of 10, events of 20; {ITEMS:,} items drawn at random, {KEPT} events a
+user. `ingest`: events of users drawn at random among {SMALL:,}, each durable when acknowledged, in batches of
+{BATCH}, one after the other, and singly from {CONNECTIONS} coroutines. `grown`: one event of every user, then
+the next, as a service sees them, for a tenth of the users. `loaded`: all events of a user at once, users in
+random order, as an import brings them. Reads are of users drawn at random, the files in the page cache."""
+
+
+def user(n: int) -> str:
+    """Name a user."""
+    return f"A{n * 7_919_777 % 10**13:013d}"
+
+
+def drawn(users: np.ndarray, first: int) -> list[UserEvent]:
+    """Draw one event for each of some users, a minute after those before."""
+    items = np.random.default_rng([SEED, first]).integers(ITEMS, size=len(users)).tolist()
+    when = START + first * 60
+    return [
+        UserEvent(f"{first + place:020d}", user(u), f"B{item:09d}", "click", when + place * 0.01)
+        for place, (u, item) in enumerate(zip(users.tolist(), items, strict=True))
+    ]
+
+
+def loaded(n_users: int) -> Iterator[list[UserEvent]]:
+    """All events of a few users at once, the users in random order."""
+    for some in np.array_split(np.random.default_rng(SEED).permutation(n_users), max(1, n_users // 20)):
+        yield drawn(np.repeat(some, KEPT), int(some[0]))
+
+
+def grown(n_users: int) -> Iterator[list[UserEvent]]:
+    """One event of every user, in random order, then the next."""
+    rng = np.random.default_rng(SEED)
+    for place in range(KEPT):
+        for start, some in enumerate(np.array_split(rng.permutation(n_users), max(1, n_users // BATCH))):
+            yield drawn(some, place * n_users + start * BATCH)
+
+
+async def ingest(place: str) -> Json:
+    """Give events a second."""
+    state, rng = open_state(place), np.random.default_rng(SEED)
+    batches = [drawn(rng.integers(SMALL, size=BATCH), b * BATCH) for b in range(BATCHES)]
+    start = time.perf_counter()
+    for batch in batches:
+        await state.append(batch)
+    batched = BATCHES * BATCH / (time.perf_counter() - start)
+
+    async def connection(events: list[UserEvent]) -> None:
+        for event in events:
+            await state.append([event])
+
+    first = BATCHES * BATCH
+    singles = [drawn(rng.integers(SMALL, size=SINGLES), first + c * SINGLES) for c in range(CONNECTIONS)]
+    start = time.perf_counter()
+    await asyncio.gather(*map(connection, singles))
+    single = CONNECTIONS * SINGLES / (time.perf_counter() - start)
+    await state.close()
+    return {"batches_events_per_s": round(batched), "singles_events_per_s": round(single)}
+
+
+async def reads(place: str, n_users: int) -> Json:
+    """Give how long a read takes, in microseconds."""
+    state = open_state(place)
+    names = [user(n) for n in np.random.default_rng(SEED).integers(n_users, size=2 * READS).tolist()]
+    taken = []
+    for name in names:
+        start = time.perf_counter()
+        read = await state.read(name)
+        taken.append(1e6 * (time.perf_counter() - start))
+        if len(read.past.items) != KEPT:
+            raise SystemExit(f"{name} has {len(read.past.items)} events and not {KEPT}: the state lost some")
+    await state.close()
+    p50, p99 = np.percentile(taken[READS:], [50, 99]).tolist()
+    return {"p50_us": round(p50, 1), "p99_us": round(p99, 1)}
+
+
+def memory(place: str, n_users: int) -> Json:
+    """Give what a process holds after reading everyone, in MB: its own, and pages of files that all share."""
+    return asyncio.run(_memory(place, n_users))
+
+
+async def _memory(place: str, n_users: int) -> Json:
+    before, start = _resident(), time.perf_counter()
+    state = open_state(place)
+    opened = time.perf_counter() - start
+    for n in range(n_users):
+        await state.read(user(n))
+    after = _resident()
+    await state.close()
+    grown_by = {name: round((after[name] - before[name]) / 1000, 1) for name in after}
+    return {
+        "open_ms": round(1000 * opened, 1),
+        "own_mb": grown_by["RssAnon"],
+        "shared_mb": grown_by["RssFile"],
+    }
+
+
+def _resident() -> dict[str, int]:
+    status = Path("/proc/self/status").read_text()
+    return {name: int(kb) for name, kb in re.findall(r"(RssAnon|RssFile):\s+(\d+) kB", status)}
+
+
+async def fill(place: str, batches: Iterator[list[UserEvent]]) -> float:
+    """Take batches; gives events a second, making them included."""
+    state, n, start = open_state(place), 0, time.perf_counter()
+    for batch in batches:
+        n += len(batch)
+        await state.append(batch)
+    await state.close()
+    return n / (time.perf_counter() - start)
+
+
+def sized(folder: Path, n_users: int, batches: Iterator[list[UserEvent]]) -> Json:
+    """Fill a folder; give its bytes a user before and after compaction, and reads after it."""
+    place = str(folder)
+    rate = uvloop.run(fill(place, batches))
+    before_reads = uvloop.run(reads(place, n_users))
+    start = time.perf_counter()
+    before, after = compact(folder)
+    compaction = time.perf_counter() - start
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+        held = fresh.submit(memory, place, n_users).result()
+    return {
+        "users": n_users,
+        "events_per_s": round(rate),
+        "bytes_per_user": round(before / n_users, 1),
+        "bytes_per_user_compacted": round(after / n_users, 1),
+        "mb": round(before / 1e6, 1),
+        "mb_compacted": round(after / 1e6, 1),
+        "compaction_s": round(compaction, 1),
+        "read": before_reads,
+        "read_compacted": uvloop.run(reads(place, n_users)),
+        "memory": held,
+    }
+
+
+def embedded(folder: Path, n_users: int) -> Json:
+    """Measure a folder."""
+    return {
+        "ingest": uvloop.run(ingest(str(folder / "ingest"))),
+        "small": sized(folder / "small", SMALL, loaded(SMALL)),
+        "grown": sized(folder / "grown", n_users // 10, grown(n_users // 10)),
+        "loaded": sized(folder / "loaded", n_users, loaded(n_users)),
+    }
+
+
+def networked(folder: Path, n_users: int) -> Json:
+    """Measure a server that this starts, with fewer users."""
+    if BINARY is None:
+        raise SystemExit("neither valkey-server nor redis-server is installed")
+    with Server(folder) as server:
+        rates = uvloop.run(ingest(server.url))
+    with tempfile.TemporaryDirectory(dir=folder) as fresh, Server(Path(fresh)) as server:
+        empty = uvloop.run(_used(server.url))
+        rate = uvloop.run(fill(server.url, loaded(n_users)))
+        return {
+            "ingest": rates,
+            "loaded": {
+                "users": n_users,
+                "events_per_s": round(rate),
+                "server_bytes_per_user": round((uvloop.run(_used(server.url)) - empty) / n_users, 1),
+                "read": uvloop.run(reads(server.url, n_users)),
+            },
+        }
+
+
+async def _used(url: str) -> int:
+    from valkey.asyncio import Valkey
+
+    async with Valkey.from_url(url) as client:
+        return int((await client.info("memory"))["used_memory"])
+
+
+def main() -> None:
+    """Measure, print one JSON object, and keep it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=1_000_000, help="users with 50 events each")
+    parser.add_argument("--dir", type=Path, help="where to work, removed afterwards; a local disk")
+    parser.add_argument("--keep", action="store_true", help="keep the figures in bench/results/state.json")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.dir) as folder:
+        figures: Json = {"note": NOTE, "embedded": embedded(Path(folder), given.users)}
+        figures["networked"] = networked(Path(folder), min(SMALL, given.users))
+    figures["machine"] = machine()
+    if given.keep:
+        keep(RESULTS / "state.json", figures)
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
