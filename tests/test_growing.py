@@ -194,7 +194,7 @@ class TestSequence:
         assert isinstance(sequence, SequenceModel)
         assert model.whitening is not None
         assert sequence.map is not None
-        expected = model.whitening.transform(new) @ sequence.map
+        expected = model.whitening.transform(new) @ sequence.map + sequence.newcomer
         np.testing.assert_allclose(sequence.table.take(np.array([12], np.int32)), expected, atol=1e-6)
 
     def test_a_changed_text_moves_an_item_as_the_map_moves_the_text(

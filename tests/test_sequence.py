@@ -17,7 +17,7 @@ from tailrank.data.histories import Histories
 from tailrank.data.ranks import ndcg, target_ranks
 from tailrank.data.splits import hold_out, leave_one_out
 from tailrank.ranking.fitting import fit_signals
-from tailrank.signals.protocol import Candidates
+from tailrank.signals.protocol import Candidates, NewItems
 from tailrank.signals.sequence import training
 from tailrank.signals.sequence.losses import criterion
 from tailrank.signals.sequence.model import SequenceModel
@@ -188,6 +188,24 @@ def test_a_look_up_is_a_row_of_the_whole_table():
     )
     codes = torch.tensor([[3, 0], [3, 11]])
     torch.testing.assert_close(network.vectors(codes), network.vectors()[codes])
+
+
+def test_newcomers_are_as_likely_as_items_that_nobody_took():
+    rng, n_items = np.random.default_rng(0), 60
+    items, never = rng.integers(0, 40, (300, 8)), np.arange(40, 50, dtype=np.int32)
+    events = pl.DataFrame({"user_id": np.repeat(np.arange(300), 8), "item_id": items.ravel()})
+    catalogue = pl.DataFrame({"item_id": range(50), "title": ["thing"] * 50})
+    data = Dataset.construct(catalogue, events.with_columns(position=pl.int_range(2400)))
+    vectors = rng.normal(size=(n_items, 8)).astype(np.float32)
+    recipe = Recipe(epochs=6, width=16, length=8, rate=0.01, events=128)
+    model = train(data, None, True, vectors[:50], recipe).model
+    new = np.arange(50, n_items, dtype=np.int32)
+    told = NewItems(new, n_items, [""] * 10, vectors[50:], np.zeros((10, 8), np.float32))
+    scores = model.grown(told).score(data.histories, Candidates.everything(n_items)).mean(axis=0)
+    known, unseen, newcomers = scores[:40], scores[never], scores[new]
+    gap = known.mean() - unseen.mean()
+    assert gap > 0.5
+    assert abs(newcomers.mean() - unseen.mean()) < gap / 3
 
 
 def test_a_fitted_model_has_learned_from_the_latest_events_too(ring):

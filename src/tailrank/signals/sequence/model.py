@@ -47,6 +47,9 @@ class SequenceModel:
         `gaps` (GAPS, d), and of the blocks as `blocks.0.queries.weight` and so on.
     heads
         Attention heads.
+    newcomer
+        What an item that comes later has for a residual, shape (d,): the mean of the least known items'.
+        Those are pushed down as negatives of every step, and a zero would outrank them all.
     map
         From whitened text vectors to item vectors, shape (dimensions, d); None where items were learned
         by their ids alone.
@@ -55,6 +58,7 @@ class SequenceModel:
     table: ItemVectors
     weights: Arrays
     heads: int
+    newcomer: Floats
     map: Floats | None = None
 
     name: ClassVar[str] = "sequence"
@@ -83,16 +87,16 @@ class SequenceModel:
         return encoded
 
     def grown(self, new: NewItems) -> Self:
-        """Move changed items as far as the map moves their texts; new ones start where it puts theirs.
+        """Move changed items as far as the map moves their texts; new ones go where it puts theirs.
 
-        Without a map, new items are zero and others stay.
+        Without a map, all new items are in one place and known ones stay.
 
         Raises
         ------
         RequestError
             Where there is a map, but nothing for it.
         """
-        vectors = np.zeros((len(new.codes), self.table.width), np.float32)
+        vectors = self.newcomer[None].repeat(len(new.codes), axis=0)
         known = new.codes < len(self.table)
         vectors[known] = self.table.take(new.codes[known])
         if self.map is not None:
@@ -104,15 +108,16 @@ class SequenceModel:
     def arrays(self) -> Arrays:
         """Give the items' vectors, the weights and the map."""
         network = {f"network/{name}": array for name, array in self.weights.items()}
-        mapping = {} if self.map is None else {"map": self.map}
-        return {**self.table.arrays(), **network, **mapping, "heads": np.array([self.heads])}
+        rest = {"newcomer": self.newcomer} | ({} if self.map is None else {"map": self.map})
+        return {**self.table.arrays(), **network, **rest, "heads": np.array([self.heads])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take the items' vectors, the weights and the map."""
         prefix = "network/"
         weights = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-        return cls(ItemVectors.from_arrays(arrays), weights, int(arrays["heads"][0]), arrays.get("map"))
+        table, heads = ItemVectors.from_arrays(arrays), int(arrays["heads"][0])
+        return cls(table, weights, heads, arrays["newcomer"], arrays.get("map"))
 
     def _forward(self, items: Codes, types: Codes, times: Seconds) -> Floats:
         """Run histories of equal length, each (histories, length), through the network."""

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tailrank.arrays import Floats
+from tailrank.arrays import Floats, Offsets
+from tailrank.data.popularity import count_buckets
 from tailrank.signals.extended import ItemVectors
 from tailrank.signals.sequence.model import GAPS, SequenceModel
 from tailrank.signals.sequence.recipe import Recipe
@@ -73,16 +74,16 @@ class Network(nn.Module):
             x = block(x)
         return self.exit(x)  # type: ignore[no-any-return]
 
-    def frozen(self) -> SequenceModel:
-        """Copy the weights into what ranks."""
+    def frozen(self, counts: Offsets | None = None) -> SequenceModel:
+        """Copy the weights into what ranks; by `counts`, the least known items tell where newcomers go."""
         weights = {name: _frozen(value) for name, value in self.state_dict().items()}
-        del weights["residual"]
-        mapping = weights.pop("map.weight", None)
+        residual, mapping = weights.pop("residual"), weights.pop("map.weight", None)
+        buckets = count_buckets(np.zeros(len(residual), np.int64) if counts is None else counts)
+        newcomer = residual[buckets == buckets.min()].mean(axis=0)
         with torch.no_grad():
             table = ItemVectors.of(_frozen(self.vectors()))
-        return SequenceModel(
-            table, weights, self.heads, None if mapping is None else np.ascontiguousarray(mapping.T)
-        )
+        mapping = None if mapping is None else np.ascontiguousarray(mapping.T)
+        return SequenceModel(table, weights, self.heads, newcomer, mapping)
 
 
 def _frozen(value: Tensor) -> Floats:

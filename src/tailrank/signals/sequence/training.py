@@ -129,7 +129,7 @@ def train(
             progress.update(bar, completed=run.epochs, description=text)
     if progress is not None and bar is not None:
         progress.update(bar, total=run.epochs, completed=run.epochs)
-    return Trained(run.network.frozen(), run.ndcg, run.seconds, run.rates)
+    return Trained(run.network.frozen(dataset.counts), run.ndcg, run.seconds, run.rates)
 
 
 def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -> float:
