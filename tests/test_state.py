@@ -322,8 +322,7 @@ def python(code: str, *arguments: str, **options) -> subprocess.Popen:
 
 OTHER = """
     import asyncio, sys
-    from bench.valkey import BINARY, Server
-from tailrank.online.places import open_state
+    from tailrank.online.places import open_state
     from tailrank.online.state import UserEvent
 
     async def main(place):
@@ -358,9 +357,8 @@ def test_what_one_process_has_kept_the_next_read_of_another_sees(place):
 
 
 INGEST = """
-    import asyncio, itertools, sys
-    from bench.valkey import BINARY, Server
-from tailrank.online.places import open_state
+    import asyncio, sys
+    from tailrank.online.places import open_state
     from tailrank.online.state import UserEvent
 
     async def main(place, run):
