@@ -155,7 +155,7 @@ class TestRank:
             (b"[" * 100_000, 422, "object"),
             (b'{"candidates":["1"],"user":1}', 422, "str"),
             (b'{"candidates":[{"id":"1","score":NaN}]}', 400, "JSON"),
-            (b'{"candidates":["' + b'1","' * 2_001 + b'"]}', 422, "2000"),
+            (b'{"candidates":[' + b'"1",' * 2_000 + b'"1"]}', 422, "2000"),
             (b'{"candidates":["1"],"policy":{"tail":2}}', 422, "tail"),
             ('{"candidates":["1"],"user":"%s"}' % ("ä" * 300), 422, "400 bytes"),
             (b"x" * 5_000_000, 413, "MB"),

@@ -7,7 +7,6 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -172,12 +171,12 @@ class App:
             self.failure = why
             await send({"type": "lifespan.startup.failed", "message": str(why)})
             return
-        watching = asyncio.create_task(live.watch())
+        beside = [asyncio.create_task(work) for work in (live.watch(), live.warm())]
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         live.encoders.close()
         self.traces.close()
         await live.state.close()

@@ -18,7 +18,7 @@ import polars as pl
 from tailrank.arrays import Bools, Floats
 from tailrank.data.columns import Columns
 from tailrank.data.popularity import tail_items
-from tailrank.errors import ModelError, TailrankError
+from tailrank.errors import EncoderError, ModelError, TailrankError
 from tailrank.language.text import default_template, item_texts
 from tailrank.online.state import ItemChange, State
 from tailrank.ranking.reranker import Reranker
@@ -120,6 +120,16 @@ class Live:
         self._seen = _signature(self.folder)
         self.served = await self._grown(await asyncio.to_thread(Served.load, self.folder))
         self.metrics.serves(self.served.name)
+
+    async def warm(self) -> None:
+        """Load the encoders before a text needs them; where one is missing, only texts have to do without."""
+        for role in ROLES:
+            try:
+                encoder = await self.encoders.load(self.served.reranker.about, role)
+                if encoder is not None:
+                    await self.encoders.encode(encoder, [role])
+            except EncoderError as why:
+                log.warning("new texts can't be encoded", extra={"why": str(why)})
 
     async def catch_up(self) -> None:
         """Take in the items that changed since the last time."""

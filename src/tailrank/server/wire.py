@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
@@ -174,7 +174,7 @@ class Reranked(Struct, frozen=True):
     id: str
     model: str
     results: list[Relevance]
-    meta: dict[str, object]
+    meta: dict[str, Any]
 
 
 class Problem(Struct, frozen=True):
