@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 from rich.progress import Progress
 
 from tailrank.arrays import Floats
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 MAX_TOKENS: Final = 256
 
 # Tokens in a batch: about 1,000 fill a core's caches, an accelerator wants far more (docs/encoders.md).
-_CPU_TOKENS = 1_024
-_ACCELERATOR_TOKENS = 32_768
-_BLOCK = 1_024
+CPU_TOKENS: Final = 1_024
+_ACCELERATOR_TOKENS: Final = 32_768
+
+BLOCK: Final = 1_024
+"""Texts that are sorted by their number of tokens at a time."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,7 @@ class TextEncoder:
         EncoderError
             Where a text isn't a string, or the encoder yields something else than finite numbers.
         """
-        check_texts(texts)
-        distinct = sorted({text for text in texts if text.strip()}, key=lambda text: (-len(text), text))
+        distinct = distinct_of(texts)
         vectors = np.zeros((len(distinct) + 1, self.dimension), dtype=np.float32)
         rows: dict[str, int] = {}
         for batch in tracked(self._batches(distinct), len(distinct), progress):
@@ -122,16 +124,12 @@ class TextEncoder:
 
     def _batches(self, texts: list[str]) -> Iterator[list[str]]:
         """Cut texts into batches of about the same cost, each of similar lengths, so with little padding."""
-        budget = _CPU_TOKENS if self.model.device.type == "cpu" else _ACCELERATOR_TOKENS
-        for block in (texts[i : i + _BLOCK] for i in range(0, len(texts), _BLOCK)):
+        budget = CPU_TOKENS if self.model.device.type == "cpu" else _ACCELERATOR_TOKENS
+        for block in (texts[i : i + BLOCK] for i in range(0, len(texts), BLOCK)):
             mask = self.model.preprocess(block).get("attention_mask")
             lengths = np.ones(len(block), int) if mask is None else mask.sum(dim=1).numpy()
-            order = np.argsort(-lengths, kind="stable")
-            start = 0
-            while start < len(block):
-                size = max(1, budget // max(1, int(lengths[order[start]])))
-                yield [block[i] for i in order[start : start + size]]
-                start += size
+            for rows in by_cost(lengths, budget):
+                yield [block[i] for i in rows]
 
     def _unit(self, batch: Sequence[str]) -> Floats:
         """Encode one batch; half precision only where the processor multiplies it natively."""
@@ -142,14 +140,44 @@ class TextEncoder:
             tensor = self.model.encode(
                 list(batch), batch_size=len(batch), convert_to_tensor=True, show_progress_bar=False
             )
-        vectors: Floats = tensor.float().cpu().numpy()
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not np.isfinite(norms).all():
-            raise EncoderError(
-                f"encoder {self.name!r} yields NaN or infinite vectors: its weights are damaged"
-            )
-        unit: Floats = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
-        return unit
+        return unit(tensor.float().cpu().numpy(), self.name)
+
+
+def distinct_of(texts: Sequence[str]) -> list[str]:
+    """List the distinct texts that aren't blank, longest first.
+
+    Raises
+    ------
+    EncoderError
+        As `check_texts` does.
+    """
+    check_texts(texts)
+    return sorted({text for text in texts if text.strip()}, key=lambda text: (-len(text), text))
+
+
+def by_cost(lengths: npt.NDArray[np.integer], budget: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Cut texts of these lengths, longest first, into the rows of batches of about `budget` tokens."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, budget // max(1, int(lengths[order[start]])))
+        yield order[start : start + size]
+        start += size
+
+
+def unit(vectors: Floats, name: str) -> Floats:
+    """Scale vectors, shape (n, d), to length one; zero ones stay zero.
+
+    Raises
+    ------
+    EncoderError
+        Where one isn't finite; it names the encoder.
+    """
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(norms).all():
+        raise EncoderError(f"encoder {name!r} yields NaN or infinite vectors: its weights are damaged")
+    scaled: Floats = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
+    return scaled
 
 
 def check_texts(texts: Sequence[str]) -> None:
