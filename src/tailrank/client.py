@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 import httpx
@@ -54,22 +54,11 @@ class Request(NamedTuple, Generic[T]):
     body: bytes | None = None
 
 
-def rank_request(
-    candidates: Sequence[str | wire.Candidate],
-    user: str | None = None,
-    session: str | None = None,
-    history: Sequence[str | wire.Taken] = (),
-    k: int | None = None,
-    tail: float | None = None,
-    explain: bool = False,
-    deadline_ms: float | None = None,
-) -> Request[wire.Ranking]:
-    """Ask to re-order candidates for one person.
+class RankOptions(TypedDict, total=False):
+    """What a request to rank may say beside its candidates.
 
-    Parameters
+    Attributes
     ----------
-    candidates
-        Ids in the order of the recommender that found them, or `wire.Candidate` with its scores.
     user, session
         Whose stored history counts.
     history
@@ -83,21 +72,63 @@ def rank_request(
     deadline_ms
         After how many milliseconds the candidates' own order is better than a late answer.
     """
+
+    user: str | None
+    session: str | None
+    history: Sequence[str | wire.Taken]
+    k: int | None
+    tail: float | None
+    explain: bool
+    deadline_ms: float | None
+
+
+class RerankOptions(TypedDict, total=False):
+    """What a request to order texts may say beside them: a query or a user at least.
+
+    Attributes
+    ----------
+    query
+        What the texts should fit.
+    user
+        Whose stored history they should fit.
+    top_n
+        How many to return; all by default.
+    return_documents
+        Whether the texts come back, too.
+    """
+
+    query: str | None
+    user: str | None
+    top_n: int | None
+    return_documents: bool
+
+
+def rank_request(
+    candidates: Sequence[str | wire.Candidate], **how: Unpack[RankOptions]
+) -> Request[wire.Ranking]:
+    """Ask to re-order candidates for one person.
+
+    Parameters
+    ----------
+    candidates
+        Ids in the order of the recommender that found them, or `wire.Candidate` with its scores.
+    how
+        See `RankOptions`.
+
+    Examples
+    --------
+    >>> rank_request(["p1", wire.Candidate("t3", 0.7)], user="ada", k=1).path
+    '/v1/rank'
+    """
+    told: dict[str, Any] = {**how, "history": list(how.get("history", ()))}
+    tail = told.pop("tail", None)
     policy = None if tail is None else wire.Policy(tail)
-    given = wire.RankRequest(list(candidates), user, session, list(history), k, policy, explain, deadline_ms)
-    return _post("/v1/rank", given, wire.Ranking)
+    return _post("/v1/rank", wire.RankRequest(list(candidates), policy=policy, **told), wire.Ranking)
 
 
-def rerank_request(
-    documents: Sequence[str],
-    query: str | None = None,
-    user: str | None = None,
-    top_n: int | None = None,
-    return_documents: bool = False,
-) -> Request[wire.Reranked]:
-    """Ask to order texts by a query, by what a person just took, or by both."""
-    given = wire.RerankRequest(list(documents), "tailrank", query, user, top_n, return_documents)
-    return _post("/v1/rerank", given, wire.Reranked)
+def rerank_request(documents: Sequence[str], **how: Unpack[RerankOptions]) -> Request[wire.Reranked]:
+    """Ask to order texts; `how` as in `RerankOptions`."""
+    return _post("/v1/rerank", wire.RerankRequest(list(documents), **how), wire.Reranked)
 
 
 def events_request(events: Sequence[wire.EventIn]) -> Request[wire.EventsKept]:
@@ -134,7 +165,7 @@ class _Calls:
             if failed.status_code not in RETRIED:
                 return None
             told = failed.headers.get("retry-after", "")
-            if told.isdigit():
+            if told.isdecimal():
                 return min(LONGEST_PAUSE, float(told)) + random.uniform(0, bound)  # noqa: S311
         return random.uniform(0, bound)  # noqa: S311 - spreads load, guards nothing
 
@@ -144,17 +175,18 @@ class _Calls:
         Raises
         ------
         ServerError
-            Where there is none, or it is a refusal.
+            Where there is none, it is a refusal, or not tailrank's.
         """
         where = f"{request.method} {self._how['base_url']}{request.path}"
         if isinstance(answer, httpx.TransportError):
-            raise ServerError(f"{where}: no answer ({answer or type(answer).__name__}): does the server run?")
-        if answer.is_success:
-            return msgspec.json.decode(answer.content, type=request.gives)
+            why = str(answer) or type(answer).__name__
+            raise ServerError(f"{where}: no answer ({why}): does the server run?")
         try:
+            if answer.is_success:
+                return msgspec.json.decode(answer.content, type=request.gives)
             why = msgspec.json.decode(answer.content, type=wire.Problem).error
-        except msgspec.DecodeError:
-            why = answer.reason_phrase
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            why = f"{answer.reason_phrase or 'no reason given'}, not as a tailrank server says it"
         raise ServerError(f"{where}: {answer.status_code}: {why}", answer.status_code)
 
 
@@ -171,6 +203,14 @@ class Client(_Calls):
         Seconds for each attempt.
     retries
         Attempts after the first one, where there was no answer or the server was busy.
+
+    Examples
+    --------
+    ::
+
+        with Client("http://localhost:8000") as client:
+            client.keep(event("ada", "t1"))
+            ranking = client.rank(["p1", "t3"], user="ada")
     """
 
     def __init__(self, url: str, key: str | None = None, timeout: float = 5.0, retries: int = 3) -> None:
@@ -198,11 +238,11 @@ class Client(_Calls):
             time.sleep(pause)
             attempt += 1
 
-    def rank(self, candidates: Sequence[str | wire.Candidate], **how: Any) -> wire.Ranking:
+    def rank(self, candidates: Sequence[str | wire.Candidate], **how: Unpack[RankOptions]) -> wire.Ranking:
         """Re-order candidates; takes what `rank_request` takes."""
         return self.send(rank_request(candidates, **how))
 
-    def rerank(self, documents: Sequence[str], **how: Any) -> wire.Reranked:
+    def rerank(self, documents: Sequence[str], **how: Unpack[RerankOptions]) -> wire.Reranked:
         """Order texts; takes what `rerank_request` takes."""
         return self.send(rerank_request(documents, **how))
 
@@ -273,11 +313,13 @@ class AsyncClient(_Calls):
             await asyncio.sleep(pause)
             attempt += 1
 
-    async def rank(self, candidates: Sequence[str | wire.Candidate], **how: Any) -> wire.Ranking:
+    async def rank(
+        self, candidates: Sequence[str | wire.Candidate], **how: Unpack[RankOptions]
+    ) -> wire.Ranking:
         """Re-order candidates; takes what `rank_request` takes."""
         return await self.send(rank_request(candidates, **how))
 
-    async def rerank(self, documents: Sequence[str], **how: Any) -> wire.Reranked:
+    async def rerank(self, documents: Sequence[str], **how: Unpack[RerankOptions]) -> wire.Reranked:
         """Order texts; takes what `rerank_request` takes."""
         return await self.send(rerank_request(documents, **how))
 
