@@ -30,11 +30,13 @@ from tailrank.language.text import item_texts
 from tailrank.language.tuning.domains import Domain
 from tailrank.language.tuning.examples import Batch, Behaviour, Texts
 from tailrank.language.tuning.judging import Judge
+from tailrank.language.tuning.learner import Learner
 from tailrank.language.tuning.objectives import Objective
 from tailrank.language.tuning.recipe import Recipe
 from tailrank.language.tuning.saving import save
 from tailrank.language.tuning.search import search
 from tailrank.language.tuning.training import Tuned, finetune
+from tailrank.language.whitening import Whitening
 
 WORDS = [
     "red",
@@ -215,6 +217,36 @@ class TestLosses:
                 logits.append(score / 0.5 - 0.7 * frequencies[c])
             total += np.log(np.exp(logits).sum()) - logits[candidates.index(target)]
         assert found == pytest.approx(total / 2, rel=1e-5)
+
+    def test_two_losses_blend(self, folder: Path) -> None:
+        data = shop()
+        batch = Behaviour(data, np.ones(data.n_items, bool), Recipe(**SHORT)).draw(np.random.default_rng(0))
+        random = torch.manual_seed(1)
+        teacher, vectors = (
+            functional.normalize(torch.randn(n, 5, generator=random), dim=1)
+            for n in (data.n_items, len(batch.items))
+        )
+        one, other, both = (
+            Objective(Recipe(**SHORT, loss=loss, blend=blend), wanted)(vectors, batch).item()
+            for loss, blend, wanted in (
+                ("distillation", 0.0, teacher),
+                ("next-item", 0.0, None),
+                ("distillation", 0.25, teacher),
+            )
+        )
+        assert one == pytest.approx(1 - (vectors * teacher[batch.items]).sum(dim=1).mean().item(), rel=1e-5)
+        assert both == pytest.approx(0.75 * one + 0.25 * other, rel=1e-5)
+        tuned, _ = tuned_by(folder, blend=0.5, steps=200, every=50, hidden=256, batch=16)
+        assert tuned.worth > tuned.looks[0]["data"]["all"] + 0.2
+
+    @pytest.mark.parametrize("hidden", [0, 16])
+    def test_the_head_starts_as_a_whitening(self, folder: Path, tmp_path: Path, hidden: int) -> None:
+        encoder = TextEncoder.load(str(folder), "cpu")
+        vectors, recipe = encoder.encode(WORDS), Recipe(hidden=hidden, power=0.2)
+        white = Whitening.fit(vectors, power=0.2).transform(vectors)
+        np.testing.assert_allclose(
+            Learner(encoder, WORDS, vectors, recipe, tmp_path).table(), white, atol=1e-4
+        )
 
     @given(st.integers(0, 10_000), st.sampled_from(["next-item", "pairs"]))
     def test_no_past_has_its_own_items_against_it(self, seed: int, loss: str) -> None:
@@ -452,6 +484,7 @@ def test_a_search_goes_on(folder: Path, tmp_path: Path) -> None:
     assert kept == sorted(set(kept))
     assert second[0].worth == kept[-1]
     assert {trial.number for trial in second} == set(range(len(second)))
+    assert all({"blend", "power", "sharpness"} <= trial.settings.keys() for trial in second)
 
 
 def test_the_tuned_space_is_a_signal_of_its_own(folder: Path, tmp_path: Path) -> None:

@@ -109,6 +109,6 @@ class Mixture:
     def _examples(self, domain: Domain, told: Bools) -> Examples:
         if self.recipe.loss == "simcse":
             return Texts(told, self.recipe.batch, twice=True)
-        if self.recipe.loss == "distillation":
+        if self.recipe.loss == "distillation" and not self.recipe.blend:
             return Texts(told & (domain.split.train.counts > 0), self.recipe.batch, twice=False)
         return Behaviour(domain.split.train, told, self.recipe, domain.since)

@@ -212,12 +212,12 @@ def _head(vectors: Floats, recipe: Recipe) -> list[tuple[Tensor, Tensor]]:
     What is whitened passes through ReLU unchanged as x = ReLU(x) - ReLU(-x). The other units read random
     directions of the whitened space.
     """
-    white = Whitening.fit(vectors, min(recipe.dimensions, vectors.shape[1]))
+    white = Whitening.fit(vectors, min(recipe.dimensions, vectors.shape[1]), recipe.power)
     matrix, mean = torch.from_numpy(white.matrix.T.copy()), torch.from_numpy(white.mean)
     width = len(matrix)
     if not recipe.hidden:
         return [(matrix, -matrix @ mean)]
-    full = Whitening.fit(vectors)
+    full = Whitening.fit(vectors, power=recipe.power)
     length = np.linalg.norm((vectors - full.mean) @ full.matrix, axis=1).mean()
     drawn = torch.randn(recipe.hidden, vectors.shape[1]) @ torch.from_numpy(full.matrix.T / max(length, 1e-9))
     first, same = torch.cat([matrix, -matrix, drawn]), torch.eye(width)

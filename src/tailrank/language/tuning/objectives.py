@@ -3,7 +3,8 @@
 `pairs` and `next-item` compare an item, or an attention-pooled past, with all items of the batch (as van
 den Oord et al. 2018, equation 4), corrected for frequent items being drawn more often (logQ; Yi et al.,
 RecSys 2019, equation 3). `bce` asks of each of them whether it was taken. `simcse` is the softmax on texts
-alone. `distillation` asks for the vectors that a teacher found for the items.
+alone. `distillation` asks for the vectors that a teacher found for the items; `blend` adds the softmax of
+`next-item` to it.
 """
 
 from __future__ import annotations
@@ -45,9 +46,15 @@ class Objective(nn.Module):
         batch
             Of n items.
         """
+        if self.teacher is None:
+            return self._ranked(vectors, batch)
+        wanted = self.teacher[torch.from_numpy(batch.items).long()]
+        distilled, blend = (1 - (vectors * wanted).sum(dim=1)).mean(), self.recipe.blend
+        return (1 - blend) * distilled + blend * self._ranked(vectors, batch) if blend else distilled
+
+    def _ranked(self, vectors: Tensor, batch: Batch) -> Tensor:
+        """Compare what came next with the batch's other items."""
         device = vectors.device
-        if self.teacher is not None:
-            return (1 - (vectors * self.teacher[torch.from_numpy(batch.items).long()]).sum(dim=1)).mean()
         contexts, targets = (torch.from_numpy(rows).to(device) for rows in (batch.contexts, batch.targets))
         scores = self.scores(vectors, contexts)
         own = functional.one_hot(targets, len(vectors)).bool()

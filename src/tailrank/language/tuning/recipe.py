@@ -28,6 +28,9 @@ class Recipe:
         vectors before every text (prompt tuning; Lester et al., EMNLP 2021). `head`: the head alone.
     loss
         See `tailrank.language.tuning.objectives`.
+    blend
+        Share of the loss that `next-item` has beside `distillation`; its batches then hold pasts, as those of
+        `next-item` do.
     steps
         Steps of the optimiser, at most.
     every
@@ -50,6 +53,8 @@ class Recipe:
         Upper layers that learn; rank of LoRA, or learned vectors of a prompt.
     dimensions, hidden
         Width of the vectors, at most that of the encoder; hidden units of the head, 0 for a linear one.
+    power
+        Of the whitening that the head starts as: 0 rotates only, 0.5 whitens fully.
     temperature
         Of similarities, where there is a softmax.
     debias
@@ -84,6 +89,7 @@ class Recipe:
 
     method: Method = "head"
     loss: TuningLoss = "distillation"
+    blend: float = 0.0
     steps: int = 1_500
     every: int = 100
     patience: int = 3
@@ -99,6 +105,7 @@ class Recipe:
     rank: int = 16
     dimensions: int = 256
     hidden: int = 2_048
+    power: float = 0.45
     temperature: float = 0.1
     debias: float = 0.3
     window: int = 3
@@ -142,7 +149,7 @@ _ALLOWED: Final[dict[str, _Allowed]] = {
     **_each(
         "weight_decay debias sharpness fading adversarial", lambda x: 0 <= x < math.inf, "a number from 0 up"
     ),
-    **_each("temper replay", lambda x: 0 <= x <= 1, "a share from 0 to 1"),
+    **_each("temper replay blend power", lambda x: 0 <= x <= 1, "a share from 0 to 1"),
     **_each("dropout", lambda x: 0 <= x < 1, "a share from 0 to below 1"),
 }
 """What each number may be; a NaN is nothing that any of them allows."""

@@ -136,6 +136,7 @@ def _suggest(trial: Any, start: Recipe, methods: Sequence[Method], losses: Seque
         "head_rate": trial.suggest_float("head_rate", 2e-4, 4e-3, log=True),
         "hidden": trial.suggest_categorical("hidden", (0, 1024, 2048, 4096)),
         "dimensions": trial.suggest_categorical("dimensions", (128, 256, 384)),
+        "power": trial.suggest_float("power", 0.2, 0.5),
     }
     if method != "head":
         drawn["rate"] = trial.suggest_float("rate", 2e-5, 1e-3, log=True)
@@ -143,6 +144,8 @@ def _suggest(trial: Any, start: Recipe, methods: Sequence[Method], losses: Seque
         drawn["layers"] = trial.suggest_int("layers", 1, 3)
     if method in ("lora", "prompt"):
         drawn["rank"] = trial.suggest_categorical("rank", (4, 8, 16, 32))
+    if loss == "distillation":
+        drawn["blend"] = trial.suggest_categorical("blend", (0.0, 0.2, 0.5, 0.8))
     if loss != "simcse":
         drawn["sharpness"] = trial.suggest_float("sharpness", 0.0, 4.0)
         drawn["temperature"] = trial.suggest_float("temperature", 0.03, 0.3, log=True)
