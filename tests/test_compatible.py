@@ -1,4 +1,4 @@
-"""Clients of other makers, unchanged: Cohere's own, and litellm as it speaks to four kinds of server."""
+"""Clients of other makers, unchanged: Cohere's own, and litellm as it speaks to three kinds of server."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class TestCohere:
 class TestLitellm:
     """Each speaks to a path, and reads an answer, in its own way."""
 
-    @pytest.mark.parametrize("provider", ["cohere", "jina_ai", "hosted_vllm", "infinity"])
+    @pytest.mark.parametrize("provider", ["cohere", "jina_ai", "hosted_vllm"])
     def test_rerank(self, url: str, provider: str) -> None:
         import litellm
 

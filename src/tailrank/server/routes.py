@@ -98,7 +98,7 @@ ROUTES: Final = (
         "/rerank",
         "rerank",
         "read",
-        "The same, where vLLM and Infinity have it.",
+        "The same, where vLLM has it.",
         wire.RerankRequest,
         wire.Reranked,
     ),
