@@ -16,6 +16,7 @@ from tailrank.cli.encode import encode
 from tailrank.cli.evaluate import evaluate
 from tailrank.cli.finetune import finetune, tune
 from tailrank.cli.imports import import_
+from tailrank.cli.label import label
 from tailrank.cli.models import rank, train
 from tailrank.cli.serve import serve
 from tailrank.errors import TailrankError
@@ -25,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (demo, validate, train, evaluate, rank, serve, encode, finetune, tune):
+for command in (demo, validate, train, evaluate, rank, serve, encode, finetune, tune, label):
     app.command()(command)
 app.command("import")(import_)
 app.add_typer(bench, name="bench")

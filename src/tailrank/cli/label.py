@@ -1,0 +1,46 @@
+"""`tailrank label`: which items to have described next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from tailrank.cli.options import Data, Template, load
+from tailrank.data.columns import Columns
+from tailrank.errors import RequestError
+from tailrank.language.text import item_texts
+from tailrank.language.tuning.labelling import pick
+
+
+def label(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="CSV file for the items, the most useful first.")],
+    budget: Annotated[int, typer.Option(help="Items to pick, at most.")] = 100,
+    words: Annotated[int, typer.Option(help="A text of fewer words is a poor one.")] = 2,
+    template: Template = None,
+) -> None:
+    """Pick the items whose description would be used most, among those with a poor text or none."""
+    dataset = load(data)
+    texts = item_texts(dataset.items, template)
+    poor = np.array([len(text.split()) < words for text in texts])
+    found = pick(dataset, poor, budget)
+    rows = dataset.items[found.items].select(Columns.ITEM)
+    rows = rows.with_columns(
+        text=np.array(texts)[found.items], interactions=dataset.counts[found.items], gain=found.gains.round(1)
+    )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
+            rows.write_csv(Path(beside, "new"))
+            Path(beside, "new").replace(out)
+    except OSError as why:
+        raise RequestError(f"{out}: can't be written ({why.strerror or why}): name another file") from None
+    events = dataset.counts[found.items].sum() / max(len(dataset.histories.items), 1)
+    typer.echo(
+        f"{out}: {len(rows):,} of {poor.sum():,} items with fewer than {words} words, "
+        f"which {events:.1%} of all events are about"
+    )
