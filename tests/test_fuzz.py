@@ -1,0 +1,40 @@
+"""Requests drawn from the description that the server gives of itself: no fault, no answer but the described."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from serving import server
+from tailrank.server.routes import description
+
+DESCRIBED = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+api = schemathesis.openapi.from_dict(description("1"))
+
+
+@pytest.fixture(scope="module")
+def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with server(model, tmp_path_factory.mktemp("state"), "--queue-ms", "10000") as found:
+        yield found
+
+
+@api.parametrize()
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_every_endpoint_answers_as_described(case: schemathesis.Case, url: str) -> None:
+    case.validate_response(case.call(base_url=url), checks=DESCRIBED)
