@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -12,12 +13,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from serving import free_port, server, start
 from tailrank.arrays import Floats
+from tailrank.cli.main import app
 from tailrank.data.histories import Event
 from tailrank.data.splits import Split
-from tailrank.online.state import Past
+from tailrank.online.embedded import EmbeddedState
+from tailrank.online.state import Past, UserEvent
 from tailrank.ranking.reranker import Reranker
 from tailrank.server import wire
 from tailrank.server.placing import NOBODY, Asked, place
@@ -363,3 +367,30 @@ def _awaited(read, old):
             return found
         time.sleep(0.05)
     raise AssertionError(f"still {old!r}")
+
+
+def test_the_command_line_reads_what_a_server_keeps(model: Path, reranker: Reranker, tmp_path: Path) -> None:
+    async def keep() -> None:
+        state = EmbeddedState(tmp_path / "state")
+        await state.append(
+            [UserEvent(str(at), "ada", item, "seen", at) for at, item in enumerate(["50", "?", "181"])]
+        )
+        await state.close()
+
+    asyncio.run(keep())
+    words = [
+        "rank",
+        "--model",
+        model,
+        "--user",
+        "ada",
+        "--state",
+        tmp_path / "state",
+        "--candidates",
+        "1,172,174",
+    ]
+    found = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
+    assert found.exit_code == 0, found.output
+    rows = [line.split() for line in found.output.splitlines() if line.strip()[:1].isdigit()]
+    events = [Event("50", None, 0.0), Event("181", None, 2.0)]
+    assert [row[2] for row in rows] == [item.item_id for item in reranker.rank(events, ["1", "172", "174"])]

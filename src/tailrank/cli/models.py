@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -30,9 +31,13 @@ from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event
 from tailrank.errors import RequestError
+from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.fitting import Settings, checkpoint_files
 from tailrank.ranking.reranker import Reranker
+
+if TYPE_CHECKING:
+    from tailrank.online.state import Past
 
 
 def train(
@@ -78,7 +83,9 @@ def rank(
     candidates: Annotated[str, typer.Option(help="Item ids in their present order: a,b,c.")],
     history: Annotated[str | None, typer.Option(help="Item ids, oldest first: a,b; may be empty.")] = None,
     user: Annotated[str | None, typer.Option(help="Whose history to take from --state.")] = None,
-    state: Annotated[Path | None, typer.Option(help="Data folder that holds the person's events.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Where the person's events are: a data folder, or a server's state.")
+    ] = None,
     scores: Annotated[
         list[str] | None,
         typer.Option(help="The recommender's own scores: 0.9,0.7,0.1. Of several, each by name: als=0.9,…"),
@@ -94,7 +101,7 @@ def rank(
     if not ids:
         raise RequestError("--candidates names no item: give ids as a,b,c")
     reranker = Reranker.load(model)
-    past = _past(history, user, state)
+    past = _past(history, user, state, reranker.catalogue)
     ranked = reranker.rank(past, ids, k, own, tail)
     reasons = {reason.item_id: reason for reason in reranker.explain(past, ids, own, tail)} if explain else {}
     items = reranker.catalogue.items
@@ -107,13 +114,38 @@ def rank(
     Console().print(table)
 
 
-def _past(history: str | None, user: str | None, state: Path | None) -> list[Event]:
-    """Take the person's past from the ids given, or from a data folder."""
+def _past(history: str | None, user: str | None, state: str | None, catalogue: Catalogue) -> list[Event]:
+    """Take the person's past from the ids given, from a data folder, or from what a server keeps."""
     if history is not None and user is None and state is None:
         return [Event(name) for name in _split(history)]
     if history is None and user is not None and state is not None:
+        if "://" in state or Path(state, "data.mdb").exists():
+            return _kept(user, state, catalogue)
         return Dataset.load(state).history(user)
-    raise RequestError("name the person's past: either --history a,b or --user U --state FOLDER")
+    raise RequestError("name the person's past: either --history a,b or --user U --state PLACE")
+
+
+def _kept(user: str, place: str, catalogue: Catalogue) -> list[Event]:
+    """Read what a server keeps of a person, as far as the model knows it."""
+    try:
+        from tailrank.online.places import open_state
+    except ImportError as missing:
+        raise RequestError(f'--state {place} needs {missing.name}: pip install "tailrank[server]"') from None
+
+    async def read() -> Past:
+        state = open_state(place)
+        try:
+            return (await state.read(user)).past
+        finally:
+            await state.close()
+
+    past = asyncio.run(read())
+    known, types = catalogue.codes_of(past.items) >= 0, catalogue.types_of(past.events)
+    return [
+        Event(item, catalogue.event_types[kind], time)
+        for item, kind, time, keep in zip(past.items, types, past.times, known, strict=True)
+        if keep
+    ]
 
 
 def _why(reason: Explanation) -> str:
