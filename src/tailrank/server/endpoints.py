@@ -103,6 +103,9 @@ class Endpoints:
             past, served = await self._past(request, arrived)
             started = time.perf_counter()
             if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
+                self._expected *= (
+                    1 - SLOWNESS
+                )  # or one slow ranking could keep every later one from being tried
                 raise TimeoutError
             items = place(served.reranker, asked, request, past)
             self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)

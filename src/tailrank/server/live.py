@@ -18,9 +18,9 @@ import polars as pl
 from tailrank.arrays import Bools, Floats
 from tailrank.data.columns import Columns
 from tailrank.data.popularity import tail_items
-from tailrank.errors import EncoderError, ModelError, TailrankError
+from tailrank.errors import EncoderError, TailrankError
 from tailrank.language.text import default_template, item_texts
-from tailrank.online.state import ItemChange, State
+from tailrank.online.state import ItemChange, State, StateError
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.storage import MANIFEST
 from tailrank.server.encoding import ROLES, Encoders
@@ -192,21 +192,31 @@ class Live:
             except TailrankError as why:
                 log.warning("items can't be brought up to date", extra={"why": str(why)})
                 await asyncio.sleep(LOOK_EVERY)
+            except Exception:  # whatever it is, the next look may go better
+                log.exception("items can't be brought up to date")
+                await asyncio.sleep(LOOK_EVERY)
 
     async def _look(self) -> None:
         """Serve a new model where there is one; a broken one is refused, and the old one stays."""
         found = _signature(self.folder)
         if found in ((), self._seen):
             return
-        self._seen = found
         try:
             new = await asyncio.to_thread(Served.load, self.folder)
-        except ModelError as why:
-            self.metrics.refused.inc()
-            log.error("new model refused", extra={"why": str(why), "model": self.served.name})
+            async with self._changing:
+                grown = await self._grown(new)
+                if _signature(self.folder) != found:
+                    return  # replaced meanwhile, so what was read may be of two models
+                self.served = grown
+        except StateError:
+            raise
+        except Exception as why:  # noqa: BLE001 - whatever is wrong with it, the old one stays
+            if _signature(self.folder) == found:
+                self._seen = found
+                self.metrics.refused.inc()
+                log.error("new model refused", extra={"why": str(why), "model": self.served.name})
             return
-        async with self._changing:
-            self.served = await self._grown(new)
+        self._seen = found
         self.metrics.serves(new.name)
         log.info("new model", extra={"model": new.name})
 
