@@ -63,7 +63,6 @@ class Metrics:
         self.head, self.tail = (self.exposure.labels(part) for part in ("head", "tail"))
         self._serving = ""
         self._latency: dict[tuple[str, int], Histogram] = {}
-        self._models: set[str] = set()
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
         """Count an answer."""
