@@ -13,21 +13,28 @@ BINARY = shutil.which("valkey-server") or shutil.which("redis-server")
 """None where neither is installed."""
 
 
-class Server:
-    """A server with its files in a folder; runs until the end of a `with`."""
+def free_port() -> int:
+    """Find a port that nothing listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.folder, self.url = folder, f"redis://127.0.0.1:{self.port}/0"
+
+class Server:
+    """A server with its files in a folder, and further options; runs until the end of a `with`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder, self.options, self.port = folder, options, free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
 
     def start(self) -> None:
         """Start, and wait until connections are taken."""
         durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        self.process = subprocess.Popen([str(BINARY), *where, *durable], stdout=subprocess.DEVNULL)  # noqa: S603
+        command = [str(BINARY), *where, *durable, *self.options]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
         until = time.monotonic() + 10
         while time.monotonic() < until:
             with socket.socket() as probe:

@@ -10,26 +10,27 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from bench.valkey import BINARY, Server
+from bench.valkey import BINARY, Server, free_port
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from valkey import Valkey
 
 from tailrank.online.places import open_state
-from tailrank.online.state import KEPT, ItemChange, Past, StateError, UserEvent
+from tailrank.online.state import KEPT, ItemChange, Past, Read, StateError, UserEvent
 
 NOON = 1_700_000_000.0
 numbers = itertools.count()
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Server]:
+def server(folder: Path, *options: str) -> Iterator[Server]:
     if BINARY is None:
         pytest.skip("neither valkey-server nor redis-server is installed")
-    with Server(folder) as running:
+    with Server(folder, *options) as running:
         yield running
 
 
@@ -475,3 +476,34 @@ def test_a_server_that_refuses_says_why(tmp_path):
 
     with server(tmp_path) as running:
         run(body, running.url)
+
+
+def test_a_cluster_is_found_from_one_of_its_servers(tmp_path):
+    buses = [str(free_port()), str(free_port())]
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    with ExitStack() as stack:
+        a, b = (
+            stack.enter_context(server(folder, "--cluster-enabled", "yes", "--cluster-port", bus))
+            for folder, bus in zip(folders, buses, strict=True)
+        )
+        with Valkey(port=a.port) as one, Valkey(port=b.port) as other:
+            one.execute_command("CLUSTER ADDSLOTSRANGE", 0, 8191)
+            other.execute_command("CLUSTER ADDSLOTSRANGE", 8192, 16383)
+            one.execute_command("CLUSTER MEET", "127.0.0.1", b.port, buses[1])
+            for _ in range(1000):
+                time.sleep(0.02)
+                if all(c.cluster("INFO")["cluster_state"] == "ok" for c in (one, other)):
+                    break
+
+            async def body(state):
+                assert await state.append([event(user=f"u{n}") for n in range(100)]) == 100
+                assert await state.append([event(user=f"u{n}", event_id="1") for n in range(100)]) == 100
+                assert await state.append([event(user=f"u{n}", event_id="1") for n in range(100)]) == 0
+                assert await state.change([ItemChange("tea", b"{}", {}), ItemChange("jam", None, {})]) == 2
+                assert await state.changes(1) == (2, [ItemChange("jam", None, {})])
+                return [await state.read(f"u{n}") for n in range(100)]
+
+            assert run(body, a.url) == [Read(Past(["tea"] * 2, ["click"] * 2, [NOON] * 2), 2)] * 100
+            assert min(one.dbsize(), other.dbsize()) > 20

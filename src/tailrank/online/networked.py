@@ -11,7 +11,7 @@ from struct import Struct
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.asyncio import BlockingConnectionPool, Valkey, ValkeyCluster
 from valkey.asyncio.retry import Retry
 from valkey.backoff import NoBackoff
 from valkey.exceptions import ConnectionError as Unreachable
@@ -47,7 +47,6 @@ _REMEDIES: Final = {
     "WRONGTYPE": "something else uses its keys: name another database number",
     "AuthenticationError": "it refuses the password, or wants one: correct the URL",
     "NoPermissionError": "the user of the URL may not do this: allow commands and scripts on tailrank:*",
-    "MovedError": "it is part of a cluster: name a proxy in front of it",
     "BusyLoadingError": "it is still reading its files: wait",
     "TimeoutError": f"no answer within {SECONDS:g} s: look after the server",
 }
@@ -55,6 +54,8 @@ _REMEDIES: Final = {
 
 class NetworkedState:
     """`State` on a Valkey or Redis server, plain, without modules.
+
+    One server, or a cluster of which the URL names any server.
 
     Each person is one list of at most 50 events with the names in them, so that no key needs another one:
     what a fail-over loses of one person never changes what another one did. One script per person keeps
@@ -82,19 +83,19 @@ class NetworkedState:
     """
 
     def __init__(self, url: str, ttl: float | None = None) -> None:
-        self._ttl, self._place = ttl, _shown(url)
-        tls = {"ssl_check_hostname": True} if urlsplit(url).scheme in {"rediss", "valkeys"} else {}
-        self._pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=SECONDS,
-            socket_timeout=SECONDS,
-            socket_connect_timeout=SECONDS,
-            retry=Retry(NoBackoff(), 1),
-            retry_on_error=[Unreachable],
-            **tls,
+        self._ttl, self._url, self._place = ttl, url, _shown(url)
+        self._options: dict[str, Any] = {
+            "socket_timeout": SECONDS,
+            "socket_connect_timeout": SECONDS,
+            "retry": Retry(NoBackoff(), 1),
+            "retry_on_error": [Unreachable],
+        }
+        if urlsplit(url).scheme in {"rediss", "valkeys"}:
+            self._options["ssl_check_hostname"] = True
+        pool = BlockingConnectionPool.from_url(
+            url, max_connections=CONNECTIONS, timeout=SECONDS, **self._options
         )
-        self._client = Valkey(connection_pool=self._pool)
+        self._client: Valkey | ValkeyCluster = Valkey.from_pool(pool)
 
     async def append(self, events: Sequence[UserEvent]) -> int:
         """Keep events, as `State.append`."""
@@ -147,7 +148,6 @@ class NetworkedState:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
-        await self._pool.aclose()
 
     async def _page(self, since: int) -> Page:
         ((version, *page),) = await self._ask(("EVALSHA", CHANGES.sha, len(ITEMS), *ITEMS, since, PAGE))
@@ -162,20 +162,27 @@ class NetworkedState:
         try:
             async with asyncio.timeout(SECONDS):
                 answers = await self._send(commands)
+                if any(
+                    isinstance(answer, ValkeyError) and str(answer).startswith("MOVED") for answer in answers
+                ):
+                    await self._join_cluster()
+                    answers = await self._send(commands)
                 if any(isinstance(answer, NoScriptError) for answer in answers):
                     for script in (APPEND, CHANGE, CHANGES):
                         await self._client.script_load(script.text)
                     answers = await self._send(commands)
-        except TimeoutError:
-            raise StateError(
-                f"{self._place}: no answer within {SECONDS:g} s: look after the server"
-            ) from None
         except (ValkeyError, OSError) as error:
             raise self._explained(error) from None
         for answer in answers:
             if isinstance(answer, ValkeyError):
                 raise self._explained(answer)
         return answers
+
+    async def _join_cluster(self) -> None:
+        """Speak to all servers of a cluster: the one that was named belongs to it."""
+        if isinstance(self._client, Valkey):
+            single, self._client = self._client, ValkeyCluster.from_url(self._url, **self._options)
+            await single.aclose()
 
     async def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipeline:
