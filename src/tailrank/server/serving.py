@@ -10,6 +10,9 @@ import sys
 import tempfile
 import time
 from functools import partial
+from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Final
 
 import uvicorn
@@ -65,6 +68,8 @@ def serve(settings: ServerSettings) -> None:
 def application(settings: ServerSettings) -> App:
     """Make one worker's application."""
     start_logging()
+    if (supervisor := parent_process()) is not None:
+        Thread(target=_end_after, args=(supervisor,), daemon=True).start()
     return App(settings)
 
 
@@ -85,6 +90,12 @@ def _together(settings: ServerSettings, listening: socket.socket) -> None:
         os.environ[SHARED] = folder
         config = _config(partial(application, settings), settings.workers)
         Multiprocess(config, sockets=[listening]).run()
+
+
+def _end_after(supervisor: BaseProcess) -> None:
+    """End when the supervisor was killed: nobody could stop this worker, and it would keep the address."""
+    supervisor.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _try_state(settings: ServerSettings) -> None:
