@@ -54,7 +54,9 @@ def export(name: str, max_tokens: int, folder: Path) -> None:
     model, limit = encoder.model.eval(), encoder.model.max_seq_length or np.inf
     prefix = model.prompts.get(model.default_prompt_name or "") or ""
     if prefix and not all(getattr(module, "include_prompt", True) for module in model):
-        raise EncoderError(f"encoder {name!r} leaves its prompt out of the pooling, which no graph here can")
+        raise EncoderError(
+            f"encoder {name!r} leaves its prompt out of the pooling, so it can't be served without torch"
+        )
     _write_tokenizer(model.tokenizer, limit, folder / TOKENIZER)
     _write_graph(model, encoder.dimension, prefix, folder / GRAPH)
     about = {
@@ -102,7 +104,7 @@ def _write_graph(model: SentenceTransformer, dimension: int, prefix: str, file: 
     network = _pipeline(model, dimension, list(features))
     try:
         with torch.no_grad():
-            # The newer exporter gives the same graph in five times as long, and needs two more packages.
+            # The newer exporter gives the same vectors, but takes many times as long and two more packages.
             torch.onnx.export(
                 network,
                 tuple(features.values()),
@@ -113,7 +115,8 @@ def _write_graph(model: SentenceTransformer, dimension: int, prefix: str, file: 
                 dynamo=False,
             )
     except (RuntimeError, TypeError, ValueError) as why:
-        raise EncoderError(f"the encoder can't be written as a graph ({str(why).splitlines()[0]})") from None
+        reason, *_ = str(why).splitlines() or [type(why).__name__]
+        raise EncoderError(f"the encoder can't be written as a graph ({reason})") from None
 
 
 def _padded(model: SentenceTransformer, texts: list[str]) -> dict[str, Tensor]:

@@ -1,0 +1,205 @@
+"""What encoding without torch costs in likeness and ranking, and saves in time and memory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from bench.run import RESULTS, keep, path_of
+from bench.stored import Json
+from bench.tuning import alone, attention
+from tailrank.arrays import Doubles, Floats
+from tailrank.cli.options import item_vectors, load, machine
+from tailrank.data.cache import cache_root
+from tailrank.data.splits import leave_one_out
+from tailrank.evaluation.significance import paired_bootstrap
+from tailrank.language.encoder import MAX_TOKENS, TextEncoder, has_bfloat16
+from tailrank.language.light import ABOUT, GRAPH, LightEncoder, digest, folder_of
+from tailrank.language.sources import resolve
+from tailrank.language.text import item_texts
+from tailrank.language.whitening import Whitening
+from tailrank.ranking.fitting import Settings
+
+SETS: Final = ("amazon-scientific", "amazon-beauty")
+SHARES: Final = (1.0, 0.1)
+"""Shares of the items whose vectors are made without torch, beside vectors of torch."""
+
+SINGLE, BATCHES, BATCH, WARM_UP = 300, 10, 100, 20
+SEED: Final = 0
+
+START: Final = """
+import json, sys, time
+begun = time.perf_counter()
+from tailrank.language.{module} import {name}
+encoder = {name}.load()
+encoder.encode(["tea"])
+taken = time.perf_counter() - begun
+encoder.encode(json.load(sys.stdin))
+with open("/proc/self/status") as status:
+    lines = dict(line.split(":", 1) for line in status)
+held, peak = (int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+print(json.dumps({{"start_seconds": taken, "resident_mb": held, "peak_mb": peak}}))
+"""
+
+Encode = Callable[[Sequence[str]], Floats]
+CLASSES: Final = {"torch": ("encoder", "TextEncoder"), "float32": ("light", "LightEncoder")}
+CLASSES |= {"int8": CLASSES["float32"]}
+
+
+def exported(root: Path) -> tuple[dict[str, Path], float]:
+    """Make a cache with the graph in float32 and one with it in int8; also give the seconds of the export."""
+    with patch.dict(os.environ, TAILRANK_CACHE=str(root / "float32")):
+        started = time.perf_counter()
+        LightEncoder.load()
+        taken = time.perf_counter() - started
+        whole = folder_of(resolve(), MAX_TOKENS)
+    small = root / "int8" / whole.relative_to(root / "float32")
+    shutil.copytree(whole, small)
+    quantize_dynamic(whole / GRAPH, small / GRAPH, per_channel=True, weight_type=QuantType.QInt8)
+    about = json.loads((small / ABOUT).read_text())
+    about["sha256"][GRAPH] = digest(small / GRAPH)
+    (small / ABOUT).write_text(json.dumps(about))
+    return {"torch": cache_root(), "float32": root / "float32", "int8": root / "int8"}, taken
+
+
+def loaded(caches: Mapping[str, Path]) -> dict[str, Encode]:
+    """Load each runtime, one thread each."""
+    torch.set_num_threads(1)
+    found: dict[str, Encode] = {"torch": TextEncoder.load(device="cpu").encode}
+    for name in ("float32", "int8"):
+        with patch.dict(os.environ, TAILRANK_CACHE=str(caches[name])):
+            found[name] = LightEncoder.load().encode
+    return found
+
+
+def starts(caches: Mapping[str, Path], texts: Sequence[str]) -> dict[str, Json]:
+    """Start a process for each runtime: seconds to the first vector, memory after a batch of texts."""
+    found = {}
+    for name, (module, kind) in CLASSES.items():
+        done = subprocess.run(  # noqa: S603 - our own
+            [sys.executable, "-c", START.format(module=module, name=kind)],
+            env=os.environ | {"TAILRANK_CACHE": str(caches[name]), "OMP_NUM_THREADS": "1"},
+            input=json.dumps(list(texts)),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found[name] = json.loads(done.stdout)
+    return found
+
+
+def speed(runtimes: Mapping[str, Encode], texts: Sequence[str]) -> dict[str, Json]:
+    """Time single texts and batches; the runtimes take turns, so that all meet the same neighbours."""
+    rng = np.random.default_rng(SEED)
+    single = _taken(runtimes, [[texts[i]] for i in rng.integers(len(texts), size=WARM_UP + SINGLE)])
+    drawn = rng.permutation(len(texts))[: BATCH * (1 + BATCHES)].reshape(-1, BATCH)
+    batched = _taken(runtimes, [[texts[i] for i in rows] for rows in drawn])
+    found = {}
+    for name in runtimes:
+        p50, p99 = np.percentile(1000 * single[name][WARM_UP:], [50, 99]).tolist()
+        at_once = BATCH / float(np.median(batched[name][1:]))
+        found[name] = {
+            "p50_ms": p50,
+            "p99_ms": p99,
+            "texts/s at 1": 1000 / p50,
+            f"texts/s at {BATCH}": at_once,
+        }
+    return found
+
+
+def _taken(runtimes: Mapping[str, Encode], calls: Sequence[list[str]]) -> dict[str, Doubles]:
+    taken: dict[str, list[float]] = {name: [] for name in runtimes}
+    for call in calls:
+        for name, encode in runtimes.items():
+            start = time.perf_counter()
+            encode(call)
+            taken[name].append(time.perf_counter() - start)
+    return {name: np.array(seconds) for name, seconds in taken.items()}
+
+
+def likeness(name: str, data: Path, runtimes: Mapping[str, Encode]) -> dict[str, Json]:
+    """Compare vectors with those of torch, and rank with them; the whitening is fitted on those of torch."""
+    dataset = load(path_of(name, data))
+    split, texts = leave_one_out(dataset), item_texts(dataset.items)
+    told, _ = item_vectors(dataset, "default", None)
+    assert told is not None  # noqa: S101 - there is an encoder
+    whitening = Whitening.fit(told, Settings().dimensions)
+    white = whitening.transform(told)
+    base = alone(attention(white, split, SEED), split)
+    order = np.random.default_rng(SEED).permutation(len(texts))
+    found: dict[str, Json] = {"torch": {"ndcg@10": float(base.mean())}}
+    for runtime in ("float32", "int8"):
+        vectors = runtimes[runtime](texts)
+        lit = whitening.transform(vectors)
+        row = {"cosine": _cosine(vectors, told), "cosine, whitened": _cosine(lit, white)}
+        for share in SHARES:
+            mixed = white.copy()
+            rows = order[: round(share * len(order))]
+            mixed[rows] = lit[rows]
+            values = alone(attention(mixed, split, SEED), split)
+            apart = paired_bootstrap(values, base, split.test.users)
+            row[f"ndcg@10, {share:.0%} of the items"] = {
+                "mean": float(values.mean()),
+                "difference": apart and {"mean": apart.mean, "ci95": [apart.low, apart.high]},
+            }
+        found[runtime] = row
+        print(name, runtime, json.dumps(row), flush=True)
+    return found
+
+
+def _cosine(a: Floats, b: Floats) -> Json:
+    cosines = (a * b).sum(axis=1)[b.any(axis=1)]
+    return {"min": float(cosines.min()), "mean": float(cosines.mean())}
+
+
+def main() -> None:
+    """Measure, and store the figures."""
+    parser = argparse.ArgumentParser(prog="python -m bench.encoding", description=__doc__)
+    parser.add_argument("data", type=Path, help="holds the data folders")
+    data = parser.parse_args().data
+    texts = [text for name in SETS for text in item_texts(load(path_of(name, data)).items) if text]
+    with tempfile.TemporaryDirectory() as root:
+        caches, export_seconds = exported(Path(root))
+        runtimes = loaded(caches)
+        sizes = {
+            name: next(path.rglob(GRAPH)).stat().st_size for name, path in caches.items() if name != "torch"
+        }
+        costs = {"speed": speed(runtimes, texts), "start": starts(caches, texts[:BATCH])}
+        print(json.dumps(costs), flush=True)
+        found = {name: likeness(name, data, runtimes) for name in SETS}
+    said = {
+        "command": "OMP_NUM_THREADS=1 python -m bench.encoding DATA",
+        "seed": SEED,
+        "note": _note(),
+        "export_seconds": export_seconds,
+        "graph_mb": {name: size / 1e6 for name, size in sizes.items()},
+    }
+    keep(RESULTS / "encoding.json", {**said, **costs, "sets": found, **machine()})
+
+
+def _note() -> str:
+    kind = "bfloat16" if has_bfloat16() else "float32"
+    named = ", ".join(f"{name} {version(name)}" for name in ("torch", "sentence-transformers", "onnxruntime"))
+    return (
+        f"The default encoder on one thread, torch in {kind}; {SINGLE} single texts and {BATCHES} batches of "
+        f"{BATCH} item texts of {' and '.join(SETS)}, the runtimes in turn. {named}."
+    )
+
+
+if __name__ == "__main__":
+    main()
