@@ -1,0 +1,1 @@
+"""What `tailrank bench` measures: a file a command, and what the commands that measure the server share."""

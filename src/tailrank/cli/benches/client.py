@@ -1,0 +1,86 @@
+"""A client that costs little: one keep-alive connection, requests that are ready to be sent."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from typing import Any, Final
+
+from tailrank.errors import RequestError
+
+HOST: Final = "127.0.0.1"
+AT_ONCE: Final = 1 << 18
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+
+
+def request(path: str, body: bytes | None = None) -> bytes:
+    """Write a request down: a GET or, with a body, a POST of JSON."""
+    head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nhost: {HOST}\r\n"
+    if body is None:
+        return f"{head}\r\n".encode()
+    return f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def parse(received: bytes) -> tuple[int, bytes] | None:
+    """Read status and body of an answer that gives its length; None where it isn't whole yet."""
+    head = received.find(b"\r\n\r\n")
+    if head < 0:
+        return None
+    length = _LENGTH.search(received, 0, head + 2)
+    end = head + 4 + (int(length[1]) if length else 0)
+    return None if len(received) < end else (int(received[9:12]), received[head + 4 : end])
+
+
+class Connection:
+    """One connection, on which an answer follows each request."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection((HOST, port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._received = b""
+
+    def send(self, sent: bytes) -> None:
+        """Send a request."""
+        self.socket.sendall(sent)
+
+    def receive(self) -> tuple[int, bytes] | None:
+        """Wait for some bytes; gives status and body once the answer is whole.
+
+        Raises
+        ------
+        RequestError
+            Where the server closed the connection.
+        """
+        some = self.socket.recv(AT_ONCE)
+        if not some:
+            raise RequestError("the server closed a connection in the middle of a measurement")
+        self._received += some
+        answer = parse(self._received)
+        if answer is not None:
+            self._received = b""
+        return answer
+
+    def exchange(self, sent: bytes) -> tuple[int, bytes]:
+        """Send a request and wait for the answer."""
+        self.socket.sendall(sent)
+        while (answer := self.receive()) is None:
+            pass
+        return answer
+
+    def ask(self, path: str, asked: object = None) -> Any:
+        """Send JSON, or GET; gives what the answer says.
+
+        Raises
+        ------
+        RequestError
+            Where the server refuses.
+        """
+        status, body = self.exchange(request(path, None if asked is None else json.dumps(asked).encode()))
+        if status != 200:
+            raise RequestError(f"{path}: {status} {body.decode(errors='replace')}")
+        return json.loads(body)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.socket.close()

@@ -1,0 +1,122 @@
+"""`tailrank bench http`: how long one ranking takes, asked for over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Final
+
+import msgspec
+import numpy as np
+import typer
+from threadpoolctl import threadpool_limits
+
+from tailrank.arrays import Doubles
+from tailrank.cli.benches.client import Connection, request
+from tailrank.cli.benches.figures import AsJson, Figures, percentiles, show
+from tailrank.cli.benches.running import Running, running
+from tailrank.cli.benches.subject import Epochs, Model, Subject, subject
+from tailrank.cli.options import Data, Seed
+from tailrank.errors import RequestError
+from tailrank.online.places import open_state
+from tailrank.ranking.reranker import Reranker
+
+SIZES: Final = (25, 50, 100, 200, 300)
+WARM_UP: Final = 5
+"""One request to warm up for so many that count."""
+
+OK, SHED = 200, 429
+PARTS: Final = ("codec_ms", "state_ms", "model_ms")
+
+
+def http(
+    data: Data = "movielens-100k",
+    model: Model = None,
+    sequence_epochs: Epochs = 1,
+    requests: Annotated[int, typer.Option(min=5, help="Requests of each size.")] = 5_000,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Time `/v1/rank` by Metarank's protocol: one client that waits, random candidates, on one machine.
+
+    People have 50 stored events, and take turns. For each number of candidates there are 5,000 requests,
+    after 1,000 to warm up. The protocol is `LatencyBenchmark.scala` of github.com/metarank/metarank, which
+    its documentation names as the source of its figures (doc/performance.md); it warms up once.
+
+    `codec_ms`, `state_ms` and `model_ms` are medians of the same steps in this process, and `framework_ms`
+    is the rest: HTTP, the system's sockets, and this client. `alive` is a request that asks for no work.
+    """
+    with subject(data, model, sequence_epochs, seed) as it, running(it.model, it.state) as server:
+        rng = np.random.default_rng(seed)
+        remember(it, server)
+        figures: Figures = {}
+        for size in SIZES:
+            bodies = it.rankings(requests + requests // WARM_UP, size, rng)
+            figures[str(size)] = _measured(it, server, bodies, requests)
+        connection = Connection(server.port)
+        alive = exchanged(connection, [request("/healthz")] * (requests + requests // WARM_UP), requests)
+        show(figures | {"alive": alive}, as_json)
+
+
+def remember(it: Subject, server: Running) -> None:
+    """Send everybody's events to the server."""
+    connection = Connection(server.port)
+    for batch in it.events():
+        connection.ask("/v1/events", batch)
+    connection.close()
+
+
+def exchanged(connection: Connection, sent: list[bytes], last: int) -> dict[str, float]:
+    """Time requests one after the other, and sum up the last of them.
+
+    What is refused with 429, because the machine let it wait too long, is sent again while its time goes on.
+
+    Raises
+    ------
+    RequestError
+        Where one is answered in any other way than with what it asked for.
+    """
+    taken, clock = [], time.perf_counter
+    for one in sent:
+        start = clock()
+        status, body = connection.exchange(one)
+        while status == SHED:
+            status, body = connection.exchange(one)
+        taken.append(1e3 * (clock() - start))
+        if status != OK or b'"degraded":true' in body[:200]:
+            raise RequestError(f"the server answered with {status} {body[:200].decode(errors='replace')}")
+    return percentiles(np.array(taken[-last:]))
+
+
+def _measured(it: Subject, server: Running, bodies: list[bytes], last: int) -> dict[str, float]:
+    connection = Connection(server.port)
+    whole = exchanged(connection, [request("/v1/rank", body) for body in bodies], last)
+    connection.close()
+    with threadpool_limits(limits=1):
+        parts = asyncio.run(_parts(it, bodies))[-last:]
+    shares = dict(zip(PARTS, np.median(parts, axis=0).tolist(), strict=True))
+    return {**whole, **shares, "framework_ms": whole["p50_ms"] - sum(shares.values())}
+
+
+async def _parts(it: Subject, bodies: list[bytes]) -> Doubles:
+    """Do what the server does with each body; gives milliseconds, shape (bodies, PARTS)."""
+    from tailrank.server.placing import Asked, place
+    from tailrank.server.wire import Ranking, RankRequest
+
+    reranker, state = Reranker.load(it.model), open_state(str(it.state))
+    decode, encode = msgspec.json.Decoder(RankRequest).decode, msgspec.json.Encoder().encode
+    taken, clock = [], time.perf_counter
+    for body in bodies:
+        start = clock()
+        asked = decode(body)
+        candidates = Asked.of(asked.candidates)
+        decoded = clock()
+        past = (await state.read(asked.user or "")).past
+        read = clock()
+        items = place(reranker, candidates, asked, past)
+        placed = clock()
+        encode(Ranking("0" * 24, it.model.name, 0.0, False, items))
+        encoded = clock()
+        taken.append((decoded - start + encoded - placed, read - decoded, placed - read))
+    await state.close()
+    return 1e3 * np.array(taken)
