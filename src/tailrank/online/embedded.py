@@ -16,10 +16,10 @@ from tailrank.online.mapped import Mapped, Txn, damaged
 from tailrank.online.names import Coder, Names
 from tailrank.online.record import ITEMS, TYPE_BITS, TYPES, Row, columns, encode, merge, rows
 from tailrank.online.state import ItemChange, Past, Read, StateError, UserEvent
-from tailrank.online.writer import GroupWriter, Refused
+from tailrank.online.writer import GroupWriter, JobError
 
-SWEPT: Final = 200
-SWEEP_SECONDS: Final = 0.2
+SWEPT: Final = 50
+SWEEP_SECONDS: Final = 0.05
 VERSION_BYTES: Final = 8
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class EmbeddedState:
                 try:
                     results.append(work(_Write(txn, *coders)))
                 except StateError as error:
-                    raise Refused(place, error) from error
+                    raise JobError(place, error) from error
             return results
 
         return self._file.write(in_one)
@@ -190,7 +190,6 @@ class EmbeddedState:
             expired, self._swept = self._file.read(partial(self._expired, oldest, self._swept))
             if expired:
                 self._file.write(partial(self._trim, oldest, expired))
-            self._file.forget_dead_readers()
         except StateError as error:
             log.warning("expired events were not removed: %s", error)
 

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -49,23 +50,24 @@ class Mapped:
         self.folder = folder
         self._reading, self._writing = Lock(), Lock()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._mark = _hold(folder, alone)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            mark = _hold(folder, alone)
         except OSError as error:
             raise StateError(f"{folder}: can't be used as a state ({error.strerror}): name another") from None
-        try:
-            _check_presence(folder, self._mark)
-            if alone:
-                check(folder)
-            self._env, self.tables = _open(folder)
-            if not os.fstat(self._mark).st_size:
-                os.write(self._mark, FORMAT)
-        except (lmdb.Error, OSError) as error:
-            os.close(self._mark)
-            raise explained(error, folder) from None
-        except StateError:
-            os.close(self._mark)
-            raise
+        with ExitStack() as opened:  # closed again where the rest fails
+            opened.callback(os.close, mark)
+            try:
+                _check_presence(folder, mark)
+                if alone:
+                    check(folder)
+                self._env = _open(folder)
+                opened.callback(self._env.close)
+                self.tables = self.write(self._begin)
+                if not os.fstat(mark).st_size:
+                    os.write(mark, FORMAT)
+            except (lmdb.Error, OSError) as error:
+                raise explained(error, folder) from None
+            self._opened = opened.pop_all()
 
     def read(self, work: Callable[[Txn], T]) -> T:
         """Look something up that takes microseconds."""
@@ -87,7 +89,8 @@ class Mapped:
                     with self._env.begin(write=True) as txn:
                         return work(txn)
                 except lmdb.MapFullError:
-                    self._resize(2 * self._env.info()["map_size"])
+                    if not self._env.reader_check():  # what killed readers held was not used again
+                        self._resize(2 * self._env.info()["map_size"])
                 except lmdb.MapResizedError:
                     self._resize(0)
                 except (lmdb.Error, UnicodeDecodeError) as error:
@@ -96,12 +99,7 @@ class Mapped:
     def close(self) -> None:
         """Let go of the folder."""
         with self._writing, self._reading:
-            self._env.close()
-            os.close(self._mark)
-
-    def forget_dead_readers(self) -> None:
-        """Give back what killed processes held: it would keep old pages from being used again."""
-        self._env.reader_check()
+            self._opened.close()
 
     def __enter__(self) -> Mapped:
         return self
@@ -110,6 +108,10 @@ class Mapped:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _begin(self, txn: Txn) -> dict[bytes, Table]:
+        _check_format(txn, self.folder)
+        return {name: self._env.open_db(name, txn) for name in TABLES}
 
     def _resize(self, size: int) -> None:
         """Exchange the map for one of another size, 0 for what another process chose."""
@@ -167,7 +169,7 @@ def _hold(folder: Path, alone: bool) -> int:
     return mark
 
 
-def _open(folder: Path) -> tuple[lmdb.Environment, dict[bytes, Table]]:
+def _open(folder: Path) -> lmdb.Environment:
     fresh = not (folder / DATA).exists()
     env = lmdb.open(
         os.fspath(folder),
@@ -181,12 +183,10 @@ def _open(folder: Path) -> tuple[lmdb.Environment, dict[bytes, Table]]:
         if not fresh:
             _check_length(env, folder)
         env.reader_check()
-        with env.begin(write=True) as txn:
-            _check_format(env, txn, folder)
-            return env, {name: env.open_db(name, txn) for name in TABLES}
     except BaseException:
         env.close()
         raise
+    return env
 
 
 def _check_presence(folder: Path, mark: int) -> None:
@@ -205,7 +205,7 @@ def _check_length(env: lmdb.Environment, folder: Path) -> None:
         check(folder)
 
 
-def _check_format(env: lmdb.Environment, txn: Txn, folder: Path) -> None:
+def _check_format(txn: Txn, folder: Path) -> None:
     if txn.stat()["entries"] == 0:
         txn.put(b"format", FORMAT)
     found = txn.get(b"format")

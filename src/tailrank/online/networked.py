@@ -15,7 +15,7 @@ from valkey.asyncio import BlockingConnectionPool, Valkey, ValkeyCluster
 from valkey.asyncio.retry import Retry
 from valkey.backoff import NoBackoff
 from valkey.exceptions import ConnectionError as Unreachable
-from valkey.exceptions import NoScriptError, ValkeyError
+from valkey.exceptions import NoScriptError, ResponseError, ValkeyError
 
 from tailrank.online.changes import PAGE, Page, collect, pack, unpack
 from tailrank.online.checks import DIGEST_BYTES, Checked, check_changes, check_events, id_bytes, oldest_kept
@@ -106,14 +106,9 @@ class NetworkedState:
         if not people:
             return 0
         ttl = 0 if self._ttl is None else round(self._ttl * 1000)
-        return sum(
-            await self._ask(
-                *(
-                    ("EVALSHA", APPEND.sha, 1, USER + user, KEPT, oldest, ttl, *packed)
-                    for user, packed in people.items()
-                )
-            )
-        )
+        script = "EVALSHA", APPEND.sha, 1
+        commands = [(*script, USER + user, KEPT, oldest, ttl, *packed) for user, packed in people.items()]
+        return sum(await self._ask(*commands))
 
     async def read(self, user_id: str) -> Read:
         """Read a person's past, as `State.read`."""
@@ -162,9 +157,7 @@ class NetworkedState:
         try:
             async with asyncio.timeout(SECONDS):
                 answers = await self._send(commands)
-                if any(
-                    isinstance(answer, ValkeyError) and str(answer).startswith("MOVED") for answer in answers
-                ):
+                if any(map(_is_moved, answers)):
                     await self._join_cluster()
                     answers = await self._send(commands)
                 if any(isinstance(answer, NoScriptError) for answer in answers):
@@ -195,6 +188,11 @@ class NetworkedState:
         said = str(error)
         remedy = _REMEDIES.get(type(error).__name__) or _REMEDIES.get(said.partition(" ")[0])
         return StateError(f"{self._place}: {remedy or f'{said}: start the server, or correct the address'}")
+
+
+def _is_moved(answer: object) -> bool:
+    """Tell whether the server belongs to a cluster and another one has the key."""
+    return isinstance(answer, ResponseError) and str(answer).startswith("MOVED")
 
 
 def _shown(url: str) -> str:

@@ -21,9 +21,12 @@ TYPE_BITS: Final = 8
 TYPES: Final = 1 << TYPE_BITS
 ITEMS: Final = 1 << 24
 LONG: Final = (1 << 32) - 1
-_GAP, _GAP_BYTES = 8, 8
-_LONG = LONG.to_bytes(4, "little")
-_IDENTITY = slice(1, 8)
+_IDENTITY: Final = slice(1, 8)
+"""Where a row holds item and digest."""
+
+_GAP_AT: Final = 8
+_GAP_BYTES: Final = 8
+_LONG: Final = LONG.to_bytes(4, "little")
 _ROWS: Final = [Struct(f"<{3 * n}I") for n in range(KEPT + 1)]
 
 
@@ -154,7 +157,7 @@ def _pushed(record: bytes, row: Row) -> bytes | None:
     start, long = HEAD.size, end
     if n == KEPT:
         start += ROW.size
-        if record.startswith(_LONG, start + _GAP):  # the first gap means nothing from now on
+        if record.startswith(_LONG, start + _GAP_AT):  # the first gap means nothing from now on
             long += _GAP_BYTES
     tail = gap.to_bytes(_GAP_BYTES, "little") if gap >= LONG else b""
     return b"".join((_head(min(n + 1, KEPT), row.time), record[start:end], written, record[long:], tail))

@@ -28,7 +28,7 @@ class _Job(Generic[W]):
     done: asyncio.Future[Any]
 
 
-class Refused(Exception):  # noqa: N818
+class JobError(Exception):
     """One job of a group can't be done; the others can."""
 
     def __init__(self, place: int, error: StateError) -> None:
@@ -42,7 +42,7 @@ class GroupWriter(Generic[W]):
     Parameters
     ----------
     commit
-        Does jobs in one transaction, all or none, and gives their results. It raises `Refused` where one of
+        Does jobs in one transaction, all or none, and gives their results. It raises `JobError` where one of
         them can't be done, and `StateError` where none can.
     idle
         What else this thread does between groups, every so many seconds; None for nothing.
@@ -104,8 +104,8 @@ class GroupWriter(Generic[W]):
         while group:
             try:
                 results: list[Any] = self._commit([job.work for job in group])
-            except Refused as refused:
-                settled.append((group.pop(refused.place).done, refused.error))
+            except JobError as failed:
+                settled.append((group.pop(failed.place).done, failed.error))
                 continue
             except Exception as error:  # noqa: BLE001 -- whoever waits is told, and this thread goes on
                 results = [error] * len(group)
