@@ -1,0 +1,169 @@
+"""Requests that are bent: drawn from the server's description, and valid bodies changed byte by byte."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import random
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from bench.outages import items_of
+from bench.stored import Json
+from tailrank.server.app import App
+from tailrank.server.routes import ROUTES
+from tailrank.server.settings import ServerSettings
+
+CASES: Final = 100_000
+SEED: Final = 0
+EXTREME: Final = (
+    b"NaN",
+    b"-0.0",
+    b"1e308",
+    b"-1e308",
+    b"1e400",
+    b"5e-324",
+    b"9223372036854775808",
+    b"-1",
+    b"0",
+    b"1",
+    b"1e9",
+    b"null",
+    b"true",
+    b"false",
+    b'"ada"',
+    b'{"id":"1","score":-1e300}',
+    b'{"item_id":"1"}',
+    '"\u00e9\u4e2d"'.encode(),
+    b'""',
+    b"[]",
+    b"{}",
+    b'"\\ud800"',
+    b'"\\u0000"',
+    '"\U0010ffff"'.encode(),
+    b'"' + b"a" * 401 + b'"',
+    b"[" * 2_000,
+    b"\xff\xfe",
+)
+"""What takes the place of a value."""
+
+
+def bent(body: bytes, rng: random.Random) -> bytes:
+    """Change a body in up to four places: bytes flipped, cut out, doubled, or values made extreme."""
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        at = rng.randrange(len(body) + 1)
+        end = min(len(body), at + rng.randint(1, 16))
+        how = rng.randrange(8)
+        if how == 0 and body[at:]:
+            body = body[:at] + bytes([body[at] ^ 1 << rng.randrange(8)]) + body[at + 1 :]
+        elif how == 1:
+            body = body[:at] + body[end:]
+        elif how == 2:
+            body = body[:end] + body[at:end] * rng.randint(1, 50) + body[end:]
+        else:
+            body = _valued(body, rng)
+    return body
+
+
+def _valued(body: bytes, rng: random.Random) -> bytes:
+    """Put something extreme in a value's place: between a colon, comma or bracket and the next."""
+    starts = [at + 1 for at, byte in enumerate(body) if byte in b":,["]
+    if not starts:
+        return body + rng.choice(EXTREME)
+    start = rng.choice(starts)
+    ends = [at for at in range(start, len(body)) if body[at] in b",}]"]
+    return body[:start] + rng.choice(EXTREME) + body[ends[0] if ends else len(body) :]
+
+
+def seeds(items: Sequence[str]) -> list[tuple[str, bytes]]:
+    """List valid requests: a path and a body each."""
+    found = [
+        (r.path.replace("{model}", "any"), json.dumps(r.example)) for r in ROUTES if r.example is not None
+    ]
+    event = {"event_id": "e", "user_id": "ada", "item_id": items[0], "event": "click", "timestamp": 1.7e9}
+    scored = [{"id": name, "score": at / 7} for at, name in enumerate(items[:8])]
+    how = {"user": "ada", "history": [items[0], {"item_id": items[1], "event": "click", "timestamp": 1e9}]}
+    how |= {"k": 3, "explain": True, "policy": {"tail": 0.5}, "deadline_ms": 50.0}
+    found += [
+        ("/v1/events", json.dumps([{**event, "event_id": str(n), "value": 1.5} for n in range(5)])),
+        ("/v1/rank", json.dumps({"candidates": scored, **how})),
+        ("/v1/rank", json.dumps({"candidates": [*items[:8], "?"], "session": "s"})),
+    ]
+    return [(path, body.encode()) for path, body in found if path not in {"/v1/items", "/v1/rerank"}]
+
+
+async def ask(app: App, path: str, body: bytes, method: str = "POST") -> tuple[int, bytes]:
+    """Send one request through the application, as a server of ASGI does."""
+    sent: list[Mapping[str, Any]] = []
+    parts: Iterator[Mapping[str, Any]] = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> Any:
+        return next(parts)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    where = {"path": path, "raw_path": path.encode(), "query_string": b""}
+    scope = {"type": "http", "method": method, "headers": [], **where}
+    await app(scope, receive, send)
+    return sent[0]["status"], sent[1]["body"]
+
+
+@asynccontextmanager
+async def living(app: App) -> AsyncIterator[None]:
+    """Start an application, and end it, as a server of ASGI does."""
+    heard: asyncio.Queue[Any] = asyncio.Queue()
+    said: asyncio.Queue[Any] = asyncio.Queue()
+    life = asyncio.create_task(app({"type": "lifespan"}, heard.get, said.put))
+    await heard.put({"type": "lifespan.startup"})
+    started = await said.get()
+    if started["type"] != "lifespan.startup.complete":
+        raise SystemExit(started["message"])
+    yield
+    await heard.put({"type": "lifespan.shutdown"})
+    await life
+
+
+async def fuzz(model: Path, cases: int, seed: int = SEED) -> Json:
+    """Send bent events and requests to rank; gives how often each status came, and the faults."""
+    rng = random.Random(seed)  # noqa: S311
+    statuses, faults = Counter[str](), []
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(ServerSettings(model, folder, queue_ms=1e6))
+        async with living(app):
+            valid = seeds(items_of(model))
+            for _ in range(cases):
+                path, body = rng.choice(valid)
+                body = bent(body, rng)
+                status, answer = await ask(app, path, body)
+                statuses[str(status)] += 1
+                if status >= 500 or b'"reason":"error"' in answer or b'"score":null' in answer:
+                    told = body[:500].decode(errors="replace")
+                    faults.append(
+                        {"path": path, "body": told, "status": status, "answer": answer[:200].decode()}
+                    )
+    return {"cases": cases, "seed": seed, "statuses": dict(statuses), "faults": faults[:20]}
+
+
+def main() -> None:
+    """Bend, and print one JSON object; fails where a status of 500 or a ranking in error came."""
+    parser = argparse.ArgumentParser(prog="python -m bench.fuzz", description=__doc__)
+    parser.add_argument("model", type=Path, help="model folder to serve")
+    parser.add_argument("--cases", type=int, default=CASES)
+    parser.add_argument("--seed", type=int, default=SEED)
+    given = parser.parse_args()
+    logging.disable(logging.WARNING)
+    figures = asyncio.run(fuzz(given.model, given.cases, given.seed))
+    print(json.dumps(figures))
+    if figures["faults"]:
+        raise SystemExit("there were faults")
+
+
+if __name__ == "__main__":
+    main()
