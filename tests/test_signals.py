@@ -18,7 +18,7 @@ from tailrank.signals.covisitation import NEIGHBOURS, CoVisitation, ItemKNN
 from tailrank.signals.extended import ItemVectors
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import HALF_LIVES, Popularity, best_half_life
-from tailrank.signals.protocol import Candidates, NewItems, Signal
+from tailrank.signals.protocol import FOLD, Candidates, NewItems, Signal
 from tailrank.signals.repetition import Frequency, Loyalty
 from tailrank.signals.semantic import SemanticAttention, TunedAttention
 from tailrank.signals.sparse import SparseRows, strongest
@@ -424,6 +424,20 @@ def test_the_strongest_entries_of_each_row_are_kept(table: list[list[float]]) ->
     for row, found in zip(dense, kept, strict=True):
         assert sorted(found[found > 0]) == sorted(row[row > 0])[-2:]
         assert np.array_equal(found[found > 0], row[found > 0])
+
+
+@given(
+    st.lists(st.integers(0, 200_000), max_size=30, unique=True),
+    st.lists(st.integers(0, 200_000), max_size=30),
+    st.integers(0, 3),
+)
+@example([5, 5 + FOLD], [5 + 2 * FOLD, 5 + FOLD, 5, 6], 0)
+def test_candidates_are_found_among_items(codes: list[int], items: list[int], shared: int) -> None:
+    items = [*items, *codes[:shared], *[code ^ FOLD for code in codes[:shared]]]
+    candidates = Candidates(np.array(codes, np.int32), 300_000)
+    at, which = candidates.find(np.array(items, np.int32))
+    pairs = zip(at.tolist(), which.tolist(), strict=True)
+    assert list(pairs) == [(i, codes.index(item)) for i, item in enumerate(items) if item in codes]
 
 
 @given(st.lists(st.integers(0, 4), max_size=6), st.permutations(range(6)), st.integers(0, 6))

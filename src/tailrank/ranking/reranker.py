@@ -203,10 +203,10 @@ class Reranker:
         """Score every candidate for every history, the policy included; (histories, candidates), log-odds."""
         seen = histories.latest(self.settings.max_history)
         scores = [signal.score(seen, candidates) for signal in self.signals]
-        buckets = self.catalogue.buckets[candidates.codes]
+        buckets = self.catalogue.buckets.take(candidates.codes)
         total = self.fusion.combine(scores, buckets, history_buckets(seen.lengths))
         dial = self.tail if tail is None else tail
-        return promote(total, self.catalogue.rare[candidates.codes], dial) if dial else total
+        return promote(total, self.catalogue.rare.take(candidates.codes), dial) if dial else total
 
     def rank(
         self,

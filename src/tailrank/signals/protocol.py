@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tailrank.arrays import Codes, Floats
+from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.data.histories import Histories
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+FOLD: Final = 1 << 15
+"""Low bits of item codes that are told apart at once."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,37 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def find(self, items: Codes) -> tuple[Offsets, Offsets]:
+        """Find candidates among items.
+
+        Takes no array as large as the catalogue: a table of the codes' low bits rules nearly all others out.
+
+        Parameters
+        ----------
+        items
+            Item codes, shape (n,).
+
+        Returns
+        -------
+        tuple[Offsets, Offsets]
+            Where in `items` candidates stand, and which candidates they are; each of shape (found,).
+        """
+        if self.whole:
+            return np.arange(len(items)), items.astype(np.int64)
+        marks, ordered, order = self._table
+        (at,) = marks.take(items & (FOLD - 1)).nonzero()
+        codes = items.take(at)
+        places = ordered.searchsorted(codes)
+        (right,) = (ordered.take(places, mode="clip") == codes).nonzero()
+        return at.take(right), order.take(places.take(right))
+
     @cached_property
-    def slots(self) -> Codes:
-        """Position of each item among the candidates, -1 where it is none; shape (items,)."""
-        slots = np.full(self.n_items, -1, dtype=np.int32)
-        slots[self.codes] = np.arange(len(self.codes), dtype=np.int32)
-        return slots
+    def _table(self) -> tuple[Bools, Codes, Offsets]:
+        """Which low bits occur, the codes in ascending order, and where each of these stands."""
+        marks = np.zeros(FOLD, np.bool_)
+        marks[self.codes & (FOLD - 1)] = True
+        order = self.codes.argsort()
+        return marks, self.codes.take(order), order
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,8 @@ class Frequency(FadingSum):
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
     ) -> Floats:
-        slots = candidates.slots.take(items)
-        (hit,) = (slots >= 0).nonzero()
-        cells = owners.take(hit) * len(candidates) + slots.take(hit)
+        hit, slots = candidates.find(items)
+        cells = owners.take(hit) * len(candidates) + slots
         total = np.bincount(cells, weights.take(hit), n_owners * len(candidates))
         return total.reshape(n_owners, len(candidates)).astype(np.float32)
 

@@ -114,9 +114,8 @@ class SparseRows:
         of, at = self.entries(rows)
         slots = self.columns.take(at)
         if not candidates.whole:
-            slots = candidates.slots.take(slots)
-            (hit,) = (slots >= 0).nonzero()
-            of, at, slots = of.take(hit), at.take(hit), slots.take(hit)
+            hits, slots = candidates.find(slots)
+            of, at = of.take(hits), at.take(hits)
         cells = (owners * len(candidates)).take(of) + slots
         total = np.bincount(cells, weights.take(of) * self.values.take(at), n_owners * len(candidates))
         return total.reshape(n_owners, len(candidates)).astype(np.float32)

@@ -64,8 +64,8 @@ class BoostedTrees:
         """Mark what may be recommended, so that nothing else takes the places of what a signal likes."""
         allowed = np.ones((len(queries), len(candidates)), dtype=bool)
         if not self.repeats:
-            slots = candidates.slots[queries.taken.items]
-            allowed[queries.taken.owners[slots >= 0], slots[slots >= 0]] = False
+            at, slots = candidates.find(queries.taken.items)
+            allowed[queries.taken.owners[at], slots] = False
         return allowed
 
 

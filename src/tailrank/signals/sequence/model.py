@@ -13,6 +13,7 @@ from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
 from tailrank.signals.extended import ItemVectors
 from tailrank.signals.protocol import Arrays, Candidates, NewItems
+from tailrank.signals.sequence.forward import Block, normalise
 
 BATCH: Final = 256
 GAPS: Final = 24
@@ -78,7 +79,7 @@ class SequenceModel:
         h = histories.latest(len(self.weights["positions"]) - 1)
         encoded = np.empty((len(h), self.table.width), np.float32)
         # Histories of one length make a rectangle without padding, so a batch equals its single rows.
-        for length in np.unique(h.lengths):
+        for length in sorted(set(h.lengths.tolist())):
             rows = np.flatnonzero(h.lengths == length)
             for start in range(0, len(rows), BATCH):
                 some = rows[start : start + BATCH]
@@ -121,71 +122,29 @@ class SequenceModel:
 
     def _forward(self, items: Codes, types: Codes, times: Seconds) -> Floats:
         """Run histories of equal length, each (histories, length), through the network."""
-        w = self.weights
-        n, length = items.shape
-        x = np.empty((n, length + 1, self.table.width), np.float32)
+        w, length = self.weights, items.shape[1]
+        x = np.empty((len(items), length + 1, self.table.width), np.float32)
         x[:, 0] = w["start"]
-        gaps = gap_buckets(np.diff(times, axis=1, prepend=times[:, :1]))
-        x[:, 1:] = _normalise(self.table.take(items), w["entry.weight"], w["entry.bias"])
-        x[:, 1:] += w["types"][types] + w["gaps"][gaps]
+        events = normalise(self.table.take(items), w["entry.weight"], w["entry.bias"])
+        events += w["types"].take(types, axis=0)
+        if length:
+            gaps = np.zeros(times.shape)
+            np.subtract(times[:, 1:], times[:, :-1], out=gaps[:, 1:])
+            events += w["gaps"].take(gap_buckets(gaps), axis=0)
+        x[:, 1:] = events
         x += w["positions"][: length + 1]
+        mask = self._mask[: length + 1, : length + 1]
         for block in self._blocks[:-1]:
-            x = block.forward(x, x)
-        # Only the latest position is asked for, so the last block computes no other.
-        x = self._blocks[-1].forward(x, x[:, -1:])[:, 0]
-        return _normalise(x, w["exit.weight"], w["exit.bias"])
+            x = block.everywhere(x, mask)
+        # Only the latest position is asked for.
+        return normalise(self._blocks[-1].latest(x), w["exit.weight"], w["exit.bias"])
 
     @cached_property
-    def _blocks(self) -> list[_Block]:
+    def _blocks(self) -> list[Block]:
         names = {name.split(".")[1] for name in self.weights if name.startswith("blocks.")}
-        return [_Block.of(self.weights, f"blocks.{name}.", self.heads) for name in sorted(names, key=int)]
+        return [Block.of(self.weights, f"blocks.{name}.", self.heads) for name in sorted(names, key=int)]
 
-
-@dataclass(frozen=True)
-class _Block:
-    """One pre-norm transformer block."""
-
-    weights: dict[str, Floats]
-    heads: int
-
-    @classmethod
-    def of(cls, weights: Arrays, prefix: str, heads: int) -> Self:
-        inner = {n.removeprefix(prefix): array for n, array in weights.items() if n.startswith(prefix)}
-        # Products with a matrix stored transposed are slower.
-        return cls({n: np.ascontiguousarray(a.T) if a.ndim == 2 else a for n, a in inner.items()}, heads)
-
-    def forward(self, x: Floats, asked: Floats) -> Floats:
-        """Attend from `asked`, the latest positions of `x`, to all up to each; shape of `asked`."""
-        w = self.weights
-        seen = _normalise(x, w["before.weight"], w["before.bias"])
-        queries = self._split(self._linear(seen[:, -asked.shape[1] :], "queries"))
-        keys, values = np.split(self._linear(seen, "pairs"), 2, axis=-1)
-        logits = queries @ self._split(keys).swapaxes(-1, -2)
-        logits *= np.float32((x.shape[-1] // self.heads) ** -0.5)
-        if asked.shape[1] > 1:
-            logits += np.triu(np.full((x.shape[1],) * 2, -np.inf, np.float32), 1)
-        logits -= logits.max(axis=-1, keepdims=True)
-        attention = np.exp(logits, out=logits)
-        attention /= attention.sum(axis=-1, keepdims=True)
-        mixed = (attention @ self._split(values)).swapaxes(1, 2).reshape(asked.shape)
-        y = asked + self._linear(mixed, "out")
-        hidden = self._linear(_normalise(y, w["after.weight"], w["after.bias"]), "wide")
-        y += self._linear(np.maximum(hidden, 0, out=hidden), "narrow")
-        return y
-
-    def _linear(self, x: Floats, name: str) -> Floats:
-        y: Floats = x @ self.weights[f"{name}.weight"]
-        y += self.weights[f"{name}.bias"]
-        return y
-
-    def _split(self, x: Floats) -> Floats:
-        """Shape (n, length, d) to (n, heads, length, d / heads)."""
-        return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
-
-
-def _normalise(x: Floats, scale: Floats, shift: Floats) -> Floats:
-    """Layer normalisation over the last axis."""
-    x = x - x.mean(axis=-1, keepdims=True)
-    deviation = np.sqrt(np.einsum("...d,...d->...", x, x) / x.shape[-1] + 1e-5)
-    y: Floats = x / deviation[..., None] * scale + shift
-    return y
+    @cached_property
+    def _mask(self) -> Floats:
+        """Minus infinity for what comes after a position, shape (1 + longest history,) * 2."""
+        return np.triu(np.full((len(self.weights["positions"]),) * 2, -np.inf, np.float32), 1)

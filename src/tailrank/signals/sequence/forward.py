@@ -1,0 +1,165 @@
+"""The network in NumPy: what torch trained, rearranged so that a request costs few and small products.
+
+The result is the same but for rounding. Of layer normalisation only the division by the deviation is left to
+do: its centring, scale and shift are linear, so they are part of the matrices that follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Self
+
+import numpy as np
+
+from tailrank.arrays import Floats
+from tailrank.signals.protocol import Arrays
+
+EPSILON: Final = 1e-5
+"""What torch adds to a variance."""
+
+
+def inverse_deviations(x: Floats) -> Floats:
+    """One over the standard deviation of each vector; shape (..., d) to (..., 1)."""
+    d = x.shape[-1]
+    squares = np.einsum("...d,...d->...", x, x)
+    sums = x @ np.ones(d, np.float32)
+    inverse: Floats = 1 / np.sqrt((squares - sums * sums / d) / d + np.float32(EPSILON))
+    return inverse[..., None]
+
+
+def _divided(x: Floats) -> Floats:
+    """Divide each vector by its standard deviation."""
+    y: Floats = x * inverse_deviations(x)
+    return y
+
+
+def normalise(x: Floats, scale: Floats, shift: Floats) -> Floats:
+    """Layer normalisation over the last axis, in full and in place."""
+    d = x.shape[-1]
+    x -= x @ np.full((d, 1), 1 / d, np.float32)
+    x *= inverse_deviations(x)
+    x *= scale
+    x += shift
+    return x
+
+
+@dataclass(frozen=True)
+class Block:
+    """A pre-norm transformer block, its normalisations folded into the products.
+
+    Attributes
+    ----------
+    inward
+        To queries, keys and values, shape (d, 3 d). Queries are scaled already.
+    query
+        Bias of the queries, shape (d,). A bias of the keys shifts all logits of a query alike, and attention
+        doesn't see that; one of the values ends up in `outward` as it is, since attention sums to one.
+    outward, wide, narrow
+        Matrix and bias of the other products.
+    heads
+        Attention heads.
+    """
+
+    inward: Floats
+    query: Floats
+    outward: tuple[Floats, Floats]
+    wide: tuple[Floats, Floats]
+    narrow: tuple[Floats, Floats]
+    heads: int
+
+    @classmethod
+    def of(cls, weights: Arrays, prefix: str, heads: int) -> Self:
+        """Rearrange the weights whose names start with `prefix`."""
+        w = {name.removeprefix(prefix): a for name, a in weights.items() if name.startswith(prefix)}
+        queries, query = _folded(w, "before", "queries")
+        pairs, pair = _folded(w, "before", "pairs")
+        d = len(queries)
+        scale = np.float32((d // heads) ** -0.5)
+        out, outward = np.ascontiguousarray(w["out.weight"].T), w["out.bias"]
+        return cls(
+            inward=np.concatenate([queries * scale, pairs], axis=1),
+            query=query * scale,
+            outward=(out, outward + pair[d:] @ out),
+            wide=_folded(w, "after", "wide"),
+            narrow=(np.ascontiguousarray(w["narrow.weight"].T), w["narrow.bias"]),
+            heads=heads,
+        )
+
+    def everywhere(self, x: Floats, mask: Floats) -> Floats:
+        """Attend from each position to those before it and itself; (n, length, d) to the same.
+
+        `mask` is minus infinity above its diagonal, else 0; shape (length, length).
+        """
+        d = x.shape[-1]
+        z: Floats = _divided(x) @ self.inward
+        queries = self._split(z[..., :d] + self.query)
+        keys, values = self._split(z[..., d : 2 * d]), self._split(z[..., 2 * d :])
+        attention = _softmax(queries @ keys.swapaxes(-1, -2) + mask)
+        mixed = (attention @ values).swapaxes(1, 2).reshape(x.shape)
+        return self._onward(x, mixed)
+
+    def latest(self, x: Floats) -> Floats:
+        """Attend from the latest position alone; (n, length, d) to (n, d).
+
+        Keys and values are never computed: ``q . (W x) = (W^T q) . x`` takes one product for each head in
+        place of one for each position, and so does ``sum_j a_j W x_j = W sum_j a_j x_j``.
+        """
+        d, last, inverse = x.shape[-1], x[:, -1], inverse_deviations(x)
+        query: Floats = last @ self.inward[:, :d]
+        query *= inverse[:, -1]
+        query += self.query
+        keys, values = self._heads
+        asked: Floats = (self._by_head(query) @ keys).swapaxes(0, 1)
+        across = inverse.swapaxes(-1, -2)
+        attention = _softmax(asked @ x.swapaxes(-1, -2) * across)
+        attention *= across
+        pooled: Floats = attention @ x
+        mixed: Floats = pooled.swapaxes(0, 1) @ values
+        return self._onward(last, mixed.swapaxes(0, 1).reshape(len(x), d))
+
+    def _onward(self, x: Floats, mixed: Floats) -> Floats:
+        """Add what attention gave, then what two layers make of the sum."""
+        y = mixed @ self.outward[0]
+        y += self.outward[1]
+        y += x
+        hidden = _divided(y) @ self.wide[0]
+        hidden += self.wide[1]
+        y += np.maximum(hidden, 0, out=hidden) @ self.narrow[0]
+        y += self.narrow[1]
+        return y
+
+    def _split(self, x: Floats) -> Floats:
+        """Shape (n, length, d) to (n, heads, length, d / heads)."""
+        return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
+
+    def _by_head(self, x: Floats) -> Floats:
+        """Shape (n, d) to (heads, n, d / heads)."""
+        return x.reshape(len(x), self.heads, -1).swapaxes(0, 1)
+
+    @cached_property
+    def _heads(self) -> tuple[Floats, Floats]:
+        """Matrices of each head: back from keys, (heads, d / heads, d); to values, (heads, d, d / heads)."""
+        d = len(self.inward)
+        keys, values = (self._by_head(self.inward[:, at : at + d]) for at in (d, 2 * d))
+        return np.ascontiguousarray(keys.swapaxes(1, 2)), np.ascontiguousarray(values)
+
+
+def _folded(weights: Arrays, norm: str, name: str) -> tuple[Floats, Floats]:
+    """Take the product `name` together with all of the normalisation before it but the division.
+
+    ``((x - mean x) / dev * scale + shift) W + b  =  x / dev (C diag(scale) W) + (shift W + b)``, with C
+    the symmetric matrix that subtracts a vector's mean.
+    """
+    product = weights[f"{name}.weight"].T
+    matrix = weights[f"{norm}.weight"][:, None] * product
+    matrix -= matrix.mean(axis=0)
+    return np.ascontiguousarray(matrix), weights[f"{norm}.bias"] @ product + weights[f"{name}.bias"]
+
+
+def _softmax(logits: Floats) -> Floats:
+    """Over the last axis, in place."""
+    logits -= logits.max(axis=-1, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=-1, keepdims=True)
+    return logits
