@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 from typing import Any, Final
+
+import msgspec
 
 from tailrank.errors import RequestError
 
 HOST: Final = "127.0.0.1"
 AT_ONCE: Final = 1 << 18
+OK, SHED = 200, 429
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
@@ -68,18 +70,25 @@ class Connection:
             pass
         return answer
 
-    def ask(self, path: str, asked: object = None) -> Any:
-        """Send JSON, or GET; gives what the answer says.
+    def insist(self, sent: bytes) -> bytes:
+        """Send a request, and again while the server is too busy for it; gives the body of the answer.
 
         Raises
         ------
         RequestError
-            Where the server refuses.
+            Where the answer isn't what was asked for: refused, or a list in its old order.
         """
-        status, body = self.exchange(request(path, None if asked is None else json.dumps(asked).encode()))
-        if status != 200:
-            raise RequestError(f"{path}: {status} {body.decode(errors='replace')}")
-        return json.loads(body)
+        status, body = self.exchange(sent)
+        while status == SHED:
+            status, body = self.exchange(sent)
+        if status != OK or b'"degraded":true' in body[:200]:
+            raise RequestError(f"the server answered with {status} {body[:200].decode(errors='replace')}")
+        return body
+
+    def ask(self, path: str, asked: object = None) -> Any:
+        """Send JSON, or nothing; gives what the answer says."""
+        body = None if asked is None else msgspec.json.encode(asked)
+        return msgspec.json.decode(self.insist(request(path, body)))
 
     def close(self) -> None:
         """Hang up."""

@@ -17,7 +17,6 @@ from tailrank.cli.benches.figures import AsJson, Figures, percentiles, show
 from tailrank.cli.benches.running import Running, running
 from tailrank.cli.benches.subject import Epochs, Model, Subject, subject
 from tailrank.cli.options import Data, Seed
-from tailrank.errors import RequestError
 from tailrank.online.places import open_state
 from tailrank.ranking.reranker import Reranker
 
@@ -25,7 +24,6 @@ SIZES: Final = (25, 50, 100, 200, 300)
 WARM_UP: Final = 5
 """One request to warm up for so many that count."""
 
-OK, SHED = 200, 429
 PARTS: Final = ("codec_ms", "state_ms", "model_ms")
 
 
@@ -70,21 +68,12 @@ def exchanged(connection: Connection, sent: list[bytes], last: int) -> dict[str,
     """Time requests one after the other, and sum up the last of them.
 
     What is refused with 429, because the machine let it wait too long, is sent again while its time goes on.
-
-    Raises
-    ------
-    RequestError
-        Where one is answered in any other way than with what it asked for.
     """
     taken, clock = [], time.perf_counter
     for one in sent:
         start = clock()
-        status, body = connection.exchange(one)
-        while status == SHED:
-            status, body = connection.exchange(one)
+        connection.insist(one)
         taken.append(1e3 * (clock() - start))
-        if status != OK or b'"degraded":true' in body[:200]:
-            raise RequestError(f"the server answered with {status} {body[:200].decode(errors='replace')}")
     return percentiles(np.array(taken[-last:]))
 
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final
 import numpy as np
 import typer
 
-from tailrank.cli.benches.client import request
+from tailrank.cli.benches.client import OK, SHED, request
 from tailrank.cli.benches.figures import AsJson, Figures, percentiles, show
-from tailrank.cli.benches.http import OK, SHED, remember
+from tailrank.cli.benches.http import remember
 from tailrank.cli.benches.load import Answers, drive
 from tailrank.cli.benches.running import running
 from tailrank.cli.benches.subject import Epochs, Model, subject
