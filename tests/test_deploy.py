@@ -80,3 +80,11 @@ def test_the_services_fit_together(steps: list[tuple[str, str]], services: dict[
     named = {v.split(":")[0] for each in (ours, valkey) for v in each["volumes"]} - {"./models"}
     assert named == set(services["volumes"])
     assert all(port.startswith("127.0.0.1:") for port in ours["ports"])
+
+
+def test_every_file_that_the_package_reads_is_installed_with_it() -> None:
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    package = ROOT / "src" / "tailrank"
+    installed = {file for pattern in data["tailrank"] for file in package.glob(pattern)}
+    files = {file for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
+    assert {file for file in files if file.suffix != ".py"} <= installed

@@ -1,0 +1,75 @@
+"""docs/serving.md: its lines run against a server, and answer what the page says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from serving import server
+from tailrank.server.metrics import Metrics
+from tailrank.server.routes import ROUTES
+from test_docs import README, ROOT, TABLE, blocks, tailrank
+
+PAGE = ROOT / "docs" / "serving.md"
+PLACE = "localhost:8000"
+SHOWN = re.compile(r"^```sh\n(curl [^\n]+)\n```\n\n```json\n(.*?)^```", re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Train and serve as the page says."""
+    folder = tmp_path_factory.mktemp("shop")
+    for name, table in TABLE.findall(README.read_text(encoding="utf-8")):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(table, encoding="utf-8")
+    _, train, serve = blocks(PAGE, "sh")[0][1].splitlines()
+    tailrank(train.replace("--data shop --out model", f"--data {folder}/shop --out {folder}/model"))
+    assert serve == "tailrank serve --model model --state state"
+    with server(folder / "model", folder / "state") as found:
+        yield found
+
+
+def ask(line: str, url: str) -> Any:
+    """Run a line of curl; gives its answer."""
+    there = url.removeprefix("http://")
+    done = subprocess.run(line.replace(PLACE, there), shell=True, capture_output=True, check=True, timeout=60)
+    answer = json.loads(done.stdout)
+    assert "error" not in answer, answer
+    return answer
+
+
+def shape(value: Any) -> Any:
+    """Give what an answer is made of, by its first elements."""
+    if isinstance(value, dict):
+        return {name: shape(inner) for name, inner in value.items() if name not in {"meta", "contributions"}}
+    return [shape(inner) for inner in value[:1]] if isinstance(value, list) else type(value)
+
+
+def test_the_lines_answer_as_shown(url: str) -> None:
+    shown = SHOWN.findall(PAGE.read_text(encoding="utf-8"))
+    assert len(shown) >= 4
+    for line, answer in shown:
+        assert shape(ask(line, url)) == shape(json.loads(answer)), line
+    for _, block in blocks(PAGE, "sh")[1:]:
+        for line in block.splitlines():
+            ask(line, url)
+
+
+def test_the_python_examples_run(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for line, code in blocks(PAGE, "python"):
+        exec(compile("\n" * (line - 1) + code.replace(f"http://{PLACE}", url), str(PAGE), "exec"), {})
+    assert capsys.readouterr().out.split()[0] == "1"
+
+
+def test_everything_is_on_the_page() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:[A-Z]+ )?(/[\w/{}.]*)", text))
+    assert {route.path for route in ROUTES} - named == {"/v1/users/{id}/history"}
+    told = set(re.findall(r"`(tailrank_\w+)`", text))
+    registry = Metrics().registry
+    assert told == {metric.name + "_total" * (metric.type == "counter") for metric in registry.collect()}
