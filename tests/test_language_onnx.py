@@ -19,7 +19,7 @@ from tailrank.errors import EncoderError
 from tailrank.language import adapters
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.exporting import export
-from tailrank.language.light import ABOUT, GRAPH, LightEncoder, folder_of
+from tailrank.language.light import GRAPH, LightEncoder, folder_of
 from tailrank.language.sources import resolve
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tracing: what they warn of is measured
@@ -214,16 +214,15 @@ def test_nothing_of_torch_is_imported(light: LightEncoder, encoder: TextEncoder)
 
 
 class TestCache:
-    @pytest.mark.parametrize("file", [GRAPH, ABOUT])
-    def test_a_damaged_graph_is_written_anew(self, tiny_folder: Path, tmp_path: Path, file: str) -> None:
+    def test_a_damaged_graph_is_written_anew(self, tiny_folder: Path) -> None:
         place = folder_of(resolve(str(tiny_folder)), 256)
         place.mkdir(parents=True, exist_ok=True)
         export(str(tiny_folder), 256, place)
         told = LightEncoder.load(str(tiny_folder)).encode(TEXTS)
-        whole = (place / file).read_bytes()
-        (place / file).write_bytes(whole[: len(whole) // 2])
+        whole = (place / GRAPH).read_bytes()
+        (place / GRAPH).write_bytes(whole[: len(whole) // 2])
         np.testing.assert_array_equal(LightEncoder.load(str(tiny_folder)).encode(TEXTS), told)
-        assert len((place / file).read_bytes()) == len(whole)
+        assert len((place / GRAPH).read_bytes()) == len(whole)
 
     def test_processes_at_once_wait_for_each_other(self, tiny_folder: Path, tmp_path: Path) -> None:
         program = (
@@ -233,7 +232,7 @@ class TestCache:
         command = [sys.executable, "-c", program, str(tiny_folder)]
         alone = os.environ | {"TAILRANK_CACHE": str(tmp_path)}
         both = [subprocess.Popen(command, env=alone, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        first, second = (process.communicate(timeout=60)[0] for process in both)
+        first, second = (process.communicate(timeout=300)[0] for process in both)
         assert [process.returncode for process in both] == [0, 0]
         assert first == second != ""
         left = sorted(path.suffix for path in (tmp_path / "onnx").iterdir())
