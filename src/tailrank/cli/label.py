@@ -30,7 +30,7 @@ def label(
     found = pick(dataset, poor, budget)
     rows = dataset.items[found.items].select(Columns.ITEM)
     rows = rows.with_columns(
-        text=np.array(texts)[found.items], interactions=dataset.counts[found.items], gain=found.gains.round(1)
+        text=np.array(texts)[found.items], interactions=dataset.counts[found.items], use=found.uses.round(2)
     )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
