@@ -33,14 +33,17 @@ SINGLES: Final = 500
 READS: Final = 20_000
 SMALL: Final = 10_000
 START: Final = 1_700_000_000.0
+DAY: Final = 86_400
+FEW: Final = 20
 SEED: Final = 0
 
 NOTE: Final = f"""\
 Users have ids of 14 characters, items of 10, events of 20; {ITEMS:,} items drawn at random, {KEPT} events a
 user. `ingest`: events of users drawn at random among {SMALL:,}, each durable when acknowledged, in batches of
 {BATCH}, one after the other, and singly from {CONNECTIONS} coroutines. `grown`: one event of every user, then
-the next, as a service sees them, for a tenth of the users. `loaded`: all events of a user at once, users in
-random order, as an import brings them. Reads are of users drawn at random, the files in the page cache."""
+the next, a day later, as a service sees them, for a twentieth of the users. `loaded`: all events of a user at
+once, users in random order, as an import brings them; days between events are lognormal, median 1, sigma 2.
+Reads are of users drawn at random, the files in the page cache."""
 
 
 def user(n: int) -> str:
@@ -48,28 +51,32 @@ def user(n: int) -> str:
     return f"A{n * 7_919_777 % 10**13:013d}"
 
 
-def drawn(users: np.ndarray, first: int) -> list[UserEvent]:
-    """Draw one event for each of some users, a minute after those before."""
+def drawn(users: np.ndarray, first: int, times: np.ndarray | None = None) -> list[UserEvent]:
+    """Draw one event for each of some users, by default a second after the other."""
     items = np.random.default_rng([SEED, first]).integers(ITEMS, size=len(users)).tolist()
-    when = START + first * 60
+    when = (START + first + np.arange(len(users)) if times is None else times).tolist()
     return [
-        UserEvent(f"{first + place:020d}", user(u), f"B{item:09d}", "click", when + place * 0.01)
-        for place, (u, item) in enumerate(zip(users.tolist(), items, strict=True))
+        UserEvent(f"{first + place:020d}", user(u), f"B{item:09d}", "click", time)
+        for place, (u, item, time) in enumerate(zip(users.tolist(), items, when, strict=True))
     ]
 
 
 def loaded(n_users: int) -> Iterator[list[UserEvent]]:
     """All events of a few users at once, the users in random order."""
-    for some in np.array_split(np.random.default_rng(SEED).permutation(n_users), max(1, n_users // 20)):
-        yield drawn(np.repeat(some, KEPT), int(some[0]))
+    rng = np.random.default_rng(SEED)
+    for n, some in enumerate(np.array_split(rng.permutation(n_users), max(1, n_users // FEW))):
+        gaps = DAY * rng.lognormal(sigma=2.0, size=(len(some), KEPT))
+        times = START - np.cumsum(gaps, axis=1)[:, ::-1].clip(max=START)
+        yield drawn(np.repeat(some, KEPT), n * FEW * KEPT, times.ravel())
 
 
 def grown(n_users: int) -> Iterator[list[UserEvent]]:
-    """One event of every user, in random order, then the next."""
+    """One event of every user, in random order, then the next, a day later."""
     rng = np.random.default_rng(SEED)
     for place in range(KEPT):
-        for start, some in enumerate(np.array_split(rng.permutation(n_users), max(1, n_users // BATCH))):
-            yield drawn(some, place * n_users + start * BATCH)
+        for n, some in enumerate(np.array_split(rng.permutation(n_users), max(1, n_users // BATCH))):
+            first = place * n_users + n * BATCH
+            yield drawn(some, first, START + DAY * (place + first % n_users / n_users + np.zeros(len(some))))
 
 
 async def ingest(place: str) -> Json:
@@ -175,7 +182,7 @@ def embedded(folder: Path, n_users: int) -> Json:
     return {
         "ingest": uvloop.run(ingest(str(folder / "ingest"))),
         "small": sized(folder / "small", SMALL, loaded(SMALL)),
-        "grown": sized(folder / "grown", n_users // 10, grown(n_users // 10)),
+        "grown": sized(folder / "grown", n_users // 20, grown(n_users // 20)),
         "loaded": sized(folder / "loaded", n_users, loaded(n_users)),
     }
 
