@@ -68,8 +68,8 @@ class Catalogue:
     def codes_of(self, ids: Sequence[str]) -> Codes:
         """Code items, shape (ids,); -1 for those that are unknown."""
         codes = np.fromiter(map(self.trained.get, ids, repeat(-1)), np.int32, len(ids))
-        if self.changed:
-            later = self.changed
+        later = self.changed
+        if not later.keys().isdisjoint(ids):
             for at, name in enumerate(ids):
                 if name in later:
                     codes[at] = later[name]

@@ -28,7 +28,7 @@ ITEMS: Final = "items.parquet"
 DTYPES: Final = {"U8": "u1", "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}
 """Those that models hold, in the words of safetensors and of NumPy."""
 
-PACKAGES: Final = ("tailrank", "numpy", "polars", "safetensors", "scikit-learn", "scipy")
+PACKAGES: Final = ("tailrank", "numpy", "polars", "safetensors", "scipy")
 
 Content: TypeAlias = bytes | mmap.mmap
 

@@ -37,12 +37,11 @@ class Extended:
 
     def take(self, rows: Codes | Offsets) -> npt.NDArray[Any]:
         """Gather rows, as `numpy.take` does along axis 0."""
-        if not len(self.more):
+        n = len(self.base)
+        if not len(self.more) or rows.max(initial=-1) < n:
             return self.base.take(rows, axis=0)
-        found = self.base.take(rows, axis=0, mode="clip")
-        late = rows >= len(self.base)
-        if late.any():
-            found[late] = self.more.take(rows[late] - len(self.base), axis=0)
+        found, late = self.base.take(rows, axis=0, mode="clip"), rows >= n
+        found[late] = self.more.take(rows[late] - n, axis=0)
         return found
 
     def plus(self, rows: npt.NDArray[Any]) -> Self:
