@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from bench import evaluated, losses, studies
+from bench import evaluated, losses, service, studies, tuned
 from bench.run import RESULTS
 from bench.stored import Evaluated, Json, evaluations, read
 
@@ -57,6 +57,8 @@ def build(results: Path, published: Path) -> tuple[str, dict[str, str]]:
         losses.section(found, rows),
         *(_each(one, rows) for one in found),
         *(text for text, _ in studied),
+        *service.sections(results),
+        *tuned.sections(results),
         evaluated.sources(found, rows),
     ]
     charts = {name: svg for _, drawn in studied for name, svg in drawn.items()}

@@ -35,7 +35,7 @@ COSTS: Final = {
 
 def sections(results: Path, found: list[Evaluated]) -> list[Section]:
     """Make every section that figures are stored for."""
-    made = [*_ablations(results), *_tuning(results), *_staleness(results)]
+    made = [*_ablations(results), *_staleness(results)]
     made += [*_frontiers(found), *_reranking(results)]
     for name, make in {"scale": _scale, "epoch": _epoch, "serving": _serving}.items():
         stored = single(results, name)
@@ -50,60 +50,18 @@ def _ablations(results: Path) -> Iterator[Section]:
         compared = [name for name in charts.NAMES if any(name in row["difference"] for row in rows)]
         lines = [
             [row["group"].capitalize(), row["variant"], row["against"]]
-            + [_seeds(row["figures"].get(metric)) for metric in figures]
-            + [_mean_difference(row["difference"].get(metric)) for metric in compared]
+            + [averaged(row["figures"].get(metric)) for metric in figures]
+            + [mean_difference(row["difference"].get(metric)) for metric in compared]
             for row in rows
         ]
-        header = ["", "variant", "against", *map(_label, figures)]
-        header += [f"{_label(metric)}: difference" for metric in compared]
+        header = ["", "variant", "against", *map(label, figures)]
+        header += [f"{label(metric)}: difference" for metric in compared]
         seeds = ", ".join(map(str, stored["seeds"]))
-        text = f"{_about(stored)}; seeds {seeds}. A difference is the variant minus what it stands against."
+        text = f"{about(stored)}; seeds {seeds}. A difference is the variant minus what it stands against."
         name = f"benchmarks-ablation-{dataset}.svg"
         alt = f"Differences of each variant on {dataset}, with 95% intervals"
         body = [f"## Ablation on {dataset}", text, table(header, lines, left=3), f"![{alt}]({name})"]
-        yield _joined(body, stored), {name: charts.ablation([row for row in rows if row["difference"]])}
-
-
-def _tuning(results: Path) -> Iterator[Section]:
-    for dataset, stored in by_dataset(results, "tuning").items():
-        rows, fused = stored["rows"], stored.get("fused", [])
-        metrics = list(dict.fromkeys(metric for row in [*rows, *fused] for metric in row["figures"]))
-        header = ["", *map(_label, metrics), *(f"{_label(metric)}: difference" for metric in metrics[:2])]
-
-        def cells(row: Json, metrics: list[str] = metrics) -> list[str]:
-            figures = [_seeds(row["figures"].get(metric)) for metric in metrics]
-            pairs = row.get("difference", {})
-            return [row["way"], *figures, *(_mean_difference(pairs.get(metric)) for metric in metrics[:2])]
-
-        costs = [
-            [
-                row["way"],
-                f"{row['parameters']:,.0f}",
-                cost(row["minutes"]),
-                cost(row["texts_per_second"]),
-                cost(row["peak_mb"]),
-            ]
-            for row in rows
-            if "minutes" in row
-        ]
-        text = (
-            f"{_about(stored)}; seeds {', '.join(map(str, stored['seeds']))}, but ways that run the "
-            "language model in every step have the first of them alone. Each encoder's vectors rank by "
-            "attention, as the only signal; a difference is to the frozen, whitened encoder. All ways but "
-            "the long one take 280 steps at most, and keep the best of five looks at validation."
-        )
-        body = [
-            f"## Fine-tuning on {dataset}",
-            text,
-            table(header, map(cells, rows)),
-            table(["", "weights that learn", "minutes", "texts/s", "peak memory, MB"], costs),
-        ]
-        if fused:
-            body += [
-                "The whole ranker, with the tuned space as a second semantic signal and without:",
-                table(header, map(cells, fused)),
-            ]
-        yield _joined(body, stored), {}
+        yield joined(body, stored), {name: charts.ablation([row for row in rows if row["difference"]])}
 
 
 def _staleness(results: Path) -> Iterator[Section]:
@@ -113,7 +71,7 @@ def _staleness(results: Path) -> Iterator[Section]:
         metrics = list(dict.fromkeys(metric for name in models for metric in points[0]["models"][name]))
         lines = [["empty histories", "", *(f"{point['empty']:.0%}" for point in points)]]
         lines += [
-            [_label(metric), name, *(number(point["models"][name][metric]) for point in points)]
+            [label(metric), name, *(number(point["models"][name][metric]) for point in points)]
             for metric in metrics
             for name in models
         ]
@@ -121,7 +79,7 @@ def _staleness(results: Path) -> Iterator[Section]:
         name = f"benchmarks-staleness-{dataset}.svg"
         alt = f"NDCG@10 on {dataset} as events reach the ranker later"
         text = (
-            f"{_about(stored)}. Models are fitted once; the same queries are then ranked with events that "
+            f"{about(stored)}. Models are fitted once; the same queries are then ranked with events that "
             "reach the ranker this late. Frozen: nothing after the split reaches it."
         )
         body = [
@@ -130,7 +88,7 @@ def _staleness(results: Path) -> Iterator[Section]:
             table(header, lines, 2),
             f"![{alt}]({name})",
         ]
-        yield _joined(body, stored), {name: charts.staleness(points)}
+        yield joined(body, stored), {name: charts.staleness(points)}
 
 
 def _frontiers(found: list[Evaluated]) -> Iterator[Section]:
@@ -165,9 +123,9 @@ def _reranking(results: Path) -> Iterator[Section]:
             for each in lists
             for name, found in each["models"].items()
         ]
-        text = f"{_about(stored)}. The ceiling is the share of targets that the retriever's list holds."
-        header = ["retriever", "order", "ceiling", *map(_label, metrics)]
-        yield _joined([f"## Re-ranking on {dataset}", text, table(header, lines, left=2)], stored), {}
+        text = f"{about(stored)}. The ceiling is the share of targets that the retriever's list holds."
+        header = ["retriever", "order", "ceiling", *map(label, metrics)]
+        yield joined([f"## Re-ranking on {dataset}", text, table(header, lines, left=2)], stored), {}
 
 
 def _scale(stored: Json) -> Section:
@@ -189,7 +147,7 @@ def _scale(stored: Json) -> Section:
     header = ["", *(f"{point['factor']}x" for point in points), "exponent", ""]
     name, alt = "benchmarks-scale.svg", "Costs by the number of events, both axes in logarithms"
     body = ["## Cost as the data grow", text, table(header, lines), f"![{alt}]({name})"]
-    return _joined(body, stored), {name: charts.scale(events, costs)}
+    return joined(body, stored), {name: charts.scale(events, costs)}
 
 
 def _epoch(stored: Json) -> Section:
@@ -204,13 +162,13 @@ def _epoch(stored: Json) -> Section:
         f"{stored['batch_events']:,} events a step, threads: {stored['threads']}."
     )
     header = ["", "seconds", "events a second", "seconds of RecTools"]
-    return _joined(["## One epoch of the sequence model", what, table(header, lines)], stored), {}
+    return joined(["## One epoch of the sequence model", what, table(header, lines)], stored), {}
 
 
 def _serving(stored: Json) -> Section:
     lines = [[row["runtime"], cost(row["p50_ms"]), cost(row["p99_ms"])] for row in stored["rows"]]
     body = ["## Serving the sequence model", table(["runtime", "median, ms", "99th percentile, ms"], lines)]
-    return _joined(body, stored), {}
+    return joined(body, stored), {}
 
 
 def _slope(events: list[int], values: list[float]) -> float:
@@ -221,26 +179,32 @@ def _steep(slope: float) -> bool:
     return slope > STEEP
 
 
-def _joined(body: list[str], stored: Json) -> str:
+def joined(body: list[str], stored: Json) -> str:
+    """Put a section together: its parts, then how its figures were made."""
+    """Put a section together, and say how its figures were made."""
     note = [stored["note"]] if "note" in stored else []
     made = [f"seed {stored[key]}" if key == "seed" else stored[key] for key in MADE if key in stored]
     command = [f"```sh\n{stored['command']}\n```"] if "command" in stored else []
     return "\n\n".join([*body, *note, *([f"Measured: {', '.join(made)}."] if made else []), *command])
 
 
-def _label(metric: str) -> str:
+def label(metric: str) -> str:
+    """Name a figure."""
     return COLUMNS.get(metric, metric)
 
 
-def _about(stored: Json) -> str:
+def about(stored: Json) -> str:
+    """Name the data set and the protocol."""
     return f"{stored['dataset']}, {stored['protocol']}"
 
 
-def _seeds(figure: Json | None) -> str:
+def averaged(figure: Json | None) -> str:
+    """Print a mean over seeds, and how they differ."""
     if figure is None:
         return "-"
     return spread(figure["mean"], stdev(figure["seeds"]) if len(figure["seeds"]) > 1 else None)
 
 
-def _mean_difference(figure: Json | None) -> str:
+def mean_difference(figure: Json | None) -> str:
+    """Print a difference of means with its interval."""
     return "-" if figure is None else difference({"difference": figure["mean"], "ci95": figure["ci95"]})

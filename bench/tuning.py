@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import shlex
 import subprocess
 import sys
 import time
@@ -14,25 +13,21 @@ from typing import Any, Final
 
 import numpy as np
 
+from bench.compared import alone, attention, differences, figures, remembered
 from bench.run import RESULTS, keep, path_of
-from bench.stored import Json
-from tailrank.arrays import Bools, Doubles, Floats
+from bench.stored import Json, read
+from tailrank.arrays import Doubles, Floats
 from tailrank.cli.options import item_vectors, load, machine, steps
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
-from tailrank.evaluation.metrics import per_query, target_groups
-from tailrank.evaluation.ranking import rank_queries
-from tailrank.evaluation.significance import paired_bootstrap
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
 from tailrank.language.tuning.domains import Domain
 from tailrank.language.tuning.recipe import Recipe
 from tailrank.language.tuning.training import finetune
-from tailrank.ranking.fitting import Settings, Signals, fit_signals, lessons, whitened
+from tailrank.ranking.fitting import Settings, Signals, fit_signals, whitened
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.lexical import Lexical
-from tailrank.signals.protocol import Scorer
-from tailrank.signals.semantic import SemanticAttention
 
 LONG: Final = {"hidden": 4096, "steps": 4000, "every": 250}
 SHORT: Final = {"hidden": 2048, "steps": 280, "every": 70, "rate": 2e-4}
@@ -58,8 +53,7 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
 }
 """Each way as it differs from the default recipe; the short ones see the same number of texts."""
 
-SLOW: Final = tuple(name for name in WAYS if not name.startswith("head"))
-"""Ways that run the model in every step: measured with the first seed alone."""
+REFERENCES: Final = ("frozen, whitened", "TF-IDF")
 
 EPOCHS: Final = 12
 """Of the sequence model in the whole."""
@@ -71,25 +65,6 @@ RANKERS: Final = {
     "without sequence model": ("sequence", "tuned"),
 }
 """Signals that each ranker leaves out."""
-
-GROUPS: Final = ("", "tail80", "count=0", "count=1-5")
-
-
-def masks(split: Split) -> dict[str, Bools]:
-    """Name the groups of test queries."""
-    groups = target_groups(split.past.counts) | {"": np.ones(split.past.n_items, bool)}
-    return {f"ndcg@10/{name}".rstrip("/"): groups[name][split.test.targets] for name in GROUPS}
-
-
-def alone(scorer: Scorer, split: Split) -> Doubles:
-    """Give ndcg@10 of each test query under one signal."""
-    return per_query(rank_queries(scorer, split.test, split))
-
-
-def attention(vectors: Floats, split: Split, seed: int) -> Scorer:
-    """Fit the attention over vectors."""
-    asked = lessons(split, Settings(seed=seed))
-    return SemanticAttention.fit(vectors, len(split.train.event_types), asked, seed)
 
 
 def measure(way: str, seed: int, split: Split, texts: list[str], vectors: Floats, work: Path) -> None:
@@ -126,24 +101,9 @@ def fused(seed: int, split: Split, vectors: Floats, table: Floats) -> dict[str, 
 
 def row(name: str, found: list[Doubles], split: Split, about: list[Json]) -> Json:
     """Average one way over queries and seeds."""
-    figures = {
-        metric: {"mean": float(np.mean(seeds)), "seeds": seeds}
-        for metric, mask in masks(split).items()
-        if (seeds := [float(each[mask].mean()) for each in found]) and mask.any()
-    }
     costs = ("minutes", "texts_per_second", "parameters", "peak_mb")
     means = {cost: float(np.mean([each[cost] for each in about])) for cost in costs if about}
-    return {"way": name, "figures": figures, **means}
-
-
-def differences(a: list[Doubles], b: list[Doubles], split: Split) -> Json:
-    """Bound what the mean of one has over the mean of the other."""
-    found = {}
-    for metric, mask in masks(split).items():
-        one = paired_bootstrap(np.mean(a, axis=0), np.mean(b, axis=0), split.test.users, mask)
-        if one:
-            found[metric] = {"mean": one.mean, "ci95": [one.low, one.high]}
-    return found
+    return {"way": name, "figures": figures(found, split), **means}
 
 
 def main() -> None:
@@ -152,12 +112,19 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="holds the data folders")
     parser.add_argument("name", help="of the data set")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY")
+    parser.add_argument(
+        "--ways",
+        nargs="+",
+        choices=WAYS,
+        default=list(WAYS),
+        metavar="WAY",
+        help="others keep what is stored",
+    )
     parser.add_argument("--part", action="store_true", help="measure one way with one seed, store nothing")
     given = parser.parse_args()
     dataset = load(path_of(given.name, given.data))
     split, texts = leave_one_out(dataset), item_texts(dataset.items)
-    vectors, about = item_vectors(dataset, "default", None)
+    vectors, encoder = item_vectors(dataset, "default", None)
     assert vectors is not None  # noqa: S101 - there is an encoder
     root = cache_root() / "tuning" / f"{given.name}-{dataset.fingerprint[:12]}"
 
@@ -167,46 +134,41 @@ def main() -> None:
     if given.part:
         measure(given.ways[0], given.seeds[0], split, texts, vectors, place(given.ways[0], given.seeds[0]))
         return
-    frozen = [alone(attention(whitened(vectors, Settings()), split, seed), split) for seed in given.seeds]
-    rows = [
-        row("frozen, whitened", frozen, split, []),
-        row("TF-IDF", [alone(Lexical.fit(texts), split)], split, []),
-    ]
+    seeds: list[int] = given.seeds
+    frozen = [alone(attention(whitened(vectors, Settings()), split, seed), split) for seed in seeds]
+    file = RESULTS / given.name / "tuning.json"
+    stored: Json = read(file) if file.exists() else {"rows": [row(REFERENCES[0], frozen, split, [])]}
+    rows = {each["way"]: each for each in stored["rows"]}
+    rows.setdefault(REFERENCES[1], row(REFERENCES[1], [alone(Lexical.fit(texts), split)], split, []))
     for way in given.ways:
-        done = []
-        for seed in given.seeds[:1] if way in SLOW else given.seeds:
-            work = place(way, seed)
-            if not (work / "about.json").exists():
+        for seed in seeds:
+            if not (place(way, seed) / "about.json").exists():
                 again = ["--seeds", str(seed), "--ways", way, "--part"]
                 subprocess.run(  # noqa: S603 - this file
                     [sys.executable, "-m", "bench.tuning", given.data, given.name, *again], check=True
                 )
-            done.append(work)
-        values = [np.load(work / "alone.npy") for work in done]
-        found = row(way, values, split, [json.loads((work / "about.json").read_text()) for work in done])
-        rows.append(found | {"difference": differences(values, frozen[: len(values)], split)})
-        print(way, {metric: f"{x['mean']:.4f}" for metric, x in found["figures"].items()}, flush=True)
-    said = {"dataset": given.name, "protocol": split.protocol, "seeds": given.seeds, "rows": rows}
+        values = [np.load(place(way, seed) / "alone.npy") for seed in seeds]
+        about = [json.loads((place(way, seed) / "about.json").read_text()) for seed in seeds]
+        rows[way] = row(way, values, split, about) | {"difference": differences(values, frozen, split)}
+        print(way, {metric: f"{x['mean']:.4f}" for metric, x in rows[way]["figures"].items()}, flush=True)
+    said = {"dataset": given.name, "protocol": split.protocol, "fused": stored.get("fused", [])}
+    said["rows"] = [rows[way] for way in (*REFERENCES, *WAYS) if way in rows]
     said["command"] = f"python -m bench.tuning DATA {given.name}"
-    if given.ways != list(WAYS):
-        said["command"] += f" --ways {shlex.join(given.ways)}"
     if WHOLE in given.ways:
-        each = [_fused(place(WHOLE, seed), seed, split, vectors) for seed in given.seeds]
-        values = {name: [found[name] for found in each] for name in RANKERS}
-        said["fused"] = [row(name, values[name], split, []) for name in RANKERS]
+        each = [
+            remembered(
+                place(WHOLE, seed) / "fused.npz",
+                lambda seed=seed: fused(seed, split, vectors, np.load(place(WHOLE, seed) / "vectors.npy")),
+            )
+            for seed in seeds
+        ]
+        found = {name: [values[name] for values in each] for name in RANKERS}
+        said["fused"] = [row(name, found[name], split, []) for name in RANKERS]
         for one, other in zip(said["fused"][::2], list(RANKERS)[1::2], strict=True):
-            one["difference"] = differences(values[one["way"]], values[other], split)
-    keep(RESULTS / given.name / "tuning.json", {**said, **about, **machine()})
-
-
-def _fused(work: Path, seed: int, split: Split, vectors: Floats) -> dict[str, Doubles]:
-    file = work / "fused.npz"
-    if not file.exists():
-        found = fused(seed, split, vectors, np.load(work / "vectors.npy"))
-        np.savez(file, **found)  # type: ignore[arg-type]
-        print(f"seed {seed}:", {name: f"{values.mean():.4f}" for name, values in found.items()}, flush=True)
-    with np.load(file) as kept:
-        return dict(kept)
+            one["difference"] = differences(found[one["way"]], found[other], split)
+    made = {**said, **encoder, **machine()}
+    dates = {str(made["date"]), *stored.get("date", "").split(" and ")} - {""}
+    keep(file, made | {"date": " and ".join(sorted(dates))})
 
 
 if __name__ == "__main__":
