@@ -7,6 +7,8 @@ import asyncio
 import json
 import logging
 import random
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.outages import items_of
+from bench.served import Running
 from bench.stored import Json
 from tailrank.server.app import App
 from tailrank.server.routes import ROUTES
@@ -22,6 +25,13 @@ from tailrank.server.settings import ServerSettings
 
 CASES: Final = 100_000
 SEED: Final = 0
+EXAMPLES: Final = 300
+CHECKS: Final = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+)
 EXTREME: Final = (
     b"NaN",
     b"-0.0",
@@ -151,17 +161,27 @@ async def fuzz(model: Path, cases: int, seed: int = SEED) -> Json:
     return {"cases": cases, "seed": seed, "statuses": dict(statuses), "faults": faults[:20]}
 
 
+def drawn(model: Path, examples: int) -> int:
+    """Draw requests from the description that a server gives of itself; gives schemathesis's exit code."""
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", "--no-color", "--seed", str(SEED)]
+    command += ["--checks", ",".join(CHECKS), "--max-examples", str(examples)]
+    with tempfile.TemporaryDirectory() as folder, Running(model, folder, "--queue-ms", "10000") as server:
+        described = f"http://127.0.0.1:{server.port}/openapi.json"
+        return subprocess.run([*command, described], check=False, cwd=folder).returncode  # noqa: S603
+
+
 def main() -> None:
     """Bend, and print one JSON object; fails where a status of 500 or a ranking in error came."""
     parser = argparse.ArgumentParser(prog="python -m bench.fuzz", description=__doc__)
     parser.add_argument("model", type=Path, help="model folder to serve")
     parser.add_argument("--cases", type=int, default=CASES)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--examples", type=int, default=EXAMPLES, help="of schemathesis, for each endpoint")
     given = parser.parse_args()
     logging.disable(logging.WARNING)
     figures = asyncio.run(fuzz(given.model, given.cases, given.seed))
-    print(json.dumps(figures))
-    if figures["faults"]:
+    print(json.dumps(figures), flush=True)
+    if figures["faults"] or drawn(given.model, given.examples):
         raise SystemExit("there were faults")
 
 
