@@ -303,6 +303,16 @@ def test_a_grown_signal_stored_and_taken_back_scores_the_same(signal: Signal) ->
             np.testing.assert_allclose(shares.sum(axis=0), grown.score(one, candidates)[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("signal", [SEMANTIC, Lexical.fit(TEXTS)], ids=lambda signal: signal.name)
+def test_an_item_that_changes_often_leaves_nothing_behind(signal: Signal) -> None:
+    once, often = signal.grown(NEW), signal
+    for _ in range(5):
+        often = often.grown(NEW)
+    sizes = ({name: len(array) for name, array in each.arrays().items()} for each in (once, often))
+    assert next(sizes) == next(sizes)
+    assert np.array_equal(often.score(LATER, GROWN), once.score(LATER, GROWN))
+
+
 def test_grown_words_weigh_as_scikit_learn_weighs_texts_it_did_not_learn_from() -> None:
     vectorizer = TfidfVectorizer(sublinear_tf=True).fit(TEXTS)
     texts = [*TEXTS, *NEW_TEXTS[:2]]

@@ -44,10 +44,6 @@ class Extended:
         found[late] = self.more.take(rows[late] - n, axis=0)
         return found
 
-    def plus(self, rows: npt.NDArray[Any]) -> Self:
-        """Add rows at the end."""
-        return type(self)(self.base, np.concatenate([self.more, rows.astype(self.base.dtype)]))
-
     @property
     def whole(self) -> npt.NDArray[Any]:
         """All rows as one array, which is a copy where any came since."""
@@ -110,9 +106,14 @@ class ItemVectors:
         n_items
             How many items there are with them.
         """
-        first = len(self.vectors)
         rows = np.arange(n_items, dtype=np.int32)
         if self.rows is not None:
             rows[: len(self.rows)] = self.rows
-        rows[items] = np.arange(first, first + len(items), dtype=np.int32)
-        return type(self)(self.vectors.plus(vectors), rows)
+        base, more = self.vectors.base, self.vectors.more
+        # Rows that came since belong to one item each, so those of an item that changes again are used again.
+        fresh = (items >= len(self)) | (rows[items] < len(base))
+        first = len(base) + len(more)
+        rows[items[fresh]] = np.arange(first, first + int(fresh.sum()), dtype=np.int32)
+        more = np.concatenate([more, vectors[fresh].astype(base.dtype)])
+        more[rows[items] - len(base)] = vectors
+        return type(self)(Extended(base, more), rows)

@@ -74,7 +74,7 @@ class SparseRows:
         return replace(self, starts=starts, lengths=lengths, width=width)
 
     def placed(self, at: Codes, n_rows: int, rows: SparseRows) -> Self:
-        """Put rows in the places of others, or behind all; entries of replaced ones stay unused.
+        """Put rows in the places of others, or behind all.
 
         Parameters
         ----------
@@ -85,10 +85,19 @@ class SparseRows:
         rows
             As many, of the same columns.
         """
-        grown = self.padded(n_rows, self.width)
-        grown.starts[at] = len(self.columns) + rows.starts
-        grown.lengths[at] = rows.lengths
-        columns, values = self.columns.plus(rows.columns.whole), self.values.plus(rows.values.whole)
+        grown, base = self.padded(n_rows, self.width), len(self.columns.base)
+        grown.lengths[at] = 0
+        # What came since is packed anew, so that an item that changes often leaves nothing behind.
+        late = np.flatnonzero((grown.starts >= base) & (grown.lengths > 0)).astype(np.int32)
+        _, kept = grown.entries(late)
+        lengths = np.concatenate([grown.lengths[late], rows.lengths])
+        places = np.concatenate([late, at])
+        grown.starts[places] = base + lengths.cumsum() - lengths
+        grown.lengths[places] = lengths
+        columns, values = (
+            Extended(mine.base, np.concatenate([mine.take(kept), theirs.whole]))
+            for mine, theirs in ((self.columns, rows.columns), (self.values, rows.values))
+        )
         return replace(grown, columns=columns, values=values)
 
     def sum_at(
