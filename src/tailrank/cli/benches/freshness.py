@@ -39,7 +39,7 @@ def freshness(it: Subject, n: int, workers: int) -> Figures:
     with running(it.model, state, *(["--workers", str(workers)] if workers > 1 else [])) as server:
         pair = _pair(server, workers)
         with threadpool_limits(limits=1):
-            return _checked(it, n, pair)
+            return checked(it, n, pair)
 
 
 def _pair(server: Running, workers: int) -> tuple[Connection, Connection]:
@@ -53,7 +53,7 @@ def _pair(server: Running, workers: int) -> tuple[Connection, Connection]:
     raise RequestError(f"{TRIES} connections all led to one worker")
 
 
-def _checked(it: Subject, n: int, pair: tuple[Connection, Connection]) -> Figures:
+def checked(it: Subject, n: int, pair: tuple[Connection, Connection]) -> Figures:
     """Send events in turn for some people, and compare what is ranked next with what should be."""
     reranker, rng = Reranker.load(it.model), np.random.default_rng(0)
     names, kind = it.dataset.item_ids, it.dataset.event_types[0]
@@ -79,8 +79,11 @@ def _checked(it: Subject, n: int, pair: tuple[Connection, Connection]) -> Figure
 
 def _grown(past: Past, event: Past) -> Past:
     """Add an event, as the state should."""
-    both = Past(past.items + event.items, past.events + event.events, past.times + event.times)
-    return Past(*(column[-EVENTS:] for column in both))
+    return Past(
+        (past.items + event.items)[-EVENTS:],
+        (past.events + event.events)[-EVENTS:],
+        (past.times + event.times)[-EVENTS:],
+    )
 
 
 def _expected(reranker: Reranker, past: Past, candidates: list[str]) -> dict[str, float]:

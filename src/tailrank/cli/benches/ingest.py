@@ -46,7 +46,7 @@ def ingest(
     are those that the library computes with it.
     """
     with subject(data, model, sequence_epochs, seed) as it:
-        sent = _drawn(it, events + events // 5, np.random.default_rng(seed))
+        sent = drawn(it, events + events // 5, np.random.default_rng(seed))
         batches = [sent[at : min(at + BATCH, events)] for at in range(0, events, BATCH)]
         with running(it.model, it.state) as server:
             figures: Figures = {
@@ -55,13 +55,13 @@ def ingest(
             }
             server.kill()
         with running(it.model, it.state) as server:
-            figures["killed"] = {"acknowledged": len(sent), "lost": _lost(server, sent)}
+            figures["killed"] = {"acknowledged": len(sent), "lost": lost(server, sent)}
         figures["fresh"] = freshness(it, events // 10, 1)
         figures["fresh, 2 workers"] = freshness(it, events // 10, 2)
     show(figures, as_json)
 
 
-def _drawn(it: Subject, n: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+def drawn(it: Subject, n: int, rng: np.random.Generator) -> list[dict[str, Any]]:
     """Draw events, a millisecond apart."""
     counts = it.dataset.counts
     items = rng.choice(len(counts), n, p=counts / counts.sum()).tolist()
@@ -98,14 +98,14 @@ def _rate(server: Running, batches: Sequence[Sequence[dict[str, Any]]], connecti
     }
 
 
-def _lost(server: Running, sent: Sequence[dict[str, Any]]) -> int:
+def lost(server: Running, sent: Sequence[dict[str, Any]]) -> int:
     """Count events that are among somebody's latest 50 and are not found."""
     wanted: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for event in sent:
         wanted[event["user_id"]].append((event["item_id"], event["timestamp"]))
     connection = Connection(server.port)
-    lost = 0
+    missing = 0
     for user, events in wanted.items():
         found = connection.ask(f"/v1/users/{user}/history")["events"]
-        lost += len(set(events[-EVENTS:]) - {(event["item_id"], event["timestamp"]) for event in found})
-    return lost
+        missing += len(set(events[-EVENTS:]) - {(event["item_id"], event["timestamp"]) for event in found})
+    return missing

@@ -58,7 +58,8 @@ def throughput(
 ) -> None:
     """Ask one worker on one core for as many rankings of 100 candidates as it gives, then for thrice as many.
 
-    `closed`: wrk, on another core, with 16 connections that each wait for their answers. `overload`: an open
+    `closed`: wrk, on another core, with 16 connections that each wait for their answers; its percentiles are
+    of all answers, `not_200` among them, which the rate leaves out. `overload`: an open
     loop of our own that sends at three times that rate on up to 400 connections, whatever the server does;
     p50 and p99 are of the rankings that it gave, since they were due; 429 refuses the others.
     """
@@ -69,8 +70,8 @@ def throughput(
         bodies = it.rankings(DISTINCT, CANDIDATES, np.random.default_rng(seed))
         file = it.state.with_name("bodies")
         file.write_bytes(b"\n".join(bodies))
-        _wrk(server.port, file, 2)
-        closed = _wrk(server.port, file, seconds)
+        wrk(server.port, file, 2)
+        closed = wrk(server.port, file, seconds)
         rate = OVERLOAD * closed["requests_per_s"]
         n = max(1, int(rate * seconds))
         sent = [request("/v1/rank", body) for body in bodies]
@@ -79,7 +80,14 @@ def throughput(
     show(figures, as_json)
 
 
-def _wrk(port: int, file: Path, seconds: float) -> dict[str, Any]:
+def wrk(port: int, file: Path, seconds: float) -> dict[str, Any]:
+    """Send the bodies of a file, one a line, from 16 connections, each as soon as the one before is answered.
+
+    Raises
+    ------
+    RequestError
+        Where wrk fails.
+    """
     script = file.with_suffix(".lua")
     script.write_text(SCRIPT)
     options = ["--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds:.0f}s"]
@@ -90,7 +98,7 @@ def _wrk(port: int, file: Path, seconds: float) -> dict[str, Any]:
     found = json.loads(done.stdout.splitlines()[-1])
     return {
         "connections": CONNECTIONS,
-        "requests_per_s": found["requests"] / (found["us"] / 1e6),
+        "requests_per_s": (found["requests"] - found["refused"]) / (found["us"] / 1e6),
         "p50_ms": found["p50_us"] / 1e3,
         "p99_ms": found["p99_us"] / 1e3,
         "not_200": found["refused"],

@@ -1,0 +1,247 @@
+"""The same ranking behind several web frameworks and servers: what each of them adds to it.
+
+The frameworks are no dependencies of tailrank. Put them into a folder of their own:
+
+    pip install --target FOLDER --constraint constraints.txt fastapi granian litestar starlette uvicorn
+    PYTHONPATH=FOLDER python -m bench.frameworks
+
+wrk is needed, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from bench.run import RESULTS, keep
+from bench.stored import Json
+from bench.valkey import free_port
+from tailrank.cli.benches.client import Connection, request
+from tailrank.cli.benches.http import exchanged, remember
+from tailrank.cli.benches.running import PATIENCE, cores, pinned, running
+from tailrank.cli.benches.subject import Subject, subject
+from tailrank.cli.benches.throughput import wrk
+from tailrank.cli.options import machine
+from tailrank.online.places import open_state
+from tailrank.ranking.reranker import Reranker
+from tailrank.server.placing import Asked, place
+from tailrank.server.wire import Ranking, RankRequest
+
+CANDIDATES: Final = 100
+REQUESTS, WARM_UP = 5_000, 1_000
+SECONDS: Final = 10
+SEED: Final = 0
+PATH: Final = "/v1/rank"
+JSON: Final = "application/json"
+SERVERS: Final = ("uvicorn", "granian")
+PACKAGES: Final = ("fastapi", "granian", "litestar", "starlette", "uvicorn")
+VARIABLES: Final = ("BENCH_FRAMEWORK", "BENCH_MODEL", "BENCH_STATE")
+
+NOTE: Final = f"""\
+Every application reads the body, decodes it, reads 50 events from the embedded state, ranks {CANDIDATES}
+candidates and encodes the answer with the same code, and does nothing else; Starlette, FastAPI and
+litestar are given the raw body. One worker on one core; median and 99th percentile of {REQUESTS:,} requests
+of one client that waits, after {WARM_UP:,} to warm up; requests a second by wrk with 16 connections in
+{SECONDS} s, on another core. The first row is all of `tailrank serve`, with limits and metrics, but told to
+refuse nothing."""
+
+Work = Callable[[bytes], Awaitable[bytes]]
+
+
+def work(model: str, state: str) -> Work:
+    """Make what is behind every framework."""
+    reranker, kept = Reranker.load(Path(model)), open_state(state)
+    decode, encode = msgspec.json.Decoder(RankRequest).decode, msgspec.json.Encoder().encode
+
+    async def rank(body: bytes) -> bytes:
+        asked = decode(body)
+        past = (await kept.read(asked.user or "")).past
+        items = place(reranker, Asked.of(asked.candidates), asked, past)
+        return encode(Ranking(os.urandom(12).hex(), "model", 0.0, False, items))
+
+    return rank
+
+
+def bare(rank: Work) -> Any:
+    """Speak ASGI."""
+    head = [(b"content-type", JSON.encode())]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        body = b""
+        while True:
+            message = await receive()
+            body += message["body"]
+            if not message.get("more_body"):
+                break
+        answer = await rank(body)
+        headers = [*head, (b"content-length", str(len(answer)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    return app
+
+
+def starlette(rank: Work) -> Any:
+    """Route with Starlette."""
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    async def endpoint(asked: Request) -> Response:
+        return Response(await rank(await asked.body()), media_type=JSON)
+
+    return Starlette(routes=[Route(PATH, endpoint, methods=["POST"])])
+
+
+def fastapi(rank: Work) -> Any:
+    """Route with FastAPI."""
+    from fastapi import FastAPI, Request, Response
+
+    app = FastAPI()
+
+    async def endpoint(asked: Request) -> Response:
+        return Response(await rank(await asked.body()), media_type=JSON)
+
+    # FastAPI reads annotations by name, and these names are local.
+    endpoint.__annotations__ = {"asked": Request, "return": Response}
+    app.post(PATH)(endpoint)
+    return app
+
+
+def litestar(rank: Work) -> Any:
+    """Route with litestar."""
+    from litestar import Litestar, Request, Response, post
+
+    async def endpoint(request: Request) -> Response:
+        return Response(await rank(await request.body()), media_type=JSON, status_code=200)
+
+    endpoint.__annotations__ = {"request": Request, "return": Response}
+    return Litestar([post(PATH)(endpoint)], openapi_config=None)
+
+
+FRAMEWORKS: Final = {"ASGI": bare, "Starlette": starlette, "FastAPI": fastapi, "litestar": litestar}
+
+
+def app() -> Any:
+    """Make the application that the environment names: servers import this where it runs."""
+    framework, model, state = (os.environ[name] for name in VARIABLES)
+    return FRAMEWORKS[framework](work(model, state))
+
+
+def serve(server: str, port: int) -> None:
+    """Run the application."""
+    target = "bench.frameworks:app"
+    if server == "uvicorn":
+        import uvicorn
+
+        less = {"proxy_headers": False, "server_header": False, "date_header": False, "access_log": False}
+        uvicorn.run(target, factory=True, port=port, log_level="error", lifespan="off", **less)
+    else:
+        from granian import Granian
+        from granian.constants import Interfaces, Loops
+
+        Granian(
+            target,
+            port=port,
+            interface=Interfaces.ASGINL,
+            loop=Loops.uvloop,
+            factory=True,
+            log_enabled=False,
+        ).serve()
+
+
+@contextmanager
+def started(it: Subject, framework: str, server: str) -> Iterator[int]:
+    """Run an application in a process and on a core of its own; gives the port."""
+    core, clients = cores()
+    port = free_port()
+    variables = dict(zip(VARIABLES, (framework, str(it.model), str(it.state)), strict=True))
+    environment = os.environ | variables | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "bench.frameworks", "--serve", server, "--port", str(port)]
+    with pinned(clients):
+        with pinned(core):
+            process = subprocess.Popen(command, env=environment)  # noqa: S603 - our own command
+        try:
+            _wait(process, port)
+            yield port
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            connection = Connection(port)
+        except OSError:
+            time.sleep(0.05)
+            continue
+        connection.insist(request(PATH, b'{"user":"nobody","candidates":[]}'))
+        connection.close()
+        return
+    raise SystemExit(f"the server isn't ready after {PATIENCE} s")
+
+
+def measured(port: int, bodies: list[bytes], file: Path, seconds: float) -> Json:
+    """Measure what listens at a port."""
+    connection = Connection(port)
+    taken = exchanged(connection, [request(PATH, body) for body in bodies], len(bodies) * 5 // 6)
+    connection.close()
+    return {**taken, "requests_per_s": wrk(port, file, seconds)["requests_per_s"]}
+
+
+def study(it: Subject, requests: int = REQUESTS + WARM_UP, seconds: float = SECONDS) -> list[Json]:
+    """Measure all of tailrank, then every framework on every server."""
+    bodies = it.rankings(requests, CANDIDATES, np.random.default_rng(SEED))
+    file = it.state.with_name("bodies")
+    file.write_bytes(b"\n".join(bodies))
+    with running(it.model, it.state, "--queue-ms", "1000") as ours:
+        remember(it, ours)
+        rows = [
+            {"framework": "**tailrank**", "server": "uvicorn", **measured(ours.port, bodies, file, seconds)}
+        ]
+    for server in SERVERS:
+        for framework in FRAMEWORKS:
+            with started(it, framework, server) as port:
+                rows.append(
+                    {"framework": framework, "server": server, **measured(port, bodies, file, seconds)}
+                )
+    return rows
+
+
+def main() -> None:
+    """Measure, and store the figures; or serve one application."""
+    parser = argparse.ArgumentParser(prog="python -m bench.frameworks", description=__doc__)
+    parser.add_argument("--data", default="movielens-100k")
+    parser.add_argument("--serve", choices=SERVERS, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        serve(given.serve, given.port)
+        return
+    with subject(given.data, None, 1, SEED) as it:
+        rows = study(it)
+    about = machine()
+    versions = {**dict(about["versions"]), **{name: version(name) for name in PACKAGES}}  # type: ignore[call-overload]
+    note = f"{NOTE} {', '.join(f'{name} {versions[name]}' for name in PACKAGES)}."
+    said = {"command": "python -m bench.frameworks", "seed": SEED, "note": note, "rows": rows}
+    keep(RESULTS / "frameworks.json", {**said, **about, "versions": versions})
+
+
+if __name__ == "__main__":
+    main()
