@@ -93,7 +93,7 @@ class LightEncoder:
             Where onnxruntime is missing or can't read it.
         """
         try:
-            import onnxruntime  # type: ignore[import-untyped]
+            import onnxruntime
             from tokenizers import Tokenizer
         except ImportError:
             raise EncoderError(
