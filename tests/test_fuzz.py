@@ -1,4 +1,4 @@
-"""Requests drawn from the description that the server gives of itself: no fault, no answer but the described."""
+"""Requests drawn from what the server says of itself: no fault, and no answer but those described."""
 
 from __future__ import annotations
 

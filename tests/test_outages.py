@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bench import outages
-from bench.served import Running
-from bench.valkey import BINARY
+from bench.served import Caller, Running
+from bench.valkey import BINARY, Server
+
+from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.storage import write_model
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -25,10 +30,7 @@ def test_a_supervisor_that_is_killed_takes_its_workers_along(model: Path, tmp_pa
         workers = server.workers()
         os.kill(server.process.pid, signal.SIGKILL)
         server.process.wait()
-        until = time.monotonic() + 20
-        while any(Path(f"/proc/{worker}").exists() for worker in workers):
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        awaited(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
         server.start()
 
 
@@ -69,3 +71,35 @@ def test_models_come_and_go_and_every_ranking_is_of_one(model: Path, tmp_path: P
     assert found["statuses"] == {"200": sum(found["statuses"].values())}
     assert found["mixed"] == 0
     assert len(found["by_model"]) == 2
+
+
+@pytest.mark.skipif(BINARY is None, reason="needs valkey-server or redis-server")
+def test_a_new_model_waits_for_the_state_and_outlives_a_broken_one(model: Path, tmp_path: Path) -> None:
+    place, reranker = tmp_path / "movies", Reranker.load(model)
+    reranker.save(place)
+    (tmp_path / "valkey").mkdir()
+    with Server(tmp_path / "valkey") as valkey, Running(place, valkey.url) as server:
+        caller = Caller(server.port)
+
+        def named() -> str:
+            found = caller.ask("/v1/rank", {"candidates": []})
+            return str(found.answer["model"]) if found.status == 200 else ""
+
+        first = named()
+        valkey.kill()
+        replace(reranker, tail=0.25).save(place)
+        time.sleep(2)
+        valkey.start()
+        awaited(lambda: named() not in {"", first})
+        second = named()
+        write_model(place, reranker.catalogue.items, {}, {})  # whole, but it says nothing
+        awaited(lambda: "new model refused" in server.said())
+        replace(reranker, tail=0.5).save(place)
+        awaited(lambda: named() not in {"", second})
+
+
+def awaited(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.05)
