@@ -245,3 +245,11 @@ def test_without_torch_the_remedy_is_named(ring, monkeypatch):
 def test_ranking_does_not_import_torch():
     program = "import sys, tailrank.ranking.reranker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_what_is_recalled_of_a_history_is_what_it_gives():
+    model, candidates = random_network().frozen(), Candidates.everything(N_ITEMS)
+    one, other = histories([7], seed=1), histories([7], seed=2)
+    expected = [model.encode(each) @ model.table.vectors.whole.T for each in (one, other, one)]
+    for history, scores in zip((one, other, one), expected, strict=True):
+        np.testing.assert_array_equal(model.score(history, candidates), scores)
