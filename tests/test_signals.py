@@ -440,11 +440,13 @@ def test_the_strongest_entries_of_each_row_are_kept(table: list[list[float]]) ->
     st.lists(st.integers(0, 200_000), max_size=30, unique=True),
     st.lists(st.integers(0, 200_000), max_size=30),
     st.integers(0, 3),
+    st.sampled_from([9, FOLD, 300_000]),
 )
-@example([5, 5 + FOLD], [5 + 2 * FOLD, 5 + FOLD, 5, 6], 0)
-def test_candidates_are_found_among_items(codes: list[int], items: list[int], shared: int) -> None:
+@example([5, 5 + FOLD], [5 + 2 * FOLD, 5 + FOLD, 5, 6], 0, 300_000)
+def test_candidates_are_found_among_items(codes: list[int], items: list[int], shared: int, n: int) -> None:
     items = [*items, *codes[:shared], *[code ^ FOLD for code in codes[:shared]]]
-    candidates = Candidates(np.array(codes, np.int32), 300_000)
+    codes, items = list(dict.fromkeys(code % n for code in codes)), [item % n for item in items]
+    candidates = Candidates(np.array(codes, np.int32), n)
     at, which = candidates.find(np.array(items, np.int32))
     pairs = zip(at.tolist(), which.tolist(), strict=True)
     assert list(pairs) == [(i, codes.index(item)) for i, item in enumerate(items) if item in codes]

@@ -48,7 +48,8 @@ class Candidates:
     def find(self, items: Codes) -> tuple[Offsets, Offsets]:
         """Find candidates among items.
 
-        Takes no array as large as the catalogue: a table of the codes' low bits rules nearly all others out.
+        In a large catalogue a table of the codes' low bits rules nearly all others out, so that a request
+        needs no array as large as the catalogue.
 
         Parameters
         ----------
@@ -62,12 +63,23 @@ class Candidates:
         """
         if self.whole:
             return np.arange(len(items)), items.astype(np.int64)
+        if self.n_items <= FOLD:
+            slots = self._slots.take(items)
+            (at,) = (slots >= 0).nonzero()
+            return at, slots.take(at)
         marks, ordered, order = self._table
         (at,) = marks.take(items & (FOLD - 1)).nonzero()
         codes = items.take(at)
         places = ordered.searchsorted(codes)
         (right,) = (ordered.take(places, mode="clip") == codes).nonzero()
         return at.take(right), order.take(places.take(right))
+
+    @cached_property
+    def _slots(self) -> Offsets:
+        """Position of each item among the candidates, -1 where it is none; shape (items,)."""
+        slots = np.full(self.n_items, -1, np.int64)
+        slots[self.codes] = np.arange(len(self.codes))
+        return slots
 
     @cached_property
     def _table(self) -> tuple[Bools, Codes, Offsets]:
