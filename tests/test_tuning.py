@@ -348,6 +348,14 @@ class TestTraining:
         judge = Judge(hold_out(shop()), Recipe.fading, 0)
         assert judge(tuned.tables[0]) == tuned.looks[tuned.best]["data"]
 
+    def test_larger_catalogues_take_more_steps(self, folder: Path) -> None:
+        steps = {n: Recipe().complete(n).steps for n in (0, 14, 12_800, 10**6)}
+        assert steps == {0: 1_500, 14: 1_500, 12_800: 10_000, 10**6: 20_000}
+        assert Recipe(method="lora").complete(10**6).steps == 1_500
+        assert Recipe(steps=6, every=3).complete(10**6) == Recipe(steps=6, every=3)
+        tuned, _ = tuned_by(folder, steps=45, every=0)
+        assert tuned.learner.recipe.every == 3
+
     def test_domains_share_an_encoder(self, folder: Path) -> None:
         encoder = TextEncoder.load(str(folder), "cpu")
         one, two = domain(encoder, shop(0)), domain(encoder, replace(shop(1), name="other"))
@@ -364,6 +372,7 @@ class TestMistakes:
             ({"head_rate": float("inf")}, "head_rate must be"),
             ({"method": "magic"}, "fine-tuning knows full, last-layers, lora, prompt, head, not 'magic'"),
             ({"batch": 1}, "batch must be at least 2"),
+            ({"steps": -1}, "steps must be at least 0"),
             ({"dropout": 1.0}, "dropout is a share|dropout must be a share"),
             ({"temper": -0.1}, "temper must be a share"),
             ({"method": "head", "adversarial": 0.5}, "doesn't run the word embeddings"),

@@ -56,6 +56,6 @@ def pick(dataset: Dataset, poor: Bools, budget: int) -> Picks:
     if not len(candidates):
         raise RequestError("every item has a text already: there is nothing to have described")
     h = dataset.histories
-    uses: Doubles = np.bincount(h.items, (1.0 + h.ages) ** -Recipe.fading, dataset.n_items)
+    uses = np.bincount(h.items, (1.0 + h.ages) ** -Recipe.fading, dataset.n_items).astype(np.float64)
     chosen = candidates[np.argsort(-uses[candidates], kind="stable")[:budget]]
     return Picks(chosen, uses[chosen])

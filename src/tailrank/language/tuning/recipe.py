@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
 from tailrank.errors import RequestError
 
 Method = Literal["full", "last-layers", "lora", "prompt", "head"]
 TuningLoss = Literal["distillation", "next-item", "pairs", "bce", "simcse"]
+
+PASSES: Final = 100
+FEWEST: Final = 1_500
+MOST: Final = 20_000
+LOOKS: Final = 15
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,10 @@ class Recipe:
         Share of the loss that `next-item` has beside `distillation`; its batches then hold pasts, as those of
         `next-item` do.
     steps
-        Steps of the optimiser, at most.
+        Steps of the optimiser, at most. 0 stands for 1,500, and gives `head`, whose steps cost least, 100
+        passes over the texts where that is more, up to 20,000 steps.
     every
-        Steps between two looks at the validation queries.
+        Steps between two looks at the validation queries; 0 stands for a fifteenth of `steps`.
     patience
         Looks without a better one, after which training stops.
     batch
@@ -90,8 +96,8 @@ class Recipe:
     method: Method = "head"
     loss: TuningLoss = "distillation"
     blend: float = 0.0
-    steps: int = 1_500
-    every: int = 100
+    steps: int = 0
+    every: int = 0
     patience: int = 3
     batch: int = 128
     memory: int = 512
@@ -132,6 +138,19 @@ class Recipe:
                 "take full, lora or prompt"
             )
 
+    def complete(self, n_texts: int) -> Recipe:
+        """Put numbers of steps in the place of zeros.
+
+        Examples
+        --------
+        >>> recipe = Recipe().complete(12_800)
+        >>> recipe.steps, recipe.every
+        (10000, 666)
+        """
+        passes = PASSES * n_texts // self.batch if self.method == "head" else 0
+        steps = self.steps or min(max(passes, FEWEST), MOST)
+        return replace(self, steps=steps, every=self.every or max(steps // LOOKS, 1))
+
 
 _Allowed: TypeAlias = tuple[Callable[[float], bool], str]
 
@@ -140,11 +159,11 @@ def _each(names: str, allowed: Callable[[float], bool], said: str) -> dict[str, 
     return dict.fromkeys(names.split(), (allowed, said))
 
 
-_COUNTS: Final = "steps every patience memory accumulation layers rank dimensions window context max_tokens"
+_COUNTS: Final = "patience memory accumulation layers rank dimensions window context max_tokens"
 _ALLOWED: Final[dict[str, _Allowed]] = {
     **_each(_COUNTS, lambda x: x >= 1, "at least 1"),
     **_each("batch", lambda x: x >= 2, "at least 2, as items are told apart"),
-    **_each("hidden", lambda x: x >= 0, "at least 0"),
+    **_each("steps every hidden", lambda x: x >= 0, "at least 0"),
     **_each("rate head_rate clip temperature minutes", lambda x: 0 < x < math.inf, "a number above 0"),
     **_each(
         "weight_decay debias sharpness fading adversarial", lambda x: 0 <= x < math.inf, "a number from 0 up"

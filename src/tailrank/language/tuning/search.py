@@ -59,7 +59,7 @@ def search(
     name
         Of what is searched for: trials of other data belong elsewhere.
     start
-        Gives what isn't searched for.
+        Gives what isn't searched for; without `steps`, trials are as long as a small catalogue needs.
     methods, losses
         To choose from.
     minutes
@@ -88,6 +88,7 @@ def search(
         raise RequestError('tune needs optuna: pip install "tailrank[tuning]"') from None
     if not minutes > 0:
         raise RequestError(f"minutes must be above 0, not {minutes}")
+    start = start.complete(0)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         storage.parent.mkdir(parents=True, exist_ok=True)

@@ -104,6 +104,7 @@ def finetune(
     TrackingError
         Where figures can't be kept.
     """
+    recipe = recipe.complete(sum(len(domain.texts) for domain in domains))
     run = _Run(domains, encoder, recipe, progress)
     # Names of settings that change nothing but when and where things are written stay out of the key.
     said = {k: v for k, v in asdict(recipe).items() if k not in ("minutes", "memory")}
