@@ -71,11 +71,11 @@ def trained_model(folder: str) -> SequenceModel:
 
 def module(model: SequenceModel) -> LastPlace:
     """Put the weights of a model back into torch."""
-    weights = {name: torch.from_numpy(array) for name, array in model.weights.items()}
+    weights = {name: torch.from_numpy(array) for name, array in model.network.weights.items()}
     weights["residual"] = torch.from_numpy(model.table.vectors.whole)
     blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
     width, length = len(weights["start"]), len(weights["positions"]) - 1
-    recipe = Recipe(width=width, heads=model.heads, blocks=blocks, length=length)
+    recipe = Recipe(width=width, heads=model.network.heads, blocks=blocks, length=length)
     network = Network(len(weights["residual"]), len(weights["types"]), None, recipe)
     network.load_state_dict(weights)
     return LastPlace(network).eval()

@@ -165,9 +165,9 @@ def test_a_reranker_keeps_its_sequence_model(ring, tmp_path):
 
 def test_every_place_that_ranking_uses_is_trained(ring):
     split, recipe = leave_one_out(ring), Recipe(epochs=1, width=16, length=3)
-    found = train(split.train, split.validation, True, None, recipe).model.weights["positions"]
+    found = train(split.train, split.validation, True, None, recipe).model.network.weights["positions"]
     torch.manual_seed(recipe.seed)
-    untrained = Network(N_ITEMS, 1, None, recipe).frozen().weights["positions"]
+    untrained = Network(N_ITEMS, 1, None, recipe).frozen().network.weights["positions"]
     assert len(found) == recipe.length + 1
     assert (found != untrained).any(axis=1).all()
 

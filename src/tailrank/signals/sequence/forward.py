@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Floats
+from tailrank.arrays import Codes, Floats
 from tailrank.signals.protocol import Arrays
 
 EPSILON: Final = 1e-5
@@ -42,6 +42,62 @@ def normalise(x: Floats, scale: Floats, shift: Floats) -> Floats:
     x *= scale
     x += shift
     return x
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """The network without its items.
+
+    Attributes
+    ----------
+    weights
+        By name: `start` (d,), `positions` (1 + longest history, d), `types` (event types, d), `gaps`
+        (buckets, d), and of the blocks as `blocks.0.queries.weight` and so on.
+    heads
+        Attention heads.
+    """
+
+    weights: Arrays
+    heads: int
+
+    @property
+    def length(self) -> int:
+        """Events of a history that it sees at most."""
+        return len(self.weights["positions"]) - 1
+
+    def forward(self, items: Floats, types: Codes, gaps: Codes) -> Floats:
+        """Predict what comes after histories of equal length; (histories, d).
+
+        Parameters
+        ----------
+        items
+            Vectors of their items, shape (histories, length, d), which are overwritten.
+        types, gaps
+            Codes, shape (histories, length).
+        """
+        w, (n, length, d) = self.weights, items.shape
+        x = np.empty((n, length + 1, d), np.float32)
+        x[:, 0] = w["start"]
+        events = normalise(items, w["entry.weight"], w["entry.bias"])
+        events += w["types"].take(types, axis=0)
+        events += w["gaps"].take(gaps, axis=0)
+        x[:, 1:] = events
+        x += w["positions"][: length + 1]
+        mask = self._mask[: length + 1, : length + 1]
+        for block in self._blocks[:-1]:
+            x = block.everywhere(x, mask)
+        # Only the latest position is asked for.
+        return normalise(self._blocks[-1].latest(x), w["exit.weight"], w["exit.bias"])
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        names = {name.split(".")[1] for name in self.weights if name.startswith("blocks.")}
+        return [Block.of(self.weights, f"blocks.{name}.", self.heads) for name in sorted(names, key=int)]
+
+    @cached_property
+    def _mask(self) -> Floats:
+        """Minus infinity for what comes after a position, shape (1 + longest history,) * 2."""
+        return np.triu(np.full((len(self.weights["positions"]),) * 2, -np.inf, np.float32), 1)
 
 
 @dataclass(frozen=True)

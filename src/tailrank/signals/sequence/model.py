@@ -14,7 +14,7 @@ from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
 from tailrank.signals.extended import ItemVectors
 from tailrank.signals.protocol import Arrays, Candidates, NewItems
-from tailrank.signals.sequence.forward import Block, normalise
+from tailrank.signals.sequence.forward import Transformer
 
 BATCH: Final = 256
 RECALLED: Final = 4_096
@@ -47,11 +47,8 @@ class SequenceModel:
     ----------
     table
         Vectors of the items, width d.
-    weights
-        Of the network by name: `start` (d,), `positions` (1 + longest history, d), `types` (event types, d),
-        `gaps` (GAPS, d), and of the blocks as `blocks.0.queries.weight` and so on.
-    heads
-        Attention heads.
+    network
+        From the vectors of a history's items to that of the next one.
     newcomer
         What an item that comes later has for a residual, shape (d,): the mean of the least known items'.
         Those are pushed down as negatives of every step, and a zero would outrank them all.
@@ -61,8 +58,7 @@ class SequenceModel:
     """
 
     table: ItemVectors
-    weights: Arrays
-    heads: int
+    network: Transformer
     newcomer: Floats
     map: Floats | None = None
 
@@ -81,7 +77,7 @@ class SequenceModel:
 
     def encode(self, histories: Histories) -> Floats:
         """Turn each history into the vector that its next item should resemble; (histories, d)."""
-        h = histories.latest(len(self.weights["positions"]) - 1)
+        h = histories.latest(self.network.length)
         encoded = np.empty((len(h), self.table.width), np.float32)
         # Histories of one length make a rectangle without padding, so a batch equals its single rows.
         for length in sorted(set(h.lengths.tolist())):
@@ -89,7 +85,8 @@ class SequenceModel:
             for start in range(0, len(rows), BATCH):
                 some = rows[start : start + BATCH]
                 at = h.offsets[some][:, None] + np.arange(length)
-                encoded[some] = self._forward(h.items[at], h.types[at], h.times[at])
+                gaps = gap_buckets(np.diff(h.times[at], prepend=h.times[at][:, :1]))
+                encoded[some] = self.network.forward(self.table.take(h.items[at]), h.types[at], gaps)
         return encoded
 
     def grown(self, new: NewItems) -> Self:
@@ -113,17 +110,17 @@ class SequenceModel:
 
     def arrays(self) -> Arrays:
         """Give the items' vectors, the weights and the map."""
-        network = {f"network/{name}": array for name, array in self.weights.items()}
+        network = {f"network/{name}": array for name, array in self.network.weights.items()}
         rest = {"newcomer": self.newcomer} | ({} if self.map is None else {"map": self.map})
-        return {**self.table.arrays(), **network, **rest, "heads": np.array([self.heads])}
+        return {**self.table.arrays(), **network, **rest, "heads": np.array([self.network.heads])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take the items' vectors, the weights and the map."""
         prefix = "network/"
         weights = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-        table, heads = ItemVectors.from_arrays(arrays), int(arrays["heads"][0])
-        return cls(table, weights, heads, arrays["newcomer"], arrays.get("map"))
+        network = Transformer(weights, int(arrays["heads"][0]))
+        return cls(ItemVectors.from_arrays(arrays), network, arrays["newcomer"], arrays.get("map"))
 
     def _recalled(self, history: Histories) -> Floats:
         """Encode one history, unless that was done lately: people see several lists between two events."""
@@ -140,32 +137,3 @@ class SequenceModel:
             return encoded
 
         return encode
-
-    def _forward(self, items: Codes, types: Codes, times: Seconds) -> Floats:
-        """Run histories of equal length, each (histories, length), through the network."""
-        w, length = self.weights, items.shape[1]
-        x = np.empty((len(items), length + 1, self.table.width), np.float32)
-        x[:, 0] = w["start"]
-        events = normalise(self.table.take(items), w["entry.weight"], w["entry.bias"])
-        events += w["types"].take(types, axis=0)
-        if length:
-            gaps = np.zeros(times.shape)
-            np.subtract(times[:, 1:], times[:, :-1], out=gaps[:, 1:])
-            events += w["gaps"].take(gap_buckets(gaps), axis=0)
-        x[:, 1:] = events
-        x += w["positions"][: length + 1]
-        mask = self._mask[: length + 1, : length + 1]
-        for block in self._blocks[:-1]:
-            x = block.everywhere(x, mask)
-        # Only the latest position is asked for.
-        return normalise(self._blocks[-1].latest(x), w["exit.weight"], w["exit.bias"])
-
-    @cached_property
-    def _blocks(self) -> list[Block]:
-        names = {name.split(".")[1] for name in self.weights if name.startswith("blocks.")}
-        return [Block.of(self.weights, f"blocks.{name}.", self.heads) for name in sorted(names, key=int)]
-
-    @cached_property
-    def _mask(self) -> Floats:
-        """Minus infinity for what comes after a position, shape (1 + longest history,) * 2."""
-        return np.triu(np.full((len(self.weights["positions"]),) * 2, -np.inf, np.float32), 1)

@@ -10,6 +10,7 @@ from torch.nn import functional
 from tailrank.arrays import Floats, Offsets
 from tailrank.data.popularity import count_buckets
 from tailrank.signals.extended import ItemVectors
+from tailrank.signals.sequence.forward import Transformer
 from tailrank.signals.sequence.model import GAPS, SequenceModel
 from tailrank.signals.sequence.recipe import Recipe
 
@@ -83,7 +84,7 @@ class Network(nn.Module):
         with torch.no_grad():
             table = ItemVectors.of(_frozen(self.vectors()))
         mapping = None if mapping is None else np.ascontiguousarray(mapping.T)
-        return SequenceModel(table, weights, self.heads, newcomer, mapping)
+        return SequenceModel(table, Transformer(weights, self.heads), newcomer, mapping)
 
 
 def _frozen(value: Tensor) -> Floats:
