@@ -49,7 +49,7 @@ class TestCommands:
 
     def test_http(self, lean: Path) -> None:
         found = measured("http", "--model", lean, "--requests", 50)
-        for size in ("25", "50", "100", "200", "300"):
+        for size in ("25", "50", "100", "200", "300", "100 after an event", "300 after an event"):
             row = found[size]
             parts = ("codec_ms", "state_ms", "model_ms", "framework_ms")
             assert 0 < row["model_ms"] < row["p50_ms"] <= row["p99_ms"]
@@ -191,6 +191,7 @@ def test_what_is_stored_is_told(tmp_path: Path) -> None:
         "serving-throughput": {
             "candidates": 100,
             "closed": {"requests_per_s": 2300.0, "not_200": 5, **rate},
+            "closed, after an event": {"requests_per_s": 1300.0, "not_200": 1, **rate},
             "overload": overload | rate,
         },
         "serving-ingest": {
@@ -207,6 +208,8 @@ def test_what_is_stored_is_told(tmp_path: Path) -> None:
     assert "takes 0.05 ms" in http
     assert http.endswith("```sh\ntailrank bench http\n```")
     assert "| 16 | 2,300 | - | - | - | 7.00 | 11.0 |" in throughput
+    assert "| the same after an event | 16 | 1,300 |" in throughput
+    assert "of which 6 were refusals" in throughput
     assert "| 16 | - | 6,600 | 2,000 | 70% | 7.00 | 11.0 |" in throughput
     assert "of 1,000 acknowledged events, 2 were missing" in ingest
     assert "3 of them missed the event with one worker, 0 with two" in ingest

@@ -21,6 +21,9 @@ from tailrank.online.places import open_state
 from tailrank.ranking.reranker import Reranker
 
 SIZES: Final = (25, 50, 100, 200, 300)
+AFTER: Final = (100, 300)
+"""Sizes that are also measured with an event that is new."""
+
 WARM_UP: Final = 5
 """One request to warm up for so many that count."""
 
@@ -41,16 +44,20 @@ def http(
     after 1,000 to warm up. The protocol is `LatencyBenchmark.scala` of github.com/metarank/metarank, which
     its documentation names as the source of its figures (doc/performance.md); it warms up once.
 
+    So a person's past is the same each time, and the model recalls what it made of it. `after an event` is
+    the other case, a person's first ranking after one: each request brings an event that isn't stored.
+
     `codec_ms`, `state_ms` and `model_ms` are medians of the same steps in this process, and `framework_ms`
     is the rest: HTTP, the system's sockets, and this client. `alive` is a request that asks for no work.
     """
     with subject(data, model, sequence_epochs, seed) as it, running(it.model, it.state) as server:
         rng = np.random.default_rng(seed)
         remember(it, server)
-        figures: Figures = {}
-        for size in SIZES:
-            bodies = it.rankings(requests + requests // WARM_UP, size, rng)
-            figures[str(size)] = _measured(it, server, bodies, requests)
+        reranker, figures = Reranker.load(it.model), Figures()
+        for size, new in [(size, False) for size in SIZES] + [(size, True) for size in AFTER]:
+            bodies = it.rankings(requests + requests // WARM_UP, size, rng, new_event=new)
+            name = f"{size} after an event" if new else str(size)
+            figures[name] = _measured(it, reranker, server, bodies, requests)
         connection = Connection(server.port)
         alive = exchanged(connection, [request("/healthz")] * (requests + requests // WARM_UP), requests)
         show(figures | {"alive": alive}, as_json)
@@ -77,22 +84,24 @@ def exchanged(connection: Connection, sent: list[bytes], last: int) -> dict[str,
     return percentiles(np.array(taken[-last:]))
 
 
-def _measured(it: Subject, server: Running, bodies: list[bytes], last: int) -> dict[str, float]:
+def _measured(
+    it: Subject, reranker: Reranker, server: Running, bodies: list[bytes], last: int
+) -> dict[str, float]:
     connection = Connection(server.port)
     whole = exchanged(connection, [request("/v1/rank", body) for body in bodies], last)
     connection.close()
     with threadpool_limits(limits=1):
-        parts = asyncio.run(_parts(it, bodies))[-last:]
+        parts = asyncio.run(_parts(it, reranker, bodies))[-last:]
     shares = dict(zip(PARTS, np.median(parts, axis=0).tolist(), strict=True))
     return {**whole, **shares, "framework_ms": whole["p50_ms"] - sum(shares.values())}
 
 
-async def _parts(it: Subject, bodies: list[bytes]) -> Doubles:
+async def _parts(it: Subject, reranker: Reranker, bodies: list[bytes]) -> Doubles:
     """Do what the server does with each body; gives milliseconds, shape (bodies, PARTS)."""
     from tailrank.server.placing import Asked, place
     from tailrank.server.wire import Ranking, RankRequest
 
-    reranker, state = Reranker.load(it.model), open_state(str(it.state))
+    state = open_state(str(it.state))
     decode, encode = msgspec.json.Decoder(RankRequest).decode, msgspec.json.Encoder().encode
     taken, clock = [], time.perf_counter
     for body in bodies:

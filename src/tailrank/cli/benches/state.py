@@ -44,8 +44,9 @@ def state(
     brings them. `own_mb` is memory of the server beyond one without people, after the same number of
     rankings; `files_mb` are pages of the state's file that it has mapped: the system takes them back when
     it needs room, and they can never be more than `disk_mb`. `compacted_mb` is the file after compaction,
-    offline, once all that is done. Rankings are of 100 candidates, for people
-    drawn evenly, by one client that waits; the file is in the page cache, since it was just written.
+    offline, once all that is done. Rankings are of 100 candidates, for people drawn evenly, by one client
+    that waits; each brings an event that isn't stored, so that recalling a past doesn't help. The file is in
+    the page cache, since it was just written.
     """
     figures: Figures = {}
     with subject(data, model, sequence_epochs, seed) as it:
@@ -65,7 +66,10 @@ def _measured(it: Subject, n: int, requests: int, seed: int, none: dict[str, flo
     filling = time.perf_counter() - start
     rng = np.random.default_rng(seed)
     people = [_name(u) for u in rng.integers(max(1, n), size=requests + requests // WARM_UP).tolist()]
-    sent = [request("/v1/rank", body) for body in it.rankings(len(people), CANDIDATES, rng, people)]
+    sent = [
+        request("/v1/rank", body)
+        for body in it.rankings(len(people), CANDIDATES, rng, people, new_event=True)
+    ]
     with running(it.model, folder) as server:
         if n:
             _look_up(server, people[:LOOKED_UP])

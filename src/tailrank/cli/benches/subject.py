@@ -87,13 +87,24 @@ class Subject:
         return [[names[code] for code in codes] for codes in drawn]
 
     def rankings(
-        self, n: int, size: int, rng: np.random.Generator, users: Sequence[str] | None = None
+        self,
+        n: int,
+        size: int,
+        rng: np.random.Generator,
+        users: Sequence[str] | None = None,
+        new_event: bool = False,
     ) -> list[bytes]:
-        """Draw bodies for `/v1/rank`: one person after the other, random candidates."""
+        """Draw bodies for `/v1/rank`: one person after the other, random candidates.
+
+        With a new event, each brings one that isn't stored, so that recalling a person's past doesn't help.
+        """
         people = rng.permutation(self.users if users is None else np.asarray(users)).tolist()
-        lists = self.candidates(n, size, rng)
+        lists, events = self.candidates(n, size, rng), self.candidates(n if new_event else 0, 1, rng)
         return [
-            msgspec.json.encode({"user": people[at % len(people)], "candidates": some})
+            msgspec.json.encode(
+                {"user": people[at % len(people)], "candidates": some}
+                | ({"history": events[at]} if new_event else {})
+            )
             for at, some in enumerate(lists)
         ]
 

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from tailrank.cli.benches.client import OK, SHED, request
-from tailrank.cli.benches.figures import AsJson, Figures, percentiles, show
+from tailrank.cli.benches.figures import AsJson, percentiles, show
 from tailrank.cli.benches.http import remember
 from tailrank.cli.benches.load import Answers, drive
 from tailrank.cli.benches.running import running
@@ -59,25 +59,27 @@ def throughput(
     """Ask one worker on one core for as many rankings of 100 candidates as it gives, then for thrice as many.
 
     `closed`: wrk, on another core, with 16 connections that each wait for their answers; its percentiles are
-    of all answers, `not_200` among them, which the rate leaves out. `overload`: an open
-    loop of our own that sends at three times that rate on up to 400 connections, whatever the server does;
-    p50 and p99 are of the rankings that it gave, since they were due; 429 refuses the others.
+    of all answers, `not_200` among them, which the rate leaves out. The model recalls what it made of a past
+    that it saw lately; `after an event`, each request brings one that isn't stored. `overload`: an open loop
+    of our own sends three times the latter rate on up to 400 connections, whatever the server does; p50 and
+    p99 are of the rankings that it gave, since they were due; 429 refuses the others.
     """
     if shutil.which("wrk") is None:
         raise RequestError("throughput is measured with wrk, which is missing: apt-get install wrk")
     with subject(data, model, sequence_epochs, seed) as it, running(it.model, it.state) as server:
         remember(it, server)
-        bodies = it.rankings(DISTINCT, CANDIDATES, np.random.default_rng(seed))
-        file = it.state.with_name("bodies")
-        file.write_bytes(b"\n".join(bodies))
-        wrk(server.port, file, 2)
-        closed = wrk(server.port, file, seconds)
-        rate = OVERLOAD * closed["requests_per_s"]
-        n = max(1, int(rate * seconds))
+        rng, closed = np.random.default_rng(seed), {}
+        for name, new in {"closed": False, "closed, after an event": True}.items():
+            bodies = it.rankings(DISTINCT, CANDIDATES, rng, new_event=new)
+            file = it.state.with_name("bodies")
+            file.write_bytes(b"\n".join(bodies))
+            wrk(server.port, file, 2)
+            closed[name] = wrk(server.port, file, seconds)
+        rate = OVERLOAD * closed[name]["requests_per_s"]
         sent = [request("/v1/rank", body) for body in bodies]
+        n = max(1, int(rate * seconds))
         answers = drive(server.port, [sent[at % len(sent)] for at in range(n)], MANY, rate)
-    figures: Figures = {"candidates": CANDIDATES, "closed": closed, "overload": _overload(answers)}
-    show(figures, as_json)
+    show({"candidates": CANDIDATES, **closed, "overload": _overload(answers)}, as_json)
 
 
 def wrk(port: int, file: Path, seconds: float) -> dict[str, Any]:
