@@ -94,8 +94,8 @@ def _throughput(stored: Json) -> str:
     refused = sum(stored[load]["not_200"] for load in loads if load in stored and load != "overload")
     text = (
         f"One worker, {stored['candidates']} candidates. {ALL_SIGNALS} {RECALLED} wrk's percentiles are of "
-        f"all answers, of which {refused:,} were refusals. Under overload, after an event, requests are evenly "
-        "spaced and sent when due; the percentiles are of rankings that were given, since they were due."
+        f"all answers, of which {refused:,} were refusals. Under overload, after an event, requests are "
+        "evenly spaced and sent when due; the percentiles are of rankings that were given, since they were due."
     )
     return joined(["## Rankings a second", text, table(["", *RATES.values()], lines)], stored)
 
