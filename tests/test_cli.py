@@ -138,7 +138,7 @@ def test_scores_of_several_recommenders_go_by_their_names(model: Path) -> None:
             )
             for bad in ("1", "a=2")
         ),
-        (["rank", "--model", "MODEL", "--candidates", "1"], "--history a,b or --user U --state FOLDER"),
+        (["rank", "--model", "MODEL", "--candidates", "1"], "--history a,b or --user U --state PLACE"),
         (["rank", "--model", "MODEL", "--candidates", "1", "--history", "1", "--user", "1"], "either"),
         (["rank", "--model", "MODEL", "--candidates", " ,", "--history", "1"], "names no item"),
         (["rank", "--model", "MODEL", "--candidates", "nope", "--history", "1"], "nope"),
