@@ -95,7 +95,7 @@ def _throughput(stored: Json) -> str:
     text = (
         f"One worker, {stored['candidates']} candidates. {ALL_SIGNALS} {RECALLED} wrk's percentiles are of "
         f"all answers, of which {refused:,} were refusals. Under overload, after an event, requests are "
-        "evenly spaced and sent when due; the percentiles are of rankings that were given, since they were due."
+        "evenly spaced and sent when due; the percentiles are of rankings that were given, since due."
     )
     return joined(["## Rankings a second", text, table(["", *RATES.values()], lines)], stored)
 
