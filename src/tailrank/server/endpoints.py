@@ -29,6 +29,9 @@ SHOWN: Final = 10
 SLOWNESS: Final = 0.05
 """How quickly the expected time of a ranking follows the measured one."""
 
+TOLD_EVERY: Final = 1.0
+"""Seconds between two lines of the log that say that the state can't be reached."""
+
 log = logging.getLogger("tailrank.server")
 encode: Final = msgspec.json.Encoder().encode
 
@@ -81,7 +84,7 @@ class Endpoints:
         self._events: Any = msgspec.json.Decoder(wire.Events).decode
         self._items: Any = msgspec.json.Decoder(wire.Items).decode
         self._rerank: Any = msgspec.json.Decoder(wire.RerankRequest).decode
-        self._expected = 0.0
+        self._expected = self._told = 0.0
 
     async def rank(self, call: Call) -> Answer:
         """Re-order candidates; where that can't be done, or not in time, give them back as they came."""
@@ -114,7 +117,9 @@ class Endpoints:
             reason = "deadline"
         except StateError as why:
             reason = "state"
-            log.warning("state out of reach", extra={"why": str(why)})
+            if arrived > self._told + TOLD_EVERY:
+                self._told = arrived
+                log.warning("state out of reach", extra={"why": str(why)})
         except RequestError:
             raise
         except Exception:  # a list in its old order is better than none
