@@ -1,0 +1,116 @@
+"""Tune on old events, go on with new ones, and measure what that costs the old; start again to resume."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+
+from bench.compared import alone, attention, differences, figures, remembered
+from bench.run import RESULTS, keep, path_of
+from tailrank.arrays import Bools, Doubles, Floats
+from tailrank.cli.options import item_vectors, load, machine, steps
+from tailrank.data.cache import cache_root
+from tailrank.data.dataset import Dataset
+from tailrank.data.histories import Histories
+from tailrank.data.splits import Split, leave_one_out, temporal
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.text import item_texts
+from tailrank.language.tuning.domains import Domain
+from tailrank.language.tuning.recipe import Recipe
+from tailrank.language.tuning.saving import save
+from tailrank.language.tuning.training import Tuned, finetune
+from tailrank.ranking.fitting import Settings, whitened
+
+NEW: Final = 0.2
+"""Share of all events that are new: half of it to learn from, a quarter each to stop by and to measure."""
+
+STEPS: Final = {"steps": 600, "every": 50}
+REPLAYS: Final = (1.0, 0.5, 0.0)
+"""The first has as many steps as the others, and no new events in its batches."""
+OLD: Final = "tuned on old events"
+
+
+def eras(dataset: Dataset) -> tuple[Split, Split, float]:
+    """Split the old events, and all events, so that nothing asked of either is learned by any encoder.
+
+    Of the old events each person's last two are held out, of the new ones the latest half.
+    """
+    since = float(np.quantile(dataset.histories.times, 1 - NEW))
+    new = temporal(dataset, test_share=NEW / 4, validation_share=NEW / 4)
+    h = dataset.histories
+    before = h.offsets[:-1] + np.bincount(h.owners[h.times < since], minlength=len(h))
+    old = leave_one_out(dataset.until(before))
+    kept = old.train.histories.lengths  # the first events of each person
+    at = np.arange(len(h.items)) - h.offsets[:-1][h.owners]
+    known = (at < kept[h.owners]) | ((h.times >= since) & (h.times < _end(new.train)))
+    return old, replace(new, train=_only(dataset, known)), since
+
+
+def _end(dataset: Dataset) -> float:
+    return float(dataset.histories.times.max()) + 1
+
+
+def _only(dataset: Dataset, kept: Bools) -> Dataset:
+    h = dataset.histories
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(h.owners[kept], minlength=len(h)))])
+    return replace(dataset, histories=Histories(h.items[kept], h.types[kept], h.times[kept], offsets))
+
+
+def values(dataset: Dataset, vectors: Floats, seed: int) -> dict[str, Doubles]:
+    """Give ndcg@10 of each test query of both eras, by each encoder's vectors as the only signal."""
+    old, new, since = eras(dataset)
+    texts, base = item_texts(dataset.items), TextEncoder.load()
+
+    def tune(domain: Domain, encoder: TextEncoder, replay: float) -> Tuned:
+        with steps() as progress:
+            return finetune([domain], encoder, Recipe(**STEPS, replay=replay, seed=seed), progress)
+
+    first = tune(Domain(old, texts, vectors), base, 0.0)
+    spaces = {"frozen, whitened": whitened(vectors, Settings()), OLD: first.tables[0]}
+    with TemporaryDirectory() as folder:
+        save(first, base, Path(folder), {}, merged=False)
+        for replay in REPLAYS:
+            again = TextEncoder.load(folder)
+            domain = Domain(new, texts, first.tables[0], since)
+            spaces[f"then on new ones, replay {replay:g}"] = tune(domain, again, replay).tables[0]
+    return {
+        f"{name}/{era}": alone(attention(space, split, seed), split)
+        for name, space in spaces.items()
+        for era, split in (("old", old), ("new", new))
+    }
+
+
+def main() -> None:
+    """Store the study of one data set."""
+    parser = argparse.ArgumentParser(prog="python -m bench.forgetting", description=__doc__)
+    parser.add_argument("data", type=Path, help="holds the data folders")
+    parser.add_argument("name", help="of a data set with timestamps")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    given = parser.parse_args()
+    dataset = load(path_of(given.name, given.data))
+    vectors, about = item_vectors(dataset, "default", None)
+    assert vectors is not None  # noqa: S101 - there is an encoder
+    work = cache_root() / "forgetting" / dataset.fingerprint[:12]
+    found = [
+        remembered(work / f"seed-{seed}.npz", lambda seed=seed: values(dataset, vectors, seed))
+        for seed in given.seeds
+    ]
+    old, new, _ = eras(dataset)
+    rows = []
+    for era, split in (("old", old), ("new", new)):
+        for name in [key.removesuffix(f"/{era}") for key in found[0] if key.endswith(f"/{era}")]:
+            mine, before = ([each[f"{way}/{era}"] for each in found] for way in (name, OLD))
+            row = {"way": name, "era": era, "queries": len(split.test), "figures": figures(mine, split)}
+            rows.append(row if name == OLD else row | {"difference": differences(mine, before, split)})
+    said = {"dataset": given.name, "protocol": new.protocol, "seeds": given.seeds, "rows": rows, **STEPS}
+    said["command"] = f"python -m bench.forgetting DATA {given.name}"
+    keep(RESULTS / given.name / "forgetting.json", {**said, **about, **machine()})
+
+
+if __name__ == "__main__":
+    main()
