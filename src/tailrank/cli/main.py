@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tailrank.cli.bench import bench
+from tailrank.cli.compact import compact
 from tailrank.cli.data import datasets, validate
 from tailrank.cli.demo import demo
 from tailrank.cli.encode import encode
@@ -26,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (demo, validate, train, evaluate, rank, serve, encode, finetune, tune, label):
+for command in (demo, validate, train, evaluate, rank, serve, compact, encode, finetune, tune, label):
     app.command()(command)
 app.command("import")(import_)
 app.add_typer(bench, name="bench")
