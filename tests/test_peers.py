@@ -267,4 +267,4 @@ def test_pins_for_peers_differ_only_where_rectools_demands_it() -> None:
         for name in ("constraints.txt", "constraints-peers.txt")
     )
     differing = {name for name in shared.keys() & peers.keys() if shared[name] != peers[name]}
-    assert differing == {"numpy", "numpy-typing-compat", "pandas"}
+    assert differing == {"attrs", "numpy", "numpy-typing-compat", "pandas"}

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 from typer.testing import CliRunner
@@ -248,6 +248,7 @@ class TestLosses:
             Learner(encoder, WORDS, vectors, recipe, tmp_path).table(), white, atol=1e-4
         )
 
+    @settings(deadline=None)
     @given(st.integers(0, 10_000), st.sampled_from(["next-item", "pairs"]))
     def test_no_past_has_its_own_items_against_it(self, seed: int, loss: str) -> None:
         data = shop(seed % 7)

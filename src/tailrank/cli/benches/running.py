@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -124,10 +124,18 @@ def worker_of(server: Running, connection: Connection) -> int:
         pid = server.process.pid
         workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         [node] = [line[9] for line in lines if line[1].endswith(ends[1]) and line[2].endswith(ends[0])]
-        held = {int(w): {os.readlink(fd) for fd in Path(f"/proc/{w}/fd").iterdir()} for w in workers}
-        return next(worker for worker, links in held.items() if f"socket:[{node}]" in links)
+        return next(int(w) for w in workers if f"socket:[{node}]" in _links(w))
     except (OSError, ValueError, StopIteration):
         raise RequestError("workers are told apart by /proc: run this on Linux") from None
+
+
+def _links(process: str) -> set[str]:
+    """List what a process has open, but for what it closes meanwhile."""
+    found = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(os.readlink(descriptor))
+    return found
 
 
 @contextmanager
