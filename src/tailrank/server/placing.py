@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
+from typing import Any
 
 import numpy as np
 from msgspec import UNSET
@@ -80,18 +82,16 @@ def place(reranker: Reranker, asked: Asked, request: RankRequest, past: Past) ->
     order = _order(total, known, stay=not parts)
     reasons = _contributions(reranker, seen, wanted, known, parts, tail) if request.explain else None
     chosen = order[: request.k].tolist()
-    scores, strange = _falling(total, known, order, stay=not parts).tolist(), (~known).tolist()
-    return [
-        Ranked(
-            asked.ids[at],
-            scores[rank],
-            rank + 1,
-            asked.places[at],
-            True if strange[at] else UNSET,
-            UNSET if reasons is None else reasons[at],
-        )
-        for rank, at in enumerate(chosen)
+    columns: list[Iterable[Any]] = [
+        [asked.ids[at] for at in chosen],
+        _falling(total, known, order, stay=not parts).tolist(),
+        count(1),
+        [asked.places[at] for at in chosen],
     ]
+    if reasons is not None or not known.all():
+        columns.append(UNSET if known[at] else True for at in chosen)
+        columns.append(UNSET if reasons is None else reasons[at] for at in chosen)
+    return [Ranked(*row) for row in zip(*columns, strict=False)]
 
 
 def history(reranker: Reranker, past: Past, given: Sequence[str | Taken]) -> Histories:

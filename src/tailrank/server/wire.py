@@ -20,7 +20,7 @@ Value: TypeAlias = str | int | float | bool | list[str] | None
 """Of an item's column."""
 
 
-class Candidate(Struct, frozen=True):
+class Candidate(Struct, gc=False, frozen=True):
     """An item to rank, and what the recommender that found it gave it.
 
     Where a list has both kinds, candidates without a score count as the mean of the others.
@@ -30,7 +30,7 @@ class Candidate(Struct, frozen=True):
     score: float | None = None
 
 
-class Taken(Struct, frozen=True, omit_defaults=True):
+class Taken(Struct, gc=False, frozen=True, omit_defaults=True):
     """An event of a history that comes with the request."""
 
     item_id: Id
@@ -65,7 +65,7 @@ class RankRequest(Struct, frozen=True):
         _check_bytes(self.user or self.session or "")
 
 
-class Ranked(Struct, frozen=True):
+class Ranked(Struct, gc=False, frozen=True):
     """One place of a ranking; ranks count from 1.
 
     `unknown` marks an item that the model doesn't know: it is placed by its upstream score or, where there
@@ -91,7 +91,7 @@ class Ranking(Struct, frozen=True):
     reason: Reason | UnsetType = UNSET
 
 
-class EventIn(Struct, frozen=True):
+class EventIn(Struct, gc=False, frozen=True):
     """One behaviour. The same `event_id` again counts once. `value` is checked, but nothing ranks by it."""
 
     event_id: Id
