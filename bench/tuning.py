@@ -34,10 +34,12 @@ SHORT: Final = {"hidden": 2048, "steps": 280, "every": 70, "rate": 2e-4}
 WHOLE: Final = "head, distillation, long"
 WAYS: Final[dict[str, dict[str, Any]]] = {
     WHOLE: LONG,
+    "as by default": {},
     "head, distillation": SHORT,
     "last-layers 2, distillation": {**SHORT, "method": "last-layers"},
     "last-layers 1, distillation": {**SHORT, "method": "last-layers", "layers": 1},
     "lora, distillation": {**SHORT, "method": "lora"},
+    "lora at 1e-3, distillation": {**SHORT, "method": "lora", "rate": 1e-3},
     "prompt, distillation": {**SHORT, "method": "prompt", "rank": 8},
     "full, distillation": {**SHORT, "method": "full"},
     **{f"head, {loss}": {**SHORT, "loss": loss} for loss in ("next-item", "pairs", "bce", "simcse")},
