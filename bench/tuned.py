@@ -51,7 +51,8 @@ def _ways(results: Path) -> Iterator[str]:
         text = (
             f"{about(stored)}; three seeds, or one where there is no ±. Each encoder's vectors rank by "
             "attention, as the only signal; a difference is to the frozen, whitened encoder. All ways but "
-            "the long one and the default take 280 steps at most, and keep the best of five looks at validation."
+            "the long one and the default take 280 steps at most, and keep the best of five looks at "
+            "validation."
         )
         body = [
             f"## Fine-tuning on {dataset}",
