@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -20,36 +20,14 @@ from tailrank.policy.long_tail import promote
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.explanation import Explanation, explain
 from tailrank.ranking.fitting import Settings, Signals, fit_fusion, fit_signals
+from tailrank.ranking.folder import read_fields, write_reranker
 from tailrank.ranking.fusion import Fusion, history_buckets
 from tailrank.ranking.growing import new_items
-from tailrank.ranking.storage import read_model, write_model
 from tailrank.ranking.upstream import Choice, Scores, shares, standard, weigh
-from tailrank.signals.covisitation import CoVisitation, ItemKNN
-from tailrank.signals.lexical import Lexical
-from tailrank.signals.popularity import Popularity
 from tailrank.signals.protocol import Candidates, Signal
-from tailrank.signals.repetition import Frequency, Loyalty
-from tailrank.signals.semantic import SemanticAttention, TunedAttention
-from tailrank.signals.sequence.model import SequenceModel
 
 if TYPE_CHECKING:
     from rich.progress import Progress
-
-SIGNALS: Final[dict[str, type[Signal]]] = {
-    signal.name: signal
-    for signal in (
-        SemanticAttention,
-        TunedAttention,
-        Lexical,
-        SequenceModel,
-        Frequency,
-        Loyalty,
-        CoVisitation,
-        ItemKNN,
-        Popularity,
-    )
-}
-"""Every signal that a model folder may hold."""
 
 
 class RankedItem(NamedTuple):
@@ -353,21 +331,7 @@ class Reranker:
         ModelError
             Where the place holds something else, or can't be written.
         """
-        parts = {signal.name: signal.arrays() for signal in self.signals}
-        parts |= {"fusion": self.fusion.arrays(), "items": {"counts": self.catalogue.counts}}
-        parts |= {} if self.whitening is None else {"whitening": vars(self.whitening)}
-        arrays = {f"{part}/{name}": array for part, inner in parts.items() for name, array in inner.items()}
-        description = {
-            "signals": [signal.name for signal in self.signals],
-            "event_types": list(self.catalogue.event_types),
-            "clock": self.catalogue.clock,
-            "changed": dict(self.catalogue.changed),
-            "tail": self.tail,
-            "upstream": dict(self.upstream),
-            "settings": asdict(self.settings),
-            "about": dict(self.about if about is None else about),
-        }
-        write_model(Path(folder), self.catalogue.items, arrays, description)
+        write_reranker(self, Path(folder), about)
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -381,23 +345,4 @@ class Reranker:
         ModelError
             Where the folder is missing, damaged, edited, or of another format.
         """
-        items, arrays, manifest = read_model(Path(folder))
-
-        def part(name: str) -> dict[str, np.ndarray]:
-            prefix = f"{name}/"
-            return {
-                key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)
-            }
-
-        names, whitening = tuple(manifest["signals"]), part("whitening")
-        types, clock, changed = (manifest[name] for name in ("event_types", "clock", "changed"))
-        return cls(
-            catalogue=Catalogue.of(items, part("items")["counts"], tuple(types), clock, changed),
-            signals=tuple(SIGNALS[name].from_arrays(part(name)) for name in names),
-            fusion=Fusion.from_arrays(names, part("fusion")),
-            tail=float(manifest["tail"]),
-            settings=Settings(**manifest["settings"]),
-            upstream=manifest["upstream"],
-            whitening=Whitening(**whitening) if whitening else None,
-            about=manifest["about"],
-        )
+        return cls(**read_fields(Path(folder)))
