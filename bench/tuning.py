@@ -39,7 +39,6 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
     "last-layers 2, distillation": {**SHORT, "method": "last-layers"},
     "last-layers 1, distillation": {**SHORT, "method": "last-layers", "layers": 1},
     "lora, distillation": {**SHORT, "method": "lora"},
-    "lora at 1e-3, distillation": {**SHORT, "method": "lora", "rate": 1e-3},
     "prompt, distillation": {**SHORT, "method": "prompt", "rank": 8},
     "full, distillation": {**SHORT, "method": "full"},
     **{f"head, {loss}": {**SHORT, "loss": loss} for loss in ("next-item", "pairs", "bce", "simcse")},
