@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import time
@@ -188,9 +187,6 @@ class App:
         live = Live(self.settings.model, state, Encoders(), self.metrics)
         await live.start()
         self.endpoints = Endpoints(live, state, self.metrics)
-        # What is there now stays: searching it for garbage again and again would hold up requests.
-        gc.collect()
-        gc.freeze()
         log.info("ready", extra={"model": live.served.name, "pid": os.getpid()})
         return live
 
