@@ -29,30 +29,26 @@ from tailrank.ranking.fitting import Settings, Signals, fit_signals, whitened
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.lexical import Lexical
 
-LONG: Final = {"hidden": 4096, "steps": 4000, "every": 250}
-SHORT: Final = {"hidden": 2048, "steps": 280, "every": 70, "rate": 2e-4}
-WHOLE: Final = "head, distillation, long"
+SHORT: Final = {"steps": 280, "every": 70, "head_rate": 1e-4}
+SLOW: Final = {"steps": 100, "every": 100, "batch": 32, "rate": 5e-5, "head_rate": 1e-5, "dropout": 0.0}
+UPPER: Final = {**SLOW, "method": "last-layers", "layers": 1, "every": 50}
+WHOLE: Final = "head, distillation"
 WAYS: Final[dict[str, dict[str, Any]]] = {
-    WHOLE: LONG,
-    "as by default": {},
-    "head, distillation": SHORT,
-    "last-layers 2, distillation": {**SHORT, "method": "last-layers"},
-    "last-layers 1, distillation": {**SHORT, "method": "last-layers", "layers": 1},
-    "lora, distillation": {**SHORT, "method": "lora"},
-    "prompt, distillation": {**SHORT, "method": "prompt", "rank": 8},
-    "full, distillation": {**SHORT, "method": "full"},
+    WHOLE: {},
+    "head of 2,048 units, distillation": {"hidden": 2048},
+    "linear head, distillation": {"hidden": 0},
+    "last-layers 1, distillation": UPPER,
+    "last-layers 2, distillation": {**UPPER, "layers": 2},
+    "lora, distillation": {**SLOW, "method": "lora", "rate": 2e-4},
+    "prompt, distillation": {**SLOW, "method": "prompt", "rank": 8, "rate": 1e-3},
+    "full, distillation": {**SLOW, "method": "full"},
     **{f"head, {loss}": {**SHORT, "loss": loss} for loss in ("next-item", "pairs", "bce", "simcse")},
-    "last-layers 1, next-item": {
-        **SHORT,
-        "method": "last-layers",
-        "layers": 1,
-        "loss": "next-item",
-        "batch": 32,
-        "context": 4,
+    **{
+        f"last-layers 1, {loss}": {**UPPER, "loss": loss, "context": 4, "dropout": 0.1}
+        for loss in ("next-item", "pairs", "bce", "simcse")
     },
-    "last-layers 1, simcse": {**SHORT, "method": "last-layers", "layers": 1, "loss": "simcse", "batch": 64},
 }
-"""Each way as it differs from the default recipe; the short ones see the same number of texts."""
+"""Each way as it differs from the default recipe."""
 
 REFERENCES: Final = ("frozen, whitened", "TF-IDF")
 
@@ -76,7 +72,7 @@ def measure(way: str, seed: int, split: Split, texts: list[str], vectors: Floats
     table = tuned.tables[0]
     about = {
         "minutes": (time.perf_counter() - started) / 60,
-        "texts_per_second": recipe.batch * tuned.steps / tuned.seconds,
+        **({"texts_per_second": recipe.batch * tuned.steps / tuned.seconds} if tuned.steps else {}),
         "parameters": tuned.parameters,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "best_look": tuned.best,
@@ -103,7 +99,7 @@ def fused(seed: int, split: Split, vectors: Floats, table: Floats) -> dict[str, 
 def row(name: str, found: list[Doubles], split: Split, about: list[Json]) -> Json:
     """Average one way over queries and seeds."""
     costs = ("minutes", "texts_per_second", "parameters", "peak_mb")
-    means = {cost: float(np.mean([each[cost] for each in about])) for cost in costs if about}
+    means = {c: float(np.mean([each[c] for each in about])) for c in costs if about and c in about[0]}
     return {"way": name, "figures": figures(found, split), **means}
 
 

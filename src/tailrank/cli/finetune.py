@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -78,8 +79,10 @@ def finetune(
     kept = trackers(track or [])
     model, domains = prepare(data, out, encoder, template, protocol, since)
     checkpoint = out.parent / f"{out.name}.checkpoint"
+    started = time.perf_counter()
     with steps() as progress:
         tuned = tune_encoder(domains, model, recipe, progress, checkpoint, kept)
+    minutes = (time.perf_counter() - started) / 60
     save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
     checkpoint.unlink(missing_ok=True)
     after = TextEncoder.load(str(out))
@@ -89,9 +92,7 @@ def finetune(
     show(tuned)
     if since is not None:
         show_forgetting(tuned, domains)
-    typer.echo(
-        f"{out}: {tuned.parameters:,} weights learned in {tuned.steps:,} steps, {tuned.seconds / 60:.1f} min"
-    )
+    typer.echo(f"{out}: {tuned.parameters:,} weights learned, {tuned.steps:,} steps, {minutes:.1f} min")
 
 
 def tune(

@@ -122,9 +122,9 @@ class Descent:
         self.load([tensors[f"weights/{at}"] for at in range(len(self.weights))])
         states: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
-            part, at, *field = name.split("/")
-            if part == "optimiser":
-                states.setdefault(int(at), {})[field[0]] = value
+            if name.startswith("optimiser/"):
+                _, at, field = name.split("/")
+                states.setdefault(int(at), {})[field] = value
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": states})
 
 

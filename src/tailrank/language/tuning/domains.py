@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from rich.progress import Progress
 from torch import Tensor
 
-from tailrank.arrays import Bools, Floats
+from tailrank.arrays import Bools, Doubles, Floats
 from tailrank.data.splits import Split
 from tailrank.errors import DataError
 from tailrank.language.tuning.examples import Batch, Behaviour, Examples, Texts
@@ -94,17 +95,22 @@ class Mixture:
         pairs = zip(self.judges.items(), self.tables(table), strict=True)
         return {name: judge(part) for (name, judge), part in pairs}
 
-    def teacher(self, table: Floats) -> Tensor | None:
+    def teacher(self, table: Floats, progress: Progress | None = None) -> Tensor | None:
         """Find the vectors that are to be learned, shape (items, dimensions), if the loss is of that kind."""
         if self.recipe.loss != "distillation":
             return None
         parts = zip(self.domains, self.told, self.judges.values(), self.tables(table), strict=True)
         return torch.cat(
             [
-                teach(part, domain.split.train, told, self.recipe, judge.worth, domain.since)
+                teach(part, domain.split.train, told, self.recipe, judge.worth, domain.since, progress)
                 for domain, told, judge, part in parts
             ]
         )
+
+    def weights(self) -> Doubles:
+        """Say how much each item counts where vectors are learned: the log of its events, shape (items,)."""
+        pairs = zip(self.domains, self.told, strict=True)
+        return np.concatenate([np.log1p(domain.split.train.counts) * told for domain, told in pairs])
 
     def _examples(self, domain: Domain, told: Bools) -> Examples:
         if self.recipe.loss == "simcse":

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from tailrank.language.whitening import Whitening
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+ROWS: Final = 4_096
+"""Texts whose hidden units are in memory at once."""
 
 
 class Learner:
@@ -70,7 +73,9 @@ class Learner:
             raise EncoderError(f"{encoder.name}: not a transformer, so there are no layers to tune")
         self.told: Bools = np.array([bool(text.strip()) for text in texts])
         self.half = self.model.device.type == "cuda" or has_bfloat16()
-        self.model.max_seq_length = min(self.model.max_seq_length or recipe.max_tokens, recipe.max_tokens)
+        if recipe.method != "head":  # which reads vectors of whole texts
+            most = self.model.max_seq_length or recipe.max_tokens
+            self.model.max_seq_length = min(most, recipe.max_tokens)
         self.tokens, self.kinds = self._tokens()
         self.lengths: Offsets = self.tokens["attention_mask"].sum(dim=1).numpy() * self.told
         for module in self.model.modules():
@@ -87,7 +92,7 @@ class Learner:
         for layer in self.head:
             layer.requires_grad_(True)
         if recipe.method == "head":
-            self.pooled = torch.from_numpy(vectors) if fresh else self._below_head(vectors)
+            self.pooled = torch.from_numpy(vectors) if fresh else self.below_head()
         self._choose(encoder, cache, progress)
 
     @property
@@ -121,27 +126,33 @@ class Learner:
 
     def encode(self, items: Codes) -> Tensor:
         """Encode the items of one part; unit vectors of shape (items, dimension)."""
-        if self.pooled is not None:
-            features = {"sentence_embedding": self.pooled[items].to(self.model.device)}
-            for layer in self.head:
-                features = layer(features)
-            return functional.normalize(features["sentence_embedding"], dim=1)
-        if self.below is not None:
-            self.below.show(items)
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.half):
-            encoded: Tensor = self.model(self._features(items))["sentence_embedding"]
-        return functional.normalize(encoded.float(), dim=1)
+        return self._headed(self._read(items))
 
-    def table(self) -> Floats:
-        """Encode the whole catalogue without dropout; shape (items, dimension)."""
-        vectors, told = np.zeros((len(self.texts), self.dimension), np.float32), np.flatnonzero(self.told)
+    def below_head(self) -> Tensor:
+        """Give what the head reads of each text, without dropout; shape (items, width)."""
+        if self.pooled is not None:
+            return self.pooled
+        told = np.flatnonzero(self.told).astype(np.int32)
+        found = torch.zeros(len(self.texts), self.head[0].linear.in_features)
         self.model.eval()
         with torch.no_grad():
-            for part in self.parts(told.astype(np.int32)):
-                items = told[part].astype(np.int32)
-                vectors[items] = self.encode(items).cpu().numpy()
+            for part in self.parts(told):
+                found[told[part]] = self._read(told[part]).cpu()
         self.model.train()
-        return vectors
+        return found
+
+    def units(self, pooled: Tensor) -> Tensor:
+        """Give what the head's last map reads, of some of `below_head`; shape (items, hidden units)."""
+        features = {"sentence_embedding": pooled.to(self.model.device)}
+        for layer in self.head[:-1]:
+            features = layer(features)
+        return features["sentence_embedding"]
+
+    def table(self, pooled: Tensor) -> Floats:
+        """Put all of `below_head` through the head; shape (items, dimension), zero where there is no text."""
+        with torch.no_grad():
+            vectors = torch.cat([self._headed(part).cpu() for part in torch.split(pooled, ROWS)]).numpy()
+        return np.where(self.told[:, None], vectors, np.float32(0))
 
     @contextmanager
     def whole(self) -> Iterator[SentenceTransformer]:
@@ -152,17 +163,21 @@ class Learner:
         with self.below.whole():
             yield self.model
 
-    def _below_head(self, vectors: Floats) -> Tensor:
-        """Encode all texts up to the head of an encoder that was tuned before."""
-        told, found = np.flatnonzero(self.told), np.zeros((len(vectors), self.head[0].linear.in_features))
-        self.model.eval()
-        for part in self.parts(told.astype(np.int32)):
-            items, features = told[part], self._features(told[part].astype(np.int32))
-            with torch.no_grad():
-                for module in list(self.model)[: -len(self.head) - 1]:
-                    features = module(features)
-            found[items] = features["sentence_embedding"].float().cpu().numpy()
-        return torch.from_numpy(found.astype(np.float32))
+    def _headed(self, pooled: Tensor) -> Tensor:
+        return functional.normalize(self.head[-1].linear(self.units(pooled)), dim=1)
+
+    def _read(self, items: Codes) -> Tensor:
+        """Give what the head reads of some texts."""
+        if self.pooled is not None:
+            return self.pooled[items]
+        if self.below is not None:
+            self.below.show(items)
+        features = self._features(items)
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.half):
+            for module in list(self.model)[: -len(self.head) - 1]:
+                features = module(features)
+        read: Tensor = features["sentence_embedding"].float()
+        return read
 
     def _choose(self, encoder: TextEncoder, cache: Path, progress: Progress | None) -> None:
         """Mark what learns."""

@@ -68,9 +68,12 @@ class Objective(nn.Module):
     def scores(self, vectors: Tensor, contexts: Tensor) -> Tensor:
         """Score each item for each past by soft-MaxSim attention; shape (batch, n)."""
         age = torch.arange(contexts.shape[1] - 1, -1, -1, device=vectors.device)
-        similarity = vectors.index_select(0, contexts.clamp(min=0).flatten()) @ vectors.T
-        similarity = similarity.view(*contexts.shape, -1)  # (batch, context, n)
         prior = (-self.recipe.fading * torch.log1p(age.float())).masked_fill(contexts < 0, -torch.inf)
+        past = vectors.index_select(0, contexts.clamp(min=0).flatten()).view(*contexts.shape, -1)
+        if not self.recipe.sharpness:  # then no weight depends on the item, and a past is one vector
+            pooled: Tensor = (prior.softmax(dim=1)[:, :, None] * past).sum(dim=1)
+            return pooled @ vectors.T
+        similarity = past @ vectors.T  # (batch, context, n)
         attention = (self.recipe.sharpness * similarity + prior[:, :, None]).softmax(dim=1)
         scores: Tensor = (attention * similarity).sum(dim=1)
         return scores

@@ -12,9 +12,7 @@ from tailrank.errors import RequestError
 Method = Literal["full", "last-layers", "lora", "prompt", "head"]
 TuningLoss = Literal["distillation", "next-item", "pairs", "bce", "simcse"]
 
-PASSES: Final = 100
-FEWEST: Final = 1_500
-MOST: Final = 20_000
+STEPS: Final = 1_500
 LOOKS: Final = 15
 
 
@@ -37,8 +35,8 @@ class Recipe:
         Share of the loss that `next-item` has beside `distillation`; its batches then hold pasts, as those of
         `next-item` do.
     steps
-        Steps of the optimiser, at most. 0 stands for 1,500, and gives `head`, whose steps cost least, 100
-        passes over the texts where that is more, up to 20,000 steps.
+        Steps of the optimiser, at most. 0 stands for 1,500, but for none where a head alone learns by
+        `distillation`, as that is solved before the first step; see `tailrank.language.tuning.solving`.
     every
         Steps between two looks at the validation queries; 0 stands for a fifteenth of `steps`.
     patience
@@ -110,9 +108,9 @@ class Recipe:
     layers: int = 2
     rank: int = 16
     dimensions: int = 256
-    hidden: int = 2_048
+    hidden: int = 8_192
     power: float = 0.45
-    temperature: float = 0.1
+    temperature: float = 0.07
     debias: float = 0.3
     window: int = 3
     context: int = 10
@@ -138,17 +136,16 @@ class Recipe:
                 "take full, lora or prompt"
             )
 
-    def complete(self, n_texts: int) -> Recipe:
+    def complete(self) -> Recipe:
         """Put numbers of steps in the place of zeros.
 
         Examples
         --------
-        >>> recipe = Recipe().complete(12_800)
-        >>> recipe.steps, recipe.every
-        (10000, 666)
+        >>> Recipe().complete().steps, Recipe(method="lora").complete().steps
+        (0, 1500)
         """
-        passes = PASSES * n_texts // self.batch if self.method == "head" else 0
-        steps = self.steps or min(max(passes, FEWEST), MOST)
+        solved = self.method == "head" and self.loss == "distillation" and not self.blend
+        steps = self.steps or (0 if solved else STEPS)
         return replace(self, steps=steps, every=self.every or max(steps // LOOKS, 1))
 
 

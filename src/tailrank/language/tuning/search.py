@@ -27,7 +27,7 @@ class Trial:
     number
         Counts from 0.
     state
-        `pruned` where it was given up, as it ranked worse than most others had at the same step.
+        `pruned` where it was given up, as it ranked worse than most others had at the same look.
     worth
         Best look: mean of ndcg@10 on all validation targets and on those of the tail.
     settings
@@ -59,7 +59,7 @@ def search(
     name
         Of what is searched for: trials of other data belong elsewhere.
     start
-        Gives what isn't searched for; without `steps`, trials are as long as a small catalogue needs.
+        Gives what isn't searched for.
     methods, losses
         To choose from.
     minutes
@@ -88,7 +88,6 @@ def search(
         raise RequestError('tune needs optuna: pip install "tailrank[tuning]"') from None
     if not minutes > 0:
         raise RequestError(f"minutes must be above 0, not {minutes}")
-    start = start.complete(0)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         storage.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +96,7 @@ def search(
             study_name=name,
             load_if_exists=True,
             direction="maximize",
-            pruner=optuna.pruners.MedianPruner(WARM_LOOKS, WARM_LOOKS * start.every),
+            pruner=optuna.pruners.MedianPruner(WARM_LOOKS, WARM_LOOKS),
         )
         end = time.monotonic() + 60 * minutes
         for old in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
@@ -106,16 +105,17 @@ def search(
         study.sampler = optuna.samplers.TPESampler(seed=start.seed + len(study.trials), multivariate=True)
 
         def objective(trial: Any) -> float:
-            given_up = False
+            given_up, looks = False, 0
 
-            def go_on(step: int, worth: float) -> bool:
-                nonlocal given_up
-                trial.report(worth, step)
+            def go_on(_: int, worth: float) -> bool:
+                nonlocal given_up, looks
+                looks += 1
+                trial.report(worth, looks)
                 given_up = trial.should_prune()
                 return not given_up and time.monotonic() < end
 
             tuned = run(_suggest(trial, start, methods, losses), go_on)
-            if given_up and tuned.steps < start.steps:
+            if given_up and tuned.steps < tuned.learner.recipe.steps:
                 raise optuna.TrialPruned
             if tuned.worth > max((t.value for t in study.get_trials() if t.value is not None), default=-1.0):
                 keep(tuned)
@@ -135,7 +135,7 @@ def _suggest(trial: Any, start: Recipe, methods: Sequence[Method], losses: Seque
     method, loss = trial.suggest_categorical("method", methods), trial.suggest_categorical("loss", losses)
     drawn: dict[str, Any] = {
         "head_rate": trial.suggest_float("head_rate", 2e-4, 4e-3, log=True),
-        "hidden": trial.suggest_categorical("hidden", (0, 1024, 2048, 4096)),
+        "hidden": trial.suggest_categorical("hidden", (0, 2048, 4096, 8192)),
         "dimensions": trial.suggest_categorical("dimensions", (128, 256, 384)),
         "power": trial.suggest_float("power", 0.2, 0.5),
     }

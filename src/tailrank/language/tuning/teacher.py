@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,11 +18,16 @@ from tailrank.language.tuning.examples import Behaviour
 from tailrank.language.tuning.objectives import Objective
 from tailrank.language.tuning.recipe import Recipe
 
-BATCH: Final = 512
-STEPS: Final = 400
-EVERY: Final = 25
+BATCH: Final = 256
+PASSES: Final = 20
+FEWEST: Final = 400
+MOST: Final = 4_000
+LOOKS: Final = 16
+WARM: Final = 50
 PATIENCE: Final = 3
-RATE: Final = 3e-3
+REACH: Final = 1.2
+"""How far a number could move if its rate stayed at its height: more steps are smaller ones."""
+
 DECAY: Final = 0.01
 
 
@@ -32,6 +38,7 @@ def teach(
     recipe: Recipe,
     judge: Callable[[Floats], float],
     since: float | None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Move item vectors by what people took next, as long as they rank validation better.
 
@@ -48,6 +55,8 @@ def teach(
         Context, attention, temperature, debiasing and seed of the softmax.
     judge
         What vectors are worth.
+    progress
+        Where a bar is shown.
 
     Returns
     -------
@@ -58,22 +67,29 @@ def teach(
     examples, objective = Behaviour(dataset, told, asked, since), Objective(asked)
     base = torch.from_numpy(start)
     moved = nn.Parameter(torch.zeros_like(base))
-    optimiser = torch.optim.AdamW([moved], RATE, weight_decay=DECAY)
+    steps = min(max(PASSES * examples.size // BATCH, FEWEST), MOST)
+    rate = REACH / steps
+    optimiser = torch.optim.AdamW([moved], rate, weight_decay=DECAY)
     best, found, behind = judge(start), base, 0
-    for step in range(STEPS):
+    bar = None if progress is None else progress.add_task("item vectors", total=steps)
+    for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = RATE * min((step + 1) / EVERY, 1 - step / STEPS)
+            group["lr"] = rate * min((step + 1) / WARM, 1 - step / steps)
         batch = examples.draw(np.random.default_rng([recipe.seed, step]))
         items = torch.from_numpy(batch.items).long()
         loss = objective(functional.normalize(base[items] + moved[items], dim=1), batch)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        if (step + 1) % EVERY == 0:
+        if progress is not None and bar is not None:
+            progress.update(bar, completed=step + 1, description=f"item vectors, ndcg@10 {best:.4f}")
+        if (step + 1) % (steps // LOOKS) == 0:
             with torch.no_grad():
                 vectors = functional.normalize(base + moved, dim=1)
             worth = judge(vectors.numpy())
             best, found, behind = (worth, vectors, 0) if worth > best else (best, found, behind + 1)
             if behind == PATIENCE:
                 break
+    if progress is not None and bar is not None:
+        progress.update(bar, total=step + 1)
     return found

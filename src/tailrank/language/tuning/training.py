@@ -23,6 +23,7 @@ from tailrank.language.tuning.judging import overall
 from tailrank.language.tuning.learner import Learner
 from tailrank.language.tuning.objectives import Objective
 from tailrank.language.tuning.recipe import Recipe
+from tailrank.language.tuning.solving import PENALTIES, solutions
 from tailrank.language.tuning.tracking import Tracker
 
 
@@ -104,7 +105,7 @@ def finetune(
     TrackingError
         Where figures can't be kept.
     """
-    recipe = recipe.complete(sum(len(domain.texts) for domain in domains))
+    recipe = recipe.complete()
     run = _Run(domains, encoder, recipe, progress)
     # Names of settings that change nothing but when and where things are written stay out of the key.
     said = {k: v for k, v in asdict(recipe).items() if k not in ("minutes", "memory")}
@@ -144,12 +145,10 @@ class _Run:
         self.learner = Learner(
             encoder, self.mixture.texts, self.mixture.vectors, recipe, cache_root(), progress
         )
-        self.table = self.learner.table()
-        """Vectors of the best look."""
-        objective = Objective(recipe, self.mixture.teacher(self.table)).to(encoder.model.device)
-        self.descent = Descent(self.learner, objective)
+        self.descent = Descent(self.learner, Objective(recipe).to(encoder.model.device))
         self.looks: list[dict[str, dict[str, float]]] = []
         self.kept: list[Tensor] = []
+        """Weights of the best look; `table` has its vectors."""
 
     @property
     def judged(self) -> list[float]:
@@ -170,9 +169,10 @@ class _Run:
     ) -> None:
         """Take steps and look at what they are worth, until they are worth nothing any more."""
         r, d, kept_at = self.recipe, self.descent, time.monotonic()
-        bar = None if progress is None else progress.add_task("fine-tuning", total=r.steps)
         if not self.looks:
-            self._look(trackers)
+            self._begin(trackers, progress)
+            keep()
+        bar = None if progress is None or not r.steps else progress.add_task("fine-tuning", total=r.steps)
         going = True
         while going and d.steps < r.steps and len(self.looks) - 1 - self.best < r.patience:
             figures = d.step(self.mixture)
@@ -180,7 +180,7 @@ class _Run:
                 tracker.log(d.steps, figures)
             looked = d.steps % r.every == 0 or d.steps == r.steps
             if looked:
-                self._look(trackers)
+                self._look(trackers, self.learner.below_head())
             if looked or time.monotonic() - kept_at > 60 * r.minutes:
                 keep()
                 kept_at = time.monotonic()
@@ -193,9 +193,26 @@ class _Run:
             progress.update(bar, total=d.steps, completed=d.steps)
         d.load(self.kept)
 
-    def _look(self, trackers: Sequence[Tracker]) -> None:
+    def _begin(self, trackers: Sequence[Tracker], progress: Progress | None) -> None:
+        """Look at the encoder as it is and, where there is a teacher, once more with its head solved."""
+        pooled = self.learner.below_head()
+        self._look(trackers, pooled)
+        self.descent.objective.teacher = teacher = self.mixture.teacher(self.learner.table(pooled), progress)
+        if teacher is None:
+            return
+        last, best, weights = self.learner.head[-1].linear.weight, -1.0, self.mixture.weights()
+        bar = None if progress is None else progress.add_task("head", total=len(PENALTIES))
+        for found in solutions(self.learner, pooled, teacher, weights):
+            before, last.data = last.data, found
+            worth = overall(self.mixture.look(self.learner.table(pooled)))
+            last.data, best = (found, worth) if worth > best else (before, best)
+            if progress is not None and bar is not None:
+                progress.update(bar, advance=1, description=f"head, ndcg@10 {best:.4f}")
+        self._look(trackers, pooled)
+
+    def _look(self, trackers: Sequence[Tracker], pooled: Tensor) -> None:
         """Judge the vectors as they are, and keep the weights where they are the best so far."""
-        table = self.learner.table() if self.looks else self.table
+        table = self.learner.table(pooled)
         look = self.mixture.look(table)
         self.looks.append(look)
         figures = {f"{name}/ndcg@10/{group}": x for name, each in look.items() for group, x in each.items()}
@@ -207,12 +224,15 @@ class _Run:
     def tuned(self) -> Tuned:
         """Give what came of it."""
         d, tables = self.descent, self.mixture.tables(self.table)
-        size = sum(weights.numel() for weights in d.weights)
+        learned = d.weights if self.recipe.steps else [self.learner.head[-1].linear.weight]
+        size = sum(weights.numel() for weights in learned)
         return Tuned(self.learner, tables, self.looks, self.best, d.steps, d.seconds, size)
 
     def tensors(self) -> dict[str, Tensor]:
         """Give all that the next step depends on, and the best weights."""
-        return self.descent.tensors() | {f"kept/{at}": value for at, value in enumerate(self.kept)}
+        teacher = self.descent.objective.teacher
+        kept = {f"kept/{at}": value for at, value in enumerate(self.kept)}
+        return self.descent.tensors() | kept | ({} if teacher is None else {"teacher": teacher})
 
     def figures(self) -> dict[str, Any]:
         """Give what was measured, for a checkpoint."""
@@ -223,6 +243,7 @@ class _Run:
         d, self.looks = self.descent, figures["looks"]
         self.kept = [tensors[f"kept/{at}"] for at in range(len(d.weights))]
         d.load(self.kept)
-        self.table = self.learner.table()
+        self.table = self.learner.table(self.learner.below_head())
+        d.objective.teacher = tensors.get("teacher")
         d.restore(tensors)
         d.steps, d.seconds = figures["steps"], figures["seconds"]

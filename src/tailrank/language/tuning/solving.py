@@ -1,0 +1,64 @@
+"""The last map of a head, found at once: ridge regression on what a teacher wants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tailrank.arrays import Doubles
+from tailrank.language.tuning.learner import ROWS, Learner
+
+PENALTIES: Final = (1e-1, 1e-2, 1e-3)
+"""Shares of the mean square of a hidden unit."""
+
+
+@torch.no_grad()
+def solutions(learner: Learner, pooled: Tensor, teacher: Tensor, weights: Doubles) -> Iterator[Tensor]:
+    """Find last maps that give what the teacher wants, one for each penalty, the strongest first.
+
+    The head's hidden units h read random directions, so they are features of a kernel (Rahimi and Recht,
+    NIPS 2007; Cho and Saul, NIPS 2009). The last map W learns a change D of least squares: the sum over items
+    of w |t - (W h + D h) / |W h||^2, and the penalty times |D|^2. Descent needs hundreds of passes over the
+    texts to come as near.
+
+    Parameters
+    ----------
+    learner
+        With a head.
+    pooled
+        What the head reads of each text, shape (items, width).
+    teacher
+        Unit vectors t that are wanted, shape (items, dimensions).
+    weights
+        How much each item counts, w, shape (items,); 0 leaves one out.
+
+    Yields
+    ------
+    Tensor
+        W + D, shape (dimensions, hidden units).
+    """
+    counted = np.flatnonzero(weights)
+    last = learner.head[-1].linear
+    start = last.weight.detach().clone()
+    size, width = start.shape[::-1]
+    products = torch.zeros(size, size, dtype=torch.float64)
+    wanted = torch.zeros(size, width, dtype=torch.float64)
+    for rows in np.array_split(counted, -(-len(counted) // ROWS)):
+        units = learner.units(pooled[rows])
+        given = last(units)
+        length = given.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        root = torch.from_numpy(np.sqrt(weights[rows])).float().to(units.device)[:, None]
+        read, left = root * units / length, root * (teacher[rows].to(units.device) - given / length)
+        products += (read.T @ read).cpu()
+        wanted += (read.T @ left).cpu()
+    mean = max(products.diagonal().mean().item(), 1e-12)  # of texts that are all the same nothing is read
+    added = 0.0
+    for penalty in PENALTIES:
+        products.diagonal().add_(penalty * mean - added)
+        added = penalty * mean
+        change = torch.cholesky_solve(wanted, torch.linalg.cholesky(products))
+        yield start + change.T.to(start)
