@@ -29,9 +29,8 @@ from tailrank.ranking.fitting import Settings, whitened
 NEW: Final = 0.2
 """Share of all events that are new: half of it to learn from, a quarter each to stop by and to measure."""
 
-STEPS: Final = {"steps": 600, "every": 50}
 REPLAYS: Final = (1.0, 0.5, 0.0)
-"""The first has as many steps as the others, and no new events in its batches."""
+"""The first has no new events in its batches."""
 OLD: Final = "tuned on old events"
 
 
@@ -68,7 +67,7 @@ def values(dataset: Dataset, vectors: Floats, seed: int) -> dict[str, Doubles]:
 
     def tune(domain: Domain, encoder: TextEncoder, replay: float) -> Tuned:
         with steps() as progress:
-            return finetune([domain], encoder, Recipe(**STEPS, replay=replay, seed=seed), progress)
+            return finetune([domain], encoder, Recipe(replay=replay, seed=seed), progress)
 
     first = tune(Domain(old, texts, vectors), base, 0.0)
     spaces = {"frozen, whitened": whitened(vectors, Settings()), OLD: first.tables[0]}
@@ -107,7 +106,7 @@ def main() -> None:
             mine, before = ([each[f"{way}/{era}"] for each in found] for way in (name, OLD))
             row = {"way": name, "era": era, "queries": len(split.test), "figures": figures(mine, split)}
             rows.append(row if name == OLD else row | {"difference": differences(mine, before, split)})
-    said = {"dataset": given.name, "protocol": new.protocol, "seeds": given.seeds, "rows": rows, **STEPS}
+    said = {"dataset": given.name, "protocol": new.protocol, "seeds": given.seeds, "rows": rows}
     said["command"] = f"python -m bench.forgetting DATA {given.name}"
     keep(RESULTS / given.name / "forgetting.json", {**said, **about, **machine()})
 

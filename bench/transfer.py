@@ -25,7 +25,6 @@ from tailrank.language.tuning.training import finetune
 from tailrank.ranking.fitting import Settings, whitened
 
 SETS: Final = ("amazon-beauty", "amazon-scientific", "amazon-sports")
-STEPS: Final = {"steps": 3000, "every": 250}
 QUERIES: Final = 6_000
 """Test queries, at most."""
 
@@ -53,7 +52,7 @@ def values(
         if name != target
     ]
     with steps() as progress:
-        tuned = finetune(domains, TextEncoder.load(), Recipe(**STEPS, seed=seed), progress)
+        tuned = finetune(domains, TextEncoder.load(), Recipe(seed=seed), progress)
     found, white = headed(tuned.learner, vectors[target]), whitened(vectors[target], Settings())
     spaces = {
         FROZEN: white,
@@ -89,7 +88,7 @@ def main() -> None:
         row = {"way": name, "figures": figures(mine, split)}
         rows.append(row if name == FROZEN else row | {"difference": differences(mine, frozen, split)})
     said = {"dataset": given.name, "protocol": split.protocol, "seeds": given.seeds, "rows": rows}
-    said |= {"learned": [name for name in SETS if name != given.name], **STEPS}
+    said |= {"learned": [name for name in SETS if name != given.name]}
     said["command"] = f"python -m bench.transfer DATA {given.name}"
     keep(RESULTS / given.name / "transfer.json", {**said, **about, **machine()})
 

@@ -572,7 +572,7 @@ class TestCommand:
             "finetune", *common, "--out", tmp_path / "tuned", "--protocol", "leave-one-out", *short
         )
         assert done.exit_code == 0, done.output
-        assert "weights learned in 6 steps" in done.output
+        assert "weights learned, 6 steps" in done.output
         assert not list(tmp_path.glob("*checkpoint*"))
         tuned = ["--tuned", tmp_path / "tuned"]
         asked = ["evaluate", *common, *tuned, "--models", "tailrank,popularity", "--out", tmp_path / "report"]
