@@ -393,7 +393,7 @@ class TestTraining:
                 ("lora", "distillation", 0.0),
             )
         ]
-        assert steps == [0, 1_500, 1_500, 1_500]
+        assert steps == [0, 600, 600, 600]
         assert Recipe(steps=6, every=3).complete() == Recipe(steps=6, every=3)
         tuned, _ = tuned_by(folder, steps=45, every=0)
         assert tuned.learner.recipe.every == 3

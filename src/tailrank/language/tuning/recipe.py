@@ -12,7 +12,7 @@ from tailrank.errors import RequestError
 Method = Literal["full", "last-layers", "lora", "prompt", "head"]
 TuningLoss = Literal["distillation", "next-item", "pairs", "bce", "simcse"]
 
-STEPS: Final = 1_500
+STEPS: Final = 600
 LOOKS: Final = 15
 
 
@@ -35,7 +35,7 @@ class Recipe:
         Share of the loss that `next-item` has beside `distillation`; its batches then hold pasts, as those of
         `next-item` do.
     steps
-        Steps of the optimiser, at most. 0 stands for 1,500, but for none where a head alone learns by
+        Steps of the optimiser, at most. 0 stands for 600, but for none where a head alone learns by
         `distillation`, as that is solved before the first step; see `tailrank.language.tuning.solving`.
     every
         Steps between two looks at the validation queries; 0 stands for a fifteenth of `steps`.
@@ -101,7 +101,7 @@ class Recipe:
     memory: int = 512
     accumulation: int = 1
     rate: float = 1e-4
-    head_rate: float = 1e-3
+    head_rate: float = 1e-4
     weight_decay: float = 0.01
     dropout: float = 0.1
     clip: float = 1.0
@@ -142,7 +142,7 @@ class Recipe:
         Examples
         --------
         >>> Recipe().complete().steps, Recipe(method="lora").complete().steps
-        (0, 1500)
+        (0, 600)
         """
         solved = self.method == "head" and self.loss == "distillation" and not self.blend
         steps = self.steps or (0 if solved else STEPS)

@@ -134,7 +134,6 @@ def _suggest(trial: Any, start: Recipe, methods: Sequence[Method], losses: Seque
     """Draw a recipe; what a method or loss doesn't use stays as it is."""
     method, loss = trial.suggest_categorical("method", methods), trial.suggest_categorical("loss", losses)
     drawn: dict[str, Any] = {
-        "head_rate": trial.suggest_float("head_rate", 2e-4, 4e-3, log=True),
         "hidden": trial.suggest_categorical("hidden", (0, 2048, 4096, 8192)),
         "dimensions": trial.suggest_categorical("dimensions", (128, 256, 384)),
         "power": trial.suggest_float("power", 0.2, 0.5),
@@ -148,7 +147,10 @@ def _suggest(trial: Any, start: Recipe, methods: Sequence[Method], losses: Seque
     if loss == "distillation":
         drawn["blend"] = trial.suggest_categorical("blend", (0.0, 0.2, 0.5, 0.8))
     if loss != "simcse":
-        drawn["sharpness"] = trial.suggest_float("sharpness", 0.0, 4.0)
+        drawn["sharpness"] = trial.suggest_categorical("sharpness", (0.0, 1.0, 2.0, 4.0))
         drawn["temperature"] = trial.suggest_float("temperature", 0.03, 0.3, log=True)
         drawn["debias"] = trial.suggest_float("debias", 0.0, 1.0)
-    return replace(start, method=method, loss=loss, **drawn)
+    recipe = replace(start, method=method, loss=loss, **drawn)
+    if not recipe.complete().steps:
+        return recipe
+    return replace(recipe, head_rate=trial.suggest_float("head_rate", 1e-5, 1e-3, log=True))
