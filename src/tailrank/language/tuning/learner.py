@@ -128,16 +128,19 @@ class Learner:
         """Encode the items of one part; unit vectors of shape (items, dimension)."""
         return self._headed(self._read(items))
 
-    def below_head(self) -> Tensor:
+    def below_head(self, progress: Progress | None = None) -> Tensor:
         """Give what the head reads of each text, without dropout; shape (items, width)."""
         if self.pooled is not None:
             return self.pooled
         told = np.flatnonzero(self.told).astype(np.int32)
         found = torch.zeros(len(self.texts), self.head[0].linear.in_features)
+        bar = None if progress is None else progress.add_task("encoding", total=len(told))
         self.model.eval()
         with torch.no_grad():
             for part in self.parts(told):
                 found[told[part]] = self._read(told[part]).cpu()
+                if progress is not None and bar is not None:
+                    progress.advance(bar, len(part))
         self.model.train()
         return found
 

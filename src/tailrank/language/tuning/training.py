@@ -195,7 +195,7 @@ class _Run:
 
     def _begin(self, trackers: Sequence[Tracker], progress: Progress | None) -> None:
         """Look at the encoder as it is and, where there is a teacher, once more with its head solved."""
-        pooled = self.learner.below_head()
+        pooled = self.learner.below_head(progress)
         self._look(trackers, pooled)
         self.descent.objective.teacher = teacher = self.mixture.teacher(self.learner.table(pooled), progress)
         if teacher is None:
