@@ -42,17 +42,18 @@ def _ways(results: Path) -> Iterator[str]:
                 row["way"],
                 f"{row['parameters']:,.0f}",
                 cost(row["minutes"]),
-                cost(row["texts_per_second"]),
+                cost(row.get("texts_per_second")),
                 cost(row["peak_mb"]),
             ]
             for row in stored["rows"]
             if "minutes" in row
         ]
         text = (
-            f"{about(stored)}; three seeds. Each encoder's vectors rank by attention, as the only signal; a "
-            "difference is to the frozen, whitened encoder. By distillation a head is solved first; the "
-            "methods that change more go on from there with 3,200 texts. The other losses take 280 steps "
-            "on a head and 100 on the last layer. What ranks validation best is kept: often the start."
+            f"{about(stored)}; three seeds, or one where there is no ±. Each encoder's vectors rank by "
+            "attention, as the only signal; a difference is to the frozen, whitened encoder. By distillation "
+            "a head is solved at once, without steps; the methods that change more go on from there with "
+            "3,200 texts. The other losses take 280 steps. What ranks validation best is kept: often the "
+            "start."
         )
         body = [
             f"## Fine-tuning on {dataset}",

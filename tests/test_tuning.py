@@ -192,11 +192,12 @@ class TestMethods:
         vectors = finetune([domain(encoder, same)], encoder, Recipe(**{**SHORT, "steps": 0})).tables[0]
         assert np.ptp(vectors, axis=0).max() < EQUAL
 
-    def test_the_last_map_is_ridge_regression(self, folder: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("texts", [WORDS, [f"{a} {b}" for a in WORDS for b in WORDS]])
+    def test_the_last_map_is_ridge_regression(self, folder: Path, tmp_path: Path, texts: list[str]) -> None:
         encoder, rng = TextEncoder.load(str(folder), "cpu"), np.random.default_rng(0)
-        learner = Learner(encoder, WORDS, encoder.encode(WORDS), Recipe(hidden=64), tmp_path)
-        pooled, weights = learner.below_head(), rng.integers(0, 4, len(WORDS)).astype(float)
-        teacher = functional.normalize(torch.from_numpy(rng.normal(size=(len(WORDS), 32))), dim=1).float()
+        learner = Learner(encoder, texts, encoder.encode(texts), Recipe(hidden=64), tmp_path)
+        pooled, weights = learner.below_head(), rng.integers(0, 4, len(texts)).astype(float)
+        teacher = functional.normalize(torch.from_numpy(rng.normal(size=(len(texts), 32))), dim=1).float()
         last, units = learner.head[-1].linear, learner.units(pooled)
         given = last(units).detach().numpy()
         length = np.linalg.norm(given, axis=1, keepdims=True)

@@ -10,7 +10,7 @@ import torch
 from scipy.linalg import solve
 from torch import Tensor
 
-from tailrank.arrays import Doubles
+from tailrank.arrays import Doubles, Offsets
 from tailrank.language.tuning.learner import ROWS, Learner
 
 PENALTIES: Final = (1e-1, 1e-2, 1e-3)
@@ -45,24 +45,33 @@ def solutions(learner: Learner, pooled: Tensor, teacher: Tensor, weights: Double
     counted = np.flatnonzero(weights)
     last = learner.head[-1].linear
     start = last.weight.detach().clone()
-    size, width = start.shape[::-1]
-    products = torch.zeros(size, size, device=start.device)
-    wanted = torch.zeros(size, width, device=start.device)
-    for rows in np.array_split(counted, -(-len(counted) // ROWS)):
+    size = start.shape[1]
+
+    def part(rows: Offsets) -> tuple[Tensor, Tensor]:
         units = learner.units(pooled[rows])
         given = last(units)
         length = given.norm(dim=1, keepdim=True).clamp(min=1e-12)
         root = torch.from_numpy(np.sqrt(weights[rows])).to(units)[:, None]
-        read, left = root * units / length, root * (teacher[rows].to(units) - given / length)
-        products.addmm_(read.T, read)
-        wanted.addmm_(read.T, left)
-    mean = max(products.diagonal().mean().item(), 1e-12)  # of texts that are all the same nothing is read
+        return root * units / length, root * (teacher[rows].to(units) - given / length)
+
+    parts = map(part, np.array_split(counted, -(-len(counted) // ROWS)))
+    few = len(counted) < size
+    if few:  # then D is a mixture of the rows that are read, and there are fewer equations (dual form)
+        read, wanted = map(torch.cat, zip(*parts, strict=True))
+        products = read @ read.T
+    else:
+        products, wanted = start.new_zeros(size, size), start.new_zeros(size, len(start))
+        for read, left in parts:
+            products.addmm_(read.T, read)
+            wanted.addmm_(read.T, left)
+    mean = max(products.trace().item() / size, 1e-12)  # of texts that are all the same nothing is read
     for penalty in PENALTIES:
-        yield start + _ridge(products, wanted, penalty * mean).to(start)
+        found = _ridge(products, wanted, penalty * mean).to(start)
+        yield start + (read.T @ found if few else found).T
 
 
 def _ridge(products: Tensor, wanted: Tensor, penalty: float) -> Tensor:
     """Solve the normal equations, in twice the precision and, as they are symmetric, without another copy."""
     summed, right = products.double().cpu().numpy().T, wanted.double().cpu().numpy()
     summed.flat[:: len(summed) + 1] += penalty
-    return torch.from_numpy(solve(summed, right, assume_a="pos", overwrite_a=True, overwrite_b=True).T)
+    return torch.from_numpy(solve(summed, right, assume_a="pos", overwrite_a=True, overwrite_b=True))
