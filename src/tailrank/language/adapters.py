@@ -180,6 +180,7 @@ def peft() -> Any:
     """
     # These say nothing that a user could act on.
     warnings.filterwarnings("ignore", "Could not find a config file in", UserWarning)
+    warnings.filterwarnings("ignore", "Unable to fetch remote file", UserWarning)
     warnings.filterwarnings("ignore", "Token type ids are not supported", UserWarning)
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
     try:
