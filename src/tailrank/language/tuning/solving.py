@@ -23,8 +23,7 @@ def solutions(learner: Learner, pooled: Tensor, teacher: Tensor, weights: Double
 
     The head's hidden units h read random directions, so they are features of a kernel (Rahimi and Recht,
     NIPS 2007; Cho and Saul, NIPS 2009). The last map W learns a change D of least squares: the sum over items
-    of w |t - (W h + D h) / |W h||^2, and the penalty times |D|^2. Descent needs hundreds of passes over the
-    texts to come as near.
+    of w |t - (W h + D h) / |W h||^2, and the penalty times |D|^2.
 
     Parameters
     ----------
