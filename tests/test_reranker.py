@@ -14,7 +14,8 @@ from tailrank.data.splits import Split, leave_one_out
 from tailrank.errors import DataError, RequestError, TailrankError
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.fusion import HISTORY_LABELS
-from tailrank.ranking.reranker import RankedItem, Reranker
+from tailrank.ranking.ordering import RankedItem
+from tailrank.ranking.reranker import Reranker
 from tailrank.signals.protocol import Candidates, Scorer
 
 FILMS = ["50", "181", "100", "1682", "742", "1", "1350"]

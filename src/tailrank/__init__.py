@@ -8,7 +8,8 @@ from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
 from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.fitting import Settings
-from tailrank.ranking.reranker import RankedItem, Reranker
+from tailrank.ranking.ordering import RankedItem
+from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.upstream import Choice
 
 __all__ = [

@@ -17,7 +17,8 @@ from tailrank.data.histories import Event, Queries
 from tailrank.data.popularity import tail_items
 from tailrank.data.splits import Split
 from tailrank.ranking.explanation import Explanation
-from tailrank.ranking.reranker import RankedItem, Reranker
+from tailrank.ranking.ordering import RankedItem
+from tailrank.ranking.reranker import Reranker
 from tailrank.signals.protocol import Candidates, Scorer
 
 FOUND = 100

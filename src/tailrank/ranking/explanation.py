@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tailrank.arrays import Codes, Floats
+from tailrank.arrays import Floats
 from tailrank.data.histories import Histories
-from tailrank.ranking.fusion import Fusion, history_buckets
-from tailrank.signals.protocol import Candidates, Signal
+from tailrank.policy.long_tail import promote
+from tailrank.ranking.fusion import history_buckets
+from tailrank.signals.protocol import Candidates
+
+if TYPE_CHECKING:
+    from tailrank.ranking.reranker import Reranker
 
 
 @dataclass(frozen=True)
@@ -38,37 +44,43 @@ class Explanation:
 
 
 def explain(
-    signals: tuple[Signal, ...],
-    fusion: Fusion,
+    reranker: Reranker,
     history: Histories,
     candidates: Candidates,
-    buckets: Codes,
-    ids: list[str],
-    added: dict[str, Floats],
+    ids: Sequence[str],
+    added: Mapping[str, Floats],
+    tail: float | None = None,
 ) -> list[Explanation]:
-    """Take the scores of one history apart.
+    """Take the scores of one history apart, as `Reranker.score` gives them.
 
     Parameters
     ----------
+    reranker
+        Whose scores.
     history
-        One history, as the signals see it.
-    buckets
-        Count bucket of each candidate, shape (candidates,).
-    ids
-        Their ids.
+        One history.
+    candidates, ids
+        The candidates, and what to call them.
     added
         What else is part of the score, by name; each of shape (candidates,).
+    tail
+        Dial of the long-tail policy; by default the model's own.
     """
-    known = int(history_buckets(history.lengths)[0])
+    seen, fusion = history.latest(reranker.settings.max_history), reranker.fusion
+    buckets, known = reranker.catalogue.buckets[candidates.codes], int(history_buckets(seen.lengths)[0])
     parts: dict[str, Floats] = {"base": fusion.biases[buckets, known]}
     events: dict[str, Floats] = {}
-    for position, signal in enumerate(signals):
+    for position, signal in enumerate(reranker.signals):
         weights = fusion.weights[buckets, known, position]
-        parts[signal.name] = weights * signal.score(history, candidates)[0]
-        shares = signal.by_event(history, candidates)
+        parts[signal.name] = weights * signal.score(seen, candidates)[0]
+        shares = signal.by_event(seen, candidates)
         if shares is not None:
             events[signal.name] = weights * shares
     parts |= added
+    dial = reranker.tail if tail is None else tail
+    if dial:
+        rare = reranker.catalogue.rare[candidates.codes]
+        parts["long-tail"] = promote(np.zeros(len(candidates), np.float32), rare, dial)
     total = np.sum(list(parts.values()), axis=0)
     return [
         Explanation(

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Self
 
 from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
@@ -23,20 +20,12 @@ from tailrank.ranking.fitting import Settings, Signals, fit_fusion, fit_signals
 from tailrank.ranking.folder import read_fields, write_reranker
 from tailrank.ranking.fusion import Fusion, history_buckets
 from tailrank.ranking.growing import new_items
-from tailrank.ranking.upstream import Choice, Scores, shares, standard, weigh
+from tailrank.ranking.ordering import RankedItem, ordered
+from tailrank.ranking.upstream import Choice, Scores, learned, shares
 from tailrank.signals.protocol import Candidates, Signal
 
 if TYPE_CHECKING:
     from rich.progress import Progress
-
-
-class RankedItem(NamedTuple):
-    """One place of a ranking: places count from 1, `previous` is the place in the candidate list."""
-
-    item_id: str
-    score: float
-    place: int
-    previous: int
 
 
 @dataclass(frozen=True)
@@ -221,17 +210,11 @@ class Reranker:
         RequestError
             On unknown or repeated ids, scores of another length, a `k` below 1, or a dial outside 0 to 1.
         """
-        if k is not None and k < 1:
-            raise RequestError(f"k must be at least 1, not {k}")
         wanted = self.catalogue.candidates(candidates)
         total = self.score(self.catalogue.history(history), wanted, tail)[0]
         for share in shares(scores, len(wanted), self.upstream, self.settings.upstream_weight).values():
             total += share
-        order = (-total).argsort(kind="stable")[:k].tolist()
-        ids, previous = [candidates[at] for at in order], [at + 1 for at in order]
-        # `_make` on rows: a long list takes a fifth less time than by calls with four arguments.
-        rows = zip(ids, total[order].tolist(), count(1), previous, strict=False)
-        return list(map(RankedItem._make, rows))
+        return ordered(candidates, total, k)
 
     def learn_upstream(self, choices: Sequence[Choice]) -> Self:
         """Learn how much the scores of other recommenders count, from lists that people chose from.
@@ -253,20 +236,13 @@ class Reranker:
             Where there is no choice or no recommender, one took what was no candidate, names of
             recommenders differ, or as `rank` does.
         """
-        names = sorted(choices[0].scores) if choices else []
-        if not names:
-            raise RequestError("nothing to learn from: give at least one choice, with scores by name")
-        own, theirs, taken = [], [], []
-        for choice in choices:
-            if sorted(choice.scores) != names:
-                raise RequestError(f"every choice needs scores of the same recommenders: {', '.join(names)}")
-            if choice.taken not in choice.candidates:
-                raise RequestError(f"{choice.taken!r} was taken but is no candidate: leave such lists out")
+
+        def score(choice: Choice) -> Floats:
             wanted = self.catalogue.candidates(choice.candidates)
-            own.append(self.score(self.catalogue.history(choice.history), wanted)[0])
-            theirs.append(np.column_stack([standard(choice.scores[name], len(wanted)) for name in names]))
-            taken.append(list(choice.candidates).index(choice.taken))
-        return replace(self, upstream=dict(zip(names, weigh(own, theirs, taken), strict=True)))
+            scores: Floats = self.score(self.catalogue.history(choice.history), wanted)[0]
+            return scores
+
+        return replace(self, upstream=learned(choices, score))
 
     def explain(
         self,
@@ -284,36 +260,7 @@ class Reranker:
         """
         wanted, seen = self.catalogue.candidates(candidates), self.catalogue.history(history)
         added = shares(scores, len(wanted), self.upstream, self.settings.upstream_weight)
-        return self.explained(seen, wanted, candidates, added, tail)
-
-    def explained(
-        self,
-        history: Histories,
-        candidates: Candidates,
-        ids: Sequence[str],
-        added: Mapping[str, Floats],
-        tail: float | None = None,
-    ) -> list[Explanation]:
-        """Explain scores of what is coded already, as `score` takes it.
-
-        Parameters
-        ----------
-        history
-            One history.
-        candidates, ids
-            The candidates, and what to call them.
-        added
-            Shares of other recommenders' scores by name, each of shape (candidates,).
-        tail
-            Dial of the long-tail policy; by default the model's own.
-        """
-        seen, parts = history.latest(self.settings.max_history), dict(added)
-        dial = self.tail if tail is None else tail
-        if dial:
-            rare = self.catalogue.rare[candidates.codes]
-            parts["long-tail"] = promote(np.zeros(len(candidates), np.float32), rare, dial)
-        buckets = self.catalogue.buckets[candidates.codes]
-        return explain(self.signals, self.fusion, seen, candidates, buckets, list(ids), parts)
+        return explain(self, seen, wanted, candidates, added, tail)
 
     def save(self, folder: Path | str, about: Mapping[str, object] | None = None) -> None:
         """Write a model folder, whole or not at all (see docs/models.md).

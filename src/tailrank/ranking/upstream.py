@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -84,6 +84,37 @@ def standard(scores: Sequence[float], n: int) -> Floats:
     except (TypeError, ValueError):
         raise RequestError("upstream scores must be numbers, or NaN where there is none") from None
     return standardise(values)
+
+
+def learned(choices: Sequence[Choice], score: Callable[[Choice], Floats]) -> dict[str, float]:
+    """Learn how much the scores of each recommender count, by its name.
+
+    Parameters
+    ----------
+    choices
+        Each with scores of the same recommenders.
+    score
+        Gives our own scores of a choice's candidates, shape (candidates,), or refuses them.
+
+    Raises
+    ------
+    RequestError
+        Where there is no choice or no recommender, one took what was no candidate, names of
+        recommenders differ, or as `shares` and `score` do.
+    """
+    names = sorted(choices[0].scores) if choices else []
+    if not names:
+        raise RequestError("nothing to learn from: give at least one choice, with scores by name")
+    own, theirs, taken = [], [], []
+    for choice in choices:
+        if sorted(choice.scores) != names:
+            raise RequestError(f"every choice needs scores of the same recommenders: {', '.join(names)}")
+        if choice.taken not in choice.candidates:
+            raise RequestError(f"{choice.taken!r} was taken but is no candidate: leave such lists out")
+        own.append(score(choice))
+        theirs.append(np.column_stack([standard(choice.scores[name], len(own[-1])) for name in names]))
+        taken.append(list(choice.candidates).index(choice.taken))
+    return dict(zip(names, weigh(own, theirs, taken), strict=True))
 
 
 def weigh(own: Sequence[Floats], theirs: Sequence[Floats], taken: Sequence[int]) -> list[float]:

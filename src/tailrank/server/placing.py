@@ -13,6 +13,7 @@ from msgspec import UNSET
 from tailrank.arrays import Bools, Floats, Offsets
 from tailrank.data.histories import Histories
 from tailrank.online.state import Past
+from tailrank.ranking.explanation import explain
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.upstream import shares
 from tailrank.server.wire import Candidate, Ranked, RankRequest, Taken
@@ -159,7 +160,7 @@ def _contributions(
     """Say of each candidate what its score is made of."""
     shared = {name: share[known] for name, share in parts.items()}
     ids = [""] * len(wanted)
-    told = iter(reranker.explained(seen, wanted, ids, shared, tail))
+    told = iter(explain(reranker, seen, wanted, ids, shared, tail))
     mean = float(reranker.score(seen, wanted, tail)[0].mean()) if ids else 0.0
     return [
         next(told).contributions
