@@ -29,7 +29,7 @@ from tailrank.ranking.fitting import Settings, Signals, fit_signals, whitened
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.lexical import Lexical
 
-SHORT: Final = {"steps": 280, "every": 70, "head_rate": 1e-4}
+SHORT: Final = {"steps": 280, "every": 70}
 SLOW: Final = {"steps": 100, "every": 100, "batch": 32, "rate": 5e-5, "head_rate": 1e-5, "dropout": 0.0}
 UPPER: Final = {**SLOW, "method": "last-layers", "layers": 1, "every": 50}
 WHOLE: Final = "head, distillation"

@@ -48,7 +48,7 @@ class Objective(nn.Module):
         """
         if self.teacher is None:
             return self._ranked(vectors, batch)
-        wanted = self.teacher[torch.from_numpy(batch.items).long()]
+        wanted = self.teacher[torch.from_numpy(batch.items).long()].to(vectors.device)
         distilled, blend = (1 - (vectors * wanted).sum(dim=1)).mean(), self.recipe.blend
         return (1 - blend) * distilled + blend * self._ranked(vectors, batch) if blend else distilled
 

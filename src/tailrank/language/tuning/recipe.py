@@ -21,7 +21,9 @@ class Recipe:
     """What learns, from what, and how.
 
     Every method also learns a head over the text's vector, which starts as the whitening of the catalogue, so
-    that training starts from the best that the frozen model offers.
+    that training starts from the best that the frozen model offers. For `distillation` it is solved before
+    the first step, so that no step moves the model for what the head can do (linear probing, then
+    fine-tuning; Kumar et al., ICLR 2022).
 
     Attributes
     ----------
@@ -74,7 +76,7 @@ class Recipe:
         Length of the step up the gradient of the word embeddings, from where the loss is taken once more
         (FGM; Miyato et al., ICLR 2017); 0 leaves it out.
     max_tokens
-        Longer texts are cut.
+        Longer texts are cut, but for `head`, which learns from vectors of whole texts.
     minutes
         Between two checkpoints.
     temper

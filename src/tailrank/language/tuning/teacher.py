@@ -19,7 +19,11 @@ from tailrank.language.tuning.objectives import Objective
 from tailrank.language.tuning.recipe import Recipe
 
 BATCH: Final = 256
+"""Events a step."""
+
 PASSES: Final = 20
+"""Over the events, where that is neither fewer steps than `FEWEST` nor more than `MOST`."""
+
 FEWEST: Final = 400
 MOST: Final = 4_000
 LOOKS: Final = 16
