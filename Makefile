@@ -20,7 +20,7 @@ test: $(STAMP) ## Run the tests and the examples in docstrings (ARGS="-k whiteni
 	@$(BIN)/python -m pytest --quiet --numprocesses auto --maxprocesses 4 $(ARGS)
 
 peers: .venv-peers/.ready ## Run the tests of the peers, in .venv-peers: RecTools needs older packages
-	@.venv-peers/bin/python -m pytest --quiet tests/test_peers.py $(ARGS)
+	@.venv-peers/bin/python -m pytest --quiet tests/evaluation/test_peers.py $(ARGS)
 
 lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/ruff check

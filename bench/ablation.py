@@ -17,17 +17,21 @@ import numpy as np
 from bench.run import RESULTS, keep, path_of
 from bench.stored import Json
 from tailrank.arrays import Doubles, Floats
-from tailrank.cli.options import item_vectors, load, machine
+from tailrank.cli.options import (
+    item_vectors,
+    load,
+)
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
-from tailrank.evaluation.metrics import per_query, target_groups
-from tailrank.evaluation.ranking import rank_queries
-from tailrank.evaluation.significance import paired_bootstrap
-from tailrank.ranking.fitting import Settings, Signals, fit_signals, lessons, whitened
+from tailrank.machine import machine
+from tailrank.metrics.beyond_accuracy import per_query, target_groups
+from tailrank.metrics.full_ranking import rank_queries
+from tailrank.metrics.significance import paired_bootstrap
+from tailrank.ranking.fitting import Settings, Signals, fit_signals, validation_sample, whitened
 from tailrank.ranking.reranker import Reranker
-from tailrank.signals.protocol import Signal
+from tailrank.signals.base import Signal
 from tailrank.signals.semantic import SemanticAttention
-from tailrank.signals.sequence.recipe import Recipe, SequenceLoss
+from tailrank.signals.sequence.config import SASRecConfig, SequenceLoss
 from tailrank.signals.sequence.training import train
 
 EPOCHS: Final = 12
@@ -82,7 +86,7 @@ class Parts:
         signals = [signal for signal in self._whole if signal.name in kept]
         vectors = self._items_by(text)
         if vectors is not None:
-            asked, n_types = lessons(self.split, self.settings), len(self.split.train.event_types)
+            asked, n_types = validation_sample(self.split, self.settings), len(self.split.train.event_types)
             signals.append(SemanticAttention.fit(vectors, n_types, asked, self.settings.seed))
         return (*signals, self._sequence(text, None))
 
@@ -104,7 +108,7 @@ class Parts:
         if key == ("whitened LM", None):
             return next(signal for signal in self._whole if signal.name == "sequence")
         if key not in self.trained:
-            recipe = Recipe(epochs=EPOCHS, seed=self.settings.seed, loss=loss)
+            recipe = SASRecConfig(epochs=EPOCHS, seed=self.settings.seed, loss=loss)
             split = self.split
             self.trained[key] = train(split.train, split.validation, split.repeats, vectors, recipe).model
         return self.trained[key]
@@ -135,7 +139,7 @@ def measured(parts: Parts, name: str, work: Path) -> Doubles:
 
 def rows(split: Split, found: dict[str, list[Doubles]]) -> list[Json]:
     """Average each variant over queries and seeds, and bound the differences by resampling people."""
-    test, groups = split.test, target_groups(split.past.counts)
+    test, groups = split.test, target_groups(split.full_train.counts)
     masks = {
         "ndcg@10" + (f"/{name}" if name else ""): groups[name][test.targets]
         if name

@@ -11,12 +11,12 @@ import numpy as np
 
 from bench.stored import Json
 from tailrank.arrays import Bools, Doubles, Floats
+from tailrank.data.candidates import Scorer
 from tailrank.data.splits import Split
-from tailrank.evaluation.metrics import per_query, target_groups
-from tailrank.evaluation.ranking import rank_queries
-from tailrank.evaluation.significance import paired_bootstrap
-from tailrank.ranking.fitting import Settings, lessons
-from tailrank.signals.protocol import Scorer
+from tailrank.metrics.beyond_accuracy import per_query, target_groups
+from tailrank.metrics.full_ranking import rank_queries
+from tailrank.metrics.significance import paired_bootstrap
+from tailrank.ranking.fitting import Settings, validation_sample
 from tailrank.signals.semantic import SemanticAttention
 
 GROUPS: Final = ("", "tail80", "count=0", "count=1-5")
@@ -24,7 +24,7 @@ GROUPS: Final = ("", "tail80", "count=0", "count=1-5")
 
 def masks(split: Split) -> dict[str, Bools]:
     """Name the groups of test queries."""
-    groups = target_groups(split.past.counts) | {"": np.ones(split.past.n_items, bool)}
+    groups = target_groups(split.full_train.counts) | {"": np.ones(split.full_train.n_items, bool)}
     return {f"ndcg@10/{name}".rstrip("/"): groups[name][split.test.targets] for name in GROUPS}
 
 
@@ -35,7 +35,7 @@ def alone(scorer: Scorer, split: Split) -> Doubles:
 
 def attention(vectors: Floats, split: Split, seed: int) -> Scorer:
     """Fit the attention over vectors."""
-    asked = lessons(split, Settings(seed=seed))
+    asked = validation_sample(split, Settings(seed=seed))
     return SemanticAttention.fit(vectors, len(split.train.event_types), asked, seed)
 
 

@@ -24,15 +24,19 @@ from bench.run import RESULTS, keep, path_of
 from bench.stored import Json
 from bench.tuning import alone, attention
 from tailrank.arrays import Doubles, Floats
-from tailrank.cli.options import item_vectors, load, machine
+from tailrank.cli.options import (
+    item_vectors,
+    load,
+)
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import leave_one_out
-from tailrank.evaluation.significance import paired_bootstrap
 from tailrank.language.encoder import MAX_TOKENS, TextEncoder, has_bfloat16
-from tailrank.language.light import ABOUT, GRAPH, LightEncoder, digest, folder_of
+from tailrank.language.onnx_encoder import ABOUT, GRAPH, OnnxEncoder, digest, folder_of
 from tailrank.language.sources import resolve
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
+from tailrank.machine import machine
+from tailrank.metrics.significance import paired_bootstrap
 from tailrank.ranking.fitting import Settings
 
 SETS: Final = ("amazon-scientific", "amazon-beauty")
@@ -65,7 +69,7 @@ def exported(root: Path) -> tuple[dict[str, Path], float]:
     """Make a cache with the graph in float32 and one with it in int8; also give the seconds of the export."""
     with patch.dict(os.environ, TAILRANK_CACHE=str(root / "float32")):
         started = time.perf_counter()
-        LightEncoder.load()
+        OnnxEncoder.load()
         taken = time.perf_counter() - started
         whole = folder_of(resolve(), MAX_TOKENS)
     small = root / "int8" / whole.relative_to(root / "float32")
@@ -83,7 +87,7 @@ def loaded(caches: Mapping[str, Path]) -> dict[str, Encode]:
     found: dict[str, Encode] = {"torch": TextEncoder.load(device="cpu").encode}
     for name in ("float32", "int8"):
         with patch.dict(os.environ, TAILRANK_CACHE=str(caches[name])):
-            found[name] = LightEncoder.load().encode
+            found[name] = OnnxEncoder.load().encode
     return found
 
 

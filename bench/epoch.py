@@ -15,15 +15,19 @@ import torch
 from bench.run import RESULTS, keep, path_of
 from bench.stored import Json
 from tailrank.arrays import Floats
-from tailrank.cli.options import item_vectors, load, machine
+from tailrank.cli.options import (
+    item_vectors,
+    load,
+)
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
 from tailrank.evaluation.peers.sasrec import SOFTMAX, sasrec_epoch
+from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, whitened
-from tailrank.signals.sequence.recipe import Recipe
+from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.training import train
 
-RECIPE: Final = Recipe(epochs=1, loss="softmax")
+RECIPE: Final = SASRecConfig(epochs=1, loss="softmax")
 REPETITIONS: Final = 2
 NOTE: Final = """\
 Medians of two epochs each, in turns in one process. Both have two blocks and two heads and the same training

@@ -16,10 +16,10 @@ from typing import Final
 from bench.run import RESULTS, keep
 from bench.stored import Json
 from bench.valkey import BINARY, Server
-from tailrank.cli.options import machine
-from tailrank.online.mapped import check
-from tailrank.online.places import open_state
-from tailrank.online.state import KEPT, StateError, UserEvent
+from tailrank.machine import machine
+from tailrank.state.base import KEPT, StateError, UserEvent
+from tailrank.state.environment import check
+from tailrank.state.open import open_state
 
 KILLS: Final = 50
 WRITERS: Final = 2
@@ -105,7 +105,7 @@ class Writers:
                 continue
             wanted = [f"{run}-{c}-{n}" for n in range(max(0, call + 2 - KEPT), call + 1)]
             for n in range(USERS):
-                found = set((await state.read(f"u{run}-{c}-{n}")).past.items)
+                found = set((await state.read(f"u{run}-{c}-{n}")).history.items)
                 lost += sum(item not in found for item in wanted)
         await state.close()
         return lost

@@ -13,18 +13,23 @@ import numpy as np
 from bench.compared import alone, attention, differences, figures, remembered
 from bench.run import RESULTS, keep, path_of
 from tailrank.arrays import Bools, Doubles, Floats
-from tailrank.cli.options import item_vectors, load, machine, steps
+from tailrank.cli.options import (
+    item_vectors,
+    load,
+    steps,
+)
 from tailrank.data.cache import cache_root
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split, leave_one_out, temporal
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
-from tailrank.language.tuning.domains import Domain
-from tailrank.language.tuning.recipe import Recipe
-from tailrank.language.tuning.saving import save
-from tailrank.language.tuning.training import Tuned, finetune
+from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, whitened
+from tailrank.tuning.config import FineTuningConfig
+from tailrank.tuning.domains import Domain
+from tailrank.tuning.finetuning import Tuned, finetune
+from tailrank.tuning.saving import save
 
 NEW: Final = 0.2
 """Share of all events that are new: half of it to learn from, a quarter each to stop by and to measure."""
@@ -67,7 +72,7 @@ def values(dataset: Dataset, vectors: Floats, seed: int) -> dict[str, Doubles]:
 
     def tune(domain: Domain, encoder: TextEncoder, replay: float) -> Tuned:
         with steps() as progress:
-            return finetune([domain], encoder, Recipe(replay=replay, seed=seed), progress)
+            return finetune([domain], encoder, FineTuningConfig(replay=replay, seed=seed), progress)
 
     first = tune(Domain(old, texts, vectors), base, 0.0)
     spaces = {"frozen, whitened": whitened(vectors, Settings()), OLD: first.tables[0]}

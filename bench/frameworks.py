@@ -27,16 +27,16 @@ import numpy as np
 from bench.run import RESULTS, keep
 from bench.stored import Json
 from bench.valkey import free_port
-from tailrank.cli.benches.client import Connection, request
-from tailrank.cli.benches.http import exchanged, remember
-from tailrank.cli.benches.running import PATIENCE, cores, pinned, running
-from tailrank.cli.benches.subject import Subject, subject
-from tailrank.cli.benches.throughput import wrk
-from tailrank.cli.options import machine
-from tailrank.online.places import open_state
+from tailrank.api import Ranking, RankRequest
+from tailrank.benchmarks.connection import Connection, request
+from tailrank.benchmarks.http import exchanged, remember
+from tailrank.benchmarks.launcher import PATIENCE, cores, pinned, running
+from tailrank.benchmarks.subject import Subject, subject
+from tailrank.benchmarks.throughput import wrk
+from tailrank.machine import machine
 from tailrank.ranking.reranker import Reranker
 from tailrank.server.placing import Asked, place
-from tailrank.server.wire import Ranking, RankRequest
+from tailrank.state.open import open_state
 
 CANDIDATES: Final = 100
 REQUESTS, WARM_UP = 5_000, 1_000
@@ -66,7 +66,7 @@ def work(model: str, state: str) -> Work:
 
     async def rank(body: bytes) -> bytes:
         asked = decode(body)
-        past = (await kept.read(asked.user or "")).past
+        past = (await kept.read(asked.user or "")).history
         items = place(reranker, Asked.of(asked.candidates), asked, past)
         return encode(Ranking(os.urandom(12).hex(), "model", 0.0, False, items))
 

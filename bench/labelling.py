@@ -16,14 +16,18 @@ import scipy.sparse as sp
 from bench.compared import alone, differences, figures, remembered
 from bench.run import RESULTS, keep, path_of
 from tailrank.arrays import Bools, Doubles, Floats, Offsets
-from tailrank.cli.options import item_vectors, load, machine
+from tailrank.cli.options import (
+    item_vectors,
+    load,
+)
 from tailrank.data.cache import cache_root
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, leave_one_out
-from tailrank.language.tuning.labelling import pick
+from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, fit_signals
 from tailrank.ranking.reranker import Reranker
+from tailrank.tuning.annotation import pick
 
 DESCRIBED: Final = 0.1
 """Share of items, drawn at random, whose texts are there from the start."""

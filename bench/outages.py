@@ -20,12 +20,12 @@ from bench.run import RESULTS, keep
 from bench.served import Caller, Job, Outcome, Running, load
 from bench.stored import Json
 from bench.valkey import BINARY, Server
-from tailrank.cli.options import machine
 from tailrank.data.columns import Columns
-from tailrank.data.folders import replaced
-from tailrank.online.mapped import check
-from tailrank.online.state import KEPT
+from tailrank.files import replaced
+from tailrank.machine import machine
 from tailrank.ranking.reranker import Reranker
+from tailrank.state.base import KEPT
+from tailrank.state.environment import check
 
 KILLS: Final = 50
 SWAPS: Final = 100

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Final
 
 from bench.run import RESULTS, keep, path_of
-from tailrank.cli.options import item_vectors, load, machine, steps
+from tailrank.cli.options import (
+    item_vectors,
+    load,
+    steps,
+)
 from tailrank.data.splits import leave_one_out
-from tailrank.evaluation import protocol
-from tailrank.evaluation.metrics import measure
-from tailrank.evaluation.reranking import LESSONS, reordered, retrieve
+from tailrank.evaluation import runner as protocol
+from tailrank.evaluation.list_reranking import LESSONS, reordered, retrieve
+from tailrank.machine import machine
+from tailrank.metrics.beyond_accuracy import measure
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.reranker import Reranker
 
@@ -33,10 +38,10 @@ def study(root: Path, name: str, seed: int) -> dict[str, object]:
     lists = []
     for group in RETRIEVERS:
         models = {each: fitted[each] for each in group}
-        lessons = retrieve(models, split.validation.sample(LESSONS, seed), split)
+        validation_sample = retrieve(models, split.validation.sample(LESSONS, seed), split)
         asked = retrieve(models, split.test, split)
-        counts, figures = split.past.counts, {}
-        for order, outcome in reordered(reranker, lessons, asked, split.past).items():
+        counts, figures = split.full_train.counts, {}
+        for order, outcome in reordered(reranker, validation_sample, asked, split.full_train).items():
             found = measure(outcome, split.test.targets, counts, None)
             figures[order] = {metric: found[metric] for metric in METRICS}
         lists.append({"retriever": " + ".join(group), "ceiling": asked.ceiling, "models": figures})

@@ -17,15 +17,15 @@ import numpy as np
 from bench.run import RESULTS, keep, path_of
 from bench.stored import Json
 from tailrank.arrays import Floats
-from tailrank.cli.options import machine
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.data.readers import read_events, read_items
 from tailrank.data.splits import Split, temporal
+from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, fit_signals, whitened
 from tailrank.ranking.reranker import Reranker
-from tailrank.signals.sequence.recipe import Recipe
+from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.training import train
 
 NAME: Final = "complete-journey"
@@ -37,7 +37,7 @@ CALLS: Final = 100
 
 DIMENSIONS: Final = 384
 SETTINGS: Final = Settings()
-SOFTMAX: Final = Recipe(epochs=1, loss="sampled-softmax")
+SOFTMAX: Final = SASRecConfig(epochs=1, loss="sampled-softmax")
 """The loss of large catalogues at every size, so that sizes compare."""
 
 NOTE: Final = """\
@@ -100,7 +100,7 @@ def _ranking(reranker: Reranker, split: Split, candidates: list[str]) -> float:
     """Rank candidates for a sample of the test queries; give milliseconds a person."""
     asked = split.test.sample(CALLS, SETTINGS.seed)
     slices = map(slice, asked.starts.tolist(), asked.ends.tolist())
-    first, *people = [split.past.events(asked.source, at) for at in slices]
+    first, *people = [split.full_train.events(asked.source, at) for at in slices]
     reranker.rank(first, candidates, k=10)  # what is computed once is no part of a ranking
     _, seconds = _timed(lambda: [reranker.rank(history, candidates, k=10) for history in people])
     return 1000 * seconds / len(people)

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from bench.run import RESULTS, keep
 from bench.stored import Json
 from tailrank.arrays import Codes, Floats
-from tailrank.cli.options import machine
 from tailrank.data.histories import Histories
+from tailrank.machine import machine
 from tailrank.ranking.reranker import Reranker
+from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.model import SequenceModel, gap_buckets
 from tailrank.signals.sequence.network import Network
-from tailrank.signals.sequence.recipe import Recipe
 
 RANDOM: Final = "random"
 ITEMS: Final = 12_101
@@ -54,7 +54,7 @@ class LastPlace(nn.Module):
 def random_model() -> SequenceModel:
     """Draw every weight at random: the time does not depend on them."""
     torch.manual_seed(SEED)
-    network = Network(ITEMS, 1, None, Recipe())
+    network = Network(ITEMS, 1, None, SASRecConfig())
     with torch.no_grad():
         for weights in network.parameters():
             weights.add_(torch.randn_like(weights), alpha=0.1)
@@ -75,7 +75,7 @@ def module(model: SequenceModel) -> LastPlace:
     weights["residual"] = torch.from_numpy(model.table.vectors.whole)
     blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
     width, length = len(weights["start"]), len(weights["positions"]) - 1
-    recipe = Recipe(width=width, heads=model.network.heads, blocks=blocks, length=length)
+    recipe = SASRecConfig(width=width, heads=model.network.heads, blocks=blocks, length=length)
     network = Network(len(weights["residual"]), len(weights["types"]), None, recipe)
     network.load_state_dict(weights)
     return LastPlace(network).eval()

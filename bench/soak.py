@@ -19,7 +19,7 @@ from bench.outages import event, items_of
 from bench.run import RESULTS, keep
 from bench.served import Caller, Running
 from bench.stored import Json
-from tailrank.cli.options import machine
+from tailrank.machine import machine
 
 REQUESTS: Final = 200_000
 """As many as come in an hour at 55 a second."""

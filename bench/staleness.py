@@ -13,12 +13,17 @@ from rich.progress import Progress
 from bench.run import RESULTS, keep, path_of
 from bench.stored import Json
 from tailrank.arrays import Floats
-from tailrank.cli.options import item_vectors, load, machine, steps
+from tailrank.cli.options import (
+    item_vectors,
+    load,
+    steps,
+)
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
-from tailrank.evaluation.metrics import measure
-from tailrank.evaluation.protocol import Contender, fit
-from tailrank.evaluation.ranking import rank_queries
+from tailrank.evaluation.runner import FittedModel, fit
+from tailrank.machine import machine
+from tailrank.metrics.beyond_accuracy import measure
+from tailrank.metrics.full_ranking import rank_queries
 from tailrank.ranking.fitting import Settings
 
 DELAYS: Final = {"0s": 0.0, "1m": 60.0, "1h": 3600.0, "1d": 86_400.0, "frozen": None}
@@ -67,13 +72,13 @@ def _split(data: Dataset, delay: float | None, queries: int | None) -> Split:
 
 def _same_queries(one: Split, other: Split) -> bool:
     a, b = one.test, other.test
-    pairs = ((a.users, b.users), (a.seen, b.seen), (a.targets, b.targets))
+    pairs = ((a.users, b.users), (a.full_ends, b.full_ends), (a.targets, b.targets))
     return all(np.array_equal(left, right) for left, right in pairs)
 
 
-def _figures(contender: Contender, split: Split) -> dict[str, float | None]:
+def _figures(contender: FittedModel, split: Split) -> dict[str, float | None]:
     outcome = rank_queries(contender.scorer, split.test, split)
-    found = measure(outcome, split.test.targets, split.past.counts)
+    found = measure(outcome, split.test.targets, split.full_train.counts)
     return {metric: found[metric] for metric in METRICS}
 
 

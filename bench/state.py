@@ -20,10 +20,10 @@ import uvloop
 from bench.run import RESULTS, keep
 from bench.stored import Json
 from bench.valkey import BINARY, Server
-from tailrank.cli.options import machine
-from tailrank.online.compaction import compact
-from tailrank.online.places import open_state
-from tailrank.online.state import KEPT, UserEvent
+from tailrank.machine import machine
+from tailrank.state.base import KEPT, UserEvent
+from tailrank.state.compaction import compact
+from tailrank.state.open import open_state
 
 ITEMS: Final = 100_000
 BATCH: Final = 500
@@ -110,8 +110,10 @@ async def reads(place: str, n_users: int) -> Json:
         start = time.perf_counter()
         read = await state.read(name)
         taken.append(1e6 * (time.perf_counter() - start))
-        if len(read.past.items) != KEPT:
-            raise SystemExit(f"{name} has {len(read.past.items)} events and not {KEPT}: the state lost some")
+        if len(read.history.items) != KEPT:
+            raise SystemExit(
+                f"{name} has {len(read.history.items)} events and not {KEPT}: the state lost some"
+            )
     await state.close()
     p50, p99 = np.percentile(taken[READS:], [50, 99]).tolist()
     return {"p50_us": round(p50, 1), "p99_us": round(p99, 1)}

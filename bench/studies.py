@@ -16,7 +16,7 @@ from bench import charts
 from bench.evaluated import COLUMNS
 from bench.stored import Evaluated, Json, by_dataset, single
 from bench.tables import cost, difference, number, spread, table
-from tailrank.evaluation.protocol import SWEPT
+from tailrank.evaluation.runner import SWEPT
 
 Section: TypeAlias = tuple[str, dict[str, str]]
 """Markdown, and the charts in it by file name."""

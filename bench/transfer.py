@@ -12,17 +12,22 @@ import torch
 from bench.compared import alone, attention, differences, figures, remembered
 from bench.run import RESULTS, keep, path_of
 from tailrank.arrays import Doubles, Floats
-from tailrank.cli.options import item_vectors, load, machine, steps
+from tailrank.cli.options import (
+    item_vectors,
+    load,
+    steps,
+)
 from tailrank.data.cache import cache_root
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
-from tailrank.language.tuning.domains import Domain
-from tailrank.language.tuning.learner import Learner
-from tailrank.language.tuning.recipe import Recipe
-from tailrank.language.tuning.training import finetune
+from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, whitened
+from tailrank.tuning.config import FineTuningConfig
+from tailrank.tuning.domains import Domain
+from tailrank.tuning.finetuning import finetune
+from tailrank.tuning.trainable_encoder import TrainableEncoder
 
 SETS: Final = ("amazon-beauty", "amazon-scientific", "amazon-sports")
 QUERIES: Final = 6_000
@@ -31,7 +36,7 @@ QUERIES: Final = 6_000
 FROZEN: Final = "frozen, whitened"
 
 
-def headed(learner: Learner, vectors: Floats) -> Floats:
+def headed(learner: TrainableEncoder, vectors: Floats) -> Floats:
     """Put vectors of texts through the head of a learner whose model is the frozen one."""
     features = {"sentence_embedding": torch.from_numpy(vectors)}
     with torch.no_grad():
@@ -52,7 +57,7 @@ def values(
         if name != target
     ]
     with steps() as progress:
-        tuned = finetune(domains, TextEncoder.load(), Recipe(seed=seed), progress)
+        tuned = finetune(domains, TextEncoder.load(), FineTuningConfig(seed=seed), progress)
     found, white = headed(tuned.learner, vectors[target]), whitened(vectors[target], Settings())
     spaces = {
         FROZEN: white,

@@ -17,17 +17,22 @@ from bench.compared import alone, attention, differences, figures, remembered
 from bench.run import RESULTS, keep, path_of
 from bench.stored import Json, read
 from tailrank.arrays import Doubles, Floats
-from tailrank.cli.options import item_vectors, load, machine, steps
+from tailrank.cli.options import (
+    item_vectors,
+    load,
+    steps,
+)
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
-from tailrank.language.tuning.domains import Domain
-from tailrank.language.tuning.recipe import Recipe
-from tailrank.language.tuning.training import finetune
+from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, Signals, fit_signals, whitened
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.lexical import Lexical
+from tailrank.tuning.config import FineTuningConfig
+from tailrank.tuning.domains import Domain
+from tailrank.tuning.finetuning import finetune
 
 SHORT: Final = {"steps": 280, "every": 70}
 SLOW: Final = {"steps": 100, "every": 100, "batch": 32, "rate": 5e-5, "head_rate": 1e-5, "dropout": 0.0}
@@ -66,7 +71,11 @@ RANKERS: Final = {
 
 def measure(way: str, seed: int, split: Split, texts: list[str], vectors: Floats, work: Path) -> None:
     """Tune in one way, and keep its vectors, the values of each query, and what it took."""
-    recipe, encoder, started = Recipe(**WAYS[way], seed=seed), TextEncoder.load(), time.perf_counter()
+    recipe, encoder, started = (
+        FineTuningConfig(**WAYS[way], seed=seed),
+        TextEncoder.load(),
+        time.perf_counter(),
+    )
     with steps() as progress:
         tuned = finetune([Domain(split, texts, vectors)], encoder, recipe, progress, work / "checkpoint")
     table = tuned.tables[0]

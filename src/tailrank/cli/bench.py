@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from tailrank.cli.benches.http import http
-from tailrank.cli.benches.ingest import ingest
-from tailrank.cli.benches.latency import latency
-from tailrank.cli.benches.state import state
-from tailrank.cli.benches.throughput import throughput
+from tailrank.benchmarks.http import http
+from tailrank.benchmarks.ingest import ingest
+from tailrank.benchmarks.latency import latency
+from tailrank.benchmarks.state_size import state
+from tailrank.benchmarks.throughput import throughput
 
 bench = typer.Typer(help="Measure speed.", no_args_is_help=True)
 for command in (latency, http, throughput, ingest, state):

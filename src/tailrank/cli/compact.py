@@ -18,7 +18,7 @@ def compact(
 ) -> None:
     """Write a state folder anew: a third smaller, without expired events and deleted bytes."""
     try:
-        from tailrank.online.compaction import compact as write_anew
+        from tailrank.state.compaction import compact as write_anew
     except ImportError as missing:
         raise RequestError(f'compact needs {missing.name}: pip install "tailrank[server]"') from None
     before, after = write_anew(state, None if ttl_days is None else ttl_days * 86_400)

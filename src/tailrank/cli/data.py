@@ -13,8 +13,8 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from tailrank.data.contract import Check
 from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
+from tailrank.data.schema import Check
 from tailrank.data.validation import validate as checks_of
 
 datasets = typer.Typer(help="Public data sets: list them, get them.", no_args_is_help=True)

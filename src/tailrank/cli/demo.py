@@ -9,16 +9,22 @@ from typing import Annotated, Final, cast
 import typer
 from rich.console import Console
 
-from tailrank.cli import story
+from tailrank.cli import demo_walkthrough as story
 from tailrank.cli.evaluate import show
-from tailrank.cli.options import Seed, item_vectors, load, machine, steps
+from tailrank.cli.options import (
+    Seed,
+    item_vectors,
+    load,
+    steps,
+)
+from tailrank.data.candidates import Scorer
 from tailrank.data.splits import Split, temporal
-from tailrank.evaluation import protocol
+from tailrank.evaluation import runner as protocol
 from tailrank.evaluation.baselines import DEFAULT_MODELS
-from tailrank.evaluation.ranking import Model
+from tailrank.machine import machine
+from tailrank.metrics.full_ranking import Model
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.reranker import Reranker
-from tailrank.signals.protocol import Scorer
 
 REPEATING: Final = ("tailrank", "frequent", "popularity", "item-knn")
 FINDER: Final = "item-knn"
@@ -66,4 +72,4 @@ def demo(
         console.print("People here take things again, so the same with repeats allowed:\n")
         measure(REPEATING, out / f"{dataset.name}-repeats", repeats=True)
     reranker, finder = cast(Reranker, fitted["tailrank"]), cast(Scorer, fitted[FINDER])
-    story.show(story.tell(reranker, finder, split), split.past, FINDER, console)
+    story.show(story.tell(reranker, finder, split), split.full_train, FINDER, console)

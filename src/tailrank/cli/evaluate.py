@@ -25,16 +25,16 @@ from tailrank.cli.options import (
     TunedEncoder,
     item_vectors,
     load,
-    machine,
     steps,
     tuned_vectors,
 )
 from tailrank.data.splits import Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
-from tailrank.evaluation import protocol as full_ranking
+from tailrank.evaluation import runner as full_ranking
 from tailrank.evaluation.baselines import DEFAULT_MODELS
-from tailrank.evaluation.protocol import SWEPT
 from tailrank.evaluation.results import Comparison, Evaluation
+from tailrank.evaluation.runner import SWEPT
+from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings
 
 SHOWN = {
@@ -84,7 +84,7 @@ def evaluate(
     if queries is not None:
         split = split.sampled(queries, seed)
     vectors, about = item_vectors(dataset, encoder, template)
-    tuned_to, more = tuned_vectors(dataset, tuned, template, split.past)
+    tuned_to, more = tuned_vectors(dataset, tuned, template, split.full_train)
     settings = Settings(
         template=template,
         max_history=max_history,

@@ -15,7 +15,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from tailrank.cli.options import Encoder, Template, load, machine, steps
+from tailrank.cli.options import (
+    Encoder,
+    Template,
+    load,
+    steps,
+)
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, hold_out, leave_one_out, temporal
 from tailrank.errors import RequestError
@@ -23,13 +28,14 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.progress import encoding_progress
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
-from tailrank.language.tuning.judging import Judge
-from tailrank.language.tuning.recipe import Method, Recipe, TuningLoss
-from tailrank.language.tuning.tracking import trackers
+from tailrank.machine import machine
+from tailrank.tuning.config import FineTuningConfig, Method, TuningLoss
+from tailrank.tuning.tracking import trackers
+from tailrank.tuning.validator import Validator
 
 if TYPE_CHECKING:  # these bring torch, which no other command should wait for
-    from tailrank.language.tuning.domains import Domain
-    from tailrank.language.tuning.training import Tuned
+    from tailrank.tuning.domains import Domain
+    from tailrank.tuning.finetuning import Tuned
 
 SHOWN_TRIALS: Final = 10
 
@@ -56,8 +62,8 @@ Tracks = Annotated[
 def finetune(
     data: DataFolders,
     out: Annotated[Path, typer.Option(help="Folder for the tuned encoder; one that is there is replaced.")],
-    method: Methods = Recipe.method,
-    loss: Losses = Recipe.loss,
+    method: Methods = FineTuningConfig.method,
+    loss: Losses = FineTuningConfig.loss,
     protocol: Protocols = "all",
     since: Annotated[
         datetime | None, typer.Option(help="Learn from events since then, with older ones in between.")
@@ -70,8 +76,8 @@ def finetune(
     settings: Sets = None,
 ) -> None:
     """Tune an encoder on behaviour; an interrupted run goes on when it is called again."""
-    from tailrank.language.tuning.saving import save
-    from tailrank.language.tuning.training import finetune as tune_encoder
+    from tailrank.tuning.finetuning import finetune as tune_encoder
+    from tailrank.tuning.saving import save
 
     recipe = read_recipe({"method": method, "loss": loss, "seed": str(seed)}, settings or [])
     if merge and method == "prompt":
@@ -109,22 +115,24 @@ def tune(
     settings: Sets = None,
 ) -> None:
     """Search for the recipe that tunes best; called again, the search goes on."""
-    from tailrank.language.tuning.saving import save
-    from tailrank.language.tuning.search import search
-    from tailrank.language.tuning.training import finetune as tune_encoder
+    from tailrank.tuning.finetuning import finetune as tune_encoder
+    from tailrank.tuning.saving import save
+    from tailrank.tuning.search import search
 
     start = read_recipe({"seed": str(seed)}, settings or [])
     chosen = _chosen(methods, get_args(Method)), _chosen(losses, get_args(TuningLoss))
     model, domains = prepare(data, out, encoder, template, protocol, None)
 
-    def run(recipe: Recipe, go_on: Callable[[int, float], bool]) -> Tuned:
+    def run(recipe: FineTuningConfig, go_on: Callable[[int, float], bool]) -> Tuned:
         with steps() as progress:
             return tune_encoder(domains, TextEncoder.load(encoder), recipe, progress, report=go_on)
 
     def keep(tuned: Tuned) -> None:
         save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
 
-    name = " ".join([model.fingerprint[:12], protocol, *(d.split.past.fingerprint[:12] for d in domains)])
+    name = " ".join(
+        [model.fingerprint[:12], protocol, *(d.split.full_train.fingerprint[:12] for d in domains)]
+    )
     trials = search(out.parent / f"{out.name}.trials.db", name, start, *chosen, minutes, run, keep)
     table = Table("trial", "state", "validation", "settings", box=SIMPLE_HEAD)
     for trial in trials[:SHOWN_TRIALS]:
@@ -154,8 +162,8 @@ def prepare(
     since: datetime | None,
 ) -> tuple[TextEncoder, list[Domain]]:
     """Load an encoder and what it is to learn from, and encode what has no vectors yet."""
-    from tailrank.language.tuning.domains import Domain
-    from tailrank.language.tuning.saving import check_place
+    from tailrank.tuning.domains import Domain
+    from tailrank.tuning.saving import check_place
 
     if encoder == "none":
         raise RequestError("--encoder none: there is nothing to tune: name an encoder")
@@ -180,9 +188,9 @@ def _split(dataset: Dataset, protocol: Protocol) -> Split:
     return temporal(dataset) if protocol == "temporal" else hold_out(dataset)
 
 
-def read_recipe(given: Mapping[str, str], settings: Sequence[str]) -> Recipe:
+def read_recipe(given: Mapping[str, str], settings: Sequence[str]) -> FineTuningConfig:
     """Read settings written as NAME=VALUE, beside those that have options of their own."""
-    kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(Recipe)}
+    kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(FineTuningConfig)}
     pairs = dict(given)
     for text in settings:
         name, equals, value = text.partition("=")
@@ -191,7 +199,7 @@ def read_recipe(given: Mapping[str, str], settings: Sequence[str]) -> Recipe:
             raise RequestError(f"--set {text!r}: write NAME=VALUE, where NAME is one of {others}")
         pairs[name] = value
     try:
-        return Recipe(**{name: kinds[name](value) for name, value in pairs.items()})
+        return FineTuningConfig(**{name: kinds[name](value) for name, value in pairs.items()})
     except ValueError as wrong:
         raise RequestError(f"--set: {wrong}: give a number") from None
 
@@ -205,7 +213,11 @@ def describe(
         "base_sha256": encoder.sha256,
         "protocol": protocol,
         "data": [
-            {"name": d.split.past.name, "fingerprint": d.split.past.fingerprint, "split": d.split.protocol}
+            {
+                "name": d.split.full_train.name,
+                "fingerprint": d.split.full_train.fingerprint,
+                "split": d.split.protocol,
+            }
             for d in domains
         ],
         "recipe": asdict(tuned.learner.recipe),
@@ -220,11 +232,11 @@ def show_forgetting(tuned: Tuned, domains: Sequence[Domain]) -> None:
     """Print ndcg@10 on the latest events before the new ones, by the encoder given and by the tuned one."""
     table = Table(Column("before --since", no_wrap=True), "encoder given", "tuned", box=SIMPLE_HEAD)
     for domain, vectors in zip(domains, tuned.tables, strict=True):
-        h, moment = domain.split.past.histories, domain.since or 0.0
+        h, moment = domain.split.full_train.histories, domain.since or 0.0
         ends = h.offsets[:-1] + np.bincount(h.owners[h.times < moment], minlength=len(h))
-        judge = Judge(hold_out(domain.split.past.until(ends)), Recipe.fading, 0)
+        judge = Validator(hold_out(domain.split.full_train.until(ends)), FineTuningConfig.recency_decay, 0)
         cells = (f"{judge(each)['all']:.4f}" for each in (domain.vectors, vectors))
-        table.add_row(domain.split.past.name, *cells)
+        table.add_row(domain.split.full_train.name, *cells)
     Console().print(table)
 
 

@@ -13,7 +13,7 @@ from tailrank.cli.options import Data, Template, load
 from tailrank.data.columns import Columns
 from tailrank.errors import RequestError
 from tailrank.language.text import item_texts
-from tailrank.language.tuning.labelling import pick
+from tailrank.tuning.annotation import pick
 
 
 def label(

@@ -23,7 +23,6 @@ from tailrank.cli.options import (
     TunedEncoder,
     item_vectors,
     load,
-    machine,
     steps,
     tuned_vectors,
 )
@@ -31,13 +30,14 @@ from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event
 from tailrank.errors import RequestError
+from tailrank.machine import machine
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.fitting import Settings, checkpoint_files
 from tailrank.ranking.reranker import Reranker
 
 if TYPE_CHECKING:
-    from tailrank.online.state import Past
+    from tailrank.data.histories import History
 
 
 def train(
@@ -128,14 +128,14 @@ def _past(history: str | None, user: str | None, state: str | None, catalogue: C
 def _kept(user: str, place: str, catalogue: Catalogue) -> list[Event]:
     """Read what a server keeps of a person, as far as the model knows it."""
     try:
-        from tailrank.online.places import open_state
+        from tailrank.state.open import open_state
     except ImportError as missing:
         raise RequestError(f'--state {place} needs {missing.name}: pip install "tailrank[server]"') from None
 
-    async def read() -> Past:
+    async def read() -> History:
         state = open_state(place)
         try:
-            return (await state.read(user)).past
+            return (await state.read(user)).history
         finally:
             await state.close()
 

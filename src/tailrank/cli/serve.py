@@ -37,7 +37,7 @@ def serve(
 ) -> None:
     """Serve a model over HTTP: events in, rankings out."""
     try:
-        from tailrank.server.keys import load_keys
+        from tailrank.server.auth import load_keys
         from tailrank.server.serving import serve as run
         from tailrank.server.settings import ServerSettings
     except ImportError as missing:

@@ -17,10 +17,10 @@ from typing import Any, Final, Self, TypeAlias, TypeVar, Unpack
 import httpx
 import msgspec
 
+from tailrank import api
 from tailrank.client import requests as ask
 from tailrank.client.requests import RankOptions, Request, RerankOptions, event
 from tailrank.errors import TailrankError
-from tailrank.server import wire
 
 __all__ = ["AsyncClient", "Client", "ServerError", "event"]
 
@@ -88,7 +88,7 @@ class _Calls:
         try:
             if answer.is_success:
                 return msgspec.json.decode(answer.content, type=request.gives)
-            why = msgspec.json.decode(answer.content, type=wire.Problem).error
+            why = msgspec.json.decode(answer.content, type=api.Problem).error
         except (msgspec.DecodeError, UnicodeDecodeError):
             why = f"{answer.reason_phrase or 'no reason given'}, not as a tailrank server says it"
         raise ServerError(f"{where}: {answer.status_code}: {why}", answer.status_code)
@@ -137,31 +137,31 @@ class Client(_Calls):
             time.sleep(pause)
         return self._understood(request, found)
 
-    def rank(self, candidates: Sequence[str | wire.Candidate], **how: Unpack[RankOptions]) -> wire.Ranking:
+    def rank(self, candidates: Sequence[str | api.Candidate], **how: Unpack[RankOptions]) -> api.Ranking:
         """Re-order candidates; takes what `rank_request` takes."""
         return self.send(ask.rank_request(candidates, **how))
 
-    def rerank(self, documents: Sequence[str], **how: Unpack[RerankOptions]) -> wire.Reranked:
+    def rerank(self, documents: Sequence[str], **how: Unpack[RerankOptions]) -> api.Reranked:
         """Order texts; takes what `rerank_request` takes."""
         return self.send(ask.rerank_request(documents, **how))
 
-    def keep(self, *events: wire.EventIn) -> wire.EventsKept:
+    def keep(self, *events: api.EventIn) -> api.EventsKept:
         """Keep events: durable, once this returns."""
         return self.send(ask.events_request(events))
 
-    def put(self, *items: Mapping[str, wire.Value]) -> wire.ItemsKept:
+    def put(self, *items: Mapping[str, api.Value]) -> api.ItemsKept:
         """Put items: rankable, once this returns."""
         return self.send(ask.items_request(items))
 
-    def delete(self, item_id: str) -> wire.ItemsKept:
+    def delete(self, item_id: str) -> api.ItemsKept:
         """Forget an item."""
         return self.send(ask.delete_request(item_id))
 
-    def past(self, user_id: str) -> wire.Past:
+    def history(self, user_id: str) -> api.UserHistory:
         """Export what is stored of a person."""
-        return self.send(ask.past_request(user_id))
+        return self.send(ask.history_request(user_id))
 
-    def erase(self, user_id: str) -> wire.Erased:
+    def erase(self, user_id: str) -> api.Erased:
         """Forget a person."""
         return self.send(ask.erase_request(user_id))
 
@@ -208,32 +208,32 @@ class AsyncClient(_Calls):
         return self._understood(request, found)
 
     async def rank(
-        self, candidates: Sequence[str | wire.Candidate], **how: Unpack[RankOptions]
-    ) -> wire.Ranking:
+        self, candidates: Sequence[str | api.Candidate], **how: Unpack[RankOptions]
+    ) -> api.Ranking:
         """Re-order candidates; takes what `rank_request` takes."""
         return await self.send(ask.rank_request(candidates, **how))
 
-    async def rerank(self, documents: Sequence[str], **how: Unpack[RerankOptions]) -> wire.Reranked:
+    async def rerank(self, documents: Sequence[str], **how: Unpack[RerankOptions]) -> api.Reranked:
         """Order texts; takes what `rerank_request` takes."""
         return await self.send(ask.rerank_request(documents, **how))
 
-    async def keep(self, *events: wire.EventIn) -> wire.EventsKept:
+    async def keep(self, *events: api.EventIn) -> api.EventsKept:
         """Keep events: durable, once this returns."""
         return await self.send(ask.events_request(events))
 
-    async def put(self, *items: Mapping[str, wire.Value]) -> wire.ItemsKept:
+    async def put(self, *items: Mapping[str, api.Value]) -> api.ItemsKept:
         """Put items: rankable, once this returns."""
         return await self.send(ask.items_request(items))
 
-    async def delete(self, item_id: str) -> wire.ItemsKept:
+    async def delete(self, item_id: str) -> api.ItemsKept:
         """Forget an item."""
         return await self.send(ask.delete_request(item_id))
 
-    async def past(self, user_id: str) -> wire.Past:
+    async def history(self, user_id: str) -> api.UserHistory:
         """Export what is stored of a person."""
-        return await self.send(ask.past_request(user_id))
+        return await self.send(ask.history_request(user_id))
 
-    async def erase(self, user_id: str) -> wire.Erased:
+    async def erase(self, user_id: str) -> api.Erased:
         """Forget a person."""
         return await self.send(ask.erase_request(user_id))
 

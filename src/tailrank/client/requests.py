@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tailrank.server import wire
+from tailrank import api
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class RankOptions(TypedDict, total=False):
 
     user: str | None
     session: str | None
-    history: Sequence[str | wire.Taken]
+    history: Sequence[str | api.Taken]
     k: int | None
     tail: float | None
     explain: bool
@@ -74,61 +74,61 @@ class RerankOptions(TypedDict, total=False):
 
 
 def rank_request(
-    candidates: Sequence[str | wire.Candidate], **how: Unpack[RankOptions]
-) -> Request[wire.Ranking]:
+    candidates: Sequence[str | api.Candidate], **how: Unpack[RankOptions]
+) -> Request[api.Ranking]:
     """Ask to re-order candidates for one person.
 
     Parameters
     ----------
     candidates
-        Ids in the order of the recommender that found them, or `wire.Candidate` with its scores.
+        Ids in the order of the recommender that found them, or `api.Candidate` with its scores.
     how
         See `RankOptions`.
 
     Examples
     --------
-    >>> rank_request(["p1", wire.Candidate("t3", 0.7)], user="ada", k=1).path
+    >>> rank_request(["p1", api.Candidate("t3", 0.7)], user="ada", k=1).path
     '/v1/rank'
     """
     told: dict[str, Any] = {**how, "history": list(how.get("history", ()))}
     tail = told.pop("tail", None)
-    policy = None if tail is None else wire.Policy(tail)
-    return _post("/v1/rank", wire.RankRequest(list(candidates), policy=policy, **told), wire.Ranking)
+    policy = None if tail is None else api.Policy(tail)
+    return _post("/v1/rank", api.RankRequest(list(candidates), policy=policy, **told), api.Ranking)
 
 
-def rerank_request(documents: Sequence[str], **how: Unpack[RerankOptions]) -> Request[wire.Reranked]:
+def rerank_request(documents: Sequence[str], **how: Unpack[RerankOptions]) -> Request[api.Reranked]:
     """Ask to order texts; `how` as in `RerankOptions`."""
-    return _post("/v1/rerank", wire.RerankRequest(list(documents), **how), wire.Reranked)
+    return _post("/v1/rerank", api.RerankRequest(list(documents), **how), api.Reranked)
 
 
-def events_request(events: Sequence[wire.EventIn]) -> Request[wire.EventsKept]:
+def events_request(events: Sequence[api.EventIn]) -> Request[api.EventsKept]:
     """Ask to keep events: at most 1,000."""
-    return _post("/v1/events", list(events), wire.EventsKept)
+    return _post("/v1/events", list(events), api.EventsKept)
 
 
-def items_request(items: Sequence[Mapping[str, wire.Value]]) -> Request[wire.ItemsKept]:
+def items_request(items: Sequence[Mapping[str, api.Value]]) -> Request[api.ItemsKept]:
     """Ask to put items, each with `item_id` and its other columns: at most 1,000."""
-    return _post("/v1/items", [dict(item) for item in items], wire.ItemsKept)
+    return _post("/v1/items", [dict(item) for item in items], api.ItemsKept)
 
 
-def event(user_id: str, item_id: str, kind: str = "click", value: float | None = None) -> wire.EventIn:
+def event(user_id: str, item_id: str, kind: str = "click", value: float | None = None) -> api.EventIn:
     """Describe what somebody does now, with an id of its own."""
-    return wire.EventIn(uuid.uuid4().hex, user_id, item_id, kind, time.time(), value)
+    return api.EventIn(uuid.uuid4().hex, user_id, item_id, kind, time.time(), value)
 
 
-def delete_request(item_id: str) -> Request[wire.ItemsKept]:
+def delete_request(item_id: str) -> Request[api.ItemsKept]:
     """Ask to forget an item."""
-    return _named("DELETE", "items", item_id, wire.ItemsKept)
+    return _named("DELETE", "items", item_id, api.ItemsKept)
 
 
-def past_request(user_id: str) -> Request[wire.Past]:
+def history_request(user_id: str) -> Request[api.UserHistory]:
     """Ask for what is stored of a person."""
-    return _named("GET", "users", user_id, wire.Past)
+    return _named("GET", "users", user_id, api.UserHistory)
 
 
-def erase_request(user_id: str) -> Request[wire.Erased]:
+def erase_request(user_id: str) -> Request[api.Erased]:
     """Ask to forget a person."""
-    return _named("DELETE", "users", user_id, wire.Erased)
+    return _named("DELETE", "users", user_id, api.Erased)
 
 
 def _post(path: str, given: Any, gives: type[T]) -> Request[T]:

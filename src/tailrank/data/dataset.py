@@ -14,9 +14,9 @@ import polars as pl
 
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
-from tailrank.data.contract import EVENTS, ITEMS, Table, conform, demand, unknown_items
 from tailrank.data.histories import Event, Histories
 from tailrank.data.readers import read_events, read_items
+from tailrank.data.schema import EVENTS, ITEMS, Table, conform, demand, unknown_items
 from tailrank.errors import RequestError
 
 Clock = Literal["timestamp", "elapsed", "position"]

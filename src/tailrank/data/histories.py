@@ -47,6 +47,14 @@ class Event(NamedTuple):
     timestamp: float | None = None
 
 
+class History(NamedTuple):
+    """One person's latest events as columns, oldest first."""
+
+    items: list[str]
+    events: list[str]
+    times: list[float]
+
+
 @dataclass(frozen=True)
 class Histories:
     """Histories of several people, oldest event first.
@@ -126,7 +134,7 @@ class Queries:
         User codes, shape (queries,).
     starts, ends
         Slice of `source` that the ranker may see, shape (queries,).
-    seen
+    full_ends
         End of the slice that has truly happened, shape (queries,); later than `ends` when the
         history reaches the ranker with a delay. Items in it are masked.
     targets
@@ -137,7 +145,7 @@ class Queries:
     users: Codes
     starts: Offsets
     ends: Offsets
-    seen: Offsets
+    full_ends: Offsets
     targets: Codes
 
     def __len__(self) -> int:
@@ -150,13 +158,13 @@ class Queries:
             self.users[rows],
             self.starts[rows],
             self.ends[rows],
-            self.seen[rows],
+            self.full_ends[rows],
             self.targets[rows],
         )
 
     def in_time_order(self) -> Queries:
         """Sort by the moment that is asked about; for times that are comparable between people."""
-        return self.take(np.argsort(self.source.times[self.seen], kind="stable"))
+        return self.take(np.argsort(self.source.times[self.full_ends], kind="stable"))
 
     def sample(self, n: int, seed: int) -> Queries:
         """Draw at most `n` queries without replacement, in their original order."""
@@ -178,13 +186,13 @@ class Queries:
         return self.source.cut(self.starts, self.ends)
 
     @cached_property
-    def taken(self) -> Histories:
+    def full_histories(self) -> Histories:
         """What has truly happened before each query."""
-        return self.source.cut(self.starts, self.seen)
+        return self.source.cut(self.starts, self.full_ends)
 
     @cached_property
     def repeated(self) -> Bools:
         """Whether the target occurs in the past, shape (queries,)."""
-        taken = self.taken
-        hits = taken.items == self.targets[taken.owners]
-        return np.bincount(taken.owners, hits, minlength=len(self)) > 0
+        past = self.full_histories
+        hits = past.items == self.targets[past.owners]
+        return np.bincount(past.owners, hits, minlength=len(self)) > 0

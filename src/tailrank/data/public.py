@@ -17,12 +17,12 @@ from rich.console import Console
 
 from tailrank.data.cache import cache_root
 from tailrank.data.columns import Columns
-from tailrank.data.contract import demand
 from tailrank.data.dataset import Dataset
 from tailrank.data.download import sha256_of
-from tailrank.data.originals import Tables
+from tailrank.data.parsers import Tables
+from tailrank.data.publishers import PUBLIC, Route
 from tailrank.data.readers import candidates, read_events, read_items, reason_of
-from tailrank.data.sources import PUBLIC, Route
+from tailrank.data.schema import demand
 from tailrank.data.validation import validate
 from tailrank.errors import DataError
 

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tailrank.data.contract import EVENTS, ITEMS, Table, conform, demand
+from tailrank.data.schema import EVENTS, ITEMS, Table, conform, demand
 from tailrank.errors import DataError
 
 SUFFIXES: Final = (

@@ -27,7 +27,7 @@ class Split:
         Events that signals learn from before validation.
     validation
         Queries that weights are fitted on.
-    past
+    full_train
         Events that signals may learn from before the test.
     test
         Queries that the figures come from.
@@ -38,7 +38,7 @@ class Split:
     protocol: str
     train: Dataset
     validation: Queries
-    past: Dataset
+    full_train: Dataset
     test: Queries
     repeats: bool
 

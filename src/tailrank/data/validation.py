@@ -11,9 +11,9 @@ from typing import Final
 import polars as pl
 
 from tailrank.data.columns import Columns
-from tailrank.data.contract import EVENTS, IMPRESSIONS, ITEMS, Check, Table, conform, unknown_items
 from tailrank.data.dataset import CLOCKS, clock_of
 from tailrank.data.readers import candidates, find, load
+from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS, Check, Table, conform, unknown_items
 from tailrank.errors import DataError
 
 MIN_EVENTS: Final = 3

@@ -10,20 +10,20 @@ import numpy as np
 from rich.progress import Progress
 
 from tailrank.arrays import Floats
+from tailrank.data.candidates import Candidates, Scorer
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.evaluation.peers import PEERS
 from tailrank.evaluation.peers.tuning import Tuned
-from tailrank.evaluation.ranking import Model
 from tailrank.language.text import item_texts
-from tailrank.ranking.fitting import FADING_QUERIES, Settings
+from tailrank.metrics.full_ranking import Model
+from tailrank.ranking.fitting import DECAY_QUERIES, Settings
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.covisitation import ItemKNN
-from tailrank.signals.fading import with_best_fading
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
-from tailrank.signals.protocol import Candidates, Scorer
+from tailrank.signals.recency_decay import with_best_recency_decay
 from tailrank.signals.repetition import Frequency
 
 WHOLE_HISTORY: Final = 10_000_000
@@ -80,18 +80,20 @@ def tailrank(
 
 
 def _popularity(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    return Popularity.fit(split.past, best_half_life(split.train, split.validation))
+    return Popularity.fit(split.full_train, best_half_life(split.train, split.validation))
 
 
 def _item_knn(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    queries = split.validation.sample(FADING_QUERIES, settings.seed)
-    n_items = split.past.n_items
-    tuned = with_best_fading(ItemKNN.fit(split.train, ALONE), queries, n_items, WHOLE_HISTORY, split.repeats)
-    return replace(ItemKNN.fit(split.past, ALONE), fading=tuned.fading)
+    queries = split.validation.sample(DECAY_QUERIES, settings.seed)
+    n_items = split.full_train.n_items
+    tuned = with_best_recency_decay(
+        ItemKNN.fit(split.train, ALONE), queries, n_items, WHOLE_HISTORY, split.repeats
+    )
+    return replace(ItemKNN.fit(split.full_train, ALONE), recency_decay=tuned.recency_decay)
 
 
 def _last_tfidf(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    return LastItem(Lexical.fit(item_texts(split.past.items, settings.template)))
+    return LastItem(Lexical.fit(item_texts(split.full_train.items, settings.template)))
 
 
 def _mean_pooling(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
@@ -101,7 +103,7 @@ def _mean_pooling(split: Split, vectors: Floats | None, settings: Settings, prog
 
 
 def _frequent(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    return Frequency(fading=0.0)
+    return Frequency(recency_decay=0.0)
 
 
 Fit: TypeAlias = Callable[[Split, Floats | None, Settings, Progress], Model | Tuned]

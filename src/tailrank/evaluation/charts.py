@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from tailrank.arrays import Doubles, Offsets
-from tailrank.data.popularity import HEAD_SHARE
 from tailrank.evaluation.results import Evaluation
+from tailrank.metrics.popularity import HEAD_SHARE
 
 PLACEHOLDER: Final = "#0a00"
 INK: Final = PLACEHOLDER + "00"

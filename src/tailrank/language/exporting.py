@@ -17,7 +17,7 @@ import numpy as np
 
 from tailrank.errors import EncoderError
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.light import ABOUT, FORMAT, GRAPH, INPUTS, TOKENIZER, LightEncoder, digest
+from tailrank.language.onnx_encoder import ABOUT, FORMAT, GRAPH, INPUTS, TOKENIZER, OnnxEncoder, digest
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -34,7 +34,7 @@ PROBES: Final = (
 
 
 def export(name: str, max_tokens: int, folder: Path) -> None:
-    """Write a folder that `LightEncoder` reads.
+    """Write a folder that `OnnxEncoder` reads.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def export(name: str, max_tokens: int, folder: Path) -> None:
         "sha256": {file: digest(folder / file) for file in (GRAPH, TOKENIZER)},
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
-    _compare(encoder, LightEncoder.read(folder, name, encoder.sha256))
+    _compare(encoder, OnnxEncoder.read(folder, name, encoder.sha256))
 
 
 def _write_tokenizer(given: Any, limit: float, file: Path) -> None:
@@ -161,7 +161,7 @@ def _mean(step: Any, features: dict[str, Tensor]) -> dict[str, Tensor]:
     return features | {"sentence_embedding": total / mask.sum(1).clamp(min=1)}
 
 
-def _compare(encoder: TextEncoder, light: LightEncoder) -> None:
+def _compare(encoder: TextEncoder, light: OnnxEncoder) -> None:
     """Hold the graph to the model itself, in float32, on batches of other shapes than the traced one."""
     for texts in ([PROBES[0]], list(PROBES), [PROBES[3]]):
         told = encoder.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)

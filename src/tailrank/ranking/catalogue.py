@@ -13,13 +13,13 @@ import numpy as np
 import polars as pl
 
 from tailrank.arrays import Codes, Floats, Offsets, Seconds
+from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Clock
 from tailrank.data.histories import Event, Histories
-from tailrank.data.popularity import count_buckets
 from tailrank.errors import RequestError
+from tailrank.metrics.popularity import count_buckets
 from tailrank.policy.long_tail import rarity
-from tailrank.signals.protocol import Candidates
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Catalogue:
         """Code event types, shape (names,); an unknown one counts as the first, as no type does."""
         return np.fromiter(map(self._type_codes.get, names, repeat(0)), np.int32, len(names))
 
-    def grown(self, ids: Sequence[str]) -> Self:
+    def with_items(self, ids: Sequence[str]) -> Self:
         """Add the items that are unknown so far; the known ones keep their codes.
 
         An item that went and comes back has the code, and so the interactions, that it was trained with.

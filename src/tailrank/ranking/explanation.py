@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tailrank.arrays import Floats
+from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
 from tailrank.policy.long_tail import promote
 from tailrank.ranking.fusion import history_buckets
-from tailrank.signals.protocol import Candidates
 
 if TYPE_CHECKING:
     from tailrank.ranking.reranker import Reranker

@@ -10,24 +10,24 @@ import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.data.histories import Queries
-from tailrank.data.popularity import count_buckets
 from tailrank.data.splits import Split
 from tailrank.errors import DataError, RequestError
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
+from tailrank.metrics.popularity import count_buckets
 from tailrank.policy.long_tail import check_dial, rarity
 from tailrank.ranking.fusion import Fusion, Loss
-from tailrank.ranking.pool import draw_pool
-from tailrank.ranking.push import affordable_dial
+from tailrank.ranking.sampled_candidates import draw_candidates
+from tailrank.ranking.tail_strength import affordable_dial
+from tailrank.signals.base import Signal
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
-from tailrank.signals.fading import Fading, with_best_fading
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
-from tailrank.signals.protocol import Signal
-from tailrank.signals.repetition import Frequency, Loyalty
+from tailrank.signals.recency_decay import Fading, with_best_recency_decay
+from tailrank.signals.repetition import Frequency, RelativeFrequency
 from tailrank.signals.semantic import SemanticAttention, TunedAttention
+from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.model import SequenceModel
-from tailrank.signals.sequence.recipe import Recipe
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 CELLS: Final = 120_000_000
 """Scores of validation queries times items that fitting computes at most, for each signal."""
 
-FADING_QUERIES: Final = 1_000
+DECAY_QUERIES: Final = 1_000
 
 PUSH_QUERIES: Final = 200
 """Validation queries from which on the long tail is pushed unasked."""
@@ -110,7 +110,7 @@ class Signals(NamedTuple):
     before
         Fitted on `Split.train`, so that the validation targets are new to them.
     after
-        Fitted on `Split.past`.
+        Fitted on `Split.full_train`.
     whitening
         Of the vectors that both were given; None without vectors.
     """
@@ -163,14 +163,14 @@ def fit_signals(
     ModelError
         Where its training diverges, or the checkpoint can't be used.
     """
-    train, past, validation = split.train, split.past, lessons(split, settings)
+    train, past, validation = split.train, split.full_train, validation_sample(split, settings)
     for given in (vectors, tuned):
         if given is not None and len(given) != past.n_items:
             raise DataError(f"{past.name}: {len(given)} vectors for {past.n_items} items: give one each")
-    some = validation.sample(FADING_QUERIES, settings.seed)
+    some = validation.sample(DECAY_QUERIES, settings.seed)
 
     def faded(signal: Fading, prior: Floats | None = None) -> Fading:
-        return with_best_fading(signal, some, past.n_items, settings.max_history, split.repeats, prior)
+        return with_best_recency_decay(signal, some, past.n_items, settings.max_history, split.repeats, prior)
 
     unchanging: list[Signal] = [faded(Lexical.fit(item_texts(train.items, settings.template)))]
     white, whitening, n_types = None, None, len(train.event_types)
@@ -186,12 +186,14 @@ def fit_signals(
         faded(ItemKNN.fit(train)),
     ]
     if split.repeats:
-        loyalty = Loyalty.fit(train)
+        loyalty = RelativeFrequency.fit(train)
         counting += [faded(Frequency.fit(train)), faded(loyalty, np.log(loyalty.expected))]
     before: list[Signal] = [*unchanging, *counting, Popularity.fit(train, half_life)]
     after = before
     if past is not train:
-        refitted = [replace(type(signal).fit(past), fading=signal.fading) for signal in counting]
+        refitted = [
+            replace(type(signal).fit(past), recency_decay=signal.recency_decay) for signal in counting
+        ]
         after = [*unchanging, *refitted, Popularity.fit(past, half_life)]
     if settings.sequence_epochs:
         earlier, later = _sequence_models(split, white, settings, progress, checkpoint)
@@ -216,10 +218,10 @@ def fit_fusion(split: Split, signals: tuple[Signal, ...], settings: Settings) ->
     DataError
         Where there is no validation query.
     """
-    counts, validation = split.train.counts, lessons(split, settings)
+    counts, validation = split.train.counts, validation_sample(split, settings)
     rng = np.random.default_rng(settings.seed)
     buckets = count_buckets(counts)
-    pool, codes = draw_pool(signals, validation, buckets, settings.max_history, split.repeats, rng)
+    pool, codes = draw_candidates(signals, validation, buckets, settings.max_history, split.repeats, rng)
     names, half = tuple(s.name for s in signals), len(validation) // 2
     tail = settings.tail
     if tail is None and len(validation) < PUSH_QUERIES:
@@ -241,7 +243,7 @@ def checkpoint_files(checkpoint: Path) -> tuple[Path, Path]:
     return checkpoint, checkpoint.with_name(f"{checkpoint.name}.again")
 
 
-def lessons(split: Split, settings: Settings) -> Queries:
+def validation_sample(split: Split, settings: Settings) -> Queries:
     """Draw the validation queries that are learned from, in time order where there are times.
 
     Raises
@@ -249,10 +251,10 @@ def lessons(split: Split, settings: Settings) -> Queries:
     DataError
         Where there is none.
     """
-    enough = min(settings.queries, max(1, CELLS // split.past.n_items))
+    enough = min(settings.queries, max(1, CELLS // split.full_train.n_items))
     validation = split.validation.sample(enough, settings.seed)
     if not len(validation):
-        name = split.past.name
+        name = split.full_train.name
         raise DataError(f"{name}: no query to learn fusion from under the protocol {split.protocol}")
     return validation.in_time_order() if split.train.clock == "timestamp" else validation
 
@@ -276,11 +278,11 @@ def _sequence_models(
             f"the sequence model needs {missing.name}: install it with `pip install 'tailrank[language]'`, "
             "or leave sequence_epochs at 0"
         ) from None
-    length = min(settings.max_history, Recipe.length)
-    recipe = Recipe(epochs=settings.sequence_epochs, length=length, seed=settings.seed)
+    length = min(settings.max_history, SASRecConfig.length)
+    recipe = SASRecConfig(epochs=settings.sequence_epochs, length=length, seed=settings.seed)
     repeats, files = split.repeats, (None, None) if checkpoint is None else checkpoint_files(checkpoint)
     first = train(split.train, split.validation, repeats, white, recipe, progress, files[0])
-    if split.past is split.train:
+    if split.full_train is split.train:
         return first.model, first.model
-    again = train(split.past, None, repeats, white, recipe, progress, files[1], rates=first.rates)
+    again = train(split.full_train, None, repeats, white, recipe, progress, files[1], rates=first.rates)
     return first.model, again.model

@@ -8,8 +8,8 @@ from typing import Final, Literal, Self
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
-from tailrank.data.popularity import COUNT_LABELS
-from tailrank.signals.protocol import Arrays
+from tailrank.metrics.popularity import COUNT_LABELS
+from tailrank.signals.base import Arrays
 
 Loss = Literal["listwise", "bce"]
 
@@ -32,7 +32,7 @@ def history_buckets(lengths: Offsets) -> Codes:
 
 
 @dataclass(frozen=True)
-class Pool:
+class SampledCandidates:
     """Candidates drawn for each validation query, with their signals; the target comes first.
 
     Attributes
@@ -51,12 +51,12 @@ class Pool:
     histories: Codes
     log_odds: Floats
 
-    def take(self, rows: slice) -> Pool:
+    def take(self, rows: slice) -> SampledCandidates:
         """Select queries."""
-        return Pool(*(values[rows] for values in vars(self).values()))
+        return SampledCandidates(*(values[rows] for values in vars(self).values()))
 
     @classmethod
-    def join(cls, pools: list[Pool]) -> Pool:
+    def join(cls, pools: list[SampledCandidates]) -> SampledCandidates:
         """Put pools of equal width one after another."""
         columns = zip(*(vars(pool).values() for pool in pools), strict=True)
         return cls(*(np.concatenate(column) for column in columns))
@@ -85,7 +85,11 @@ class Fusion:
 
     @classmethod
     def fit(
-        cls, signals: tuple[str, ...], pool: Pool, loss: Loss = "listwise", shrinkage: float = 1.0
+        cls,
+        signals: tuple[str, ...],
+        pool: SampledCandidates,
+        loss: Loss = "listwise",
+        shrinkage: float = 1.0,
     ) -> Self:
         """Find the weights under which the targets are most likely.
 
@@ -141,7 +145,7 @@ class Fusion:
             total += weight * scores
         return total
 
-    def score(self, pool: Pool) -> Floats:
+    def score(self, pool: SampledCandidates) -> Floats:
         """Score a pool's candidates, (queries, candidates); minus infinity for those that don't count."""
         known = pool.histories[:, None]
         total = self.biases[pool.candidates, known]
@@ -163,7 +167,7 @@ class Fusion:
 class _Objective:
     """Negative log posterior per query; row 0 of the parameters is shared, the others belong to buckets."""
 
-    pool: Pool
+    pool: SampledCandidates
     features: Floats
     real: Bools
     loss: Loss

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tailrank.arrays import Floats
+from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, Histories
 from tailrank.data.splits import Split, hold_out
@@ -17,12 +18,12 @@ from tailrank.policy.long_tail import promote
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.explanation import Explanation, explain
 from tailrank.ranking.fitting import Settings, Signals, fit_fusion, fit_signals
-from tailrank.ranking.folder import read_fields, write_reranker
 from tailrank.ranking.fusion import Fusion, history_buckets
-from tailrank.ranking.growing import new_items
+from tailrank.ranking.item_updates import new_items
+from tailrank.ranking.model_folder import read_fields, write_reranker
 from tailrank.ranking.ordering import RankedItem, ordered
 from tailrank.ranking.upstream import Choice, Scores, learned, shares
-from tailrank.signals.protocol import Candidates, Signal
+from tailrank.signals.base import Signal
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -122,11 +123,11 @@ class Reranker:
         DataError
             Where there is no validation query.
         """
-        past, (fusion, tail) = split.past, fit_fusion(split, signals.before, settings)
+        past, (fusion, tail) = split.full_train, fit_fusion(split, signals.before, settings)
         catalogue = Catalogue.of(past.items, past.counts, past.event_types, past.clock)
         return cls(catalogue, signals.after, fusion, tail, settings, whitening=signals.whitening)
 
-    def grown(
+    def with_items(
         self,
         ids: Sequence[str],
         texts: Sequence[str],
@@ -157,10 +158,12 @@ class Reranker:
         """
         if len(set(ids)) != len(ids) or len(texts) != len(ids):
             raise RequestError(f"{len(ids)} items with {len(texts)} texts: give each id once, and one text")
-        catalogue = self.catalogue.grown(ids)
+        catalogue = self.catalogue.with_items(ids)
         codes, size = catalogue.codes_of(ids), len(catalogue)
         new = new_items(self.signals, self.whitening, codes, size, texts, vectors, tuned)
-        return replace(self, catalogue=catalogue, signals=tuple(signal.grown(new) for signal in self.signals))
+        return replace(
+            self, catalogue=catalogue, signals=tuple(signal.with_items(new) for signal in self.signals)
+        )
 
     def without(self, ids: Sequence[str]) -> Self:
         """Forget items, so that requests that name them are refused; unknown ids are passed over."""

@@ -17,9 +17,9 @@ import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import save
 
-from tailrank.data.folders import replaced
 from tailrank.errors import ModelError
-from tailrank.signals.protocol import Arrays
+from tailrank.files import replaced
+from tailrank.signals.base import Arrays
 
 FORMAT: Final = "tailrank model 3"
 MANIFEST: Final = "manifest.json"

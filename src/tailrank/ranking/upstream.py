@@ -33,14 +33,14 @@ class Choice(NamedTuple):
         Item ids.
     scores
         By the recommender's name, one score a candidate; NaN where it gave none.
-    taken
+    chosen
         The candidate that they took.
     """
 
     history: Sequence[str | Event]
     candidates: Sequence[str]
     scores: Mapping[str, Sequence[float]]
-    taken: str
+    chosen: str
 
 
 def shares(scores: Scores | None, n: int, weights: Mapping[str, float], default: float) -> dict[str, Floats]:
@@ -109,11 +109,11 @@ def learned(choices: Sequence[Choice], score: Callable[[Choice], Floats]) -> dic
     for choice in choices:
         if sorted(choice.scores) != names:
             raise RequestError(f"every choice needs scores of the same recommenders: {', '.join(names)}")
-        if choice.taken not in choice.candidates:
-            raise RequestError(f"{choice.taken!r} was taken but is no candidate: leave such lists out")
+        if choice.chosen not in choice.candidates:
+            raise RequestError(f"{choice.chosen!r} was taken but is no candidate: leave such lists out")
         own.append(score(choice))
         theirs.append(np.column_stack([standard(choice.scores[name], len(own[-1])) for name in names]))
-        taken.append(list(choice.candidates).index(choice.taken))
+        taken.append(list(choice.candidates).index(choice.chosen))
     return dict(zip(names, weigh(own, theirs, taken), strict=True))
 
 

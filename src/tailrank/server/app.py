@@ -12,18 +12,18 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from msgspec import DecodeError, ValidationError
 
+from tailrank.api import Problem
 from tailrank.errors import EncoderError, RequestError, TailrankError
-from tailrank.online.places import open_state
-from tailrank.online.state import StateError
+from tailrank.server.auth import RateLimit, find
 from tailrank.server.encoding import Encoders
 from tailrank.server.endpoints import Answer, Call, Endpoints, encode
-from tailrank.server.keys import RateLimit, find
-from tailrank.server.live import Live
 from tailrank.server.metrics import Metrics
+from tailrank.server.model_manager import ModelManager
 from tailrank.server.routes import Route, Router
 from tailrank.server.settings import ServerSettings
-from tailrank.server.traces import Untraced, tracing
-from tailrank.server.wire import Problem
+from tailrank.server.tracing import Untraced, tracing
+from tailrank.state.base import StateError
+from tailrank.state.open import open_state
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -182,9 +182,9 @@ class App:
         await live.state.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _open(self) -> Live:
+    async def _open(self) -> ModelManager:
         state = open_state(self.settings.state, ttl_days=self.settings.ttl_days)
-        live = Live(self.settings.model, state, Encoders(), self.metrics)
+        live = ModelManager(self.settings.model, state, Encoders(), self.metrics)
         await live.start()
         self.endpoints = Endpoints(live, state, self.metrics)
         log.info("ready", extra={"model": live.served.name, "pid": os.getpid()})

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
-from tailrank.language.light import LightEncoder
+from tailrank.language.onnx_encoder import OnnxEncoder
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,9 +23,9 @@ class Encoders:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "encoding")
-        self._loaded: dict[str, LightEncoder] = {}
+        self._loaded: dict[str, OnnxEncoder] = {}
 
-    async def load(self, about: Mapping[str, object], role: str) -> LightEncoder | None:
+    async def load(self, about: Mapping[str, object], role: str) -> OnnxEncoder | None:
         """Give the encoder that a model's vectors came from; None where it has none in that role.
 
         Raises
@@ -38,7 +38,7 @@ class Encoders:
             return None
         return await self._run(self._find, str(name), about.get(f"{role}_sha256"))
 
-    async def encode(self, encoder: LightEncoder, texts: Sequence[str]) -> Floats:
+    async def encode(self, encoder: OnnxEncoder, texts: Sequence[str]) -> Floats:
         """Encode; unit vectors of shape (texts, dimension), zero for blank texts."""
         return await self._run(encoder.encode, texts)
 
@@ -46,9 +46,9 @@ class Encoders:
         """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _find(self, name: str, sha256: object) -> LightEncoder:
+    def _find(self, name: str, sha256: object) -> OnnxEncoder:
         if name not in self._loaded:
-            self._loaded[name] = LightEncoder.load(name)
+            self._loaded[name] = OnnxEncoder.load(name)
         found = self._loaded[name]
         if found.sha256 != sha256:
             raise EncoderError(

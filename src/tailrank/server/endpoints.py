@@ -12,16 +12,18 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from tailrank import api
 from tailrank.data.columns import Columns
+from tailrank.data.histories import History
 from tailrank.errors import RequestError
-from tailrank.online.state import Past, Read, State, StateError, UserEvent
-from tailrank.server import metarank, wire
-from tailrank.server.live import Live, Served
+from tailrank.server import metarank
 from tailrank.server.metrics import Metrics
-from tailrank.server.pages import docs_page
+from tailrank.server.model_manager import LoadedModel, ModelManager
+from tailrank.server.openapi_page import docs_page
 from tailrank.server.placing import NOBODY, Asked, place
-from tailrank.server.reranking import rerank
 from tailrank.server.routes import description
+from tailrank.server.text_rerank import rerank
+from tailrank.state.base import Read, State, StateError, UserEvent
 
 SHOWN: Final = 10
 """Places that count as shown to somebody."""
@@ -78,20 +80,20 @@ class Endpoints:
         Where answers are counted.
     """
 
-    def __init__(self, live: Live, state: State, metrics: Metrics) -> None:
+    def __init__(self, live: ModelManager, state: State, metrics: Metrics) -> None:
         self.live, self.state, self.metrics = live, state, metrics
-        self._rank: Any = msgspec.json.Decoder(wire.RankRequest).decode
-        self._events: Any = msgspec.json.Decoder(wire.Events).decode
-        self._items: Any = msgspec.json.Decoder(wire.Items).decode
-        self._rerank: Any = msgspec.json.Decoder(wire.RerankRequest).decode
+        self._rank: Any = msgspec.json.Decoder(api.RankRequest).decode
+        self._events: Any = msgspec.json.Decoder(api.Events).decode
+        self._items: Any = msgspec.json.Decoder(api.Items).decode
+        self._rerank: Any = msgspec.json.Decoder(api.RerankRequest).decode
         self._expected = self._told = 0.0
 
     async def rank(self, call: Call) -> Answer:
         """Re-order candidates; where that can't be done, or not in time, give them back as they came."""
-        request: wire.RankRequest = self._rank(call.body)
+        request: api.RankRequest = self._rank(call.body)
         return Answer(encode(await self.ranking(request, call.arrived)))
 
-    async def ranking(self, request: wire.RankRequest, arrived: float) -> wire.Ranking:
+    async def ranking(self, request: api.RankRequest, arrived: float) -> api.Ranking:
         """Rank, or degrade.
 
         Raises
@@ -100,8 +102,8 @@ class Endpoints:
             On what the sender can mend.
         """
         asked, served = Asked.of(request.candidates), self.live.served
-        reason: wire.Reason | None = None
-        items: list[wire.Ranked] = []
+        reason: api.Reason | None = None
+        items: list[api.Ranked] = []
         try:
             past, served = await self._past(request, arrived)
             started = time.perf_counter()
@@ -130,14 +132,14 @@ class Endpoints:
             self.metrics.degraded.labels(reason).inc()
         took = 1e3 * (time.perf_counter() - arrived)
         told = msgspec.UNSET if reason is None else reason
-        return wire.Ranking(os.urandom(12).hex(), served.name, took, reason is not None, items, told)
+        return api.Ranking(os.urandom(12).hex(), served.name, took, reason is not None, items, told)
 
     async def events(self, call: Call) -> Answer:
         """Keep events; they are durable when this is answered."""
         found = self._events(call.body)
         return Answer(encode(await self.keep(found if isinstance(found, list) else [found])))
 
-    async def keep(self, events: Sequence[wire.EventIn]) -> wire.EventsKept:
+    async def keep(self, events: Sequence[api.EventIn]) -> api.EventsKept:
         """Append to the state."""
         new = await self.state.append(
             [UserEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp) for e in events]
@@ -146,47 +148,47 @@ class Endpoints:
         if events:
             oldest = min(event.timestamp for event in events)
             self.metrics.event_lag.observe(max(0.0, time.time() - oldest))
-        return wire.EventsKept(len(events), new)
+        return api.EventsKept(len(events), new)
 
     async def items(self, call: Call) -> Answer:
         """Put items: encoded and rankable when this is answered."""
         found = self._items(call.body)
         items = found if isinstance(found, list) else [found]
         for at, item in enumerate(items):
-            wire.check_item(item, at)
+            api.check_item(item, at)
         version = await self.live.put(items) if items else self.live.served.version
-        return Answer(encode(wire.ItemsKept(len(items), version)))
+        return Answer(encode(api.ItemsKept(len(items), version)))
 
     async def delete_item(self, call: Call) -> Answer:
         """Forget an item."""
-        wire.check_id(call.name)
-        return Answer(encode(wire.ItemsKept(1, await self.live.delete(call.name))))
+        api.check_id(call.name)
+        return Answer(encode(api.ItemsKept(1, await self.live.delete(call.name))))
 
     async def user(self, call: Call) -> Answer:
         """Export what is stored of a person."""
-        wire.check_id(call.name)
-        past = (await self.state.read(call.name)).past
-        events = [wire.Taken(*row) for row in zip(*past, strict=True)]
-        return Answer(encode(wire.Past(call.name, events)))
+        api.check_id(call.name)
+        past = (await self.state.read(call.name)).history
+        events = [api.Taken(*row) for row in zip(*past, strict=True)]
+        return Answer(encode(api.UserHistory(call.name, events)))
 
     async def erase(self, call: Call) -> Answer:
         """Forget a person."""
-        wire.check_id(call.name)
-        return Answer(encode(wire.Erased(await self.state.erase(call.name))))
+        api.check_id(call.name)
+        return Answer(encode(api.Erased(await self.state.erase(call.name))))
 
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a person just took, or by both."""
-        request: wire.RerankRequest = self._rerank(call.body)
+        request: api.RerankRequest = self._rerank(call.body)
         if not (request.query or "").strip() and request.user is None:
             raise RequestError("nothing to order by: give a query, a user, or both")
-        past = NOBODY if request.user is None else (await self._read(request.user)).past
+        past = NOBODY if request.user is None else (await self._read(request.user)).history
         found = await rerank(self.live.served, self.live.encoders, request, past)
         return Answer(encode(found))
 
     async def feedback(self, call: Call) -> Answer:
         """Keep what Metarank's events say: items first, so that an event never names what isn't there yet."""
         said = metarank.read_feedback(call.body, self.live.columns)
-        for kept, most in ((said.events, wire.MOST_EVENTS), (said.items, wire.MOST_ITEMS)):
+        for kept, most in ((said.events, api.MOST_EVENTS), (said.items, api.MOST_ITEMS)):
             if len(kept) > most:
                 raise RequestError(f"{len(kept)} events at once: send at most {most}")
         if said.items:
@@ -216,7 +218,7 @@ class Endpoints:
         """Rank two items: ready is only what has just been done."""
         served = self.live.served
         some = served.reranker.catalogue.items[Columns.ITEM].head(2).to_list()
-        request = wire.RankRequest(candidates=list(some), user="readyz")
+        request = api.RankRequest(candidates=list(some), user="readyz")
         ranking = await self.ranking(request, time.perf_counter())
         if ranking.degraded:
             return Answer(encode({"status": "not ready", "reason": ranking.reason}), 503)
@@ -227,7 +229,7 @@ class Endpoints:
         body, kind = self.metrics.exposition()
         return Answer(body, kind=kind.encode())
 
-    async def _past(self, request: wire.RankRequest, arrived: float) -> tuple[Past, Served]:
+    async def _past(self, request: api.RankRequest, arrived: float) -> tuple[History, LoadedModel]:
         """Read the person's past, and take in items that changed."""
         name = request.user or request.session
         if name is None:
@@ -238,7 +240,7 @@ class Endpoints:
             left = request.deadline_ms / 1e3 - (time.perf_counter() - arrived)
             async with asyncio.timeout(left):
                 found = await self._read(name)
-        return found.past, self.live.served
+        return found.history, self.live.served
 
     async def _read(self, name: str) -> Read:
         found = await self.state.read(name)
@@ -246,7 +248,7 @@ class Endpoints:
             await self.live.catch_up()
         return found
 
-    def _expose(self, served: Served, items: Sequence[wire.Ranked]) -> None:
+    def _expose(self, served: LoadedModel, items: Sequence[api.Ranked]) -> None:
         """Count how many of the items shown are of the head, and how many of the tail."""
         codes = served.reranker.catalogue.codes_of([item.id for item in items[:SHOWN]])
         tail = int(served.tail[codes].sum())

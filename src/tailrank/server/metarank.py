@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, ValidationError
 
+from tailrank.api import MOST_CANDIDATES, Candidate, EventIn, Item, Ranking, RankRequest, Value
 from tailrank.data.columns import Columns
 from tailrank.data.imports.metarank_schema import (
     DECODER,
@@ -23,7 +24,6 @@ from tailrank.data.imports.metarank_schema import (
     ItemEvent,
     RankingEvent,
 )
-from tailrank.server.wire import MOST_CANDIDATES, Candidate, EventIn, Item, Ranking, RankRequest, Value
 
 T = TypeVar("T")
 

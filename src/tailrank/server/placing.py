@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 from msgspec import UNSET
 
+from tailrank.api import Candidate, Ranked, RankRequest, Taken
 from tailrank.arrays import Bools, Floats, Offsets
-from tailrank.data.histories import Histories
-from tailrank.online.state import Past
+from tailrank.data.candidates import Candidates
+from tailrank.data.histories import Histories, History
 from tailrank.ranking.explanation import explain
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.upstream import shares
-from tailrank.server.wire import Candidate, Ranked, RankRequest, Taken
-from tailrank.signals.protocol import Candidates
 
-NOBODY = Past([], [], [])
+NOBODY = History([], [], [])
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Asked:
         return [Ranked(*row) for row in rows][:k]
 
 
-def place(reranker: Reranker, asked: Asked, request: RankRequest, past: Past) -> list[Ranked]:
+def place(reranker: Reranker, asked: Asked, request: RankRequest, past: History) -> list[Ranked]:
     """Rank a request's candidates for a stored past and the history that came with the request.
 
     Raises
@@ -95,7 +94,7 @@ def place(reranker: Reranker, asked: Asked, request: RankRequest, past: Past) ->
     return [Ranked(*row) for row in zip(*columns, strict=False)]
 
 
-def history(reranker: Reranker, past: Past, given: Sequence[str | Taken]) -> Histories:
+def history(reranker: Reranker, past: History, given: Sequence[str | Taken]) -> Histories:
     """Code a stored past and what a request adds to it; items that the model doesn't know are passed over.
 
     Of events without a time, the time before counts. A model that learned from positions is given positions.

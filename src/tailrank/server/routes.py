@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tailrank.server import wire
-from tailrank.server.keys import Scope
+from tailrank import api
+from tailrank.server.auth import Scope
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ ROUTES: Final = (
         "rank",
         "read",
         "Re-order candidates for one person.",
-        wire.RankRequest,
-        wire.Ranking,
+        api.RankRequest,
+        api.Ranking,
         {"user": "ada", "candidates": ["p1", {"id": "t3", "score": 0.7}], "k": 2, "explain": True},
     ),
     Route(
@@ -80,8 +80,8 @@ ROUTES: Final = (
         "rerank",
         "read",
         "Order texts by a query or a person; the shape of Cohere and Jina.",
-        wire.RerankRequest,
-        wire.Reranked,
+        api.RerankRequest,
+        api.Reranked,
         {"query": "camping stove", "documents": ["Espresso cups", "Camping gas stove"], "top_n": 1},
     ),
     Route(
@@ -90,8 +90,8 @@ ROUTES: Final = (
         "rerank",
         "read",
         "The same, where Cohere's second version has it.",
-        wire.RerankRequest,
-        wire.Reranked,
+        api.RerankRequest,
+        api.Reranked,
     ),
     Route(
         "POST",
@@ -99,8 +99,8 @@ ROUTES: Final = (
         "rerank",
         "read",
         "The same, where vLLM has it.",
-        wire.RerankRequest,
-        wire.Reranked,
+        api.RerankRequest,
+        api.Reranked,
     ),
     Route(
         "POST",
@@ -108,8 +108,8 @@ ROUTES: Final = (
         "events",
         "write",
         "Keep an event, or up to 1,000; once answered they are durable, and the next ranking knows them.",
-        wire.Events,
-        wire.EventsKept,
+        api.Events,
+        api.EventsKept,
         EVENT,
     ),
     Route(
@@ -118,8 +118,8 @@ ROUTES: Final = (
         "items",
         "write",
         "Put an item, or up to 1,000; once answered they can be ranked.",
-        wire.Items,
-        wire.ItemsKept,
+        api.Items,
+        api.ItemsKept,
         {"item_id": "n3", "title": "Titanium camping spoon"},
     ),
     Route(
@@ -128,11 +128,13 @@ ROUTES: Final = (
         "delete_item",
         "write",
         "Forget an item: it is unknown from then on.",
-        gives=wire.ItemsKept,
+        gives=api.ItemsKept,
     ),
-    Route("GET", "/v1/users/{id}", "user", "read", "Export what is stored of a person.", gives=wire.Past),
-    Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", gives=wire.Past),
-    Route("DELETE", "/v1/users/{id}", "erase", "write", "Forget a person.", gives=wire.Erased),
+    Route(
+        "GET", "/v1/users/{id}", "user", "read", "Export what is stored of a person.", gives=api.UserHistory
+    ),
+    Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", gives=api.UserHistory),
+    Route("DELETE", "/v1/users/{id}", "erase", "write", "Forget a person.", gives=api.Erased),
     Route(
         "POST",
         "/feedback",
@@ -188,7 +190,7 @@ def description(version: str) -> dict[str, Any]:
     """Describe all routes as OpenAPI 3.1 does."""
     types = [kind for r in ROUTES for kind in (r.asks, r.gives) if kind is not None]
     schemas, components = msgspec.json.schema_components(
-        [*types, wire.Problem], ref_template="#/components/schemas/{name}"
+        [*types, api.Problem], ref_template="#/components/schemas/{name}"
     )
     shapes = iter(schemas)
     paths: dict[str, dict[str, Any]] = {}

@@ -20,12 +20,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
 from tailrank.errors import RequestError
-from tailrank.online.places import open_state
 from tailrank.server.app import ARRIVED, App
-from tailrank.server.live import Served
 from tailrank.server.logs import start_logging
 from tailrank.server.metrics import SHARED
+from tailrank.server.model_manager import LoadedModel
 from tailrank.server.settings import ServerSettings
+from tailrank.state.open import open_state
 
 BACKLOG: Final = 2_048
 KEPT_ALIVE: Final = 75
@@ -84,7 +84,7 @@ def _alone(settings: ServerSettings, listening: socket.socket) -> None:
 
 def _together(settings: ServerSettings, listening: socket.socket) -> None:
     # What no worker could start with is found out here, once, and not by each of them again and again.
-    Served.load(settings.model)
+    LoadedModel.load(settings.model)
     asyncio.run(_try_state(settings))
     with tempfile.TemporaryDirectory(prefix="tailrank-metrics-") as folder:
         os.environ[SHARED] = folder

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tailrank.errors import RequestError
-from tailrank.server.keys import Key, is_loopback
+from tailrank.server.auth import Key, is_loopback
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class ServerSettings:
     model
         Model folder; replaced while the server runs, the new model serves.
     state
-        See `tailrank.online.places.open_state`.
+        See `tailrank.state.open.open_state`.
     host, port
         Address to listen at.
     workers

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
-from tailrank.signals.fading import FadingRows
-from tailrank.signals.protocol import Candidates, NewItems
+from tailrank.signals.base import ItemUpdates
+from tailrank.signals.recency_decay import DecayedRows
 from tailrank.signals.sparse import SparseRows, strongest
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ BLOCK: Final = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemToItem(FadingRows):
+class ItemToItem(DecayedRows):
     """A sparse item-to-item matrix, scaled by its mean strongest entry so that one prior fits all data."""
 
-    def grown(self, new: NewItems) -> Self:
+    def with_items(self, new: ItemUpdates) -> Self:
         """Let new items follow nothing, and nothing follow them."""
         return replace(self, rows=self.rows.padded(new.n_items, new.n_items))
 

@@ -9,14 +9,15 @@ from typing import ClassVar, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.signals.fading import FadingRows
-from tailrank.signals.protocol import Arrays, Candidates, NewItems
+from tailrank.data.candidates import Candidates
+from tailrank.signals.base import Arrays, ItemUpdates
+from tailrank.signals.recency_decay import DecayedRows
 from tailrank.signals.sparse import SparseRows
 from tailrank.signals.vocabulary import Vocabulary, terms_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lexical(FadingRows):
+class Lexical(DecayedRows):
     """Five times the cosine of TF-IDF vectors, summed over the history.
 
     Terms are weighted `(1 + log tf) * idf` with smoothed idf (Salton and Buckley, 1988). Model
@@ -41,7 +42,7 @@ class Lexical(FadingRows):
         vocabulary = Vocabulary.of(terms)
         return cls(rows=vocabulary.rows(terms), vocabulary=vocabulary)
 
-    def grown(self, new: NewItems) -> Self:
+    def with_items(self, new: ItemUpdates) -> Self:
         """Weigh the known terms of new texts."""
         rows = self.vocabulary.rows(terms_of(new.texts))
         return replace(self, rows=self.rows.placed(new.codes, new.n_items, rows))
@@ -54,7 +55,7 @@ class Lexical(FadingRows):
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take the rows, the vocabulary and the fading."""
         rows, vocabulary = SparseRows.from_arrays(arrays), Vocabulary(arrays["terms"], arrays["idf"])
-        return cls(rows=rows, vocabulary=vocabulary, fading=float(arrays["fading"][0]))
+        return cls(rows=rows, vocabulary=vocabulary, recency_decay=float(arrays["fading"][0]))
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates

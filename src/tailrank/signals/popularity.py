@@ -8,9 +8,10 @@ from typing import ClassVar, Final, Self
 import numpy as np
 
 from tailrank.arrays import Floats
+from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
-from tailrank.signals.protocol import Arrays, Candidates, NewItems
+from tailrank.signals.base import Arrays, ItemUpdates
 
 DAY: Final = 86_400.0
 HALF_LIVES: Final = (7.0, 30.0, 90.0, 365.0, float("inf"))
@@ -57,7 +58,7 @@ class Popularity:
         """Nothing comes from single events."""
         return
 
-    def grown(self, new: NewItems) -> Self:
+    def with_items(self, new: ItemUpdates) -> Self:
         """Let new items have no interaction."""
         values = np.zeros(new.n_items, np.float32)
         values[: len(self.values)] = self.values

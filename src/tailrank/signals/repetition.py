@@ -8,13 +8,14 @@ from typing import ClassVar, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
-from tailrank.signals.fading import FadingSum
-from tailrank.signals.protocol import Arrays, Candidates, NewItems
+from tailrank.signals.base import Arrays, ItemUpdates
+from tailrank.signals.recency_decay import DecayedSum
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frequency(FadingSum):
+class Frequency(DecayedSum):
     """How often a candidate occurs in the history.
 
     Weighs against an item already owned as well as for one bought every week: fusion decides.
@@ -27,18 +28,18 @@ class Frequency(FadingSum):
         """Nothing is counted beyond the history itself."""
         return cls()
 
-    def grown(self, new: NewItems) -> Self:
+    def with_items(self, new: ItemUpdates) -> Self:
         """Stay as it is."""
         return self
 
     def arrays(self) -> Arrays:
         """Give the fading."""
-        return {"fading": np.array([self.fading])}
+        return {"fading": np.array([self.recency_decay])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take the fading."""
-        return cls(fading=float(arrays["fading"][0]))
+        return cls(recency_decay=float(arrays["fading"][0]))
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -50,7 +51,7 @@ class Frequency(FadingSum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loyalty(Frequency):
+class RelativeFrequency(Frequency):
     """How often a candidate occurs in the history, against how often its popularity alone would make it.
 
     ``log(1 + count / (30 p))``, with the candidate's share p of all events: what turns a ranking by
@@ -77,7 +78,7 @@ class Loyalty(Frequency):
         expected = (cls.smoothing * counts / counts.sum()).astype(np.float32)
         return cls(expected=expected, unseen=float(cls.smoothing / counts.sum()))
 
-    def grown(self, new: NewItems) -> Self:
+    def with_items(self, new: ItemUpdates) -> Self:
         """Expect new items as those that nobody took."""
         expected = np.full(new.n_items, self.unseen, np.float32)
         expected[: len(self.expected)] = self.expected
@@ -90,8 +91,8 @@ class Loyalty(Frequency):
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take the expectation and the fading."""
-        fading, unseen = (float(arrays[name][0]) for name in ("fading", "unseen"))
-        return cls(expected=arrays["expected"], unseen=unseen, fading=fading)
+        recency_decay, unseen = (float(arrays[name][0]) for name in ("fading", "unseen"))
+        return cls(expected=arrays["expected"], unseen=unseen, recency_decay=recency_decay)
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates

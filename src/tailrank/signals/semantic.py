@@ -8,10 +8,11 @@ from typing import ClassVar, Final, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Doubles, Floats
+from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
-from tailrank.signals.extended import ItemVectors
+from tailrank.signals.appendable import VectorTable
+from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.popularity import DAY
-from tailrank.signals.protocol import Arrays, Candidates, NewItems
 
 SHARPEST: Final = 30.0
 """Bound on the sharpness: exp(-2 * 30) is still a normal float32, so no maximum needs subtracting."""
@@ -39,11 +40,11 @@ class SemanticAttention:
         Offset of each event type, shape (types,).
     """
 
-    vectors: ItemVectors
+    vectors: VectorTable
     kinds: Floats
-    sharpness: float = 4.0
-    fading: float = 0.7
-    cooling: float = 0.0
+    inverse_temperature: float = 4.0
+    recency_decay: float = 0.7
+    time_decay: float = 0.0
 
     name: ClassVar[str] = "semantic"
     window: ClassVar[int] = 50
@@ -68,12 +69,12 @@ class SemanticAttention:
         from scipy.optimize import minimize
 
         distinct, rows = np.unique(vectors, axis=0, return_inverse=True)
-        start = cls(ItemVectors.of(distinct, rows.astype(np.int32)), np.zeros(n_types, np.float32))
+        start = cls(VectorTable.of(distinct, rows.astype(np.int32)), np.zeros(n_types, np.float32))
         queries = validation.take(validation.histories.lengths > 0).sample(QUERIES, seed)
         if not len(queries):
             return start
         sample = _Sample.draw(vectors, n_types, queries, np.random.default_rng(seed))
-        initial = [10.0, start.sharpness, start.fading, start.cooling, *start.kinds]
+        initial = [10.0, start.inverse_temperature, start.recency_decay, start.time_decay, *start.kinds]
         bounds = [
             (0.1, 100.0),
             (0.0, SHARPEST),
@@ -85,9 +86,11 @@ class SemanticAttention:
         found = minimize(
             sample.loss, initial, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
         )
-        _, sharpness, fading, cooling, *kinds = found.x
+        _, inverse_temperature, recency_decay, time_decay, *kinds = found.x
         learned = np.array(kinds, np.float32)
-        return cls(start.vectors, learned, float(sharpness), float(fading), float(cooling))
+        return cls(
+            start.vectors, learned, float(inverse_temperature), float(recency_decay), float(time_decay)
+        )
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Attend to each history; shape (histories, candidates). An empty history scores 0."""
@@ -114,19 +117,19 @@ class SemanticAttention:
 
     def arrays(self) -> Arrays:
         """Give vectors and attention."""
-        attention = np.array([self.sharpness, self.fading, self.cooling])
+        attention = np.array([self.inverse_temperature, self.recency_decay, self.time_decay])
         return {**self.vectors.arrays(), "kinds": self.kinds, "attention": attention}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take vectors and attention."""
-        return cls(ItemVectors.from_arrays(arrays), arrays["kinds"], *map(float, arrays["attention"]))
+        return cls(VectorTable.from_arrays(arrays), arrays["kinds"], *map(float, arrays["attention"]))
 
-    def grown(self, new: NewItems) -> Self:
+    def with_items(self, new: ItemUpdates) -> Self:
         """Give new texts their vectors."""
         return self._placed(new, new.meanings)
 
-    def _placed(self, new: NewItems, vectors: Floats | None) -> Self:
+    def _placed(self, new: ItemUpdates, vectors: Floats | None) -> Self:
         if vectors is None:
             vectors = np.zeros((len(new.codes), self.vectors.width), np.float32)
         return replace(self, vectors=self.vectors.placed(new.codes, new.n_items, vectors))
@@ -134,11 +137,11 @@ class SemanticAttention:
     def _attend(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
         """Compute similarities to `values` and unnormalised attention, each (values, events)."""
         similarity = values @ self.vectors.take(histories.items).T
-        prior = self.kinds[histories.types] - self.fading * np.log1p(histories.ages)
-        if self.cooling:
-            prior -= self.cooling * np.log1p(histories.gaps / DAY)
-        attention = similarity * np.float32(self.sharpness)
-        attention += (prior - self.sharpness).astype(np.float32)
+        prior = self.kinds[histories.types] - self.recency_decay * np.log1p(histories.ages)
+        if self.time_decay:
+            prior -= self.time_decay * np.log1p(histories.gaps / DAY)
+        attention = similarity * np.float32(self.inverse_temperature)
+        attention += (prior - self.inverse_temperature).astype(np.float32)
         return similarity, np.exp(attention, out=attention)
 
 
@@ -148,7 +151,7 @@ class TunedAttention(SemanticAttention):
 
     name: ClassVar[str] = "tuned"
 
-    def grown(self, new: NewItems) -> Self:
+    def with_items(self, new: ItemUpdates) -> Self:
         """Give new texts their vectors in the tuned space."""
         return self._placed(new, new.tuned)
 
@@ -199,10 +202,10 @@ class _Sample:
 
     def loss(self, parameters: Doubles) -> tuple[float, Doubles]:
         """Mean negative log-likelihood of the targets, and its gradient."""
-        temperature, sharpness, fading, cooling, *kinds = parameters.astype(np.float32)
-        prior = self.padding + fading * self.features[0] + cooling * self.features[1]
+        temperature, inverse_temperature, recency_decay, time_decay, *kinds = parameters.astype(np.float32)
+        prior = self.padding + recency_decay * self.features[0] + time_decay * self.features[1]
         prior = prior + np.tensordot(np.array(kinds, np.float32), self.kinds, 1)
-        attention = np.exp(sharpness * (self.similarity - 1) + prior[:, None, :])
+        attention = np.exp(inverse_temperature * (self.similarity - 1) + prior[:, None, :])
         attention /= attention.sum(axis=2, keepdims=True)
         scores = np.einsum("qce,qce->qc", attention, self.similarity)
         logits = temperature * scores

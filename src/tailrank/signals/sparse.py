@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.data.candidates import Candidates
 from tailrank.data.histories import ranges
-from tailrank.signals.extended import Extended
-from tailrank.signals.protocol import Arrays, Candidates
+from tailrank.signals.appendable import AppendableArray
+from tailrank.signals.base import Arrays
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -33,8 +34,8 @@ class SparseRows:
 
     starts: Offsets
     lengths: Offsets
-    columns: Extended
-    values: Extended
+    columns: AppendableArray
+    values: AppendableArray
     width: int
 
     @classmethod
@@ -43,7 +44,11 @@ class SparseRows:
         bounds = matrix.indptr.astype(np.int64)
         columns, values = matrix.indices.astype(np.int32), matrix.data.astype(np.float32)
         return cls(
-            bounds[:-1], np.diff(bounds), Extended.of(columns), Extended.of(values), int(matrix.shape[1])
+            bounds[:-1],
+            np.diff(bounds),
+            AppendableArray.of(columns),
+            AppendableArray.of(values),
+            int(matrix.shape[1]),
         )
 
     def entries(self, rows: Codes) -> tuple[Offsets, Offsets]:
@@ -95,7 +100,7 @@ class SparseRows:
         grown.starts[places] = base + lengths.cumsum() - lengths
         grown.lengths[places] = lengths
         columns, values = (
-            Extended(mine.base, np.concatenate([mine.take(kept), theirs.whole]))
+            AppendableArray(mine.base, np.concatenate([mine.take(kept), theirs.whole]))
             for mine, theirs in ((self.columns, rows.columns), (self.values, rows.values))
         )
         return replace(grown, columns=columns, values=values)
@@ -137,7 +142,7 @@ class SparseRows:
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take back what `arrays` gave."""
-        columns, values = (Extended.of(arrays[name]) for name in ("columns", "values"))
+        columns, values = (AppendableArray.of(arrays[name]) for name in ("columns", "values"))
         return cls(arrays["starts"], arrays["lengths"], columns, values, int(arrays["width"][0]))
 
 

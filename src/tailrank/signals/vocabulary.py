@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.signals.extended import Extended
+from tailrank.signals.appendable import AppendableArray
 from tailrank.signals.sparse import SparseRows
 
 TERM: Final = re.compile(r"\b\w\w+\b")
@@ -70,8 +70,10 @@ class Vocabulary:
         lengths = np.bincount(owners, minlength=len(texts))
         norms = np.sqrt(np.bincount(owners, values * values, len(texts)))
         values = (values / norms.take(owners)).astype(np.float32)
-        columns = Extended.of(codes.astype(np.int32))
-        return SparseRows(lengths.cumsum() - lengths, lengths, columns, Extended.of(values), len(self.idf))
+        columns = AppendableArray.of(codes.astype(np.int32))
+        return SparseRows(
+            lengths.cumsum() - lengths, lengths, columns, AppendableArray.of(values), len(self.idf)
+        )
 
     @cached_property
     def _codes(self) -> dict[str, int]:

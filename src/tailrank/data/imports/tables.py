@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 import polars as pl
 
 from tailrank.data.columns import Columns
-from tailrank.data.folders import replaced
 from tailrank.errors import DataError
+from tailrank.files import replaced
 
 Value: TypeAlias = str | int | float | bool | list[str] | None
 

@@ -9,13 +9,14 @@ from typing import Any, Final
 import numpy as np
 
 from tailrank.arrays import Bools, Floats, Offsets
+from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Queries
-from tailrank.data.popularity import count_buckets
 from tailrank.data.splits import Split
 from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
-from tailrank.ranking.fitting import Settings, fit_signals, lessons
-from tailrank.ranking.pool import BEST, draw_pool
-from tailrank.signals.protocol import Candidates, Signal
+from tailrank.metrics.popularity import count_buckets
+from tailrank.ranking.fitting import Settings, fit_signals, validation_sample
+from tailrank.ranking.sampled_candidates import BEST, draw_candidates
+from tailrank.signals.base import Signal
 
 BEHIND: Final = -1_000.0
 """Where the scores of all other candidates start, far below any sum of trees."""
@@ -64,8 +65,8 @@ class BoostedTrees:
         """Mark what may be recommended, so that nothing else takes the places of what a signal likes."""
         allowed = np.ones((len(queries), len(candidates)), dtype=bool)
         if not self.repeats:
-            at, slots = candidates.find(queries.taken.items)
-            allowed[queries.taken.owners[at], slots] = False
+            at, slots = candidates.find(queries.full_histories.items)
+            allowed[queries.full_histories.owners[at], slots] = False
         return allowed
 
 
@@ -90,7 +91,9 @@ def _examples(
     """Draw the pools that fusion learns from: features, whether it is the target, and sizes of pools."""
     counts = split.train.counts
     rng = np.random.default_rng(settings.seed)
-    pool, codes = draw_pool(signals, queries, count_buckets(counts), settings.max_history, split.repeats, rng)
+    pool, codes = draw_candidates(
+        signals, queries, count_buckets(counts), settings.max_history, split.repeats, rng
+    )
     lengths = np.zeros(len(codes), dtype=np.int64)
     lengths[: len(queries)] = np.minimum(queries.histories.lengths, settings.max_history)
     real = np.isfinite(pool.log_odds)
@@ -102,12 +105,16 @@ def _lambdamart(split: Split, vectors: Floats | None, settings: Settings) -> Fit
     from lightgbm import LGBMRanker
 
     signals = fit_signals(split, vectors, settings)
-    features, is_target, lengths = _examples(signals.before, lessons(split, settings), split, settings)
+    features, is_target, lengths = _examples(
+        signals.before, validation_sample(split, settings), split, settings
+    )
 
     def fit(setting: Setting) -> BoostedTrees:
         trees = LGBMRanker(**setting, random_state=settings.seed, deterministic=True, verbose=-1)
         trees.fit(features, is_target.astype(np.int32), group=lengths)
-        return BoostedTrees(trees, signals.after, split.past.counts, settings.max_history, split.repeats)
+        return BoostedTrees(
+            trees, signals.after, split.full_train.counts, settings.max_history, split.repeats
+        )
 
     return fit
 

@@ -9,13 +9,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tailrank.arrays import Codes, Floats
+from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.evaluation.peers.interactions import user_items
 from tailrank.evaluation.peers.people import KnownPeople
 from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
 from tailrank.ranking.fitting import Settings
-from tailrank.signals.protocol import Candidates
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class _Products:
 def _als(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
     from implicit.cpu.als import AlternatingLeastSquares
 
-    taken = user_items(split.past.histories, split.past.n_items)
+    taken = user_items(split.full_train.histories, split.full_train.n_items)
 
     def fit(setting: Setting) -> FoldedIn:
         model = AlternatingLeastSquares(**setting, random_state=settings.seed)
@@ -68,13 +68,13 @@ def _als(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
 def _bpr(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-    taken = user_items(split.past.histories, split.past.n_items)
+    taken = user_items(split.full_train.histories, split.full_train.n_items)
 
     def fit(setting: Setting) -> KnownPeople:
         # One thread: with more, they overwrite each other's steps and no two runs agree.
         model = BayesianPersonalizedRanking(**setting, random_state=settings.seed, num_threads=1)
         model.fit(taken, show_progress=False)
-        return KnownPeople.of(_Products(model.user_factors, model.item_factors), split.past)
+        return KnownPeople.of(_Products(model.user_factors, model.item_factors), split.full_train)
 
     return fit
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from tailrank.arrays import Floats
+from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
@@ -17,7 +18,6 @@ from tailrank.errors import RequestError
 from tailrank.evaluation.peers.interactions import user_items
 from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
 from tailrank.ranking.fitting import Settings
-from tailrank.signals.protocol import Candidates
 
 EASE_ITEMS: Final = 25_000
 """Above this many items, a matrix of items by items takes more than 2.5 GB, and fitting takes several."""
@@ -81,8 +81,10 @@ def ease_weights(data: Dataset, regularisation: float) -> Floats:
 
 
 def _ease(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
-    _refuse_large(split.past)
-    return lambda setting: ItemToItem(ease_weights(split.past, float(setting["regularisation"])), binary=True)
+    _refuse_large(split.full_train)
+    return lambda setting: ItemToItem(
+        ease_weights(split.full_train, float(setting["regularisation"])), binary=True
+    )
 
 
 def _refuse_large(data: Dataset) -> None:
@@ -98,7 +100,7 @@ def _neighbours(split: Split, vectors: Floats | None, settings: Settings) -> Fit
     from implicit import nearest_neighbours
     from implicit.utils import ParameterWarning
 
-    taken = user_items(split.past.histories, split.past.n_items)
+    taken = user_items(split.full_train.histories, split.full_train.n_items)
 
     def fit(setting: Setting) -> ItemToItem:
         model = getattr(nearest_neighbours, f"{setting['weighting']}Recommender")(K=setting["neighbours"])

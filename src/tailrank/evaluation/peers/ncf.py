@@ -39,7 +39,7 @@ def _cornac_data(data: Dataset, seed: int) -> Any:
 def _neumf(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
     from cornac.models import NeuMF
 
-    data = _cornac_data(split.past, settings.seed)
+    data = _cornac_data(split.full_train, settings.seed)
 
     def fit(setting: Setting) -> KnownPeople:
         epochs, rate = setting["epochs"], setting["learning_rate"]
@@ -48,7 +48,7 @@ def _neumf(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
         model = NeuMF(
             layers=layers, num_epochs=epochs, lr=rate, backend="pytorch", seed=settings.seed, verbose=False
         )
-        return KnownPeople.of(_Predictions(model.fit(data)), split.past)
+        return KnownPeople.of(_Predictions(model.fit(data)), split.full_train)
 
     return fit
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Floats, Offsets
+from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
-from tailrank.signals.protocol import Candidates
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from tailrank.arrays import Bools, Floats, Offsets
+from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
@@ -21,7 +22,6 @@ from tailrank.errors import RequestError
 from tailrank.evaluation.peers.text_items import text_item_net
 from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
 from tailrank.ranking.fitting import Settings, whitened
-from tailrank.signals.protocol import Candidates
 
 NEEDS: Final = ("rectools", "pytorch_lightning")
 EVENTS: Final = 512
@@ -171,18 +171,18 @@ def _rectools_data(data: Dataset, vectors: Floats | None = None) -> Any:
 def _sasrec(loss: str, text: bool, split: Split, vectors: Floats | None, settings: Settings) -> Fit:
     import torch
 
-    if loss == "softmax" and split.past.n_items > SOFTMAX_ITEMS:
+    if loss == "softmax" and split.full_train.n_items > SOFTMAX_ITEMS:
         raise RequestError(
-            f"{split.past.name}: a softmax over {split.past.n_items:,} items takes too long without a GPU, "
-            f"{SOFTMAX_ITEMS:,} at most: take sasrec-gbce, which draws {NEGATIVES} of them"
+            f"{split.full_train.name}: a softmax over {split.full_train.n_items:,} items takes too long "
+            f"without a GPU, {SOFTMAX_ITEMS:,} at most: take sasrec-gbce, which draws {NEGATIVES} of them"
         )
     if text and vectors is None:
         raise RequestError("sasrec-text needs an encoder: leave it out of --models, or name one")
     white = whitened(vectors, settings) if text and vectors is not None else None
-    data = _rectools_data(split.past, white)
-    length = _session_length(split.past, settings.max_history)
+    data = _rectools_data(split.full_train, white)
+    length = _session_length(split.full_train, settings.max_history)
     batch = max(1, EVENTS // length)
-    passes = ceil(STEPS * batch / int((split.past.histories.lengths > 1).sum()))
+    passes = ceil(STEPS * batch / int((split.full_train.histories.lengths > 1).sum()))
 
     def fit(setting: Setting) -> SessionScorer:
         torch.manual_seed(settings.seed)
@@ -190,7 +190,7 @@ def _sasrec(loss: str, text: bool, split: Split, vectors: Floats | None, setting
         with _quietly():
             model = _network(setting, loss, length, text, batch_size=batch)
             model.fit_partial(data, epochs, epochs)
-        return _scorer(model, split.past.n_items, white, length)
+        return _scorer(model, split.full_train.n_items, white, length)
 
     return fit
 

@@ -15,8 +15,8 @@ from tailrank.arrays import Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.errors import DataError, RequestError
-from tailrank.evaluation.metrics import per_query
-from tailrank.evaluation.ranking import Model, rank_queries
+from tailrank.metrics.beyond_accuracy import per_query
+from tailrank.metrics.full_ranking import Model, rank_queries
 from tailrank.ranking.fitting import Settings
 
 TRIALS: Final = 4
@@ -35,7 +35,7 @@ Fit: TypeAlias = Callable[[Setting], Model]
 Prepare: TypeAlias = Callable[[Split, Floats | None, Settings], Fit]
 """Does what all settings share, from (split, vectors, settings), and gives what fits one of them.
 
-A model learns from `split.past`, and may learn from `split.validation`.
+A model learns from `split.full_train`, and may learn from `split.validation`.
 """
 
 
@@ -136,7 +136,7 @@ class Peer:
             "tuning_seconds": round(time.perf_counter() - begun, 1),
             "validation_ndcg@10": best.ndcg,
         }
-        if split.past is split.train:
+        if split.full_train is split.train:
             return Tuned(best.model, prepared + best.seconds, tuning)
         begun = time.perf_counter()
         model = self.prepare(split, vectors, settings)(best.setting)
@@ -175,10 +175,11 @@ def hold_back(split: Split, seed: int) -> tuple[Split, Queries]:
     validation = split.validation
     if len(validation) < 2:
         raise DataError(
-            f"{split.past.name}: peers are tuned on validation queries, and the protocol {split.protocol} "
-            f"has {len(validation)}: leave them out of --models"
+            f"{split.full_train.name}: peers are tuned on validation queries, and "
+            f"the protocol {split.protocol} has {len(validation)}: leave them out of --models"
         )
     n = min(QUERIES, max(1, len(validation) // 4))
     chosen = np.zeros(len(validation), dtype=bool)
     chosen[np.random.default_rng(seed).choice(len(validation), n, replace=False)] = True
-    return replace(split, past=split.train, validation=validation.take(~chosen)), validation.take(chosen)
+    rest, held = validation.take(~chosen), validation.take(chosen)
+    return replace(split, full_train=split.train, validation=rest), held

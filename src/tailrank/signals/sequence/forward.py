@@ -13,7 +13,7 @@ from typing import Final, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Floats
-from tailrank.signals.protocol import Arrays
+from tailrank.signals.base import Arrays
 
 EPSILON: Final = 1e-5
 """What torch adds to a variance."""

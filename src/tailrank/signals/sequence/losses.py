@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tailrank.signals.sequence.recipe import SequenceLoss
+from tailrank.signals.sequence.config import SequenceLoss
 
 LookUp: TypeAlias = Callable[[Tensor | None], Tensor]
 """From item codes of any shape to their vectors, with d as the last axis; None looks all items up."""

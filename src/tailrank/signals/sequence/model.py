@@ -10,10 +10,11 @@ from typing import ClassVar, Final, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Seconds
+from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
-from tailrank.signals.extended import ItemVectors
-from tailrank.signals.protocol import Arrays, Candidates, NewItems
+from tailrank.signals.appendable import VectorTable
+from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.sequence.forward import Transformer
 
 BATCH: Final = 256
@@ -57,7 +58,7 @@ class SequenceModel:
         by their ids alone.
     """
 
-    table: ItemVectors
+    table: VectorTable
     network: Transformer
     newcomer: Floats
     map: Floats | None = None
@@ -89,7 +90,7 @@ class SequenceModel:
                 encoded[some] = self.network.forward(self.table.take(h.items[at]), h.types[at], gaps)
         return encoded
 
-    def grown(self, new: NewItems) -> Self:
+    def with_items(self, new: ItemUpdates) -> Self:
         """Move changed items as far as the map moves their texts; new ones go where it puts theirs.
 
         Without a map, all new items are in one place and known ones stay.
@@ -120,7 +121,7 @@ class SequenceModel:
         prefix = "network/"
         weights = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
         network = Transformer(weights, int(arrays["heads"][0]))
-        return cls(ItemVectors.from_arrays(arrays), network, arrays["newcomer"], arrays.get("map"))
+        return cls(VectorTable.from_arrays(arrays), network, arrays["newcomer"], arrays.get("map"))
 
     def _recalled(self, history: Histories) -> Floats:
         """Encode one history, unless that was done lately: people see several lists between two events."""

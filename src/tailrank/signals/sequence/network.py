@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tailrank.arrays import Floats, Offsets
-from tailrank.data.popularity import count_buckets
-from tailrank.signals.extended import ItemVectors
+from tailrank.metrics.popularity import count_buckets
+from tailrank.signals.appendable import VectorTable
+from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.forward import Transformer
 from tailrank.signals.sequence.model import GAPS, SequenceModel
-from tailrank.signals.sequence.recipe import Recipe
 
 
 class Network(nn.Module):
@@ -30,7 +30,7 @@ class Network(nn.Module):
 
     meanings: Tensor | None
 
-    def __init__(self, n_items: int, n_types: int, vectors: Floats | None, recipe: Recipe) -> None:
+    def __init__(self, n_items: int, n_types: int, vectors: Floats | None, recipe: SASRecConfig) -> None:
         super().__init__()
         self.heads, self.dropout, width = recipe.heads, recipe.dropout, recipe.width
         meanings = None if vectors is None else torch.from_numpy(vectors)
@@ -82,7 +82,7 @@ class Network(nn.Module):
         buckets = count_buckets(np.zeros(len(residual), np.int64) if counts is None else counts)
         newcomer = residual[buckets == buckets.min()].mean(axis=0)
         with torch.no_grad():
-            table = ItemVectors.of(_frozen(self.vectors()))
+            table = VectorTable.of(_frozen(self.vectors()))
         mapping = None if mapping is None else np.ascontiguousarray(mapping.T)
         return SequenceModel(table, Transformer(weights, self.heads), newcomer, mapping)
 

@@ -14,18 +14,18 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.nn import functional
 
+from tailrank import checkpoint as checkpoints
 from tailrank.arrays import Codes, Floats
+from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
-from tailrank.data.ranks import mask_taken, ndcg, target_ranks
 from tailrank.errors import ModelError
-from tailrank.language import checkpoint as checkpoints
 from tailrank.language.encoder import has_bfloat16
-from tailrank.signals.protocol import Candidates
+from tailrank.metrics.ranking import mask_history, ndcg, target_ranks
+from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.losses import LookUp, criterion
 from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.sequence.network import Network
-from tailrank.signals.sequence.recipe import Recipe
 from tailrank.signals.sequence.windows import Batch, Windows
 
 WARM_UP: Final = 100
@@ -74,7 +74,7 @@ def train(
     validation: Queries | None,
     repeats: bool,
     vectors: Floats | None,
-    recipe: Recipe,
+    recipe: SASRecConfig,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
     rates: Sequence[float] | None = None,
@@ -111,7 +111,7 @@ def train(
     checked = None if validation is None else validation.sample(CHECKED, recipe.seed)
     planned = None if checked is not None else list(rates or [recipe.rate] * recipe.epochs)
     run, last = _Run(dataset, vectors, recipe), len(planned or range(recipe.epochs))
-    asked = () if checked is None else (checked.starts, checked.ends, checked.seen, checked.targets)
+    asked = () if checked is None else (checked.starts, checked.ends, checked.full_ends, checked.targets)
     name = checkpoints.key(dataset.fingerprint, repeats, recipe, planned, vectors, *asked)
     found = None if checkpoint is None else checkpoints.read(checkpoint, name)
     if found is not None:
@@ -138,7 +138,7 @@ def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -
     for batch in queries.batches(n_items):
         scores = model.score(batch.histories, everything)
         if not repeats:
-            mask_taken(scores, batch)
+            mask_history(scores, batch)
         gains.append(ndcg(target_ranks(scores, batch.targets)))
     return float(np.concatenate(gains).sum()) / max(len(queries), 1)
 
@@ -146,7 +146,7 @@ def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -
 class _Run:
     """A training under way. Every epoch draws its randomness from the seed and its own number."""
 
-    def __init__(self, dataset: Dataset, vectors: Floats | None, recipe: Recipe) -> None:
+    def __init__(self, dataset: Dataset, vectors: Floats | None, recipe: SASRecConfig) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

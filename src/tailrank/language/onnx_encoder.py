@@ -1,0 +1,200 @@
+"""`OnnxEncoder`: the vectors of `TextEncoder` without torch, for servers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from filelock import FileLock
+
+from tailrank.arrays import Floats
+from tailrank.data.cache import cache_root
+from tailrank.errors import EncoderError
+from tailrank.files import replaced
+from tailrank.language import adapters
+from tailrank.language.encoder import BLOCK, CPU_TOKENS, MAX_TOKENS, by_cost, distinct_of, unit
+from tailrank.language.sources import Source, resolve
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+FORMAT: Final = "tailrank onnx 1"
+GRAPH: Final = "model.onnx"
+TOKENIZER: Final = "tokenizer.json"
+ABOUT: Final = "encoder.json"
+
+INPUTS: Final = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+"""Inputs that a graph may have, and what the tokenizer calls them."""
+
+PADDING: Final = ("direction", "pad_id", "pad_type_id", "pad_token")
+
+
+@dataclass(frozen=True)
+class OnnxEncoder:
+    """An encoder run by onnxruntime; make one with `OnnxEncoder.load`.
+
+    Attributes
+    ----------
+    name, sha256, fingerprint, dimension
+        As those of the `TextEncoder` of the same name: both give the same vectors.
+    prefix
+        What stands before every text, where the encoder asks for it.
+    """
+
+    name: str
+    sha256: str
+    fingerprint: str
+    dimension: int
+    prefix: str
+    _tokenizer: Tokenizer = field(repr=False)
+    _padding: dict[str, Any] = field(repr=False)
+    _session: Any = field(repr=False)
+
+    @classmethod
+    def load(cls, name: str = "default", max_tokens: int = MAX_TOKENS, threads: int = 1) -> OnnxEncoder:
+        """Load an encoder; the first time, have another process write it as a graph into the cache folder.
+
+        Parameters
+        ----------
+        name, max_tokens
+            As `TextEncoder.load` takes them.
+        threads
+            For one text or batch.
+
+        Raises
+        ------
+        EncoderError
+            Where the encoder can't be found or verified, or is not in the cache and can't be written, such
+            as without torch.
+        """
+        if max_tokens < 1 or threads < 1:
+            raise EncoderError(f"max_tokens and threads must be at least 1, not {max_tokens} and {threads}")
+        source = resolve(name)
+        adapters.base_of(source.path)
+        folder = folder_of(source, max_tokens)
+        if not _whole(folder):
+            _make(source, max_tokens, folder)
+        return cls.read(folder, name, source.sha256, threads)
+
+    @classmethod
+    def read(cls, folder: Path, name: str, sha256: str, threads: int = 1) -> OnnxEncoder:
+        """Read a folder that `tailrank.language.exporting` wrote.
+
+        Raises
+        ------
+        EncoderError
+            Where onnxruntime is missing or can't read it.
+        """
+        try:
+            import onnxruntime
+            from tokenizers import Tokenizer
+        except ImportError:
+            raise EncoderError(
+                'encoding without torch needs onnxruntime and tokenizers: pip install "tailrank[server]"'
+            ) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+            tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+            session = onnxruntime.InferenceSession(folder / GRAPH, options, ["CPUExecutionProvider"])
+        except Exception as why:  # noqa: BLE001 - both raise what has no other base
+            raise EncoderError(f"{folder}: onnxruntime can't read the encoder ({why}): delete it") from None
+        # Each batch is padded to a width of its own, so the tokenizer itself doesn't pad.
+        padding = {key: (tokenizer.padding or {})[key] for key in PADDING}
+        tokenizer.no_padding()
+        fingerprint, dimension, prefix = (about[key] for key in ("fingerprint", "dimension", "prefix"))
+        return cls(name, sha256, fingerprint, dimension, prefix, tokenizer, padding, session)
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Encode texts; equal texts are encoded once.
+
+        Parameters
+        ----------
+        texts
+            n strings; a blank one has a zero vector.
+
+        Returns
+        -------
+        Floats
+            Unit vectors in the order of `texts`, shape (n, dimension); zero where the encoder knows
+            nothing of a text.
+
+        Raises
+        ------
+        EncoderError
+            Where a text isn't a string, or the encoder yields something else than finite numbers.
+        """
+        distinct = distinct_of(texts)
+        vectors = np.zeros((len(distinct) + 1, self.dimension), dtype=np.float32)
+        for start in range(0, len(distinct), BLOCK):
+            block = [self.prefix + text for text in distinct[start : start + BLOCK]]
+            tokens = self._tokenizer.encode_batch_fast(block)
+            for rows in by_cost(np.array([len(each) for each in tokens]), CPU_TOKENS):
+                vectors[start + rows] = self._unit([tokens[row] for row in rows])
+        rows_of = {text: row for row, text in enumerate(distinct)}
+        return vectors[[rows_of.get(text, -1) for text in texts]]
+
+    def _unit(self, batch: Sequence[Encoding]) -> Floats:
+        """Encode one batch of tokens, padded to the longest."""
+        width = max(1, *(len(each) for each in batch))
+        for each in batch:
+            each.pad(width, **self._padding)
+        names = [each.name for each in self._session.get_inputs()]
+        given = {name: np.array([getattr(each, INPUTS[name]) for each in batch]) for name in names}
+        return unit(self._session.run(None, given)[0], self.name)
+
+
+def folder_of(source: Source, max_tokens: int) -> Path:
+    """Name the folder of the cache that holds an encoder's graph."""
+    key = hashlib.sha256(f"{FORMAT} {source.fingerprint} {max_tokens}".encode()).hexdigest()
+    return cache_root() / "onnx" / key[:16]
+
+
+def digest(file: Path) -> str:
+    """Sha256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _whole(folder: Path) -> bool:
+    """Whether a folder holds a graph, as it was written."""
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        return all(digest(folder / file) == about["sha256"][file] for file in (GRAPH, TOKENIZER))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _make(source: Source, max_tokens: int, folder: Path) -> None:
+    """Write a graph beside, then rename; processes that want the same one wait for the first."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if _whole(folder):  # another process wrote it meanwhile
+                return
+            with replaced(folder) as new:
+                _export(source.name, max_tokens, new)
+    except OSError as why:
+        raise EncoderError(
+            f"{folder.parent}: can't keep encoders here ({why.strerror or why}): set TAILRANK_CACHE to "
+            "another folder"
+        ) from None
+
+
+def _export(name: str, max_tokens: int, folder: Path) -> None:
+    """Write a graph in a process of its own, so that this one needs no torch."""
+    command = [sys.executable, "-m", "tailrank.language.exporting", name, str(max_tokens), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+        raise EncoderError(f"encoder {name!r} can't be prepared for use without torch: {said[-1]}")

@@ -1,0 +1,1 @@
+"""Ranking metrics, what lists do to a catalogue, and intervals."""

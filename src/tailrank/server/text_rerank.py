@@ -1,0 +1,86 @@
+"""Texts ordered by a query and by what a person just took: the job of Cohere's and Jina's rerank."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import UNSET
+
+from tailrank.api import Document, Relevance, Reranked, RerankRequest
+from tailrank.arrays import Floats
+from tailrank.data.candidates import Candidates
+from tailrank.data.histories import History
+from tailrank.errors import RequestError
+from tailrank.server.encoding import ROLES, Encoders
+from tailrank.server.model_manager import LoadedModel
+from tailrank.server.placing import history
+from tailrank.signals.semantic import SemanticAttention
+
+
+async def rerank(served: LoadedModel, encoders: Encoders, request: RerankRequest, past: History) -> Reranked:
+    """Score documents from 0 to 1: (1 + s) / 2, with s the mean of the likenesses that are asked for.
+
+    The likeness to the query is the cosine of the encoder's vectors; the likeness to a person is soft-MaxSim
+    attention over the stored history, as the model ranks items by.
+
+    Raises
+    ------
+    RequestError
+        Where the model has no encoder, or a document no text.
+    EncoderError
+        Where the encoder is missing.
+    """
+    fields = ["text"] if request.rank_fields is None else request.rank_fields
+    texts = [_text(document, fields, at) for at, document in enumerate(request.documents)]
+    encoder = await encoders.load(served.reranker.about, ROLES[0])
+    if encoder is None:
+        raise RequestError("the model was trained without an encoder, so it can't read texts")
+    asked = [] if request.query is None else [request.query]
+    vectors = await encoders.encode(encoder, [*asked, *texts])
+    likeness = []
+    if asked:
+        likeness.append(vectors[1:] @ vectors[0])
+    if request.user is not None and past.items:
+        likeness.append(_attention(served, texts, vectors[len(asked) :], past))
+    total = np.mean(likeness, axis=0) if likeness else np.zeros(len(texts))
+    relevance = np.clip((1 + total) / 2, 0, 1)
+    order = (-relevance).argsort(kind="stable")[: request.top_n].tolist()
+    results = [
+        Relevance(
+            at, float(relevance[at]), _told(request.documents[at]) if request.return_documents else UNSET
+        )
+        for at in order
+    ]
+    meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
+    return Reranked(os.urandom(12).hex(), served.name, results, meta)
+
+
+def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
+    """Read a document.
+
+    Raises
+    ------
+    RequestError
+        Where it has none of the fields; `at` is its place in the request.
+    """
+    if isinstance(document, str):
+        return document
+    found = [str(document[name]) for name in fields if document.get(name) is not None]
+    if not found:
+        raise RequestError(f"document {at} has no {' or '.join(map(repr, fields))}: see `rank_fields`")
+    return "\n".join(found)
+
+
+def _told(document: str | Document) -> Document:
+    return {"text": document} if isinstance(document, str) else document
+
+
+def _attention(served: LoadedModel, texts: list[str], vectors: Floats, past: History) -> Floats:
+    """Score texts as if they were new items."""
+    grown = served.reranker.with_items([f"\0{at}" for at in range(len(texts))], texts, vectors, None)
+    codes = grown.catalogue.codes_of([f"\0{at}" for at in range(len(texts))])
+    [semantic] = [signal for signal in grown.signals if type(signal) is SemanticAttention]
+    scores: Floats = semantic.score(history(grown, past, []), Candidates(codes, len(grown.catalogue)))[0]
+    return scores

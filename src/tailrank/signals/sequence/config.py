@@ -1,0 +1,44 @@
+"""How a sequence model is built and trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SequenceLoss = Literal["softmax", "sampled-softmax", "gbce", "bce"]
+
+
+@dataclass(frozen=True)
+class SASRecConfig:
+    """Size and training of a sequence model.
+
+    Attributes
+    ----------
+    epochs
+        Tried at most; training ends before where lower learning rates don't help any more.
+    loss
+        See `losses.criterion`; None takes `softmax` up to 50,000 items and `sampled-softmax` above.
+    width, heads, blocks
+        Of the transformer: dimensions of every vector inside, attention heads, blocks.
+    length
+        Latest events of a history that it sees.
+    dropout
+        Of the inputs and of every block.
+    rate
+        Adam's learning rate at its height; it falls where validation says so.
+    events
+        Events in a batch, about.
+    seed
+        Of weights, order and dropout.
+    """
+
+    epochs: int = 12
+    loss: SequenceLoss | None = None
+    width: int = 128
+    heads: int = 2
+    blocks: int = 2
+    length: int = 50
+    dropout: float = 0.3
+    rate: float = 2e-3
+    events: int = 1024
+    seed: int = 0

@@ -1,0 +1,78 @@
+"""The last map of a head, found at once: ridge regression on what a teacher wants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import torch
+from scipy.linalg import solve
+from torch import Tensor
+
+from tailrank.arrays import Doubles, Offsets
+from tailrank.tuning.trainable_encoder import ROWS, TrainableEncoder
+
+PENALTIES: Final = (1e-1, 1e-2, 1e-3)
+"""Shares of the mean square of a hidden unit."""
+
+
+@torch.no_grad()
+def solutions(
+    learner: TrainableEncoder, pooled: Tensor, teacher: Tensor, weights: Doubles
+) -> Iterator[Tensor]:
+    """Find last maps that give what the teacher wants, one for each penalty, the strongest first.
+
+    The head's hidden units h read random directions, so they are features of a kernel (Rahimi and Recht,
+    NIPS 2007; Cho and Saul, NIPS 2009). The last map W learns a change D of least squares: the sum over items
+    of w |t - (W h + D h) / |W h||^2, and the penalty times |D|^2.
+
+    Parameters
+    ----------
+    learner
+        With a head.
+    pooled
+        What the head reads of each text, shape (items, width).
+    teacher
+        Unit vectors t that are wanted, shape (items, dimensions).
+    weights
+        How much each item counts, w, shape (items,); 0 leaves one out.
+
+    Yields
+    ------
+    Tensor
+        W + D, shape (dimensions, hidden units).
+    """
+    counted = np.flatnonzero(weights)
+    last = learner.head[-1].linear
+    start = last.weight.detach().clone()
+    size = start.shape[1]
+
+    def part(rows: Offsets) -> tuple[Tensor, Tensor]:
+        units = learner.units(pooled[rows])
+        given = last(units)
+        length = given.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        root = torch.from_numpy(np.sqrt(weights[rows])).to(units)[:, None]
+        return root * units / length, root * (teacher[rows].to(units) - given / length)
+
+    parts = map(part, np.array_split(counted, -(-len(counted) // ROWS)))
+    few = len(counted) < size
+    if few:  # then D is a mixture of the rows that are read, and there are fewer equations (dual form)
+        read, wanted = map(torch.cat, zip(*parts, strict=True))
+        products = read @ read.T
+    else:
+        products, wanted = start.new_zeros(size, size), start.new_zeros(size, len(start))
+        for read, left in parts:
+            products.addmm_(read.T, read)
+            wanted.addmm_(read.T, left)
+    mean = max(products.trace().item() / size, 1e-12)  # of texts that are all the same nothing is read
+    for penalty in PENALTIES:
+        found = _ridge(products, wanted, penalty * mean).to(start)
+        yield start + (read.T @ found if few else found).T
+
+
+def _ridge(products: Tensor, wanted: Tensor, penalty: float) -> Tensor:
+    """Solve the normal equations, in twice the precision and, as they are symmetric, without another copy."""
+    summed, right = products.double().cpu().numpy().T, wanted.double().cpu().numpy()
+    summed.flat[:: len(summed) + 1] += penalty
+    return torch.from_numpy(solve(summed, right, assume_a="pos", overwrite_a=True, overwrite_b=True))

@@ -1,0 +1,70 @@
+"""A tuned encoder on disk: an ordinary model folder, or an adapter that names its base."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from tailrank.errors import EncoderError
+from tailrank.files import replaced
+from tailrank.language import adapters
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.provenance import LABEL
+from tailrank.language.sources import resolve
+from tailrank.tuning.finetuning import Tuned
+
+
+def save(tuned: Tuned, encoder: TextEncoder, folder: Path, about: Mapping[str, Any], merged: bool) -> None:
+    """Write a tuned encoder, which `TextEncoder.load` reads; it appears whole or not at all.
+
+    Parameters
+    ----------
+    tuned
+        What `finetune` gave.
+    encoder
+        What it was given.
+    folder
+        Replaced where it holds a tuned encoder.
+    about
+        How it came about, kept as JSON beside the weights.
+    merged
+        Whether to write an ordinary model folder even where only a head, or an adapter, was learned.
+
+    Raises
+    ------
+    EncoderError
+        Where the place holds something else, or can't be written, or a prompt is to be merged.
+    """
+    method = tuned.learner.recipe.method
+    check_place(folder, encoder)
+    try:
+        with replaced(folder) as new, tuned.learner.whole() as model:
+            if merged or method in ("full", "last-layers"):
+                adapters.merge(model)
+                model.save(str(new), create_model_card=False, safe_serialization=True)
+            else:
+                source = resolve(encoder.name)
+                adapters.write(new, model, adapters.base_of(source.path) or source)
+            (new / LABEL).write_text(json.dumps(dict(about), indent=1), encoding="utf-8")
+    except (OSError, SafetensorError) as why:
+        raise EncoderError(
+            f"{folder}: can't be written ({why}): free some space, or choose another place"
+        ) from None
+
+
+def check_place(folder: Path, encoder: TextEncoder) -> None:
+    """Refuse to replace anything but a tuned encoder, or the one that is tuned: an adapter may need it.
+
+    Raises
+    ------
+    EncoderError
+        Where the place holds something else, or that encoder.
+    """
+    if folder.resolve() == resolve(encoder.name).path.resolve():
+        raise EncoderError(f"{folder} holds the encoder that is tuned: choose another place")
+    if folder.exists() and not (folder / LABEL).is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise EncoderError(f"{folder} exists and is no tuned encoder: choose another place")

@@ -1,0 +1,217 @@
+"""`tailrank bench` of the server, in small: real servers and load, and checks that fail where they should."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from bench import service
+from tailrank.benchmarks.connection import Connection, parse, request
+from tailrank.benchmarks.freshness import checked
+from tailrank.benchmarks.ingest import drawn, lost
+from tailrank.benchmarks.launcher import cores, running
+from tailrank.benchmarks.load import drive
+from tailrank.benchmarks.subject import subject
+from tailrank.cli.main import app
+from tailrank.errors import RequestError
+from tailrank.ranking.reranker import Reranker
+
+
+@pytest.fixture(scope="module")
+def lean(reranker: Reranker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose server has no encoder to load."""
+    folder = tmp_path_factory.mktemp("models") / "lean"
+    reranker.save(folder, {"encoder": "none"})
+    return folder
+
+
+def measured(*command: object) -> dict[str, dict[str, float]]:
+    done = CliRunner().invoke(app, ["bench", *map(str, command), "--json"])
+    assert done.exit_code == 0, done.output or done.exception
+    found: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    assert {"date", "processor", "cores", "versions"} <= found.keys()
+    return found
+
+
+class TestCommands:
+    """Each prints one JSON object, and what it says hangs together."""
+
+    def test_http(self, lean: Path) -> None:
+        found = measured("http", "--model", lean, "--requests", 50)
+        for size in ("25", "50", "100", "200", "300", "100 after an event", "300 after an event"):
+            row = found[size]
+            parts = ("codec_ms", "state_ms", "model_ms", "framework_ms")
+            assert 0 < row["model_ms"] < row["p50_ms"] <= row["p99_ms"]
+            assert sum(row[part] for part in parts) == pytest.approx(row["p50_ms"])
+        assert found["alive"]["p50_ms"] < found["25"]["p50_ms"]
+
+    @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+    def test_throughput(self, lean: Path) -> None:
+        found = measured("throughput", "--model", lean, "--seconds", 1)
+        closed, overload = found["closed"], found["overload"]
+        assert closed["requests_per_s"] > 0
+        assert closed["failed"] == 0
+        assert 0 <= overload["shed"] < 1
+        assert overload["neither_200_nor_429"] == 0
+        assert overload["accepted_per_s"] == pytest.approx(overload["offered_per_s"] * (1 - overload["shed"]))
+
+    def test_throughput_needs_wrk(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", "")
+        done = CliRunner().invoke(app, ["bench", "throughput"])
+        assert isinstance(done.exception, RequestError)
+        assert "install wrk" in str(done.exception)
+
+    def test_ingest(self, lean: Path) -> None:
+        found = measured("ingest", "--model", lean, "--events", 600)
+        assert found["batches"]["events"] == 600
+        assert found["singles"]["events"] == 120
+        assert found["killed"] == {"acknowledged": 720, "lost": 0}
+        for workers in ("fresh", "fresh, 2 workers"):
+            assert found[workers]["checked"] == found[workers]["telling"] == 60
+            assert found[workers]["misses"] == 0
+
+    def test_state(self, lean: Path) -> None:
+        found = measured("state", "--model", lean, "--users", 2_000, "--requests", 20)
+        few, many = found["200"], found["2000"]
+        assert 50 * 12 * 2_000 / 1e6 < many["compacted_mb"] <= many["disk_mb"] < 5
+        assert few["disk_mb"] < many["disk_mb"]
+        assert many["own_mb"] < 20
+
+
+def test_checks_fail_where_events_are_missing(lean: Path, tmp_path: Path) -> None:
+    """Rankings of a server that never saw the events miss all of them."""
+    with (
+        subject("movielens-100k", lean, 0, 0) as it,
+        running(lean, tmp_path / "one") as one,
+        running(lean, tmp_path / "other") as other,
+    ):
+        pair = Connection(one.port), Connection(other.port)
+        figures = checked(it, 20, pair)
+        # Connections take turns, so each server knows of every other event.
+        assert figures["misses"] == figures["telling"] == 20
+        sent = drawn(it, 30, np.random.default_rng(0))
+        pair[0].ask("/v1/events", sent[:20])
+        assert lost(one, sent) == 10
+
+
+def test_this_process_moves_back(lean: Path, tmp_path: Path) -> None:
+    before = cores()
+    with running(lean, tmp_path / "state"):
+        assert cores() == (None, None)
+    assert cores() == before
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Takes 20 ms for every request."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        time.sleep(0.02)
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+class TestLoad:
+    def test_a_closed_loop_sends_when_it_has_an_answer(self, slow: int) -> None:
+        answers = drive(slow, [request("/")] * 20, connections=2)
+        assert (answers.status == 200).all()
+        assert answers.ms.min() >= 20
+        assert answers.seconds >= 10 * 0.02
+        assert not answers.late_ms.any()
+
+    def test_an_open_loop_counts_from_when_a_request_was_due(self, slow: int) -> None:
+        answers = drive(slow, [request("/")] * 20, connections=1, rate=1000)
+        assert (answers.status == 200).all()
+        # The last is due after 19 ms, and the connection is free for it after 19 times 20 ms.
+        assert answers.late_ms[-1] >= 19 * 20 - 19
+        assert answers.ms[-1] >= 20 * 20 - 19
+
+    def test_with_connections_to_spare_nothing_waits(self, slow: int) -> None:
+        answers = drive(slow, [request("/")] * 20, connections=20, rate=100)
+        assert np.median(answers.ms) < 100
+        assert answers.seconds >= 0.19 + 0.02
+
+
+@given(st.binary(max_size=40), st.sampled_from([200, 404, 429, 503]), st.booleans())
+def test_answers_are_read_however_they_are_cut(body: bytes, status: int, shouts: bool) -> None:
+    name = b"Content-Length" if shouts else b"content-length"
+    whole = b"HTTP/1.1 %d X\r\na: b\r\n%s: %d\r\n\r\n%s" % (status, name, len(body), body)
+    assert parse(whole) == (status, body)
+    assert all(parse(whole[:end]) is None for end in range(len(whole)))
+
+
+def test_what_is_stored_is_told(tmp_path: Path) -> None:
+    assert not list(service.sections(tmp_path))
+    row = {
+        "p50_ms": 0.8,
+        "p99_ms": 1.2,
+        "codec_ms": 0.1,
+        "state_ms": 0.02,
+        "model_ms": 0.5,
+        "framework_ms": 0.18,
+    }
+    rate = {"connections": 16, "p50_ms": 7.0, "p99_ms": 11.0}
+    overload = {"offered_per_s": 6600.0, "accepted_per_s": 2000.0, "shed": 0.7}
+    events = {"events": 1000, "events_per_s": 31_234.5, **rate}
+    fresh = {"checked": 100, "misses": 3}
+    size = {"disk_mb": 680.0, "compacted_mb": 650.0, "own_mb": 20.0, "files_mb": 600.0, **row}
+    framework = {"framework": "ASGI", "server": "uvicorn", "requests_per_s": 2500.0, **row}
+    stored = {
+        "serving-http": {
+            "100": row,
+            "alive": {"p50_ms": 0.05, "p99_ms": 0.1},
+            "command": "tailrank bench http",
+        },
+        "serving-throughput": {
+            "candidates": 100,
+            "closed": {"requests_per_s": 2300.0, "not_200": 5, **rate},
+            "closed, after an event": {"requests_per_s": 1300.0, "not_200": 1, **rate},
+            "overload": overload | rate,
+        },
+        "serving-ingest": {
+            **{"batches": events, "singles": events, "killed": {"acknowledged": 1000, "lost": 2}},
+            **{"fresh": fresh, "fresh, 2 workers": {**fresh, "misses": 0}},
+        },
+        "serving-state": {"1000000": size},
+        "frameworks": {"rows": [framework]},
+    }
+    for name, contents in stored.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(contents))
+    http, throughput, ingest, state, frameworks = service.sections(tmp_path)
+    assert "| 100 | 0.80 | 1.20 | 0.50 | 0.02 | 0.10 | 0.18 |" in http
+    assert "takes 0.05 ms" in http
+    assert http.endswith("```sh\ntailrank bench http\n```")
+    assert "| 16 | 2,300 | - | - | - | 7.00 | 11.0 |" in throughput
+    assert "| the same after an event | 16 | 1,300 |" in throughput
+    assert "of which 6 were refusals" in throughput
+    assert "| 16 | - | 6,600 | 2,000 | 70% | 7.00 | 11.0 |" in throughput
+    assert "of 1,000 acknowledged events, 2 were missing" in ingest
+    assert "3 of them missed the event with one worker, 0 with two" in ingest
+    assert "| 1,000,000 | 680 | 650 | 20.0 | 600 | 0.80 | 1.20 |" in state
+    assert "| ASGI | uvicorn | 0.80 | 1.20 | 2,500 |" in frameworks

@@ -1,0 +1,197 @@
+"""The Python client against a real server, and against small ones that fail in a known way."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from serving import free_port, server
+from tailrank import api
+from tailrank.client import AsyncClient, Client, ServerError, event
+
+CANDIDATES = ["1", "50", "172", "174", "181", "210"]
+RANKING = {"ranking_id": "r", "model": "m", "took_ms": 0.1, "degraded": False, "items": []}
+READ, WRITE = "only-to-be-read-0123", "for-everything-0123"
+
+
+@pytest.fixture(scope="module")
+def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    keys = f"read:{READ},read+write:{WRITE}"
+    with server(model, tmp_path_factory.mktemp("state"), TAILRANK_API_KEYS=keys) as found:
+        yield found
+
+
+@contextmanager
+def failing(*answers: tuple[int, dict[str, str], object], port: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """Run a server that gives these answers, the last one for ever; gives its address, and what was asked."""
+    left, asked = list(answers), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.rfile.read(int(self.headers["content-length"])).decode())
+            status, headers, body = left.pop(0) if len(left) > 1 else left[0]
+            time.sleep(float(headers.get("x-sleep", 0)))
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            with suppress(BrokenPipeError):
+                self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", port), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{running.server_port}", asked
+        finally:
+            running.shutdown()
+
+
+BUSY = (429, {"retry-after": "0"}, {"error": "too many requests at once: try again"})
+DOWN = (503, {}, {"error": "the disk is full"})
+FINE = (200, {}, RANKING)
+
+
+class TestAgainstAServer:
+    def test_every_method(self, url: str) -> None:
+        with Client(url, WRITE) as client:
+            done = [event("ada", item) for item in ("50", "181", "unheard-of")]
+            assert client.keep(*done) == api.EventsKept(3, 3)
+            assert client.keep(*done) == api.EventsKept(3, 0)
+            assert [each.item_id for each in client.history("ada").events] == ["50", "181", "unheard-of"]
+            scored = [api.Candidate(name, float(at)) for at, name in enumerate(CANDIDATES)]
+            found = client.rank(
+                scored, user="ada", history=["172"], k=2, tail=0.5, explain=True, deadline_ms=5e3
+            )
+            assert (len(found.items), found.degraded) == (2, False)
+            assert sum(found.items[0].contributions.values()) == pytest.approx(found.items[0].score, abs=1e-4)
+            version = client.put({"item_id": "new/1", "title": "Star Wars: A New Beginning"}).version
+            assert client.rank(["new/1"]).items[0].unknown is not True
+            assert client.delete("new/1").version == version + 1
+            assert client.rank(["new/1"]).items[0].unknown is True
+            texts = ["a box of pencils", "PLA filament for 3D printers"]
+            [best] = client.rerank(texts, query="printer filament", top_n=1, return_documents=True).results
+            assert (best.index, best.document) == (1, {"text": texts[1]})
+            assert client.erase("ada") == api.Erased(True)
+            assert client.history("ada").events == []
+
+    def test_asyncio_has_the_same(self, url: str) -> None:
+        async def both() -> None:
+            async with AsyncClient(url, WRITE) as client:
+                await client.keep(event("bea/ä", "50"))
+                past, found = await asyncio.gather(
+                    client.history("bea/ä"), client.rank(CANDIDATES, user="bea/ä")
+                )
+                assert ([each.item_id for each in past.events], found.degraded) == (["50"], False)
+                version = (await client.put({"item_id": "new/2", "title": "Tea"})).version
+                assert (await client.delete("new/2")).version == version + 1
+                assert (await client.rerank(["tea", "steel"], query="green tea")).results[0].index == 0
+                assert await client.erase("bea/ä") == api.Erased(True)
+
+        asyncio.run(both())
+        public = {name for name in vars(Client) if not name.startswith("_")}
+        assert public == {name for name in vars(AsyncClient) if not name.startswith("_")}
+        for name in public:
+            ours, theirs = (inspect.signature(getattr(kind, name)) for kind in (Client, AsyncClient))
+            assert ours.parameters == theirs.parameters
+
+    def test_keys(self, url: str) -> None:
+        with Client(url) as nobody, pytest.raises(ServerError, match="401: no valid key") as refused:
+            nobody.rank(CANDIDATES)
+        assert refused.value.status == 401
+        with Client(url, READ) as reader:
+            assert len(reader.rank(CANDIDATES).items) == len(CANDIDATES)
+            with pytest.raises(ServerError, match=r"403.*write") as refused:
+                reader.keep(event("ada", "50"))
+        assert READ not in str(refused.value)
+
+    def test_a_mistake_is_told_at_once(self, url: str) -> None:
+        with Client(url, WRITE, retries=50) as client:
+            started = time.monotonic()
+            with pytest.raises(ServerError, match=r"POST .*/v1/rank: 422: .*k") as refused:
+                client.rank(CANDIDATES, k=0)
+        assert (refused.value.status, time.monotonic() - started < 2) == (422, True)
+
+
+def sync(url: str, **how: float) -> api.Ranking:
+    with Client(url, **how) as client:
+        return client.rank(["a"], user="ada")
+
+
+def asynchronous(url: str, **how: float) -> api.Ranking:
+    async def ask() -> api.Ranking:
+        async with AsyncClient(url, **how) as client:
+            return await client.rank(["a"], user="ada")
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("rank", [sync, asynchronous])
+class TestFailures:
+    def test_a_server_that_is_busy_or_down_is_asked_again(self, rank: type[sync]) -> None:
+        with failing(BUSY, DOWN, FINE) as (url, asked):
+            assert rank(url).ranking_id == "r"
+        assert len(asked) == 3
+        assert len(set(asked)) == 1
+
+    def test_until_there_were_enough_attempts(self, rank: type[sync]) -> None:
+        with failing(DOWN) as (url, asked), pytest.raises(ServerError, match="503: the disk is full"):
+            rank(url, retries=2)
+        assert len(asked) == 3
+
+    def test_the_server_says_when(self, rank: type[sync]) -> None:
+        with failing((429, {"retry-after": "1"}, {"error": ""}), FINE) as (url, _):
+            started = time.monotonic()
+            rank(url)
+        assert 1 <= time.monotonic() - started < 3
+
+    @pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 500])
+    def test_what_the_sender_must_mend_is_not_sent_again(self, rank: type[sync], status: int) -> None:
+        told = pytest.raises(ServerError, match=f"{status}: like that")
+        with failing((status, {}, {"error": "like that"})) as (url, asked), told as refused:
+            rank(url)
+        assert (len(asked), refused.value.status) == (1, status)
+
+    def test_a_server_that_starts_late(self, rank: type[sync]) -> None:
+        port = free_port()
+        found: list[api.Ranking] = []
+        asking = threading.Thread(
+            target=lambda: found.append(rank(f"http://127.0.0.1:{port}", retries=30)), daemon=True
+        )
+        asking.start()
+        time.sleep(0.3)
+        with failing(FINE, port=port):
+            asking.join(20)
+        assert len(found) == 1
+
+    def test_nobody_there(self, rank: type[sync]) -> None:
+        with pytest.raises(ServerError, match="does the server run") as failed:
+            rank(f"http://127.0.0.1:{free_port()}", retries=1)
+        assert failed.value.status is None
+
+    def test_too_slow(self, rank: type[sync]) -> None:
+        told = pytest.raises(ServerError, match=r"no answer.*[tT]ime")
+        with failing((200, {"x-sleep": "0.5"}, RANKING)) as (url, asked), told as failed:
+            rank(url, timeout=0.1, retries=1)
+        assert (failed.value.status, len(asked) >= 1) == (None, True)
+
+    @pytest.mark.parametrize("body", [b"<html>", b"", b"\xff", {"hits": []}])
+    def test_somebody_else_s_server(self, rank: type[sync], body: Sequence[object]) -> None:
+        with (
+            failing((200, {}, body)) as (url, _),
+            pytest.raises(ServerError, match="not as a tailrank server"),
+        ):
+            rank(url)

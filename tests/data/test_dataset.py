@@ -1,0 +1,134 @@
+"""`Dataset`: ids to codes, events in order, and tables that break the contract refused."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from polars.testing import assert_frame_equal
+from test_readers import data_tables
+
+from tailrank.data.dataset import Dataset
+from tailrank.errors import DataError, RequestError
+
+ITEMS = pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["Tea", "Coffee", "Milk"]})
+
+
+def events(**columns: list[object]) -> pl.DataFrame:
+    return pl.DataFrame({"user_id": ["u", "v", "u"], "item_id": ["a", "b", "c"]} | columns)
+
+
+def histories(data: Dataset) -> dict[str, list[str]]:
+    """Item ids of each user id, oldest first."""
+    h = data.histories
+    return {
+        user: [data.item_ids[code] for code in h.items[h.offsets[row] : h.offsets[row + 1]]]
+        for row, user in enumerate(data.user_ids)
+    }
+
+
+def test_events_are_ordered_by_time_then_position_then_row() -> None:
+    assert histories(Dataset.construct(ITEMS, events(timestamp=[2, 1, 1]))) == {"u": ["c", "a"], "v": ["b"]}
+    assert histories(Dataset.construct(ITEMS, events(timestamp=[1, 1, 1]))) == {"u": ["a", "c"], "v": ["b"]}
+    tied = events(timestamp=[1, 1, 1], position=[1, 0, 0])
+    assert histories(Dataset.construct(ITEMS, tied)) == {"u": ["c", "a"], "v": ["b"]}
+    assert histories(Dataset.construct(ITEMS, events(position=[1, 0, 0]))) == {"u": ["c", "a"], "v": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("columns", "clock", "times"),
+    [
+        (
+            {"timestamp": [20, 5, 10], "position": [9, 9, 9], "elapsed_seconds": [9, 9, 9]},
+            "timestamp",
+            [10, 20, 5],
+        ),
+        ({"position": [1, 0, 0], "elapsed_seconds": [7, 0, 0]}, "elapsed", [0, 7, 0]),
+        ({"position": [1, 0, 0]}, "position", [0, 1, 0]),
+    ],
+)
+def test_the_best_clock_is_taken(columns: dict[str, list[object]], clock: str, times: list[float]) -> None:
+    data = Dataset.construct(ITEMS, events(**columns))
+    assert data.clock == clock
+    assert data.histories.times.tolist() == times
+
+
+def test_event_types_are_coded_in_alphabetical_order() -> None:
+    data = Dataset.construct(ITEMS, events(timestamp=[1, 2, 3], event=["view", None, "buy"]))
+    assert data.event_types == ("buy", "event", "view")
+    assert data.histories.types.tolist() == [2, 0, 1]
+
+
+def test_integer_ids_and_dates_are_read_as_in_a_folder() -> None:
+    items = pl.DataFrame({"item_id": [7, 8]})
+    data = Dataset.construct(
+        items, pl.DataFrame({"user_id": [1, 1], "item_id": [8, 7], "timestamp": ["1970-01-02", "0"]})
+    )
+    assert data.user_ids.to_list() == ["1"]
+    assert histories(data) == {"1": ["7", "8"]}
+
+
+def test_no_events_are_allowed_in_memory() -> None:
+    data = Dataset.construct(
+        ITEMS, pl.DataFrame(schema={"user_id": pl.String, "item_id": pl.String, "timestamp": pl.Int64})
+    )
+    assert (data.n_users, len(data.histories), data.counts.tolist()) == (0, 0, [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("items", "log", "words"),
+    [
+        (ITEMS, events(), "timestamp or position"),
+        (ITEMS, events(timestamp=[1, None, 2]), "row 2 has None"),
+        (ITEMS.head(1), events(timestamp=[1, 2, 3]), r"unknown item_id \(2\): row 2 has 'b'"),
+        (pl.concat([ITEMS, ITEMS]), events(timestamp=[1, 2, 3]), r"duplicate item_id \(3\): row 4 has 'a'"),
+        (ITEMS.drop("item_id"), events(timestamp=[1, 2, 3]), "items: missing columns"),
+        (ITEMS, events(timestamp=[1, 2, 3]).drop("user_id"), "events: missing columns"),
+        (ITEMS.with_columns(item_id=pl.lit(1.5)), events(timestamp=[1, 2, 3]), "item_id is Float64"),
+    ],
+)
+def test_broken_tables_are_refused(items: pl.DataFrame, log: pl.DataFrame, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        Dataset.construct(items, log)
+
+
+def test_codes_and_counts() -> None:
+    data = Dataset.construct(ITEMS, events(timestamp=[1, 2, 3]))
+    assert data.codes(["c", "a"]).tolist() == [2, 0]
+    assert data.counts.tolist() == [1, 1, 1]
+    with pytest.raises(RequestError, match="'z' is not in the catalogue of data"):
+        data.codes(["z"])
+
+
+@given(tables=data_tables())
+@settings(max_examples=80, deadline=None)
+def test_coding_loses_nothing(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    items, log = tables
+    data = Dataset.construct(items, log)
+    h = data.histories
+    back = pl.DataFrame(
+        {
+            "user_id": data.user_ids.gather(h.owners),
+            "item_id": data.items["item_id"].gather(h.items),
+            "timestamp": h.times,
+            "event": [data.event_types[code] for code in h.types],
+        }
+    )
+    want = log.select("user_id", "item_id", "timestamp", pl.col("event").fill_null("event"))
+    first = want["user_id"].unique(maintain_order=True)
+    want = want.sort(pl.col("user_id").cast(pl.Enum(first)), "timestamp", maintain_order=True)
+    assert_frame_equal(back, want)
+
+
+@given(tables=data_tables())
+@settings(max_examples=40, deadline=None)
+def test_constructing_twice_changes_nothing(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+    once = Dataset.construct(*tables)
+    twice = Dataset.construct(once.items, tables[1])
+    assert_frame_equal(once.items, twice.items)
+    assert once.histories.items.tolist() == twice.histories.items.tolist()
+
+
+def test_until_forgets_later_events() -> None:
+    data = Dataset.construct(ITEMS, events(timestamp=[1, 2, 3]))
+    assert histories(data.until(data.histories.offsets[1:] - 1)) == {"u": ["a"], "v": []}

@@ -1,0 +1,218 @@
+"""The two files of an evaluation."""
+
+import json
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tailrank.errors import RequestError
+from tailrank.evaluation.report import reading, render, verdict
+from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
+from tailrank.metrics.beyond_accuracy import Outcome, exposure, measure, per_query
+from tailrank.metrics.significance import paired_bootstrap
+
+VOID = {"meta", "path", "use", "br", "link", "img", "input"}
+NAUGHTY = '<script>alert("$x^2$")</script>'
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and keeps attributes and visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    """Popularity, and a model that finds the target more often, on 40 people and 30 items."""
+    rng = np.random.default_rng(0)
+    counts = rng.geometric(0.1, 30) - 1
+    targets, users = rng.integers(0, 30, 40), np.arange(40, dtype=np.int32)
+    scores = {"popularity": np.tile(counts + rng.random(30), (40, 1)), NAUGHTY: rng.random((40, 30))}
+    scores[NAUGHTY][users, targets] += 0.5
+    orders = {name: np.argsort(-score, axis=1) for name, score in scores.items()}
+    outcomes = {
+        name: Outcome(
+            (1 + np.argmax(order == targets[:, None], axis=1)).astype(np.int32),
+            order[:, :10].astype(np.int32),
+        )
+        for name, order in orders.items()
+    }
+    figures = {
+        name: measure(outcome, targets, counts) | {"fit_seconds": 0.5, "rank_ms_per_user": 0.1}
+        for name, outcome in outcomes.items()
+    }
+    found = paired_bootstrap(per_query(outcomes[NAUGHTY]), per_query(outcomes["popularity"]), users)
+    assert found is not None
+    return Evaluation(
+        dataset="tea & coffee",
+        protocol="leave-one-out",
+        users=40,
+        queries=40,
+        settings={"seed": 0, "versions": {"numpy": np.__version__}, "l2": np.float32(0.5)},
+        models=figures,
+        counts=counts,
+        exposure={name: exposure(outcome.top, 30) for name, outcome in outcomes.items()},
+        comparisons=[Comparison(NAUGHTY, "popularity", "ndcg@10", found.mean, (found.low, found.high))],
+        tradeoff=[
+            TradeoffPoint(0.0, figures[NAUGHTY]),
+            TradeoffPoint(1.0, figures[NAUGHTY] | {"aplt@10": 0.9}),
+        ],
+        fusion=FusionWeights(
+            (NAUGHTY, "lexical"), ("0", ">0"), ("1-5", ">5"), np.arange(8.0).reshape(2, 2, 2) - 3
+        ),
+    )
+
+
+def test_the_page_is_well_formed_and_loads_nothing(evaluation: Evaluation) -> None:
+    page = Page(render(evaluation))
+    assert not page.open
+    assert not {"script", "link", "img", "iframe", "image"} & set(page.tags)
+    loaded = [value for name, value in page.attributes if name in {"src", "href", "xlink:href", "srcset"}]
+    assert loaded
+    assert all(value.startswith("#") for value in loaded)
+    assert not re.findall(r"@import|url\((?!#)", render(evaluation))
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert {value[1:] for value in loaded} <= set(ids)
+
+
+def test_names_are_escaped_and_still_read(evaluation: Evaluation) -> None:
+    html = render(evaluation)
+    assert "<script" not in html
+    assert Page(html).text.count(NAUGHTY) >= 3
+    assert "tea & coffee" in Page(html).text
+
+
+def test_each_chart_has_a_title_and_each_table_a_caption(evaluation: Evaluation) -> None:
+    page = Page(render(evaluation))
+    assert page.attributes.count(("role", "img")) == 3
+    assert page.tags.count("title") == 1 + 3
+    assert page.tags.count("caption") == page.tags.count("table") == 4
+
+
+def test_colours_follow_the_theme_and_text_stays_text(evaluation: Evaluation) -> None:
+    html = render(evaluation)
+    assert "prefers-color-scheme: dark" in html
+    assert "var(--colour-02)" in html
+    assert "#0a00" not in html
+    assert {"all", "tail80", "count=0", "NDCG@10"} <= set(Page(html).text)
+
+
+def test_the_same_evaluation_gives_the_same_page(evaluation: Evaluation) -> None:
+    assert render(evaluation) == render(evaluation)
+
+
+def test_what_was_not_measured_is_not_shown(evaluation: Evaluation) -> None:
+    bare = replace(evaluation, exposure={}, comparisons=[], tradeoff=[], fusion=None)
+    page = Page(render(bare))
+    assert "Quality by popularity" in page.text
+    assert not {"What fusion learned", "The price of exposure", "Is it more than chance?"} & set(page.text)
+
+
+def test_an_evaluation_without_queries_says_so(evaluation: Evaluation) -> None:
+    empty = measure(
+        Outcome(np.zeros(0, np.int32), np.zeros((0, 10), np.int32)), np.zeros(0, np.int32), evaluation.counts
+    )
+    nothing = replace(evaluation, models={"popularity": empty}, exposure={}, comparisons=[], tradeoff=[])
+    assert "no query" in reading(nothing)
+    assert "—" in Page(render(nothing)).text
+
+
+def test_the_reading_names_the_leader_the_tail_and_the_doubt() -> None:
+    models: dict[str, dict[str, float | None]] = {
+        "old": {"ndcg@10": 0.10, "ndcg@10/tail80": 0.06},
+        "new": {"ndcg@10": 0.12, "ndcg@10/tail80": 0.05},
+    }
+    unsure = Comparison("new", "old", "ndcg@10/tail80", -0.01, (-0.02, 0.01))
+    page = Evaluation("d", "p", 1, 1, {}, models, np.zeros(3, np.int64), comparisons=[unsure])
+    assert reading(page) == (
+        "For all targets new leads with NDCG@10 0.1200 against 0.1000 of old (+20%); for targets in the "
+        "tail old leads with NDCG@10 0.0600 against 0.0500 of new (+20%), which may be chance."
+    )
+
+
+def test_a_loss_is_as_plain_as_a_win() -> None:
+    verdicts = [
+        verdict(Comparison("a", "b", "ndcg@10", sum(ends) / 2, ends))
+        for ends in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))
+    ]
+    assert verdicts == ["a is higher", "b is higher", "may be chance"]
+
+
+def test_files_hold_the_contract(evaluation: Evaluation, tmp_path: Path) -> None:
+    odd = replace(evaluation, models=evaluation.models | {"odd": {"ndcg@10": float("nan"), "mrr": None}})
+    odd.write(tmp_path / "new" / "folder")
+    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [
+        "metrics.json",
+        "report.html",
+    ]
+    text = (tmp_path / "new" / "folder" / "metrics.json").read_text()
+    found = json.loads(text, parse_constant=pytest.fail)
+    assert {
+        "dataset",
+        "protocol",
+        "users",
+        "queries",
+        "models",
+        "comparisons",
+        "tradeoff",
+        "settings",
+    } == found.keys()
+    assert found["models"]["odd"] == {"ndcg@10": None, "mrr": None}
+    assert found["models"]["popularity"] == evaluation.models["popularity"]
+    assert found["comparisons"][0]["ci95"] == list(evaluation.comparisons[0].ci95)
+    assert found["settings"] == {"seed": 0, "versions": {"numpy": np.__version__}, "l2": 0.5}
+    assert (tmp_path / "new" / "folder" / "report.html").read_text() == render(odd)
+
+
+def test_a_folder_that_is_a_file_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(RequestError, match=r"out.*name another folder"):
+        evaluation.write(tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_failed_write_leaves_the_old_file(evaluation: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").mkdir()
+    with pytest.raises(RequestError, match="name another folder"):
+        evaluation.write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_a_missing_package_is_named_and_the_figures_are_kept(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.delitem(sys.modules, "tailrank.evaluation.report")
+    with pytest.raises(RequestError, match=r"jinja2.*tailrank\[report\]"):
+        evaluation.write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]

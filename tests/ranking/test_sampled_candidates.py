@@ -1,0 +1,111 @@
+"""What fusion learns from: who is asked, which candidates count, and for how many each stands."""
+
+import numpy as np
+import pytest
+
+from tailrank.data.histories import Histories, Queries
+from tailrank.metrics.popularity import count_buckets
+from tailrank.ranking.fusion import SampledCandidates
+from tailrank.ranking.sampled_candidates import BEST, NEWCOMERS, RANDOM, draw_candidates
+from tailrank.signals.base import Signal
+from tailrank.signals.popularity import Popularity
+from tailrank.signals.repetition import Frequency
+
+EVENTS = 5
+
+
+def ask(n_items: int, people: int = 12, seed: int = 0) -> Queries:
+    """Ask everybody for a random item after a random history of five events."""
+    rng = np.random.default_rng(seed)
+    items = rng.integers(0, n_items, people * EVENTS).astype(np.int32)
+    offsets = np.arange(people + 1) * EVENTS
+    histories = Histories(items, np.zeros_like(items), np.arange(len(items)) * 1.0, offsets)
+    targets = rng.integers(0, n_items, people).astype(np.int32)
+    return Queries(
+        histories, np.arange(people, dtype=np.int32), offsets[:-1], offsets[1:], offsets[1:], targets
+    )
+
+
+def signals_for(n_items: int) -> tuple[Signal, ...]:
+    """The first tells the items apart by their value: item i is worth i."""
+    return Popularity(np.arange(n_items, dtype=np.float32)), Frequency(recency_decay=0.0)
+
+
+def draw(queries: Queries, n_items: int, repeats: bool = True) -> SampledCandidates:
+    buckets = count_buckets(np.arange(n_items))
+    return draw_candidates(signals_for(n_items), queries, buckets, 50, repeats, np.random.default_rng(1))[0]
+
+
+def items_of(pool: SampledCandidates) -> np.ndarray:
+    """Item codes, which the first signal gives away."""
+    return pool.features[..., 0].astype(int)
+
+
+SIZES = pytest.mark.parametrize("n_items", [3, 30, 500])
+REPEATS = pytest.mark.parametrize("repeats", [True, False])
+
+
+@SIZES
+@REPEATS
+def test_the_target_comes_first_and_always_counts(n_items: int, repeats: bool) -> None:
+    queries = ask(n_items)
+    pool = draw(queries, n_items, repeats)
+    assert items_of(pool)[:, 0].tolist() == [*queries.targets, *queries.targets]
+    assert not pool.log_odds[:, 0].any()
+
+
+@SIZES
+@REPEATS
+def test_each_item_counts_once_and_masked_items_never(n_items: int, repeats: bool) -> None:
+    queries = ask(n_items)
+    pool = draw(queries, n_items, repeats)
+    histories = queries.histories.items.reshape(-1, EVENTS)
+    for at, (items, odds) in enumerate(zip(items_of(pool), pool.log_odds, strict=True)):
+        counting = items[np.isfinite(odds)].tolist()
+        assert len(set(counting)) == len(counting)
+        newcomer = at >= len(queries)
+        if not repeats and not newcomer:
+            assert not set(counting[1:]) & set(histories[at].tolist())
+
+
+@SIZES
+@REPEATS
+def test_the_candidates_stand_for_the_whole_catalogue(n_items: int, repeats: bool) -> None:
+    queries = ask(n_items)
+    pool = draw(queries, n_items, repeats)
+    histories = queries.histories.items.reshape(-1, EVENTS)
+    for at, odds in enumerate(pool.log_odds):
+        allowed = n_items
+        if not repeats and at < len(queries):
+            allowed -= len(set(histories[at].tolist()) - {int(queries.targets[at])})
+        assert np.exp(odds.astype(float)).sum() == pytest.approx(allowed, rel=1e-5)
+        random = odds[-RANDOM:][np.isfinite(odds[-RANDOM:])]
+        assert np.ptp(random) == 0 if len(random) else n_items <= BEST + EVENTS + 1
+
+
+def test_what_each_signal_likes_best_is_certain() -> None:
+    queries = ask(500)
+    pool = draw(queries, 500, repeats=False)
+    items, histories = items_of(pool), queries.histories.items.reshape(-1, EVENTS)
+    for at in range(len(queries)):
+        masked = set(histories[at].tolist()) - {int(queries.targets[at])}
+        best = [item for item in range(499, -1, -1) if item not in masked][:BEST]
+        assert set(best) <= set(items[at, pool.log_odds[at] == 0].tolist())
+
+
+def test_features_and_buckets_are_those_of_the_items() -> None:
+    queries = ask(30)
+    pool = draw(queries, 30)
+    items, h = items_of(pool), queries.histories
+    assert np.array_equal(pool.candidates, count_buckets(np.arange(30))[items])
+    repeated = [[np.log1p((h.items[5 * q : 5 * q + 5] == i).sum()) for i in items[q]] for q in range(12)]
+    np.testing.assert_allclose(pool.features[:12, :, 1], repeated, rtol=1e-6)
+
+
+def test_newcomers_are_asked_once_more_without_a_history() -> None:
+    queries = ask(30, people=NEWCOMERS + 40)
+    pool = draw(queries, 30)
+    assert len(pool.features) == len(queries) + NEWCOMERS
+    assert pool.histories[: len(queries)].tolist() == [2] * len(queries)
+    assert pool.histories[len(queries) :].tolist() == [0] * NEWCOMERS
+    assert not pool.features[len(queries) :, :, 1].any()

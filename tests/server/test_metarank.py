@@ -1,0 +1,190 @@
+"""Metarank's HTTP bodies, as its documentation shows them, in our own terms."""
+
+import json
+from contextlib import suppress
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET, DecodeError, ValidationError
+
+from tailrank.api import MOST_CANDIDATES, Candidate, EventIn, Ranked, Ranking, RankRequest, Value
+from tailrank.server.metarank import FeedbackAnswer, answer_of, read_feedback, read_ranking
+
+CLICK = {
+    "event": "interaction",
+    "type": "click",
+    "id": "id2",
+    "ranking": "id1",
+    "item": "1580",
+    "user": "alice",
+    "session": "alice1",
+    "timestamp": 1661431896711,
+}
+ITEM = {
+    "event": "item",
+    "id": "81f4",
+    "timestamp": "1599391467000",
+    "item": "item1",
+    "fields": [
+        {"name": "title", "value": "You favourite cat"},
+        {"name": "color", "value": ["white", "black"]},
+        {"name": "is_cute", "value": True},
+        {"name": "age", "value": 3.0},
+        {"name": "embedding", "value": [0.5, 1]},
+    ],
+}
+RANKING = {
+    "id": "81f4",
+    "timestamp": "1599391467000",
+    "user": "user1",
+    "session": "session1",
+    "fields": [{"name": "query", "value": "jeans"}],
+    "items": [
+        {"id": "item3", "fields": [{"name": "relevancy", "value": 2.0}]},
+        {"id": "item1", "relevancy": 1},
+        {"id": "item2", "fields": [{"name": "cos", "value": 0.1}], "label": 1},
+    ],
+}
+
+
+def unknown(_: str) -> dict[str, Value]:
+    return {}
+
+
+def encoded(*events: object) -> bytes:
+    return "\n".join(map(json.dumps, events)).encode()
+
+
+def test_an_interaction_is_an_event_in_seconds() -> None:
+    [event], items, accepted = read_feedback(encoded(CLICK), unknown)
+    assert event == EventIn("id2", "alice", "1580", "click", 1661431896.711)
+    assert (items, accepted) == ([], 1)
+
+
+def test_where_nobody_is_signed_in_the_session_is_the_person() -> None:
+    nobody = {**CLICK, "user": None}
+    assert read_feedback(encoded(nobody), unknown).events[0].user_id == "alice1"
+    assert read_feedback(encoded({**nobody, "session": None}), unknown) == ([], [], 1)
+
+
+def test_what_was_only_seen_or_shown_is_accepted_and_not_kept() -> None:
+    user = {"event": "user", "id": "u", "timestamp": "1599391467000", "user": "user1", "fields": []}
+    body = encoded({**CLICK, "type": "impression"}, user, {"event": "ranking", **RANKING})
+    assert read_feedback(body, unknown) == ([], [], 3)
+
+
+def test_an_item_changes_only_the_fields_that_it_names() -> None:
+    known = {"item1": {"item_id": "item1", "title": "Cat", "price": 7}}
+    cheaper = {**ITEM, "timestamp": "1599391469000", "fields": [{"name": "price", "value": 5.5}]}
+    found = read_feedback(encoded(cheaper, ITEM), known.__getitem__)
+    assert found.items == [
+        {
+            "item_id": "item1",
+            "title": "You favourite cat",
+            "price": 5.5,
+            "color": ["white", "black"],
+            "is_cute": True,
+            "age": 3,
+        }
+    ]
+    assert found.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        encoded(CLICK, ITEM),
+        encoded([CLICK, ITEM]),
+        json.dumps([CLICK, ITEM], indent=1).encode(),
+        json.dumps(CLICK, indent=1).encode() + b"\n\n" + json.dumps(ITEM, indent=1).encode() + b"\n",
+    ],
+    ids=["lines", "array", "pretty array", "pretty"],
+)
+def test_one_event_an_array_and_lines_are_read_alike(body: bytes) -> None:
+    found = read_feedback(body, unknown)
+    assert [event.event_id for event in found.events] == ["id2"]
+    assert [item["item_id"] for item in found.items] == ["item1"]
+    assert found.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "time", ["1661431896711", 1661431896711, 1661431896711.0, "2022-08-25T12:51:36.711Z"]
+)
+def test_times_in_every_form(time: object) -> None:
+    [event] = read_feedback(encoded({**CLICK, "timestamp": time}), unknown).events
+    assert event.timestamp == pytest.approx(1661431896.711, abs=1e-6)
+    assert type(event.timestamp) is float
+
+
+def test_a_ranking_is_a_request_with_relevancy_as_upstream_score() -> None:
+    expected = RankRequest([Candidate("item3", 2.0), Candidate("item1", 1.0), "item2"], "user1", "session1")
+    assert read_ranking(json.dumps(RANKING).encode()) == expected
+    assert read_ranking(json.dumps({"event": "ranking", **RANKING}).encode(), explain=True).explain
+
+
+def test_the_answer_has_the_shape_of_metarank() -> None:
+    ranked = [
+        Ranked("item1", 1.5, 1, 2, UNSET, {"semantic": 1.0, "popularity": 0.5}),
+        Ranked("item3", 0.5, 2, 1),
+    ]
+    answer = answer_of(Ranking("r", "m", 5.7, False, ranked))
+    assert json.loads(msgspec.json.encode(answer)) == {
+        "items": [
+            {"item": "item1", "score": 1.5, "features": {"semantic": 1.0, "popularity": 0.5}},
+            {"item": "item3", "score": 0.5},
+        ],
+        "took": 5,
+    }
+    told = msgspec.json.encode(FeedbackAnswer("ok", 1, 0, 3))
+    assert json.loads(told) == {"accepted": 1, "status": "ok", "tookMillis": 3, "updated": 0}
+
+
+@pytest.mark.parametrize(
+    ("event", "complaint"),
+    [
+        ({**CLICK, "item": ""}, r"length >= 1 - at `\$\[0\].item`"),
+        ({**CLICK, "type": None}, r"`\$\[0\].type`"),
+        ({**CLICK, "event": "purchase"}, "Invalid value 'purchase'"),
+        ({**CLICK, "timestamp": -1}, r"between 1970 and 2100 - at `\$\[0\].timestamp`"),
+        ({**CLICK, "timestamp": 10**400}, r"between 1970 and 2100 - at `\$\[0\].timestamp`"),
+        ({**CLICK, "user": "ü" * 300}, "400 bytes"),
+        ({**ITEM, "fields": [{"name": "item_id", "value": "x"}]}, "can't be named 'item_id'"),
+    ],
+)
+def test_what_is_no_event_is_refused(event: object, complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        read_feedback(encoded(event), unknown)
+
+
+def test_lists_that_are_too_long_are_refused() -> None:
+    longest = {**RANKING, "items": [{"id": str(n)} for n in range(MOST_CANDIDATES)]}
+    assert len(read_ranking(json.dumps(longest).encode()).candidates) == MOST_CANDIDATES
+    longest["items"].append({"id": "more"})
+    with pytest.raises(ValidationError, match=r"length <= 2000 - at `\$.items`"):
+        read_ranking(json.dumps(longest).encode())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from([CLICK, ITEM, RANKING]), st.sampled_from(sorted({*CLICK, *ITEM, *RANKING})), JSON)
+def test_whatever_a_field_holds_it_is_read_or_refused(
+    event: dict[str, object], name: str, value: object
+) -> None:
+    body = json.dumps({**event, name: value}).encode()
+    for read in (lambda: read_feedback(body, unknown), lambda: read_ranking(body)):
+        with suppress(DecodeError, UnicodeDecodeError):
+            read()
+
+
+@given(st.binary(max_size=60))
+def test_whatever_the_bytes_they_are_read_or_refused(body: bytes) -> None:
+    for read in (lambda: read_feedback(body, unknown), lambda: read_ranking(body)):
+        with suppress(DecodeError, UnicodeDecodeError):
+            read()

@@ -1,0 +1,105 @@
+"""A server when things go wrong around it, in short; `python -m bench.outages` takes longer over it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bench.served import Caller, Running
+from bench.valkey import BINARY, Server
+
+from bench import outages
+from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.storage import write_model
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_it_has_lost_nothing_that_it_acknowledged(model: Path, tmp_path: Path, workers: int) -> None:
+    found = outages.kills(model, tmp_path, 3 - workers, workers)
+    assert found["acknowledged"] > 0
+    assert (found["lost"], found["faults"], found["damaged"]) == (0, 0, False)
+
+
+def test_a_supervisor_that_is_killed_takes_its_workers_along(model: Path, tmp_path: Path) -> None:
+    with Running(model, tmp_path, "--workers", "2") as server:
+        workers = server.workers()
+        os.kill(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+        awaited(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+        server.start()
+
+
+@pytest.mark.skipif(BINARY is None, reason="needs valkey-server or redis-server")
+def test_cut_off_from_its_state_it_gives_lists_back_as_they_came(model: Path, tmp_path: Path) -> None:
+    found = outages.cut_off(model, tmp_path, 2.2)
+    assert (found["lost"], found["strange"], found["faults"]) == (0, 0, 0)
+    for phase in ("paused", "stopped"):
+        for job in ("patient", "in time"):
+            told = found[phase][job]
+            ranked = told["statuses"].pop("200")
+            assert sum(told["degraded"].values()) >= ranked - 2  # one of each was under way
+            assert set(told["statuses"]) <= {"429"}
+        assert found[phase]["patient"]["slowest_ms"] < 2_500
+    assert found["paused"]["in time"]["slowest_ms"] < 1_000
+    for phase in ("resumed", "started"):
+        assert found[phase]["recovery_s"] < 5
+        assert found[phase]["one"]["statuses"]["200"] > 0
+
+
+def test_without_room_it_ranks_on_and_goes_on_once_there_is_room(model: Path, tmp_path: Path) -> None:
+    found = outages.full(model, tmp_path, 0.7)
+    assert (found["lost"], found["faults"]) == (0, 0)
+    assert set(found["full"]["rank"]["statuses"]) <= {"200", "429"}
+    assert found["full"]["rank"]["degraded"] == {}
+    assert sum(found["full"][name]["statuses"].get("503", 0) for name in ("f0", "f1", "f2")) > 0
+    for name in ("f0", "f1", "f2"):
+        assert found["room"][name]["statuses"]["200"] > 0
+        assert "503" not in found["room"][name]["statuses"]
+
+
+def test_a_clock_that_was_set_back_changes_nothing(model: Path, tmp_path: Path) -> None:
+    assert outages.clock(model, tmp_path) == {"statuses": {"200": 21}, "degraded": False, "in_order": True}
+
+
+def test_models_come_and_go_and_every_ranking_is_of_one(model: Path, tmp_path: Path) -> None:
+    found = outages.swaps(model, tmp_path, 4)
+    assert found["statuses"] == {"200": sum(found["statuses"].values())}
+    assert found["mixed"] == 0
+    assert len(found["by_model"]) == 2
+
+
+@pytest.mark.skipif(BINARY is None, reason="needs valkey-server or redis-server")
+def test_a_new_model_waits_for_the_state_and_outlives_a_broken_one(model: Path, tmp_path: Path) -> None:
+    place, reranker = tmp_path / "movies", Reranker.load(model)
+    reranker.save(place)
+    (tmp_path / "valkey").mkdir()
+    with Server(tmp_path / "valkey") as valkey, Running(place, valkey.url) as server:
+        caller = Caller(server.port)
+
+        def named() -> str:
+            found = caller.ask("/v1/rank", {"candidates": []})
+            return str(found.answer["model"]) if found.status == 200 else ""
+
+        first = named()
+        valkey.kill()
+        replace(reranker, tail=0.25).save(place)
+        time.sleep(2)
+        valkey.start()
+        awaited(lambda: named() not in {"", first})
+        second = named()
+        write_model(place, reranker.catalogue.items, {}, {})  # whole, but it says nothing
+        awaited(lambda: "new model refused" in server.said())
+        replace(reranker, tail=0.5).save(place)
+        awaited(lambda: named() not in {"", second})
+
+
+def awaited(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.05)

@@ -1,0 +1,256 @@
+"""The sequence model: what torch trains is what NumPy ranks with."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailrank import Reranker, Settings, TailrankError
+from tailrank.data.candidates import Candidates
+from tailrank.data.dataset import Dataset
+from tailrank.data.histories import Histories
+from tailrank.data.splits import hold_out, leave_one_out
+from tailrank.metrics.ranking import ndcg, target_ranks
+from tailrank.ranking.fitting import fit_signals
+from tailrank.signals.base import ItemUpdates
+from tailrank.signals.sequence import training
+from tailrank.signals.sequence.config import SASRecConfig
+from tailrank.signals.sequence.losses import criterion
+from tailrank.signals.sequence.model import SequenceModel
+from tailrank.signals.sequence.network import Network
+from tailrank.signals.sequence.training import train
+from tailrank.signals.sequence.windows import Windows
+
+SMALL = SASRecConfig(epochs=4, width=16, length=8, dropout=0.1, rate=0.02, events=256)
+N_ITEMS = 12
+
+
+def histories(lengths: list[int], seed: int = 0) -> Histories:
+    rng = np.random.default_rng(seed)
+    n = sum(lengths)
+    times = np.sort(rng.integers(0, 10**7, n)).astype(np.float64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    items, types = (rng.integers(0, high, n).astype(np.int32) for high in (N_ITEMS, 2))
+    return Histories(items, types, times, offsets)
+
+
+@pytest.fixture(scope="module")
+def ring() -> Dataset:
+    """Sixty people who walk round a ring of items from different places."""
+    items = pl.DataFrame({"item_id": [str(i) for i in range(N_ITEMS)], "title": ["thing"] * N_ITEMS})
+    rows = [
+        {"user_id": f"u{user}", "item_id": str((user + step) % N_ITEMS), "position": step}
+        for user in range(60)
+        for step in range(4 + user % 5)
+    ]
+    return Dataset.construct(items, pl.DataFrame(rows))
+
+
+def random_network() -> Network:
+    torch.manual_seed(0)
+    network = Network(N_ITEMS, 2, None, SASRecConfig(length=8, width=16, dropout=0.0))
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.add_(0.3 * torch.randn_like(weights))
+    return network.eval()
+
+
+def test_numpy_computes_what_torch_does():
+    network, h = random_network(), histories([5])
+    gaps = torch.from_numpy(Windows.of(h, 8).gaps).long()[None]
+    with torch.no_grad():
+        items, types = (torch.from_numpy(part).long()[None] for part in (h.items, h.types))
+        expected = network(network.vectors(items), types, gaps)[:, -1].numpy()
+    np.testing.assert_allclose(network.frozen().encode(h), expected, atol=1e-5)
+
+
+def test_a_batch_equals_single_histories():
+    model, lengths = random_network().frozen(), [0, 3, 11, 3, 1]
+    h, everything = histories(lengths), Candidates.everything(N_ITEMS)
+    together = model.score(h, everything)
+    for at in range(len(lengths)):
+        alone = model.score(h.cut(h.offsets[at : at + 1], h.offsets[at + 1 : at + 2]), everything)
+        np.testing.assert_allclose(alone[0], together[at], rtol=1e-4, atol=1e-4)
+
+
+def test_chunked_softmax_is_cross_entropy():
+    torch.manual_seed(0)
+    hidden, table = torch.randn(700, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
+    targets = torch.randint(30, (700,))
+    loss = criterion("softmax", torch.ones(30), torch.float32)(hidden, lambda codes: table, targets)
+    expected = torch.nn.functional.cross_entropy(hidden @ table.T, targets)
+    ours = torch.autograd.grad(loss, (hidden, table))
+    theirs = torch.autograd.grad(expected, (hidden, table))
+    torch.testing.assert_close(loss, expected)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=12), st.integers(1, 9), st.integers(1, 64))
+@settings(deadline=None, max_examples=50)
+def test_batches_hold_every_event_once(lengths, length, events):
+    h = histories(lengths)
+    h = Histories(np.arange(len(h.items), dtype=np.int32), h.types, h.times, h.offsets)
+    batches = list(Windows.of(h, length).batches(events, np.random.default_rng(0)))
+    found = [item for batch in batches for item in batch.items[batch.real].tolist()]
+    assert sorted(found) == list(range(sum(lengths)))
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled-softmax", "gbce", "bce"])
+def test_every_loss_learns_what_comes_next(ring, loss):
+    split = leave_one_out(ring)
+    recipe = SASRecConfig(epochs=40, width=16, length=8, dropout=0.0, rate=0.02, events=64, loss=loss)
+    model, asked = train(split.train, None, True, None, recipe).model, split.validation
+    scores = model.score(asked.histories, Candidates.everything(N_ITEMS))
+    assert ndcg(target_ranks(scores, asked.targets)).mean() > 0.9
+
+
+def test_an_interrupted_training_ends_as_an_undisturbed_one(ring, tmp_path, monkeypatch):
+    split, file = leave_one_out(ring), tmp_path / "checkpoint"
+    whole = train(split.train, split.validation, True, None, SMALL)
+    measure, calls = training._ndcg, iter(range(10))
+
+    def stop_in_the_third_epoch(*given):
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return measure(*given)
+
+    monkeypatch.setattr(training, "_ndcg", stop_in_the_third_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(split.train, split.validation, True, None, SMALL, checkpoint=file)
+    monkeypatch.setattr(training, "_ndcg", measure)
+    resumed = train(split.train, split.validation, True, None, SMALL, checkpoint=file)
+    for name, expected in whole.model.arrays().items():
+        np.testing.assert_allclose(resumed.model.arrays()[name], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled-softmax", "gbce", "bce"])
+def test_several_threads_end_as_they_did_before(loss):
+    rng, n = np.random.default_rng(0), 400 * 40
+    users, items = np.repeat(np.arange(400), 40), rng.integers(0, N_ITEMS, n)
+    events = {"user_id": users.astype(str), "item_id": items.astype(str), "position": np.arange(n)}
+    catalogue = pl.DataFrame({"item_id": [str(i) for i in range(N_ITEMS)], "title": ["thing"] * N_ITEMS})
+    split = leave_one_out(Dataset.construct(catalogue, pl.DataFrame(events)), repeats=True)
+    recipe = SASRecConfig(epochs=1, width=64, events=8192, loss=loss)
+    first, second = (train(split.train, split.validation, True, None, recipe).model for _ in range(2))
+    for name, expected in first.arrays().items():
+        np.testing.assert_array_equal(second.arrays()[name], expected)
+
+
+def test_a_foreign_or_damaged_checkpoint_is_refused(ring, tmp_path):
+    split, file = leave_one_out(ring), tmp_path / "checkpoint"
+    train(split.train, split.validation, True, None, SMALL, checkpoint=file)
+    with pytest.raises(TailrankError, match="another training"):
+        train(split.train, split.validation, True, None, SASRecConfig(epochs=3), checkpoint=file)
+    with pytest.raises(TailrankError, match="another training"):
+        train(split.train, split.validation.take(slice(1, None)), True, None, SMALL, checkpoint=file)
+    file.write_bytes(b"not a checkpoint")
+    with pytest.raises(TailrankError, match="damaged"):
+        train(split.train, split.validation, True, None, SMALL, checkpoint=file)
+
+
+def test_a_reranker_keeps_its_sequence_model(ring, tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(N_ITEMS, 8)).astype(np.float32)
+    fitted = Reranker.fit(ring, vectors, Settings(sequence_epochs=2))
+    fitted.save(tmp_path / "model")
+    loaded = Reranker.load(tmp_path / "model")
+    assert any(isinstance(signal, SequenceModel) for signal in loaded.signals)
+    assert loaded.rank(["3", "4"], ["5", "9", "6"]) == fitted.rank(["3", "4"], ["5", "9", "6"])
+
+
+def test_every_place_that_ranking_uses_is_trained(ring):
+    split, recipe = leave_one_out(ring), SASRecConfig(epochs=1, width=16, length=3)
+    found = train(split.train, split.validation, True, None, recipe).model.network.weights["positions"]
+    torch.manual_seed(recipe.seed)
+    untrained = Network(N_ITEMS, 1, None, recipe).frozen().network.weights["positions"]
+    assert len(found) == recipe.length + 1
+    assert (found != untrained).any(axis=1).all()
+
+
+def test_without_validation_the_same_rates_lead_to_the_same_model(ring, tmp_path):
+    split, recipe = leave_one_out(ring), replace(SMALL, epochs=9)
+    watched = train(split.train, split.validation, True, None, recipe)
+    found = train(split.train, None, True, None, recipe, checkpoint=tmp_path / "one", rates=watched.rates)
+    assert (found.rates, found.ndcg) == (watched.rates, [])
+    for name, expected in watched.model.arrays().items():
+        np.testing.assert_array_equal(found.model.arrays()[name], expected)
+
+
+def test_a_look_up_is_a_row_of_the_whole_table():
+    torch.manual_seed(0)
+    network = Network(
+        N_ITEMS, 1, np.random.default_rng(0).normal(size=(N_ITEMS, 5)).astype(np.float32), SMALL
+    )
+    codes = torch.tensor([[3, 0], [3, 11]])
+    torch.testing.assert_close(network.vectors(codes), network.vectors()[codes])
+
+
+def test_newcomers_are_as_likely_as_items_that_nobody_took():
+    rng, n_items = np.random.default_rng(0), 60
+    items, never = rng.integers(0, 40, (300, 8)), np.arange(40, 50, dtype=np.int32)
+    events = pl.DataFrame({"user_id": np.repeat(np.arange(300), 8), "item_id": items.ravel()})
+    catalogue = pl.DataFrame({"item_id": range(50), "title": ["thing"] * 50})
+    data = Dataset.construct(catalogue, events.with_columns(position=pl.int_range(2400)))
+    vectors = rng.normal(size=(n_items, 8)).astype(np.float32)
+    recipe = SASRecConfig(epochs=6, width=16, length=8, rate=0.01, events=128)
+    model = train(data, None, True, vectors[:50], recipe).model
+    new = np.arange(50, n_items, dtype=np.int32)
+    told = ItemUpdates(new, n_items, [""] * 10, vectors[50:], np.zeros((10, 8), np.float32))
+    scores = model.with_items(told).score(data.histories, Candidates.everything(n_items)).mean(axis=0)
+    known, unseen, newcomers = scores[:40], scores[never], scores[new]
+    gap = known.mean() - unseen.mean()
+    assert gap > 0.5
+    assert abs(newcomers.mean() - unseen.mean()) < gap / 3
+
+
+def test_a_fitted_model_has_learned_from_the_latest_events_too(ring):
+    split, settings = hold_out(ring), Settings(sequence_epochs=2)
+    before, after = (each[-1].table.vectors.base for each in fit_signals(split, None, settings)[:2])
+    assert not np.array_equal(before, after)
+
+
+def test_an_epoch_that_ranks_no_better_is_undone_at_a_lower_rate(ring, monkeypatch):
+    given, figures = [], iter([0.1, 0.3, 0.2, 0.4, 0.3, 0.3, 0.9])
+
+    def measure(model, *others):
+        given.append(model)
+        return next(figures)
+
+    monkeypatch.setattr(training, "_ndcg", measure)
+    split = leave_one_out(ring)
+    found = train(split.train, split.validation, True, None, replace(SMALL, epochs=9))
+    assert found.ndcg == [0.1, 0.3, 0.2, 0.4, 0.3, 0.3]
+    assert found.rates == pytest.approx([0.02, 0.02, 0.006])
+    np.testing.assert_array_equal(found.model.table.vectors.base, given[3].table.vectors.base)
+
+
+def test_a_training_that_diverges_is_an_error(ring):
+    split = leave_one_out(ring)
+    with pytest.raises(TailrankError, match=r"diverged.*rate below"):
+        train(split.train, split.validation, True, None, replace(SMALL, rate=float("inf"), epochs=1))
+
+
+def test_without_torch_the_remedy_is_named(ring, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tailrank.signals.sequence.training")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(TailrankError, match=r"needs torch.*tailrank\[language\]"):
+        Reranker.fit(ring, None, Settings(sequence_epochs=1))
+
+
+def test_ranking_does_not_import_torch():
+    program = "import sys, tailrank.ranking.reranker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_what_is_recalled_of_a_history_is_what_it_gives():
+    model, candidates = random_network().frozen(), Candidates.everything(N_ITEMS)
+    one, other = histories([7], seed=1), histories([7], seed=2)
+    expected = [model.encode(each) @ model.table.vectors.whole.T for each in (one, other, one)]
+    for history, scores in zip((one, other, one), expected, strict=True):
+        np.testing.assert_array_equal(model.score(history, candidates), scores)
