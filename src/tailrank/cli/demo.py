@@ -23,8 +23,8 @@ from tailrank.evaluation import runner as protocol
 from tailrank.evaluation.baselines import DEFAULT_MODELS
 from tailrank.machine import machine
 from tailrank.metrics.full_ranking import Model
-from tailrank.ranking.fitting import Settings
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 
 REPEATING: Final = ("tailrank", "frequent", "popularity", "item-knn")
 FINDER: Final = "item-knn"

@@ -35,7 +35,7 @@ from tailrank.evaluation.baselines import DEFAULT_MODELS
 from tailrank.evaluation.results import Comparison, Evaluation
 from tailrank.evaluation.runner import SWEPT
 from tailrank.machine import machine
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 
 SHOWN = {
     "ndcg@10": "ndcg@10",

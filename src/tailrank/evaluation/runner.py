@@ -24,9 +24,9 @@ from tailrank.metrics.full_ranking import Model, joined, rank_queries, read_off,
 from tailrank.metrics.popularity import COUNT_LABELS
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.policy.long_tail import promote, rarity
-from tailrank.ranking.fitting import Settings
 from tailrank.ranking.fusion import HISTORY_LABELS
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 
 DIALS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
 SWEPT: Final = 2_000

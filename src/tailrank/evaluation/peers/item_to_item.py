@@ -17,7 +17,7 @@ from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.evaluation.peers.interactions import user_items
 from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 
 EASE_ITEMS: Final = 25_000
 """Above this many items, a matrix of items by items takes more than 2.5 GB, and fitting takes several."""

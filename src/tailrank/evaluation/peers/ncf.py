@@ -13,7 +13,7 @@ from tailrank.data.splits import Split
 from tailrank.evaluation.peers.interactions import user_items
 from tailrank.evaluation.peers.people import KnownPeople
 from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tailrank.data.splits import Split
 from tailrank.errors import DataError, RequestError
 from tailrank.metrics.beyond_accuracy import per_query
 from tailrank.metrics.full_ranking import Model, rank_queries
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 
 TRIALS: Final = 4
 """Settings that each peer tries."""
