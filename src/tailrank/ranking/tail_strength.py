@@ -13,7 +13,7 @@ from tailrank.policy.tail import TailBoost
 from tailrank.ranking.fusion import Fusion, SampledCandidates
 
 STRENGTHS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5)
-"""Beyond a half, items that weren't sampled would enter the first ten: the sample would flatter the policy."""
+"""Beyond a half, items that weren't sampled would enter the first ten: the sample would flatter it."""
 
 
 def affordable_strength(fusion: Fusion, sampled: SampledCandidates, rare: Floats, cost: float) -> float:

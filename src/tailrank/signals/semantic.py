@@ -104,7 +104,8 @@ class SemanticAttention:
             sample.loss, initial, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
         )
         bias = found.x[4:].astype(np.float32)
-        return cls(table, bias, *found.x[1:4].tolist(), space)
+        inverse_temperature, recency_decay, time_decay = found.x[1:4].tolist()
+        return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
 
     def refit(self, data: TrainingData) -> Self:
         """Stay as it is: attention was fitted to validation, and more events change no vector."""
@@ -143,7 +144,8 @@ class SemanticAttention:
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take the vectors, the attention and the name of the space."""
         table, space = VectorTable.from_arrays(arrays), as_text(arrays["space"])
-        return cls(table, arrays["event_type_bias"], *arrays["attention"].tolist(), space)
+        inverse_temperature, recency_decay, time_decay = arrays["attention"].tolist()
+        return cls(table, arrays["event_type_bias"], inverse_temperature, recency_decay, time_decay, space)
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Give new texts their vectors; zero vectors, if none are known in this space."""
