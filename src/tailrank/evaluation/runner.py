@@ -15,9 +15,7 @@ from tailrank.arrays import Bools, Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.evaluation.baselines import MODELS, tailrank
-from tailrank.evaluation.peers import PEERS
-from tailrank.evaluation.peers.tuning import Tuned
+from tailrank.evaluation.baselines import TunedModel, find_model, tailrank
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
 from tailrank.metrics.beyond_accuracy import Outcome, exposure, measure, per_query, target_groups
 from tailrank.metrics.full_ranking import Model, joined, rank_queries, read_off, scored
@@ -40,13 +38,13 @@ class FittedModel:
     Attributes
     ----------
     name
-        Key of `MODELS`.
+        As in `--models`.
     scorer
         What ranks.
     fit_seconds
         Time to fit; of a peer, with the chosen setting only.
     tuning
-        How a peer was tuned (`Tuned.tuning`); empty for other models, whose fit tunes them.
+        How a peer was tuned (`TunedModel.tuning`); empty for other models, whose fit tunes them.
     """
 
     name: str
@@ -55,9 +53,9 @@ class FittedModel:
     tuning: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, fitted: Model | Tuned, seconds: float) -> Self:
+    def of(cls, name: str, fitted: Model | TunedModel, seconds: float) -> Self:
         """Take a model that was fitted in so many seconds, or a peer, which counts its own."""
-        if isinstance(fitted, Tuned):
+        if isinstance(fitted, TunedModel):
             return cls(name, fitted.model, fitted.fit_seconds, fitted.tuning)
         return cls(name, fitted, seconds)
 
@@ -75,7 +73,7 @@ def fit(
     Parameters
     ----------
     names
-        Keys of `MODELS`.
+        As in `--models`.
     split
         What to learn from.
     vectors
@@ -92,8 +90,8 @@ def fit(
     RequestError
         On an unknown model, or one that can't be fitted here or to these data.
     """
-    check(names)
-    contenders, fits = [], MODELS | {"tailrank": partial(tailrank, tuned=tuned)}
+    contenders = []
+    fits = {name: find_model(name) for name in names} | {"tailrank": partial(tailrank, tuned=tuned)}
     for name in progress.track(names, description="fit"):
         start = time.perf_counter()
         fitted = fits[name](split, vectors, settings, progress)
@@ -102,18 +100,15 @@ def fit(
 
 
 def check(names: Sequence[str]) -> None:
-    """Refuse names that no model has, and peers whose packages are missing.
+    """Refuse names that no model has, and import what fits the others.
 
     Raises
     ------
     RequestError
-        Listing the models there are, or naming the extra to install.
+        Listing the models there are.
     """
     for name in names:
-        if name not in MODELS:
-            raise RequestError(f"no model is called {name!r}: choose from {', '.join(MODELS)}")
-        if name in PEERS:
-            PEERS[name].check()
+        find_model(name)
 
 
 def evaluate(
