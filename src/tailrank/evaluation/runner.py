@@ -115,7 +115,7 @@ def check(names: Sequence[str]) -> None:
 def evaluate(
     contenders: Sequence[FittedModel],
     split: Split,
-    vectors: Floats | None,
+    spaces: Mapping[str, ItemVectors],
     about: Mapping[str, object],
     progress: Progress,
     settings: Settings,
@@ -128,8 +128,8 @@ def evaluate(
         Fitted on the split, the one of interest first.
     split
         Whose test queries to rank.
-    vectors
-        For the diversity of lists, shape (items, d).
+    spaces
+        Vector spaces by name; `semantic` measures the diversity of lists.
     about
         Encoder and machine, printed in the report.
     progress
@@ -143,6 +143,7 @@ def evaluate(
         Where there is no test query.
     """
     test, counts = split.test, split.full_train.counts
+    vectors = spaces["semantic"].values if "semantic" in spaces else None
     if not len(test):
         raise RequestError(f"{split.full_train.name}: no test query under the protocol {split.protocol}")
     figures: dict[str, dict[str, float | None]] = {}
