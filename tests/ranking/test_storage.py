@@ -200,7 +200,6 @@ def test_a_place_below_a_file_is_refused(small: Reranker, tmp_path: Path) -> Non
 FULL_DISK = """
 import resource, sys
 from tailrank.errors import ModelError
-from tailrank.language.vectors import EncoderIdentity, ItemVectors
 from tailrank.ranking.reranker import Reranker
 
 model = Reranker.load(sys.argv[1])
