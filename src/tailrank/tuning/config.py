@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta
@@ -19,8 +19,8 @@ VALIDATION_STEPS: Final = 15
 
 _Number: TypeAlias = Annotated[int, Meta(ge=0)]
 _Count: TypeAlias = Annotated[int, Meta(ge=1)]
-_Positive: TypeAlias = Annotated[float, Meta(gt=0, lt=math.inf)]
-_NotNegative: TypeAlias = Annotated[float, Meta(ge=0, lt=math.inf)]
+_Positive: TypeAlias = Annotated[float, Meta(gt=0)]
+_NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
 _Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -135,6 +135,9 @@ class FineTuningConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        for name, value in asdict(self).items():
+            if value == math.inf:
+                raise RequestError(f"{name} must be finite, not {value}")
         if self.adversarial and self.method in ("last-layers", "head"):
             raise RequestError(
                 f"{self.method} doesn't run the word embeddings, so adversarial training can't move them: "
