@@ -8,7 +8,7 @@ from typing import Final, Self, TypeVar
 
 import numpy as np
 
-from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
 from tailrank.metrics.ranking import mask_history, target_ranks
@@ -18,10 +18,20 @@ from tailrank.signals.sparse import SparseRows
 RECENCY_DECAYS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Exponents to choose among: from every event counting the same to little but the latest."""
 
+Ages = TypeVar("Ages", Floats, Doubles)
 
-def recency_weights(histories: Histories, recency_decay: float) -> Floats:
-    """Weigh an event with n later ones in its history by (1 + n)^-recency_decay; shape (events,)."""
-    weights: Floats = (np.float32(1) + histories.ages.astype(np.float32)) ** np.float32(-recency_decay)
+
+def recency_weights(ages: Ages, recency_decay: float) -> Ages:
+    """Weigh an event with n later ones in its history by (1 + n)^-recency_decay.
+
+    Parameters
+    ----------
+    ages
+        n of each event, shape (events,); in the precision that the weights shall have.
+    recency_decay
+        How fast events lose weight; 0 weighs all alike.
+    """
+    weights: Ages = (1 + ages) ** -recency_decay
     return weights
 
 
@@ -55,7 +65,7 @@ class DecayedSum(ABC):
         return shares
 
     def _weights(self, histories: Histories) -> Floats:
-        return recency_weights(histories, self.recency_decay)
+        return recency_weights(histories.ages.astype(np.float32), self.recency_decay)
 
     @abstractmethod
     def _sums(

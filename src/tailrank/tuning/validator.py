@@ -44,7 +44,7 @@ class PooledHistories:
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Score candidates; shape (histories, candidates)."""
         h = histories.latest(SemanticAttention.window)
-        weights = recency_weights(h, self.recency_decay)
+        weights = recency_weights(h.ages.astype(np.float64), self.recency_decay).astype(np.float32)
         pooling = sp.csr_array((weights, h.items, h.offsets), shape=(len(h), len(self.vectors)))
         values = self.vectors if candidates.whole else self.vectors[candidates.codes]
         scores: Floats = (pooling @ self.vectors) @ values.T
