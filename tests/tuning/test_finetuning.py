@@ -22,6 +22,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.splits import hold_out
 from tailrank.errors import DataError, EncoderError, ModelError
 from tailrank.language.encoder import TextEncoder
+from tailrank.language.vectors import ItemVectors
 from tailrank.tuning.config import FineTuningConfig, Method
 from tailrank.tuning.domains import Domain
 from tailrank.tuning.finetuning import finetune
@@ -183,12 +184,12 @@ def test_domains_have_names_of_their_own(small_bert: Path) -> None:
 
 def test_the_tuned_space_is_a_signal_of_its_own(small_bert: Path, tmp_path: Path) -> None:
     tuned, encoder = tuned_by(small_bert)
-    data, vectors = shop(), encoder.encode(WORDS)
-    reranker = Reranker.fit(data, vectors, tuned=tuned.vectors[0])
+    data, frozen = shop(), ItemVectors(encoder.encode(WORDS))
+    reranker = Reranker.fit(data, {"semantic": frozen, "tuned": ItemVectors(tuned.vectors[0], whiten=False)})
     assert {"semantic", "tuned"} <= set(reranker.fusion.signals)
     reranker.save(tmp_path / "model")
     again = Reranker.load(tmp_path / "model")
     ids = [str(i) for i in range(8)]
     assert again.rank(["9", "3"], ids) == reranker.rank(["9", "3"], ids)
     with pytest.raises(DataError, match="3 vectors for 14 items"):
-        Reranker.fit(data, vectors, tuned=tuned.vectors[0][:3])
+        Reranker.fit(data, {"semantic": frozen, "tuned": ItemVectors(tuned.vectors[0][:3])})

@@ -67,7 +67,7 @@ def test_histories_are_read_as_by_the_signal(inverse_temperature: float) -> None
     lengths = np.array([4, 1, 2])
     offsets = np.append(0, lengths.cumsum())
     histories = Histories(items, np.zeros(7, np.int32), np.zeros(7), offsets)
-    table = VectorTable.of(vectors.numpy(), np.arange(9, dtype=np.int32))
+    table = VectorTable.from_array(vectors.numpy())
     signal = SemanticAttention(table, np.zeros(1, np.float32), inverse_temperature, config.recency_decay)
     padded = np.full((3, 4), -1)
     padded[histories.owners, 3 - histories.ages] = items

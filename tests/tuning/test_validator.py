@@ -18,7 +18,7 @@ def test_vectors_rank_as_by_the_signal(seed: int) -> None:
     rng, split = np.random.default_rng(seed), hold_out(shop(seed))
     vectors = rng.normal(size=(split.train.n_items, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    table = VectorTable.of(vectors, np.arange(len(vectors), dtype=np.int32))
+    table = VectorTable.from_array(vectors)
     no_types = np.zeros(len(split.train.event_types), np.float32)
     signal = SemanticAttention(table, no_types, inverse_temperature=0.0, recency_decay=0.7)
     ranks = rank_queries(signal, split.validation, split).ranks
