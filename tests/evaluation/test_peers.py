@@ -23,8 +23,7 @@ from tailrank.evaluation.peers import PEERS, tuning
 from tailrank.evaluation.peers.interactions import user_items
 from tailrank.evaluation.peers.item_to_item import ease_weights
 from tailrank.evaluation.peers.tuning import TRIALS, Setting, hold_back
-from tailrank.metrics.beyond_accuracy import per_query
-from tailrank.metrics.full_ranking import Model, rank_queries, score
+from tailrank.metrics.full_ranking import Model, per_query, rank_queries, score
 from tailrank.ranking.fitting import Settings
 from tailrank.reporting import silent
 

@@ -18,9 +18,9 @@ from tailrank.evaluation.baselines import MODELS, tailrank
 from tailrank.evaluation.peers import PEERS
 from tailrank.evaluation.peers.tuning import Tuned
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
-from tailrank.metrics.beyond_accuracy import Outcome, exposure, measure, per_query, target_groups
-from tailrank.metrics.full_ranking import Model, joined, rank_queries, read_off, scored
-from tailrank.metrics.popularity import COUNT_LABELS
+from tailrank.metrics.beyond_accuracy import exposure
+from tailrank.metrics.full_ranking import Model, Outcome, measure, per_query, rank_queries, scored
+from tailrank.metrics.popularity import COUNT_LABELS, target_groups
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.policy.long_tail import promote, rarity
 from tailrank.ranking.fitting import Settings
@@ -155,8 +155,7 @@ def evaluate(
     outcomes: dict[str, Outcome] = {}
     for contender in contenders:
         start = time.perf_counter()
-        task = f"rank with {contender.name}"
-        outcome = rank_queries(contender.scorer, test, split, partial(progress, task, total=len(test)))
+        outcome = rank_queries(contender.scorer, test, split, progress, f"rank with {contender.name}")
         took: dict[str, float | None] = {
             "fit_seconds": contender.fit_seconds,
             "rank_ms_per_user": 1000 * (time.perf_counter() - start) / len(test),
@@ -203,9 +202,9 @@ def _sweep(reranker: Reranker, split: Split, vectors: Floats | None, seed: int) 
     outcomes: dict[float, list[Outcome]] = {dial: [] for dial in DIALS}
     for batch, scores in scored(replace(reranker, tail=0.0), queries, split):
         for dial, found in outcomes.items():
-            found.append(read_off(promote(scores, rare, dial), batch.targets))
+            found.append(Outcome.from_scores(promote(scores, rare, dial), batch.targets))
     return [
-        TradeoffPoint(dial, measure(joined(found), queries.targets, counts, vectors))
+        TradeoffPoint(dial, measure(Outcome.from_batches(found), queries.targets, counts, vectors))
         for dial, found in outcomes.items()
     ]
 

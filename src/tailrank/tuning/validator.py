@@ -9,9 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from tailrank.arrays import Floats
+from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
+from tailrank.metrics.full_ranking import full_ranks
 from tailrank.metrics.popularity import COUNT_LABELS, count_buckets, tail_items
-from tailrank.metrics.ranking import mask_history, ndcg, target_ranks
+from tailrank.metrics.ranking import ndcg
 
 JUDGED: Final = 4_000
 """Validation queries that decide when to stop, at most."""
@@ -48,16 +50,15 @@ class Validator:
         table
             Unit vectors of all items, shape (items, dimensions).
         """
-        gains = [np.zeros(0)]
-        for batch in self.queries.batches(len(table)):
+
+        def score_batch(batch: Queries) -> Floats:
             h = batch.histories.latest(LATEST)
             weights = ((1.0 + h.ages) ** -self.recency_decay).astype(np.float32)
             pasts = sp.csr_array((weights, h.items, h.offsets), shape=(len(batch), len(table)))
-            scores = (pasts @ table) @ table.T
-            if not self.split.repeats:
-                mask_history(scores, batch)
-            gains.append(ndcg(target_ranks(scores, batch.targets)))
-        found = np.concatenate(gains)
+            scores: Floats = (pasts @ table) @ table.T
+            return scores
+
+        found = ndcg(full_ranks(score_batch, self.queries, len(table), self.split.repeats))
         return {name: float(found[mask].mean()) for name, mask in self.masks.items() if mask.any()}
 
     def worth(self, table: Floats) -> float:

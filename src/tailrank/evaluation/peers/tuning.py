@@ -14,8 +14,7 @@ from tailrank.arrays import Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.errors import DataError, RequestError
-from tailrank.metrics.beyond_accuracy import per_query
-from tailrank.metrics.full_ranking import Model, rank_queries
+from tailrank.metrics.full_ranking import Model, per_query, rank_queries
 from tailrank.ranking.fitting import Settings
 from tailrank.reporting import Progress
 
