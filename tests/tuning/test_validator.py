@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from trainings import shop
 
-from tailrank.data.candidates import Candidates
 from tailrank.data.splits import hold_out
 from tailrank.metrics.full_ranking import rank_queries
 from tailrank.metrics.ranking import ndcg
 from tailrank.signals.appendable import VectorTable
 from tailrank.signals.semantic import SemanticAttention
-from tailrank.tuning.validator import PooledHistories, Validator
+from tailrank.tuning.validator import Validator
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -23,13 +22,3 @@ def test_vectors_rank_as_by_the_signal(seed: int) -> None:
     signal = SemanticAttention(table, no_types, inverse_temperature=0.0, recency_decay=0.7)
     ranks = rank_queries(signal, split.validation, split).ranks
     assert Validator(split, 0.7, 0)(vectors)["all"] == pytest.approx(ndcg(ranks).mean())
-
-
-def test_some_candidates_score_as_among_all() -> None:
-    split, rng = hold_out(shop()), np.random.default_rng(0)
-    vectors = rng.normal(size=(split.train.n_items, 8)).astype(np.float32)
-    model, codes = PooledHistories(vectors, 0.7), np.array([3, 1], np.int32)
-    histories = split.validation.histories
-    everything = model.score(histories, Candidates.everything(len(vectors)))
-    some = model.score(histories, Candidates(codes, len(vectors)))
-    np.testing.assert_allclose(some, everything[:, codes], rtol=1e-5)

@@ -11,7 +11,7 @@ import numpy as np
 from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
-from tailrank.metrics.ranking import mask_history, target_ranks
+from tailrank.metrics.full_ranking import full_ranks
 from tailrank.signals.base import Arrays
 from tailrank.signals.sparse import SparseRows
 from tailrank.signals.training_data import TrainingData
@@ -130,18 +130,17 @@ def with_best_recency_decay(
     prior
         Added to every score, shape (items,).
     """
-    totals = dict.fromkeys(RECENCY_DECAYS, 0.0)
     everything = Candidates.everything(n_items)
-    for batch in queries.batches(len(everything)):
-        seen = batch.histories.latest(max_history)
-        for recency_decay in RECENCY_DECAYS:
-            scores = replace(signal, recency_decay=recency_decay).score(seen, everything)
-            if prior is not None:
-                scores = scores + prior
-            if not repeats:
-                mask_history(scores, batch)
-            totals[recency_decay] += float((1 / np.log2(1 + target_ranks(scores, batch.targets))).sum())
-    return replace(signal, recency_decay=max(totals, key=lambda recency_decay: totals[recency_decay]))
+    candidates = [replace(signal, recency_decay=decay) for decay in RECENCY_DECAYS]
+
+    def validation_ndcg(choice: Decayed) -> float:
+        def score_batch(batch: Queries) -> Floats:
+            scores = choice.score(batch.histories.latest(max_history), everything)
+            return scores if prior is None else scores + prior
+
+        return float((1 / np.log2(1 + full_ranks(score_batch, queries, n_items, repeats))).sum())
+
+    return max(candidates, key=validation_ndcg)
 
 
 def fit_recency_decay(signal: Decayed, data: TrainingData, prior: Floats | None = None) -> Decayed:
