@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tailrank import Choice, Reranker, TailrankError
 from tailrank.data.splits import Split
 from tailrank.evaluation.list_reranking import MERGED, OURS, WITH_SCORES, reordered, retrieve
-from tailrank.metrics.beyond_accuracy import per_query
+from tailrank.metrics.full_ranking import per_query
 from tailrank.ranking.upstream import fit_weights
 from tailrank.signals.covisitation import ItemKNN
 from tailrank.signals.popularity import Popularity
