@@ -23,7 +23,7 @@ from tailrank.server.openapi_page import docs_page
 from tailrank.server.placing import NOBODY, Asked, place
 from tailrank.server.routes import description
 from tailrank.server.text_rerank import rerank
-from tailrank.state.base import Read, State, StateError, UserEvent
+from tailrank.state.base import State, StateError, StoredEvent, UserSnapshot
 
 SHOWN: Final = 10
 """Places that count as shown to somebody."""
@@ -64,7 +64,7 @@ class Answer(NamedTuple):
 
     body: bytes
     status: int = 200
-    kind: bytes = b"application/json"
+    media_type: bytes = b"application/json"
 
 
 class Endpoints:
@@ -102,8 +102,8 @@ class Endpoints:
             On what the sender can mend.
         """
         asked, served = Asked.of(request.candidates), self.live.served
-        reason: api.Reason | None = None
-        items: list[api.Ranked] = []
+        reason: api.DegradedReason | None = None
+        items: list[api.RankedItem] = []
         try:
             past, served = await self._past(request, arrived)
             started = time.perf_counter()
@@ -139,16 +139,16 @@ class Endpoints:
         found = self._events(call.body)
         return Answer(encode(await self.keep(found if isinstance(found, list) else [found])))
 
-    async def keep(self, events: Sequence[api.EventIn]) -> api.EventsKept:
+    async def keep(self, events: Sequence[api.Event]) -> api.EventsAccepted:
         """Append to the state."""
         new = await self.state.append(
-            [UserEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp) for e in events]
+            [StoredEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp) for e in events]
         )
         self.metrics.events.inc(new)
         if events:
             oldest = min(event.timestamp for event in events)
             self.metrics.event_lag.observe(max(0.0, time.time() - oldest))
-        return api.EventsKept(len(events), new)
+        return api.EventsAccepted(len(events), new)
 
     async def items(self, call: Call) -> Answer:
         """Put items: encoded and rankable when this is answered."""
@@ -157,24 +157,24 @@ class Endpoints:
         for at, item in enumerate(items):
             api.check_item(item, at)
         version = await self.live.put(items) if items else self.live.served.version
-        return Answer(encode(api.ItemsKept(len(items), version)))
+        return Answer(encode(api.ItemsAccepted(len(items), version)))
 
     async def delete_item(self, call: Call) -> Answer:
         """Forget an item."""
         api.check_id(call.name)
-        return Answer(encode(api.ItemsKept(1, await self.live.delete(call.name))))
+        return Answer(encode(api.ItemsAccepted(1, await self.live.delete(call.name))))
 
     async def user(self, call: Call) -> Answer:
         """Export what is stored of a person."""
         api.check_id(call.name)
         past = (await self.state.read(call.name)).history
-        events = [api.Taken(*row) for row in zip(*past, strict=True)]
+        events = [api.HistoryEvent(*row) for row in zip(*past, strict=True)]
         return Answer(encode(api.UserHistory(call.name, events)))
 
     async def erase(self, call: Call) -> Answer:
         """Forget a person."""
         api.check_id(call.name)
-        return Answer(encode(api.Erased(await self.state.erase(call.name))))
+        return Answer(encode(api.UserErased(await self.state.erase(call.name))))
 
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a person just took, or by both."""
@@ -188,19 +188,19 @@ class Endpoints:
     async def feedback(self, call: Call) -> Answer:
         """Keep what Metarank's events say: items first, so that an event never names what isn't there yet."""
         said = metarank.read_feedback(call.body, self.live.columns)
-        for kept, most in ((said.events, api.MOST_EVENTS), (said.items, api.MOST_ITEMS)):
+        for kept, most in ((said.events, api.MAX_EVENTS), (said.items, api.MAX_ITEMS)):
             if len(kept) > most:
                 raise RequestError(f"{len(kept)} events at once: send at most {most}")
         if said.items:
             await self.live.put(said.items)
         new = (await self.keep(said.events)).new if said.events else 0
         took = int(1e3 * (time.perf_counter() - call.arrived))
-        return Answer(encode(metarank.FeedbackAnswer("ok", said.accepted, new + len(said.items), took)))
+        return Answer(encode(metarank.FeedbackResponse("ok", said.accepted, new + len(said.items), took)))
 
     async def metarank(self, call: Call) -> Answer:
         """Rank as Metarank does, whatever the model is called."""
-        request = metarank.read_ranking(call.body, call.query.get("explain") == "true")
-        return Answer(encode(metarank.answer_of(await self.ranking(request, call.arrived))))
+        request = metarank.read_rank_request(call.body, call.query.get("explain") == "true")
+        return Answer(encode(metarank.rank_response(await self.ranking(request, call.arrived))))
 
     async def openapi(self, _: Call) -> Answer:
         """Describe all this to programs."""
@@ -208,7 +208,7 @@ class Endpoints:
 
     async def docs(self, _: Call) -> Answer:
         """Describe all this to people."""
-        return Answer(docs_page(description(version("tailrank"))), kind=b"text/html; charset=utf-8")
+        return Answer(docs_page(description(version("tailrank"))), media_type=b"text/html; charset=utf-8")
 
     async def alive(self, _: Call) -> Answer:
         """Say that the process runs."""
@@ -227,7 +227,7 @@ class Endpoints:
     async def scrape(self, _: Call) -> Answer:
         """Give the metrics."""
         body, kind = self.metrics.exposition()
-        return Answer(body, kind=kind.encode())
+        return Answer(body, media_type=kind.encode())
 
     async def _past(self, request: api.RankRequest, arrived: float) -> tuple[History, LoadedModel]:
         """Read the person's past, and take in items that changed."""
@@ -242,13 +242,13 @@ class Endpoints:
                 found = await self._read(name)
         return found.history, self.live.served
 
-    async def _read(self, name: str) -> Read:
+    async def _read(self, name: str) -> UserSnapshot:
         found = await self.state.read(name)
         if found.items_version != self.live.served.version:
             await self.live.catch_up()
         return found
 
-    def _expose(self, served: LoadedModel, items: Sequence[api.Ranked]) -> None:
+    def _expose(self, served: LoadedModel, items: Sequence[api.RankedItem]) -> None:
         """Count how many of the items shown are of the head, and how many of the tail."""
         codes = served.reranker.catalogue.codes_of([item.id for item in items[:SHOWN]])
         tail = int(served.tail[codes].sum())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from msgspec import UNSET
 
-from tailrank.api import Candidate, Ranked, RankRequest, Taken
+from tailrank.api import Candidate, HistoryEvent, RankedItem, RankRequest
 from tailrank.arrays import Bools, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, History
@@ -52,14 +52,14 @@ class Asked:
         told = any(score is not None for score in scores)
         return cls(ids, [np.nan if x is None else x for x in scores] if told else None, places)
 
-    def upstream(self, k: int | None) -> list[Ranked]:
+    def upstream(self, k: int | None) -> list[RankedItem]:
         """Give the order of the request."""
         scores = [0.0] * len(self.ids) if self.scores is None else np.nan_to_num(self.scores).tolist()
         rows = zip(self.ids, scores, range(1, len(self.ids) + 1), self.places, strict=True)
-        return [Ranked(*row) for row in rows][:k]
+        return [RankedItem(*row) for row in rows][:k]
 
 
-def place(reranker: Reranker, asked: Asked, request: RankRequest, past: History) -> list[Ranked]:
+def place(reranker: Reranker, asked: Asked, request: RankRequest, past: History) -> list[RankedItem]:
     """Rank a request's candidates for a stored past and the history that came with the request.
 
     Raises
@@ -91,17 +91,17 @@ def place(reranker: Reranker, asked: Asked, request: RankRequest, past: History)
     if reasons is not None or not known.all():
         columns.append(UNSET if known[at] else True for at in chosen)
         columns.append(UNSET if reasons is None else reasons[at] for at in chosen)
-    return [Ranked(*row) for row in zip(*columns, strict=False)]
+    return [RankedItem(*row) for row in zip(*columns, strict=False)]
 
 
-def history(reranker: Reranker, past: History, given: Sequence[str | Taken]) -> Histories:
+def history(reranker: Reranker, past: History, given: Sequence[str | HistoryEvent]) -> Histories:
     """Code a stored past and what a request adds to it; items that the model doesn't know are passed over.
 
     Of events without a time, the time before counts. A model that learned from positions is given positions.
     """
     ids, types, times = past
     if given:
-        events = [Taken(each) if isinstance(each, str) else each for each in given]
+        events = [HistoryEvent(each) if isinstance(each, str) else each for each in given]
         ids = ids + [event.item_id for event in events]
         types = types + [event.event or "" for event in events]
         times = times + [-np.inf if event.timestamp is None else event.timestamp for event in events]
