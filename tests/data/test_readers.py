@@ -242,11 +242,11 @@ def test_times_become_seconds(times: list[object], seconds: list[float], tmp_pat
 @given(st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2500, 1, 1), timezones=st.timezones()))
 @settings(max_examples=100, deadline=None)
 def test_iso_times_agree_with_the_standard_library(moment: dt.datetime) -> None:
-    from tailrank.data.values import instants
+    from tailrank.data.values import to_seconds
 
     whole_minutes = (moment.utcoffset() or dt.timedelta()).total_seconds() % 60 == 0
     moment = moment if whole_minutes else moment.replace(tzinfo=dt.UTC)
-    read = instants(pl.Series([moment.isoformat()]))
+    read = to_seconds(pl.Series([moment.isoformat()]))
     assert read is not None
     assert read[0] == pytest.approx(moment.timestamp(), abs=1e-4)
 

@@ -19,9 +19,9 @@ from tailrank.data.imports.metarank_schema import (
     IMPRESSION,
     LIST_DECODER,
     RANKING_DECODER,
-    Event,
     InteractionEvent,
     ItemEvent,
+    MetarankEvent,
     RankingEvent,
 )
 
@@ -98,7 +98,7 @@ def read_feedback(body: bytes, known: Callable[[str], Mapping[str, Value]]) -> F
     return Feedback(events, list(items.values()), len(found))
 
 
-def events_of(body: bytes) -> list[Event]:
+def events_of(body: bytes) -> list[MetarankEvent]:
     """Decode events, as `read_feedback` does."""
     if body.lstrip()[:1] == b"[":
         return LIST_DECODER.decode(body)
@@ -130,14 +130,14 @@ def answer_of(ranking: Ranking) -> RankAnswer:
 
 
 def _counts(interaction: InteractionEvent) -> bool:
-    return interaction.person is not None and interaction.type != IMPRESSION
+    return interaction.user_id is not None and interaction.type != IMPRESSION
 
 
 def _event(done: InteractionEvent) -> EventIn:
     return _made(
         EventIn,
         event_id=done.id,
-        user_id=done.person,
+        user_id=done.user_id,
         item_id=done.item,
         event=done.type,
         timestamp=float(done.timestamp),
