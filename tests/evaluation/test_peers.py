@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.progress import Progress
 from typer.testing import CliRunner
 
 from tailrank.arrays import Floats
@@ -27,6 +26,7 @@ from tailrank.evaluation.peers.tuning import TRIALS, Setting, hold_back
 from tailrank.metrics.beyond_accuracy import per_query
 from tailrank.metrics.full_ranking import Model, rank_queries, score
 from tailrank.ranking.fitting import Settings
+from tailrank.reporting import silent
 
 HERE = Path(__file__).parents[2]
 QUICK: dict[str, Setting] = {
@@ -185,7 +185,7 @@ def test_every_peer_tries_as_many_settings() -> None:
 
 def test_tuning_keeps_the_best_setting_and_says_how_it_was_found(split: Split) -> None:
     lesson, queries = hold_back(split, 0)
-    found = PEERS["ease"].tune(split, None, Settings(), Progress(disable=True))
+    found = PEERS["ease"].tune(split, None, Settings(), silent)
     figures = {
         setting["regularisation"]: per_query(
             rank_queries(PEERS["ease"].prepare(lesson, None, Settings())(setting), queries, lesson)
@@ -200,14 +200,14 @@ def test_tuning_keeps_the_best_setting_and_says_how_it_was_found(split: Split) -
 
 def test_no_trial_starts_once_time_is_up(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "SECONDS", 0.0)
-    found = PEERS["ease"].tune(split, None, Settings(), Progress(disable=True))
+    found = PEERS["ease"].tune(split, None, Settings(), silent)
     assert found.tuning["trials"] == 1
     assert found.tuning["regularisation"] == PEERS["ease"].grid[0]["regularisation"]
 
 
 def test_the_chosen_setting_learns_from_all_of_the_past(people: Dataset) -> None:
     late = temporal(people, per_user=3)
-    found = PEERS["ease"].tune(late, None, Settings(), Progress(disable=True))
+    found = PEERS["ease"].tune(late, None, Settings(), silent)
     expected = ease_weights(late.full_train, float(found.tuning["regularisation"]))
     np.testing.assert_array_equal(found.model.weights, expected)  # type: ignore[union-attr]
 
@@ -230,7 +230,7 @@ def test_compared_queries_are_not_learned_from(split: Split) -> None:
 
 
 def test_an_evaluation_reports_the_tuning(split: Split, tmp_path: Path) -> None:
-    progress = Progress(disable=True)
+    progress = silent
     contenders = protocol.fit(["ease", "popularity"], split, None, Settings(), progress)
     found = protocol.evaluate(contenders, split, None, {}, progress, Settings())
     found.write(tmp_path)

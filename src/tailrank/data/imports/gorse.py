@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 import polars as pl
 from msgspec import Meta, Struct
-from rich.progress import Progress
 
 from tailrank.data.columns import Columns
 from tailrank.data.imports.files import UnixTime, iso_seconds, records
@@ -27,6 +26,7 @@ from tailrank.data.imports.tables import (
     column_values,
 )
 from tailrank.errors import DataError
+from tailrank.reporting import Progress, silent
 
 T = TypeVar("T", bound=Struct)
 Id = Annotated[str, Meta(min_length=1, max_length=400)]
@@ -95,7 +95,7 @@ class Feedback(Struct, frozen=True, rename="pascal"):
             UnixTime.from_number(self.timestamp)
 
 
-def read(source: Path, progress: Progress) -> Imported:
+def read(source: Path, progress: Progress = silent) -> Imported:
     """Read a folder with Gorse's items and feedback.
 
     Raises

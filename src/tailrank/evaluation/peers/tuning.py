@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-from rich.progress import Progress
 
 from tailrank.arrays import Floats
 from tailrank.data.histories import Queries
@@ -18,6 +17,7 @@ from tailrank.errors import DataError, RequestError
 from tailrank.metrics.beyond_accuracy import per_query
 from tailrank.metrics.full_ranking import Model, rank_queries
 from tailrank.ranking.fitting import Settings
+from tailrank.reporting import Progress
 
 TRIALS: Final = 4
 """Settings that each peer tries."""
@@ -116,7 +116,7 @@ class Peer:
         settings
             Seed, template, length of histories and what tailrank's own signals are fitted with.
         progress
-            Where a bar counts the trials.
+            Is told how many settings were tried.
 
         Raises
         ------
@@ -146,14 +146,14 @@ class Peer:
         self, fit: Fit, lesson: Split, queries: Queries, seconds: float, progress: Progress
     ) -> tuple[_Trial, int]:
         """Try settings in order while there is time, at least one; give the best and the number of trials."""
-        task, begun = progress.add_task(f"tune {self.name}", total=len(self.grid)), time.perf_counter()
+        begun, task = time.perf_counter(), f"tune {self.name}"
         best, trials = _try(fit, self.grid[0], lesson, queries), 1
-        progress.advance(task)
+        progress(task, 1, len(self.grid))
         while trials < len(self.grid) and time.perf_counter() - begun < seconds:
             best = max(best, _try(fit, self.grid[trials], lesson, queries), key=lambda trial: trial.ndcg)
             trials += 1
-            progress.advance(task)
-        progress.remove_task(task)
+            progress(task, trials, len(self.grid))
+        progress(task, trials, trials)
         return best, trials
 
 
