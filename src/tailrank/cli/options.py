@@ -22,7 +22,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.provenance import history
+from tailrank.language.provenance import tuning_record
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
 
@@ -86,7 +86,7 @@ def tuned_vectors(
     """
     if tuned is None:
         return None, {}
-    came_about = history(Path(tuned)) or {}
+    came_about = tuning_record(Path(tuned)) or {}
     for learned in came_about.get("data", []):
         if past and learned["name"] == dataset.name and learned["fingerprint"] != past.fingerprint:
             raise RequestError(

@@ -153,14 +153,8 @@ class Queries:
 
     def take(self, rows: Offsets | Bools | slice) -> Queries:
         """Select queries by position, mask or slice."""
-        return Queries(
-            self.source,
-            self.users[rows],
-            self.starts[rows],
-            self.ends[rows],
-            self.full_ends[rows],
-            self.targets[rows],
-        )
+        users, starts, ends = self.users[rows], self.starts[rows], self.ends[rows]
+        return Queries(self.source, users, starts, ends, self.full_ends[rows], self.targets[rows])
 
     def in_time_order(self) -> Queries:
         """Sort by the time of the target; for times that are comparable between users."""

@@ -18,7 +18,6 @@ from polars.exceptions import PanicException, PolarsError
 from tailrank.data.cache import cache_root
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
-from tailrank.data.download import sha256_of
 from tailrank.data.imports.tables import check_free
 from tailrank.data.parsers import DatasetTables
 from tailrank.data.publishers import PUBLIC, Distribution
@@ -26,6 +25,7 @@ from tailrank.data.readers import read_events, read_items, table_files
 from tailrank.data.schema import raise_failures
 from tailrank.data.validation import validate
 from tailrank.errors import DataError, first_line
+from tailrank.files import sha256_of
 from tailrank.reporting import Progress, silent
 
 __all__ = ["PUBLIC", "fetch", "is_prepared", "prepared_path"]

@@ -15,14 +15,9 @@ from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_
 from tailrank.errors import DataError, first_line
 
 SUFFIXES: Final = (
-    ".parquet",
-    ".parquet.gz",
-    ".csv",
-    ".csv.gz",
-    ".csv.zst",
-    ".jsonl",
-    ".jsonl.gz",
-    ".jsonl.zst",
+    *(".parquet", ".parquet.gz"),
+    *(".csv", ".csv.gz", ".csv.zst"),
+    *(".jsonl", ".jsonl.gz", ".jsonl.zst"),
 )
 
 

@@ -164,12 +164,8 @@ IMPRESSIONS: Final = TableSchema(
         Columns.PROPENSITY: OPTIONAL_NUMBER,
     },
     required=(
-        (Columns.RANKING,),
-        (Columns.USER,),
-        (Columns.TIMESTAMP,),
-        (Columns.ITEM,),
-        (Columns.POSITION,),
-        (Columns.CLICKED,),
+        *((Columns.RANKING,), (Columns.USER,), (Columns.TIMESTAMP,)),
+        *((Columns.ITEM,), (Columns.POSITION,), (Columns.CLICKED,)),
     ),
 )
 

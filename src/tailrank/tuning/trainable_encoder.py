@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.errors import EncoderError
-from tailrank.language.adapters import adapt, add_head, head_of, peft
+from tailrank.language.adapters import adapt, add_head, head_layers, peft
 from tailrank.language.encoder import TextEncoder, has_bfloat16
 from tailrank.language.whitening import Whitening
 from tailrank.tuning.activations import PART, Activations
@@ -85,10 +85,10 @@ class TrainableEncoder:
             weights.requires_grad_(False)
         self.pooled: Tensor | None = None
         self.below: Activations | None = None
-        fresh = not head_of(self.model)
+        fresh = not head_layers(self.model)
         if fresh:
             add_head(self.model, _head(vectors, recipe))
-        self.head = head_of(self.model)
+        self.head = head_layers(self.model)
         for layer in self.head:
             layer.requires_grad_(True)
         if recipe.method == "head":
