@@ -20,7 +20,7 @@ test: $(STAMP) ## Run the tests and the examples in docstrings (ARGS="-k whiteni
 	@$(BIN)/python -m pytest --quiet --numprocesses auto --maxprocesses 4 $(ARGS)
 
 peers: .venv-peers/.ready ## Run the tests of the peers, in .venv-peers: RecTools needs older packages
-	@.venv-peers/bin/python -m pytest --quiet tests/evaluation/test_peers.py $(ARGS)
+	@.venv-peers/bin/python -m pytest --quiet peers $(ARGS)
 
 lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/ruff check
@@ -31,11 +31,11 @@ lint: $(STAMP) ## Check style, types and layers
 bench: $(STAMP) ## Measure how long a ranking takes (ARGS="--json" for one line of JSON)
 	@$(BIN)/tailrank bench latency $(ARGS)
 
-benchmarks: $(STAMP) ## Write docs/benchmarks.md from the figures in bench/results
-	@$(BIN)/python -m bench.page
+benchmarks: $(STAMP) ## Write docs/benchmarks.md from the measurements in bench/results
+	@$(BIN)/python -m bench page
 
 clean: ## Remove .venv, caches, builds and the reports in demo/
-	@rm -rf .venv .venv-peers demo build dist src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-peers demo build dist src/*.egg-info peers/src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp is written last and names its folder: what is half made, broken or was moved is made anew.
@@ -52,8 +52,8 @@ $(STAMP): pyproject.toml constraints.txt $(if $(BROKEN),rebuild)
 	  --disable-pip-version-check --quiet install --editable '.[language,tuning,tracking,server,client,telemetry,report,test,lint]'
 	@echo "$(CURDIR)" > $@
 
-.venv-peers/.ready: pyproject.toml constraints-peers.txt
+.venv-peers/.ready: pyproject.toml peers/pyproject.toml constraints-peers.txt
 	@$(PYTHON) -m venv --clear .venv-peers
 	@PIP_CONSTRAINT=constraints-peers.txt PIP_BUILD_CONSTRAINT=constraints-peers.txt .venv-peers/bin/python -m pip \
-	  --disable-pip-version-check --quiet install --editable '.[language,report,test,peers]'
+	  --disable-pip-version-check --quiet install --editable '.[language,report,test]' --editable ./peers
 	@touch $@

@@ -21,7 +21,7 @@ from tailrank.cli.options import (
 )
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
-from tailrank.evaluation.peers.sasrec import SOFTMAX, sasrec_epoch
+from tailrank_peers.sasrec import sasrec_epoch
 from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, whitened
 from tailrank.signals.sequence.config import SASRecConfig
@@ -76,7 +76,6 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="holds the data folders; what it lacks is fetched by name")
     parser.add_argument("name", help="a data set")
     given = parser.parse_args()
-    SOFTMAX.check()
     data = load(path_of(given.name, given.data))
     vectors, about = item_vectors(data, "default", None)
     said = {"command": f"python -m bench.epoch DATA {given.name}", "seed": RECIPE.seed}

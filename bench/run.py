@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tailrank.evaluation.baselines import DEFAULT_MODELS
-from tailrank.evaluation.peers import PEERS
+from tailrank.evaluation.baselines import DEFAULT_MODELS, PEERS
 
 RESULTS: Final = Path(__file__).with_name("results")
 SEEDS: Final = (0, 1, 2)
@@ -33,8 +32,8 @@ An epoch of the sequence model takes minutes on Complete Journey, so there it ge
 """
 
 PEERED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
-    ("amazon-scientific", "leave-one-out"): tuple(PEERS),
-    ("movielens-small-plots", "temporal"): tuple(PEERS),
+    ("amazon-scientific", "leave-one-out"): PEERS,
+    ("movielens-small-plots", "temporal"): PEERS,
     ("complete-journey", "temporal"): ("als", "bpr", "implicit-item-knn"),
 }
 """Where peers are fitted too, with the first seed: those that can be, and in reasonable time."""

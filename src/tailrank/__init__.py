@@ -1,4 +1,4 @@
-"""Re-rank candidates for one person, now: what items mean and what the person has just done."""
+"""Rank candidates for one user, now: what items mean and what the user has just done."""
 
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event
@@ -6,10 +6,12 @@ from tailrank.errors import TailrankError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
+from tailrank.language.vectors import ItemVectors
+from tailrank.policy.tail import TailBoost
 from tailrank.ranking.explanation import Explanation
-from tailrank.ranking.fitting import Settings
-from tailrank.ranking.ordering import RankedItem
+from tailrank.ranking.request import RankedItem, Ranking, Request
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.ranking.upstream import Choice
 
 __all__ = [
@@ -17,9 +19,13 @@ __all__ = [
     "Dataset",
     "Event",
     "Explanation",
+    "ItemVectors",
     "RankedItem",
+    "Ranking",
+    "Request",
     "Reranker",
     "Settings",
+    "TailBoost",
     "TailrankError",
     "TextEncoder",
     "VectorStore",

@@ -30,7 +30,7 @@ class Candidate(Struct, gc=False, frozen=True):
     score: float | None = None
 
 
-class Taken(Struct, gc=False, frozen=True, omit_defaults=True):
+class HistoryEvent(Struct, gc=False, frozen=True, omit_defaults=True):
     """An event of a history that comes with the request."""
 
     item_id: Id
@@ -55,7 +55,7 @@ class RankRequest(Struct, frozen=True):
     candidates: Annotated[list[Id | Candidate], Meta(max_length=MOST_CANDIDATES)]
     user: Id | None = None
     session: Id | None = None
-    history: Annotated[list[Id | Taken], Meta(max_length=1_000)] = []
+    history: Annotated[list[Id | HistoryEvent], Meta(max_length=1_000)] = []
     k: Annotated[int, Meta(ge=1)] | None = None
     policy: Policy | None = None
     explain: bool = False
@@ -65,7 +65,7 @@ class RankRequest(Struct, frozen=True):
         _check_bytes(self.user or self.session or "")
 
 
-class Ranked(Struct, gc=False, frozen=True):
+class RankedItem(Struct, gc=False, frozen=True):
     """One place of a ranking; ranks count from 1.
 
     `unknown` marks an item that the model doesn't know: it is placed by its upstream score or, where there
@@ -81,14 +81,19 @@ class Ranked(Struct, gc=False, frozen=True):
 
 
 class Ranking(Struct, frozen=True):
-    """A ranking that was returned. Where `degraded`, it is the upstream order, and `reason` says why."""
+    """A ranking that was returned.
+
+    If `degraded`, it is the upstream order, and `reason` says why. `unknown_history` lists items of
+    the history that the model doesn't know.
+    """
 
     ranking_id: str
     model: str
     took_ms: float
     degraded: bool
-    items: list[Ranked]
+    items: list[RankedItem]
     reason: Reason | UnsetType = UNSET
+    unknown_history: list[str] | UnsetType = UNSET
 
 
 class EventIn(Struct, gc=False, frozen=True):
@@ -129,7 +134,7 @@ class UserHistory(Struct, frozen=True):
     """What is stored of a person, oldest first."""
 
     user_id: str
-    events: list[Taken]
+    events: list[HistoryEvent]
 
 
 class Erased(Struct, frozen=True):

@@ -17,8 +17,8 @@ from tailrank.cli.options import item_vectors, load
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
-from tailrank.ranking.fitting import Settings
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 
 EVENTS: Final = 50
 BATCH: Final = 500

@@ -23,9 +23,9 @@ from tailrank.cli.options import (
     TailCost,
     Template,
     TunedEncoder,
-    item_vectors,
+    encoders,
     load,
-    tuned_vectors,
+    vector_spaces,
 )
 from tailrank.cli.progress import progress_bars
 from tailrank.data.splits import Ties, leave_one_out, temporal
@@ -35,7 +35,7 @@ from tailrank.evaluation.baselines import DEFAULT_MODELS
 from tailrank.evaluation.results import Comparison, Evaluation
 from tailrank.evaluation.runner import SWEPT
 from tailrank.machine import machine
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 
 SHOWN = {
     "ndcg@10": "ndcg@10",
@@ -83,8 +83,7 @@ def evaluate(
         split = leave_one_out(dataset, ties, seed, repeats)
     if queries is not None:
         split = split.sampled(queries, seed)
-    vectors, about = item_vectors(dataset, encoder, template)
-    tuned_to, more = tuned_vectors(dataset, tuned, template, split.full_train)
+    spaces = vector_spaces(dataset, encoder, template, tuned, split.full_train)
     settings = Settings(
         template=template,
         max_history=max_history,
@@ -93,10 +92,9 @@ def evaluate(
         tail_cost=tail_cost,
     )
     with progress_bars() as progress:
-        contenders = full_ranking.fit(names, split, vectors, settings, progress, tuned_to)
-        found = full_ranking.evaluate(
-            contenders, split, vectors, about | more | machine(), progress, settings
-        )
+        contenders = full_ranking.fit(names, split, spaces, settings, progress)
+        about = {"encoders": encoders(spaces), **machine()}
+        found = full_ranking.evaluate(contenders, split, spaces, about, progress, settings)
     found.write(out)
     console = Console()
     show(found, console)

@@ -45,7 +45,7 @@ class RankOptions(TypedDict, total=False):
 
     user: str | None
     session: str | None
-    history: Sequence[str | api.Taken]
+    history: Sequence[str | api.HistoryEvent]
     k: int | None
     tail: float | None
     explain: bool

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Offsets, Seconds
+from tailrank.errors import RequestError
 
 
 def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
@@ -48,11 +49,51 @@ class Event(NamedTuple):
 
 
 class History(NamedTuple):
-    """One user's latest events as columns, oldest first."""
+    """One user's latest events as columns, oldest first.
+
+    Attributes
+    ----------
+    items
+        Item ids.
+    events
+        Names of the event types; empty if an event has none.
+    times
+        Seconds; minus infinity if an event has none, which counts as the time of the event before it.
+    """
 
     items: list[str]
     events: list[str]
     times: list[float]
+
+    @classmethod
+    def from_events(cls, events: Sequence[str | Event]) -> Self:
+        """Turn item ids and events into columns.
+
+        Raises
+        ------
+        RequestError
+            If timestamps are no finite numbers, descend, or are given for some events only.
+        """
+        if not any(isinstance(event, Event) for event in events):
+            return cls(list(events), [""] * len(events), [-np.inf] * len(events))  # type: ignore[arg-type]
+        columns = [event if isinstance(event, Event) else Event(event) for event in events]
+        types = [event.event or "" for event in columns]
+        return cls([event.item_id for event in columns], types, _times(columns))
+
+
+def _times(events: Sequence[Event]) -> list[float]:
+    given = [event.timestamp for event in events if event.timestamp is not None]
+    if not given:
+        return [-np.inf] * len(events)
+    if len(given) < len(events):
+        raise RequestError("only some of the history's events have a timestamp: give one to all, or to none")
+    try:
+        times = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RequestError("the history's timestamps must be numbers: seconds since 1970") from None
+    if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
+        raise RequestError("the history's timestamps must be finite and ascend: give the oldest event first")
+    return given
 
 
 @dataclass(frozen=True)
@@ -114,6 +155,18 @@ class Histories:
         at = ranges(starts, lengths)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return Histories(self.items[at], self.types[at], self.times[at], offsets)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Histories]) -> Histories:
+        """Put histories one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        lengths = np.concatenate([part.lengths for part in parts])
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        items, types, times = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("items", "types", "times")
+        )
+        return cls(items, types, times, offsets)
 
     def latest(self, n: int) -> Histories:
         """Keep the latest `n` events of each history."""

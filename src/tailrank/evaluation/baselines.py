@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -13,18 +14,33 @@ from tailrank.data.candidates import Candidates, Scorer
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.evaluation.peers import PEERS
-from tailrank.evaluation.peers.tuning import Tuned
 from tailrank.language.text import item_texts
+from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.full_ranking import Model
-from tailrank.ranking.fitting import DECAY_QUERIES, Settings
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress
 from tailrank.signals.covisitation import ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
-from tailrank.signals.recency_decay import with_best_recency_decay
+from tailrank.signals.recency_decay import DECAY_QUERIES, with_best_recency_decay
 from tailrank.signals.repetition import Frequency
+
+PLUGINS: Final = "tailrank.models"
+"""Entry points of other packages: a name, and what fits the model of that name, as `Fit` says."""
+
+PEERS: Final = (
+    "als",
+    "bpr",
+    "implicit-item-knn",
+    "ease",
+    "sasrec-softmax",
+    "sasrec-gbce",
+    "sasrec-text",
+    "ncf",
+    "lightgbm",
+)
+"""Entry points of tailrank-peers."""
 
 WHOLE_HISTORY: Final = 10_000_000
 ALONE: Final = 200
@@ -68,56 +84,92 @@ class MeanPooling:
         return scores
 
 
-def tailrank(
-    split: Split,
-    vectors: Floats | None,
-    settings: Settings,
-    progress: Progress,
-    tuned: Floats | None = None,
-) -> Scorer:
-    """Fit what this package is about."""
-    return Reranker.fit(split, vectors, settings, progress, tuned=tuned)
+Spaces: TypeAlias = Mapping[str, ItemVectors]
 
 
-def _popularity(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    return Popularity.fit(split.full_train, best_half_life(split.train, split.validation))
+def _tailrank(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
+    return Reranker.fit(split, spaces, settings, progress)
 
 
-def _item_knn(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
+def _popularity(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
+    return Popularity.from_events(split.full_train, best_half_life(split.train, split.validation))
+
+
+def _item_knn(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
     queries = split.validation.sample(DECAY_QUERIES, settings.seed)
-    n_items = split.full_train.n_items
-    tuned = with_best_recency_decay(
-        ItemKNN.fit(split.train, ALONE), queries, n_items, WHOLE_HISTORY, split.repeats
-    )
-    return replace(ItemKNN.fit(split.full_train, ALONE), recency_decay=tuned.recency_decay)
+    signal, n_items = ItemKNN.from_events(split.train, ALONE), split.full_train.n_items
+    signal = with_best_recency_decay(signal, queries, n_items, WHOLE_HISTORY, split.repeats)
+    return replace(ItemKNN.from_events(split.full_train, ALONE), recency_decay=signal.recency_decay)
 
 
-def _last_tfidf(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    return LastItem(Lexical.fit(item_texts(split.full_train.items, settings.template)))
+def _last_tfidf(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
+    return LastItem(Lexical.from_texts(item_texts(split.full_train.items, settings.template)))
 
 
-def _mean_pooling(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    if vectors is None:
+def _mean_pooling(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
+    if "semantic" not in spaces:
         raise RequestError("lm-mean needs an encoder: leave it out of --models, or name one")
-    return MeanPooling(vectors)
+    return MeanPooling(spaces["semantic"].values)
 
 
-def _frequent(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
+def _frequent(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
     return Frequency(recency_decay=0.0)
 
 
-Fit: TypeAlias = Callable[[Split, Floats | None, Settings, Progress], Model | Tuned]
+@dataclass(frozen=True)
+class TunedModel:
+    """A fitted model of another package, and how it was tuned.
+
+    Attributes
+    ----------
+    model
+        What ranks.
+    fit_seconds
+        Time to fit the chosen setting once, preparation included.
+    tuning
+        The chosen setting, the number of `trials`, the `tuning_seconds` of all of them, and the
+        `validation_ndcg@10` of the choice.
+    """
+
+    model: Model
+    fit_seconds: float
+    tuning: Mapping[str, float | str]
+
+
+Fit: TypeAlias = Callable[[Split, Spaces, Settings, Progress], Model | TunedModel]
 
 MODELS: Final[dict[str, Fit]] = {
-    "tailrank": tailrank,
+    "tailrank": _tailrank,
     "popularity": _popularity,
     "item-knn": _item_knn,
     "last-tfidf": _last_tfidf,
     "lm-mean": _mean_pooling,
     "frequent": _frequent,
-    **{name: peer.tune for name, peer in PEERS.items()},
 }
-"""How to fit each model for a split; `frequent` is what a person takes most, for protocols with repeats."""
+"""How to fit each model for a split; `frequent` is what a user has most often, for protocols with repeats."""
 
 DEFAULT_MODELS: Final = ("tailrank", "popularity", "item-knn", "last-tfidf", "lm-mean")
-"""Those that can find items new to the person."""
+"""Those that can find items new to the user."""
+
+
+def find_model(name: str) -> Fit:
+    """Find how to fit a model: one of `MODELS`, or one that an installed package registers.
+
+    Raises
+    ------
+    RequestError
+        Where no model has that name, listing those there are.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    for found in entry_points(group=PLUGINS, name=name):
+        fit: Fit = found.load()
+        return fit
+    installed = sorted(entry_points(group=PLUGINS).names)
+    missing = (
+        ""
+        if set(PEERS) <= set(installed)
+        else (f"; the package tailrank-peers, which isn't installed (folder peers), has {', '.join(PEERS)}")
+    )
+    known = ", ".join([*MODELS, *installed])
+    raise RequestError(f"no model is called {name!r}: choose from {known}{missing}")

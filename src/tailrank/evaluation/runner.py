@@ -14,23 +14,24 @@ from tailrank.arrays import Bools, Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.evaluation.baselines import MODELS, tailrank
-from tailrank.evaluation.peers import PEERS
-from tailrank.evaluation.peers.tuning import Tuned
+from tailrank.evaluation.baselines import TunedModel, find_model
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
+from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.beyond_accuracy import Outcome, exposure, measure, per_query, target_groups
 from tailrank.metrics.full_ranking import Model, joined, rank_queries, read_off, scored
 from tailrank.metrics.popularity import COUNT_LABELS
 from tailrank.metrics.significance import paired_bootstrap
-from tailrank.policy.long_tail import promote, rarity
-from tailrank.ranking.fitting import Settings
+from tailrank.policy.base import Scored
+from tailrank.policy.registry import described
+from tailrank.policy.tail import TailBoost, rarity
 from tailrank.ranking.fusion import HISTORY_LABELS
 from tailrank.ranking.reranker import Reranker
-from tailrank.reporting import Progress
+from tailrank.ranking.settings import Settings
+from tailrank.reporting import Progress, silent
 
-DIALS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
+STRENGTHS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
 SWEPT: Final = 2_000
-"""Queries on which the long-tail policy is swept."""
+"""Queries on which the strength of the tail policy is swept."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ class FittedModel:
     Attributes
     ----------
     name
-        Key of `MODELS`.
+        As in `--models`.
     scorer
         What ranks.
     fit_seconds
         Time to fit; of a peer, with the chosen setting only.
     tuning
-        How a peer was tuned (`Tuned.tuning`); empty for other models, whose fit tunes them.
+        How a peer was tuned (`TunedModel.tuning`); empty for other models, whose fit tunes them.
     """
 
     name: str
@@ -55,9 +56,9 @@ class FittedModel:
     tuning: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, fitted: Model | Tuned, seconds: float) -> Self:
+    def of(cls, name: str, fitted: Model | TunedModel, seconds: float) -> Self:
         """Take a model that was fitted in so many seconds, or a peer, which counts its own."""
-        if isinstance(fitted, Tuned):
+        if isinstance(fitted, TunedModel):
             return cls(name, fitted.model, fitted.fit_seconds, fitted.tuning)
         return cls(name, fitted, seconds)
 
@@ -65,63 +66,56 @@ class FittedModel:
 def fit(
     names: Sequence[str],
     split: Split,
-    vectors: Floats | None,
+    spaces: Mapping[str, ItemVectors],
     settings: Settings,
-    progress: Progress,
-    tuned: Floats | None = None,
+    progress: Progress = silent,
 ) -> list[FittedModel]:
     """Fit models by name.
 
     Parameters
     ----------
     names
-        Keys of `MODELS`.
+        As in `--models`.
     split
         What to learn from.
-    vectors
-        The encoder's vectors, shape (items, d), if there is an encoder.
+    spaces
+        Vector spaces by name; the other models read `semantic`, if there is one.
     settings
         How tailrank is fitted; the other models take from it what they share.
     progress
         Is told how many are fitted.
-    tuned
-        A fine-tuned encoder's vectors, shape (items, dimensions), for tailrank alone.
 
     Raises
     ------
     RequestError
         On an unknown model, or one that can't be fitted here or to these data.
     """
-    check(names)
-    contenders, fits = [], MODELS | {"tailrank": partial(tailrank, tuned=tuned)}
-    for done, name in enumerate(names):
+    contenders, fits = [], [find_model(name) for name in names]
+    for done, (name, fit_model) in enumerate(zip(names, fits, strict=True)):
         progress("fit", done, len(names), name)
         start = time.perf_counter()
-        fitted = fits[name](split, vectors, settings, progress)
+        fitted = fit_model(split, spaces, settings, progress)
         contenders.append(FittedModel.of(name, fitted, time.perf_counter() - start))
     progress("fit", len(names), len(names))
     return contenders
 
 
 def check(names: Sequence[str]) -> None:
-    """Refuse names that no model has, and peers whose packages are missing.
+    """Refuse names that no model has, and import what fits the others.
 
     Raises
     ------
     RequestError
-        Listing the models there are, or naming the extra to install.
+        Listing the models there are.
     """
     for name in names:
-        if name not in MODELS:
-            raise RequestError(f"no model is called {name!r}: choose from {', '.join(MODELS)}")
-        if name in PEERS:
-            PEERS[name].check()
+        find_model(name)
 
 
 def evaluate(
     contenders: Sequence[FittedModel],
     split: Split,
-    vectors: Floats | None,
+    spaces: Mapping[str, ItemVectors],
     about: Mapping[str, object],
     progress: Progress,
     settings: Settings,
@@ -134,8 +128,8 @@ def evaluate(
         Fitted on the split, the one of interest first.
     split
         Whose test queries to rank.
-    vectors
-        For the diversity of lists, shape (items, d).
+    spaces
+        Vector spaces by name; `semantic` measures the diversity of lists.
     about
         Encoder and machine, printed in the report.
     progress
@@ -149,6 +143,7 @@ def evaluate(
         Where there is no test query.
     """
     test, counts = split.test, split.full_train.counts
+    vectors = spaces["semantic"].values if "semantic" in spaces else None
     if not len(test):
         raise RequestError(f"{split.full_train.name}: no test query under the protocol {split.protocol}")
     figures: dict[str, dict[str, float | None]] = {}
@@ -171,7 +166,7 @@ def evaluate(
         users=len(np.unique(test.users)),
         queries=len(test),
         settings=asdict(settings)
-        | {"tail": fused[0].tail if fused else None}
+        | {"policy": described(fused[0].policy) if fused else []}
         | ({"tuning": tuning} if tuning else {})
         | dict(about),
         models=figures,
@@ -197,16 +192,17 @@ def _compare(outcomes: Mapping[str, Outcome], test: Queries, tail: Bools, seed: 
 
 
 def _sweep(reranker: Reranker, split: Split, vectors: Floats | None, seed: int) -> list[TradeoffPoint]:
-    """Measure the long-tail policy at a rising dial on a sample of the test queries."""
+    """Measure the tail policy at a rising strength on a sample of the test queries."""
     queries, counts = split.test.sample(SWEPT, seed), split.full_train.counts
     rare = rarity(counts)
-    outcomes: dict[float, list[Outcome]] = {dial: [] for dial in DIALS}
-    for batch, scores in scored(replace(reranker, tail=0.0), queries, split):
-        for dial, found in outcomes.items():
-            found.append(read_off(promote(scores, rare, dial), batch.targets))
+    outcomes: dict[float, list[Outcome]] = {strength: [] for strength in STRENGTHS}
+    for batch, scores in scored(replace(reranker, policy=()), queries, split):
+        for strength, found in outcomes.items():
+            boosted = TailBoost(strength).apply(Scored(scores, rare)).scores
+            found.append(read_off(boosted, batch.targets))
     return [
-        TradeoffPoint(dial, measure(joined(found), queries.targets, counts, vectors))
-        for dial, found in outcomes.items()
+        TradeoffPoint(strength, measure(joined(found), queries.targets, counts, vectors))
+        for strength, found in outcomes.items()
     ]
 
 

@@ -21,7 +21,7 @@ from tailrank.errors import ModelError
 from tailrank.files import replaced
 from tailrank.signals.base import Arrays
 
-FORMAT: Final = "tailrank model 3"
+FORMAT: Final = "tailrank model 4"
 MANIFEST: Final = "manifest.json"
 ARRAYS: Final = "signals.safetensors"
 ITEMS: Final = "items.parquet"

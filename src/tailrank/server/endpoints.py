@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -20,9 +19,9 @@ from tailrank.server import metarank
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import LoadedModel, ModelManager
 from tailrank.server.openapi_page import docs_page
-from tailrank.server.placing import NOBODY, Asked, place
 from tailrank.server.routes import description
 from tailrank.server.text_rerank import rerank
+from tailrank.server.translation import NO_EVENTS, to_items, to_request
 from tailrank.state.base import Read, State, StateError, UserEvent
 
 SHOWN: Final = 10
@@ -101,20 +100,18 @@ class Endpoints:
         RequestError
             On what the sender can mend.
         """
-        asked, served = Asked.of(request.candidates), self.live.served
+        served, stored = self.live.served, NO_EVENTS
         reason: api.Reason | None = None
-        items: list[api.Ranked] = []
         try:
-            past, served = await self._past(request, arrived)
+            stored, served = await self._history(request, arrived)
             started = time.perf_counter()
             if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
-                self._expected *= (
-                    1 - SLOWNESS
-                )  # or one slow ranking could keep every later one from being tried
+                # Or one slow ranking could keep every later one from being tried.
+                self._expected *= 1 - SLOWNESS
                 raise TimeoutError
-            items = place(served.reranker, asked, request, past)
+            ranking = served.reranker.rank(to_request(request, stored))
             self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
-            self._expose(served, items)
+            self._expose(served, ranking.item_ids)
         except TimeoutError:
             reason = "deadline"
         except StateError as why:
@@ -128,11 +125,17 @@ class Endpoints:
             reason = "error"
             log.exception("ranking failed")
         if reason:
-            items = asked.upstream(request.k)
+            ranking = to_request(request, NO_EVENTS).upstream_ranking()
             self.metrics.degraded.labels(reason).inc()
-        took = 1e3 * (time.perf_counter() - arrived)
-        told = msgspec.UNSET if reason is None else reason
-        return api.Ranking(os.urandom(12).hex(), served.name, took, reason is not None, items, told)
+        return api.Ranking(
+            ranking.ranking_id,
+            served.name,
+            1e3 * (time.perf_counter() - arrived),
+            reason is not None,
+            to_items(ranking),
+            msgspec.UNSET if reason is None else reason,
+            ranking.unknown_history or msgspec.UNSET,
+        )
 
     async def events(self, call: Call) -> Answer:
         """Keep events; they are durable when this is answered."""
@@ -168,7 +171,7 @@ class Endpoints:
         """Export what is stored of a person."""
         api.check_id(call.name)
         past = (await self.state.read(call.name)).history
-        events = [api.Taken(*row) for row in zip(*past, strict=True)]
+        events = [api.HistoryEvent(*row) for row in zip(*past, strict=True)]
         return Answer(encode(api.UserHistory(call.name, events)))
 
     async def erase(self, call: Call) -> Answer:
@@ -181,8 +184,8 @@ class Endpoints:
         request: api.RerankRequest = self._rerank(call.body)
         if not (request.query or "").strip() and request.user is None:
             raise RequestError("nothing to order by: give a query, a user, or both")
-        past = NOBODY if request.user is None else (await self._read(request.user)).history
-        found = await rerank(self.live.served, self.live.encoders, request, past)
+        history = NO_EVENTS if request.user is None else (await self._read(request.user)).history
+        found = await rerank(self.live.served, self.live.encoders, request, history)
         return Answer(encode(found))
 
     async def feedback(self, call: Call) -> Answer:
@@ -229,11 +232,11 @@ class Endpoints:
         body, kind = self.metrics.exposition()
         return Answer(body, kind=kind.encode())
 
-    async def _past(self, request: api.RankRequest, arrived: float) -> tuple[History, LoadedModel]:
-        """Read the person's past, and take in items that changed."""
+    async def _history(self, request: api.RankRequest, arrived: float) -> tuple[History, LoadedModel]:
+        """Read the user's history, and take in items that changed."""
         name = request.user or request.session
         if name is None:
-            return NOBODY, self.live.served
+            return NO_EVENTS, self.live.served
         if request.deadline_ms is None:
             found = await self._read(name)
         else:
@@ -248,9 +251,9 @@ class Endpoints:
             await self.live.catch_up()
         return found
 
-    def _expose(self, served: LoadedModel, items: Sequence[api.Ranked]) -> None:
+    def _expose(self, served: LoadedModel, item_ids: Sequence[str]) -> None:
         """Count how many of the items shown are of the head, and how many of the tail."""
-        codes = served.reranker.catalogue.codes_of([item.id for item in items[:SHOWN]])
+        codes = served.reranker.catalogue.codes_of(item_ids[:SHOWN])
         tail = int(served.tail[codes].sum())
         self.metrics.tail.inc(tail)
         self.metrics.head.inc(len(codes) - tail)

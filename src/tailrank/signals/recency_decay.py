@@ -1,4 +1,4 @@
-"""Signals that add something up over a history whose events fade with age."""
+"""Signals that add something up over a history, with less weight for older events."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from tailrank.data.histories import Histories, Queries
 from tailrank.metrics.ranking import mask_history, target_ranks
 from tailrank.signals.base import Arrays
 from tailrank.signals.sparse import SparseRows
+from tailrank.signals.training_data import TrainingData
 
 RECENCY_DECAYS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Exponents to choose among: from every event counting the same to little but the latest."""
+
+DECAY_QUERIES: Final = 1_000
+"""Validation queries that a recency decay is chosen by, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,7 @@ class DecayedSum(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class DecayedRows(DecayedSum):
-    """A fading sum whose parts come from a sparse matrix.
+    """A decayed sum whose parts come from a sparse matrix.
 
     Attributes
     ----------
@@ -74,27 +78,27 @@ class DecayedRows(DecayedSum):
     rows: SparseRows
 
     def arrays(self) -> Arrays:
-        """Give the rows and the fading."""
-        return {**self.rows.arrays(), "fading": np.array([self.recency_decay])}
+        """Give the rows and the recency decay."""
+        return {**self.rows.arrays(), "recency_decay": np.array([self.recency_decay])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the rows and the fading."""
-        return cls(rows=SparseRows.from_arrays(arrays), recency_decay=float(arrays["fading"][0]))
+        """Take the rows and the recency decay."""
+        return cls(rows=SparseRows.from_arrays(arrays), recency_decay=float(arrays["recency_decay"][0]))
 
 
-Fading = TypeVar("Fading", bound=DecayedSum)
+Decayed = TypeVar("Decayed", bound=DecayedSum)
 
 
 def with_best_recency_decay(
-    signal: Fading,
+    signal: Decayed,
     queries: Queries,
     n_items: int,
     max_history: int,
     repeats: bool,
     prior: Floats | None = None,
-) -> Fading:
-    """Choose the fading under which the signal, with nothing but the prior, ranks the targets best.
+) -> Decayed:
+    """Choose the recency decay under which the signal, with nothing but the prior, ranks the targets best.
 
     Measured by ndcg over the whole catalogue without a cut-off, which is steadier than ndcg@10.
 
@@ -125,3 +129,10 @@ def with_best_recency_decay(
                 mask_history(scores, batch)
             totals[recency_decay] += float((1 / np.log2(1 + target_ranks(scores, batch.targets))).sum())
     return replace(signal, recency_decay=max(totals, key=lambda recency_decay: totals[recency_decay]))
+
+
+def fit_recency_decay(signal: Decayed, data: TrainingData, prior: Floats | None = None) -> Decayed:
+    """Choose the recency decay on a sample of the validation queries; see `with_best_recency_decay`."""
+    queries = data.validation.sample(DECAY_QUERIES, data.seed)
+    n_items, repeats = data.split.train.n_items, data.split.repeats
+    return with_best_recency_decay(signal, queries, n_items, data.max_history, repeats, prior)

@@ -1,4 +1,4 @@
-"""Models that know people by who they are: one learned vector a person, and no way to fold in a history."""
+"""Models with one learned vector a user, and no way to fold in a history."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tailrank.data.histories import Queries
 
 
 @dataclass(frozen=True)
-class KnownPeople:
-    """Scores by what was learned of the person; strangers, who weren't trained on, get the most popular.
+class KnownUsers:
+    """Scores by what was learned of the user; users without training events get the most popular items.
 
-    What a person did after training changes nothing.
+    Events after training change nothing.
 
     Attributes
     ----------
     score_users
         Scores the catalogue for distinct user codes; shape (users, items).
     known
-        Who was trained on, shape (users,).
+        Which users were trained on, shape (users,).
     counts
         Interactions of each item in training, shape (items,).
     """
@@ -34,12 +34,12 @@ class KnownPeople:
     counts: Offsets
 
     @classmethod
-    def of(cls, score_users: Callable[[Codes], Floats], data: Dataset) -> KnownPeople:
-        """Know those who have an event in `data`."""
+    def from_dataset(cls, score_users: Callable[[Codes], Floats], data: Dataset) -> KnownUsers:
+        """Know the users who have an event in `data`."""
         return cls(score_users, data.histories.lengths > 0, data.counts)
 
     def score_queries(self, queries: Queries, candidates: Candidates) -> Floats:
-        """Score for whoever asks; shape (queries, candidates)."""
+        """Score by the user of each query; shape (queries, candidates)."""
         users, which = np.unique(queries.users, return_inverse=True)
         scores = np.tile(self.counts.astype(np.float32), (len(users), 1))
         known = self.known[users]

@@ -19,16 +19,16 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.evaluation.peers.text_items import text_item_net
-from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
-from tailrank.ranking.fitting import Settings, whitened
+from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.settings import Settings
+from tailrank_peers.text_items import text_item_net
+from tailrank_peers.tuning import Fit, Peer, Setting
 
-NEEDS: Final = ("rectools", "pytorch_lightning")
 EVENTS: Final = 512
 """Places for events in a batch, so that batches of long sessions are as large as those of short ones."""
 
 STEPS: Final = 128
-"""Steps of an epoch at least: with few people it goes through their sessions several times."""
+"""Steps of an epoch at least: with few users it goes through their sessions several times."""
 
 NEGATIVES: Final = 128
 CALIBRATION: Final = 0.75
@@ -178,7 +178,9 @@ def _sasrec(loss: str, text: bool, split: Split, vectors: Floats | None, setting
         )
     if text and vectors is None:
         raise RequestError("sasrec-text needs an encoder: leave it out of --models, or name one")
-    white = whitened(vectors, settings) if text and vectors is not None else None
+    white = None
+    if text and vectors is not None:
+        white = ItemVectors(vectors).space(settings.dimensions).transform(vectors)
     data = _rectools_data(split.full_train, white)
     length = _session_length(split.full_train, settings.max_history)
     batch = max(1, EVENTS // length)
@@ -196,7 +198,7 @@ def _sasrec(loss: str, text: bool, split: Split, vectors: Floats | None, setting
 
 
 def _scorer(model: Any, n_items: int, vectors: Floats | None, length: int) -> SessionScorer:
-    """Take the network, with the embeddings of the whole catalogue in code order."""
+    """Wrap the network, with the embeddings of the whole catalogue in code order."""
     import torch
 
     network = model.torch_model.eval()
@@ -214,7 +216,7 @@ def _scorer(model: Any, n_items: int, vectors: Floats | None, length: int) -> Se
 
 
 def _session_length(data: Dataset, max_history: int) -> int:
-    """Take a length that is enough for nine in ten people; padding costs as much as events."""
+    """Choose a length that is enough for nine in ten users; padding costs as much as events."""
     lengths = data.histories.lengths
     return min(max_history, int(np.quantile(lengths[lengths > 1], 0.9)))
 
@@ -245,11 +247,11 @@ def _grid(*settings: tuple[int, float, int]) -> tuple[Setting, ...]:
 WIDE_LOSS: Final = _grid((64, 0.5, 10), (128, 0.5, 10), (64, 0.2, 10), (64, 0.5, 20))
 SAMPLED_LOSS: Final = _grid((64, 0.2, 10), (64, 0.2, 20), (128, 0.2, 10), (64, 0.5, 20))
 
-SOFTMAX: Final = Peer("sasrec-softmax", partial(_sasrec, "softmax", False), WIDE_LOSS, NEEDS)
+SOFTMAX: Final = Peer("sasrec-softmax", partial(_sasrec, "softmax", False), WIDE_LOSS)
 """SASRec (Kang and McAuley, ICDM 2018) with a softmax over the whole catalogue."""
 
-GBCE: Final = Peer("sasrec-gbce", partial(_sasrec, "gBCE", False), SAMPLED_LOSS, NEEDS)
+GBCE: Final = Peer("sasrec-gbce", partial(_sasrec, "gBCE", False), SAMPLED_LOSS)
 """SASRec with many negatives and a loss calibrated for them: gSASRec (Petrov and Macdonald, RecSys 2023)."""
 
-TEXT: Final = Peer("sasrec-text", partial(_sasrec, "softmax", True), WIDE_LOSS, NEEDS)
+TEXT: Final = Peer("sasrec-text", partial(_sasrec, "softmax", True), WIDE_LOSS)
 """The first of these, with a linear map of the whitened text vector added to each item's embedding."""

@@ -15,9 +15,9 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.evaluation.peers.interactions import user_items
-from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
+from tailrank_peers.matrices import user_items
+from tailrank_peers.tuning import Fit, Peer, Setting
 
 EASE_ITEMS: Final = 25_000
 """Above this many items, a matrix of items by items takes more than 2.5 GB, and fitting takes several."""
@@ -30,9 +30,9 @@ class ItemToItem:
     Attributes
     ----------
     weights
-        Dense or sparse, shape (items, items): row the item that was taken, column the candidate.
+        Dense or sparse, shape (items, items): row the item of the history, column the candidate.
     binary
-        Whether an item that was taken twice counts once.
+        Whether an item that occurs twice counts once.
     """
 
     weights: Any
@@ -40,10 +40,10 @@ class ItemToItem:
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Add up; shape (histories, candidates). An empty history scores 0."""
-        taken = user_items(histories, candidates.n_items)
+        interactions = user_items(histories, candidates.n_items)
         if self.binary:
-            taken.data[:] = 1
-        total = taken @ self.weights
+            interactions.data[:] = 1
+        total = interactions @ self.weights
         dense: Floats = total if isinstance(total, np.ndarray) else total.toarray()
         return dense if candidates.whole else dense[:, candidates.codes]
 
@@ -57,7 +57,7 @@ def ease_weights(data: Dataset, regularisation: float) -> Floats:
     Parameters
     ----------
     data
-        Who took what; how often doesn't count.
+        Users and their items; how often doesn't count.
     regularisation
         The paper's lambda.
 
@@ -67,9 +67,9 @@ def ease_weights(data: Dataset, regularisation: float) -> Floats:
         Shape (items, items).
     """
     n = data.n_items
-    taken = user_items(data.histories, n)
-    taken.data[:] = 1
-    gram: Floats = (taken.T @ taken).toarray()
+    interactions = user_items(data.histories, n)
+    interactions.data[:] = 1
+    gram: Floats = (interactions.T @ interactions).toarray()
     gram[np.diag_indices(n)] += regularisation
     # By Cholesky, as the matrix is symmetric and positive: thrice as fast as a general inverse.
     factor, _ = lapack.spotrf(gram, lower=True, clean=False, overwrite_a=True)
@@ -100,12 +100,12 @@ def _neighbours(split: Split, vectors: Floats | None, settings: Settings) -> Fit
     from implicit import nearest_neighbours
     from implicit.utils import ParameterWarning
 
-    taken = user_items(split.full_train.histories, split.full_train.n_items)
+    interactions = user_items(split.full_train.histories, split.full_train.n_items)
 
     def fit(setting: Setting) -> ItemToItem:
         model = getattr(nearest_neighbours, f"{setting['weighting']}Recommender")(K=setting["neighbours"])
         with warnings.catch_warnings(action="ignore", category=ParameterWarning):
-            model.fit(taken, show_progress=False)
+            model.fit(interactions, show_progress=False)
         return ItemToItem(model.similarity, binary=False)
 
     return fit
@@ -121,6 +121,5 @@ NEIGHBOURS: Final = Peer(
         {"weighting": weighting, "neighbours": neighbours}
         for weighting, neighbours in (("Cosine", 200), ("TFIDF", 200), ("BM25", 200), ("Cosine", 50))
     ),
-    needs=("implicit",),
 )
 """Item-kNN as implicit has it: the history doesn't fade."""

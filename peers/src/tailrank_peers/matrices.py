@@ -1,4 +1,4 @@
-"""Interactions in the shape that most libraries want: a sparse matrix of people by items."""
+"""Interactions in the shape that most libraries want: a sparse matrix of users by items."""
 
 from __future__ import annotations
 

@@ -12,11 +12,13 @@ from tailrank.arrays import Bools, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
-from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
+from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.popularity import count_buckets
-from tailrank.ranking.fitting import Settings, fit_signals, validation_sample
+from tailrank.ranking.fitting import fit_both, validation_sample, with_template
 from tailrank.ranking.sampled_candidates import BEST, draw_candidates
+from tailrank.ranking.settings import Settings
 from tailrank.signals.base import Signal
+from tailrank_peers.tuning import Fit, Peer, Setting
 
 BEHIND: Final = -1_000.0
 """Where the scores of all other candidates start, far below any sum of trees."""
@@ -26,9 +28,8 @@ BEHIND: Final = -1_000.0
 class BoostedTrees:
     """Trees on the scores of signals, the candidate's interactions and the length of the history.
 
-    Trees are slow, and can't judge what they have never seen the like of. So they score the union of
-    what each signal likes best, which is what they learn from; the rest of the catalogue comes behind
-    it, the most popular first.
+    Trees are slow, and can't extrapolate. So they score the union of each signal's best candidates, which is
+    what they learn from; the rest of the catalogue comes behind it, the most popular first.
 
     Attributes
     ----------
@@ -41,7 +42,7 @@ class BoostedTrees:
     max_history
         Latest events that signals see.
     repeats
-        Whether what a person took before may be recommended.
+        Whether items of the history may be recommended.
     """
 
     trees: Any
@@ -52,17 +53,17 @@ class BoostedTrees:
 
     def score_queries(self, queries: Queries, candidates: Candidates) -> Floats:
         """Score with trees what a signal likes, the rest by popularity; shape (queries, candidates)."""
-        seen = queries.histories.latest(self.max_history)
-        scores = [signal.score(seen, candidates) for signal in self.signals]
+        recent = queries.histories.latest(self.max_history)
+        scores = [signal.score(recent, candidates) for signal in self.signals]
         counts = self.counts[candidates.codes]
-        total = np.tile((BEHIND + np.log1p(counts)).astype(np.float32), (len(seen), 1))
+        total = np.tile((BEHIND + np.log1p(counts)).astype(np.float32), (len(recent), 1))
         rows, columns = np.nonzero(_liked(scores, self._allowed(queries, candidates)))
         values = np.stack([each[rows, columns] for each in scores], axis=-1)
-        total[rows, columns] = self.trees.predict(_features(values, counts[columns], seen.lengths[rows]))
+        total[rows, columns] = self.trees.predict(_features(values, counts[columns], recent.lengths[rows]))
         return total
 
     def _allowed(self, queries: Queries, candidates: Candidates) -> Bools:
-        """Mark what may be recommended, so that nothing else takes the places of what a signal likes."""
+        """Mark what may be recommended, so that nothing else displaces what a signal likes."""
         allowed = np.ones((len(queries), len(candidates)), dtype=bool)
         if not self.repeats:
             at, slots = candidates.find(queries.full_histories.items)
@@ -104,7 +105,8 @@ def _examples(
 def _lambdamart(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
     from lightgbm import LGBMRanker
 
-    signals = fit_signals(split, vectors, settings)
+    settings = with_template(settings, split.train)
+    signals = fit_both(split, None if vectors is None else ItemVectors(vectors), settings)
     features, is_target, lengths = _examples(
         signals.before, validation_sample(split, settings), split, settings
     )
@@ -126,6 +128,5 @@ LAMBDAMART: Final = Peer(
         {"num_leaves": leaves, "n_estimators": trees, "learning_rate": 0.05, "min_child_samples": 200}
         for leaves, trees in ((15, 100), (31, 100), (7, 200), (31, 200))
     ),
-    needs=("lightgbm",),
 )
 """LambdaMART (Burges, MSR-TR-2010-82), the way of Metarank: trees on the scores of other rankers."""

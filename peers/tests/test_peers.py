@@ -8,25 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tailrank.arrays import Floats
-from tailrank.cli.main import app
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split, leave_one_out, temporal
 from tailrank.errors import DataError, RequestError
-from tailrank.evaluation import runner as protocol
-from tailrank.evaluation.baselines import MODELS
-from tailrank.evaluation.peers import PEERS, tuning
-from tailrank.evaluation.peers.interactions import user_items
-from tailrank.evaluation.peers.item_to_item import ease_weights
-from tailrank.evaluation.peers.tuning import TRIALS, Setting, hold_back
+from tailrank.evaluation import baselines, runner
 from tailrank.metrics.beyond_accuracy import per_query
 from tailrank.metrics.full_ranking import Model, rank_queries, score
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 from tailrank.reporting import silent
+from tailrank_peers import PEERS, tuning
+from tailrank_peers.item_to_item import ease_weights
+from tailrank_peers.matrices import user_items
+from tailrank_peers.tuning import TRIALS, Setting, hold_back
 
 HERE = Path(__file__).parents[2]
 QUICK: dict[str, Setting] = {
@@ -46,26 +43,24 @@ BY_HISTORY = [name for name in QUICK if name not in {"bpr", "ncf"}]
 
 
 @pytest.fixture(scope="module")
-def people(movielens: Dataset) -> Dataset:
-    """Those 300 people whose histories come first in the file."""
+def dataset(movielens: Dataset) -> Dataset:
+    """The first 300 users of the file."""
     h = movielens.histories
     few = h.cut(h.offsets[:300], h.offsets[1:301])
     return replace(movielens, user_ids=movielens.user_ids[:300], histories=few)
 
 
 @pytest.fixture(scope="module")
-def split(people: Dataset) -> Split:
-    return leave_one_out(people)
+def split(dataset: Dataset) -> Split:
+    return leave_one_out(dataset)
 
 
 @pytest.fixture(scope="module")
 def fitted(split: Split, movielens_vectors: Floats) -> Any:
-    """Fit a peer by its name, once, or skip where the extra is missing."""
+    """Fit a peer by its name, once."""
 
     @cache
     def fit(name: str) -> Model:
-        for module in PEERS[name].needs:
-            pytest.importorskip(module, reason=f"{name} needs the extra `peers`")
         return PEERS[name].prepare(split, movielens_vectors, Settings())(QUICK[name])
 
     return fit
@@ -78,7 +73,7 @@ def whole(model: Model, queries: Queries, split: Split) -> Floats:
 @pytest.mark.parametrize("name", list(PEERS))
 def test_a_peer_beats_chance_by_far(name: str, split: Split, fitted: Any) -> None:
     found = per_query(rank_queries(fitted(name), split.test, split)).mean()
-    assert found > 5 * 0.0027, "ten random places among 1,682 items are worth .0027"
+    assert found > 5 * 0.0027, "ten random items among 1,682 items are worth .0027"
 
 
 @pytest.mark.parametrize("name", list(PEERS))
@@ -98,25 +93,25 @@ def test_one_query_scores_as_in_a_batch_and_some_candidates_as_among_all(
 
 
 @pytest.mark.parametrize("name", BY_HISTORY)
-def test_what_a_person_does_after_training_counts(name: str, split: Split, fitted: Any) -> None:
+def test_events_after_training_count(name: str, split: Split, fitted: Any) -> None:
     queries = split.test.take(slice(0, 12))
     earlier = replace(queries, ends=queries.ends - 3)
     assert not np.allclose(whole(fitted(name), queries, split), whole(fitted(name), earlier, split))
 
 
 @pytest.mark.parametrize("name", ["bpr", "ncf"])
-def test_strangers_get_the_most_popular_and_others_what_was_learned_of_them(
+def test_unknown_users_get_the_most_popular_items_and_known_ones_what_was_learned(
     name: str, split: Split, fitted: Any
 ) -> None:
     model, queries = fitted(name), split.test.take(slice(0, 5))
     counts = split.full_train.counts
-    stranger = replace(model, known=np.zeros_like(model.known))
-    np.testing.assert_array_equal(whole(stranger, queries, split), np.tile(counts, (5, 1)))
+    unknown = replace(model, known=np.zeros_like(model.known))
+    np.testing.assert_array_equal(whole(unknown, queries, split), np.tile(counts, (5, 1)))
     assert len(np.unique(whole(model, queries, split), axis=0)) == 5
 
 
 def test_ease_is_a_ridge_regression_of_each_item_on_all_others(split: Split) -> None:
-    taken = (
+    interactions = (
         user_items(split.full_train.histories, split.full_train.n_items)
         .toarray()
         .clip(max=1)
@@ -124,9 +119,9 @@ def test_ease_is_a_ridge_regression_of_each_item_on_all_others(split: Split) -> 
     )
     weights = ease_weights(split.full_train, 50.0)
     for item in (0, 49, 1200):
-        others = np.delete(taken, item, axis=1)
+        others = np.delete(interactions, item, axis=1)
         gram = others.T @ others + 50 * np.eye(others.shape[1])
-        expected = np.insert(np.linalg.solve(gram, others.T @ taken[:, item]), item, 0)
+        expected = np.insert(np.linalg.solve(gram, others.T @ interactions[:, item]), item, 0)
         np.testing.assert_allclose(weights[:, item], expected, atol=2e-5)
 
 
@@ -146,8 +141,7 @@ def test_als_folds_in_by_the_normal_equations(split: Split, fitted: Any) -> None
 def test_sasrec_ranks_as_rectools_recommends(
     name: str, split: Split, movielens_vectors: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("rectools", reason="needs the extra `peers`")
-    from tailrank.evaluation.peers import sasrec
+    from tailrank_peers import sasrec
 
     kept: list[Any] = []
     build, hand_over = sasrec._network, sasrec._rectools_data
@@ -172,23 +166,22 @@ def test_sasrec_ranks_as_rectools_recommends(
 
 
 def test_an_epoch_of_sasrec_is_timed(split: Split) -> None:
-    pytest.importorskip("rectools", reason="needs the extra `peers`")
-    from tailrank.evaluation.peers.sasrec import sasrec_epoch
+    from tailrank_peers.sasrec import sasrec_epoch
 
     assert 0 < sasrec_epoch(split, d=16, length=10, batch=64, loss="softmax") < 60
 
 
 def test_every_peer_tries_as_many_settings() -> None:
     assert {name: len(peer.grid) for name, peer in PEERS.items()} == dict.fromkeys(PEERS, TRIALS)
-    assert set(PEERS) < set(MODELS)
+    assert tuple(PEERS) == baselines.PEERS
 
 
 def test_tuning_keeps_the_best_setting_and_says_how_it_was_found(split: Split) -> None:
-    lesson, queries = hold_back(split, 0)
-    found = PEERS["ease"].tune(split, None, Settings(), silent)
+    trial_split, queries = hold_back(split, 0)
+    found = PEERS["ease"].tune(split, {}, Settings(), silent)
     figures = {
         setting["regularisation"]: per_query(
-            rank_queries(PEERS["ease"].prepare(lesson, None, Settings())(setting), queries, lesson)
+            rank_queries(PEERS["ease"].prepare(trial_split, None, Settings())(setting), queries, trial_split)
         ).mean()
         for setting in PEERS["ease"].grid
     }
@@ -200,68 +193,59 @@ def test_tuning_keeps_the_best_setting_and_says_how_it_was_found(split: Split) -
 
 def test_no_trial_starts_once_time_is_up(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "SECONDS", 0.0)
-    found = PEERS["ease"].tune(split, None, Settings(), silent)
+    found = PEERS["ease"].tune(split, {}, Settings(), silent)
     assert found.tuning["trials"] == 1
     assert found.tuning["regularisation"] == PEERS["ease"].grid[0]["regularisation"]
 
 
-def test_the_chosen_setting_learns_from_all_of_the_past(people: Dataset) -> None:
-    late = temporal(people, per_user=3)
-    found = PEERS["ease"].tune(late, None, Settings(), silent)
+def test_the_chosen_setting_learns_from_the_full_training_set(dataset: Dataset) -> None:
+    late = temporal(dataset, per_user=3)
+    found = PEERS["ease"].tune(late, {}, Settings(), silent)
     expected = ease_weights(late.full_train, float(found.tuning["regularisation"]))
     np.testing.assert_array_equal(found.model.weights, expected)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("repeats", [False, True])
-def test_lightgbm_learns_before_a_moment_too(people: Dataset, repeats: bool) -> None:
-    pytest.importorskip("lightgbm", reason="needs the extra `peers`")
-    late = temporal(people, per_user=3, repeats=repeats)
+def test_lightgbm_learns_from_a_temporal_split_too(dataset: Dataset, repeats: bool) -> None:
+    late = temporal(dataset, per_user=3, repeats=repeats)
     model = PEERS["lightgbm"].prepare(late, None, Settings())(QUICK["lightgbm"])
     assert per_query(rank_queries(model, late.test, late)).mean() > 5 * 0.0027
 
 
 def test_compared_queries_are_not_learned_from(split: Split) -> None:
-    lesson, queries = hold_back(split, 0)
+    trial_split, queries = hold_back(split, 0)
     assert len(queries) == len(split.validation) // 4
-    assert len(lesson.validation) + len(queries) == len(split.validation)
-    assert not set(lesson.validation.users) & set(queries.users)
+    assert len(trial_split.validation) + len(queries) == len(split.validation)
+    assert not set(trial_split.validation.users) & set(queries.users)
     with pytest.raises(DataError, match="peers are tuned on validation queries"):
         hold_back(replace(split, validation=split.validation.take(slice(0, 1))), 0)
 
 
 def test_an_evaluation_reports_the_tuning(split: Split, tmp_path: Path) -> None:
-    progress = silent
-    contenders = protocol.fit(["ease", "popularity"], split, None, Settings(), progress)
-    found = protocol.evaluate(contenders, split, None, {}, progress, Settings())
+    models = runner.fit(["ease", "popularity"], split, {}, Settings(), silent)
+    found = runner.evaluate(models, split, None, {}, silent, Settings())
     found.write(tmp_path)
     written = json.loads((tmp_path / "metrics.json").read_text())
-    assert written["settings"]["tuning"] == {"ease": contenders[0].tuning}
-    assert written["models"]["ease"]["fit_seconds"] == contenders[0].fit_seconds
+    assert written["settings"]["tuning"] == {"ease": models[0].tuning}
+    assert written["models"]["ease"]["fit_seconds"] == models[0].fit_seconds
     assert "tuning_seconds" in (tmp_path / "report.html").read_text()
 
 
-def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "implicit", None)
-    with pytest.raises(RequestError, match=r"als needs implicit.*pip install 'tailrank\[peers\]'"):
-        protocol.check(["als"])
-    words = ["evaluate", "--data", "nowhere", "--models", "als", "--out", str(tmp_path)]
-    result = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
-    assert result.exit_code
-    assert "tailrank[peers]" in str(result.exception)
+def test_a_model_is_found_by_its_name() -> None:
+    runner.check(list(PEERS))
+    with pytest.raises(RequestError, match=r"no model is called 'sasrec'.*frequent, als, bpr.*sasrec-text$"):
+        runner.check(["sasrec"])
 
 
 @pytest.mark.parametrize(("name", "message"), [("ease", r"2\.7 GB"), ("sasrec-softmax", "take sasrec-gbce")])
 def test_too_large_a_catalogue_is_refused(name: str, message: str, split: Split) -> None:
-    for module in PEERS[name].needs:
-        pytest.importorskip(module, reason=f"{name} needs the extra `peers`")
     many = split.full_train.items.sample(26_000, with_replacement=True)
-    large = replace(split, past=replace(split.full_train, items=many))
+    large = replace(split, full_train=replace(split.full_train, items=many))
     with pytest.raises(RequestError, match=message):
         PEERS[name].prepare(large, None, Settings())
 
 
 def test_text_needs_an_encoder(split: Split) -> None:
-    pytest.importorskip("rectools", reason="needs the extra `peers`")
     with pytest.raises(RequestError, match="sasrec-text needs an encoder"):
         PEERS["sasrec-text"].prepare(split, None, Settings())
 

@@ -12,15 +12,15 @@ from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
-from tailrank.evaluation.peers.interactions import user_items
-from tailrank.evaluation.peers.people import KnownPeople
-from tailrank.evaluation.peers.tuning import Fit, Peer, Setting
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
+from tailrank_peers.known_users import KnownUsers
+from tailrank_peers.matrices import user_items
+from tailrank_peers.tuning import Fit, Peer, Setting
 
 
 @dataclass(frozen=True)
 class FoldedIn:
-    """Alternating least squares that solves for the person's factors from the present history.
+    """Alternating least squares that solves for the user's factors from the present history.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class FoldedIn:
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Fold in each history, whole; shape (histories, candidates). An empty one scores 0."""
-        taken = user_items(histories, candidates.n_items)
-        people: Floats = self.model.recalculate_user(np.arange(len(histories)), taken)
-        scores: Floats = people @ self.model.item_factors[candidates.codes].T
+        interactions = user_items(histories, candidates.n_items)
+        users: Floats = self.model.recalculate_user(np.arange(len(histories)), interactions)
+        scores: Floats = users @ self.model.item_factors[candidates.codes].T
         return scores
 
 
@@ -42,24 +42,24 @@ class FoldedIn:
 class _Products:
     """Inner products of learned factors, shape (users, d) and (items, d)."""
 
-    people: Floats
+    users: Floats
     items: Floats
 
     def __call__(self, users: Codes) -> Floats:
-        scores: Floats = self.people[users] @ self.items.T
+        scores: Floats = self.users[users] @ self.items.T
         return scores
 
 
 def _als(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
     from implicit.cpu.als import AlternatingLeastSquares
 
-    taken = user_items(split.full_train.histories, split.full_train.n_items)
+    interactions = user_items(split.full_train.histories, split.full_train.n_items)
 
     def fit(setting: Setting) -> FoldedIn:
         model = AlternatingLeastSquares(**setting, random_state=settings.seed)
         # implicit has threads of its own: those of BLAS inside them would only wait for each other.
         with threadpool_limits(1, "blas"):
-            model.fit(taken, show_progress=False)
+            model.fit(interactions, show_progress=False)
         return FoldedIn(model)
 
     return fit
@@ -68,13 +68,13 @@ def _als(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
 def _bpr(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-    taken = user_items(split.full_train.histories, split.full_train.n_items)
+    interactions = user_items(split.full_train.histories, split.full_train.n_items)
 
-    def fit(setting: Setting) -> KnownPeople:
+    def fit(setting: Setting) -> KnownUsers:
         # One thread: with more, they overwrite each other's steps and no two runs agree.
         model = BayesianPersonalizedRanking(**setting, random_state=settings.seed, num_threads=1)
-        model.fit(taken, show_progress=False)
-        return KnownPeople.of(_Products(model.user_factors, model.item_factors), split.full_train)
+        model.fit(interactions, show_progress=False)
+        return KnownUsers.from_dataset(_Products(model.user_factors, model.item_factors), split.full_train)
 
     return fit
 
@@ -86,7 +86,6 @@ ALS: Final = Peer(
         {"factors": factors, "alpha": alpha, "regularization": 1.0, "iterations": 15}
         for factors, alpha in ((128, 30.0), (128, 10.0), (64, 10.0), (64, 2.0))
     ),
-    needs=("implicit",),
 )
 """Implicit-feedback ALS (Hu, Koren and Volinsky, ICDM 2008)."""
 
@@ -102,6 +101,5 @@ BPR: Final = Peer(
             (64, 0.05, 0.01, 100),
         )
     ),
-    needs=("implicit",),
 )
 """BPR-MF (Rendle et al., UAI 2009)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,10 +12,12 @@ import numpy as np
 from tailrank.arrays import Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
-from tailrank.errors import DataError, RequestError
+from tailrank.errors import DataError
+from tailrank.evaluation.baselines import TunedModel
+from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.beyond_accuracy import per_query
 from tailrank.metrics.full_ranking import Model, rank_queries
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress
 
 TRIALS: Final = 4
@@ -37,26 +38,6 @@ Prepare: TypeAlias = Callable[[Split, Floats | None, Settings], Fit]
 
 A model learns from `split.full_train`, and may learn from `split.validation`.
 """
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """A fitted peer, and how it was tuned.
-
-    Attributes
-    ----------
-    model
-        What ranks.
-    fit_seconds
-        Time to fit the chosen setting once, preparation included.
-    tuning
-        The chosen setting, the number of `trials`, the `tuning_seconds` of all of them, and the
-        `validation_ndcg@10` of the choice.
-    """
-
-    model: Model
-    fit_seconds: float
-    tuning: Setting
 
 
 class _Trial(NamedTuple):
@@ -80,39 +61,23 @@ class Peer:
         How to fit it.
     grid
         As many settings as there are trials, a sane and quick one first, since time may run out.
-    needs
-        Modules of the extra `peers` that it imports.
     """
 
     name: str
     prepare: Prepare
     grid: tuple[Setting, ...]
-    needs: tuple[str, ...] = ()
 
-    def check(self) -> None:
-        """Refuse where a package is missing.
-
-        Raises
-        ------
-        RequestError
-            Naming the extra to install.
-        """
-        missing = [module for module in self.needs if find_spec(module) is None]
-        if missing:
-            raise RequestError(
-                f"{self.name} needs {', '.join(missing)}: install it with `pip install 'tailrank[peers]'`, "
-                f"or leave {self.name} out of --models"
-            )
-
-    def tune(self, split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Tuned:
-        """Choose the setting with the best ndcg@10 on validation queries, and fit it on all of the past.
+    def tune(
+        self, split: Split, spaces: Mapping[str, ItemVectors], settings: Settings, progress: Progress
+    ) -> TunedModel:
+        """Choose the setting with the best ndcg@10 on validation queries, and fit it on `full_train`.
 
         Parameters
         ----------
         split
-            Trials learn from `train`; where `past` is more than that, the chosen setting is fitted again.
-        vectors
-            The encoder's vectors, shape (items, d), if there is an encoder.
+            Trials learn from `train`; where `full_train` is more, the chosen setting is fitted again.
+        spaces
+            Vector spaces by name, of which peers read `semantic`, if there is one.
         settings
             Seed, template, length of histories and what tailrank's own signals are fitted with.
         progress
@@ -126,10 +91,11 @@ class Peer:
             Where there is no validation query to tune on.
         """
         begun = time.perf_counter()
-        lesson, queries = hold_back(split, settings.seed)
-        fit = self.prepare(lesson, vectors, settings)
+        trial_split, queries = hold_back(split, settings.seed)
+        vectors = spaces["semantic"].values if "semantic" in spaces else None
+        fit = self.prepare(trial_split, vectors, settings)
         prepared = time.perf_counter() - begun
-        best, trials = self._search(fit, lesson, queries, SECONDS - prepared, progress)
+        best, trials = self._search(fit, trial_split, queries, SECONDS - prepared, progress)
         tuning: dict[str, float | str] = {
             **best.setting,
             "trials": trials,
@@ -137,31 +103,31 @@ class Peer:
             "validation_ndcg@10": best.ndcg,
         }
         if split.full_train is split.train:
-            return Tuned(best.model, prepared + best.seconds, tuning)
+            return TunedModel(best.model, prepared + best.seconds, tuning)
         begun = time.perf_counter()
         model = self.prepare(split, vectors, settings)(best.setting)
-        return Tuned(model, time.perf_counter() - begun, tuning)
+        return TunedModel(model, time.perf_counter() - begun, tuning)
 
     def _search(
-        self, fit: Fit, lesson: Split, queries: Queries, seconds: float, progress: Progress
+        self, fit: Fit, trial_split: Split, queries: Queries, seconds: float, progress: Progress
     ) -> tuple[_Trial, int]:
         """Try settings in order while there is time, at least one; give the best and the number of trials."""
         begun, task = time.perf_counter(), f"tune {self.name}"
-        best, trials = _try(fit, self.grid[0], lesson, queries), 1
+        best, trials = _try(fit, self.grid[0], trial_split, queries), 1
         progress(task, 1, len(self.grid))
         while trials < len(self.grid) and time.perf_counter() - begun < seconds:
-            best = max(best, _try(fit, self.grid[trials], lesson, queries), key=lambda trial: trial.ndcg)
+            best = max(best, _try(fit, self.grid[trials], trial_split, queries), key=lambda trial: trial.ndcg)
             trials += 1
             progress(task, trials, len(self.grid))
         progress(task, trials, trials)
         return best, trials
 
 
-def _try(fit: Fit, setting: Setting, lesson: Split, queries: Queries) -> _Trial:
+def _try(fit: Fit, setting: Setting, trial_split: Split, queries: Queries) -> _Trial:
     begun = time.perf_counter()
     model = fit(setting)
     seconds = time.perf_counter() - begun
-    return _Trial(float(per_query(rank_queries(model, queries, lesson)).mean()), setting, model, seconds)
+    return _Trial(float(per_query(rank_queries(model, queries, trial_split)).mean()), setting, model, seconds)
 
 
 def hold_back(split: Split, seed: int) -> tuple[Split, Queries]:
