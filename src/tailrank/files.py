@@ -1,11 +1,18 @@
-"""Folders written beside and renamed, so that a reader sees the old one or the new one, never half."""
+"""Hashes of files, and folders written beside and renamed, so that a reader never sees half of one."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+
+def sha256_of(file: Path) -> str:
+    """Hash a file; hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
