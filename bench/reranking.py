@@ -10,8 +10,8 @@ from bench.run import RESULTS, keep, path_of
 from tailrank.cli.options import (
     item_vectors,
     load,
-    steps,
 )
+from tailrank.cli.progress import progress_bars
 from tailrank.data.splits import leave_one_out
 from tailrank.evaluation import runner as protocol
 from tailrank.evaluation.list_reranking import LESSONS, reordered, retrieve
@@ -30,7 +30,7 @@ def study(root: Path, name: str, seed: int) -> dict[str, object]:
     split = leave_one_out(dataset)
     vectors, about = item_vectors(dataset, "default", None)
     settings = Settings(seed=seed, sequence_epochs=12)
-    with steps() as progress:
+    with progress_bars() as progress:
         names = ["tailrank", *sorted({each for group in RETRIEVERS for each in group})]
         fitted = {one.name: one.scorer for one in protocol.fit(names, split, vectors, settings, progress)}
     reranker = fitted["tailrank"]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from rich.progress import Progress
 
 from bench.run import RESULTS, keep, path_of
 from bench.stored import Json
@@ -16,8 +15,8 @@ from tailrank.arrays import Floats
 from tailrank.cli.options import (
     item_vectors,
     load,
-    steps,
 )
+from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
 from tailrank.evaluation.runner import FittedModel, fit
@@ -25,6 +24,7 @@ from tailrank.machine import machine
 from tailrank.metrics.beyond_accuracy import measure
 from tailrank.metrics.full_ranking import rank_queries
 from tailrank.ranking.fitting import Settings
+from tailrank.reporting import Progress
 
 DELAYS: Final = {"0s": 0.0, "1m": 60.0, "1h": 3600.0, "1d": 86_400.0, "frozen": None}
 MODELS: Final = "tailrank,popularity,item-knn"
@@ -49,12 +49,13 @@ def study(
     queries
         Test queries to draw; None takes all.
     progress
-        Where a bar is shown.
+        Is told how far it is.
     """
     fresh = _split(data, DELAYS["0s"], queries)
     contenders = fit(models, fresh, vectors, SETTINGS, progress)
     points = []
-    for name, delay in progress.track(DELAYS.items(), description="staleness"):
+    for done, (name, delay) in enumerate(DELAYS.items()):
+        progress("staleness", done, len(DELAYS), name)
         late = _split(data, delay, queries)
         if not _same_queries(fresh, late):
             raise SystemExit(f"{data.name}: at staleness {name} the queries are not those at 0s")
@@ -92,7 +93,7 @@ def main() -> None:
     given = parser.parse_args()
     data = load(path_of(given.name, given.data))
     vectors, about = item_vectors(data, "default", None)
-    with steps() as progress:
+    with progress_bars() as progress:
         found = study(data, vectors, given.models.split(","), given.queries, progress)
     sample = "" if given.queries is None else f" --queries {given.queries}"
     command = f"python -m bench.staleness DATA {given.name}{sample} --models {given.models}"

@@ -44,7 +44,7 @@ def tiny(tiny_folder: Path) -> TextEncoder:
 
 @pytest.fixture(scope="session")
 def movielens() -> Dataset:
-    return Dataset.load(fetch("movielens-100k", progress=False))
+    return Dataset.load(fetch("movielens-100k"))
 
 
 @pytest.fixture(scope="session")

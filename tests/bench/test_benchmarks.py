@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 import polars as pl
 import pytest
-from rich.progress import Progress
 
 from bench import page, run, scale, serving, staleness, tables
 from tailrank.data.dataset import Dataset
 from tailrank.evaluation.baselines import DEFAULT_MODELS
+from tailrank.reporting import silent
 
 ROOT = Path(__file__).parents[2]
 BEAUTY = ("amazon-beauty", "leave-one-out")
@@ -345,7 +345,7 @@ def shop(people: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def test_late_events_change_what_ranks_by_them_and_nothing_else() -> None:
     data = Dataset.construct(*shop(40))
-    found = staleness.study(data, None, ["popularity", "item-knn"], None, Progress(disable=True))
+    found = staleness.study(data, None, ["popularity", "item-knn"], None, silent)
     points = {point["staleness"]: point["models"] for point in found["points"]}
     assert list(points) == ["0s", "1m", "1h", "1d", "frozen"]
     assert len({str(models["popularity"]) for models in points.values()}) == 1

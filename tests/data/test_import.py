@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.progress import Progress
 from typer.testing import CliRunner, Result
 
 from tailrank.cli.main import app
@@ -144,13 +143,11 @@ def failures(checks: Iterable[Check]) -> list[str]:
 
 
 def from_metarank(source: Path) -> Imported:
-    with Progress(disable=True) as progress:
-        return metarank.read(source, progress)
+    return metarank.read(source)
 
 
 def from_gorse(source: Path) -> Imported:
-    with Progress(disable=True) as progress:
-        return gorse.read(source, progress)
+    return gorse.read(source)
 
 
 def mistake(read: Callable[[Path], Imported], source: Path) -> str | None:

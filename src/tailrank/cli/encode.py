@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from tailrank.cli.progress import progress_bars
 from tailrank.data.readers import read_items
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.progress import encoding_progress
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
 
@@ -33,7 +33,7 @@ def encode(
     distinct = len({text for text in texts if text.strip()})
     new = len(store.missing(texts, model))
     start = time.perf_counter()
-    with encoding_progress() as progress:
+    with progress_bars() as progress:
         store.vectors(texts, model, progress)
     seconds = time.perf_counter() - start
     rate = f" ({new / seconds:,.0f} texts/s)" if new else ""

@@ -25,9 +25,9 @@ from tailrank.cli.options import (
     TunedEncoder,
     item_vectors,
     load,
-    steps,
     tuned_vectors,
 )
+from tailrank.cli.progress import progress_bars
 from tailrank.data.splits import Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import runner as full_ranking
@@ -92,7 +92,7 @@ def evaluate(
         sequence_epochs=sequence_epochs,
         tail_cost=tail_cost,
     )
-    with steps() as progress:
+    with progress_bars() as progress:
         contenders = full_ranking.fit(names, split, vectors, settings, progress, tuned_to)
         found = full_ranking.evaluate(
             contenders, split, vectors, about | more | machine(), progress, settings

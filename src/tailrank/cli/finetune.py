@@ -21,11 +21,11 @@ from tailrank.cli.options import (
     load,
     steps,
 )
+from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, hold_out, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.progress import encoding_progress
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
 from tailrank.machine import machine
@@ -92,7 +92,7 @@ def finetune(
     save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
     checkpoint.unlink(missing_ok=True)
     after = TextEncoder.load(str(out))
-    with encoding_progress() as progress:
+    with progress_bars() as progress:
         for domain in domains:
             VectorStore().vectors(list(domain.texts), after, progress)
     show(tuned)
@@ -176,7 +176,7 @@ def prepare(
     domains = []
     for dataset in sets:
         texts = item_texts(dataset.items, template)
-        with encoding_progress() as progress:
+        with progress_bars() as progress:
             vectors = VectorStore().vectors(texts, model, progress)
         domains.append(Domain(_split(dataset, protocol), texts, vectors, moment))
     return model, domains

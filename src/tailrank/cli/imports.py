@@ -9,16 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
+from tailrank.cli.progress import progress_bars
 from tailrank.data.columns import Columns
 from tailrank.data.imports import gorse, metarank
 from tailrank.data.imports.tables import Imported, check_free
@@ -43,14 +35,7 @@ def import_(
     if not source.exists():
         raise DataError(f"{source}: no such file or folder.")
     check_free(out)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with progress_bars() as progress:
         found = {Format.METARANK: metarank, Format.GORSE: gorse}[kind].read(source, progress)
     found.write(out)
     typer.echo("\n".join(_lines(out, found)))

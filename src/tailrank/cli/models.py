@@ -23,9 +23,9 @@ from tailrank.cli.options import (
     TunedEncoder,
     item_vectors,
     load,
-    steps,
     tuned_vectors,
 )
+from tailrank.cli.progress import progress_bars
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event
@@ -63,8 +63,8 @@ def train(
         tail_cost=tail_cost,
     )
     checkpoint = out.parent / f"{out.name}.checkpoint" if sequence_epochs else None
-    with steps() as progress:
-        progress.add_task("fit", total=None)
+    with progress_bars() as progress:
+        progress("fit", 0, None)
         reranker = Reranker.fit(dataset, vectors, settings, progress, checkpoint, tuned_to)
     about |= more | {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **machine()}
     about["metrics"] = {"validation_loss": reranker.fusion.loss}

@@ -17,11 +17,11 @@ from rich.progress import (
 )
 
 from tailrank.arrays import Floats
+from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.progress import encoding_progress
 from tailrank.language.provenance import history
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
@@ -51,7 +51,11 @@ Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 def load(data: str) -> Dataset:
     """Read a data folder; a public set is fetched by its name unless a folder of that name exists."""
-    return Dataset.load(fetch(data) if data in PUBLIC and not Path(data).exists() else Path(data))
+    if data not in PUBLIC or Path(data).exists():
+        return Dataset.load(Path(data))
+    with progress_bars() as progress:
+        folder = fetch(data, progress=progress)
+    return Dataset.load(folder)
 
 
 def item_vectors(
@@ -65,7 +69,7 @@ def item_vectors(
         return None, {"encoder": "none"}
     texts = item_texts(dataset.items, template)
     model = TextEncoder.load(encoder)
-    with encoding_progress() as progress:
+    with progress_bars() as progress:
         vectors = VectorStore().vectors(texts, model, progress)
     return vectors, {"encoder": encoder, "encoder_sha256": model.sha256}
 

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import http.client
 import os
-import shutil
 import subprocess
 import sys
 import urllib.error
@@ -17,10 +16,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-from rich.progress import wrap_file
-
 from tailrank.errors import DataError
+from tailrank.reporting import Progress, silent
 
 TIMEOUT: Final = 5.0
 """Seconds without an answer or a byte after which a server counts as out of reach."""
@@ -34,7 +31,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def download(url: str, target: Path, sha256: str | None = None, progress: bool = True) -> None:
+def download(url: str, target: Path, sha256: str | None = None, progress: Progress = silent) -> None:
     """Download a file, through `target.part`; a later call goes on where an earlier one broke off.
 
     Parameters
@@ -46,7 +43,7 @@ def download(url: str, target: Path, sha256: str | None = None, progress: bool =
     sha256
         What the file must hash to; where not known, the checksums inside .gz and .zip files decide.
     progress
-        Whether to draw a bar on the standard error.
+        Is told the bytes that are there.
 
     Raises
     ------
@@ -97,7 +94,7 @@ def _reason(error: Exception) -> str:
     return str(error.reason if isinstance(error, urllib.error.URLError) else error) or type(error).__name__
 
 
-def _append(url: str, part: Path, progress: bool) -> None:
+def _append(url: str, part: Path, progress: Progress) -> None:
     """Fetch what is still missing of a file, or all of it where the server knows no ranges."""
     start = _size(part)
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310
@@ -110,14 +107,12 @@ def _append(url: str, part: Path, progress: bool) -> None:
     with response:
         resumed = response.status == HTTPStatus.PARTIAL_CONTENT
         length = int(response.headers.get("Content-Length") or 0)
-        label = Path(url).name
-        console = Console(stderr=True)
-        with (
-            part.open("ab" if resumed else "wb") as file,
-            wrap_file(response, length, description=label, console=console, disable=not progress) as body,
-        ):
-            shutil.copyfileobj(body, file)
-    if length and _size(part) != length + (start if resumed else 0):
+        total = length + (start if resumed else 0) if length else None
+        with part.open("ab" if resumed else "wb") as file:
+            while block := response.read(CHUNK):
+                file.write(block)
+                progress(Path(url).name, file.tell(), total)
+    if total is not None and _size(part) != total:
         raise ConnectionError(
             f"the connection broke off after {_size(part):,} bytes; run again to go on from there"
         )

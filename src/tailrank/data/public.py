@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import zipfile
@@ -13,7 +14,6 @@ from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 from polars.exceptions import PanicException, PolarsError
-from rich.console import Console
 
 from tailrank.data.cache import cache_root
 from tailrank.data.columns import Columns
@@ -25,6 +25,7 @@ from tailrank.data.readers import candidates, read_events, read_items, reason_of
 from tailrank.data.schema import demand
 from tailrank.data.validation import validate
 from tailrank.errors import DataError
+from tailrank.reporting import Progress, silent
 
 __all__ = ["PUBLIC", "fetch", "is_prepared", "prepared_path"]
 
@@ -35,7 +36,9 @@ _UNREADABLE = (
 """What parsing a file of another shape may raise."""
 
 
-def fetch(name: str, out: Path | None = None, source: Path | None = None, progress: bool = True) -> Path:
+def fetch(
+    name: str, out: Path | None = None, source: Path | None = None, progress: Progress = silent
+) -> Path:
     """Prepare a public data set, unless it is prepared already.
 
     Parameters
@@ -48,7 +51,7 @@ def fetch(name: str, out: Path | None = None, source: Path | None = None, progre
         Folder with the publisher's original files or archive, or with `items` and `events` of this
         set that were prepared before; by default they are downloaded.
     progress
-        Whether to draw bars on the standard error.
+        Is told the bytes of each file that are downloaded.
 
     Returns
     -------
@@ -116,14 +119,12 @@ def _given(name: str, source: Path) -> tuple[Tables, dict[str, object]]:
     )
 
 
-def _fetched(name: str, work: Path, progress: bool) -> tuple[Tables, dict[str, object]]:
+def _fetched(name: str, work: Path, progress: Progress) -> tuple[Tables, dict[str, object]]:
     """Take a set from the first source that can be reached."""
     failures: list[str] = []
     for route in PUBLIC[name].routes:
         if failures:
-            Console(stderr=True, soft_wrap=True).print(
-                f"{failures[-1]}. Going on with {route.source}.", markup=False
-            )
+            logging.getLogger(__name__).warning("%s. Going on with %s.", failures[-1], route.source)
         try:
             folder = route.source.obtain(work, progress)
             with TemporaryDirectory() as scratch:

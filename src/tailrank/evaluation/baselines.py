@@ -8,7 +8,6 @@ from importlib.metadata import entry_points
 from typing import Final, TypeAlias
 
 import numpy as np
-from rich.progress import Progress
 
 from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates, Scorer
@@ -19,6 +18,7 @@ from tailrank.language.text import item_texts
 from tailrank.metrics.full_ranking import Model
 from tailrank.ranking.fitting import DECAY_QUERIES, Settings
 from tailrank.ranking.reranker import Reranker
+from tailrank.reporting import Progress
 from tailrank.signals.covisitation import ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life

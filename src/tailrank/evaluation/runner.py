@@ -9,7 +9,6 @@ from functools import partial
 from typing import Final, Self
 
 import numpy as np
-from rich.progress import Progress
 
 from tailrank.arrays import Bools, Floats
 from tailrank.data.histories import Queries
@@ -25,6 +24,7 @@ from tailrank.policy.long_tail import promote, rarity
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.fusion import HISTORY_LABELS
 from tailrank.ranking.reranker import Reranker
+from tailrank.reporting import Progress
 
 DIALS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
 SWEPT: Final = 2_000
@@ -81,7 +81,7 @@ def fit(
     settings
         How tailrank is fitted; the other models take from it what they share.
     progress
-        Where a bar is shown.
+        Is told how many are fitted.
     tuned
         A fine-tuned encoder's vectors, shape (items, dimensions), for tailrank alone.
 
@@ -92,10 +92,12 @@ def fit(
     """
     contenders = []
     fits = {name: find_model(name) for name in names} | {"tailrank": partial(tailrank, tuned=tuned)}
-    for name in progress.track(names, description="fit"):
+    for done, name in enumerate(names):
+        progress("fit", done, len(names), name)
         start = time.perf_counter()
         fitted = fits[name](split, vectors, settings, progress)
         contenders.append(FittedModel.of(name, fitted, time.perf_counter() - start))
+    progress("fit", len(names), len(names))
     return contenders
 
 
@@ -132,7 +134,7 @@ def evaluate(
     about
         Encoder and machine, printed in the report.
     progress
-        Where a bar is shown for each model.
+        Is told how many queries each model has ranked.
     settings
         How tailrank was fitted; its seed is that of the bootstrap.
 
@@ -148,8 +150,8 @@ def evaluate(
     outcomes: dict[str, Outcome] = {}
     for contender in contenders:
         start = time.perf_counter()
-        task = progress.add_task(f"rank with {contender.name}", total=len(test))
-        outcome = rank_queries(contender.scorer, test, split, partial(progress.advance, task))
+        task = f"rank with {contender.name}"
+        outcome = rank_queries(contender.scorer, test, split, partial(progress, task, total=len(test)))
         took: dict[str, float | None] = {
             "fit_seconds": contender.fit_seconds,
             "rank_ms_per_user": 1000 * (time.perf_counter() - start) / len(test),

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
-from rich.progress import Progress
 
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
 from tailrank.language import adapters
 from tailrank.language.loading import load_model
-from tailrank.language.progress import tracked
 from tailrank.language.sources import resolve
+from tailrank.reporting import Progress, silent
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -91,7 +90,7 @@ class TextEncoder:
             )
         return cls(name, source.sha256, fingerprint, width, model)
 
-    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> Floats:
+    def encode(self, texts: Sequence[str], progress: Progress = silent) -> Floats:
         """Encode texts; equal texts are encoded once.
 
         Parameters
@@ -100,7 +99,7 @@ class TextEncoder:
             n strings. A blank one has no meaning to compare: its vector is zero, so that it is
             similar to nothing.
         progress
-            Bar to report to (`tailrank.language.progress.encoding_progress`).
+            Is told how many distinct texts are encoded.
 
         Returns
         -------
@@ -116,10 +115,11 @@ class TextEncoder:
         distinct = distinct_of(texts)
         vectors = np.zeros((len(distinct) + 1, self.dimension), dtype=np.float32)
         rows: dict[str, int] = {}
-        for batch in tracked(self._batches(distinct), len(distinct), progress):
+        for batch in self._batches(distinct):
             start = len(rows)
             vectors[start : start + len(batch)] = self._unit(batch)
             rows.update(zip(batch, range(start, start + len(batch)), strict=True))
+            progress("encoding", len(rows), len(distinct))
         return vectors[[rows.get(text, -1) for text in texts]]
 
     def _batches(self, texts: list[str]) -> Iterator[list[str]]:

@@ -15,13 +15,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
-from rich.progress import Progress
 
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
 from tailrank.language.encoder import TextEncoder, check_texts
-from tailrank.language.progress import tracked
+from tailrank.reporting import Progress, silent
 
 FORMAT: Final = "tailrank vectors 1"
 CHUNK: Final = 1024
@@ -59,7 +58,7 @@ class VectorStore:
         rows = _Shelf.open(self.folder(encoder), encoder).rows(_keys(distinct))
         return [distinct[i] for i in np.flatnonzero(rows < 0)]
 
-    def vectors(self, texts: Sequence[str], encoder: TextEncoder, progress: Progress | None = None) -> Floats:
+    def vectors(self, texts: Sequence[str], encoder: TextEncoder, progress: Progress = silent) -> Floats:
         """Look vectors up and encode only what is new, saved every 1,024 texts.
 
         Parameters
@@ -69,7 +68,7 @@ class VectorStore:
         encoder
             Whose vectors are wanted.
         progress
-            Bar to report new texts to.
+            Is told how many of the new texts are encoded.
 
         Returns
         -------
@@ -86,9 +85,10 @@ class VectorStore:
             with shelf.locked():
                 new = self.missing(texts, encoder)  # another process may have encoded them meanwhile
                 shelf.repair()
-                batches = (new[start : start + CHUNK] for start in range(0, len(new), CHUNK))
-                for batch in tracked(batches, len(new), progress):
+                for start in range(0, len(new), CHUNK):
+                    batch = new[start : start + CHUNK]
                     shelf.append(_keys(batch), encoder.encode(batch))
+                    progress("encoding", start + len(batch), len(new))
         vectors = np.zeros((len(texts), encoder.dimension), dtype=np.float32)
         told = [i for i, text in enumerate(texts) if text.strip()]
         vectors[told] = shelf.read(_keys([texts[i] for i in told]))

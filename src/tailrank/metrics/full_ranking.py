@@ -49,13 +49,13 @@ def rank_queries(
     split
         Where it doesn't allow repeats, items of the history are masked.
     advance
-        Called with the number of queries of each batch that is done.
+        Called after each batch with the number of queries that are done.
     """
-    outcomes = []
+    outcomes, done = [], 0
     for batch, scores in scored(model, queries, split):
         outcomes.append(read_off(scores, batch.targets))
         if advance:
-            advance(len(batch))
+            advance(done := done + len(batch))
     return joined(outcomes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, get_args
+from typing import Final, NamedTuple, get_args
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tailrank.policy.long_tail import check_dial, rarity
 from tailrank.ranking.fusion import Fusion, Loss
 from tailrank.ranking.sampled_candidates import draw_candidates
 from tailrank.ranking.tail_strength import affordable_dial
+from tailrank.reporting import Progress, silent
 from tailrank.signals.base import Signal
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
@@ -28,9 +29,6 @@ from tailrank.signals.repetition import Frequency, RelativeFrequency
 from tailrank.signals.semantic import SemanticAttention, TunedAttention
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.model import SequenceModel
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 CELLS: Final = 120_000_000
 """Scores of validation queries times items that fitting computes at most, for each signal."""
@@ -131,7 +129,7 @@ def fit_signals(
     split: Split,
     vectors: Floats | None,
     settings: Settings,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     checkpoint: Path | None = None,
     tuned: Floats | None = None,
 ) -> Signals:
@@ -146,7 +144,7 @@ def fit_signals(
     settings
         How to fit.
     progress
-        Where the training of the sequence model shows a bar.
+        Is told how far the training of the sequence model is.
     checkpoint
         Where that training notes how far it is, and goes on from after an interruption: see
         `checkpoint_files`.
@@ -267,7 +265,7 @@ def _sequence_models(
     split: Split,
     white: Floats | None,
     settings: Settings,
-    progress: Progress | None,
+    progress: Progress,
     checkpoint: Path | None,
 ) -> tuple[SequenceModel, SequenceModel]:
     """Train on what came before validation, then anew on all, at the rates that proved good."""

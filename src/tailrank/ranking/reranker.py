@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates
@@ -23,10 +23,8 @@ from tailrank.ranking.item_updates import new_items
 from tailrank.ranking.model_folder import read_fields, write_reranker
 from tailrank.ranking.ordering import RankedItem, ordered
 from tailrank.ranking.upstream import Choice, Scores, learned, shares
+from tailrank.reporting import Progress, silent
 from tailrank.signals.base import Signal
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class Reranker:
         data: Dataset | Split,
         vectors: Floats | None,
         settings: Settings | None = None,
-        progress: Progress | None = None,
+        progress: Progress = silent,
         checkpoint: Path | None = None,
         tuned: Floats | None = None,
     ) -> Self:
@@ -84,7 +82,7 @@ class Reranker:
         settings
             How to fit.
         progress
-            Where long training shows a bar.
+            Is told how far long training is.
         checkpoint
             File that long training writes as it goes, and goes on from after an interruption; a second
             one beside it is named by `checkpoint_files`.

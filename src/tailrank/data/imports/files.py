@@ -9,13 +9,17 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import IO, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 import msgspec
-from rich.progress import Progress
 
 from tailrank.errors import DataError
+from tailrank.reporting import Progress
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -77,7 +81,7 @@ def records(
     decoder
         Of one JSON record.
     progress
-        Gets one task, which counts bytes of the files.
+        Is told the bytes that are read of all the files together.
     of_row
         Turns a row of CSV into a record, and raises ValueError where it can't.
 
@@ -88,20 +92,40 @@ def records(
     """
     total = sum(path.stat().st_size for path in paths)
     what = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
-    task = progress.add_task(what, total=total)
+    before = 0
     for path in paths:
+        report = partial(_report, progress, what, before, total)
         try:
-            with progress.open(path, "rb", total=total, task_id=task) as raw, _unpacked(path, raw) as file:
+            with _Reported(path, report) as raw, _unpacked(path, raw) as file:
                 if of_row is not None and path.name.removesuffix(".gz").endswith(".csv"):
                     yield from _each(path, "line", _rows(path, file), of_row)
                 else:
                     yield from _json(path, file, decoder)
         except _UNREADABLE as error:
             raise DataError(f"{path}: can't be read ({error}). Export or copy it anew.") from None
+        before += path.stat().st_size
+        progress(what, before, total)
+
+
+def _report(progress: Progress, what: str, before: int, total: int, at: int) -> None:
+    progress(what, before + at, total)
+
+
+class _Reported(io.FileIO):
+    """A file that reports its position after each read."""
+
+    def __init__(self, path: Path, report: Callable[[int], None]) -> None:
+        super().__init__(path)
+        self.report = report
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        size = super().readinto(buffer)
+        self.report(self.tell())
+        return size
 
 
 @contextmanager
-def _unpacked(path: Path, raw: IO[bytes]) -> Iterator[_Blocks]:
+def _unpacked(path: Path, raw: io.FileIO) -> Iterator[_Blocks]:
     """Read in blocks, so that progress is told by the block and not by the line."""
     with io.BufferedReader(cast(io.RawIOBase, raw), BUFFER) as packed:
         if path.suffix in (".gz", ".gzip"):

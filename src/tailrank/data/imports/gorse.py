@@ -13,12 +13,12 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 import polars as pl
 from msgspec import Meta, Struct
-from rich.progress import Progress
 
 from tailrank.data.columns import Columns
 from tailrank.data.imports.files import Instant, iso_seconds, records
 from tailrank.data.imports.tables import TIME, Catalogue, Imported, Rows, Schema, Value, plain
 from tailrank.errors import DataError
+from tailrank.reporting import Progress, silent
 
 T = TypeVar("T", bound=Struct)
 Id = Annotated[str, Meta(min_length=1, max_length=400)]
@@ -87,7 +87,7 @@ class Feedback(Struct, frozen=True, rename="pascal"):
             Instant.of(self.timestamp)
 
 
-def read(source: Path, progress: Progress) -> Imported:
+def read(source: Path, progress: Progress = silent) -> Imported:
     """Read a folder with Gorse's items and feedback.
 
     Raises

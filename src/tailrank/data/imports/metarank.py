@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from rich.progress import Progress
 
 from tailrank.data.columns import Columns
 from tailrank.data.imports.files import records
@@ -20,6 +19,7 @@ from tailrank.data.imports.metarank_schema import (
 )
 from tailrank.data.imports.tables import TIME, Catalogue, Imported, Rows, Schema
 from tailrank.errors import DataError
+from tailrank.reporting import Progress, silent
 
 SUFFIXES: Final = (".json", ".jsonl", ".ndjson")
 PACKED: Final = (".gz", ".gzip")
@@ -42,7 +42,7 @@ _SHOWN: Final[Schema] = {
 }
 
 
-def read(source: Path, progress: Progress) -> Imported:
+def read(source: Path, progress: Progress = silent) -> Imported:
     """Read a file of Metarank's events, or all such files of a folder in the order of their names.
 
     Raises

@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 import torch
-from rich.progress import Progress
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,6 +21,7 @@ from tailrank.data.histories import Queries
 from tailrank.errors import ModelError
 from tailrank.language.encoder import has_bfloat16
 from tailrank.metrics.ranking import mask_history, ndcg, target_ranks
+from tailrank.reporting import Progress, silent
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.losses import LookUp, criterion
 from tailrank.signals.sequence.model import SequenceModel
@@ -75,7 +75,7 @@ def train(
     repeats: bool,
     vectors: Floats | None,
     recipe: SASRecConfig,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     checkpoint: Path | None = None,
     rates: Sequence[float] | None = None,
 ) -> Trained:
@@ -96,7 +96,7 @@ def train(
     recipe
         How.
     progress
-        Where a bar is shown.
+        Is told the epochs done, with loss and ndcg@10.
     checkpoint
         File that is written after each epoch, and continued from where it is there already.
     rates
@@ -116,19 +116,16 @@ def train(
     found = None if checkpoint is None else checkpoints.read(checkpoint, name)
     if found is not None:
         run.restore(*found)
-    bar = None if progress is None else progress.add_task("sequence model", total=last)
     while run.epochs < last and run.coolings <= COOLINGS:
-        text = f"sequence model: loss {run.learn(planned[run.epochs] if planned else run.rate):.2f}"
+        note = f"loss {run.learn(planned[run.epochs] if planned else run.rate):.2f}"
         if checked is not None:
             ndcg = _ndcg(run.network.frozen(), checked, dataset.n_items, repeats)
             run.judge(ndcg)
-            text += f", ndcg@10 {ndcg:.4f}"
+            note += f", ndcg@10 {ndcg:.4f}"
         if checkpoint is not None:
             checkpoints.write(checkpoint, name, run.tensors(), run.figures())
-        if progress is not None and bar is not None:
-            progress.update(bar, completed=run.epochs, description=text)
-    if progress is not None and bar is not None:
-        progress.update(bar, total=run.epochs, completed=run.epochs)
+        progress("sequence model", run.epochs, last, note)
+    progress("sequence model", run.epochs, run.epochs)
     return Trained(run.network.frozen(dataset.counts), run.ndcg, run.seconds, run.rates)
 
 

@@ -1,0 +1,65 @@
+"""Progress bars of the command line: the only place that draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich import progress as rich
+from rich.console import Console
+from rich.filesize import pick_unit_and_suffix
+from rich.text import Text
+
+from tailrank.reporting import Progress
+
+
+class _Count(rich.ProgressColumn):
+    """Steps done, how many there are, and how many go by a second."""
+
+    def render(self, task: rich.Task) -> Text:
+        total = "" if task.total is None else f"/{_short(task.total)}"
+        speed = task.finished_speed or task.speed
+        rate = "" if speed is None else f" {_short(speed)}/s"
+        return Text(f"{_short(task.completed)}{total}{rate}")
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Draw a bar for each task on the error stream; they go when the block ends.
+
+    Yields
+    ------
+    Progress
+        What library functions take as `progress`. A task that starts again starts its bar again.
+    """
+    columns = (
+        rich.TextColumn("{task.description}", markup=False),
+        rich.BarColumn(),
+        _Count(),
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(),
+    )
+    bars: dict[str, rich.TaskID] = {}
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+
+        def draw(task: str, done: int, total: int | None, note: str = "") -> None:
+            if task not in bars:
+                bars[task] = drawn.add_task(task, total=total)
+            bar = bars[task]
+            if done < drawn.tasks[bar].completed:
+                drawn.reset(bar, total=total)
+            drawn.update(bar, total=total, completed=done, description=f"{task}: {note}" if note else task)
+
+        yield draw
+
+
+def _short(number: float) -> str:
+    """Write a number with at most a handful of digits.
+
+    Examples
+    --------
+    >>> _short(12), _short(0.25), _short(31_415), _short(2_718_281)
+    ('12', '0.25', '31.4k', '2.7M')
+    """
+    unit, suffix = pick_unit_and_suffix(int(number), ["", "k", "M", "G", "T"], 1000)
+    return f"{number / unit:.1f}{suffix}" if suffix else f"{number:.3g}"
