@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tailrank.errors import TailrankError
-from tailrank.tuning.tracking import KINDS, MLflow, Tracker, TrackingError, run_name, trackers
+from tailrank.tuning.tracking import TRACKERS, MLflow, Tracker, TrackingError, run_name, trackers
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")  # of mlflow
 
@@ -110,7 +110,7 @@ LIBRARIES = {
 }
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=TRACKERS)
 def kind(request: pytest.FixtureRequest) -> str:
     pytest.importorskip(LIBRARIES[request.param].package)
     return request.param
@@ -193,14 +193,14 @@ def test_figures_are_there_before_the_end(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written(kind: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(TrackingError, match=r"file/runs.*can't be kept there \(Not a directory\)"):
+    with pytest.raises(TrackingError, match=r"file/runs.*can't be logged there \(Not a directory\)"):
         tracker(kind, tmp_path / "file" / "runs").start(SETTINGS)
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_address_that_is_none_of_mlflow(tmp_path: Path) -> None:
     pytest.importorskip("mlflow")
-    with pytest.raises(TrackingError, match=r"nowhere://here: figures can't be kept there.*nowhere"):
+    with pytest.raises(TrackingError, match=r"nowhere://here: the training can't be logged there.*nowhere"):
         MLflow("nowhere://here").start(SETTINGS)
 
 
@@ -239,7 +239,7 @@ def test_nothing_is_sent_and_nothing_is_said(kind: str, tmp_path: Path) -> None:
         proxy.setblocking(False)
         address = "http://{}:{}".format(*proxy.getsockname())
         # MLflow is silent by itself where the environment looks like a test's: so a new one.
-        inherited = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        inherited = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
         caught = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), address)
         online = {"WANDB_MODE": "online", "WANDB_API_KEY": 40 * "0"}
         done = subprocess.run(

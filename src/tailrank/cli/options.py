@@ -6,15 +6,6 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from tailrank.arrays import Floats
 from tailrank.cli.progress import progress_bars
@@ -95,15 +86,3 @@ def tuned_vectors(
             )
     vectors, about = item_vectors(dataset, tuned, template)
     return vectors, {f"tuned_{name}": value for name, value in about.items()}
-
-
-def steps() -> Progress:
-    """Make a progress bar that counts steps on the error stream and goes when it is done."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)

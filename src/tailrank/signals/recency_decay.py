@@ -19,6 +19,12 @@ RECENCY_DECAYS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Exponents to choose among: from every event counting the same to little but the latest."""
 
 
+def recency_weights(histories: Histories, recency_decay: float) -> Floats:
+    """Weigh an event with n later ones in its history by (1 + n)^-recency_decay; shape (events,)."""
+    weights: Floats = (np.float32(1) + histories.ages.astype(np.float32)) ** np.float32(-recency_decay)
+    return weights
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecayedSum(ABC):
     """``log(1 + sum_j (1 + age_j) ** -fading * part(c, j))`` over the events j of a history.
@@ -49,10 +55,7 @@ class DecayedSum(ABC):
         return shares
 
     def _weights(self, histories: Histories) -> Floats:
-        weights: Floats = (np.float32(1) + histories.ages.astype(np.float32)) ** np.float32(
-            -self.recency_decay
-        )
-        return weights
+        return recency_weights(histories, self.recency_decay)
 
     @abstractmethod
     def _sums(
