@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from importlib import import_module
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import click
 import typer
 from typer.core import TyperGroup
 
 from tailrank.errors import TailrankError
+
+ANY = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 class Modules(TyperGroup):
@@ -40,21 +40,26 @@ class Modules(TyperGroup):
         "frameworks",
     )
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Name the modules, and groups of more of them."""
         return [*self.modules, *super().list_commands(ctx)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import a module, and make a command of it."""
         if cmd_name not in self.modules:
             return super().get_command(ctx, cmd_name)
+        one = typer.Typer(add_completion=False, rich_markup_mode=None)
         try:
             module = import_module(f"{self.package}.{cmd_name}")
         except ModuleNotFoundError as missing:
             text = f"Needs {missing.name}, which isn't installed."
-            return click.Command(cmd_name, callback=lambda: sys.exit(text), help=text)
-        one = typer.Typer(add_completion=False, rich_markup_mode=None)
-        one.command(cmd_name, help=module.__doc__)(module.main)
+
+            @one.command(cmd_name, help=text, context_settings=ANY)
+            def refuse() -> None:
+                raise SystemExit(text)
+
+        else:
+            one.command(cmd_name, help=module.__doc__)(module.main)
         return typer.main.get_command(one)
 
 
@@ -65,7 +70,7 @@ class Resilience(Modules):
     modules = ("outages", "faults", "fuzz", "soak")
 
 
-app = typer.Typer(cls=Modules, help=__doc__, no_args_is_help=True, add_completion=False)
+app = typer.Typer(cls=Modules, help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 resilience = typer.Typer(cls=Resilience, help="What a server or its state does when things go wrong.")
 
 

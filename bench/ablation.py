@@ -125,7 +125,7 @@ class Parts:
 
 
 def rows(split: Split, found: dict[str, list[Doubles]]) -> list[Json]:
-    """Average each variant over queries and seeds, and bound its difference to the one that it stands against."""
+    """Average each variant over queries and seeds, and bound its difference to what it stands against."""
     return [
         {
             "group": group,

@@ -14,10 +14,10 @@ from bench.study import Data, Json, Name, encoded, store
 from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
-from tailrank_peers.sasrec import sasrec_epoch
 from tailrank.ranking.fitting import Settings, whitened
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.training import train
+from tailrank_peers.sasrec import sasrec_epoch
 
 CONFIG: Final = SASRecConfig(epochs=1, loss="softmax")
 REPETITIONS: Final = 2

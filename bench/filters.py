@@ -98,8 +98,8 @@ def difference(pair: Json | None) -> str:
     """
     if not pair:
         return "-"
-    low, high = pair["ci95"]
-    return f"{_signed(pair.get('difference', pair.get('mean')))} ({_signed(low)} to {_signed(high)})"
+    middle, (low, high) = pair["difference"] if "difference" in pair else pair["mean"], pair["ci95"]
+    return f"{_signed(middle)} ({_signed(low)} to {_signed(high)})"
 
 
 def _signed(value: float) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from bench.filters import CHANCE, cost, difference, number, verdict
-from bench.stored import OURS, RISING, Evaluated, Json, Published
+from bench.stored import OURS, RISING, Evaluated, Published
+from bench.study import Json
 from tailrank.evaluation.report import METRICS
 
 NAMED: Final = 3

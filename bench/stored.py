@@ -112,7 +112,7 @@ class Published:
         return next((row for row in self.about(one) if row["same_protocol"]), None)
 
     def number(self, row: Json) -> int:
-        """Number the source of a row."""
+        """Give the number of the source of a row."""
         return 1 + list(dict.fromkeys(each["source"] for each in self.rows)).index(row["source"])
 
     def sources(self, found: list[Evaluated]) -> list[tuple[int, Json]]:

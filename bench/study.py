@@ -1,18 +1,17 @@
-"""What studies share: options, data, values kept by query, metrics with their intervals, and stored results."""
+"""What studies share: options, data, values of queries, metrics with their intervals, and stored results."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
 
-import click
 import numpy as np
 import typer
-from click.core import ParameterSource
 
 from tailrank.arrays import Bools, Doubles, Floats
 from tailrank.cli.options import item_vectors, load
@@ -35,7 +34,7 @@ Values: TypeAlias = dict[str, Doubles]
 """ndcg@10 of each test query, by the name of what ranked them."""
 
 Data: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Holds the data folders; a public set that it lacks is fetched.")
+    Path, typer.Argument(metavar="DATA", help="Holds the data folders; fetches public sets that it lacks.")
 ]
 Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="Of the data set.")]
 Seeds: TypeAlias = Annotated[str, typer.Option(help="Separated by commas.")]
@@ -54,7 +53,7 @@ def path_of(name: str, data: Path) -> str:
 
 
 def encoded(name: str, data: Path) -> tuple[Dataset, Floats, Json]:
-    """Read a data set; gives it, the default encoder's vectors of shape (items, d), and the encoder's identity."""
+    """Read a data set; gives it, the default encoder's vectors, shape (items, d), and that encoder's name."""
     dataset = load(path_of(name, data))
     vectors, about = item_vectors(dataset, "default", None)
     assert vectors is not None  # noqa: S101 - there is an encoder
@@ -66,7 +65,7 @@ def ndcg(scorer: Scorer, split: Split) -> Doubles:
     return per_query(rank_queries(scorer, split.test, split))
 
 
-def attention(vectors: Floats, split: Split, seed: int) -> Scorer:
+def attention(vectors: Floats, split: Split, seed: int) -> SemanticAttention:
     """Fit the attention over vectors of shape (items, d)."""
     sample = validation_sample(split, Settings(seed=seed))
     return SemanticAttention.fit(vectors, len(split.train.event_types), sample, seed)
@@ -128,7 +127,7 @@ def compared(found: Mapping[str, Sequence[Doubles]], against: str, split: Split)
 
 def store(file: str, contents: Mapping[str, Any]) -> None:
     """Keep results in a file of `bench/results`, with the command that made them, and with the machine."""
-    keep(RESULTS / file, {"command": command(), **contents, **machine()})
+    keep(RESULTS / file, {"command": command(), **machine(), **contents})
 
 
 def keep(file: Path, contents: Mapping[str, Any]) -> None:
@@ -147,15 +146,9 @@ def report(file: str, contents: Mapping[str, Any], kept: bool) -> None:
 
 
 def command() -> str:
-    """Write the command that runs, for anyone to repeat: folders by what they hold, no defaults."""
-    context = click.get_current_context()
-    words: list[str] = []
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        value = context.params.get(name)
-        if isinstance(parameter, click.Argument):
-            words.append(str(parameter.metavar) if isinstance(value, Path) else str(value))
-        elif context.get_parameter_source(name) is ParameterSource.COMMANDLINE and value is not True:
-            for each in value if isinstance(value, list | tuple) else [value]:
-                words += [parameter.opts[0], str(each)]
-    return f"{context.command_path} {shlex.join(words)}".strip()
+    """Write the command that runs, for anyone to repeat: a folder by what it holds."""
+    words = [word for word in sys.argv[1:] if word != "--keep"]
+    at = 2 if words[0] == "resilience" else 1
+    if len(words) > at and Path(words[at]).is_dir():
+        words[at] = "MODEL" if Path(words[at], "manifest.json").exists() else "DATA"
+    return f"python -m bench {shlex.join(words)}"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
-import re
 import tempfile
 import threading
 import time
@@ -15,11 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from bench.outages import event, items_of
-from bench.run import RESULTS, keep
-from bench.served import Caller, Running
-from bench.stored import Json
-from tailrank.machine import machine
+from bench.resilience.clients import RecordingClient
+from bench.resilience.outages import event, items_of
+from bench.study import Json, Keep, Model, report
+from tailrank.benchmarks.launcher import Server, resident
 
 REQUESTS: Final = 200_000
 """As many as come in an hour at 55 a second."""
@@ -28,61 +24,54 @@ CLIENTS: Final = 4
 USERS: Final = 5_000
 NEW_ITEMS: Final = 200
 SAMPLES: Final = 200
-SHARES: Final = {"rank": 0.6, "events": 0.345, "past": 0.05, "items": 0.005}
+SHARES: Final = {"rank": 0.6, "events": 0.345, "history": 0.05, "items": 0.005}
+"""Of each kind of request."""
 
 
-def resident(process: int) -> dict[str, float]:
-    """Read a process's memory in MB: its own, and pages of files."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return {name: int(kb) / 1024 for name, kb in re.findall(r"(RssAnon|RssFile):\s+(\d+) kB", status)}
-
-
-def client(port: int, items: list[str], seed: int, requests: int, statuses: Counter[str]) -> None:
+def send(port: int, items: list[str], seed: int, requests: int, statuses: Counter[str]) -> None:
     """Send a mixture of requests."""
-    rng, caller = random.Random(seed), Caller(port)  # noqa: S311
+    rng, client = random.Random(seed), RecordingClient(port)  # noqa: S311
     kinds = rng.choices(list(SHARES), list(SHARES.values()), k=requests)
     for n, kind in enumerate(kinds):
         user = f"u{rng.randrange(USERS)}"
         if kind == "rank":
             how = {"user": user, "explain": n % 20 == 0}
-            found = caller.ask("/v1/rank", {"candidates": [*items, f"new{n % NEW_ITEMS}"], **how})
+            found = client.ask("/v1/rank", {"candidates": [*items, f"new{n % NEW_ITEMS}"], **how})
         elif kind == "events":
             events = [event(user, rng.choice(items), seed * requests + n) for _ in range(rng.randint(1, 5))]
-            found = caller.ask("/v1/events", events)
-        elif kind == "past":
-            found = caller.ask(f"/v1/users/{user}", method="GET")
+            found = client.ask("/v1/events", events)
+        elif kind == "history":
+            found = client.ask(f"/v1/users/{user}")
         else:
-            item = {
-                "item_id": f"new{n % NEW_ITEMS}",
-                "title": f"The {rng.choice('abcdefgh')} story, part {n}",
-            }
-            found = caller.ask("/v1/items", item)
-        caller.outcomes.clear()
+            title = f"The {rng.choice('abcdefgh')} story, part {n}"
+            found = client.ask("/v1/items", {"item_id": f"new{n % NEW_ITEMS}", "title": title})
+        client.outcomes.clear()
         degraded = kind == "rank" and found.status == 200 and found.answer["degraded"]
         statuses[f"{kind} {found.status}{' degraded' if degraded else ''}"] += 1
-    caller.connection.close()
+    client.close()
 
 
 def soak(model: Path, folder: Path, requests: int) -> Json:
     """Send requests, and watch the memory of the server all along."""
     counts = [Counter[str]() for _ in range(CLIENTS)]
     candidates = items_of(model)
-    with Running(model, folder / "state") as server:
+    with Server(model, folder / "state") as server:
         begun = time.monotonic()
         threads = [
-            threading.Thread(target=client, args=(server.port, candidates, seed, requests // CLIENTS, count))
+            threading.Thread(target=send, args=(server.port, candidates, seed, requests // CLIENTS, count))
             for seed, count in enumerate(counts)
         ]
         for thread in threads:
             thread.start()
-        seen: list[tuple[int, float, float]] = []
+        samples: list[tuple[int, float, float]] = []
         while any(thread.is_alive() for thread in threads):
             done = sum(sum(count.values()) for count in counts)
-            if done >= len(seen) * requests / SAMPLES:
-                seen.append((done, *resident(server.process.pid).values()))
+            if done >= len(samples) * requests / SAMPLES:
+                held = resident(server.process.pid)
+                samples.append((done, held["own_mb"], held["files_mb"]))
             time.sleep(0.02)
         seconds = time.monotonic() - begun
-    at, own, mapped = (np.array(column) for column in zip(*seen, strict=True))
+    at, own, mapped = (np.array(column) for column in zip(*samples, strict=True))
     late = at >= requests / 2
     return {
         "requests": requests,
@@ -94,20 +83,7 @@ def soak(model: Path, folder: Path, requests: int) -> Json:
     }
 
 
-def main() -> None:
+def main(model: Model, requests: int = REQUESTS, keep: Keep = False) -> None:
     """Soak, print one JSON object, and keep it."""
-    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
-    parser.add_argument("model", type=Path, help="model folder to serve")
-    parser.add_argument("--requests", type=int, default=REQUESTS)
-    parser.add_argument("--keep", action="store_true", help="keep the figures in bench/results/soak.json")
-    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = soak(given.model, Path(folder), given.requests)
-    figures = {"command": "python -m bench.soak MODEL", **figures, **machine()}
-    print(json.dumps(figures))
-    if given.keep:
-        keep(RESULTS / "soak.json", figures)
-
-
-if __name__ == "__main__":
-    main()
+        report("soak.json", soak(model, Path(folder), requests), keep)
