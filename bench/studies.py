@@ -98,7 +98,7 @@ def _frontiers(found: list[Evaluated]) -> Iterator[Section]:
         if not points:
             continue
         lines = [
-            [f"{point['dial']:g}", *(number(point["metrics"][metric]) for metric in charts.NAMES)]
+            [f"{point['strength']:g}", *(number(point["metrics"][metric]) for metric in charts.NAMES)]
             for point in points
         ]
         name = f"benchmarks-frontier-{one.dataset}-{one.protocol}.svg"

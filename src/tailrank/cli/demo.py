@@ -58,7 +58,7 @@ def demo(
         with progress_bars() as progress:
             models = runner.fit(names, split, spaces, settings, progress)
             found = runner.evaluate(models, split, spaces, about, progress, settings)
-        found.write(folder)
+        runner.write(found, folder)
         show(found, console)
         console.print(f"Report: [bold]{folder / 'report.html'}[/]\n")
         return split, {model.name: model.scorer for model in models}
