@@ -30,8 +30,9 @@ from tailrank.cli.options import (
 )
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import leave_one_out
+from tailrank.files import sha256_of
 from tailrank.language.encoder import MAX_TOKENS, TextEncoder, has_bfloat16
-from tailrank.language.onnx_encoder import ABOUT, GRAPH, OnnxEncoder, digest, folder_of
+from tailrank.language.onnx_encoder import ABOUT, GRAPH, OnnxEncoder, folder_of
 from tailrank.language.sources import resolve
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
@@ -76,7 +77,7 @@ def exported(root: Path) -> tuple[dict[str, Path], float]:
     shutil.copytree(whole, small)
     quantize_dynamic(whole / GRAPH, small / GRAPH, per_channel=True, weight_type=QuantType.QInt8)
     about = json.loads((small / ABOUT).read_text())
-    about["sha256"][GRAPH] = digest(small / GRAPH)
+    about["sha256"][GRAPH] = sha256_of(small / GRAPH)
     (small / ABOUT).write_text(json.dumps(about))
     return {"torch": cache_root(), "float32": root / "float32", "int8": root / "int8"}, taken
 

@@ -21,7 +21,7 @@ from bench.served import Caller, Job, Outcome, Running, load
 from bench.stored import Json
 from bench.valkey import BINARY, Server
 from tailrank.data.columns import Columns
-from tailrank.files import replaced
+from tailrank.files import written_folder
 from tailrank.machine import machine
 from tailrank.ranking.reranker import Reranker
 from tailrank.state.base import KEPT
@@ -206,7 +206,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
         jobs: dict[str, Job] = {f"r{c}": lambda caller, _: caller.ask("/v1/rank", body) for c in range(3)}
         with load(server.port, {**jobs, "events": ingest("s")}) as callers:
             for turn in range(n):
-                with replaced(place) as new:
+                with written_folder(place) as new:
                     shutil.copytree(twins[1 - turn % 2], new, dirs_exist_ok=True)
                 begun, wanted = time.monotonic(), list(expected)[1 - turn % 2]
                 _await(lambda: _latest(callers["r0"]) == wanted, 20)  # noqa: B023

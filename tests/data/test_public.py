@@ -20,12 +20,13 @@ from typer.testing import CliRunner
 
 from tailrank.cli.data import datasets
 from tailrank.data.dataset import Dataset
-from tailrank.data.download import download, pip_download, sha256_of
+from tailrank.data.download import download, pip_download
 from tailrank.data.parsers import movielens_100k, recbole_100k
 from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
 from tailrank.data.publishers import Route, Web, Wheel
 from tailrank.data.validation import validate
 from tailrank.errors import DataError
+from tailrank.files import sha256_of
 
 GENRES = 19
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import http.client
 import os
 import subprocess
@@ -17,18 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from tailrank.errors import DataError
+from tailrank.files import sha256_of
 from tailrank.reporting import Progress, silent
 
 TIMEOUT: Final = 5.0
 """Seconds without an answer or a byte after which a server counts as out of reach."""
 
 CHUNK: Final = 1 << 18
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(url: str, target: Path, sha256: str | None = None, progress: Progress = silent) -> None:

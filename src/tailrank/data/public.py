@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import zipfile
 import zlib
@@ -18,13 +17,13 @@ from polars.exceptions import PanicException, PolarsError
 from tailrank.data.cache import cache_root
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
-from tailrank.data.download import sha256_of
 from tailrank.data.parsers import Tables
 from tailrank.data.publishers import PUBLIC, Route
 from tailrank.data.readers import candidates, read_events, read_items, reason_of
 from tailrank.data.schema import demand
 from tailrank.data.validation import validate
 from tailrank.errors import DataError
+from tailrank.files import sha256_of, written_folder
 from tailrank.reporting import Progress, silent
 
 __all__ = ["PUBLIC", "fetch", "is_prepared", "prepared_path"]
@@ -195,17 +194,9 @@ def _write(name: str, target: Path, tables: Tables, origin: Mapping[str, object]
         "citation": chosen.citation,
         **origin,
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}-{os.getpid()}")
-    try:
-        beside.mkdir()
-        tables.items.write_parquet(beside / "items.parquet")
-        tables.events.write_parquet(beside / "events.parquet")
-        (beside / "source.json").write_text(
+    with written_folder(target) as new:
+        tables.items.write_parquet(new / "items.parquet")
+        tables.events.write_parquet(new / "events.parquet")
+        (new / "source.json").write_text(
             json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-        if target.exists():
-            target.rmdir()
-        beside.rename(target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tailrank.errors import EncoderError
+from tailrank.files import sha256_of
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.onnx_encoder import ABOUT, FORMAT, GRAPH, INPUTS, TOKENIZER, OnnxEncoder, digest
+from tailrank.language.onnx_encoder import ABOUT, FORMAT, GRAPH, INPUTS, TOKENIZER, OnnxEncoder
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -66,7 +67,7 @@ def export(name: str, max_tokens: int, folder: Path) -> None:
         "dimension": encoder.dimension,
         "max_tokens": limit if np.isfinite(limit) else None,
         "prefix": prefix,
-        "sha256": {file: digest(folder / file) for file in (GRAPH, TOKENIZER)},
+        "sha256": {file: sha256_of(folder / file) for file in (GRAPH, TOKENIZER)},
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
     _compare(encoder, OnnxEncoder.read(folder, name, encoder.sha256))

@@ -17,7 +17,7 @@ from filelock import FileLock
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
-from tailrank.files import replaced
+from tailrank.files import sha256_of, written_folder
 from tailrank.language import adapters
 from tailrank.language.encoder import BLOCK, CPU_TOKENS, MAX_TOKENS, by_cost, distinct_of, unit
 from tailrank.language.sources import Source, resolve
@@ -160,17 +160,11 @@ def folder_of(source: Source, max_tokens: int) -> Path:
     return cache_root() / "onnx" / key[:16]
 
 
-def digest(file: Path) -> str:
-    """Sha256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _whole(folder: Path) -> bool:
     """Whether a folder holds a graph, as it was written."""
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        return all(digest(folder / file) == about["sha256"][file] for file in (GRAPH, TOKENIZER))
+        return all(sha256_of(folder / file) == about["sha256"][file] for file in (GRAPH, TOKENIZER))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -182,7 +176,7 @@ def _make(source: Source, max_tokens: int, folder: Path) -> None:
         with FileLock(f"{folder}.lock"):
             if _whole(folder):  # another process wrote it meanwhile
                 return
-            with replaced(folder) as new:
+            with written_folder(folder) as new:
                 _export(source.name, max_tokens, new)
     except OSError as why:
         raise EncoderError(

