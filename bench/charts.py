@@ -79,7 +79,7 @@ def staleness(points: Sequence[Json]) -> str:
 
 
 def frontier(points: Sequence[Json]) -> str:
-    """Draw NDCG@10 against its tail, and against the share of tail items shown, each point with its strength."""
+    """Draw NDCG@10 against its tail, and against the share of tail items shown, each with its strength."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.8), layout="constrained")
         for axes, across in zip(figure.subplots(1, 2, sharey=True), (TAIL, "aplt@10"), strict=True):

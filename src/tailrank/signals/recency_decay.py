@@ -8,7 +8,7 @@ from typing import Final, Self, TypeVar
 
 import numpy as np
 
-from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
 from tailrank.metrics.full_ranking import full_ranks
@@ -21,6 +21,22 @@ RECENCY_DECAYS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 
 DECAY_QUERIES: Final = 1_000
 """Validation queries that a recency decay is chosen by, at most."""
+
+Ages = TypeVar("Ages", Floats, Doubles)
+
+
+def recency_weights(ages: Ages, recency_decay: float) -> Ages:
+    """Weigh an event with n later ones in its history by (1 + n)^-recency_decay.
+
+    Parameters
+    ----------
+    ages
+        n of each event, shape (events,); in the precision that the weights shall have.
+    recency_decay
+        How fast events lose weight; 0 weighs all alike.
+    """
+    weights: Ages = (1 + ages) ** -recency_decay
+    return weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +69,7 @@ class DecayedSum(ABC):
         return shares
 
     def _weights(self, histories: Histories) -> Floats:
-        weights: Floats = (np.float32(1) + histories.ages.astype(np.float32)) ** np.float32(
-            -self.recency_decay
-        )
-        return weights
+        return recency_weights(histories.ages.astype(np.float32), self.recency_decay)
 
     @abstractmethod
     def _sums(

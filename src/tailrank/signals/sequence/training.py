@@ -18,8 +18,8 @@ from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
+from tailrank.devices import has_bfloat16
 from tailrank.errors import ModelError
-from tailrank.language.encoder import has_bfloat16
 from tailrank.metrics.full_ranking import full_ranks
 from tailrank.metrics.ranking import ndcg
 from tailrank.reporting import Progress, silent
