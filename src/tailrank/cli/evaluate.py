@@ -94,7 +94,7 @@ def evaluate(
     with progress_bars() as progress:
         fitted = runner.fit(names, split, spaces, settings, progress)
         about = {"encoders": encoders(spaces), **machine()}
-        found = runner.evaluate(fitted, split, spaces, about, progress, settings)
+        found = runner.evaluate(fitted, split, spaces, settings, about, progress)
     runner.write(found, out)
     console = Console()
     show(found, console)

@@ -117,9 +117,9 @@ def evaluate(
     models: Sequence[FittedModel],
     split: Split,
     spaces: Mapping[str, ItemVectors],
-    about: Mapping[str, object],
-    progress: Progress,
     settings: Settings,
+    about: Mapping[str, object] | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Rank the test queries with every model, measure, and compare the first with each of the others.
 
@@ -131,12 +131,12 @@ def evaluate(
         Whose test queries to rank.
     spaces
         Vector spaces by name; `semantic` measures the diversity of lists.
+    settings
+        How tailrank was fitted; its seed is that of the bootstrap.
     about
         Encoder and machine, printed in the report.
     progress
         Is told how many queries each model has ranked.
-    settings
-        How tailrank was fitted; its seed is that of the bootstrap.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def evaluate(
         protocol=split.protocol,
         users=len(np.unique(test.users)),
         queries=len(test),
-        settings=_settings(models, fused, settings, about),
+        settings=_settings(models, fused, settings) | dict(about or {}),
         models=metrics,
         counts=counts,
         exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
@@ -174,7 +174,7 @@ def evaluate(
     )
 
 
-def write(evaluation: Evaluation, folder: Path) -> None:
+def write(evaluation: Evaluation, folder: Path | str) -> None:
     """Write `metrics.json` and `report.html`; each file appears whole or not at all.
 
     Parameters
@@ -190,11 +190,11 @@ def write(evaluation: Evaluation, folder: Path) -> None:
         If the folder can't be written to, or a package that draws the report is missing.
     """
     try:
-        with written_file(folder / "metrics.json") as new:
+        with written_file(Path(folder, "metrics.json")) as new:
             new.write_text(evaluation.to_json(), encoding="utf-8")
         from tailrank.evaluation.report import render
 
-        with written_file(folder / "report.html") as new:
+        with written_file(Path(folder, "report.html")) as new:
             new.write_text(render(evaluation), encoding="utf-8")
     except OSError as why:
         raise RequestError(f"can't write to {folder} ({why.strerror}): name another folder") from None
@@ -205,16 +205,13 @@ def write(evaluation: Evaluation, folder: Path) -> None:
         ) from None
 
 
-def _settings(
-    models: Sequence[FittedModel], fused: Reranker | None, settings: Settings, about: Mapping[str, object]
-) -> dict[str, object]:
-    """Collect whatever one needs to repeat an evaluation."""
+def _settings(models: Sequence[FittedModel], fused: Reranker | None, settings: Settings) -> dict[str, object]:
+    """Collect how the models were fitted."""
     tuning = {model.name: model.tuning for model in models if model.tuning}
     return {
         **asdict(settings),
         "policy": described(fused.policy) if fused else [],
         **({"tuning": tuning} if tuning else {}),
-        **about,
     }
 
 
