@@ -119,7 +119,7 @@ def test_the_commands_repeat_the_figures(results: Path, published: Path) -> None
 
 def test_losses_are_computed_from_the_figures(results: Path, published: Path) -> None:
     text, _ = page.build(results, published)
-    found = "Finding what the person took next"
+    found = "Finding the user's next item"
     where = "amazon-beauty, leave-one-out"
     assert rows(text, found)[2:] == [
         ["ndcg@10 ↑", where, "ease .0721", "", ".0700"],
@@ -226,11 +226,11 @@ def test_the_frontier_is_that_of_the_lowest_seed(results: Path, published: Path)
     for seed, shift in ((1, 0.01), (2, 0.5)):
         points = [
             {
-                "dial": dial,
-                "metrics": dict.fromkeys(("ndcg@10/tail80", "ndcg@10/count=1-5"), dial)
-                | {"ndcg@10": 0.07 - shift * dial, "aplt@10": 0.3},
+                "strength": strength,
+                "metrics": dict.fromkeys(("ndcg@10/tail80", "ndcg@10/count=1-5"), strength)
+                | {"ndcg@10": 0.07 - shift * strength, "aplt@10": 0.3},
             }
-            for dial in (0.0, 0.5)
+            for strength in (0.0, 0.5)
         ]
         contents = evaluation({"tailrank": figures(0.07, 0.05, 20.0)}, [], points)
         store(
