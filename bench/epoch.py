@@ -21,11 +21,11 @@ from tailrank.cli.options import (
 )
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
-from tailrank_peers.sasrec import sasrec_epoch
 from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, whitened
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.training import train
+from tailrank_peers.sasrec import sasrec_epoch
 
 RECIPE: Final = SASRecConfig(epochs=1, loss="softmax")
 REPETITIONS: Final = 2

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from tailrank.server.placing import Asked, place
 
 from bench.run import RESULTS, keep
 from bench.stored import Json
@@ -35,7 +36,6 @@ from tailrank.benchmarks.subject import Subject, subject
 from tailrank.benchmarks.throughput import wrk
 from tailrank.machine import machine
 from tailrank.ranking.reranker import Reranker
-from tailrank.server.placing import Asked, place
 from tailrank.state.open import open_state
 
 CANDIDATES: Final = 100

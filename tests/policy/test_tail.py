@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tailrank.policy.long_tail import FULL, promote, rarity
 
 from tailrank.errors import RequestError
-from tailrank.policy.long_tail import FULL, promote, rarity
 
 COUNTS = st.lists(st.integers(0, 10**6), min_size=1, max_size=30).map(np.array)
 DIAL = st.floats(0, 1, width=32)

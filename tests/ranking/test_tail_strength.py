@@ -1,8 +1,8 @@
 """How strongly the long tail is pushed, on pools where the right answer is known."""
 
 import numpy as np
-
 from tailrank.policy.long_tail import FULL
+
 from tailrank.ranking.fusion import Fusion, SampledCandidates
 from tailrank.ranking.tail_strength import DIALS, affordable_dial
 

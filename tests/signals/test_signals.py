@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
+from tailrank.signals.upstream import standardise
 
 from tailrank.data.candidates import FOLD, Candidates
 from tailrank.data.dataset import Dataset
@@ -23,7 +24,6 @@ from tailrank.signals.popularity import HALF_LIVES, Popularity, best_half_life
 from tailrank.signals.repetition import Frequency, RelativeFrequency
 from tailrank.signals.semantic import SemanticAttention, TunedAttention
 from tailrank.signals.sparse import SparseRows, strongest
-from tailrank.signals.upstream import standardise
 from tailrank.signals.vocabulary import Vocabulary, terms_of
 
 DAY = 86_400.0
