@@ -24,8 +24,8 @@ from tailrank.cli.options import (
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.machine import machine
-from tailrank.metrics.beyond_accuracy import per_query, target_groups
-from tailrank.metrics.full_ranking import rank_queries
+from tailrank.metrics.full_ranking import per_query, rank_queries
+from tailrank.metrics.popularity import target_groups
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.ranking.fitting import Settings, Signals, fit_signals, validation_sample, whitened
 from tailrank.ranking.reranker import Reranker

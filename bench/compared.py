@@ -13,8 +13,8 @@ from bench.stored import Json
 from tailrank.arrays import Bools, Doubles, Floats
 from tailrank.data.candidates import Scorer
 from tailrank.data.splits import Split
-from tailrank.metrics.beyond_accuracy import per_query, target_groups
-from tailrank.metrics.full_ranking import rank_queries
+from tailrank.metrics.full_ranking import per_query, rank_queries
+from tailrank.metrics.popularity import target_groups
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.ranking.fitting import Settings, validation_sample
 from tailrank.signals.semantic import SemanticAttention

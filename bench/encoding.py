@@ -30,8 +30,9 @@ from tailrank.cli.options import (
 )
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import leave_one_out
+from tailrank.devices import has_bfloat16
 from tailrank.files import sha256_of
-from tailrank.language.encoder import MAX_TOKENS, TextEncoder, has_bfloat16
+from tailrank.language.encoder import MAX_TOKENS, TextEncoder
 from tailrank.language.onnx_encoder import ABOUT, GRAPH, OnnxEncoder, graph_folder
 from tailrank.language.sources import find_encoder
 from tailrank.language.text import item_texts

@@ -17,8 +17,8 @@ from bench.run import RESULTS, keep
 from bench.stored import Json
 from bench.valkey import BINARY, Server
 from tailrank.machine import machine
-from tailrank.state.base import KEPT, StateError, UserEvent
-from tailrank.state.environment import check
+from tailrank.state.base import EVENTS_PER_USER, StateError, StoredEvent
+from tailrank.state.environment import check_pages
 from tailrank.state.open import open_state
 
 KILLS: Final = 50
@@ -38,10 +38,10 @@ all rounds, and every page is walked through. `networked`: the server is killed 
 retry; `appendfsync always`."""
 
 
-def events(run: int, connection: int, call: int) -> list[UserEvent]:
+def events(run: int, connection: int, call: int) -> list[StoredEvent]:
     """Name the events of one call: of every user of the connection, the next one."""
     item = f"{run}-{connection}-{call}"
-    return [UserEvent(item, f"u{run}-{connection}-{n}", item, "click", 1.0 + call) for n in range(USERS)]
+    return [StoredEvent(item, f"u{run}-{connection}-{n}", item, "click", 1.0 + call) for n in range(USERS)]
 
 
 async def ingest(place: str, run: int) -> None:
@@ -103,7 +103,7 @@ class Writers:
         for (run, c), call in self.acknowledged.items():
             if run < since:
                 continue
-            wanted = [f"{run}-{c}-{n}" for n in range(max(0, call + 2 - KEPT), call + 1)]
+            wanted = [f"{run}-{c}-{n}" for n in range(max(0, call + 2 - EVENTS_PER_USER), call + 1)]
             for n in range(USERS):
                 found = set((await state.read(f"u{run}-{c}-{n}")).history.items)
                 lost += sum(item not in found for item in wanted)
@@ -132,7 +132,7 @@ def embedded(folder: Path, kills: int) -> Json:
         opened.append(1000 * (time.perf_counter() - start))
         lost += asyncio.run(writers.lost(since=first))
     lost += asyncio.run(writers.lost())
-    check(folder / "state")
+    check_pages(folder / "state")
     return {
         "kills": kills * WRITERS,
         "acknowledged": writers.n_events,

@@ -16,8 +16,8 @@ from tailrank.arrays import Bools, Doubles, Floats
 from tailrank.cli.options import (
     item_vectors,
     load,
-    steps,
 )
+from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
@@ -71,17 +71,17 @@ def values(dataset: Dataset, vectors: Floats, seed: int) -> dict[str, Doubles]:
     texts, base = item_texts(dataset.items), TextEncoder.load()
 
     def tune(domain: Domain, encoder: TextEncoder, replay: float) -> Tuned:
-        with steps() as progress:
+        with progress_bars() as progress:
             return finetune([domain], encoder, FineTuningConfig(replay=replay, seed=seed), progress)
 
     first = tune(Domain(old, texts, vectors), base, 0.0)
-    spaces = {"frozen, whitened": whitened(vectors, Settings()), OLD: first.tables[0]}
+    spaces = {"frozen, whitened": whitened(vectors, Settings()), OLD: first.vectors[0]}
     with TemporaryDirectory() as folder:
         save(first, base, Path(folder), {}, merged=False)
         for replay in REPLAYS:
             again = TextEncoder.load(folder)
-            domain = Domain(new, texts, first.tables[0], since)
-            spaces[f"then on new ones, replay {replay:g}"] = tune(domain, again, replay).tables[0]
+            domain = Domain(new, texts, first.vectors[0], since)
+            spaces[f"then on new ones, replay {replay:g}"] = tune(domain, again, replay).vectors[0]
     return {
         f"{name}/{era}": alone(attention(space, split, seed), split)
         for name, space in spaces.items()

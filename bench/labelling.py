@@ -27,7 +27,7 @@ from tailrank.data.splits import Split, leave_one_out
 from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, fit_signals
 from tailrank.ranking.reranker import Reranker
-from tailrank.tuning.annotation import pick
+from tailrank.tuning.annotation import items_to_annotate
 
 DESCRIBED: Final = 0.1
 """Share of items, drawn at random, whose texts are there from the start."""
@@ -50,7 +50,7 @@ def _popular(split: Split, poor: Bools, budget: int, seed: int) -> Bools:
 
 
 def _picked(split: Split, poor: Bools, budget: int, seed: int) -> Bools:
-    return np.isin(np.arange(len(poor)), pick(split.train, poor, budget).items)
+    return np.isin(np.arange(len(poor)), items_to_annotate(split.train, poor, budget).items)
 
 
 def _spread(split: Split, poor: Bools, budget: int, seed: int) -> Bools:

@@ -24,8 +24,8 @@ from tailrank.data.columns import Columns
 from tailrank.files import replaced
 from tailrank.machine import machine
 from tailrank.ranking.reranker import Reranker
-from tailrank.state.base import KEPT
-from tailrank.state.environment import check
+from tailrank.state.base import EVENTS_PER_USER
+from tailrank.state.environment import check_pages
 
 KILLS: Final = 50
 SWAPS: Final = 100
@@ -77,7 +77,9 @@ def lost(port: int, acknowledged: Mapping[str, int]) -> int:
     """Count acknowledged events that aren't there; of each job, so many batches were answered with 200."""
     caller, missing = Caller(port), 0
     for name, n in acknowledged.items():
-        wanted = {f"i{at}" for at in range(max(0, n + 1 - KEPT), n)}  # one more may be there, unacknowledged
+        wanted = {
+            f"i{at}" for at in range(max(0, n + 1 - EVENTS_PER_USER), n)
+        }  # one more may be there, unacknowledged
         for u in range(BATCH):
             missing += len(wanted - set(past(caller, f"{name}-{u}")))
     caller.connection.close()
@@ -103,7 +105,7 @@ def kills(model: Path, folder: Path, n: int, workers: int = 1) -> Json:
             missing += lost(server.port, fresh)
             acknowledged |= fresh
         missing += lost(server.port, acknowledged)
-    check(folder / "state")
+    check_pages(folder / "state")
     return {
         "kills": n,
         "acknowledged": BATCH * sum(acknowledged.values()),
@@ -169,7 +171,7 @@ def full(model: Path, folder: Path, seconds: float) -> Json:
             after = {name: _summary(_since(caller, at_room)) for name, caller in callers.items()}
         told: Json = {"full": while_full, "room": after, "faults": _statuses(callers.values())["500"]}
         told["lost"] = _lost_of(server.port, {n: c.outcomes for n, c in callers.items() if n != "rank"})
-    check(folder / "state")
+    check_pages(folder / "state")
     return told
 
 
@@ -245,7 +247,7 @@ def _lost_of(port: int, outcomes: Mapping[str, list[Outcome]]) -> int:
     for name, found in outcomes.items():
         sent = [f"i{n}" for n in range(len(found))]
         wanted = {item for item, o in zip(sent, found, strict=True) if o.status == 200}
-        wanted &= set(sent[-KEPT:])
+        wanted &= set(sent[-EVENTS_PER_USER:])
         for u in range(BATCH):
             missing += len(wanted - set(past(caller, f"{name}-{u}")))
     caller.connection.close()

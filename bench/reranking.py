@@ -16,7 +16,7 @@ from tailrank.data.splits import leave_one_out
 from tailrank.evaluation import runner as protocol
 from tailrank.evaluation.list_reranking import LESSONS, reordered, retrieve
 from tailrank.machine import machine
-from tailrank.metrics.beyond_accuracy import measure
+from tailrank.metrics.full_ranking import measure
 from tailrank.ranking.fitting import Settings
 from tailrank.ranking.reranker import Reranker
 

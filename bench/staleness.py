@@ -21,8 +21,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
 from tailrank.evaluation.runner import FittedModel, fit
 from tailrank.machine import machine
-from tailrank.metrics.beyond_accuracy import measure
-from tailrank.metrics.full_ranking import rank_queries
+from tailrank.metrics.full_ranking import measure, rank_queries
 from tailrank.ranking.fitting import Settings
 from tailrank.reporting import Progress
 

@@ -21,7 +21,7 @@ from bench.run import RESULTS, keep
 from bench.stored import Json
 from bench.valkey import BINARY, Server
 from tailrank.machine import machine
-from tailrank.state.base import KEPT, UserEvent
+from tailrank.state.base import EVENTS_PER_USER, StoredEvent
 from tailrank.state.compaction import compact
 from tailrank.state.open import open_state
 
@@ -38,8 +38,8 @@ FEW: Final = 20
 SEED: Final = 0
 
 NOTE: Final = f"""\
-Users have ids of 14 characters, items of 10, events of 20; {ITEMS:,} items drawn at random, {KEPT} events a
-user. `ingest`: events of users drawn at random among {SMALL:,}, each durable when acknowledged, in batches of
+Users have ids of 14 characters, items of 10, events of 20; {ITEMS:,} items drawn at random, {EVENTS_PER_USER} events
+a user. `ingest`: events of users drawn at random among {SMALL:,}, each durable when acknowledged, in batches of
 {BATCH}, one after the other, and singly from {CONNECTIONS} coroutines. `grown`: one event of every user, then
 the next, a day later, as a service sees them, for a twentieth of the users. `loaded`: all events of a user at
 once, users in random order, as an import brings them; days between events are lognormal, median 1, sigma 2.
@@ -51,29 +51,29 @@ def user(n: int) -> str:
     return f"A{n * 7_919_777 % 10**13:013d}"
 
 
-def drawn(users: np.ndarray, first: int, times: np.ndarray | None = None) -> list[UserEvent]:
+def drawn(users: np.ndarray, first: int, times: np.ndarray | None = None) -> list[StoredEvent]:
     """Draw one event for each of some users, by default a second after the other."""
     items = np.random.default_rng([SEED, first]).integers(ITEMS, size=len(users)).tolist()
     when = (START + first + np.arange(len(users)) if times is None else times).tolist()
     return [
-        UserEvent(f"{first + place:020d}", user(u), f"B{item:09d}", "click", time)
+        StoredEvent(f"{first + place:020d}", user(u), f"B{item:09d}", "click", time)
         for place, (u, item, time) in enumerate(zip(users.tolist(), items, when, strict=True))
     ]
 
 
-def loaded(n_users: int) -> Iterator[list[UserEvent]]:
+def loaded(n_users: int) -> Iterator[list[StoredEvent]]:
     """All events of a few users at once, the users in random order."""
     rng = np.random.default_rng(SEED)
     for n, some in enumerate(np.array_split(rng.permutation(n_users), max(1, n_users // FEW))):
-        gaps = DAY * rng.lognormal(sigma=2.0, size=(len(some), KEPT))
+        gaps = DAY * rng.lognormal(sigma=2.0, size=(len(some), EVENTS_PER_USER))
         times = START - np.cumsum(gaps, axis=1)[:, ::-1].clip(max=START)
-        yield drawn(np.repeat(some, KEPT), n * FEW * KEPT, times.ravel())
+        yield drawn(np.repeat(some, EVENTS_PER_USER), n * FEW * EVENTS_PER_USER, times.ravel())
 
 
-def grown(n_users: int) -> Iterator[list[UserEvent]]:
+def grown(n_users: int) -> Iterator[list[StoredEvent]]:
     """One event of every user, in random order, then the next, a day later."""
     rng = np.random.default_rng(SEED)
-    for place in range(KEPT):
+    for place in range(EVENTS_PER_USER):
         for n, some in enumerate(np.array_split(rng.permutation(n_users), max(1, n_users // BATCH))):
             first = place * n_users + n * BATCH
             yield drawn(some, first, START + DAY * (place + first % n_users / n_users + np.zeros(len(some))))
@@ -88,7 +88,7 @@ async def ingest(place: str) -> Json:
         await state.append(batch)
     batched = BATCHES * BATCH / (time.perf_counter() - start)
 
-    async def connection(events: list[UserEvent]) -> None:
+    async def connection(events: list[StoredEvent]) -> None:
         for event in events:
             await state.append([event])
 
@@ -110,9 +110,9 @@ async def reads(place: str, n_users: int) -> Json:
         start = time.perf_counter()
         read = await state.read(name)
         taken.append(1e6 * (time.perf_counter() - start))
-        if len(read.history.items) != KEPT:
+        if len(read.history.items) != EVENTS_PER_USER:
             raise SystemExit(
-                f"{name} has {len(read.history.items)} events and not {KEPT}: the state lost some"
+                f"{name} has {len(read.history.items)} events and not {EVENTS_PER_USER}: the state lost some"
             )
     await state.close()
     p50, p99 = np.percentile(taken[READS:], [50, 99]).tolist()
@@ -145,7 +145,7 @@ def _resident() -> dict[str, int]:
     return {name: int(kb) for name, kb in re.findall(r"(RssAnon|RssFile):\s+(\d+) kB", status)}
 
 
-async def fill(place: str, batches: Iterator[list[UserEvent]]) -> float:
+async def fill(place: str, batches: Iterator[list[StoredEvent]]) -> float:
     """Take batches; gives events a second, making them included."""
     state, n, start = open_state(place), 0, time.perf_counter()
     for batch in batches:
@@ -155,7 +155,7 @@ async def fill(place: str, batches: Iterator[list[UserEvent]]) -> float:
     return n / (time.perf_counter() - start)
 
 
-def sized(folder: Path, n_users: int, batches: Iterator[list[UserEvent]]) -> Json:
+def sized(folder: Path, n_users: int, batches: Iterator[list[StoredEvent]]) -> Json:
     """Fill a folder; give its bytes a user before and after compaction, and reads after it."""
     place = str(folder)
     rate = uvloop.run(fill(place, batches))

@@ -15,8 +15,8 @@ from tailrank.arrays import Doubles, Floats
 from tailrank.cli.options import (
     item_vectors,
     load,
-    steps,
 )
+from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
@@ -56,9 +56,9 @@ def values(
         for name, dataset in sets.items()
         if name != target
     ]
-    with steps() as progress:
+    with progress_bars() as progress:
         tuned = finetune(domains, TextEncoder.load(), FineTuningConfig(seed=seed), progress)
-    found, white = headed(tuned.learner, vectors[target]), whitened(vectors[target], Settings())
+    found, white = headed(tuned.encoder, vectors[target]), whitened(vectors[target], Settings())
     spaces = {
         FROZEN: white,
         "tuned elsewhere": found,

@@ -20,8 +20,8 @@ from tailrank.arrays import Doubles, Floats
 from tailrank.cli.options import (
     item_vectors,
     load,
-    steps,
 )
+from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.language.encoder import TextEncoder
@@ -76,16 +76,16 @@ def measure(way: str, seed: int, split: Split, texts: list[str], vectors: Floats
         TextEncoder.load(),
         time.perf_counter(),
     )
-    with steps() as progress:
+    with progress_bars() as progress:
         tuned = finetune([Domain(split, texts, vectors)], encoder, recipe, progress, work / "checkpoint")
-    table = tuned.tables[0]
+    table = tuned.vectors[0]
     about = {
         "minutes": (time.perf_counter() - started) / 60,
         **({"texts_per_second": recipe.batch * tuned.steps / tuned.seconds} if tuned.steps else {}),
         "parameters": tuned.parameters,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "best_look": tuned.best,
-        "looks": [next(iter(look.values())) for look in tuned.looks],
+        "best_step": tuned.best_step,
+        "validation_steps": [next(iter(step.values())) for step in tuned.validation_steps],
     }
     work.mkdir(parents=True, exist_ok=True)
     np.save(work / "vectors.npy", table)

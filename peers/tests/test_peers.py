@@ -16,8 +16,7 @@ from tailrank.data.histories import Queries
 from tailrank.data.splits import Split, leave_one_out, temporal
 from tailrank.errors import DataError, RequestError
 from tailrank.evaluation import baselines, runner
-from tailrank.metrics.beyond_accuracy import per_query
-from tailrank.metrics.full_ranking import Model, rank_queries, score
+from tailrank.metrics.full_ranking import Model, per_query, rank_queries, score
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import silent
 from tailrank_peers import PEERS, tuning

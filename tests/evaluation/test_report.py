@@ -13,7 +13,8 @@ import pytest
 from tailrank.errors import RequestError
 from tailrank.evaluation.report import reading, render, verdict
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
-from tailrank.metrics.beyond_accuracy import Outcome, exposure, measure, per_query
+from tailrank.metrics.beyond_accuracy import exposure
+from tailrank.metrics.full_ranking import Outcome, measure, per_query
 from tailrank.metrics.significance import paired_bootstrap
 
 VOID = {"meta", "path", "use", "br", "link", "img", "input"}

@@ -15,8 +15,7 @@ from tailrank.data.splits import Split
 from tailrank.errors import DataError
 from tailrank.evaluation.baselines import TunedModel
 from tailrank.language.vectors import ItemVectors
-from tailrank.metrics.beyond_accuracy import per_query
-from tailrank.metrics.full_ranking import Model, rank_queries
+from tailrank.metrics.full_ranking import Model, per_query, rank_queries
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress
 

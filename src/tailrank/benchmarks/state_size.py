@@ -17,7 +17,7 @@ from tailrank.benchmarks.launcher import Running, running
 from tailrank.benchmarks.subject import EVENTS, Epochs, Model, Subject, subject
 from tailrank.cli.options import Data, Seed
 from tailrank.errors import RequestError
-from tailrank.state.base import UserEvent
+from tailrank.state.base import StoredEvent
 from tailrank.state.open import open_state
 
 FEW: Final = 10_000
@@ -95,7 +95,7 @@ async def _fill(it: Subject, folder: Path, n: int, rng: np.random.Generator) -> 
         items = rng.choice(len(names), len(users), p=share).tolist()
         times = (START + np.sort(rng.integers(10**7, size=(len(people), EVENTS)), axis=1)).ravel().tolist()
         rows = enumerate(zip(users, items, times, strict=True))
-        await kept.append([UserEvent(str(at), u, names[item], kind, when) for at, (u, item, when) in rows])
+        await kept.append([StoredEvent(str(at), u, names[item], kind, when) for at, (u, item, when) in rows])
     await kept.close()
 
 

@@ -15,12 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from tailrank.cli.options import (
-    Encoder,
-    Template,
-    load,
-    steps,
-)
+from tailrank.cli.options import Encoder, Template, load
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, hold_out, leave_one_out, temporal
@@ -48,14 +43,15 @@ Protocols = Annotated[
 Methods = Annotated[Method, typer.Option(help="What learns; see docs/finetuning.md.")]
 Losses = Annotated[TuningLoss, typer.Option(help="What is learned from.")]
 Sets = Annotated[
-    list[str] | None, typer.Option("--set", help="Another setting of the recipe: NAME=VALUE, such as rank=8.")
+    list[str] | None,
+    typer.Option("--set", help="Another setting, see docs/finetuning.md: NAME=VALUE, such as rank=8."),
 ]
 Merge = Annotated[
     bool, typer.Option("--merge", help="Write an ordinary model folder where an adapter would do.")
 ]
 Tracks = Annotated[
     list[str] | None,
-    typer.Option("--track", help="Keep figures: tensorboard=FOLDER, mlflow=FOLDER, wandb=FOLDER."),
+    typer.Option("--track", help="Log losses and metrics: tensorboard=FOLDER, mlflow=FOLDER, wandb=FOLDER."),
 ]
 
 
@@ -79,15 +75,15 @@ def finetune(
     from tailrank.tuning.finetuning import finetune as tune_encoder
     from tailrank.tuning.saving import save
 
-    recipe = read_recipe({"method": method, "loss": loss, "seed": str(seed)}, settings or [])
+    config = read_config({"method": method, "loss": loss, "seed": str(seed)}, settings or [])
     if merge and method == "prompt":
-        raise RequestError("--merge: a prompt is no change of weights: leave --merge out, or take lora")
-    kept = trackers(track or [])
+        raise RequestError("--merge: a prompt is no change of weights: leave --merge out, or choose lora")
+    logs = trackers(track or [])
     model, domains = prepare(data, out, encoder, template, protocol, since)
     checkpoint = out.parent / f"{out.name}.checkpoint"
     started = time.perf_counter()
-    with steps() as progress:
-        tuned = tune_encoder(domains, model, recipe, progress, checkpoint, kept)
+    with progress_bars() as progress:
+        tuned = tune_encoder(domains, model, config, progress, checkpoint, logs)
     minutes = (time.perf_counter() - started) / 60
     save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
     checkpoint.unlink(missing_ok=True)
@@ -104,7 +100,7 @@ def finetune(
 def tune(
     data: DataFolders,
     out: Annotated[Path, typer.Option(help="Folder for the best tuned encoder; trials are kept beside it.")],
-    minutes: Annotated[float, typer.Option(help="Time to try recipes in.")] = 60.0,
+    minutes: Annotated[float, typer.Option(help="Time to try settings in.")] = 60.0,
     methods: Annotated[str, typer.Option(help="To choose from: a,b,c.")] = "head,last-layers,lora",
     losses: Annotated[str, typer.Option(help="To choose from: a,b,c.")] = "distillation,next-item",
     protocol: Protocols = "all",
@@ -114,18 +110,20 @@ def tune(
     seed: Annotated[int, typer.Option(help="Of the search, and of batches and dropout.")] = 0,
     settings: Sets = None,
 ) -> None:
-    """Search for the recipe that tunes best; called again, the search goes on."""
+    """Search for the settings that tune best; called again, the search goes on."""
     from tailrank.tuning.finetuning import finetune as tune_encoder
     from tailrank.tuning.saving import save
     from tailrank.tuning.search import search
 
-    start = read_recipe({"seed": str(seed)}, settings or [])
+    start = read_config({"seed": str(seed)}, settings or [])
     chosen = _chosen(methods, get_args(Method)), _chosen(losses, get_args(TuningLoss))
     model, domains = prepare(data, out, encoder, template, protocol, None)
 
-    def run(recipe: FineTuningConfig, go_on: Callable[[int, float], bool]) -> Tuned:
-        with steps() as progress:
-            return tune_encoder(domains, TextEncoder.load(encoder), recipe, progress, report=go_on)
+    def run(config: FineTuningConfig, on_validation: Callable[[int, float], bool]) -> Tuned:
+        with progress_bars() as progress:
+            return tune_encoder(
+                domains, TextEncoder.load(encoder), config, progress, on_validation=on_validation
+            )
 
     def keep(tuned: Tuned) -> None:
         save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
@@ -136,12 +134,11 @@ def tune(
     trials = search(out.parent / f"{out.name}.trials.db", name, start, *chosen, minutes, run, keep)
     table = Table("trial", "state", "validation", "settings", box=SIMPLE_HEAD)
     for trial in trials[:SHOWN_TRIALS]:
-        said = ", ".join(
+        changes = ", ".join(
             f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial.settings.items()
         )
-        table.add_row(
-            str(trial.number), trial.state, "-" if trial.worth is None else f"{trial.worth:.4f}", said
-        )
+        score = "-" if trial.validation_score is None else f"{trial.validation_score:.4f}"
+        table.add_row(str(trial.number), trial.state, score, changes)
     Console().print(table)
     typer.echo(f"{out}: the best of {len(trials)} trials")
 
@@ -163,12 +160,12 @@ def prepare(
 ) -> tuple[TextEncoder, list[Domain]]:
     """Load an encoder and what it is to learn from, and encode what has no vectors yet."""
     from tailrank.tuning.domains import Domain
-    from tailrank.tuning.saving import check_place
+    from tailrank.tuning.saving import check_folder
 
     if encoder == "none":
         raise RequestError("--encoder none: there is nothing to tune: name an encoder")
     model = TextEncoder.load(encoder)
-    check_place(out, model)
+    check_folder(out, model)
     sets = [load(name) for name in data]
     if since is not None and any(dataset.clock != "timestamp" for dataset in sets):
         raise RequestError("--since: these events have positions, not timestamps: leave it out")
@@ -188,18 +185,18 @@ def _split(dataset: Dataset, protocol: Protocol) -> Split:
     return temporal(dataset) if protocol == "temporal" else hold_out(dataset)
 
 
-def read_recipe(given: Mapping[str, str], settings: Sequence[str]) -> FineTuningConfig:
+def read_config(given: Mapping[str, str], settings: Sequence[str]) -> FineTuningConfig:
     """Read settings written as NAME=VALUE, beside those that have options of their own."""
-    kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(FineTuningConfig)}
+    types: dict[str, Any] = {field.name: type(field.default) for field in fields(FineTuningConfig)}
     pairs = dict(given)
     for text in settings:
         name, equals, value = text.partition("=")
-        if not equals or name not in kinds or name in given:
-            others = ", ".join(sorted(set(kinds) - set(given)))
+        if not equals or name not in types or name in given:
+            others = ", ".join(sorted(set(types) - set(given)))
             raise RequestError(f"--set {text!r}: write NAME=VALUE, where NAME is one of {others}")
         pairs[name] = value
     try:
-        return FineTuningConfig(**{name: kinds[name](value) for name, value in pairs.items()})
+        return FineTuningConfig(**{name: types[name](value) for name, value in pairs.items()})
     except ValueError as wrong:
         raise RequestError(f"--set: {wrong}: give a number") from None
 
@@ -207,7 +204,7 @@ def read_recipe(given: Mapping[str, str], settings: Sequence[str]) -> FineTuning
 def describe(
     tuned: Tuned, domains: Sequence[Domain], encoder: TextEncoder, protocol: Protocol
 ) -> dict[str, Any]:
-    """Say how a tuned encoder came about."""
+    """Describe how a tuned encoder came about, for `tuning.json` in its folder."""
     return {
         "base": encoder.name,
         "base_sha256": encoder.sha256,
@@ -220,10 +217,10 @@ def describe(
             }
             for d in domains
         ],
-        "recipe": asdict(tuned.learner.recipe),
+        "config": asdict(tuned.encoder.config),
         "steps": tuned.steps,
-        "best_look": tuned.best,
-        "looks": tuned.looks,
+        "best_step": tuned.best_step,
+        "validation_steps": tuned.validation_steps,
         **machine(),
     }
 
@@ -231,25 +228,27 @@ def describe(
 def show_forgetting(tuned: Tuned, domains: Sequence[Domain]) -> None:
     """Print ndcg@10 on the latest events before the new ones, by the encoder given and by the tuned one."""
     table = Table(Column("before --since", no_wrap=True), "encoder given", "tuned", box=SIMPLE_HEAD)
-    for domain, vectors in zip(domains, tuned.tables, strict=True):
+    for domain, vectors in zip(domains, tuned.vectors, strict=True):
         h, moment = domain.split.full_train.histories, domain.since or 0.0
         ends = h.offsets[:-1] + np.bincount(h.owners[h.times < moment], minlength=len(h))
-        judge = Validator(hold_out(domain.split.full_train.until(ends)), FineTuningConfig.recency_decay, 0)
-        cells = (f"{judge(each)['all']:.4f}" for each in (domain.vectors, vectors))
+        known = hold_out(domain.split.full_train.until(ends))
+        validator = Validator(known, FineTuningConfig.recency_decay, 0)
+        cells = (f"{validator(each)['all']:.4f}" for each in (domain.vectors, vectors))
         table.add_row(domain.split.full_train.name, *cells)
     Console().print(table)
 
 
 def show(tuned: Tuned) -> None:
     """Print ndcg@10 on validation before and after."""
-    groups = list(dict.fromkeys(group for figures in tuned.looks[0].values() for group in figures))
+    before, after = tuned.validation_steps[0], tuned.validation_steps[tuned.best_step]
+    groups = list(dict.fromkeys(group for metrics in before.values() for group in metrics))
     table = Table(
         Column("validation ndcg@10", no_wrap=True),
-        *(group.removeprefix("count=") for group in groups),
+        *(group.removeprefix("count").removeprefix("=") for group in groups),
         box=SIMPLE_HEAD,
     )
-    for name in tuned.looks[0]:
-        for label, look in (("before", tuned.looks[0]), ("after", tuned.looks[tuned.best])):
-            cells = (f"{look[name][group]:.4f}" if group in look[name] else "-" for group in groups)
+    for name in before:
+        for label, step in (("before", before), ("after", after)):
+            cells = (f"{step[name][group]:.4f}" if group in step[name] else "-" for group in groups)
             table.add_row(f"{name}, {label}", *cells)
     Console().print(table)

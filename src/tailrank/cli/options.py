@@ -8,15 +8,6 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
@@ -118,15 +109,3 @@ def _check_origin(tuned: str, dataset: Dataset, learned_from: Dataset) -> None:
                 f"--tuned {tuned}: it learned from {origin['name']}, split as {origin['split']!r}, so it may "
                 "know the targets: tune it with the --protocol of this evaluation"
             )
-
-
-def steps() -> Progress:
-    """Make a progress bar that counts steps on the error stream and goes when it is done."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -13,8 +13,7 @@ from tailrank.arrays import Codes, Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, Queries
 from tailrank.data.splits import Split
-from tailrank.metrics.beyond_accuracy import Outcome
-from tailrank.metrics.full_ranking import Model, joined, read_off, scored
+from tailrank.metrics.full_ranking import Model, Outcome, scored
 from tailrank.ranking.request import Ranking, Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.upstream import Choice, shares
@@ -158,5 +157,5 @@ def _outcome(found: Found, scores: Sequence[Floats], n_items: int) -> Outcome:
     for row, (items, given) in enumerate(zip(found.items, scores, strict=True)):
         whole = np.full((1, n_items), -np.inf, np.float32)
         whole[0, items] = given
-        outcomes.append(read_off(whole, found.queries.targets[row : row + 1]))
-    return joined(outcomes)
+        outcomes.append(Outcome.from_scores(whole, found.queries.targets[row : row + 1]))
+    return Outcome.from_batches(outcomes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import Final, Self
 
 import numpy as np
@@ -17,9 +16,9 @@ from tailrank.errors import RequestError
 from tailrank.evaluation.baselines import TunedModel, find_model
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
 from tailrank.language.vectors import ItemVectors
-from tailrank.metrics.beyond_accuracy import Outcome, exposure, measure, per_query, target_groups
-from tailrank.metrics.full_ranking import Model, joined, rank_queries, read_off, scored
-from tailrank.metrics.popularity import COUNT_LABELS
+from tailrank.metrics.beyond_accuracy import exposure
+from tailrank.metrics.full_ranking import Model, Outcome, measure, per_query, rank_queries, scored
+from tailrank.metrics.popularity import COUNT_LABELS, target_groups
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.policy.base import Scored
 from tailrank.policy.registry import described
@@ -150,8 +149,7 @@ def evaluate(
     outcomes: dict[str, Outcome] = {}
     for contender in contenders:
         start = time.perf_counter()
-        task = f"rank with {contender.name}"
-        outcome = rank_queries(contender.scorer, test, split, partial(progress, task, total=len(test)))
+        outcome = rank_queries(contender.scorer, test, split, progress, f"rank with {contender.name}")
         took: dict[str, float | None] = {
             "fit_seconds": contender.fit_seconds,
             "rank_ms_per_user": 1000 * (time.perf_counter() - start) / len(test),
@@ -199,9 +197,9 @@ def _sweep(reranker: Reranker, split: Split, vectors: Floats | None, seed: int) 
     for batch, scores in scored(replace(reranker, policy=()), queries, split):
         for strength, found in outcomes.items():
             boosted = TailBoost(strength).apply(Scored(scores, rare)).scores
-            found.append(read_off(boosted, batch.targets))
+            found.append(Outcome.from_scores(boosted, batch.targets))
     return [
-        TradeoffPoint(strength, measure(joined(found), queries.targets, counts, vectors))
+        TradeoffPoint(strength, measure(Outcome.from_batches(found), queries.targets, counts, vectors))
         for strength, found in outcomes.items()
     ]
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tailrank.arrays import Floats
+from tailrank.devices import has_bfloat16
 from tailrank.errors import EncoderError
 from tailrank.language import adapters
 from tailrank.language.loading import load_model
@@ -204,11 +205,3 @@ def check_texts(texts: Sequence[str]) -> None:
             raise EncoderError(
                 f"text {position} is not valid Unicode (a lone surrogate): decode it again"
             ) from None
-
-
-def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively: twice as fast, cosine above .9999 to float32."""
-    import torch
-
-    abilities = torch.cpu.get_capabilities()
-    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))

@@ -16,6 +16,7 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Clock
 from tailrank.data.histories import Histories, History
+from tailrank.errors import RequestError
 from tailrank.metrics.popularity import count_buckets
 from tailrank.policy.tail import rarity
 
@@ -102,6 +103,20 @@ class Catalogue:
                 changed[name] = -1
         return replace(self, changed=changed)
 
+    def unknown(self, ids: Sequence[str], role: str) -> list[str]:
+        """List the ids that aren't in the catalogue.
+
+        Raises
+        ------
+        RequestError
+            If one is no string, so that numbers don't pass for items that went; it names its role.
+        """
+        unknown = [name for name, code in zip(ids, self.codes_of(ids).tolist(), strict=True) if code < 0]
+        for name in unknown:
+            if not isinstance(name, str):
+                raise RequestError(f"{role} {name!r} is no string: give ids as they stand in the data")
+        return unknown
+
     def candidates(self, codes: Codes) -> Candidates:
         """Name items as candidates, by distinct codes of shape (candidates,)."""
         return Candidates(codes, len(self))
@@ -115,11 +130,7 @@ class Catalogue:
         ids, types, times = history
         codes = self.codes_of(ids)
         known = codes >= 0
-        unknown = (
-            []
-            if known.all()
-            else [name for name, there in zip(ids, known.tolist(), strict=True) if not there]
-        )
+        unknown = [] if known.all() else self.unknown(ids, "history item")
         n = len(codes) - len(unknown)
         if self.clock == "position":
             seconds = np.arange(n, dtype=np.float64)

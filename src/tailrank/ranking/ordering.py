@@ -54,6 +54,8 @@ class Listed:
         codes = catalogue.codes_of(names)
         found = codes >= 0
         known = None if found.all() else found
+        if known is not None:
+            catalogue.unknown(names, "candidate")
         candidates = catalogue.candidates(codes if known is None else codes[known])
         rarity = _spread(catalogue.rarity.take(candidates.codes), known)
         return cls(names, ranks, len(ids), known, candidates, rarity)

@@ -143,7 +143,7 @@ class Ranking(Sequence[RankedItem]):
     scores: list[float]
     previous_ranks: list[int]
     known: list[bool] | None = None
-    contributions: Contributions | None = None
+    contributions: Contributions | None = field(default=None, compare=False)
     unknown_history: list[str] = field(default_factory=list)
     ranking_id: str = field(default_factory=_ranking_id, compare=False)
 

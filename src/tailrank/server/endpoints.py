@@ -22,7 +22,7 @@ from tailrank.server.openapi_page import docs_page
 from tailrank.server.routes import description
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS, to_items, to_request
-from tailrank.state.base import Read, State, StateError, UserEvent
+from tailrank.state.base import State, StateError, StoredEvent, UserSnapshot
 
 SHOWN: Final = 10
 """Places that count as shown to somebody."""
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
 
     body: bytes
     status: int = 200
-    kind: bytes = b"application/json"
+    media_type: bytes = b"application/json"
 
 
 class Endpoints:
@@ -101,7 +101,7 @@ class Endpoints:
             On what the sender can mend.
         """
         served, stored = self.live.served, NO_EVENTS
-        reason: api.Reason | None = None
+        reason: api.DegradedReason | None = None
         try:
             stored, served = await self._history(request, arrived)
             started = time.perf_counter()
@@ -142,16 +142,16 @@ class Endpoints:
         found = self._events(call.body)
         return Answer(encode(await self.keep(found if isinstance(found, list) else [found])))
 
-    async def keep(self, events: Sequence[api.EventIn]) -> api.EventsKept:
+    async def keep(self, events: Sequence[api.Event]) -> api.EventsAccepted:
         """Append to the state."""
         new = await self.state.append(
-            [UserEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp) for e in events]
+            [StoredEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp) for e in events]
         )
         self.metrics.events.inc(new)
         if events:
             oldest = min(event.timestamp for event in events)
             self.metrics.event_lag.observe(max(0.0, time.time() - oldest))
-        return api.EventsKept(len(events), new)
+        return api.EventsAccepted(len(events), new)
 
     async def items(self, call: Call) -> Answer:
         """Put items: encoded and rankable when this is answered."""
@@ -160,12 +160,12 @@ class Endpoints:
         for at, item in enumerate(items):
             api.check_item(item, at)
         version = await self.live.put(items) if items else self.live.served.version
-        return Answer(encode(api.ItemsKept(len(items), version)))
+        return Answer(encode(api.ItemsAccepted(len(items), version)))
 
     async def delete_item(self, call: Call) -> Answer:
         """Forget an item."""
         api.check_id(call.name)
-        return Answer(encode(api.ItemsKept(1, await self.live.delete(call.name))))
+        return Answer(encode(api.ItemsAccepted(1, await self.live.delete(call.name))))
 
     async def user(self, call: Call) -> Answer:
         """Export what is stored of a person."""
@@ -177,7 +177,7 @@ class Endpoints:
     async def erase(self, call: Call) -> Answer:
         """Forget a person."""
         api.check_id(call.name)
-        return Answer(encode(api.Erased(await self.state.erase(call.name))))
+        return Answer(encode(api.UserErased(await self.state.erase(call.name))))
 
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a person just took, or by both."""
@@ -191,19 +191,19 @@ class Endpoints:
     async def feedback(self, call: Call) -> Answer:
         """Keep what Metarank's events say: items first, so that an event never names what isn't there yet."""
         said = metarank.read_feedback(call.body, self.live.columns)
-        for kept, most in ((said.events, api.MOST_EVENTS), (said.items, api.MOST_ITEMS)):
+        for kept, most in ((said.events, api.MAX_EVENTS), (said.items, api.MAX_ITEMS)):
             if len(kept) > most:
                 raise RequestError(f"{len(kept)} events at once: send at most {most}")
         if said.items:
             await self.live.put(said.items)
         new = (await self.keep(said.events)).new if said.events else 0
         took = int(1e3 * (time.perf_counter() - call.arrived))
-        return Answer(encode(metarank.FeedbackAnswer("ok", said.accepted, new + len(said.items), took)))
+        return Answer(encode(metarank.FeedbackResponse("ok", said.accepted, new + len(said.items), took)))
 
     async def metarank(self, call: Call) -> Answer:
         """Rank as Metarank does, whatever the model is called."""
-        request = metarank.read_ranking(call.body, call.query.get("explain") == "true")
-        return Answer(encode(metarank.answer_of(await self.ranking(request, call.arrived))))
+        request = metarank.read_rank_request(call.body, call.query.get("explain") == "true")
+        return Answer(encode(metarank.rank_response(await self.ranking(request, call.arrived))))
 
     async def openapi(self, _: Call) -> Answer:
         """Describe all this to programs."""
@@ -211,7 +211,7 @@ class Endpoints:
 
     async def docs(self, _: Call) -> Answer:
         """Describe all this to people."""
-        return Answer(docs_page(description(version("tailrank"))), kind=b"text/html; charset=utf-8")
+        return Answer(docs_page(description(version("tailrank"))), media_type=b"text/html; charset=utf-8")
 
     async def alive(self, _: Call) -> Answer:
         """Say that the process runs."""
@@ -230,7 +230,7 @@ class Endpoints:
     async def scrape(self, _: Call) -> Answer:
         """Give the metrics."""
         body, kind = self.metrics.exposition()
-        return Answer(body, kind=kind.encode())
+        return Answer(body, media_type=kind.encode())
 
     async def _history(self, request: api.RankRequest, arrived: float) -> tuple[History, LoadedModel]:
         """Read the user's history, and take in items that changed."""
@@ -245,7 +245,7 @@ class Endpoints:
                 found = await self._read(name)
         return found.history, self.live.served
 
-    async def _read(self, name: str) -> Read:
+    async def _read(self, name: str) -> UserSnapshot:
         found = await self.state.read(name)
         if found.items_version != self.live.served.version:
             await self.live.catch_up()

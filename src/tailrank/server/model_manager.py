@@ -218,13 +218,13 @@ class ModelManager:
         log.info("new model", extra={"model": new.name})
 
     async def _change(self, changes: Sequence[ItemChange]) -> int:
-        version = await self.state.change(changes)
+        version = await self.state.change_items(changes)
         await self.catch_up()
         return version
 
     async def _with_changes(self, served: LoadedModel) -> LoadedModel:
         """Add what changed since a model's version."""
-        version, changes = await self.state.changes(served.version)
+        version, changes = await self.state.item_changes(served.version)
         if version == served.version:
             return served
         put = [change for change in changes if change.fields is not None]

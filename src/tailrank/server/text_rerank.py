@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import UNSET
 
-from tailrank.api import Document, Relevance, Reranked, RerankRequest
+from tailrank.api import Document, RerankedDocument, RerankRequest, RerankResponse
 from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import History
@@ -20,7 +20,7 @@ from tailrank.signals.base import ItemUpdates
 
 async def rerank(
     served: LoadedModel, encoders: Encoders, request: RerankRequest, history: History
-) -> Reranked:
+) -> RerankResponse:
     """Score documents from 0 to 1: (1 + s) / 2, with s the mean of the likenesses that are asked for.
 
     The likeness to the query is the cosine of the encoder's vectors; the likeness to a person is soft-MaxSim
@@ -50,13 +50,13 @@ async def rerank(
     relevance = np.clip((1 + total) / 2, 0, 1)
     order = (-relevance).argsort(kind="stable")[: request.top_n].tolist()
     results = [
-        Relevance(
+        RerankedDocument(
             at, float(relevance[at]), _told(request.documents[at]) if request.return_documents else UNSET
         )
         for at in order
     ]
     meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
-    return Reranked(os.urandom(12).hex(), served.name, results, meta)
+    return RerankResponse(os.urandom(12).hex(), served.name, results, meta)
 
 
 def _text(document: str | Document, fields: Sequence[str], at: int) -> str:

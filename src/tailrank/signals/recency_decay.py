@@ -8,10 +8,10 @@ from typing import Final, Self, TypeVar
 
 import numpy as np
 
-from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
-from tailrank.metrics.ranking import mask_history, target_ranks
+from tailrank.metrics.full_ranking import full_ranks
 from tailrank.signals.base import Arrays
 from tailrank.signals.sparse import SparseRows
 from tailrank.signals.training_data import TrainingData
@@ -21,6 +21,22 @@ RECENCY_DECAYS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 
 DECAY_QUERIES: Final = 1_000
 """Validation queries that a recency decay is chosen by, at most."""
+
+Ages = TypeVar("Ages", Floats, Doubles)
+
+
+def recency_weights(ages: Ages, recency_decay: float) -> Ages:
+    """Weigh an event with n later ones in its history by (1 + n)^-recency_decay.
+
+    Parameters
+    ----------
+    ages
+        n of each event, shape (events,); in the precision that the weights shall have.
+    recency_decay
+        How fast events lose weight; 0 weighs all alike.
+    """
+    weights: Ages = (1 + ages) ** -recency_decay
+    return weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +69,7 @@ class DecayedSum(ABC):
         return shares
 
     def _weights(self, histories: Histories) -> Floats:
-        weights: Floats = (np.float32(1) + histories.ages.astype(np.float32)) ** np.float32(
-            -self.recency_decay
-        )
-        return weights
+        return recency_weights(histories.ages.astype(np.float32), self.recency_decay)
 
     @abstractmethod
     def _sums(
@@ -117,18 +130,17 @@ def with_best_recency_decay(
     prior
         Added to every score, shape (items,).
     """
-    totals = dict.fromkeys(RECENCY_DECAYS, 0.0)
     everything = Candidates.everything(n_items)
-    for batch in queries.batches(len(everything)):
-        seen = batch.histories.latest(max_history)
-        for recency_decay in RECENCY_DECAYS:
-            scores = replace(signal, recency_decay=recency_decay).score(seen, everything)
-            if prior is not None:
-                scores = scores + prior
-            if not repeats:
-                mask_history(scores, batch)
-            totals[recency_decay] += float((1 / np.log2(1 + target_ranks(scores, batch.targets))).sum())
-    return replace(signal, recency_decay=max(totals, key=lambda recency_decay: totals[recency_decay]))
+    candidates = [replace(signal, recency_decay=decay) for decay in RECENCY_DECAYS]
+
+    def validation_ndcg(choice: Decayed) -> float:
+        def score_batch(batch: Queries) -> Floats:
+            scores = choice.score(batch.histories.latest(max_history), everything)
+            return scores if prior is None else scores + prior
+
+        return float((1 / np.log2(1 + full_ranks(score_batch, queries, n_items, repeats))).sum())
+
+    return max(candidates, key=validation_ndcg)
 
 
 def fit_recency_decay(signal: Decayed, data: TrainingData, prior: Floats | None = None) -> Decayed:

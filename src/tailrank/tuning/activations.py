@@ -1,4 +1,4 @@
-"""Layers that don't learn, run once: what they give for every text, on disk."""
+"""Layers that don't learn, run once: their activations of every text, on disk."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.lib.format import open_memmap
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.histories import ranges
 from tailrank.errors import EncoderError
+from tailrank.reporting import Progress
 
-STACKS: Final = ("encoder.layer", "transformer.layer", "layers", "encoder.layers")
+LAYER_PATHS: Final = ("encoder.layer", "transformer.layer", "layers", "encoder.layers")
 """Where models of the transformers library keep their layers: BERT and its kin, DistilBERT, ModernBERT."""
 
-PART: Final = 32
+BATCH: Final = 32
 """Texts encoded together, of similar length, so that little is padding."""
 
 
@@ -37,71 +37,70 @@ class Activations:
     lengths
         Tokens of each text, shape (texts,); 0 leaves a text out.
     file
-        Where the activations are, or are to be kept: float16, shape (all tokens, width).
+        Where the activations are kept: float16, shape (all tokens, width).
 
     Raises
     ------
     EncoderError
-        Where the model isn't built that way, or has fewer layers.
+        If the model isn't built that way, or has fewer layers.
     """
 
     def __init__(self, model: Any, layers: int, lengths: Offsets, file: Path) -> None:
         self.model, self.file, self.lengths = model, file, lengths
-        self.holder, self.name = _stack(model)
-        self.every: nn.ModuleList = getattr(self.holder, self.name)
-        if layers > len(self.every):
-            raise EncoderError(f"the encoder has {len(self.every)} layers, so not {layers} of them can learn")
-        self.lower, self.upper = self.every[:-layers], self.every[-layers:]
-        self.embeddings, self.shown = model.embeddings, _Shown()
+        self.holder, self.name = _layers_of(model)
+        self.layers: nn.ModuleList = getattr(self.holder, self.name)
+        if layers > len(self.layers):
+            raise EncoderError(
+                f"the encoder has {len(self.layers)} layers, so not {layers} of them can learn"
+            )
+        self.lower, self.upper = self.layers[:-layers], self.layers[-layers:]
+        self.embeddings, self.stored = model.embeddings, _Stored()
         self.offsets = np.concatenate([[0], np.cumsum(lengths)])
 
     def prepare(
-        self,
-        features: Callable[[Codes], Mapping[str, Any]],
-        half: bool,
-        progress: Progress | None,
+        self, features: Callable[[Codes], Mapping[str, Any]], bfloat16: bool, progress: Progress
     ) -> None:
-        """Run the lower layers on every text, unless the file is there; then take them out of the model.
+        """Run the lower layers on every text, unless the file exists; then take them out of the model.
 
         Raises
         ------
         EncoderError
-            Where the disk is full or can't be written.
+            If the disk is full or can't be written.
         """
         if not self.file.exists():
-            self._write(features, half, progress)
-        self.kept = np.load(self.file, mmap_mode="r")
-        self._put(self.shown, self.upper)
+            self._write(features, bfloat16, progress)
+        self.values = np.load(self.file, mmap_mode="r")
+        self._put(self.stored, self.upper)
 
-    def show(self, items: Codes) -> None:
+    def select(self, items: Codes) -> None:
         """Let the model's next run start from the activations of some texts."""
-        rows, columns, at = self._places(items)
-        shown = np.zeros((len(items), int(self.lengths[items].max()), self.kept.shape[1]), np.float32)
-        shown[rows, columns] = self.kept[at]
-        self.shown.activations = torch.from_numpy(shown).to(self.model.device)
+        rows, columns, at = self._tokens(items)
+        padded = np.zeros((len(items), int(self.lengths[items].max()), self.values.shape[1]), np.float32)
+        padded[rows, columns] = self.values[at]
+        self.stored.activations = torch.from_numpy(padded).to(self.model.device)
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
+    def all_layers(self) -> Iterator[None]:
         """Put embeddings and lower layers back for a while."""
-        self._put(self.embeddings, self.every)
+        self._put(self.embeddings, self.layers)
         try:
             yield
         finally:
-            self._put(self.shown, self.upper)
+            self._put(self.stored, self.upper)
 
-    def _places(self, items: Codes) -> tuple[Offsets, Offsets, Offsets]:
-        """Say of each token of some texts: the text's row, its column, and its place in the file."""
+    def _tokens(self, items: Codes) -> tuple[Offsets, Offsets, Offsets]:
+        """Give, of each token of some texts, the text's row, its column, and its row in the file."""
         starts, lengths = self.offsets[items], self.lengths[items]
-        places = ranges(starts, lengths)
+        at = ranges(starts, lengths)
         rows = np.repeat(np.arange(len(items)), lengths)
-        return rows, places - starts[rows], places
+        return rows, at - starts[rows], at
 
     def _put(self, embeddings: nn.Module, layers: nn.ModuleList) -> None:
         self.model.embeddings = embeddings
         setattr(self.holder, self.name, layers)
 
     def _write(
-        self, features: Callable[[Codes], Mapping[str, Any]], half: bool, progress: Progress | None
+        self, features: Callable[[Codes], Mapping[str, Any]], bfloat16: bool, progress: Progress
     ) -> None:
         beside = self.file.with_name(f".{self.file.name}.{os.getpid()}")
         self._put(self.embeddings, self.lower)
@@ -110,7 +109,7 @@ class Activations:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             _reserve(beside, int(self.offsets[-1]) * self.model.config.hidden_size * 2)
-            self._run(features, half, beside, progress)
+            self._run(features, bfloat16, beside, progress)
             beside.replace(self.file)
         except OSError as why:
             raise EncoderError(
@@ -120,45 +119,43 @@ class Activations:
         finally:
             beside.unlink(missing_ok=True)
             self.model.train(training)
-            self._put(self.embeddings, self.every)
+            self._put(self.embeddings, self.layers)
 
     def _run(
         self,
         features: Callable[[Codes], Mapping[str, Any]],
-        half: bool,
+        bfloat16: bool,
         file: Path,
-        progress: Progress | None,
+        progress: Progress,
     ) -> None:
-        shape, kind = (int(self.offsets[-1]), self.model.config.hidden_size), self.model.device.type
-        kept = open_memmap(file, "w+", np.float16, shape)
+        shape = (int(self.offsets[-1]), self.model.config.hidden_size)
+        values = open_memmap(file, "w+", np.float16, shape)
         order = np.argsort(-self.lengths, kind="stable")
-        told = order[: int((self.lengths > 0).sum())]
-        bar = None if progress is None else progress.add_task("lower layers", total=len(told))
-        for at in range(0, len(told), PART):
-            part = told[at : at + PART].astype(np.int32)
-            with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=half):
-                given = {k: v for k, v in features(part).items() if isinstance(v, Tensor)}
-                found = self.model(**given).last_hidden_state.to(torch.float16).cpu().numpy()
-            rows, columns, places = self._places(part)
-            kept[places] = found[rows, columns]
-            if progress is not None and bar is not None:
-                progress.advance(bar, len(part))
-        kept.flush()
+        items = order[: int((self.lengths > 0).sum())].astype(np.int32)
+        for at in range(0, len(items), BATCH):
+            batch = items[at : at + BATCH]
+            with torch.no_grad(), torch.autocast(self.model.device.type, torch.bfloat16, enabled=bfloat16):
+                tensors = {k: v for k, v in features(batch).items() if isinstance(v, Tensor)}
+                found = self.model(**tensors).last_hidden_state.to(torch.float16).cpu().numpy()
+            rows, columns, tokens = self._tokens(batch)
+            values[tokens] = found[rows, columns]
+            progress("lower layers", at + len(batch), len(items))
+        values.flush()
 
 
-class _Shown(nn.Module):
-    """Stands where the embeddings were, and gives what the lower layers made of them."""
+class _Stored(nn.Module):
+    """Stands in for the embeddings, and gives what the lower layers made of them."""
 
     activations: Tensor
 
     def forward(self, *_: object, **__: object) -> Tensor:
-        """Give the activations of the texts shown, whatever is asked for."""
+        """Give the activations of the selected texts, whatever the arguments."""
         return self.activations
 
 
-def _stack(model: Any) -> tuple[Any, str]:
+def _layers_of(model: Any) -> tuple[Any, str]:
     """Find the module that holds a model's layers, and the layers' name in it."""
-    for path in STACKS if hasattr(model, "embeddings") else ():
+    for path in LAYER_PATHS if hasattr(model, "embeddings") else ():
         *above, name = path.split(".")
         holder = model
         for step in above:
@@ -166,7 +163,7 @@ def _stack(model: Any) -> tuple[Any, str]:
         if isinstance(getattr(holder, name, None), nn.ModuleList):
             return holder, name
     raise EncoderError(
-        f"last-layers doesn't know where a {type(model).__name__} keeps its layers: take lora or full instead"
+        f"last-layers doesn't know where a {type(model).__name__} keeps its layers: choose lora or full"
     )
 
 

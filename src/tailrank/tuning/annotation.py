@@ -1,4 +1,4 @@
-"""Which items to have described next, where describing all of them costs too much."""
+"""Which items to describe next, if describing all of them costs too much."""
 
 from __future__ import annotations
 
@@ -9,55 +9,55 @@ import numpy as np
 from tailrank.arrays import Bools, Codes, Doubles
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
+from tailrank.signals.recency_decay import recency_weights
 from tailrank.tuning.config import FineTuningConfig
 
 
 @dataclass(frozen=True)
-class Picks:
-    """Items to have described, the most useful first.
+class ItemsToAnnotate:
+    """Items to describe, the most useful first.
 
     Attributes
     ----------
     items
-        Codes, shape (picked,).
+        Codes, shape (chosen,).
     uses
-        Attention that rankings pay each of them, in latest events, shape (picked,).
+        Attention that rankings pay each of them, in latest events, shape (chosen,).
     """
 
     items: Codes
     uses: Doubles
 
 
-def pick(dataset: Dataset, poor: Bools, budget: int) -> Picks:
-    """Pick the items whose description would be used most.
+def items_to_annotate(dataset: Dataset, lacks_text: Bools, budget: int) -> ItemsToAnnotate:
+    """Choose the items whose description would be used most.
 
-    What an item means is read wherever it lies in a history, and there an event with n after it counts
-    (1 + n)^-fading. The sum of this over all histories is what is picked by; it is also close to how often
-    an item will be asked for, as demand lasts. Spreading the picks out over co-visited items was measured
-    and is worse (docs/benchmarks.md).
+    A ranking reads the text of every event of a history; one with n later events counts
+    (1 + n)^-recency_decay. Items are ordered by the sum of this over all histories, which is also close to
+    how often an item will be a candidate, as demand lasts. Spreading the choice over co-visited items was
+    measured and is worse (docs/benchmarks.md).
 
     Parameters
     ----------
     dataset
-        What people took.
-    poor
-        Items without a text worth the name, shape (items,): the candidates.
+        Its histories say how often an item is read.
+    lacks_text
+        Items without a usable text, shape (items,): the candidates.
     budget
-        Items to pick, at most.
+        Items to choose, at most.
 
     Raises
     ------
     RequestError
-        Where there is no budget, or no candidate.
+        If there is no budget, or no candidate.
     """
     if budget < 1:
         raise RequestError(f"the budget must be at least 1, not {budget}")
-    candidates = np.flatnonzero(poor).astype(np.int32)
+    candidates = np.flatnonzero(lacks_text).astype(np.int32)
     if not len(candidates):
-        raise RequestError("every item has a text already: there is nothing to have described")
+        raise RequestError("every item has a text already: there is nothing to annotate")
     h = dataset.histories
-    uses = np.bincount(h.items, (1.0 + h.ages) ** -FineTuningConfig.recency_decay, dataset.n_items).astype(
-        np.float64
-    )
+    weights = recency_weights(h.ages.astype(np.float64), FineTuningConfig.recency_decay)
+    uses = np.bincount(h.items, weights, dataset.n_items).astype(np.float64)
     chosen = candidates[np.argsort(-uses[candidates], kind="stable")[:budget]]
-    return Picks(chosen, uses[chosen])
+    return ItemsToAnnotate(chosen, uses[chosen])

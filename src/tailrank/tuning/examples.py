@@ -1,8 +1,8 @@
-"""What a step learns from: a few pasts and what came next, drawn from behaviour or made of texts alone."""
+"""What a step learns from: a few histories and their next items, from behaviour or made of texts alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,18 +16,18 @@ from tailrank.tuning.config import FineTuningConfig
 
 @dataclass(frozen=True)
 class Batch:
-    """Pasts, and the item that came next of each.
+    """Histories, and the next item of each.
 
     Attributes
     ----------
     items
         Items to encode, shape (n,).
     contexts
-        Each past as rows of `items`, the latest event last, -1 where there is none; shape (batch, context).
+        Each history as rows of `items`, the latest event last, -1 as padding; shape (batch, context).
     targets
-        What came next, as rows of `items`; shape (batch,).
-    taken
-        Items that a past says nothing against, as the person did take them; shape (batch, n).
+        The next items, as rows of `items`; shape (batch,).
+    excluded
+        Items of the same user's history, which are no negatives of a context; shape (batch, n).
     frequencies
         Log of how often an item is in batches, up to a constant; shape (n,).
     """
@@ -35,16 +35,16 @@ class Batch:
     items: Codes
     contexts: Offsets
     targets: Offsets
-    taken: Bools
+    excluded: Bools
     frequencies: Floats
 
     def shifted(self, by: int) -> Batch:
         """Let item codes start elsewhere."""
-        return Batch(self.items + np.int32(by), self.contexts, self.targets, self.taken, self.frequencies)
+        return replace(self, items=self.items + np.int32(by))
 
 
 class Examples(Protocol):
-    """Where batches come from."""
+    """A source of batches."""
 
     @property
     def size(self) -> int:
@@ -54,56 +54,54 @@ class Examples(Protocol):
         """Draw a batch."""
 
 
-class Behaviour:
-    """Examples from what people took.
+class BehaviourExamples:
+    """Examples from histories.
 
     Parameters
     ----------
     dataset
-        What to learn from.
-    told
-        Whether an item has a text, shape (items,).
-    recipe
+        To learn from.
+    has_text
+        Shape (items,).
+    config
         Loss, batch, window and context.
     since
-        From when on events are new; the others come in `recipe.replay` of the batches. None takes all alike.
+        Events from then on are new; the others come in `config.replay` of the batches. None treats all alike.
 
     Raises
     ------
     DataError
-        Where nobody took two different items with texts, or there is nothing new.
+        If no history has two different items with texts, or nothing is new.
     """
 
     def __init__(
-        self, dataset: Dataset, told: Bools, recipe: FineTuningConfig, since: float | None = None
+        self, dataset: Dataset, has_text: Bools, config: FineTuningConfig, since: float | None = None
     ) -> None:
         h = dataset.histories
-        self.recipe, self.items, self.owners, self.starts = recipe, h.items, h.owners, h.offsets[:-1]
-        self.told = told
+        self.config, self.items, self.owners, self.starts = config, h.items, h.owners, h.offsets[:-1]
+        self.has_text = has_text
         self.frequencies = np.log1p(dataset.counts).astype(np.float32)
         ones = np.ones(len(h.items), bool)
-        self.taken = sp.csr_array((ones, (h.owners, h.items)), shape=(len(h), dataset.n_items))
-        reach = recipe.window if recipe.loss == "pairs" else 1
-        pairs = [self._apart(distance) for distance in range(1, reach + 1)]
+        self.interactions = sp.csr_array((ones, (h.owners, h.items)), shape=(len(h), dataset.n_items))
+        reach = config.window if config.loss == "pairs" else 1
+        pairs = [self._pairs(distance) for distance in range(1, reach + 1)]
         self.before, self.after = (np.concatenate(side) for side in zip(*pairs, strict=True))
         if not len(self.after):
             raise DataError(
-                f"{dataset.name}: nobody took two different items with texts: nothing to learn from"
+                f"{dataset.name}: no user has two different items with texts: nothing to learn from"
             )
         new = np.ones(len(self.after), bool) if since is None else h.times[self.after] >= since
         self.new, self.old = np.flatnonzero(new), np.flatnonzero(~new)
         if not len(self.new):
-            raise DataError(
-                f"{dataset.name}: no event to learn from is as new as asked for: name an earlier time"
-            )
+            raise DataError(f"{dataset.name}: no event to learn from is as new as that: name an earlier time")
 
-    def _apart(self, distance: int) -> tuple[Offsets, Offsets]:
+    def _pairs(self, distance: int) -> tuple[Offsets, Offsets]:
         """Find the positions of different items with texts so far apart in one history."""
         before = np.arange(len(self.items) - distance)
         after = before + distance
         same = self.owners[before] == self.owners[after]
         a, b = self.items[before], self.items[after]
-        kept = same & (a != b) & self.told[a] & self.told[b]
+        kept = same & (a != b) & self.has_text[a] & self.has_text[b]
         return before[kept], after[kept]
 
     @property
@@ -112,55 +110,55 @@ class Behaviour:
         return len(self.after)
 
     def draw(self, rng: np.random.Generator) -> Batch:
-        """Draw a batch of pasts, or of co-visited pairs."""
-        replayed = len(self.old) and rng.random() < self.recipe.replay
-        chosen = rng.choice(self.old if replayed else self.new, self.recipe.batch)
+        """Draw a batch of histories, or of co-visited pairs."""
+        replayed = len(self.old) and rng.random() < self.config.replay
+        chosen = rng.choice(self.old if replayed else self.new, self.config.batch)
         before, after = self.before[chosen], self.after[chosen]
-        if self.recipe.loss == "pairs":
+        if self.config.loss == "pairs":
             swapped = rng.random(len(chosen)) < 0.5
             before, after = np.where(swapped, after, before), np.where(swapped, before, after)
             events = before[:, None]
         else:
-            events = after[:, None] - np.arange(self.recipe.context, 0, -1)
+            events = after[:, None] - np.arange(self.config.context, 0, -1)
         owners = self.owners[after]
         codes = np.where(events >= self.starts[owners][:, None], self.items[np.maximum(events, 0)], -1)
-        codes = np.where(self.told[codes], codes, -1)
-        codes[codes == self.items[after][:, None]] = -1  # no past holds what came next
+        codes = np.where(self.has_text[codes], codes, -1)
+        codes[codes == self.items[after][:, None]] = -1  # no context holds its target
         items, rows = np.unique(np.append(codes, self.items[after]), return_inverse=True)
         if items[0] < 0:
             items, rows = items[1:], rows - 1
         contexts, targets = rows[: codes.size].reshape(codes.shape), rows[codes.size :]
-        taken = self.taken[owners][:, items].toarray()
-        return Batch(items, contexts, targets, taken, self.frequencies[items])
+        excluded = self.interactions[owners][:, items].toarray()
+        return Batch(items, contexts, targets, excluded, self.frequencies[items])
 
 
-class Texts:
+class TextExamples:
     """Examples without behaviour: items that have a text.
 
     Parameters
     ----------
-    told
-        Whether an item has a text, shape (items,).
+    has_text
+        Shape (items,).
     batch
         Texts a batch.
     twice
         Whether each text is its own next item, under another dropout (SimCSE: Gao, Yao and Chen, EMNLP 2021,
-        equation 4); else nothing comes next of anything.
+        equation 4); else there are no contexts.
     """
 
-    def __init__(self, told: Bools, batch: int, twice: bool) -> None:
-        self.told, self.batch, self.twice = np.flatnonzero(told), batch, twice
+    def __init__(self, has_text: Bools, batch: int, twice: bool) -> None:
+        self.items, self.batch, self.twice = np.flatnonzero(has_text), batch, twice
 
     @property
     def size(self) -> int:
         """Number of texts."""
-        return len(self.told)
+        return len(self.items)
 
     def draw(self, rng: np.random.Generator) -> Batch:
         """Draw different texts."""
-        items = rng.choice(self.told, min(self.batch, len(self.told)), replace=False).astype(np.int32)
-        pasts = np.arange(len(items) if self.twice else 0)
-        n = len(items) + len(pasts)
+        items = rng.choice(self.items, min(self.batch, len(self.items)), replace=False).astype(np.int32)
+        contexts = np.arange(len(items) if self.twice else 0)
+        n = len(items) + len(contexts)
+        excluded = np.eye(len(contexts), n, dtype=bool)
         both = np.tile(items, 2)[:n]
-        taken = np.eye(len(pasts), n, dtype=bool)
-        return Batch(both, pasts[:, None], pasts + len(items), taken, np.zeros(n, np.float32))
+        return Batch(both, contexts[:, None], contexts + len(items), excluded, np.zeros(n, np.float32))

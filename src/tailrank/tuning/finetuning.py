@@ -10,21 +10,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import Progress
 from torch import Tensor
 
 from tailrank import checkpoint as checkpoints
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
 from tailrank.language.encoder import TextEncoder
-from tailrank.tuning.closed_form_head import PENALTIES, solutions
+from tailrank.reporting import Progress, silent
+from tailrank.tuning.closed_form_head import PENALTIES, closed_form_heads
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain, Mixture
 from tailrank.tuning.objectives import Objective
 from tailrank.tuning.tracking import Tracker
 from tailrank.tuning.trainable_encoder import TrainableEncoder
 from tailrank.tuning.trainer import Trainer
-from tailrank.tuning.validator import overall
+from tailrank.tuning.validator import mean_validation_score
+
+ValidationStep = dict[str, dict[str, float]]
+"""ndcg@10 on validation, by domain and group."""
 
 
 @dataclass(frozen=True)
@@ -33,221 +36,225 @@ class Tuned:
 
     Attributes
     ----------
-    learner
-        With the weights of the best look.
-    tables
-        Vectors of each domain's items, shape (items, dimensions).
-    looks
-        ndcg@10 on validation at each look, by domain and group: the first one before any step.
-    best
-        Number of the look that was kept.
+    encoder
+        With the weights of the best validation step.
+    vectors
+        Of each domain's items, shape (items, dimensions).
+    validation_steps
+        The first one is before any step of the optimiser.
+    best_step
+        Number of the validation step whose weights were kept.
     steps
-        How many were taken.
+        Of the optimiser.
     seconds
-        Time in steps, without looks.
+        Time in steps, without validation.
     parameters
         Number of weights that learned.
     """
 
-    learner: TrainableEncoder
-    tables: list[Floats]
-    looks: list[dict[str, dict[str, float]]]
-    best: int
+    encoder: TrainableEncoder
+    vectors: list[Floats]
+    validation_steps: list[ValidationStep]
+    best_step: int
     steps: int
     seconds: float
     parameters: int
 
     @property
-    def worth(self) -> float:
-        """What the kept look is judged by, the mean over domains."""
-        return overall(self.looks[self.best])
+    def validation_score(self) -> float:
+        """Validation score of the best step, the mean over domains."""
+        return mean_validation_score(self.validation_steps[self.best_step])
 
 
 def finetune(
     domains: Sequence[Domain],
     encoder: TextEncoder,
-    recipe: FineTuningConfig,
-    progress: Progress | None = None,
+    config: FineTuningConfig,
+    progress: Progress = silent,
     checkpoint: Path | None = None,
     trackers: Sequence[Tracker] = (),
-    report: Callable[[int, float], bool] | None = None,
+    on_validation: Callable[[int, float], bool] | None = None,
 ) -> Tuned:
     """Tune an encoder as long as that ranks the validation queries better.
 
-    What is judged is the mean, over domains, of ndcg@10 on all targets and on those of the tail. The same
-    call again goes on from the checkpoint, and ends with the weights of an undisturbed run.
+    Weights are compared by the mean, over domains, of `validator.validation_score`. The same call again goes
+    on from the checkpoint, and ends with the weights of an undisturbed run.
 
     Parameters
     ----------
     domains
-        Batches come from one of them each, drawn by their size to the power of `recipe.temper`.
+        Each batch comes from one of them, drawn by their size to the power of `config.temper`.
     encoder
         Is changed; load another one to compare with.
-    recipe
-        How.
+    config
+        What learns, from what, and how.
     progress
-        Where a bar is shown.
+        Is told how far each part is.
     checkpoint
-        File that is written every few minutes and after each look.
+        File that is written every few minutes and after each validation step.
     trackers
-        Where figures are kept.
-    report
-        Is told the steps taken and the figure judged by after each look; training ends where it gives False.
+        Log losses and metrics.
+    on_validation
+        Is told the optimiser's steps and the score after each validation step; False ends the training.
 
     Raises
     ------
     DataError
-        Where a domain has nothing to learn from, or no validation query.
+        If a domain has nothing to learn from, or no validation query.
     EncoderError
-        Where texts, vectors or the method don't fit the encoder.
+        If texts, vectors or the method don't fit the encoder.
     ModelError
-        Where training diverges, or the checkpoint is damaged, of another training, or can't be written.
+        If training diverges, or the checkpoint is damaged, of another training, or can't be written.
     TrackingError
-        Where figures can't be kept.
+        If a tracker can't log.
     """
-    recipe = recipe.complete()
-    run = _Run(domains, encoder, recipe, progress)
-    # Names of settings that change nothing but when and where things are written stay out of the key.
-    said = {k: v for k, v in asdict(recipe).items() if k not in ("minutes", "memory")}
+    config = config.complete()
+    training = _Training(domains, encoder, config, progress)
+    # Settings that change nothing but when and where things are written stay out of the key.
+    settings = {k: v for k, v in asdict(config).items() if k not in ("minutes", "memory")}
     data = [(d.split.train.fingerprint, d.split.protocol, len(d.split.validation), d.since) for d in domains]
     texts = checkpoints.key(*(list(d.texts) for d in domains))
-    name = checkpoints.key(encoder.fingerprint, said, data, texts)
+    name = checkpoints.key(encoder.fingerprint, settings, data, texts)
     found = None if checkpoint is None else checkpoints.read(checkpoint, name)
     if found is not None:
-        run.restore(*found)
-    succeeded = False
+        training.restore(*found)
+
+    def save() -> None:
+        if checkpoint is not None:
+            checkpoints.write(checkpoint, name, training.tensors(), training.state())
+
+    names = ", ".join(d.split.train.name for d in domains)
     for tracker in trackers:
-        tracker.start(
-            {**said, "encoder": encoder.name, "data": ", ".join(d.split.train.name for d in domains)}
-        )
+        tracker.start({**settings, "encoder": encoder.name, "data": names})
+    succeeded = False
     try:
-        run.go(lambda: _keep(checkpoint, name, run), trackers, progress, report)
+        training.run(save, trackers, on_validation)
         succeeded = True
     finally:
         for tracker in trackers:
             tracker.finish(succeeded)
-    return run.tuned()
+    return training.tuned()
 
 
-def _keep(checkpoint: Path | None, name: str, run: _Run) -> None:
-    if checkpoint is not None:
-        checkpoints.write(checkpoint, name, run.tensors(), run.figures())
-
-
-class _Run:
+class _Training:
     """A training under way."""
 
     def __init__(
-        self,
-        domains: Sequence[Domain],
-        encoder: TextEncoder,
-        recipe: FineTuningConfig,
-        progress: Progress | None,
+        self, domains: Sequence[Domain], encoder: TextEncoder, config: FineTuningConfig, progress: Progress
     ) -> None:
-        self.recipe, self.mixture = recipe, Mixture(domains, recipe)
-        torch.manual_seed(recipe.seed)
-        self.learner = TrainableEncoder(
-            encoder, self.mixture.texts, self.mixture.vectors, recipe, cache_root(), progress
+        self.config, self.progress, self.mixture = config, progress, Mixture(domains, config)
+        torch.manual_seed(config.seed)
+        self.encoder = TrainableEncoder(
+            encoder, self.mixture.texts, self.mixture.vectors, config, cache_root(), progress
         )
-        self.descent = Trainer(self.learner, Objective(recipe).to(encoder.model.device))
-        self.looks: list[dict[str, dict[str, float]]] = []
-        self.kept: list[Tensor] = []
-        """Weights of the best look; `table` has its vectors."""
+        self.trainer = Trainer(self.encoder, Objective(config).to(encoder.model.device))
+        self.validation_steps: list[ValidationStep] = []
+        self.best_weights: list[Tensor] = []
+        """Weights of the best validation step; `best_vectors` has its vectors."""
 
     @property
-    def judged(self) -> list[float]:
-        """What each look is judged by, the mean over domains."""
-        return [overall(look) for look in self.looks]
+    def scores(self) -> list[float]:
+        """Score of each validation step, the mean over domains."""
+        return [mean_validation_score(step) for step in self.validation_steps]
 
     @property
-    def best(self) -> int:
-        """Number of the best look, the earliest of equals."""
-        return int(np.argmax(self.judged))
+    def best_step(self) -> int:
+        """Number of the best validation step, the earliest of equals."""
+        return int(np.argmax(self.scores))
 
-    def go(
+    def run(
         self,
-        keep: Callable[[], None],
+        save: Callable[[], None],
         trackers: Sequence[Tracker],
-        progress: Progress | None,
-        report: Callable[[int, float], bool] | None,
+        on_validation: Callable[[int, float], bool] | None,
     ) -> None:
-        """Take steps and look at what they are worth, until they are worth nothing any more."""
-        r, d, kept_at = self.recipe, self.descent, time.monotonic()
-        if not self.looks:
-            self._begin(trackers, progress)
-            keep()
-        bar = None if progress is None or not r.steps else progress.add_task("fine-tuning", total=r.steps)
-        going = True
-        while going and d.steps < r.steps and len(self.looks) - 1 - self.best < r.patience:
-            figures = d.step(self.mixture)
+        """Take steps and validate, until `patience` runs out."""
+        c, trainer, saved_at = self.config, self.trainer, time.monotonic()
+        if not self.validation_steps:
+            self._start(trackers)
+            save()
+        goes_on = True
+        while goes_on and trainer.steps < c.steps and self._is_patient():
+            metrics = trainer.step(self.mixture)
             for tracker in trackers:
-                tracker.log(d.steps, figures)
-            looked = d.steps % r.every == 0 or d.steps == r.steps
-            if looked:
-                self._look(trackers, self.learner.below_head())
-            if looked or time.monotonic() - kept_at > 60 * r.minutes:
-                keep()
-                kept_at = time.monotonic()
-            if progress is not None and bar is not None:
-                said = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
-                text = f"{said}, ndcg@10 {self.judged[-1]:.4f}"
-                progress.update(bar, completed=d.steps, description=text)
-            going = not looked or report is None or report(d.steps, self.judged[-1])
-        if progress is not None and bar is not None:
-            progress.update(bar, total=d.steps, completed=d.steps)
-        d.load(self.kept)
+                tracker.log(trainer.steps, metrics)
+            validates = trainer.steps % c.every == 0 or trainer.steps == c.steps
+            if validates:
+                self._validate(trackers, self.encoder.head_inputs())
+            if validates or time.monotonic() - saved_at > 60 * c.minutes:
+                save()
+                saved_at = time.monotonic()
+            note = ", ".join(f"{name} {value:.3g}" for name, value in metrics.items())
+            self.progress("fine-tuning", trainer.steps, c.steps, f"{note}, ndcg@10 {self.scores[-1]:.4f}")
+            goes_on = not validates or on_validation is None or on_validation(trainer.steps, self.scores[-1])
+        if trainer.steps:
+            self.progress("fine-tuning", trainer.steps, trainer.steps)
+        trainer.load(self.best_weights)
 
-    def _begin(self, trackers: Sequence[Tracker], progress: Progress | None) -> None:
-        """Look at the encoder as it is and, where there is a teacher, once more with its head solved."""
-        pooled = self.learner.below_head(progress)
-        self._look(trackers, pooled)
-        self.descent.objective.teacher = teacher = self.mixture.teacher(self.learner.table(pooled), progress)
+    def _is_patient(self) -> bool:
+        return len(self.validation_steps) - 1 - self.best_step < self.config.patience
+
+    def _start(self, trackers: Sequence[Tracker]) -> None:
+        """Validate the encoder as it is and, if there is a teacher, once more with its closed-form head."""
+        inputs = self.encoder.head_inputs(self.progress)
+        self._validate(trackers, inputs)
+        teacher = self.mixture.teacher_embeddings(self.encoder.vectors(inputs), self.progress)
+        self.trainer.objective.teacher = teacher
         if teacher is None:
             return
-        last, best, weights = self.learner.head[-1].linear.weight, -1.0, self.mixture.weights()
-        bar = None if progress is None else progress.add_task("head", total=len(PENALTIES))
-        for found in solutions(self.learner, pooled, teacher, weights):
-            before, last.data = last.data, found
-            worth = overall(self.mixture.look(self.learner.table(pooled)))
-            last.data, best = (found, worth) if worth > best else (before, best)
-            if progress is not None and bar is not None:
-                progress.update(bar, advance=1, description=f"head, ndcg@10 {best:.4f}")
-        self._look(trackers, pooled)
+        last, best = self.encoder.head[-1].linear.weight, -1.0
+        heads = closed_form_heads(self.encoder, inputs, teacher, self.mixture.weights())
+        for done, head in enumerate(heads, 1):
+            before, last.data = last.data, head
+            score = mean_validation_score(self.mixture.validate(self.encoder.vectors(inputs)))
+            last.data, best = (head, score) if score > best else (before, best)
+            self.progress("head", done, len(PENALTIES), f"ndcg@10 {best:.4f}")
+        self._validate(trackers, inputs)
 
-    def _look(self, trackers: Sequence[Tracker], pooled: Tensor) -> None:
-        """Judge the vectors as they are, and keep the weights where they are the best so far."""
-        table = self.learner.table(pooled)
-        look = self.mixture.look(table)
-        self.looks.append(look)
-        figures = {f"{name}/ndcg@10/{group}": x for name, each in look.items() for group, x in each.items()}
+    def _validate(self, trackers: Sequence[Tracker], inputs: Tensor) -> None:
+        """Measure the vectors as they are, and keep the weights if they are the best so far."""
+        vectors = self.encoder.vectors(inputs)
+        step = self.mixture.validate(vectors)
+        self.validation_steps.append(step)
+        metrics = {f"{name}/ndcg@10/{group}": x for name, each in step.items() for group, x in each.items()}
         for tracker in trackers:
-            tracker.log(self.descent.steps, figures)
-        if self.best == len(self.looks) - 1:
-            self.table, self.kept = table, self.descent.copy()
+            tracker.log(self.trainer.steps, metrics)
+        if self.best_step == len(self.validation_steps) - 1:
+            self.best_vectors, self.best_weights = vectors, self.trainer.copy()
 
     def tuned(self) -> Tuned:
-        """Give what came of it."""
-        d, tables = self.descent, self.mixture.tables(self.table)
-        learned = d.weights if self.recipe.steps else [self.learner.head[-1].linear.weight]
+        """Give the outcome."""
+        trainer, vectors = self.trainer, self.mixture.by_domain(self.best_vectors)
+        learned = trainer.weights if self.config.steps else [self.encoder.head[-1].linear.weight]
         size = sum(weights.numel() for weights in learned)
-        return Tuned(self.learner, tables, self.looks, self.best, d.steps, d.seconds, size)
+        return Tuned(
+            self.encoder,
+            vectors,
+            self.validation_steps,
+            self.best_step,
+            trainer.steps,
+            trainer.seconds,
+            size,
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         """Give all that the next step depends on, and the best weights."""
-        teacher = self.descent.objective.teacher
-        kept = {f"kept/{at}": value for at, value in enumerate(self.kept)}
-        return self.descent.tensors() | kept | ({} if teacher is None else {"teacher": teacher})
+        teacher = self.trainer.objective.teacher
+        best = {f"best/{at}": value for at, value in enumerate(self.best_weights)}
+        return self.trainer.tensors() | best | ({} if teacher is None else {"teacher": teacher})
 
-    def figures(self) -> dict[str, Any]:
-        """Give what was measured, for a checkpoint."""
-        return {"steps": self.descent.steps, "seconds": self.descent.seconds, "looks": self.looks}
+    def state(self) -> dict[str, Any]:
+        """Give numbers of steps, time and validation, for a checkpoint."""
+        trainer = self.trainer
+        steps = {"steps": trainer.steps, "seconds": trainer.seconds}
+        return {**steps, "validation_steps": self.validation_steps}
 
-    def restore(self, tensors: Mapping[str, Tensor], figures: Mapping[str, Any]) -> None:
-        """Take back what a checkpoint holds."""
-        d, self.looks = self.descent, figures["looks"]
-        self.kept = [tensors[f"kept/{at}"] for at in range(len(d.weights))]
-        d.load(self.kept)
-        self.table = self.learner.table(self.learner.below_head())
-        d.objective.teacher = tensors.get("teacher")
-        d.restore(tensors)
-        d.steps, d.seconds = figures["steps"], figures["seconds"]
+    def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Go on from what `tensors` and `state` gave."""
+        trainer, self.validation_steps = self.trainer, state["validation_steps"]
+        self.best_weights = [tensors[f"best/{at}"] for at in range(len(trainer.weights))]
+        trainer.load(self.best_weights)
+        self.best_vectors = self.encoder.vectors(self.encoder.head_inputs())
+        trainer.objective.teacher = tensors.get("teacher")
+        trainer.restore(tensors)
+        trainer.steps, trainer.seconds = state["steps"], state["seconds"]

@@ -24,25 +24,25 @@ def save(tuned: Tuned, encoder: TextEncoder, folder: Path, about: Mapping[str, A
     Parameters
     ----------
     tuned
-        What `finetune` gave.
+        From `finetune`.
     encoder
-        What it was given.
+        That `finetune` was given.
     folder
-        Replaced where it holds a tuned encoder.
+        Replaced if it holds a tuned encoder.
     about
         How it came about, kept as JSON beside the weights.
     merged
-        Whether to write an ordinary model folder even where only a head, or an adapter, was learned.
+        Whether to write an ordinary model folder even if only a head, or an adapter, was learned.
 
     Raises
     ------
     EncoderError
-        Where the place holds something else, or can't be written, or a prompt is to be merged.
+        If the folder holds something else, or can't be written, or a prompt is to be merged.
     """
-    method = tuned.learner.recipe.method
-    check_place(folder, encoder)
+    method = tuned.encoder.config.method
+    check_folder(folder, encoder)
     try:
-        with replaced(folder) as new, tuned.learner.whole() as model:
+        with replaced(folder) as new, tuned.encoder.full_model() as model:
             if merged or method in ("full", "last-layers"):
                 adapters.merge(model)
                 model.save(str(new), create_model_card=False, safe_serialization=True)
@@ -52,23 +52,23 @@ def save(tuned: Tuned, encoder: TextEncoder, folder: Path, about: Mapping[str, A
             (new / TUNING_FILE).write_text(json.dumps(dict(about), indent=1), encoding="utf-8")
     except (OSError, SafetensorError) as why:
         raise EncoderError(
-            f"{folder}: can't be written ({why}): free some space, or choose another place"
+            f"{folder}: can't be written ({why}): free some space, or choose another folder"
         ) from None
 
 
-def check_place(folder: Path, encoder: TextEncoder) -> None:
+def check_folder(folder: Path, encoder: TextEncoder) -> None:
     """Refuse to replace anything but a tuned encoder, or the one that is tuned: an adapter may need it.
 
     Raises
     ------
     EncoderError
-        Where the place holds something else, or that encoder.
+        If the folder holds something else, or that encoder.
     """
     if folder.resolve() == find_encoder(encoder.name).path.resolve():
-        raise EncoderError(f"{folder} holds the encoder that is tuned: choose another place")
+        raise EncoderError(f"{folder} holds the encoder that is tuned: choose another folder")
     if (
         folder.exists()
         and not (folder / TUNING_FILE).is_file()
         and (folder.is_file() or any(folder.iterdir()))
     ):
-        raise EncoderError(f"{folder} exists and is no tuned encoder: choose another place")
+        raise EncoderError(f"{folder} exists and is no tuned encoder: choose another folder")

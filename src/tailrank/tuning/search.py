@@ -1,4 +1,4 @@
-"""Search for a recipe: trials in a database, so that a search goes on where it was interrupted."""
+"""Search for a config: trials in a database, so that a search goes on after an interruption."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from tailrank.errors import EncoderError, ModelError, RequestError
 from tailrank.tuning.config import FineTuningConfig, Method, TuningLoss
 from tailrank.tuning.finetuning import Tuned
 
-WARM_LOOKS: Final = 2
-"""Looks before a trial may be given up, and finished trials before any is."""
+WARM_UP: Final = 2
+"""Validation steps before a trial may be pruned, and finished trials before any is."""
 
 State = Literal["complete", "pruned", "running", "fail"]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of one recipe.
+    """One config and its outcome.
 
     Attributes
     ----------
     number
         Counts from 0.
     state
-        `pruned` where it was given up, as it ranked worse than most others had at the same look.
-    worth
-        Best look: mean of ndcg@10 on all validation targets and on those of the tail.
+        `pruned` if it was given up, as it ranked worse than the median of others at the same validation step.
+    validation_score
+        Of the best validation step, see `validator.validation_score`; None if there was none.
     settings
-        What differs from the recipe that the search started from.
+        What differs from the config that the search started from.
     """
 
     number: int
     state: State
-    worth: float | None
+    validation_score: float | None
     settings: dict[str, Any]
 
 
@@ -50,24 +50,24 @@ def search(
     run: Callable[[FineTuningConfig, Callable[[int, float], bool]], Tuned],
     keep: Callable[[Tuned], None],
 ) -> list[Trial]:
-    """Try recipes until the time is up; the next ones are drawn where earlier ones did well (TPE).
+    """Try configs until the time is up; the next ones are drawn near those that did well (TPE).
 
     Parameters
     ----------
     storage
         SQLite file of the trials; those of the same name that it holds count too.
     name
-        Of what is searched for: trials of other data belong elsewhere.
+        Of the study: trials of other data need another one.
     start
-        Gives what isn't searched for.
+        Settings that aren't searched for.
     methods, losses
         To choose from.
     minutes
-        To start trials in; a trial that is under way then ends at its next look.
+        To start trials in; a trial that runs longer ends at its next validation step.
     run
-        Tunes by a recipe; the second argument is that of `finetune`.
+        Tunes by a config; the second argument is `on_validation` of `finetune`.
     keep
-        Is given what ranks better than every trial before.
+        Is given every tuned encoder that ranks better than all trials before.
 
     Returns
     -------
@@ -77,9 +77,9 @@ def search(
     Raises
     ------
     RequestError
-        Where optuna is missing, or there is no time.
+        If optuna is missing, or there is no time.
     EncoderError
-        Where the database can't be used.
+        If the database can't be used.
     """
     try:
         import optuna
@@ -96,7 +96,7 @@ def search(
             study_name=name,
             load_if_exists=True,
             direction="maximize",
-            pruner=optuna.pruners.MedianPruner(WARM_LOOKS, WARM_LOOKS),
+            pruner=optuna.pruners.MedianPruner(WARM_UP, WARM_UP),
         )
         end = time.monotonic() + 60 * minutes
         for old in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
@@ -105,21 +105,22 @@ def search(
         study.sampler = optuna.samplers.TPESampler(seed=start.seed + len(study.trials), multivariate=True)
 
         def objective(trial: Any) -> float:
-            given_up, looks = False, 0
+            pruned, validation_steps = False, 0
 
-            def go_on(_: int, worth: float) -> bool:
-                nonlocal given_up, looks
-                looks += 1
-                trial.report(worth, looks)
-                given_up = trial.should_prune()
-                return not given_up and time.monotonic() < end
+            def on_validation(_: int, score: float) -> bool:
+                nonlocal pruned, validation_steps
+                validation_steps += 1
+                trial.report(score, validation_steps)
+                pruned = trial.should_prune()
+                return not pruned and time.monotonic() < end
 
-            tuned = run(_suggest(trial, start, methods, losses), go_on)
-            if given_up and tuned.steps < tuned.learner.recipe.steps:
+            tuned = run(_suggest(trial, start, methods, losses), on_validation)
+            if pruned and tuned.steps < tuned.encoder.config.steps:
                 raise optuna.TrialPruned
-            if tuned.worth > max((t.value for t in study.get_trials() if t.value is not None), default=-1.0):
+            score = tuned.validation_score
+            if score > max((t.value for t in study.get_trials() if t.value is not None), default=-1.0):
                 keep(tuned)
-            return tuned.worth
+            return score
 
         while time.monotonic() < end:
             study.optimize(objective, n_trials=1, catch=(ModelError,))
@@ -127,13 +128,15 @@ def search(
     except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as why:
         reason = str(why).splitlines()[0]
         raise EncoderError(f"{storage}: trials can't be kept there ({reason}): name another place") from None
-    return sorted(trials, key=lambda trial: -1.0 if trial.worth is None else trial.worth, reverse=True)
+    return sorted(
+        trials, key=lambda t: -1.0 if t.validation_score is None else t.validation_score, reverse=True
+    )
 
 
 def _suggest(
     trial: Any, start: FineTuningConfig, methods: Sequence[Method], losses: Sequence[TuningLoss]
 ) -> FineTuningConfig:
-    """Draw a recipe; what a method or loss doesn't use stays as it is."""
+    """Draw a config; what a method or loss doesn't use stays as it is."""
     method, loss = trial.suggest_categorical("method", methods), trial.suggest_categorical("loss", losses)
     drawn: dict[str, Any] = {
         "hidden": trial.suggest_categorical("hidden", (0, 2048, 4096, 8192)),
@@ -149,10 +152,10 @@ def _suggest(
     if loss == "distillation":
         drawn["blend"] = trial.suggest_categorical("blend", (0.0, 0.2, 0.5, 0.8))
     if loss != "simcse":
-        drawn["sharpness"] = trial.suggest_categorical("sharpness", (0.0, 1.0, 2.0, 4.0))
+        drawn["inverse_temperature"] = trial.suggest_categorical("inverse_temperature", (0.0, 1.0, 2.0, 4.0))
         drawn["temperature"] = trial.suggest_float("temperature", 0.03, 0.3, log=True)
         drawn["debias"] = trial.suggest_float("debias", 0.0, 1.0)
-    recipe = replace(start, method=method, loss=loss, **drawn)
-    if not recipe.complete().steps:
-        return recipe
-    return replace(recipe, head_rate=trial.suggest_float("head_rate", 1e-5, 1e-3, log=True))
+    config = replace(start, method=method, loss=loss, **drawn)
+    if not config.complete().steps:
+        return config
+    return replace(config, head_rate=trial.suggest_float("head_rate", 1e-5, 1e-3, log=True))

@@ -1,8 +1,8 @@
-"""Where the figures of a tuning are kept: TensorBoard, MLflow, Weights & Biases.
+"""Where losses and metrics of a training are logged: TensorBoard, MLflow, Weights & Biases.
 
-All of them write to a folder, and nothing leaves the machine unasked: only `MLflow` uses the network, where
-its place is a server. A run is named by its settings: a training that was interrupted goes on in the same run
-when it goes on with the same settings.
+The trackers are accelerate's, set up to write to a folder, so that nothing leaves the machine unasked: only
+`MLflow` uses the network, if its place is a server. A run is named by its settings: an interrupted training
+goes on in the same run when it goes on with the same settings.
 """
 
 from __future__ import annotations
@@ -13,238 +13,208 @@ import math
 import os
 import re
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from pkgutil import resolve_name
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from tailrank.errors import TailrankError
 
 Setting: TypeAlias = str | int | float | bool | None
-"""What a setting of a training may be."""
+"""A setting of a training."""
+
+Value = TypeVar("Value")
 
 
 class TrackingError(TailrankError):
-    """Figures can't be kept where they were asked for."""
+    """A tracker can't log to its place."""
 
 
 class Tracker(Protocol):
-    """Keeps the figures of one training: `start` once, then `log` any number of times, then `finish` once.
+    """Logs one training: `start` once, then `log` any number of times, then `finish` once.
 
-    Each raises `TrackingError` where the place can't be written, and `start` where a package is missing.
+    Each raises `TrackingError` if the place can't be written, and `start` if a package is missing.
     """
 
     def start(self, settings: Mapping[str, Setting]) -> None:
         """Begin a run, or go on with the one of the same settings: what tells this training from others."""
 
-    def log(self, step: int, figures: Mapping[str, float]) -> None:
-        """Keep figures of one step, by name; one that is NaN or infinite is kept as NaN.
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log metrics of one step, by name; one that is NaN or infinite is logged as NaN.
 
         Steps never fall within a run: a training that was resumed goes on with the step where it stood. Not
-        every step needs the same figures.
+        every step needs the same metrics.
         """
 
     def finish(self, succeeded: bool) -> None:
-        """End the run: False where the training failed or was interrupted, and may be resumed."""
+        """End the run: False if the training failed or was interrupted, and may be resumed."""
 
 
-class TensorBoard:
-    """Writes event files, which ``tensorboard --logdir FOLDER`` shows; figures are kept in float32.
-
-    Parameters
-    ----------
-    folder
-        Where each run has a folder of its own.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self._writer: Any = None
-
-    def start(self, settings: Mapping[str, Setting]) -> None:
-        """Open an event file, with the settings as hyperparameters."""
-        with _installed("TensorBoard"):
-            from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-            from tensorboard.summary.writer.event_file_writer import EventFileWriter
-        self._writer = EventFileWriter(str(_writable(self.folder / run_name(settings))))
-        self._write(hparams_pb({name: "None" if x is None else x for name, x in settings.items()}))
-
-    def log(self, step: int, figures: Mapping[str, float]) -> None:
-        """Write the figures as scalars."""
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in _known(figures).items()]
-        self._write(Summary(value=values), step)
-
-    def finish(self, succeeded: bool) -> None:
-        """Close the event file; only success is told: TensorBoard believes the first end that a run had."""
-        if succeeded:
-            self._write(_success())
-        self._writer.close()
-
-    def _write(self, summary: Any, step: int = 0) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
-
-        with _explained(self.folder, OSError):
-            self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
-            self._writer.flush()
-
-
-def _success() -> Any:
-    """Say in the words of TensorBoard's table of hyperparameters that a run ended well."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
-
-    end = plugin_data_pb2.SessionEndInfo(status=api_pb2.STATUS_SUCCESS, end_time_secs=time.time())
-    about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=end))
-    tag = metadata.SESSION_END_INFO_TAG
-    return Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])
-
-
-class MLflow:
-    """Writes to an MLflow store: ``mlflow.db`` in a folder, or a server.
-
-    MLflow allows letters, digits, spaces and ``_-./:`` in names; other signs become ``_``, ndcg@10 ndcg_10.
+class AccelerateTracker(ABC):
+    """Logs through a tracker of accelerate.
 
     Parameters
     ----------
     place
-        A folder, or the tracking URI of a server or database, such as ``http://localhost:5000``.
-    experiment
-        Name of the experiment that the runs belong to; made where there is none.
+        A folder; for `MLflow` also the tracking URI of a server or database, such as `http://localhost:5000`.
     """
 
-    def __init__(self, place: str | Path, experiment: str = "tailrank") -> None:
+    packages: ClassVar[tuple[str, ...]]
+    errors: ClassVar[tuple[str, ...]] = ()
+    """What the packages raise if they can't write, beside an OSError."""
+    environment: ClassVar[dict[str, str]] = {}
+    """Variables that the packages read when they are imported, unless the user has set them."""
+
+    def __init__(self, place: str | Path) -> None:
         self.place = str(place)
-        self.experiment = experiment
-        self._client: Any = None
-        self._run = ""
+        self._tracker: Any = None
 
     def start(self, settings: Mapping[str, Setting]) -> None:
-        """Make a run, or open it again, with the settings as parameters."""
-        for name, value in _MLFLOW.items():
-            os.environ.setdefault(name, value)  # the first two are read at the import
-        with _installed("MLflow"):
-            import alembic  # noqa: F401 - needed for a database, and not by mlflow-skinny itself
-            from mlflow import MlflowClient
-            from mlflow.entities import Param
-        uri, files = (self.place, None) if "://" in self.place else _database(Path(self.place))
-        with self._explained():
-            self._client = MlflowClient(uri)
-            self._run = self._open(run_name(settings), files)
-            parameters = [Param(_allowed(name), str(value)) for name, value in settings.items()]
-            self._client.log_batch(self._run, params=parameters)
+        """Begin a run with the settings, or go on with it."""
+        for name, value in self.environment.items():
+            os.environ.setdefault(name, value)
+        for package in ("accelerate", *self.packages):
+            try:
+                import_module(package)
+            except ImportError:
+                title = type(self).__name__
+                raise TrackingError(f'{title} needs {package}: pip install "tailrank[tracking]"') from None
+        from accelerate import PartialState
 
-    def log(self, step: int, figures: Mapping[str, float]) -> None:
-        """Write the figures as metrics."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        metrics = [Metric(_allowed(name), value, now, step) for name, value in _known(figures).items()]
+        PartialState()  # without which accelerate's loggers raise
         with self._explained():
-            self._client.log_batch(self._run, metrics=metrics)
+            self._tracker = self._started(run_name(settings), settings)
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log metrics; infinite ones as NaN, the only one of those values that every library keeps."""
+        finite = {name: float(x) if math.isfinite(x) else math.nan for name, x in metrics.items()}
+        with self._explained():
+            self._tracker.log(finite, step=step)
 
     def finish(self, succeeded: bool) -> None:
-        """Mark the run as finished or failed."""
+        """End the run."""
         with self._explained():
-            self._client.set_terminated(self._run, "FINISHED" if succeeded else "FAILED")
+            self._finish(succeeded)
 
-    def _open(self, name: str, files: str | None) -> str:
-        """Find the run of a name, or make it; gives its id."""
-        client = self._client
-        found = client.get_experiment_by_name(self.experiment)
-        experiment = found.experiment_id if found else client.create_experiment(self.experiment, files)
-        runs = client.search_runs([experiment], f"attributes.run_name = '{name}'", max_results=1)
-        run = str((runs[0] if runs else client.create_run(experiment, run_name=name)).info.run_id)
-        client.update_run(run, status="RUNNING")
-        return run
+    @abstractmethod
+    def _started(self, name: str, settings: Mapping[str, Setting]) -> Any: ...
 
-    def _explained(self) -> AbstractContextManager[None]:
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
+    @abstractmethod
+    def _finish(self, succeeded: bool) -> None: ...
 
-        return _explained(self.place, MlflowException, SQLAlchemyError)
-
-
-_MLFLOW: Final = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
-}
-"""Nothing sent unasked, nothing on the terminal, and half a minute, not four, for a server that is down."""
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, *map(resolve_name, self.errors)) as why:
+            reason = getattr(why, "strerror", None) or " ".join(str(why).split())
+            raise TrackingError(
+                f"{self.place}: the training can't be logged there ({reason}): name another place"
+            ) from None
 
 
-def _database(folder: Path) -> tuple[str, str]:
-    """Give the URIs of the store in a folder, and of where files of its runs would be."""
-    folder = _writable(folder).resolve()
-    path = folder.as_posix().replace("%", "%25").replace("?", "%3F")
-    return f"sqlite:///{path}/mlflow.db", (folder / "files").as_uri()
+class TensorBoard(AccelerateTracker):
+    """Writes event files, which ``tensorboard --logdir FOLDER`` shows; each run has a folder of its own."""
+
+    packages = ("tensorboard",)
+
+    def _started(self, name: str, settings: Mapping[str, Setting]) -> Any:
+        from accelerate.tracking import TensorBoardTracker
+        from torch.utils.tensorboard.summary import hparams
+
+        tracker = TensorBoardTracker(name, _writable(self.place))
+        tracker.start()
+        # accelerate's own way makes a new folder at each start, and says there that the run ended well.
+        named = {name: "None" if x is None else x for name, x in settings.items()}
+        _, start, self._success = hparams(named, {})  # type: ignore[no-untyped-call]
+        tracker.writer.file_writer.add_summary(start)
+        tracker.writer.flush()
+        return tracker
+
+    def _finish(self, succeeded: bool) -> None:
+        if succeeded:  # of several ends TensorBoard believes the first
+            self._tracker.writer.file_writer.add_summary(self._success)
+        self._tracker.finish()
 
 
-def _allowed(name: str) -> str:
-    return re.sub(r"[^\w./: -]", "_", name)
+class MLflow(AccelerateTracker):
+    """Writes to an MLflow store: ``mlflow.db`` in a folder, or a server.
+
+    MLflow allows letters, digits, spaces and ``_-./:`` in names; other signs become ``_``, ndcg@10 ndcg_10.
+    """
+
+    packages = ("sqlalchemy", "alembic", "mlflow")  # mlflow-skinny needs the others for a database
+    errors = ("mlflow.exceptions.MlflowException", "sqlalchemy.exc.SQLAlchemyError")
+    # Nothing sent unasked, nothing on the terminal, and half a minute, not four, for a server that is down.
+    environment: ClassVar = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    }
+
+    def _started(self, name: str, settings: Mapping[str, Setting]) -> Any:
+        import mlflow
+        from accelerate.tracking import MLflowTracker
+
+        uri, files, runs = self.place, None, []
+        if "://" not in self.place:
+            folder = _writable(self.place).resolve()
+            path = folder.as_posix().replace("%", "%25").replace("?", "%3F")
+            uri, files = f"sqlite:///{path}/mlflow.db", (folder / "files").as_uri()
+        mlflow.set_tracking_uri(uri)
+        if experiment := mlflow.get_experiment_by_name(PROJECT):
+            same = f"attributes.run_name = '{name}'"
+            runs = mlflow.search_runs([experiment.experiment_id], same, max_results=1, output_format="list")
+        run = runs[0].info.run_id if runs else None
+        tracker = MLflowTracker(PROJECT, files, run, nested_run=True, run_name=name)
+        tracker.start()
+        tracker.store_init_configuration(_renamed(settings))
+        return tracker
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log metrics."""
+        super().log(step, _renamed(metrics))
+
+    def _finish(self, succeeded: bool) -> None:
+        import mlflow
+
+        mlflow.end_run("FINISHED" if succeeded else "FAILED")
 
 
-class WeightsAndBiases:
+class WeightsAndBiases(AccelerateTracker):
     """Writes offline runs, which ``wandb sync`` sends where and when the user wants to; asks for no login.
 
-    A run that is resumed becomes a second offline run of the same id, and ``wandb sync`` joins them.
-
-    Parameters
-    ----------
-    folder
-        Where the runs are kept, in a folder named wandb.
-    project
-        Name of the project that the runs belong to.
+    A run that is resumed becomes a second offline run of the same id, and ``wandb sync`` joins them. Nothing
+    goes to the terminal, and nothing is kept but what is logged.
     """
 
-    def __init__(self, folder: str | Path, project: str = "tailrank") -> None:
-        self.folder = Path(folder)
-        self.project = project
-        self._run: Any = None
+    packages = ("wandb",)
+    errors = ("wandb.Error",)
+    environment: ClassVar = {"WANDB_ERROR_REPORTING": "false"}
 
-    def start(self, settings: Mapping[str, Setting]) -> None:
-        """Begin an offline run, with the settings as its configuration and nothing kept about the machine."""
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read at the import
-        with _installed("Weights & Biases"):
-            import wandb
-        with _explained(self.folder, wandb.Error):
-            self._run = wandb.init(
-                mode="offline",
-                dir=_writable(self.folder),
-                project=self.project,
-                id=run_name(settings),
-                resume="allow",
-                reinit="create_new",
-                config=dict(settings),
-                settings=wandb.Settings(**_WANDB),
-            )
+    def _started(self, name: str, settings: Mapping[str, Setting]) -> Any:
+        from accelerate.tracking import WandBTracker
 
-    def log(self, step: int, figures: Mapping[str, float]) -> None:
-        """Write the figures."""
-        self._run.log(_known(figures), step=step)
+        off = ("disable_code", "disable_git", "x_disable_machine_info", "x_disable_meta", "x_disable_stats")
+        quiet = {"silent": True, "console": "off", "x_save_requirements": False, **dict.fromkeys(off, True)}
+        place = {"mode": "offline", "dir": _writable(self.place), "settings": quiet}
+        resumed = {"id": name, "resume": "allow", "reinit": "create_new"}
+        tracker = WandBTracker(PROJECT, **place, **resumed, config=dict(settings))
+        tracker.start()
+        return tracker
 
-    def finish(self, succeeded: bool) -> None:
-        """End the run, with exit code 0 or 1."""
-        self._run.finish(exit_code=0 if succeeded else 1)
+    def _finish(self, succeeded: bool) -> None:
+        self._tracker.run.finish(exit_code=0 if succeeded else 1)
 
 
-_WANDB: Final[dict[str, Any]] = {
-    "silent": True,
-    "console": "off",
-    "disable_code": True,
-    "disable_git": True,
-    "x_disable_machine_info": True,
-    "x_disable_meta": True,
-    "x_disable_stats": True,
-    "x_save_requirements": False,
-}
-"""Nothing on the terminal, and nothing kept but what is logged."""
+PROJECT: Final = "tailrank"
+"""Name of MLflow's experiment, or the project of Weights & Biases."""
 
-
-KINDS: Final[dict[str, Callable[[str], Tracker]]] = {
+TRACKERS: Final[dict[str, type[AccelerateTracker]]] = {
     "tensorboard": TensorBoard,
     "mlflow": MLflow,
     "wandb": WeightsAndBiases,
@@ -252,13 +222,14 @@ KINDS: Final[dict[str, Callable[[str], Tracker]]] = {
 """Trackers by the names that a user gives them."""
 
 
-def trackers(places: Sequence[str]) -> list[Tracker]:
-    """Make the trackers that a user asked for, each one as KIND=FOLDER; MLflow takes a tracking URI as well.
+def trackers(places: Sequence[str]) -> list[AccelerateTracker]:
+    """Make trackers from NAME=FOLDER; MLflow takes a tracking URI as well.
 
     Raises
     ------
     TrackingError
-        Where one isn't of that form, or its kind isn't among `KINDS`.
+        If one isn't of that form, its name isn't among `TRACKERS`, or MLflow, which has one place a process,
+        is named twice.
 
     Examples
     --------
@@ -268,11 +239,13 @@ def trackers(places: Sequence[str]) -> list[Tracker]:
     """
     made = []
     for text in places:
-        kind, _, place = text.partition("=")
-        if kind not in KINDS or not place:
-            kinds = ", ".join(KINDS)
-            raise TrackingError(f"{text!r} names no tracker: write KIND=FOLDER, where KIND is one of {kinds}")
-        made.append(KINDS[kind](place))
+        name, _, place = text.partition("=")
+        if name not in TRACKERS or not place:
+            names = ", ".join(TRACKERS)
+            raise TrackingError(f"{text!r} names no tracker: write NAME=FOLDER, where NAME is one of {names}")
+        made.append(TRACKERS[name](place))
+    if sum(isinstance(tracker, MLflow) for tracker in made) > 1:
+        raise TrackingError("mlflow is named twice, but logs to one place at a time: leave one out")
     return made
 
 
@@ -281,31 +254,13 @@ def run_name(settings: Mapping[str, Setting]) -> str:
     return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _known(figures: Mapping[str, float]) -> dict[str, float]:
-    """Make infinite figures NaN, the one value among those that aren't finite which every tracker keeps."""
-    return {name: float(value) if math.isfinite(value) else math.nan for name, value in figures.items()}
+def _renamed(values: Mapping[str, Value]) -> dict[str, Value]:
+    return {re.sub(r"[^\w./: -]", "_", name): value for name, value in values.items()}
 
 
-def _writable(folder: Path) -> Path:
-    """Make sure that a folder takes files: where it can't, the libraries wait, or write elsewhere."""
-    with _explained(folder, OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+def _writable(place: str) -> Path:
+    """Make sure that a folder takes files: if it can't, the libraries wait, or write elsewhere."""
+    folder = Path(place)
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
     return folder
-
-
-@contextmanager
-def _explained(place: str | Path, *mistakes: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except mistakes as why:
-        reason = getattr(why, "strerror", None) or " ".join(str(why).split())
-        raise TrackingError(f"{place}: figures can't be kept there ({reason}): name another place") from None
-
-
-@contextmanager
-def _installed(name: str) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as missing:
-        raise TrackingError(f'{name} needs {missing.name}: pip install "tailrank[tracking]"') from None

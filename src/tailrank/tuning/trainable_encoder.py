@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tailrank.arrays import Bools, Codes, Floats, Offsets
+from tailrank.devices import has_bfloat16
 from tailrank.errors import EncoderError
 from tailrank.language.adapters import adapt, add_head, head_layers, peft
-from tailrank.language.encoder import TextEncoder, has_bfloat16
+from tailrank.language.encoder import TextEncoder
 from tailrank.language.whitening import Whitening
-from tailrank.tuning.activations import PART, Activations
+from tailrank.reporting import Progress, silent
+from tailrank.tuning.activations import BATCH, Activations
 from tailrank.tuning.config import FineTuningConfig
 
 if TYPE_CHECKING:
@@ -41,17 +42,17 @@ class TrainableEncoder:
     vectors
         The encoder's vectors as they are, shape (items, d): the head starts as their whitening, unless the
         encoder was tuned before and has one.
-    recipe
+    config
         What learns.
     cache
         Folder for activations of layers that don't learn; they can be deleted at any time.
     progress
-        Where a bar is shown.
+        Is told how far the layers are that run once.
 
     Raises
     ------
     EncoderError
-        Where vectors or the method don't fit the encoder.
+        If vectors or the method don't fit the encoder.
     """
 
     def __init__(
@@ -59,40 +60,40 @@ class TrainableEncoder:
         encoder: TextEncoder,
         texts: Sequence[str],
         vectors: Floats,
-        recipe: FineTuningConfig,
+        config: FineTuningConfig,
         cache: Path,
-        progress: Progress | None = None,
+        progress: Progress = silent,
     ) -> None:
         if vectors.shape != (len(texts), encoder.dimension):
             raise EncoderError(
                 f"{len(texts)} texts need vectors of width {encoder.dimension}, one each; "
                 f"the shape is {vectors.shape}: encode them with the encoder that is to be tuned"
             )
-        self.texts, self.recipe, self.model = list(texts), recipe, encoder.model
+        self.texts, self.config, self.model = list(texts), config, encoder.model
         if not hasattr(self.model[0], "model"):
             raise EncoderError(f"{encoder.name}: not a transformer, so there are no layers to tune")
-        self.told: Bools = np.array([bool(text.strip()) for text in texts])
-        self.half = self.model.device.type == "cuda" or has_bfloat16()
-        if recipe.method != "head":  # which reads vectors of whole texts
-            most = self.model.max_seq_length or recipe.max_tokens
-            self.model.max_seq_length = min(most, recipe.max_tokens)
-        self.tokens, self.kinds = self._tokens()
-        self.lengths: Offsets = self.tokens["attention_mask"].sum(dim=1).numpy() * self.told
+        self.has_text: Bools = np.array([bool(text.strip()) for text in texts])
+        self.bfloat16 = self.model.device.type == "cuda" or has_bfloat16()
+        if config.method != "head":  # which reads vectors of whole texts
+            most = self.model.max_seq_length or config.max_tokens
+            self.model.max_seq_length = min(most, config.max_tokens)
+        self.tokens, self.other_inputs = self._tokens()
+        self.lengths: Offsets = self.tokens["attention_mask"].sum(dim=1).numpy() * self.has_text
         for module in self.model.modules():
             if isinstance(module, nn.Dropout):
-                module.p = recipe.dropout
+                module.p = config.dropout
         for weights in self.model.parameters():
             weights.requires_grad_(False)
-        self.pooled: Tensor | None = None
-        self.below: Activations | None = None
+        self.fixed_inputs: Tensor | None = None
+        self.activations: Activations | None = None
         fresh = not head_layers(self.model)
         if fresh:
-            add_head(self.model, _head(vectors, recipe))
+            add_head(self.model, _whitening_head(vectors, config))
         self.head = head_layers(self.model)
         for layer in self.head:
             layer.requires_grad_(True)
-        if recipe.method == "head":
-            self.pooled = torch.from_numpy(vectors) if fresh else self.below_head()
+        if config.method == "head":
+            self.fixed_inputs = torch.from_numpy(vectors) if fresh else self.head_inputs()
         self._choose(encoder, cache, progress)
 
     @property
@@ -103,12 +104,14 @@ class TrainableEncoder:
     def parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """List the weights that learn: the model's, and the head's."""
         head = [weights for layer in self.head for weights in layer.parameters()]
-        return [w for w in self.model[0].parameters() if w.requires_grad and w is not self.words], head
+        return [
+            w for w in self.model[0].parameters() if w.requires_grad and w is not self.moved_embeddings
+        ], head
 
     @property
-    def words(self) -> nn.Parameter | None:
-        """The word embeddings, where adversarial training moves them and nothing else does."""
-        if not self.recipe.adversarial or self.recipe.method == "full":
+    def moved_embeddings(self) -> nn.Parameter | None:
+        """The word embeddings, if adversarial training moves them and nothing else does."""
+        if not self.config.adversarial or self.config.method == "full":
             return None
         return self.embeddings
 
@@ -116,90 +119,89 @@ class TrainableEncoder:
     def embeddings(self) -> nn.Parameter:
         """The word embeddings."""
         model: Any = self.model[0].model
-        words: nn.Parameter = model.get_input_embeddings().weight
-        return words
+        embeddings: nn.Parameter = model.get_input_embeddings().weight
+        return embeddings
 
     def parts(self, items: Codes) -> list[Codes]:
         """Split items, given by position, into parts of similar length; positions, not items."""
         order = np.argsort(-self.lengths[items], kind="stable").astype(np.int32)
-        return [order[at : at + PART] for at in range(0, len(items), PART)]
+        return [order[at : at + BATCH] for at in range(0, len(items), BATCH)]
 
     def encode(self, items: Codes) -> Tensor:
         """Encode the items of one part; unit vectors of shape (items, dimension)."""
-        return self._headed(self._read(items))
+        return self._apply_head(self._head_inputs(items))
 
-    def below_head(self, progress: Progress | None = None) -> Tensor:
+    def head_inputs(self, progress: Progress = silent) -> Tensor:
         """Give what the head reads of each text, without dropout; shape (items, width)."""
-        if self.pooled is not None:
-            return self.pooled
-        told = np.flatnonzero(self.told).astype(np.int32)
-        found = torch.zeros(len(self.texts), self.head[0].linear.in_features)
-        bar = None if progress is None else progress.add_task("encoding", total=len(told))
+        if self.fixed_inputs is not None:
+            return self.fixed_inputs
+        items = np.flatnonzero(self.has_text).astype(np.int32)
+        found, done = torch.zeros(len(self.texts), self.head[0].linear.in_features), 0
         self.model.eval()
         with torch.no_grad():
-            for part in self.parts(told):
-                found[told[part]] = self._read(told[part]).cpu()
-                if progress is not None and bar is not None:
-                    progress.advance(bar, len(part))
+            for part in self.parts(items):
+                found[items[part]] = self._head_inputs(items[part]).cpu()
+                done += len(part)
+                progress("encoding", done, len(items))
         self.model.train()
         return found
 
-    def units(self, pooled: Tensor) -> Tensor:
-        """Give what the head's last map reads, of some of `below_head`; shape (items, hidden units)."""
-        features = {"sentence_embedding": pooled.to(self.model.device)}
+    def hidden_units(self, inputs: Tensor) -> Tensor:
+        """Give what the head's last map reads of some `head_inputs`; shape (items, hidden units)."""
+        features = {"sentence_embedding": inputs.to(self.model.device)}
         for layer in self.head[:-1]:
             features = layer(features)
         return features["sentence_embedding"]
 
-    def table(self, pooled: Tensor) -> Floats:
-        """Put all of `below_head` through the head; shape (items, dimension), zero where there is no text."""
+    def vectors(self, inputs: Tensor) -> Floats:
+        """Put all `head_inputs` through the head; unit vectors (items, dimension), zero without a text."""
         with torch.no_grad():
-            vectors = torch.cat([self._headed(part).cpu() for part in torch.split(pooled, ROWS)]).numpy()
-        return np.where(self.told[:, None], vectors, np.float32(0))
+            vectors = torch.cat([self._apply_head(part).cpu() for part in torch.split(inputs, ROWS)]).numpy()
+        return np.where(self.has_text[:, None], vectors, np.float32(0))
 
     @contextmanager
-    def whole(self) -> Iterator[SentenceTransformer]:
+    def full_model(self) -> Iterator[SentenceTransformer]:
         """Give the model with all its layers."""
-        if self.below is None:
+        if self.activations is None:
             yield self.model
             return
-        with self.below.whole():
+        with self.activations.all_layers():
             yield self.model
 
-    def _headed(self, pooled: Tensor) -> Tensor:
-        return functional.normalize(self.head[-1].linear(self.units(pooled)), dim=1)
+    def _apply_head(self, inputs: Tensor) -> Tensor:
+        return functional.normalize(self.head[-1].linear(self.hidden_units(inputs)), dim=1)
 
-    def _read(self, items: Codes) -> Tensor:
+    def _head_inputs(self, items: Codes) -> Tensor:
         """Give what the head reads of some texts."""
-        if self.pooled is not None:
-            return self.pooled[items]
-        if self.below is not None:
-            self.below.show(items)
+        if self.fixed_inputs is not None:
+            return self.fixed_inputs[items]
+        if self.activations is not None:
+            self.activations.select(items)
         features = self._features(items)
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.half):
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.bfloat16):
             for module in list(self.model)[: -len(self.head) - 1]:
                 features = module(features)
         read: Tensor = features["sentence_embedding"].float()
         return read
 
-    def _choose(self, encoder: TextEncoder, cache: Path, progress: Progress | None) -> None:
+    def _choose(self, encoder: TextEncoder, cache: Path, progress: Progress) -> None:
         """Mark what learns."""
-        r, transformer = self.recipe, self.model[0]
-        if r.method == "last-layers":
-            digest = hashlib.sha256("\0".join([encoder.fingerprint, str(r.max_tokens), *self.texts]).encode())
-            file = cache / "activations" / f"{digest.hexdigest()[:16]}-{r.layers}.npy"
-            self.below = Activations(transformer.model, r.layers, self.lengths, file)
-            self.below.prepare(self._features, self.half, progress)
-            self.below.upper.requires_grad_(True)
-        elif r.method == "full":
+        c, transformer = self.config, self.model[0]
+        if c.method == "last-layers":
+            digest = hashlib.sha256("\0".join([encoder.fingerprint, str(c.max_tokens), *self.texts]).encode())
+            file = cache / "activations" / f"{digest.hexdigest()[:16]}-{c.layers}.npy"
+            self.activations = Activations(transformer.model, c.layers, self.lengths, file)
+            self.activations.prepare(self._features, self.bfloat16, progress)
+            self.activations.upper.requires_grad_(True)
+        elif c.method == "full":
             for name, weights in transformer.named_parameters():
                 weights.requires_grad_("pooler" not in name)  # of BERT: computed, but in no vector
         elif hasattr(transformer.model, "peft_config"):
             for name, weights in transformer.named_parameters():
                 weights.requires_grad_("lora_" in name or "prompt_encoder" in name)
-        elif r.method != "head":
-            adapt(self.model, peft().get_peft_model(transformer.model, _adapter(r)))
-        if r.adversarial:
+        elif c.method != "head":
+            adapt(self.model, peft().get_peft_model(transformer.model, _adapter(c)))
+        if c.adversarial:
             self.embeddings.requires_grad_(True)
 
     def _tokens(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -221,37 +223,37 @@ class TrainableEncoder:
         """Give the tokens of some texts, cut at the longest of them."""
         rows, longest = torch.from_numpy(items).long(), int(self.lengths[items].max())
         device = self.model.device
-        return self.kinds | {n: v[rows, :longest].long().to(device) for n, v in self.tokens.items()}
+        return self.other_inputs | {n: v[rows, :longest].long().to(device) for n, v in self.tokens.items()}
 
 
-def _head(vectors: Floats, recipe: FineTuningConfig) -> list[tuple[Tensor, Tensor]]:
-    """Make a head that whitens, with hidden units that count for nothing yet.
+def _whitening_head(vectors: Floats, config: FineTuningConfig) -> list[tuple[Tensor, Tensor]]:
+    """Make a head that whitens, with hidden units of weight 0.
 
-    What is whitened passes through ReLU unchanged as x = ReLU(x) - ReLU(-x). The other units read random
+    Whitened values pass through ReLU unchanged as x = ReLU(x) - ReLU(-x). The other units read random
     directions of the whitened space.
     """
-    white = Whitening.fit(vectors, min(recipe.dimensions, vectors.shape[1]), recipe.power)
+    white = Whitening.fit(vectors, min(config.dimensions, vectors.shape[1]), config.power)
     matrix, mean = torch.from_numpy(white.matrix.T.copy()), torch.from_numpy(white.mean)
     width = len(matrix)
-    if not recipe.hidden:
+    if not config.hidden:
         return [(matrix, -matrix @ mean)]
-    full = Whitening.fit(vectors, power=recipe.power)
+    full = Whitening.fit(vectors, power=config.power)
     length = np.linalg.norm((vectors - full.mean) @ full.matrix, axis=1).mean()
-    drawn = torch.randn(recipe.hidden, vectors.shape[1]) @ torch.from_numpy(full.matrix.T / max(length, 1e-9))
+    drawn = torch.randn(config.hidden, vectors.shape[1]) @ torch.from_numpy(full.matrix.T / max(length, 1e-9))
     first, same = torch.cat([matrix, -matrix, drawn]), torch.eye(width)
-    second = torch.cat([same, -same, torch.zeros(width, recipe.hidden)], dim=1)
+    second = torch.cat([same, -same, torch.zeros(width, config.hidden)], dim=1)
     return [(first, -first @ mean), (second, torch.zeros(width))]
 
 
-def _adapter(recipe: FineTuningConfig) -> Any:
+def _adapter(config: FineTuningConfig) -> Any:
     """Describe an adapter to peft."""
-    if recipe.method == "prompt":
-        return peft().PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=recipe.rank)
+    if config.method == "prompt":
+        return peft().PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=config.rank)
     return peft().LoraConfig(
         task_type="FEATURE_EXTRACTION",
-        r=recipe.rank,
-        lora_alpha=2 * recipe.rank,
-        lora_dropout=recipe.dropout,
+        r=config.rank,
+        lora_alpha=2 * config.rank,
+        lora_dropout=config.dropout,
         target_modules="all-linear",
         exclude_modules=r".*pooler.*",
     )

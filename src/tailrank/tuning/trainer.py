@@ -1,4 +1,4 @@
-"""Steps of the optimiser: batches to gradients to weights."""
+"""Steps of the optimiser: from batches to gradients to weights."""
 
 from __future__ import annotations
 
@@ -20,85 +20,85 @@ from tailrank.tuning.trainable_encoder import TrainableEncoder
 
 WARM_UP: Final = 0.1
 LAST: Final = 0.02
-"""Share of the steps in which the rate rises, and share of its height that it ends at."""
+"""Share of the steps in which the learning rate rises, and share of its peak that it ends at."""
 
 
 class Trainer:
-    """What learns, and how far it is. Every step draws its randomness from the seed and its own number.
+    """Trains an encoder; every step draws its randomness from the seed and its own number.
 
     Parameters
     ----------
-    learner
-        Whose weights move, by the rates of its recipe.
+    encoder
+        Whose weights learn, by the rates of its config.
     objective
-        What they descend; its own weights move as the head's.
+        The loss; its own weights learn as the head's.
     """
 
-    def __init__(self, learner: TrainableEncoder, objective: Objective) -> None:
-        self.learner, self.objective, self.recipe = learner, objective, learner.recipe
-        model, head = learner.parameters()
+    def __init__(self, encoder: TrainableEncoder, objective: Objective) -> None:
+        self.encoder, self.objective, self.config = encoder, objective, encoder.config
+        model, head = encoder.parameters()
         head = [*head, *objective.parameters()]
         self.weights = [*model, *head]
-        r = self.recipe
+        c = self.config
         groups = [
-            {"params": model, "height": r.rate, "weight_decay": r.weight_decay},
-            {"params": head, "height": r.head_rate, "weight_decay": 0.0},
+            {"params": model, "peak": c.rate, "weight_decay": c.weight_decay},
+            {"params": head, "peak": c.head_rate, "weight_decay": 0.0},
         ]
-        self.optimiser = torch.optim.AdamW([group for group in groups if group["params"]], lr=r.rate)
+        self.optimiser = torch.optim.AdamW([group for group in groups if group["params"]], lr=c.rate)
         self.steps, self.seconds = 0, 0.0
 
     def step(self, mixture: Mixture) -> dict[str, float]:
         """Take one step of the optimiser."""
-        started, r = time.perf_counter(), self.recipe
-        done = (self.steps + 1) / r.steps
+        started, c = time.perf_counter(), self.config
+        done = (self.steps + 1) / c.steps
         share = min(done / WARM_UP, max((1 - done) / (1 - WARM_UP), LAST))
         for group in self.optimiser.param_groups:
-            group["lr"] = group["height"] * share
+            group["lr"] = group["peak"] * share
         self.optimiser.zero_grad()
-        words = self.learner.embeddings if r.adversarial else None
-        if words is not None:
-            words.grad = None
+        embeddings = self.encoder.embeddings if c.adversarial else None
+        if embeddings is not None:
+            embeddings.grad = None
         losses = []
-        self.learner.model.train()
-        for part in range(r.accumulation):
-            rng = np.random.default_rng([r.seed, self.steps, part])
+        self.encoder.model.train()
+        for part in range(c.accumulation):
+            rng = np.random.default_rng([c.seed, self.steps, part])
             batch = mixture.draw(rng)
-            losses.append(self._learn(batch, part))
-            if words is not None:
-                with _moved(words, r.adversarial):
-                    self._learn(batch, part)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.weights, r.clip))
+            losses.append(self._backward(batch, part))
+            if embeddings is not None:
+                with _moved(embeddings, c.adversarial):
+                    self._backward(batch, part)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.weights, c.clip))
         if not np.isfinite([norm, *losses]).all():
-            rates = f"{r.rate:g} and {r.head_rate:g}"
-            raise ModelError(f"fine-tuning diverged at step {self.steps + 1}: take rates below {rates}")
+            rates = f"{c.rate:g} and {c.head_rate:g}"
+            raise ModelError(f"fine-tuning diverged at step {self.steps + 1}: choose rates below {rates}")
         self.optimiser.step()
         self.steps += 1
         self.seconds += time.perf_counter() - started
-        return {"loss": float(np.mean(losses)), "gradient norm": norm, "rate": r.rate * share}
+        return {"loss": float(np.mean(losses)), "gradient norm": norm, "rate": c.rate * share}
 
-    def _learn(self, batch: Batch, number: int) -> float:
-        """Add the gradient of one batch, encoded at once or, where memory is short, in two passes."""
-        parts = self.learner.parts(batch.items)
+    def _backward(self, batch: Batch, number: int) -> float:
+        """Add the gradient of one batch, encoded at once or, if memory is short, in two passes."""
+        parts = self.encoder.parts(batch.items)
         back = torch.from_numpy(np.argsort(np.concatenate(parts)))
-        cached = len(batch.items) > self.recipe.memory
+        cached = len(batch.items) > self.config.memory
         with torch.set_grad_enabled(not cached):
             encoded = [self._encode(batch.items[rows], number, at) for at, rows in enumerate(parts)]
         vectors = torch.cat(encoded)
         if cached:
             vectors.requires_grad_(True)
-        loss: Tensor = self.objective(vectors[back.to(vectors.device)], batch) / self.recipe.accumulation
+        loss: Tensor = self.objective(vectors[back.to(vectors.device)], batch) / self.config.accumulation
         loss.backward()  # type: ignore[no-untyped-call]
         if cached:
-            assert vectors.grad is not None  # noqa: S101 - every vector is compared with
-            slopes = torch.split(vectors.grad, [len(rows) for rows in parts])
-            for at, (rows, slope) in enumerate(zip(parts, slopes, strict=True)):
-                self._encode(batch.items[rows], number, at).backward(slope)  # type: ignore[no-untyped-call]
-        return float(loss.detach()) * self.recipe.accumulation
+            assert vectors.grad is not None  # noqa: S101 - every vector is in the loss
+            gradients = torch.split(vectors.grad, [len(rows) for rows in parts])
+            for at, (rows, gradient) in enumerate(zip(parts, gradients, strict=True)):
+                self._encode(batch.items[rows], number, at).backward(gradient)  # type: ignore[no-untyped-call]
+        return float(loss.detach()) * self.config.accumulation
 
     def _encode(self, items: Codes, number: int, part: int) -> Tensor:
         """Encode a part under its own dropout, the same whenever it is encoded in a step."""
-        torch.manual_seed(hash((self.recipe.seed, self.steps, number, part)) & (2**63 - 1))
-        return self.learner.encode(items)
+        torch.manual_seed(hash((self.config.seed, self.steps, number, part)) & (2**63 - 1))
+        return self.encoder.encode(items)
 
     def copy(self) -> list[Tensor]:
         """Copy the weights as they are."""
@@ -118,7 +118,7 @@ class Trainer:
         return parts
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `tensors` gave."""
+        """Go on from what `tensors` gave."""
         self.load([tensors[f"weights/{at}"] for at in range(len(self.weights))])
         states: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
@@ -129,12 +129,12 @@ class Trainer:
 
 
 @contextmanager
-def _moved(words: Tensor, length: float) -> Iterator[None]:
+def _moved(embeddings: Tensor, length: float) -> Iterator[None]:
     """Move the word embeddings up their gradient for a while."""
-    assert words.grad is not None  # noqa: S101 - a batch went through them
-    before = words.detach().clone()
-    words.data += length * words.grad / words.grad.norm().clamp(min=1e-12)
+    assert embeddings.grad is not None  # noqa: S101 - a batch went through them
+    before = embeddings.detach().clone()
+    embeddings.data += length * embeddings.grad / embeddings.grad.norm().clamp(min=1e-12)
     try:
         yield
     finally:
-        words.data = before
+        embeddings.data = before

@@ -1,4 +1,4 @@
-"""How well vectors rank what people took next, before any other signal is weighed in."""
+"""How well vectors alone rank the next item, before any other signal joins in."""
 
 from __future__ import annotations
 
@@ -9,73 +9,76 @@ import numpy as np
 import scipy.sparse as sp
 
 from tailrank.arrays import Floats
+from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
-from tailrank.metrics.popularity import COUNT_LABELS, count_buckets, tail_items
-from tailrank.metrics.ranking import mask_history, ndcg, target_ranks
+from tailrank.metrics.full_ranking import full_ranks
+from tailrank.metrics.popularity import target_groups
+from tailrank.metrics.ranking import ndcg
+from tailrank.signals.recency_decay import recency_weights
+from tailrank.signals.semantic import SemanticAttention
 
-JUDGED: Final = 4_000
+QUERIES: Final = 4_000
 """Validation queries that decide when to stop, at most."""
-
-LATEST: Final = 50
 
 
 class Validator:
-    """Ranks a split's validation queries by the mean of a past, its latest events first.
+    """Ranks a split's validation queries by the recency-weighted mean of a history's vectors.
+
+    That orders items as `SemanticAttention` does at inverse temperature 0, by one product of matrices a
+    history instead of one an event.
 
     Parameters
     ----------
     split
-        Whose validation to ask, and whose training events tell head from tail.
-    fading
-        An event with n after it counts (1 + n)^-fading.
+        Has the validation queries; its training events tell head from tail.
+    recency_decay
+        An event with n later ones counts (1 + n)^-recency_decay.
     seed
         Of the sample.
     """
 
     def __init__(self, split: Split, recency_decay: float, seed: int) -> None:
         self.split, self.recency_decay = split, recency_decay
-        self.queries = split.validation.sample(JUDGED, seed)
-        counts = split.train.counts
-        buckets, targets = count_buckets(counts)[self.queries.targets], self.queries.targets
-        self.masks = {"all": np.ones(len(targets), bool), "tail80": tail_items(counts)[targets]}
-        self.masks |= {f"count={label}": buckets == at for at, label in enumerate(COUNT_LABELS)}
+        self.queries = split.validation.sample(QUERIES, seed)
+        groups = target_groups(split.train.counts)
+        self.groups = {name: items[self.queries.targets] for name, items in groups.items()}
 
-    def __call__(self, table: Floats) -> dict[str, float]:
-        """Measure ndcg@10 by how well targets are known; groups without a query are left out.
+    def __call__(self, vectors: Floats) -> dict[str, float]:
+        """Measure ndcg@10 of all targets and of each `target_groups`; groups without a query are left out.
 
         Parameters
         ----------
-        table
+        vectors
             Unit vectors of all items, shape (items, dimensions).
         """
-        gains = [np.zeros(0)]
-        for batch in self.queries.batches(len(table)):
-            h = batch.histories.latest(LATEST)
-            weights = ((1.0 + h.ages) ** -self.recency_decay).astype(np.float32)
-            pasts = sp.csr_array((weights, h.items, h.offsets), shape=(len(batch), len(table)))
-            scores = (pasts @ table) @ table.T
-            if not self.split.repeats:
-                mask_history(scores, batch)
-            gains.append(ndcg(target_ranks(scores, batch.targets)))
-        found = np.concatenate(gains)
-        return {name: float(found[mask].mean()) for name, mask in self.masks.items() if mask.any()}
 
-    def worth(self, table: Floats) -> float:
-        """Judge by `worth` of the figures."""
-        return worth(self(table))
+        def score_batch(batch: Queries) -> Floats:
+            h = batch.histories.latest(SemanticAttention.window)
+            weights = recency_weights(h.ages.astype(np.float64), self.recency_decay).astype(np.float32)
+            pooling = sp.csr_array((weights, h.items, h.offsets), shape=(len(batch), len(vectors)))
+            scores: Floats = (pooling @ vectors) @ vectors.T
+            return scores
+
+        values = ndcg(full_ranks(score_batch, self.queries, len(vectors), self.split.repeats))
+        groups = {name: values[queries] for name, queries in self.groups.items() if queries.any()}
+        return {name: float(each.mean()) for name, each in {"all": values, **groups}.items()}
+
+    def score(self, vectors: Floats) -> float:
+        """Give the `validation_score` of vectors."""
+        return validation_score(self(vectors))
 
 
-def worth(figures: Mapping[str, float]) -> float:
-    """Judge by all targets and by those of the tail, half each: accuracy that costs the tail is no gain.
+def validation_score(metrics: Mapping[str, float]) -> float:
+    """Average ndcg@10 of all targets and of those in the tail: accuracy that costs the tail is no gain.
 
     Examples
     --------
-    >>> worth({"all": 0.08, "tail80": 0.06})
+    >>> validation_score({"all": 0.08, "tail80": 0.06})
     0.07
     """
-    return (figures["all"] + figures.get("tail80", figures["all"])) / 2
+    return (metrics["all"] + metrics.get("tail80", metrics["all"])) / 2
 
 
-def overall(look: Mapping[str, Mapping[str, float]]) -> float:
-    """Judge by the mean of what the figures of each domain are worth."""
-    return sum(map(worth, look.values())) / len(look)
+def mean_validation_score(step: Mapping[str, Mapping[str, float]]) -> float:
+    """Average the `validation_score` over the domains of a validation step."""
+    return sum(map(validation_score, step.values())) / len(step)

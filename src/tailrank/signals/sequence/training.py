@@ -18,9 +18,10 @@ from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
+from tailrank.devices import has_bfloat16
 from tailrank.errors import ModelError
-from tailrank.language.encoder import has_bfloat16
-from tailrank.metrics.ranking import mask_history, ndcg, target_ranks
+from tailrank.metrics.full_ranking import full_ranks
+from tailrank.metrics.ranking import ndcg
 from tailrank.reporting import Progress, silent
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.losses import LookUp, criterion
@@ -131,13 +132,9 @@ def train(
 
 def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -> float:
     """Measure ndcg@10 of the model on its own, over the whole catalogue."""
-    everything, gains = Candidates.everything(n_items), [np.zeros(0)]
-    for batch in queries.batches(n_items):
-        scores = model.score(batch.histories, everything)
-        if not repeats:
-            mask_history(scores, batch)
-        gains.append(ndcg(target_ranks(scores, batch.targets)))
-    return float(np.concatenate(gains).sum()) / max(len(queries), 1)
+    everything = Candidates.everything(n_items)
+    ranks = full_ranks(lambda batch: model.score(batch.histories, everything), queries, n_items, repeats)
+    return float(ndcg(ranks).sum()) / max(len(queries), 1)
 
 
 class _Run:
