@@ -12,14 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from tailrank.arrays import Floats
 from tailrank.benchmarks.launcher import Server, free_port
 from tailrank.cli.main import app
+from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event
 from tailrank.data.splits import Split
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reranker import Reranker
 from tailrank.state.base import StoredEvent
 from tailrank.state.embedded import EmbeddedState
@@ -333,3 +337,30 @@ def test_the_command_line_reads_what_a_server_keeps(model: Path, reranker: Reran
     rows = [line.split() for line in found.output.splitlines() if line.strip()[:1].isdigit()]
     events = [Event("50", None, 0.0), Event("181", None, 2.0)]
     assert [row[2] for row in rows] == [item.item_id for item in reranker.rank(events, ["1", "172", "174"])]
+
+
+class TestLibraryModel:
+    """A model that the library fitted and saved serves exactly like one that the command line trained."""
+
+    @pytest.fixture(scope="class")
+    def shop(self) -> Dataset:
+        titles = {"m": "Mug for coffee", "g": "Coffee grinder", "t": "Tent for two", "s": "Sleeping bag"}
+        items = pl.DataFrame({"item_id": list(titles), "title": list(titles.values())})
+        events = pl.DataFrame({"user_id": list("aabbcc"), "item_id": list("mgtsmg"), "position": range(6)})
+        return Dataset.construct(items, events)
+
+    @pytest.mark.parametrize("with_encoder", [True, False])
+    def test_a_new_item_is_ranked_by_its_text(
+        self, shop: Dataset, encoder: TextEncoder, tmp_path: Path, with_encoder: bool
+    ) -> None:
+        vectors = ItemVectors.encode(shop.items, encoder, "{title}") if with_encoder else None
+        Reranker.fit(shop, vectors).save(tmp_path / "model")
+        new = {"item_id": "new", "title": "Tent for two, with sleeping bag"}
+        with Server(tmp_path / "model", tmp_path / "state") as server:
+            answer = httpx.post(f"{server.url}/v1/items", json=new, timeout=60)
+            assert answer.status_code == 200, answer.text
+            found = ranked(server.url, candidates=["new", "m"], history=["t", "s"], explain=True)["items"]
+        assert [item["id"] for item in found] == ["new", "m"]
+        contributions = found[0]["contributions"]
+        assert contributions["lexical"] > 0
+        assert contributions.get("semantic", 0.0) > 0 if with_encoder else "semantic" not in contributions
