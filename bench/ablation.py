@@ -12,21 +12,7 @@ from typing import Annotated, Final, get_args
 import numpy as np
 import typer
 
-from bench.study import (
-    Data,
-    Json,
-    Name,
-    Seeds,
-    Values,
-    attention,
-    differences,
-    encoded,
-    means,
-    ndcg,
-    numbers,
-    remembered,
-    store,
-)
+from bench import study
 from tailrank.arrays import Doubles, Floats
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
@@ -89,7 +75,7 @@ class Parts:
         signals = [signal for signal in self._whole if signal.name in kept]
         vectors = self._item_vectors(text)
         if vectors is not None:
-            signals.append(attention(vectors, self.split, self.settings.seed))
+            signals.append(study.attention(vectors, self.split, self.settings.seed))
         return (*signals, self._sequence(text, None))
 
     def _item_vectors(self, text: str) -> Floats | None:
@@ -124,15 +110,15 @@ class Parts:
         return fit_signals(self.split, self.vectors, self.settings).before
 
 
-def rows(split: Split, found: dict[str, list[Doubles]]) -> list[Json]:
+def rows(split: Split, found: dict[str, list[Doubles]]) -> list[study.Json]:
     """Average each variant over queries and seeds, and bound its difference to what it stands against."""
     return [
         {
             "group": group,
             "variant": name,
             "against": against,
-            "metrics": means(found[name], split, GROUPS),
-            "difference": differences(found[name], found[against], split, GROUPS) if against else {},
+            "metrics": study.means(found[name], split, GROUPS),
+            "difference": study.differences(found[name], found[against], split, GROUPS) if against else {},
         }
         for group, name, against in ROWS
         if name in found and (not against or against in found)
@@ -140,25 +126,25 @@ def rows(split: Split, found: dict[str, list[Doubles]]) -> list[Json]:
 
 
 def main(
-    data: Data,
-    name: Name,
-    seeds: Seeds = "0,1,2,3,4",
+    data: study.Data,
+    name: study.Name,
+    seeds: study.Seeds = "0,1,2,3,4",
     variant: Annotated[list[str] | None, typer.Option(help="May be given again; by default all.")] = None,
 ) -> None:
     """Store the ablation of one data set."""
     variants = variant or list(dict.fromkeys(each for _, each, _ in ROWS))
-    dataset, vectors, about = encoded(name, data)
+    dataset, vectors, about = study.encoded(name, data)
     split = leave_one_out(dataset)
     work = cache_root() / "ablation" / f"{name}-{dataset.fingerprint[:12]}"
     found: dict[str, list[Doubles]] = {}
-    for seed in numbers(seeds):
+    for seed in study.numbers(seeds):
         parts = Parts(split, vectors, seed)
 
-        def values(each: str, parts: Parts = parts) -> Values:
-            return {each: ndcg(parts.reranker(each), split)}
+        def values(each: str, parts: Parts = parts) -> study.Values:
+            return {each: study.ndcg(parts.reranker(each), split)}
 
         for each in variants:
             file = work / f"seed-{seed}" / f"{each.replace(' ', '-').replace(':', '')}.npz"
-            found.setdefault(each, []).append(remembered(file, partial(values, each))[each])
-    said = {"dataset": name, "protocol": split.protocol, "seeds": numbers(seeds)}
-    store(f"{name}/ablation.json", {**said, "rows": rows(split, found), **about})
+            found.setdefault(each, []).append(study.remembered(file, partial(values, each))[each])
+    said = {"dataset": name, "protocol": split.protocol, "seeds": study.numbers(seeds)}
+    study.store(f"{name}/ablation.json", {**said, "rows": rows(split, found), **about})

@@ -14,24 +14,8 @@ from typing import Annotated, Any, Final
 import numpy as np
 import typer
 
+from bench import study
 from bench.stored import read
-from bench.study import (
-    RESULTS,
-    Data,
-    Json,
-    Name,
-    Seeds,
-    Values,
-    attention,
-    by_name,
-    differences,
-    encoded,
-    means,
-    ndcg,
-    numbers,
-    remembered,
-    store,
-)
 from tailrank.arrays import Doubles, Floats
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
@@ -99,12 +83,12 @@ def measure(way: str, seed: int, split: Split, texts: list[str], vectors: Floats
     }
     work.mkdir(parents=True, exist_ok=True)
     np.save(work / "vectors.npy", space)
-    np.save(work / "alone.npy", ndcg(attention(space, split, seed), split))
+    np.save(work / "alone.npy", study.ndcg(study.attention(space, split, seed), split))
     (work / "about.json").write_text(json.dumps(about))
     (work / "checkpoint").unlink(missing_ok=True)
 
 
-def fused(seed: int, split: Split, vectors: Floats, space: Floats) -> Values:
+def fused(seed: int, split: Split, vectors: Floats, space: Floats) -> study.Values:
     """Give ndcg@10 of each test query of four rankers: with the tuned signal, the sequence model, or both."""
     settings = Settings(seed=seed, sequence_epochs=EPOCHS)
     signals = fit_signals(split, vectors, settings, tuned=space)
@@ -114,21 +98,21 @@ def fused(seed: int, split: Split, vectors: Floats, space: Floats) -> Values:
             tuple(signal for signal in each if signal.name not in left_out) for each in signals[:2]
         )
         chosen = Signals(before, after)
-        found[name] = ndcg(Reranker.of(split, chosen, settings), split)
+        found[name] = study.ndcg(Reranker.of(split, chosen, settings), split)
     return found
 
 
-def row(name: str, found: list[Doubles], split: Split, about: list[Json]) -> Json:
+def row(name: str, found: list[Doubles], split: Split, about: list[study.Json]) -> study.Json:
     """Average one way over queries and seeds."""
     costs = ("minutes", "texts_per_second", "parameters", "peak_mb")
     averages = {c: float(np.mean([each[c] for each in about])) for c in costs if about and c in about[0]}
-    return {"way": name, "metrics": means(found, split), **averages}
+    return {"way": name, "metrics": study.means(found, split), **averages}
 
 
 def main(
-    data: Data,
-    name: Name,
-    seeds: Seeds = "0,1,2",
+    data: study.Data,
+    name: study.Name,
+    seeds: study.Seeds = "0,1,2",
     way: Annotated[
         list[str] | None, typer.Option(help="May be given again; others keep what is stored.")
     ] = None,
@@ -138,7 +122,7 @@ def main(
     ways = way or list(WAYS)
     if unknown := [each for each in ways if each not in WAYS]:
         raise RequestError(f"no way is called {unknown[0]!r}: choose from {'; '.join(WAYS)}")
-    dataset, vectors, about = encoded(name, data)
+    dataset, vectors, about = study.encoded(name, data)
     split, texts = leave_one_out(dataset), item_texts(dataset.items)
     root = cache_root() / "tuning" / f"{name}-{dataset.fingerprint[:12]}"
 
@@ -146,16 +130,19 @@ def main(
         return root / f"seed-{seed}" / way.replace(", ", "-").replace(" ", "")
 
     if part:
-        seed = numbers(seeds)[0]
+        seed = study.numbers(seeds)[0]
         measure(ways[0], seed, split, texts, vectors, folder_of(ways[0], seed))
         return
-    frozen = [ndcg(attention(whitened(vectors, Settings()), split, seed), split) for seed in numbers(seeds)]
-    file = RESULTS / name / "tuning.json"
-    stored: Json = read(file) if file.exists() else {"rows": [row(REFERENCES[0], frozen, split, [])]}
+    frozen = [
+        study.ndcg(study.attention(whitened(vectors, Settings()), split, seed), split)
+        for seed in study.numbers(seeds)
+    ]
+    file = study.RESULTS / name / "tuning.json"
+    stored: study.Json = read(file) if file.exists() else {"rows": [row(REFERENCES[0], frozen, split, [])]}
     rows = {each["way"]: each for each in stored["rows"]}
-    rows.setdefault(REFERENCES[1], row(REFERENCES[1], [ndcg(Lexical.fit(texts), split)], split, []))
+    rows.setdefault(REFERENCES[1], row(REFERENCES[1], [study.ndcg(Lexical.fit(texts), split)], split, []))
     for each in ways:
-        folders = {seed: folder_of(each, seed) for seed in numbers(seeds)}
+        folders = {seed: folder_of(each, seed) for seed in study.numbers(seeds)}
         for seed, folder in folders.items():
             if not (folder / "about.json").exists():
                 again = ["tuning", str(data), name, "--seeds", str(seed), "--way", each, "--part"]
@@ -163,30 +150,32 @@ def main(
                 subprocess.run([sys.executable, "-m", "bench", *again], check=True)  # noqa: S603
         values = [np.load(folder / "alone.npy") for folder in folders.values()]
         costs = [json.loads((folder / "about.json").read_text()) for folder in folders.values()]
-        rows[each] = row(each, values, split, costs) | {"difference": differences(values, frozen, split)}
+        rows[each] = row(each, values, split, costs) | {
+            "difference": study.differences(values, frozen, split)
+        }
         print(each, {metric: f"{x['mean']:.4f}" for metric, x in rows[each]["metrics"].items()}, flush=True)
     said = {"dataset": name, "protocol": split.protocol, "fused": stored.get("fused", [])}
     if WHOLE in ways:
-        folders = {seed: folder_of(WHOLE, seed) for seed in numbers(seeds)}
+        folders = {seed: folder_of(WHOLE, seed) for seed in study.numbers(seeds)}
         said["fused"] = fused_rows(split, vectors, folders)
     dates = {str(machine()["date"]), *stored.get("date", "").split(" and ")} - {""}
     said["rows"] = [rows[each] for each in (*REFERENCES, *WAYS) if each in rows]
-    store(f"{name}/tuning.json", {**said, **about, "date": " and ".join(sorted(dates))})
+    study.store(f"{name}/tuning.json", {**said, **about, "date": " and ".join(sorted(dates))})
 
 
-def fused_rows(split: Split, vectors: Floats, folders: dict[int, Path]) -> list[Json]:
+def fused_rows(split: Split, vectors: Floats, folders: dict[int, Path]) -> list[study.Json]:
     """Give the metrics of each ranker, and how those with the tuned signal differ from those without."""
     values = [
-        remembered(folder / "fused.npz", partial(_fused, seed, split, vectors, folder))
+        study.remembered(folder / "fused.npz", partial(_fused, seed, split, vectors, folder))
         for seed, folder in folders.items()
     ]
-    found, rows = by_name(values), []
+    found, rows = study.by_name(values), []
     for with_tuned, without in zip(list(RANKERS)[::2], list(RANKERS)[1::2], strict=True):
-        pair = differences(found[with_tuned], found[without], split)
+        pair = study.differences(found[with_tuned], found[without], split)
         rows.append(row(with_tuned, found[with_tuned], split, []) | {"difference": pair})
         rows.append(row(without, found[without], split, []))
     return rows
 
 
-def _fused(seed: int, split: Split, vectors: Floats, folder: Path) -> Values:
+def _fused(seed: int, split: Split, vectors: Floats, folder: Path) -> study.Values:
     return fused(seed, split, vectors, np.load(folder / "vectors.npy"))

@@ -12,8 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.resilience.clients import RecordingClient
-from bench.resilience.outages import event, items_of
+from bench.resilience.clients import RecordingClient, event, items_of
 from bench.study import Json, Keep, Model, report
 from tailrank.benchmarks.launcher import Server, resident
 
