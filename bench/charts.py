@@ -80,7 +80,7 @@ def staleness(points: Sequence[Json]) -> str:
 
 
 def frontier(points: Sequence[Json]) -> str:
-    """Draw NDCG@10 against its tail, and against the share of tail items shown, each point with its dial."""
+    """Draw NDCG@10 against its tail, and against the share of tail items shown, each strength a point."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.8), layout="constrained")
         for axes, across in zip(figure.subplots(1, 2, sharey=True), (TAIL, "aplt@10"), strict=True):
@@ -138,7 +138,7 @@ def _legend(axes: Axes) -> None:
 
 
 def _svg(figure: Figure) -> str:
-    """Print a figure without its date, so that the same figures give the same file."""
+    """Write SVG without its date, so that the same results give the same file."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return buffer.getvalue()

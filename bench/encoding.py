@@ -91,9 +91,9 @@ def loaded(caches: Mapping[str, Path]) -> dict[str, Encode]:
 def starts(caches: Mapping[str, Path], texts: Sequence[str]) -> dict[str, Json]:
     """Start a process for each runtime: seconds to the first vector, memory after a batch of texts."""
     found = {}
-    for name, (module, kind) in CLASSES.items():
+    for name, (module, encoder) in CLASSES.items():
         done = subprocess.run(  # noqa: S603 - our own
-            [sys.executable, "-c", START.format(module=module, name=kind)],
+            [sys.executable, "-c", START.format(module=module, name=encoder)],
             env=os.environ | {"TAILRANK_CACHE": str(caches[name]), "OMP_NUM_THREADS": "1"},
             input=json.dumps(list(texts)),
             capture_output=True,
@@ -183,9 +183,9 @@ def main(data: Data) -> None:
 
 
 def _note() -> str:
-    kind = "bfloat16" if has_bfloat16() else "float32"
+    dtype = "bfloat16" if has_bfloat16() else "float32"
     named = ", ".join(f"{name} {version(name)}" for name in ("torch", "sentence-transformers", "onnxruntime"))
     return (
-        f"The default encoder on one thread, torch in {kind}; {SINGLE} single texts and {BATCHES} batches of "
-        f"{BATCH} item texts of {' and '.join(SETS)}, the runtimes in turn. {named}."
+        f"The default encoder on one thread, torch in {dtype}; {SINGLE} single texts and {BATCHES} batches "
+        f"of {BATCH} item texts of {' and '.join(SETS)}, the runtimes in turn. {named}."
     )

@@ -41,9 +41,9 @@ NOTE: Final = """\
 Factor 10 is all households, 1 a tenth of them drawn at random; items are those they bought, so both grow.
 Texts are not encoded: item vectors are random, of unit length, with 384 dimensions. Signals are fitted
 without the sequence model; its one epoch has a sampled softmax at every size. Peak memory is that of the
-whole process, libraries included, which reads the data, fits and ranks. A ranking takes ids, one user at a
-time, and gives the ten best, without the sequence model: of the whole catalogue, or of 1,000 items drawn at
-random."""
+whole process, libraries included, which reads the data, fits and ranks. A ranking is of ids, for one user at
+a time, and gives the ten best, without the sequence model: of the whole catalogue, or of 1,000 items drawn
+at random."""
 
 T = TypeVar("T")
 

@@ -42,7 +42,7 @@ def study(
     queries
         Test queries to draw; None for all.
     progress
-        Is told how far it is.
+        Is called with how far it is.
     """
     fresh = _split(data, DELAYS["0s"], queries)
     fitted = fit(models, fresh, vectors, SETTINGS, progress)

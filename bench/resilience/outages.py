@@ -163,7 +163,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
         expected[name] = [i.item_id for i in changed.rank(candidates[:3], candidates)]
     shutil.copytree(twins[0], place)
     body = {"candidates": candidates, "history": candidates[:3]}
-    seen: list[float] = []
+    swapped: list[float] = []
     with Server(place, folder / "state", "--queue-ms", "10000") as server:
         jobs: dict[str, Job] = {f"r{c}": lambda client, _: client.ask("/v1/rank", body) for c in range(3)}
         with load(server.port, {**jobs, "events": ingest("s")}) as clients:
@@ -172,7 +172,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
                     shutil.copytree(twins[1 - turn % 2], new, dirs_exist_ok=True)
                 begun, wanted = time.monotonic(), list(expected)[1 - turn % 2]
                 _await(lambda: _latest(clients["r0"]) == wanted, 20)  # noqa: B023
-                seen.append(time.monotonic() - begun)
+                swapped.append(time.monotonic() - begun)
     ranked = [o.answer for name in jobs for o in clients[name].outcomes if o.status == 200]
     wrong = sum([i["id"] for i in a["items"]] != expected.get(a["model"]) or a["degraded"] for a in ranked)
     return {
@@ -181,7 +181,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
         "by_model": dict(Counter(a["model"] for a in ranked)),
         "mixed": wrong,
         "slowest_ms": round(max(o.ms for c in clients.values() for o in c.outcomes), 1),
-        "slowest_swap_s": round(max(seen), 2),
+        "slowest_swap_s": round(max(swapped), 2),
     }
 
 
