@@ -55,5 +55,5 @@ $(STAMP): pyproject.toml constraints.txt $(if $(BROKEN),rebuild)
 .venv-peers/.ready: pyproject.toml peers/pyproject.toml constraints-peers.txt
 	@$(PYTHON) -m venv --clear .venv-peers
 	@PIP_CONSTRAINT=constraints-peers.txt PIP_BUILD_CONSTRAINT=constraints-peers.txt .venv-peers/bin/python -m pip \
-	  --disable-pip-version-check --quiet install --editable '.[language,report,test]' --editable ./peers
+	  --disable-pip-version-check --quiet install --editable '.[language,report]' --editable './peers[test]'
 	@touch $@

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from bench.stored import OURS, Json
+from bench.stored import OURS
+from bench.study import Json
 
 COLOURS: Final = ("#0072b2", "#d98200", "#008f66", "#c0629a", "#4aa3d9", "#a08a00", "#d55e00")
 """The hues of Okabe and Ito (2008), some darkened to be legible as lines on white."""

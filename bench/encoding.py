@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -20,24 +19,18 @@ import numpy as np
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from bench.run import RESULTS, keep, path_of
-from bench.stored import Json
-from bench.tuning import alone, attention
+from bench.study import Data, Json, attention, command, encoded, ndcg, path_of, store
 from tailrank.arrays import Doubles, Floats
-from tailrank.cli.options import (
-    item_vectors,
-    load,
-)
+from tailrank.cli.options import load
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import leave_one_out
 from tailrank.devices import has_bfloat16
 from tailrank.files import sha256_of
 from tailrank.language.encoder import MAX_TOKENS, TextEncoder
-from tailrank.language.onnx_encoder import ABOUT, GRAPH, OnnxEncoder, folder_of
-from tailrank.language.sources import resolve
+from tailrank.language.onnx_encoder import ABOUT, GRAPH, OnnxEncoder, graph_folder
+from tailrank.language.sources import find_encoder
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
-from tailrank.machine import machine
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.ranking.fitting import Settings
 
@@ -54,17 +47,20 @@ begun = time.perf_counter()
 from tailrank.language.{module} import {name}
 encoder = {name}.load()
 encoder.encode(["tea"])
-taken = time.perf_counter() - begun
+seconds = time.perf_counter() - begun
 encoder.encode(json.load(sys.stdin))
 with open("/proc/self/status") as status:
     lines = dict(line.split(":", 1) for line in status)
 held, peak = (int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
-print(json.dumps({{"start_seconds": taken, "resident_mb": held, "peak_mb": peak}}))
+print(json.dumps({{"start_seconds": seconds, "resident_mb": held, "peak_mb": peak}}))
 """
 
 Encode = Callable[[Sequence[str]], Floats]
-CLASSES: Final = {"torch": ("encoder", "TextEncoder"), "float32": ("light", "LightEncoder")}
-CLASSES |= {"int8": CLASSES["float32"]}
+CLASSES: Final = {
+    "torch": ("encoder", "TextEncoder"),
+    "float32": ("onnx_encoder", "OnnxEncoder"),
+    "int8": ("onnx_encoder", "OnnxEncoder"),
+}
 
 
 def exported(root: Path) -> tuple[dict[str, Path], float]:
@@ -72,15 +68,15 @@ def exported(root: Path) -> tuple[dict[str, Path], float]:
     with patch.dict(os.environ, TAILRANK_CACHE=str(root / "float32")):
         started = time.perf_counter()
         OnnxEncoder.load()
-        taken = time.perf_counter() - started
-        whole = folder_of(resolve(), MAX_TOKENS)
+        seconds = time.perf_counter() - started
+        whole = graph_folder(find_encoder(), MAX_TOKENS)
     small = root / "int8" / whole.relative_to(root / "float32")
     shutil.copytree(whole, small)
     quantize_dynamic(whole / GRAPH, small / GRAPH, per_channel=True, weight_type=QuantType.QInt8)
     about = json.loads((small / ABOUT).read_text())
     about["sha256"][GRAPH] = sha256_of(small / GRAPH)
     (small / ABOUT).write_text(json.dumps(about))
-    return {"torch": cache_root(), "float32": root / "float32", "int8": root / "int8"}, taken
+    return {"torch": cache_root(), "float32": root / "float32", "int8": root / "int8"}, seconds
 
 
 def loaded(caches: Mapping[str, Path]) -> dict[str, Encode]:
@@ -112,9 +108,9 @@ def starts(caches: Mapping[str, Path], texts: Sequence[str]) -> dict[str, Json]:
 def speed(runtimes: Mapping[str, Encode], texts: Sequence[str]) -> dict[str, Json]:
     """Time single texts and batches; the runtimes take turns, so that all meet the same neighbours."""
     rng = np.random.default_rng(SEED)
-    single = _taken(runtimes, [[texts[i]] for i in rng.integers(len(texts), size=WARM_UP + SINGLE)])
+    single = _seconds(runtimes, [[texts[i]] for i in rng.integers(len(texts), size=WARM_UP + SINGLE)])
     drawn = rng.permutation(len(texts))[: BATCH * (1 + BATCHES)].reshape(-1, BATCH)
-    batched = _taken(runtimes, [[texts[i] for i in rows] for rows in drawn])
+    batched = _seconds(runtimes, [[texts[i] for i in rows] for rows in drawn])
     found = {}
     for name in runtimes:
         p50, p99 = np.percentile(1000 * single[name][WARM_UP:], [50, 99]).tolist()
@@ -128,36 +124,34 @@ def speed(runtimes: Mapping[str, Encode], texts: Sequence[str]) -> dict[str, Jso
     return found
 
 
-def _taken(runtimes: Mapping[str, Encode], calls: Sequence[list[str]]) -> dict[str, Doubles]:
-    taken: dict[str, list[float]] = {name: [] for name in runtimes}
+def _seconds(runtimes: Mapping[str, Encode], calls: Sequence[list[str]]) -> dict[str, Doubles]:
+    found: dict[str, list[float]] = {name: [] for name in runtimes}
     for call in calls:
         for name, encode in runtimes.items():
             start = time.perf_counter()
             encode(call)
-            taken[name].append(time.perf_counter() - start)
-    return {name: np.array(seconds) for name, seconds in taken.items()}
+            found[name].append(time.perf_counter() - start)
+    return {name: np.array(seconds) for name, seconds in found.items()}
 
 
 def likeness(name: str, data: Path, runtimes: Mapping[str, Encode]) -> dict[str, Json]:
     """Compare vectors with those of torch, and rank with them; the whitening is fitted on those of torch."""
-    dataset = load(path_of(name, data))
+    dataset, reference, _ = encoded(name, data)
     split, texts = leave_one_out(dataset), item_texts(dataset.items)
-    told, _ = item_vectors(dataset, "default", None)
-    assert told is not None  # noqa: S101 - there is an encoder
-    whitening = Whitening.fit(told, Settings().dimensions)
-    white = whitening.transform(told)
-    base = alone(attention(white, split, SEED), split)
+    whitening = Whitening.fit(reference, Settings().dimensions)
+    white = whitening.transform(reference)
+    base = ndcg(attention(white, split, SEED), split)
     order = np.random.default_rng(SEED).permutation(len(texts))
     found: dict[str, Json] = {"torch": {"ndcg@10": float(base.mean())}}
     for runtime in ("float32", "int8"):
         vectors = runtimes[runtime](texts)
-        lit = whitening.transform(vectors)
-        row = {"cosine": _cosine(vectors, told), "cosine, whitened": _cosine(lit, white)}
+        white_here = whitening.transform(vectors)
+        row = {"cosine": _cosine(vectors, reference), "cosine, whitened": _cosine(white_here, white)}
         for share in SHARES:
             mixed = white.copy()
             rows = order[: round(share * len(order))]
-            mixed[rows] = lit[rows]
-            values = alone(attention(mixed, split, SEED), split)
+            mixed[rows] = white_here[rows]
+            values = ndcg(attention(mixed, split, SEED), split)
             apart = paired_bootstrap(values, base, split.test.users)
             row[f"ndcg@10, {share:.0%} of the items"] = {
                 "mean": float(values.mean()),
@@ -173,29 +167,20 @@ def _cosine(a: Floats, b: Floats) -> Json:
     return {"min": float(cosines.min()), "mean": float(cosines.mean())}
 
 
-def main() -> None:
-    """Measure, and store the figures."""
-    parser = argparse.ArgumentParser(prog="python -m bench.encoding", description=__doc__)
-    parser.add_argument("data", type=Path, help="holds the data folders")
-    data = parser.parse_args().data
+def main(data: Data) -> None:
+    """Measure, and store the results."""
     texts = [text for name in SETS for text in item_texts(load(path_of(name, data)).items) if text]
     with tempfile.TemporaryDirectory() as root:
         caches, export_seconds = exported(Path(root))
         runtimes = loaded(caches)
-        sizes = {
-            name: next(path.rglob(GRAPH)).stat().st_size for name, path in caches.items() if name != "torch"
-        }
+        graphs = {name: next(path.rglob(GRAPH)) for name, path in caches.items() if name != "torch"}
+        sizes = {name: graph.stat().st_size / 1e6 for name, graph in graphs.items()}
         costs = {"speed": speed(runtimes, texts), "start": starts(caches, texts[:BATCH])}
         print(json.dumps(costs), flush=True)
         found = {name: likeness(name, data, runtimes) for name in SETS}
-    said = {
-        "command": "OMP_NUM_THREADS=1 python -m bench.encoding DATA",
-        "seed": SEED,
-        "note": _note(),
-        "export_seconds": export_seconds,
-        "graph_mb": {name: size / 1e6 for name, size in sizes.items()},
-    }
-    keep(RESULTS / "encoding.json", {**said, **costs, "sets": found, **machine()})
+    said = {"command": f"OMP_NUM_THREADS=1 {command()}", "seed": SEED, "note": _note()}
+    said |= {"export_seconds": export_seconds, "graph_mb": sizes}
+    store("encoding.json", {**said, **costs, "sets": found})
 
 
 def _note() -> str:
@@ -205,7 +190,3 @@ def _note() -> str:
         f"The default encoder on one thread, torch in {kind}; {SINGLE} single texts and {BATCHES} batches of "
         f"{BATCH} item texts of {' and '.join(SETS)}, the runtimes in turn. {named}."
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
 
-from bench.compared import alone, attention, differences, figures, remembered
-from bench.run import RESULTS, keep, path_of
-from tailrank.arrays import Bools, Doubles, Floats
-from tailrank.cli.options import (
-    item_vectors,
-    load,
+from bench.study import (
+    Data,
+    Name,
+    Seeds,
+    Values,
+    attention,
+    by_name,
+    compared,
+    encoded,
+    ndcg,
+    numbers,
+    remembered,
+    store,
 )
+from tailrank.arrays import Bools, Floats
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
 from tailrank.data.dataset import Dataset
@@ -24,7 +32,6 @@ from tailrank.data.histories import Histories
 from tailrank.data.splits import Split, leave_one_out, temporal
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
-from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, whitened
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain
@@ -40,16 +47,16 @@ OLD: Final = "tuned on old events"
 
 
 def eras(dataset: Dataset) -> tuple[Split, Split, float]:
-    """Split the old events, and all events, so that nothing asked of either is learned by any encoder.
+    """Split the old events, and all events, so that no encoder learns the targets of either.
 
-    Of the old events each person's last two are held out, of the new ones the latest half.
+    Of the old events each user's last two are held out, of the new ones the latest half.
     """
     since = float(np.quantile(dataset.histories.times, 1 - NEW))
     new = temporal(dataset, test_share=NEW / 4, validation_share=NEW / 4)
     h = dataset.histories
     before = h.offsets[:-1] + np.bincount(h.owners[h.times < since], minlength=len(h))
     old = leave_one_out(dataset.until(before))
-    kept = old.train.histories.lengths  # the first events of each person
+    kept = old.train.histories.lengths  # the first events of each user
     at = np.arange(len(h.items)) - h.offsets[:-1][h.owners]
     known = (at < kept[h.owners]) | ((h.times >= since) & (h.times < _end(new.train)))
     return old, replace(new, train=_only(dataset, known)), since
@@ -65,7 +72,7 @@ def _only(dataset: Dataset, kept: Bools) -> Dataset:
     return replace(dataset, histories=Histories(h.items[kept], h.types[kept], h.times[kept], offsets))
 
 
-def values(dataset: Dataset, vectors: Floats, seed: int) -> dict[str, Doubles]:
+def values(dataset: Dataset, vectors: Floats, seed: int) -> Values:
     """Give ndcg@10 of each test query of both eras, by each encoder's vectors as the only signal."""
     old, new, since = eras(dataset)
     texts, base = item_texts(dataset.items), TextEncoder.load()
@@ -83,38 +90,26 @@ def values(dataset: Dataset, vectors: Floats, seed: int) -> dict[str, Doubles]:
             domain = Domain(new, texts, first.vectors[0], since)
             spaces[f"then on new ones, replay {replay:g}"] = tune(domain, again, replay).vectors[0]
     return {
-        f"{name}/{era}": alone(attention(space, split, seed), split)
+        f"{name}/{era}": ndcg(attention(space, split, seed), split)
         for name, space in spaces.items()
         for era, split in (("old", old), ("new", new))
     }
 
 
-def main() -> None:
-    """Store the study of one data set."""
-    parser = argparse.ArgumentParser(prog="python -m bench.forgetting", description=__doc__)
-    parser.add_argument("data", type=Path, help="holds the data folders")
-    parser.add_argument("name", help="of a data set with timestamps")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    given = parser.parse_args()
-    dataset = load(path_of(given.name, given.data))
-    vectors, about = item_vectors(dataset, "default", None)
-    assert vectors is not None  # noqa: S101 - there is an encoder
+def main(data: Data, name: Name, seeds: Seeds = "0,1,2") -> None:
+    """Store the study of one data set with timestamps."""
+    dataset, vectors, about = encoded(name, data)
     work = cache_root() / "forgetting" / dataset.fingerprint[:12]
-    found = [
-        remembered(work / f"seed-{seed}.npz", lambda seed=seed: values(dataset, vectors, seed))
-        for seed in given.seeds
-    ]
+    found = by_name(
+        [
+            remembered(work / f"seed-{seed}.npz", partial(values, dataset, vectors, seed))
+            for seed in numbers(seeds)
+        ]
+    )
     old, new, _ = eras(dataset)
     rows = []
     for era, split in (("old", old), ("new", new)):
-        for name in [key.removesuffix(f"/{era}") for key in found[0] if key.endswith(f"/{era}")]:
-            mine, before = ([each[f"{way}/{era}"] for each in found] for way in (name, OLD))
-            row = {"way": name, "era": era, "queries": len(split.test), "figures": figures(mine, split)}
-            rows.append(row if name == OLD else row | {"difference": differences(mine, before, split)})
-    said = {"dataset": given.name, "protocol": new.protocol, "seeds": given.seeds, "rows": rows}
-    said["command"] = f"python -m bench.forgetting DATA {given.name}"
-    keep(RESULTS / given.name / "forgetting.json", {**said, **about, **machine()})
-
-
-if __name__ == "__main__":
-    main()
+        ways = {key.removesuffix(f"/{era}"): each for key, each in found.items() if key.endswith(f"/{era}")}
+        rows += [{"era": era, "queries": len(split.test), **row} for row in compared(ways, OLD, split)]
+    said = {"dataset": name, "protocol": new.protocol, "seeds": numbers(seeds)}
+    store(f"{name}/forgetting.json", {**said, "rows": rows, **about})

@@ -3,14 +3,13 @@
 The frameworks are no dependencies of tailrank. Put them into a folder of their own:
 
     pip install --target FOLDER --constraint constraints.txt fastapi granian litestar starlette uvicorn
-    PYTHONPATH=FOLDER python -m bench.frameworks
+    PYTHONPATH=FOLDER python -m bench frameworks
 
 wrk is needed, too.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -19,23 +18,23 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
+import typer
 
-from bench.run import RESULTS, keep
-from bench.stored import Json
-from bench.valkey import free_port
+from bench.study import Json, store
 from tailrank.api import Ranking, RankRequest
 from tailrank.benchmarks.connection import Connection, request
-from tailrank.benchmarks.http import exchanged, remember
-from tailrank.benchmarks.launcher import PATIENCE, cores, pinned, running
+from tailrank.benchmarks.http import rank as rank_as_served
+from tailrank.benchmarks.launcher import PATIENCE, cores, free_port, measured_server, pinned
 from tailrank.benchmarks.subject import Subject, subject
 from tailrank.benchmarks.throughput import wrk
-from tailrank.machine import machine
+from tailrank.benchmarks.timing import time_requests
+from tailrank.cli.options import Data as DataOption
+from tailrank.cli.options import load
 from tailrank.ranking.reranker import Reranker
-from tailrank.server.placing import Asked, place
 from tailrank.state.open import open_state
 
 CANDIDATES: Final = 100
@@ -66,8 +65,8 @@ def work(model: str, state: str) -> Work:
 
     async def rank(body: bytes) -> bytes:
         asked = decode(body)
-        past = (await kept.read(asked.user or "")).history
-        items = place(reranker, Asked.of(asked.candidates), asked, past)
+        history = (await kept.read(asked.user or "")).history
+        items = rank_as_served(reranker, asked, history)
         return encode(Ranking(os.urandom(12).hex(), "model", 0.0, False, items))
 
     return rank
@@ -142,26 +141,29 @@ def app() -> Any:
     return FRAMEWORKS[framework](work(model, state))
 
 
-def serve(server: str, port: int) -> None:
+def run(server: str, port: int) -> None:
     """Run the application."""
     target = "bench.frameworks:app"
     if server == "uvicorn":
         import uvicorn
 
-        less = {"proxy_headers": False, "server_header": False, "date_header": False, "access_log": False}
-        uvicorn.run(target, factory=True, port=port, log_level="error", lifespan="off", **less)
+        uvicorn.run(
+            target,
+            factory=True,
+            port=port,
+            log_level="error",
+            lifespan="off",
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            access_log=False,
+        )
     else:
         from granian import Granian
         from granian.constants import Interfaces, Loops
 
-        Granian(
-            target,
-            port=port,
-            interface=Interfaces.ASGINL,
-            loop=Loops.uvloop,
-            factory=True,
-            log_enabled=False,
-        ).serve()
+        how = {"interface": Interfaces.ASGINL, "loop": Loops.uvloop, "factory": True, "log_enabled": False}
+        Granian(target, port=port, **how).serve()
 
 
 @contextmanager
@@ -171,7 +173,7 @@ def started(it: Subject, framework: str, server: str) -> Iterator[int]:
     port = free_port()
     variables = dict(zip(VARIABLES, (framework, str(it.model), str(it.state)), strict=True))
     environment = os.environ | variables | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "bench.frameworks", "--serve", server, "--port", str(port)]
+    command = [sys.executable, "-m", "bench", "frameworks", "--serve", server, "--port", str(port)]
     with pinned(clients):
         with pinned(core):
             process = subprocess.Popen(command, env=environment)  # noqa: S603 - our own command
@@ -191,7 +193,7 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
         except OSError:
             time.sleep(0.05)
             continue
-        connection.insist(request(PATH, b'{"user":"nobody","candidates":[]}'))
+        connection.insist(request(PATH, b'{"user":"none","candidates":[]}'))
         connection.close()
         return
     raise SystemExit(f"the server isn't ready after {PATIENCE} s")
@@ -199,10 +201,8 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
 
 def measured(port: int, bodies: list[bytes], file: Path, seconds: float) -> Json:
     """Measure what listens at a port."""
-    connection = Connection(port)
-    taken = exchanged(connection, [request(PATH, body) for body in bodies], len(bodies) * 5 // 6)
-    connection.close()
-    return {**taken, "requests_per_s": wrk(port, file, seconds)["requests_per_s"]}
+    single = time_requests(port, [request(PATH, body) for body in bodies], len(bodies) * 5 // 6)
+    return {**single, "requests_per_s": wrk(port, file, seconds)["requests_per_s"]}
 
 
 def study(it: Subject, requests: int = REQUESTS + WARM_UP, seconds: float = SECONDS) -> list[Json]:
@@ -210,38 +210,29 @@ def study(it: Subject, requests: int = REQUESTS + WARM_UP, seconds: float = SECO
     bodies = it.rankings(requests, CANDIDATES, np.random.default_rng(SEED))
     file = it.state.with_name("bodies")
     file.write_bytes(b"\n".join(bodies))
-    with running(it.model, it.state, "--queue-ms", "1000") as ours:
-        remember(it, ours)
-        rows = [
-            {"framework": "**tailrank**", "server": "uvicorn", **measured(ours.port, bodies, file, seconds)}
-        ]
+    with measured_server(it.model, it.state, "--queue-ms", "1000") as ours:
+        it.store_events(ours.port)
+        found = measured(ours.port, bodies, file, seconds)
+        rows = [{"framework": "**tailrank**", "server": "uvicorn", **found}]
     for server in SERVERS:
         for framework in FRAMEWORKS:
             with started(it, framework, server) as port:
-                rows.append(
-                    {"framework": framework, "server": server, **measured(port, bodies, file, seconds)}
-                )
+                found = measured(port, bodies, file, seconds)
+                rows.append({"framework": framework, "server": server, **found})
     return rows
 
 
-def main() -> None:
-    """Measure, and store the figures; or serve one application."""
-    parser = argparse.ArgumentParser(prog="python -m bench.frameworks", description=__doc__)
-    parser.add_argument("--data", default="movielens-100k")
-    parser.add_argument("--serve", choices=SERVERS, help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        serve(given.serve, given.port)
+def main(
+    data: DataOption = "movielens-100k",
+    serve: Annotated[str, typer.Option(hidden=True, help=f"Of {', '.join(SERVERS)}.")] = "",
+    port: Annotated[int, typer.Option(hidden=True)] = 0,
+) -> None:
+    """Measure, and store the results; or serve one application."""
+    if serve:
+        run(serve, port)
         return
-    with subject(given.data, None, 1, SEED) as it:
+    with subject(load(data), None, 1, SEED) as it:
         rows = study(it)
-    about = machine()
-    versions = {**dict(about["versions"]), **{name: version(name) for name in PACKAGES}}  # type: ignore[call-overload]
+    versions = {name: version(name) for name in PACKAGES}
     note = f"{NOTE} {', '.join(f'{name} {versions[name]}' for name in PACKAGES)}."
-    said = {"command": "python -m bench.frameworks", "seed": SEED, "note": note, "rows": rows}
-    keep(RESULTS / "frameworks.json", {**said, **about, "versions": versions})
-
-
-if __name__ == "__main__":
-    main()
+    store("frameworks.json", {"seed": SEED, "note": note, "rows": rows, "frameworks": versions})

@@ -1,28 +1,35 @@
-"""Write docs/benchmarks.md and its charts from what is stored; the same figures give the same page."""
+"""Write docs/benchmarks.md and its charts from what is stored; the same results give the same page."""
 
 from __future__ import annotations
 
+import math
+import re
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench import evaluated, losses, service, studies, tuned
-from bench.run import RESULTS
-from bench.stored import Evaluated, Json, evaluations, read
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bench import charts, filters
+from bench.losses import losses, published_losses
+from bench.run import command
+from bench.stored import OURS, Evaluated, Published, Studies, evaluations, read
+from bench.study import RESULTS, Json
+from tailrank.evaluation.runner import SWEPT
 
 PUBLISHED: Final = Path(__file__).with_name("published.json")
+TEMPLATES: Final = Path(__file__).with_name("templates")
 DOCS: Final = Path(__file__).parents[1] / "docs"
-INTRODUCTION: Final = """\
-# Benchmarks
+STEEP: Final = 1.1
+"""Exponent above which a cost is said to grow worse than linearly."""
 
-Everything here is computed from the files in [`bench/results`](../bench/results) and
-[`bench/published.json`](../bench/published.json); `make benchmarks` writes the page anew. How data are split,
-what each figure means and how models are tuned is in [evaluation.md](evaluation.md). Every model ranks the
-whole catalogue.
-
-**tail** is NDCG@10 for targets outside the most popular 20% of items, **≤5** for targets with one to five
-interactions in training. Where seeds differ, a figure is their mean ± standard deviation. Published figures
-are other people's, from other programs, and stand in tables of their own: leave-one-out, all items ranked,
-events in the order of the files, but for those with a dagger (†), whose data or protocol are others."""
+COSTS: Final = {
+    "peak_mb": "peak memory, MB",
+    "rank_ms_per_user": "ranking the catalogue, ms",
+    "rank_1000_ms_per_user": "ranking 1,000 items, ms",
+}
+"""Of the study of scale, beside the steps of a fit."""
 
 
 def build(results: Path, published: Path) -> tuple[str, dict[str, str]]:
@@ -31,9 +38,9 @@ def build(results: Path, published: Path) -> tuple[str, dict[str, str]]:
     Parameters
     ----------
     results
-        Folder of the stored figures.
+        Folder of the stored results.
     published
-        The file of published figures.
+        The file of published metrics.
 
     Returns
     -------
@@ -43,42 +50,107 @@ def build(results: Path, published: Path) -> tuple[str, dict[str, str]]:
     Raises
     ------
     SystemExit
-        Where no evaluation is stored.
+        If no evaluation is stored.
     """
-    found = evaluations(results)
+    found, studies = evaluations(results), Studies(results)
     if not found:
-        raise SystemExit(f"{results} holds no evaluation: make some with `python -m bench.run DATA`")
-    rows: list[Json] = read(published)["rows"]
-    studied = studies.sections(results, found)
-    sections = [
-        INTRODUCTION,
-        evaluated.conditions(found),
-        evaluated.summary(found, rows),
-        losses.section(found, rows),
-        *(_each(one, rows) for one in found),
-        *(text for text, _ in studied),
-        *service.sections(results),
-        *tuned.sections(results),
-        evaluated.sources(found, rows),
-    ]
-    charts = {name: svg for _, drawn in studied for name, svg in drawn.items()}
-    return "\n\n".join(filter(None, sections)) + "\n", charts
+        raise SystemExit(f"{results} holds no evaluation: make some with `python -m bench run DATA`")
+    rows = Published(read(published)["rows"])
+    text = render(
+        "page.md.j2",
+        found=found,
+        studies=studies,
+        published=rows,
+        conditions=_conditions(found),
+        losses=losses(found),
+        published_losses=published_losses(found, rows),
+        scale=_scale(studies.single("scale")),
+    )
+    return text, _charts(found, studies)
 
 
-def _each(one: Evaluated, rows: list[Json]) -> str:
-    parts = [evaluated.models(one), evaluated.published(one, rows), evaluated.differences(one)]
-    return "\n\n".join(filter(None, [f"## {one.title}", *parts]))
+def render(template: str, **context: object) -> str:
+    """Fill in a template; several empty lines become one."""
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(  # noqa: S701 - Markdown of our own numbers
+        loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {each.__name__: each for each in filters.FILTERS}
+    environment.globals |= {
+        "OURS": OURS,
+        "COLUMNS": filters.COLUMNS,
+        "CHARTED": charts.NAMES,
+        "STEEP": STEEP,
+        "SWEPT": SWEPT,
+        "spread": filters.spread,
+        "repeat": _repeat,
+    }
+    filled = environment.get_template(template).render(context)
+    return re.sub(r"\n{3,}", "\n\n", filled).strip() + "\n"
 
 
 def write(results: Path = RESULTS, published: Path = PUBLISHED, docs: Path = DOCS) -> None:
     """Write the page and its charts, and remove charts that are no longer drawn."""
-    text, charts = build(results, published)
+    text, drawn = build(results, published)
     for old in docs.glob("benchmarks-*.svg"):
         old.unlink()
     (docs / "benchmarks.md").write_text(text, encoding="utf-8")
-    for name, svg in charts.items():
+    for name, svg in drawn.items():
         (docs / name).write_text(svg, encoding="utf-8")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write the page."""
     write()
+
+
+def _conditions(found: list[Evaluated]) -> dict[str, str]:
+    """Say where and when the evaluations ran, and with which versions."""
+    settings = [run["settings"] for one in found for run in one.runs.values()]
+
+    def distinct(show: Callable[[Json], str]) -> str:
+        return "; ".join(sorted({show(each) for each in settings}))
+
+    dates = sorted(each["date"] for each in settings)
+    return {
+        "machine": distinct(lambda each: f"{each['processor']}, {each['cores']} cores, {each['system']}"),
+        "dates": dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}",
+        "versions": distinct(lambda each: ", ".join(f"{k} {v}" for k, v in sorted(each["versions"].items()))),
+        "encoder": distinct(lambda each: f"{each['encoder']}, sha256 {each['encoder_sha256'][:12]}…"),
+    }
+
+
+def _repeat(one: Evaluated) -> str:
+    """Write the command that repeats the first seed of an evaluation, from within the folder of data."""
+    seed, run = next(iter(one.runs.items()))
+    return shlex.join(command(one.dataset, one.protocol, seed, list(run["models"]), one.dataset, "out"))
+
+
+def _scale(stored: Json | None) -> Json | None:
+    """Give each cost by the number of events, and the slope between the first and the last, in logarithms."""
+    if stored is None:
+        return None
+    points = sorted(stored["points"], key=lambda point: point["factor"])
+    events = [point["events"] for point in points]
+    costs = {f"{step}, s": [point["steps"][step] for point in points] for step in points[0]["steps"]}
+    costs |= {label: [point[key] for point in points] for key, label in COSTS.items()}
+    growth = math.log(events[-1] / events[0])
+    slopes = {name: math.log(values[-1] / values[0]) / growth for name, values in costs.items()}
+    return {"stored": stored, "points": points, "events": events, "costs": costs, "slopes": slopes}
+
+
+def _charts(found: list[Evaluated], studies: Studies) -> dict[str, str]:
+    """Draw every chart that the templates name."""
+    drawn = {}
+    for study in studies.each("ablation"):
+        rows = [row for row in study["rows"] if row["difference"]]
+        drawn[f"ablation-{study['dataset']}"] = charts.ablation(rows)
+    for study in studies.each("staleness"):
+        drawn[f"staleness-{study['dataset']}"] = charts.staleness(study["points"])
+    for one in found:
+        if one.first["tradeoff"]:
+            drawn[f"frontier-{one.dataset}-{one.protocol}"] = charts.frontier(one.first["tradeoff"])
+    scale = _scale(studies.single("scale"))
+    if scale:
+        drawn["scale"] = charts.scale(scale["events"], scale["costs"])
+    return {f"benchmarks-{name}.svg": svg for name, svg in drawn.items()}

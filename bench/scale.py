@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import resource
 import tempfile
@@ -14,15 +13,13 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from bench.run import RESULTS, keep, path_of
-from bench.stored import Json
+from bench.study import Data, Json, path_of, store
 from tailrank.arrays import Floats
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.data.readers import read_events, read_items
 from tailrank.data.splits import Split, temporal
-from tailrank.machine import machine
 from tailrank.ranking.fitting import Settings, fit_signals, whitened
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.sequence.config import SASRecConfig
@@ -33,7 +30,7 @@ FACTORS: Final = (1, 3, 10)
 PER_USER: Final = 30
 LIST: Final = 1_000
 CALLS: Final = 100
-"""People for whom a ranking is timed; the figure is the mean."""
+"""Users for whom a ranking is timed; the mean is given."""
 
 DIMENSIONS: Final = 384
 SETTINGS: Final = Settings()
@@ -44,7 +41,7 @@ NOTE: Final = """\
 Factor 10 is all households, 1 a tenth of them drawn at random; items are those they bought, so both grow.
 Texts are not encoded: item vectors are random, of unit length, with 384 dimensions. Signals are fitted
 without the sequence model; its one epoch has a sampled softmax at every size. Peak memory is that of the
-whole process, libraries included, which reads the data, fits and ranks. A ranking takes ids, one person at a
+whole process, libraries included, which reads the data, fits and ranks. A ranking takes ids, one user at a
 time, and gives the ten best, without the sequence model: of the whole catalogue, or of 1,000 items drawn at
 random."""
 
@@ -52,17 +49,17 @@ T = TypeVar("T")
 
 
 def sampled(source: Path, factor: int, target: Path) -> None:
-    """Write the data folder of `factor` tenths of the people, and of the items that they took."""
+    """Write the data folder of `factor` tenths of the users, and of their items."""
     events, items = read_events(source), read_items(source)
-    people = events[Columns.USER].unique(maintain_order=True).shuffle(SETTINGS.seed)
-    some = people.head(len(people) * factor // max(FACTORS))
+    users = events[Columns.USER].unique(maintain_order=True).shuffle(SETTINGS.seed)
+    some = users.head(len(users) * factor // max(FACTORS))
     kept = events.filter(events[Columns.USER].is_in(some.implode()))
     kept.write_parquet(target / "events.parquet")
     items.join(kept, on=Columns.ITEM, how="semi").write_parquet(target / "items.parquet")
 
 
 def measured(folder: Path, factor: int) -> Json:
-    """Time each step on a data folder, and note the memory that this process took at its peak."""
+    """Time each step on a data folder, and note the memory that this process had at its peak."""
     data = Dataset.load(folder)
     split = temporal(data, PER_USER)
     vectors = np.random.default_rng(SETTINGS.seed).normal(size=(data.n_items, DIMENSIONS)).astype(np.float32)
@@ -97,21 +94,18 @@ def _epoch(split: Split, vectors: Floats) -> float:
 
 
 def _ranking(reranker: Reranker, split: Split, candidates: list[str]) -> float:
-    """Rank candidates for a sample of the test queries; give milliseconds a person."""
-    asked = split.test.sample(CALLS, SETTINGS.seed)
-    slices = map(slice, asked.starts.tolist(), asked.ends.tolist())
-    first, *people = [split.full_train.events(asked.source, at) for at in slices]
+    """Rank candidates for a sample of the test queries; give milliseconds a user."""
+    queries = split.test.sample(CALLS, SETTINGS.seed)
+    slices = map(slice, queries.starts.tolist(), queries.ends.tolist())
+    first, *others = [split.full_train.events(queries.source, at) for at in slices]
     reranker.rank(first, candidates, k=10)  # what is computed once is no part of a ranking
-    _, seconds = _timed(lambda: [reranker.rank(history, candidates, k=10) for history in people])
-    return 1000 * seconds / len(people)
+    _, seconds = _timed(lambda: [reranker.rank(history, candidates, k=10) for history in others])
+    return 1000 * seconds / len(others)
 
 
-def main() -> None:
-    """Measure every size, and store the figures."""
-    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
-    parser.add_argument("data", type=Path, help=f"holds {NAME}; otherwise that is fetched")
-    given = parser.parse_args()
-    place = path_of(NAME, given.data)
+def main(data: Data) -> None:
+    """Measure every size, and store the costs."""
+    place = path_of(NAME, data)
     source = fetch(place) if place in PUBLIC else Path(place)
     points = []
     fresh = multiprocessing.get_context("spawn")
@@ -120,10 +114,5 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 alone.submit(sampled, source, factor, Path(folder)).result()
                 points.append(alone.submit(measured, Path(folder), factor).result())
-    said = {"command": "python -m bench.scale DATA", "seed": SETTINGS.seed, "dataset": NAME}
     note = NOTE.replace("\n", " ")
-    keep(RESULTS / "scale.json", {**said, "note": note, "points": points, **machine()})
-
-
-if __name__ == "__main__":
-    main()
+    store("scale.json", {"seed": SETTINGS.seed, "dataset": NAME, "note": note, "points": points})

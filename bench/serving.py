@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 import torch
+import typer
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from bench.run import RESULTS, keep
-from bench.stored import Json
+from bench.study import Json, store
 from tailrank.arrays import Codes, Floats
+from tailrank.benchmarks.timing import percentiles
 from tailrank.data.histories import Histories
-from tailrank.machine import machine
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.model import SequenceModel, gap_buckets
@@ -35,7 +34,7 @@ SEED: Final = 0
 Encode = Callable[[Histories], Floats]
 
 
-class LastPlace(nn.Module):
+class LatestVector(nn.Module):
     """The network with the items' vectors put together, as it serves: codes in, the latest vector out."""
 
     table: Tensor
@@ -62,26 +61,26 @@ def random_model() -> SequenceModel:
 
 
 def trained_model(folder: str) -> SequenceModel:
-    """Take the sequence model out of a model folder."""
+    """Read the sequence model of a model folder."""
     held = [each for each in Reranker.load(folder).signals if isinstance(each, SequenceModel)]
     if not held:
         raise SystemExit(f"{folder} holds no sequence model: train one with --sequence-epochs 12")
     return held[0]
 
 
-def module(model: SequenceModel) -> LastPlace:
+def module(model: SequenceModel) -> LatestVector:
     """Put the weights of a model back into torch."""
     weights = {name: torch.from_numpy(array) for name, array in model.network.weights.items()}
     weights["residual"] = torch.from_numpy(model.table.vectors.whole)
     blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
     width, length = len(weights["start"]), len(weights["positions"]) - 1
-    recipe = SASRecConfig(width=width, heads=model.network.heads, blocks=blocks, length=length)
-    network = Network(len(weights["residual"]), len(weights["types"]), None, recipe)
+    config = SASRecConfig(width=width, heads=model.network.heads, blocks=blocks, length=length)
+    network = Network(len(weights["residual"]), len(weights["types"]), None, config)
     network.load_state_dict(weights)
-    return LastPlace(network).eval()
+    return LatestVector(network).eval()
 
 
-def in_torch(network: LastPlace) -> Encode:
+def in_torch(network: LatestVector) -> Encode:
     """Encode with torch."""
 
     def encode(history: Histories) -> Floats:
@@ -92,8 +91,8 @@ def in_torch(network: LastPlace) -> Encode:
     return encode
 
 
-def in_onnxruntime(network: LastPlace, example: Histories) -> Encode | None:
-    """Export the network and encode with onnxruntime; None where that is not installed."""
+def in_onnxruntime(network: LatestVector, example: Histories) -> Encode | None:
+    """Export the network and encode with onnxruntime; None if that is not installed."""
     if find_spec("onnxruntime") is None:
         return None
     import onnxruntime
@@ -135,13 +134,12 @@ def study(model: SequenceModel) -> Json:
 
 
 def _timed(encode: Encode, history: Histories) -> dict[str, float]:
-    taken = []
+    milliseconds = []
     for _ in range(WARM_UP + CALLS):
         start = time.perf_counter()
         encode(history)
-        taken.append(1000 * (time.perf_counter() - start))
-    p50, p99 = np.percentile(taken[WARM_UP:], [50, 99]).tolist()
-    return {"p50_ms": p50, "p99_ms": p99}
+        milliseconds.append(1000 * (time.perf_counter() - start))
+    return percentiles(np.array(milliseconds[WARM_UP:]))
 
 
 def _note(model: SequenceModel, weights: str) -> str:
@@ -160,17 +158,12 @@ def _onnxruntime() -> str:
         return "onnxruntime was not installed, so its row is left out"
 
 
-def main() -> None:
-    """Measure a model, and store the figures."""
-    parser = argparse.ArgumentParser(prog="python -m bench.serving", description=__doc__)
-    parser.add_argument("model", help=f"model folder with a sequence model, or `{RANDOM}`")
-    given = parser.parse_args().model
-    drawn = given == RANDOM
-    model = random_model() if drawn else trained_model(given)
-    command = f"python -m bench.serving {RANDOM if drawn else 'MODEL'}"
-    said = {"command": command, "seed": SEED, "note": _note(model, RANDOM if drawn else "trained")}
-    keep(RESULTS / "serving.json", {**said, **study(model), **machine()})
-
-
-if __name__ == "__main__":
-    main()
+def main(
+    model: Annotated[str, typer.Argument(help=f"Folder of a model with a sequence model, or `{RANDOM}`.")],
+) -> None:
+    """Measure a model, and store the results."""
+    drawn = model == RANDOM
+    sequence = random_model() if drawn else trained_model(model)
+    note = _note(sequence, RANDOM if drawn else "trained")
+    command = f"python -m bench serving {RANDOM if drawn else 'MODEL'}"
+    store("serving.json", {"command": command, "seed": SEED, "note": note, **study(sequence)})

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
+import typer
 
-from bench.run import RESULTS, keep, path_of
-from bench.stored import Json
+from bench.study import Data, Json, Name, encoded, store
 from tailrank.arrays import Floats
-from tailrank.cli.options import (
-    item_vectors,
-    load,
-)
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
 from tailrank.evaluation.runner import FittedModel, fit
-from tailrank.machine import machine
-from tailrank.metrics.full_ranking import measure, rank_queries
+from tailrank.metrics.beyond_accuracy import measure
+from tailrank.metrics.full_ranking import rank_queries
 from tailrank.ranking.fitting import Settings
 from tailrank.reporting import Progress
 
@@ -46,21 +40,21 @@ def study(
     models
         Names.
     queries
-        Test queries to draw; None takes all.
+        Test queries to draw; None for all.
     progress
         Is told how far it is.
     """
     fresh = _split(data, DELAYS["0s"], queries)
-    contenders = fit(models, fresh, vectors, SETTINGS, progress)
+    fitted = fit(models, fresh, vectors, SETTINGS, progress)
     points = []
     for done, (name, delay) in enumerate(DELAYS.items()):
         progress("staleness", done, len(DELAYS), name)
         late = _split(data, delay, queries)
         if not _same_queries(fresh, late):
             raise SystemExit(f"{data.name}: at staleness {name} the queries are not those at 0s")
-        figures = {each.name: _figures(each, late) for each in contenders}
+        metrics = {each.name: _metrics(each, late) for each in fitted}
         empty = float(np.mean(late.test.ends == late.test.starts))
-        points.append({"staleness": name, "empty": empty, "models": figures})
+        points.append({"staleness": name, "empty": empty, "models": metrics})
     protocol = fresh.protocol.replace(", staleness 0 s", "")
     return {"dataset": data.name, "protocol": protocol, "queries": len(fresh.test), "points": points}
 
@@ -76,29 +70,20 @@ def _same_queries(one: Split, other: Split) -> bool:
     return all(np.array_equal(left, right) for left, right in pairs)
 
 
-def _figures(contender: FittedModel, split: Split) -> dict[str, float | None]:
-    outcome = rank_queries(contender.scorer, split.test, split)
+def _metrics(model: FittedModel, split: Split) -> dict[str, float | None]:
+    outcome = rank_queries(model.scorer, split.test, split)
     found = measure(outcome, split.test.targets, split.full_train.counts)
     return {metric: found[metric] for metric in METRICS}
 
 
-def main() -> None:
-    """Measure one data set, and store the figures."""
-    parser = argparse.ArgumentParser(prog="python -m bench.staleness", description=__doc__)
-    parser.add_argument("data", type=Path, help="holds the data folders; what it lacks is fetched by name")
-    parser.add_argument("name", help="a data set with timestamps")
-    parser.add_argument("--queries", type=int, help="test on a sample of this size")
-    parser.add_argument("--models", default=MODELS)
-    given = parser.parse_args()
-    data = load(path_of(given.name, given.data))
-    vectors, about = item_vectors(data, "default", None)
+def main(
+    data: Data,
+    name: Name,
+    queries: Annotated[int | None, typer.Option(help="Test on a sample of this size.")] = None,
+    models: Annotated[str, typer.Option(help="Separated by commas.")] = MODELS,
+) -> None:
+    """Measure one data set, and store the metrics."""
+    dataset, vectors, about = encoded(name, data)
     with progress_bars() as progress:
-        found = study(data, vectors, given.models.split(","), given.queries, progress)
-    sample = "" if given.queries is None else f" --queries {given.queries}"
-    command = f"python -m bench.staleness DATA {given.name}{sample} --models {given.models}"
-    said = {"command": command, "seed": SETTINGS.seed}
-    keep(RESULTS / given.name / "staleness.json", {**said, **found, **about, **machine()})
-
-
-if __name__ == "__main__":
-    main()
+        found = study(dataset, vectors, models.split(","), queries, progress)
+    store(f"{name}/staleness.json", {"seed": SETTINGS.seed, **found, **about})

@@ -1,26 +1,25 @@
-"""The state itself, without a server in front: how fast it takes events and reads, how much room it needs."""
+"""The state itself, without a server: how fast it writes events and reads, how much room it needs."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import multiprocessing
-import re
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
+import typer
 import uvloop
 
-from bench.run import RESULTS, keep
-from bench.stored import Json
+from bench.study import Json, Keep, report
 from bench.valkey import BINARY, Server
-from tailrank.machine import machine
+from tailrank.arrays import Doubles, Offsets
+from tailrank.benchmarks.launcher import resident
+from tailrank.benchmarks.state_size import user_name
 from tailrank.state.base import EVENTS_PER_USER, StoredEvent
 from tailrank.state.compaction import compact
 from tailrank.state.open import open_state
@@ -38,25 +37,20 @@ FEW: Final = 20
 SEED: Final = 0
 
 NOTE: Final = f"""\
-Users have ids of 14 characters, items of 10, events of 20; {ITEMS:,} items drawn at random, {EVENTS_PER_USER} events
-a user. `ingest`: events of users drawn at random among {SMALL:,}, each durable when acknowledged, in batches of
-{BATCH}, one after the other, and singly from {CONNECTIONS} coroutines. `grown`: one event of every user, then
-the next, a day later, as a service sees them, for a twentieth of the users. `loaded`: all events of a user at
-once, users in random order, as an import brings them; days between events are lognormal, median 1, sigma 2.
-Reads are of users drawn at random, the files in the page cache."""
+Users have ids of 14 characters, items of 10, events of 20; {ITEMS:,} items drawn at random, {EVENTS_PER_USER}
+events a user. `ingest`: events of users drawn at random among {SMALL:,}, each durable when acknowledged,
+in batches of {BATCH}, one after the other, and singly from {CONNECTIONS} coroutines. `by day`: one event of
+every user, then the next, a day later, as a service sees them, for a twentieth of the users. `loaded`: all
+events of a user at once, users in random order, as an import brings them; days between events are
+lognormal, median 1, sigma 2. Reads are of users drawn at random, the files in the page cache."""
 
 
-def user(n: int) -> str:
-    """Name a user."""
-    return f"A{n * 7_919_777 % 10**13:013d}"
-
-
-def drawn(users: np.ndarray, first: int, times: np.ndarray | None = None) -> list[StoredEvent]:
+def drawn(users: Offsets, first: int, times: Doubles | None = None) -> list[StoredEvent]:
     """Draw one event for each of some users, by default a second after the other."""
     items = np.random.default_rng([SEED, first]).integers(ITEMS, size=len(users)).tolist()
     when = (START + first + np.arange(len(users)) if times is None else times).tolist()
     return [
-        StoredEvent(f"{first + place:020d}", user(u), f"B{item:09d}", "click", time)
+        StoredEvent(f"{first + place:020d}", user_name(u), f"B{item:09d}", "click", time)
         for place, (u, item, time) in enumerate(zip(users.tolist(), items, when, strict=True))
     ]
 
@@ -70,7 +64,7 @@ def loaded(n_users: int) -> Iterator[list[StoredEvent]]:
         yield drawn(np.repeat(some, EVENTS_PER_USER), n * FEW * EVENTS_PER_USER, times.ravel())
 
 
-def grown(n_users: int) -> Iterator[list[StoredEvent]]:
+def by_day(n_users: int) -> Iterator[list[StoredEvent]]:
     """One event of every user, in random order, then the next, a day later."""
     rng = np.random.default_rng(SEED)
     for place in range(EVENTS_PER_USER):
@@ -104,49 +98,40 @@ async def ingest(place: str) -> Json:
 async def reads(place: str, n_users: int) -> Json:
     """Give how long a read takes, in microseconds."""
     state = open_state(place)
-    names = [user(n) for n in np.random.default_rng(SEED).integers(n_users, size=2 * READS).tolist()]
-    taken = []
+    names = [user_name(n) for n in np.random.default_rng(SEED).integers(n_users, size=2 * READS).tolist()]
+    microseconds = []
     for name in names:
         start = time.perf_counter()
         read = await state.read(name)
-        taken.append(1e6 * (time.perf_counter() - start))
+        microseconds.append(1e6 * (time.perf_counter() - start))
         if len(read.history.items) != EVENTS_PER_USER:
             raise SystemExit(
-                f"{name} has {len(read.history.items)} events and not {EVENTS_PER_USER}: the state lost some"
+                f"{name} has {len(read.history.items)} events, not {EVENTS_PER_USER}: the state lost some"
             )
     await state.close()
-    p50, p99 = np.percentile(taken[READS:], [50, 99]).tolist()
+    p50, p99 = np.percentile(microseconds[READS:], [50, 99]).tolist()
     return {"p50_us": round(p50, 1), "p99_us": round(p99, 1)}
 
 
 def memory(place: str, n_users: int) -> Json:
-    """Give what a process holds after reading everyone, in MB: its own, and pages of files that all share."""
+    """Give what a process holds after reading all users, in MB: its own, and shared pages of files."""
     return asyncio.run(_memory(place, n_users))
 
 
 async def _memory(place: str, n_users: int) -> Json:
-    before, start = _resident(), time.perf_counter()
+    before, start = resident("self"), time.perf_counter()
     state = open_state(place)
     opened = time.perf_counter() - start
     for n in range(n_users):
-        await state.read(user(n))
-    after = _resident()
+        await state.read(user_name(n))
+    after = resident("self")
     await state.close()
-    grown_by = {name: round((after[name] - before[name]) / 1000, 1) for name in after}
-    return {
-        "open_ms": round(1000 * opened, 1),
-        "own_mb": grown_by["RssAnon"],
-        "shared_mb": grown_by["RssFile"],
-    }
-
-
-def _resident() -> dict[str, int]:
-    status = Path("/proc/self/status").read_text()
-    return {name: int(kb) for name, kb in re.findall(r"(RssAnon|RssFile):\s+(\d+) kB", status)}
+    more = {name: round(after[name] - before[name], 1) for name in after}
+    return {"open_ms": round(1000 * opened, 1), "own_mb": more["own_mb"], "shared_mb": more["files_mb"]}
 
 
 async def fill(place: str, batches: Iterator[list[StoredEvent]]) -> float:
-    """Take batches; gives events a second, making them included."""
+    """Write batches; gives events a second, making them included."""
     state, n, start = open_state(place), 0, time.perf_counter()
     for batch in batches:
         n += len(batch)
@@ -184,7 +169,7 @@ def embedded(folder: Path, n_users: int) -> Json:
     return {
         "ingest": uvloop.run(ingest(str(folder / "ingest"))),
         "small": sized(folder / "small", SMALL, loaded(SMALL)),
-        "grown": sized(folder / "grown", n_users // 20, grown(n_users // 20)),
+        "by day": sized(folder / "by-day", n_users // 20, by_day(n_users // 20)),
         "loaded": sized(folder / "loaded", n_users, loaded(n_users)),
     }
 
@@ -216,21 +201,15 @@ async def _used(url: str) -> int:
         return int((await client.info("memory"))["used_memory"])
 
 
-def main() -> None:
+def main(
+    users: Annotated[int, typer.Option(help="Users with 50 events each.")] = 1_000_000,
+    place: Annotated[
+        Path | None, typer.Option("--dir", help="Where to work, removed afterwards; a local disk.")
+    ] = None,
+    keep: Keep = False,
+) -> None:
     """Measure, print one JSON object, and keep it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--users", type=int, default=1_000_000, help="users with 50 events each")
-    parser.add_argument("--dir", type=Path, help="where to work, removed afterwards; a local disk")
-    parser.add_argument("--keep", action="store_true", help="keep the figures in bench/results/state.json")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.dir) as folder:
-        figures: Json = {"note": NOTE, "embedded": embedded(Path(folder), given.users)}
-        figures["networked"] = networked(Path(folder), min(SMALL, given.users))
-    figures["machine"] = machine()
-    if given.keep:
-        keep(RESULTS / "state.json", figures)
-    print(json.dumps(figures))
-
-
-if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        found: Json = {"note": NOTE, "embedded": embedded(Path(folder), users)}
+        found["networked"] = networked(Path(folder), min(SMALL, users))
+    report("state.json", found, keep)

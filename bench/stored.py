@@ -1,4 +1,4 @@
-"""What the page is made from: evaluations by data set, protocol and seed; published figures; studies."""
+"""What the page is made from: evaluations by data set, protocol and seed; published metrics; studies."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from bench.run import SETS
+from bench.study import Json
 from tailrank.evaluation.report import METRICS
 
-Json: TypeAlias = dict[str, Any]
 OURS: Final = "tailrank"
 RISING: Final = {name: way == "↑" for group in METRICS.values() for name, (way, _) in group.items()}
-"""Whether a figure gets better as it rises."""
+"""Whether a metric gets better as it rises."""
 
-COSTS: Final = tuple(METRICS["Cost"])
+PUBLISHED_PROTOCOL: Final = "leave-one-out"
+"""The protocol of published metrics: the order in the files, ties included."""
+
 TITLES: Final = {
     "leave-one-out": "leave-one-out",
     "leave-one-out-shuffled": "leave-one-out, same-day ties shuffled",
@@ -47,23 +49,28 @@ class Evaluated:
         return f"{self.dataset}, {TITLES[self.protocol]}"
 
     @property
+    def first(self) -> Json:
+        """The run with the lowest seed."""
+        return next(iter(self.runs.values()))
+
+    @property
     def models(self) -> list[str]:
         """Name the models of all seeds, the best NDCG@10 first."""
         names = {name for run in self.runs.values() for name in run["models"]}
         return sorted(names, key=lambda name: (-(self.mean(name, "ndcg@10") or 0.0), name))
 
     def values(self, model: str, metric: str) -> list[float]:
-        """Give a figure of each seed that has it."""
+        """Give a metric of each seed that has it."""
         found = (run["models"].get(model, {}).get(metric) for run in self.runs.values())
         return [value for value in found if value is not None]
 
     def mean(self, model: str, metric: str) -> float | None:
-        """Average a figure over seeds; None where no seed has it."""
+        """Average a metric over seeds; None if no seed has it."""
         values = self.values(model, metric)
         return fmean(values) if values else None
 
     def spread(self, model: str, metric: str) -> float | None:
-        """Give the standard deviation over seeds; None where fewer than two have the figure."""
+        """Give the standard deviation over seeds; None if fewer than two have the metric."""
         values = self.values(model, metric)
         return stdev(values) if len(values) > 1 else None
 
@@ -77,7 +84,7 @@ class Evaluated:
         return found
 
     def best(self, metric: str) -> float | None:
-        """Give the best mean of a figure."""
+        """Give the best mean of a metric."""
         known = [value for name in self.models if (value := self.mean(name, metric)) is not None]
         return (max if RISING[metric] else min)(known, default=None)
 
@@ -87,9 +94,46 @@ class Evaluated:
         return max(others, key=lambda name: self.mean(name, metric) or 0.0, default=None)
 
 
-def beats(metric: str, value: float, than: float) -> bool:
-    """Say whether one value of a figure is better than another."""
-    return value > than if RISING[metric] else value < than
+@dataclass(frozen=True)
+class Published:
+    """Rows of `published.json`: what others published about the same data sets."""
+
+    rows: list[Json]
+
+    def about(self, one: Evaluated) -> list[Json]:
+        """Choose the rows to compare an evaluation with, comparable ones and the highest first."""
+        if one.protocol != PUBLISHED_PROTOCOL:
+            return []
+        rows = [row for row in self.rows if row["dataset"] == one.dataset]
+        return sorted(rows, key=lambda row: (not row["same_protocol"], -(row["ndcg@10"] or 0), row["method"]))
+
+    def best(self, one: Evaluated) -> Json | None:
+        """Choose the best comparable row."""
+        return next((row for row in self.about(one) if row["same_protocol"]), None)
+
+    def number(self, row: Json) -> int:
+        """Give the number of the source of a row."""
+        return 1 + list(dict.fromkeys(each["source"] for each in self.rows)).index(row["source"])
+
+    def sources(self, found: list[Evaluated]) -> list[tuple[int, Json]]:
+        """List the sources that the page quotes, by their numbers."""
+        return sorted({self.number(row): row for one in found for row in self.about(one)}.items())
+
+
+@dataclass(frozen=True)
+class Studies:
+    """Results of studies in a folder; what isn't stored is left out of the page."""
+
+    folder: Path
+
+    def single(self, name: str) -> Json | None:
+        """Read a file that there is once for all data sets."""
+        path = self.folder / f"{name}.json"
+        return read(path) if path.exists() else None
+
+    def each(self, name: str) -> list[Json]:
+        """Read the file of that name of every data set that has one."""
+        return [read(path) for path in sorted(self.folder.glob(f"*/{name}.json"))]
 
 
 def evaluations(results: Path) -> list[Evaluated]:
@@ -101,17 +145,6 @@ def evaluations(results: Path) -> list[Evaluated]:
             raise SystemExit(f"{path}: add ({dataset}, {protocol}) to SETS in bench/run.py, or remove it")
         runs[dataset, protocol][int(seed.removeprefix("seed-"))] = read(path)
     return [Evaluated(*pair, dict(sorted(runs[pair].items()))) for pair in SETS if pair in runs]
-
-
-def by_dataset(results: Path, name: str) -> dict[str, Json]:
-    """Read the file of that name of every data set that has one."""
-    return {path.parent.name: read(path) for path in sorted(results.glob(f"*/{name}.json"))}
-
-
-def single(results: Path, name: str) -> Json | None:
-    """Read a file that there is once for all data sets, if it is stored."""
-    path = results / f"{name}.json"
-    return read(path) if path.exists() else None
 
 
 def read(path: Path) -> Json:

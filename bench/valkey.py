@@ -8,17 +8,12 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
+
+from tailrank.benchmarks.launcher import free_port
 
 BINARY = shutil.which("valkey-server") or shutil.which("redis-server")
-"""None where neither is installed."""
-
-
-def free_port() -> int:
-    """Find a port that nothing listens at."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+"""None if neither is installed."""
 
 
 class Server:
@@ -30,10 +25,10 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        """Start, and wait until connections are taken."""
+        """Start, and wait until connections are accepted."""
         durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        command = [str(BINARY), *where, *durable, *self.options]
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        command = [str(BINARY), *options, *durable, *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
         until = time.monotonic() + 10
         while time.monotonic() < until:
@@ -49,7 +44,7 @@ class Server:
         self.process.kill()
         self.process.wait()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -177,7 +177,7 @@ def test_every_peer_tries_as_many_settings() -> None:
 
 def test_tuning_keeps_the_best_setting_and_says_how_it_was_found(split: Split) -> None:
     trial_split, queries = hold_back(split, 0)
-    found = PEERS["ease"].tune(split, {}, Settings(), silent)
+    found = PEERS["ease"].tune(split, None, Settings(), silent)
     figures = {
         setting["regularisation"]: per_query(
             rank_queries(PEERS["ease"].prepare(trial_split, None, Settings())(setting), queries, trial_split)
@@ -199,7 +199,7 @@ def test_no_trial_starts_once_time_is_up(split: Split, monkeypatch: pytest.Monke
 
 def test_the_chosen_setting_learns_from_the_full_training_set(dataset: Dataset) -> None:
     late = temporal(dataset, per_user=3)
-    found = PEERS["ease"].tune(late, {}, Settings(), silent)
+    found = PEERS["ease"].tune(late, None, Settings(), silent)
     expected = ease_weights(late.full_train, float(found.tuning["regularisation"]))
     np.testing.assert_array_equal(found.model.weights, expected)  # type: ignore[union-attr]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tailrank.server.placing import NOBODY, Asked, place
 from typer.testing import CliRunner
 
 from serving import free_port, server, start
@@ -22,7 +23,6 @@ from tailrank.cli.main import app
 from tailrank.data.histories import Event, History
 from tailrank.data.splits import Split
 from tailrank.ranking.reranker import Reranker
-from tailrank.server.placing import NOBODY, Asked, place
 from tailrank.state.base import StoredEvent
 from tailrank.state.embedded import EmbeddedState
 

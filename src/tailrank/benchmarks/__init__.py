@@ -1,1 +1,1 @@
-"""What `tailrank bench` measures: a file a command, and what the commands that measure the server share."""
+"""The measurements behind `tailrank bench`, a module each, and what runs and loads a server for them."""

@@ -1,4 +1,4 @@
-"""A client that costs little: one keep-alive connection, requests that are ready to be sent."""
+"""A client that costs little: one keep-alive connection, and requests that are ready to be sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
 def request(path: str, body: bytes | None = None) -> bytes:
-    """Write a request down: a GET or, with a body, a POST of JSON."""
+    """Write a request as it is sent: a GET or, with a body, a POST of JSON."""
     head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nhost: {HOST}\r\n"
     if body is None:
         return f"{head}\r\n".encode()
@@ -25,7 +25,7 @@ def request(path: str, body: bytes | None = None) -> bytes:
 
 
 def parse(received: bytes) -> tuple[int, bytes] | None:
-    """Read status and body of an answer that gives its length; None where it isn't whole yet."""
+    """Read status and body of an answer that gives its length; None if it isn't whole yet."""
     head = received.find(b"\r\n\r\n")
     if head < 0:
         return None
@@ -35,10 +35,10 @@ def parse(received: bytes) -> tuple[int, bytes] | None:
 
 
 class Connection:
-    """One connection, on which an answer follows each request."""
+    """One connection to a port of this machine; an operation that is longer than `timeout` seconds fails."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection((HOST, port))
+    def __init__(self, port: int, timeout: float | None = None) -> None:
+        self.socket = socket.create_connection((HOST, port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received = b""
 
@@ -52,12 +52,12 @@ class Connection:
         Raises
         ------
         RequestError
-            Where the server closed the connection.
+            If the server closed the connection.
         """
-        some = self.socket.recv(AT_ONCE)
-        if not some:
+        received = self.socket.recv(AT_ONCE)
+        if not received:
             raise RequestError("the server closed a connection in the middle of a measurement")
-        self._received += some
+        self._received += received
         answer = parse(self._received)
         if answer is not None:
             self._received = b""
@@ -76,7 +76,7 @@ class Connection:
         Raises
         ------
         RequestError
-            Where the answer isn't what was asked for: refused, or a list in its old order.
+            If the answer isn't what was asked for: refused, or a list in its old order.
         """
         status, body = self.exchange(sent)
         while status == SHED:
@@ -85,9 +85,9 @@ class Connection:
             raise RequestError(f"the server answered with {status} {body[:200].decode(errors='replace')}")
         return body
 
-    def ask(self, path: str, asked: object = None) -> Any:
-        """Send JSON, or nothing; gives what the answer says."""
-        body = None if asked is None else msgspec.json.encode(asked)
+    def ask(self, path: str, content: object = None) -> Any:
+        """Send JSON, or nothing; gives the answer's JSON."""
+        body = None if content is None else msgspec.json.encode(content)
         return msgspec.json.decode(self.insist(request(path, body)))
 
     def close(self) -> None:

@@ -9,15 +9,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tailrank.benchmarks.connection import Connection
-from tailrank.benchmarks.figures import Figures, percentiles
-from tailrank.benchmarks.launcher import Running, running, worker_of
-from tailrank.benchmarks.subject import EVENTS, Subject
-from tailrank.data.histories import History
+from tailrank.benchmarks.launcher import Server, measured_server
+from tailrank.benchmarks.subject import EVENTS, Subject, event_json
+from tailrank.benchmarks.timing import Measurements, percentiles
+from tailrank.data.histories import Event
 from tailrank.errors import RequestError
 from tailrank.ranking.reranker import Reranker
 
 CANDIDATES: Final = 20
-PEOPLE: Final = 100
+USERS: Final = 100
 TRIES: Final = 200
 CLOSE: Final = 1e-4
 """Of two scores that are the same, computed in another process."""
@@ -25,7 +25,7 @@ CLOSE: Final = 1e-4
 START: Final = 1_700_000_000
 
 
-def freshness(it: Subject, n: int, workers: int) -> Figures:
+def measure(it: Subject, n: int, workers: int) -> Measurements:
     """Check `n` pairs of an event and a ranking, each on a connection of its own.
 
     With two workers, the connections lead to different ones, and take turns.
@@ -33,65 +33,51 @@ def freshness(it: Subject, n: int, workers: int) -> Figures:
     Raises
     ------
     RequestError
-        Where the workers can't be told apart.
+        If the workers can't be told apart.
     """
     state = it.state.with_name(f"state-{workers}")
-    with running(it.model, state, *(["--workers", str(workers)] if workers > 1 else [])) as server:
-        pair = _pair(server, workers)
-        with threadpool_limits(limits=1):
-            return checked(it, n, pair)
+    options = ["--workers", str(workers)] if workers > 1 else []
+    with measured_server(it.model, state, *options) as server, threadpool_limits(limits=1):
+        return check(it, n, _connections(server, workers))
 
 
-def _pair(server: Running, workers: int) -> tuple[Connection, Connection]:
+def _connections(server: Server, workers: int) -> tuple[Connection, Connection]:
     first = Connection(server.port)
     if workers == 1:
         return first, Connection(server.port)
     for _ in range(TRIES):
         second = Connection(server.port)
-        if worker_of(server, first) != worker_of(server, second):
+        if server.worker_of(first) != server.worker_of(second):
             return first, second
     raise RequestError(f"{TRIES} connections all led to one worker")
 
 
-def checked(it: Subject, n: int, pair: tuple[Connection, Connection]) -> Figures:
-    """Send events in turn for some people, and compare what is ranked next with what should be."""
+def check(it: Subject, n: int, connections: tuple[Connection, Connection]) -> Measurements:
+    """Send events of some users in turn, and compare what is ranked next with what the library ranks."""
     reranker, rng = Reranker.load(it.model), np.random.default_rng(0)
-    names, kind = it.dataset.item_ids, it.dataset.event_types[0]
+    names, event_type = it.dataset.item_ids, it.dataset.event_types[0]
     items = rng.integers(len(names), size=n).tolist()
-    pasts = [History([], [], []) for _ in range(PEOPLE)]
+    histories: list[list[Event]] = [[] for _ in range(USERS)]
     misses = telling = 0
-    taken = []
+    milliseconds = []
     for at, candidates in enumerate(it.candidates(n, CANDIDATES, rng)):
-        sender, asker = pair if at % 2 else pair[::-1]
-        user, past = f"person-{at % PEOPLE}", pasts[at % PEOPLE]
-        before = _expected(reranker, past, candidates)
-        event = {"event_id": str(at), "user_id": user, "item_id": names[items[at]], "event": kind}
+        sender, asker = connections if at % 2 else connections[::-1]
+        user, item, time_of_event = f"user-{at % USERS}", names[items[at]], START + at
+        before = _scores(reranker, histories[at % USERS], candidates)
         start = time.perf_counter()
-        sender.ask("/v1/events", {**event, "timestamp": START + at})
+        sender.ask("/v1/events", event_json(at, user, item, event_type, time_of_event))
         answer = asker.ask("/v1/rank", {"user": user, "candidates": candidates})
-        taken.append(1e3 * (time.perf_counter() - start))
-        past = pasts[at % PEOPLE] = _grown(past, History([names[items[at]]], [kind], [START + at]))
-        after = _expected(reranker, past, candidates)
+        milliseconds.append(1e3 * (time.perf_counter() - start))
+        history = [*histories[at % USERS], Event(item, event_type, time_of_event)][-EVENTS:]
+        histories[at % USERS] = history
+        after = _scores(reranker, history, candidates)
         misses += not _same({item["id"]: item["score"] for item in answer["items"]}, after)
         telling += not _same(before, after)
-    return {"checked": n, "telling": telling, "misses": misses, **percentiles(np.array(taken))}
+    return {"checked": n, "telling": telling, "misses": misses, **percentiles(np.array(milliseconds))}
 
 
-def _grown(past: History, event: History) -> History:
-    """Add an event, as the state should."""
-    return History(
-        (past.items + event.items)[-EVENTS:],
-        (past.events + event.events)[-EVENTS:],
-        (past.times + event.times)[-EVENTS:],
-    )
-
-
-def _expected(reranker: Reranker, past: History, candidates: list[str]) -> dict[str, float]:
-    from tailrank.api import RankRequest
-    from tailrank.server.placing import Asked, place
-
-    request = RankRequest(candidates=list(candidates))
-    return {item.id: item.score for item in place(reranker, Asked.of(candidates), request, past)}
+def _scores(reranker: Reranker, history: list[Event], candidates: list[str]) -> dict[str, float]:
+    return {item.item_id: item.score for item in reranker.rank(history, candidates)}
 
 
 def _same(one: dict[str, float], other: dict[str, float]) -> bool:

@@ -1,95 +1,58 @@
-"""`tailrank bench http`: how long one ranking takes, asked for over HTTP."""
+"""Time `/v1/rank` by Metarank's protocol: one client that waits, random candidates, on one machine.
+
+Users have 50 stored events, and take turns. For each number of candidates there are 5,000 requests,
+after 1,000 to warm up. The protocol is `LatencyBenchmark.scala` of github.com/metarank/metarank, which
+its documentation names as the source of its figures (doc/performance.md); it warms up once.
+
+So a user's history is the same each time, and the model recalls what it made of it. `after an event` is
+the other case, a user's first ranking after one: each request brings an event that isn't stored.
+
+`codec_ms`, `state_ms` and `model_ms` are medians of the same steps in this process, and `framework_ms`
+is the rest: HTTP, the system's sockets, and this client. `alive` is a request that asks for no work.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 import numpy as np
-import typer
 from threadpoolctl import threadpool_limits
 
+from tailrank.api import RankedItem, Ranking, RankRequest
 from tailrank.arrays import Doubles
-from tailrank.benchmarks.connection import Connection, request
-from tailrank.benchmarks.figures import AsJson, Figures, percentiles, show
-from tailrank.benchmarks.launcher import Running, running
-from tailrank.benchmarks.subject import Epochs, Model, Subject, subject
-from tailrank.cli.options import Data, Seed
+from tailrank.benchmarks.connection import request
+from tailrank.benchmarks.launcher import Server, measured_server
+from tailrank.benchmarks.subject import Subject
+from tailrank.benchmarks.timing import WARM_UP, Measurements, time_requests
+from tailrank.data.histories import History
 from tailrank.ranking.reranker import Reranker
 from tailrank.state.open import open_state
 
 SIZES: Final = (25, 50, 100, 200, 300)
-AFTER: Final = (100, 300)
-"""Sizes that are also measured with an event that is new."""
-
-WARM_UP: Final = 5
-"""One request to warm up for so many that count."""
-
+NEW_EVENT_SIZES: Final = (100, 300)
 PARTS: Final = ("codec_ms", "state_ms", "model_ms")
 
 
-def http(
-    data: Data = "movielens-100k",
-    model: Model = None,
-    sequence_epochs: Epochs = 1,
-    requests: Annotated[int, typer.Option(min=5, help="Requests of each size.")] = 5_000,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Time `/v1/rank` by Metarank's protocol: one client that waits, random candidates, on one machine.
-
-    People have 50 stored events, and take turns. For each number of candidates there are 5,000 requests,
-    after 1,000 to warm up. The protocol is `LatencyBenchmark.scala` of github.com/metarank/metarank, which
-    its documentation names as the source of its figures (doc/performance.md); it warms up once.
-
-    So a person's past is the same each time, and the model recalls what it made of it. `after an event` is
-    the other case, a person's first ranking after one: each request brings an event that isn't stored.
-
-    `codec_ms`, `state_ms` and `model_ms` are medians of the same steps in this process, and `framework_ms`
-    is the rest: HTTP, the system's sockets, and this client. `alive` is a request that asks for no work.
-    """
-    with subject(data, model, sequence_epochs, seed) as it, running(it.model, it.state) as server:
-        rng = np.random.default_rng(seed)
-        remember(it, server)
-        reranker, figures = Reranker.load(it.model), Figures()
-        for size, new in [(size, False) for size in SIZES] + [(size, True) for size in AFTER]:
-            bodies = it.rankings(requests + requests // WARM_UP, size, rng, new_event=new)
+def measure(it: Subject, requests: int, seed: int) -> Measurements:
+    """Time so many requests of each size."""
+    rng, sent = np.random.default_rng(seed), requests + requests // WARM_UP
+    with measured_server(it.model, it.state) as server:
+        it.store_events(server.port)
+        reranker, found = Reranker.load(it.model), {}
+        for size, new in [(size, False) for size in SIZES] + [(size, True) for size in NEW_EVENT_SIZES]:
+            bodies = it.rankings(sent, size, rng, new_event=new)
             name = f"{size} after an event" if new else str(size)
-            figures[name] = _measured(it, reranker, server, bodies, requests)
-        connection = Connection(server.port)
-        alive = exchanged(connection, [request("/healthz")] * (requests + requests // WARM_UP), requests)
-        show(figures | {"alive": alive}, as_json)
-
-
-def remember(it: Subject, server: Running) -> None:
-    """Send everybody's events to the server."""
-    connection = Connection(server.port)
-    for batch in it.events():
-        connection.ask("/v1/events", batch)
-    connection.close()
-
-
-def exchanged(connection: Connection, sent: list[bytes], last: int) -> dict[str, float]:
-    """Time requests one after the other, and sum up the last of them.
-
-    What is refused with 429, because the machine let it wait too long, is sent again while its time goes on.
-    """
-    taken, clock = [], time.perf_counter
-    for one in sent:
-        start = clock()
-        connection.insist(one)
-        taken.append(1e3 * (clock() - start))
-    return percentiles(np.array(taken[-last:]))
+            found[name] = _measured(it, reranker, server, bodies, requests)
+        return found | {"alive": time_requests(server.port, [request("/healthz")] * sent, requests)}
 
 
 def _measured(
-    it: Subject, reranker: Reranker, server: Running, bodies: list[bytes], last: int
+    it: Subject, reranker: Reranker, server: Server, bodies: list[bytes], last: int
 ) -> dict[str, float]:
-    connection = Connection(server.port)
-    whole = exchanged(connection, [request("/v1/rank", body) for body in bodies], last)
-    connection.close()
+    whole = time_requests(server.port, [request("/v1/rank", body) for body in bodies], last)
     with threadpool_limits(limits=1):
         parts = asyncio.run(_parts(it, reranker, bodies))[-last:]
     shares = dict(zip(PARTS, np.median(parts, axis=0).tolist(), strict=True))
@@ -97,24 +60,26 @@ def _measured(
 
 
 async def _parts(it: Subject, reranker: Reranker, bodies: list[bytes]) -> Doubles:
-    """Do what the server does with each body; gives milliseconds, shape (bodies, PARTS)."""
-    from tailrank.api import Ranking, RankRequest
-    from tailrank.server.placing import Asked, place
-
-    state = open_state(str(it.state))
+    """Do what the server does for each body, in this process; milliseconds, shape (bodies, parts)."""
+    state, clock, milliseconds = open_state(str(it.state)), time.perf_counter, []
     decode, encode = msgspec.json.Decoder(RankRequest).decode, msgspec.json.Encoder().encode
-    taken, clock = [], time.perf_counter
     for body in bodies:
         start = clock()
         asked = decode(body)
-        candidates = Asked.of(asked.candidates)
         decoded = clock()
-        past = (await state.read(asked.user or "")).history
+        history = (await state.read(asked.user or "")).history
         read = clock()
-        items = place(reranker, candidates, asked, past)
-        placed = clock()
+        items = rank(reranker, asked, history)
+        ranked = clock()
         encode(Ranking("0" * 24, it.model.name, 0.0, False, items))
         encoded = clock()
-        taken.append((decoded - start + encoded - placed, read - decoded, placed - read))
+        milliseconds.append((decoded - start + encoded - ranked, read - decoded, ranked - read))
     await state.close()
-    return 1e3 * np.array(taken)
+    return 1e3 * np.array(milliseconds)
+
+
+def rank(reranker: Reranker, asked: RankRequest, history: History) -> list[RankedItem]:
+    """Rank as the server does, for a stored history."""
+    from tailrank.server.translation import to_items, to_request
+
+    return to_items(reranker.rank(to_request(asked, history)))

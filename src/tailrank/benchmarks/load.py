@@ -54,7 +54,7 @@ def drive(port: int, requests: Sequence[bytes], connections: int, rate: float | 
     Raises
     ------
     RequestError
-        Where the server closes a connection.
+        If the server closes a connection.
     """
     idle = [_Line(port) for _ in range(connections)]
     n, sent, answered = len(requests), 0, 0

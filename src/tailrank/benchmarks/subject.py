@@ -1,4 +1,4 @@
-"""What the server is measured with: a model, people with long histories, and requests about them."""
+"""What the server is measured with: a model, users with long histories, and requests about them."""
 
 from __future__ import annotations
 
@@ -7,29 +7,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 import numpy as np
-import typer
 
-from tailrank.cli.options import item_vectors, load
+from tailrank.benchmarks.connection import Connection
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.store import VectorStore
+from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 
 EVENTS: Final = 50
 BATCH: Final = 500
-
-Model: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Model folder of the same data; by default one with every signal is trained."),
-]
-Epochs: TypeAlias = Annotated[
-    int, typer.Option("--sequence-epochs", min=0, help="Of the sequence model that is trained; 0: without.")
-]
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ class Subject:
     state
         A folder that is not there yet.
     users
-        Everybody who has 50 events.
+        Every user with 50 events.
     histories
         The latest 50 events of each of them.
     """
@@ -56,21 +50,18 @@ class Subject:
     users: list[str]
     histories: Histories
 
-    def events(self) -> Iterator[list[dict[str, object]]]:
-        """Give everybody's events as `/v1/events` takes them, in batches of 500."""
-        h, names = self.histories, self.dataset.item_ids
+    def store_events(self, port: int) -> None:
+        """Send the events of all users to a server, in batches of 500."""
+        h, names, types = self.histories, self.dataset.item_ids, self.dataset.event_types
         rows = zip(h.owners.tolist(), h.items.tolist(), h.types.tolist(), h.times.tolist(), strict=True)
-        made: list[dict[str, object]] = [
-            {
-                "event_id": str(at),
-                "user_id": self.users[owner],
-                "item_id": names[item],
-                "event": self.dataset.event_types[kind],
-                "timestamp": time,
-            }
-            for at, (owner, item, kind, time) in enumerate(rows)
+        events = [
+            event_json(at, self.users[owner], names[item], types[code], time)
+            for at, (owner, item, code, time) in enumerate(rows)
         ]
-        yield from (made[at : at + BATCH] for at in range(0, len(made), BATCH))
+        connection = Connection(port)
+        for at in range(0, len(events), BATCH):
+            connection.ask("/v1/events", events[at : at + BATCH])
+        connection.close()
 
     def candidates(self, n: int, size: int, rng: np.random.Generator) -> list[list[str]]:
         """Draw lists of distinct items.
@@ -78,7 +69,7 @@ class Subject:
         Raises
         ------
         RequestError
-            Where there are fewer items.
+            If there are fewer items.
         """
         names = self.dataset.item_ids
         if size > len(names):
@@ -94,51 +85,60 @@ class Subject:
         users: Sequence[str] | None = None,
         new_event: bool = False,
     ) -> list[bytes]:
-        """Draw bodies for `/v1/rank`: one person after the other, random candidates.
+        """Draw bodies for `/v1/rank`: one user after the other, random candidates.
 
-        With a new event, each brings one that isn't stored, so that recalling a person's past doesn't help.
+        With a new event, each brings one that isn't stored, so that recalling a history doesn't help.
         """
-        people = rng.permutation(self.users if users is None else np.asarray(users)).tolist()
+        order = rng.permutation(self.users if users is None else np.asarray(users)).tolist()
         lists, events = self.candidates(n, size, rng), self.candidates(n if new_event else 0, 1, rng)
         return [
             msgspec.json.encode(
-                {"user": people[at % len(people)], "candidates": some}
+                {"user": order[at % len(order)], "candidates": candidates}
                 | ({"history": events[at]} if new_event else {})
             )
-            for at, some in enumerate(lists)
+            for at, candidates in enumerate(lists)
         ]
 
 
+def event_json(n: int, user: str, item: str, event_type: str, timestamp: float) -> dict[str, Any]:
+    """Write an event, the n-th, as `/v1/events` reads it."""
+    return {
+        "event_id": str(n),
+        "user_id": user,
+        "item_id": item,
+        "event": event_type,
+        "timestamp": timestamp,
+    }
+
+
 @contextmanager
-def subject(data: str, model: Path | None, sequence_epochs: int, seed: int) -> Iterator[Subject]:
-    """Prepare what is measured, in a folder that is removed afterwards."""
-    dataset = load(data)
-    users, histories = recent(dataset)
+def subject(dataset: Dataset, model: Path | None, sequence_epochs: int, seed: int) -> Iterator[Subject]:
+    """Prepare what is measured, in a folder that is removed afterwards; without a model, one is trained."""
+    users, histories = long_histories(dataset)
     with tempfile.TemporaryDirectory(prefix="tailrank-bench-") as name:
         folder = Path(name)
         if model is None:
             model = folder / "model"
-            reranker, about = trained(dataset, seed, sequence_epochs)
-            reranker.save(model, about)
+            fit_reranker(dataset, seed, sequence_epochs).save(model)
         yield Subject(dataset, model, folder / "state", users, histories)
 
 
-def trained(dataset: Dataset, seed: int, sequence_epochs: int = 0) -> tuple[Reranker, dict[str, object]]:
-    """Fit a model with the default encoder; gives what its manifest says of that encoder, too."""
-    vectors, about = item_vectors(dataset, "default", None)
-    return Reranker.fit(dataset, vectors, Settings(seed=seed, sequence_epochs=sequence_epochs)), about
+def fit_reranker(dataset: Dataset, seed: int, sequence_epochs: int = 0) -> Reranker:
+    """Fit a model with the default encoder."""
+    vectors = ItemVectors.encode(dataset.items, TextEncoder.load(), store=VectorStore())
+    return Reranker.fit(dataset, vectors, Settings(seed=seed, sequence_epochs=sequence_epochs))
 
 
-def recent(dataset: Dataset) -> tuple[list[str], Histories]:
-    """Give everybody who has 50 events, and the latest 50 of each.
+def long_histories(dataset: Dataset) -> tuple[list[str], Histories]:
+    """Give the users who have 50 events, and the latest 50 of each.
 
     Raises
     ------
     RequestError
-        Where nobody has as many.
+        If no user has as many.
     """
     h = dataset.histories
     long = np.flatnonzero(h.lengths >= EVENTS)
     if not len(long):
-        raise RequestError(f"{dataset.name}: nobody has {EVENTS} events")
+        raise RequestError(f"{dataset.name}: no user has {EVENTS} events")
     return dataset.user_ids[long].to_list(), h.cut(h.offsets[long + 1] - EVENTS, h.offsets[long + 1])

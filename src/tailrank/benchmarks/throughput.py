@@ -1,4 +1,11 @@
-"""`tailrank bench throughput`: how many rankings a second, and what happens when there are too many."""
+"""Ask one worker on one core for as many rankings of 100 candidates as it gives, then for thrice as many.
+
+`closed`: wrk, on another core, with 16 connections that each wait for their answers; its percentiles are
+of all answers, `not_200` among them, which the rate leaves out. The model recalls what it made of a history
+that it saw lately; `after an event`, each request brings one that isn't stored. `overload`: an open loop
+of our own sends three times the latter rate on up to 400 connections, whatever the server does; p50 and
+p99 are of the rankings that it gave, since they were due; 429 refuses the others.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +13,15 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import numpy as np
-import typer
 
 from tailrank.benchmarks.connection import OK, SHED, request
-from tailrank.benchmarks.figures import AsJson, percentiles, show
-from tailrank.benchmarks.http import remember
-from tailrank.benchmarks.launcher import running
+from tailrank.benchmarks.launcher import measured_server
 from tailrank.benchmarks.load import Answers, drive
-from tailrank.benchmarks.subject import Epochs, Model, subject
-from tailrank.cli.options import Data, Seed
+from tailrank.benchmarks.subject import Subject
+from tailrank.benchmarks.timing import Measurements, percentiles
 from tailrank.errors import RequestError
 
 CANDIDATES: Final = 100
@@ -48,27 +52,29 @@ end
 """For wrk: bodies from a file, one after the other; one line of JSON in the end."""
 
 
-def throughput(
-    data: Data = "movielens-100k",
-    model: Model = None,
-    sequence_epochs: Epochs = 1,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each measurement.")] = 15,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Ask one worker on one core for as many rankings of 100 candidates as it gives, then for thrice as many.
+def check_wrk() -> None:
+    """Refuse to go on without wrk.
 
-    `closed`: wrk, on another core, with 16 connections that each wait for their answers; its percentiles are
-    of all answers, `not_200` among them, which the rate leaves out. The model recalls what it made of a past
-    that it saw lately; `after an event`, each request brings one that isn't stored. `overload`: an open loop
-    of our own sends three times the latter rate on up to 400 connections, whatever the server does; p50 and
-    p99 are of the rankings that it gave, since they were due; 429 refuses the others.
+    Raises
+    ------
+    RequestError
+        If it isn't installed.
     """
     if shutil.which("wrk") is None:
         raise RequestError("throughput is measured with wrk, which is missing: apt-get install wrk")
-    with subject(data, model, sequence_epochs, seed) as it, running(it.model, it.state) as server:
-        remember(it, server)
-        rng, closed = np.random.default_rng(seed), {}
+
+
+def measure(it: Subject, seconds: float, seed: int) -> Measurements:
+    """Load a server for so many seconds in each way.
+
+    Raises
+    ------
+    RequestError
+        If wrk fails.
+    """
+    rng, closed = np.random.default_rng(seed), {}
+    with measured_server(it.model, it.state) as server:
+        it.store_events(server.port)
         for name, new in {"closed": False, "closed, after an event": True}.items():
             bodies = it.rankings(DISTINCT, CANDIDATES, rng, new_event=new)
             file = it.state.with_name("bodies")
@@ -79,7 +85,7 @@ def throughput(
         sent = [request("/v1/rank", body) for body in bodies]
         n = max(1, int(rate * seconds))
         answers = drive(server.port, [sent[at % len(sent)] for at in range(n)], MANY, rate)
-    show({"candidates": CANDIDATES, **closed, "overload": _overload(answers)}, as_json)
+    return {"candidates": CANDIDATES, **closed, "overload": _overload(answers)}
 
 
 def wrk(port: int, file: Path, seconds: float) -> dict[str, Any]:
@@ -88,7 +94,7 @@ def wrk(port: int, file: Path, seconds: float) -> dict[str, Any]:
     Raises
     ------
     RequestError
-        Where wrk fails.
+        If wrk fails.
     """
     script = file.with_suffix(".lua")
     script.write_text(SCRIPT)
@@ -108,7 +114,7 @@ def wrk(port: int, file: Path, seconds: float) -> dict[str, Any]:
     }
 
 
-def _overload(answers: Answers) -> dict[str, object]:
+def _overload(answers: Answers) -> Measurements:
     n, accepted, shed = len(answers.status), answers.status == OK, answers.status == SHED
     if not accepted.any():
         raise RequestError("the overloaded server refused everything")

@@ -14,7 +14,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.provenance import history
+from tailrank.language.provenance import tuning_record
 from tailrank.language.store import VectorStore
 from tailrank.language.vectors import ItemVectors
 
@@ -103,7 +103,7 @@ def encoders(spaces: Mapping[str, ItemVectors]) -> dict[str, object]:
 
 
 def _check_origin(tuned: str, dataset: Dataset, learned_from: Dataset) -> None:
-    for origin in (history(Path(tuned)) or {}).get("data", []):
+    for origin in (tuning_record(Path(tuned)) or {}).get("data", []):
         if origin["name"] == dataset.name and origin["fingerprint"] != learned_from.fingerprint:
             raise RequestError(
                 f"--tuned {tuned}: it learned from {origin['name']}, split as {origin['split']!r}, so it may "

@@ -39,9 +39,10 @@ class ServerError(TailrankError):
 
 
 class BaseClient:
-    """Settings of a client. Whatever is sent again has the effect of having been sent once:
+    """Settings of a client.
 
-    rankings change nothing, items are put, and events are known by their ids.
+    What is sent again has the effect of having been sent once: rankings change nothing, items are put, and
+    events are known by their ids.
     """
 
     def __init__(self, url: str, key: str | None, timeout: float, retries: int) -> None:

@@ -1,4 +1,4 @@
-"""Event sequences of many users as flat arrays, and slices of them that pose ranking queries."""
+"""Event sequences of many users as flat arrays, and slices of them as ranking queries."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
 
 
 class Event(NamedTuple):
-    """One behaviour of a person.
+    """One behaviour of a user.
 
-    `event` names the type, `timestamp` is in seconds; both may be left out.
+    `event` names the event type, `timestamp` is in seconds; both may be left out.
     """
 
     item_id: str
@@ -98,7 +98,7 @@ def _times(events: Sequence[Event]) -> list[float]:
 
 @dataclass(frozen=True)
 class Histories:
-    """Histories of several people, oldest event first.
+    """Histories of several users, oldest event first.
 
     History `u` is the slice `offsets[u]:offsets[u + 1]` of the three event arrays.
 
@@ -144,7 +144,7 @@ class Histories:
         return self.times[last[self.owners]] - self.times
 
     def cut(self, starts: Offsets, ends: Offsets) -> Histories:
-        """Take slices of the flat arrays as histories of their own.
+        """Select slices of the flat arrays as histories of their own.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class Histories:
 
 @dataclass(frozen=True)
 class Queries:
-    """Ranking questions: what a person takes next, given the history up to here.
+    """Ranking queries: the item that a user chooses next, given the history so far.
 
     Attributes
     ----------
@@ -188,8 +188,8 @@ class Queries:
     starts, ends
         Slice of `source` that the ranker may see, shape (queries,).
     full_ends
-        End of the slice that has truly happened, shape (queries,); later than `ends` when the
-        history reaches the ranker with a delay. Items in it are masked.
+        End of the slice of all events before the query, shape (queries,); later than `ends` if events
+        reach the ranker with a delay. Items in it are masked.
     targets
         Item code of the event that came next, shape (queries,).
     """
@@ -206,17 +206,11 @@ class Queries:
 
     def take(self, rows: Offsets | Bools | slice) -> Queries:
         """Select queries by position, mask or slice."""
-        return Queries(
-            self.source,
-            self.users[rows],
-            self.starts[rows],
-            self.ends[rows],
-            self.full_ends[rows],
-            self.targets[rows],
-        )
+        users, starts, ends = self.users[rows], self.starts[rows], self.ends[rows]
+        return Queries(self.source, users, starts, ends, self.full_ends[rows], self.targets[rows])
 
     def in_time_order(self) -> Queries:
-        """Sort by the moment that is asked about; for times that are comparable between people."""
+        """Sort by the time of the target; for times that are comparable between users."""
         return self.take(np.argsort(self.source.times[self.full_ends], kind="stable"))
 
     def sample(self, n: int, seed: int) -> Queries:
@@ -227,7 +221,7 @@ class Queries:
         return self.take(np.sort(rows))
 
     def batches(self, n_items: int) -> Iterator[Queries]:
-        """Cut into batches for which scores of all items, one an event, take at most about 200 MB."""
+        """Cut into batches for which scores of all items, one an event, need at most about 200 MB."""
         events = np.minimum(self.ends - self.starts, 50) + 1
         filled = np.cumsum(events) * n_items // 50_000_000
         for rows in np.split(np.arange(len(self)), np.flatnonzero(np.diff(filled)) + 1):
@@ -235,17 +229,17 @@ class Queries:
 
     @cached_property
     def histories(self) -> Histories:
-        """What the ranker may see of each query's past."""
+        """What the ranker may see of each query's history."""
         return self.source.cut(self.starts, self.ends)
 
     @cached_property
     def full_histories(self) -> Histories:
-        """What has truly happened before each query."""
+        """All events before each query, delayed ones included."""
         return self.source.cut(self.starts, self.full_ends)
 
     @cached_property
     def repeated(self) -> Bools:
-        """Whether the target occurs in the past, shape (queries,)."""
-        past = self.full_histories
-        hits = past.items == self.targets[past.owners]
-        return np.bincount(past.owners, hits, minlength=len(self)) > 0
+        """Whether the target occurs in the full history, shape (queries,)."""
+        full = self.full_histories
+        hits = full.items == self.targets[full.owners]
+        return np.bincount(full.owners, hits, minlength=len(self)) > 0

@@ -21,9 +21,9 @@ from tailrank.data.imports.metarank_schema import (
     RANKING_DECODER,
     InteractionEvent,
     ItemEvent,
+    MetarankEvent,
     RankingEvent,
 )
-from tailrank.data.imports.metarank_schema import Event as MetarankEvent
 
 T = TypeVar("T")
 
@@ -131,14 +131,14 @@ def rank_response(ranking: api.Ranking) -> RankResponse:
 
 
 def _is_stored(interaction: InteractionEvent) -> bool:
-    return interaction.person is not None and interaction.type != IMPRESSION
+    return interaction.user_id is not None and interaction.type != IMPRESSION
 
 
 def _event(interaction: InteractionEvent) -> api.Event:
     return _convert(
         api.Event,
         event_id=interaction.id,
-        user_id=interaction.person,
+        user_id=interaction.user_id,
         item_id=interaction.item,
         event=interaction.type,
         timestamp=float(interaction.timestamp),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import logging
@@ -14,11 +13,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from bench.outages import items_of
-from bench.served import Running
-from bench.stored import Json
+import typer
+
+from bench.resilience.outages import items_of
+from bench.study import Json, Model, report
+from tailrank.benchmarks.launcher import Server
+from tailrank.benchmarks.subject import event_json
 from tailrank.server.app import App
 from tailrank.server.routes import ROUTES
 from tailrank.server.settings import ServerSettings
@@ -61,7 +63,7 @@ EXTREME: Final = (
     b"[" * 2_000,
     b"\xff\xfe",
 )
-"""What takes the place of a value."""
+"""What values are replaced by."""
 
 
 def bent(body: bytes, rng: random.Random) -> bytes:
@@ -82,7 +84,7 @@ def bent(body: bytes, rng: random.Random) -> bytes:
 
 
 def _valued(body: bytes, rng: random.Random) -> bytes:
-    """Put something extreme in a value's place: between a colon, comma or bracket and the next."""
+    """Replace a value, between a colon, comma or bracket and the next, by something extreme."""
     starts = [at + 1 for at, byte in enumerate(body) if byte in b":,["]
     if not starts:
         return body + rng.choice(EXTREME)
@@ -96,12 +98,13 @@ def seeds(items: Sequence[str]) -> list[tuple[str, bytes]]:
     found = [
         (r.path.replace("{model}", "any"), json.dumps(r.example)) for r in ROUTES if r.example is not None
     ]
-    event = {"event_id": "e", "user_id": "ada", "item_id": items[0], "event": "click", "timestamp": 1.7e9}
+    events = [event_json(n, "ada", items[0], "click", 1.7e9) | {"value": 1.5} for n in range(5)]
     scored = [{"id": name, "score": at / 7} for at, name in enumerate(items[:8])]
-    how = {"user": "ada", "history": [items[0], {"item_id": items[1], "event": "click", "timestamp": 1e9}]}
-    how |= {"k": 3, "explain": True, "policy": {"tail": 0.5}, "deadline_ms": 50.0}
+    history = [items[0], {"item_id": items[1], "event": "click", "timestamp": 1e9}]
+    how: Json = {"user": "ada", "history": history, "k": 3, "explain": True}
+    how |= {"policy": {"tail": 0.5}, "deadline_ms": 50.0}
     found += [
-        ("/v1/events", json.dumps([{**event, "event_id": str(n), "value": 1.5} for n in range(5)])),
+        ("/v1/events", json.dumps(events)),
         ("/v1/rank", json.dumps({"candidates": scored, **how})),
         ("/v1/rank", json.dumps({"candidates": [*items[:8], "?"], "session": "s"})),
     ]
@@ -119,8 +122,8 @@ async def ask(app: App, path: str, body: bytes, method: str = "POST") -> tuple[i
     async def send(message: Any) -> None:
         sent.append(message)
 
-    where = {"path": path, "raw_path": path.encode(), "query_string": b""}
-    scope = {"type": "http", "method": method, "headers": [], **where}
+    route = {"path": path, "raw_path": path.encode(), "query_string": b""}
+    scope = {"type": "http", "method": method, "headers": [], **route}
     await app(scope, receive, send)
     return sent[0]["status"], sent[1]["body"]
 
@@ -154,10 +157,8 @@ async def fuzz(model: Path, cases: int, seed: int = SEED) -> Json:
                 status, answer = await ask(app, path, body)
                 statuses[str(status)] += 1
                 if status >= 500 or b'"reason":"error"' in answer or b'"score":null' in answer:
-                    told = body[:500].decode(errors="replace")
-                    faults.append(
-                        {"path": path, "body": told, "status": status, "answer": answer[:200].decode()}
-                    )
+                    sent, said = body[:500].decode(errors="replace"), answer[:200].decode()
+                    faults.append({"path": path, "body": sent, "status": status, "answer": said})
     return {"cases": cases, "seed": seed, "statuses": dict(statuses), "faults": faults[:20]}
 
 
@@ -165,25 +166,20 @@ def drawn(model: Path, examples: int) -> int:
     """Draw requests from the description that a server gives of itself; gives schemathesis's exit code."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", "--no-color", "--seed", str(SEED)]
     command += ["--checks", ",".join(CHECKS), "--max-examples", str(examples)]
-    with tempfile.TemporaryDirectory() as folder, Running(model, folder, "--queue-ms", "10000") as server:
-        described = f"http://127.0.0.1:{server.port}/openapi.json"
+    with tempfile.TemporaryDirectory() as folder, Server(model, folder, "--queue-ms", "10000") as server:
+        described = f"{server.url}/openapi.json"
         return subprocess.run([*command, described], check=False, cwd=folder).returncode  # noqa: S603
 
 
-def main() -> None:
-    """Bend, and print one JSON object; fails where a status of 500 or a ranking in error came."""
-    parser = argparse.ArgumentParser(prog="python -m bench.fuzz", description=__doc__)
-    parser.add_argument("model", type=Path, help="model folder to serve")
-    parser.add_argument("--cases", type=int, default=CASES)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--examples", type=int, default=EXAMPLES, help="of schemathesis, for each endpoint")
-    given = parser.parse_args()
+def main(
+    model: Model,
+    cases: int = CASES,
+    seed: int = SEED,
+    examples: Annotated[int, typer.Option(help="Of schemathesis, for each endpoint.")] = EXAMPLES,
+) -> None:
+    """Bend, and print one JSON object; fails if a status of 500 or a ranking in error came."""
     logging.disable(logging.WARNING)
-    figures = asyncio.run(fuzz(given.model, given.cases, given.seed))
-    print(json.dumps(figures), flush=True)
-    if figures["faults"] or drawn(given.model, given.examples):
+    found = asyncio.run(fuzz(model, cases, seed))
+    report("fuzz.json", found, kept=False)
+    if found["faults"] or drawn(model, examples):
         raise SystemExit("there were faults")
-
-
-if __name__ == "__main__":
-    main()

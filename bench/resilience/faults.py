@@ -1,22 +1,20 @@
-"""Kill processes with -9 while they take events, again and again, and look for what was acknowledged."""
+"""Kill processes with -9 while they write events, again and again, and look for what was acknowledged."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import random
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from bench.run import RESULTS, keep
-from bench.stored import Json
+import typer
+
+from bench.study import Json, Keep, report
 from bench.valkey import BINARY, Server
-from tailrank.machine import machine
 from tailrank.state.base import EVENTS_PER_USER, StateError, StoredEvent
 from tailrank.state.environment import check_pages
 from tailrank.state.open import open_state
@@ -31,7 +29,7 @@ SECONDS: Final = (0.05, 0.6)
 """Between the first acknowledged event and the kill, drawn evenly."""
 
 NOTE: Final = f"""\
-{WRITERS} processes take events through {CONNECTIONS} coroutines each and print what was acknowledged;
+{WRITERS} processes write events through {CONNECTIONS} coroutines each and print what was acknowledged;
 `embedded`: one of them, drawn at random, is killed, the other goes on until the round ends, then is killed
 too; then the folder is opened and every event acknowledged in this round is looked up, and at the end all of
 all rounds, and every page is walked through. `networked`: the server is killed and started again, the writers
@@ -44,8 +42,8 @@ def events(run: int, connection: int, call: int) -> list[StoredEvent]:
     return [StoredEvent(item, f"u{run}-{connection}-{n}", item, "click", 1.0 + call) for n in range(USERS)]
 
 
-async def ingest(place: str, run: int) -> None:
-    """Take events until killed; a line for each call that was acknowledged."""
+async def write_events(place: str, run: int) -> None:
+    """Write events until killed; a line for each call that was acknowledged."""
     state = open_state(place)
 
     async def connection(c: int) -> None:
@@ -63,7 +61,7 @@ async def ingest(place: str, run: int) -> None:
 
 
 class Writers:
-    """Processes that take events, and what they said was kept: the last call by run and connection."""
+    """Processes that write events, and the last call that was acknowledged, by run and connection."""
 
     def __init__(self, place: str, folder: Path) -> None:
         self.place, self._folder = place, folder
@@ -74,7 +72,16 @@ class Writers:
         """Start some, and wait until each has kept something."""
         started = {}
         for _ in range(WRITERS):
-            command = [sys.executable, "-m", "bench.faults", "--ingest", self.place, str(self.runs)]
+            command = [
+                sys.executable,
+                "-m",
+                "bench",
+                "resilience",
+                "faults",
+                "--write",
+                self.place,
+                str(self.runs),
+            ]
             with self._said(self.runs).open("wb") as said:
                 started[self.runs] = subprocess.Popen(command, stdout=said)  # noqa: S603
             self.runs += 1
@@ -161,26 +168,19 @@ def networked(folder: Path, kills: int) -> Json:
     return {"kills": kills, "acknowledged": writers.n_events, "lost": lost}
 
 
-def main() -> None:
+def main(
+    kills: int = KILLS,
+    keep: Keep = False,
+    write: Annotated[tuple[str, int] | None, typer.Option(hidden=True)] = None,
+) -> None:
     """Kill, look everything up, print one JSON object, and keep it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=KILLS)
-    parser.add_argument("--keep", action="store_true", help="keep the figures in bench/results/faults.json")
-    parser.add_argument("--ingest", nargs=2, metavar=("PLACE", "RUN"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.ingest:
-        asyncio.run(ingest(given.ingest[0], int(given.ingest[1])))
+    if write:
+        asyncio.run(write_events(*write))
+        return
     with tempfile.TemporaryDirectory() as folder:
-        figures: Json = {"note": NOTE, "embedded": embedded(Path(folder), given.kills)}
+        found: Json = {"note": NOTE, "embedded": embedded(Path(folder), kills)}
     with tempfile.TemporaryDirectory() as folder:
-        figures["networked"] = networked(Path(folder), given.kills)
-    figures["machine"] = machine()
-    if given.keep:
-        keep(RESULTS / "faults.json", figures)
-    print(json.dumps(figures))
-    if figures["embedded"]["lost"] or figures["networked"]["lost"]:
+        found["networked"] = networked(Path(folder), kills)
+    report("faults.json", found, keep)
+    if found["embedded"]["lost"] or found["networked"]["lost"]:
         raise SystemExit("acknowledged events were lost")
-
-
-if __name__ == "__main__":
-    main()

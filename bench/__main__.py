@@ -1,0 +1,99 @@
+"""`python -m bench COMMAND`: the page of benchmarks, the studies that it tells of, and resilience runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperGroup
+
+from tailrank.errors import TailrankError
+
+ANY = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+class Modules(TyperGroup):
+    """Commands that are modules with a function `main`; each is imported when it is asked for.
+
+    So one command may need packages that another environment doesn't have.
+    """
+
+    package = "bench"
+    modules: ClassVar[tuple[str, ...]] = (
+        "page",
+        "run",
+        "ablation",
+        "staleness",
+        "reranking",
+        "scale",
+        "epoch",
+        "tuning",
+        "transfer",
+        "forgetting",
+        "annotation",
+        "encoding",
+        "service",
+        "serving",
+        "state",
+        "frameworks",
+    )
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name the modules, and groups of more of them."""
+        return [*self.modules, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import a module, and make a command of it."""
+        if cmd_name not in self.modules:
+            return super().get_command(ctx, cmd_name)
+        one = typer.Typer(add_completion=False, rich_markup_mode=None)
+        try:
+            module = import_module(f"{self.package}.{cmd_name}")
+        except ModuleNotFoundError as missing:
+            text = f"Needs {missing.name}, which isn't installed."
+
+            @one.command(cmd_name, help=text, context_settings=ANY)
+            def refuse() -> None:
+                raise SystemExit(text)
+
+        else:
+            one.command(cmd_name, help=module.__doc__)(module.main)
+        return typer.main.get_command(one)
+
+
+class Resilience(Modules):
+    """The runs in `bench/resilience`."""
+
+    package = "bench.resilience"
+    modules = ("outages", "faults", "fuzz", "soak")
+
+
+app = typer.Typer(cls=Modules, help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+resilience = typer.Typer(cls=Resilience, help="What a server or its state does when things go wrong.")
+
+
+@app.callback()
+def _app() -> None:
+    """Hold the commands."""
+
+
+@resilience.callback()
+def _resilience() -> None:
+    """Hold the runs."""
+
+
+app.add_typer(resilience, name="resilience")
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one message, not a traceback."""
+    try:
+        app(prog_name="python -m bench")
+    except TailrankError as mistake:
+        sys.exit(f"error: {mistake}")
+
+
+if __name__ == "__main__":
+    main()

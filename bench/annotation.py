@@ -1,0 +1,160 @@
+"""Hide most items' texts, have some described, and measure what that is worth; start again to resume."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from bench.study import (
+    Data,
+    Json,
+    Name,
+    Seeds,
+    Values,
+    differences,
+    encoded,
+    means,
+    ndcg,
+    numbers,
+    remembered,
+    store,
+)
+from tailrank.arrays import Bools, Doubles, Floats, Offsets
+from tailrank.data.cache import cache_root
+from tailrank.data.columns import Columns
+from tailrank.data.dataset import Dataset
+from tailrank.data.splits import Split, leave_one_out
+from tailrank.ranking.fitting import Settings, fit_signals
+from tailrank.ranking.reranker import Reranker
+from tailrank.tuning.annotation import items_to_annotate
+
+DESCRIBED: Final = 0.1
+"""Share of items, drawn at random, whose texts are there from the start."""
+
+WINDOW: Final = 3
+"""Events between two co-visited items, at most."""
+
+BUDGET: Final = 0.1
+"""Share of items that are described then."""
+
+
+def _random(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
+    order = np.random.default_rng([seed, 1]).permutation(np.flatnonzero(missing))
+    return np.isin(np.arange(len(missing)), order[:budget])
+
+
+def _popular(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
+    order = np.argsort(-np.where(missing, split.train.counts, -1), kind="stable")
+    return np.isin(np.arange(len(missing)), order[:budget])
+
+
+def _picked(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
+    return np.isin(np.arange(len(missing)), items_to_annotate(split.train, missing, budget).items)
+
+
+def _spread(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
+    """Choose by facility location (Wei, Iyer and Bilmes, ICML 2015, equation 4), lazily (Minoux, 1978).
+
+    An item stands for itself and, by cosine, for what it is co-visited with; each item counts by its
+    number of events, as far as no described or chosen item stands for it yet.
+    """
+    near = _similar(split.train)
+    demand = split.train.counts + 1.0  # an item without events counts too
+    stood = near[~missing].max(axis=0).toarray().ravel() if not missing.all() else np.zeros(len(missing))
+
+    def gain(item: int) -> float:
+        others, similar = _row(near, item)
+        return float(demand[others] @ np.maximum(similar - stood[others], 0.0))
+
+    waiting = [(-gain(item), item) for item in np.flatnonzero(missing).tolist()]
+    heapq.heapify(waiting)
+    picked: list[int] = []
+    while waiting and len(picked) < budget:
+        _, item = heapq.heappop(waiting)
+        now = gain(item)  # it can only have fallen since it was last computed
+        if waiting and now < -waiting[0][0]:
+            heapq.heappush(waiting, (-now, item))
+            continue
+        picked.append(item)
+        others, similar = _row(near, item)
+        stood[others] = np.maximum(stood[others], similar)
+    return np.isin(np.arange(len(missing)), picked)
+
+
+def _similar(dataset: Dataset) -> sp.csr_array:
+    """Give the cosine of items within `WINDOW` events of each other, 1 of each with itself."""
+    h, n = dataset.histories, dataset.n_items
+    pairs = sp.csr_array((n, n))
+    for step in range(1, min(WINDOW, len(h.items) - 1) + 1):
+        before = np.flatnonzero(h.owners[:-step] == h.owners[step:])
+        ones = np.ones(len(before))
+        pairs = pairs + sp.csr_array((ones, (h.items[before], h.items[before + step])), shape=(n, n))
+    both = sp.coo_array(pairs + pairs.T)
+    apart = both.row != both.col
+    row, column = both.row[apart], both.col[apart]
+    found = np.minimum(both.data[apart] / np.sqrt(dataset.counts[row] * dataset.counts[column]), 1.0)
+    return sp.csr_array(sp.csr_array((found, (row, column)), shape=(n, n)) + sp.eye_array(n))
+
+
+def _row(matrix: sp.csr_array, at: int) -> tuple[Offsets, Doubles]:
+    row = slice(matrix.indptr[at], matrix.indptr[at + 1])
+    return matrix.indices[row].astype(np.int64), matrix.data[row].astype(np.float64)
+
+
+CHOICES: Final[dict[str, Callable[[Split, Bools, int, int], Bools]]] = {
+    "none": lambda split, missing, budget, seed: np.zeros(len(missing), bool),
+    "at random": _random,
+    "by popularity": _popular,
+    "spread out": _spread,
+    "by use": _picked,
+    "all": lambda split, missing, budget, seed: missing,
+}
+"""Which of the items without a text are described."""
+
+AGAINST: Final = ("at random", "by popularity")
+
+
+def values(dataset: Dataset, vectors: Floats, choice: str, seed: int) -> Values:
+    """Give ndcg@10 of each test query, by the semantic signal alone and by all signals."""
+    split = leave_one_out(dataset)
+    missing = np.random.default_rng(seed).random(dataset.n_items) >= DESCRIBED
+    known = ~missing | CHOICES[choice](split, missing, round(BUDGET * dataset.n_items), seed)
+    texts = [name for name in Columns.TEXT if name in dataset.items.columns]
+    items = dataset.items.with_columns(pl.when(pl.lit(pl.Series(known))).then(pl.col(texts)))
+    split, settings = leave_one_out(replace(dataset, items=items)), Settings(seed=seed)
+    signals = fit_signals(split, vectors * known[:, None], settings)
+    semantic = next(signal for signal in signals.after if signal.name == "semantic")
+    return {"alone": ndcg(semantic, split), "whole": ndcg(Reranker.of(split, signals, settings), split)}
+
+
+def main(data: Data, name: Name, seeds: Seeds = "0,1,2") -> None:
+    """Store the study of one data set."""
+    dataset, vectors, about = encoded(name, data)
+    work, split = cache_root() / "annotation" / dataset.fingerprint[:12], leave_one_out(dataset)
+    found: dict[str, list[Values]] = {}
+    for choice in CHOICES:
+        for seed in numbers(seeds):
+            file = work / f"seed-{seed}-{choice.replace(' ', '-')}.npz"
+            made = remembered(file, partial(values, dataset, vectors, choice, seed))
+            found.setdefault(choice, []).append(made)
+    rows = []
+    for choice in found:
+        for ranker in ("alone", "whole"):
+            mine, *others = ([each[ranker] for each in found[way]] for way in (choice, *AGAINST))
+            pairs = {
+                way: differences(mine, theirs, split)
+                for way, theirs in zip(AGAINST, others, strict=True)
+                if way != choice
+            }
+            row = {"choice": choice, "ranker": ranker, "metrics": means(mine, split), "difference": pairs}
+            rows.append(row)
+    said: Json = {"dataset": name, "protocol": split.protocol, "seeds": numbers(seeds)}
+    said |= {"described": DESCRIBED, "budget": BUDGET, "items": dataset.n_items}
+    store(f"{name}/annotation.json", {**said, "rows": rows, **about})

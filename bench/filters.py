@@ -1,0 +1,133 @@
+"""How numbers are printed on the page: filters of its templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import stdev
+from typing import Final
+
+from bench.study import Json
+
+CHANCE: Final = "may be chance"
+COLUMNS: Final = {
+    "ndcg@10": "NDCG@10",
+    "recall@10": "Recall@10",
+    "ndcg@10/tail80": "tail",
+    "ndcg@10/count=1-5": "≤5",
+    "coverage@10": "coverage",
+    "fit_seconds": "fit, s",
+    "rank_ms_per_user": "ms a query",
+}
+"""Metrics of the table of each data set."""
+
+
+def label(metric: str) -> str:
+    """Name a metric."""
+    return COLUMNS.get(metric, metric)
+
+
+def number(value: float | None) -> str:
+    """Print a metric with as many digits as it is worth.
+
+    Examples
+    --------
+    >>> number(0.06391), number(-0.0012), number(3.14159), number(1234.5), number(None)
+    ('.0639', '-.0012', '3.14', '1,234', '-')
+    """
+    if value is None:
+        return "-"
+    if abs(value) < 1:
+        return f"{value:.4f}".replace("0.", ".", 1)
+    return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def cost(value: float | None) -> str:
+    """Print seconds, milliseconds or megabytes.
+
+    Examples
+    --------
+    >>> cost(0.0004), cost(0.4753), cost(18.67), cost(1234.5)
+    ('0.00', '0.48', '18.7', '1,234')
+    """
+    if value is None:
+        return "-"
+    return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
+
+
+def count(value: float) -> str:
+    """Print a whole number.
+
+    Examples
+    --------
+    >>> count(12101.0)
+    '12,101'
+    """
+    return f"{value:,.0f}"
+
+
+def percent(share: float) -> str:
+    """Print a share.
+
+    Examples
+    --------
+    >>> percent(0.254)
+    '25%'
+    """
+    return f"{share:.0%}"
+
+
+def spread(value: float | None, deviation: float | None) -> str:
+    """Print a mean over seeds and its standard deviation, if seeds differ."""
+    return f"{number(value)} ± {number(deviation)}" if deviation else number(value)
+
+
+def averaged(metric: Json | None) -> str:
+    """Print a mean over seeds, and how they differ."""
+    if not metric:
+        return "-"
+    return spread(metric["mean"], stdev(metric["seeds"]) if len(metric["seeds"]) > 1 else None)
+
+
+def difference(pair: Json | None) -> str:
+    """Print a difference with its 95% interval.
+
+    Examples
+    --------
+    >>> difference({"difference": 0.0028, "ci95": [-0.0004, 0.0061]})
+    '+.0028 (-.0004 to +.0061)'
+    """
+    if not pair:
+        return "-"
+    middle, (low, high) = pair["difference"] if "difference" in pair else pair["mean"], pair["ci95"]
+    return f"{_signed(middle)} ({_signed(low)} to {_signed(high)})"
+
+
+def _signed(value: float) -> str:
+    return number(value) if value < 0 else f"+{number(value)}"
+
+
+def verdict(pair: Json) -> str:
+    """Say what an interval of tailrank minus another model means."""
+    low, high = pair["ci95"]
+    return CHANCE if low <= 0 <= high else "tailrank is better" if low > 0 else "tailrank loses"
+
+
+def measured(stored: Json) -> str:
+    """Say when, where and with which seed results were made, as far as they tell."""
+    known = [stored[key] for key in ("date", "processor") if key in stored]
+    known += [f"seed {stored['seed']}"] if "seed" in stored else []
+    return f"Measured: {', '.join(known)}." if known else ""
+
+
+def all_keys(mappings: Iterable[Json]) -> list[str]:
+    """List the keys of mappings, each once.
+
+    Examples
+    --------
+    >>> all_keys([{"a": 1}, {"b": 2, "a": 3}])
+    ['a', 'b']
+    """
+    return list(dict.fromkeys(key for each in mappings for key in each))
+
+
+FILTERS: Final = (label, number, cost, count, percent, averaged, difference, verdict, measured, all_keys)

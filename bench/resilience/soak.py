@@ -1,0 +1,89 @@
+"""Send an hour's worth of requests, as fast as they go, and watch the server's memory."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bench.resilience.clients import RecordingClient
+from bench.resilience.outages import event, items_of
+from bench.study import Json, Keep, Model, report
+from tailrank.benchmarks.launcher import Server, resident
+
+REQUESTS: Final = 200_000
+"""As many as come in an hour at 55 a second."""
+
+CLIENTS: Final = 4
+USERS: Final = 5_000
+NEW_ITEMS: Final = 200
+SAMPLES: Final = 200
+SHARES: Final = {"rank": 0.6, "events": 0.345, "history": 0.05, "items": 0.005}
+"""Of each kind of request."""
+
+
+def send(port: int, items: list[str], seed: int, requests: int, statuses: Counter[str]) -> None:
+    """Send a mixture of requests."""
+    rng, client = random.Random(seed), RecordingClient(port)  # noqa: S311
+    kinds = rng.choices(list(SHARES), list(SHARES.values()), k=requests)
+    for n, kind in enumerate(kinds):
+        user = f"u{rng.randrange(USERS)}"
+        if kind == "rank":
+            how = {"user": user, "explain": n % 20 == 0}
+            found = client.ask("/v1/rank", {"candidates": [*items, f"new{n % NEW_ITEMS}"], **how})
+        elif kind == "events":
+            events = [event(user, rng.choice(items), seed * requests + n) for _ in range(rng.randint(1, 5))]
+            found = client.ask("/v1/events", events)
+        elif kind == "history":
+            found = client.ask(f"/v1/users/{user}")
+        else:
+            title = f"The {rng.choice('abcdefgh')} story, part {n}"
+            found = client.ask("/v1/items", {"item_id": f"new{n % NEW_ITEMS}", "title": title})
+        client.outcomes.clear()
+        degraded = kind == "rank" and found.status == 200 and found.answer["degraded"]
+        statuses[f"{kind} {found.status}{' degraded' if degraded else ''}"] += 1
+    client.close()
+
+
+def soak(model: Path, folder: Path, requests: int) -> Json:
+    """Send requests, and watch the memory of the server all along."""
+    counts = [Counter[str]() for _ in range(CLIENTS)]
+    candidates = items_of(model)
+    with Server(model, folder / "state") as server:
+        begun = time.monotonic()
+        threads = [
+            threading.Thread(target=send, args=(server.port, candidates, seed, requests // CLIENTS, count))
+            for seed, count in enumerate(counts)
+        ]
+        for thread in threads:
+            thread.start()
+        samples: list[tuple[int, float, float]] = []
+        while any(thread.is_alive() for thread in threads):
+            done = sum(sum(count.values()) for count in counts)
+            if done >= len(samples) * requests / SAMPLES:
+                held = resident(server.process.pid)
+                samples.append((done, held["own_mb"], held["files_mb"]))
+            time.sleep(0.02)
+        seconds = time.monotonic() - begun
+    at, own, mapped = (np.array(column) for column in zip(*samples, strict=True))
+    late = at >= requests / 2
+    return {
+        "requests": requests,
+        "seconds": round(seconds),
+        "statuses": dict(sum(counts, Counter())),
+        "own_mb": {"start": round(own[0], 1), "half": round(own[late][0], 1), "end": round(own[-1], 1)},
+        "mapped_mb": {"start": round(mapped[0], 1), "end": round(mapped[-1], 1)},
+        "own_mb_per_100k": round(1e5 * np.polyfit(at[late], own[late], 1)[0], 2),
+    }
+
+
+def main(model: Model, requests: int = REQUESTS, keep: Keep = False) -> None:
+    """Soak, print one JSON object, and keep it."""
+    with tempfile.TemporaryDirectory() as folder:
+        report("soak.json", soak(model, Path(folder), requests), keep)
