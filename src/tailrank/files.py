@@ -31,7 +31,7 @@ def written_file(file: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        Where the file can't be written. What was there stays.
+        If the file can't be written. What was there stays.
     """
     target = file.resolve()
     with _beside(target) as folder:
@@ -54,7 +54,7 @@ def written_folder(folder: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        Where the folder can't be written. What was there stays.
+        If the folder can't be written. What was there stays.
     """
     target = folder.resolve()
     with _beside(target) as beside:
