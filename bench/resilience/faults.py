@@ -15,8 +15,8 @@ import typer
 
 from bench.study import Json, Keep, report
 from bench.valkey import BINARY, Server
-from tailrank.state.base import KEPT, StateError, UserEvent
-from tailrank.state.environment import check
+from tailrank.state.base import EVENTS_PER_USER, StateError, StoredEvent
+from tailrank.state.environment import check_pages
 from tailrank.state.open import open_state
 
 PROGRAM: Final = (sys.executable, *["-m", "bench", "resilience", "faults"])
@@ -37,10 +37,10 @@ all rounds, and every page is walked through. `networked`: the server is killed 
 retry; `appendfsync always`."""
 
 
-def events(run: int, connection: int, call: int) -> list[UserEvent]:
+def events(run: int, connection: int, call: int) -> list[StoredEvent]:
     """Name the events of one call: of every user of the connection, the next one."""
     item = f"{run}-{connection}-{call}"
-    return [UserEvent(item, f"u{run}-{connection}-{n}", item, "click", 1.0 + call) for n in range(USERS)]
+    return [StoredEvent(item, f"u{run}-{connection}-{n}", item, "click", 1.0 + call) for n in range(USERS)]
 
 
 async def write_events(place: str, run: int) -> None:
@@ -102,7 +102,7 @@ class Writers:
         for (run, c), call in self.acknowledged.items():
             if run < since:
                 continue
-            wanted = [f"{run}-{c}-{n}" for n in range(max(0, call + 2 - KEPT), call + 1)]
+            wanted = [f"{run}-{c}-{n}" for n in range(max(0, call + 2 - EVENTS_PER_USER), call + 1)]
             for n in range(USERS):
                 found = set((await state.read(f"u{run}-{c}-{n}")).history.items)
                 lost += sum(item not in found for item in wanted)
@@ -131,7 +131,7 @@ def embedded(folder: Path, kills: int) -> Json:
         opened.append(1000 * (time.perf_counter() - start))
         lost += asyncio.run(writers.lost(since=first))
     lost += asyncio.run(writers.lost())
-    check(folder / "state")
+    check_pages(folder / "state")
     return {
         "kills": kills * WRITERS,
         "acknowledged": writers.n_events,

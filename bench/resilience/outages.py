@@ -36,9 +36,9 @@ from bench.valkey import BINARY
 from bench.valkey import Server as Valkey
 from tailrank.benchmarks.launcher import Server
 from tailrank.errors import RequestError
-from tailrank.files import replaced
+from tailrank.files import written_folder
 from tailrank.ranking.reranker import Reranker
-from tailrank.state.environment import check
+from tailrank.state.environment import check_pages
 
 KILLS: Final = 50
 SWAPS: Final = 100
@@ -67,7 +67,7 @@ def kills(model: Path, folder: Path, n: int, workers: int = 1) -> Json:
             missing += lost(server.port, fresh)
             acknowledged |= fresh
         missing += lost(server.port, acknowledged)
-    check(folder / "state")
+    check_pages(folder / "state")
     return {
         "kills": n,
         "acknowledged": BATCH * sum(o.status == 200 for each in acknowledged.values() for o in each),
@@ -131,7 +131,7 @@ def full(model: Path, folder: Path, seconds: float) -> Json:
             after = {name: _summary(_since(client, at_room)) for name, client in clients.items()}
         found: Json = {"full": while_full, "room": after, "faults": _statuses(clients.values())["500"]}
         found["lost"] = lost(server.port, {n: c.outcomes for n, c in clients.items() if n != "rank"})
-    check(folder / "state")
+    check_pages(folder / "state")
     return found
 
 
@@ -168,7 +168,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
         jobs: dict[str, Job] = {f"r{c}": lambda client, _: client.ask("/v1/rank", body) for c in range(3)}
         with load(server.port, {**jobs, "events": ingest("s")}) as clients:
             for turn in range(n):
-                with replaced(place) as new:
+                with written_folder(place) as new:
                     shutil.copytree(twins[1 - turn % 2], new, dirs_exist_ok=True)
                 begun, wanted = time.monotonic(), list(expected)[1 - turn % 2]
                 _await(lambda: _latest(clients["r0"]) == wanted, 20)  # noqa: B023

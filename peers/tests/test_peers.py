@@ -16,9 +16,8 @@ from tailrank.data.histories import Queries
 from tailrank.data.splits import Split, leave_one_out, temporal
 from tailrank.errors import DataError, RequestError
 from tailrank.evaluation import baselines, runner
-from tailrank.metrics.beyond_accuracy import per_query
-from tailrank.metrics.full_ranking import Model, rank_queries, score
-from tailrank.ranking.fitting import Settings
+from tailrank.metrics.full_ranking import Model, per_query, rank_queries, score
+from tailrank.ranking.settings import Settings
 from tailrank.reporting import silent
 from tailrank_peers import PEERS, tuning
 from tailrank_peers.item_to_item import ease_weights
@@ -193,7 +192,7 @@ def test_tuning_keeps_the_best_setting_and_says_how_it_was_found(split: Split) -
 
 def test_no_trial_starts_once_time_is_up(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "SECONDS", 0.0)
-    found = PEERS["ease"].tune(split, None, Settings(), silent)
+    found = PEERS["ease"].tune(split, {}, Settings(), silent)
     assert found.tuning["trials"] == 1
     assert found.tuning["regularisation"] == PEERS["ease"].grid[0]["regularisation"]
 
@@ -222,9 +221,9 @@ def test_compared_queries_are_not_learned_from(split: Split) -> None:
 
 
 def test_an_evaluation_reports_the_tuning(split: Split, tmp_path: Path) -> None:
-    models = runner.fit(["ease", "popularity"], split, None, Settings(), silent)
-    found = runner.evaluate(models, split, None, {}, silent, Settings())
-    found.write(tmp_path)
+    models = runner.fit(["ease", "popularity"], split, {}, Settings(), silent)
+    found = runner.evaluate(models, split, {}, Settings())
+    runner.write(found, tmp_path)
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["settings"]["tuning"] == {"ease": models[0].tuning}
     assert written["models"]["ease"]["fit_seconds"] == models[0].fit_seconds

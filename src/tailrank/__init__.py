@@ -1,27 +1,61 @@
-"""Re-rank candidates for one person, now: what items mean and what the person has just done."""
+"""Rank candidates for one user, now: what items mean and what the user has just done."""
 
-from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Event
-from tailrank.errors import TailrankError
-from tailrank.language.encoder import TextEncoder
-from tailrank.language.store import VectorStore
-from tailrank.language.text import item_texts
-from tailrank.ranking.explanation import Explanation
-from tailrank.ranking.fitting import Settings
-from tailrank.ranking.ordering import RankedItem
-from tailrank.ranking.reranker import Reranker
-from tailrank.ranking.upstream import Choice
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tailrank.data.dataset import Dataset
+    from tailrank.data.histories import Event
+    from tailrank.errors import TailrankError
+    from tailrank.language.encoder import TextEncoder
+    from tailrank.language.store import VectorStore
+    from tailrank.language.text import item_texts
+    from tailrank.language.vectors import ItemVectors
+    from tailrank.policy.tail import TailBoost
+    from tailrank.ranking.explanation import Explanation
+    from tailrank.ranking.request import RankedItem, Ranking, Request
+    from tailrank.ranking.reranker import Reranker
+    from tailrank.ranking.settings import Settings
+    from tailrank.ranking.upstream import Choice
 
 __all__ = [
     "Choice",
     "Dataset",
     "Event",
     "Explanation",
+    "ItemVectors",
     "RankedItem",
+    "Ranking",
+    "Request",
     "Reranker",
     "Settings",
+    "TailBoost",
     "TailrankError",
     "TextEncoder",
     "VectorStore",
     "item_texts",
 ]
+
+_MODULES: Final = {
+    "data.dataset": ("Dataset",),
+    "data.histories": ("Event",),
+    "errors": ("TailrankError",),
+    "language.encoder": ("TextEncoder",),
+    "language.store": ("VectorStore",),
+    "language.text": ("item_texts",),
+    "language.vectors": ("ItemVectors",),
+    "policy.tail": ("TailBoost",),
+    "ranking.explanation": ("Explanation",),
+    "ranking.request": ("RankedItem", "Ranking", "Request"),
+    "ranking.reranker": ("Reranker",),
+    "ranking.settings": ("Settings",),
+    "ranking.upstream": ("Choice",),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: `tailrank.client` needs none of them."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"tailrank.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What goes over the wire: requests and answers of the native API."""
+"""The wire shapes of the native HTTP API: bodies of requests and responses, for server and clients."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
+from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
 from tailrank.data.columns import Columns
 
-MOST_CANDIDATES: Final = 2_000
-MOST_EVENTS: Final = 1_000
-MOST_ITEMS: Final = 1_000
-MOST_DOCUMENTS: Final = 1_000
+MAX_CANDIDATES: Final = 2_000
+MAX_EVENTS: Final = 1_000
+MAX_ITEMS: Final = 1_000
+MAX_DOCUMENTS: Final = 1_000
 
-Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=400)]
-Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=4_102_444_800, description="seconds since 1970")]
-Reason: TypeAlias = Literal["deadline", "state", "error"]
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=LATEST_TIMESTAMP, description="seconds since 1970")]
+DegradedReason: TypeAlias = Literal["deadline", "state", "error"]
 Value: TypeAlias = str | int | float | bool | list[str] | None
-"""Of an item's column."""
+"""Of a column of an item."""
 
 
 class Candidate(Struct, gc=False, frozen=True):
-    """An item to rank, and what the recommender that found it gave it.
+    """An item to rank, and the score that the recommender which found it gave it.
 
-    Where a list has both kinds, candidates without a score count as the mean of the others.
+    If only some candidates of a request have a score, the others count as the mean of these.
     """
 
     id: Id
     score: float | None = None
 
 
-class Taken(Struct, gc=False, frozen=True, omit_defaults=True):
-    """An event of a history that comes with the request."""
+class HistoryEvent(Struct, gc=False, frozen=True, omit_defaults=True):
+    """An element of a history, whose user is known: of the request, or stored."""
 
     item_id: Id
     event: str | None = None
@@ -41,21 +42,20 @@ class Taken(Struct, gc=False, frozen=True, omit_defaults=True):
 class Policy(Struct, frozen=True):
     """What the business wants after the score."""
 
-    tail: Annotated[float, Meta(ge=0, le=1, description="dial of the long tail")] | None = None
+    tail: Annotated[float, Meta(ge=0, le=1, description="strength of the long-tail policy")] | None = None
 
 
 class RankRequest(Struct, frozen=True):
-    """Candidates to re-order for one person.
+    """Candidates to re-order for one user.
 
-    A person is known by `user`, or `session` where nobody is signed in: both name a stored history.
-    `history`, oldest first, follows what is stored. A candidate that comes again is ranked once, by its
-    first place.
+    `user`, or `session` if nobody is signed in, names a stored history. `history`, oldest first, follows what
+    is stored. A candidate that is repeated is ranked once, and its first position counts.
     """
 
-    candidates: Annotated[list[Id | Candidate], Meta(max_length=MOST_CANDIDATES)]
+    candidates: Annotated[list[Id | Candidate], Meta(max_length=MAX_CANDIDATES)]
     user: Id | None = None
     session: Id | None = None
-    history: Annotated[list[Id | Taken], Meta(max_length=1_000)] = []
+    history: Annotated[list[Id | HistoryEvent], Meta(max_length=MAX_EVENTS)] = []
     k: Annotated[int, Meta(ge=1)] | None = None
     policy: Policy | None = None
     explain: bool = False
@@ -65,11 +65,11 @@ class RankRequest(Struct, frozen=True):
         _check_bytes(self.user or self.session or "")
 
 
-class Ranked(Struct, gc=False, frozen=True):
-    """One place of a ranking; ranks count from 1.
+class RankedItem(Struct, gc=False, frozen=True):
+    """An item of a ranking; ranks count from 1.
 
-    `unknown` marks an item that the model doesn't know: it is placed by its upstream score or, where there
-    is none, where it stood. `contributions` add up to the score.
+    `unknown` marks an item that the model doesn't know: its upstream score decides its rank or, if there is
+    none, it keeps its previous one. `contributions` add up to the score.
     """
 
     id: str
@@ -81,18 +81,22 @@ class Ranked(Struct, gc=False, frozen=True):
 
 
 class Ranking(Struct, frozen=True):
-    """A ranking that was returned. Where `degraded`, it is the upstream order, and `reason` says why."""
+    """A ranking that was returned. If it is `degraded`, it is the upstream order, and `reason` says why.
+
+    `unknown_history` lists the items of the history that the model doesn't know.
+    """
 
     ranking_id: str
     model: str
     took_ms: float
     degraded: bool
-    items: list[Ranked]
-    reason: Reason | UnsetType = UNSET
+    items: list[RankedItem]
+    reason: DegradedReason | UnsetType = UNSET
+    unknown_history: list[str] | UnsetType = UNSET
 
 
-class EventIn(Struct, gc=False, frozen=True):
-    """One behaviour. The same `event_id` again counts once. `value` is checked, but nothing ranks by it."""
+class Event(Struct, gc=False, frozen=True):
+    """An event. The same `event_id` again counts once. `value` is checked, but nothing ranks by it."""
 
     event_id: Id
     user_id: Id
@@ -105,20 +109,20 @@ class EventIn(Struct, gc=False, frozen=True):
         _check_bytes(self.event_id, self.user_id, self.item_id, self.event)
 
 
-Events: TypeAlias = EventIn | Annotated[list[EventIn], Meta(max_length=MOST_EVENTS)]
+Events: TypeAlias = Event | Annotated[list[Event], Meta(max_length=MAX_EVENTS)]
 Item: TypeAlias = dict[str, Value]
 """The columns of one item, `item_id` among them, as in a data folder."""
-Items: TypeAlias = Item | Annotated[list[Item], Meta(max_length=MOST_ITEMS)]
+Items: TypeAlias = Item | Annotated[list[Item], Meta(max_length=MAX_ITEMS)]
 
 
-class EventsKept(Struct, frozen=True):
-    """Events that are durable now: how many came, and how many of them were new."""
+class EventsAccepted(Struct, frozen=True):
+    """Events that are durable now: how many were sent, and how many of them were new."""
 
     accepted: int
     new: int
 
 
-class ItemsKept(Struct, frozen=True):
+class ItemsAccepted(Struct, frozen=True):
     """Items that are put or deleted now, and how many such changes there were in all."""
 
     accepted: int
@@ -126,14 +130,14 @@ class ItemsKept(Struct, frozen=True):
 
 
 class UserHistory(Struct, frozen=True):
-    """What is stored of a person, oldest first."""
+    """What is stored of a user, oldest first."""
 
     user_id: str
-    events: list[Taken]
+    events: list[HistoryEvent]
 
 
-class Erased(Struct, frozen=True):
-    """Whether anything was known of a person that is forgotten now."""
+class UserErased(Struct, frozen=True):
+    """Whether anything was stored of a user that is erased now."""
 
     erased: bool
 
@@ -143,12 +147,12 @@ Document: TypeAlias = dict[str, Value]
 
 
 class RerankRequest(Struct, frozen=True):
-    """Texts to order by a query, or by what a person just took, or both; the shape of Cohere and Jina.
+    """Texts to order by a query, by a user's history, or by both; the shape of Cohere and Jina.
 
     `rank_fields` names the fields of a document that are read, one after the other; `text` by default.
     """
 
-    documents: Annotated[list[str | Document], Meta(max_length=MOST_DOCUMENTS)]
+    documents: Annotated[list[str | Document], Meta(max_length=MAX_DOCUMENTS)]
     model: str | None = None
     query: str | None = None
     user: Id | None = None
@@ -160,36 +164,36 @@ class RerankRequest(Struct, frozen=True):
         _check_bytes(self.user or "")
 
 
-class Relevance(Struct, frozen=True):
-    """How well a document, by its position, fits: 0 to 1."""
+class RerankedDocument(Struct, frozen=True):
+    """A document by its index in the request, and how relevant it is: 0 to 1."""
 
     index: int
     relevance_score: float
     document: Document | UnsetType = UNSET
 
 
-class Reranked(Struct, frozen=True):
-    """Documents, the best first."""
+class RerankResponse(Struct, frozen=True):
+    """Documents, the most relevant first."""
 
     id: str
     model: str
-    results: list[Relevance]
+    results: list[RerankedDocument]
     meta: dict[str, Any]
 
 
-class Problem(Struct, frozen=True):
+class ErrorResponse(Struct, frozen=True):
     """Why a request was refused."""
 
     error: str
 
 
 def check_id(name: str) -> None:
-    """Hold an id that didn't come in a request's body to the same bounds.
+    """Check an id that wasn't decoded from a body.
 
     Raises
     ------
     ValidationError
-        Where it is empty or too long.
+        If it is empty or too long.
     """
     convert(name, Id)
     try:
@@ -198,28 +202,28 @@ def check_id(name: str) -> None:
         raise ValidationError(str(why)) from None
 
 
-def check_item(item: Item, at: int) -> None:
-    """Hold an item to having an id.
+def check_item(item: Item, index: int) -> None:
+    """Check that an item has an id.
 
     Raises
     ------
     ValidationError
-        Where it has none; `at` is the item's place in the request.
+        If it has none; the message names the item by `index`.
     """
     name = item.get(Columns.ITEM)
     if not isinstance(name, str):
-        raise ValidationError(f"item {at}: `{Columns.ITEM}` is missing, or no string")
+        raise ValidationError(f"item {index}: `{Columns.ITEM}` is missing, or no string")
     check_id(name)
 
 
 def _check_bytes(*ids: str) -> None:
-    """Refuse what no state can keep: more than 400 bytes of UTF-8, and halves of surrogate pairs.
+    """Refuse what no state can store: more than `MAX_ID_BYTES` of UTF-8, and halves of surrogate pairs.
 
     Raises
     ------
     ValueError
-        Which msgspec tells as a mistake of the request.
+        Which msgspec turns into a ValidationError.
     """
     for name in ids:
-        if not name.isascii() and len(name.encode()) > 400:
-            raise ValueError(f"an id is longer than 400 bytes of UTF-8: {name[:20]}…")
+        if not name.isascii() and len(name.encode()) > MAX_ID_BYTES:
+            raise ValueError(f"an id is longer than {MAX_ID_BYTES} bytes of UTF-8: {name[:20]}…")

@@ -1,10 +1,21 @@
-"""Bounds of settings: declared beside the type of a field, checked in one place."""
+"""Bounds of values: those of ids and times, and those of settings, declared beside the type of a field."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    TypeAlias,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from msgspec import Meta
 
@@ -13,12 +24,21 @@ from tailrank.errors import RequestError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-WORDS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-"""How a message says each of `msgspec.Meta`'s bounds."""
+MAX_ID_BYTES: Final = 400
+"""Of UTF-8, in an id of a user, an item or an event."""
+
+LATEST_TIMESTAMP: Final = 4_102_444_800
+"""Seconds since 1970: the beginning of the year 2100."""
+
+OPERATORS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+"""Each bound of `msgspec.Meta`, and how a message says it."""
+
+Bounds: TypeAlias = dict[str, float] | tuple[Any, ...]
+"""Limits by operator, or the values to choose from."""
 
 
 def check_bounds(settings: DataclassInstance) -> None:
-    """Hold the fields of a dataclass to what their types declare; None is exempt.
+    """Check that the fields of a dataclass are within the bounds that their types declare; None always is.
 
     Parameters
     ----------
@@ -40,36 +60,44 @@ def check_bounds(settings: DataclassInstance) -> None:
     Traceback (most recent call last):
     tailrank.errors.RequestError: workers must be at least 1, not 0
     """
-    for name, demand in _demands(type(settings)).items():
+    for name, bounds in _bounds_by_field(type(settings)).items():
         value = getattr(settings, name)
-        if value is not None and not _holds(demand, value):
-            raise RequestError(f"{name} must be {_in_words(demand)}, not {value!r}")
+        if value is not None and not _is_within(bounds, value):
+            raise RequestError(f"{name} must be {_in_words(bounds)}, not {value!r}")
 
 
 @lru_cache
-def _demands(kind: type) -> dict[str, Meta | tuple[Any, ...]]:
-    """Find the bounds or the choices of each field that has some."""
-    found: dict[str, Meta | tuple[Any, ...]] = {}
-    for name, hint in get_type_hints(kind, include_extras=True).items():
+def _bounds_by_field(settings_type: type) -> dict[str, Bounds]:
+    found: dict[str, Bounds] = {}
+    for name, hint in get_type_hints(settings_type, include_extras=True).items():
         for part in (hint, *get_args(hint)):
             if get_origin(part) is Literal:
                 found[name] = get_args(part)
             elif get_origin(part) is Annotated:
-                [found[name]] = [meta for meta in get_args(part)[1:] if isinstance(meta, Meta)]
+                metas = [meta for meta in get_args(part)[1:] if isinstance(meta, Meta)]
+                found[name] = {
+                    word: limit
+                    for meta in metas
+                    for word in OPERATORS
+                    if (limit := getattr(meta, word)) is not None
+                }
     return found
 
 
-def _holds(demand: Meta | tuple[Any, ...], value: Any) -> bool:
-    if isinstance(demand, tuple):
-        return value in demand
-    return all(getattr(operator, word)(value, bound) for word, bound in _bounds(demand).items())
+def _limits(metadata: Iterable[object]) -> Iterator[tuple[str, float]]:
+    for meta in metadata:
+        for word in OPERATORS if isinstance(meta, Meta) else ():
+            if (limit := getattr(meta, word)) is not None:
+                yield word, limit
 
 
-def _in_words(demand: Meta | tuple[Any, ...]) -> str:
-    if isinstance(demand, tuple):
-        return f"one of {', '.join(map(str, demand))}"
-    return " and ".join(f"{WORDS[word]} {bound:g}" for word, bound in _bounds(demand).items())
+def _is_within(bounds: Bounds, value: Any) -> bool:
+    if isinstance(bounds, tuple):
+        return value in bounds
+    return all(getattr(operator, word)(value, limit) for word, limit in bounds.items())
 
 
-def _bounds(meta: Meta) -> dict[str, float]:
-    return {word: bound for word in WORDS if (bound := getattr(meta, word)) is not None}
+def _in_words(bounds: Bounds) -> str:
+    if isinstance(bounds, tuple):
+        return f"one of {', '.join(map(str, bounds))}"
+    return " and ".join(f"{OPERATORS[word]} {limit:g}" for word, limit in bounds.items())

@@ -19,3 +19,8 @@ class ModelError(TailrankError):
 
 class RequestError(TailrankError):
     """A history, a candidate list or an option of a request makes no sense."""
+
+
+def first_line(error: BaseException) -> str:
+    """Shorten the message of another library's error to its first line, or to its type if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

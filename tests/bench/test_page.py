@@ -225,11 +225,11 @@ def test_the_frontier_is_that_of_the_lowest_seed(results: Path, published: Path)
     for seed, shift in ((1, 0.01), (2, 0.5)):
         points = [
             {
-                "dial": dial,
-                "metrics": dict.fromkeys(("ndcg@10/tail80", "ndcg@10/count=1-5"), dial)
-                | {"ndcg@10": 0.07 - shift * dial, "aplt@10": 0.3},
+                "strength": strength,
+                "metrics": dict.fromkeys(("ndcg@10/tail80", "ndcg@10/count=1-5"), strength)
+                | {"ndcg@10": 0.07 - shift * strength, "aplt@10": 0.3},
             }
-            for dial in (0.0, 0.5)
+            for strength in (0.0, 0.5)
         ]
         contents = evaluation({"tailrank": metrics(0.07, 0.05, 20.0)}, [], points)
         store(

@@ -1,4 +1,4 @@
-"""The command line on real data, as a person meets it."""
+"""The command line on real data."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def run(*words: object) -> Result:
 
 @pytest.fixture(scope="module")
 def folder(movielens: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 150 people of MovieLens, as a user's own CSV files."""
+    """The first 150 users of MovieLens, as CSV files of one's own."""
     folder = tmp_path_factory.mktemp("shop")
     h = movielens.histories
     events = pl.DataFrame(
@@ -43,7 +43,7 @@ def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_evaluate_writes_figures_that_agree_with_what_it_prints(folder: Path, tmp_path: Path) -> None:
+def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path) -> None:
     result = run(
         *("evaluate", "--data", folder, "--protocol", "temporal", "--encoder", "none", "--per-user", 3),
         *("--models", "tailrank,popularity", "--out", tmp_path, "--queries", 100),
@@ -53,7 +53,7 @@ def test_evaluate_writes_figures_that_agree_with_what_it_prints(folder: Path, tm
     assert list(found["models"]) == ["tailrank", "popularity"]
     assert f"{found['models']['tailrank']['ndcg@10']:.4f}" in result.output
     assert found["queries"] == 100
-    assert {point["dial"] for point in found["tradeoff"]} >= {0.0, 1.0}
+    assert {point["strength"] for point in found["tradeoff"]} >= {0.0, 1.0}
     assert "tailrank" in (tmp_path / "report.html").read_text()
 
 
@@ -79,7 +79,7 @@ def test_rank_prints_what_the_library_ranks(model: Path) -> None:
     ]
 
 
-def test_a_person_of_a_data_folder_ranks_as_their_events_do(folder: Path, model: Path) -> None:
+def test_a_user_of_a_data_folder_ranks_as_their_events_do(folder: Path, model: Path) -> None:
     ids = ["1", "172", "174", "210"]
     expected = Reranker.load(model).rank(Dataset.load(folder).history("1"), ids)
     words = ("rank", "--model", model, "--user", "1", "--state", folder, "--candidates", ",".join(ids))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -47,7 +50,7 @@ def test_events_are_ordered_by_time_then_position_then_row() -> None:
         ({"position": [1, 0, 0]}, "position", [0, 1, 0]),
     ],
 )
-def test_the_best_clock_is_taken(columns: dict[str, list[object]], clock: str, times: list[float]) -> None:
+def test_the_best_clock_is_chosen(columns: dict[str, list[object]], clock: str, times: list[float]) -> None:
     data = Dataset.construct(ITEMS, events(**columns))
     assert data.clock == clock
     assert data.histories.times.tolist() == times
@@ -66,6 +69,21 @@ def test_integer_ids_and_dates_are_read_as_in_a_folder() -> None:
     )
     assert data.user_ids.to_list() == ["1"]
     assert histories(data) == {"1": ["7", "8"]}
+
+
+def test_pandas_frames_are_read_like_polars_frames() -> None:
+    items = ITEMS.with_columns(genres=pl.Series([["hot"], None, []]), price=pl.Series([1.5, None, 2.0]))
+    log = events(timestamp=[dt.datetime(2024, 1, n) for n in (2, 1, 3)], event=["view", None, "buy"])
+    from_polars = Dataset.construct(items, log)
+    from_pandas = Dataset.construct(
+        pd.DataFrame(items.to_dict(as_series=False)), pd.DataFrame(log.to_dicts())
+    )
+    assert_frame_equal(from_pandas.items, from_polars.items)
+    assert from_pandas.fingerprint == from_polars.fingerprint
+    assert from_pandas.user_ids.to_list() == from_polars.user_ids.to_list()
+    missing = pd.DataFrame({"user_id": ["u", "v"], "item_id": ["a", None], "timestamp": [1, 2]})
+    with pytest.raises(DataError, match="row 2 has None"):
+        Dataset.construct(items, missing)
 
 
 def test_no_events_are_allowed_in_memory() -> None:

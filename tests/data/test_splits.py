@@ -22,10 +22,13 @@ N_ITEMS = 6
 def datasets(draw: st.DrawFn, clock: str = "timestamp") -> Dataset:
     """Few items and few distinct times, so that repeats and ties are common."""
     n = draw(st.integers(12, 40))
-    column = lambda values: draw(st.lists(values, min_size=n, max_size=n))  # noqa: E731
+
+    def column(values: st.SearchStrategy[int]) -> list[int]:
+        return draw(st.lists(values, min_size=n, max_size=n))
+
     items = pl.DataFrame({"item_id": [str(code) for code in range(N_ITEMS)]})
-    users, taken = column(st.integers(0, 3)), column(st.integers(0, N_ITEMS - 1))
-    events = pl.DataFrame({"user_id": users, "item_id": taken, clock: column(st.integers(0, 15))})
+    users, chosen = column(st.integers(0, 3)), column(st.integers(0, N_ITEMS - 1))
+    events = pl.DataFrame({"user_id": users, "item_id": chosen, clock: column(st.integers(0, 15))})
     return Dataset.construct(items, events)
 
 
@@ -46,7 +49,7 @@ def flat(data: Dataset) -> list[list[tuple[int, float]]]:
 
 
 def slices(queries: Queries) -> list[tuple[int, list[tuple[int, float]], list[tuple[int, float]], int]]:
-    """User, visible history, all of the past and target of each query."""
+    """User, visible history, full history and target of each query."""
     pairs = list(zip(queries.source.items.tolist(), queries.source.times.tolist(), strict=True))
     rows = zip(queries.users, queries.starts, queries.ends, queries.full_ends, queries.targets, strict=True)
     return [(int(user), pairs[a:b], pairs[a:c], int(target)) for user, a, b, c, target in rows]
@@ -148,11 +151,11 @@ def test_queries_are_sorted_by_user_and_time(data: Dataset) -> None:
 @given(data=datasets())
 @settings(max_examples=100, deadline=None)
 def test_new_to_user_agrees_with_a_loop(data: Dataset) -> None:
-    taken: set[tuple[int, int]] = set()
+    known: set[tuple[int, int]] = set()
     expected = []
     for pair in zip(data.histories.owners.tolist(), data.histories.items.tolist(), strict=True):
-        expected.append(pair not in taken)
-        taken.add(pair)
+        expected.append(pair not in known)
+        known.add(pair)
     assert _new_to_user(data.histories, data.n_items).tolist() == expected
 
 

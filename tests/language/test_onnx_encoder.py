@@ -19,8 +19,8 @@ from tailrank.errors import EncoderError
 from tailrank.language import adapters
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.exporting import export
-from tailrank.language.onnx_encoder import GRAPH, OnnxEncoder, folder_of
-from tailrank.language.sources import resolve
+from tailrank.language.onnx_encoder import GRAPH, OnnxEncoder, graph_folder
+from tailrank.language.sources import find_encoder
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tracing: what they warn of is measured
 
@@ -55,7 +55,12 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     parts, whole = (tmp_path_factory.mktemp("bert") / name for name in ("parts", "whole"))
     tokenizer = AutoTokenizer.from_pretrained(str(get_model_path()))
-    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    size: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
     BertModel(BertConfig(vocab_size=len(tokenizer), **size)).save_pretrained(parts)
     tokenizer.save_pretrained(parts)
     modules = [Transformer(str(parts)), Pooling(32)]
@@ -64,14 +69,14 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def light() -> OnnxEncoder:
+def onnx() -> OnnxEncoder:
     return OnnxEncoder.load()
 
 
 def in_torch(encoder: TextEncoder, texts: list[str]) -> Floats:
     """Encode in float32 whatever the processor, blank texts as zeros."""
-    told = encoder.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-    return np.where([[bool(text.strip())] for text in texts], told, 0)
+    expected = encoder.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    return np.where([[bool(text.strip())] for text in texts], expected, 0)
 
 
 def exported(source: Path, folder: Path, max_tokens: int = 256) -> tuple[TextEncoder, OnnxEncoder]:
@@ -79,21 +84,21 @@ def exported(source: Path, folder: Path, max_tokens: int = 256) -> tuple[TextEnc
     encoder = TextEncoder.load(str(source), "cpu", max_tokens)
     folder.mkdir()
     export(str(source), max_tokens, folder)
-    light = OnnxEncoder.read(folder, encoder.name, encoder.sha256)
-    assert (light.fingerprint, light.dimension) == (encoder.fingerprint, encoder.dimension)
-    return encoder, light
+    onnx = OnnxEncoder.read(folder, encoder.name, encoder.sha256)
+    assert (onnx.fingerprint, onnx.dimension) == (encoder.fingerprint, encoder.dimension)
+    return encoder, onnx
 
 
-def adapter(base: Path, folder: Path, kind: str) -> Path:
+def adapter(base: Path, folder: Path, method: str) -> Path:
     """Write a head of two maps, and beneath it what peft adds: all of it random."""
     model = TextEncoder.load(str(base), "cpu").model
     torch.manual_seed(1)
-    if kind == "lora":
+    if method == "lora":
         from peft import LoraConfig, get_peft_model
 
         settings = LoraConfig(r=4, target_modules=["query", "value"], init_lora_weights=False)
         adapters.adapt(model, get_peft_model(model[0].model, settings))
-    if kind == "prompt":
+    if method == "prompt":
         from peft import PromptTuningConfig, get_peft_model
 
         settings = PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=4)
@@ -101,85 +106,85 @@ def adapter(base: Path, folder: Path, kind: str) -> Path:
     shapes = ((16, 32), (24, 16))
     adapters.add_head(model, [(torch.randn(shape), torch.randn(shape[0])) for shape in shapes])
     folder.mkdir()
-    adapters.write(folder, model, resolve(str(base)))
+    adapters.write(folder, model, find_encoder(str(base)))
     return folder
 
 
 class TestSameVectors:
-    def test_as_the_default(self, encoder: TextEncoder, light: OnnxEncoder) -> None:
-        vectors = light.encode(TEXTS)
+    def test_as_the_default(self, encoder: TextEncoder, onnx: OnnxEncoder) -> None:
+        vectors = onnx.encode(TEXTS)
         assert vectors.dtype == np.float32
         np.testing.assert_allclose(vectors, in_torch(encoder, TEXTS), atol=CLOSE)
         assert ((vectors * encoder.encode(TEXTS)).sum(axis=1)[[0, 1, 2, 4, 5]] > 0.9999).all()
         for same in ("name", "sha256", "fingerprint", "dimension"):
-            assert getattr(light, same) == getattr(encoder, same)
+            assert getattr(onnx, same) == getattr(encoder, same)
 
-    @pytest.mark.parametrize("kind", ["head", "lora", "prompt"])
-    def test_as_an_adapter(self, bert: Path, tmp_path: Path, kind: str) -> None:
-        encoder, light = exported(adapter(bert, tmp_path / kind, kind), tmp_path / "out")
-        assert light.dimension == 24
-        np.testing.assert_allclose(light.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
-        if kind != "head":  # what lies beneath the head counts
+    @pytest.mark.parametrize("method", ["head", "lora", "prompt"])
+    def test_as_an_adapter(self, bert: Path, tmp_path: Path, method: str) -> None:
+        encoder, onnx = exported(adapter(bert, tmp_path / method, method), tmp_path / "out")
+        assert onnx.dimension == 24
+        np.testing.assert_allclose(onnx.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
+        if method != "head":  # what lies beneath the head counts
             alone = TextEncoder.load(str(adapter(bert, tmp_path / "head", "head")), "cpu")
-            assert np.abs(light.encode(TEXTS) - in_torch(alone, TEXTS)).max() > CLOSE
+            assert np.abs(onnx.encode(TEXTS) - in_torch(alone, TEXTS)).max() > CLOSE
 
     def test_as_a_merged_folder(self, bert: Path, tmp_path: Path) -> None:
         encoder = TextEncoder.load(str(adapter(bert, tmp_path / "lora", "lora")), "cpu")
         adapters.merge(encoder.model)
         encoder.model.save(str(tmp_path / "merged"), create_model_card=False)
-        _, light = exported(tmp_path / "merged", tmp_path / "out")
-        np.testing.assert_allclose(light.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
+        _, onnx = exported(tmp_path / "merged", tmp_path / "out")
+        np.testing.assert_allclose(onnx.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
 
     def test_as_a_static_embedding(self, tiny_folder: Path, tmp_path: Path) -> None:
-        encoder, light = exported(tiny_folder, tmp_path / "out")
-        np.testing.assert_allclose(light.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
+        encoder, onnx = exported(tiny_folder, tmp_path / "out")
+        np.testing.assert_allclose(onnx.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
 
     def test_with_the_prefix_that_an_encoder_asks_for(self, bert: Path, tmp_path: Path) -> None:
         copy = Path(shutil.copytree(bert, tmp_path / "asking"))
         file = copy / "config_sentence_transformers.json"
         asked = {"prompts": {"passage": "passage: "}, "default_prompt_name": "passage"}
         file.write_text(json.dumps(json.loads(file.read_text()) | asked))
-        encoder, light = exported(copy, tmp_path / "out")
-        assert light.prefix == "passage: "
-        np.testing.assert_allclose(light.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
+        encoder, onnx = exported(copy, tmp_path / "out")
+        assert onnx.prefix == "passage: "
+        np.testing.assert_allclose(onnx.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
         pooling = copy / "1_Pooling" / "config.json"
         pooling.write_text(json.dumps(json.loads(pooling.read_text()) | {"include_prompt": False}))
         with pytest.raises(EncoderError, match="leaves its prompt out of the pooling"):
             export(str(copy), 256, tmp_path / "out")
 
     def test_at_another_length(self, bert: Path, tmp_path: Path) -> None:
-        encoder, light = exported(bert, tmp_path / "out", 8)
-        np.testing.assert_allclose(light.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
+        encoder, onnx = exported(bert, tmp_path / "out", 8)
+        np.testing.assert_allclose(onnx.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
 
     @settings(max_examples=40, deadline=None)
     @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), max_size=5))
-    def test_on_any_texts(self, encoder: TextEncoder, light: OnnxEncoder, texts: list[str]) -> None:
-        vectors = light.encode(texts)
+    def test_on_any_texts(self, encoder: TextEncoder, onnx: OnnxEncoder, texts: list[str]) -> None:
+        vectors = onnx.encode(texts)
         assert vectors.shape == (len(texts), 384)
         if texts:
             np.testing.assert_allclose(vectors, in_torch(encoder, texts), atol=CLOSE)
 
 
 class TestContract:
-    def test_a_vector_hardly_depends_on_its_neighbours(self, light: OnnxEncoder) -> None:
+    def test_a_vector_hardly_depends_on_its_neighbours(self, onnx: OnnxEncoder) -> None:
         many = [f"item number {i} " + "word " * (i % 40) for i in range(60)]
-        assert light.encode(many)[39] @ light.encode([many[39]])[0] > 1 - CLOSE
+        assert onnx.encode(many)[39] @ onnx.encode([many[39]])[0] > 1 - CLOSE
 
-    def test_equal_texts_have_equal_vectors_and_none_have_none(self, light: OnnxEncoder) -> None:
-        vectors = light.encode(["tea", "coffee " * 90, "tea"])
+    def test_equal_texts_have_equal_vectors_and_none_have_none(self, onnx: OnnxEncoder) -> None:
+        vectors = onnx.encode(["tea", "coffee " * 90, "tea"])
         assert (vectors[0] == vectors[2]).all()
-        assert light.encode([]).shape == (0, 384)
+        assert onnx.encode([]).shape == (0, 384)
 
-    def test_threads_change_nothing(self, light: OnnxEncoder) -> None:
-        np.testing.assert_allclose(OnnxEncoder.load(threads=2).encode(TEXTS), light.encode(TEXTS), atol=CLOSE)
+    def test_threads_change_nothing(self, onnx: OnnxEncoder) -> None:
+        np.testing.assert_allclose(OnnxEncoder.load(threads=2).encode(TEXTS), onnx.encode(TEXTS), atol=CLOSE)
 
     @pytest.mark.parametrize(
         ("texts", "message"),
         [(["a", None], "text 1 is None"), ("tea", "not one string"), (["\ud800"], "text 0")],
     )
-    def test_refuses_what_is_not_text(self, light: OnnxEncoder, texts: Any, message: str) -> None:
+    def test_refuses_what_is_not_text(self, onnx: OnnxEncoder, texts: Any, message: str) -> None:
         with pytest.raises(EncoderError, match=message):
-            light.encode(texts)
+            onnx.encode(texts)
 
     def test_refuses_lengths_and_threads_below_one(self) -> None:
         with pytest.raises(EncoderError, match="must be at least 1"):
@@ -197,11 +202,11 @@ class TestContract:
             export(str(copy), 256, tmp_path)
 
 
-def test_nothing_of_torch_is_imported(light: OnnxEncoder, encoder: TextEncoder) -> None:
+def test_nothing_of_torch_is_imported(onnx: OnnxEncoder, encoder: TextEncoder) -> None:
     program = (
         "import sys, json\n"
-        "from tailrank.language.onnx_encoder import LightEncoder\n"
-        "vector = LightEncoder.load().encode(['tea'])[0].tolist()\n"
+        "from tailrank.language.onnx_encoder import OnnxEncoder\n"
+        "vector = OnnxEncoder.load().encode(['tea'])[0].tolist()\n"
         "print(json.dumps([vector, sorted({name.partition('.')[0] for name in sys.modules})]))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -213,7 +218,7 @@ def test_nothing_of_torch_is_imported(light: OnnxEncoder, encoder: TextEncoder) 
 
 class TestCache:
     def test_a_damaged_graph_is_written_anew(self, tiny_folder: Path) -> None:
-        place = folder_of(resolve(str(tiny_folder)), 256)
+        place = graph_folder(find_encoder(str(tiny_folder)), 256)
         place.mkdir(parents=True, exist_ok=True)
         export(str(tiny_folder), 256, place)
         told = OnnxEncoder.load(str(tiny_folder)).encode(TEXTS)
@@ -224,8 +229,8 @@ class TestCache:
 
     def test_processes_at_once_wait_for_each_other(self, tiny_folder: Path, tmp_path: Path) -> None:
         program = (
-            "import sys; from tailrank.language.onnx_encoder import LightEncoder\n"
-            "print(LightEncoder.load(sys.argv[1]).encode(['tea']).tolist())\n"
+            "import sys; from tailrank.language.onnx_encoder import OnnxEncoder\n"
+            "print(OnnxEncoder.load(sys.argv[1]).encode(['tea']).tolist())\n"
         )
         command = [sys.executable, "-c", program, str(tiny_folder)]
         alone = os.environ | {"TAILRANK_CACHE": str(tmp_path)}

@@ -124,7 +124,7 @@ def test_columns_without_a_text_form_are_named() -> None:
         item_texts(items, "{title}")
 
 
-def test_kinds_of_columns() -> None:
+def test_types_of_columns() -> None:
     items = pl.DataFrame(
         {
             "a": pl.Series(["x"], dtype=pl.Categorical),

@@ -17,11 +17,12 @@ from tailrank.language.whitening import Whitening
 def unit_vectors(n: int, d: int, seed: int = 0) -> Floats:
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(n, d)) * np.linspace(1, 0.1, d) + 0.5
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: Floats = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def cosines(vectors: Doubles) -> Doubles:
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Doubles = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit @ unit.T
 
 
@@ -60,7 +61,7 @@ def test_many_vectors_are_whitened_nearly_in_full() -> None:
     )
 
 
-def test_a_small_shop_keeps_its_meaning(encoder: TextEncoder) -> None:
+def test_a_small_shop_keeps_similar_items_together(encoder: TextEncoder) -> None:
     shop = """Filter coffee dripper. kitchen
         Paper coffee filters. kitchen
         Hand coffee grinder. kitchen

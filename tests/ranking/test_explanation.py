@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from tailrank.data.dataset import Dataset
+from tailrank.policy.tail import TailBoost
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 
 FILMS = ["50", "181", "100", "1682", "742", "1", "172"]
-HISTORIES = pytest.mark.parametrize("past", [[], ["172"], ["172", "174", "210", "172"]], ids=len)
+HISTORIES = pytest.mark.parametrize("history", [[], ["172"], ["172", "174", "210", "172"]], ids=len)
 
 
 @HISTORIES
@@ -16,36 +18,37 @@ HISTORIES = pytest.mark.parametrize("past", [[], ["172"], ["172", "174", "210", 
 )
 @pytest.mark.parametrize("tail", [0.0, 0.4])
 def test_contributions_add_up_to_the_score_it_was_ranked_by(
-    reranker: Reranker, past: list[str], scores: list[float] | None, tail: float
+    reranker: Reranker, history: list[str], scores: list[float] | None, tail: float
 ) -> None:
-    ranked = {item.item_id: item.score for item in reranker.rank(past, FILMS, scores=scores, tail=tail)}
-    explained = reranker.explain(past, FILMS, scores, tail)
-    assert [part.item_id for part in explained] == FILMS
+    request = Request(history, FILMS, scores, (TailBoost(tail),))
+    ranked = {item.item_id: item.score for item in reranker.rank(request)}
+    explained = reranker.explain(request)
+    assert [part.item_id for part in explained] == list(ranked)
     for part in explained:
         assert part.score == pytest.approx(ranked[part.item_id], abs=1e-4)
         assert sum(part.contributions.values()) == pytest.approx(part.score, abs=1e-4)
         own = {"base", *reranker.fusion.signals}
-        added = {name for name, used in (("upstream", scores), ("long-tail", tail)) if used}
+        added = {name for name, used in (("upstream", scores), ("tail", tail)) if used}
         assert set(part.contributions) == own | added
 
 
 @HISTORIES
-def test_events_add_up_to_their_signal(reranker: Reranker, past: list[str]) -> None:
-    for part in reranker.explain(past, FILMS):
+def test_events_add_up_to_their_signal(reranker: Reranker, history: list[str]) -> None:
+    for part in reranker.explain(history, FILMS):
         assert set(part.by_event) == set(reranker.fusion.signals) - {"popularity"}
         for name, shares in part.by_event.items():
-            assert len(shares) == len(past)
+            assert len(shares) == len(history)
             assert sum(shares) == pytest.approx(part.contributions[name], abs=1e-4)
 
 
-def test_an_item_taken_before_is_explained_by_the_events_that_took_it(reranker: Reranker) -> None:
+def test_an_item_of_the_history_is_explained_by_its_own_events(reranker: Reranker) -> None:
     film = reranker.explain(["172", "174", "210", "172"], ["172"])[0]
     shares = film.by_event["frequency"]
     assert shares[1] == shares[2] == 0
     assert shares[0] == shares[3]
 
 
-def test_only_events_that_the_signals_saw_are_told(reranker: Reranker, movielens: Dataset) -> None:
+def test_only_events_that_the_signals_saw_are_named(reranker: Reranker, movielens: Dataset) -> None:
     long, most = movielens.item_ids[:300], reranker.settings.max_history
     part = reranker.explain(long, FILMS)[3]
     assert {len(shares) for shares in part.by_event.values()} == {most}

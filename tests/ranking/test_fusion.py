@@ -42,7 +42,7 @@ def test_a_linear_scorer_is_found_again(fitted: dict[Loss, Fusion], loss: Loss) 
     unseen = simulated(20, seed=1)
     scores = np.stack(
         [
-            fitted[loss].combine(list(signals.T[:, None]), buckets, history[None])[0]
+            fitted[loss].fuse(list(signals.T[:, None]), buckets, history[None]).total[0]
             for signals, buckets, history in zip(
                 unseen.features, unseen.candidates, unseen.histories, strict=True
             )
@@ -142,7 +142,7 @@ def test_log_odds_make_a_sample_agree_with_the_full_list() -> None:
 
 
 @given(st.integers(0, 4), st.integers(0, 6), st.integers(0, 3), st.integers(0, 2**32 - 1))
-def test_combine_adds_up_what_a_loop_does(people: int, items: int, signals: int, seed: int) -> None:
+def test_fused_scores_add_up_as_a_loop_does(users: int, items: int, signals: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     fusion = Fusion(
         tuple("abc"[:signals]),
@@ -150,16 +150,20 @@ def test_combine_adds_up_what_a_loop_does(people: int, items: int, signals: int,
         rng.standard_normal((4, 5)).astype(np.float32),
         loss=0.0,
     )
-    values = [rng.standard_normal((people, items)).astype(np.float32) for _ in range(signals)]
-    buckets, histories = rng.integers(0, 4, items), rng.integers(0, 5, people)
-    expected = np.zeros((people, items))
-    for u in range(people):
+    values = [rng.standard_normal((users, items)).astype(np.float32) for _ in range(signals)]
+    buckets, histories = rng.integers(0, 4, items), rng.integers(0, 5, users)
+    expected = np.zeros((users, items))
+    for u in range(users):
         for c in range(items):
             cell = (buckets[c], histories[u])
             expected[u, c] = fusion.biases[cell] + sum(
                 fusion.weights[cell][s] * values[s][u, c] for s in range(signals)
             )
-    found = fusion.combine(values, buckets.astype(np.int32), histories.astype(np.int32))
+    fused = fusion.fuse(values, buckets.astype(np.int32), histories.astype(np.int32))
+    found = fused.total
+    for row in range(users):
+        parts = np.sum(list(fused.parts(row).values()), axis=0)
+        np.testing.assert_allclose(parts, found[row], rtol=1e-4, atol=1e-4)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
 

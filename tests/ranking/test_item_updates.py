@@ -9,16 +9,26 @@ import pytest
 from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
+from tailrank.data.histories import History
 from tailrank.errors import TailrankError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
-from tailrank.ranking.fitting import Settings
+from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.signals.sequence.model import SequenceModel
 
 FILMS = ["50", "181", "100", "1682", "742", "1", "1350"]
-PAST = ["172", "174", "210", "174"]
+HISTORY = ["172", "174", "210", "174"]
 ALIEN = "Star Battles IV: the return of the empire. science fiction, space, robots"
+
+
+def semantic(vectors: Floats) -> dict[str, Floats]:
+    return {"semantic": vectors}
+
+
+def both(vectors: Floats) -> dict[str, Floats]:
+    return {"semantic": vectors, "tuned": vectors[:, :5]}
 
 
 @pytest.fixture(scope="module")
@@ -27,113 +37,121 @@ def vectors(encoder: TextEncoder) -> Floats:
 
 
 @pytest.fixture(scope="module")
-def with_items(reranker: Reranker, vectors: Floats) -> Reranker:
-    return reranker.with_items(["alien"], [ALIEN], vectors)
+def extended(reranker: Reranker, vectors: Floats) -> Reranker:
+    return reranker.with_items(["alien"], [ALIEN], {"semantic": vectors})
 
 
-def test_a_new_item_is_ranked_by_its_text_at_once(grown: Reranker) -> None:
+def test_a_new_item_is_ranked_by_its_text_at_once(extended: Reranker) -> None:
     cold = ["1682", "1350", "alien", "1341"]
     stars, children = (
-        grown.rank(past, cold)[0].item_id for past in (["172", "181", "50"], ["1", "588", "95"])
+        extended.rank(history, cold)[0].item_id for history in (["172", "181", "50"], ["1", "588", "95"])
     )
     assert stars == "alien"
     assert children != "alien"
 
 
-def test_a_new_item_has_a_meaning_in_a_history(grown: Reranker) -> None:
+def test_a_new_item_counts_in_a_history(extended: Reranker) -> None:
     wars, lions = (
-        {item.item_id: item.score for item in grown.rank(past, ["50", "71"])} for past in (["alien"], [])
+        {item.item_id: item.score for item in extended.rank(history, ["50", "71"])}
+        for history in (["alien"], [])
     )
     assert wars["50"] - wars["71"] > lions["50"] - lions["71"]
 
 
-def test_scores_of_others_stay(reranker: Reranker, grown: Reranker) -> None:
-    assert grown.rank(PAST, FILMS) == reranker.rank(PAST, FILMS)
-    assert grown.explain(PAST, FILMS) == reranker.explain(PAST, FILMS)
-    with pytest.raises(TailrankError, match="'alien' is not in the catalogue"):
-        reranker.rank(PAST, ["alien"])
+def test_scores_of_others_stay(reranker: Reranker, extended: Reranker) -> None:
+    assert extended.rank(HISTORY, FILMS) == reranker.rank(HISTORY, FILMS)
+    assert extended.explain(HISTORY, FILMS) == reranker.explain(HISTORY, FILMS)
+    assert [item.known for item in reranker.rank(HISTORY, ["alien"])] == [False]
 
 
 def test_a_film_given_its_own_text_again_scores_as_before(
-    reranker: Reranker, movielens: Dataset, movielens_vectors: Floats
+    reranker: Reranker, movielens: Dataset, movielens_vectors: ItemVectors
 ) -> None:
     codes = movielens.codes(FILMS)
     texts = item_texts(movielens.items)
-    same = reranker.with_items(FILMS, [texts[code] for code in codes], movielens_vectors[codes])
-    before = {item.item_id: item.score for item in reranker.rank(PAST, FILMS)}
-    after = {item.item_id: item.score for item in same.rank(PAST, FILMS)}
+    same = reranker.with_items(
+        FILMS, [texts[code] for code in codes], semantic(movielens_vectors.values[codes])
+    )
+    before = {item.item_id: item.score for item in reranker.rank(HISTORY, FILMS)}
+    after = {item.item_id: item.score for item in same.rank(HISTORY, FILMS)}
     assert after == pytest.approx(before, abs=1e-5)
     assert len(same.catalogue) == len(reranker.catalogue)
 
 
 def test_a_changed_text_moves_what_texts_decide_and_nothing_else(
-    reranker: Reranker, movielens: Dataset, movielens_vectors: Floats
+    reranker: Reranker, movielens: Dataset, movielens_vectors: ItemVectors
 ) -> None:
     star_wars, code = "50", movielens.codes(["50"])
     text = item_texts(movielens.items)[code[0]]
-    changed = reranker.with_items(["1682"], [text], movielens_vectors[code])
-    [model, before] = (each.explain(PAST, ["1682", star_wars]) for each in (changed, reranker))
-    assert model[1] == before[1]
-    for name, value in model[0].contributions.items():
+    changed = reranker.with_items(["1682"], [text], semantic(movielens_vectors.values[code]))
+    model, before = (
+        {each.item_id: each for each in ranker.explain(HISTORY, ["1682", star_wars])}
+        for ranker in (changed, reranker)
+    )
+    assert model[star_wars] == before[star_wars]
+    for name, value in model["1682"].contributions.items():
         if name in ("semantic", "lexical"):
-            assert value > before[0].contributions[name]
+            assert value > before["1682"].contributions[name]
         else:
-            assert value == before[0].contributions[name]
+            assert value == before["1682"].contributions[name]
 
 
 def test_one_by_one_is_all_at_once(reranker: Reranker, encoder: TextEncoder) -> None:
     texts = ["space robots", "a dog comes home", "space robots again", "two people in love"]
-    ids, meanings = ["a", "b", "50", "a"], encoder.encode(texts)
+    ids, vectors = ["a", "b", "50", "a"], encoder.encode(texts)
     steps = reranker
     for at in range(4):
-        steps = steps.with_items(ids[at : at + 1], texts[at : at + 1], meanings[at : at + 1])
-    once = reranker.with_items(["a", "b", "50"], [texts[3], *texts[1:3]], meanings[[3, 1, 2]])
-    for past in (PAST, ["a", "b", "50"], []):
-        expected = {item.item_id: item.score for item in once.rank(past, [*FILMS, "a", "b"])}
-        found = {item.item_id: item.score for item in steps.rank(past, [*FILMS, "a", "b"])}
+        steps = steps.with_items(ids[at : at + 1], texts[at : at + 1], semantic(vectors[at : at + 1]))
+    once = reranker.with_items(["a", "b", "50"], [texts[3], *texts[1:3]], semantic(vectors[[3, 1, 2]]))
+    for history in (HISTORY, ["a", "b", "50"], []):
+        expected = {item.item_id: item.score for item in once.rank(history, [*FILMS, "a", "b"])}
+        found = {item.item_id: item.score for item in steps.rank(history, [*FILMS, "a", "b"])}
         assert found == pytest.approx(expected, abs=1e-5)
 
 
 class TestWithout:
-    def test_a_deleted_item_is_unknown(self, reranker: Reranker, grown: Reranker) -> None:
-        gone = grown.without(["alien", "50", "never was"])
+    def test_a_deleted_item_is_unknown(self, reranker: Reranker, extended: Reranker) -> None:
+        gone = extended.without_items(["alien", "50", "never was"])
         for lost in ("alien", "50"):
-            for history, candidates in (([lost], ["100"]), (["100"], [lost])):
-                with pytest.raises(TailrankError, match=f"'{lost}' is not in the catalogue"):
-                    gone.rank(history, candidates)
+            assert gone.rank([lost], ["100"]).unknown_history == [lost]
+            assert [item.known for item in gone.rank(["100"], ["100", lost])].count(False) == 1
         left = [film for film in FILMS if film != "50"]
-        assert gone.rank(PAST, left) == reranker.rank(PAST, left)
-        assert grown.rank(PAST, ["50", "alien"])
+        assert gone.rank(HISTORY, left) == reranker.rank(HISTORY, left)
+        assert extended.rank(HISTORY, ["50", "alien"])
 
     def test_one_that_comes_back_has_its_behaviour_again(
-        self, reranker: Reranker, movielens: Dataset, movielens_vectors: Floats
+        self, reranker: Reranker, movielens: Dataset, movielens_vectors: ItemVectors
     ) -> None:
         code = movielens.codes(["50"])
         text = item_texts(movielens.items)[code[0]]
-        back = reranker.without(["50"]).with_items(["50"], [text], movielens_vectors[code])
-        assert back.rank(PAST, FILMS)[0].score == pytest.approx(reranker.rank(PAST, FILMS)[0].score, abs=1e-5)
+        back = reranker.without_items(["50"]).with_items(
+            ["50"], [text], semantic(movielens_vectors.values[code])
+        )
+        assert back.rank(HISTORY, FILMS)[0].score == pytest.approx(
+            reranker.rank(HISTORY, FILMS)[0].score, abs=1e-5
+        )
 
     def test_a_new_one_that_comes_back_is_new(
-        self, reranker: Reranker, grown: Reranker, vectors: Floats
+        self, reranker: Reranker, extended: Reranker, vectors: Floats
     ) -> None:
         back = (
-            grown.without(["alien"])
-            .with_items(["other"], ["other"], vectors)
-            .with_items(["alien"], [ALIEN], vectors)
+            extended.without_items(["alien"])
+            .with_items(["other"], ["other"], semantic(vectors))
+            .with_items(["alien"], [ALIEN], semantic(vectors))
         )
-        assert back.rank(PAST, ["alien", "50"]) == grown.rank(PAST, ["alien", "50"])
+        assert back.rank(HISTORY, ["alien", "50"]) == extended.rank(HISTORY, ["alien", "50"])
 
 
-def test_unknown_ids_and_types_have_codes_too(grown: Reranker) -> None:
-    catalogue = grown.without(["50"]).catalogue
-    known = grown.catalogue.items["item_id"].index_of("100")
+def test_unknown_ids_and_types_have_codes_too(extended: Reranker) -> None:
+    catalogue = extended.without_items(["50"]).catalogue
+    known = extended.catalogue.items["item_id"].index_of("100")
     assert catalogue.codes_of(["100", "nope", "50", "alien"]).tolist() == [known, -1, -1, len(catalogue) - 1]
     assert catalogue.codes_of([]).shape == (0,)
     assert catalogue.types_of(["rating", "nope", "", "dislike"]).tolist() == [2, 0, 0, 0]
     assert catalogue.clock == "timestamp"
 
 
-def test_without_vectors_a_new_item_is_placed_by_words(reranker: Reranker) -> None:
+def test_without_vectors_a_new_item_is_ranked_by_words(reranker: Reranker) -> None:
     blind = reranker.with_items(["alien"], ["Star Wars"])
     told = blind.explain(["50"], ["alien"])[0].contributions
     assert told["semantic"] == 0
@@ -145,23 +163,23 @@ def test_without_vectors_a_new_item_is_placed_by_words(reranker: Reranker) -> No
     [
         (["a", "a"], ["x", "y"], (2, 384), "give each id once"),
         (["a", "b"], ["x"], (2, 384), "2 items with 1 texts"),
-        (["a", "b"], ["x", "y"], (2, 9), "vector of width 384"),
-        (["a", "b"], ["x", "y"], (1, 384), r"shape \(1, 384\)"),
-        (["a"], ["x"], (384,), r"shape \(384,\)"),
+        (["a", "b"], ["x", "y"], (2, 9), "of width 384"),
+        (["a", "b"], ["x", "y"], (1, 384), "1 vectors in space 'semantic' for 2 items"),
+        (["a"], ["x"], (384,), "384 vectors in space"),
     ],
 )
 def test_items_that_make_no_sense_are_refused(
     reranker: Reranker, ids: Sequence[str], texts: Sequence[str], shape: tuple[int, ...], words: str
 ) -> None:
     with pytest.raises(TailrankError, match=words):
-        reranker.with_items(ids, texts, np.ones(shape, np.float32))
+        reranker.with_items(ids, texts, semantic(np.ones(shape, np.float32)))
     with pytest.raises(TailrankError, match="finite"):
-        reranker.with_items(["a"], ["x"], np.full((1, 384), np.nan, np.float32))
+        reranker.with_items(["a"], ["x"], semantic(np.full((1, 384), np.nan, np.float32)))
 
 
 @pytest.fixture(scope="module")
 def walkers() -> tuple[Reranker, Floats]:
-    """A model with a sequence model and a tuned space, of people who walk round a ring of a dozen items."""
+    """A model with a sequence model and a tuned space, of users who walk round a ring of a dozen items."""
     names = [
         "red",
         "green",
@@ -184,57 +202,58 @@ def walkers() -> tuple[Reranker, Floats]:
     ]
     vectors = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
     ring, settings = Dataset.construct(items, pl.DataFrame(rows)), Settings(sequence_epochs=2)
-    return Reranker.fit(ring, vectors, settings, tuned=vectors[:, :5].copy()), vectors
+    spaces = {"semantic": ItemVectors(vectors), "tuned": ItemVectors(vectors[:, :5].copy(), whiten=False)}
+    return Reranker.fit(ring, spaces, settings), vectors
 
 
 class TestSequence:
     def test_a_new_item_is_where_the_map_puts_its_text(self, walkers: tuple[Reranker, Floats]) -> None:
         model, _ = walkers
         new = np.random.default_rng(1).normal(size=(1, 8)).astype(np.float32)
-        grown = model.with_items(["new"], ["new tea"], new, new[:, :5])
-        sequence = grown.signals[-1]
+        extended = model.with_items(["new"], ["new tea"], both(new))
+        sequence = extended.signals[-1]
         assert isinstance(sequence, SequenceModel)
-        assert model.whitening is not None
         assert sequence.map is not None
-        expected = model.whitening.transform(new) @ sequence.map + sequence.newcomer
+        expected = model.spaces["semantic"].transform(new) @ sequence.map + sequence.cold_residual
         np.testing.assert_allclose(sequence.table.take(np.array([12], np.int32)), expected, atol=1e-6)
 
     def test_a_changed_text_moves_an_item_as_the_map_moves_the_text(
         self, walkers: tuple[Reranker, Floats]
     ) -> None:
         model, vectors = walkers
-        swapped = model.with_items(["3"], ["white tea"], vectors[[7]], vectors[[7], :5])
+        swapped = model.with_items(["3"], ["white tea"], both(vectors[[7]]))
         before, after = (each.signals[-1] for each in (model, swapped))
         assert isinstance(before, SequenceModel)
         assert isinstance(after, SequenceModel)
-        assert model.whitening is not None
         assert before.map is not None
-        at, white = np.array([3], np.int32), model.whitening.transform(vectors)
+        at, white = np.array([3], np.int32), model.spaces["semantic"].transform(vectors)
         own = before.table.take(at) - white[[3]] @ before.map
         np.testing.assert_allclose(after.table.take(at), own + white[[7]] @ before.map, atol=1e-5)
-        back = swapped.with_items(["3"], ["white tea"], vectors[[3]], vectors[[3], :5])
+        back = swapped.with_items(["3"], ["white tea"], both(vectors[[3]]))
         found = {item.item_id: item.score for item in back.rank(["3", "4"], ["5", "3", "9"])}
         expected = {item.item_id: item.score for item in model.rank(["3", "4"], ["5", "3", "9"])}
         assert found == pytest.approx(expected, abs=1e-4)
 
     def test_the_list_scores_as_the_catalogue_does(self, walkers: tuple[Reranker, Floats]) -> None:
         model, vectors = walkers
-        grown = model.with_items(["3", "new"], ["tea", "grey tea"], vectors[[7, 2]], vectors[[1, 2], :5])
-        history, size = grown.catalogue.history(["3", "new", "5"]), len(grown.catalogue)
-        whole = grown.score(history, Candidates.everything(size))
+        extended = model.with_items(["3", "new"], ["tea", "grey tea"], both(vectors[[7, 2]]))
+        history, size = (
+            extended.catalogue.histories(History.from_events(["3", "new", "5"]))[0],
+            len(extended.catalogue),
+        )
+        whole = extended.score(history, Candidates.everything(size))
         some = np.array([12, 0, 3, 11], np.int32)
-        np.testing.assert_allclose(grown.score(history, Candidates(some, size)), whole[:, some], atol=1e-5)
+        np.testing.assert_allclose(extended.score(history, Candidates(some, size)), whole[:, some], atol=1e-5)
 
     def test_a_grown_model_can_be_saved(self, walkers: tuple[Reranker, Floats], tmp_path_factory) -> None:
         model, vectors = walkers
-        grown = model.with_items(["3", "new"], ["tea", "grey tea"], vectors[[7, 2]], vectors[[1, 2], :5])
-        folder = tmp_path_factory.mktemp("models") / "grown"
-        grown.without(["5"]).save(folder)
+        extended = model.with_items(["3", "new"], ["tea", "grey tea"], both(vectors[[7, 2]]))
+        folder = tmp_path_factory.mktemp("models") / "extended"
+        extended.without_items(["5"]).save(folder)
         loaded = Reranker.load(folder)
         asked = (["3", "new", "4"], ["6", "new", "3"])
-        assert loaded.rank(*asked) == grown.rank(*asked)
-        with pytest.raises(TailrankError, match="'5' is not in the catalogue"):
-            loaded.rank(["5"], ["6"])
-        again = loaded.with_items(["newer"], ["grey tea"], vectors[[2]], vectors[[2], :5])
+        assert loaded.rank(*asked) == extended.rank(*asked)
+        assert loaded.rank(["5"], ["6"]).unknown_history == ["5"]
+        again = loaded.with_items(["newer"], ["grey tea"], both(vectors[[2]]))
         scores = {item.item_id: item.score for item in again.rank(["3"], ["new", "newer"])}
         assert scores["new"] == pytest.approx(scores["newer"], abs=1e-5)

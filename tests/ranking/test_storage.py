@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tailrank.data.dataset import Dataset
 from tailrank.errors import ModelError
+from tailrank.language.vectors import EncoderIdentity, ItemVectors
 from tailrank.ranking.reranker import Reranker
 
 FILES = ["items.parquet", "manifest.json", "signals.safetensors"]
@@ -25,7 +26,8 @@ def small() -> Reranker:
     items = pl.DataFrame({"item_id": list("abcd"), "title": ["tea", "tea pot", "coffee", "coffee pot"]})
     events = pl.DataFrame({"user_id": list("uuuvvv"), "item_id": list("abcbda"), "position": range(6)})
     vectors = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
-    return Reranker.fit(Dataset.construct(items, events), vectors)
+    identity = EncoderIdentity("a folder", "0" * 64, "{title}")
+    return Reranker.fit(Dataset.construct(items, events), ItemVectors(vectors, identity))
 
 
 @pytest.fixture
@@ -50,6 +52,8 @@ def test_a_loaded_model_ranks_bit_by_bit_as_the_saved_one(
         assert loaded.rank(history, films) == reranker.rank(history, films)
         assert loaded.explain(history, films[:5]) == reranker.explain(history, films[:5])
     assert loaded.settings == reranker.settings
+    assert loaded.policy == reranker.policy
+    assert loaded.spaces["semantic"].encoder == reranker.spaces["semantic"].encoder
 
 
 @pytest.mark.parametrize("name", ["model [1]", "a*", "what?"])
@@ -132,7 +136,7 @@ def test_a_missing_file_is_named(model: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        '{"format": "tailrank model 2"}',
+        '{"format": "tailrank model 3"}',
         '{"format": "tailrank model 99"}',
         "[]",
         "3",

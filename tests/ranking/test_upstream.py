@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from tailrank import Choice, Reranker, TailrankError
 from tailrank.data.splits import Split
 from tailrank.evaluation.list_reranking import MERGED, OURS, WITH_SCORES, reordered, retrieve
-from tailrank.metrics.beyond_accuracy import per_query
-from tailrank.ranking.upstream import weigh
+from tailrank.metrics.full_ranking import per_query
+from tailrank.ranking.upstream import fit_weights
 from tailrank.signals.covisitation import ItemKNN
 from tailrank.signals.popularity import Popularity
 
@@ -22,15 +22,15 @@ def test_weights_of_pairs_are_those_of_a_logistic_regression() -> None:
     rng = np.random.default_rng(0)
     lists = rng.normal(size=(3_000, 2, 3)).astype(np.float32)
     margin = (lists[:, 0] - lists[:, 1]) @ [1.5, 0.6, -0.3]
-    taken = (rng.random(3_000) > expit(margin)).astype(int)
-    found = weigh(list(lists[:, :, 0]), list(lists[:, :, 1:]), taken.tolist())
-    oracle = LogisticRegression(C=1e6, fit_intercept=False).fit(lists[:, 0] - lists[:, 1], taken == 0)
+    chosen = (rng.random(3_000) > expit(margin)).astype(int)
+    found = fit_weights(list(lists[:, :, 0]), list(lists[:, :, 1:]), chosen.tolist())
+    oracle = LogisticRegression(C=1e6, fit_intercept=False).fit(lists[:, 0] - lists[:, 1], chosen == 0)
     own, *theirs = oracle.coef_[0]
     np.testing.assert_allclose(found, np.array(theirs) / own, atol=0.01)
 
 
 def choices(reranker: Reranker, trusted: str) -> list[Choice]:
-    """Make people take what one of two recommenders puts first."""
+    """Make users choose what one of two recommenders puts first."""
     rng, made = np.random.default_rng(0), []
     for _ in range(60):
         films = [FILMS[at] for at in rng.permutation(len(FILMS))]
@@ -39,16 +39,16 @@ def choices(reranker: Reranker, trusted: str) -> list[Choice]:
     return made
 
 
-def test_a_recommender_that_people_follow_counts_and_one_they_ignore_does_not(
+def test_a_recommender_that_users_follow_counts_and_one_they_ignore_does_not(
     reranker: Reranker, tmp_path: Path
 ) -> None:
     learned = reranker.learn_upstream(choices(reranker, "ncf"))
     assert learned.upstream["ncf"] > 2
     assert abs(learned.upstream["als"]) < learned.upstream["ncf"] / 4
-    scores = {"ncf": [float(place) for place in range(len(FILMS))]}
+    scores = {"ncf": [float(rank) for rank in range(len(FILMS))]}
     ranked = learned.rank(["172"], FILMS, scores=scores)
     assert ranked[0].item_id == FILMS[-1]
-    why = {part.item_id: part for part in learned.explain(["172"], FILMS, scores)}
+    why = {part.item_id: part for part in learned.explain(["172"], FILMS, scores=scores)}
     assert all(part.score == pytest.approx(sum(part.contributions.values())) for part in why.values())
     assert "upstream ncf" in why[FILMS[-1]].contributions
     learned.save(tmp_path / "model")
@@ -77,13 +77,13 @@ def test_lists_of_others_are_reordered_and_none_beats_the_ceiling(
     reranker: Reranker, movielens_split: Split
 ) -> None:
     split, data = movielens_split, movielens_split.full_train
-    others = {"item-knn": ItemKNN.fit(data), "popularity": Popularity.fit(data, np.inf)}
-    validation_sample = retrieve(others, split.validation.sample(150, 0), split, 30)
-    asked = retrieve(others, split.test.sample(150, 0), split, 30)
-    assert all(30 <= len(items) <= 60 for items in asked.items)
-    assert asked.ceiling == np.mean([t in i for t, i in zip(asked.queries.targets, asked.items, strict=True)])
-    found = reordered(reranker, validation_sample, asked, data)
+    others = {"item-knn": ItemKNN.from_events(data), "popularity": Popularity.from_events(data, np.inf)}
+    validation = retrieve(others, split.validation.sample(150, 0), split, 30)
+    test = retrieve(others, split.test.sample(150, 0), split, 30)
+    assert all(30 <= len(items) <= 60 for items in test.items)
+    assert test.ceiling == np.mean([t in i for t, i in zip(test.queries.targets, test.items, strict=True)])
+    found = reordered(reranker, validation, test, data)
     assert list(found) == ["item-knn", "popularity", MERGED, OURS, WITH_SCORES]
     recalls = {name: per_query(outcome, "recall@10").mean() for name, outcome in found.items()}
-    assert all(recall <= asked.ceiling for recall in recalls.values())
+    assert all(recall <= test.ceiling for recall in recalls.values())
     assert recalls[WITH_SCORES] > recalls["popularity"]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, DecodeError, ValidationError
 
-from tailrank.api import MOST_CANDIDATES, Candidate, EventIn, Ranked, Ranking, RankRequest, Value
-from tailrank.server.metarank import FeedbackAnswer, answer_of, read_feedback, read_ranking
+from tailrank.api import MAX_CANDIDATES, Candidate, Event, RankedItem, Ranking, RankRequest, Value
+from tailrank.server.metarank import FeedbackResponse, rank_response, read_feedback, read_rank_request
 
 CLICK = {
     "event": "interaction",
@@ -59,7 +59,7 @@ def encoded(*events: object) -> bytes:
 
 def test_an_interaction_is_an_event_in_seconds() -> None:
     [event], items, accepted = read_feedback(encoded(CLICK), unknown)
-    assert event == EventIn("id2", "alice", "1580", "click", 1661431896.711)
+    assert event == Event("id2", "alice", "1580", "click", 1661431896.711)
     assert (items, accepted) == ([], 1)
 
 
@@ -120,16 +120,16 @@ def test_times_in_every_form(time: object) -> None:
 
 def test_a_ranking_is_a_request_with_relevancy_as_upstream_score() -> None:
     expected = RankRequest([Candidate("item3", 2.0), Candidate("item1", 1.0), "item2"], "user1", "session1")
-    assert read_ranking(json.dumps(RANKING).encode()) == expected
-    assert read_ranking(json.dumps({"event": "ranking", **RANKING}).encode(), explain=True).explain
+    assert read_rank_request(json.dumps(RANKING).encode()) == expected
+    assert read_rank_request(json.dumps({"event": "ranking", **RANKING}).encode(), explain=True).explain
 
 
 def test_the_answer_has_the_shape_of_metarank() -> None:
     ranked = [
-        Ranked("item1", 1.5, 1, 2, UNSET, {"semantic": 1.0, "popularity": 0.5}),
-        Ranked("item3", 0.5, 2, 1),
+        RankedItem("item1", 1.5, 1, 2, UNSET, {"semantic": 1.0, "popularity": 0.5}),
+        RankedItem("item3", 0.5, 2, 1),
     ]
-    answer = answer_of(Ranking("r", "m", 5.7, False, ranked))
+    answer = rank_response(Ranking("r", "m", 5.7, False, ranked))
     assert json.loads(msgspec.json.encode(answer)) == {
         "items": [
             {"item": "item1", "score": 1.5, "features": {"semantic": 1.0, "popularity": 0.5}},
@@ -137,7 +137,7 @@ def test_the_answer_has_the_shape_of_metarank() -> None:
         ],
         "took": 5,
     }
-    told = msgspec.json.encode(FeedbackAnswer("ok", 1, 0, 3))
+    told = msgspec.json.encode(FeedbackResponse("ok", 1, 0, 3))
     assert json.loads(told) == {"accepted": 1, "status": "ok", "tookMillis": 3, "updated": 0}
 
 
@@ -159,11 +159,11 @@ def test_what_is_no_event_is_refused(event: object, complaint: str) -> None:
 
 
 def test_lists_that_are_too_long_are_refused() -> None:
-    longest = {**RANKING, "items": [{"id": str(n)} for n in range(MOST_CANDIDATES)]}
-    assert len(read_ranking(json.dumps(longest).encode()).candidates) == MOST_CANDIDATES
+    longest = {**RANKING, "items": [{"id": str(n)} for n in range(MAX_CANDIDATES)]}
+    assert len(read_rank_request(json.dumps(longest).encode()).candidates) == MAX_CANDIDATES
     longest["items"].append({"id": "more"})
     with pytest.raises(ValidationError, match=r"length <= 2000 - at `\$.items`"):
-        read_ranking(json.dumps(longest).encode())
+        read_rank_request(json.dumps(longest).encode())
 
 
 JSON = st.recursive(
@@ -178,13 +178,13 @@ def test_whatever_a_field_holds_it_is_read_or_refused(
     event: dict[str, object], name: str, value: object
 ) -> None:
     body = json.dumps({**event, name: value}).encode()
-    for read in (lambda: read_feedback(body, unknown), lambda: read_ranking(body)):
+    for read in (lambda: read_feedback(body, unknown), lambda: read_rank_request(body)):
         with suppress(DecodeError, UnicodeDecodeError):
             read()
 
 
 @given(st.binary(max_size=60))
 def test_whatever_the_bytes_they_are_read_or_refused(body: bytes) -> None:
-    for read in (lambda: read_feedback(body, unknown), lambda: read_ranking(body)):
+    for read in (lambda: read_feedback(body, unknown), lambda: read_rank_request(body)):
         with suppress(DecodeError, UnicodeDecodeError):
             read()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tailrank.server.placing import NOBODY, Asked, place
 from typer.testing import CliRunner
 
 from tailrank import api
@@ -22,8 +23,7 @@ from tailrank.cli.main import app
 from tailrank.data.histories import Event, History
 from tailrank.data.splits import Split
 from tailrank.ranking.reranker import Reranker
-from tailrank.server.placing import NOBODY, Asked, place
-from tailrank.state.base import UserEvent
+from tailrank.state.base import StoredEvent
 from tailrank.state.embedded import EmbeddedState
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210", "257", "300", "405", "1000"]
@@ -72,7 +72,7 @@ class TestPlacing:
 
     def test_stored_events_come_before_those_of_the_request(self, reranker: Reranker) -> None:
         past = History(["50", "181"], ["rating", "rating"], [10.0, 20.0])
-        request = api.RankRequest(CANDIDATES, history=[api.Taken("174", timestamp=30.0)])
+        request = api.RankRequest(CANDIDATES, history=[api.HistoryEvent("174", timestamp=30.0)])
         events = [Event("50", None, 10.0), Event("181", None, 20.0), Event("174", None, 30.0)]
         found = place(reranker, Asked.of(request.candidates), request, past)
         assert [i.id for i in found] == [i.item_id for i in reranker.rank(events, CANDIDATES)]
@@ -374,7 +374,7 @@ def test_the_command_line_reads_what_a_server_keeps(model: Path, reranker: Reran
     async def keep() -> None:
         state = EmbeddedState(tmp_path / "state")
         await state.append(
-            [UserEvent(str(at), "ada", item, "seen", at) for at, item in enumerate(["50", "?", "181"])]
+            [StoredEvent(str(at), "ada", item, "seen", at) for at, item in enumerate(["50", "?", "181"])]
         )
         await state.close()
 

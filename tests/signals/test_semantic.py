@@ -20,7 +20,7 @@ def unit(n: int, dimensions: int, rng: np.random.Generator) -> Floats:
 
 
 def attention(vectors: Floats, n_types: int = 1, **options: float) -> SemanticAttention:
-    return SemanticAttention(VectorTable.of(vectors), np.zeros(n_types, np.float32), **options)
+    return SemanticAttention(VectorTable.from_array(vectors), np.zeros(n_types, np.float32), **options)
 
 
 def one_history(*items: int, days: float = 0.0) -> Histories:
@@ -70,7 +70,7 @@ class TestLimits:
         )
         for kinds in ([0, 3], [0, -3]):
             signal = SemanticAttention(
-                VectorTable.of(vectors), np.array(kinds, np.float32), SHARPEST, 5.0, 5.0
+                VectorTable.from_array(vectors), np.array(kinds, np.float32), SHARPEST, 5.0, 5.0
             )
             with np.errstate(over="raise", invalid="raise", divide="raise"):
                 np.testing.assert_allclose(signal.score(history, Candidates.everything(2)), [[1, -1]])
@@ -167,7 +167,7 @@ def followers(rule: str, vectors: Floats, people: int = 600, events: int = 10) -
 def learned() -> dict[str, SemanticAttention]:
     vectors = unit(300, 8, np.random.default_rng(1))
     rules = ("last event", "any event", "latest of type 0")
-    return {rule: SemanticAttention.fit(vectors, 2, followers(rule, vectors)) for rule in rules}
+    return {rule: SemanticAttention.from_vectors(vectors, 2, followers(rule, vectors)) for rule in rules}
 
 
 def test_fading_grows_where_people_follow_their_last_event(learned: dict[str, SemanticAttention]) -> None:
@@ -180,21 +180,21 @@ def test_sharpness_grows_where_people_follow_any_one_event(learned: dict[str, Se
 
 
 def test_a_type_that_is_noise_loses_attention(learned: dict[str, SemanticAttention]) -> None:
-    assert learned["latest of type 0"].kinds[0] == 0
-    assert learned["latest of type 0"].kinds[1] < -1.5
-    assert abs(learned["last event"].kinds[1]) < 0.5
+    assert learned["latest of type 0"].event_type_bias[0] == 0
+    assert learned["latest of type 0"].event_type_bias[1] < -1.5
+    assert abs(learned["last event"].event_type_bias[1]) < 0.5
 
 
 def test_without_anything_to_learn_from_the_start_stays() -> None:
     vectors = unit(5, 3, RNG)
     nobody = asked(Histories(*(np.zeros(0, np.int32),) * 2, np.zeros(0), np.array([0, 0])), np.array([1]))
-    signal = SemanticAttention.fit(vectors, 1, nobody)
+    signal = SemanticAttention.from_vectors(vectors, 1, nobody)
     assert (signal.inverse_temperature, signal.recency_decay, signal.time_decay) == (4.0, 0.7, 0.0)
 
 
 def test_items_of_equal_text_share_a_vector() -> None:
     vectors = unit(6, 3, RNG)[[0, 1, 2, 0, 1, 5]]
-    signal = SemanticAttention.fit(vectors, 1, asked(one_history(0, 2), np.array([3])))
+    signal = SemanticAttention.from_vectors(vectors, 1, asked(one_history(0, 2), np.array([3])))
     assert len(signal.vectors.vectors) == 4
     assert np.array_equal(signal.vectors.take(np.arange(6, dtype=np.int32)), vectors)
     scores = signal.score(one_history(0, 5), Candidates.everything(6))[0]

@@ -11,13 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrank import Reranker, Settings, TailrankError
+from tailrank import Reranker, TailrankError
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.data.splits import hold_out, leave_one_out
+from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.ranking import ndcg, target_ranks
-from tailrank.ranking.fitting import fit_signals
+from tailrank.ranking.fitting import fit_both, with_template
+from tailrank.ranking.settings import Settings
 from tailrank.signals.base import ItemUpdates
 from tailrank.signals.sequence import training
 from tailrank.signals.sequence.config import SASRecConfig
@@ -105,8 +107,8 @@ def test_batches_hold_every_event_once(lengths, length, events):
 @pytest.mark.parametrize("loss", ["softmax", "sampled-softmax", "gbce", "bce"])
 def test_every_loss_learns_what_comes_next(ring, loss):
     split = leave_one_out(ring)
-    recipe = SASRecConfig(epochs=40, width=16, length=8, dropout=0.0, rate=0.02, events=64, loss=loss)
-    model, asked = train(split.train, None, True, None, recipe).model, split.validation
+    config = SASRecConfig(epochs=40, width=16, length=8, dropout=0.0, rate=0.02, events=64, loss=loss)
+    model, asked = train(split.train, None, True, None, config).model, split.validation
     scores = model.score(asked.histories, Candidates.everything(N_ITEMS))
     assert ndcg(target_ranks(scores, asked.targets)).mean() > 0.9
 
@@ -137,8 +139,8 @@ def test_several_threads_end_as_they_did_before(loss):
     events = {"user_id": users.astype(str), "item_id": items.astype(str), "position": np.arange(n)}
     catalogue = pl.DataFrame({"item_id": [str(i) for i in range(N_ITEMS)], "title": ["thing"] * N_ITEMS})
     split = leave_one_out(Dataset.construct(catalogue, pl.DataFrame(events)), repeats=True)
-    recipe = SASRecConfig(epochs=1, width=64, events=8192, loss=loss)
-    first, second = (train(split.train, split.validation, True, None, recipe).model for _ in range(2))
+    config = SASRecConfig(epochs=1, width=64, events=8192, loss=loss)
+    first, second = (train(split.train, split.validation, True, None, config).model for _ in range(2))
     for name, expected in first.arrays().items():
         np.testing.assert_array_equal(second.arrays()[name], expected)
 
@@ -157,7 +159,7 @@ def test_a_foreign_or_damaged_checkpoint_is_refused(ring, tmp_path):
 
 def test_a_reranker_keeps_its_sequence_model(ring, tmp_path):
     vectors = np.random.default_rng(0).normal(size=(N_ITEMS, 8)).astype(np.float32)
-    fitted = Reranker.fit(ring, vectors, Settings(sequence_epochs=2))
+    fitted = Reranker.fit(ring, ItemVectors(vectors), Settings(sequence_epochs=2))
     fitted.save(tmp_path / "model")
     loaded = Reranker.load(tmp_path / "model")
     assert any(isinstance(signal, SequenceModel) for signal in loaded.signals)
@@ -165,18 +167,18 @@ def test_a_reranker_keeps_its_sequence_model(ring, tmp_path):
 
 
 def test_every_place_that_ranking_uses_is_trained(ring):
-    split, recipe = leave_one_out(ring), SASRecConfig(epochs=1, width=16, length=3)
-    found = train(split.train, split.validation, True, None, recipe).model.network.weights["positions"]
-    torch.manual_seed(recipe.seed)
-    untrained = Network(N_ITEMS, 1, None, recipe).frozen().network.weights["positions"]
-    assert len(found) == recipe.length + 1
+    split, config = leave_one_out(ring), SASRecConfig(epochs=1, width=16, length=3)
+    found = train(split.train, split.validation, True, None, config).model.network.weights["positions"]
+    torch.manual_seed(config.seed)
+    untrained = Network(N_ITEMS, 1, None, config).frozen().network.weights["positions"]
+    assert len(found) == config.length + 1
     assert (found != untrained).any(axis=1).all()
 
 
 def test_without_validation_the_same_rates_lead_to_the_same_model(ring, tmp_path):
-    split, recipe = leave_one_out(ring), replace(SMALL, epochs=9)
-    watched = train(split.train, split.validation, True, None, recipe)
-    found = train(split.train, None, True, None, recipe, checkpoint=tmp_path / "one", rates=watched.rates)
+    split, config = leave_one_out(ring), replace(SMALL, epochs=9)
+    watched = train(split.train, split.validation, True, None, config)
+    found = train(split.train, None, True, None, config, checkpoint=tmp_path / "one", rates=watched.rates)
     assert (found.rates, found.ndcg) == (watched.rates, [])
     for name, expected in watched.model.arrays().items():
         np.testing.assert_array_equal(found.model.arrays()[name], expected)
@@ -191,27 +193,29 @@ def test_a_look_up_is_a_row_of_the_whole_table():
     torch.testing.assert_close(network.vectors(codes), network.vectors()[codes])
 
 
-def test_newcomers_are_as_likely_as_items_that_nobody_took():
+def test_new_items_are_as_likely_as_cold_ones():
     rng, n_items = np.random.default_rng(0), 60
     items, never = rng.integers(0, 40, (300, 8)), np.arange(40, 50, dtype=np.int32)
     events = pl.DataFrame({"user_id": np.repeat(np.arange(300), 8), "item_id": items.ravel()})
     catalogue = pl.DataFrame({"item_id": range(50), "title": ["thing"] * 50})
     data = Dataset.construct(catalogue, events.with_columns(position=pl.int_range(2400)))
     vectors = rng.normal(size=(n_items, 8)).astype(np.float32)
-    recipe = SASRecConfig(epochs=6, width=16, length=8, rate=0.01, events=128)
-    model = train(data, None, True, vectors[:50], recipe).model
+    config = SASRecConfig(epochs=6, width=16, length=8, rate=0.01, events=128)
+    model = train(data, None, True, vectors[:50], config).model
     new = np.arange(50, n_items, dtype=np.int32)
-    told = ItemUpdates(new, n_items, [""] * 10, vectors[50:], np.zeros((10, 8), np.float32))
+    previous = {"semantic": np.zeros((10, 8), np.float32)}
+    told = ItemUpdates(new, n_items, [""] * 10, {"semantic": vectors[50:]}, previous)
     scores = model.with_items(told).score(data.histories, Candidates.everything(n_items)).mean(axis=0)
-    known, unseen, newcomers = scores[:40], scores[never], scores[new]
-    gap = known.mean() - unseen.mean()
+    known, cold, added = scores[:40], scores[never], scores[new]
+    gap = known.mean() - cold.mean()
     assert gap > 0.5
-    assert abs(newcomers.mean() - unseen.mean()) < gap / 3
+    assert abs(added.mean() - cold.mean()) < gap / 3
 
 
 def test_a_fitted_model_has_learned_from_the_latest_events_too(ring):
-    split, settings = hold_out(ring), Settings(sequence_epochs=2)
-    before, after = (each[-1].table.vectors.base for each in fit_signals(split, None, settings)[:2])
+    settings = with_template(Settings(sequence_epochs=2), ring)
+    fitted = fit_both(hold_out(ring), None, settings)
+    before, after = (each[-1].table.vectors.base for each in (fitted.before, fitted.after))
     assert not np.array_equal(before, after)
 
 

@@ -1,6 +1,7 @@
 """Every signal against its definition, written out as loops over people, events and items."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -15,15 +16,15 @@ from tailrank.data.candidates import FOLD, Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
 from tailrank.errors import RequestError
+from tailrank.ranking.upstream import standardise
 from tailrank.signals.appendable import VectorTable
 from tailrank.signals.base import ItemUpdates, Signal
 from tailrank.signals.covisitation import NEIGHBOURS, CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import HALF_LIVES, Popularity, best_half_life
 from tailrank.signals.repetition import Frequency, RelativeFrequency
-from tailrank.signals.semantic import SemanticAttention, TunedAttention
+from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.sparse import SparseRows, strongest
-from tailrank.signals.upstream import standardise
 from tailrank.signals.vocabulary import Vocabulary, terms_of
 
 DAY = 86_400.0
@@ -70,21 +71,21 @@ VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
 VECTORS[2] = 0
 VECTORS[8] = VECTORS[0]
 SEMANTIC = SemanticAttention(
-    vectors=VectorTable.of(VECTORS[:8], np.array([0, 1, 2, 3, 4, 5, 6, 7, 0], np.int32)),
-    kinds=np.array([0, -0.8], np.float32),
+    vectors=VectorTable.from_array(VECTORS[:8], np.array([0, 1, 2, 3, 4, 5, 6, 7, 0], np.int32)),
+    event_type_bias=np.array([0, -0.8], np.float32),
     inverse_temperature=6.0,
     recency_decay=0.5,
     time_decay=0.2,
 )
 SIGNALS: list[Signal] = [
     SEMANTIC,
-    TunedAttention(**vars(SEMANTIC)),
-    Lexical.fit(TEXTS),
+    replace(SEMANTIC, space="tuned"),
+    Lexical.from_texts(TEXTS),
     Frequency(),
-    RelativeFrequency.fit(DATA),
-    CoVisitation.fit(DATA),
-    ItemKNN.fit(DATA),
-    Popularity.fit(DATA, 30.0),
+    RelativeFrequency.from_events(DATA),
+    CoVisitation.from_events(DATA),
+    ItemKNN.from_events(DATA),
+    Popularity.from_events(DATA, 30.0),
 ]
 each_signal = pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
 
@@ -121,7 +122,7 @@ def naive_frequency(item: int, events: list[tuple[int, int, float, int]]) -> flo
     return np.log1p(sum((past == item) / (1 + age) for past, age, *_ in events))
 
 
-def naive_loyalty(item: int, events: list[tuple[int, int, float, int]]) -> float:
+def naive_relative_frequency(item: int, events: list[tuple[int, int, float, int]]) -> float:
     counts = np.bincount(DATA.histories.items, minlength=N_ITEMS) + 1
     expected = 30 * counts[item] / counts.sum()
     return np.log1p(sum((past == item) / (1 + age) for past, age, *_ in events) / expected)
@@ -174,7 +175,7 @@ ORACLES: dict[str, Callable[[int, list[tuple[int, int, float, int]]], float]] = 
     "tuned": naive_semantic,
     "lexical": naive_lexical,
     "frequency": naive_frequency,
-    "loyalty": naive_loyalty,
+    "relative-frequency": naive_relative_frequency,
     "covisitation": naive_covisitation,
     "item-knn": naive_item_knn,
     "popularity": naive_popularity,
@@ -244,15 +245,16 @@ def test_stored_and_taken_back_it_scores_bit_by_bit_the_same(signal: Signal) -> 
         assert np.array_equal(again.score(HISTORIES, candidates), signal.score(HISTORIES, candidates))
 
 
+SPACES = ("semantic", "tuned")
 TWIN, CHANGED, LONER = 1, 4, 8
-"""Items: one whose text others are given, one that is given it, one that nobody took."""
+"""Items: one whose text others are given, one that is given it, a cold one."""
 
 
 def told(codes: list[int], texts: list[str], vectors: np.ndarray, n_items: int) -> ItemUpdates:
-    """Items as a signal is told of them; both encoders gave the same vectors."""
+    """Items as a signal is told of them; the vectors of both spaces are the same."""
     at = np.array(codes, np.int32)
     before = np.vstack([VECTORS, np.zeros((n_items - N_ITEMS, 4), np.float32)])[at]
-    return ItemUpdates(at, n_items, texts, vectors, before, vectors)
+    return ItemUpdates(at, n_items, texts, dict.fromkeys(SPACES, vectors), dict.fromkeys(SPACES, before))
 
 
 NEW_TEXTS = [TEXTS[TWIN], "Tea with words that nobody knows: tea tin", TEXTS[TWIN]]
@@ -304,7 +306,7 @@ def test_a_grown_signal_stored_and_taken_back_scores_the_same(signal: Signal) ->
             np.testing.assert_allclose(shares.sum(axis=0), grown.score(one, candidates)[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("signal", [SEMANTIC, Lexical.fit(TEXTS)], ids=lambda signal: signal.name)
+@pytest.mark.parametrize("signal", [SEMANTIC, Lexical.from_texts(TEXTS)], ids=lambda signal: signal.name)
 def test_an_item_that_changes_often_leaves_nothing_behind(signal: Signal) -> None:
     once, often = signal.with_items(NEW), signal
     for _ in range(5):
@@ -319,7 +321,7 @@ def test_grown_words_weigh_as_scikit_learn_weighs_texts_it_did_not_learn_from() 
     texts = [*TEXTS, *NEW_TEXTS[:2]]
     texts[CHANGED] = NEW_TEXTS[2]
     expected = vectorizer.transform(texts).toarray()
-    grown = Lexical.fit(TEXTS).with_items(NEW)
+    grown = Lexical.from_texts(TEXTS).with_items(NEW)
     assert isinstance(grown, Lexical)
     np.testing.assert_allclose(grown.rows.matrix.toarray(), expected, atol=1e-6)
 
@@ -331,7 +333,7 @@ def test_grown_words_weigh_as_scikit_learn_weighs_texts_it_did_not_learn_from() 
 @example(["Tea tea TEA 3,5l", ""], ["tea pot"])
 def test_a_vocabulary_is_that_of_scikit_learn(texts: list[str], others: list[str]) -> None:
     terms = terms_of(texts)
-    vocabulary, vectorizer = Vocabulary.of(terms), TfidfVectorizer(sublinear_tf=True)
+    vocabulary, vectorizer = Vocabulary.from_terms(terms), TfidfVectorizer(sublinear_tf=True)
     if not any(terms):
         assert vocabulary.rows(terms_of(others)).matrix.nnz == 0
         return
@@ -356,7 +358,7 @@ def events_of(*lists: str, every: float = 1.0) -> Dataset:
 
 def test_covisitation_knows_what_comes_after_what() -> None:
     data = events_of("ab", "ab", "ab")
-    signal = CoVisitation.fit(data)
+    signal = CoVisitation.from_events(data)
     a, b = (signal.score(one_event(code), Candidates.everything(2))[0] for code in (0, 1))
     assert a[1] > b[0] > 0
     assert a[0] == b[1] == 0
@@ -367,7 +369,7 @@ def one_event(code: int) -> Histories:
 
 
 def test_pairs_end_with_the_window_and_with_the_person() -> None:
-    matrix = CoVisitation.fit(events_of("abcdefghijkl", "m")).rows.matrix.toarray()
+    matrix = CoVisitation.from_events(events_of("abcdefghijkl", "m")).rows.matrix.toarray()
     assert matrix[0, 10] > 0
     assert matrix[0, 11] == 0
     assert matrix[11, 12] == matrix[12, 11] == 0
@@ -377,7 +379,7 @@ def test_neighbours_are_ranked_as_scikit_learn_ranks_them(movielens: Dataset) ->
     h = movielens.histories
     taken = sparse.csr_array((np.ones(len(h.items)), (h.owners, h.items)), shape=(len(h), movielens.n_items))
     taken.data[:] = 1
-    rows = ItemKNN.fit(movielens).rows.matrix
+    rows = ItemKNN.from_events(movielens).rows.matrix
     for item in (0, 49, 257, 1000):
         cosines = cosine_similarity(taken.T[[item]], taken.T)[0]
         cosines[item] = 0
@@ -393,25 +395,25 @@ def test_items_with_fifty_thousand_takers_keep_their_cosine() -> None:
     events = pl.DataFrame(
         {"user_id": users, "item_id": np.tile([0, 1], 50_000), "position": np.arange(100_000)}
     )
-    signal = ItemKNN.fit(Dataset.construct(pl.DataFrame({"item_id": [0, 1]}), events))
+    signal = ItemKNN.from_events(Dataset.construct(pl.DataFrame({"item_id": [0, 1]}), events))
     np.testing.assert_allclose(signal.rows.matrix.toarray(), [[0, 1], [1, 0]], rtol=1e-5)
 
 
 def test_people_with_single_events_leave_no_pairs() -> None:
     data = events_of("a", "b", "b")
-    for signal in (CoVisitation.fit(data), ItemKNN.fit(data)):
+    for signal in (CoVisitation.from_events(data), ItemKNN.from_events(data)):
         assert not signal.score(one_event(1), Candidates.everything(2)).any()
 
 
 @pytest.mark.parametrize("texts", [["", " "], ["a", "!"]], ids=["blank", "without words"])
 def test_a_catalogue_without_words_scores_nothing(texts: list[str]) -> None:
-    assert not Lexical.fit(texts).score(one_event(0), Candidates.everything(2)).any()
+    assert not Lexical.from_texts(texts).score(one_event(0), Candidates.everything(2)).any()
 
 
 def test_popularity_halves_with_the_half_life() -> None:
     data = events_of("ab", every=7 * DAY)
-    np.testing.assert_allclose(Popularity.fit(data, 7.0).values, np.log1p([0.5, 1.0]), rtol=1e-6)
-    np.testing.assert_allclose(Popularity.fit(data).values, np.log1p([1.0, 1.0]), rtol=1e-6)
+    np.testing.assert_allclose(Popularity.from_events(data, 7.0).values, np.log1p([0.5, 1.0]), rtol=1e-6)
+    np.testing.assert_allclose(Popularity.from_events(data).values, np.log1p([1.0, 1.0]), rtol=1e-6)
 
 
 def test_the_half_life_follows_what_validation_takes() -> None:
@@ -459,7 +461,7 @@ def test_sparse_rows_add_up_as_a_dense_product_does(rows: list[int], order: list
     dense = rng.random((5, 6), dtype=np.float32) * (rng.random((5, 6)) < 0.5)
     weights, owners = rng.random(len(rows), dtype=np.float32), rng.integers(0, 2, len(rows))
     candidates = Candidates(np.array(order[:width], np.int32), 6)
-    found = SparseRows.of(sparse.csr_array(dense)).sum_at(
+    found = SparseRows.from_scipy(sparse.csr_array(dense)).sum_at(
         np.array(rows, np.int32), weights, owners, 2, candidates
     )
     spread = np.zeros((2, 5))

@@ -21,7 +21,7 @@ from valkey import Valkey
 
 from tailrank.benchmarks.launcher import free_port
 from tailrank.data.histories import History
-from tailrank.state.base import KEPT, ItemChange, Read, StateError, UserEvent
+from tailrank.state.base import EVENTS_PER_USER, ItemChange, Read, StateError, StoredEvent
 from tailrank.state.open import open_state
 
 NOON = 1_700_000_000.0
@@ -64,7 +64,7 @@ async def opened(place: str, ttl_days: float | None = None):
 
 
 def event(user="ann", item="tea", kind="click", at=NOON, event_id=None):
-    return UserEvent(event_id or f"e{next(numbers)}", user, item, kind, at)
+    return StoredEvent(event_id or f"e{next(numbers)}", user, item, kind, at)
 
 
 def run(body, place, **options):
@@ -114,14 +114,14 @@ def test_an_event_that_comes_again_counts_once(place):
 
 def test_the_latest_fifty_stay(place):
     async def body(state):
-        sent = [event(item=f"i{n}", at=NOON + n) for n in range(KEPT + 10)]
+        sent = [event(item=f"i{n}", at=NOON + n) for n in range(EVENTS_PER_USER + 10)]
         news = [await state.append(sent[:20]), await state.append(sent[20:])]
         news += [await state.append([event(item="too old", at=NOON)])]
         return news, await state.read("ann"), await state.append(sent)
 
     news, read, again = run(body, place)
     assert news == [20, 40, 0]
-    assert read.history.items == [f"i{n}" for n in range(10, KEPT + 10)]
+    assert read.history.items == [f"i{n}" for n in range(10, EVENTS_PER_USER + 10)]
     assert again == 0
 
 
@@ -265,7 +265,7 @@ users, items, kinds = (
     st.sampled_from("cb"),
 )
 events = st.builds(
-    UserEvent,
+    StoredEvent,
     st.sampled_from(["1", "2", "3", "4"]),
     users,
     items,
@@ -279,7 +279,7 @@ class Oracle:
     """What a state is meant to do, on a plain dict."""
 
     def __init__(self) -> None:
-        self.people: dict[str, list[UserEvent]] = {}
+        self.people: dict[str, list[StoredEvent]] = {}
 
     def append(self, events):
         before = {user: list(past) for user, past in self.people.items()}
@@ -288,7 +288,7 @@ class Oracle:
             if (sent.event_id, sent.item_id) not in [(kept.event_id, kept.item_id) for kept in past]:
                 past.append(sent)
         for user, past in self.people.items():
-            self.people[user] = sorted(past, key=lambda kept: kept.timestamp)[-KEPT:]
+            self.people[user] = sorted(past, key=lambda kept: kept.timestamp)[-EVENTS_PER_USER:]
         return sum(kept not in before.get(user, []) for user, past in self.people.items() for kept in past)
 
     def read(self, user):
@@ -326,13 +326,13 @@ def python(code: str, *arguments: str, **options) -> subprocess.Popen:
 OTHER = """
     import asyncio, sys
     from tailrank.state.open import open_state
-    from tailrank.state.base import UserEvent
+    from tailrank.state.base import StoredEvent
 
     async def main(place):
         state = open_state(place)
         for line in sys.stdin:
             user, item = line.split()
-            await state.append([UserEvent(item, user, item, "click", 1.0)])
+            await state.append([StoredEvent(item, user, item, "click", 1.0)])
             print(len((await state.read(user)).history.items), flush=True)
         await state.close()
 
@@ -362,14 +362,14 @@ def test_what_one_process_has_kept_the_next_read_of_another_sees(place):
 INGEST = """
     import asyncio, sys
     from tailrank.state.open import open_state
-    from tailrank.state.base import UserEvent
+    from tailrank.state.base import StoredEvent
 
     async def main(place, run):
         state = open_state(place)
         async def connection(c):
             for n in range(45):
                 item, users = f"{run}-{c}-{n}", [f"u{run}-{c}-{b}" for b in range(3)]
-                await state.append([UserEvent(item, user, item, "click", 1.0 + n) for user in users])
+                await state.append([StoredEvent(item, user, item, "click", 1.0 + n) for user in users])
                 print(c, n, flush=True)
         await asyncio.gather(*map(connection, range(8)))
 

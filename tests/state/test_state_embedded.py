@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tailrank.state.base import ItemChange, StateError, UserEvent
+from tailrank.state.base import ItemChange, StateError, StoredEvent
 from tailrank.state.compaction import compact
 from tailrank.state.embedded import EmbeddedState
 
@@ -21,7 +21,7 @@ MEGABYTE = 1 << 20
 
 
 def event(user, item, at=1_700_000_000.0, kind="click"):
-    return UserEvent(f"{item}-{at}", user, item, kind, at)
+    return StoredEvent(f"{item}-{at}", user, item, kind, at)
 
 
 def run(folder, body, ttl=None):
@@ -55,7 +55,7 @@ def python(code: str, *arguments: str, **options) -> subprocess.Popen:
     start = (
         "import asyncio, sys\nfrom pathlib import Path\nfrom tailrank.state.embedded import EmbeddedState\n"
     )
-    start += "from tailrank.state.base import ItemChange, StateError, UserEvent\n"
+    start += "from tailrank.state.base import ItemChange, StateError, StoredEvent\n"
     return subprocess.Popen(
         [sys.executable, "-c", start + textwrap.dedent(code), *arguments],
         stdin=subprocess.PIPE,
@@ -122,7 +122,7 @@ GROW = """
                     many = [ItemChange(f"{line} {n} {m}", None, {"m": bytes(1 << 20)}) for m in range(8)]
                     await state.change(many)
             else:
-                await state.append([UserEvent(line, "ann", line.strip(), "click", 1.0)])
+                await state.append([StoredEvent(line, "ann", line.strip(), "click", 1.0)])
             print(len((await state.read("ann")).history.items), flush=True)
         await state.close()
 
@@ -166,13 +166,13 @@ FULL = """
         kept = 0
         try:
             while True:
-                await state.append([UserEvent("1", f"u{kept}-{n}", "tea", "click", 1.0) for n in range(100)])
+                await state.append([StoredEvent("1", f"u{kept}-{n}", "tea", "click", 1.0) for n in range(100)])
                 kept += 1
         except StateError as error:
             print(error)
         print(kept, len((await state.read("u0-0")).history.items))
         try:
-            await state.append([UserEvent("1", "ann", f"{n:0200}", "click", 1.0) for n in range(9999)])
+            await state.append([StoredEvent("1", "ann", f"{n:0200}", "click", 1.0) for n in range(9999)])
         except StateError as error:
             print(error)
         await state.close()

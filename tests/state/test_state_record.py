@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tailrank.state.base import KEPT
+from tailrank.state.base import EVENTS_PER_USER
 from tailrank.state.record import HEAD, LONG, ROW, TYPES, Row, columns, encode, merge, rows
 
 names = st.integers(0, 2**32 - 1)
@@ -23,10 +23,10 @@ def merged_by_hand(held, new):
         if (event.names // TYPES, event.digest) not in known:
             known.add((event.names // TYPES, event.digest))
             held = [*held, event]
-    return by_time(held)[-KEPT:]
+    return by_time(held)[-EVENTS_PER_USER:]
 
 
-@given(st.lists(row, min_size=1, max_size=KEPT).map(by_time))
+@given(st.lists(row, min_size=1, max_size=EVENTS_PER_USER).map(by_time))
 @example([Row(0, 0, 0), Row(LONG - 1, 1, 1), Row(2 * LONG - 1, 2, 2), Row(3 * LONG, 3, 3)])
 def test_what_is_written_is_read_again(events):
     record = encode(events)
@@ -35,8 +35,8 @@ def test_what_is_written_is_read_again(events):
 
 
 def test_fifty_events_take_12_bytes_each_and_7():
-    events = [Row(1_700_000_000_000 + 60_000 * i, i * TYPES, i) for i in range(KEPT)]
-    assert len(encode(events)) == 7 + 12 * KEPT
+    events = [Row(1_700_000_000_000 + 60_000 * i, i * TYPES, i) for i in range(EVENTS_PER_USER)]
+    assert len(encode(events)) == 7 + 12 * EVENTS_PER_USER
 
 
 @given(st.lists(st.lists(alike, min_size=1, max_size=8), min_size=1, max_size=30))
@@ -74,5 +74,5 @@ def test_what_is_no_record_is_told_apart_or_read_as_one(noise):
         with pytest.raises(ValueError, match=r"record|fit|1970"):
             merge(noise, [Row(2**40, 0, 0), Row(2**40, TYPES, 0)])
     else:
-        assert 0 < len(read) <= KEPT
+        assert 0 < len(read) <= EVENTS_PER_USER
         assert read == by_time(read)

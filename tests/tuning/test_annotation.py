@@ -1,4 +1,4 @@
-"""Which items to have described: those that rankings read most often."""
+"""Which items to describe: those that rankings read most often."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from tailrank.cli.main import app
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
-from tailrank.tuning.annotation import pick
+from tailrank.tuning.annotation import items_to_annotate
 
 
-def taken(histories: list[list[int]], n_items: int) -> Dataset:
+def with_histories(histories: list[list[int]], n_items: int) -> Dataset:
     rows = [(f"u{u}", str(i), at) for u, history in enumerate(histories) for at, i in enumerate(history)]
     items = {"item_id": [str(i) for i in range(n_items)], "title": ["a title"] * n_items}
     events = pl.DataFrame(rows, ["user_id", "item_id", "position"], orient="row")
@@ -28,7 +28,7 @@ def taken(histories: list[list[int]], n_items: int) -> Dataset:
     st.integers(1, 8),
 )
 def test_what_is_read_most_comes_first(histories: list[list[int]], candidates: set[int], budget: int) -> None:
-    found = pick(taken(histories, 7), np.isin(np.arange(7), list(candidates)), budget)
+    found = items_to_annotate(with_histories(histories, 7), np.isin(np.arange(7), list(candidates)), budget)
     uses = dict.fromkeys(candidates, 0.0)
     for history in histories:
         for age, item in enumerate(reversed(history)):
@@ -40,11 +40,11 @@ def test_what_is_read_most_comes_first(histories: list[list[int]], candidates: s
 
 
 def test_mistakes() -> None:
-    dataset = taken([[0, 1]], 2)
+    dataset = with_histories([[0, 1]], 2)
     with pytest.raises(RequestError, match="budget must be at least 1"):
-        pick(dataset, np.ones(2, bool), 0)
-    with pytest.raises(RequestError, match="nothing to have described"):
-        pick(dataset, np.zeros(2, bool), 1)
+        items_to_annotate(dataset, np.ones(2, bool), 0)
+    with pytest.raises(RequestError, match="nothing to annotate"):
+        items_to_annotate(dataset, np.zeros(2, bool), 1)
 
 
 class TestCommand:

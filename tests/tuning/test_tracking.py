@@ -15,18 +15,26 @@ import numpy as np
 import pytest
 
 from tailrank.errors import TailrankError
-from tailrank.tuning.tracking import TRACKERS, MLflow, Tracker, TrackingError, run_name, trackers
+from tailrank.tuning.tracking import (
+    TRACKERS,
+    MLflow,
+    Setting,
+    Tracker,
+    TrackingError,
+    run_name,
+    trackers,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")  # of mlflow
 
-SETTINGS = {"method": "lora", "rate": 1e-3, "rank": 8, "cosine": True, "limit": None}
+SETTINGS: dict[str, Setting] = {"method": "lora", "rate": 1e-3, "rank": 8, "cosine": True, "limit": None}
 
 
 class Kept(NamedTuple):
     """What is found of one run."""
 
     settings: dict[str, Any]
-    figures: dict[str, list[tuple[int, float]]]
+    metrics: dict[str, list[tuple[int, float]]]
     succeeded: bool
 
 
@@ -41,13 +49,13 @@ def read_tensorboard(folder: Path) -> dict[str, Kept]:
         about = events.PluginTagToContent("hparams")
         start = metadata.parse_session_start_info_plugin_data(about[metadata.SESSION_START_INFO_TAG])
         settings = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
-        figures = {
+        metrics = {
             tag: [(event.step, event.value) for event in events.Scalars(tag)]
             for tag in events.Tags()["scalars"]
         }
         end = about.get(metadata.SESSION_END_INFO_TAG)
         ended = end and metadata.parse_session_end_info_plugin_data(end).status
-        kept[run.name] = Kept(settings, figures, ended == STATUS_SUCCESS)
+        kept[run.name] = Kept(settings, metrics, ended == STATUS_SUCCESS)
     return kept
 
 
@@ -59,11 +67,11 @@ def read_mlflow(folder: Path) -> dict[str, Kept]:
     experiment = client.get_experiment_by_name("tailrank")
     kept = {}
     for run in client.search_runs([experiment.experiment_id]):
-        figures = {
+        metrics = {
             name: [(metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, name)]
             for name in run.data.metrics
         }
-        kept[run.info.run_name] = Kept(run.data.params, figures, run.info.status == "FINISHED")
+        kept[run.info.run_name] = Kept(run.data.params, metrics, run.info.status == "FINISHED")
     return kept
 
 
@@ -78,12 +86,12 @@ def read_wandb(folder: Path) -> dict[str, Kept]:
         run, settings = records["run"][0]["run_id"], records["run"][0]["config"]["update"]
         assert settings.pop("_wandb") == {}
         succeeded = [end.get("exit_code", 0) for end in records["exit"]] == [0]
-        figures = kept[run].figures if run in kept else {}
+        metrics = kept[run].metrics if run in kept else {}
         for row in records["history"]:
             for name, value in row["item"].items():
                 if not name.startswith("_"):
-                    figures.setdefault(name, []).append((row["item"]["_step"], float(value)))
-        kept[run] = Kept(settings, figures, succeeded)
+                    metrics.setdefault(name, []).append((row["item"]["_step"], float(value)))
+        kept[run] = Kept(settings, metrics, succeeded)
     return kept
 
 
@@ -97,7 +105,7 @@ class Library(NamedTuple):
     package: str
     read: Callable[[Path], dict[str, Kept]]
     setting: Callable[[Any], Any]
-    figure: Callable[[float], float]
+    value: Callable[[float], float]
     name: Callable[[str], str]
 
 
@@ -113,7 +121,7 @@ LIBRARIES = {
 @pytest.fixture(params=TRACKERS)
 def kind(request: pytest.FixtureRequest) -> str:
     pytest.importorskip(LIBRARIES[request.param].package)
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -138,20 +146,20 @@ def test_what_is_logged_is_read_back(kind: str, folder: Path) -> None:
     tracking.start(SETTINGS)
     for step, loss in enumerate(losses):
         tracking.log(10 * step, {"loss": loss})
-    tracking.log(40, {"loss": np.float32(2.5), "ndcg@10/tail80": 0.0574})
+    tracking.log(40, {"loss": float(np.float32(2.5)), "ndcg@10/tail80": 0.0574})
     tracking.finish(succeeded=True)
 
-    _, read, setting, figure, name = LIBRARIES[kind]
+    _, read, setting, as_kept, name = LIBRARIES[kind]
     kept = read(folder)[run_name(SETTINGS)]
     assert kept.settings == {key: setting(value) for key, value in SETTINGS.items()}
-    assert kept.figures == {
-        "loss": [(10 * step, figure(loss)) for step, loss in enumerate([*losses, 2.5])],
-        name("ndcg@10/tail80"): [(40, figure(0.0574))],
+    assert kept.metrics == {
+        "loss": [(10 * step, as_kept(loss)) for step, loss in enumerate([*losses, 2.5])],
+        name("ndcg@10/tail80"): [(40, as_kept(0.0574))],
     }
     assert kept.succeeded
 
 
-def test_a_figure_that_is_not_finite_is_kept_as_nan(kind: str, folder: Path) -> None:
+def test_a_metric_that_is_not_finite_is_kept_as_nan(kind: str, folder: Path) -> None:
     tracking = tracker(kind, folder)
     tracking.start({"rate": 100.0})
     for step, loss in enumerate([math.inf, 1.0, -math.inf, math.nan]):
@@ -159,7 +167,7 @@ def test_a_figure_that_is_not_finite_is_kept_as_nan(kind: str, folder: Path) -> 
     tracking.finish(succeeded=False)
 
     kept = LIBRARIES[kind].read(folder)[run_name({"rate": 100.0})]
-    steps, losses = zip(*kept.figures["loss"], strict=True)
+    steps, losses = zip(*kept.metrics["loss"], strict=True)
     assert steps == (0, 1, 2, 3)
     np.testing.assert_equal(losses, (math.nan, 1.0, math.nan, math.nan))
     assert not kept.succeeded
@@ -175,19 +183,19 @@ def test_a_training_that_goes_on_goes_on_in_its_run(kind: str, folder: Path) -> 
             tracking.log(step, {"loss": 1 / (1 + step)})
         tracking.finish(succeeded)
 
-    kept, figure = LIBRARIES[kind].read(folder)[run_name(settings)], LIBRARIES[kind].figure
-    assert kept.figures == {"loss": [(step, figure(1 / (1 + step))) for step in range(4)]}
+    kept, as_kept = LIBRARIES[kind].read(folder)[run_name(settings)], LIBRARIES[kind].value
+    assert kept.metrics == {"loss": [(step, as_kept(1 / (1 + step))) for step in range(4)]}
     assert kept.succeeded
 
 
-def test_figures_are_there_before_the_end(tmp_path: Path) -> None:
+def test_metrics_are_there_before_the_end(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     tracking = tracker("tensorboard", tmp_path)
     tracking.start(SETTINGS)
     tracking.log(0, {"loss": 0.5})
     kept = read_tensorboard(tmp_path)[run_name(SETTINGS)]
     tracking.finish(succeeded=True)
-    assert kept.figures == {"loss": [(0, 0.5)]}
+    assert kept.metrics == {"loss": [(0, 0.5)]}
     assert not kept.succeeded
 
 

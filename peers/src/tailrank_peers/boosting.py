@@ -12,9 +12,11 @@ from tailrank.arrays import Bools, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
+from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.popularity import count_buckets
-from tailrank.ranking.fitting import Settings, fit_signals, validation_sample
+from tailrank.ranking.fitting import fit_both, validation_sample, with_template
 from tailrank.ranking.sampled_candidates import BEST, draw_candidates
+from tailrank.ranking.settings import Settings
 from tailrank.signals.base import Signal
 from tailrank_peers.tuning import Fit, Peer, Setting
 
@@ -103,7 +105,8 @@ def _examples(
 def _lambdamart(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
     from lightgbm import LGBMRanker
 
-    signals = fit_signals(split, vectors, settings)
+    settings = with_template(settings, split.train)
+    signals = fit_both(split, None if vectors is None else ItemVectors(vectors), settings)
     features, is_target, lengths = _examples(
         signals.before, validation_sample(split, settings), split, settings
     )

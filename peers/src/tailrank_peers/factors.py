@@ -12,7 +12,7 @@ from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 from tailrank_peers.known_users import KnownUsers
 from tailrank_peers.matrices import user_items
 from tailrank_peers.tuning import Fit, Peer, Setting

@@ -15,7 +15,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 from tailrank_peers.matrices import user_items
 from tailrank_peers.tuning import Fit, Peer, Setting
 

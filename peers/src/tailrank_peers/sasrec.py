@@ -19,7 +19,8 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.ranking.fitting import Settings, whitened
+from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.settings import Settings
 from tailrank_peers.text_items import text_item_net
 from tailrank_peers.tuning import Fit, Peer, Setting
 
@@ -177,7 +178,9 @@ def _sasrec(loss: str, text: bool, split: Split, vectors: Floats | None, setting
         )
     if text and vectors is None:
         raise RequestError("sasrec-text needs an encoder: leave it out of --models, or name one")
-    white = whitened(vectors, settings) if text and vectors is not None else None
+    white = None
+    if text and vectors is not None:
+        white = ItemVectors(vectors).space(settings.dimensions).transform(vectors)
     data = _rectools_data(split.full_train, white)
     length = _session_length(split.full_train, settings.max_history)
     batch = max(1, EVENTS // length)

@@ -14,9 +14,9 @@ from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.errors import DataError
 from tailrank.evaluation.baselines import TunedModel
-from tailrank.metrics.beyond_accuracy import per_query
-from tailrank.metrics.full_ranking import Model, rank_queries
-from tailrank.ranking.fitting import Settings
+from tailrank.language.vectors import ItemVectors
+from tailrank.metrics.full_ranking import Model, per_query, rank_queries
+from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress
 
 TRIALS: Final = 4
@@ -67,7 +67,7 @@ class Peer:
     grid: tuple[Setting, ...]
 
     def tune(
-        self, split: Split, vectors: Floats | None, settings: Settings, progress: Progress
+        self, split: Split, spaces: Mapping[str, ItemVectors], settings: Settings, progress: Progress
     ) -> TunedModel:
         """Choose the setting with the best ndcg@10 on validation queries, and fit it on `full_train`.
 
@@ -75,8 +75,8 @@ class Peer:
         ----------
         split
             Trials learn from `train`; if `full_train` is more, the chosen setting is fitted again.
-        vectors
-            The encoder's vectors, shape (items, d), if there is an encoder.
+        spaces
+            Vector spaces by name, of which peers read `semantic`, if there is one.
         settings
             Seed, template, length of histories and what tailrank's own signals are fitted with.
         progress
@@ -91,6 +91,7 @@ class Peer:
         """
         begun = time.perf_counter()
         trial_split, queries = hold_back(split, settings.seed)
+        vectors = spaces["semantic"].values if "semantic" in spaces else None
         fit = self.prepare(trial_split, vectors, settings)
         prepared = time.perf_counter() - begun
         best, trials = self._search(fit, trial_split, queries, SECONDS - prepared, progress)

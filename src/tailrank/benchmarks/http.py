@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tailrank.api import Ranked, Ranking, RankRequest
+from tailrank.api import RankedItem, Ranking, RankRequest
 from tailrank.arrays import Doubles
 from tailrank.benchmarks.connection import request
 from tailrank.benchmarks.launcher import Server, measured_server
@@ -78,8 +78,8 @@ async def _parts(it: Subject, reranker: Reranker, bodies: list[bytes]) -> Double
     return 1e3 * np.array(milliseconds)
 
 
-def rank(reranker: Reranker, asked: RankRequest, history: History) -> list[Ranked]:
+def rank(reranker: Reranker, asked: RankRequest, history: History) -> list[RankedItem]:
     """Rank as the server does, for a stored history."""
-    from tailrank.server.placing import Asked, place
+    from tailrank.server.translation import to_items, to_request
 
-    return place(reranker, Asked.of(asked.candidates), asked, history)
+    return to_items(reranker.rank(to_request(asked, history)))

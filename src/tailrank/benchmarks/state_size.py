@@ -23,7 +23,7 @@ from tailrank.benchmarks.launcher import measured_server, resident
 from tailrank.benchmarks.subject import EVENTS, Subject
 from tailrank.benchmarks.timing import WARM_UP, Measurements, time_requests
 from tailrank.errors import RequestError
-from tailrank.state.base import UserEvent
+from tailrank.state.base import StoredEvent
 from tailrank.state.open import open_state
 
 FEW: Final = 10_000
@@ -76,7 +76,7 @@ async def _fill(it: Subject, folder: Path, n: int, rng: np.random.Generator) -> 
         times = (START + np.sort(rng.integers(10**7, size=(len(some), EVENTS)), axis=1)).ravel().tolist()
         rows = enumerate(zip(users, items, times, strict=True))
         await state.append(
-            [UserEvent(str(at), u, names[item], event_type, when) for at, (u, item, when) in rows]
+            [StoredEvent(str(at), u, names[item], event_type, when) for at, (u, item, when) in rows]
         )
     await state.close()
 

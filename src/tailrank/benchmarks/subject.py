@@ -18,9 +18,9 @@ from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
-from tailrank.language.text import item_texts
-from tailrank.ranking.fitting import Settings
+from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 
 EVENTS: Final = 50
 BATCH: Final = 500
@@ -119,17 +119,14 @@ def subject(dataset: Dataset, model: Path | None, sequence_epochs: int, seed: in
         folder = Path(name)
         if model is None:
             model = folder / "model"
-            reranker, encoder = fit_reranker(dataset, seed, sequence_epochs)
-            reranker.save(model, encoder)
+            fit_reranker(dataset, seed, sequence_epochs).save(model)
         yield Subject(dataset, model, folder / "state", users, histories)
 
 
-def fit_reranker(dataset: Dataset, seed: int, sequence_epochs: int = 0) -> tuple[Reranker, dict[str, object]]:
-    """Fit a model with the default encoder; gives what its manifest says of that encoder, too."""
-    encoder = TextEncoder.load()
-    vectors = VectorStore().vectors(item_texts(dataset.items), encoder)
-    reranker = Reranker.fit(dataset, vectors, Settings(seed=seed, sequence_epochs=sequence_epochs))
-    return reranker, {"encoder": "default", "encoder_sha256": encoder.sha256}
+def fit_reranker(dataset: Dataset, seed: int, sequence_epochs: int = 0) -> Reranker:
+    """Fit a model with the default encoder."""
+    vectors = ItemVectors.encode(dataset.items, TextEncoder.load(), store=VectorStore())
+    return Reranker.fit(dataset, vectors, Settings(seed=seed, sequence_epochs=sequence_epochs))
 
 
 def long_histories(dataset: Dataset) -> tuple[list[str], Histories]:

@@ -52,7 +52,7 @@ def latency(
 ) -> None:
     """Time the library."""
     dataset = load(data)
-    reranker = fit_reranker(dataset, seed)[0] if model is None else Reranker.load(model)
+    reranker = fit_reranker(dataset, seed) if model is None else Reranker.load(model)
     _show(latency_benchmark.measure(dataset, reranker, seed), as_json)
 
 

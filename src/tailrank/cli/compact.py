@@ -1,4 +1,4 @@
-"""`tailrank compact`: a state folder with full pages."""
+"""`tailrank compact`: rewrite a state folder so that its pages are full."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def compact(
         float | None, typer.Option(min=0, help="Leave out events that are older; else none.")
     ] = None,
 ) -> None:
-    """Write a state folder anew: a third smaller, without expired events and deleted bytes."""
+    """Rewrite a state folder: a third smaller, without expired events and deleted bytes."""
     try:
-        from tailrank.state.compaction import compact as write_anew
+        from tailrank.state.compaction import compact as rewrite
     except ImportError as missing:
         raise RequestError(f'compact needs {missing.name}: pip install "tailrank[server]"') from None
-    before, after = write_anew(state, None if ttl_days is None else ttl_days * 86_400)
+    before, after = rewrite(state, None if ttl_days is None else ttl_days * 86_400)
     typer.echo(f"{state}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB now")

@@ -16,17 +16,17 @@ from rich.text import Text
 from tailrank.cli.progress import progress_bars
 from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
 from tailrank.data.schema import Check
-from tailrank.data.validation import validate as checks_of
+from tailrank.data.validation import validate as validate_folder
 
 datasets = typer.Typer(help="Public data sets: list them, get them.", no_args_is_help=True)
 
 COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
-"""By status, in the order in which checks are printed: what is worst comes last, where the eye is."""
+"""By status, in the order in which checks are printed: the worst come last, where they are read first."""
 
 
 def validate(data: Annotated[Path, typer.Argument(help="Data folder with items and events.")]) -> None:
     """Check a data folder; exit code 1 when a check fails."""
-    checks = checks_of(data)
+    checks = validate_folder(data)
     console = Console(highlight=False)
     width = max(len(check.name) for check in checks)
     for status in COLOURS:
@@ -41,9 +41,9 @@ def validate(data: Annotated[Path, typer.Argument(help="Data folder with items a
 def list_sets() -> None:
     """List the public data sets and which of them are prepared."""
     table = Table(Column("name", no_wrap=True), "what", "size", "licence", "prepared", box=SIMPLE_HEAD)
-    for name, chosen in PUBLIC.items():
+    for name, public_set in PUBLIC.items():
         ready = "yes" if is_prepared(prepared_path(name), name) else "no"
-        table.add_row(name, chosen.what, chosen.size, chosen.licence, ready)
+        table.add_row(name, public_set.what, public_set.size, public_set.licence, ready)
     Console().print(table)
 
 
@@ -55,14 +55,14 @@ def get_set(
         Path | None, typer.Option("--from", help="Folder with the original files, or with items and events.")
     ] = None,
 ) -> None:
-    """Fetch a public data set and prepare it as a data folder; print where it lies."""
+    """Fetch a public data set and prepare it as a data folder; print its path."""
     with progress_bars() as progress:
         folder = fetch(name, out, source, progress)
     typer.echo(folder)
 
 
 def _print(console: Console, check: Check, width: int) -> None:
-    """Print a check on one line; below it, where something is to mend, examples and the remedy."""
+    """Print a check on one line; below it, unless it passed, examples and the remedy."""
     line = f"  {check.name:<{width}}  {check.count:>7,}"
     console.print(Text.assemble((check.status, COLOURS[check.status]), line))
     if check.status != "PASS":

@@ -1,4 +1,4 @@
-"""`tailrank encode`: read a catalogue's texts with a language model and keep the vectors."""
+"""`tailrank encode`: encode the texts of a catalogue and store the vectors."""
 
 from __future__ import annotations
 

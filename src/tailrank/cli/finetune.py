@@ -244,7 +244,7 @@ def show(tuned: Tuned) -> None:
     groups = list(dict.fromkeys(group for metrics in before.values() for group in metrics))
     table = Table(
         Column("validation ndcg@10", no_wrap=True),
-        *(group.removeprefix("count=") for group in groups),
+        *(group.removeprefix("count").removeprefix("=") for group in groups),
         box=SIMPLE_HEAD,
     )
     for name in before:

@@ -18,7 +18,7 @@ from tailrank.errors import DataError
 
 
 class Format(StrEnum):
-    """Whose export it is."""
+    """System that wrote the export."""
 
     METARANK = "metarank"
     GORSE = "gorse"
@@ -29,7 +29,7 @@ def import_(
         Path, typer.Argument(help="Metarank: file or folder of events; Gorse: folder of items and feedback.")
     ],
     out: Annotated[Path, typer.Option(help="Data folder to write.")],
-    kind: Annotated[Format, typer.Option("--from", help="Whose export it is.")],
+    kind: Annotated[Format, typer.Option("--from", help="System that wrote the export.")],
 ) -> None:
     """Turn an export of Metarank or Gorse into a data folder."""
     if not source.exists():
@@ -43,18 +43,21 @@ def import_(
 
 def _lines(out: Path, found: Imported) -> Iterator[str]:
     """Say what was imported, what was not, and what comes next."""
-    people, kinds = found.events[Columns.USER].n_unique(), found.events[Columns.EVENT].value_counts(sort=True)
-    told = ", ".join(f"{name} {n:,}" for name, n in kinds.iter_rows())
-    yield f"{out}: {len(found.items):,} items, {len(found.events):,} events of {people:,} people ({told})"
+    users, types = found.events[Columns.USER].n_unique(), found.events[Columns.EVENT].value_counts(sort=True)
+    by_type = ", ".join(f"{name} {n:,}" for name, n in types.iter_rows())
+    yield f"{out}: {len(found.items):,} items, {len(found.events):,} events of {users:,} users ({by_type})"
     if found.impressions is not None:
-        lists, taken = found.impressions[Columns.RANKING].n_unique(), found.impressions[Columns.CLICKED].sum()
-        yield f"{lists:,} lists with {len(found.impressions):,} impressions, {taken:,} of them clicked"
+        lists, clicks = (
+            found.impressions[Columns.RANKING].n_unique(),
+            found.impressions[Columns.CLICKED].sum(),
+        )
+        yield f"{lists:,} lists with {len(found.impressions):,} impressions, {clicks:,} of them clicked"
     read = [name for name in Columns.TEXT if name in found.items.columns]
     rest = [name for name in found.items.columns if name not in (Columns.ITEM, *read)]
     yield f"columns read as text: {', '.join(read) or 'none'}"
     yield f"other columns, for a --template: {', '.join(rest) or 'none'}"
-    if found.bare:
-        yield f"items that nothing describes: {found.bare:,}"
+    if found.undescribed:
+        yield f"items that nothing describes: {found.undescribed:,}"
     if found.left_out:
         yield "left out: " + ", ".join(f"{n:,} {what}" for what, n in found.left_out.items())
     yield f"next: tailrank validate {shlex.quote(str(out))}"

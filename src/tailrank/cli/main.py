@@ -23,7 +23,7 @@ from tailrank.cli.serve import serve
 from tailrank.errors import TailrankError
 
 app = typer.Typer(
-    help="Re-rank candidates for one person, now, from what items mean and what the person has just done.",
+    help="Re-rank candidates for one user, now, from the text of items and what the user has just done.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )

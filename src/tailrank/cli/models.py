@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -21,23 +22,21 @@ from tailrank.cli.options import (
     TailCost,
     Template,
     TunedEncoder,
-    item_vectors,
     load,
-    tuned_vectors,
+    vector_spaces,
 )
 from tailrank.cli.progress import progress_bars
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Event
+from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError
 from tailrank.machine import machine
-from tailrank.ranking.catalogue import Catalogue
-from tailrank.ranking.explanation import Explanation
-from tailrank.ranking.fitting import Settings, checkpoint_files
+from tailrank.policy.registry import described
+from tailrank.policy.tail import TailBoost
+from tailrank.ranking.fitting import checkpoint_files
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
-
-if TYPE_CHECKING:
-    from tailrank.data.histories import History
+from tailrank.ranking.settings import Settings
 
 
 def train(
@@ -53,8 +52,7 @@ def train(
 ) -> None:
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
     dataset = load(data)
-    vectors, about = item_vectors(dataset, encoder, template)
-    tuned_to, more = tuned_vectors(dataset, tuned, template)
+    spaces = vector_spaces(dataset, encoder, template, tuned)
     settings = Settings(
         template=template,
         max_history=max_history,
@@ -65,16 +63,15 @@ def train(
     checkpoint = out.parent / f"{out.name}.checkpoint" if sequence_epochs else None
     with progress_bars() as progress:
         progress("fit", 0, None)
-        reranker = Reranker.fit(dataset, vectors, settings, progress, checkpoint, tuned_to)
-    about |= more | {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **machine()}
-    about["metrics"] = {"validation_loss": reranker.fusion.loss}
-    reranker.save(out, about)
+        reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)
+    data_set = {"data": dataset.name, "data_fingerprint": dataset.fingerprint}
+    reranker.save(out, data_set | machine() | {"metrics": {"validation_loss": reranker.fusion.loss}})
     for file in () if checkpoint is None else checkpoint_files(checkpoint):
         file.unlink(missing_ok=True)
     typer.echo(
         f"{out}: {dataset.n_items:,} items, learned from {len(dataset.histories.items):,} events "
-        f"of {dataset.n_users:,} people; signals: {', '.join(reranker.fusion.signals)}; "
-        f"tail dial {reranker.tail:g}"
+        f"of {dataset.n_users:,} users; signals: {', '.join(reranker.fusion.signals)}; "
+        f"policy: {_policy(reranker)}"
     )
 
 
@@ -82,9 +79,9 @@ def rank(
     model: Annotated[Path, typer.Option(help="Model folder.")],
     candidates: Annotated[str, typer.Option(help="Item ids in their present order: a,b,c.")],
     history: Annotated[str | None, typer.Option(help="Item ids, oldest first: a,b; may be empty.")] = None,
-    user: Annotated[str | None, typer.Option(help="Whose history to take from --state.")] = None,
+    user: Annotated[str | None, typer.Option(help="Whose history to read from --state.")] = None,
     state: Annotated[
-        str | None, typer.Option(help="Where the person's events are: a data folder, or a server's state.")
+        str | None, typer.Option(help="Where the user's events are: a data folder, or a server's state.")
     ] = None,
     scores: Annotated[
         list[str] | None,
@@ -92,41 +89,49 @@ def rank(
     ] = None,
     k: Annotated[int | None, typer.Option("-k", help="Length of the list; else all.")] = None,
     tail: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Dial of the long tail; else the model's own.")
+        float | None, typer.Option(min=0, max=1, help="Strength of the tail policy; else the model's own.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show where each score comes from.")] = False,
 ) -> None:
-    """Re-order candidates for one person."""
+    """Rank candidates for one user."""
     ids, own = _split(candidates), _scores(scores or [])
     if not ids:
         raise RequestError("--candidates names no item: give ids as a,b,c")
     reranker = Reranker.load(model)
-    past = _past(history, user, state, reranker.catalogue)
-    ranked = reranker.rank(past, ids, k, own, tail)
-    reasons = {reason.item_id: reason for reason in reranker.explain(past, ids, own, tail)} if explain else {}
+    request = Request(
+        _history(history, user, state),
+        ids,
+        own,
+        None if tail is None else (TailBoost(tail),),
+        k,
+        explain,
+    )
+    ranking = reranker.rank(request)
     items = reranker.catalogue.items
     named = dict(zip(items[Columns.ITEM], items["title"], strict=True)) if "title" in items.columns else {}
-    table = Table("place", "was", "item", "title", "score", *(["why"] if explain else []), box=SIMPLE_HEAD)
-    for item in ranked:
-        title = escape((named.get(item.item_id) or "")[:48])
-        why = [_why(reasons[item.item_id])] if explain else []
-        table.add_row(str(item.place), str(item.previous), item.item_id, title, f"{item.score:.3f}", *why)
-    Console().print(table)
+    table = Table("rank", "was", "item", "title", "score", *(["why"] if explain else []), box=SIMPLE_HEAD)
+    for item in ranking:
+        title = escape((named.get(item.item_id) or "")[:48] if item.known else "(not in the model)")
+        why = [_why(item.contributions or {})] if explain else []
+        table.add_row(str(item.rank), str(item.previous_rank), item.item_id, title, f"{item.score:.3f}", *why)
+    console = Console()
+    console.print(table)
+    if ranking.unknown_history:
+        console.print(f"not in the model, so left out of the history: {', '.join(ranking.unknown_history)}")
 
 
-def _past(history: str | None, user: str | None, state: str | None, catalogue: Catalogue) -> list[Event]:
-    """Take the person's past from the ids given, from a data folder, or from what a server keeps."""
-    if history is not None and user is None and state is None:
-        return [Event(name) for name in _split(history)]
-    if history is None and user is not None and state is not None:
+def _history(ids: str | None, user: str | None, state: str | None) -> Sequence[str | Event] | History:
+    """Take the user's history from the ids given, from a data folder, or from what a server stores."""
+    if ids is not None and user is None and state is None:
+        return _split(ids)
+    if ids is None and user is not None and state is not None:
         if "://" in state or Path(state, "data.mdb").exists():
-            return _kept(user, state, catalogue)
+            return _stored(user, state)
         return Dataset.load(state).history(user)
-    raise RequestError("name the person's past: either --history a,b or --user U --state PLACE")
+    raise RequestError("name the user's history: either --history a,b or --user U --state PLACE")
 
 
-def _kept(user: str, place: str, catalogue: Catalogue) -> list[Event]:
-    """Read what a server keeps of a person, as far as the model knows it."""
+def _stored(user: str, place: str) -> History:
     try:
         from tailrank.state.open import open_state
     except ImportError as missing:
@@ -139,18 +144,20 @@ def _kept(user: str, place: str, catalogue: Catalogue) -> list[Event]:
         finally:
             await state.close()
 
-    past = asyncio.run(read())
-    known, types = catalogue.codes_of(past.items) >= 0, catalogue.types_of(past.events)
-    return [
-        Event(item, catalogue.event_types[kind], time)
-        for item, kind, time, keep in zip(past.items, types, past.times, known, strict=True)
-        if keep
+    return asyncio.run(read())
+
+
+def _policy(reranker: Reranker) -> str:
+    steps = [
+        " ".join([step.pop("name"), *(f"{name} {value:g}" for name, value in step.items())])
+        for step in described(reranker.policy)
     ]
+    return ", ".join(steps) or "none"
 
 
-def _why(reason: Explanation) -> str:
+def _why(contributions: dict[str, float]) -> str:
     """Write out the contributions, the largest first."""
-    parts = sorted(reason.contributions.items(), key=lambda part: -abs(part[1]))
+    parts = sorted(contributions.items(), key=lambda part: -abs(part[1]))
     return ", ".join(f"{name} {value:+.2f}" for name, value in parts if abs(value) >= 0.005)
 
 

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from tailrank.arrays import Floats
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.provenance import history
+from tailrank.language.provenance import tuning_record
 from tailrank.language.store import VectorStore
-from tailrank.language.text import item_texts
+from tailrank.language.vectors import ItemVectors
 
 Data: TypeAlias = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
 Encoder: TypeAlias = Annotated[
-    str, typer.Option(help="`default`, a folder, `package:NAME`, a hub id, or `none` to do without meaning.")
+    str, typer.Option(help="`default`, a folder, `package:NAME`, a hub id, or `none` to do without.")
 ]
 Template: TypeAlias = Annotated[
     str | None, typer.Option(help="Text of an item, such as '{title}. {genres}'; else its text columns.")
 ]
 MaxHistory: TypeAlias = Annotated[
-    int, typer.Option(min=1, help="Latest events of a person that a ranking looks at.")
+    int, typer.Option(min=1, help="Latest events of a user that a ranking looks at.")
 ]
 SequenceEpochs: TypeAlias = Annotated[
     int, typer.Option(min=0, help="Train a sequence model for at most this many epochs; 0: none.")
 ]
 TailCost: TypeAlias = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of ndcg@10 that pushing the long tail may cost.")
+    float, typer.Option(min=0, max=1, help="Share of ndcg@10 that the tail policy may cost.")
 ]
 TunedEncoder: TypeAlias = Annotated[
     str | None,
-    typer.Option("--tuned", help="Folder of a fine-tuned encoder: what it finds alike becomes a signal too."),
+    typer.Option("--tuned", help="Folder of a fine-tuned encoder: its vectors become a signal of their own."),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of every sample.")]
 
@@ -49,40 +50,62 @@ def load(data: str) -> Dataset:
     return Dataset.load(folder)
 
 
-def item_vectors(
-    dataset: Dataset, encoder: str, template: str | None
-) -> tuple[Floats | None, dict[str, object]]:
-    """Take the catalogue's vectors, shape (items, d), from the store, and encode what is new.
+def vector_spaces(
+    dataset: Dataset,
+    encoder: str,
+    template: str | None,
+    tuned: str | None = None,
+    learned_from: Dataset | None = None,
+) -> dict[str, ItemVectors]:
+    """Take the catalogue's vectors from the store, and encode what is new.
 
-    None where the encoder is `none`. The second value describes the encoder, for reports and models.
-    """
-    if encoder == "none":
-        return None, {"encoder": "none"}
-    texts = item_texts(dataset.items, template)
-    model = TextEncoder.load(encoder)
-    with progress_bars() as progress:
-        vectors = VectorStore().vectors(texts, model, progress)
-    return vectors, {"encoder": encoder, "encoder_sha256": model.sha256}
+    Parameters
+    ----------
+    dataset
+        Whose items.
+    encoder, template, tuned
+        As the options give them; `none` for an encoder leaves its space out.
+    learned_from
+        If given, all that the tuned encoder may have learned from.
 
-
-def tuned_vectors(
-    dataset: Dataset, tuned: str | None, template: str | None, past: Dataset | None = None
-) -> tuple[Floats | None, dict[str, object]]:
-    """Take the vectors of a fine-tuned encoder; where `past` is given, it must have learned from that alone.
+    Returns
+    -------
+    dict[str, ItemVectors]
+        By the name of the space: `semantic` and `tuned`.
 
     Raises
     ------
     RequestError
-        Where it learned from other events of this data set.
+        If the tuned encoder learned from other events of this data set.
     """
-    if tuned is None:
-        return None, {}
-    came_about = history(Path(tuned)) or {}
-    for learned in came_about.get("data", []):
-        if past and learned["name"] == dataset.name and learned["fingerprint"] != past.fingerprint:
+    if tuned is not None and learned_from is not None:
+        _check_origin(tuned, dataset, learned_from)
+    names = {"semantic": encoder} | ({} if tuned is None else {"tuned": tuned})
+    spaces = {}
+    for space, name in names.items():
+        if name != "none":
+            with progress_bars() as progress:
+                model = TextEncoder.load(name)
+                spaces[space] = ItemVectors.encode(
+                    dataset.items,
+                    model,
+                    template,
+                    whiten=space != "tuned",
+                    store=VectorStore(),
+                    progress=progress,
+                )
+    return spaces
+
+
+def encoders(spaces: Mapping[str, ItemVectors]) -> dict[str, object]:
+    """Describe the encoder of each space, for reports."""
+    return {name: asdict(vectors.encoder) for name, vectors in spaces.items() if vectors.encoder is not None}
+
+
+def _check_origin(tuned: str, dataset: Dataset, learned_from: Dataset) -> None:
+    for origin in (tuning_record(Path(tuned)) or {}).get("data", []):
+        if origin["name"] == dataset.name and origin["fingerprint"] != learned_from.fingerprint:
             raise RequestError(
-                f"--tuned {tuned}: it learned from {learned['name']}, split as {learned['split']!r}, so it "
-                "may know what is asked here: tune it with the --protocol of this evaluation"
+                f"--tuned {tuned}: it learned from {origin['name']}, split as {origin['split']!r}, so it may "
+                "know the targets: tune it with the --protocol of this evaluation"
             )
-    vectors, about = item_vectors(dataset, tuned, template)
-    return vectors, {f"tuned_{name}": value for name, value in about.items()}

@@ -7,7 +7,7 @@ import platformdirs
 
 
 def cache_root() -> Path:
-    """Name the cache folder: `TAILRANK_CACHE` where it is set, else the platform's own place.
+    """Name the cache folder: `TAILRANK_CACHE` if it is set, else the platform's usual folder.
 
     Examples
     --------

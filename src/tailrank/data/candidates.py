@@ -1,4 +1,4 @@
-"""Items to score, and whatever scores them."""
+"""Items to score, and the protocol of whatever scores them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.data.histories import Histories
 
 FOLD: Final = 1 << 15
-"""Low bits of item codes that are told apart at once."""
+"""Number of low-bit patterns of item codes that the table tells apart."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Candidates:
 
     @classmethod
     def everything(cls, n_items: int) -> Candidates:
-        """Take the whole catalogue, in code order."""
+        """Make candidates of the whole catalogue, in code order."""
         return cls(np.arange(n_items, dtype=np.int32), n_items, whole=True)
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def find(self, items: Codes) -> tuple[Offsets, Offsets]:
-        """Find candidates among items.
+        """Find the candidates among items.
 
         In a large catalogue a table of the codes' low bits rules nearly all others out, so that a request
         needs no array as large as the catalogue.
@@ -55,7 +55,7 @@ class Candidates:
         Returns
         -------
         tuple[Offsets, Offsets]
-            Where in `items` candidates stand, and which candidates they are; each of shape (found,).
+            Positions of candidates in `items`, and which candidates they are; each of shape (found,).
         """
         if self.whole:
             return np.arange(len(items)), items.astype(np.int64)
@@ -66,20 +66,20 @@ class Candidates:
         marks, ordered, order = self._table
         (at,) = marks.take(items & (FOLD - 1)).nonzero()
         codes = items.take(at)
-        places = ordered.searchsorted(codes)
-        (right,) = (ordered.take(places, mode="clip") == codes).nonzero()
-        return at.take(right), order.take(places.take(right))
+        positions = ordered.searchsorted(codes)
+        (right,) = (ordered.take(positions, mode="clip") == codes).nonzero()
+        return at.take(right), order.take(positions.take(right))
 
     @cached_property
     def _slots(self) -> Offsets:
-        """Position of each item among the candidates, -1 where it is none; shape (items,)."""
+        """Position of each item among the candidates, -1 if it is none; shape (items,)."""
         slots = np.full(self.n_items, -1, np.int64)
         slots[self.codes] = np.arange(len(self.codes))
         return slots
 
     @cached_property
     def _table(self) -> tuple[Bools, Codes, Offsets]:
-        """Which low bits occur, the codes in ascending order, and where each of these stands."""
+        """Which low bits occur, the codes in ascending order, and the position of each of these."""
         marks = np.zeros(FOLD, np.bool_)
         marks[self.codes & (FOLD - 1)] = True
         order = self.codes.argsort()

@@ -29,4 +29,4 @@ class Columns:
         "overview",
         "text",
     )
-    """Columns taken for item text when no template is given, in this order."""
+    """Columns that make up an item's text unless a template says otherwise, in this order."""

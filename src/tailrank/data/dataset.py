@@ -1,4 +1,4 @@
-"""`Dataset`: a catalogue and what people did with it, integer-coded."""
+"""`Dataset`: items and users' events, integer-coded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -16,11 +16,15 @@ from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
 from tailrank.data.histories import Event, Histories
 from tailrank.data.readers import read_events, read_items
-from tailrank.data.schema import EVENTS, ITEMS, Table, conform, demand, unknown_items
+from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
 from tailrank.errors import RequestError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+Frame: TypeAlias = "pl.DataFrame | pd.DataFrame"
 Clock = Literal["timestamp", "elapsed", "position"]
-"""What event times mean: seconds since 1970, seconds since the person's first event, or only an order."""
+"""What event times are: seconds since 1970, seconds since the user's first event, or only an order."""
 
 CLOCKS: dict[Clock, str] = {
     "timestamp": Columns.TIMESTAMP,
@@ -36,17 +40,17 @@ class Dataset:
     Attributes
     ----------
     name
-        Name used in reports.
+        Name in reports.
     items
-        One row an item; its row number is the item's code.
+        One row an item; the row number is the item's code.
     user_ids
-        One id a user; its position is the user's code.
+        One id a user; the position is the user's code.
     histories
         Every user's events, oldest first.
     event_types
         Names of the event-type codes.
     clock
-        Meaning of the event times.
+        What the event times are.
 
     Examples
     --------
@@ -71,41 +75,41 @@ class Dataset:
         Raises
         ------
         DataError
-            Where a file is missing or breaks the contract; the message names file, row and remedy.
+            If a file is missing or breaks the contract; the message names file, row and remedy.
         """
         folder = Path(folder)
         return cls.construct(read_items(folder), read_events(folder), name=folder.resolve().name)
 
     @classmethod
-    def construct(cls, items: pl.DataFrame, events: pl.DataFrame, name: str = "data") -> Dataset:
+    def construct(cls, items: Frame, events: Frame, name: str = "data") -> Dataset:
         """Code ids as integers and order the events of each user.
 
         Parameters
         ----------
         items
-            `item_id` and any text or attribute columns.
+            polars or pandas: `item_id` and any text or attribute columns.
         events
-            `user_id`, `item_id`, and `timestamp` or `position`; optionally `event` and `elapsed_seconds`.
-            Values are read as from a data folder (docs/data.md). Events at the same time keep the
-            order of `position`, where given, then that of the table.
+            polars or pandas: `user_id`, `item_id`, and `timestamp` or `position`; optionally `event` and
+            `elapsed_seconds`. Values are read as from a data folder (docs/data.md). Events at the same
+            time keep the order of `position`, if given, then that of the table.
 
         Raises
         ------
         DataError
-            Where a table breaks the contract, or events name unknown items.
+            If a table breaks the contract, or events name unknown items.
         """
-        items, events = _conform(items, ITEMS), _conform(events, EVENTS)
-        demand([unknown_items(events, items)], EVENTS.name)
-        clock, order = clock_of(events.columns), order_of(events.columns)
+        items, events = _checked(items, ITEMS), _checked(events, EVENTS)
+        raise_failures([unknown_items(events, items)], EVENTS.name)
+        clock, order = choose_clock(events.columns), time_columns(events.columns)
         users = events[Columns.USER].unique(maintain_order=True)
-        kind = (
+        event_type = (
             pl.col(Columns.EVENT).fill_null("event") if Columns.EVENT in events.columns else pl.lit("event")
         )
-        types = events.select(kind.unique().sort()).to_series()
+        types = events.select(event_type.unique().sort()).to_series()
         coded = events.select(
             _code(Columns.USER, users),
             _code(Columns.ITEM, items[Columns.ITEM]),
-            kind.cast(pl.Enum(types)).to_physical().alias(Columns.EVENT),
+            event_type.cast(pl.Enum(types)).to_physical().alias(Columns.EVENT),
             *order,
         ).sort(Columns.USER, *order, maintain_order=True)
         lengths = np.bincount(coded[Columns.USER].to_numpy(), minlength=len(users))
@@ -124,7 +128,7 @@ class Dataset:
 
     @property
     def n_users(self) -> int:
-        """Number of people with events."""
+        """Number of users with events."""
         return len(self.user_ids)
 
     @cached_property
@@ -157,7 +161,7 @@ class Dataset:
         Raises
         ------
         RequestError
-            Where an id is not in the catalogue.
+            If an id is not in the catalogue.
         """
         try:
             return np.array([self.item_index[name] for name in ids], dtype=np.int32)
@@ -165,12 +169,12 @@ class Dataset:
             raise RequestError(f"item_id {unknown} is not in the catalogue of {self.name}") from None
 
     def history(self, user_id: str) -> list[Event]:
-        """List one person's events, oldest first, as `Reranker.rank` takes them.
+        """List one user's events, oldest first, as `Reranker.rank` accepts them.
 
         Raises
         ------
         RequestError
-            Where the person has none.
+            If the user has none.
         """
         user = self.user_ids.index_of(user_id)
         if user is None:
@@ -185,31 +189,37 @@ class Dataset:
         return list(map(Event, ids, types, histories.times[at].tolist()))
 
     def until(self, ends: Offsets) -> Dataset:
-        """Forget each user's events from position `ends[user]` of the flat arrays on; shape (users,)."""
+        """Drop each user's events from position `ends[user]` of the flat arrays on; shape (users,)."""
         return replace(self, histories=self.histories.cut(self.histories.offsets[:-1], ends))
 
 
-def clock_of(columns: Collection[str]) -> Clock:
-    """Choose the meaning of time from the columns that events have."""
+def choose_clock(columns: Collection[str]) -> Clock:
+    """Choose the clock of events from the columns that they have."""
     return next(clock for clock, column in CLOCKS.items() if column in columns)
 
 
-def order_of(columns: Collection[str]) -> list[str]:
-    """Name the columns that order a user's events: time first, then `position` where there is one.
+def time_columns(columns: Collection[str]) -> list[str]:
+    """Name the columns that order a user's events: time first, then `position` if there is one.
 
     Examples
     --------
-    >>> order_of(["user_id", "item_id", "position", "elapsed_seconds"])
+    >>> time_columns(["user_id", "item_id", "position", "elapsed_seconds"])
     ['elapsed_seconds', 'position']
     """
-    order = dict.fromkeys((CLOCKS[clock_of(columns)], Columns.POSITION))
+    order = dict.fromkeys((CLOCKS[choose_clock(columns)], Columns.POSITION))
     return [column for column in order if column in columns]
 
 
-def _conform(raw: pl.DataFrame, table: Table) -> pl.DataFrame:
-    frame, checks = conform(raw, table)
-    demand(checks, table.name)
+def _checked(raw: Frame, schema: TableSchema) -> pl.DataFrame:
+    frame, checks = parse_table(raw if isinstance(raw, pl.DataFrame) else _from_pandas(raw), schema)
+    raise_failures(checks, schema.name)
     return frame
+
+
+def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
+    """Copy a pandas frame by its Python objects: polars itself needs pyarrow for text and missing values."""
+    columns = {str(name): frame[name].to_numpy(dtype=object, na_value=None).tolist() for name in frame}
+    return pl.DataFrame(columns, strict=False)
 
 
 def _code(column: str, ids: pl.Series) -> pl.Expr:

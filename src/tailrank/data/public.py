@@ -1,10 +1,9 @@
-"""Public data sets by name: fetched from their publishers, prepared once and kept as data folders."""
+"""Public data sets by name: downloaded from their publishers, prepared once and kept as data folders."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import zipfile
 import zlib
@@ -18,13 +17,14 @@ from polars.exceptions import PanicException, PolarsError
 from tailrank.data.cache import cache_root
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
-from tailrank.data.download import sha256_of
-from tailrank.data.parsers import Tables
-from tailrank.data.publishers import PUBLIC, Route
-from tailrank.data.readers import candidates, read_events, read_items, reason_of
-from tailrank.data.schema import demand
+from tailrank.data.imports.tables import check_free
+from tailrank.data.parsers import DatasetTables
+from tailrank.data.publishers import PUBLIC, Distribution
+from tailrank.data.readers import read_events, read_items, table_files
+from tailrank.data.schema import raise_failures
 from tailrank.data.validation import validate
-from tailrank.errors import DataError
+from tailrank.errors import DataError, first_line
+from tailrank.files import sha256_of, written_folder
 from tailrank.reporting import Progress, silent
 
 __all__ = ["PUBLIC", "fetch", "is_prepared", "prepared_path"]
@@ -61,7 +61,7 @@ def fetch(
     Raises
     ------
     DataError
-        Where the name is unknown, no source can be reached, the files are damaged, or `out` holds
+        If the name is unknown, no source can be reached, the files are damaged, or `out` holds
         something else.
     """
     if name not in PUBLIC:
@@ -73,9 +73,8 @@ def fetch(
         with FileLock(work.with_suffix(".lock")):
             if is_prepared(target, name) and source is None:
                 return target
-            if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-                raise DataError(f"{target}: exists already. Remove it or choose another folder.")
-            tables, origin = _given(name, source) if source else _fetched(name, work, progress)
+            check_free(target)
+            tables, origin = _from_folder(name, source) if source else _from_publisher(name, work, progress)
             _write(name, target, tables, origin)
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
@@ -91,7 +90,7 @@ def prepared_path(name: str) -> Path:
 
 
 def is_prepared(folder: Path, name: str) -> bool:
-    """Tell whether a folder holds this public set."""
+    """Whether a folder holds this public set."""
     try:
         about = json.loads((folder / "source.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -100,37 +99,37 @@ def is_prepared(folder: Path, name: str) -> bool:
     return isinstance(about, dict) and about.get("name") == name and all(path.is_file() for path in tables)
 
 
-def _given(name: str, source: Path) -> tuple[Tables, dict[str, object]]:
-    """Take a set from a folder of the user's."""
+def _from_folder(name: str, source: Path) -> tuple[DatasetTables, dict[str, object]]:
+    """Read a set from a folder that the user gave."""
     if not source.is_dir():
         raise DataError(f"{source}: no such folder.")
-    if candidates(source, "items") and candidates(source, "events"):
-        demand(validate(source), str(source))
-        return Tables(read_items(source), read_events(source)), {"origin": str(source.resolve())}
-    routes = PUBLIC[name].routes
-    for route in routes:
+    if table_files(source, "items") and table_files(source, "events"):
+        raise_failures(validate(source), str(source))
+        return DatasetTables(read_items(source), read_events(source)), {"origin": str(source.resolve())}
+    distributions = PUBLIC[name].distributions
+    for distribution in distributions:
         with TemporaryDirectory() as scratch:
-            files = _gather(source, route.files, Path(scratch))
-            if len(files) == len(route.files):
-                return _read(name, route, files, str(source.resolve()))
-    wanted = ", or ".join(" and ".join(route.files) for route in routes)
+            files = _find_files(source, distribution.files, Path(scratch))
+            if len(files) == len(distribution.files):
+                return _read(name, distribution, files, str(source.resolve()))
+    wanted = ", or ".join(" and ".join(distribution.files) for distribution in distributions)
     raise DataError(
         f"{source}: holds neither {wanted}, nor items and events. Get the files from {PUBLIC[name].homepage}."
     )
 
 
-def _fetched(name: str, work: Path, progress: Progress) -> tuple[Tables, dict[str, object]]:
-    """Take a set from the first source that can be reached."""
+def _from_publisher(name: str, work: Path, progress: Progress) -> tuple[DatasetTables, dict[str, object]]:
+    """Read a set from the first source that can be reached."""
     failures: list[str] = []
-    for route in PUBLIC[name].routes:
+    for distribution in PUBLIC[name].distributions:
         if failures:
-            logging.getLogger(__name__).warning("%s. Going on with %s.", failures[-1], route.source)
+            logging.getLogger(__name__).warning("%s. Going on with %s.", failures[-1], distribution.source)
         try:
-            folder = route.source.obtain(work, progress)
+            folder = distribution.source.obtain(work, progress)
             with TemporaryDirectory() as scratch:
-                files = _gather(folder, route.files, Path(scratch))
-                _verify(files, route)
-                return _read(name, route, files, str(route.source))
+                files = _find_files(folder, distribution.files, Path(scratch))
+                _verify_files(files, distribution)
+                return _read(name, distribution, files, str(distribution.source))
         except DataError as error:
             failures.append(str(error))
     raise DataError(
@@ -139,7 +138,7 @@ def _fetched(name: str, work: Path, progress: Progress) -> tuple[Tables, dict[st
     )
 
 
-def _gather(folder: Path, names: tuple[str, ...], scratch: Path) -> dict[str, Path]:
+def _find_files(folder: Path, names: tuple[str, ...], scratch: Path) -> dict[str, Path]:
     """Find files by name in a folder, one level below it, or in its archives (unpacked to `scratch`)."""
     found = {path.name: path for name in names for path in (*folder.glob(f"*/{name}"), *folder.glob(name))}
     for archive in (*folder.glob("*.zip"), *folder.glob("*.whl")):
@@ -156,33 +155,33 @@ def _gather(folder: Path, names: tuple[str, ...], scratch: Path) -> dict[str, Pa
     return found
 
 
-def _verify(files: Mapping[str, Path], route: Route) -> None:
-    """Check that fetched files are there and hash to what they must."""
-    for name in route.files:
+def _verify_files(files: Mapping[str, Path], distribution: Distribution) -> None:
+    """Check that downloaded files exist and have the known hashes."""
+    for name in distribution.files:
         if name not in files:
-            raise DataError(f"{route.source}: no {name} inside")
-        if name in route.sha256 and sha256_of(files[name]) != route.sha256[name]:
-            raise DataError(f"{files[name]}: its sha256 is not that of {route.source}")
+            raise DataError(f"{distribution.source}: no {name} inside")
+        if name in distribution.sha256 and sha256_of(files[name]) != distribution.sha256[name]:
+            raise DataError(f"{files[name]}: its sha256 is not that of {distribution.source}")
 
 
 def _read(
-    name: str, route: Route, files: Mapping[str, Path], origin: str
-) -> tuple[Tables, dict[str, object]]:
+    name: str, distribution: Distribution, files: Mapping[str, Path], origin: str
+) -> tuple[DatasetTables, dict[str, object]]:
     """Read original files and note where they came from."""
     hashes = {file: sha256_of(path) for file, path in files.items()}
     try:
-        tables = route.read(files)
+        tables = distribution.read(files)
         Dataset.construct(*tables)
     except _UNREADABLE as error:
         where = ", ".join(str(path) for path in files.values())
         raise DataError(
-            f"{where}: not the original files of {name}: {reason_of(error)}. Download them anew."
+            f"{where}: not the original files of {name}: {first_line(error)}. Download them anew."
         ) from None
     return tables, {"origin": origin, "sha256": hashes}
 
 
-def _write(name: str, target: Path, tables: Tables, origin: Mapping[str, object]) -> None:
-    """Write a data folder beside its place, then rename it."""
+def _write(name: str, target: Path, tables: DatasetTables, origin: Mapping[str, object]) -> None:
+    """Write a data folder beside its destination, then rename it."""
     chosen = PUBLIC[name]
     about = {
         "name": name,
@@ -195,17 +194,9 @@ def _write(name: str, target: Path, tables: Tables, origin: Mapping[str, object]
         "citation": chosen.citation,
         **origin,
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}-{os.getpid()}")
-    try:
-        beside.mkdir()
-        tables.items.write_parquet(beside / "items.parquet")
-        tables.events.write_parquet(beside / "events.parquet")
-        (beside / "source.json").write_text(
+    with written_folder(target) as new:
+        tables.items.write_parquet(new / "items.parquet")
+        tables.events.write_parquet(new / "events.parquet")
+        (new / "source.json").write_text(
             json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-        if target.exists():
-            target.rmdir()
-        beside.rename(target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

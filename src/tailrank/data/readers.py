@@ -11,18 +11,13 @@ from typing import Final
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from tailrank.data.schema import EVENTS, ITEMS, Table, conform, demand
-from tailrank.errors import DataError
+from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures
+from tailrank.errors import DataError, first_line
 
 SUFFIXES: Final = (
-    ".parquet",
-    ".parquet.gz",
-    ".csv",
-    ".csv.gz",
-    ".csv.zst",
-    ".jsonl",
-    ".jsonl.gz",
-    ".jsonl.zst",
+    *(".parquet", ".parquet.gz"),
+    *(".csv", ".csv.gz", ".csv.zst"),
+    *(".jsonl", ".jsonl.gz", ".jsonl.zst"),
 )
 
 
@@ -37,7 +32,7 @@ def read_items(folder: Path) -> pl.DataFrame:
     Raises
     ------
     DataError
-        Where the file is missing, ambiguous, damaged or breaks the contract (docs/data.md).
+        If the file is missing, ambiguous, damaged or breaks the contract (docs/data.md).
     """
     return _read(folder, ITEMS)
 
@@ -54,27 +49,27 @@ def read_events(folder: Path) -> pl.DataFrame:
     Raises
     ------
     DataError
-        Where the file is missing, ambiguous, damaged or breaks the contract (docs/data.md).
+        If the file is missing, ambiguous, damaged or breaks the contract (docs/data.md).
     """
     return _read(folder, EVENTS)
 
 
-def candidates(folder: Path, name: str) -> list[Path]:
+def table_files(folder: Path, name: str) -> list[Path]:
     """List the files of a folder that could hold a table."""
     return [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
 
 
-def find(folder: Path, name: str) -> Path:
+def find_table(folder: Path, name: str) -> Path:
     """Find the one file of a folder that holds a table.
 
     Raises
     ------
     DataError
-        Where there is no folder, no file, or more than one.
+        If there is no folder, no file, or more than one.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Give a data folder with items and events (docs/data.md).")
-    found = candidates(folder, name)
+    found = table_files(folder, name)
     if not found:
         raise DataError(
             f"{folder}: no {name} file. Add one of {', '.join(name + suffix for suffix in SUFFIXES)}."
@@ -85,46 +80,41 @@ def find(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def load(path: Path, table: Table) -> pl.DataFrame:
+def read_table(path: Path, table: TableSchema) -> pl.DataFrame:
     """Read a file as it is, before the contract is applied.
 
     Raises
     ------
     DataError
-        Where it is empty, damaged, not UTF-8 or not in the format that its suffix names.
+        If it is empty, damaged, not UTF-8 or not in the format that its suffix names.
     """
     kind = path.name.split(".")[1]
     try:
         frame = _parse(path, kind, table)
     except (PolarsError, PanicException, OSError, EOFError, zlib.error) as error:
-        reason = _fault(path, kind) or reason_of(error)
+        reason = _fault(path, kind) or first_line(error)
         raise DataError(f"{path}: not a readable {kind} file: {reason}. Write it anew, in UTF-8.") from None
     garbled = [name for name in frame.columns if "\ufffd" in name or name.endswith("_duplicated_0")]
     if garbled:
-        raise DataError(f"{path}: column {garbled[0]!r} is repeated or not UTF-8. Mend the header.")
+        raise DataError(f"{path}: column {garbled[0]!r} is repeated or not UTF-8. Correct the header.")
     if not len(frame):
         raise DataError(f"{path}: no rows. Give at least one.")
     return frame
 
 
-def reason_of(error: BaseException) -> str:
-    """Cut an error down to its first line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _read(folder: Path, table: Table) -> pl.DataFrame:
-    path = find(folder, table.name)
-    frame, checks = conform(load(path, table), table)
-    demand(checks, str(path))
+def _read(folder: Path, table: TableSchema) -> pl.DataFrame:
+    path = find_table(folder, table.name)
+    frame, checks = parse_table(read_table(path, table), table)
+    raise_failures(checks, str(path))
     return frame
 
 
-def _parse(path: Path, kind: str, table: Table) -> pl.DataFrame:
+def _parse(path: Path, kind: str, table: TableSchema) -> pl.DataFrame:
     if kind == "csv":
         # As text, because inference would turn the id 007 into 7, and report a bad time without its row.
-        as_text = dict.fromkeys(table.kinds, pl.String)
+        as_text = dict.fromkeys(table.columns, pl.String)
         others = set(pl.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns) - as_text.keys()
-        length = None if others else 0  # other columns take the type that suits all of their rows
+        length = None if others else 0  # other columns get the type that suits all of their rows
         return pl.read_csv(path, schema_overrides=as_text, infer_schema_length=length, glob=False)
     with (gzip.open if path.name.endswith(".parquet.gz") else open)(path, "rb") as file:
         return (
@@ -135,7 +125,7 @@ def _parse(path: Path, kind: str, table: Table) -> pl.DataFrame:
 
 
 def _fault(path: Path, kind: str) -> str | None:
-    """Find the first line that is not UTF-8 or not JSON; polars does not name it."""
+    """Name the first line that is not UTF-8 or not JSON, because polars does not."""
     if kind == "parquet" or path.suffix == ".zst":
         return None
     number = 0

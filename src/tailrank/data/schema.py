@@ -1,4 +1,4 @@
-"""The contract of a data folder: which columns a table holds and which values they take.
+"""The contract of a data folder: which columns a table holds, and which values.
 
 Readers, `Dataset.construct` and `validate` all apply these rules; the first two stop at the first
 failure, the last lists them all.
@@ -27,9 +27,9 @@ class Check:
     Attributes
     ----------
     name
-        What was looked for, in the words of the fault: "duplicate item_id".
+        What was checked, named after the fault: "duplicate item_id".
     status
-        PASS where nothing was found; a FAIL keeps the data from being loaded.
+        PASS if nothing was found; a FAIL keeps the data from being loaded.
     count
         How many rows, columns, users or items break the rule.
     examples
@@ -45,13 +45,15 @@ class Check:
     remedy: str
 
     @classmethod
-    def of(cls, name: str, faults: Iterable[str], remedy: str, status: Status = "FAIL") -> Check:
-        """Make a check from a list of faults."""
+    def from_faults(cls, name: str, faults: Iterable[str], remedy: str, status: Status = "FAIL") -> Check:
+        """Make a check from the list of what breaks it."""
         faults = tuple(faults)
         return cls(name, status if faults else "PASS", len(faults), faults[:N_EXAMPLES], remedy)
 
     @classmethod
-    def rows(cls, name: str, bad: pl.Series, shown: pl.Series, remedy: str, status: Status = "FAIL") -> Check:
+    def from_mask(
+        cls, name: str, bad: pl.Series, shown: pl.Series, remedy: str, status: Status = "FAIL"
+    ) -> Check:
         """Make a check from a mask of bad rows and the column to show, each of shape (rows,)."""
         first = bad.arg_true().head(N_EXAMPLES)
         examples = (
@@ -61,61 +63,63 @@ class Check:
         return cls(name, status if count else "PASS", count, tuple(examples), remedy)
 
 
-def demand(checks: Iterable[Check], where: str) -> None:
+def raise_failures(checks: Iterable[Check], source: str) -> None:
     """Refuse a table that fails a check.
 
     Raises
     ------
     DataError
-        With the first failure; `where` names the file or table.
+        With the first failure; `source` names the file or table.
     """
     for check in checks:
         if check.status == "FAIL":
             raise DataError(
-                f"{where}: {check.name} ({check.count}): {', '.join(check.examples)}. {check.remedy}"
+                f"{source}: {check.name} ({check.count}): {', '.join(check.examples)}. {check.remedy}"
             )
 
 
 @dataclass(frozen=True)
-class Kind:
+class ColumnType:
     """What a column holds.
 
     Attributes
     ----------
-    words
-        The values that it takes, as told to the user.
+    description
+        The values that it accepts, in words for the user.
     parse
-        Maps a column to its canonical type, null where a value can't be read; None where no value
-        of the column's type can.
+        Converts a column to its canonical type, with null for each value that can't be read; None if
+        the column's type can't be read at all.
     optional
         Whether values may be missing.
     """
 
-    words: str
+    description: str
     parse: Callable[[pl.Series], pl.Series | None]
     optional: bool = False
 
 
-ID: Final = Kind("text or whole numbers, never empty", values.identifiers)
-LABEL: Final = Kind("text", values.labels, optional=True)
-TEXT: Final = Kind("text or lists of text", values.texts, optional=True)
-INSTANT: Final = Kind("seconds since 1970, dates or ISO-8601 text (one unit throughout)", values.instants)
-WHOLE: Final = Kind("whole numbers", values.wholes)
-NUMBER: Final = Kind("finite numbers", values.numbers)
-MEASURE: Final = Kind("finite numbers or nothing", values.numbers, optional=True)
-FLAG: Final = Kind("true or false, 1 or 0", values.flags)
+ID: Final = ColumnType("text or whole numbers, never empty", values.to_ids)
+LABEL: Final = ColumnType("text", values.to_labels, optional=True)
+TEXT: Final = ColumnType("text or lists of text", values.to_texts, optional=True)
+TIME: Final = ColumnType(
+    "seconds since 1970, dates or ISO-8601 text (one unit throughout)", values.to_seconds
+)
+INTEGER: Final = ColumnType("whole numbers", values.to_integers)
+NUMBER: Final = ColumnType("finite numbers", values.to_numbers)
+OPTIONAL_NUMBER: Final = ColumnType("finite numbers or nothing", values.to_numbers, optional=True)
+BOOLEAN: Final = ColumnType("true or false, 1 or 0", values.to_booleans)
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table of the contract.
+class TableSchema:
+    """Columns of one table of a data folder.
 
     Attributes
     ----------
     name
         Its file name without suffix.
-    kinds
-        Kinds of the columns that have a meaning; other columns are kept as they are.
+    columns
+        Types of the columns that tailrank reads; others are kept as they are.
     required
         Columns that must be there, as groups of which one suffices.
     unique
@@ -123,97 +127,93 @@ class Table:
     """
 
     name: str
-    kinds: Mapping[str, Kind]
+    columns: Mapping[str, ColumnType]
     required: tuple[tuple[str, ...], ...]
     unique: str | None = None
 
 
-ITEMS: Final = Table(
+ITEMS: Final = TableSchema(
     "items",
     {Columns.ITEM: ID} | dict.fromkeys(Columns.TEXT, TEXT),
     required=((Columns.ITEM,),),
     unique=Columns.ITEM,
 )
-EVENTS: Final = Table(
+EVENTS: Final = TableSchema(
     "events",
     {
         Columns.USER: ID,
         Columns.ITEM: ID,
-        Columns.TIMESTAMP: INSTANT,
-        Columns.POSITION: WHOLE,
+        Columns.TIMESTAMP: TIME,
+        Columns.POSITION: INTEGER,
         Columns.ELAPSED: NUMBER,
         Columns.EVENT: LABEL,
-        Columns.VALUE: MEASURE,
+        Columns.VALUE: OPTIONAL_NUMBER,
     },
     required=((Columns.USER,), (Columns.ITEM,), (Columns.TIMESTAMP, Columns.POSITION)),
 )
-IMPRESSIONS: Final = Table(
+IMPRESSIONS: Final = TableSchema(
     "impressions",
     {
         Columns.RANKING: ID,
         Columns.USER: ID,
-        Columns.TIMESTAMP: INSTANT,
+        Columns.TIMESTAMP: TIME,
         Columns.ITEM: ID,
-        Columns.POSITION: WHOLE,
-        Columns.CLICKED: FLAG,
-        Columns.SCORE: MEASURE,
-        Columns.PROPENSITY: MEASURE,
+        Columns.POSITION: INTEGER,
+        Columns.CLICKED: BOOLEAN,
+        Columns.SCORE: OPTIONAL_NUMBER,
+        Columns.PROPENSITY: OPTIONAL_NUMBER,
     },
     required=(
-        (Columns.RANKING,),
-        (Columns.USER,),
-        (Columns.TIMESTAMP,),
-        (Columns.ITEM,),
-        (Columns.POSITION,),
-        (Columns.CLICKED,),
+        *((Columns.RANKING,), (Columns.USER,), (Columns.TIMESTAMP,)),
+        *((Columns.ITEM,), (Columns.POSITION,), (Columns.CLICKED,)),
     ),
 )
 
 
-def conform(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[Check]]:
-    """Bring the columns of a table to their canonical types.
+def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, list[Check]]:
+    """Convert the columns of a table to their canonical types, and check them.
 
     Returns
     -------
     tuple[pl.DataFrame, list[Check]]
         The table, with null for values that can't be read and without columns of a wrong type,
-        and what was found on the way.
+        and the checks of its columns and values.
 
     Examples
     --------
-    >>> items, checks = conform(pl.DataFrame({"item_id": [7, 7], "title": ["Tea", "Coffee"]}), ITEMS)
+    >>> items, checks = parse_table(pl.DataFrame({"item_id": [7, 7], "title": ["Tea", "Coffee"]}), ITEMS)
     >>> items["item_id"].to_list()
     ['7', '7']
     >>> [check.name for check in checks if check.status == "FAIL"]
     ['duplicate item_id']
     """
-    kinds = {name: kind for name, kind in table.kinds.items() if name in raw.columns}
-    parsed = {name: kind.parse(raw[name]) for name, kind in kinds.items()}
-    known = {name: column for name, column in parsed.items() if column is not None}
-    missing = (" or ".join(group) for group in table.required if not set(group) & set(raw.columns))
+    types = {name: type_ for name, type_ in schema.columns.items() if name in raw.columns}
+    converted = {name: type_.parse(raw[name]) for name, type_ in types.items()}
+    columns = {name: column for name, column in converted.items() if column is not None}
+    missing = (" or ".join(group) for group in schema.required if not set(group) & set(raw.columns))
     wrong = {
-        name: f"{name} is {raw[name].dtype} instead of {kinds[name].words}"
-        for name in kinds
-        if name not in known
+        name: f"{name} is {raw[name].dtype} instead of {types[name].description}"
+        for name in types
+        if name not in columns
     }
-    there = ", ".join(raw.columns) or "no columns"
+    present = ", ".join(raw.columns) or "no columns"
     checks = [
-        Check.of("missing columns", missing, f"Add them; the table has {there}."),
-        Check.of("columns of a wrong type", wrong.values(), "Write these columns anew."),
+        Check.from_faults("missing columns", missing, f"Add them; the table has {present}."),
+        Check.from_faults("columns of a wrong type", wrong.values(), "Write these columns anew."),
     ]
-    for name, column in known.items():
-        bad = column.is_null() & raw[name].is_not_null() if kinds[name].optional else column.is_null()
-        remedy = f"{name} takes {kinds[name].words}; mend or drop these rows."
-        checks.append(Check.rows(f"missing or unreadable {name}", bad, raw[name], remedy))
-    if table.unique in known:
-        key = known[table.unique]
+    for name, column in columns.items():
+        bad = column.is_null() & raw[name].is_not_null() if types[name].optional else column.is_null()
+        remedy = f"{name} holds {types[name].description}; correct or drop these rows."
+        checks.append(Check.from_mask(f"missing or unreadable {name}", bad, raw[name], remedy))
+    if schema.unique in columns:
+        key = columns[schema.unique]
         again = ~key.is_first_distinct() & key.is_not_null()
-        checks.append(Check.rows(f"duplicate {table.unique}", again, key, "Keep one row for each."))
-    return raw.drop(wrong).with_columns(known.values()), checks
+        checks.append(Check.from_mask(f"duplicate {schema.unique}", again, key, "Keep one row for each."))
+    return raw.drop(wrong).with_columns(columns.values()), checks
 
 
 def unknown_items(table: pl.DataFrame, items: pl.DataFrame) -> Check:
-    """Look for rows of a table that name items missing from `items`."""
+    """Check for rows of a table that name items missing from `items`."""
     named = table[Columns.ITEM]
     unknown = named.is_not_null() & ~named.is_in(items[Columns.ITEM].drop_nulls().implode())
-    return Check.rows("unknown item_id", unknown, named, "Add these items to items, or drop the rows.")
+    return Check.from_mask("unknown item_id", unknown, named, "Add these items to items, or drop the rows.")

@@ -1,4 +1,4 @@
-"""Protocols that turn a data set into parameters to learn, queries to validate on and queries to test on."""
+"""Evaluation protocols: which events train, which queries validate, which test."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ Ties = Literal["original", "shuffled"]
 
 @dataclass(frozen=True)
 class Split:
-    """One data set, cut for learning and for measuring.
+    """One data set, cut for training, validation and test.
 
     Attributes
     ----------
     protocol
         Name and settings, as printed in reports.
     train
-        Events that signals learn from before validation.
+        Events before validation, to fit signals on.
     validation
-        Queries that weights are fitted on.
+        Queries that fusion weights are fitted on.
     full_train
-        Events that signals may learn from before the test.
+        Events before the test, to refit signals on.
     test
-        Queries that the figures come from.
+        Queries that metrics are computed on.
     repeats
-        Whether targets may occur in the history; where not, items of the history are masked.
+        Whether targets may occur in the history; if not, items of the history are masked.
     """
 
     protocol: str
@@ -51,8 +51,8 @@ class Split:
 def leave_one_out(dataset: Dataset, ties: Ties = "original", seed: int = 0, repeats: bool = False) -> Split:
     """Hold out each user's last event for the test and the last but one for validation.
 
-    What signals count never includes validation events (histories do contain them), as in the
-    published figures of this protocol, so `past` is `train`. Users with fewer than three events only train.
+    Signals are never refitted on validation events (histories do contain them), as in published results
+    of this protocol, so `full_train` is `train`. Users with fewer than three events only train.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def leave_one_out(dataset: Dataset, ties: Ties = "original", seed: int = 0, repe
     seed
         Seed of the shuffle.
     repeats
-        Whether to keep queries whose target the user took before.
+        Whether to keep queries whose target occurs in the history.
 
     Raises
     ------
     DataError
-        Where no user has three events, or ties are to be shuffled in data without times.
+        If no user has three events, or ties are to be shuffled in data without times.
     """
     if ties == "shuffled":
         dataset = shuffle_ties(dataset, seed)
@@ -99,10 +99,10 @@ def temporal(
     validation_share: float = 0.1,
     repeats: bool = False,
 ) -> Split:
-    """Learn before a moment, then rank every later event in time order.
+    """Train before a moment, then rank every later event in time order.
 
     The history of a query holds the events strictly earlier than its own second, those after the
-    split included, so that people's latest behaviour counts.
+    split included, so that users' latest behaviour counts.
 
     Parameters
     ----------
@@ -115,12 +115,12 @@ def temporal(
     test_share, validation_share
         Shares of all events that lie after the split, and between validation's start and the split.
     repeats
-        Whether to keep queries whose target the user took before.
+        Whether to keep queries whose target occurs in the history.
 
     Raises
     ------
     DataError
-        Where the data have no timestamps, or no event lies in one of the three periods.
+        If the data have no timestamps, or no event lies in one of the three periods.
     """
     if dataset.clock != "timestamp":
         raise DataError(f"{dataset.name}: the temporal protocol needs a `timestamp` column in events")
@@ -130,26 +130,26 @@ def temporal(
     if not all(periods):
         raise DataError(f"{dataset.name}: too few distinct timestamps for a temporal split")
     users = np.arange(dataset.n_users)
-    train, past = (
+    train, full_train = (
         dataset.until(_first_at_or_after(dataset.histories, users, np.full(len(users), moment)))
         for moment in (first, split)
     )
-    validation = _between(dataset, first, split, per_user, staleness, repeats)
-    test = _between(dataset, split, np.inf, per_user, staleness, repeats)
+    validation = _queries_between(dataset, first, split, per_user, staleness, repeats)
+    test = _queries_between(dataset, split, np.inf, per_user, staleness, repeats)
     delay = "frozen" if staleness is None else f"{staleness:g} s"
     name = f"temporal, split at {split:.0f}, at most {per_user} events a user, staleness {delay}"
-    return Split(name, train, validation, past, test, repeats)
+    return Split(name, train, validation, full_train, test, repeats)
 
 
 def hold_out(dataset: Dataset) -> Split:
-    """Hold out each user's last event for validation, test nothing, and let signals learn from all.
+    """Hold out each user's last event for validation, test nothing, and refit signals on all events.
 
     Targets may recur, as they do in life, so that weights for repetition are learned.
 
     Raises
     ------
     DataError
-        Where no user has two events.
+        If no user has two events.
     """
     source = dataset.histories
     users = np.flatnonzero(source.lengths >= 2)
@@ -168,7 +168,7 @@ def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
     Raises
     ------
     DataError
-        Where the data hold only positions, so that ties can't be seen.
+        If the data hold only positions, so that ties can't be seen.
     """
     if dataset.clock == "position":
         raise DataError(
@@ -195,10 +195,10 @@ def _new_to_user(source: Histories, n_items: int) -> Bools:
     return new
 
 
-def _between(
+def _queries_between(
     dataset: Dataset, start: float, end: float, per_user: int, staleness: float | None, repeats: bool
 ) -> Queries:
-    """Pose one query for each event in `start <= time < end`."""
+    """Make one query of each event in `start <= time < end`."""
     source = dataset.histories
     wanted = (source.times >= start) & (source.times < end)
     if not repeats:
@@ -207,7 +207,9 @@ def _between(
     users = source.owners[events]
     nth = np.arange(len(events)) - np.searchsorted(users, users)
     events, users = events[nth < per_user], users[nth < per_user]
-    seen = _first_at_or_after(source, users, source.times[events])
+    full_ends = _first_at_or_after(source, users, source.times[events])
     moments = np.full(len(users), start) if staleness is None else source.times[events] - staleness
-    ends = seen if staleness == 0 else _first_at_or_after(source, users, moments)
-    return Queries(source, users.astype(np.int32), source.offsets[users], ends, seen, source.items[events])
+    ends = full_ends if staleness == 0 else _first_at_or_after(source, users, moments)
+    return Queries(
+        source, users.astype(np.int32), source.offsets[users], ends, full_ends, source.items[events]
+    )

@@ -1,4 +1,4 @@
-"""Everything that is wrong, or odd, with a data folder, in one list."""
+"""Every check of a data folder, failed or passed, in one list."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Final
 import polars as pl
 
 from tailrank.data.columns import Columns
-from tailrank.data.dataset import CLOCKS, clock_of
-from tailrank.data.readers import candidates, find, load
-from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS, Check, Table, conform, unknown_items
+from tailrank.data.dataset import CLOCKS, choose_clock
+from tailrank.data.readers import find_table, read_table, table_files
+from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS, Check, TableSchema, parse_table, unknown_items
 from tailrank.errors import DataError
 
 MIN_EVENTS: Final = 3
@@ -23,7 +23,7 @@ MIN_EVENTS: Final = 3
 def validate(folder: Path) -> list[Check]:
     """Check a data folder against its contract (docs/data.md).
 
-    Unlike the readers, which stop at the first failure, this goes on as far as it can.
+    The readers stop at the first failure; this goes on as far as it can.
 
     Parameters
     ----------
@@ -38,31 +38,31 @@ def validate(folder: Path) -> list[Check]:
     if not folder.is_dir():
         fault = f"{folder} {'is a file' if folder.exists() else 'does not exist'}"
         remedy = "Give a folder with items and events; `tailrank datasets get NAME` makes one of public data."
-        return [Check.of("missing folder", [fault], remedy)]
+        return [Check.from_faults("missing folder", [fault], remedy)]
     checks: list[Check] = []
     tables: dict[str, pl.DataFrame] = {}
-    wanted = [ITEMS, EVENTS, *([IMPRESSIONS] if candidates(folder, IMPRESSIONS.name) else [])]
+    wanted = [ITEMS, EVENTS, *([IMPRESSIONS] if table_files(folder, IMPRESSIONS.name) else [])]
     for table in wanted:
         frame, found = _table(folder, table)
         if frame is not None:
             tables[table.name] = frame
-            found += _ODDITIES[table.name](frame)
+            found += _WARNINGS[table.name](frame)
         checks += [replace(check, name=f"{table.name}: {check.name}") for check in found]
     return checks + list(_links(tables))
 
 
-def _table(folder: Path, table: Table) -> tuple[pl.DataFrame | None, list[Check]]:
+def _table(folder: Path, table: TableSchema) -> tuple[pl.DataFrame | None, list[Check]]:
     """Read one table as far as it can be read."""
     remedy = "Give one file in Parquet, CSV or JSON Lines, in UTF-8."
     try:
-        raw = load(find(folder, table.name), table)
+        raw = read_table(find_table(folder, table.name), table)
     except DataError as error:
-        return None, [Check.of("missing or unreadable file", [str(error)], remedy)]
-    frame, checks = conform(raw, table)
-    return frame, [Check.of("missing or unreadable file", [], remedy), *checks]
+        return None, [Check.from_faults("missing or unreadable file", [str(error)], remedy)]
+    frame, checks = parse_table(raw, table)
+    return frame, [Check.from_faults("missing or unreadable file", [], remedy), *checks]
 
 
-def _item_oddities(items: pl.DataFrame) -> Iterator[Check]:
+def _item_warnings(items: pl.DataFrame) -> Iterator[Check]:
     names = [name for name in Columns.TEXT if name in items.columns]
     words = [
         (pl.col(name).list.join(" ", ignore_nulls=True) if items[name].dtype == pl.List else pl.col(name))
@@ -74,60 +74,62 @@ def _item_oddities(items: pl.DataFrame) -> Iterator[Check]:
     if len(bare) != len(items):
         bare = pl.repeat(True, len(items), eager=True)
     key = items[Columns.ITEM] if Columns.ITEM in items.columns else pl.Series([None] * len(items))
-    remedy = f"Describe them in {' or '.join(Columns.TEXT)}: an item without text can't be placed by meaning."
-    yield Check.rows("no text", bare, key, remedy, "WARN")
+    remedy = (
+        f"Describe them in {' or '.join(Columns.TEXT)}: an item without text can't be ranked by its text."
+    )
+    yield Check.from_mask("no text", bare, key, remedy, "WARN")
 
 
-def _event_oddities(events: pl.DataFrame) -> Iterator[Check]:
+def _event_warnings(events: pl.DataFrame) -> Iterator[Check]:
     if Columns.TIMESTAMP in events.columns:
         times = events[Columns.TIMESTAMP]
         remedy = "Check the clock and the unit (seconds, milliseconds or microseconds since 1970)."
-        yield Check.rows("timestamp in the future", times > time.time(), times, remedy, "WARN")
+        yield Check.from_mask("timestamp in the future", times > time.time(), times, remedy, "WARN")
     if Columns.USER not in events.columns:
         return
     users = events[Columns.USER]
     sizes = users.drop_nulls().value_counts(sort=True).filter(pl.col("count") < MIN_EVENTS)
     remedy = f"They train, but leave-one-out needs {MIN_EVENTS} events a user to test one."
     few = (f"{user!r} has {n}" for user, n in sizes.sort("count", Columns.USER).iter_rows())
-    yield Check.of(f"users with fewer than {MIN_EVENTS} events", few, remedy, "WARN")
+    yield Check.from_faults(f"users with fewer than {MIN_EVENTS} events", few, remedy, "WARN")
     if not {Columns.TIMESTAMP, Columns.POSITION}.isdisjoint(events.columns):
-        yield from _order_oddities(events)
+        yield from _order_warnings(events)
 
 
-def _order_oddities(events: pl.DataFrame) -> Iterator[Check]:
+def _order_warnings(events: pl.DataFrame) -> Iterator[Check]:
     users = events[Columns.USER]
-    clock = CLOCKS[clock_of(events.columns)]
+    clock = CLOCKS[choose_clock(events.columns)]
     backward = (
         events.select(pl.col(clock) < pl.col(clock).shift(1).over(Columns.USER)).to_series().fill_null(False)
     )
     remedy = "Nothing is lost: they are sorted when loaded."
-    yield Check.rows(
+    yield Check.from_mask(
         f"{clock} earlier than in the user's row before", backward, events[clock], remedy, "WARN"
     )
     tied = events.select(Columns.USER, clock).is_duplicated()
-    remedy = "Their order is that of the file, which may tell nothing: try `evaluate --ties shuffled` too."
-    yield Check.rows(f"same user and {clock}", tied, users, remedy, "WARN")
+    remedy = "Their order is that of the file, which may be arbitrary: try `evaluate --ties shuffled` too."
+    yield Check.from_mask(f"same user and {clock}", tied, users, remedy, "WARN")
     if Columns.ITEM in events.columns:
-        kind = [Columns.EVENT] if Columns.EVENT in events.columns else []
+        types = [Columns.EVENT] if Columns.EVENT in events.columns else []
         again = ~events.select(
-            pl.struct(Columns.USER, Columns.ITEM, *kind, clock).is_first_distinct()
+            pl.struct(Columns.USER, Columns.ITEM, *types, clock).is_first_distinct()
         ).to_series()
-        remedy = "Drop them, unless the same thing truly happened twice at once."
-        yield Check.rows("duplicate event", again, events[Columns.ITEM], remedy, "WARN")
+        remedy = "Drop them, unless the user truly did the same twice at once."
+        yield Check.from_mask("duplicate event", again, events[Columns.ITEM], remedy, "WARN")
 
 
-def _impression_oddities(impressions: pl.DataFrame) -> Iterator[Check]:
+def _impression_warnings(impressions: pl.DataFrame) -> Iterator[Check]:
     if Columns.PROPENSITY in impressions.columns:
         chance = impressions[Columns.PROPENSITY]
         outside = ((chance <= 0) | (chance > 1)).fill_null(False)
-        yield Check.rows(
+        yield Check.from_mask(
             "propensity outside (0, 1]", outside, chance, "Give the chance that the item was shown there."
         )
     slot = [Columns.RANKING, Columns.POSITION]
     if set(slot) <= set(impressions.columns):
         twice = impressions.select(slot).is_duplicated()
         remedy = "Give every item of a list a position of its own."
-        yield Check.rows("two items at one position", twice, impressions[Columns.RANKING], remedy)
+        yield Check.from_mask("two items at one position", twice, impressions[Columns.RANKING], remedy)
 
 
 def _links(tables: dict[str, pl.DataFrame]) -> Iterator[Check]:
@@ -141,12 +143,12 @@ def _links(tables: dict[str, pl.DataFrame]) -> Iterator[Check]:
         yield replace(check, name=f"{name}: {check.name}")
     if EVENTS.name in linked:
         cold = ~items[Columns.ITEM].is_in(linked[EVENTS.name][Columns.ITEM].drop_nulls().implode())
-        remedy = "Nothing to mend: they are ranked by what their text means."
-        yield Check.rows("items: no events", cold.fill_null(False), items[Columns.ITEM], remedy, "WARN")
+        remedy = "Nothing to correct: they are ranked by their text."
+        yield Check.from_mask("items: no events", cold.fill_null(False), items[Columns.ITEM], remedy, "WARN")
 
 
-_ODDITIES: Final = {
-    ITEMS.name: _item_oddities,
-    EVENTS.name: _event_oddities,
-    IMPRESSIONS.name: _impression_oddities,
+_WARNINGS: Final = {
+    ITEMS.name: _item_warnings,
+    EVENTS.name: _event_warnings,
+    IMPRESSIONS.name: _impression_warnings,
 }

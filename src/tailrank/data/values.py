@@ -1,17 +1,17 @@
-"""Columns brought to their canonical types; a value that can't be read becomes null.
+"""Conversion of columns to their canonical types; a value that can't be read becomes null.
 
-Each function takes a column and returns one of the same length, or None where no value of the
-column's type could be read.
+Each function takes a column and returns one of the same length, or None if the column's type can't be
+read at all.
 """
 
 from typing import Final
 
 import polars as pl
 
-LAST_SECOND: Final = 1e11
-"""Year 5138, where seconds end; the same number of milliseconds is March 1973, where those begin."""
+MAX_SECONDS: Final = 1e11
+"""Numbers are seconds up to year 5138; read as milliseconds, the same number is March 1973."""
 
-UNITS: Final = ((0.0, 1.0), (LAST_SECOND, 1e3), (LAST_SECOND * 1e3, 1e6), (LAST_SECOND * 1e6, 1e9))
+UNITS: Final = ((0.0, 1.0), (MAX_SECONDS, 1e3), (MAX_SECONDS * 1e3, 1e6), (MAX_SECONDS * 1e6, 1e9))
 """Smallest size of a time in each unit, and units a second."""
 
 ISO: Final = (
@@ -20,36 +20,36 @@ ISO: Final = (
 )
 
 
-def identifiers(column: pl.Series) -> pl.Series | None:
+def to_ids(column: pl.Series) -> pl.Series | None:
     """Read ids: text or whole numbers, as text.
 
     Examples
     --------
-    >>> identifiers(pl.Series([3, None])).to_list()
+    >>> to_ids(pl.Series([3, None])).to_list()
     ['3', None]
     """
     text = _whole_text(column)
     return None if text is None else text.set(text == "", None)
 
 
-def labels(column: pl.Series) -> pl.Series | None:
+def to_labels(column: pl.Series) -> pl.Series | None:
     """Read names such as event types."""
     return column.cast(pl.String) if _is_text(column.dtype) else None
 
 
-def texts(column: pl.Series) -> pl.Series | None:
+def to_texts(column: pl.Series) -> pl.Series | None:
     """Read item text: text, whole numbers (a title such as 1984) or lists of text."""
     if isinstance(column.dtype, pl.List) and _is_text(column.dtype.inner):
         return column.cast(pl.List(pl.String))
     return _whole_text(column)
 
 
-def numbers(column: pl.Series) -> pl.Series | None:
+def to_numbers(column: pl.Series) -> pl.Series | None:
     """Read finite numbers, as Float64.
 
     Examples
     --------
-    >>> numbers(pl.Series(["1.5", "nan", "two"])).to_list()
+    >>> to_numbers(pl.Series(["1.5", "nan", "two"])).to_list()
     [1.5, None, None]
     """
     if _is_text(column.dtype):
@@ -60,26 +60,26 @@ def numbers(column: pl.Series) -> pl.Series | None:
     return number.set(~number.is_finite(), None)
 
 
-def wholes(column: pl.Series) -> pl.Series | None:
+def to_integers(column: pl.Series) -> pl.Series | None:
     """Read whole numbers, as Int64."""
     if column.dtype.is_integer():
         return column.cast(pl.Int64, strict=False)
-    number = numbers(column)
+    number = to_numbers(column)
     return None if number is None else number.set(number != number.floor(), None).cast(pl.Int64, strict=False)
 
 
-def flags(column: pl.Series) -> pl.Series | None:
+def to_booleans(column: pl.Series) -> pl.Series | None:
     """Read true and false, 1 and 0, as Boolean."""
     if column.dtype == pl.Boolean:
         return column
     if not (column.dtype.is_numeric() or _is_text(column.dtype)):
         return None
-    words = column.cast(pl.String).str.to_lowercase()
-    meanings = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
-    return words.replace_strict(meanings, default=None, return_dtype=pl.Boolean)
+    text = column.cast(pl.String).str.to_lowercase()
+    booleans = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+    return text.replace_strict(booleans, default=None, return_dtype=pl.Boolean)
 
 
-def instants(column: pl.Series) -> pl.Series | None:
+def to_seconds(column: pl.Series) -> pl.Series | None:
     """Read times, as seconds since 1970 in Float64.
 
     Numbers are seconds, milliseconds, microseconds or nanoseconds, one unit for the whole column,
@@ -89,9 +89,9 @@ def instants(column: pl.Series) -> pl.Series | None:
 
     Examples
     --------
-    >>> instants(pl.Series([1_700_000_000_500, 1_700_000_001_000])).to_list()
+    >>> to_seconds(pl.Series([1_700_000_000_500, 1_700_000_001_000])).to_list()
     [1700000000.5, 1700000001.0]
-    >>> instants(pl.Series(["1970-01-02", "1970-01-01T01:00:00+01:00", "soon"])).to_list()
+    >>> to_seconds(pl.Series(["1970-01-02", "1970-01-01T01:00:00+01:00", "soon"])).to_list()
     [86400.0, 0.0, None]
     """
     if column.dtype.is_temporal():
@@ -99,13 +99,13 @@ def instants(column: pl.Series) -> pl.Series | None:
             return None
         seconds = column.dt.epoch("us") / 1e6
     else:
-        number = numbers(column)
+        number = to_numbers(column)
         if number is None:
             return None
         seconds = _seconds(number)
         if _is_text(column.dtype) and number.null_count() > column.null_count():
             seconds = seconds.zip_with(seconds.is_not_null(), _iso(column.cast(pl.String).str.strip_chars()))
-    return seconds.set(seconds.abs() >= LAST_SECOND, None).alias(column.name)
+    return seconds.set(seconds.abs() >= MAX_SECONDS, None).alias(column.name)
 
 
 def _is_text(dtype: object) -> bool:
@@ -117,7 +117,7 @@ def _whole_text(column: pl.Series) -> pl.Series | None:
 
 
 def _seconds(number: pl.Series) -> pl.Series:
-    """Bring numeric times to seconds by the size of their median."""
+    """Convert numeric times to seconds, by the size of their median."""
     median = number.abs().median()
     middle = float(median) if isinstance(median, int | float) else 0.0
     least, units = next(unit for unit in reversed(UNITS) if middle >= unit[0])

@@ -15,14 +15,15 @@ from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.language.text import item_texts
+from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.full_ranking import Model
-from tailrank.ranking.fitting import DECAY_QUERIES, Settings
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress
 from tailrank.signals.covisitation import ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
-from tailrank.signals.recency_decay import with_best_recency_decay
+from tailrank.signals.recency_decay import DECAY_QUERIES, with_best_recency_decay
 from tailrank.signals.repetition import Frequency
 
 PLUGINS: Final = "tailrank.models"
@@ -83,41 +84,35 @@ class MeanPooling:
         return scores
 
 
-def tailrank(
-    split: Split,
-    vectors: Floats | None,
-    settings: Settings,
-    progress: Progress,
-    tuned: Floats | None = None,
-) -> Scorer:
-    """Fit what this package is about."""
-    return Reranker.fit(split, vectors, settings, progress, tuned=tuned)
+Spaces: TypeAlias = Mapping[str, ItemVectors]
 
 
-def _popularity(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    return Popularity.fit(split.full_train, best_half_life(split.train, split.validation))
+def _tailrank(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
+    return Reranker.fit(split, spaces, settings, progress)
 
 
-def _item_knn(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
+def _popularity(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
+    return Popularity.from_events(split.full_train, best_half_life(split.train, split.validation))
+
+
+def _item_knn(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
     queries = split.validation.sample(DECAY_QUERIES, settings.seed)
-    n_items = split.full_train.n_items
-    tuned = with_best_recency_decay(
-        ItemKNN.fit(split.train, ALONE), queries, n_items, WHOLE_HISTORY, split.repeats
-    )
-    return replace(ItemKNN.fit(split.full_train, ALONE), recency_decay=tuned.recency_decay)
+    signal, n_items = ItemKNN.from_events(split.train, ALONE), split.full_train.n_items
+    signal = with_best_recency_decay(signal, queries, n_items, WHOLE_HISTORY, split.repeats)
+    return replace(ItemKNN.from_events(split.full_train, ALONE), recency_decay=signal.recency_decay)
 
 
-def _last_tfidf(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    return LastItem(Lexical.fit(item_texts(split.full_train.items, settings.template)))
+def _last_tfidf(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
+    return LastItem(Lexical.from_texts(item_texts(split.full_train.items, settings.template)))
 
 
-def _mean_pooling(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
-    if vectors is None:
+def _mean_pooling(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
+    if "semantic" not in spaces:
         raise RequestError("lm-mean needs an encoder: leave it out of --models, or name one")
-    return MeanPooling(vectors)
+    return MeanPooling(spaces["semantic"].values)
 
 
-def _frequent(split: Split, vectors: Floats | None, settings: Settings, progress: Progress) -> Scorer:
+def _frequent(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
     return Frequency(recency_decay=0.0)
 
 
@@ -141,10 +136,10 @@ class TunedModel:
     tuning: Mapping[str, float | str]
 
 
-Fit: TypeAlias = Callable[[Split, Floats | None, Settings, Progress], Model | TunedModel]
+Fit: TypeAlias = Callable[[Split, Spaces, Settings, Progress], Model | TunedModel]
 
 MODELS: Final[dict[str, Fit]] = {
-    "tailrank": tailrank,
+    "tailrank": _tailrank,
     "popularity": _popularity,
     "item-knn": _item_knn,
     "last-tfidf": _last_tfidf,

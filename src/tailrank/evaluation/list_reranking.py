@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from tailrank.arrays import Codes, Floats
-from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Queries
+from tailrank.data.histories import Event, Queries
 from tailrank.data.splits import Split
-from tailrank.metrics.beyond_accuracy import Outcome
-from tailrank.metrics.full_ranking import Model, joined, read_off, scored
+from tailrank.metrics.full_ranking import Model, Outcome, scored
+from tailrank.ranking.request import Ranking, Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.upstream import Choice, shares
 
 LENGTH: Final = 100
 """Candidates that each recommender finds."""
 
-LESSONS: Final = 2_000
+VALIDATION_LISTS: Final = 2_000
 """Validation lists that the weights of upstream scores are learned from, at most."""
 
 OURS: Final = "tailrank"
@@ -53,12 +52,17 @@ class Found:
         """Share of the targets that were found: no order can do better in recall or ndcg."""
         return float(np.mean([target in found for target, found in self._pairs()]))
 
+    def history(self, row: int, dataset: Dataset) -> list[Event]:
+        """Name the events before a query."""
+        h = self.queries.histories
+        return dataset.events(h, slice(h.offsets[row], h.offsets[row + 1]))
+
     def choices(self, dataset: Dataset) -> list[Choice]:
-        """Give the lists that hold the target, with it as what was taken."""
-        ids, h = dataset.item_ids, self.queries.histories
+        """Give the lists that hold the target, with it as what was chosen."""
+        ids = dataset.item_ids
         return [
             Choice(
-                dataset.events(h, slice(h.offsets[row], h.offsets[row + 1])),
+                self.history(row, dataset),
                 [ids[item] for item in found],
                 {name: each[row].tolist() for name, each in self.scores.items()},
                 ids[target],
@@ -105,53 +109,53 @@ def _placed(items: Codes, found: Codes, scores: Floats) -> Floats:
     return placed
 
 
-def reordered(reranker: Reranker, lessons: Found, asked: Found, dataset: Dataset) -> dict[str, Outcome]:
+def reordered(reranker: Reranker, validation: Found, test: Found, dataset: Dataset) -> dict[str, Outcome]:
     """Order what was found in several ways.
 
     Parameters
     ----------
     reranker
         Fitted on the same split as the recommenders.
-    lessons
-        Validation queries, from which the weights of the recommenders' scores are learned. Fusion has
-        learned from them too, so tailrank's own score is trusted a little too much.
-    asked
-        Test queries.
+    validation
+        Lists that the weights of the recommenders' scores are learned from. Fusion has learned from these
+        queries too, so tailrank's own score is trusted a little too much.
+    test
+        Lists to order.
     dataset
         Whose ids the codes are.
 
     Returns
     -------
     dict
-        By name: each recommender's own order (what only others found comes last), where there are several
-        their standardised scores added up, tailrank without their scores, and with them.
+        By name: each recommender's own order (what only others found comes last), with several their
+        standardised scores added up, tailrank without their scores, and with them.
     """
-    learned = reranker.learn_upstream(lessons.choices(dataset))
-    ids, h = dataset.item_ids, asked.queries.histories
+    learned = reranker.learn_upstream(validation.choices(dataset))
     orders: dict[str, list[Floats]] = defaultdict(list)
-    for row, found in enumerate(asked.items):
-        given = {name: each[row].tolist() for name, each in asked.scores.items()}
-        for name, each in asked.scores.items():
+    for row, found in enumerate(test.items):
+        given = {name: each[row].tolist() for name, each in test.scores.items()}
+        for name, each in test.scores.items():
             orders[name].append(np.nan_to_num(each[row], nan=-np.inf))
         if len(given) > 1:
-            orders[MERGED].append(_sum(shares(given, len(found), {}, 1.0)))
-        history = h.cut(*h.offsets[row : row + 2, None])
-        ours = reranker.score(history, Candidates(found, len(ids)))[0]
-        orders[OURS].append(ours)
-        orders[WITH_SCORES].append(ours + _sum(shares(given, len(found), learned.upstream, 0.0)))
-    return {name: _outcome(asked, scores, len(ids)) for name, scores in orders.items()}
+            orders[MERGED].append(np.sum(list(shares(given, len(found), {}, 1.0).values()), axis=0))
+        request = Request(test.history(row, dataset), [dataset.item_ids[item] for item in found])
+        orders[OURS].append(_scores(reranker.rank(request), request))
+        request = replace(request, scores=given)
+        orders[WITH_SCORES].append(_scores(learned.rank(request), request))
+    return {name: _outcome(test, scores, dataset.n_items) for name, scores in orders.items()}
 
 
-def _sum(parts: Mapping[str, Floats]) -> Floats:
-    total: Floats = np.sum(list(parts.values()), axis=0)
-    return total
+def _scores(ranking: Ranking, request: Request) -> Floats:
+    """Read off the score of each candidate, in the order of the request."""
+    by_id = dict(zip(ranking.item_ids, ranking.scores, strict=True))
+    return np.array([by_id[name] for name in request.candidates], np.float32)
 
 
-def _outcome(asked: Found, scores: Sequence[Floats], n_items: int) -> Outcome:
+def _outcome(found: Found, scores: Sequence[Floats], n_items: int) -> Outcome:
     """Rank within each list; what was not found comes after everything."""
     outcomes = []
-    for row, (items, given) in enumerate(zip(asked.items, scores, strict=True)):
+    for row, (items, given) in enumerate(zip(found.items, scores, strict=True)):
         whole = np.full((1, n_items), -np.inf, np.float32)
         whole[0, items] = given
-        outcomes.append(read_off(whole, asked.queries.targets[row : row + 1]))
-    return joined(outcomes)
+        outcomes.append(Outcome.from_scores(whole, found.queries.targets[row : row + 1]))
+    return Outcome.from_batches(outcomes)

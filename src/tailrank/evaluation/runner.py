@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
@@ -14,21 +14,25 @@ from tailrank.arrays import Bools, Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.evaluation.baselines import TunedModel, find_model, tailrank
+from tailrank.evaluation.baselines import TunedModel, find_model
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
-from tailrank.metrics.beyond_accuracy import Outcome, exposure, measure, per_query, target_groups
-from tailrank.metrics.full_ranking import Model, joined, rank_queries, read_off, scored
-from tailrank.metrics.popularity import COUNT_LABELS
+from tailrank.files import written_file
+from tailrank.language.vectors import ItemVectors
+from tailrank.metrics.beyond_accuracy import exposure
+from tailrank.metrics.full_ranking import Model, Outcome, measure, per_query, rank_queries, scored
+from tailrank.metrics.popularity import COUNT_LABELS, target_groups
 from tailrank.metrics.significance import paired_bootstrap
-from tailrank.policy.long_tail import promote, rarity
-from tailrank.ranking.fitting import Settings
+from tailrank.policy.base import Scored
+from tailrank.policy.registry import described
+from tailrank.policy.tail import TailBoost, rarity
 from tailrank.ranking.fusion import HISTORY_LABELS
 from tailrank.ranking.reranker import Reranker
-from tailrank.reporting import Progress
+from tailrank.ranking.settings import Settings
+from tailrank.reporting import Progress, silent
 
-DIALS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
+STRENGTHS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
 SWEPT: Final = 2_000
-"""Queries on which the long-tail policy is swept."""
+"""Queries on which the strength of the tail policy is swept."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,8 @@ class FittedModel:
     tuning: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, fitted: Model | TunedModel, seconds: float) -> Self:
-        """Take a model that was fitted in so many seconds, or a peer, which counts its own."""
+    def from_fit(cls, name: str, fitted: Model | TunedModel, seconds: float) -> Self:
+        """Name what a `Fit` gave after so many seconds; a peer counts its own."""
         if isinstance(fitted, TunedModel):
             return cls(name, fitted.model, fitted.fit_seconds, fitted.tuning)
         return cls(name, fitted, seconds)
@@ -63,10 +67,9 @@ class FittedModel:
 def fit(
     names: Sequence[str],
     split: Split,
-    vectors: Floats | None,
+    spaces: Mapping[str, ItemVectors],
     settings: Settings,
-    progress: Progress,
-    tuned: Floats | None = None,
+    progress: Progress = silent,
 ) -> list[FittedModel]:
     """Fit models by name.
 
@@ -76,29 +79,26 @@ def fit(
         As in `--models`.
     split
         What to learn from.
-    vectors
-        The encoder's vectors, shape (items, d), if there is an encoder.
+    spaces
+        Vector spaces by name; the other models read `semantic`, if there is one.
     settings
         How tailrank is fitted; the other models take from it what they share.
     progress
         Is told how many are fitted.
-    tuned
-        A fine-tuned encoder's vectors, shape (items, dimensions), for tailrank alone.
 
     Raises
     ------
     RequestError
         On an unknown model, or one that can't be fitted here or to these data.
     """
-    contenders = []
-    fits = {name: find_model(name) for name in names} | {"tailrank": partial(tailrank, tuned=tuned)}
-    for done, name in enumerate(names):
+    models, fits = [], [find_model(name) for name in names]
+    for done, (name, fit_model) in enumerate(zip(names, fits, strict=True)):
         progress("fit", done, len(names), name)
         start = time.perf_counter()
-        fitted = fits[name](split, vectors, settings, progress)
-        contenders.append(FittedModel.of(name, fitted, time.perf_counter() - start))
+        fitted = fit_model(split, spaces, settings, progress)
+        models.append(FittedModel.from_fit(name, fitted, time.perf_counter() - start))
     progress("fit", len(names), len(names))
-    return contenders
+    return models
 
 
 def check(names: Sequence[str]) -> None:
@@ -114,68 +114,105 @@ def check(names: Sequence[str]) -> None:
 
 
 def evaluate(
-    contenders: Sequence[FittedModel],
+    models: Sequence[FittedModel],
     split: Split,
-    vectors: Floats | None,
-    about: Mapping[str, object],
-    progress: Progress,
+    spaces: Mapping[str, ItemVectors],
     settings: Settings,
+    about: Mapping[str, object] | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Rank the test queries with every model, measure, and compare the first with each of the others.
 
     Parameters
     ----------
-    contenders
+    models
         Fitted on the split, the one of interest first.
     split
         Whose test queries to rank.
-    vectors
-        For the diversity of lists, shape (items, d).
+    spaces
+        Vector spaces by name; `semantic` measures the diversity of lists.
+    settings
+        How tailrank was fitted; its seed is that of the bootstrap.
     about
         Encoder and machine, printed in the report.
     progress
         Is told how many queries each model has ranked.
-    settings
-        How tailrank was fitted; its seed is that of the bootstrap.
 
     Raises
     ------
     RequestError
-        Where there is no test query.
+        If there is no test query.
     """
     test, counts = split.test, split.full_train.counts
+    vectors = spaces["semantic"].values if "semantic" in spaces else None
     if not len(test):
         raise RequestError(f"{split.full_train.name}: no test query under the protocol {split.protocol}")
-    figures: dict[str, dict[str, float | None]] = {}
+    metrics: dict[str, dict[str, float | None]] = {}
     outcomes: dict[str, Outcome] = {}
-    for contender in contenders:
+    for model in models:
         start = time.perf_counter()
-        task = f"rank with {contender.name}"
-        outcome = rank_queries(contender.scorer, test, split, partial(progress, task, total=len(test)))
-        took: dict[str, float | None] = {
-            "fit_seconds": contender.fit_seconds,
-            "rank_ms_per_user": 1000 * (time.perf_counter() - start) / len(test),
+        outcome = rank_queries(model.scorer, test, split, progress, f"rank with {model.name}")
+        seconds = time.perf_counter() - start
+        outcomes[model.name] = outcome
+        metrics[model.name] = measure(outcome, test.targets, counts, vectors) | {
+            "fit_seconds": model.fit_seconds,
+            "rank_ms_per_user": 1000 * seconds / len(test),
         }
-        outcomes[contender.name] = outcome
-        figures[contender.name] = measure(outcome, test.targets, counts, vectors) | took
-    fused = [c.scorer for c in contenders if isinstance(c.scorer, Reranker)]
-    tuning = {c.name: c.tuning for c in contenders if c.tuning}
+    fused = next((model.scorer for model in models if isinstance(model.scorer, Reranker)), None)
     return Evaluation(
         dataset=split.full_train.name,
         protocol=split.protocol,
         users=len(np.unique(test.users)),
         queries=len(test),
-        settings=asdict(settings)
-        | {"tail": fused[0].tail if fused else None}
-        | ({"tuning": tuning} if tuning else {})
-        | dict(about),
-        models=figures,
+        settings=_settings(models, fused, settings) | dict(about or {}),
+        models=metrics,
         counts=counts,
         exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
         comparisons=_compare(outcomes, test, target_groups(counts)["tail80"][test.targets], settings.seed),
-        tradeoff=_sweep(fused[0], split, vectors, settings.seed) if fused else [],
-        fusion=_weights(fused[0]) if fused else None,
+        tradeoff=_sweep(fused, split, vectors, settings.seed) if fused else [],
+        fusion=_weights(fused) if fused else None,
     )
+
+
+def write(evaluation: Evaluation, folder: Path | str) -> None:
+    """Write `metrics.json` and `report.html`; each file appears whole or not at all.
+
+    Parameters
+    ----------
+    evaluation
+        What was measured.
+    folder
+        Made if it does not exist.
+
+    Raises
+    ------
+    RequestError
+        If the folder can't be written to, or a package that draws the report is missing.
+    """
+    try:
+        with written_file(Path(folder, "metrics.json")) as new:
+            new.write_text(evaluation.to_json(), encoding="utf-8")
+        from tailrank.evaluation.report import render
+
+        with written_file(Path(folder, "report.html")) as new:
+            new.write_text(render(evaluation), encoding="utf-8")
+    except OSError as why:
+        raise RequestError(f"can't write to {folder} ({why.strerror}): name another folder") from None
+    except ModuleNotFoundError as missing:
+        raise RequestError(
+            f"metrics.json is in {folder}; report.html also needs {missing.name}: "
+            "install it with `pip install 'tailrank[report]'`"
+        ) from None
+
+
+def _settings(models: Sequence[FittedModel], fused: Reranker | None, settings: Settings) -> dict[str, object]:
+    """Collect how the models were fitted."""
+    tuning = {model.name: model.tuning for model in models if model.tuning}
+    return {
+        **asdict(settings),
+        "policy": described(fused.policy) if fused else [],
+        **({"tuning": tuning} if tuning else {}),
+    }
 
 
 def _compare(outcomes: Mapping[str, Outcome], test: Queries, tail: Bools, seed: int) -> list[Comparison]:
@@ -192,16 +229,17 @@ def _compare(outcomes: Mapping[str, Outcome], test: Queries, tail: Bools, seed: 
 
 
 def _sweep(reranker: Reranker, split: Split, vectors: Floats | None, seed: int) -> list[TradeoffPoint]:
-    """Measure the long-tail policy at a rising dial on a sample of the test queries."""
+    """Measure the tail policy at a rising strength on a sample of the test queries."""
     queries, counts = split.test.sample(SWEPT, seed), split.full_train.counts
     rare = rarity(counts)
-    outcomes: dict[float, list[Outcome]] = {dial: [] for dial in DIALS}
-    for batch, scores in scored(replace(reranker, tail=0.0), queries, split):
-        for dial, found in outcomes.items():
-            found.append(read_off(promote(scores, rare, dial), batch.targets))
+    outcomes: dict[float, list[Outcome]] = {strength: [] for strength in STRENGTHS}
+    for batch, scores in scored(replace(reranker, policy=()), queries, split):
+        for strength, found in outcomes.items():
+            boosted = TailBoost(strength).apply(Scored(scores, rare)).scores
+            found.append(Outcome.from_scores(boosted, batch.targets))
     return [
-        TradeoffPoint(dial, measure(joined(found), queries.targets, counts, vectors))
-        for dial, found in outcomes.items()
+        TradeoffPoint(strength, measure(Outcome.from_batches(found), queries.targets, counts, vectors))
+        for strength, found in outcomes.items()
     ]
 
 

@@ -1,4 +1,4 @@
-"""Adapters: what a fine-tuned encoder differs in from its base, in a folder beside it."""
+"""Adapters: the difference between a fine-tuned encoder and its base, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tailrank.errors import EncoderError
-from tailrank.language.sources import Source, resolve
+from tailrank.errors import EncoderError, first_line
+from tailrank.language.sources import EncoderSource, find_encoder
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import Tensor, nn
 
-LABEL: Final = "adapter.json"
+ADAPTER_FILE: Final = "adapter.json"
 """File that makes a folder an adapter; it names the base."""
 
-HEAD: Final = "head.safetensors"
-PARTS: Final = "peft"
+HEAD_FILE: Final = "head.safetensors"
+PEFT_FOLDER: Final = "peft"
 _FORMAT: Final = "tailrank adapter 1"
 
 
-def base_of(folder: Path) -> Source | None:
-    """Find the base that an adapter belongs to; None where the folder is no adapter.
+def find_base(folder: Path) -> EncoderSource | None:
+    """Find the base that an adapter belongs to; None if the folder is no adapter.
 
     Raises
     ------
     EncoderError
-        Where the folder is damaged, or the base isn't there or has changed.
+        If the folder is damaged, or the base isn't there or has changed.
     """
-    label = folder / LABEL
+    label = folder / ADAPTER_FILE
     if not label.is_file():
         return None
     try:
@@ -41,7 +41,7 @@ def base_of(folder: Path) -> Source | None:
         raise EncoderError(f"{label}: the adapter is damaged: tune the encoder again") from None
     if form != _FORMAT:
         raise EncoderError(f"{label}: an adapter of the format {form!r}; this version reads {_FORMAT!r}")
-    base = resolve(name)
+    base = find_encoder(name)
     if base.fingerprint != fingerprint:
         raise EncoderError(
             f"{label}: the adapter belongs to another version of {name!r} (fingerprint {fingerprint[:12]}, "
@@ -50,57 +50,58 @@ def base_of(folder: Path) -> Source | None:
     return base
 
 
-def write(folder: Path, model: SentenceTransformer, base: Source) -> None:
-    """Write what differs from the base: the head, and peft's parts where there are any."""
+def write(folder: Path, model: SentenceTransformer, base: EncoderSource) -> None:
+    """Write what differs from the base: the head, and the weights of peft if there are any."""
     from safetensors.torch import save_file
 
     parts = {
         f"{at}.{name}": value.contiguous()
-        for at, layer in enumerate(head_of(model))
+        for at, layer in enumerate(head_layers(model))
         for name, value in layer.linear.state_dict().items()
     }
-    save_file(parts, folder / HEAD)
+    save_file(parts, folder / HEAD_FILE)
     local = Path(base.name).expanduser().is_dir()
     name = str(base.path.resolve()) if local else base.name  # found from wherever it is loaded
     inner = _inner(model)
     if hasattr(inner, "peft_config"):
         for settings in inner.peft_config.values():
             settings.base_model_name_or_path = name
-        inner.save_pretrained(str(folder / PARTS))
-        (folder / PARTS / "README.md").unlink(missing_ok=True)
+        inner.save_pretrained(str(folder / PEFT_FOLDER))
+        (folder / PEFT_FOLDER / "README.md").unlink(missing_ok=True)
     about = {
         "format": _FORMAT,
         "base": name,
         "base_fingerprint": base.fingerprint,
         "max_tokens": model.max_seq_length,
     }
-    (folder / LABEL).write_text(json.dumps(about, indent=1), encoding="utf-8")
+    (folder / ADAPTER_FILE).write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
 def attach(model: SentenceTransformer, folder: Path) -> None:
-    """Change a base, as `load_model` gives it, into the tuned encoder.
+    """Change a base, as `load_model` returns it, into the tuned encoder.
 
     Raises
     ------
     EncoderError
-        Where the adapter is damaged, or peft is needed and missing.
+        If the adapter is damaged, or peft is needed and missing.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        model.max_seq_length = json.loads((folder / LABEL).read_text(encoding="utf-8"))["max_tokens"]
-        if (folder / PARTS).is_dir():
-            adapt(model, peft().PeftModel.from_pretrained(_inner(model), str(folder / PARTS)))
-        state = load_file(folder / HEAD)
+        model.max_seq_length = json.loads((folder / ADAPTER_FILE).read_text(encoding="utf-8"))["max_tokens"]
+        if (folder / PEFT_FOLDER).is_dir():
+            adapt(model, peft().PeftModel.from_pretrained(_inner(model), str(folder / PEFT_FOLDER)))
+        state = load_file(folder / HEAD_FILE)
         add_head(model, [(state[f"{at}.weight"], state[f"{at}.bias"]) for at in range(len(state) // 2)])
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as why:
-        reason = str(why).splitlines()[0]
-        raise EncoderError(f"{folder}: the adapter is damaged ({reason}): tune the encoder again") from None
+        raise EncoderError(
+            f"{folder}: the adapter is damaged ({first_line(why)}): tune the encoder again"
+        ) from None
 
 
 def adapt(model: SentenceTransformer, inner: Any) -> None:
-    """Put peft's model in the place of the one it wraps; no pooling sees the outputs of a prompt."""
+    """Replace the inner model by peft's, which wraps it; the outputs of a prompt are hidden from pooling."""
     model[0].model = inner
     settings = inner.active_peft_config
     if settings.is_prompt_learning:
@@ -119,7 +120,7 @@ def merge(model: SentenceTransformer) -> None:
     Raises
     ------
     EncoderError
-        Where the encoder has a prompt, which is no change of weights.
+        If the encoder has a prompt, which is no change of weights.
     """
     inner = _inner(model)
     if not hasattr(inner, "peft_config"):
@@ -132,7 +133,7 @@ def merge(model: SentenceTransformer) -> None:
 
 
 def add_head(model: SentenceTransformer, layers: Sequence[tuple[Tensor, Tensor]]) -> None:
-    """Append a head: linear maps of the unit vector with ReLU between them, scaled to length one in the end.
+    """Append a head: linear maps of the unit vector with ReLU between them, then normalisation.
 
     It is made of modules of sentence-transformers, so that a whole encoder with a head is an ordinary one.
 
@@ -150,15 +151,15 @@ def add_head(model: SentenceTransformer, layers: Sequence[tuple[Tensor, Tensor]]
         model.append(Normalize())
     for at, (weight, bias) in enumerate(layers):
         last = at == len(layers) - 1
-        form: Any = nn.Identity() if last else nn.ReLU()
-        narrow, wide = weight.shape
-        layer = Dense(wide, narrow, activation_function=form, init_weight=weight, init_bias=bias)
+        activation: Any = nn.Identity() if last else nn.ReLU()
+        width_out, width_in = weight.shape
+        layer = Dense(width_in, width_out, activation_function=activation, init_weight=weight, init_bias=bias)
         model.append(layer.to(model.device))
     model.append(Normalize())
 
 
-def head_of(model: SentenceTransformer) -> list[Any]:
-    """List the maps of the head that `add_head` appended; none where there is no head."""
+def head_layers(model: SentenceTransformer) -> list[Any]:
+    """List the maps of the head that `add_head` appended; none if there is no head."""
     from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 
     if not isinstance(model[-1], Normalize):
@@ -176,9 +177,9 @@ def peft() -> Any:
     Raises
     ------
     EncoderError
-        Where it is missing.
+        If it is missing.
     """
-    # These say nothing that a user could act on.
+    # No user could act on these warnings.
     warnings.filterwarnings("ignore", "Could not find a config file in", UserWarning)
     warnings.filterwarnings("ignore", "Unable to fetch remote file", UserWarning)
     warnings.filterwarnings("ignore", "Token type ids are not supported", UserWarning)

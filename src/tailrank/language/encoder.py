@@ -15,7 +15,7 @@ from tailrank.devices import has_bfloat16
 from tailrank.errors import EncoderError
 from tailrank.language import adapters
 from tailrank.language.loading import load_model
-from tailrank.language.sources import resolve
+from tailrank.language.sources import find_encoder
 from tailrank.reporting import Progress, silent
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ CPU_TOKENS: Final = 1_024
 _ACCELERATOR_TOKENS: Final = 32_768
 
 BLOCK: Final = 1_024
-"""Texts that are sorted by their number of tokens at a time."""
+"""Number of texts that are sorted by length together."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TextEncoder:
     Attributes
     ----------
     name
-        What was asked for, such as `default`.
+        Name that it was loaded by, such as `default`.
     sha256
         Sha256 of the weights.
     fingerprint
@@ -62,21 +62,21 @@ class TextEncoder:
         Parameters
         ----------
         name
-            See `tailrank.language.sources.resolve`.
+            See `tailrank.language.sources.find_encoder`.
         device
-            `cpu`, `cuda`, `mps`, …; None takes the best one there is.
+            `cpu`, `cuda`, `mps`, …; None chooses the best available.
         max_tokens
             Longer texts are cut; an encoder's own lower limit stays, and one without limit reads all.
 
         Raises
         ------
         EncoderError
-            Where the encoder can't be found, verified or loaded.
+            If the encoder can't be found, verified or loaded.
         """
         if max_tokens < 1:
             raise EncoderError(f"max_tokens must be at least 1, not {max_tokens}")
-        source = resolve(name)
-        base = adapters.base_of(source.path)
+        source = find_encoder(name)
+        base = adapters.find_base(source.path)
         model = load_model(str((base or source).path), device)
         if base is not None:
             adapters.attach(model, source.path)
@@ -87,7 +87,7 @@ class TextEncoder:
         width = model.get_embedding_dimension()
         if width is None:
             raise EncoderError(
-                f"{source.path}: the encoder doesn't tell its width: add a pooling module to it"
+                f"{source.path}: the encoder doesn't declare its width: add a pooling module to it"
             )
         return cls(name, source.sha256, fingerprint, width, model)
 
@@ -97,28 +97,27 @@ class TextEncoder:
         Parameters
         ----------
         texts
-            n strings. A blank one has no meaning to compare: its vector is zero, so that it is
-            similar to nothing.
+            n strings. A blank one gets a zero vector, so that it is similar to nothing.
         progress
             Is told how many distinct texts are encoded.
 
         Returns
         -------
         Floats
-            Unit vectors in the order of `texts`, shape (n, dimension); zero where the encoder knows
-            nothing of a text.
+            Unit vectors in the order of `texts`, shape (n, dimension); zero if a text is
+            blank or the encoder knows none of its tokens.
 
         Raises
         ------
         EncoderError
-            Where a text isn't a string, or the encoder yields something else than finite numbers.
+            If a text isn't a string, or the encoder yields something else than finite numbers.
         """
-        distinct = distinct_of(texts)
+        distinct = distinct_texts(texts)
         vectors = np.zeros((len(distinct) + 1, self.dimension), dtype=np.float32)
         rows: dict[str, int] = {}
         for batch in self._batches(distinct):
             start = len(rows)
-            vectors[start : start + len(batch)] = self._unit(batch)
+            vectors[start : start + len(batch)] = self._encode_batch(batch)
             rows.update(zip(batch, range(start, start + len(batch)), strict=True))
             progress("encoding", len(rows), len(distinct))
         return vectors[[rows.get(text, -1) for text in texts]]
@@ -129,22 +128,22 @@ class TextEncoder:
         for block in (texts[i : i + BLOCK] for i in range(0, len(texts), BLOCK)):
             mask = self.model.preprocess(block).get("attention_mask")
             lengths = np.ones(len(block), int) if mask is None else mask.sum(dim=1).numpy()
-            for rows in by_cost(lengths, budget):
+            for rows in batch_rows(lengths, budget):
                 yield [block[i] for i in rows]
 
-    def _unit(self, batch: Sequence[str]) -> Floats:
-        """Encode one batch; half precision only where the processor multiplies it natively."""
+    def _encode_batch(self, batch: Sequence[str]) -> Floats:
+        """Encode one batch, in half precision if the processor multiplies it natively."""
         import torch
 
-        kind = self.model.device.type
-        with torch.autocast(kind, dtype=torch.bfloat16, enabled=kind == "cpu" and has_bfloat16()):
+        device = self.model.device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cpu" and has_bfloat16()):
             tensor = self.model.encode(
                 list(batch), batch_size=len(batch), convert_to_tensor=True, show_progress_bar=False
             )
-        return unit(tensor.float().cpu().numpy(), self.name)
+        return unit_vectors(tensor.float().cpu().numpy(), self.name)
 
 
-def distinct_of(texts: Sequence[str]) -> list[str]:
+def distinct_texts(texts: Sequence[str]) -> list[str]:
     """List the distinct texts that aren't blank, longest first.
 
     Raises
@@ -156,8 +155,8 @@ def distinct_of(texts: Sequence[str]) -> list[str]:
     return sorted({text for text in texts if text.strip()}, key=lambda text: (-len(text), text))
 
 
-def by_cost(lengths: npt.NDArray[np.integer], budget: int) -> Iterator[npt.NDArray[np.intp]]:
-    """Cut texts of these lengths, longest first, into the rows of batches of about `budget` tokens."""
+def batch_rows(lengths: npt.NDArray[np.integer], budget: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Cut texts of these lengths, longest first, into batches of about `budget` tokens; yield their rows."""
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):
@@ -166,13 +165,13 @@ def by_cost(lengths: npt.NDArray[np.integer], budget: int) -> Iterator[npt.NDArr
         start += size
 
 
-def unit(vectors: Floats, name: str) -> Floats:
+def unit_vectors(vectors: Floats, name: str) -> Floats:
     """Scale vectors, shape (n, d), to length one; zero ones stay zero.
 
     Raises
     ------
     EncoderError
-        Where one isn't finite; it names the encoder.
+        If one isn't finite; it names the encoder.
     """
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all():

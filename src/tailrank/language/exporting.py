@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tailrank.errors import EncoderError
+from tailrank.errors import EncoderError, first_line
+from tailrank.files import sha256_of
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.onnx_encoder import ABOUT, FORMAT, GRAPH, INPUTS, TOKENIZER, OnnxEncoder, digest
+from tailrank.language.onnx_encoder import ABOUT, FORMAT, GRAPH, INPUTS, TOKENIZER, OnnxEncoder
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -30,7 +31,7 @@ PROBES: Final = (
     "  Kaffee für Übermüdete: ☕ 咖啡 50% ",
     "A film about a journey through the desert, told by the camel. " * 40,
 )
-"""Texts of one token, of some, beyond ASCII, and of more than any limit; the graph is traced on some."""
+"""Texts of one token, of some, beyond ASCII, and of more than any limit; the first three trace the graph."""
 
 
 def export(name: str, max_tokens: int, folder: Path) -> None:
@@ -39,14 +40,14 @@ def export(name: str, max_tokens: int, folder: Path) -> None:
     Parameters
     ----------
     name, max_tokens
-        As `TextEncoder.load` takes them. Adapters become part of the graph.
+        As in `TextEncoder.load`. Adapters become part of the graph.
     folder
-        Exists; what lies in it is overwritten.
+        Must exist; its files are overwritten.
 
     Raises
     ------
     EncoderError
-        Where the encoder can't be loaded or can't be written as a graph, or the graph gives other vectors.
+        If the encoder can't be loaded or can't be written as a graph, or the graph gives other vectors.
     """
     encoder = TextEncoder.load(name, "cpu", max_tokens)
     if find_spec("onnx") is None:
@@ -66,7 +67,7 @@ def export(name: str, max_tokens: int, folder: Path) -> None:
         "dimension": encoder.dimension,
         "max_tokens": limit if np.isfinite(limit) else None,
         "prefix": prefix,
-        "sha256": {file: digest(folder / file) for file in (GRAPH, TOKENIZER)},
+        "sha256": {file: sha256_of(folder / file) for file in (GRAPH, TOKENIZER)},
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
     _compare(encoder, OnnxEncoder.read(folder, name, encoder.sha256))
@@ -104,7 +105,7 @@ def _write_graph(model: SentenceTransformer, dimension: int, prefix: str, file: 
     network = _pipeline(model, dimension, list(features))
     try:
         with torch.no_grad():
-            # The newer exporter gives the same vectors, but takes many times as long and two more packages.
+            # The newer exporter gives the same vectors, but needs many times as long and two more packages.
             torch.onnx.export(
                 network,
                 tuple(features.values()),
@@ -115,12 +116,11 @@ def _write_graph(model: SentenceTransformer, dimension: int, prefix: str, file: 
                 dynamo=False,
             )
     except (RuntimeError, TypeError, ValueError) as why:
-        reason, *_ = str(why).splitlines() or [type(why).__name__]
-        raise EncoderError(f"the encoder can't be written as a graph ({reason})") from None
+        raise EncoderError(f"the encoder can't be written as a graph ({first_line(why)})") from None
 
 
 def _padded(model: SentenceTransformer, texts: list[str]) -> dict[str, Tensor]:
-    """Give what the graph reads for texts: tensors of shape (texts, tokens)."""
+    """Prepare the inputs of the graph: tensors of shape (texts, tokens)."""
     import torch
 
     found = {
@@ -135,7 +135,7 @@ def _padded(model: SentenceTransformer, texts: list[str]) -> dict[str, Tensor]:
 
 
 def _pipeline(model: SentenceTransformer, dimension: int, names: list[str]) -> nn.Module:
-    """Make one module of all: tensors as `_padded` gives them in, vectors of shape (texts, dimension) out."""
+    """Make one module of the whole model, from the tensors of `_padded` to vectors (texts, dimension)."""
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from torch import nn
 
@@ -155,28 +155,28 @@ def _pipeline(model: SentenceTransformer, dimension: int, names: list[str]) -> n
 
 
 def _mean(step: Any, features: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Average the vectors of tokens: what a static embedding does, for padded texts."""
+    """Average the vectors of tokens, as a static embedding does, for padded texts."""
     mask = features["attention_mask"].unsqueeze(-1)
     total = (step.embedding.weight[features["input_ids"]] * mask).sum(1)
     return features | {"sentence_embedding": total / mask.sum(1).clamp(min=1)}
 
 
-def _compare(encoder: TextEncoder, light: OnnxEncoder) -> None:
-    """Hold the graph to the model itself, in float32, on batches of other shapes than the traced one."""
+def _compare(encoder: TextEncoder, exported: OnnxEncoder) -> None:
+    """Compare the graph with the model, in float32, on batches of other shapes than the traced one."""
     for texts in ([PROBES[0]], list(PROBES), [PROBES[3]]):
-        told = encoder.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-        apart = float(np.abs(light.encode(texts) - told).max())
-        if not apart <= CLOSE:
+        expected = encoder.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+        difference = float(np.abs(exported.encode(texts) - expected).max())
+        if not difference <= CLOSE:
             raise EncoderError(
-                f"encoder {encoder.name!r}: its graph gives other vectors (by {apart:.1e}), so it can't be "
-                "served without torch"
+                f"encoder {encoder.name!r}: its graph gives other vectors (by {difference:.1e}), so it can't "
+                "be served without torch"
             )
 
 
 def main() -> None:
-    """Write one encoder; say what is wrong in the last line of the error stream."""
+    """Write one encoder; an error is the last line of the error stream."""
     name, max_tokens, folder = sys.argv[1:]
-    warnings.simplefilter("ignore")  # of tracing: what they warn of is measured in the end
+    warnings.simplefilter("ignore")  # of tracing; `_compare` checks what they warn of
     logging.disable(logging.WARNING)
     try:
         export(name, int(max_tokens), Path(folder))

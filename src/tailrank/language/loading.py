@@ -1,4 +1,4 @@
-"""Loading a model's weights without surprises: no noise, no foreign code, no random parameters."""
+"""Load a model: quietly, without its own code, and only if no weights are missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tailrank.errors import EncoderError
+from tailrank.errors import EncoderError, first_line
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -21,38 +21,26 @@ def load_model(folder: str, device: str | None) -> SentenceTransformer:
     Raises
     ------
     EncoderError
-        Where the folder or the device can't be used, or weights are missing from the files.
+        If the folder or the device can't be used, or weights are missing from the files.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, at the import below
     try:
         import torch
-        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
     except ImportError:
         raise EncoderError('encoders need sentence-transformers: pip install "tailrank[language]"') from None
     settings = {"dtype": torch.float32, "use_safetensors": True}
-    mistakes = (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        ImportError,
-        AssertionError,
-        RuntimeError,
-    )
     try:
-        with _quiet() as complaints:
+        with _quiet() as warnings:
             model = SentenceTransformer(folder, device=device, local_files_only=True, model_kwargs=settings)
-    except (*mistakes, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        place = "" if device is None else f" on {device!r}"
+    except Exception as error:  # noqa: BLE001 - a broken folder makes the libraries below raise anything
+        where = "" if device is None else f" on {device!r}"
         raise EncoderError(
-            f"{folder}: can't load the encoder{place} ({reason}): check the folder and the device"
+            f"{folder}: can't load the encoder{where} ({first_line(error)}): check the folder and the device"
         ) from None
     missing = [
         name
-        for name in re.findall(r"^(\S+)\s*\|\s*MISSING", "\n".join(complaints), re.M)
+        for name in re.findall(r"^(\S+)\s*\|\s*MISSING", "\n".join(warnings), re.M)
         if "pooler" not in name
     ]
     if missing:
@@ -64,18 +52,18 @@ def load_model(folder: str, device: str | None) -> SentenceTransformer:
 
 @contextmanager
 def _quiet() -> Iterator[list[str]]:
-    """Keep progress bars and warnings off the terminal; yields what transformers would have said."""
+    """Keep progress bars and warnings off the terminal; yields the warnings of transformers."""
     from transformers.utils import logging as transformers_logging
 
-    said: list[str] = []
+    warnings: list[str] = []
     listener = logging.Handler(logging.WARNING)
-    listener.emit = lambda record: said.append(re.sub(r"\x1b\[[\d;]*m", "", record.getMessage()))  # type: ignore[method-assign]
+    listener.emit = lambda record: warnings.append(re.sub(r"\x1b\[[\d;]*m", "", record.getMessage()))  # type: ignore[method-assign]
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_default_handler()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.add_handler(listener)
     try:
-        yield said
+        yield warnings
     finally:
         transformers_logging.remove_handler(listener)
         transformers_logging.enable_default_handler()

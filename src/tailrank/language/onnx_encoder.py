@@ -17,10 +17,10 @@ from filelock import FileLock
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
-from tailrank.files import replaced
+from tailrank.files import sha256_of, written_folder
 from tailrank.language import adapters
-from tailrank.language.encoder import BLOCK, CPU_TOKENS, MAX_TOKENS, by_cost, distinct_of, unit
-from tailrank.language.sources import Source, resolve
+from tailrank.language.encoder import BLOCK, CPU_TOKENS, MAX_TOKENS, batch_rows, distinct_texts, unit_vectors
+from tailrank.language.sources import EncoderSource, find_encoder
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -31,7 +31,7 @@ TOKENIZER: Final = "tokenizer.json"
 ABOUT: Final = "encoder.json"
 
 INPUTS: Final = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-"""Inputs that a graph may have, and what the tokenizer calls them."""
+"""Inputs that a graph may have, and their names in the tokenizer."""
 
 PADDING: Final = ("direction", "pad_id", "pad_type_id", "pad_token")
 
@@ -45,7 +45,7 @@ class OnnxEncoder:
     name, sha256, fingerprint, dimension
         As those of the `TextEncoder` of the same name: both give the same vectors.
     prefix
-        What stands before every text, where the encoder asks for it.
+        Text put before every text, if the encoder asks for it.
     """
 
     name: str
@@ -64,23 +64,23 @@ class OnnxEncoder:
         Parameters
         ----------
         name, max_tokens
-            As `TextEncoder.load` takes them.
+            As in `TextEncoder.load`.
         threads
-            For one text or batch.
+            Threads for one text or batch.
 
         Raises
         ------
         EncoderError
-            Where the encoder can't be found or verified, or is not in the cache and can't be written, such
+            If the encoder can't be found or verified, or is not in the cache and can't be written, such
             as without torch.
         """
         if max_tokens < 1 or threads < 1:
             raise EncoderError(f"max_tokens and threads must be at least 1, not {max_tokens} and {threads}")
-        source = resolve(name)
-        adapters.base_of(source.path)
-        folder = folder_of(source, max_tokens)
-        if not _whole(folder):
-            _make(source, max_tokens, folder)
+        source = find_encoder(name)
+        adapters.find_base(source.path)
+        folder = graph_folder(source, max_tokens)
+        if not _is_intact(folder):
+            _prepare(source, max_tokens, folder)
         return cls.read(folder, name, source.sha256, threads)
 
     @classmethod
@@ -90,7 +90,7 @@ class OnnxEncoder:
         Raises
         ------
         EncoderError
-            Where onnxruntime is missing or can't read it.
+            If onnxruntime is missing or can't read it.
         """
         try:
             import onnxruntime
@@ -116,74 +116,51 @@ class OnnxEncoder:
         return cls(name, sha256, fingerprint, dimension, prefix, tokenizer, padding, session)
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Encode texts; equal texts are encoded once.
-
-        Parameters
-        ----------
-        texts
-            n strings; a blank one has a zero vector.
-
-        Returns
-        -------
-        Floats
-            Unit vectors in the order of `texts`, shape (n, dimension); zero where the encoder knows
-            nothing of a text.
-
-        Raises
-        ------
-        EncoderError
-            Where a text isn't a string, or the encoder yields something else than finite numbers.
-        """
-        distinct = distinct_of(texts)
+        """Encode texts as `TextEncoder.encode` does, to the same vectors and with the same errors."""
+        distinct = distinct_texts(texts)
         vectors = np.zeros((len(distinct) + 1, self.dimension), dtype=np.float32)
         for start in range(0, len(distinct), BLOCK):
             block = [self.prefix + text for text in distinct[start : start + BLOCK]]
             tokens = self._tokenizer.encode_batch_fast(block)
-            for rows in by_cost(np.array([len(each) for each in tokens]), CPU_TOKENS):
-                vectors[start + rows] = self._unit([tokens[row] for row in rows])
+            for rows in batch_rows(np.array([len(each) for each in tokens]), CPU_TOKENS):
+                vectors[start + rows] = self._encode_batch([tokens[row] for row in rows])
         rows_of = {text: row for row, text in enumerate(distinct)}
         return vectors[[rows_of.get(text, -1) for text in texts]]
 
-    def _unit(self, batch: Sequence[Encoding]) -> Floats:
+    def _encode_batch(self, batch: Sequence[Encoding]) -> Floats:
         """Encode one batch of tokens, padded to the longest."""
         width = max(1, *(len(each) for each in batch))
         for each in batch:
             each.pad(width, **self._padding)
         names = [each.name for each in self._session.get_inputs()]
-        given = {name: np.array([getattr(each, INPUTS[name]) for each in batch]) for name in names}
-        return unit(self._session.run(None, given)[0], self.name)
+        inputs = {name: np.array([getattr(each, INPUTS[name]) for each in batch]) for name in names}
+        return unit_vectors(self._session.run(None, inputs)[0], self.name)
 
 
-def folder_of(source: Source, max_tokens: int) -> Path:
-    """Name the folder of the cache that holds an encoder's graph."""
+def graph_folder(source: EncoderSource, max_tokens: int) -> Path:
+    """Name the cache folder of an encoder's graph."""
     key = hashlib.sha256(f"{FORMAT} {source.fingerprint} {max_tokens}".encode()).hexdigest()
     return cache_root() / "onnx" / key[:16]
 
 
-def digest(file: Path) -> str:
-    """Sha256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _whole(folder: Path) -> bool:
-    """Whether a folder holds a graph, as it was written."""
+def _is_intact(folder: Path) -> bool:
+    """Whether a folder holds a graph that hasn't changed since it was written."""
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        return all(digest(folder / file) == about["sha256"][file] for file in (GRAPH, TOKENIZER))
+        return all(sha256_of(folder / file) == about["sha256"][file] for file in (GRAPH, TOKENIZER))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _make(source: Source, max_tokens: int, folder: Path) -> None:
-    """Write a graph beside, then rename; processes that want the same one wait for the first."""
+def _prepare(source: EncoderSource, max_tokens: int, folder: Path) -> None:
+    """Write a graph beside, then rename; processes that need the same one wait for the first."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
-            if _whole(folder):  # another process wrote it meanwhile
+            if _is_intact(folder):  # another process wrote it meanwhile
                 return
-            with replaced(folder) as new:
-                _export(source.name, max_tokens, new)
+            with written_folder(folder) as new:
+                _export_in_process(source.name, max_tokens, new)
     except OSError as why:
         raise EncoderError(
             f"{folder.parent}: can't keep encoders here ({why.strerror or why}): set TAILRANK_CACHE to "
@@ -191,10 +168,10 @@ def _make(source: Source, max_tokens: int, folder: Path) -> None:
         ) from None
 
 
-def _export(name: str, max_tokens: int, folder: Path) -> None:
+def _export_in_process(name: str, max_tokens: int, folder: Path) -> None:
     """Write a graph in a process of its own, so that this one needs no torch."""
     command = [sys.executable, "-m", "tailrank.language.exporting", name, str(max_tokens), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
-        raise EncoderError(f"encoder {name!r} can't be prepared for use without torch: {said[-1]}")
+        lines = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+        raise EncoderError(f"encoder {name!r} can't be prepared for use without torch: {lines[-1]}")

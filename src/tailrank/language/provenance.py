@@ -1,4 +1,4 @@
-"""How a fine-tuned encoder came about: a note in its folder."""
+"""The record of a fine-tuning, in the folder of the tuned encoder."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any, Final
 
 from tailrank.errors import EncoderError
 
-LABEL: Final = "tuning.json"
-"""File that tells a tuned encoder from others."""
+TUNING_FILE: Final = "tuning.json"
+"""File that marks the folder of a tuned encoder."""
 
 
-def history(folder: Path) -> dict[str, Any] | None:
-    """Read how a tuned encoder came about; None where it isn't one.
+def tuning_record(folder: Path) -> dict[str, Any] | None:
+    """Read the settings and results that a tuned encoder came from; None if the folder has none.
 
     Raises
     ------
     EncoderError
-        Where the file is damaged.
+        If the file is damaged.
     """
-    label = folder / LABEL
+    label = folder / TUNING_FILE
     if not label.is_file():
         return None
     try:

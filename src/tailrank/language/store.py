@@ -19,7 +19,8 @@ from filelock import FileLock
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
-from tailrank.language.encoder import TextEncoder, check_texts
+from tailrank.files import written_file
+from tailrank.language.encoder import TextEncoder, distinct_texts
 from tailrank.reporting import Progress, silent
 
 FORMAT: Final = "tailrank vectors 1"
@@ -35,7 +36,7 @@ class VectorStore:
     Parameters
     ----------
     root
-        Folder to keep them in; None takes `cache_root()`.
+        Folder to keep them in; None means `cache_root()`.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -53,9 +54,8 @@ class VectorStore:
         EncoderError
             As `vectors` does.
         """
-        check_texts(texts)
-        distinct = sorted({text for text in texts if text.strip()}, key=lambda text: (-len(text), text))
-        rows = _Shelf.open(self.folder(encoder), encoder).rows(_keys(distinct))
+        distinct = distinct_texts(texts)
+        rows = _EncoderFolder.open(self.folder(encoder), encoder).rows(_keys(distinct))
         return [distinct[i] for i in np.flatnonzero(rows < 0)]
 
     def vectors(self, texts: Sequence[str], encoder: TextEncoder, progress: Progress = silent) -> Floats:
@@ -66,7 +66,7 @@ class VectorStore:
         texts
             n strings; blank ones have zero vectors.
         encoder
-            Whose vectors are wanted.
+            Encodes what is new.
         progress
             Is told how many of the new texts are encoded.
 
@@ -78,26 +78,26 @@ class VectorStore:
         Raises
         ------
         EncoderError
-            Where the store is damaged or can't be written, or a text can't be encoded.
+            If the store is damaged or can't be written, or a text can't be encoded.
         """
-        shelf = _Shelf.open(self.folder(encoder), encoder)
+        folder = _EncoderFolder.open(self.folder(encoder), encoder)
         if self.missing(texts, encoder):
-            with shelf.locked():
+            with folder.locked():
                 new = self.missing(texts, encoder)  # another process may have encoded them meanwhile
-                shelf.repair()
+                folder.repair()
                 for start in range(0, len(new), CHUNK):
                     batch = new[start : start + CHUNK]
-                    shelf.append(_keys(batch), encoder.encode(batch))
+                    folder.append(_keys(batch), encoder.encode(batch))
                     progress("encoding", start + len(batch), len(new))
         vectors = np.zeros((len(texts), encoder.dimension), dtype=np.float32)
-        told = [i for i, text in enumerate(texts) if text.strip()]
-        vectors[told] = shelf.read(_keys([texts[i] for i in told]))
+        rows_with_text = [i for i, text in enumerate(texts) if text.strip()]
+        vectors[rows_with_text] = folder.read(_keys([texts[i] for i in rows_with_text]))
         return vectors
 
 
 @dataclass(frozen=True)
-class _Shelf:
-    """One encoder's folder: row i of `vectors.f32` belongs to key i of `keys`, both only ever grow.
+class _EncoderFolder:
+    """One encoder's folder: row i of `vectors.f32` belongs to key i of `keys`; both are only appended to.
 
     Vectors reach the disk before their keys do, so after a crash a key always has its vector, and
     what lies beyond the last whole key is cut off before the next write.
@@ -107,16 +107,14 @@ class _Shelf:
     dimension: int
 
     @classmethod
-    def open(cls, folder: Path, encoder: TextEncoder) -> _Shelf:
-        """Create the folder where there is none, and check that it belongs to the encoder."""
+    def open(cls, folder: Path, encoder: TextEncoder) -> _EncoderFolder:
+        """Create the folder if there is none, and check that it belongs to the encoder."""
         header = {"format": FORMAT, "fingerprint": encoder.fingerprint, "dimension": encoder.dimension}
         label = folder / "encoder.json"
-        with _disk(folder):
+        with _disk_errors(folder):
             if not label.exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                beside = folder / f"encoder.json.{os.getpid()}"
-                beside.write_text(json.dumps(header | {"encoder": encoder.name}, indent=1))
-                beside.replace(label)
+                with written_file(label) as new:
+                    new.write_text(json.dumps(header | {"encoder": encoder.name}, indent=1))
             text = label.read_bytes()
         try:
             found = json.loads(text)
@@ -143,7 +141,7 @@ class _Shelf:
     def locked(self) -> Iterator[None]:
         """Keep other processes from writing; the lock dies with its process."""
         lock = FileLock(self.folder / "lock")
-        with _disk(self.folder):
+        with _disk_errors(self.folder):
             lock.acquire()
         try:
             yield
@@ -152,7 +150,7 @@ class _Shelf:
 
     def repair(self) -> None:
         """Cut off what a killed writer left half written."""
-        with _disk(self.folder):
+        with _disk_errors(self.folder):
             size = self._size()
             for file, width in ((self._vectors, 4 * self.dimension), (self._keys, KEY_BYTES)):
                 if file.exists() and file.stat().st_size != size * width:
@@ -160,7 +158,7 @@ class _Shelf:
 
     def append(self, keys: Keys, vectors: Floats) -> None:
         """Add rows: vectors first, and only when they are on the disk their keys."""
-        with _disk(self.folder):
+        with _disk_errors(self.folder):
             for file, array in ((self._vectors, vectors.astype("<f4")), (self._keys, keys)):
                 with file.open("ab") as stream:
                     stream.write(array.tobytes())
@@ -168,8 +166,8 @@ class _Shelf:
                     os.fsync(stream.fileno())
 
     def rows(self, keys: Keys) -> npt.NDArray[np.int64]:
-        """Find the row of each key; -1 where there is none."""
-        with _disk(self.folder):
+        """Find the row of each key; -1 if there is none."""
+        with _disk_errors(self.folder):
             size = self._size()
             stored = np.fromfile(self._keys, dtype=f"S{KEY_BYTES}", count=size) if size else _keys([])
         if not size:
@@ -179,13 +177,13 @@ class _Shelf:
         return np.where(stored[at] == keys, at, -1)
 
     def read(self, keys: Keys) -> Floats:
-        """Read the vectors of keys that are all there."""
+        """Read the vectors of keys that are all stored."""
         if not len(keys):
             return np.zeros((0, self.dimension), dtype=np.float32)
         rows = self.rows(keys)
         if (rows < 0).any():
             raise _damaged(self.folder, "vectors have gone since they were written")
-        with _disk(self.folder):
+        with _disk_errors(self.folder):
             shape = (self._size(), self.dimension)
             stored = np.memmap(self._vectors, dtype="<f4", mode="r", shape=shape)
         vectors: Floats = stored[rows].astype(np.float32)
@@ -208,8 +206,8 @@ def _damaged(folder: Path, what: str) -> EncoderError:
 
 
 @contextmanager
-def _disk(folder: Path) -> Iterator[None]:
-    """Turn a refusal of the file system into a message with a remedy."""
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Turn errors of the file system into a message with a remedy."""
     try:
         yield
     except OSError as error:

@@ -24,7 +24,7 @@ def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
     items
         One row an item.
     template
-        Column names in braces, such as `{title} ({year}). {genres}`. A list becomes `a, b`. Where a
+        Column names in braces, such as `{title} ({year}). {genres}`. A list becomes `a, b`. If a
         value is missing, the words and marks in front of it go with it; what precedes the first
         column stays, so that an encoder's prefix can stand there. None joins with `. ` those of
         `Columns.TEXT` that the table has, without the ones that another of them repeats in at
@@ -33,12 +33,12 @@ def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
     Returns
     -------
     list[str]
-        Shape (items,); empty where an item has no value in any of the columns.
+        Shape (items,); empty if an item has no value in any of the columns.
 
     Raises
     ------
     DataError
-        Where the template isn't well formed or names no or unknown columns, a column can't be
+        If the template isn't well formed or names no or unknown columns, a column can't be
         written as text, or no column is left to read.
 
     Examples
@@ -51,7 +51,7 @@ def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
     """
     parsed = _Template.parse(default_template(items) if template is None else template, items.columns)
     values = items.select(_as_text(items.schema, name) for name in dict.fromkeys(parsed.fields))
-    return values.select(parsed.written()).to_series().to_list()
+    return values.select(parsed.filled()).to_series().to_list()
 
 
 def default_template(items: pl.DataFrame) -> str:
@@ -60,7 +60,7 @@ def default_template(items: pl.DataFrame) -> str:
     Raises
     ------
     DataError
-        Where none has any text.
+        If none has any text.
 
     Examples
     --------
@@ -113,8 +113,8 @@ class _Template:
             raise DataError(f"template {template!r} names no column: write, for example, {{{columns[0]}}}")
         return cls(tuple(fields), tuple(literals))
 
-    def written(self) -> pl.Expr:
-        """Fill the template in for every row; a missing value takes the literal before it along."""
+    def filled(self) -> pl.Expr:
+        """Fill the template in for every row; with a missing value goes the literal before it."""
         any_yet = pl.lit(False)
         pieces = [pl.lit(self.literals[0])]
         for i, name in enumerate(self.fields):
@@ -138,15 +138,15 @@ def _split(literal: str) -> tuple[str, str]:
 
 def _as_text(schema: pl.Schema, name: str) -> pl.Expr:
     """Write a column's values as strings, missing ones as empty strings."""
-    column, kind = pl.col(name), schema[name]
-    if isinstance(kind, pl.Array):
-        column, kind = column.arr.to_list(), pl.List(kind.inner)
-    inner = kind.inner if isinstance(kind, pl.List) else kind
+    column, dtype = pl.col(name), schema[name]
+    if isinstance(dtype, pl.Array):
+        column, dtype = column.arr.to_list(), pl.List(dtype.inner)
+    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
     if inner.is_nested() or inner in (pl.Binary, pl.Object):
         raise DataError(
-            f"column {name!r} holds {kind}, which can't be written as text: leave it out of the template"
+            f"column {name!r} holds {dtype}, which can't be written as text: leave it out of the template"
         )
-    if isinstance(kind, pl.List):
+    if isinstance(dtype, pl.List):
         column = column.cast(pl.List(pl.String)).list.drop_nulls().list.join(", ")
     return column.cast(pl.String).fill_null("").str.strip_chars().alias(name)
 

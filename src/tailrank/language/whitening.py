@@ -61,14 +61,14 @@ class Whitening:
         Raises
         ------
         EncoderError
-            Where vectors aren't a matrix of finite numbers, or an option makes no sense.
+            If vectors aren't a matrix of finite numbers, or an option makes no sense.
         """
         _check(vectors)
         d = vectors.shape[1]
         k = d if dimensions is None else dimensions
         if not 1 <= k <= d or not 0 <= power <= 1:
             raise EncoderError(
-                f"whitening takes dimensions from 1 to {d} and a power from 0 to 1, not {k} and {power}"
+                f"whitening needs dimensions from 1 to {d} and a power from 0 to 1, not {k} and {power}"
             )
         known = vectors[vectors.any(axis=1)].astype(np.float64)
         n = max(len(known), 1)
@@ -96,12 +96,12 @@ class Whitening:
         Returns
         -------
         Floats
-            Shape (n, dimensions); zero where nothing is left of a vector.
+            Shape (n, dimensions); zero if nothing is left of a vector.
 
         Raises
         ------
         EncoderError
-            Where vectors aren't finite or have another width than the fitted ones.
+            If vectors aren't finite or have another width than the fitted ones.
         """
         _check(vectors)
         if vectors.shape[1] != len(self.mean):

@@ -1,23 +1,29 @@
-"""Full ranking: a model scores the whole catalogue for each query, and the target's rank is read off."""
+"""Full ranking: a model scores the whole catalogue for each query, and the target's rank is measured.
+
+Every query has one target. A metric is the mean over queries, so users with more queries weigh more.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from tailrank.arrays import Codes, Floats
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates, Scorer
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
-from tailrank.metrics.beyond_accuracy import Outcome
-from tailrank.metrics.ranking import TOP, mask_history, target_ranks
+from tailrank.metrics.beyond_accuracy import list_metrics
+from tailrank.metrics.popularity import target_groups
+from tailrank.metrics.ranking import PER_QUERY, mask_history, mean, target_ranks, top_items
+from tailrank.reporting import Progress, silent
 
 
 @runtime_checkable
 class QueryScorer(Protocol):
-    """Scores candidates for queries: a model that knows people by who they are, not by history alone."""
+    """Scores candidates for queries: a model that knows users by who they are, not by history alone."""
 
     def score_queries(self, queries: Queries, candidates: Candidates) -> Floats:
         """Score every candidate for every query; shape (queries, candidates)."""
@@ -28,15 +34,90 @@ Model: TypeAlias = Scorer | QueryScorer
 """Anything that an evaluation can rank with."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What one model did with the queries.
+
+    Attributes
+    ----------
+    ranks
+        Rank of each query's target in the full ranking, the best being 1; shape (queries,).
+    top
+        Item codes of the first ten, -1 if the list is shorter; shape (queries, 10).
+    """
+
+    ranks: Codes
+    top: Codes
+
+    @classmethod
+    def from_scores(cls, scores: Floats, targets: Codes) -> Self:
+        """Rank by scores, shape (queries, items); items at minus infinity are in no list."""
+        return cls(target_ranks(scores, targets).astype(np.int32), top_items(scores))
+
+    @classmethod
+    def from_batches(cls, outcomes: Sequence[Self]) -> Self:
+        """Concatenate the outcomes of batches of queries."""
+        return cls(np.concatenate([o.ranks for o in outcomes]), np.concatenate([o.top for o in outcomes]))
+
+
+def masked_scores(
+    score_batch: Callable[[Queries], Floats], queries: Queries, n_items: int, repeats: bool
+) -> Iterator[tuple[Queries, Floats]]:
+    """Score the whole catalogue, batch after batch of the queries.
+
+    Parameters
+    ----------
+    score_batch
+        Scores every item for each of some queries, shape (queries, items); the array is written to.
+    queries
+        Any number.
+    n_items
+        Size of the catalogue.
+    repeats
+        Whether items of the history may be ranked; if not, their scores become minus infinity.
+
+    Yields
+    ------
+    tuple[Queries, Floats]
+        A batch and its scores.
+    """
+    for batch in queries.batches(n_items):
+        scores = score_batch(batch)
+        if not repeats:
+            mask_history(scores, batch)
+        yield batch, scores
+
+
+def full_ranks(
+    score_batch: Callable[[Queries], Floats], queries: Queries, n_items: int, repeats: bool
+) -> Doubles:
+    """Rank the targets among all items, equal scores counting half; shape (queries,).
+
+    Takes the parameters of `masked_scores`.
+    """
+    batches = masked_scores(score_batch, queries, n_items, repeats)
+    return np.concatenate([np.zeros(0), *(target_ranks(scores, batch.targets) for batch, scores in batches)])
+
+
 def score(model: Model, queries: Queries, candidates: Candidates) -> Floats:
-    """Score candidates with either kind of model; shape (queries, candidates)."""
+    """Score candidates with either type of model; shape (queries, candidates)."""
     if isinstance(model, QueryScorer):
         return model.score_queries(queries, candidates)
     return model.score(queries.histories, candidates)
 
 
+def scored(model: Model, queries: Queries, split: Split) -> Iterator[tuple[Queries, Floats]]:
+    """Score the catalogue of a split with a model; yields as `masked_scores` does."""
+    everything = Candidates.everything(split.full_train.n_items)
+
+    def score_batch(batch: Queries) -> Floats:
+        return np.array(score(model, batch, everything))
+
+    return masked_scores(score_batch, queries, len(everything), split.repeats)
+
+
 def rank_queries(
-    model: Model, queries: Queries, split: Split, advance: Callable[[int], None] | None = None
+    model: Model, queries: Queries, split: Split, progress: Progress = silent, task: str = "rank"
 ) -> Outcome:
     """Rank the whole catalogue for every query.
 
@@ -47,48 +128,51 @@ def rank_queries(
     queries
         At least one.
     split
-        Where it doesn't allow repeats, items of the history are masked.
-    advance
-        Called after each batch with the number of queries that are done.
+        If it doesn't allow repeats, items of the history are masked.
+    progress, task
+        Is told how many queries are ranked, and by what name.
     """
     outcomes, done = [], 0
     for batch, scores in scored(model, queries, split):
-        outcomes.append(read_off(scores, batch.targets))
-        if advance:
-            advance(done := done + len(batch))
-    return joined(outcomes)
+        outcomes.append(Outcome.from_scores(scores, batch.targets))
+        done += len(batch)
+        progress(task, done, len(queries))
+    return Outcome.from_batches(outcomes)
 
 
-def scored(model: Model, queries: Queries, split: Split) -> Iterator[tuple[Queries, Floats]]:
-    """Score batch after batch, shape (queries, items); masked items get minus infinity."""
-    everything = Candidates.everything(split.full_train.n_items)
-    for batch in queries.batches(len(everything)):
-        scores = np.array(score(model, batch, everything))
-        if not split.repeats:
-            mask_history(scores, batch)
-        yield batch, scores
+def per_query(outcome: Outcome, metric: str = "ndcg@10") -> Doubles:
+    """Give the value of each query, for a paired comparison of two models; shape (queries,).
+
+    `metric` is one of `tailrank.metrics.ranking.PER_QUERY`.
+    """
+    return PER_QUERY[metric](outcome.ranks)
 
 
-def read_off(scores: Floats, targets: Codes) -> Outcome:
-    """Read off each target's rank, equal scores counting half, and the first ten.
+def measure(
+    outcome: Outcome, targets: Codes, counts: Offsets, vectors: Floats | None = None
+) -> dict[str, float | None]:
+    """Compute all metrics of one model.
 
     Parameters
     ----------
-    scores
-        Shape (queries, items); items at minus infinity are in no list.
+    outcome
+        Ranks and lists of the model.
     targets
-        Shape (queries,).
+        Item code of each query's target, shape (queries,).
+    counts
+        Interactions of each item in training, shape (items,): they say what is head and tail.
+    vectors
+        Unit vectors of the items, shape (items, d), for `ild@10`; None if there are none.
+
+    Returns
+    -------
+    dict[str, float | None]
+        None for a metric without a query behind it. Groups such as `ndcg@10/tail80` hold the
+        queries whose target is in the group.
     """
-    first = np.argpartition(-scores, min(TOP, scores.shape[1]) - 1, axis=1)[:, :TOP]
-    values = np.take_along_axis(scores, first, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    top = np.full((len(targets), TOP), -1, dtype=np.int32)
-    top[:, : first.shape[1]] = np.where(
-        np.isfinite(np.take_along_axis(values, order, axis=1)), np.take_along_axis(first, order, axis=1), -1
-    )
-    return Outcome(target_ranks(scores, targets).astype(np.int32), top)
-
-
-def joined(outcomes: Sequence[Outcome]) -> Outcome:
-    """Put the outcomes of batches one after another."""
-    return Outcome(np.concatenate([o.ranks for o in outcomes]), np.concatenate([o.top for o in outcomes]))
+    gains = per_query(outcome)
+    return {
+        **{name: mean(per_query(outcome, name)) for name in PER_QUERY},
+        **{f"ndcg@10/{name}": mean(gains[items[targets]]) for name, items in target_groups(counts).items()},
+        **list_metrics(outcome.top, counts, vectors),
+    }

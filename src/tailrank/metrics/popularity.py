@@ -43,3 +43,19 @@ def count_buckets(counts: Offsets) -> Codes:
     [0, 1, 1, 2, 2, 3]
     """
     return np.searchsorted(COUNT_EDGES, counts, side="right").astype(np.int32)
+
+
+def target_groups(counts: Offsets) -> dict[str, Bools]:
+    """Mark the items of each group that metrics are broken down by; shape (items,).
+
+    Examples
+    --------
+    >>> groups = target_groups(np.array([9, 1, 5, 0, 2]))
+    >>> list(groups)
+    ['tail80', 'head20', 'count=0', 'count=1-5', 'count=6-20', 'count>20']
+    >>> groups["count=1-5"].tolist()
+    [False, True, True, False, True]
+    """
+    tail, buckets = tail_items(counts), count_buckets(counts)
+    names = [f"count{label}" if label[0] == ">" else f"count={label}" for label in COUNT_LABELS]
+    return {"tail80": tail, "head20": ~tail} | {name: buckets == at for at, name in enumerate(names)}

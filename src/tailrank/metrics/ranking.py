@@ -1,7 +1,8 @@
-"""Where a target ends up among all items, and what that is worth."""
+"""Where a target ranks among all items, and what that is worth."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ TOP: Final = 10
 
 
 def mask_history(scores: Floats, queries: Queries) -> None:
-    """Set what each person took before to minus infinity, in place; (queries, items)."""
+    """Set the items of each user's history to minus infinity, in place; shape (queries, items)."""
     scores[queries.full_histories.owners, queries.full_histories.items] = -np.inf
 
 
@@ -44,6 +45,28 @@ def target_ranks(scores: Floats, targets: Codes) -> Doubles:
     return ranks
 
 
+def top_items(scores: Floats) -> Codes:
+    """Find the ten items with the highest scores, -1 if a list is shorter; shape (queries, 10).
+
+    Parameters
+    ----------
+    scores
+        Shape (queries, items); items at minus infinity are in no list.
+
+    Examples
+    --------
+    >>> top_items(np.array([[0.1, -np.inf, 0.3]], dtype=np.float32))[0, :4].tolist()
+    [2, 0, -1, -1]
+    """
+    first = np.argpartition(-scores, min(TOP, scores.shape[1]) - 1, axis=1)[:, :TOP]
+    values = np.take_along_axis(scores, first, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    listed = np.isfinite(np.take_along_axis(values, order, axis=1))
+    top = np.full((len(scores), TOP), -1, dtype=np.int32)
+    top[:, : first.shape[1]] = np.where(listed, np.take_along_axis(first, order, axis=1), -1)
+    return top
+
+
 def ndcg(ranks: Codes | Doubles) -> Doubles:
     """Discount a hit in the first ten by the logarithm of its rank: 1 / log2(1 + rank), else 0.
 
@@ -55,3 +78,27 @@ def ndcg(ranks: Codes | Doubles) -> Doubles:
     [1.0, 0.5, 0.0]
     """
     return np.where(ranks <= TOP, 1 / np.log2(1.0 + ranks), 0.0)
+
+
+def recall(ranks: Codes) -> Doubles:
+    """Whether the target is among the first ten, as 1 or 0; shape (queries,)."""
+    return (ranks <= TOP).astype(np.float64)
+
+
+def reciprocal_rank(ranks: Codes) -> Doubles:
+    """1 / rank, however deep the target lies; shape (queries,)."""
+    return 1.0 / ranks
+
+
+PER_QUERY: Final[dict[str, Callable[[Codes], Doubles]]] = {
+    "ndcg@10": ndcg,
+    "recall@10": recall,
+    "mrr": reciprocal_rank,
+}
+"""Metrics that have a value for each query, from the rank of its target."""
+
+
+def mean(values: Doubles) -> float | None:
+    """Average over the queries that have a value, leaving NaN out; None if there is none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None

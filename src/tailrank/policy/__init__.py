@@ -1,1 +1,1 @@
-"""What the business wants after the score: pure functions of scored candidates."""
+"""What the business wants after the score: pure steps, applied to scored candidates one by one."""

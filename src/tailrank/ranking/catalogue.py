@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,19 +11,19 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from tailrank.arrays import Codes, Floats, Offsets, Seconds
+from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Clock
-from tailrank.data.histories import Event, Histories
+from tailrank.data.histories import Histories, History
 from tailrank.errors import RequestError
 from tailrank.metrics.popularity import count_buckets
-from tailrank.policy.long_tail import rarity
+from tailrank.policy.tail import rarity
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The items that can be ranked and the event types that are understood.
+    """The items that can be ranked and the event types that are known.
 
     Attributes
     ----------
@@ -50,7 +49,7 @@ class Catalogue:
     changed: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def from_items(
         cls,
         items: pl.DataFrame,
         counts: Offsets,
@@ -76,7 +75,7 @@ class Catalogue:
         return codes
 
     def types_of(self, names: Sequence[str]) -> Codes:
-        """Code event types, shape (names,); an unknown one counts as the first, as no type does."""
+        """Code event types, shape (names,); an unknown one counts as the first, as does none."""
         return np.fromiter(map(self._type_codes.get, names, repeat(0)), np.int32, len(names))
 
     def with_items(self, ids: Sequence[str]) -> Self:
@@ -95,7 +94,7 @@ class Catalogue:
         counts[: len(self)] = self.counts
         return replace(self, counts=counts, changed=changed)
 
-    def without(self, ids: Sequence[str]) -> Self:
+    def without_items(self, ids: Sequence[str]) -> Self:
         """Forget items: their ids become unknown. Ids that are unknown already are passed over."""
         changed = dict(self.changed)
         for name in ids:
@@ -104,34 +103,42 @@ class Catalogue:
                 changed[name] = -1
         return replace(self, changed=changed)
 
-    def candidates(self, ids: Sequence[str]) -> Candidates:
-        """Code a candidate list.
+    def unknown(self, ids: Sequence[str], role: str) -> list[str]:
+        """List the ids that aren't in the catalogue.
 
         Raises
         ------
         RequestError
-            On unknown or repeated ids.
+            If one is no string, so that numbers don't pass for items that went; it names its role.
         """
-        if len(set(ids)) != len(ids):
-            twice = Counter(ids).most_common(1)[0][0]
-            raise RequestError(f"candidate {twice!r} occurs more than once: give each item once")
-        return Candidates(self._codes(ids, "candidate"), len(self))
+        unknown = [name for name, code in zip(ids, self.codes_of(ids).tolist(), strict=True) if code < 0]
+        for name in unknown:
+            if not isinstance(name, str):
+                raise RequestError(f"{role} {name!r} is no string: give ids as they stand in the data")
+        return unknown
 
-    def history(self, events: Sequence[str | Event]) -> Histories:
-        """Code one person's events, oldest first.
+    def candidates(self, codes: Codes) -> Candidates:
+        """Name items as candidates, by distinct codes of shape (candidates,)."""
+        return Candidates(codes, len(self))
 
-        Raises
-        ------
-        RequestError
-            On unknown items or event types, or timestamps that descend or are given for some events only.
+    def histories(self, history: History) -> tuple[Histories, list[str]]:
+        """Code one user's events, and name the items that are unknown: these are dropped.
+
+        An event without a time counts as simultaneous with the one before it, and so does one that seems
+        earlier: clocks differ. A model that learned from positions is given positions.
         """
-        ids = [event.item_id if isinstance(event, Event) else event for event in events]
-        items = self._codes(ids, "history item")
-        types, times = np.zeros(len(items), np.int32), np.zeros(len(items))
-        if any(isinstance(event, Event) for event in events):
-            told = [event if isinstance(event, Event) else Event(event) for event in events]
-            types, times = self._types(told), _times(told)
-        return Histories(items, types, times, np.array([0, len(items)], np.int64))
+        ids, types, times = history
+        codes = self.codes_of(ids)
+        known = codes >= 0
+        unknown = [] if known.all() else self.unknown(ids, "history item")
+        n = len(codes) - len(unknown)
+        if self.clock == "position":
+            seconds = np.arange(n, dtype=np.float64)
+        else:
+            seconds = np.maximum.accumulate(np.array(times, np.float64)[known])
+            seconds[np.isinf(seconds)] = 0.0
+        coded = Histories(codes[known], self.types_of(types)[known], seconds, np.array([0, n], np.int64))
+        return coded, unknown
 
     @cached_property
     def buckets(self) -> Codes:
@@ -139,40 +146,10 @@ class Catalogue:
         return count_buckets(self.counts)
 
     @cached_property
-    def rare(self) -> Floats:
+    def rarity(self) -> Floats:
         """Rarity of each item, shape (items,)."""
         return rarity(self.counts)
-
-    def _codes(self, ids: Sequence[str], what: str) -> Codes:
-        codes = self.codes_of(ids)
-        if len(codes) and codes.min() < 0:
-            unknown = ids[int(codes.argmin())]
-            raise RequestError(f"{what} {unknown!r} is not in the catalogue the model was trained on")
-        return codes
-
-    def _types(self, events: Sequence[Event]) -> Codes:
-        try:
-            types = [0 if event.event is None else self._type_codes[event.event] for event in events]
-        except KeyError as unknown:
-            known = ", ".join(self.event_types)
-            raise RequestError(f"event type {unknown} was not in the training data ({known})") from None
-        return np.array(types, np.int32)
 
     @cached_property
     def _type_codes(self) -> dict[str, int]:
         return {name: code for code, name in enumerate(self.event_types)}
-
-
-def _times(events: Sequence[Event]) -> Seconds:
-    given = [event.timestamp for event in events if event.timestamp is not None]
-    if not given:
-        return np.zeros(len(events))
-    if len(given) < len(events):
-        raise RequestError("only some of the history's events have a timestamp: give one to all, or to none")
-    try:
-        times = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise RequestError("the history's timestamps must be numbers: seconds since 1970") from None
-    if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
-        raise RequestError("the history's timestamps must be finite and ascend: give the oldest event first")
-    return times

@@ -1,4 +1,4 @@
-"""Fusion: learned weights that turn signals into one score, by how well item and person are known."""
+"""Fusion: learned weights that turn signals into one score, by how well item and user are known."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Fusion:
         weights = (full[..., :-1] / spread).astype(np.float32)
         return cls(signals, weights, full[..., -1].astype(np.float32), float(found.fun))
 
-    def combine(self, signals: list[Floats], candidates: Codes, histories: Codes) -> Floats:
+    def fuse(self, signals: list[Floats], candidates: Codes, histories: Codes) -> FusedScores:
         """Add up the weighted signals.
 
         Parameters
@@ -133,25 +133,24 @@ class Fusion:
             Each of shape (histories, candidates), in the order of `self.signals`.
         candidates, histories
             Buckets, shape (candidates,) and (histories,).
-
-        Returns
-        -------
-        Floats
-            Shape (histories, candidates).
         """
         weights = self.weights.T[:, histories].take(candidates, axis=2)
         total = self.biases.T[histories].take(candidates, axis=1)
         for weight, scores in zip(weights, signals, strict=True):
             total += weight * scores
-        return total
+        return FusedScores(self, signals, candidates, histories, total)
 
-    def score(self, pool: SampledCandidates) -> Floats:
-        """Score a pool's candidates, (queries, candidates); minus infinity for those that don't count."""
-        known = pool.histories[:, None]
-        total = self.biases[pool.candidates, known]
+    def weights_of(self, candidates: Codes, history: int) -> Floats:
+        """Look up weights by buckets; shape (signals, candidates)."""
+        return self.weights.T[:, history].take(candidates, axis=1)
+
+    def score(self, sampled: SampledCandidates) -> Floats:
+        """Score sampled candidates, (queries, candidates); minus infinity for those that don't count."""
+        known = sampled.histories[:, None]
+        total = self.biases[sampled.candidates, known]
         for position in range(len(self.signals)):
-            total += self.weights[pool.candidates, known, position] * pool.features[..., position]
-        return np.where(np.isfinite(pool.log_odds), total, -np.inf)
+            total += self.weights[sampled.candidates, known, position] * sampled.features[..., position]
+        return np.where(np.isfinite(sampled.log_odds), total, -np.inf)
 
     def arrays(self) -> Arrays:
         """Give everything learned, for storage."""
@@ -161,6 +160,37 @@ class Fusion:
     def from_arrays(cls, signals: tuple[str, ...], arrays: Arrays) -> Self:
         """Take back what `arrays` gave."""
         return cls(signals, arrays["weights"], arrays["biases"], float(arrays["loss"][0]))
+
+
+@dataclass(frozen=True)
+class FusedScores:
+    """Signals of every history and candidate, and their weighted sum.
+
+    Attributes
+    ----------
+    fusion
+        Whose weights.
+    signals
+        Each of shape (histories, candidates).
+    candidates, histories
+        Buckets, shape (candidates,) and (histories,).
+    total
+        Log-odds, shape (histories, candidates).
+    """
+
+    fusion: Fusion
+    signals: list[Floats]
+    candidates: Codes
+    histories: Codes
+    total: Floats
+
+    def parts(self, row: int) -> dict[str, Floats]:
+        """Take the scores of one history apart: the bias and each signal by name, shape (candidates,)."""
+        fusion, history = self.fusion, int(self.histories[row])
+        weights = fusion.weights_of(self.candidates, history)
+        rows = zip(fusion.signals, weights, self.signals, strict=True)
+        base = fusion.biases.T[history].take(self.candidates)
+        return {"base": base} | {name: weight * scores[row] for name, weight, scores in rows}
 
 
 @dataclass(frozen=True)

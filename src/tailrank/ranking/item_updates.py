@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tailrank.arrays import Codes, Floats
 from tailrank.errors import RequestError
-from tailrank.language.whitening import Whitening
+from tailrank.language.vectors import VectorSpace
 from tailrank.signals.base import ItemUpdates, Signal
-from tailrank.signals.semantic import SemanticAttention, TunedAttention
+from tailrank.signals.semantic import SemanticAttention
 
 
-def new_items(
+def item_updates(
     signals: Sequence[Signal],
-    whitening: Whitening | None,
+    spaces: Mapping[str, VectorSpace],
     codes: Codes,
     n_items: int,
     texts: Sequence[str],
-    vectors: Floats | None,
-    tuned: Floats | None,
+    vectors: Mapping[str, Floats],
 ) -> ItemUpdates:
     """Bring the vectors of new texts into the spaces of the signals.
 
@@ -28,48 +27,34 @@ def new_items(
     ----------
     signals
         Of the model, as they are before.
-    whitening
-        Of the encoder's vectors; None where the model was given none.
+    spaces
+        Of the model, by name.
     codes
         Distinct item codes, shape (items,); new items follow those that were there before.
     n_items
         Size of the catalogue with them.
     texts
         One an item.
-    vectors, tuned
-        Of the encoder and of the fine-tuned one, shape (items, width); None where there are none.
+    vectors
+        By the name of a space, the encoder's vectors, shape (items, width); zero for a space without any.
 
     Raises
     ------
     RequestError
-        Where there isn't one finite vector of the right width an item.
+        On a space that the model doesn't have, or unless there is one finite vector of its width an item.
     """
-    held = {type(signal): signal for signal in signals if isinstance(signal, SemanticAttention)}
-    meanings = before = None
-    if whitening is not None and SemanticAttention in held:
-        meanings = whitening.transform(_checked(vectors, len(codes), len(whitening.mean), "encoder"))
-        before = _known(held[SemanticAttention], codes)
-    if TunedAttention in held:
-        tuned = _checked(tuned, len(codes), held[TunedAttention].vectors.width, "tuned encoder")
-    return ItemUpdates(codes, n_items, texts, meanings, before, tuned)
-
-
-def _checked(vectors: Floats | None, n: int, width: int, source: str) -> Floats:
-    """Take a vector an item, zero where none are given."""
-    if vectors is None:
-        return np.zeros((n, width), np.float32)
-    found = np.asarray(vectors, np.float32)
-    if found.shape != (n, width) or not np.isfinite(found).all():
-        raise RequestError(
-            f"{n} items with vectors of shape {found.shape}: give each a finite vector of width {width}, "
-            f"by the {source} that the model was trained with"
-        )
-    return found
-
-
-def _known(signal: SemanticAttention, codes: Codes) -> Floats:
-    """Look up the vectors that items have until now, zero for new ones."""
-    before = np.zeros((len(codes), signal.vectors.width), np.float32)
-    known = codes < len(signal.vectors)
-    before[known] = signal.vectors.take(codes[known])
-    return before
+    for name, given in vectors.items():
+        if name not in spaces:
+            raise RequestError(
+                f"the model has no vector space {name!r}: there are {', '.join(spaces) or 'none'}"
+            )
+        if len(given) != len(codes):
+            raise RequestError(
+                f"{len(given)} vectors in space {name!r} for {len(codes)} items: give one each"
+            )
+    found = {
+        name: space.transform(vectors.get(name, np.zeros((len(codes), space.width), np.float32)))
+        for name, space in spaces.items()
+    }
+    previous = {s.space: s.vectors_of(codes) for s in signals if isinstance(s, SemanticAttention)}
+    return ItemUpdates(codes, n_items, texts, found, previous)

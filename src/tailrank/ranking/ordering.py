@@ -1,36 +1,165 @@
-"""Candidates in the order of their scores."""
+"""From the scores of one list to its order, with candidates that the model doesn't know."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import count
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from tailrank.arrays import Floats
+import numpy as np
+
+from tailrank.arrays import Bools, Floats, Offsets
+from tailrank.data.candidates import Candidates
 from tailrank.errors import RequestError
+from tailrank.policy.base import Policy, Scored, apply_all
+from tailrank.ranking.catalogue import Catalogue
+from tailrank.ranking.request import Contributions, Ranking, distinct
+from tailrank.ranking.upstream import Scores
+
+ROUNDING: Final = 1e-3
+"""Difference between a score and its parts that may come from adding up in another order."""
 
 
-class RankedItem(NamedTuple):
-    """One place of a ranking: places count from 1, `previous` is the place in the candidate list."""
+@dataclass(frozen=True)
+class Listed:
+    """The distinct candidates of requests, and which of them the model knows.
 
-    item_id: str
-    score: float
-    place: int
-    previous: int
-
-
-def ordered(candidates: Sequence[str], scores: Floats, k: int | None) -> list[RankedItem]:
-    """Order candidates by scores of shape (candidates,), keeping `k`; equal ones stay in their order.
-
-    Raises
-    ------
-    RequestError
-        On a `k` below 1.
+    Attributes
+    ----------
+    ids
+        In the order of the request, each once; shape (candidates,).
+    previous_ranks
+        First rank of each in the request, from 1.
+    n_requested
+        Length of the request's list, repetitions included.
+    known
+        Shape (candidates,); None if all are.
+    candidates
+        The known ones.
+    rarity
+        Shape (candidates,); unknown ones have the mean.
     """
-    if k is not None and k < 1:
-        raise RequestError(f"k must be at least 1, not {k}")
-    order = (-scores).argsort(kind="stable")[:k].tolist()
-    ids, previous = [candidates[at] for at in order], [at + 1 for at in order]
-    # `_make` on rows: a long list takes a fifth less time than by calls with four arguments.
-    rows = zip(ids, scores[order].tolist(), count(1), previous, strict=False)
-    return list(map(RankedItem._make, rows))
+
+    ids: list[str]
+    previous_ranks: Sequence[int]
+    n_requested: int
+    known: Bools | None
+    candidates: Candidates
+    rarity: Floats
+
+    @classmethod
+    def from_ids(cls, ids: Sequence[str], catalogue: Catalogue) -> Listed:
+        """Look the candidates up."""
+        names, ranks = distinct(ids)
+        codes = catalogue.codes_of(names)
+        found = codes >= 0
+        known = None if found.all() else found
+        if known is not None:
+            catalogue.unknown(names, "candidate")
+        candidates = catalogue.candidates(codes if known is None else codes[known])
+        rarity = _spread(catalogue.rarity.take(candidates.codes), known)
+        return cls(names, ranks, len(ids), known, candidates, rarity)
+
+    def first(self, scores: Scores | None) -> Scores | None:
+        """Keep the scores of each candidate's first occurrence.
+
+        Raises
+        ------
+        RequestError
+            Unless there is one score a candidate.
+        """
+        if scores is None:
+            return None
+        if isinstance(scores, Mapping):
+            return {name: self._first(given) for name, given in scores.items()}
+        return self._first(scores)
+
+    def _first(self, scores: Sequence[float]) -> Sequence[float]:
+        if len(scores) != self.n_requested:
+            raise RequestError(f"{len(scores)} scores for {self.n_requested} candidates: give one each")
+        if self.n_requested == len(self.ids):
+            return scores
+        return [scores[rank - 1] for rank in self.previous_ranks]
+
+
+def order_candidates(
+    listed: Listed,
+    own: Floats,
+    upstream: Mapping[str, Floats],
+    policy: Sequence[Policy],
+    k: int | None,
+    parts: Mapping[str, Floats] | None,
+    unknown_history: list[str],
+) -> Ranking:
+    """Add upstream shares, apply the policy, and sort.
+
+    Parameters
+    ----------
+    listed
+        The candidates.
+    own
+        Fused scores of the known ones, shape (known,).
+    upstream
+        Weighted scores of the caller, each of shape (candidates,). Without any, candidates that the model
+        doesn't know keep their ranks.
+    policy
+        Steps after the score.
+    k
+        Length of the ranking; None for all.
+    parts
+        What `own` is made of, by name, each of shape (known,); None leaves contributions out.
+    unknown_history
+        Goes into the ranking.
+    """
+    known = listed.known
+    total = _spread(own, known)
+    for share in upstream.values():
+        total = total + share
+    scored = apply_all(policy, Scored(total, listed.rarity))
+    order = (-scored.scores).argsort(kind="stable")
+    scores = scored.scores[order]
+    if known is not None and not upstream:
+        order, scores = _keep_ranks(order, scores, known)
+    chosen, scores = order[:k], scores[:k]
+    contributions = None
+    if parts is not None:
+        spread = {name: _spread(part, known) for name, part in parts.items()}
+        contributions = _contributions({**spread, **upstream, **scored.contributions}, chosen, scores)
+    at = chosen.tolist()
+    return Ranking(
+        [listed.ids[i] for i in at],
+        scores.tolist(),
+        [listed.previous_ranks[i] for i in at],
+        None if known is None else known[chosen].tolist(),
+        contributions,
+        unknown_history,
+    )
+
+
+def _contributions(parts: Mapping[str, Floats], chosen: Offsets, scores: Floats) -> Contributions:
+    """Line up the parts of the chosen candidates' scores, and what keeping its rank adds to an unknown's."""
+    values = np.stack([part[chosen] for part in parts.values()], axis=1)
+    rest = scores - values.sum(axis=1)
+    if np.abs(rest).max(initial=0) < ROUNDING:
+        return Contributions(tuple(parts), values)
+    return Contributions((*parts, "rank kept"), np.column_stack([values, rest]))
+
+
+def _spread(values: Floats, known: Bools | None) -> Floats:
+    """Give candidates that the model doesn't know the mean of the others; shape (candidates,)."""
+    if known is None:
+        return values
+    whole = np.full(len(known), values.mean() if len(values) else 0.0, np.float32)
+    whole[known] = values
+    return whole
+
+
+def _keep_ranks(order: Offsets, scores: Floats, known: Bools) -> tuple[Offsets, Floats]:
+    """Leave unknown candidates at their ranks; each then has the score of the known one above it."""
+    kept = np.arange(len(known))
+    kept[known] = order[known[order]]
+    if not known.any():
+        return kept, scores
+    falling = scores[known[order]]
+    above = np.cumsum(known[kept]) - 1
+    return kept, falling[np.maximum(above, 0)]

@@ -1,230 +1,192 @@
-"""`Reranker`: signals and fusion in one object that fits, ranks and explains."""
+"""`Reranker`: signals, fusion and policies in one object that fits, ranks and explains."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, overload
+
+import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, Histories
-from tailrank.data.splits import Split, hold_out
+from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.language.whitening import Whitening
-from tailrank.policy.long_tail import promote
-from tailrank.ranking.catalogue import Catalogue
-from tailrank.ranking.explanation import Explanation, explain
-from tailrank.ranking.fitting import Settings, Signals, fit_fusion, fit_signals
-from tailrank.ranking.fusion import Fusion, history_buckets
-from tailrank.ranking.item_updates import new_items
-from tailrank.ranking.model_folder import read_fields, write_reranker
-from tailrank.ranking.ordering import RankedItem, ordered
-from tailrank.ranking.upstream import Choice, Scores, learned, shares
+from tailrank.policy.base import Scored, apply_all
+from tailrank.ranking.explanation import Explanation, contributions_by_event
+from tailrank.ranking.fitted import Fitted
+from tailrank.ranking.fitting import Vectors, fit
+from tailrank.ranking.fusion import FusedScores, history_buckets
+from tailrank.ranking.item_updates import item_updates
+from tailrank.ranking.model_folder import read_fitted, write_fitted
+from tailrank.ranking.ordering import Listed, order_candidates
+from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.settings import Settings
+from tailrank.ranking.upstream import Choice, learn_weights, shares
 from tailrank.reporting import Progress, silent
-from tailrank.signals.base import Signal
 
 
-@dataclass(frozen=True)
-class Reranker:
-    """Ranks candidates for one person by what items mean and what the person has just done.
+class Reranker(Fitted):
+    """Ranks candidates for one user by what items mean and what the user has just done.
 
-    Attributes
-    ----------
-    catalogue
-        Items and event types, and how well each item is known.
-    signals
-        In the order of the fusion's weights.
-    fusion
-        Learned weights.
-    tail
-        Dial of the long-tail policy, 0 to 1, where a request names no other.
-    settings
-        How it was fitted.
-    upstream
-        How much the scores of other recommenders count, by their names, where that was learned.
-    whitening
-        Of the encoder's vectors; None where none were given.
-    about
-        What `save` was told about the model, such as the encoder and the sha256 of its weights.
+    Make one with `fit` or `load`; the attributes are those of `Fitted`.
     """
-
-    catalogue: Catalogue
-    signals: tuple[Signal, ...]
-    fusion: Fusion
-    tail: float
-    settings: Settings
-    upstream: Mapping[str, float] = field(default_factory=dict)
-    whitening: Whitening | None = None
-    about: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def fit(
         cls,
         data: Dataset | Split,
-        vectors: Floats | None,
+        vectors: Vectors,
         settings: Settings | None = None,
         progress: Progress = silent,
         checkpoint: Path | None = None,
-        tuned: Floats | None = None,
     ) -> Self:
         """Fit signals on all events, and the fusion with signals that did not see the latest.
 
         Parameters
         ----------
         data
-            A data set, of which the latest events are held out for fusion; or a split, whose test
-            queries stay untouched.
+            A data set, of which the latest events are held out for fusion; or a split, whose test queries
+            stay untouched.
         vectors
-            The encoder's vector of each item's text, shape (items, d); None leaves the semantic signal out.
+            One vector an item, as `ItemVectors.encode` gives them; those of several encoders by the names of
+            their spaces, each of which becomes a signal; None does without.
         settings
             How to fit.
         progress
             Is told how far long training is.
         checkpoint
-            File that long training writes as it goes, and goes on from after an interruption; a second
-            one beside it is named by `checkpoint_files`.
-        tuned
-            Vectors of a fine-tuned encoder, shape (items, dimensions); None leaves that signal out.
+            File that long training writes as it goes, and continues from after an interruption; a second
+            one beside it is named by `fitting.checkpoint_files`.
 
         Raises
         ------
         DataError
-            Where nothing can be held out, or there isn't one vector an item.
+            If nothing can be held out, or there isn't one vector an item.
         RequestError
-            Where the sequence model is wanted and torch is missing.
+            If the sequence model is wanted and torch is missing.
         ModelError
-            Where its training diverges, or the checkpoint can't be used.
+            If its training diverges, or the checkpoint can't be used.
         """
-        settings = settings or Settings()
-        split = data if isinstance(data, Split) else hold_out(data)
-        signals = fit_signals(split, vectors, settings, progress, checkpoint, tuned)
-        return cls.of(split, signals, settings)
+        return cls.from_fitted(fit(data, vectors, settings, progress, checkpoint))
 
     @classmethod
-    def of(cls, split: Split, signals: Signals, settings: Settings) -> Self:
-        """Weigh signals that are fitted already, on the split's validation queries.
+    def from_fitted(cls, fitted: Fitted) -> Self:
+        """Rank by what was learned."""
+        return cls(**vars(fitted))
 
-        Parameters
-        ----------
-        split
-            What the signals were fitted on.
-        signals
-            As `fit_signals` gives them.
-        settings
-            How to weigh.
-
-        Raises
-        ------
-        DataError
-            Where there is no validation query.
-        """
-        past, (fusion, tail) = split.full_train, fit_fusion(split, signals.before, settings)
-        catalogue = Catalogue.of(past.items, past.counts, past.event_types, past.clock)
-        return cls(catalogue, signals.after, fusion, tail, settings, whitening=signals.whitening)
-
-    def with_items(
+    @overload
+    def rank(self, request: Request, /) -> Ranking: ...
+    @overload
+    def rank(
+        self, request: Sequence[str | Event], candidates: Sequence[str], /, **options: Any
+    ) -> Ranking: ...
+    def rank(
         self,
-        ids: Sequence[str],
-        texts: Sequence[str],
-        vectors: Floats | None = None,
-        tuned: Floats | None = None,
-    ) -> Self:
-        """Take in new items, and new texts of known ones; this model itself stays as it is.
-
-        New items are placed by their texts alone, until a model is trained with what people do with them.
-        Known ones keep what was learned from behaviour. The scores of all others don't change.
+        request: Request | Sequence[str | Event],
+        candidates: Sequence[str] = (),
+        /,
+        **options: Any,
+    ) -> Ranking:
+        """Rank candidates for one user.
 
         Parameters
         ----------
-        ids
-            Distinct item ids.
-        texts
-            One an item, put together as in training.
-        vectors
-            The encoder's vectors of these texts, shape (items, d), not whitened; None places the items as
-            if they had no text.
-        tuned
-            Those of the fine-tuned encoder, likewise.
+        request
+            What is asked; or the history alone, followed by the candidates and, by name, the other fields of
+            `Request`.
 
         Raises
         ------
         RequestError
-            On repeated ids, or where there isn't one text or one vector of the right width an item.
+            On timestamps or scores that make no sense, or a `k` below 1.
         """
-        if len(set(ids)) != len(ids) or len(texts) != len(ids):
-            raise RequestError(f"{len(ids)} items with {len(texts)} texts: give each id once, and one text")
-        catalogue = self.catalogue.with_items(ids)
-        codes, size = catalogue.codes_of(ids), len(catalogue)
-        new = new_items(self.signals, self.whitening, codes, size, texts, vectors, tuned)
-        return replace(
-            self, catalogue=catalogue, signals=tuple(signal.with_items(new) for signal in self.signals)
-        )
+        if not isinstance(request, Request):
+            request = Request(request, candidates, **options)
+        [ranking] = self._rank_together(request.candidates, [request])
+        return ranking
 
-    def without(self, ids: Sequence[str]) -> Self:
-        """Forget items, so that requests that name them are refused; unknown ids are passed over."""
-        return replace(self, catalogue=self.catalogue.without(ids))
+    def rank_many(self, requests: Sequence[Request]) -> list[Ranking]:
+        """Rank many requests; histories that share their candidates are scored together.
 
-    def score(self, histories: Histories, candidates: Candidates, tail: float | None = None) -> Floats:
-        """Score every candidate for every history, the policy included; (histories, candidates), log-odds."""
-        seen = histories.latest(self.settings.max_history)
-        scores = [signal.score(seen, candidates) for signal in self.signals]
-        buckets = self.catalogue.buckets.take(candidates.codes)
-        total = self.fusion.combine(scores, buckets, history_buckets(seen.lengths))
-        dial = self.tail if tail is None else tail
-        return promote(total, self.catalogue.rare.take(candidates.codes), dial) if dial else total
+        Raises
+        ------
+        RequestError
+            As `rank` does; nothing is ranked then.
+        """
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for at, request in enumerate(requests):
+            groups.setdefault(tuple(request.candidates), []).append(at)
+        rankings: dict[int, Ranking] = {}
+        for candidates, rows in groups.items():
+            ranked = self._rank_together(candidates, [requests[at] for at in rows])
+            rankings.update(zip(rows, ranked, strict=True))
+        return [rankings[at] for at in range(len(requests))]
 
-    def rank(
-        self,
-        history: Sequence[str | Event],
-        candidates: Sequence[str],
-        k: int | None = None,
-        scores: Scores | None = None,
-        tail: float | None = None,
-    ) -> list[RankedItem]:
-        """Re-order candidates for one person.
-
-        Parameters
-        ----------
-        history
-            The person's events, oldest first: item ids or `Event`. May be empty.
-        candidates
-            Item ids in the order of the recommender that found them.
-        k
-            Length of the list to return; all by default.
-        scores
-            That recommender's own scores, one a candidate, the higher the better; NaN where missing.
-            Those of several recommenders go by their names. A name that `learn_upstream` met counts as
-            it learned, any other as `Settings.upstream_weight` says.
-        tail
-            Dial of the long-tail policy (`tailrank.policy.long_tail`), 0 to 1; by default the model's own.
+    def score(self, histories: Histories, candidates: Candidates) -> Floats:
+        """Score every candidate for every history, the model's policy included.
 
         Returns
         -------
-        list of RankedItem
-            Best first; equal scores keep the candidates' order.
+        Floats
+            Log-odds, shape (histories, candidates).
+        """
+        fused = self._fuse(histories, candidates)
+        scored = Scored(fused.total, self.catalogue.rarity.take(candidates.codes))
+        return apply_all(self.policy, scored).scores
+
+    @overload
+    def explain(self, request: Request, /) -> list[Explanation]: ...
+    @overload
+    def explain(
+        self, request: Sequence[str | Event], candidates: Sequence[str], /, **options: Any
+    ) -> list[Explanation]: ...
+    def explain(
+        self,
+        request: Request | Sequence[str | Event],
+        candidates: Sequence[str] = (),
+        /,
+        **options: Any,
+    ) -> list[Explanation]:
+        """Say which signals and which events each score comes from; in the order of the ranking.
+
+        Takes what `rank` takes. A ranking that is asked to `explain` has the same contributions, but for
+        those of single events, which take as long again as the ranking.
 
         Raises
         ------
         RequestError
-            On unknown or repeated ids, scores of another length, a `k` below 1, or a dial outside 0 to 1.
+            As `rank` does.
         """
-        wanted = self.catalogue.candidates(candidates)
-        total = self.score(self.catalogue.history(history), wanted, tail)[0]
-        for share in shares(scores, len(wanted), self.upstream, self.settings.upstream_weight).values():
-            total += share
-        return ordered(candidates, total, k)
+        if not isinstance(request, Request):
+            request = Request(request, candidates, **options)
+        ranking = self.rank(replace(request, explain=True))
+        codes = self.catalogue.codes_of(ranking.item_ids)
+        known = codes >= 0
+        history = self.catalogue.histories(request.columns)[0].latest(self.settings.max_history)
+        weights = self.fusion.weights_of(
+            self.catalogue.buckets[codes[known]], int(history_buckets(history.lengths)[0])
+        )
+        candidate_list = self.catalogue.candidates(codes[known])
+        by_event = iter(contributions_by_event(self.signals, weights, history, candidate_list))
+        return [
+            Explanation(
+                item.item_id, item.score, item.contributions or {}, next(by_event) if item.known else {}
+            )
+            for item in ranking
+        ]
 
     def learn_upstream(self, choices: Sequence[Choice]) -> Self:
-        """Learn how much the scores of other recommenders count, from lists that people chose from.
+        """Learn how much the scores of other recommenders count, from lists that users chose from.
 
         Parameters
         ----------
         choices
-            Later than what this model was fitted on, or it will trust itself too much. Every choice
-            has scores of the same recommenders.
+            Later than what this model was fitted on, or it will trust itself too much. Every choice has
+            scores of the same recommenders.
 
         Returns
         -------
@@ -234,34 +196,51 @@ class Reranker:
         Raises
         ------
         RequestError
-            Where there is no choice or no recommender, one took what was no candidate, names of
-            recommenders differ, or as `rank` does.
+            If there is no choice or no recommender, what was chosen is no candidate, names of recommenders
+            differ, or as `rank` does.
         """
 
         def score(choice: Choice) -> Floats:
-            wanted = self.catalogue.candidates(choice.candidates)
-            scores: Floats = self.score(self.catalogue.history(choice.history), wanted)[0]
-            return scores
+            ranking = self.rank(choice.history, choice.candidates)
+            by_id = dict(zip(ranking.item_ids, ranking.scores, strict=True))
+            return np.array([by_id[name] for name in choice.candidates], np.float32)
 
-        return replace(self, upstream=learned(choices, score))
+        return replace(self, upstream=learn_weights(choices, score))
 
-    def explain(
-        self,
-        history: Sequence[str | Event],
-        candidates: Sequence[str],
-        scores: Scores | None = None,
-        tail: float | None = None,
-    ) -> list[Explanation]:
-        """Say where each candidate's score comes from; takes what `rank` takes, keeps the candidates' order.
+    def with_items(
+        self, ids: Sequence[str], texts: Sequence[str], vectors: Mapping[str, Floats] | None = None
+    ) -> Self:
+        """Take in new items, and new texts of known ones; this model itself stays as it is.
+
+        New items are scored by their texts alone, until a model is trained with what users do with them.
+        Known ones keep what was learned from behaviour. The scores of all others don't change.
+
+        Parameters
+        ----------
+        ids
+            Distinct item ids.
+        texts
+            One an item, written by `settings.template`.
+        vectors
+            By the name of a space, its encoder's vectors of the items, shape (items, width), not whitened;
+            without any, an item counts as one without text there.
 
         Raises
         ------
         RequestError
-            As `rank` does.
+            On repeated ids, or unless there is one text and one finite vector of the right width an item.
         """
-        wanted, seen = self.catalogue.candidates(candidates), self.catalogue.history(history)
-        added = shares(scores, len(wanted), self.upstream, self.settings.upstream_weight)
-        return explain(self, seen, wanted, candidates, added, tail)
+        if len(set(ids)) != len(ids) or len(texts) != len(ids):
+            raise RequestError(f"{len(ids)} items with {len(texts)} texts: give each id once, and one text")
+        catalogue = self.catalogue.with_items(ids)
+        codes, size = catalogue.codes_of(ids), len(catalogue)
+        updates = item_updates(self.signals, self.spaces, codes, size, texts, vectors or {})
+        signals = tuple(signal.with_items(updates) for signal in self.signals)
+        return replace(self, catalogue=catalogue, signals=signals)
+
+    def without_items(self, ids: Sequence[str]) -> Self:
+        """Forget items: they are unknown from then on; ids that are unknown already are passed over."""
+        return replace(self, catalogue=self.catalogue.without_items(ids))
 
     def save(self, folder: Path | str, about: Mapping[str, object] | None = None) -> None:
         """Write a model folder, whole or not at all (see docs/models.md).
@@ -269,17 +248,17 @@ class Reranker:
         Parameters
         ----------
         folder
-            Replaced where it already holds a model.
+            Replaced if it already holds a model.
         about
-            Anything worth remembering, as JSON: the data, the encoder, its figures. By default what is
-            remembered already.
+            Anything worth remembering, as JSON: the data, their metrics. By default what is remembered
+            already. Nothing depends on it.
 
         Raises
         ------
         ModelError
-            Where the place holds something else, or can't be written.
+            If the folder holds something else, or can't be written.
         """
-        write_reranker(self, Path(folder), about)
+        write_fitted(self if about is None else replace(self, about=about), Path(folder))
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -291,6 +270,32 @@ class Reranker:
         Raises
         ------
         ModelError
-            Where the folder is missing, damaged, edited, or of another format.
+            If the folder is missing, damaged, edited, or of another format.
         """
-        return cls(**read_fields(Path(folder)))
+        return cls.from_fitted(read_fitted(Path(folder)))
+
+    def _fuse(self, histories: Histories, candidates: Candidates) -> FusedScores:
+        """Score with every signal, and weigh."""
+        latest = histories.latest(self.settings.max_history)
+        scores = [signal.score(latest, candidates) for signal in self.signals]
+        buckets = self.catalogue.buckets.take(candidates.codes)
+        return self.fusion.fuse(scores, buckets, history_buckets(latest.lengths))
+
+    def _rank_together(self, candidates: Sequence[str], requests: Sequence[Request]) -> list[Ranking]:
+        """Rank requests that have the same candidates: the one way to a ranking."""
+        listed = Listed.from_ids(candidates, self.catalogue)
+        if not listed.ids:
+            return [Ranking([], [], []) for _ in requests]
+        coded = [self.catalogue.histories(request.columns) for request in requests]
+        fused = self._fuse(Histories.concatenate([history for history, _ in coded]), listed.candidates)
+        rankings = []
+        for row, (request, (_, unknown)) in enumerate(zip(requests, coded, strict=True)):
+            given = shares(
+                listed.first(request.scores), len(listed.ids), self.upstream, self.settings.upstream_weight
+            )
+            policy = self.policy if request.policy is None else request.policy
+            parts = fused.parts(row) if request.explain else None
+            rankings.append(
+                order_candidates(listed, fused.total[row], given, policy, request.k, parts, unknown)
+            )
+        return rankings

@@ -1,4 +1,4 @@
-"""How far the long tail can be pushed before accuracy suffers."""
+"""How strong the tail policy may be before accuracy suffers."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.metrics.ranking import ndcg
-from tailrank.policy.long_tail import promote
+from tailrank.policy.base import Scored
+from tailrank.policy.tail import TailBoost
 from tailrank.ranking.fusion import Fusion, SampledCandidates
 
-DIALS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5)
-"""Beyond a half items outside the pool would enter the first ten, so the pool would flatter the push."""
+STRENGTHS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5)
+"""Beyond a half, items that weren't sampled would enter the first ten: the sample would flatter it."""
 
 
-def affordable_dial(fusion: Fusion, pool: SampledCandidates, rare: Floats, cost: float) -> float:
-    """Choose the highest dial of the long-tail policy whose price in ndcg@10 can be afforded.
+def affordable_strength(fusion: Fusion, sampled: SampledCandidates, rare: Floats, cost: float) -> float:
+    """Choose the greatest strength of the tail policy whose price in ndcg@10 can be afforded.
 
-    Fusion learns how popular things were while it was fitted; tastes move on, and what was popular
-    then is overrated later. Asked on events after those that fusion learned from, a push often
-    costs nothing.
+    Fusion learns how popular items were while it was fitted; tastes move on, and what was popular then is
+    overrated later. On events after those that fusion learned from, a boost often costs nothing.
 
     Parameters
     ----------
     fusion
-        Fitted on other queries than the pool's.
-    pool
+        Fitted on other queries than those sampled for.
+    sampled
         Candidates of the queries to choose by, the target first.
     rare
         Rarity of the candidates, shape (queries, candidates).
     cost
-        Share of the best dial's ndcg@10 that may be given up.
+        Share of the best strength's ndcg@10 that may be given up.
 
     Returns
     -------
     float
-        One of `DIALS`.
+        One of `STRENGTHS`.
     """
-    scores = fusion.score(pool)
-    figures = []
-    for dial in DIALS:
-        pushed = promote(scores, rare, dial)
-        ranks = 1 + (pushed > pushed[:, :1]).sum(axis=1)
-        figures.append(float(ndcg(ranks).mean()))
-    afforded = np.array(figures) >= (1 - cost) * max(figures)
-    return DIALS[int(np.flatnonzero(afforded)[-1])]
+    scored = Scored(fusion.score(sampled), rare)
+    metrics = []
+    for strength in STRENGTHS:
+        scores = TailBoost(strength).apply(scored).scores
+        ranks = 1 + (scores > scores[:, :1]).sum(axis=1)
+        metrics.append(float(ndcg(ranks).mean()))
+    afforded = np.array(metrics) >= (1 - cost) * max(metrics)
+    return STRENGTHS[int(np.flatnonzero(afforded)[-1])]

@@ -1,4 +1,4 @@
-"""How much the scores of other recommenders count, learned from lists that people chose from."""
+"""How much the scores of other recommenders count, learned from lists that users chose from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from tailrank.arrays import Doubles, Floats, Offsets
 from tailrank.data.histories import Event
 from tailrank.errors import RequestError
-from tailrank.signals.upstream import standardise
 
 Scores: TypeAlias = Sequence[float] | Mapping[str, Sequence[float]]
 """Of one recommender, or of several by their names; one a candidate, NaN where there is none."""
@@ -23,18 +22,18 @@ LEAST: Final = 0.01
 
 
 class Choice(NamedTuple):
-    """A list that someone was given, what each recommender thought of it, and what they took.
+    """A list that a user was shown, the score of each recommender, and the candidate that the user chose.
 
     Attributes
     ----------
     history
-        Their events before, oldest first: item ids or `Event`.
+        The user's events before, oldest first: item ids or `Event`.
     candidates
         Item ids.
     scores
         By the recommender's name, one score a candidate; NaN where it gave none.
     chosen
-        The candidate that they took.
+        One of the candidates.
     """
 
     history: Sequence[str | Event]
@@ -64,12 +63,12 @@ def shares(scores: Scores | None, n: int, weights: Mapping[str, float], default:
         return {}
     named = scores if isinstance(scores, Mapping) else {"": scores}
     return {
-        f"upstream {name}".rstrip(): np.float32(weights.get(name, default)) * standard(given, n)
+        f"upstream {name}".rstrip(): np.float32(weights.get(name, default)) * standardised(given, n)
         for name, given in named.items()
     }
 
 
-def standard(scores: Sequence[float], n: int) -> Floats:
+def standardised(scores: Sequence[float], n: int) -> Floats:
     """Bring the scores of `n` candidates to mean 0 and standard deviation 1.
 
     Raises
@@ -86,7 +85,39 @@ def standard(scores: Sequence[float], n: int) -> Floats:
     return standardise(values)
 
 
-def learned(choices: Sequence[Choice], score: Callable[[Choice], Floats]) -> dict[str, float]:
+def standardise(scores: Doubles) -> Floats:
+    """Bring scores of unknown scale to mean 0 and standard deviation 1 within their list.
+
+    The only signal that depends on the list: a score's scale is known only from its neighbours.
+
+    Parameters
+    ----------
+    scores
+        Shape (candidates,); NaN where the recommender gave none, which counts as the mean.
+
+    Raises
+    ------
+    RequestError
+        On infinite scores.
+
+    Examples
+    --------
+    >>> standardise(np.array([1.0, 3.0, np.nan])).tolist()
+    [-1.0, 1.0, 0.0]
+    """
+    if np.isinf(scores).any():
+        raise RequestError("upstream scores must be finite, or NaN where there is none")
+    # Within [-1, 1] no square overflows or vanishes, whatever the recommender's scale.
+    scores = scores / (np.nanmax(np.abs(scores), initial=0) or 1)
+    known = scores[~np.isnan(scores)]
+    # Equal scores may have a tiny standard deviation by rounding, so it can't tell them.
+    if not len(known) or known.min() == known.max():
+        return np.zeros(len(scores), np.float32)
+    standard: Floats = np.nan_to_num((scores - known.mean()) / known.std()).astype(np.float32)
+    return standard
+
+
+def learn_weights(choices: Sequence[Choice], score: Callable[[Choice], Floats]) -> dict[str, float]:
     """Learn how much the scores of each recommender count, by its name.
 
     Parameters
@@ -99,26 +130,26 @@ def learned(choices: Sequence[Choice], score: Callable[[Choice], Floats]) -> dic
     Raises
     ------
     RequestError
-        Where there is no choice or no recommender, one took what was no candidate, names of
+        Where there is no choice or no recommender, what was chosen is no candidate, names of
         recommenders differ, or as `shares` and `score` do.
     """
     names = sorted(choices[0].scores) if choices else []
     if not names:
         raise RequestError("nothing to learn from: give at least one choice, with scores by name")
-    own, theirs, taken = [], [], []
+    own, theirs, chosen = [], [], []
     for choice in choices:
         if sorted(choice.scores) != names:
             raise RequestError(f"every choice needs scores of the same recommenders: {', '.join(names)}")
         if choice.chosen not in choice.candidates:
-            raise RequestError(f"{choice.chosen!r} was taken but is no candidate: leave such lists out")
+            raise RequestError(f"{choice.chosen!r} was chosen but is no candidate: leave such lists out")
         own.append(score(choice))
-        theirs.append(np.column_stack([standard(choice.scores[name], len(own[-1])) for name in names]))
-        taken.append(list(choice.candidates).index(choice.chosen))
-    return dict(zip(names, weigh(own, theirs, taken), strict=True))
+        theirs.append(np.column_stack([standardised(choice.scores[name], len(own[-1])) for name in names]))
+        chosen.append(list(choice.candidates).index(choice.chosen))
+    return dict(zip(names, fit_weights(own, theirs, chosen), strict=True))
 
 
-def weigh(own: Sequence[Floats], theirs: Sequence[Floats], taken: Sequence[int]) -> list[float]:
-    """Find how much others' scores count beside our own, so that what was taken is most likely.
+def fit_weights(own: Sequence[Floats], theirs: Sequence[Floats], chosen: Sequence[int]) -> list[float]:
+    """Find how much others' scores count beside our own, so that what was chosen is most likely.
 
     Maximises the likelihood of a softmax over each list, of ``a * own + sum_k b_k * theirs_k``
     (the conditional logit; McFadden, 1974), and returns ``b / a``: a ranking needs no more.
@@ -129,8 +160,8 @@ def weigh(own: Sequence[Floats], theirs: Sequence[Floats], taken: Sequence[int])
         Our scores of each list, in log-odds, shape (candidates,).
     theirs
         Scores of the recommenders, standardised within the list, shape (candidates, recommenders).
-    taken
-        Position of what was taken in each list.
+    chosen
+        Position of what was chosen in each list.
 
     Returns
     -------
@@ -142,8 +173,8 @@ def weigh(own: Sequence[Floats], theirs: Sequence[Floats], taken: Sequence[int])
     >>> own = [np.zeros(2, np.float32)] * 200
     >>> good, useless = [1.0, -1.0], [0.0, 0.0]
     >>> theirs = [np.array([good, useless], np.float32).T] * 200
-    >>> taken = [0] * 150 + [1] * 50  # log(150 / 50), over a difference of 2, is 0.55 without the prior
-    >>> [round(weight, 2) for weight in weigh(own, theirs, taken)]
+    >>> chosen = [0] * 150 + [1] * 50  # log(150 / 50), over a difference of 2, is 0.55 without the prior
+    >>> [round(weight, 2) for weight in fit_weights(own, theirs, chosen)]
     [0.54, 0.0]
     """
     from scipy.optimize import minimize
@@ -155,7 +186,7 @@ def weigh(own: Sequence[Floats], theirs: Sequence[Floats], taken: Sequence[int])
     found = minimize(
         _loss,
         prior,
-        (features.astype(np.float64), starts, lengths, starts + np.array(taken), prior),
+        (features.astype(np.float64), starts, lengths, starts + np.array(chosen), prior),
         jac=True,
         method="L-BFGS-B",
         bounds=[(LEAST, None), *[(None, None)] * (features.shape[1] - 1)],
@@ -165,7 +196,7 @@ def weigh(own: Sequence[Floats], theirs: Sequence[Floats], taken: Sequence[int])
 
 
 def _loss(
-    weights: Doubles, features: Doubles, starts: Offsets, lengths: Offsets, taken: Offsets, prior: Doubles
+    weights: Doubles, features: Doubles, starts: Offsets, lengths: Offsets, chosen: Offsets, prior: Doubles
 ) -> tuple[float, Doubles]:
     """Negative log posterior a list, and its gradient."""
     logits = features @ weights
@@ -173,7 +204,7 @@ def _loss(
     chances = np.exp(logits)
     totals = np.add.reduceat(chances, starts)
     chances /= np.repeat(totals, lengths)
-    slope = features.T @ chances - features[taken].sum(axis=0)
+    slope = features.T @ chances - features[chosen].sum(axis=0)
     off = weights - prior
-    loss = float((np.log(totals) - logits[taken]).sum() + SHRINKAGE * (off**2).sum())
+    loss = float((np.log(totals) - logits[chosen]).sum() + SHRINKAGE * (off**2).sum())
     return loss / len(starts), (slope + 2 * SHRINKAGE * off) / len(starts)

@@ -12,16 +12,16 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from msgspec import DecodeError, ValidationError
 
-from tailrank.api import Problem
+from tailrank.api import ErrorResponse
 from tailrank.errors import EncoderError, RequestError, TailrankError
-from tailrank.server.auth import RateLimit, find
+from tailrank.server.auth import RateLimit, find_key
 from tailrank.server.encoding import Encoders
 from tailrank.server.endpoints import Answer, Call, Endpoints, encode
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.routes import Route, Router
 from tailrank.server.settings import ServerSettings
-from tailrank.server.tracing import Untraced, tracing
+from tailrank.server.tracing import NoTracer, OpenTelemetryTracer, Tracer
 from tailrank.state.base import StateError
 from tailrank.state.open import open_state
 
@@ -31,12 +31,12 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 ARRIVED: Final = "tailrank.arrived"
-"""Key of a scope under which the HTTP protocol notes when a request came."""
+"""Key of a scope under which the HTTP protocol notes when a request arrived."""
 
 log = logging.getLogger("tailrank.server")
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
+class RequestRefused(Exception):  # noqa: N818 - it is a response, not a fault
     """A request that gets no further: its status, why, and headers that go with that."""
 
     def __init__(self, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:
@@ -44,8 +44,8 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
         self.status, self.why, self.headers = status, why, headers
 
 
-class Gone(Exception):  # noqa: N818
-    """Nobody waits for the answer any more."""
+class ClientDisconnected(Exception):  # noqa: N818
+    """Nobody waits for the response any more."""
 
 
 class App:
@@ -54,153 +54,153 @@ class App:
     Parameters
     ----------
     settings
-        How the server is set up.
+        Of the server.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings, self.router, self.metrics = settings, Router(), Metrics()
         limit = settings.rate_limit
-        self.rates = None if limit is None else RateLimit(limit / settings.workers)
-        self.traces = tracing() if settings.traces else Untraced()
+        self.rate_limit = None if limit is None else RateLimit(limit / settings.workers)
+        self.tracer: Tracer = OpenTelemetryTracer() if settings.traces else NoTracer()
         self.endpoints: Endpoints | None = None
         self.failure: TailrankError | None = None
         """Why the application could not start."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request, or live through the server's life."""
+        """Respond to one request, or run from the server's start to its end."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._lifespan(receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         arrived = scope.get(ARRIVED) or time.perf_counter()
-        with self.traces.span(scope) as span:
-            outcome = await self._outcome(scope, receive, arrived)
-            if outcome is None:
+        with self.tracer.span(scope) as set_outcome:
+            try:
+                endpoint, answer, extra_headers = await self._answer(scope, receive, arrived)
+            except ClientDisconnected:
                 return
-            endpoint, answer, headers = outcome
-            span(endpoint, answer.status)
+            set_outcome(endpoint, answer.status)
         length = str(len(answer.body)).encode()
-        said = [(b"content-type", answer.kind), (b"content-length", length), *headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": said})
+        headers = [(b"content-type", answer.media_type), (b"content-length", length), *extra_headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
         took = time.perf_counter() - arrived
         self.metrics.answered(endpoint, answer.status, took)
         if self.settings.access_log:
-            about = {"endpoint": endpoint, "status": answer.status, "ms": round(1e3 * took, 2)}
-            log.info("answered", extra=about)
+            fields = {"endpoint": endpoint, "status": answer.status, "ms": round(1e3 * took, 2)}
+            log.info("answered", extra=fields)
 
-    async def _outcome(
-        self, scope: Message, receive: Receive, arrived: float
-    ) -> tuple[str, Answer, Headers] | None:
-        """Name the endpoint, and give its answer or a refusal; None where nobody waits for it any more."""
+    async def _answer(self, scope: Message, receive: Receive, arrived: float) -> tuple[str, Answer, Headers]:
+        """Call the endpoint; returns its name, and its answer or a refusal."""
         endpoint = "none"
         try:
-            route, call = await self._call(scope, receive, arrived)
+            route, call = await self._read_call(scope, receive, arrived)
             endpoint = route.endpoint
             answer: Answer = await getattr(self.endpoints, endpoint)(call)
-        except Gone:
-            return None
-        except Exception as why:  # noqa: BLE001 - whatever it is, an answer is due
-            refused = _refused(why)
-            return endpoint, Answer(encode(Problem(refused.why)), refused.status), refused.headers
+        except ClientDisconnected:
+            raise
+        except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
+            refused = _as_refusal(why)
+            return endpoint, Answer(encode(ErrorResponse(refused.why)), refused.status), refused.headers
         return endpoint, answer, ()
 
-    async def _call(self, scope: Message, receive: Receive, arrived: float) -> tuple[Route, Call]:
-        """Find the route and read the body, for whom it may be done for."""
+    async def _read_call(self, scope: Message, receive: Receive, arrived: float) -> tuple[Route, Call]:
+        """Find the route, check the caller, and read the body."""
         path = scope["raw_path"].decode("ascii", "replace").partition("?")[0]
         found = self.router.find(scope["method"], path)
         if found is None:
-            known = self.router.methods(path)
-            if known:
-                raise Refused(405, f"use {' or '.join(known)}", (b"allow", ", ".join(known).encode()))
-            raise Refused(404, "there is nothing here: see /docs")
+            allowed = self.router.methods(path)
+            if allowed:
+                header = b"allow", ", ".join(allowed).encode()
+                raise RequestRefused(405, f"use {' or '.join(allowed)}", header)
+            raise RequestRefused(404, "there is nothing here: see /docs")
         route, name = found
         if route.scope is not None:
-            self._admit(route, scope)
-        if route.sheds and time.perf_counter() - arrived > self.settings.queue_ms / 1e3:
+            self._check_caller(route, scope)
+        if route.sheddable and time.perf_counter() - arrived > self.settings.queue_ms / 1e3:
             self.metrics.shed.inc()
-            raise Refused(429, "too many requests at once: try again", (b"retry-after", b"1"))
-        body = b"" if scope["method"] == "GET" else await self._body(receive)
+            raise RequestRefused(429, "too many requests at once: try again", (b"retry-after", b"1"))
+        body = b"" if scope["method"] == "GET" else await self._read_body(receive)
         try:
             query = dict(parse_qsl(scope["query_string"].decode())) if scope["query_string"] else {}
             return route, Call(body, unquote_to_bytes(name).decode(), query, arrived)
         except UnicodeDecodeError:
-            raise Refused(400, "the path is no UTF-8") from None
+            raise RequestRefused(400, "the path is no UTF-8") from None
 
-    def _admit(self, route: Route, scope: Message) -> None:
-        """Refuse who has no key for this, whom a web page sends, and who comes too often."""
+    def _check_caller(self, route: Route, scope: Message) -> None:
+        """Refuse callers without a key for this route, other sites' pages, and who comes too often."""
         headers = dict(scope["headers"])
         caller: object = scope["client"][0] if scope.get("client") else None
         if self.settings.keys:
-            key = find(self.settings.keys, headers.get(b"authorization", b""))
+            key = find_key(self.settings.keys, headers.get(b"authorization", b""))
             if key is None:
-                raise Refused(
-                    401, "no valid key: send `Authorization: Bearer KEY`", (b"www-authenticate", b"Bearer")
-                )
+                header = b"www-authenticate", b"Bearer"
+                raise RequestRefused(401, "no valid key: send `Authorization: Bearer KEY`", header)
             if route.scope not in key.scopes:
-                raise Refused(403, f"this key doesn't allow to {route.scope}")
+                raise RequestRefused(403, f"this key doesn't allow to {route.scope}")
             caller = key.digest
         elif headers.get(b"origin", b"").partition(b"://")[2] not in (b"", headers.get(b"host")):
-            raise Refused(403, "pages of other sites may not use a server without keys")
-        if self.rates is not None and not self.rates.admit(caller, time.monotonic()):
-            raise Refused(429, "too many requests: slow down", (b"retry-after", b"1"))
+            raise RequestRefused(403, "pages of other sites may not use a server without keys")
+        if self.rate_limit is not None and not self.rate_limit.admit(caller, time.monotonic()):
+            raise RequestRefused(429, "too many requests: slow down", (b"retry-after", b"1"))
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _read_body(self, receive: Receive) -> bytes:
         """Read the body, up to the limit."""
-        parts, size, most = [], 0, int(self.settings.body_mb * 1e6)
+        parts, size, limit = [], 0, int(self.settings.body_mb * 1e6)
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Gone
+                raise ClientDisconnected
             part = message.get("body", b"")
             size += len(part)
-            if size > most:
-                raise Refused(413, f"the body is larger than {self.settings.body_mb:g} MB: send less at once")
+            if size > limit:
+                raise RequestRefused(
+                    413, f"the body is larger than {self.settings.body_mb:g} MB: send less at once"
+                )
             parts.append(part)
             if not message.get("more_body"):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """Open what is needed, and close it in the end."""
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Open model and state when the server starts, and close them when it ends."""
         await receive()
         try:
-            live = await self._open()
+            manager = await self._open()
         except TailrankError as why:
             self.failure = why
             await send({"type": "lifespan.startup.failed", "message": str(why)})
             return
-        beside = [asyncio.create_task(work) for work in (live.watch(), live.warm())]
+        background = [asyncio.create_task(work) for work in (manager.watch(), manager.warm())]
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        for task in beside:
+        for task in background:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
-        live.encoders.close()
-        self.traces.close()
-        await live.state.close()
+        await asyncio.gather(*background, return_exceptions=True)
+        manager.encoders.close()
+        self.tracer.close()
+        await manager.state.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _open(self) -> ModelManager:
         state = open_state(self.settings.state, ttl_days=self.settings.ttl_days)
-        live = ModelManager(self.settings.model, state, Encoders(), self.metrics)
-        await live.start()
-        self.endpoints = Endpoints(live, state, self.metrics)
-        log.info("ready", extra={"model": live.served.name, "pid": os.getpid()})
-        return live
+        manager = ModelManager(self.settings.model, state, Encoders(), self.metrics)
+        await manager.start()
+        self.endpoints = Endpoints(manager, state, self.metrics)
+        log.info("ready", extra={"model": manager.served.name, "pid": os.getpid()})
+        return manager
 
 
-def _refused(why: Exception) -> Refused:
-    """Say what went wrong, in the terms of HTTP."""
-    if isinstance(why, Refused):
+def _as_refusal(why: Exception) -> RequestRefused:
+    """Map an error to an HTTP status and a message."""
+    if isinstance(why, RequestRefused):
         return why
     if isinstance(why, ValidationError | RequestError):
-        return Refused(422, str(why))
+        return RequestRefused(422, str(why))
     if isinstance(why, DecodeError | UnicodeError | RecursionError):
-        return Refused(400, f"not JSON: {why}")
+        return RequestRefused(400, f"not JSON: {why}")
     if isinstance(why, StateError | EncoderError):
         log.warning("not at the moment", extra={"why": str(why)})
-        return Refused(503, str(why), (b"retry-after", b"1"))
+        return RequestRefused(503, str(why), (b"retry-after", b"1"))
     log.error("request failed", exc_info=why)
-    return Refused(500, "something went wrong here; the log says where")
+    return RequestRefused(500, "something went wrong here; the log says where")

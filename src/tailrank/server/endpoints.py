@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -20,10 +19,10 @@ from tailrank.server import metarank
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import LoadedModel, ModelManager
 from tailrank.server.openapi_page import docs_page
-from tailrank.server.placing import NOBODY, Asked, place
 from tailrank.server.routes import description
 from tailrank.server.text_rerank import rerank
-from tailrank.state.base import Read, State, StateError, UserEvent
+from tailrank.server.translation import NO_EVENTS, to_items, to_request
+from tailrank.state.base import State, StateError, StoredEvent, UserSnapshot
 
 SHOWN: Final = 10
 """Places that count as shown to somebody."""
@@ -64,7 +63,7 @@ class Answer(NamedTuple):
 
     body: bytes
     status: int = 200
-    kind: bytes = b"application/json"
+    media_type: bytes = b"application/json"
 
 
 class Endpoints:
@@ -101,20 +100,18 @@ class Endpoints:
         RequestError
             On what the sender can mend.
         """
-        asked, served = Asked.of(request.candidates), self.live.served
-        reason: api.Reason | None = None
-        items: list[api.Ranked] = []
+        served, stored = self.live.served, NO_EVENTS
+        reason: api.DegradedReason | None = None
         try:
-            past, served = await self._past(request, arrived)
+            stored, served = await self._history(request, arrived)
             started = time.perf_counter()
             if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
-                self._expected *= (
-                    1 - SLOWNESS
-                )  # or one slow ranking could keep every later one from being tried
+                # Or one slow ranking could keep every later one from being tried.
+                self._expected *= 1 - SLOWNESS
                 raise TimeoutError
-            items = place(served.reranker, asked, request, past)
+            ranking = served.reranker.rank(to_request(request, stored))
             self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
-            self._expose(served, items)
+            self._expose(served, ranking.item_ids)
         except TimeoutError:
             reason = "deadline"
         except StateError as why:
@@ -128,27 +125,33 @@ class Endpoints:
             reason = "error"
             log.exception("ranking failed")
         if reason:
-            items = asked.upstream(request.k)
+            ranking = to_request(request, NO_EVENTS).upstream_ranking()
             self.metrics.degraded.labels(reason).inc()
-        took = 1e3 * (time.perf_counter() - arrived)
-        told = msgspec.UNSET if reason is None else reason
-        return api.Ranking(os.urandom(12).hex(), served.name, took, reason is not None, items, told)
+        return api.Ranking(
+            ranking.ranking_id,
+            served.name,
+            1e3 * (time.perf_counter() - arrived),
+            reason is not None,
+            to_items(ranking),
+            msgspec.UNSET if reason is None else reason,
+            ranking.unknown_history or msgspec.UNSET,
+        )
 
     async def events(self, call: Call) -> Answer:
         """Keep events; they are durable when this is answered."""
         found = self._events(call.body)
         return Answer(encode(await self.keep(found if isinstance(found, list) else [found])))
 
-    async def keep(self, events: Sequence[api.EventIn]) -> api.EventsKept:
+    async def keep(self, events: Sequence[api.Event]) -> api.EventsAccepted:
         """Append to the state."""
         new = await self.state.append(
-            [UserEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp) for e in events]
+            [StoredEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp) for e in events]
         )
         self.metrics.events.inc(new)
         if events:
             oldest = min(event.timestamp for event in events)
             self.metrics.event_lag.observe(max(0.0, time.time() - oldest))
-        return api.EventsKept(len(events), new)
+        return api.EventsAccepted(len(events), new)
 
     async def items(self, call: Call) -> Answer:
         """Put items: encoded and rankable when this is answered."""
@@ -157,50 +160,50 @@ class Endpoints:
         for at, item in enumerate(items):
             api.check_item(item, at)
         version = await self.live.put(items) if items else self.live.served.version
-        return Answer(encode(api.ItemsKept(len(items), version)))
+        return Answer(encode(api.ItemsAccepted(len(items), version)))
 
     async def delete_item(self, call: Call) -> Answer:
         """Forget an item."""
         api.check_id(call.name)
-        return Answer(encode(api.ItemsKept(1, await self.live.delete(call.name))))
+        return Answer(encode(api.ItemsAccepted(1, await self.live.delete(call.name))))
 
     async def user(self, call: Call) -> Answer:
         """Export what is stored of a person."""
         api.check_id(call.name)
         past = (await self.state.read(call.name)).history
-        events = [api.Taken(*row) for row in zip(*past, strict=True)]
+        events = [api.HistoryEvent(*row) for row in zip(*past, strict=True)]
         return Answer(encode(api.UserHistory(call.name, events)))
 
     async def erase(self, call: Call) -> Answer:
         """Forget a person."""
         api.check_id(call.name)
-        return Answer(encode(api.Erased(await self.state.erase(call.name))))
+        return Answer(encode(api.UserErased(await self.state.erase(call.name))))
 
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a person just took, or by both."""
         request: api.RerankRequest = self._rerank(call.body)
         if not (request.query or "").strip() and request.user is None:
             raise RequestError("nothing to order by: give a query, a user, or both")
-        past = NOBODY if request.user is None else (await self._read(request.user)).history
-        found = await rerank(self.live.served, self.live.encoders, request, past)
+        history = NO_EVENTS if request.user is None else (await self._read(request.user)).history
+        found = await rerank(self.live.served, self.live.encoders, request, history)
         return Answer(encode(found))
 
     async def feedback(self, call: Call) -> Answer:
         """Keep what Metarank's events say: items first, so that an event never names what isn't there yet."""
         said = metarank.read_feedback(call.body, self.live.columns)
-        for kept, most in ((said.events, api.MOST_EVENTS), (said.items, api.MOST_ITEMS)):
+        for kept, most in ((said.events, api.MAX_EVENTS), (said.items, api.MAX_ITEMS)):
             if len(kept) > most:
                 raise RequestError(f"{len(kept)} events at once: send at most {most}")
         if said.items:
             await self.live.put(said.items)
         new = (await self.keep(said.events)).new if said.events else 0
         took = int(1e3 * (time.perf_counter() - call.arrived))
-        return Answer(encode(metarank.FeedbackAnswer("ok", said.accepted, new + len(said.items), took)))
+        return Answer(encode(metarank.FeedbackResponse("ok", said.accepted, new + len(said.items), took)))
 
     async def metarank(self, call: Call) -> Answer:
         """Rank as Metarank does, whatever the model is called."""
-        request = metarank.read_ranking(call.body, call.query.get("explain") == "true")
-        return Answer(encode(metarank.answer_of(await self.ranking(request, call.arrived))))
+        request = metarank.read_rank_request(call.body, call.query.get("explain") == "true")
+        return Answer(encode(metarank.rank_response(await self.ranking(request, call.arrived))))
 
     async def openapi(self, _: Call) -> Answer:
         """Describe all this to programs."""
@@ -208,7 +211,7 @@ class Endpoints:
 
     async def docs(self, _: Call) -> Answer:
         """Describe all this to people."""
-        return Answer(docs_page(description(version("tailrank"))), kind=b"text/html; charset=utf-8")
+        return Answer(docs_page(description(version("tailrank"))), media_type=b"text/html; charset=utf-8")
 
     async def alive(self, _: Call) -> Answer:
         """Say that the process runs."""
@@ -227,13 +230,13 @@ class Endpoints:
     async def scrape(self, _: Call) -> Answer:
         """Give the metrics."""
         body, kind = self.metrics.exposition()
-        return Answer(body, kind=kind.encode())
+        return Answer(body, media_type=kind.encode())
 
-    async def _past(self, request: api.RankRequest, arrived: float) -> tuple[History, LoadedModel]:
-        """Read the person's past, and take in items that changed."""
+    async def _history(self, request: api.RankRequest, arrived: float) -> tuple[History, LoadedModel]:
+        """Read the user's history, and take in items that changed."""
         name = request.user or request.session
         if name is None:
-            return NOBODY, self.live.served
+            return NO_EVENTS, self.live.served
         if request.deadline_ms is None:
             found = await self._read(name)
         else:
@@ -242,15 +245,15 @@ class Endpoints:
                 found = await self._read(name)
         return found.history, self.live.served
 
-    async def _read(self, name: str) -> Read:
+    async def _read(self, name: str) -> UserSnapshot:
         found = await self.state.read(name)
         if found.items_version != self.live.served.version:
             await self.live.catch_up()
         return found
 
-    def _expose(self, served: LoadedModel, items: Sequence[api.Ranked]) -> None:
+    def _expose(self, served: LoadedModel, item_ids: Sequence[str]) -> None:
         """Count how many of the items shown are of the head, and how many of the tail."""
-        codes = served.reranker.catalogue.codes_of([item.id for item in items[:SHOWN]])
+        codes = served.reranker.catalogue.codes_of(item_ids[:SHOWN])
         tail = int(served.tail[codes].sum())
         self.metrics.tail.inc(tail)
         self.metrics.head.inc(len(codes) - tail)

@@ -1,7 +1,7 @@
-"""Metarank's HTTP in our own terms: its events in, its rankings out.
+"""Metarank's HTTP API on top of ours: its events in, its rankings out.
 
-The shapes are those of Metarank 0.7 (https://docs.metarank.ai, "API"). Where its documentation and its
-server differ, its server counts: `features` of an answer are an object, not a list.
+The shapes are those of Metarank 0.7 (https://docs.metarank.ai, "API"). If its documentation and its server
+differ, its server counts: `features` of a response are an object, not a list.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, ValidationError
 
-from tailrank.api import MOST_CANDIDATES, Candidate, EventIn, Item, Ranking, RankRequest, Value
+from tailrank import api
 from tailrank.data.columns import Columns
 from tailrank.data.imports.metarank_schema import (
     DECODER,
     IMPRESSION,
     LIST_DECODER,
     RANKING_DECODER,
-    Event,
     InteractionEvent,
     ItemEvent,
+    MetarankEvent,
     RankingEvent,
 )
 
@@ -29,26 +29,26 @@ T = TypeVar("T")
 
 
 class Feedback(NamedTuple):
-    """What a request to `/feedback` says.
+    """The content of a request to `/feedback`.
 
     Attributes
     ----------
     events
-        Interactions of somebody.
+        Interactions of a user or a session.
     items
-        Items to put, each once and whole.
+        Items to put, each once and with all its columns.
     accepted
-        Events of Metarank's in the request, those included that nothing is kept of: users, rankings,
+        Metarank's events in the request, including those that nothing is stored of: users, rankings,
         impressions, interactions of nobody.
     """
 
-    events: list[EventIn]
-    items: list[Item]
+    events: list[api.Event]
+    items: list[api.Item]
     accepted: int
 
 
-class FeedbackAnswer(Struct, frozen=True):
-    """Answer of `/feedback`; `updated` counts what is kept."""
+class FeedbackResponse(Struct, frozen=True):
+    """Response of `/feedback`; `updated` counts what is stored."""
 
     status: Literal["ok"]
     accepted: int
@@ -56,7 +56,7 @@ class FeedbackAnswer(Struct, frozen=True):
     took: int = msgspec.field(name="tookMillis")
 
 
-class Scored(Struct, frozen=True):
+class ScoredItem(Struct, frozen=True):
     """An item of a ranking; `features` are the signals' contributions."""
 
     item: str
@@ -64,89 +64,90 @@ class Scored(Struct, frozen=True):
     features: dict[str, float] | UnsetType = UNSET
 
 
-class RankAnswer(Struct, frozen=True):
-    """Answer of `/rank/{model}`: the best first, and the whole milliseconds that it took."""
+class RankResponse(Struct, frozen=True):
+    """Response of `/rank/{model}`: the best first, and how many whole milliseconds it took."""
 
-    items: list[Scored]
+    items: list[ScoredItem]
     took: int
 
 
-def read_feedback(body: bytes, known: Callable[[str], Mapping[str, Value]]) -> Feedback:
+def read_feedback(body: bytes, columns_of: Callable[[str], Mapping[str, api.Value]]) -> Feedback:
     """Read one event of Metarank's, an array, or one after the other as in JSON Lines.
 
     Parameters
     ----------
     body
         UTF-8.
-    known
-        Gives the columns of an item as they are now, none for a new one: an item event names only the
+    columns_of
+        Returns the columns of an item as they are now, none for a new one: an item event names only the
         fields that change.
 
     Raises
     ------
     DecodeError, UnicodeDecodeError
-        Where the body is no JSON.
+        If the body is no JSON.
     ValidationError
-        Where it holds something else than events.
+        If it holds something else than events.
     """
-    found = events_of(body)
-    events = [_event(each) for each in found if isinstance(each, InteractionEvent) and _counts(each)]
-    items: dict[str, Item] = {}
+    found = decode_events(body)
+    events = [_event(each) for each in found if isinstance(each, InteractionEvent) and _is_stored(each)]
+    items: dict[str, api.Item] = {}
     for each in sorted((one for one in found if isinstance(one, ItemEvent)), key=lambda one: one.timestamp):
-        before = items.get(each.item) or known(each.item)
+        before = items.get(each.item) or columns_of(each.item)
         items[each.item] = {**before, **each.values, Columns.ITEM: each.item}
     return Feedback(events, list(items.values()), len(found))
 
 
-def events_of(body: bytes) -> list[Event]:
+def decode_events(body: bytes) -> list[MetarankEvent]:
     """Decode events, as `read_feedback` does."""
     if body.lstrip()[:1] == b"[":
         return LIST_DECODER.decode(body)
     return DECODER.decode_lines(body)
 
 
-def read_ranking(body: bytes, explain: bool = False) -> RankRequest:
+def read_rank_request(body: bytes, explain: bool = False) -> api.RankRequest:
     """Read a request to rank: candidates with their `relevancy` as upstream score.
 
     Raises
     ------
     DecodeError, UnicodeDecodeError
-        Where the body is no JSON.
+        If the body is no JSON.
     ValidationError
-        Where it is no ranking of Metarank's, or too long.
+        If it is no ranking of Metarank's, or too long.
     """
-    asked: RankingEvent = RANKING_DECODER.decode(body)
-    if len(asked.items) > MOST_CANDIDATES:
-        raise ValidationError(f"Expected `array` of length <= {MOST_CANDIDATES} - at `$.items`")
-    scored = [(item.id, item.score) for item in asked.items]
-    candidates = [name if score is None else Candidate(name, score) for name, score in scored]
-    return _made(RankRequest, candidates=candidates, user=asked.user, session=asked.session, explain=explain)
+    ranking: RankingEvent = RANKING_DECODER.decode(body)
+    if len(ranking.items) > api.MAX_CANDIDATES:
+        raise ValidationError(f"Expected `array` of length <= {api.MAX_CANDIDATES} - at `$.items`")
+    scored = [(item.id, item.score) for item in ranking.items]
+    candidates = [name if score is None else api.Candidate(name, score) for name, score in scored]
+    who = {"user": ranking.user, "session": ranking.session}
+    return _convert(api.RankRequest, candidates=candidates, explain=explain, **who)
 
 
-def answer_of(ranking: Ranking) -> RankAnswer:
-    """Tell a ranking as Metarank does."""
-    items = [Scored(each.id, each.score, each.contributions) for each in ranking.items]
-    return RankAnswer(items, int(ranking.took_ms))
+def rank_response(ranking: api.Ranking) -> RankResponse:
+    """Convert a ranking to the shape of Metarank's."""
+    items = [ScoredItem(each.id, each.score, each.contributions) for each in ranking.items]
+    return RankResponse(items, int(ranking.took_ms))
 
 
-def _counts(interaction: InteractionEvent) -> bool:
-    return interaction.person is not None and interaction.type != IMPRESSION
+def _is_stored(interaction: InteractionEvent) -> bool:
+    return interaction.user_id is not None and interaction.type != IMPRESSION
 
 
-def _event(done: InteractionEvent) -> EventIn:
-    return _made(
-        EventIn,
-        event_id=done.id,
-        user_id=done.person,
-        item_id=done.item,
-        event=done.type,
-        timestamp=float(done.timestamp),
+def _event(interaction: InteractionEvent) -> api.Event:
+    return _convert(
+        api.Event,
+        event_id=interaction.id,
+        user_id=interaction.user_id,
+        item_id=interaction.item,
+        event=interaction.type,
+        timestamp=float(interaction.timestamp),
     )
 
 
-def _made(kind: Callable[..., T], **values: Any) -> T:
-    """Make a request of ours; what it refuses is a mistake of Metarank's sender."""
+def _convert(target: Callable[..., T], **values: Any) -> T:
+    """Make one of our shapes; what it refuses is a mistake of the sender."""
     try:
-        return kind(**values)
+        return target(**values)
     except ValueError as why:
         raise ValidationError(str(why)) from None

@@ -1,4 +1,4 @@
-"""What Prometheus can scrape."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -15,40 +15,54 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable that names the folder in which several workers add up."""
+SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable that names the folder through which workers add up their counts."""
 
-SECONDS: Final = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 4.096)
-LAGS: Final = (0.01, 0.1, 1, 10, 60, 600, 3600, 86_400)
+LATENCY_BUCKETS: Final = (
+    0.0005,
+    0.001,
+    0.002,
+    0.004,
+    0.008,
+    0.016,
+    0.032,
+    0.064,
+    0.128,
+    0.256,
+    0.512,
+    1.024,
+    4.096,
+)
+LAG_BUCKETS: Final = (0.01, 0.1, 1, 10, 60, 600, 3600, 86_400)
 
 
 class Metrics:
-    """Counts of one worker, or of all where `SHARED` is set."""
+    """Counts of one worker, or of all if `SHARED_FOLDER` is set."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.latency = Histogram(
             "tailrank_request_seconds",
-            "From the arrival of a request to its answer.",
+            "From the arrival of a request to its response.",
             ["endpoint", "status"],
-            buckets=SECONDS,
+            buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
         self.degraded = Counter(
             "tailrank_degraded", "Rankings that were the upstream order.", ["reason"], registry=self.registry
         )
         self.shed = Counter(
-            "tailrank_shed", "Requests refused to keep the others quick.", registry=self.registry
+            "tailrank_shed", "Requests refused so that the others stay fast.", registry=self.registry
         )
-        self.events = Counter("tailrank_events", "Events kept.", registry=self.registry)
+        self.events = Counter("tailrank_events", "Events stored.", registry=self.registry)
         self.event_lag = Histogram(
             "tailrank_event_lag_seconds",
-            "From an event's timestamp until it was kept; the oldest of each request.",
-            buckets=LAGS,
+            "From an event's timestamp until it was stored; the oldest of each request.",
+            buckets=LAG_BUCKETS,
             registry=self.registry,
         )
         self.exposure = Counter(
-            "tailrank_exposure", "Items shown in first ten places.", ["popularity"], registry=self.registry
+            "tailrank_exposure", "Items ranked in the first ten.", ["popularity"], registry=self.registry
         )
         self.refused = Counter(
             "tailrank_models_refused", "New models that could not be served.", registry=self.registry
@@ -61,27 +75,27 @@ class Metrics:
             registry=self.registry,
         )
         self.head, self.tail = (self.exposure.labels(part) for part in ("head", "tail"))
-        self._serving = ""
-        self._latency: dict[tuple[str, int], Histogram] = {}
+        self._model = ""
+        self._latency_by: dict[tuple[str, int], Histogram] = {}
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
-        """Count an answer."""
+        """Count a response."""
         key = (endpoint, status)
-        if key not in self._latency:
-            self._latency[key] = self.latency.labels(endpoint, str(status))
-        self._latency[key].observe(seconds)
+        if key not in self._latency_by:
+            self._latency_by[key] = self.latency.labels(endpoint, str(status))
+        self._latency_by[key].observe(seconds)
 
     def serves(self, model: str) -> None:
         """Say which model ranks from now on."""
-        if self._serving:
-            self.model.labels(self._serving).set(0)
+        if self._model:
+            self.model.labels(self._model).set(0)
         self.model.labels(model).set(1)
-        self._serving = model
+        self._model = model
 
     def exposition(self) -> tuple[bytes, str]:
-        """Write everything down in Prometheus' text format; gives the media type too."""
+        """Return everything in Prometheus' text format, and its media type."""
         registry = self.registry
-        if SHARED in os.environ:
+        if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,17 +16,19 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from tailrank.api import RankRequest, Value
+from tailrank.api import Value
 from tailrank.arrays import Bools, Floats
 from tailrank.data.columns import Columns
 from tailrank.errors import EncoderError, TailrankError
-from tailrank.language.text import default_template, item_texts
+from tailrank.language.onnx_encoder import OnnxEncoder
+from tailrank.language.text import item_texts
+from tailrank.language.vectors import EncoderIdentity
 from tailrank.metrics.popularity import tail_items
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.storage import MANIFEST
-from tailrank.server.encoding import ROLES, Encoders
+from tailrank.server.encoding import Encoders
 from tailrank.server.metrics import Metrics
-from tailrank.server.placing import NOBODY, Asked, place
 from tailrank.state.base import ItemChange, State, StateError
 
 LOOK_EVERY: Final = 0.5
@@ -47,20 +50,17 @@ class LoadedModel:
         Changed items included.
     name
         Of the model: its folder's name and the start of its digest.
-    template
-        How an item's text is put together.
     version
         Changes of items that it knows of.
     """
 
     reranker: Reranker
     name: str
-    template: str | None
     version: int = 0
 
     @cached_property
     def tail(self) -> Bools:
-        """Whether an item is outside the most popular 20%; shape (items + 1,), the last for strangers."""
+        """Whether an item is outside the most popular 20%; shape (items + 1,), the last for unknown items."""
         return np.append(tail_items(self.reranker.catalogue.counts), True)
 
     @classmethod
@@ -75,20 +75,21 @@ class LoadedModel:
         reranker = Reranker.load(folder)
         digest = json.loads((folder / MANIFEST).read_bytes())["sha256"]
         some = reranker.catalogue.items[Columns.ITEM].head(2).to_list()
-        request = RankRequest(candidates=list(some), history=list(some), explain=True)
-        place(reranker, Asked.of(some), request, NOBODY)
-        template = reranker.settings.template
-        if template is None and reranker.about.get("encoder", "none") != "none":
-            template = default_template(reranker.catalogue.items)
-        return cls(reranker, f"{folder.name}@{digest[:12]}", template)
+        reranker.rank(Request(some, some, explain=True))
+        return cls(reranker, f"{folder.name}@{digest[:12]}")
 
-    def texts(self, items: Sequence[Mapping[str, Value]]) -> list[str]:
-        """Put item texts together as in training; columns that an item lacks are empty."""
-        if self.template is None:
-            return [""] * len(items)
+    @property
+    def encoders(self) -> dict[str, EncoderIdentity]:
+        """The encoder of each vector space that has one."""
+        spaces = self.reranker.spaces
+        return {name: space.encoder for name, space in spaces.items() if space.encoder is not None}
+
+    def texts(self, items: Sequence[Mapping[str, Value]], template: str | None = None) -> list[str]:
+        """Write item texts, as in training unless told otherwise; columns that an item lacks are empty."""
         columns = self.reranker.catalogue.items.columns
         rows = {name: [_written(item.get(name)) for item in items] for name in columns}
-        return item_texts(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String)), self.template)
+        table = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String))
+        return item_texts(table, template or self.reranker.settings.template)
 
 
 class ModelManager:
@@ -118,23 +119,21 @@ class ModelManager:
             Where the model or the state can't be used.
         """
         self._seen = _signature(self.folder)
-        self.served = await self._grown(await asyncio.to_thread(LoadedModel.load, self.folder))
+        self.served = await self._with_changes(await asyncio.to_thread(LoadedModel.load, self.folder))
         self.metrics.serves(self.served.name)
 
     async def warm(self) -> None:
         """Load the encoders before a text needs them; where one is missing, only texts have to do without."""
-        for role in ROLES:
+        for name, identity in self.served.encoders.items():
             try:
-                encoder = await self.encoders.load(self.served.reranker.about, role)
-                if encoder is not None:
-                    await self.encoders.encode(encoder, [role])
+                await self.encoders.encode(await self.encoders.load(identity), [name])
             except EncoderError as why:
                 log.warning("new texts can't be encoded", extra={"why": str(why)})
 
     async def catch_up(self) -> None:
         """Take in the items that changed since the last time."""
         async with self._changing:
-            self.served = await self._grown(self.served)
+            self.served = await self._with_changes(self.served)
 
     async def put(self, items: Sequence[Mapping[str, Value]]) -> int:
         """Keep new or changed items, encoded for all workers; gives the version of the items.
@@ -147,14 +146,12 @@ class ModelManager:
             Where they can't be kept.
         """
         served = self.served
-        texts = served.texts(items)
         vectors: list[dict[str, bytes]] = [{} for _ in items]
-        for role in ROLES:
-            encoder = await self.encoders.load(served.reranker.about, role)
-            if encoder is not None:
-                rows = await self.encoders.encode(encoder, texts)
-                for each, row in zip(vectors, rows, strict=True):
-                    each[encoder.fingerprint] = row.astype("<f4").tobytes()
+        for identity in served.encoders.values():
+            encoder = await self.encoders.load(identity)
+            rows = await self.encoders.encode(encoder, served.texts(items, identity.template))
+            for each, row in zip(vectors, rows, strict=True):
+                each[_vector_key(encoder, identity)] = row.astype("<f4").tobytes()
         pairs = zip(items, vectors, strict=True)
         changes = [ItemChange(str(i[Columns.ITEM]), msgspec.json.encode(i), v) for i, v in pairs]
         return await self._change(changes)
@@ -204,10 +201,10 @@ class ModelManager:
         try:
             new = await asyncio.to_thread(LoadedModel.load, self.folder)
             async with self._changing:
-                grown = await self._grown(new)
+                changed = await self._with_changes(new)
                 if _signature(self.folder) != found:
                     return  # replaced meanwhile, so what was read may be of two models
-                self.served = grown
+                self.served = changed
         except StateError:
             raise
         except Exception as why:  # noqa: BLE001 - whatever is wrong with it, the old one stays
@@ -221,40 +218,48 @@ class ModelManager:
         log.info("new model", extra={"model": new.name})
 
     async def _change(self, changes: Sequence[ItemChange]) -> int:
-        version = await self.state.change(changes)
+        version = await self.state.change_items(changes)
         await self.catch_up()
         return version
 
-    async def _grown(self, served: LoadedModel) -> LoadedModel:
+    async def _with_changes(self, served: LoadedModel) -> LoadedModel:
         """Add what changed since a model's version."""
-        version, changes = await self.state.changes(served.version)
+        version, changes = await self.state.item_changes(served.version)
         if version == served.version:
             return served
         put = [change for change in changes if change.fields is not None]
         reranker = served.reranker
         self._fields |= {change.item_id: change.fields for change in put if change.fields is not None}
         if put:
-            texts = served.texts([msgspec.json.decode(change.fields or b"") for change in put])
-            vectors = [await self._vectors(reranker, role, put, texts) for role in ROLES]
-            reranker = reranker.with_items([change.item_id for change in put], texts, *vectors)
+            items = [msgspec.json.decode(change.fields or b"") for change in put]
+            vectors = {
+                name: await self._vectors(served, identity, put, items)
+                for name, identity in served.encoders.items()
+            }
+            reranker = reranker.with_items([change.item_id for change in put], served.texts(items), vectors)
         gone = [change.item_id for change in changes if change.fields is None]
         for name in gone:
             self._fields.pop(name, None)
-        return replace(served, reranker=reranker.without(gone) if gone else reranker, version=version)
+        return replace(served, reranker=reranker.without_items(gone) if gone else reranker, version=version)
 
     async def _vectors(
-        self, reranker: Reranker, role: str, changes: Sequence[ItemChange], texts: Sequence[str]
-    ) -> Floats | None:
-        """Take the vectors that came with the changes, and encode where another encoder made those."""
-        if reranker.about.get(role, "none") == "none":
-            return None
-        encoder = await self.encoders.load(reranker.about, role)
-        if encoder is None:
-            return None
-        held = [change.vectors.get(encoder.fingerprint) for change in changes]
+        self,
+        served: LoadedModel,
+        identity: EncoderIdentity,
+        changes: Sequence[ItemChange],
+        items: Sequence[Mapping[str, Value]],
+    ) -> Floats:
+        """Take the vectors that came with the changes, and encode if another encoder made those."""
+        encoder = await self.encoders.load(identity)
+        held = [change.vectors.get(_vector_key(encoder, identity)) for change in changes]
         if None in held:
-            return await self.encoders.encode(encoder, texts)
+            return await self.encoders.encode(encoder, served.texts(items, identity.template))
         return np.frombuffer(b"".join(v for v in held if v), "<f4").reshape(len(held), -1).astype(np.float32)
+
+
+def _vector_key(encoder: OnnxEncoder, identity: EncoderIdentity) -> str:
+    """Name vectors by what made them and of which texts."""
+    return hashlib.sha256(f"{encoder.fingerprint} {identity.template}".encode()).hexdigest()
 
 
 def _signature(folder: Path) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The API's description as a page: nothing on it is loaded from anywhere."""
+"""The API's description as a page that loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ pre { background: var(--soft); border-radius: .4rem; overflow-x: auto; padding: 
 
 
 def docs_page(description: Mapping[str, Any]) -> bytes:
-    """Write an OpenAPI description as HTML."""
+    """Render an OpenAPI description as HTML."""
     title = f"{description['info']['title']} {description['info']['version']}"
     lines = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>',
         '<meta name="viewport" content="width=device-width">',
         f"<style>{STYLE}</style><h1>{escape(title)}</h1>",
         '<p>The same for programs: <a href="openapi.json">openapi.json</a>.',
-        "Where the server has keys, send <code>Authorization: Bearer KEY</code>.</p>",
+        "If the server has keys, send <code>Authorization: Bearer KEY</code>.</p>",
         *_operations(description["paths"]),
         "<h2>Shapes</h2>",
         *(
@@ -40,17 +40,17 @@ def docs_page(description: Mapping[str, Any]) -> bytes:
 
 def _operations(paths: Mapping[str, Any]) -> Iterator[str]:
     for path, methods in paths.items():
-        for method, said in methods.items():
+        for method, operation in methods.items():
             yield f"<details><summary><code>{method.upper()} {escape(path)}</code>"
-            yield f"<span>{escape(said['summary'])}</span></summary>"
-            content = said.get("requestBody", {}).get("content", {}).get("application/json", {})
+            yield f"<span>{escape(operation['summary'])}</span></summary>"
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
             if "example" in content:
                 yield f"<p>For example:</p>{_json(content['example'])}"
             if content.get("schema"):
-                yield f"<p>Takes:</p>{_json(content['schema'])}"
-            [gives] = said["responses"]["200"]["content"].values()
-            if gives["schema"]:
-                yield f"<p>Gives:</p>{_json(gives['schema'])}"
+                yield f"<p>Request:</p>{_json(content['schema'])}"
+            [response] = operation["responses"]["200"]["content"].values()
+            if response["schema"]:
+                yield f"<p>Response:</p>{_json(response['schema'])}"
             yield "</details>"
 
 

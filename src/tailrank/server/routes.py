@@ -1,4 +1,4 @@
-"""Which request goes where, and the OpenAPI description of it all."""
+"""The routes of the API, and their OpenAPI description."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ class Route:
     endpoint
         Name of the method of `Endpoints`.
     scope
-        What a key must allow; None asks for no key.
-    about
+        What a key must allow; None requires no key.
+    summary
         One sentence.
-    asks, gives
+    request, response
         Types of the bodies.
     example
-        A body that works with any model.
-    sheds
-        Whether it may be refused to keep others quick.
-    kind
-        Media type of the answer.
+        A request body that works with any model.
+    sheddable
+        Whether a request may be refused so that others stay fast.
+    media_type
+        Of the response.
     """
 
     method: str
     path: str
     endpoint: str
     scope: Scope | None
-    about: str
-    asks: Any = None
-    gives: Any = None
+    summary: str
+    request: Any = None
+    response: Any = None
     example: object = None
-    sheds: bool = True
-    kind: str = "application/json"
+    sheddable: bool = True
+    media_type: str = "application/json"
 
 
-EVENT: Final = {
+EVENT_EXAMPLE: Final = {
     "event_id": "e-1",
     "user_id": "ada",
     "item_id": "t1",
     "event": "click",
     "timestamp": 1_764_072_000.0,
 }
-METARANK: Final = {
+RANKING_EXAMPLE: Final = {
     "event": "ranking",
     "id": "r-1",
     "timestamp": "1764072000000",
@@ -69,7 +69,7 @@ ROUTES: Final = (
         "/v1/rank",
         "rank",
         "read",
-        "Re-order candidates for one person.",
+        "Re-order candidates for one user.",
         api.RankRequest,
         api.Ranking,
         {"user": "ada", "candidates": ["p1", {"id": "t3", "score": 0.7}], "k": 2, "explain": True},
@@ -79,9 +79,9 @@ ROUTES: Final = (
         "/v1/rerank",
         "rerank",
         "read",
-        "Order texts by a query or a person; the shape of Cohere and Jina.",
+        "Order texts by a query or a user; the shape of Cohere and Jina.",
         api.RerankRequest,
-        api.Reranked,
+        api.RerankResponse,
         {"query": "camping stove", "documents": ["Espresso cups", "Camping gas stove"], "top_n": 1},
     ),
     Route(
@@ -91,7 +91,7 @@ ROUTES: Final = (
         "read",
         "The same, where Cohere's second version has it.",
         api.RerankRequest,
-        api.Reranked,
+        api.RerankResponse,
     ),
     Route(
         "POST",
@@ -100,17 +100,17 @@ ROUTES: Final = (
         "read",
         "The same, where vLLM has it.",
         api.RerankRequest,
-        api.Reranked,
+        api.RerankResponse,
     ),
     Route(
         "POST",
         "/v1/events",
         "events",
         "write",
-        "Keep an event, or up to 1,000; once answered they are durable, and the next ranking knows them.",
+        "Store an event, or up to 1,000; once answered they are durable, and the next ranking knows them.",
         api.Events,
-        api.EventsKept,
-        EVENT,
+        api.EventsAccepted,
+        EVENT_EXAMPLE,
     ),
     Route(
         "POST",
@@ -119,7 +119,7 @@ ROUTES: Final = (
         "write",
         "Put an item, or up to 1,000; once answered they can be ranked.",
         api.Items,
-        api.ItemsKept,
+        api.ItemsAccepted,
         {"item_id": "n3", "title": "Titanium camping spoon"},
     ),
     Route(
@@ -127,20 +127,27 @@ ROUTES: Final = (
         "/v1/items/{id}",
         "delete_item",
         "write",
-        "Forget an item: it is unknown from then on.",
-        gives=api.ItemsKept,
+        "Delete an item: it is unknown from then on.",
+        response=api.ItemsAccepted,
     ),
     Route(
-        "GET", "/v1/users/{id}", "user", "read", "Export what is stored of a person.", gives=api.UserHistory
+        "GET", "/v1/users/{id}", "user", "read", "Export what is stored of a user.", response=api.UserHistory
     ),
-    Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", gives=api.UserHistory),
-    Route("DELETE", "/v1/users/{id}", "erase", "write", "Forget a person.", gives=api.Erased),
+    Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", response=api.UserHistory),
+    Route(
+        "DELETE",
+        "/v1/users/{id}",
+        "erase",
+        "write",
+        "Erase a user's events.",
+        response=api.UserErased,
+    ),
     Route(
         "POST",
         "/feedback",
         "feedback",
         "write",
-        "Take Metarank's events: one, a list, or one a line.",
+        "Store Metarank's events: one, a list, or one a line.",
         example={
             "event": "interaction",
             "id": "i-1",
@@ -150,31 +157,44 @@ ROUTES: Final = (
             "item": "t1",
         },
     ),
-    Route("POST", "/rank/{model}", "metarank", "read", "Rank as Metarank does.", example=METARANK),
-    Route("GET", "/healthz", "alive", None, "Whether the process runs.", sheds=False),
     Route(
-        "GET", "/readyz", "ready", None, "Whether a ranking would work: two items are ranked.", sheds=False
+        "POST",
+        "/rank/{model}",
+        "metarank",
+        "read",
+        "Rank as Metarank does.",
+        example=RANKING_EXAMPLE,
     ),
-    Route("GET", "/metrics", "scrape", "read", "Metrics for Prometheus.", sheds=False, kind="text/plain"),
+    Route("GET", "/healthz", "alive", None, "Whether the process runs.", sheddable=False),
+    Route("GET", "/readyz", "ready", None, "Whether a ranking works: two items are ranked.", sheddable=False),
+    Route(
+        "GET",
+        "/metrics",
+        "scrape",
+        "read",
+        "Metrics for Prometheus.",
+        sheddable=False,
+        media_type="text/plain",
+    ),
     Route("GET", "/openapi.json", "openapi", None, "This description."),
-    Route("GET", "/docs", "docs", None, "This description, to read.", kind="text/html"),
+    Route("GET", "/docs", "docs", None, "This description, to read.", media_type="text/html"),
 )
 
 
 class Router:
-    """Finds the route of a request: whole paths at once, the others by what stands around the braces."""
+    """Finds the route of a request: fixed paths by one look-up, the others by what is around the braces."""
 
     def __init__(self) -> None:
-        self.whole = {(r.method, r.path): r for r in ROUTES if "{" not in r.path}
+        self.fixed = {(r.method, r.path): r for r in ROUTES if "{" not in r.path}
         self.named = [
             (r, r.path.partition("{")[0], r.path.partition("}")[2]) for r in ROUTES if "{" in r.path
         ]
 
     def find(self, method: str, path: str) -> tuple[Route, str] | None:
-        """Find a route, and what stands for its braces, still percent-encoded."""
-        found = self.whole.get((method, path))
-        if found is not None:
-            return found, ""
+        """Find a route, and the name that its braces stand for, still percent-encoded."""
+        fixed = self.fixed.get((method, path))
+        if fixed is not None:
+            return fixed, ""
         for route, before, after in self.named:
             name = path[len(before) : len(path) - len(after)]
             if method == route.method and path == f"{before}{name}{after}" and "/" not in name:
@@ -182,22 +202,22 @@ class Router:
         return None
 
     def methods(self, path: str) -> list[str]:
-        """List the methods that a path knows."""
+        """List the methods that a path allows."""
         return sorted({r.method for r in ROUTES if self.find(r.method, path) is not None})
 
 
 def description(version: str) -> dict[str, Any]:
     """Describe all routes as OpenAPI 3.1 does."""
-    types = [kind for r in ROUTES for kind in (r.asks, r.gives) if kind is not None]
+    types = [body for r in ROUTES for body in (r.request, r.response) if body is not None]
     schemas, components = msgspec.json.schema_components(
-        [*types, api.Problem], ref_template="#/components/schemas/{name}"
+        [*types, api.ErrorResponse], ref_template="#/components/schemas/{name}"
     )
-    shapes = iter(schemas)
+    next_schema = iter(schemas)
     paths: dict[str, dict[str, Any]] = {}
     for r in ROUTES:
-        asks = next(shapes) if r.asks is not None else {} if r.method == "POST" else None
-        gives = next(shapes) if r.gives is not None else {}
-        paths.setdefault(r.path, {})[r.method.lower()] = _operation(r, asks, gives)
+        request = next(next_schema) if r.request is not None else {} if r.method == "POST" else None
+        response = next(next_schema) if r.response is not None else {}
+        paths.setdefault(r.path, {})[r.method.lower()] = _operation(r, request, response)
     return {
         "openapi": "3.1.0",
         "info": {"title": "tailrank", "version": version, "license": {"name": "Apache-2.0"}},
@@ -209,8 +229,10 @@ def description(version: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, asks: Mapping[str, Any] | None, gives: Mapping[str, Any]) -> dict[str, Any]:
-    problem = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+def _operation(
+    route: Route, request: Mapping[str, Any] | None, response: Mapping[str, Any]
+) -> dict[str, Any]:
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
     refusals = {400: "Not JSON.", 401: "No valid key.", 403: "The key doesn't allow that."}
     refusals |= {
         413: "Too large.",
@@ -218,23 +240,23 @@ def _operation(route: Route, asks: Mapping[str, Any] | None, gives: Mapping[str,
         429: "Too many requests.",
         503: "Not at the moment.",
     }
-    said: dict[str, Any] = {
+    operation: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_').strip('{}')}",
-        "summary": route.about,
+        "summary": route.summary,
         "responses": {
-            "200": {"description": "Done.", "content": {route.kind: {"schema": gives}}},
-            **{str(code): {"description": why, "content": problem} for code, why in refusals.items()},
+            "200": {"description": "Done.", "content": {route.media_type: {"schema": response}}},
+            **{str(code): {"description": why, "content": error} for code, why in refusals.items()},
         },
     }
     if route.scope is not None:
-        said["security"] = [{}, {"key": [route.scope]}]
+        operation["security"] = [{}, {"key": [route.scope]}]
     if "{" in route.path:
         name = route.path.partition("{")[2].partition("}")[0]
         bounds = {"type": "string", "minLength": 1, "maxLength": 400}
-        said["parameters"] = [{"name": name, "in": "path", "required": True, "schema": bounds}]
-    if asks is not None:
-        content: dict[str, Any] = {"schema": asks}
+        operation["parameters"] = [{"name": name, "in": "path", "required": True, "schema": bounds}]
+    if request is not None:
+        content: dict[str, Any] = {"schema": request}
         if route.example is not None:
             content["example"] = route.example
-        said["requestBody"] = {"required": True, "content": {"application/json": content}}
-    return said
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return operation

@@ -22,24 +22,24 @@ from uvicorn.supervisors import Multiprocess
 from tailrank.errors import RequestError
 from tailrank.server.app import ARRIVED, App
 from tailrank.server.logs import start_logging
-from tailrank.server.metrics import SHARED
+from tailrank.server.metrics import SHARED_FOLDER
 from tailrank.server.model_manager import LoadedModel
 from tailrank.server.settings import ServerSettings
 from tailrank.state.open import open_state
 
 BACKLOG: Final = 2_048
-KEPT_ALIVE: Final = 75
-"""Seconds that a connection may rest between requests."""
+KEEP_ALIVE_SECONDS: Final = 75
+"""How long a connection may rest between requests."""
 
-GRACE: Final = 30
-"""Seconds that requests under way may take to end."""
+SHUTDOWN_SECONDS: Final = 30
+"""How long requests under way may take to end."""
 
 
-class Timed(HttpToolsProtocol):
-    """Notes when each request came, so that the time that it waits for the others counts."""
+class ArrivalTimeProtocol(HttpToolsProtocol):
+    """Notes when each request arrived, so that the time that it waits for others counts."""
 
     def on_message_begin(self) -> None:
-        """Note it."""
+        """Note the time."""
         super().on_message_begin()
         self.scope[ARRIVED] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
 
@@ -50,64 +50,64 @@ def serve(settings: ServerSettings) -> None:
     Raises
     ------
     TailrankError
-        Where the model, the state or the address can't be used.
+        If the model, the state or the address can't be used.
     """
-    listening = _listen(settings.host, settings.port)
+    listener = _listen(settings.host, settings.port)
     # uvicorn raises the signal that stopped it once more when all is done: that is a good end.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: sys.exit(0))
-    host, port = listening.getsockname()[:2]
+    host, port = listener.getsockname()[:2]
     print(f"tailrank listens at http://{host}:{port} (stop: Ctrl+C)", file=sys.stderr, flush=True)
-    with listening:
+    with listener:
         if settings.workers == 1:
-            _alone(settings, listening)
+            _serve_single(settings, listener)
         else:
-            _together(settings, listening)
+            _serve_workers(settings, listener)
 
 
-def application(settings: ServerSettings) -> App:
-    """Make one worker's application."""
-    start_logging()
-    if (supervisor := parent_process()) is not None:
-        Thread(target=_end_after, args=(supervisor,), daemon=True).start()
-    return App(settings)
-
-
-def _alone(settings: ServerSettings, listening: socket.socket) -> None:
-    app = application(settings)
+def _serve_single(settings: ServerSettings, listener: socket.socket) -> None:
+    app = _make_app(settings)
     try:
-        uvicorn.Server(_config(lambda: app, 1)).run(sockets=[listening])
+        uvicorn.Server(_uvicorn_config(lambda: app, 1)).run(sockets=[listener])
     finally:
         if app.failure is not None:
             raise app.failure
 
 
-def _together(settings: ServerSettings, listening: socket.socket) -> None:
-    # What no worker could start with is found out here, once, and not by each of them again and again.
+def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
+    # What keeps every worker from starting is found here, once, and not by each of them again and again.
     LoadedModel.load(settings.model)
-    asyncio.run(_try_state(settings))
+    asyncio.run(_check_state(settings))
     with tempfile.TemporaryDirectory(prefix="tailrank-metrics-") as folder:
-        os.environ[SHARED] = folder
-        config = _config(partial(application, settings), settings.workers)
-        Multiprocess(config, sockets=[listening]).run()
+        os.environ[SHARED_FOLDER] = folder
+        config = _uvicorn_config(partial(_make_app, settings), settings.workers)
+        Multiprocess(config, sockets=[listener]).run()
 
 
-def _end_after(supervisor: BaseProcess) -> None:
-    """End when the supervisor was killed: nobody could stop this worker, and it would keep the address."""
+def _make_app(settings: ServerSettings) -> App:
+    """Make one worker's application."""
+    start_logging()
+    if (supervisor := parent_process()) is not None:
+        Thread(target=_stop_after, args=(supervisor,), daemon=True).start()
+    return App(settings)
+
+
+def _stop_after(supervisor: BaseProcess) -> None:
+    """Stop if the supervisor was killed: nobody else could, and this worker would keep the address."""
     supervisor.join()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def _try_state(settings: ServerSettings) -> None:
+async def _check_state(settings: ServerSettings) -> None:
     await open_state(settings.state, ttl_days=settings.ttl_days).close()
 
 
-def _config(app: object, workers: int) -> uvicorn.Config:
+def _uvicorn_config(app: object, workers: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         factory=True,
         workers=workers,
-        http=Timed,
+        http=ArrivalTimeProtocol,
         loop="auto",
         lifespan="on",
         ws="none",
@@ -115,10 +115,10 @@ def _config(app: object, workers: int) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=False,
-        proxy_headers=False,  # anybody can write these: who calls is who is connected
+        proxy_headers=False,  # anybody can write these: the caller is who is connected
         backlog=BACKLOG,
-        timeout_keep_alive=KEPT_ALIVE,
-        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 
 
@@ -128,7 +128,7 @@ def _listen(host: str, port: int) -> socket.socket:
     Raises
     ------
     RequestError
-        Where it is taken, or not this machine's.
+        If it is in use, or not this machine's.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

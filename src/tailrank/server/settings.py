@@ -1,12 +1,16 @@
-"""How a server is set up."""
+"""The settings of a server."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from msgspec import Meta
+
+from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError
-from tailrank.server.auth import Key, is_loopback
+from tailrank.server.auth import ApiKey, is_loopback
 
 
 @dataclass(frozen=True)
@@ -16,27 +20,27 @@ class ServerSettings:
     Attributes
     ----------
     model
-        Model folder; replaced while the server runs, the new model serves.
+        Model folder; if it is replaced while the server runs, the new model serves.
     state
-        See `tailrank.state.open.open_state`.
+        Location of the state: see `tailrank.state.open.open_state`.
     host, port
-        Address to listen at.
+        Address to listen at; port 0 chooses a free one.
     workers
         Processes.
     keys
-        Who may ask; without any, only this machine.
+        Who may send requests; without any, only this machine.
     rate_limit
         Requests a second for each key or, without keys, each address; None sets no limit.
     ttl_days
-        After how many days an event is forgotten; None keeps it until 50 later ones came.
+        Days after which an event expires; None keeps it until 50 later ones came.
     queue_ms
-        Milliseconds that a request may have waited to be looked at; after more it is refused with 429.
+        Milliseconds that a request may wait to be read; after more it is refused with 429.
     body_mb
         Megabytes of a request's body, at most.
     access_log
-        Whether each request is logged, without what it says.
+        Whether each request is logged, without what it contains.
     traces
-        Whether spans go to where the OpenTelemetry variables say.
+        Whether spans are sent to where the OpenTelemetry variables say.
 
     Raises
     ------
@@ -47,13 +51,13 @@ class ServerSettings:
     model: Path
     state: str
     host: str = "127.0.0.1"
-    port: int = 8000
-    workers: int = 1
-    keys: tuple[Key, ...] = ()
-    rate_limit: float | None = None
-    ttl_days: float | None = None
-    queue_ms: float = 12.0
-    body_mb: float = 4.0
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
+    workers: Annotated[int, Meta(ge=1)] = 1
+    keys: tuple[ApiKey, ...] = ()
+    rate_limit: Annotated[float, Meta(gt=0)] | None = None
+    ttl_days: Annotated[float, Meta(gt=0)] | None = None
+    queue_ms: Annotated[float, Meta(gt=0)] = 12.0
+    body_mb: Annotated[float, Meta(gt=0)] = 4.0
     access_log: bool = False
     traces: bool = False
 
@@ -63,9 +67,4 @@ class ServerSettings:
                 f"--host {self.host}: others would reach the server without a key: give --keys FILE, "
                 "or set TAILRANK_API_KEYS"
             )
-        if self.workers < 1 or not 0 <= self.port < 65_536:
-            raise RequestError("--workers must be at least 1, and --port a number from 0 to 65535")
-        for name in ("rate_limit", "ttl_days", "queue_ms", "body_mb"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise RequestError(f"--{name.replace('_', '-')} must be above 0, not {value}")
+        check_bounds(self)

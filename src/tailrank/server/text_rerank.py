@@ -8,18 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import UNSET
 
-from tailrank.api import Document, Relevance, Reranked, RerankRequest
+from tailrank.api import Document, RerankedDocument, RerankRequest, RerankResponse
 from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import History
 from tailrank.errors import RequestError
-from tailrank.server.encoding import ROLES, Encoders
+from tailrank.server.encoding import Encoders
 from tailrank.server.model_manager import LoadedModel
-from tailrank.server.placing import history
-from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.base import ItemUpdates
 
 
-async def rerank(served: LoadedModel, encoders: Encoders, request: RerankRequest, past: History) -> Reranked:
+async def rerank(
+    served: LoadedModel, encoders: Encoders, request: RerankRequest, history: History
+) -> RerankResponse:
     """Score documents from 0 to 1: (1 + s) / 2, with s the mean of the likenesses that are asked for.
 
     The likeness to the query is the cosine of the encoder's vectors; the likeness to a person is soft-MaxSim
@@ -34,27 +35,28 @@ async def rerank(served: LoadedModel, encoders: Encoders, request: RerankRequest
     """
     fields = ["text"] if request.rank_fields is None else request.rank_fields
     texts = [_text(document, fields, at) for at, document in enumerate(request.documents)]
-    encoder = await encoders.load(served.reranker.about, ROLES[0])
-    if encoder is None:
+    identity = served.encoders.get("semantic")
+    if identity is None:
         raise RequestError("the model was trained without an encoder, so it can't read texts")
+    encoder = await encoders.load(identity)
     asked = [] if request.query is None else [request.query]
     vectors = await encoders.encode(encoder, [*asked, *texts])
     likeness = []
     if asked:
         likeness.append(vectors[1:] @ vectors[0])
-    if request.user is not None and past.items:
-        likeness.append(_attention(served, texts, vectors[len(asked) :], past))
+    if request.user is not None and history.items:
+        likeness.append(_attention(served, vectors[len(asked) :], history))
     total = np.mean(likeness, axis=0) if likeness else np.zeros(len(texts))
     relevance = np.clip((1 + total) / 2, 0, 1)
     order = (-relevance).argsort(kind="stable")[: request.top_n].tolist()
     results = [
-        Relevance(
+        RerankedDocument(
             at, float(relevance[at]), _told(request.documents[at]) if request.return_documents else UNSET
         )
         for at in order
     ]
     meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
-    return Reranked(os.urandom(12).hex(), served.name, results, meta)
+    return RerankResponse(os.urandom(12).hex(), served.name, results, meta)
 
 
 def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
@@ -77,10 +79,14 @@ def _told(document: str | Document) -> Document:
     return {"text": document} if isinstance(document, str) else document
 
 
-def _attention(served: LoadedModel, texts: list[str], vectors: Floats, past: History) -> Floats:
-    """Score texts as if they were new items."""
-    grown = served.reranker.with_items([f"\0{at}" for at in range(len(texts))], texts, vectors, None)
-    codes = grown.catalogue.codes_of([f"\0{at}" for at in range(len(texts))])
-    [semantic] = [signal for signal in grown.signals if type(signal) is SemanticAttention]
-    scores: Floats = semantic.score(history(grown, past, []), Candidates(codes, len(grown.catalogue)))[0]
+def _attention(served: LoadedModel, vectors: Floats, history: History) -> Floats:
+    """Score texts, by the encoder's vectors of shape (texts, width), as if they were new items."""
+    reranker = served.reranker
+    signal = next(signal for signal in reranker.signals if signal.name == "semantic")
+    n_items, n_texts = len(reranker.catalogue), len(vectors)
+    codes = np.arange(n_items, n_items + n_texts, dtype=np.int32)
+    values = reranker.spaces["semantic"].transform(vectors)
+    updates = ItemUpdates(codes, n_items + n_texts, [""] * n_texts, {"semantic": values})
+    histories, _ = reranker.catalogue.histories(history)
+    scores: Floats = signal.with_items(updates).score(histories, Candidates(codes, n_items + n_texts))[0]
     return scores

@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry: which endpoint, which status, how long; never what a request said."""
+"""Spans of OpenTelemetry: which endpoint, which status, how long; never what a request contains."""
 
 from __future__ import annotations
 
@@ -9,37 +9,55 @@ from typing import Any, Protocol, TypeAlias
 
 from tailrank.errors import RequestError
 
-Note: TypeAlias = Callable[[str, int], None]
-"""Is told the endpoint and the status."""
+SetOutcome: TypeAlias = Callable[[str, int], None]
+"""Sets the endpoint and the status of a span."""
 
 
-class Traces(Protocol):
-    """Where spans go."""
+class Tracer(Protocol):
+    """Where spans are sent."""
 
-    def span(self, scope: Mapping[str, Any]) -> AbstractContextManager[Note]:
+    def span(self, scope: Mapping[str, Any]) -> AbstractContextManager[SetOutcome]:
         """Open a span for a request of ASGI."""
 
     def close(self) -> None:
         """Send what is left."""
 
 
-class Untraced:
-    """Nowhere."""
+class NoTracer:
+    """Sends no spans."""
 
-    def span(self, scope: Mapping[str, Any]) -> AbstractContextManager[Note]:
+    def span(self, scope: Mapping[str, Any]) -> AbstractContextManager[SetOutcome]:
         """Open nothing."""
-        return nullcontext(_nothing)
+        return nullcontext(_ignore_outcome)
 
     def close(self) -> None:
         """Do nothing."""
 
 
-class _OpenTelemetry:
-    def __init__(self, provider: Any) -> None:
-        self.provider, self.tracer = provider, provider.get_tracer("tailrank", version("tailrank"))
+class OpenTelemetryTracer:
+    """Sends spans to where the variables of OpenTelemetry say, such as OTEL_EXPORTER_OTLP_ENDPOINT.
+
+    Raises
+    ------
+    RequestError
+        If the packages are missing.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.resources import Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        except ImportError as missing:
+            raise RequestError(f'--traces needs {missing.name}: pip install "tailrank[telemetry]"') from None
+        self._provider = TracerProvider(resource=Resource.create({"service.name": "tailrank"}))
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = self._provider.get_tracer("tailrank", version("tailrank"))
 
     @contextmanager
-    def span(self, scope: Mapping[str, Any]) -> Iterator[Note]:
+    def span(self, scope: Mapping[str, Any]) -> Iterator[SetOutcome]:
+        """Open a span for a request of ASGI."""
         from opentelemetry.propagate import extract
         from opentelemetry.trace import SpanKind
 
@@ -47,42 +65,23 @@ class _OpenTelemetry:
         context = extract(
             {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         )
-        with self.tracer.start_as_current_span(
+        with self._tracer.start_as_current_span(
             scope["method"],
             context,
             kind=SpanKind.SERVER,
             attributes={"http.request.method": scope["method"]},
         ) as span:
 
-            def note(endpoint: str, status: int) -> None:
+            def set_outcome(endpoint: str, status: int) -> None:
                 span.update_name(endpoint)
                 span.set_attribute("http.response.status_code", status)
 
-            yield note
+            yield set_outcome
 
     def close(self) -> None:
-        self.provider.shutdown()
+        """Send what is left."""
+        self._provider.shutdown()
 
 
-def tracing() -> Traces:
-    """Send spans to where the variables of OpenTelemetry say, such as OTEL_EXPORTER_OTLP_ENDPOINT.
-
-    Raises
-    ------
-    RequestError
-        Where the packages are missing.
-    """
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    except ImportError as missing:
-        raise RequestError(f'--traces needs {missing.name}: pip install "tailrank[telemetry]"') from None
-    provider = TracerProvider(resource=Resource.create({"service.name": "tailrank"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return _OpenTelemetry(provider)
-
-
-def _nothing(endpoint: str, status: int) -> None:
-    """Note nothing."""
+def _ignore_outcome(endpoint: str, status: int) -> None:
+    """Set nothing."""

@@ -28,7 +28,7 @@ class AppendableArray:
     more: npt.NDArray[Any]
 
     @classmethod
-    def of(cls, base: npt.NDArray[Any]) -> Self:
+    def from_array(cls, base: npt.NDArray[Any]) -> Self:
         """Start without any row that came since."""
         return cls(base, base[:0])
 
@@ -66,9 +66,9 @@ class VectorTable:
     rows: Codes | None = None
 
     @classmethod
-    def of(cls, vectors: Floats, rows: Codes | None = None) -> Self:
+    def from_array(cls, vectors: Floats, rows: Codes | None = None) -> Self:
         """Take over arrays as they are stored."""
-        return cls(AppendableArray.of(vectors), rows)
+        return cls(AppendableArray.from_array(vectors), rows)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Give the vectors and, where they are needed, the rows; for storage."""
@@ -78,7 +78,7 @@ class VectorTable:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Take back what `arrays` gave."""
-        return cls.of(arrays["vectors"], arrays.get("rows"))
+        return cls.from_array(arrays["vectors"], arrays.get("rows"))
 
     def __len__(self) -> int:
         return len(self.vectors) if self.rows is None else len(self.rows)
@@ -96,7 +96,7 @@ class VectorTable:
         """Spread scores of all vectors, shape (..., vectors), to the items that have them: (..., items)."""
         return scores if self.rows is None else scores[..., self.rows]
 
-    def placed(self, items: Codes, n_items: int, vectors: Floats) -> Self:
+    def with_vectors(self, items: Codes, n_items: int, vectors: Floats) -> Self:
         """Give items vectors of their own; shape (items, d).
 
         Parameters

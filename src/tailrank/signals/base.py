@@ -1,23 +1,25 @@
-"""What a signal is: anything that scores candidates for a history."""
+"""What a signal is: a scorer that fits itself, explains itself, takes new items and can be stored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
 
 from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates, Scorer
 from tailrank.data.histories import Histories
+from tailrank.signals.training_data import TrainingData
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class ItemUpdates:
-    """Items that a fitted model is told of: new ones, and known ones whose text has changed.
+    """New items, and known ones whose text has changed, as a fitted signal is told of them.
 
     Attributes
     ----------
@@ -27,39 +29,54 @@ class ItemUpdates:
         Size of the catalogue with them.
     texts
         One an item.
-    meanings
-        Whitened vectors of these texts, shape (items, dimensions), zero where there is none; None where
-        the model knows no vectors.
-    before
-        Whitened vectors that the items had until now, zero for new ones; the same shape.
-    tuned
-        The fine-tuned encoder's vectors of these texts, shape (items, width); None where it gave none.
+    vectors
+        By the name of a vector space: what signals compare of these texts, shape (items, dimensions), zero
+        for an item without text.
+    previous_vectors
+        The same for the texts that the items had until now, zero for new ones.
     """
 
     codes: Codes
     n_items: int
     texts: Sequence[str]
-    meanings: Floats | None = None
-    before: Floats | None = None
-    tuned: Floats | None = None
+    vectors: Mapping[str, Floats] = field(default_factory=dict)
+    previous_vectors: Mapping[str, Floats] = field(default_factory=dict)
 
 
 class Signal(Scorer, Protocol):
-    """A scorer that says which events its scores come from, grows with the catalogue and can be stored."""
+    """A scorer with a name, by which fusion and explanations know it."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """One word or two, unique in a model."""
+        ...
+
+    @classmethod
+    def fit(cls, data: TrainingData) -> Sequence[Self]:
+        """Learn from the events before validation, with settings that rank the validation queries best.
+
+        Returns
+        -------
+        sequence of Self
+            One signal; one for each vector space; or none, if the data or the settings have no use for it.
+        """
+        ...
+
+    def refit(self, data: TrainingData) -> Self:
+        """Learn anew from every event that training may use, validation's included; settings stay."""
+        ...
 
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats | None:
         """Split the scores of one history by its events; shape (events, candidates), summing to the score.
 
-        None where the signal does not look at single events.
+        None if the signal does not look at single events.
         """
         ...
 
-    def with_items(self, new: ItemUpdates) -> Self:
-        """Place new and changed items by their texts; scores of the others stay as they are.
+    def with_items(self, updates: ItemUpdates) -> Self:
+        """Score new and changed items by their texts; the scores of the others stay as they are.
 
-        What was learned stays too, and new items have no behaviour. This signal itself doesn't change.
+        What was learned from behaviour stays too. This signal itself doesn't change.
         """
         ...
 
@@ -71,3 +88,13 @@ class Signal(Scorer, Protocol):
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take back what `arrays` gave."""
         ...
+
+
+def as_array(text: str) -> npt.NDArray[np.uint8]:
+    """Turn a text into the form in which arrays are stored: UTF-8, shape (bytes,)."""
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def as_text(array: npt.NDArray[Any]) -> str:
+    """Turn what `as_array` gave back into a text."""
+    return array.tobytes().decode()

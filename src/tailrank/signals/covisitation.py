@@ -1,7 +1,8 @@
-"""Items that the same people take: directed co-visitation and symmetric neighbours."""
+"""Items that the same users choose: directed co-visitation and symmetric neighbours."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -11,8 +12,9 @@ from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.signals.base import ItemUpdates
-from tailrank.signals.recency_decay import DecayedRows
+from tailrank.signals.recency_decay import DecayedRows, fit_recency_decay
 from tailrank.signals.sparse import SparseRows, strongest
+from tailrank.signals.training_data import TrainingData
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -28,9 +30,23 @@ BLOCK: Final = 1024
 class ItemToItem(DecayedRows):
     """A sparse item-to-item matrix, scaled by its mean strongest entry so that one prior fits all data."""
 
-    def with_items(self, new: ItemUpdates) -> Self:
+    @classmethod
+    @abstractmethod
+    def from_events(cls, dataset: Dataset) -> Self:
+        """Count how items occur together."""
+
+    @classmethod
+    def fit(cls, data: TrainingData) -> list[Self]:
+        """Count, then choose the recency decay."""
+        return [fit_recency_decay(cls.from_events(data.split.train), data)]
+
+    def refit(self, data: TrainingData) -> Self:
+        """Count all events of training."""
+        return replace(self.from_events(data.split.full_train), recency_decay=self.recency_decay)
+
+    def with_items(self, updates: ItemUpdates) -> Self:
         """Let new items follow nothing, and nothing follow them."""
-        return replace(self, rows=self.rows.padded(new.n_items, new.n_items))
+        return replace(self, rows=self.rows.padded(updates.n_items, updates.n_items))
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -40,7 +56,7 @@ class ItemToItem(DecayedRows):
 
 @dataclass(frozen=True, kw_only=True)
 class CoVisitation(ItemToItem):
-    """What people took after an item, the sooner the stronger.
+    """What users chose after an item, the sooner the stronger.
 
     An event `d` steps after another adds `1 / d` to their pair, within ten steps; the opposite
     direction counts 0.3 as much. Pairs are damped by the popularity of both items. Unlike cosine
@@ -55,7 +71,7 @@ class CoVisitation(ItemToItem):
     scale: ClassVar[float] = 0.3
 
     @classmethod
-    def fit(cls, dataset: Dataset) -> Self:
+    def from_events(cls, dataset: Dataset) -> Self:
         """Count the pairs of every history."""
         import scipy.sparse as sp
 
@@ -67,36 +83,36 @@ class CoVisitation(ItemToItem):
             forward = forward + sp.csr_array((values, (items[first], items[first + step])), shape=(n, n))
         pairs = sp.csr_array(forward + cls.backward * forward.T)
         _damp(pairs, dataset.counts, cls.source_damping, cls.target_damping)
-        return cls(rows=SparseRows.of(_scaled(strongest(pairs, NEIGHBOURS), cls.scale)))
+        return cls(rows=SparseRows.from_scipy(_scaled(strongest(pairs, NEIGHBOURS), cls.scale)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemKNN(ItemToItem):
-    """Cosine between the sets of people who took two items (Sarwar et al., 2001, section 3.1.1)."""
+    """Cosine between the sets of users who chose two items (Sarwar et al., 2001, section 3.1.1)."""
 
     name: ClassVar[str] = "item-knn"
     scale: ClassVar[float] = 1.0
 
     @classmethod
-    def fit(cls, dataset: Dataset, neighbours: int = NEIGHBOURS) -> Self:
+    def from_events(cls, dataset: Dataset, neighbours: int = NEIGHBOURS) -> Self:
         """Multiply the user-item matrix with itself, a block of rows at a time; keep the nearest items."""
         import scipy.sparse as sp
 
         h = dataset.histories
         shape = (len(h), dataset.n_items)
-        taken = sp.csr_array((np.ones(len(h.items), np.float32), (h.owners, h.items)), shape=shape)
-        taken.sum_duplicates()
-        people = np.bincount(taken.indices, minlength=dataset.n_items)
-        taken.data = (1 / np.sqrt(people[taken.indices])).astype(np.float32)
-        takers = sp.csr_array(taken.T)
+        by_user = sp.csr_array((np.ones(len(h.items), np.float32), (h.owners, h.items)), shape=shape)
+        by_user.sum_duplicates()
+        users = np.bincount(by_user.indices, minlength=dataset.n_items)
+        by_user.data = (1 / np.sqrt(users[by_user.indices])).astype(np.float32)
+        by_item = sp.csr_array(by_user.T)
         blocks = []
         for start in range(0, dataset.n_items, BLOCK):
-            pairs = sp.csr_array(takers[start : start + BLOCK] @ taken)
+            pairs = sp.csr_array(by_item[start : start + BLOCK] @ by_user)
             rows = np.repeat(np.arange(start, start + pairs.shape[0]), np.diff(pairs.indptr))
             pairs.data[rows == pairs.indices] = 0
             pairs.eliminate_zeros()
             blocks.append(strongest(pairs, neighbours))
-        return cls(rows=SparseRows.of(_scaled(sp.csr_array(sp.vstack(blocks)), cls.scale)))
+        return cls(rows=SparseRows.from_scipy(_scaled(sp.csr_array(sp.vstack(blocks)), cls.scale)))
 
 
 def _damp(pairs: Any, counts: Offsets, source: float, target: float) -> None:

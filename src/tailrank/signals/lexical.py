@@ -11,8 +11,9 @@ import numpy as np
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.signals.base import Arrays, ItemUpdates
-from tailrank.signals.recency_decay import DecayedRows
+from tailrank.signals.recency_decay import DecayedRows, fit_recency_decay
 from tailrank.signals.sparse import SparseRows
+from tailrank.signals.training_data import TrainingData
 from tailrank.signals.vocabulary import Vocabulary, terms_of
 
 
@@ -36,26 +37,35 @@ class Lexical(DecayedRows):
     steepness: ClassVar[float] = 5.0
 
     @classmethod
-    def fit(cls, texts: Sequence[str]) -> Self:
+    def from_texts(cls, texts: Sequence[str]) -> Self:
         """Learn the vocabulary and weigh the terms of each item's text."""
         terms = terms_of(texts)
-        vocabulary = Vocabulary.of(terms)
+        vocabulary = Vocabulary.from_terms(terms)
         return cls(rows=vocabulary.rows(terms), vocabulary=vocabulary)
 
-    def with_items(self, new: ItemUpdates) -> Self:
+    @classmethod
+    def fit(cls, data: TrainingData) -> list[Self]:
+        """Read the texts, then choose the recency decay."""
+        return [fit_recency_decay(cls.from_texts(data.texts), data)]
+
+    def refit(self, data: TrainingData) -> Self:
+        """Stay as it is: more events change no text."""
+        return self
+
+    def with_items(self, updates: ItemUpdates) -> Self:
         """Weigh the known terms of new texts."""
-        rows = self.vocabulary.rows(terms_of(new.texts))
-        return replace(self, rows=self.rows.placed(new.codes, new.n_items, rows))
+        rows = self.vocabulary.rows(terms_of(updates.texts))
+        return replace(self, rows=self.rows.with_rows(updates.codes, updates.n_items, rows))
 
     def arrays(self) -> Arrays:
-        """Give the rows, the vocabulary and the fading."""
+        """Give the rows, the vocabulary and the recency decay."""
         return {**super().arrays(), "terms": self.vocabulary.letters, "idf": self.vocabulary.idf}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the rows, the vocabulary and the fading."""
+        """Take the rows, the vocabulary and the recency decay."""
         rows, vocabulary = SparseRows.from_arrays(arrays), Vocabulary(arrays["terms"], arrays["idf"])
-        return cls(rows=rows, vocabulary=vocabulary, recency_decay=float(arrays["fading"][0]))
+        return cls(rows=rows, vocabulary=vocabulary, recency_decay=float(arrays["recency_decay"][0]))
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -63,8 +73,8 @@ class Lexical(DecayedRows):
         rows, size = self.rows, n_owners * len(candidates)
         of, at = rows.entries(items)
         cells = (owners * rows.width).take(of) + rows.columns.take(at)
-        faded = rows.values.take(at) * (self.steepness * weights).take(of)
-        query = np.bincount(cells, faded, n_owners * rows.width).reshape(n_owners, rows.width)
+        decayed = rows.values.take(at) * (self.steepness * weights).take(of)
+        query = np.bincount(cells, decayed, n_owners * rows.width).reshape(n_owners, rows.width)
         if candidates.whole:
             return np.ascontiguousarray((rows.matrix @ query.astype(np.float32).T).T)
         of, at = rows.entries(candidates.codes)

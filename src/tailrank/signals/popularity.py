@@ -1,8 +1,8 @@
-"""How often an item was taken, lately."""
+"""How often an item occurs in recent events."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
 from tailrank.signals.base import Arrays, ItemUpdates
+from tailrank.signals.training_data import TrainingData
 
 DAY: Final = 86_400.0
 HALF_LIVES: Final = (7.0, 30.0, 90.0, 365.0, float("inf"))
@@ -20,26 +21,35 @@ HALF_LIVES: Final = (7.0, 30.0, 90.0, 365.0, float("inf"))
 
 @dataclass(frozen=True)
 class Popularity:
-    """log(1 + interactions that fade with a half-life).
+    """log(1 + interactions that decay with a half-life).
 
     Attributes
     ----------
     values
         Shape (items,).
+    half_life
+        Days.
     """
 
     values: Floats
+    half_life: float = float("inf")
 
     name: ClassVar[str] = "popularity"
 
     @classmethod
-    def fit(cls, dataset: Dataset, half_life: float = float("inf")) -> Self:
-        """Count events, each fading with its age at the end of the data.
+    def fit(cls, data: TrainingData) -> list[Self]:
+        """Choose the half-life, then count."""
+        train = data.split.train
+        return [cls.from_events(train, best_half_life(train, data.validation))]
+
+    @classmethod
+    def from_events(cls, dataset: Dataset, half_life: float = float("inf")) -> Self:
+        """Count events, each decaying with its age at the end of the data.
 
         Parameters
         ----------
         dataset
-            Fading needs timestamps; events of other data count in full.
+            Decay needs timestamps; events of other data count in full.
         half_life
             Days.
         """
@@ -47,7 +57,12 @@ class Popularity:
         weights = np.ones(len(h.items))
         if dataset.clock == "timestamp" and len(h.items):
             weights = 0.5 ** ((h.times.max() - h.times) / (half_life * DAY))
-        return cls(np.log1p(np.bincount(h.items, weights, dataset.n_items)).astype(np.float32))
+        decayed = np.bincount(h.items, weights, dataset.n_items)
+        return cls(np.log1p(decayed).astype(np.float32), half_life)
+
+    def refit(self, data: TrainingData) -> Self:
+        """Count all events of training."""
+        return self.from_events(data.split.full_train, self.half_life)
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Repeat the values for every history; shape (histories, candidates)."""
@@ -58,32 +73,32 @@ class Popularity:
         """Nothing comes from single events."""
         return
 
-    def with_items(self, new: ItemUpdates) -> Self:
+    def with_items(self, updates: ItemUpdates) -> Self:
         """Let new items have no interaction."""
-        values = np.zeros(new.n_items, np.float32)
+        values = np.zeros(updates.n_items, np.float32)
         values[: len(self.values)] = self.values
-        return type(self)(values)
+        return replace(self, values=values)
 
     def arrays(self) -> Arrays:
-        """Give the values."""
-        return {"values": self.values}
+        """Give the values and the half-life."""
+        return {"values": self.values, "half_life": np.array([self.half_life])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the values."""
-        return cls(arrays["values"])
+        """Take the values and the half-life."""
+        return cls(arrays["values"], float(arrays["half_life"][0]))
 
 
 def best_half_life(dataset: Dataset, validation: Queries) -> float:
     """Choose the half-life in days under which the validation targets were most likely.
 
-    The likelihood of an item is its fading count plus one, over the sum of all.
+    The likelihood of an item is its decayed count plus one, over the sum of all.
     """
     if dataset.clock != "timestamp":
         return float("inf")
 
     def likelihood(half_life: float) -> float:
-        mass = np.exp(Popularity.fit(dataset, half_life).values.astype(np.float64))
+        mass = np.exp(Popularity.from_events(dataset, half_life).values.astype(np.float64))
         return float(np.log(mass[validation.targets] / mass.sum()).mean())
 
     return max(HALF_LIVES, key=likelihood)

@@ -1,4 +1,4 @@
-"""Signals that add something up over a history whose events fade with age."""
+"""Signals that add something up over a history, with less weight for older events."""
 
 from __future__ import annotations
 
@@ -8,20 +8,34 @@ from typing import Final, Self, TypeVar
 
 import numpy as np
 
-from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
-from tailrank.metrics.ranking import mask_history, target_ranks
+from tailrank.metrics.full_ranking import full_ranks
 from tailrank.signals.base import Arrays
 from tailrank.signals.sparse import SparseRows
+from tailrank.signals.training_data import TrainingData
 
 RECENCY_DECAYS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Exponents to choose among: from every event counting the same to little but the latest."""
 
+DECAY_QUERIES: Final = 1_000
+"""Validation queries that a recency decay is chosen by, at most."""
 
-def recency_weights(histories: Histories, recency_decay: float) -> Floats:
-    """Weigh an event with n later ones in its history by (1 + n)^-recency_decay; shape (events,)."""
-    weights: Floats = (np.float32(1) + histories.ages.astype(np.float32)) ** np.float32(-recency_decay)
+Ages = TypeVar("Ages", Floats, Doubles)
+
+
+def recency_weights(ages: Ages, recency_decay: float) -> Ages:
+    """Weigh an event with n later ones in its history by (1 + n)^-recency_decay.
+
+    Parameters
+    ----------
+    ages
+        n of each event, shape (events,); in the precision that the weights shall have.
+    recency_decay
+        How fast events lose weight; 0 weighs all alike.
+    """
+    weights: Ages = (1 + ages) ** -recency_decay
     return weights
 
 
@@ -55,7 +69,7 @@ class DecayedSum(ABC):
         return shares
 
     def _weights(self, histories: Histories) -> Floats:
-        return recency_weights(histories, self.recency_decay)
+        return recency_weights(histories.ages.astype(np.float32), self.recency_decay)
 
     @abstractmethod
     def _sums(
@@ -66,7 +80,7 @@ class DecayedSum(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class DecayedRows(DecayedSum):
-    """A fading sum whose parts come from a sparse matrix.
+    """A decayed sum whose parts come from a sparse matrix.
 
     Attributes
     ----------
@@ -77,27 +91,27 @@ class DecayedRows(DecayedSum):
     rows: SparseRows
 
     def arrays(self) -> Arrays:
-        """Give the rows and the fading."""
-        return {**self.rows.arrays(), "fading": np.array([self.recency_decay])}
+        """Give the rows and the recency decay."""
+        return {**self.rows.arrays(), "recency_decay": np.array([self.recency_decay])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the rows and the fading."""
-        return cls(rows=SparseRows.from_arrays(arrays), recency_decay=float(arrays["fading"][0]))
+        """Take the rows and the recency decay."""
+        return cls(rows=SparseRows.from_arrays(arrays), recency_decay=float(arrays["recency_decay"][0]))
 
 
-Fading = TypeVar("Fading", bound=DecayedSum)
+Decayed = TypeVar("Decayed", bound=DecayedSum)
 
 
 def with_best_recency_decay(
-    signal: Fading,
+    signal: Decayed,
     queries: Queries,
     n_items: int,
     max_history: int,
     repeats: bool,
     prior: Floats | None = None,
-) -> Fading:
-    """Choose the fading under which the signal, with nothing but the prior, ranks the targets best.
+) -> Decayed:
+    """Choose the recency decay under which the signal, with nothing but the prior, ranks the targets best.
 
     Measured by ndcg over the whole catalogue without a cut-off, which is steadier than ndcg@10.
 
@@ -116,15 +130,21 @@ def with_best_recency_decay(
     prior
         Added to every score, shape (items,).
     """
-    totals = dict.fromkeys(RECENCY_DECAYS, 0.0)
     everything = Candidates.everything(n_items)
-    for batch in queries.batches(len(everything)):
-        seen = batch.histories.latest(max_history)
-        for recency_decay in RECENCY_DECAYS:
-            scores = replace(signal, recency_decay=recency_decay).score(seen, everything)
-            if prior is not None:
-                scores = scores + prior
-            if not repeats:
-                mask_history(scores, batch)
-            totals[recency_decay] += float((1 / np.log2(1 + target_ranks(scores, batch.targets))).sum())
-    return replace(signal, recency_decay=max(totals, key=lambda recency_decay: totals[recency_decay]))
+    candidates = [replace(signal, recency_decay=decay) for decay in RECENCY_DECAYS]
+
+    def validation_ndcg(choice: Decayed) -> float:
+        def score_batch(batch: Queries) -> Floats:
+            scores = choice.score(batch.histories.latest(max_history), everything)
+            return scores if prior is None else scores + prior
+
+        return float((1 / np.log2(1 + full_ranks(score_batch, queries, n_items, repeats))).sum())
+
+    return max(candidates, key=validation_ndcg)
+
+
+def fit_recency_decay(signal: Decayed, data: TrainingData, prior: Floats | None = None) -> Decayed:
+    """Choose the recency decay on a sample of the validation queries; see `with_best_recency_decay`."""
+    queries = data.validation.sample(DECAY_QUERIES, data.seed)
+    n_items, repeats = data.split.train.n_items, data.split.repeats
+    return with_best_recency_decay(signal, queries, n_items, data.max_history, repeats, prior)

@@ -1,4 +1,4 @@
-"""What the person took before and may take again."""
+"""How often the user chose an item before and may choose it again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.signals.base import Arrays, ItemUpdates
-from tailrank.signals.recency_decay import DecayedSum
+from tailrank.signals.recency_decay import DecayedSum, fit_recency_decay
+from tailrank.signals.training_data import TrainingData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,22 +25,26 @@ class Frequency(DecayedSum):
     name: ClassVar[str] = "frequency"
 
     @classmethod
-    def fit(cls, dataset: Dataset) -> Self:
-        """Nothing is counted beyond the history itself."""
-        return cls()
+    def fit(cls, data: TrainingData) -> list[Self]:
+        """Choose the recency decay, if items of the history are candidates."""
+        return [fit_recency_decay(cls(), data)] if data.split.repeats else []
 
-    def with_items(self, new: ItemUpdates) -> Self:
+    def refit(self, data: TrainingData) -> Self:
+        """Stay as it is: nothing is counted beyond the history itself."""
+        return self
+
+    def with_items(self, updates: ItemUpdates) -> Self:
         """Stay as it is."""
         return self
 
     def arrays(self) -> Arrays:
-        """Give the fading."""
-        return {"fading": np.array([self.recency_decay])}
+        """Give the recency decay."""
+        return {"recency_decay": np.array([self.recency_decay])}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the fading."""
-        return cls(recency_decay=float(arrays["fading"][0]))
+        """Take the recency decay."""
+        return cls(recency_decay=float(arrays["recency_decay"][0]))
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -55,44 +60,57 @@ class RelativeFrequency(Frequency):
     """How often a candidate occurs in the history, against how often its popularity alone would make it.
 
     ``log(1 + count / (30 p))``, with the candidate's share p of all events: what turns a ranking by
-    popularity into one person's own frequencies, Dirichlet-smoothed (Zhai and Lafferty, 2001, section 3).
+    popularity into the user's own frequencies, Dirichlet-smoothed (Zhai and Lafferty, 2001, section 3).
 
     Attributes
     ----------
     expected
         Occurrences in 30 events by popularity alone, shape (items,).
-    unseen
-        The same for an item that nobody took.
+    expected_cold
+        The same for a cold item.
     """
 
     expected: Floats
-    unseen: float
+    expected_cold: float
 
-    name: ClassVar[str] = "loyalty"
+    name: ClassVar[str] = "relative-frequency"
     smoothing: ClassVar[float] = 30.0
 
     @classmethod
-    def fit(cls, dataset: Dataset) -> Self:
+    def from_events(cls, dataset: Dataset) -> Self:
         """Count events, one more for each item so that none is impossible."""
         counts = dataset.counts + 1
         expected = (cls.smoothing * counts / counts.sum()).astype(np.float32)
-        return cls(expected=expected, unseen=float(cls.smoothing / counts.sum()))
+        return cls(expected=expected, expected_cold=float(cls.smoothing / counts.sum()))
 
-    def with_items(self, new: ItemUpdates) -> Self:
-        """Expect new items as those that nobody took."""
-        expected = np.full(new.n_items, self.unseen, np.float32)
+    @classmethod
+    def fit(cls, data: TrainingData) -> list[Self]:
+        """Count, then choose the recency decay, if items of the history are candidates."""
+        if not data.split.repeats:
+            return []
+        signal = cls.from_events(data.split.train)
+        return [fit_recency_decay(signal, data, np.log(signal.expected))]
+
+    def refit(self, data: TrainingData) -> Self:
+        """Count all events of training."""
+        return replace(self.from_events(data.split.full_train), recency_decay=self.recency_decay)
+
+    def with_items(self, updates: ItemUpdates) -> Self:
+        """Expect new items as cold ones."""
+        expected = np.full(updates.n_items, self.expected_cold, np.float32)
         expected[: len(self.expected)] = self.expected
         return replace(self, expected=expected)
 
     def arrays(self) -> Arrays:
-        """Give the expectation and the fading."""
-        return {"expected": self.expected, "unseen": np.array([self.unseen]), **super().arrays()}
+        """Give the expectations and the recency decay."""
+        expected = {"expected": self.expected, "expected_cold": np.array([self.expected_cold])}
+        return {**expected, **super().arrays()}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the expectation and the fading."""
-        recency_decay, unseen = (float(arrays[name][0]) for name in ("fading", "unseen"))
-        return cls(expected=arrays["expected"], unseen=unseen, recency_decay=recency_decay)
+        """Take the expectations and the recency decay."""
+        decay, cold = (float(arrays[name][0]) for name in ("recency_decay", "expected_cold"))
+        return cls(expected=arrays["expected"], expected_cold=cold, recency_decay=decay)
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates

@@ -1,4 +1,4 @@
-"""Attention over recent behaviour in the space of item meanings."""
+"""Attention over recent behaviour in a space of item vectors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from tailrank.arrays import Codes, Doubles, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
 from tailrank.signals.appendable import VectorTable
-from tailrank.signals.base import Arrays, ItemUpdates
+from tailrank.signals.base import Arrays, ItemUpdates, as_array, as_text
 from tailrank.signals.popularity import DAY
+from tailrank.signals.training_data import TrainingData
 
 SHARPEST: Final = 30.0
-"""Bound on the sharpness: exp(-2 * 30) is still a normal float32, so no maximum needs subtracting."""
+"""Bound on the inverse temperature: exp(-2 * 30) is a normal float32, so no maximum needs subtracting."""
 
 NEGATIVES: Final = 128
 QUERIES: Final = 1_500
@@ -23,34 +24,53 @@ QUERIES: Final = 1_500
 
 @dataclass(frozen=True)
 class SemanticAttention:
-    """Soft-MaxSim: the similarity of a candidate to each past event, averaged by attention.
+    """Soft-MaxSim: the similarity of a candidate to each event of the history, averaged by attention.
 
-    ``score(c) = sum_j a_j s(c, j)`` with ``a = softmax_j(sharpness * s(c, j) - fading * log(1 + age_j)
-    - cooling * log(1 + days_j) + kind[type_j])``. Keys and values are the same vectors, so one matrix
-    product serves both; sharpness moves it from the mean (0) to the maximum (the late interaction of
-    Khattab and Zaharia, 2020, equation 3). The weights are the explanation. The latest 50 events count.
+    ``score(c) = sum_j a_j s(c, j)`` with ``a = softmax_j(inverse_temperature * s(c, j)
+    - recency_decay * log(1 + age_j) - time_decay * log(1 + days_j) + event_type_bias[type_j])``. Keys and
+    values are the same vectors, so one matrix product serves both; the inverse temperature moves it from the
+    mean (0) to the maximum (the late interaction of Khattab and Zaharia, 2020, equation 3). The weights are
+    the explanation. The latest 50 events count.
 
     Attributes
     ----------
     vectors
-        Whitened unit vectors of the items, zero for one without text; items of equal text share one.
-    sharpness, fading, cooling
+        Unit vectors of the items, zero for one without text; items of equal text share one.
+    event_type_bias
+        Shape (types,).
+    inverse_temperature, recency_decay, time_decay
         Attention to similarity, to the order of events and to the days between an event and the latest.
-    kinds
-        Offset of each event type, shape (types,).
+    space
+        Name of the vector space, and so of the signal.
     """
 
     vectors: VectorTable
-    kinds: Floats
+    event_type_bias: Floats
     inverse_temperature: float = 4.0
     recency_decay: float = 0.7
     time_decay: float = 0.0
+    space: str = "semantic"
 
-    name: ClassVar[str] = "semantic"
     window: ClassVar[int] = 50
 
+    @property
+    def name(self) -> str:
+        """The name of the vector space."""
+        return self.space
+
     @classmethod
-    def fit(cls, vectors: Floats, n_types: int, validation: Queries, seed: int = 0) -> Self:
+    def fit(cls, data: TrainingData) -> list[Self]:
+        """Fit attention in each vector space."""
+        n_types = len(data.split.train.event_types)
+        return [
+            cls.from_vectors(vectors, n_types, data.validation, data.seed, space)
+            for space, vectors in data.vectors.items()
+        ]
+
+    @classmethod
+    def from_vectors(
+        cls, vectors: Floats, n_types: int, validation: Queries, seed: int = 0, space: str = "semantic"
+    ) -> Self:
         """Fit the attention so that validation targets stand out among random items.
 
         Listwise softmax over the target and 128 items drawn uniformly, with a free temperature, by L-BFGS.
@@ -58,39 +78,38 @@ class SemanticAttention:
         Parameters
         ----------
         vectors
-            Whitened unit vectors, shape (items, dimensions).
+            Unit vectors, shape (items, dimensions).
         n_types
             Number of event types.
         validation
             Queries to learn from; at most 1,500 are used. Without any, the starting values stay.
         seed
             Seed of the sample.
+        space
+            Name of the vector space.
         """
         from scipy.optimize import minimize
 
         distinct, rows = np.unique(vectors, axis=0, return_inverse=True)
-        start = cls(VectorTable.of(distinct, rows.astype(np.int32)), np.zeros(n_types, np.float32))
+        table = VectorTable.from_array(distinct, rows.astype(np.int32))
+        start = cls(table, np.zeros(n_types, np.float32), space=space)
         queries = validation.take(validation.histories.lengths > 0).sample(QUERIES, seed)
         if not len(queries):
             return start
         sample = _Sample.draw(vectors, n_types, queries, np.random.default_rng(seed))
-        initial = [10.0, start.inverse_temperature, start.recency_decay, start.time_decay, *start.kinds]
-        bounds = [
-            (0.1, 100.0),
-            (0.0, SHARPEST),
-            (0.0, 5.0),
-            (0.0, 5.0),
-            (0.0, 0.0),
-            *[(-3.0, 3.0)] * (n_types - 1),
-        ]
+        initial = [10.0, start.inverse_temperature, start.recency_decay, start.time_decay, *np.zeros(n_types)]
+        bounds = [(0.1, 100.0), (0.0, SHARPEST), (0.0, 5.0), (0.0, 5.0)]
+        bounds += [(0.0, 0.0), *[(-3.0, 3.0)] * (n_types - 1)]
         found = minimize(
             sample.loss, initial, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
         )
-        _, inverse_temperature, recency_decay, time_decay, *kinds = found.x
-        learned = np.array(kinds, np.float32)
-        return cls(
-            start.vectors, learned, float(inverse_temperature), float(recency_decay), float(time_decay)
-        )
+        bias = found.x[4:].astype(np.float32)
+        inverse_temperature, recency_decay, time_decay = found.x[1:4].tolist()
+        return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
+
+    def refit(self, data: TrainingData) -> Self:
+        """Stay as it is: attention was fitted to validation, and more events change no vector."""
+        return self
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Attend to each history; shape (histories, candidates). An empty history scores 0."""
@@ -116,44 +135,41 @@ class SemanticAttention:
         return terms
 
     def arrays(self) -> Arrays:
-        """Give vectors and attention."""
+        """Give the vectors, the attention and the name of the space."""
         attention = np.array([self.inverse_temperature, self.recency_decay, self.time_decay])
-        return {**self.vectors.arrays(), "kinds": self.kinds, "attention": attention}
+        rest = {"event_type_bias": self.event_type_bias, "attention": attention}
+        return {**self.vectors.arrays(), **rest, "space": as_array(self.space)}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take vectors and attention."""
-        return cls(VectorTable.from_arrays(arrays), arrays["kinds"], *map(float, arrays["attention"]))
+        """Take the vectors, the attention and the name of the space."""
+        table, space = VectorTable.from_arrays(arrays), as_text(arrays["space"])
+        inverse_temperature, recency_decay, time_decay = arrays["attention"].tolist()
+        return cls(table, arrays["event_type_bias"], inverse_temperature, recency_decay, time_decay, space)
 
-    def with_items(self, new: ItemUpdates) -> Self:
-        """Give new texts their vectors."""
-        return self._placed(new, new.meanings)
-
-    def _placed(self, new: ItemUpdates, vectors: Floats | None) -> Self:
+    def with_items(self, updates: ItemUpdates) -> Self:
+        """Give new texts their vectors; zero vectors, if none are known in this space."""
+        vectors = updates.vectors.get(self.space)
         if vectors is None:
-            vectors = np.zeros((len(new.codes), self.vectors.width), np.float32)
-        return replace(self, vectors=self.vectors.placed(new.codes, new.n_items, vectors))
+            vectors = np.zeros((len(updates.codes), self.vectors.width), np.float32)
+        return replace(self, vectors=self.vectors.with_vectors(updates.codes, updates.n_items, vectors))
+
+    def vectors_of(self, codes: Codes) -> Floats:
+        """Look up the vectors of items, shape (items, dimensions); zero for codes beyond the catalogue."""
+        found = np.zeros((len(codes), self.vectors.width), np.float32)
+        known = codes < len(self.vectors)
+        found[known] = self.vectors.take(codes[known])
+        return found
 
     def _attend(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
         """Compute similarities to `values` and unnormalised attention, each (values, events)."""
         similarity = values @ self.vectors.take(histories.items).T
-        prior = self.kinds[histories.types] - self.recency_decay * np.log1p(histories.ages)
+        prior = self.event_type_bias[histories.types] - self.recency_decay * np.log1p(histories.ages)
         if self.time_decay:
             prior -= self.time_decay * np.log1p(histories.gaps / DAY)
         attention = similarity * np.float32(self.inverse_temperature)
         attention += (prior - self.inverse_temperature).astype(np.float32)
         return similarity, np.exp(attention, out=attention)
-
-
-@dataclass(frozen=True)
-class TunedAttention(SemanticAttention):
-    """The same attention in the space of a fine-tuned encoder, beside the frozen one's."""
-
-    name: ClassVar[str] = "tuned"
-
-    def with_items(self, new: ItemUpdates) -> Self:
-        """Give new texts their vectors in the tuned space."""
-        return self._placed(new, new.tuned)
 
 
 @dataclass(frozen=True)
@@ -166,15 +182,15 @@ class _Sample:
         Of candidate and event, the target first; shape (queries, candidates, events).
     features
         Negative log age and log days of each event; shape (2, queries, events).
-    kinds
-        One-hot event types; shape (types, queries, events).
+    event_types
+        One-hot; shape (types, queries, events).
     padding
         Minus infinity where there is no event; shape (queries, events).
     """
 
     similarity: Floats
     features: Floats
-    kinds: Floats
+    event_types: Floats
     padding: Floats
 
     @classmethod
@@ -196,15 +212,15 @@ class _Sample:
         return cls(
             similarity=np.matmul(vectors[candidates], vectors[items].transpose(0, 2, 1)),
             features=-np.stack([padded(np.log1p(h.ages), 0), padded(np.log1p(h.gaps / DAY), 0)]),
-            kinds=np.stack([padded(h.types == kind, 0) for kind in range(n_types)]),
+            event_types=np.stack([padded(h.types == code, 0) for code in range(n_types)]),
             padding=np.where(padded(np.ones(len(h.items)), 0) > 0, 0, -np.inf).astype(np.float32),
         )
 
     def loss(self, parameters: Doubles) -> tuple[float, Doubles]:
         """Mean negative log-likelihood of the targets, and its gradient."""
-        temperature, inverse_temperature, recency_decay, time_decay, *kinds = parameters.astype(np.float32)
+        temperature, inverse_temperature, recency_decay, time_decay, *bias = parameters.astype(np.float32)
         prior = self.padding + recency_decay * self.features[0] + time_decay * self.features[1]
-        prior = prior + np.tensordot(np.array(kinds, np.float32), self.kinds, 1)
+        prior = prior + np.tensordot(np.array(bias, np.float32), self.event_types, 1)
         attention = np.exp(inverse_temperature * (self.similarity - 1) + prior[:, None, :])
         attention /= attention.sum(axis=2, keepdims=True)
         scores = np.einsum("qce,qce->qc", attention, self.similarity)
@@ -222,6 +238,6 @@ class _Sample:
             float((chances * scores).sum()),
             float(np.einsum("qce,qce->", pull, self.similarity)),
             *(float((by_event * feature).sum()) for feature in self.features),
-            *(float((by_event * kind).sum()) for kind in self.kinds),
+            *(float((by_event * one_hot).sum()) for one_hot in self.event_types),
         ]
         return loss, np.array(gradient)

@@ -39,15 +39,15 @@ class SparseRows:
     width: int
 
     @classmethod
-    def of(cls, matrix: Any) -> Self:
+    def from_scipy(cls, matrix: Any) -> Self:
         """Take over a scipy matrix."""
         bounds = matrix.indptr.astype(np.int64)
         columns, values = matrix.indices.astype(np.int32), matrix.data.astype(np.float32)
         return cls(
             bounds[:-1],
             np.diff(bounds),
-            AppendableArray.of(columns),
-            AppendableArray.of(values),
+            AppendableArray.from_array(columns),
+            AppendableArray.from_array(values),
             int(matrix.shape[1]),
         )
 
@@ -57,7 +57,7 @@ class SparseRows:
         Returns
         -------
         tuple[Offsets, Offsets]
-            Which of `rows` each entry belongs to, and its place in `columns` and `values`; each of
+            Which of `rows` each entry belongs to, and its position in `columns` and `values`; each of
             shape (entries of these rows,).
         """
         lengths = self.lengths.take(rows)
@@ -78,32 +78,32 @@ class SparseRows:
         starts, lengths = (np.concatenate([each, empty]) for each in (self.starts, self.lengths))
         return replace(self, starts=starts, lengths=lengths, width=width)
 
-    def placed(self, at: Codes, n_rows: int, rows: SparseRows) -> Self:
-        """Put rows in the places of others, or behind all.
+    def with_rows(self, at: Codes, n_rows: int, rows: SparseRows) -> Self:
+        """Replace rows, or add them behind all others.
 
         Parameters
         ----------
         at
-            Place of each row.
+            Number of each row.
         n_rows
             How many rows there are with them.
         rows
             As many, of the same columns.
         """
-        grown, base = self.padded(n_rows, self.width), len(self.columns.base)
-        grown.lengths[at] = 0
+        padded, base = self.padded(n_rows, self.width), len(self.columns.base)
+        padded.lengths[at] = 0
         # What came since is packed anew, so that an item that changes often leaves nothing behind.
-        late = np.flatnonzero((grown.starts >= base) & (grown.lengths > 0)).astype(np.int32)
-        _, kept = grown.entries(late)
-        lengths = np.concatenate([grown.lengths[late], rows.lengths])
-        places = np.concatenate([late, at])
-        grown.starts[places] = base + lengths.cumsum() - lengths
-        grown.lengths[places] = lengths
+        late = np.flatnonzero((padded.starts >= base) & (padded.lengths > 0)).astype(np.int32)
+        _, kept = padded.entries(late)
+        lengths = np.concatenate([padded.lengths[late], rows.lengths])
+        changed = np.concatenate([late, at])
+        padded.starts[changed] = base + lengths.cumsum() - lengths
+        padded.lengths[changed] = lengths
         columns, values = (
             AppendableArray(mine.base, np.concatenate([mine.take(kept), theirs.whole]))
             for mine, theirs in ((self.columns, rows.columns), (self.values, rows.values))
         )
-        return replace(grown, columns=columns, values=values)
+        return replace(padded, columns=columns, values=values)
 
     def sum_at(
         self, rows: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -142,7 +142,7 @@ class SparseRows:
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """Take back what `arrays` gave."""
-        columns, values = (AppendableArray.of(arrays[name]) for name in ("columns", "values"))
+        columns, values = (AppendableArray.from_array(arrays[name]) for name in ("columns", "values"))
         return cls(arrays["starts"], arrays["lengths"], columns, values, int(arrays["width"][0]))
 
 

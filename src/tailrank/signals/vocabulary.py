@@ -48,7 +48,7 @@ class Vocabulary:
     idf: Floats
 
     @classmethod
-    def of(cls, texts: Terms) -> Self:
+    def from_terms(cls, texts: Terms) -> Self:
         """Learn it from the terms of each text."""
         known = sorted(set(chain.from_iterable(texts)))
         _, codes, _ = _counted(texts, {term: code for code, term in enumerate(known)})
@@ -70,9 +70,9 @@ class Vocabulary:
         lengths = np.bincount(owners, minlength=len(texts))
         norms = np.sqrt(np.bincount(owners, values * values, len(texts)))
         values = (values / norms.take(owners)).astype(np.float32)
-        columns = AppendableArray.of(codes.astype(np.int32))
+        columns = AppendableArray.from_array(codes.astype(np.int32))
         return SparseRows(
-            lengths.cumsum() - lengths, lengths, columns, AppendableArray.of(values), len(self.idf)
+            lengths.cumsum() - lengths, lengths, columns, AppendableArray.from_array(values), len(self.idf)
         )
 
     @cached_property

@@ -1,1 +1,1 @@
-"""What people just did, kept so that the next request sees it."""
+"""What users did lately and which items changed, kept so that the next request knows it."""

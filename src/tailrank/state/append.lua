@@ -1,7 +1,7 @@
--- Keeps events in one person's list, oldest first.
+-- Stores events in one user's list, oldest first.
 -- KEYS[1]: the list. ARGV: how many to keep; the time before which events have expired; for how long events
 -- are kept, 0 for ever; then the events. Times are in milliseconds.
--- An event is: time (6 bytes), length of its type (2 bytes), type, then what identifies it.
+-- An event is: time (6 bytes), length of its type (2 bytes), type, then its identity: digest and item.
 local key, kept, oldest, ttl = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local function time(event)
@@ -22,12 +22,12 @@ for i = 4, #ARGV do
   if not known[identity(event)] then
     known[identity(event)] = true
     fresh[event] = true
-    local place = #events + 1
-    while place > 1 and time(events[place - 1]) > time(event) do
-      place = place - 1
+    local at = #events + 1
+    while at > 1 and time(events[at - 1]) > time(event) do
+      at = at - 1
     end
-    at_the_end = at_the_end and place > held
-    table.insert(events, place, event)
+    at_the_end = at_the_end and at > held
+    table.insert(events, at, event)
   end
 end
 
@@ -36,8 +36,8 @@ while first <= #events and time(events[first]) < oldest do
   first = first + 1
 end
 local new = 0
-for place = first, #events do
-  new = new + (fresh[events[place]] and 1 or 0)
+for at = first, #events do
+  new = new + (fresh[events[at]] and 1 or 0)
 end
 if new == 0 then
   return 0

@@ -1,4 +1,4 @@
-"""`State`: what a server remembers between requests, whatever keeps it."""
+"""`State`: what a server remembers between requests, whatever stores it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final, NamedTuple, Protocol
 from tailrank.data.histories import History
 from tailrank.errors import TailrankError
 
-KEPT: Final = 50
-"""Latest events that are kept of a person."""
+EVENTS_PER_USER: Final = 50
+"""Latest events that are kept of a user."""
 
 
 class StateError(TailrankError):
@@ -18,25 +18,25 @@ class StateError(TailrankError):
 
 
 @dataclass(frozen=True, slots=True)
-class UserEvent:
-    """One behaviour of one person.
+class StoredEvent:
+    """One event, as a state stores it.
 
     Attributes
     ----------
     event_id
-        Chosen by the sender: an event that comes again with the same id counts once.
+        Chosen by the sender: an event that is sent again with the same id counts once.
     user_id, item_id
         Non-empty; the item need not be in any catalogue.
-    event
-        Type, such as `click`.
+    event_type
+        Such as `click`.
     timestamp
-        Seconds since 1970, up to the year 2100; kept to the millisecond.
+        Seconds since 1970, up to the year 2100; stored to the millisecond.
     """
 
     event_id: str
     user_id: str
     item_id: str
-    event: str
+    event_type: str
     timestamp: float
 
 
@@ -48,9 +48,9 @@ class ItemChange(NamedTuple):
     item_id
         Of a new item, or of one that the model knows.
     fields
-        Its columns, as JSON; None where it was deleted.
+        Its columns, as JSON; None if it was deleted.
     vectors
-        What encoders made of its text, by the encoder's fingerprint: little-endian float32.
+        Embeddings of its text, by the encoder's fingerprint: little-endian float32.
     """
 
     item_id: str
@@ -58,55 +58,60 @@ class ItemChange(NamedTuple):
     vectors: dict[str, bytes]
 
 
-class Read(NamedTuple):
-    """What one request needs to know: a past, and how many changes of items there were."""
+class UserSnapshot(NamedTuple):
+    """What one request needs to know: a user's history, and how many item changes there were by then."""
 
     history: History
     items_version: int
 
 
 class State(Protocol):
-    """Latest events by person, and items that changed; shared by all workers that open the same place.
+    """Latest events by user, and items that changed; shared by all workers that open the same location.
 
-    Every method raises `StateError` where the state can't be reached, is full or damaged. What a method
-    has done when it returns is durable, and seen by every later call, of any worker. A state belongs to the
-    event loop that first used it.
+    Every method raises `StateError` if the state can't be reached, is full or damaged. What a method has done
+    when it returns is durable, and every later call of any worker sees it. A state belongs to the event loop
+    that first used it.
     """
 
-    async def append(self, events: Sequence[UserEvent]) -> int:
-        """Keep events; gives how many are kept now that were not before.
+    async def append(self, events: Sequence[StoredEvent]) -> int:
+        """Store events.
 
-        An event whose id is among the kept ones of that person, for the same item, is a repetition, and so is
-        one that comes twice in a call. Of each person the `KEPT` latest by timestamp stay; of equal
-        timestamps, those that came first are older. What has expired is not kept.
+        An event is a repetition if one with its id and item is already stored for that user, or precedes it
+        in the call. Of each user the `EVENTS_PER_USER` latest by timestamp stay; of equal timestamps, the
+        one that arrived first is older. Expired events are not stored.
 
-        What belongs to one person is kept together or not at all. Where it raises, some people's events may
-        be kept, others not: the same call again completes it, and counts nothing twice.
+        The events of one user are stored together or not at all. If the call raises, those of some users may
+        be stored and those of others not: the same call again completes it, and counts nothing twice.
+
+        Returns
+        -------
+        int
+            How many of the events are stored now and were not before.
 
         Raises
         ------
         StateError
-            Also where an event can't be kept, and then none is: an id or type that is empty or longer than
-            400 bytes of UTF-8, a timestamp out of range.
+            Also if an event is invalid (an id or type that is empty or longer than 400 bytes of UTF-8, a
+            timestamp out of range); then none is stored.
         """
         ...
 
-    async def read(self, user_id: str) -> Read:
-        """Read a person's past, empty for a stranger."""
+    async def read(self, user_id: str) -> UserSnapshot:
+        """Read a user's history, empty if nothing is stored."""
         ...
 
     async def erase(self, user_id: str) -> bool:
-        """Forget a person; gives whether anything was known."""
+        """Delete all events of a user; returns whether there were any."""
         ...
 
-    async def change(self, changes: Sequence[ItemChange]) -> int:
-        """Put or delete items, all or none; gives the version after it. An item's latest change counts."""
+    async def change_items(self, changes: Sequence[ItemChange]) -> int:
+        """Store item changes, all or none; returns the version after them. An item's latest change counts."""
         ...
 
-    async def changes(self, since: int) -> tuple[int, list[ItemChange]]:
-        """Give the version, and the items changed after another version, the earliest first."""
+    async def item_changes(self, since: int) -> tuple[int, list[ItemChange]]:
+        """Return the current version, and the changes after another version, the earliest first."""
         ...
 
     async def close(self) -> None:
-        """Let go of what is open; what was appended is kept."""
+        """Release what is open; what was stored stays."""
         ...

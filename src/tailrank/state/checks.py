@@ -1,4 +1,4 @@
-"""What every state asks of the events and changes that it is given."""
+"""What every state demands of the events and item changes that it stores."""
 
 from __future__ import annotations
 
@@ -7,42 +7,41 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from tailrank.state.base import ItemChange, StateError, UserEvent
+from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
+from tailrank.state.base import ItemChange, StateError, StoredEvent
 
-LONGEST: Final = 400
-YEAR_2100: Final = 4_102_444_800
 DIGEST_BYTES: Final = 4
 
 
-class Checked(NamedTuple):
-    """An event that can be kept: its person as a key, its id as a digest, its time in milliseconds."""
+class CheckedEvent(NamedTuple):
+    """A valid event: its user as a key, its id as a digest, its time in milliseconds."""
 
-    user: bytes
-    item: str
-    event: str
+    user_key: bytes
+    item_id: str
+    event_type: str
     digest: bytes
     time: int
 
 
-def check_events(events: Sequence[UserEvent], oldest: int) -> list[Checked]:
-    """Check events, and leave out those before a time in milliseconds.
+def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEvent]:
+    """Check events, and leave out those before `oldest`, in milliseconds.
 
     Raises
     ------
     StateError
-        Where one can't be kept; it names its place.
+        If one is invalid; the message says which.
     """
     checked = []
-    for place, event in enumerate(events):
+    for index, event in enumerate(events):
         try:
             id_bytes(event.item_id, "item_id")
-            id_bytes(event.event, "event")
+            id_bytes(event.event_type, "event")
             digest = blake2b(id_bytes(event.event_id, "event_id"), digest_size=DIGEST_BYTES).digest()
-            user, when = id_bytes(event.user_id, "user_id"), _milliseconds(event.timestamp)
+            user_key, time_ms = id_bytes(event.user_id, "user_id"), _milliseconds(event.timestamp)
         except StateError as error:
-            raise StateError(f"event {place}: {error}") from None
-        if when >= oldest:
-            checked.append(Checked(user, event.item_id, event.event, digest, when))
+            raise StateError(f"event {index}: {error}") from None
+        if time_ms >= oldest:
+            checked.append(CheckedEvent(user_key, event.item_id, event.event_type, digest, time_ms))
     return checked
 
 
@@ -52,39 +51,39 @@ def check_changes(changes: Sequence[ItemChange]) -> None:
     Raises
     ------
     StateError
-        Where one can't be kept; it names its place.
+        If one is invalid; the message says which.
     """
-    for place, change in enumerate(changes):
+    for index, change in enumerate(changes):
         try:
             id_bytes(change.item_id, "item_id")
         except StateError as error:
-            raise StateError(f"change {place}: {error}") from None
+            raise StateError(f"change {index}: {error}") from None
 
 
-def id_bytes(name: str, what: str) -> bytes:
-    """Write an id as UTF-8.
+def id_bytes(name: str, field: str) -> bytes:
+    """Encode an id as UTF-8; `field` names it in messages.
 
     Raises
     ------
     StateError
-        Where it is empty, longer than `LONGEST` bytes or not Unicode.
+        If it is empty, longer than `MAX_ID_BYTES` or not Unicode.
     """
     try:
-        written = name.encode()
+        encoded = name.encode()
     except UnicodeEncodeError as error:
-        raise StateError(f"{what} {name!r} isn't valid Unicode ({error.reason}): send another") from None
-    if not 0 < len(written) <= LONGEST:
-        short = f"{name[:40]!r} has {len(written)} bytes of UTF-8" if name else "is empty"
-        raise StateError(f"{what} {short}: send 1 to {LONGEST} bytes")
-    return written
+        raise StateError(f"{field} {name!r} isn't valid Unicode ({error.reason}): send another") from None
+    if not 0 < len(encoded) <= MAX_ID_BYTES:
+        fault = f"{name[:40]!r} has {len(encoded)} bytes of UTF-8" if name else "is empty"
+        raise StateError(f"{field} {fault}: send 1 to {MAX_ID_BYTES} bytes")
+    return encoded
 
 
-def oldest_kept(ttl: float | None) -> int:
-    """Give the time, in milliseconds, before which events have expired."""
+def expiry_time(ttl: float | None) -> int:
+    """Return the time, in milliseconds, before which events have expired; `ttl` in seconds."""
     return 0 if ttl is None else max(0, round((time.time() - ttl) * 1000))
 
 
 def _milliseconds(timestamp: float) -> int:
-    if not 0 <= timestamp <= YEAR_2100:
+    if not 0 <= timestamp <= LATEST_TIMESTAMP:
         raise StateError(f"timestamp {timestamp!r} is outside 1970 to 2100: send seconds since 1970")
     return round(timestamp * 1000)

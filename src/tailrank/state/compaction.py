@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from tailrank.files import sync
 from tailrank.state.base import StateError
-from tailrank.state.changes import unpack
-from tailrank.state.checks import oldest_kept
-from tailrank.state.environment import DATA, LmdbEnvironment, Txn, damaged
-from tailrank.state.intern_table import Coder, InternTable
-from tailrank.state.record import ITEMS, TYPE_BITS, TYPES, Row, encode, rows
+from tailrank.state.checks import expiry_time
+from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Txn, record_error
+from tailrank.state.intern_table import InternTable, NameInterner
+from tailrank.state.item_changes import decode_change
+from tailrank.state.record import MAX_ITEMS, MAX_TYPES, TYPE_BITS, Row, decode_rows, encode_rows
 
-AT_ONCE: Final = 4_096
-BESIDE: Final = "compacted"
+PAIRS_AT_ONCE: Final = 4_096
+COPY_FOLDER: Final = "compacted"
 
 Pairs: TypeAlias = list[tuple[bytes, bytes]]
 
 
 def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
-    """Write a folder anew, offline: full pages, no expired events, no names that nobody's past holds.
+    """Write a folder anew, offline: full pages, no expired events, no names that no history uses.
 
-    A folder that takes events in any order ends up with pages two thirds full; they are filled in order here.
-    Every page is checked before. The old file stays until the new one is whole.
+    A folder that stores events in any order ends up with pages two thirds full; the copy is filled in order.
+    Every page is checked before. The old file stays until the new one is complete.
 
     Parameters
     ----------
@@ -42,90 +42,89 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
     Raises
     ------
     StateError
-        Where there is no state, it is in use or damaged, or the disk is full.
+        If there is no state, it is in use or damaged, or the disk is full.
     """
-    if not (folder / DATA).exists():
-        raise StateError(f"{folder}: no state is kept here: name its folder")
-    beside = folder / BESIDE
-    with LmdbEnvironment(folder, alone=True) as old:
-        shutil.rmtree(beside, ignore_errors=True)  # of a compaction that was killed
+    if not (folder / DATA_FILE).exists():
+        raise StateError(f"{folder}: no state is stored here: name its folder")
+    copy = folder / COPY_FOLDER
+    with LmdbEnvironment(folder, exclusive=True) as old:
+        shutil.rmtree(copy, ignore_errors=True)  # of a compaction that was killed
         try:
-            with LmdbEnvironment(beside) as new:
-                _copy_people(old, new, oldest_kept(ttl))
+            with LmdbEnvironment(copy) as new:
+                _copy_users(old, new, expiry_time(ttl))
                 _copy_changes(old, new)
-            sizes = (folder / DATA).stat().st_size, (beside / DATA).stat().st_size
-            (beside / DATA).replace(folder / DATA)
-            _sync(folder)
+            sizes = (folder / DATA_FILE).stat().st_size, (copy / DATA_FILE).stat().st_size
+            (copy / DATA_FILE).replace(folder / DATA_FILE)
+            sync(folder)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(copy, ignore_errors=True)
     return sizes
 
 
-def _copy_people(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None:
-    names = InternTable("item", ITEMS), InternTable("event type", TYPES)
-    for table, known in zip((b"items", b"types"), names, strict=True):
-        old.read(partial(known.learn, table=old.tables[table]))
-    fresh = InternTable("item", ITEMS), InternTable("event type", TYPES)
+def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None:
+    old_names, new_names = _NameTables(), _NameTables()
+    old.read(partial(old_names.items.refresh, table=old.tables[b"items"]))
+    old.read(partial(old_names.types.refresh, table=old.tables[b"types"]))
     start = b""
-    while people := old.read(partial(_page, old, b"users", start)):
-        new.write(partial(_put_people, old.folder, new, people, oldest, (*names, *fresh)))
-        start = people[-1][0] + b"\0"
+    while users := old.read(partial(_read_pairs, old, b"users", start)):
+        new.write(partial(_put_users, old.folder, new, users, oldest, old_names, new_names))
+        start = users[-1][0] + b"\0"
 
 
-def _put_people(
+class _NameTables:
+    """The names that one folder interns."""
+
+    def __init__(self) -> None:
+        self.items, self.types = InternTable("item", MAX_ITEMS), InternTable("event type", MAX_TYPES)
+
+
+def _put_users(
     folder: Path,
     new: LmdbEnvironment,
-    people: Pairs,
+    users: Pairs,
     oldest: int,
-    names: tuple[InternTable, InternTable, InternTable, InternTable],
+    old_names: _NameTables,
+    new_names: _NameTables,
     txn: Txn,
 ) -> None:
-    old_items, old_types, new_items, new_types = names
-    items = Coder(new_items, txn, new.tables[b"items"])
-    types = Coder(new_types, txn, new.tables[b"types"])
+    items = NameInterner(new_names.items, txn, new.tables[b"items"])
+    types = NameInterner(new_names.types, txn, new.tables[b"types"])
 
-    def renamed(row: Row) -> Row:
-        item, kind = old_items.by_code[row.names >> TYPE_BITS], old_types.by_code[row.names % TYPES]
-        return row._replace(names=types.code(kind) | items.code(item) << TYPE_BITS)
+    def recoded(row: Row) -> Row:
+        item = old_names.items.names[row.codes >> TYPE_BITS]
+        event_type = old_names.types.names[row.codes % MAX_TYPES]
+        return row._replace(codes=types.code(event_type) | items.code(item) << TYPE_BITS)
 
-    for key, record in people:
+    for key, record in users:
         try:
-            kept = [renamed(row) for row in rows(record) if row.time >= oldest]
+            kept = [recoded(row) for row in decode_rows(record) if row.time >= oldest]
         except (ValueError, IndexError) as error:
-            raise damaged(folder, f"record of user {key.decode(errors='replace')!r}: {error}") from None
+            raise record_error(folder, key, error) from None
         if kept:
-            txn.put(key, encode(kept), append=True, db=new.tables[b"users"])
+            txn.put(key, encode_rows(kept), append=True, db=new.tables[b"users"])
 
 
 def _copy_changes(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
     for table in (b"changes", b"changed"):
         start = b""
-        while pairs := old.read(partial(_page, old, table, start)):
+        while pairs := old.read(partial(_read_pairs, old, table, start)):
             if table == b"changes":
                 for _, value in pairs:
-                    unpack(value)
-            new.write(partial(_put, new, table, pairs))
+                    decode_change(value)
+            new.write(partial(_put_pairs, new, table, pairs))
             start = pairs[-1][0] + b"\0"
 
 
-def _put(new: LmdbEnvironment, table: bytes, pairs: Pairs, txn: Txn) -> None:
+def _put_pairs(new: LmdbEnvironment, table: bytes, pairs: Pairs, txn: Txn) -> None:
     for key, value in pairs:
         txn.put(key, value, append=True, db=new.tables[table])
 
 
-def _page(file: LmdbEnvironment, table: bytes, start: bytes, txn: Txn) -> Pairs:
+def _read_pairs(env: LmdbEnvironment, table: bytes, start: bytes, txn: Txn) -> Pairs:
     pairs: Pairs = []
-    with txn.cursor(file.tables[table]) as cursor:
-        there = cursor.set_range(start) if start else cursor.first()
-        while there and len(pairs) < AT_ONCE:
+    with txn.cursor(env.tables[table]) as cursor:
+        more = cursor.set_range(start) if start else cursor.first()
+        while more and len(pairs) < PAIRS_AT_ONCE:
             pairs.append(cursor.item())
-            there = cursor.next()
+            more = cursor.next()
     return pairs
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,15 +11,24 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tailrank.data.histories import History
-from tailrank.state.base import ItemChange, Read, StateError, UserEvent
-from tailrank.state.changes import PAGE, Page, collect, pack, unpack
-from tailrank.state.checks import Checked, check_changes, check_events, id_bytes, oldest_kept
-from tailrank.state.environment import LmdbEnvironment, Txn, damaged
-from tailrank.state.intern_table import Coder, InternTable
-from tailrank.state.record import ITEMS, TYPE_BITS, TYPES, Row, columns, encode, merge, rows
+from tailrank.state.base import ItemChange, StateError, StoredEvent, UserSnapshot
+from tailrank.state.checks import CheckedEvent, check_changes, check_events, expiry_time, id_bytes
+from tailrank.state.environment import LmdbEnvironment, Txn, record_error
+from tailrank.state.intern_table import InternTable, NameInterner
+from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_change, read_pages
+from tailrank.state.record import (
+    MAX_ITEMS,
+    MAX_TYPES,
+    TYPE_BITS,
+    Row,
+    decode_columns,
+    decode_rows,
+    encode_rows,
+    merge_rows,
+)
 from tailrank.state.writer import GroupWriter, JobError
 
-SWEPT: Final = 50
+SWEEP_USERS: Final = 50
 SWEEP_SECONDS: Final = 0.05
 VERSION_BYTES: Final = 8
 
@@ -27,24 +36,24 @@ log = logging.getLogger(__name__)
 
 
 class _Write(NamedTuple):
-    """What a job has: a transaction, and codes for names in it."""
+    """What a job works with: a transaction, and codes of names in it."""
 
     txn: Txn
-    items: Coder
-    types: Coder
+    items: NameInterner
+    types: NameInterner
 
 
 class EmbeddedState:
     """`State` in an LMDB folder.
 
-    What `append` or `change` has returned outlives the process and the machine: it was synced to disk. Calls
-    made at the same time on one event loop share a sync. Any number of processes may open the folder; each
-    opens it once, after it was forked.
+    What `append` or `change_items` has returned outlives the process and the machine: it was synced to disk.
+    Calls made at the same time on one event loop share a sync. Any number of processes may open the folder;
+    each opens it once, after it was forked.
 
     Parameters
     ----------
     folder
-        Made where it is missing; on a local disk.
+        Created if it is missing; on a local disk.
     ttl
         Seconds after which events expire: they are no longer read, and removed in the background. None keeps
         them.
@@ -52,167 +61,168 @@ class EmbeddedState:
     Raises
     ------
     StateError
-        Where the folder can't be made, is of another format, damaged or being compacted.
+        If the folder can't be created, is of another format, damaged or being compacted.
     """
 
     def __init__(self, folder: Path, ttl: float | None = None) -> None:
-        self._file, self._ttl = LmdbEnvironment(folder), ttl
-        tables = self._file.tables
-        self._users, self._changes, self._changed = tables[b"users"], tables[b"changes"], tables[b"changed"]
-        self._items, self._types = InternTable("item", ITEMS), InternTable("event type", TYPES)
-        self._file.read(self._learn)
-        self._swept = b""
+        self._env, self._ttl = LmdbEnvironment(folder), ttl
+        tables = self._env.tables
+        self._users, self._changes, self._versions = tables[b"users"], tables[b"changes"], tables[b"changed"]
+        self._items, self._types = InternTable("item", MAX_ITEMS), InternTable("event type", MAX_TYPES)
+        self._env.read(self._refresh_names)
+        self._sweep_from = b""
         idle = None if ttl is None else (self._sweep, SWEEP_SECONDS)
         self._writer = GroupWriter(self._commit, idle)
 
-    async def append(self, events: Sequence[UserEvent]) -> int:
-        """Keep events, as `State.append`."""
-        checked = check_events(events, oldest_kept(self._ttl))
-        return await self._writer.do(partial(self._keep, checked), len(checked)) if checked else 0
+    async def append(self, events: Sequence[StoredEvent]) -> int:
+        """Store events, as `State.append`."""
+        checked = check_events(events, expiry_time(self._ttl))
+        return await self._writer.submit(partial(self._append, checked), len(checked)) if checked else 0
 
-    async def read(self, user_id: str) -> Read:
-        """Read a person's past, as `State.read`; without waiting, where the page is in memory."""
+    async def read(self, user_id: str) -> UserSnapshot:
+        """Read a user's history, as `State.read`; without waiting if the page is in memory."""
         key = id_bytes(user_id, "user_id")
-        record, version = self._file.read(lambda txn: (txn.get(key, db=self._users), self._version(txn)))
+        record, version = self._env.read(lambda txn: (txn.get(key, db=self._users), self._version(txn)))
         if record is None:
-            return Read(History([], [], []), version)
-        names, times = self._columns(record, key)
-        items, events = self._named(names, key)
-        expired = bisect_left(times, oldest_kept(self._ttl))
-        past = History(items[expired:], events[expired:], [time / 1000 for time in times[expired:]])
-        return Read(past, version)
+            return UserSnapshot(History([], [], []), version)
+        codes, times = self._decode(record, key)
+        items, types = self._names_of(codes, key)
+        start = bisect_left(times, expiry_time(self._ttl))
+        history = History(items[start:], types[start:], [time / 1000 for time in times[start:]])
+        return UserSnapshot(history, version)
 
     async def erase(self, user_id: str) -> bool:
-        """Forget a person, as `State.erase`."""
+        """Delete a user's events, as `State.erase`."""
         key = id_bytes(user_id, "user_id")
-        return await self._writer.do(lambda write: write.txn.delete(key, db=self._users))
+        return await self._writer.submit(lambda write: write.txn.delete(key, db=self._users))
 
-    async def change(self, changes: Sequence[ItemChange]) -> int:
-        """Put or delete items, as `State.change`."""
+    async def change_items(self, changes: Sequence[ItemChange]) -> int:
+        """Store item changes, as `State.change_items`."""
         check_changes(changes)
-        return await self._writer.do(partial(self._put, changes), len(changes))
+        return await self._writer.submit(partial(self._put_changes, changes), len(changes))
 
-    async def changes(self, since: int) -> tuple[int, list[ItemChange]]:
-        """Give the items changed after a version, as `State.changes`."""
-        return await collect(self._page, since)
+    async def item_changes(self, since: int) -> tuple[int, list[ItemChange]]:
+        """Return the changes after a version, as `State.item_changes`."""
+        return await read_pages(self._read_page, since)
 
     async def close(self) -> None:
-        """Finish what was asked for, then let go of the folder."""
+        """Finish what was submitted, then release the folder."""
         await self._writer.close()
-        self._file.close()
+        self._env.close()
 
-    def _commit(self, works: Sequence[Callable[[_Write], Any]]) -> list[Any]:
-        def in_one(txn: Txn) -> list[Any]:
-            tables, results = self._file.tables, []
-            coders = Coder(self._items, txn, tables[b"items"]), Coder(self._types, txn, tables[b"types"])
-            for place, work in enumerate(works):
+    def _commit(self, jobs: Sequence[Callable[[_Write], Any]]) -> list[Any]:
+        """Do jobs in one transaction."""
+
+        def run(txn: Txn) -> list[Any]:
+            tables, results = self._env.tables, []
+            items = NameInterner(self._items, txn, tables[b"items"])
+            types = NameInterner(self._types, txn, tables[b"types"])
+            for index, job in enumerate(jobs):
                 try:
-                    results.append(work(_Write(txn, *coders)))
+                    results.append(job(_Write(txn, items, types)))
                 except StateError as error:
-                    raise JobError(place, error) from error
+                    raise JobError(index, error) from error
             return results
 
-        return self._file.write(in_one)
+        return self._env.write(run)
 
-    def _keep(self, events: Sequence[Checked], write: _Write) -> int:
-        people: dict[bytes, list[Row]] = {}
+    def _append(self, events: Sequence[CheckedEvent], write: _Write) -> int:
+        by_user: dict[bytes, list[Row]] = {}
         for event in events:
-            names = write.types.code(event.event) | write.items.code(event.item) << TYPE_BITS
-            row = Row(event.time, names, int.from_bytes(event.digest, "little"))
-            people.setdefault(event.user, []).append(row)
-        new = 0
-        for key, events_of in people.items():
+            codes = write.types.code(event.event_type) | write.items.code(event.item_id) << TYPE_BITS
+            row = Row(event.time, codes, int.from_bytes(event.digest, "little"))
+            by_user.setdefault(event.user_key, []).append(row)
+        stored = 0
+        for key, rows in by_user.items():
             try:
-                record, kept = merge(write.txn.get(key, db=self._users), events_of)
+                record, new = merge_rows(write.txn.get(key, db=self._users), rows)
             except ValueError as error:
-                raise self._damaged(key, error) from None
-            if kept:
+                raise record_error(self._env.folder, key, error) from None
+            if new:
                 write.txn.put(key, record, db=self._users)
-                new += kept
-        return new
+                stored += new
+        return stored
 
-    def _put(self, changes: Sequence[ItemChange], write: _Write) -> int:
+    def _put_changes(self, changes: Sequence[ItemChange], write: _Write) -> int:
         version = self._version(write.txn)
         for change in changes:
             version += 1
             item, key = change.item_id.encode(), version.to_bytes(VERSION_BYTES, "big")
-            if (before := write.txn.get(item, db=self._changed)) is not None:
+            if (before := write.txn.get(item, db=self._versions)) is not None:
                 write.txn.delete(before, db=self._changes)
-            write.txn.put(key, pack(change), append=True, db=self._changes)
-            write.txn.put(item, key, db=self._changed)
+            write.txn.put(key, encode_change(change), append=True, db=self._changes)
+            write.txn.put(item, key, db=self._versions)
         return version
 
     def _version(self, txn: Txn) -> int:
         with txn.cursor(self._changes) as cursor:
             return int.from_bytes(cursor.key(), "big") if cursor.last() else 0
 
-    async def _page(self, since: int) -> Page:
+    async def _read_page(self, since: int) -> Page:
         await asyncio.sleep(0)
-        return self._file.read(partial(self._after, since))
+        return self._env.read(partial(self._changes_after, since))
 
-    def _after(self, since: int, txn: Txn) -> Page:
+    def _changes_after(self, since: int, txn: Txn) -> Page:
         page: list[tuple[int, ItemChange]] = []
         with txn.cursor(self._changes) as cursor:
-            there = cursor.set_range((since + 1).to_bytes(VERSION_BYTES, "big"))
-            while there and len(page) < PAGE:
+            more = cursor.set_range((since + 1).to_bytes(VERSION_BYTES, "big"))
+            while more and len(page) < PAGE_SIZE:
                 key, value = cursor.item()
-                page.append((int.from_bytes(key, "big"), unpack(value)))
-                there = cursor.next()
+                page.append((int.from_bytes(key, "big"), decode_change(value)))
+                more = cursor.next()
         return self._version(txn), page
 
-    def _columns(self, record: bytes, key: bytes) -> tuple[tuple[int, ...], list[int]]:
+    def _decode(self, record: bytes, key: bytes) -> tuple[tuple[int, ...], list[int]]:
         try:
-            return columns(record)
+            return decode_columns(record)
         except ValueError as error:
-            raise self._damaged(key, error) from None
+            raise record_error(self._env.folder, key, error) from None
 
-    def _named(self, names: tuple[int, ...], key: bytes) -> tuple[list[str], list[str]]:
-        items, types = self._items.by_code, self._types.by_code
+    def _names_of(self, codes: tuple[int, ...], key: bytes) -> tuple[list[str], list[str]]:
+        """Look up the items and event types of a record's rows."""
+        items, types = self._items.names, self._types.names
         try:
-            return [items[name >> TYPE_BITS] for name in names], [types[name % TYPES] for name in names]
+            return [items[code >> TYPE_BITS] for code in codes], [types[code % MAX_TYPES] for code in codes]
         except IndexError:
             before = len(items), len(types)
-        self._file.read(self._learn)  # another process has added some
+        self._env.read(self._refresh_names)  # another process has added some
         if before == (len(items), len(types)):
-            raise self._damaged(key, ValueError("a name is missing"))
-        return self._named(names, key)
+            raise record_error(self._env.folder, key, "a name is missing")
+        return self._names_of(codes, key)
 
-    def _learn(self, txn: Txn) -> None:
-        self._items.learn(txn, self._file.tables[b"items"])
-        self._types.learn(txn, self._file.tables[b"types"])
-
-    def _damaged(self, key: bytes, error: ValueError) -> StateError:
-        return damaged(self._file.folder, f"record of user {key.decode(errors='replace')!r}: {error}")
+    def _refresh_names(self, txn: Txn) -> None:
+        self._items.refresh(txn, self._env.tables[b"items"])
+        self._types.refresh(txn, self._env.tables[b"types"])
 
     def _sweep(self) -> None:
-        """Remove what has expired of the next few people."""
-        oldest = oldest_kept(self._ttl)
+        """Remove the expired events of the next few users."""
+        oldest = expiry_time(self._ttl)
         try:
-            expired, self._swept = self._file.read(partial(self._expired, oldest, self._swept))
-            if expired:
-                self._file.write(partial(self._trim, oldest, expired))
+            keys, self._sweep_from = self._env.read(partial(self._find_expired, oldest, self._sweep_from))
+            if keys:
+                self._env.write(partial(self._trim, oldest, keys))
         except StateError as error:
             log.warning("expired events were not removed: %s", error)
 
-    def _expired(self, oldest: int, start: bytes, txn: Txn) -> tuple[list[bytes], bytes]:
-        """Look through some people from a key on; gives who has expired events, and the key to go on from."""
+    def _find_expired(self, oldest: int, start: bytes, txn: Txn) -> tuple[list[bytes], bytes]:
+        """Scan some users from a key on; returns those with expired events, and the key to continue from."""
         expired: list[bytes] = []
         with txn.cursor(self._users) as cursor:
-            there = cursor.set_range(start)
-            for _ in range(SWEPT):
-                if not there:
+            more = cursor.set_range(start)
+            for _ in range(SWEEP_USERS):
+                if not more:
                     return expired, b""
                 key, record = cursor.item()
-                if self._columns(record, key)[1][0] < oldest:
+                if self._decode(record, key)[1][0] < oldest:
                     expired.append(key)
-                there = cursor.next()
-            return expired, cursor.key() if there else b""
+                more = cursor.next()
+            return expired, cursor.key() if more else b""
 
     def _trim(self, oldest: int, keys: Sequence[bytes], txn: Txn) -> None:
         for key in keys:
             record = txn.get(key, db=self._users)
-            kept = [row for row in rows(record) if row.time >= oldest] if record else []
+            kept = [row for row in decode_rows(record) if row.time >= oldest] if record else []
             if kept:
-                txn.put(key, encode(kept), db=self._users)
+                txn.put(key, encode_rows(kept), db=self._users)
             else:
                 txn.delete(key, db=self._users)

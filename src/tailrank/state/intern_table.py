@@ -1,4 +1,4 @@
-"""Names in place of which records hold small numbers."""
+"""Intern tables: records store small codes instead of the names of items and event types."""
 
 from __future__ import annotations
 
@@ -13,62 +13,69 @@ CODE_BYTES: Final = 4
 
 
 class InternTable:
-    """The names of items, or of event types, that a folder knows, each once.
+    """The names of all items, or event types, of a folder, each with its code.
 
-    Only what is committed gets in: `learn` reads what any process has added since it was called last.
-    Codes count from 0 and are never given anew, so what was learnt stays true.
+    Only committed names get in: `refresh` reads what any process has added since the last call. Codes count
+    from 0 and are never reassigned, so what was read stays true.
+
+    Parameters
+    ----------
+    label
+        What the names are of, for messages.
+    capacity
+        How many names there may be.
     """
 
-    def __init__(self, kind: str, most: int) -> None:
-        self.kind, self.most = kind, most
-        self.by_code: list[str] = []
+    def __init__(self, label: str, capacity: int) -> None:
+        self.label, self.capacity = label, capacity
+        self.names: list[str] = []
         self.codes: dict[str, int] = {}
-        self._learning = Lock()
+        self._refreshing = Lock()
 
-    def learn(self, txn: lmdb.Transaction[bytes], table: lmdb._Database) -> None:
+    def refresh(self, txn: lmdb.Transaction[bytes], table: lmdb._Database) -> None:
         """Read the names that were added."""
-        with self._learning, txn.cursor(table) as cursor:
-            there = cursor.set_range(code_key(len(self.by_code)))
-            while there:
+        with self._refreshing, txn.cursor(table) as cursor:
+            more = cursor.set_range(_key(len(self.names)))
+            while more:
                 name = cursor.value().decode()
-                self.codes[name] = len(self.by_code)
-                self.by_code.append(name)
-                there = cursor.next()
+                self.codes[name] = len(self.names)
+                self.names.append(name)
+                more = cursor.next()
 
 
-class Coder:
-    """Gives codes to names within one write transaction; `InternTable` learns them once it is committed."""
+class NameInterner:
+    """Codes of names within one write transaction; the `InternTable` reads new ones once it is committed."""
 
     def __init__(self, names: InternTable, txn: lmdb.Transaction[bytes], table: lmdb._Database) -> None:
-        names.learn(txn, table)
-        self._names, self._txn, self._table = names, txn, table
-        self._new: dict[str, int] = {}
+        names.refresh(txn, table)
+        self._committed, self._txn, self._table = names, txn, table
+        self._added: dict[str, int] = {}
 
     def code(self, name: str) -> int:
-        """Look a name up, or add it.
+        """Look up the code of a name, or add the name.
 
         Raises
         ------
         StateError
-            Where there are too many.
+            If there are too many.
         """
-        known = self._names.codes.get(name)
-        if known is None:
-            known = self._new.get(name)
-        return self._add(name) if known is None else known
+        code = self._committed.codes.get(name)
+        if code is None:
+            code = self._added.get(name)
+        return self._add(name) if code is None else code
 
     def _add(self, name: str) -> int:
-        code = len(self._names.by_code) + len(self._new)
-        if code >= self._names.most:
+        code = len(self._committed.names) + len(self._added)
+        if code >= self._committed.capacity:
             raise StateError(
-                f"{self._names.kind} {name!r} is one too many: a folder knows {self._names.most:,} of them; "
-                "compaction forgets those that nobody's past holds"
+                f"{self._committed.label} {name!r} is one too many: a folder holds "
+                f"{self._committed.capacity:,} of them; compaction drops those that no history uses"
             )
-        self._txn.put(code_key(code), name.encode(), append=True, db=self._table)
-        self._new[name] = code
+        self._txn.put(_key(code), name.encode(), append=True, db=self._table)
+        self._added[name] = code
         return code
 
 
-def code_key(code: int) -> bytes:
-    """Write a code so that keys are in the order of codes."""
+def _key(code: int) -> bytes:
+    """Write a code as a key: keys sort as codes do."""
     return code.to_bytes(CODE_BYTES, "big")

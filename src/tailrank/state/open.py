@@ -1,4 +1,4 @@
-"""`open_state`: from the name of a place to the state that is kept there."""
+"""`open_state`: from a location to the state that is stored there."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Final
 
 from tailrank.state.base import State, StateError
 
-DAY: Final = 86_400
-NETWORKED: Final = ("redis", "rediss", "valkey", "valkeys")
+SECONDS_PER_DAY: Final = 86_400
+SERVER_SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys")
 
 
-def open_state(place: str, ttl_days: float | None = None) -> State:
-    """Open the state at a place.
+def open_state(location: str, ttl_days: float | None = None) -> State:
+    """Open the state at a location.
 
     Parameters
     ----------
-    place
-        A folder, for the processes of one machine, made where it is missing; or `redis://HOST:PORT/NUMBER`
+    location
+        A folder, for the processes of one machine, created if it is missing; or `redis://HOST:PORT/NUMBER`
         (`valkey://`, and with TLS `rediss://`, `valkeys://`), for many machines.
     ttl_days
         Days after which events expire; None keeps them.
@@ -26,22 +26,22 @@ def open_state(place: str, ttl_days: float | None = None) -> State:
     Raises
     ------
     StateError
-        Where the place makes no sense, or the folder can't be used. Whether a server can be reached shows
+        If the location makes no sense, or the folder can't be used. Whether a server can be reached shows
         with the first call.
     """
     if ttl_days is not None and not ttl_days > 0:
         raise StateError(f"{ttl_days} days to keep events: give more than 0, or nothing to keep them")
-    ttl = None if ttl_days is None else ttl_days * DAY
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", place)
+    ttl = None if ttl_days is None else ttl_days * SECONDS_PER_DAY
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", location)
     if scheme is None:
-        if not place:
-            raise StateError("the state has no place: name a folder, or redis://HOST:PORT/NUMBER")
+        if not location:
+            raise StateError("the state has no location: name a folder, or redis://HOST:PORT/NUMBER")
         from tailrank.state.embedded import EmbeddedState
 
-        return EmbeddedState(Path(place).expanduser(), ttl)
-    if scheme[1].lower() not in NETWORKED:
-        known = ", ".join(f"{name}://" for name in NETWORKED)
+        return EmbeddedState(Path(location).expanduser(), ttl)
+    if scheme[1].lower() not in SERVER_SCHEMES:
+        known = ", ".join(f"{name}://" for name in SERVER_SCHEMES)
         raise StateError(f"state at {scheme[1]}://…: unknown; name a folder, or one of {known}")
     from tailrank.state.networked import NetworkedState
 
-    return NetworkedState(place, ttl)
+    return NetworkedState(location, ttl)

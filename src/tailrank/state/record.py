@@ -1,9 +1,9 @@
-"""The record of one person: 7 bytes, and 12 for each event, whatever their names are.
+"""The record of one user: 7 bytes, and 12 for each event, whatever the names are.
 
-It begins with the number of events and the latest time; then a row an event, oldest first: its names (type
-in the lowest 8 bits, item in the 24 above), the digest of its id, and the milliseconds since the row before.
-A gap of 49 days or more does not fit: the row holds `LONG` then, and the gap follows the rows in 8 bytes. The
-first row's gap means nothing: what it counts from was dropped.
+It begins with the number of events and the latest time; then a row for each event, oldest first: its codes
+(event type in the lowest 8 bits, item in the 24 above), the digest of its id, and the milliseconds since the
+row before. A gap of 49 days or more does not fit: the row holds `LONG_GAP` instead, and the gap follows the
+rows in 8 bytes. The first row's gap has no meaning: the event that it counts from was dropped.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from itertools import accumulate, pairwise
 from struct import Struct
 from typing import Final, NamedTuple
 
-from tailrank.state.base import KEPT
+from tailrank.state.base import EVENTS_PER_USER
 
 HEAD: Final = Struct("<BHI")
 ROW: Final = Struct("<III")
 TYPE_BITS: Final = 8
-TYPES: Final = 1 << TYPE_BITS
-ITEMS: Final = 1 << 24
-LONG: Final = (1 << 32) - 1
+MAX_TYPES: Final = 1 << TYPE_BITS
+MAX_ITEMS: Final = 1 << 24
+LONG_GAP: Final = (1 << 32) - 1
 _IDENTITY: Final = slice(1, 8)
-"""Where a row holds item and digest."""
+"""The bytes of a row that hold item and digest."""
 
-_GAP_AT: Final = 8
-_GAP_BYTES: Final = 8
-_LONG: Final = LONG.to_bytes(4, "little")
-_ROWS: Final = [Struct(f"<{3 * n}I") for n in range(KEPT + 1)]
+_GAP_OFFSET: Final = 8
+_LONG_GAP_BYTES: Final = 8
+_LONG_GAP: Final = LONG_GAP.to_bytes(4, "little")
+_ROWS: Final = [Struct(f"<{3 * n}I") for n in range(EVENTS_PER_USER + 1)]
 
 
 class Row(NamedTuple):
@@ -37,32 +37,54 @@ class Row(NamedTuple):
     ----------
     time
         Milliseconds since 1970.
-    names
+    codes
         `type | item << 8`.
     digest
-        32 bits of the event's id. Two ids meet in it once in four billion, and only events of one person
-        with one item are compared.
+        32 bits of the event's id. Two ids share one once in four billion, and only events of one user with
+        one item are compared.
     """
 
     time: int
-    names: int
+    codes: int
     digest: int
 
 
-def columns(record: bytes) -> tuple[tuple[int, ...], list[int]]:
-    """Give the names and the times of a record's rows, oldest first.
+def decode_columns(record: bytes) -> tuple[tuple[int, ...], list[int]]:
+    """Return the codes and the times of a record's rows, oldest first.
 
     Raises
     ------
     ValueError
-        Where it isn't a record.
+        If it isn't a record.
     """
-    names, _, times = _columns(record)
-    return names, times
+    codes, _, times = _decode(record)
+    return codes, times
 
 
-def merge(record: bytes | None, new: Sequence[Row]) -> tuple[bytes, int]:
-    """Put events among those of a person, the latest `KEPT` of which stay.
+def decode_rows(record: bytes) -> list[Row]:
+    """Return a record's rows, oldest first.
+
+    Raises
+    ------
+    ValueError
+        If it isn't a record.
+    """
+    codes, digests, times = _decode(record)
+    return list(map(Row, times, codes, digests))
+
+
+def encode_rows(rows: Sequence[Row]) -> bytes:
+    """Encode 1 to `EVENTS_PER_USER` rows, in order of time."""
+    gaps = [0, *(later.time - earlier.time for earlier, later in pairwise(rows))]
+    numbers = [
+        n for row, gap in zip(rows, gaps, strict=True) for n in (row.codes, row.digest, min(gap, LONG_GAP))
+    ]
+    long_gaps = b"".join(gap.to_bytes(_LONG_GAP_BYTES, "little") for gap in gaps if gap >= LONG_GAP)
+    return _head(len(rows), rows[-1].time) + _ROWS[len(rows)].pack(*numbers) + long_gaps
+
+
+def merge_rows(record: bytes | None, new: Sequence[Row]) -> tuple[bytes, int]:
+    """Add events to those of a user, the latest `EVENTS_PER_USER` of which stay.
 
     Returns
     -------
@@ -72,40 +94,49 @@ def merge(record: bytes | None, new: Sequence[Row]) -> tuple[bytes, int]:
     Raises
     ------
     ValueError
-        Where `record` isn't one.
+        If `record` isn't one.
     """
-    if record is not None and len(new) == 1 and (pushed := _pushed(record, new[0])) is not None:
-        return pushed, int(pushed is not record)
-    held = [] if record is None else rows(record)
-    known = {_identity(row) for row in held}
-    fresh: dict[tuple[int, int], Row] = {}
+    if record is not None and len(new) == 1 and (appended := _append_latest(record, new[0])) is not None:
+        return appended, int(appended is not record)
+    stored = [] if record is None else decode_rows(record)
+    known = {_identity(row) for row in stored}
+    added: dict[tuple[int, int], Row] = {}
     for row in new:
         if _identity(row) not in known:
-            fresh.setdefault(_identity(row), row)
-    kept = sorted([*held, *fresh.values()], key=lambda row: row.time)[-KEPT:]
-    return encode(kept), sum(_identity(row) in fresh for row in kept)
+            added.setdefault(_identity(row), row)
+    kept = sorted([*stored, *added.values()], key=lambda row: row.time)[-EVENTS_PER_USER:]
+    return encode_rows(kept), sum(_identity(row) in added for row in kept)
 
 
-def rows(record: bytes) -> list[Row]:
-    """Read a record, oldest first.
+def _append_latest(record: bytes, row: Row) -> bytes | None:
+    """Do the common case on bytes: one event, the latest; None if it isn't, `record` itself if it's known."""
+    if len(record) < HEAD.size + ROW.size:
+        return None
+    n, high, low = HEAD.unpack_from(record)
+    end = HEAD.size + n * ROW.size
+    gap = row.time - (high << 32 | low)
+    if gap < 0 or not 0 < n <= EVENTS_PER_USER or len(record) < end:
+        return None
+    encoded = ROW.pack(row.codes, row.digest, min(gap, LONG_GAP))
+    if _contains(record, encoded[_IDENTITY], end):
+        return record
+    start, long_gaps = HEAD.size, end
+    if n == EVENTS_PER_USER:
+        start += ROW.size
+        if record.startswith(_LONG_GAP, start + _GAP_OFFSET):  # becomes the first gap, which has no meaning
+            long_gaps += _LONG_GAP_BYTES
+    tail = gap.to_bytes(_LONG_GAP_BYTES, "little") if gap >= LONG_GAP else b""
+    head = _head(min(n + 1, EVENTS_PER_USER), row.time)
+    return b"".join((head, record[start:end], encoded, record[long_gaps:], tail))
 
-    Raises
-    ------
-    ValueError
-        Where it isn't one.
-    """
-    names, digests, times = _columns(record)
-    return list(map(Row, times, names, digests))
 
-
-def encode(events: Sequence[Row]) -> bytes:
-    """Write 1 to `KEPT` events, in order of time."""
-    gaps = [0, *(later.time - earlier.time for earlier, later in pairwise(events))]
-    numbers = [
-        n for row, gap in zip(events, gaps, strict=True) for n in (row.names, row.digest, min(gap, LONG))
-    ]
-    long = b"".join(gap.to_bytes(_GAP_BYTES, "little") for gap in gaps if gap >= LONG)
-    return _head(len(events), events[-1].time) + _ROWS[len(events)].pack(*numbers) + long
+def _contains(record: bytes, identity: bytes, end: int) -> bool:
+    at = record.find(identity, HEAD.size, end)
+    while at >= 0:
+        if (at - HEAD.size) % ROW.size == _IDENTITY.start:
+            return True
+        at = record.find(identity, at + 1, end)
+    return False
 
 
 def _head(n: int, latest: int) -> bytes:
@@ -113,60 +144,30 @@ def _head(n: int, latest: int) -> bytes:
 
 
 def _identity(row: Row) -> tuple[int, int]:
-    return row.names >> TYPE_BITS, row.digest
+    return row.codes >> TYPE_BITS, row.digest
 
 
-def _columns(record: bytes) -> tuple[tuple[int, ...], tuple[int, ...], list[int]]:
+def _decode(record: bytes) -> tuple[tuple[int, ...], tuple[int, ...], list[int]]:
     if len(record) < HEAD.size + ROW.size:
         raise ValueError("too short for a record")
     n, high, low = HEAD.unpack_from(record)
     end = HEAD.size + n * ROW.size
-    if not 0 < n <= KEPT or len(record) < end:
+    if not 0 < n <= EVENTS_PER_USER or len(record) < end:
         raise ValueError("the number of events doesn't fit the length")
     numbers = _ROWS[n].unpack_from(record, HEAD.size)
     gaps = list(numbers[5::3])
     if len(record) != end:
-        _lengthen(gaps, record[end:])
+        _restore_long_gaps(gaps, record[end:])
     first = (high << 32 | low) - sum(gaps)
     if first < 0:
         raise ValueError("the gaps reach back before 1970")
     return numbers[::3], numbers[1::3], list(accumulate(gaps, initial=first))
 
 
-def _lengthen(gaps: list[int], tail: bytes) -> None:
-    """Replace each `LONG` by the gap that follows the rows for it."""
-    long = [i for i, gap in enumerate(gaps) if gap == LONG]
-    if len(tail) != len(long) * _GAP_BYTES:
+def _restore_long_gaps(gaps: list[int], tail: bytes) -> None:
+    """Replace each `LONG_GAP` by the gap that follows the rows for it."""
+    long = [i for i, gap in enumerate(gaps) if gap == LONG_GAP]
+    if len(tail) != len(long) * _LONG_GAP_BYTES:
         raise ValueError("the number of long gaps doesn't fit the length")
-    for place, i in enumerate(long):
-        gaps[i] = int.from_bytes(tail[place * _GAP_BYTES :][:_GAP_BYTES], "little")
-
-
-def _pushed(record: bytes, row: Row) -> bytes | None:
-    """Do the common case on bytes: one event, the latest; None where it isn't."""
-    if len(record) < HEAD.size + ROW.size:
-        return None
-    n, high, low = HEAD.unpack_from(record)
-    end = HEAD.size + n * ROW.size
-    gap = row.time - (high << 32 | low)
-    if gap < 0 or not 0 < n <= KEPT or len(record) < end:
-        return None
-    written = ROW.pack(row.names, row.digest, min(gap, LONG))
-    if _holds(record, written[_IDENTITY], end):
-        return record
-    start, long = HEAD.size, end
-    if n == KEPT:
-        start += ROW.size
-        if record.startswith(_LONG, start + _GAP_AT):  # the first gap means nothing from now on
-            long += _GAP_BYTES
-    tail = gap.to_bytes(_GAP_BYTES, "little") if gap >= LONG else b""
-    return b"".join((_head(min(n + 1, KEPT), row.time), record[start:end], written, record[long:], tail))
-
-
-def _holds(record: bytes, identity: bytes, end: int) -> bool:
-    at = record.find(identity, HEAD.size, end)
-    while at >= 0:
-        if (at - HEAD.size) % ROW.size == _IDENTITY.start:
-            return True
-        at = record.find(identity, at + 1, end)
-    return False
+    for at, i in enumerate(long):
+        gaps[i] = int.from_bytes(tail[at * _LONG_GAP_BYTES :][:_LONG_GAP_BYTES], "little")

@@ -1,4 +1,4 @@
-"""Group commit: what is asked for at the same time reaches the disk together."""
+"""Group commit: what is submitted at the same time reaches the disk together."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from tailrank.state.base import StateError
 
-MOST: Final = 4_096
-"""Events in one group, unless a single call brings more."""
+MAX_GROUP_EVENTS: Final = 4_096
+"""Events in one group, unless a single job brings more."""
 
 W = TypeVar("W")
 T = TypeVar("T")
@@ -25,15 +25,15 @@ T = TypeVar("T")
 class _Job(Generic[W]):
     work: Callable[[W], Any]
     size: int
-    done: asyncio.Future[Any]
+    result: asyncio.Future[Any]
 
 
 class JobError(Exception):
     """One job of a group can't be done; the others can."""
 
-    def __init__(self, place: int, error: StateError) -> None:
+    def __init__(self, index: int, error: StateError) -> None:
         super().__init__(str(error))
-        self.place, self.error = place, error
+        self.index, self.error = index, error
 
 
 class GroupWriter(Generic[W]):
@@ -42,10 +42,10 @@ class GroupWriter(Generic[W]):
     Parameters
     ----------
     commit
-        Does jobs in one transaction, all or none, and gives their results. It raises `JobError` where one of
-        them can't be done, and `StateError` where none can.
+        Does jobs in one transaction, all or none, and returns their results. It raises `JobError` if one of
+        them can't be done, and `StateError` if none can.
     idle
-        What else this thread does between groups, every so many seconds; None for nothing.
+        What else this thread does between groups, and every how many seconds; None for nothing.
     """
 
     def __init__(
@@ -59,42 +59,42 @@ class GroupWriter(Generic[W]):
         self._thread = Thread(target=self._run, name="tailrank state writer", daemon=True)
         self._thread.start()
 
-    async def do(self, work: Callable[[W], T], size: int = 1) -> T:
-        """Do a job that counts as so many events; returns when it is durable."""
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    async def submit(self, work: Callable[[W], T], size: int = 1) -> T:
+        """Do a job that counts as `size` events; returns when it is durable."""
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._awake:
             if self._closed:
                 raise StateError("the state is closed: open it again")
-            self._jobs.append(_Job(work, size, done))
+            self._jobs.append(_Job(work, size, result))
             self._awake.notify()
-        return await done
+        return await result
 
     async def close(self) -> None:
-        """Finish what was asked for, and end."""
+        """Finish what was submitted, and end."""
         with self._awake:
             self._closed = True
             self._awake.notify()
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        due = self._due()
-        while (group := self._next(due)) is not None:
+        idle_at = self._next_idle()
+        while (group := self._next_group(idle_at)) is not None:
             self._finish(group)
-            if self._idle is not None and time.monotonic() >= due:
+            if self._idle is not None and time.monotonic() >= idle_at:
                 self._idle[0]()
-                due = self._due()
+                idle_at = self._next_idle()
 
-    def _due(self) -> float:
+    def _next_idle(self) -> float:
         return math.inf if self._idle is None else time.monotonic() + self._idle[1]
 
-    def _next(self, due: float) -> list[_Job[W]] | None:
-        """Wait for jobs; none where something else is due, None at the end."""
+    def _next_group(self, idle_at: float) -> list[_Job[W]] | None:
+        """Wait for jobs; an empty group if idle work is due, None at the end."""
         with self._awake:
-            wait = None if due == math.inf else max(0.0, due - time.monotonic())
+            wait = None if idle_at == math.inf else max(0.0, idle_at - time.monotonic())
             self._awake.wait_for(lambda: self._jobs or self._closed, wait)
             group: list[_Job[W]] = []
             size = 0
-            while self._jobs and (not group or size + self._jobs[0].size <= MOST):
+            while self._jobs and (not group or size + self._jobs[0].size <= MAX_GROUP_EVENTS):
                 group.append(self._jobs.popleft())
                 size += group[-1].size
             return None if self._closed and not group else group
@@ -105,29 +105,30 @@ class GroupWriter(Generic[W]):
             try:
                 results: list[Any] = self._commit([job.work for job in group])
             except JobError as failed:
-                settled.append((group.pop(failed.place).done, failed.error))
+                settled.append((group.pop(failed.index).result, failed.error))
                 continue
-            except Exception as error:  # noqa: BLE001 -- whoever waits is told, and this thread goes on
+            except Exception as error:  # noqa: BLE001 -- whoever waits gets it, and this thread goes on
                 results = [error] * len(group)
-            settled += zip([job.done for job in group], results, strict=True)
+            settled += zip([job.result for job in group], results, strict=True)
             break
-        _tell(settled)
+        _hand_over(settled)
 
 
-def _tell(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:
+def _hand_over(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    """Settle futures, each in its own event loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-    for done, result in settled:
-        by_loop.setdefault(done.get_loop(), []).append((done, result))
-    for loop, those in by_loop.items():
+    for future, result in settled:
+        by_loop.setdefault(future.get_loop(), []).append((future, result))
+    for loop, of_loop in by_loop.items():
         with suppress(RuntimeError):  # the loop was closed: nobody waits
-            loop.call_soon_threadsafe(_settle, those)
+            loop.call_soon_threadsafe(_settle, of_loop)
 
 
 def _settle(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:
-    for done, result in settled:
-        if done.done():  # whoever waited has gone
+    for future, result in settled:
+        if future.done():  # whoever waited gave up
             continue
         if isinstance(result, Exception):
-            done.set_exception(result)
+            future.set_exception(result)
         else:
-            done.set_result(result)
+            future.set_result(result)

@@ -57,7 +57,7 @@ def items_to_annotate(dataset: Dataset, lacks_text: Bools, budget: int) -> Items
     if not len(candidates):
         raise RequestError("every item has a text already: there is nothing to annotate")
     h = dataset.histories
-    weights = recency_weights(h, FineTuningConfig.recency_decay)
+    weights = recency_weights(h.ages.astype(np.float64), FineTuningConfig.recency_decay)
     uses = np.bincount(h.items, weights, dataset.n_items).astype(np.float64)
     chosen = candidates[np.argsort(-uses[candidates], kind="stable")[:budget]]
     return ItemsToAnnotate(chosen, uses[chosen])

@@ -10,11 +10,11 @@ from typing import Any
 from safetensors import SafetensorError
 
 from tailrank.errors import EncoderError
-from tailrank.files import replaced
+from tailrank.files import written_folder
 from tailrank.language import adapters
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.provenance import LABEL
-from tailrank.language.sources import resolve
+from tailrank.language.provenance import TUNING_FILE
+from tailrank.language.sources import find_encoder
 from tailrank.tuning.finetuning import Tuned
 
 
@@ -42,14 +42,14 @@ def save(tuned: Tuned, encoder: TextEncoder, folder: Path, about: Mapping[str, A
     method = tuned.encoder.config.method
     check_folder(folder, encoder)
     try:
-        with replaced(folder) as new, tuned.encoder.full_model() as model:
+        with written_folder(folder) as new, tuned.encoder.full_model() as model:
             if merged or method in ("full", "last-layers"):
                 adapters.merge(model)
                 model.save(str(new), create_model_card=False, safe_serialization=True)
             else:
-                source = resolve(encoder.name)
-                adapters.write(new, model, adapters.base_of(source.path) or source)
-            (new / LABEL).write_text(json.dumps(dict(about), indent=1), encoding="utf-8")
+                source = find_encoder(encoder.name)
+                adapters.write(new, model, adapters.find_base(source.path) or source)
+            (new / TUNING_FILE).write_text(json.dumps(dict(about), indent=1), encoding="utf-8")
     except (OSError, SafetensorError) as why:
         raise EncoderError(
             f"{folder}: can't be written ({why}): free some space, or choose another folder"
@@ -64,7 +64,11 @@ def check_folder(folder: Path, encoder: TextEncoder) -> None:
     EncoderError
         If the folder holds something else, or that encoder.
     """
-    if folder.resolve() == resolve(encoder.name).path.resolve():
+    if folder.resolve() == find_encoder(encoder.name).path.resolve():
         raise EncoderError(f"{folder} holds the encoder that is tuned: choose another folder")
-    if folder.exists() and not (folder / LABEL).is_file() and (folder.is_file() or any(folder.iterdir())):
+    if (
+        folder.exists()
+        and not (folder / TUNING_FILE).is_file()
+        and (folder.is_file() or any(folder.iterdir()))
+    ):
         raise EncoderError(f"{folder} exists and is no tuned encoder: choose another folder")

@@ -53,7 +53,7 @@ class Tracker(Protocol):
         """End the run: False if the training failed or was interrupted, and may be resumed."""
 
 
-class _AccelerateTracker(ABC):
+class AccelerateTracker(ABC):
     """Logs through a tracker of accelerate.
 
     Parameters
@@ -116,7 +116,7 @@ class _AccelerateTracker(ABC):
             ) from None
 
 
-class TensorBoard(_AccelerateTracker):
+class TensorBoard(AccelerateTracker):
     """Writes event files, which ``tensorboard --logdir FOLDER`` shows; each run has a folder of its own."""
 
     packages = ("tensorboard",)
@@ -140,7 +140,7 @@ class TensorBoard(_AccelerateTracker):
         self._tracker.finish()
 
 
-class MLflow(_AccelerateTracker):
+class MLflow(AccelerateTracker):
     """Writes to an MLflow store: ``mlflow.db`` in a folder, or a server.
 
     MLflow allows letters, digits, spaces and ``_-./:`` in names; other signs become ``_``, ndcg@10 ndcg_10.
@@ -185,7 +185,7 @@ class MLflow(_AccelerateTracker):
         mlflow.end_run("FINISHED" if succeeded else "FAILED")
 
 
-class WeightsAndBiases(_AccelerateTracker):
+class WeightsAndBiases(AccelerateTracker):
     """Writes offline runs, which ``wandb sync`` sends where and when the user wants to; asks for no login.
 
     A run that is resumed becomes a second offline run of the same id, and ``wandb sync`` joins them. Nothing
@@ -214,7 +214,7 @@ class WeightsAndBiases(_AccelerateTracker):
 PROJECT: Final = "tailrank"
 """Name of MLflow's experiment, or the project of Weights & Biases."""
 
-TRACKERS: Final[dict[str, type[_AccelerateTracker]]] = {
+TRACKERS: Final[dict[str, type[AccelerateTracker]]] = {
     "tensorboard": TensorBoard,
     "mlflow": MLflow,
     "wandb": WeightsAndBiases,
@@ -222,7 +222,7 @@ TRACKERS: Final[dict[str, type[_AccelerateTracker]]] = {
 """Trackers by the names that a user gives them."""
 
 
-def trackers(places: Sequence[str]) -> list[_AccelerateTracker]:
+def trackers(places: Sequence[str]) -> list[AccelerateTracker]:
     """Make trackers from NAME=FOLDER; MLflow takes a tracking URI as well.
 
     Raises

@@ -16,7 +16,7 @@ from torch.nn import functional
 from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.devices import has_bfloat16
 from tailrank.errors import EncoderError
-from tailrank.language.adapters import adapt, add_head, head_of, peft
+from tailrank.language.adapters import adapt, add_head, head_layers, peft
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.whitening import Whitening
 from tailrank.reporting import Progress, silent
@@ -86,10 +86,10 @@ class TrainableEncoder:
             weights.requires_grad_(False)
         self.fixed_inputs: Tensor | None = None
         self.activations: Activations | None = None
-        fresh = not head_of(self.model)
+        fresh = not head_layers(self.model)
         if fresh:
             add_head(self.model, _whitening_head(vectors, config))
-        self.head = head_of(self.model)
+        self.head = head_layers(self.model)
         for layer in self.head:
             layer.requires_grad_(True)
         if config.method == "head":

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
 
 from tailrank.arrays import Floats
-from tailrank.data.candidates import Candidates
-from tailrank.data.histories import Histories
+from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
-from tailrank.metrics.full_ranking import scored
-from tailrank.metrics.popularity import COUNT_LABELS, count_buckets, tail_items
-from tailrank.metrics.ranking import ndcg, target_ranks
+from tailrank.metrics.full_ranking import full_ranks
+from tailrank.metrics.popularity import target_groups
+from tailrank.metrics.ranking import ndcg
 from tailrank.signals.recency_decay import recency_weights
 from tailrank.signals.semantic import SemanticAttention
 
@@ -23,36 +21,11 @@ QUERIES: Final = 4_000
 """Validation queries that decide when to stop, at most."""
 
 
-@dataclass(frozen=True)
-class PooledHistories:
-    """Dot product of a candidate's vector with the recency-weighted sum of a history's vectors.
-
-    It orders items as `SemanticAttention` does at inverse temperature 0, by one product of matrices a history
-    instead of one an event.
-
-    Attributes
-    ----------
-    vectors
-        Unit vectors of all items, shape (items, dimensions).
-    recency_decay
-        An event with n later ones counts (1 + n)^-recency_decay.
-    """
-
-    vectors: Floats
-    recency_decay: float
-
-    def score(self, histories: Histories, candidates: Candidates) -> Floats:
-        """Score candidates; shape (histories, candidates)."""
-        h = histories.latest(SemanticAttention.window)
-        weights = recency_weights(h, self.recency_decay)
-        pooling = sp.csr_array((weights, h.items, h.offsets), shape=(len(h), len(self.vectors)))
-        values = self.vectors if candidates.whole else self.vectors[candidates.codes]
-        scores: Floats = (pooling @ self.vectors) @ values.T
-        return scores
-
-
 class Validator:
-    """Ranks a split's validation queries by vectors.
+    """Ranks a split's validation queries by the recency-weighted mean of a history's vectors.
+
+    That orders items as `SemanticAttention` does at inverse temperature 0, by one product of matrices a
+    history instead of one an event.
 
     Parameters
     ----------
@@ -67,34 +40,35 @@ class Validator:
     def __init__(self, split: Split, recency_decay: float, seed: int) -> None:
         self.split, self.recency_decay = split, recency_decay
         self.queries = split.validation.sample(QUERIES, seed)
-        counts, targets = split.train.counts, self.queries.targets
-        buckets = count_buckets(counts)[targets]
-        self.groups = {"all": np.ones(len(targets), bool), "tail80": tail_items(counts)[targets]}
-        self.groups |= {f"count={label}": buckets == at for at, label in enumerate(COUNT_LABELS)}
+        groups = target_groups(split.train.counts)
+        self.groups = {name: items[self.queries.targets] for name, items in groups.items()}
 
     def __call__(self, vectors: Floats) -> dict[str, float]:
-        """Measure ndcg@10 of all targets and by how often they occur; groups without a query are left out.
+        """Measure ndcg@10 of all targets and of each `target_groups`; groups without a query are left out.
 
         Parameters
         ----------
         vectors
             Unit vectors of all items, shape (items, dimensions).
         """
-        model = PooledHistories(vectors, self.recency_decay)
-        values = np.concatenate(
-            [
-                ndcg(target_ranks(scores, batch.targets))
-                for batch, scores in scored(model, self.queries, self.split)
-            ]
-        )
-        return {name: float(values[group].mean()) for name, group in self.groups.items() if group.any()}
+
+        def score_batch(batch: Queries) -> Floats:
+            h = batch.histories.latest(SemanticAttention.window)
+            weights = recency_weights(h.ages.astype(np.float64), self.recency_decay).astype(np.float32)
+            pooling = sp.csr_array((weights, h.items, h.offsets), shape=(len(batch), len(vectors)))
+            scores: Floats = (pooling @ vectors) @ vectors.T
+            return scores
+
+        values = ndcg(full_ranks(score_batch, self.queries, len(vectors), self.split.repeats))
+        groups = {name: values[queries] for name, queries in self.groups.items() if queries.any()}
+        return {name: float(each.mean()) for name, each in {"all": values, **groups}.items()}
 
     def score(self, vectors: Floats) -> float:
         """Give the `validation_score` of vectors."""
         return validation_score(self(vectors))
 
 
-def validation_score(ndcg: Mapping[str, float]) -> float:
+def validation_score(metrics: Mapping[str, float]) -> float:
     """Average ndcg@10 of all targets and of those in the tail: accuracy that costs the tail is no gain.
 
     Examples
@@ -102,7 +76,7 @@ def validation_score(ndcg: Mapping[str, float]) -> float:
     >>> validation_score({"all": 0.08, "tail80": 0.06})
     0.07
     """
-    return (ndcg["all"] + ndcg.get("tail80", ndcg["all"])) / 2
+    return (metrics["all"] + metrics.get("tail80", metrics["all"])) / 2
 
 
 def mean_validation_score(step: Mapping[str, Mapping[str, float]]) -> float:

@@ -1,4 +1,4 @@
-"""Files of an export, read a record at a time; what can't be read is named by file and line."""
+"""Files of an export, read a record at a time; faults name the file and the line."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 BUFFER: Final = 1 << 20
-LAST_SECOND: Final = 4_102_444_800
+END_OF_2099: Final = 4_102_444_800
 """End of the year 2099, where the server's times end too."""
 
 _Blocks: TypeAlias = "io.BufferedReader[io.RawIOBase]"
 _UNREADABLE: Final = (OSError, EOFError, zlib.error)
 
 
-class Instant(float):
+class UnixTime(float):
     """Seconds since 1970."""
 
     @classmethod
-    def of(cls, time: float, units: int = 1) -> Instant:
-        """Take a time in so many units a second.
+    def from_number(cls, time: float, units: int = 1) -> UnixTime:
+        """Convert a number of units of which a second has `units`.
 
         Raises
         ------
         ValueError
-            Where it isn't between 1970 and 2100.
+            If it isn't between 1970 and 2100.
         """
-        if not 0 <= time <= LAST_SECOND * units:
+        if not 0 <= time <= END_OF_2099 * units:
             raise ValueError("Expected a time between 1970 and 2100")
         return cls(time / units)
 
@@ -55,7 +55,7 @@ def iso_seconds(text: str) -> float:
     Raises
     ------
     ValueError
-        Where the text is no time.
+        If the text is no time.
 
     Examples
     --------
@@ -83,12 +83,12 @@ def records(
     progress
         Is told the bytes that are read of all the files together.
     of_row
-        Turns a row of CSV into a record, and raises ValueError where it can't.
+        Makes a record of a row of CSV, and raises ValueError if it can't.
 
     Raises
     ------
     DataError
-        Where a file can't be read or a record isn't what it should be; it names the file and the line.
+        If a file can't be read or a record isn't what it should be; it names the file and the line.
     """
     total = sum(path.stat().st_size for path in paths)
     what = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
@@ -136,7 +136,7 @@ def _unpacked(path: Path, raw: io.FileIO) -> Iterator[_Blocks]:
 
 
 def _json(path: Path, file: _Blocks, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
-    """Read one record a line or, where the file starts with a bracket, the entries of one array."""
+    """Read one record a line or, if the file starts with a bracket, the entries of one array."""
     if file.peek(BUFFER).lstrip()[:1] == b"[":
         try:
             entries = msgspec.json.decode(file.read(), type=list[msgspec.Raw])
@@ -163,15 +163,15 @@ def _rows(path: Path, file: _Blocks) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _each(path: Path, what: str, numbered: Iterable[tuple[int, R]], read: Callable[[R], T]) -> Iterator[T]:
-    """Read records, and name the place of one that can't be read."""
+    """Read records; a fault names the file and the line of the record."""
     for number, record in numbered:
         try:
-            made = read(record)
+            decoded = read(record)
         except (ValueError, RecursionError) as error:
             raise _fault(f"{path}, {what} {number}", error) from None
-        yield made
+        yield decoded
 
 
-def _fault(place: str, error: Exception) -> DataError:
-    remedy = "Mend or remove it; JSON takes one record a line, or one array (`jq -c . FILE` writes lines)."
-    return DataError(f"{place}: {error}. {remedy}")
+def _fault(where: str, error: Exception) -> DataError:
+    remedy = "Correct or remove it; JSON takes one record a line, or one array (`jq -c . FILE` writes lines)."
+    return DataError(f"{where}: {error}. {remedy}")

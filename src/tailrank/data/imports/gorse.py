@@ -15,8 +15,16 @@ import polars as pl
 from msgspec import Meta, Struct
 
 from tailrank.data.columns import Columns
-from tailrank.data.imports.files import Instant, iso_seconds, records
-from tailrank.data.imports.tables import TIME, Catalogue, Imported, Rows, Schema, Value, plain
+from tailrank.data.imports.files import UnixTime, iso_seconds, records
+from tailrank.data.imports.tables import (
+    TIME,
+    Imported,
+    ItemsBuilder,
+    Schema,
+    TableBuilder,
+    Value,
+    column_values,
+)
 from tailrank.errors import DataError
 from tailrank.reporting import Progress, silent
 
@@ -38,9 +46,9 @@ HEADERS: Final = {
 
 LABELS: Final = "labels"
 OWN: Final = {Columns.ITEM, "categories", "description", "is_hidden", Columns.TIMESTAMP}
-"""Columns that a label can't take."""
+"""Names that no column of a label can have."""
 
-NEVER: Final = Instant("nan")
+NEVER: Final = UnixTime("nan")
 _FEEDBACK: Final[Schema] = {
     Columns.USER: pl.String,
     Columns.ITEM: pl.String,
@@ -51,40 +59,40 @@ _FEEDBACK: Final[Schema] = {
 
 
 class Item(Struct, frozen=True, rename="pascal"):
-    """What Gorse knows of an item."""
+    """An item as Gorse describes it."""
 
     item_id: Id
     is_hidden: bool = False
     categories: list[str] | None = None
-    timestamp: Instant = NEVER
+    timestamp: UnixTime = NEVER
     labels: Any = None
     comment: str = ""
 
     @property
     def values(self) -> dict[str, Value]:
-        """Columns by name; labels that have names become columns of their own."""
+        """Value of each column by its name; labels that have names become columns of their own."""
         own = {
             "categories": self.categories,
             "description": self.comment or None,
             "is_hidden": self.is_hidden,
         }
         added = {} if math.isnan(self.timestamp) else {Columns.TIMESTAMP: self.timestamp}
-        labels = {f"{LABELS}.{name}" if name in OWN else name: each for name, each in _flat(self.labels)}
-        return plain((own | added | labels).items())
+        labels = {f"{LABELS}.{name}" if name in OWN else name: each for name, each in _flattened(self.labels)}
+        return column_values((own | added | labels).items())
 
 
 class Feedback(Struct, frozen=True, rename="pascal"):
-    """What someone did with an item."""
+    """What a user did with an item."""
 
     feedback_type: Annotated[str, Meta(min_length=1, max_length=100)]
     user_id: Id
     item_id: Id
-    timestamp: Instant = NEVER
+    timestamp: UnixTime = NEVER
     value: float | None = None
 
     def __post_init__(self) -> None:
         if not math.isnan(self.timestamp):
-            Instant.of(self.timestamp)
+            UnixTime.from_number(self.timestamp)
 
 
 def read(source: Path, progress: Progress = silent) -> Imported:
@@ -93,32 +101,34 @@ def read(source: Path, progress: Progress = silent) -> Imported:
     Raises
     ------
     DataError
-        Where one of the two is missing, or a record isn't what Gorse writes.
+        If one of the two is missing, or a record isn't what Gorse writes.
     """
-    described, given = _find(source, "items"), _find(source, "feedback")
-    catalogue, feedback = Catalogue(), Rows(_FEEDBACK)
-    for item in records([described], _decoder(Item), progress, _of_row(Item)):
-        catalogue.put(item.item_id, item.values)
-    for row in records([given], _decoder(Feedback), progress, _of_row(Feedback)):
+    items_file, feedback_file = _find(source, "items"), _find(source, "feedback")
+    items, feedback = ItemsBuilder(), TableBuilder(_FEEDBACK)
+    for item in records([items_file], _decoder(Item), progress, _row_reader(Item)):
+        items.put(item.item_id, item.values)
+    for row in records([feedback_file], _decoder(Feedback), progress, _row_reader(Feedback)):
         when = None if math.isnan(row.timestamp) else round(row.timestamp * 1e6)
         feedback.append(row.user_id, row.item_id, row.feedback_type, when, row.value)
-    every = feedback.frame()
-    timed = every.filter(pl.col(Columns.TIMESTAMP).is_not_null())
+    rows = feedback.frame()
+    timed = rows.filter(pl.col(Columns.TIMESTAMP).is_not_null())
     events = timed.drop(Columns.VALUE) if timed[Columns.VALUE].is_null().all() else timed
-    return Imported.of(catalogue.frame(), events, None, {"feedback without a time": len(every) - len(timed)})
+    return Imported.from_tables(
+        items.frame(), events, None, {"feedback without a time": len(rows) - len(timed)}
+    )
 
 
 def _find(source: Path, name: str) -> Path:
     """Find the one file of an export that holds a table."""
     found = [path for suffix in SUFFIXES if (path := source / f"{name}{suffix}").is_file()]
     if len(found) != 1:
-        there = " and ".join(path.name for path in found) or f"no {name} file"
+        present = " and ".join(path.name for path in found) or f"no {name} file"
         names = ", ".join(name + suffix for suffix in SUFFIXES[:3])
-        raise DataError(f"{source}: {there}. Give a folder with one of {names} (or .gz).")
+        raise DataError(f"{source}: {present}. Give a folder with one of {names} (or .gz).")
     return found[0]
 
 
-def _flat(labels: object) -> Iterator[tuple[str, object]]:
+def _flattened(labels: object) -> Iterator[tuple[str, object]]:
     """Name the values of nested labels by their path; labels without names are called `labels`."""
     left = [("", labels)]
     while left:
@@ -130,12 +140,12 @@ def _flat(labels: object) -> Iterator[tuple[str, object]]:
             yield name or LABELS, value
 
 
-def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(kind, dec_hook=_time)
+def _decoder(record: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(record, dec_hook=_time)
 
 
-def _of_row(kind: type[T]) -> Callable[[dict[str, str]], T]:
-    """Make the reader of a row of CSV."""
+def _row_reader(record: type[T]) -> Callable[[dict[str, str]], T]:
+    """Make a function that reads a row of CSV as a record."""
 
     def read_row(row: dict[str, str]) -> T:
         named: dict[str, Any] = {HEADERS.get(name, name): cell for name, cell in row.items() if cell}
@@ -143,7 +153,7 @@ def _of_row(kind: type[T]) -> Callable[[dict[str, str]], T]:
             named["Categories"] = named["Categories"].split("|")
         if "Labels" in named:
             named["Labels"] = _labels(named["Labels"])
-        return msgspec.convert(named, kind, strict=False, dec_hook=_time)
+        return msgspec.convert(named, record, strict=False, dec_hook=_time)
 
     return read_row
 
@@ -153,11 +163,11 @@ def _labels(text: str) -> object:
     return msgspec.json.decode(text) if text[0] in '[{"' or text == "null" else text.split("|")
 
 
-def _time(kind: type, value: object) -> Instant:
+def _time(_: type, value: object) -> UnixTime:
     """Read a time as Go writes it: `2020-01-01T01:01:01Z`, in CSV `2020-01-01 01:01:01 +0000 UTC`."""
     if not isinstance(value, str):
         raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
     if value.startswith("0001-"):
         return NEVER
     date, *rest = value.split(" ")
-    return Instant(iso_seconds("T".join([date, "".join(rest[:2])]) if rest else date))
+    return UnixTime(iso_seconds("T".join([date, "".join(rest[:2])]) if rest else date))

@@ -17,7 +17,7 @@ from tailrank.data.imports.metarank_schema import (
     ItemEvent,
     RankingEvent,
 )
-from tailrank.data.imports.tables import TIME, Catalogue, Imported, Rows, Schema
+from tailrank.data.imports.tables import TIME, Imported, ItemsBuilder, Schema, TableBuilder
 from tailrank.errors import DataError
 from tailrank.reporting import Progress, silent
 
@@ -25,7 +25,7 @@ SUFFIXES: Final = (".json", ".jsonl", ".ndjson")
 PACKED: Final = (".gz", ".gzip")
 
 _ID: Final = "event_id"
-_DONE: Final[Schema] = {
+_INTERACTIONS: Final[Schema] = {
     _ID: pl.String,
     Columns.USER: pl.String,
     Columns.ITEM: pl.String,
@@ -33,7 +33,7 @@ _DONE: Final[Schema] = {
     Columns.TIMESTAMP: TIME,
     Columns.RANKING: pl.String,
 }
-_SHOWN: Final[Schema] = {
+_RANKINGS: Final[Schema] = {
     Columns.RANKING: pl.String,
     Columns.USER: pl.String,
     Columns.TIMESTAMP: TIME,
@@ -48,37 +48,37 @@ def read(source: Path, progress: Progress = silent) -> Imported:
     Raises
     ------
     DataError
-        Where there is no such file, or a record isn't an event of Metarank's.
+        If there is no such file, or a record isn't an event of Metarank's.
     """
-    catalogue, done, shown = Catalogue(), Rows(_DONE), Rows(_SHOWN)
+    items, done, shown = ItemsBuilder(), TableBuilder(_INTERACTIONS), TableBuilder(_RANKINGS)
     users = 0
-    for event in records(files(source), DECODER, progress):
+    for event in records(export_files(source), DECODER, progress):
         match event:
             case ItemEvent():
-                catalogue.put(event.item, event.values, event.timestamp)
+                items.put(event.item, event.values, event.timestamp)
             case InteractionEvent():
-                who, when = event.person, round(event.timestamp * 1e6)
-                done.append(event.id, who, event.item, event.type, when, event.ranking)
+                user, when = event.user_id, round(event.timestamp * 1e6)
+                done.append(event.id, user, event.item, event.type, when, event.ranking)
             case RankingEvent():
-                who, when = event.person, round(event.timestamp * 1e6)
+                user, when = event.user_id, round(event.timestamp * 1e6)
                 ids, scores = [item.id for item in event.items], [item.score for item in event.items]
-                shown.append(event.id, who, when, ids, scores)
+                shown.append(event.id, user, when, ids, scores)
             case _:
                 users += 1
     left_out: Counter[str] = Counter({"records of users": users})
     rankings = _rankings(shown.frame(), left_out)
     interactions = _interactions(done.frame(), rankings, left_out)
     events = interactions.select(Columns.USER, Columns.ITEM, Columns.EVENT, Columns.TIMESTAMP)
-    return Imported.of(catalogue.frame(), events, _impressions(rankings, interactions), left_out)
+    return Imported.from_tables(items.frame(), events, _impressions(rankings, interactions), left_out)
 
 
-def files(source: Path) -> list[Path]:
+def export_files(source: Path) -> list[Path]:
     """Find the files of an export.
 
     Raises
     ------
     DataError
-        Where there are none, or some are packed in another way than with gzip.
+        If there are none, or some are packed in another way than with gzip.
     """
     if source.is_file():
         return [source]
@@ -98,7 +98,7 @@ def files(source: Path) -> list[Path]:
 
 
 def _rankings(shown: pl.DataFrame, left_out: Counter[str]) -> pl.DataFrame:
-    """Keep each ranking once, and those of somebody, in the order of time."""
+    """Keep each ranking once, without those of no user, in the order of time."""
     once = shown.unique(Columns.RANKING, keep="first", maintain_order=True)
     known = once.filter(pl.col(Columns.USER).is_not_null(), pl.col(Columns.ITEM).list.len() > 0)
     left_out["repeated rankings"] = len(shown) - len(once)
@@ -107,7 +107,7 @@ def _rankings(shown: pl.DataFrame, left_out: Counter[str]) -> pl.DataFrame:
 
 
 def _interactions(done: pl.DataFrame, rankings: pl.DataFrame, left_out: Counter[str]) -> pl.DataFrame:
-    """Keep each interaction once, and those of somebody, who may be known from the ranking only."""
+    """Keep each interaction once, without those of no user; the ranking may name the user."""
     viewer = rankings.select(Columns.RANKING, viewer=Columns.USER)
     named = done.join(viewer, on=Columns.RANKING, how="left", maintain_order="left")
     named = named.with_columns(pl.coalesce(Columns.USER, "viewer").alias(Columns.USER))
@@ -121,7 +121,7 @@ def _interactions(done: pl.DataFrame, rankings: pl.DataFrame, left_out: Counter[
 
 
 def _impressions(rankings: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame | None:
-    """Write one row for each place of each ranking; clicked where an interaction names both."""
+    """Make one row for each position of each ranking; clicked if an interaction names both."""
     if not len(rankings):
         return None
     clicks = interactions.select(Columns.RANKING, Columns.ITEM, pl.lit(True).alias(Columns.CLICKED)).unique()

@@ -12,17 +12,17 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tailrank.data.columns import Columns
-from tailrank.data.imports.files import Instant, iso_seconds
-from tailrank.data.imports.tables import Value, plain
+from tailrank.data.imports.files import UnixTime, iso_seconds
+from tailrank.data.imports.tables import Value, column_values
 
 RELEVANCY: Final = "relevancy"
 """Field of a ranked item that holds the score of the search engine or recommender that found it."""
 
 IMPRESSION: Final = "impression"
-"""Type of interaction that Metarank makes of what was seen; it says nothing on what was taken."""
+"""Interaction type that Metarank gives to items that were shown; it says nothing on what was chosen."""
 
 MILLIS: Final = 1_000
-"""Units of a second in which Metarank tells time."""
+"""Metarank's units of time in a second."""
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=400)]
 
@@ -35,7 +35,7 @@ class Field(Struct, frozen=True, gc=False):
 
 
 class RankItem(Struct, frozen=True):
-    """An item of a list that was shown; `relevancy` beside the fields is the old place of that field."""
+    """An item of a list that was shown; older versions have `relevancy` beside the fields."""
 
     id: Id
     fields: list[Field] | None = None
@@ -43,11 +43,11 @@ class RankItem(Struct, frozen=True):
 
     @property
     def score(self) -> float | None:
-        """Its upstream score, where it has one."""
+        """Its upstream score, if it has one."""
         if self.relevancy is not None or not self.fields:
             return self.relevancy
-        given = (field.value for field in self.fields if field.name == RELEVANCY)
-        return next((value for value in given if isinstance(value, float)), None)
+        values = (field.value for field in self.fields if field.name == RELEVANCY)
+        return next((value for value in values if isinstance(value, float)), None)
 
 
 class ItemEvent(Struct, frozen=True, tag_field="event", tag="item"):
@@ -55,7 +55,7 @@ class ItemEvent(Struct, frozen=True, tag_field="event", tag="item"):
 
     id: Id
     item: Id
-    timestamp: Instant
+    timestamp: UnixTime
     fields: list[Field] | None = None
 
     def __post_init__(self) -> None:
@@ -65,24 +65,24 @@ class ItemEvent(Struct, frozen=True, tag_field="event", tag="item"):
     @property
     def values(self) -> dict[str, Value]:
         """Fields by name, without vectors."""
-        return plain((field.name, field.value) for field in self.fields or ())
+        return column_values((field.name, field.value) for field in self.fields or ())
 
 
 class MetadataEvent(ItemEvent, frozen=True, tag="metadata"):
     """An item, in the words of Metarank before 0.5."""
 
 
-class _Act(Struct, frozen=True, tag_field="event"):
-    """What belongs to someone: a user or, where nobody is signed in, a session."""
+class _UserAction(Struct, frozen=True, tag_field="event"):
+    """What belongs to a user or, if nobody is signed in, to a session."""
 
     id: Id
-    timestamp: Instant
+    timestamp: UnixTime
     user: Id | None = None
     session: Id | None = None
 
     @property
-    def person(self) -> str | None:
-        """Whose it is."""
+    def user_id(self) -> str | None:
+        """The user or, without one, the session."""
         return self.user or self.session
 
 
@@ -91,35 +91,39 @@ class UserEvent(Struct, frozen=True, tag_field="event", tag="user"):
 
     id: Id
     user: Id
-    timestamp: Instant
+    timestamp: UnixTime
 
 
-class RankingEvent(_Act, frozen=True, kw_only=True, tag="ranking"):
+class RankingEvent(_UserAction, frozen=True, kw_only=True, tag="ranking"):
     """A list that was shown, or is to be ranked."""
 
     items: list[RankItem]
 
 
-class InteractionEvent(_Act, frozen=True, kw_only=True, tag="interaction"):
-    """What someone did with an item; `ranking` is the id of the list that they found it in."""
+class InteractionEvent(_UserAction, frozen=True, kw_only=True, tag="interaction"):
+    """What a user did with an item; `ranking` is the id of the list that it was found in."""
 
     item: Id
     type: Annotated[str, Meta(min_length=1, max_length=100)]
     ranking: Id | None = None
 
 
-Event: TypeAlias = ItemEvent | MetadataEvent | UserEvent | RankingEvent | InteractionEvent
+MetarankEvent: TypeAlias = ItemEvent | MetadataEvent | UserEvent | RankingEvent | InteractionEvent
 
 
-def _time(kind: type, value: object) -> Instant:
+def _time(_: type, value: object) -> UnixTime:
     """Read a time of Metarank's."""
     if isinstance(value, str):
-        return Instant.of(int(value), MILLIS) if value.isdecimal() else Instant.of(iso_seconds(value))
+        return (
+            UnixTime.from_number(int(value), MILLIS)
+            if value.isdecimal()
+            else UnixTime.from_number(iso_seconds(value))
+        )
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return Instant.of(value, MILLIS)
+        return UnixTime.from_number(value, MILLIS)
     raise ValueError(f"Expected `int | str`, got `{type(value).__name__}`")
 
 
-DECODER: Final = msgspec.json.Decoder[Event](Event, dec_hook=_time)
-LIST_DECODER: Final = msgspec.json.Decoder(list[Event], dec_hook=_time)
+DECODER: Final = msgspec.json.Decoder[MetarankEvent](MetarankEvent, dec_hook=_time)
+LIST_DECODER: Final = msgspec.json.Decoder(list[MetarankEvent], dec_hook=_time)
 RANKING_DECODER: Final = msgspec.json.Decoder(RankingEvent, dec_hook=_time)

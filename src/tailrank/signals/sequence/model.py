@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import ClassVar, Final, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Seconds
 from tailrank.data.candidates import Candidates
-from tailrank.data.histories import Histories
+from tailrank.data.dataset import Dataset
+from tailrank.data.histories import Histories, Queries
 from tailrank.errors import RequestError
 from tailrank.signals.appendable import VectorTable
-from tailrank.signals.base import Arrays, ItemUpdates
+from tailrank.signals.base import Arrays, ItemUpdates, as_array, as_text
+from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.forward import Transformer
+from tailrank.signals.training_data import TrainingData, again
+
+if TYPE_CHECKING:  # it brings torch
+    from tailrank.signals.sequence.training import Trained
 
 BATCH: Final = 256
-RECALLED: Final = 4_096
+
+SPACE: Final = "semantic"
+"""Vector space that item vectors start from, if the model has one of that name."""
+
+CACHED: Final = 4_096
 """Histories whose vectors are kept: with 50 events and 128 dimensions about 6 MB."""
 
 GAPS: Final = 24
@@ -38,11 +49,11 @@ def gap_buckets(seconds: Seconds) -> Codes:
 
 @dataclass(frozen=True)
 class SequenceModel:
-    """Next-item logits of a causal transformer (SASRec; Kang and McAuley, 2018) over item meanings.
+    """Next-item logits of a causal transformer (SASRec; Kang and McAuley, 2018) over item vectors.
 
     ``score(c) = encode(history) . table[c]``. The vector of an item is a learned map of its whitened
-    text vector plus a residual of its own that starts at zero: an item nobody took is placed by its
-    text. A history starts with a learned token, so that an empty one is scored too.
+    text vector plus a residual of its own that starts at zero, so that a cold item is placed by its text.
+    A history starts with a learned token, so that an empty one is scored too.
 
     Attributes
     ----------
@@ -50,25 +61,52 @@ class SequenceModel:
         Vectors of the items, width d.
     network
         From the vectors of a history's items to that of the next one.
-    newcomer
-        What an item that comes later has for a residual, shape (d,): the mean of the least known items'.
-        Those are pushed down as negatives of every step, and a zero would outrank them all.
+    cold_residual
+        Residual of an item that comes later, shape (d,): the mean of the least known items'. Those are
+        pushed down as negatives of every step, and a zero would outrank them all.
     map
-        From whitened text vectors to item vectors, shape (dimensions, d); None where items were learned
-        by their ids alone.
+        From whitened text vectors to item vectors, shape (dimensions, d); None if items were learned by
+        their ids alone.
+    space
+        Name of the vector space that `map` starts from.
+    rates
+        Learning rate of each epoch that led to the model, for `refit`; not stored.
     """
 
     table: VectorTable
     network: Transformer
-    newcomer: Floats
+    cold_residual: Floats
     map: Floats | None = None
+    space: str = SPACE
+    rates: tuple[float, ...] = ()
 
     name: ClassVar[str] = "sequence"
+
+    @classmethod
+    def fit(cls, data: TrainingData) -> list[SequenceModel]:
+        """Train as long as that ranks all validation queries of the split better; see `training.train`.
+
+        Raises
+        ------
+        RequestError
+            If torch is missing.
+        ModelError
+            If training diverges, or the checkpoint can't be used.
+        """
+        if not data.sequence_epochs:
+            return []
+        trained = _train(data, data.split.train, data.split.validation, data.checkpoint)
+        return [replace(trained.model, rates=tuple(trained.rates))]
+
+    def refit(self, data: TrainingData) -> SequenceModel:
+        """Train anew on all events of training, at the learning rates that proved good."""
+        checkpoint = None if data.checkpoint is None else again(data.checkpoint)
+        return _train(data, data.split.full_train, None, checkpoint, self.rates).model
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Encode each history and compare it with the candidates; shape (histories, candidates)."""
         values = self.table.vectors.whole if candidates.whole else self.table.take(candidates.codes)
-        encoded = self._recalled(histories) if len(histories) == 1 else self.encode(histories)
+        encoded = self._encode_cached(histories) if len(histories) == 1 else self.encode(histories)
         scores: Floats = encoded @ values.T
         return self.table.by_item(scores) if candidates.whole else scores
 
@@ -90,29 +128,32 @@ class SequenceModel:
                 encoded[some] = self.network.forward(self.table.take(h.items[at]), h.types[at], gaps)
         return encoded
 
-    def with_items(self, new: ItemUpdates) -> Self:
+    def with_items(self, updates: ItemUpdates) -> Self:
         """Move changed items as far as the map moves their texts; new ones go where it puts theirs.
 
-        Without a map, all new items are in one place and known ones stay.
+        Without a map, all new items share one vector and known ones stay.
 
         Raises
         ------
         RequestError
-            Where there is a map, but nothing for it.
+            If there is a map, but no vector for it.
         """
-        vectors = self.newcomer[None].repeat(len(new.codes), axis=0)
-        known = new.codes < len(self.table)
-        vectors[known] = self.table.take(new.codes[known])
+        vectors = self.cold_residual[None].repeat(len(updates.codes), axis=0)
+        known = updates.codes < len(self.table)
+        vectors[known] = self.table.take(updates.codes[known])
         if self.map is not None:
-            if new.meanings is None or new.before is None:
-                raise RequestError("the sequence model needs vectors of new items: fit it beside `semantic`")
-            vectors += (new.meanings - new.before) @ self.map
-        return replace(self, table=self.table.placed(new.codes, new.n_items, vectors))
+            if self.space not in updates.vectors:
+                raise RequestError(
+                    f"the sequence model needs vectors of new items in the space {self.space!r}"
+                )
+            vectors += (updates.vectors[self.space] - updates.previous_vectors[self.space]) @ self.map
+        return replace(self, table=self.table.with_vectors(updates.codes, updates.n_items, vectors))
 
     def arrays(self) -> Arrays:
         """Give the items' vectors, the weights and the map."""
         network = {f"network/{name}": array for name, array in self.network.weights.items()}
-        rest = {"newcomer": self.newcomer} | ({} if self.map is None else {"map": self.map})
+        rest: Arrays = {"cold_residual": self.cold_residual, "space": as_array(self.space)}
+        rest = rest if self.map is None else {**rest, "map": self.map}
         return {**self.table.arrays(), **network, **rest, "heads": np.array([self.network.heads])}
 
     @classmethod
@@ -121,20 +162,41 @@ class SequenceModel:
         prefix = "network/"
         weights = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
         network = Transformer(weights, int(arrays["heads"][0]))
-        return cls(VectorTable.from_arrays(arrays), network, arrays["newcomer"], arrays.get("map"))
+        table, space = VectorTable.from_arrays(arrays), as_text(arrays["space"])
+        return cls(table, network, arrays["cold_residual"], arrays.get("map"), space)
 
-    def _recalled(self, history: Histories) -> Floats:
-        """Encode one history, unless that was done lately: people see several lists between two events."""
+    def _encode_cached(self, history: Histories) -> Floats:
+        """Encode one history, unless that was done lately: a user sees several lists between two events."""
         return self._encode_once(*(a.tobytes() for a in (history.items, history.types, history.times)))
 
     @cached_property
     def _encode_once(self) -> Callable[..., Floats]:
-        @lru_cache(RECALLED)
+        @lru_cache(CACHED)
         def encode(*columns: bytes) -> Floats:
-            kinds = (np.int32, np.int32, np.float64)
-            items, types, times = map(np.frombuffer, columns, kinds)
+            dtypes = (np.int32, np.int32, np.float64)
+            items, types, times = map(np.frombuffer, columns, dtypes)
             encoded = self.encode(Histories(items, types, times, np.array([0, len(items)], np.int64)))
             encoded.flags.writeable = False
             return encoded
 
         return encode
+
+
+def _train(
+    data: TrainingData,
+    dataset: Dataset,
+    validation: Queries | None,
+    checkpoint: Path | None,
+    rates: Sequence[float] | None = None,
+) -> Trained:
+    try:
+        from tailrank.signals.sequence.training import train
+    except ModuleNotFoundError as missing:
+        raise RequestError(
+            f"the sequence model needs {missing.name}: install it with `pip install 'tailrank[language]'`, "
+            "or leave sequence_epochs at 0"
+        ) from None
+    length = min(data.max_history, SASRecConfig.length)
+    config = SASRecConfig(epochs=data.sequence_epochs, length=length, seed=data.seed)
+    vectors, repeats = data.vectors.get(SPACE), data.split.repeats
+    return train(dataset, validation, repeats, vectors, config, data.progress, checkpoint, rates)

@@ -24,26 +24,26 @@ class Network(nn.Module):
         How many items and event types there are.
     vectors
         Whitened vectors, shape (items, dimensions), which stay as they are; None learns items by id alone.
-    recipe
+    config
         Its size and dropout.
     """
 
-    meanings: Tensor | None
+    text_vectors: Tensor | None
 
-    def __init__(self, n_items: int, n_types: int, vectors: Floats | None, recipe: SASRecConfig) -> None:
+    def __init__(self, n_items: int, n_types: int, vectors: Floats | None, config: SASRecConfig) -> None:
         super().__init__()
-        self.heads, self.dropout, width = recipe.heads, recipe.dropout, recipe.width
-        meanings = None if vectors is None else torch.from_numpy(vectors)
-        self.register_buffer("meanings", meanings, persistent=False)
+        self.heads, self.dropout, width = config.heads, config.dropout, config.width
+        text_vectors = None if vectors is None else torch.from_numpy(vectors)
+        self.register_buffer("text_vectors", text_vectors, persistent=False)
         self.map = None if vectors is None else nn.Linear(vectors.shape[1], width, bias=False)
         spread = 0.0 if self.map else 0.02
         self.residual = nn.Parameter(torch.randn(n_items, width) * spread)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
-        self.positions = nn.Parameter(torch.randn(recipe.length + 1, width) * 0.02)
+        self.positions = nn.Parameter(torch.randn(config.length + 1, width) * 0.02)
         self.types = nn.Parameter(torch.zeros(n_types, width))
         self.gaps = nn.Parameter(torch.zeros(GAPS, width))
         self.entry, self.exit = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.blocks = nn.ModuleList(Block(width, self.heads, self.dropout) for _ in range(recipe.blocks))
+        self.blocks = nn.ModuleList(Block(width, self.heads, self.dropout) for _ in range(config.blocks))
         if self.map:
             nn.init.normal_(self.map.weight, 0, 0.1)
 
@@ -51,10 +51,10 @@ class Network(nn.Module):
         """Put together the vectors of items, by default of all; the shape of `codes`, then width."""
         # Bracketed look-ups add up their gradients in an order that changes from run to run.
         own = self.residual if codes is None else functional.embedding(codes, self.residual)
-        if self.map is None or self.meanings is None:
+        if self.map is None or self.text_vectors is None:
             return own
-        meanings = self.meanings if codes is None else functional.embedding(codes, self.meanings)
-        return own + functional.linear(meanings, self.map.weight)
+        text_vectors = self.text_vectors if codes is None else functional.embedding(codes, self.text_vectors)
+        return own + functional.linear(text_vectors, self.map.weight)
 
     def forward(self, items: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
         """Predict at the start and after each event; (n, length + 1, width) out.
@@ -76,15 +76,15 @@ class Network(nn.Module):
         return self.exit(x)  # type: ignore[no-any-return]
 
     def frozen(self, counts: Offsets | None = None) -> SequenceModel:
-        """Copy the weights into what ranks; by `counts`, the least known items tell where newcomers go."""
+        """Copy the weights into what ranks; by `counts`, the least known items tell where new items go."""
         weights = {name: _frozen(value) for name, value in self.state_dict().items()}
         residual, mapping = weights.pop("residual"), weights.pop("map.weight", None)
         buckets = count_buckets(np.zeros(len(residual), np.int64) if counts is None else counts)
-        newcomer = residual[buckets == buckets.min()].mean(axis=0)
+        cold_residual = residual[buckets == buckets.min()].mean(axis=0)
         with torch.no_grad():
-            table = VectorTable.of(_frozen(self.vectors()))
+            table = VectorTable.from_array(_frozen(self.vectors()))
         mapping = None if mapping is None else np.ascontiguousarray(mapping.T)
-        return SequenceModel(table, Transformer(weights, self.heads), newcomer, mapping)
+        return SequenceModel(table, Transformer(weights, self.heads), cold_residual, mapping)
 
 
 def _frozen(value: Tensor) -> Floats:

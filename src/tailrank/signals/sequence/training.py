@@ -20,7 +20,8 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
 from tailrank.devices import has_bfloat16
 from tailrank.errors import ModelError
-from tailrank.metrics.ranking import mask_history, ndcg, target_ranks
+from tailrank.metrics.full_ranking import full_ranks
+from tailrank.metrics.ranking import ndcg
 from tailrank.reporting import Progress, silent
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.losses import LookUp, criterion
@@ -31,10 +32,10 @@ from tailrank.signals.sequence.windows import Batch, Windows
 WARM_UP: Final = 100
 """Steps in which the learning rate rises to its full height."""
 
-COOLING: Final = 0.3
+RATE_DECAY: Final = 0.3
 """Factor of the learning rate where an epoch ranked validation no better than the best before."""
 
-COOLINGS: Final = 2
+RATE_DECAYS: Final = 2
 """Times that the rate falls before training stops."""
 
 CLIP: Final = 5.0
@@ -44,7 +45,7 @@ CHECKED: Final = 4_000
 """Validation queries that decide when to stop, at most."""
 
 MANY_ITEMS: Final = 50_000
-"""Catalogue size above which the softmax is sampled, unless the recipe says otherwise."""
+"""Catalogue size above which the softmax is sampled, unless the config says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def train(
     validation: Queries | None,
     repeats: bool,
     vectors: Floats | None,
-    recipe: SASRecConfig,
+    config: SASRecConfig,
     progress: Progress = silent,
     checkpoint: Path | None = None,
     rates: Sequence[float] | None = None,
@@ -93,7 +94,7 @@ def train(
         Whether items of the history are candidates.
     vectors
         Whitened item vectors, shape (items, dimensions); None learns items by id alone.
-    recipe
+    config
         How.
     progress
         Is told the epochs done, with loss and ndcg@10.
@@ -101,26 +102,26 @@ def train(
         File that is written after each epoch, and continued from where it is there already.
     rates
         Without validation, the learning rate of each epoch: `Trained.rates`, where training is repeated on
-        more events. By default the recipe's in every epoch.
+        more events. By default the config's in every epoch.
 
     Raises
     ------
     ModelError
         Where training diverges, or the checkpoint is damaged, of another training, or can't be written.
     """
-    checked = None if validation is None else validation.sample(CHECKED, recipe.seed)
-    planned = None if checked is not None else list(rates or [recipe.rate] * recipe.epochs)
-    run, last = _Run(dataset, vectors, recipe), len(planned or range(recipe.epochs))
+    checked = None if validation is None else validation.sample(CHECKED, config.seed)
+    planned = None if checked is not None else list(rates or [config.rate] * config.epochs)
+    run, last = _Run(dataset, vectors, config), len(planned or range(config.epochs))
     asked = () if checked is None else (checked.starts, checked.ends, checked.full_ends, checked.targets)
-    name = checkpoints.key(dataset.fingerprint, repeats, recipe, planned, vectors, *asked)
+    name = checkpoints.key(dataset.fingerprint, repeats, config, planned, vectors, *asked)
     found = None if checkpoint is None else checkpoints.read(checkpoint, name)
     if found is not None:
         run.restore(*found)
-    while run.epochs < last and run.coolings <= COOLINGS:
+    while run.epochs < last and run.rate_decays <= RATE_DECAYS:
         note = f"loss {run.learn(planned[run.epochs] if planned else run.rate):.2f}"
         if checked is not None:
             ndcg = _ndcg(run.network.frozen(), checked, dataset.n_items, repeats)
-            run.judge(ndcg)
+            run.keep_or_undo(ndcg)
             note += f", ndcg@10 {ndcg:.4f}"
         if checkpoint is not None:
             checkpoints.write(checkpoint, name, run.tensors(), run.figures())
@@ -131,31 +132,27 @@ def train(
 
 def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -> float:
     """Measure ndcg@10 of the model on its own, over the whole catalogue."""
-    everything, gains = Candidates.everything(n_items), [np.zeros(0)]
-    for batch in queries.batches(n_items):
-        scores = model.score(batch.histories, everything)
-        if not repeats:
-            mask_history(scores, batch)
-        gains.append(ndcg(target_ranks(scores, batch.targets)))
-    return float(np.concatenate(gains).sum()) / max(len(queries), 1)
+    everything = Candidates.everything(n_items)
+    ranks = full_ranks(lambda batch: model.score(batch.histories, everything), queries, n_items, repeats)
+    return float(ndcg(ranks).sum()) / max(len(queries), 1)
 
 
 class _Run:
     """A training under way. Every epoch draws its randomness from the seed and its own number."""
 
-    def __init__(self, dataset: Dataset, vectors: Floats | None, recipe: SASRecConfig) -> None:
-        torch.manual_seed(recipe.seed)
-        self.recipe = recipe
+    def __init__(self, dataset: Dataset, vectors: Floats | None, config: SASRecConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = Network(dataset.n_items, len(dataset.event_types), vectors, recipe).to(self.device)
+        self.network = Network(dataset.n_items, len(dataset.event_types), vectors, config).to(self.device)
         # The start token takes a place too, so a window whose last event is a target has one more event.
-        self.windows = Windows.of(dataset.histories, recipe.length + 1)
+        self.windows = Windows.of(dataset.histories, config.length + 1)
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=0.0
+            self.network.parameters(), config.rate, betas=(0.9, 0.98), weight_decay=0.0
         )
         native = self.device.type == "cuda" or has_bfloat16()
         self.half = torch.bfloat16 if native else torch.float32
-        loss = recipe.loss or ("softmax" if dataset.n_items <= MANY_ITEMS else "sampled-softmax")
+        loss = config.loss or ("softmax" if dataset.n_items <= MANY_ITEMS else "sampled-softmax")
         self.whole = loss == "softmax"
         self.criterion = criterion(loss, torch.from_numpy(dataset.counts).to(self.device), self.half)
         self.ndcg: list[float] = []
@@ -169,21 +166,21 @@ class _Run:
         return len(self.seconds)
 
     @property
-    def coolings(self) -> int:
+    def rate_decays(self) -> int:
         """How often the learning rate fell: once for each epoch that was undone."""
         return self.epochs - len(self.rates)
 
     @property
     def rate(self) -> float:
         """The learning rate of the next epoch."""
-        return self.recipe.rate * COOLING**self.coolings
+        return self.config.rate * RATE_DECAY**self.rate_decays
 
     def learn(self, rate: float) -> float:
         """Go once over all events; give the mean loss of its batches."""
         started, epoch = time.perf_counter(), len(self.rates)
-        torch.manual_seed(self.recipe.seed + 1_000_003 * (epoch + 1))
-        rng = np.random.default_rng([self.recipe.seed, epoch])
-        batches = list(self.windows.batches(self.recipe.events, rng))
+        torch.manual_seed(self.config.seed + 1_000_003 * (epoch + 1))
+        rng = np.random.default_rng([self.config.seed, epoch])
+        batches = list(self.windows.batches(self.config.events, rng))
         losses = []
         self.network.train()
         for at, batch in enumerate(batches):
@@ -195,7 +192,7 @@ class _Run:
         if not all(bool(weights.isfinite().all()) for weights in self.network.parameters()):
             raise ModelError(
                 f"the sequence model diverged in epoch {epoch + 1}: give it a rate below "
-                f"{self.recipe.rate:g}, or leave it out"
+                f"{self.config.rate:g}, or leave it out"
             )
         return float(np.mean(losses))
 
@@ -224,7 +221,7 @@ class _Run:
     def _codes(self, codes: Codes) -> Tensor:
         return torch.from_numpy(codes).long().to(self.device)
 
-    def judge(self, ndcg: float) -> None:
+    def keep_or_undo(self, ndcg: float) -> None:
         """Keep the epoch where it ranks better than any before, else undo it."""
         better = ndcg > max(self.ndcg, default=-1.0)
         self.ndcg.append(ndcg)

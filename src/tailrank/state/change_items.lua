@@ -1,4 +1,4 @@
--- Keeps the latest change of each item.
+-- Stores the latest change of each item.
 -- KEYS: the version; each item's latest change; the items by the version of that change.
 -- ARGV: an item and its change, and so on.
 for i = 1, #ARGV, 2 do

@@ -1,4 +1,4 @@
--- Reads a page of changes: the version, then alternately a version and a change.
+-- Reads a page of changes: the version, then a version and a change in turn.
 -- KEYS: the version; each item's latest change; the items by the version of that change.
 -- ARGV: the version after which to read; how many changes at most.
 local found = redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])

@@ -1,0 +1,144 @@
+"""`ItemVectors`: the vectors of a catalogue, which know the encoder that they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import polars as pl
+
+from tailrank.arrays import Floats
+from tailrank.errors import RequestError
+from tailrank.language.text import default_template, item_texts
+from tailrank.language.whitening import Whitening
+from tailrank.reporting import Progress, silent
+
+if TYPE_CHECKING:  # both bring what only encoding needs
+    from tailrank.language.encoder import TextEncoder
+    from tailrank.language.store import VectorStore
+
+
+@dataclass(frozen=True)
+class EncoderIdentity:
+    """Which encoder made vectors, and of which texts.
+
+    Attributes
+    ----------
+    name
+        As `TextEncoder.load` takes it: `default`, a folder, `package:NAME` or a hub id.
+    sha256
+        Of its weights.
+    template
+        Text of an item, such as "{title}. {genres}".
+    """
+
+    name: str
+    sha256: str
+    template: str
+
+
+@dataclass(frozen=True)
+class ItemVectors:
+    """One vector an item.
+
+    Attributes
+    ----------
+    values
+        Unit vectors, shape (items, d); zero where an item has no text.
+    encoder
+        Where they come from, so that whoever serves the model can encode the text of a new item; None for
+        vectors of your own, which new items then lack unless you give them.
+    whiten
+        Whether `Whitening` is fitted to them; vectors that learned from behaviour are taken as they are.
+    """
+
+    values: Floats
+    encoder: EncoderIdentity | None = None
+    whiten: bool = True
+
+    @classmethod
+    def encode(
+        cls,
+        items: pl.DataFrame,
+        encoder: TextEncoder,
+        template: str | None = None,
+        *,
+        whiten: bool = True,
+        store: VectorStore | None = None,
+        progress: Progress = silent,
+    ) -> Self:
+        """Encode the texts of a catalogue.
+
+        Parameters
+        ----------
+        items
+            One row an item.
+        encoder
+            Reads the texts.
+        template
+            Text of an item; None takes `default_template`.
+        whiten
+            See above.
+        store
+            Where vectors are kept between runs; None encodes everything now.
+        progress
+            Is told how many texts are encoded.
+
+        Raises
+        ------
+        DataError
+            If the template doesn't fit the table, or no column has text.
+        EncoderError
+            If a text can't be encoded, or the store can't be used.
+        """
+        template = default_template(items) if template is None else template
+        texts = item_texts(items, template)
+        encode = encoder.encode if store is None else partial(store.vectors, encoder=encoder)
+        values = encode(texts, progress=progress)
+        return cls(values, EncoderIdentity(encoder.name, encoder.sha256, template), whiten)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def space(self, dimensions: int) -> VectorSpace:
+        """Fit the space that signals compare these vectors in, of at most so many dimensions."""
+        width = self.values.shape[1]
+        whitening = Whitening.fit(self.values, min(dimensions, width)) if self.whiten else None
+        return VectorSpace(self.encoder, whitening, width)
+
+
+@dataclass(frozen=True)
+class VectorSpace:
+    """How the vector of a text becomes one that signals compare.
+
+    Attributes
+    ----------
+    encoder
+        Of the texts; None if nobody said.
+    whitening
+        What is done to the encoder's vectors; None if they are taken as they are.
+    width
+        The d of the encoder's vectors.
+    """
+
+    encoder: EncoderIdentity | None
+    whitening: Whitening | None
+    width: int
+
+    def transform(self, vectors: Floats) -> Floats:
+        """Bring vectors of the encoder, shape (n, width), into the space.
+
+        Raises
+        ------
+        RequestError
+            If they aren't finite, or of another width.
+        """
+        found = np.asarray(vectors, np.float32)
+        if found.ndim != 2 or found.shape[1] != self.width or not np.isfinite(found).all():
+            by = "" if self.encoder is None else f" of encoder {self.encoder.name!r}"
+            raise RequestError(
+                f"vectors of shape {found.shape}: give each item a finite vector{by}, of width {self.width}"
+            )
+        return found if self.whitening is None else self.whitening.transform(found)

@@ -1,0 +1,54 @@
+"""The policies that there are, as model folders and configuration name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from tailrank.errors import RequestError
+from tailrank.policy.base import Policy
+from tailrank.policy.tail import TailBoost
+
+POLICIES: Final[dict[str, Any]] = {policy.name: policy for policy in (TailBoost,)}
+"""Classes by the name of their step."""
+
+
+def described(policies: Iterable[Any]) -> list[dict[str, Any]]:
+    """Describe steps as JSON: the name and the settings of each, in their order.
+
+    Examples
+    --------
+    >>> described([TailBoost(0.25)])
+    [{'name': 'tail', 'strength': 0.25}]
+    """
+    return [{"name": policy.name, **asdict(policy)} for policy in policies]
+
+
+def from_description(steps: Iterable[Mapping[str, Any]]) -> tuple[Policy, ...]:
+    """Make the steps that `described` describes.
+
+    Raises
+    ------
+    RequestError
+        On an unknown name or setting, or one out of bounds.
+
+    Examples
+    --------
+    >>> from_description([{"name": "tail", "strength": 0.25}])
+    (TailBoost(strength=0.25),)
+    >>> from_description([{"name": "tial"}])
+    Traceback (most recent call last):
+    tailrank.errors.RequestError: no policy is called 'tial': there are tail
+    """
+    return tuple(_made(**step) for step in steps)
+
+
+def _made(name: str, **settings: Any) -> Policy:
+    if name not in POLICIES:
+        raise RequestError(f"no policy is called {name!r}: there are {', '.join(POLICIES)}")
+    try:
+        policy: Policy = POLICIES[name](**settings)
+    except TypeError:
+        raise RequestError(f"policy {name!r} has no setting among {', '.join(settings)}") from None
+    return policy

@@ -1,0 +1,63 @@
+"""How a model is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
+
+from tailrank.bounds import check_bounds
+from tailrank.ranking.fusion import Loss
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to fit.
+
+    Attributes
+    ----------
+    dimensions
+        Whitened dimensions kept of an encoder's vectors.
+    max_history
+        Latest events that a ranking looks at.
+    queries
+        Validation queries that fusion learns from, at most; fewer for catalogues above 20,000 items.
+    loss
+        Listwise softmax, or binary cross-entropy.
+    shrinkage
+        Pull of fusion's buckets toward the shared weights.
+    tail
+        Strength of the tail policy, 0 to 1; None chooses the highest that `tail_cost` affords, or 0 if fewer
+        than 200 queries could tell.
+    tail_cost
+        Share of ndcg@10 on validation that a strength chosen by itself may give up.
+    upstream_weight
+        Weight of the caller's own scores, standardised within the list.
+    template
+        Item text, such as "{title}. {genres}"; by default all text columns.
+    seed
+        Of every sample drawn.
+    sequence_epochs
+        Epochs that the sequence model is trained for, at most; 0 leaves it out. Training needs torch.
+
+    Raises
+    ------
+    RequestError
+        On a field out of bounds, by its name.
+    """
+
+    dimensions: Annotated[int, Meta(ge=1)] = 256
+    max_history: Annotated[int, Meta(ge=1)] = 50
+    queries: Annotated[int, Meta(ge=1)] = 6_000
+    loss: Loss = "listwise"
+    shrinkage: Annotated[float, Meta(gt=0)] = 1.0
+    tail: Annotated[float, Meta(ge=0, le=1)] | None = None
+    tail_cost: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    upstream_weight: float = 1.0
+    template: str | None = None
+    seed: int = 0
+    sequence_epochs: Annotated[int, Meta(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        check_bounds(self)

@@ -1,0 +1,45 @@
+"""The signals that there are, in the order in which fusion weighs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any, Final
+
+from tailrank.signals.base import Signal
+from tailrank.signals.covisitation import CoVisitation, ItemKNN
+from tailrank.signals.lexical import Lexical
+from tailrank.signals.popularity import Popularity
+from tailrank.signals.repetition import Frequency, RelativeFrequency
+from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.sequence.model import SequenceModel
+from tailrank.signals.training_data import TrainingData
+
+SIGNALS: Final[dict[str, type[Any]]] = {
+    "attention": SemanticAttention,
+    "lexical": Lexical,
+    "covisitation": CoVisitation,
+    "item-knn": ItemKNN,
+    "frequency": Frequency,
+    "relative-frequency": RelativeFrequency,
+    "popularity": Popularity,
+    "sequence": SequenceModel,
+}
+"""Classes of signals by their type, as model folders name it."""
+
+
+def fit_signals(data: TrainingData) -> tuple[Signal, ...]:
+    """Fit every signal that the data have a use for on the events before validation."""
+    return tuple(chain.from_iterable(kind.fit(data) for kind in SIGNALS.values()))
+
+
+def refit_signals(signals: Iterable[Signal], data: TrainingData) -> tuple[Signal, ...]:
+    """Fit signals anew on all events of training; they stay as they are if there are no more than before."""
+    if data.split.full_train is data.split.train:
+        return tuple(signals)
+    return tuple(signal.refit(data) for signal in signals)
+
+
+def type_of(signal: Signal) -> str:
+    """Name the type of a signal, a key of `SIGNALS`."""
+    return next(name for name, kind in SIGNALS.items() if type(signal) is kind)

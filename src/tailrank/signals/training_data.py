@@ -1,0 +1,55 @@
+"""What signals are fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tailrank.arrays import Floats
+from tailrank.data.histories import Queries
+from tailrank.data.splits import Split
+from tailrank.reporting import Progress, silent
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Events, texts and vectors, and how much of them a signal may use.
+
+    Attributes
+    ----------
+    split
+        Signals learn from `train`, choose settings by `validation`, and learn anew from `full_train`.
+    validation
+        Those validation queries that settings and fusion are learned from.
+    texts
+        Of the items, shape (items,).
+    vectors
+        By the name of a vector space, shape (items, dimensions); whitened, if the space is.
+    max_history
+        Latest events that a ranking looks at.
+    seed
+        Of every sample drawn.
+    sequence_epochs
+        Epochs of the sequence model at most; 0 leaves it out.
+    progress
+        Is told how far long training is.
+    checkpoint
+        File that long training writes as it goes and continues from; a second one beside it is for the
+        training on `full_train`, see `again`.
+    """
+
+    split: Split
+    validation: Queries
+    texts: Sequence[str]
+    vectors: Mapping[str, Floats] = field(default_factory=dict)
+    max_history: int = 50
+    seed: int = 0
+    sequence_epochs: int = 0
+    progress: Progress = silent
+    checkpoint: Path | None = None
+
+
+def again(checkpoint: Path) -> Path:
+    """Name the checkpoint of the second training."""
+    return checkpoint.with_name(f"{checkpoint.name}.again")
