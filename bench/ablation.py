@@ -16,8 +16,10 @@ from bench import study
 from tailrank.arrays import Doubles, Floats
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
-from tailrank.ranking.fitting import Settings, Signals, fit_signals, whitened
+from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.fitting import FittedSignals, fit_both, fuse
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.signals.base import Signal
 from tailrank.signals.sequence.config import SASRecConfig, SequenceLoss
 from tailrank.signals.sequence.training import train
@@ -49,7 +51,7 @@ GROUPS: Final = ("", "tail80", "count=1-5", "count=6-20", "count>20")
 class Parts:
     """What the variants of one seed are put together from; each part is fitted when it is first needed."""
 
-    def __init__(self, split: Split, vectors: Floats, seed: int) -> None:
+    def __init__(self, split: Split, vectors: ItemVectors, seed: int) -> None:
         self.split, self.vectors = split, vectors
         self.settings = Settings(seed=seed, sequence_epochs=EPOCHS)
         self.trained: dict[tuple[str, SequenceLoss | None], Signal] = {}
@@ -65,7 +67,7 @@ class Parts:
             signals = (*self._without("sequence"), self._sequence("whitened LM", LOSSES[name]))
         elif name == "fusion: bce":
             settings = replace(settings, loss="bce")
-        return Reranker.of(self.split, Signals(signals, signals), settings)
+        return Reranker.from_fitted(fuse(self.split, FittedSignals(signals, signals, {}), settings))
 
     def _without(self, name: str) -> tuple[Signal, ...]:
         return tuple(signal for signal in self._whole if signal.name != name)
@@ -87,7 +89,7 @@ class Parts:
             return unit
         if text == "permuted texts":
             return self._white[rng.permutation(len(self._white))]
-        return {"raw LM": self.vectors, "whitened LM": self._white}.get(text)
+        return {"raw LM": self.vectors.values, "whitened LM": self._white}.get(text)
 
     def _sequence(self, text: str, loss: SequenceLoss | None) -> Signal:
         """Train the sequence model with the vectors of a text; the whole has that of the whitened LM."""
@@ -103,11 +105,11 @@ class Parts:
 
     @cached_property
     def _white(self) -> Floats:
-        return whitened(self.vectors, self.settings)
+        return study.whitened(self.vectors)
 
     @cached_property
     def _whole(self) -> tuple[Signal, ...]:
-        return fit_signals(self.split, self.vectors, self.settings).before
+        return fit_both(self.split, self.vectors, self.settings).before
 
 
 def rows(split: Split, found: dict[str, list[Doubles]]) -> list[study.Json]:

@@ -13,13 +13,15 @@ import polars as pl
 import scipy.sparse as sp
 
 from bench import study
-from tailrank.arrays import Bools, Doubles, Floats, Offsets
+from tailrank.arrays import Bools, Doubles, Offsets
 from tailrank.data.cache import cache_root
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, leave_one_out
-from tailrank.ranking.fitting import Settings, fit_signals
+from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.fitting import fit_both, fuse
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.tuning.annotation import items_to_annotate
 
 DESCRIBED: Final = 0.1
@@ -108,7 +110,7 @@ CHOICES: Final[dict[str, Callable[[Split, Bools, int, int], Bools]]] = {
 AGAINST: Final = ("at random", "by popularity")
 
 
-def values(dataset: Dataset, vectors: Floats, choice: str, seed: int) -> study.Values:
+def values(dataset: Dataset, vectors: ItemVectors, choice: str, seed: int) -> study.Values:
     """Give ndcg@10 of each test query, by the semantic signal alone and by all signals."""
     split = leave_one_out(dataset)
     missing = np.random.default_rng(seed).random(dataset.n_items) >= DESCRIBED
@@ -116,11 +118,11 @@ def values(dataset: Dataset, vectors: Floats, choice: str, seed: int) -> study.V
     texts = [name for name in Columns.TEXT if name in dataset.items.columns]
     items = dataset.items.with_columns(pl.when(pl.lit(pl.Series(known))).then(pl.col(texts)))
     split, settings = leave_one_out(replace(dataset, items=items)), Settings(seed=seed)
-    signals = fit_signals(split, vectors * known[:, None], settings)
+    signals = fit_both(split, replace(vectors, values=vectors.values * known[:, None]), settings)
     semantic = next(signal for signal in signals.after if signal.name == "semantic")
     return {
         "alone": study.ndcg(semantic, split),
-        "whole": study.ndcg(Reranker.of(split, signals, settings), split),
+        "whole": study.ndcg(Reranker.from_fitted(fuse(split, signals, settings)), split),
     }
 
 

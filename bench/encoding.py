@@ -32,7 +32,7 @@ from tailrank.language.sources import find_encoder
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
 from tailrank.metrics.significance import paired_bootstrap
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 
 SETS: Final = ("amazon-scientific", "amazon-beauty")
 SHARES: Final = (1.0, 0.1)
@@ -136,7 +136,8 @@ def _seconds(runtimes: Mapping[str, Encode], calls: Sequence[list[str]]) -> dict
 
 def likeness(name: str, data: Path, runtimes: Mapping[str, Encode]) -> dict[str, Json]:
     """Compare vectors with those of torch, and rank with them; the whitening is fitted on those of torch."""
-    dataset, reference, _ = encoded(name, data)
+    dataset, vectors, _ = encoded(name, data)
+    reference = vectors.values
     split, texts = leave_one_out(dataset), item_texts(dataset.items)
     whitening = Whitening.fit(reference, Settings().dimensions)
     white = whitening.transform(reference)
@@ -144,9 +145,9 @@ def likeness(name: str, data: Path, runtimes: Mapping[str, Encode]) -> dict[str,
     order = np.random.default_rng(SEED).permutation(len(texts))
     found: dict[str, Json] = {"torch": {"ndcg@10": float(base.mean())}}
     for runtime in ("float32", "int8"):
-        vectors = runtimes[runtime](texts)
-        white_here = whitening.transform(vectors)
-        row = {"cosine": _cosine(vectors, reference), "cosine, whitened": _cosine(white_here, white)}
+        encoded_here = runtimes[runtime](texts)
+        white_here = whitening.transform(encoded_here)
+        row = {"cosine": _cosine(encoded_here, reference), "cosine, whitened": _cosine(white_here, white)}
         for share in SHARES:
             mixed = white.copy()
             rows = order[: round(share * len(order))]

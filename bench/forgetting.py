@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from bench import study
-from tailrank.arrays import Bools, Floats
+from tailrank.arrays import Bools
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
 from tailrank.data.dataset import Dataset
@@ -19,7 +19,7 @@ from tailrank.data.histories import Histories
 from tailrank.data.splits import Split, leave_one_out, temporal
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
-from tailrank.ranking.fitting import Settings, whitened
+from tailrank.language.vectors import ItemVectors
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain
 from tailrank.tuning.finetuning import Tuned, finetune
@@ -59,7 +59,7 @@ def _only(dataset: Dataset, kept: Bools) -> Dataset:
     return replace(dataset, histories=Histories(h.items[kept], h.types[kept], h.times[kept], offsets))
 
 
-def values(dataset: Dataset, vectors: Floats, seed: int) -> study.Values:
+def values(dataset: Dataset, vectors: ItemVectors, seed: int) -> study.Values:
     """Give ndcg@10 of each test query of both eras, by each encoder's vectors as the only signal."""
     old, new, since = eras(dataset)
     texts, base = item_texts(dataset.items), TextEncoder.load()
@@ -68,8 +68,8 @@ def values(dataset: Dataset, vectors: Floats, seed: int) -> study.Values:
         with progress_bars() as progress:
             return finetune([domain], encoder, FineTuningConfig(replay=replay, seed=seed), progress)
 
-    first = tune(Domain(old, texts, vectors), base, 0.0)
-    spaces = {"frozen, whitened": whitened(vectors, Settings()), OLD: first.vectors[0]}
+    first = tune(Domain(old, texts, vectors.values), base, 0.0)
+    spaces = {"frozen, whitened": study.whitened(vectors), OLD: first.vectors[0]}
     with TemporaryDirectory() as folder:
         save(first, base, Path(folder), {}, merged=False)
         for replay in REPLAYS:

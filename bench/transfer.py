@@ -17,7 +17,7 @@ from tailrank.data.splits import leave_one_out
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
-from tailrank.ranking.fitting import Settings, whitened
+from tailrank.language.vectors import ItemVectors
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain
 from tailrank.tuning.finetuning import finetune
@@ -41,20 +41,20 @@ def through_head(encoder: TrainableEncoder, vectors: Floats) -> Floats:
     return np.where(vectors.any(axis=1, keepdims=True), found / np.maximum(length, 1e-12), 0)
 
 
-def values(sets: dict[str, Dataset], vectors: dict[str, Floats], target: str, seed: int) -> study.Values:
+def values(sets: dict[str, Dataset], vectors: dict[str, ItemVectors], target: str, seed: int) -> study.Values:
     """Give ndcg@10 of each test query of the target, by vectors as the only signal."""
     domains = [
-        Domain(leave_one_out(dataset), item_texts(dataset.items), vectors[name])
+        Domain(leave_one_out(dataset), item_texts(dataset.items), vectors[name].values)
         for name, dataset in sets.items()
         if name != target
     ]
     with progress_bars() as progress:
         tuned = finetune(domains, TextEncoder.load(), FineTuningConfig(seed=seed), progress)
-    found, white = through_head(tuned.encoder, vectors[target]), whitened(vectors[target], Settings())
+    found, white = through_head(tuned.encoder, vectors[target].values), study.whitened(vectors[target])
     spaces = {
         FROZEN: white,
         "tuned elsewhere": found,
-        "tuned elsewhere, whitened here": whitened(found, Settings()),
+        "tuned elsewhere, whitened here": study.whitened(found),
         "both, side by side": np.hstack([white, found]) / np.float32(np.sqrt(2)),
     }
     split = leave_one_out(sets[target]).sampled(QUERIES, 0)

@@ -16,16 +16,18 @@ import typer
 
 from bench import study
 from bench.stored import read
-from tailrank.arrays import Doubles, Floats
+from tailrank.arrays import Doubles
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
+from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
-from tailrank.ranking.fitting import Settings, Signals, fit_signals, whitened
+from tailrank.ranking.fitting import FittedSignals, fit_both, fuse
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.signals.lexical import Lexical
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain
@@ -66,12 +68,14 @@ RANKERS: Final = {
 """Signals that each ranker leaves out."""
 
 
-def measure(way: str, seed: int, split: Split, texts: list[str], vectors: Floats, work: Path) -> None:
+def measure(way: str, seed: int, split: Split, texts: list[str], vectors: ItemVectors, work: Path) -> None:
     """Tune in one way, and keep its vectors, the values of each query, and its costs."""
     config, encoder = FineTuningConfig(**WAYS[way], seed=seed), TextEncoder.load()
     started = time.perf_counter()
     with progress_bars() as progress:
-        tuned = finetune([Domain(split, texts, vectors)], encoder, config, progress, work / "checkpoint")
+        tuned = finetune(
+            [Domain(split, texts, vectors.values)], encoder, config, progress, work / "checkpoint"
+        )
     space = tuned.vectors[0]
     about = {
         "minutes": (time.perf_counter() - started) / 60,
@@ -88,13 +92,15 @@ def measure(way: str, seed: int, split: Split, texts: list[str], vectors: Floats
     (work / "checkpoint").unlink(missing_ok=True)
 
 
-def fused(seed: int, split: Split, vectors: Floats, folder: Path) -> study.Values:
+def fused(seed: int, split: Split, vectors: ItemVectors, folder: Path) -> study.Values:
     """Give ndcg@10 of each test query of four rankers: with the tuned signal, the sequence model, or both."""
     settings, found = Settings(seed=seed, sequence_epochs=EPOCHS), {}
-    signals = fit_signals(split, vectors, settings, tuned=np.load(folder / "vectors.npy"))
+    tuned = ItemVectors(np.load(folder / "vectors.npy"), whiten=False)
+    signals = fit_both(split, {"semantic": vectors, "tuned": tuned}, settings)
     for name, left_out in RANKERS.items():
         before, after = (tuple(s for s in each if s.name not in left_out) for each in signals[:2])
-        found[name] = study.ndcg(Reranker.of(split, Signals(before, after), settings), split)
+        fitted = fuse(split, FittedSignals(before, after, signals.spaces), settings)
+        found[name] = study.ndcg(Reranker.from_fitted(fitted), split)
     return found
 
 
@@ -128,12 +134,13 @@ def main(
     if part:
         measure(ways[0], all_seeds[0], split, texts, vectors, folders[ways[0]][all_seeds[0]])
         return
-    white = whitened(vectors, Settings())
+    white = study.whitened(vectors)
     frozen = [study.ndcg(study.attention(white, split, n), split) for n in all_seeds]
     file = study.RESULTS / name / "tuning.json"
     stored: study.Json = read(file) if file.exists() else {"rows": [row(REFERENCES[0], frozen, split, [])]}
     rows = {each["way"]: each for each in stored["rows"]}
-    rows.setdefault(REFERENCES[1], row(REFERENCES[1], [study.ndcg(Lexical.fit(texts), split)], split, []))
+    [lexical] = Lexical.fit(study.training_data(split, 0, texts))
+    rows.setdefault(REFERENCES[1], row(REFERENCES[1], [study.ndcg(lexical, split)], split, []))
     for each in ways:
         values, costs = measured(each, folders[each], data, name)
         rows[each] = row(each, values, split, costs)
@@ -165,7 +172,7 @@ def measured(
     return [np.load(folder / "alone.npy") for folder in folders.values()], costs
 
 
-def fused_rows(split: Split, vectors: Floats, folders: dict[int, Path]) -> list[study.Json]:
+def fused_rows(split: Split, vectors: ItemVectors, folders: dict[int, Path]) -> list[study.Json]:
     """Give the metrics of each ranker, and how those with the tuned signal differ from those without."""
     found = study.by_name(
         [

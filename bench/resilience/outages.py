@@ -37,6 +37,7 @@ from bench.valkey import Server as Valkey
 from tailrank.benchmarks.launcher import Server
 from tailrank.errors import RequestError
 from tailrank.files import written_folder
+from tailrank.policy.tail import TailBoost
 from tailrank.ranking.reranker import Reranker
 from tailrank.state.environment import check_pages
 
@@ -157,7 +158,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
     candidates, place = items_of(model), folder / "swapped"
     twins, expected = (folder / "a", folder / "b"), {}
     for at, twin in enumerate(twins):
-        changed = replace(first, tail=float(at))
+        changed = replace(first, policy=(TailBoost(float(at)),))
         changed.save(twin)
         name = f"{place.name}@{json.loads((twin / 'manifest.json').read_bytes())['sha256'][:12]}"
         expected[name] = [i.item_id for i in changed.rank(candidates[:3], candidates)]

@@ -31,16 +31,13 @@ def store(results: Path, name: str, contents: object) -> None:
 def evaluation(
     models: dict[str, Metrics], comparisons: Sequence[object], tradeoff: Sequence[object] = ()
 ) -> dict[str, object]:
-    settings = {"date": "2026-01-02", "processor": "A chip", "cores": 2, "system": "Linux"}
-    encoder = {"encoder": "default", "encoder_sha256": "f" * 64, "versions": {"tailrank": "0.1.0"}}
+    settings = {
+        **{"date": "2026-01-02", "processor": "A chip", "cores": 2, "system": "Linux"},
+        **{"encoders": {"semantic": {"name": "default", "sha256": "f" * 64}}, "versions": {"tailrank": "1"}},
+    }
     return {
         **{"dataset": "amazon-beauty", "protocol": "leave-one-out", "users": 1234, "queries": 1234},
-        **{
-            "models": models,
-            "comparisons": comparisons,
-            "tradeoff": tradeoff,
-            "settings": settings | encoder,
-        },
+        **{"models": models, "comparisons": comparisons, "tradeoff": tradeoff, "settings": settings},
     }
 
 
