@@ -5,18 +5,11 @@ What was written is on the disk before it gets its name, so that holds after a c
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-
-def sha256_of(file: Path) -> str:
-    """Hash a file; hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

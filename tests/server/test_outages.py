@@ -16,6 +16,7 @@ from bench.valkey import BINARY
 from bench.valkey import Server as Valkey
 
 from tailrank.benchmarks.launcher import Server
+from tailrank.policy.tail import TailBoost
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.storage import write_model
 
@@ -89,14 +90,14 @@ def test_a_new_model_waits_for_the_state_and_outlives_a_broken_one(model: Path, 
 
         first = named()
         valkey.kill()
-        replace(reranker, tail=0.25).save(place)
+        replace(reranker, policy=(TailBoost(0.25),)).save(place)
         time.sleep(2)
         valkey.start()
         awaited(lambda: named() not in {"", first})
         second = named()
         write_model(place, reranker.catalogue.items, {}, {})  # whole, but it says nothing
         awaited(lambda: "new model refused" in server.log())
-        replace(reranker, tail=0.5).save(place)
+        replace(reranker, policy=(TailBoost(0.5),)).save(place)
         awaited(lambda: named() not in {"", second})
 
 
