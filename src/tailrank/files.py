@@ -5,6 +5,7 @@ What was written is on the disk before it gets its name, so that holds after a c
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ def written_file(file: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        If the file can't be written. What was there stays.
+        Where the file can't be written. What was there stays.
     """
     target = file.resolve()
     with _beside(target) as folder:
@@ -47,7 +48,7 @@ def written_folder(folder: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        If the folder can't be written. What was there stays.
+        Where the folder can't be written. What was there stays.
     """
     target = folder.resolve()
     with _beside(target) as beside:
@@ -74,6 +75,12 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256_of(file: Path) -> str:
+    """Hash a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
