@@ -1,7 +1,7 @@
 """Draw docs/architecture.svg from the imports: `python docs/house.py`.
 
-Floors are the layers of import-linter's contract in pyproject.toml. An arrow leads from a room to one that it imports
-from, thicker for 5 and for 15 imports; an import that a longer way also leads to gets no arrow of its own.
+Floors are the layers of import-linter's contract in pyproject.toml. An arrow leads from a room to one that it
+imports from, thicker from 5 and from 15 imports; where a longer way leads there too, the arrow is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "architecture.svg"
 WIDTH, BOX, HEIGHT, STEP, GAP, LANE, PORT, TOP = 980, 236, 64, 116, 34, 10, 24, 8
 STYLE = """<style>
-    text { font: 12px system-ui, sans-serif; fill: #dbe4ee } .name { font-weight: 600; font-size: 14px; fill: #fff }
+    text { font: 12px system-ui, sans-serif; fill: #dbe4ee }
+    .name { font-weight: 600; font-size: 14px; fill: #fff }
     .package { fill: #23598f } .module { fill: #47525f } .ground { fill: #1f6b4f }
     .flow { fill: none; stroke: #8490a0 } .tip { fill: #8490a0 }
   </style>"""
@@ -55,22 +56,18 @@ def direct(edges: Counter[Edge]) -> list[Edge]:
 def describe(room: str) -> str:
     """Read the first sentence of a room's docstring."""
     package = ROOT / "src" / "tailrank" / room
-    file = package / "__init__.py" if package.is_dir() else package.with_suffix(".py")
-    return (
-        (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition(".\n")[0].rstrip(".")
-    )
+    source = (package / "__init__.py" if package.is_dir() else package.with_suffix(".py")).read_text("utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition(".\n")[0].rstrip(".").replace("`", "")
 
 
 def arrange(rows: list[list[str]], ways: list[list[str]]) -> dict[str, float]:
-    """Order each floor's boxes and lanes (of arrows that pass it) by what they are linked to; their centres."""
+    """Order boxes, and lanes of arrows that pass a floor, by what they are linked to; their centres."""
     links = [pair for way in ways for pair in pairwise(way)]
     centres = {name: WIDTH / 2 for row in rows for name in row}
     for sweep in range(8):
         for row in rows if sweep % 2 == 0 else reversed(rows):
-            near = {
-                name: [centres[b if a == name else a] for a, b in links if name in (a, b)] for name in row
-            }
-            row.sort(key=lambda name: (sum(near[name]) / max(1, len(near[name])), name))
+            near = {n: [centres[b if a == n else a] for a, b in links if n in (a, b)] for n in row}
+            row.sort(key=lambda n: (sum(near[n]) / max(1, len(near[n])), n))
             widths = [LANE if "@" in name else BOX for name in row]
             left = (WIDTH - sum(widths) - GAP * (len(row) - 1)) / 2
             for name, width in zip(row, widths, strict=True):
@@ -82,11 +79,11 @@ def arrow(points: list[float], y: int, imports: int) -> str:
     """Draw an arrow through these x, one a floor, from the lower edge of the first floor's box."""
     path = f"M{points[0]:.0f} {y}"
     for i, (x, end) in enumerate(pairwise(points), start=1):
-        last, y = i == len(points) - 1, y + STEP - HEIGHT
-        path += f"C{x:.0f} {y - 26} {end:.0f} {y - 26} {end:.0f} {y - 7 * last}" + f"V{y + HEIGHT}" * (
-            not last
-        )
-        y += HEIGHT * (not last)
+        y += STEP - HEIGHT
+        path += f"C{x:.0f} {y - 26} {end:.0f} {y - 26} {end:.0f} {y - 7}"
+        if i < len(points) - 1:
+            y += HEIGHT
+            path += f"V{y}"
     tip = f'<path class="tip" d="M{points[-1] - 7:.0f} {y - 9}h14l-7 9z"/>'
     width = 1.5 if imports < 5 else 3 if imports < 15 else 5
     return f'<path class="flow" d="{path}" stroke-width="{width}"/>{tip}'
@@ -94,14 +91,12 @@ def arrow(points: list[float], y: int, imports: int) -> str:
 
 def box(name: str, style: str, about: str, title: str, left: float, top: int, width: int) -> str:
     """Draw a room: its name, up to two lines about it, and a title that shows up under the pointer."""
-    lines = textwrap.wrap(about.replace("`", ""), width // 7, max_lines=2, placeholder=" …")
-    words = [
-        f'<text x="{left + 12:.0f}" y="{top + 38 + 15 * i}">{escape(line)}</text>'
-        for i, line in enumerate(lines)
-    ]
+    lines = textwrap.wrap(about, width // 7, max_lines=2, placeholder=" …")
+    x = f'x="{left + 12:.0f}"'
+    words = [f'<text {x} y="{top + 38 + 15 * i}">{escape(line)}</text>' for i, line in enumerate(lines)]
     shape = f'<rect class="{style}" x="{left:.0f}" y="{top}" width="{width}" height="{HEIGHT}" rx="7"/>'
-    name = f'<text class="name" x="{left + 12:.0f}" y="{top + 20}">{name}</text>'
-    return f"<g><title>{escape(title)}</title>{shape}{name}{''.join(words)}</g>"
+    head = f'<text class="name" {x} y="{top + 20}">{name}</text>'
+    return f"<g><title>{escape(title)}</title>{shape}{head}{''.join(words)}</g>"
 
 
 def draw() -> str:
@@ -124,11 +119,19 @@ def draw() -> str:
         points = [ports[way[0], way[1]], *(centres[lane] for lane in way[1:-1]), ports[way[-1], way[-2]]]
         parts.append(arrow(points, TOP + level[way[0]] * STEP + HEIGHT, edges[way[0], way[-1]]))
     for room, i in level.items():
-        title = (
-            f"{room} imports from {', '.join(sorted(b for a, b in edges if a == room)) or 'the ground only'}"
-        )
+        used = sorted(b for a, b in edges if a == room) or ["the ground only"]
         style = "package" if room in packages else "module"
-        parts.append(box(room, style, describe(room), title, centres[room] - BOX / 2, TOP + i * STEP, BOX))
+        parts.append(
+            box(
+                room,
+                style,
+                describe(room),
+                f"imports from {', '.join(used)}",
+                centres[room] - BOX / 2,
+                TOP + i * STEP,
+                BOX,
+            )
+        )
     ground, top = sorted({room for floor in floors for room in floor} - level.keys()), TOP + len(rows) * STEP
     parts.append(box("ground", "ground", ", ".join(ground), "used on every floor", TOP, top, WIDTH - 2 * TOP))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + HEIGHT + TOP}" role="img">'

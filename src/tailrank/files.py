@@ -13,12 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 
-def sha256_of(file: Path) -> str:
-    """Hash a file; hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 @contextmanager
 def written_file(file: Path) -> Iterator[Path]:
     """Give a path to write to; what is written there becomes `file` once that has gone well.

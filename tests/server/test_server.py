@@ -13,14 +13,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tailrank.server.placing import NOBODY, Asked, place
 from typer.testing import CliRunner
 
-from serving import free_port, server, start
-from tailrank import api
 from tailrank.arrays import Floats
+from tailrank.benchmarks.launcher import Server, free_port
 from tailrank.cli.main import app
-from tailrank.data.histories import Event, History
+from tailrank.data.histories import Event
 from tailrank.data.splits import Split
 from tailrank.ranking.reranker import Reranker
 from tailrank.state.base import StoredEvent
@@ -31,8 +29,8 @@ CANDIDATES = ["1", "50", "172", "174", "181", "210", "257", "300", "405", "1000"
 
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with server(model, tmp_path_factory.mktemp("state")) as found:
-        yield found
+    with Server(model, tmp_path_factory.mktemp("state")) as found:
+        yield found.url
 
 
 def take(url: str, user: str, *items: str, **how: object) -> dict[str, object]:
@@ -59,66 +57,6 @@ def ranked(url: str, **request: object) -> dict[str, object]:
     found: dict[str, object] = answer.json()
     assert not found["degraded"], found
     return found
-
-
-class TestPlacing:
-    """What is evaluated is what serves: one request through the server's code, and through the library's."""
-
-    def test_a_request_is_ranked_as_the_library_ranks_it(self, reranker: Reranker) -> None:
-        request = api.RankRequest(CANDIDATES, history=["50", "181", "174"])
-        found = place(reranker, Asked.of(request.candidates), request, NOBODY)
-        expected = reranker.rank(["50", "181", "174"], CANDIDATES)
-        assert [(i.id, i.score, i.rank, i.previous_rank) for i in found] == [tuple(i) for i in expected]
-
-    def test_stored_events_come_before_those_of_the_request(self, reranker: Reranker) -> None:
-        past = History(["50", "181"], ["rating", "rating"], [10.0, 20.0])
-        request = api.RankRequest(CANDIDATES, history=[api.HistoryEvent("174", timestamp=30.0)])
-        events = [Event("50", None, 10.0), Event("181", None, 20.0), Event("174", None, 30.0)]
-        found = place(reranker, Asked.of(request.candidates), request, past)
-        assert [i.id for i in found] == [i.item_id for i in reranker.rank(events, CANDIDATES)]
-
-    def test_upstream_scores_count_as_in_the_library(self, reranker: Reranker) -> None:
-        scores = [float(at % 4) for at in range(len(CANDIDATES))]
-        given = [api.Candidate(*pair) for pair in zip(CANDIDATES, scores, strict=True)]
-        found = place(reranker, Asked.of(given), api.RankRequest(given), NOBODY)
-        assert [i.id for i in found] == [i.item_id for i in reranker.rank([], CANDIDATES, scores=scores)]
-
-    def test_strangers_stay_where_they_stood(self, reranker: Reranker) -> None:
-        given = ["?a", *CANDIDATES[:4], "?b", *CANDIDATES[4:]]
-        request = api.RankRequest(given, history=["50"])
-        found = place(reranker, Asked.of(given), request, NOBODY)
-        assert [(i.id, i.rank) for i in found if i.unknown is True] == [("?a", 1), ("?b", 6)]
-        assert [i.id for i in found if i.unknown is not True] == [
-            i.item_id for i in reranker.rank(["50"], CANDIDATES)
-        ]
-        scores = [i.score for i in found]
-        assert scores == sorted(scores, reverse=True)
-
-    def test_strangers_with_scores_are_placed_by_them(self, reranker: Reranker) -> None:
-        given = [
-            api.Candidate("?good", 100.0),
-            *(api.Candidate(c, 0.0) for c in CANDIDATES),
-            api.Candidate("?bad", -100.0),
-        ]
-        found = place(reranker, Asked.of(given), api.RankRequest(given), NOBODY)
-        assert (found[0].id, found[-1].id) == ("?good", "?bad")
-
-    def test_all_strangers_keep_their_order(self, reranker: Reranker) -> None:
-        given = ["?x", "?y", "?z"]
-        found = place(reranker, Asked.of(given), api.RankRequest(given, history=["50"]), NOBODY)
-        assert [i.id for i in found] == given
-
-    def test_contributions_add_up(self, reranker: Reranker) -> None:
-        given = [api.Candidate("?new", 2.0), *(api.Candidate(c, 1.0) for c in CANDIDATES)]
-        request = api.RankRequest(given, history=["50", "181"], explain=True)
-        for item in place(reranker, Asked.of(given), request, NOBODY):
-            assert isinstance(item.contributions, dict)
-            assert sum(item.contributions.values()) == pytest.approx(item.score, abs=1e-4)
-
-    def test_a_candidate_that_comes_again_is_ranked_once(self, reranker: Reranker) -> None:
-        given = ["50", "1", "50", "172", "1"]
-        found = place(reranker, Asked.of(given), api.RankRequest(given), NOBODY)
-        assert sorted((i.id, i.previous_rank) for i in found) == [("1", 2), ("172", 4), ("50", 1)]
 
 
 class TestRank:
@@ -263,7 +201,10 @@ class TestOperations:
 
     def test_keys(self, model: Path, tmp_path: Path) -> None:
         (tmp_path / "keys").write_text("read:only-to-be-read-0123\nread+write:for-everything-0123\n")
-        with server(model, tmp_path / "state", "--keys", str(tmp_path / "keys"), "--rate-limit", "20") as url:
+        with Server(
+            model, tmp_path / "state", "--keys", str(tmp_path / "keys"), "--rate-limit", "20"
+        ) as server:
+            url = server.url
 
             def status(key: str) -> int:
                 headers = {"authorization": f"Bearer {key}"}
@@ -308,14 +249,9 @@ class TestOperations:
         )
 
     def test_a_server_that_only_ranks_is_light(self, model: Path, tmp_path: Path) -> None:
-        port = free_port()
-        process = start(model, tmp_path, port)
-        try:
-            ranked(f"http://127.0.0.1:{port}", history=["50"])
-            mapped = Path(f"/proc/{process.pid}/maps").read_text()
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
+        with Server(model, tmp_path) as server:
+            ranked(server.url, history=["50"])
+            mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
         assert "libtorch" not in mapped
 
 
@@ -325,7 +261,8 @@ class TestNewModels:
     ) -> None:
         shutil.copytree(model, tmp_path / "movies")
         other = Reranker.fit(movielens_split, None)
-        with server(tmp_path / "movies", tmp_path / "state") as url:
+        with Server(tmp_path / "movies", tmp_path / "state") as server:
+            url = server.url
             before = ranked(url)["model"]
             other.save(tmp_path / "movies")
             after = _awaited(lambda: ranked(url)["model"], before)
@@ -341,7 +278,8 @@ class TestNewModels:
 
 class TestWorkers:
     def test_what_one_worker_keeps_the_others_know(self, model: Path, tmp_path: Path) -> None:
-        with server(model, tmp_path / "state", "--workers", "2") as url:
+        with Server(model, tmp_path / "state", "--workers", "2") as server:
+            url = server.url
             for turn in range(40):
                 with httpx.Client() as one, httpx.Client() as other:
                     user = f"u{turn}"

@@ -1,1 +1,1 @@
-"""From item text to vectors: encoders, their weights, the vector store and whitening."""
+"""Item texts, encoders, the store of their vectors, whitening."""

@@ -1,0 +1,47 @@
+"""What is evaluated is what serves: the wire's shapes, and the library's answer in them."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from tailrank import api
+from tailrank.data.histories import Event, History
+from tailrank.policy.tail import TailBoost
+from tailrank.ranking.request import Request
+from tailrank.ranking.reranker import Reranker
+from tailrank.server.translation import NO_EVENTS, to_items, to_request
+
+CANDIDATES = ["1", "50", "172", "174", "181", "210", "257", "300", "405", "1000"]
+
+
+def test_a_request_is_ranked_as_the_library_ranks_it(reranker: Reranker) -> None:
+    request = api.RankRequest(list(CANDIDATES), history=["50", "181", "174"], k=5)
+    found = to_items(reranker.rank(to_request(request, NO_EVENTS)))
+    expected = reranker.rank(["50", "181", "174"], CANDIDATES, k=5)
+    assert [(i.id, i.score, i.rank, i.previous_rank) for i in found] == [tuple(i)[:4] for i in expected]
+    assert all(i.unknown is UNSET and i.contributions is UNSET for i in found)
+
+
+def test_stored_events_come_before_those_of_the_request(reranker: Reranker) -> None:
+    stored = History(["50", "181"], ["rating", "rating"], [10.0, 20.0])
+    request = api.RankRequest(list(CANDIDATES), history=[api.HistoryEvent("174", timestamp=30.0), "172"])
+    events = [Event("50", None, 10.0), Event("181", None, 20.0), Event("174", None, 30.0)]
+    expected = reranker.rank([*events, Event("172", None, 30.0)], CANDIDATES)
+    assert reranker.rank(to_request(request, stored)) == expected
+
+
+def test_scores_and_policy_are_the_library_s() -> None:
+    given = [api.Candidate("a", 2.0), "b", api.Candidate("c", 1.0)]
+    request = to_request(api.RankRequest(given, policy=api.Policy(tail=0.5), explain=True), NO_EVENTS)
+    assert str(request.scores) == "[2.0, nan, 1.0]"
+    assert (request.policy, request.explain) == ((TailBoost(0.5),), True)
+    assert to_request(api.RankRequest(["a"], policy=api.Policy()), NO_EVENTS) == Request(NO_EVENTS, ["a"])
+
+
+def test_unknown_items_are_marked_and_explained(reranker: Reranker) -> None:
+    ranking = reranker.rank(Request(["50", "gone"], ["?", "1", "181"], explain=True))
+    unknown, *known = to_items(ranking)
+    assert (unknown.id, unknown.unknown) == ("?", True)
+    assert all(item.unknown is UNSET for item in known)
+    assert all(isinstance(item.contributions, dict) for item in (unknown, *known))
+    assert ranking.unknown_history == ["gone"]
