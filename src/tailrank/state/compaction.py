@@ -5,20 +5,18 @@ from __future__ import annotations
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from tailrank.files import sync
 from tailrank.state.base import StateError
 from tailrank.state.checks import expiry_time
-from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Txn, record_error
+from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Pairs, Txn, read_pairs, record_error
 from tailrank.state.intern_table import InternTable, NameInterner
 from tailrank.state.item_changes import decode_change
 from tailrank.state.record import MAX_ITEMS, MAX_TYPES, TYPE_BITS, Row, decode_rows, encode_rows
 
 PAIRS_AT_ONCE: Final = 4_096
 COPY_FOLDER: Final = "compacted"
-
-Pairs: TypeAlias = list[tuple[bytes, bytes]]
 
 
 def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
@@ -66,7 +64,7 @@ def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None
     old.read(partial(old_names.items.refresh, table=old.tables[b"items"]))
     old.read(partial(old_names.types.refresh, table=old.tables[b"types"]))
     start = b""
-    while users := old.read(partial(_read_pairs, old, b"users", start)):
+    while users := old.read(partial(read_pairs, table=old.tables[b"users"], start=start, n=PAIRS_AT_ONCE)):
         new.write(partial(_put_users, old.folder, new, users, oldest, old_names, new_names))
         start = users[-1][0] + b"\0"
 
@@ -107,7 +105,7 @@ def _put_users(
 def _copy_changes(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
     for table in (b"changes", b"changed"):
         start = b""
-        while pairs := old.read(partial(_read_pairs, old, table, start)):
+        while pairs := old.read(partial(read_pairs, table=old.tables[table], start=start, n=PAIRS_AT_ONCE)):
             if table == b"changes":
                 for _, value in pairs:
                     decode_change(value)
@@ -118,13 +116,3 @@ def _copy_changes(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
 def _put_pairs(new: LmdbEnvironment, table: bytes, pairs: Pairs, txn: Txn) -> None:
     for key, value in pairs:
         txn.put(key, value, append=True, db=new.tables[table])
-
-
-def _read_pairs(env: LmdbEnvironment, table: bytes, start: bytes, txn: Txn) -> Pairs:
-    pairs: Pairs = []
-    with txn.cursor(env.tables[table]) as cursor:
-        more = cursor.set_range(start) if start else cursor.first()
-        while more and len(pairs) < PAIRS_AT_ONCE:
-            pairs.append(cursor.item())
-            more = cursor.next()
-    return pairs

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from tailrank.data.histories import History
 from tailrank.state.base import ItemChange, StateError, StoredEvent, UserSnapshot
 from tailrank.state.checks import CheckedEvent, check_changes, check_events, expiry_time, id_bytes
-from tailrank.state.environment import LmdbEnvironment, Txn, record_error
+from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, record_error
 from tailrank.state.intern_table import InternTable, NameInterner
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_change, read_pages
 from tailrank.state.record import (
@@ -163,13 +163,8 @@ class EmbeddedState:
         return self._env.read(partial(self._changes_after, since))
 
     def _changes_after(self, since: int, txn: Txn) -> Page:
-        page: list[tuple[int, ItemChange]] = []
-        with txn.cursor(self._changes) as cursor:
-            more = cursor.set_range((since + 1).to_bytes(VERSION_BYTES, "big"))
-            while more and len(page) < PAGE_SIZE:
-                key, value = cursor.item()
-                page.append((int.from_bytes(key, "big"), decode_change(value)))
-                more = cursor.next()
+        pairs = read_pairs(txn, self._changes, (since + 1).to_bytes(VERSION_BYTES, "big"), PAGE_SIZE)
+        page = [(int.from_bytes(key, "big"), decode_change(value)) for key, value in pairs]
         return self._version(txn), page
 
     def _decode(self, record: bytes, key: bytes) -> tuple[tuple[int, ...], list[int]]:
@@ -206,17 +201,9 @@ class EmbeddedState:
 
     def _find_expired(self, oldest: int, start: bytes, txn: Txn) -> tuple[list[bytes], bytes]:
         """Scan some users from a key on; returns those with expired events, and the key to continue from."""
-        expired: list[bytes] = []
-        with txn.cursor(self._users) as cursor:
-            more = cursor.set_range(start)
-            for _ in range(SWEEP_USERS):
-                if not more:
-                    return expired, b""
-                key, record = cursor.item()
-                if self._decode(record, key)[1][0] < oldest:
-                    expired.append(key)
-                more = cursor.next()
-            return expired, cursor.key() if more else b""
+        pairs = read_pairs(txn, self._users, start, SWEEP_USERS + 1)
+        expired = [key for key, record in pairs[:SWEEP_USERS] if self._decode(record, key)[1][0] < oldest]
+        return expired, pairs[SWEEP_USERS][0] if len(pairs) > SWEEP_USERS else b""
 
     def _trim(self, oldest: int, keys: Sequence[bytes], txn: Txn) -> None:
         for key in keys:

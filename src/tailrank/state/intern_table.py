@@ -35,12 +35,9 @@ class InternTable:
     def refresh(self, txn: lmdb.Transaction[bytes], table: lmdb._Database) -> None:
         """Read the names that were added."""
         with self._refreshing, txn.cursor(table) as cursor:
-            more = cursor.set_range(_key(len(self.names)))
-            while more:
-                name = cursor.value().decode()
-                self.codes[name] = len(self.names)
-                self.names.append(name)
-                more = cursor.next()
+            for _, name in cursor if cursor.set_range(_key(len(self.names))) else ():
+                self.codes[name.decode()] = len(self.names)
+                self.names.append(name.decode())
 
 
 class NameInterner:
