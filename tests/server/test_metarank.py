@@ -161,11 +161,12 @@ def test_what_is_no_event_is_refused(event: object, complaint: str) -> None:
 
 
 def test_lists_that_are_too_long_are_refused() -> None:
-    longest = {**RANKING, "items": [{"id": str(n)} for n in range(api.MAX_CANDIDATES)]}
-    assert len(read_rank_request(json.dumps(longest).encode()).candidates) == api.MAX_CANDIDATES
-    longest["items"].append({"id": "more"})
+    def body(n: int) -> bytes:
+        return json.dumps({**RANKING, "items": [{"id": str(at)} for at in range(n)]}).encode()
+
+    assert len(read_rank_request(body(api.MAX_CANDIDATES)).candidates) == api.MAX_CANDIDATES
     with pytest.raises(ValidationError, match=r"length <= 2000 - at `\$.items`"):
-        read_rank_request(json.dumps(longest).encode())
+        read_rank_request(body(api.MAX_CANDIDATES + 1))
 
 
 JSON = st.recursive(
