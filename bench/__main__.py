@@ -70,7 +70,9 @@ class Resilience(Modules):
     modules = ("outages", "faults", "fuzz", "soak")
 
 
-app = typer.Typer(cls=Modules, help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=Modules, help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 resilience = typer.Typer(cls=Resilience, help="What a server or its state does when things go wrong.")
 
 

@@ -80,15 +80,15 @@ def staleness(points: Sequence[Json]) -> str:
 
 
 def frontier(points: Sequence[Json]) -> str:
-    """Draw NDCG@10 against its tail, and against the share of tail items shown, each point with its dial."""
+    """Draw NDCG@10 against its tail, and against the share of tail items shown, each with its strength."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.8), layout="constrained")
         for axes, across in zip(figure.subplots(1, 2, sharey=True), (TAIL, "aplt@10"), strict=True):
             x, y = ([_or_nan(point["metrics"][metric]) for point in points] for metric in (across, "ndcg@10"))
             axes.plot(x, y, "o-", color=COLOURS[0])
             for point, place in zip(points, zip(x, y, strict=True), strict=True):
-                if point["dial"] % 0.25 == 0:  # the others lie too close together
-                    axes.annotate(f"{point['dial']:g}", place, (4, 6), textcoords="offset points")
+                if point["strength"] % 0.25 == 0:  # the others lie too close together
+                    axes.annotate(f"{point['strength']:g}", place, (4, 6), textcoords="offset points")
             axes.set(xlabel=NAMES[across])
             axes.margins(0.12)
         figure.axes[0].set(ylabel=NAMES["ndcg@10"])

@@ -105,7 +105,9 @@ async def reads(place: str, n_users: int) -> Json:
         read = await state.read(name)
         microseconds.append(1e6 * (time.perf_counter() - start))
         if len(read.history.items) != EVENTS_PER_USER:
-            raise SystemExit(f"{name} has {len(read.history.items)} events, not {EVENTS_PER_USER}: the state lost some")
+            raise SystemExit(
+                f"{name} has {len(read.history.items)} events, not {EVENTS_PER_USER}: the state lost some"
+            )
     await state.close()
     p50, p99 = np.percentile(microseconds[READS:], [50, 99]).tolist()
     return {"p50_us": round(p50, 1), "p99_us": round(p99, 1)}

@@ -25,7 +25,7 @@ from tailrank.benchmarks.launcher import Server
 from tailrank.benchmarks.subject import event_json
 from tailrank.data.columns import Columns
 from tailrank.errors import RequestError
-from tailrank.files import replaced
+from tailrank.files import written_folder
 from tailrank.ranking.reranker import Reranker
 from tailrank.state.base import EVENTS_PER_USER
 from tailrank.state.environment import check_pages
@@ -204,7 +204,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
         jobs: dict[str, Job] = {f"r{c}": lambda client, _: client.ask("/v1/rank", body) for c in range(3)}
         with load(server.port, {**jobs, "events": ingest("s")}) as clients:
             for turn in range(n):
-                with replaced(place) as new:
+                with written_folder(place) as new:
                     shutil.copytree(twins[1 - turn % 2], new, dirs_exist_ok=True)
                 begun, wanted = time.monotonic(), list(expected)[1 - turn % 2]
                 _await(lambda: _latest(clients["r0"]) == wanted, 20)  # noqa: B023

@@ -221,9 +221,9 @@ def test_compared_queries_are_not_learned_from(split: Split) -> None:
 
 
 def test_an_evaluation_reports_the_tuning(split: Split, tmp_path: Path) -> None:
-    models = runner.fit(["ease", "popularity"], split, None, Settings(), silent)
-    found = runner.evaluate(models, split, None, {}, silent, Settings())
-    found.write(tmp_path)
+    models = runner.fit(["ease", "popularity"], split, {}, Settings(), silent)
+    found = runner.evaluate(models, split, {}, Settings())
+    runner.write(found, tmp_path)
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["settings"]["tuning"] == {"ease": models[0].tuning}
     assert written["models"]["ease"]["fit_seconds"] == models[0].fit_seconds

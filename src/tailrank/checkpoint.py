@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tailrank.errors import ModelError
+from tailrank.files import written_file
 
 
 def key(*parts: object) -> str:
@@ -26,8 +26,8 @@ def key(*parts: object) -> str:
     return digest.hexdigest()
 
 
-def write(file: Path, name: str, tensors: Mapping[str, Tensor], figures: Mapping[str, Any]) -> None:
-    """Write beside, then rename, so that there is a whole checkpoint at any moment.
+def write(file: Path, name: str, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    """Write a checkpoint; there is a whole one at any moment.
 
     Parameters
     ----------
@@ -35,27 +35,23 @@ def write(file: Path, name: str, tensors: Mapping[str, Tensor], figures: Mapping
         Replaced.
     name
         `key` of the training.
-    tensors, figures
-        What `read` gives back; figures as JSON has them.
+    tensors, values
+        What `read` gives back; values as JSON has them.
 
     Raises
     ------
     ModelError
         Where the file can't be written.
     """
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(dict(tensors), beside, {"key": name, "figures": json.dumps(figures)})
-        beside.replace(file)
+        with written_file(file) as new:
+            save_file(dict(tensors), new, {"key": name, "values": json.dumps(values)})
     except (OSError, SafetensorError) as why:
         raise ModelError(f"{file}: the checkpoint can't be written ({why})") from None
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def read(file: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read the tensors and figures of the training of that name; None where there is no file.
+    """Read the tensors and values of the training of that name; None if there is no file.
 
     Raises
     ------
@@ -72,4 +68,4 @@ def read(file: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | No
         raise ModelError(f"{file}: the checkpoint is damaged: remove it to train from the start") from None
     if about.get("key") != name:
         raise ModelError(f"{file}: the checkpoint of another training: remove it, or give the same settings")
-    return tensors, json.loads(about["figures"])
+    return tensors, json.loads(about["values"])

@@ -53,7 +53,7 @@ def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path
     assert list(found["models"]) == ["tailrank", "popularity"]
     assert f"{found['models']['tailrank']['ndcg@10']:.4f}" in result.output
     assert found["queries"] == 100
-    assert {point["dial"] for point in found["tradeoff"]} >= {0.0, 1.0}
+    assert {point["strength"] for point in found["tradeoff"]} >= {0.0, 1.0}
     assert "tailrank" in (tmp_path / "report.html").read_text()
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from serving import free_port, server
 from tailrank import api
+from tailrank.benchmarks.launcher import Server, free_port
 from tailrank.client import AsyncClient, Client, ServerError, event
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210"]
@@ -26,8 +26,8 @@ READ, WRITE = "only-to-be-read-0123", "for-everything-0123"
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     keys = f"read:{READ},read+write:{WRITE}"
-    with server(model, tmp_path_factory.mktemp("state"), TAILRANK_API_KEYS=keys) as found:
-        yield found
+    with Server(model, tmp_path_factory.mktemp("state"), TAILRANK_API_KEYS=keys) as found:
+        yield found.url
 
 
 @contextmanager

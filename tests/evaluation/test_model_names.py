@@ -23,6 +23,7 @@ def test_an_unknown_model_is_answered_with_those_there_are(monkeypatch: pytest.M
 def test_a_package_adds_models(monkeypatch: pytest.MonkeyPatch) -> None:
     names = (*baselines.PEERS, "theirs")
     monkeypatch.setattr(baselines, "entry_points", lambda **how: installed(*names).select(**how))
-    assert baselines.find_model("theirs") is sorted
+    found: object = baselines.find_model("theirs")
+    assert found is sorted
     with pytest.raises(RequestError, match=r"choose from tailrank, .*frequent, als, bpr.*, theirs$"):
         baselines.find_model("nobody")

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from tailrank.errors import RequestError
-from tailrank.evaluation.report import reading, render, verdict
+from tailrank.evaluation.report import higher_model, render, summary
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
+from tailrank.evaluation.runner import write
 from tailrank.metrics.beyond_accuracy import exposure
 from tailrank.metrics.full_ranking import Outcome, measure, per_query
 from tailrank.metrics.significance import paired_bootstrap
@@ -53,21 +54,16 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    """Popularity, and a model that finds the target more often, on 40 people and 30 items."""
+    """Popularity, and a model that finds the target more often, on 40 users and 30 items."""
     rng = np.random.default_rng(0)
     counts = rng.geometric(0.1, 30) - 1
-    targets, users = rng.integers(0, 30, 40), np.arange(40, dtype=np.int32)
+    targets, users = rng.integers(0, 30, 40, dtype=np.int32), np.arange(40, dtype=np.int32)
     scores = {"popularity": np.tile(counts + rng.random(30), (40, 1)), NAUGHTY: rng.random((40, 30))}
     scores[NAUGHTY][users, targets] += 0.5
-    orders = {name: np.argsort(-score, axis=1) for name, score in scores.items()}
     outcomes = {
-        name: Outcome(
-            (1 + np.argmax(order == targets[:, None], axis=1)).astype(np.int32),
-            order[:, :10].astype(np.int32),
-        )
-        for name, order in orders.items()
+        name: Outcome.from_scores(score.astype(np.float32), targets) for name, score in scores.items()
     }
-    figures = {
+    metrics = {
         name: measure(outcome, targets, counts) | {"fit_seconds": 0.5, "rank_ms_per_user": 0.1}
         for name, outcome in outcomes.items()
     }
@@ -79,13 +75,13 @@ def evaluation() -> Evaluation:
         users=40,
         queries=40,
         settings={"seed": 0, "versions": {"numpy": np.__version__}, "l2": np.float32(0.5)},
-        models=figures,
+        models=metrics,
         counts=counts,
         exposure={name: exposure(outcome.top, 30) for name, outcome in outcomes.items()},
         comparisons=[Comparison(NAUGHTY, "popularity", "ndcg@10", found.mean, (found.low, found.high))],
         tradeoff=[
-            TradeoffPoint(0.0, figures[NAUGHTY]),
-            TradeoffPoint(1.0, figures[NAUGHTY] | {"aplt@10": 0.9}),
+            TradeoffPoint(0.0, metrics[NAUGHTY]),
+            TradeoffPoint(1.0, metrics[NAUGHTY] | {"aplt@10": 0.9}),
         ],
         fusion=FusionWeights(
             (NAUGHTY, "lexical"), ("0", ">0"), ("1-5", ">5"), np.arange(8.0).reshape(2, 2, 2) - 3
@@ -144,34 +140,34 @@ def test_an_evaluation_without_queries_says_so(evaluation: Evaluation) -> None:
         Outcome(np.zeros(0, np.int32), np.zeros((0, 10), np.int32)), np.zeros(0, np.int32), evaluation.counts
     )
     nothing = replace(evaluation, models={"popularity": empty}, exposure={}, comparisons=[], tradeoff=[])
-    assert "no query" in reading(nothing)
+    assert "no query" in summary(nothing)
     assert "—" in Page(render(nothing)).text
 
 
-def test_the_reading_names_the_leader_the_tail_and_the_doubt() -> None:
+def test_the_summary_names_the_leader_the_tail_and_the_doubt() -> None:
     models: dict[str, dict[str, float | None]] = {
         "old": {"ndcg@10": 0.10, "ndcg@10/tail80": 0.06},
         "new": {"ndcg@10": 0.12, "ndcg@10/tail80": 0.05},
     }
     unsure = Comparison("new", "old", "ndcg@10/tail80", -0.01, (-0.02, 0.01))
     page = Evaluation("d", "p", 1, 1, {}, models, np.zeros(3, np.int64), comparisons=[unsure])
-    assert reading(page) == (
+    assert summary(page) == (
         "For all targets new leads with NDCG@10 0.1200 against 0.1000 of old (+20%); for targets in the "
         "tail old leads with NDCG@10 0.0600 against 0.0500 of new (+20%), which may be chance."
     )
 
 
 def test_a_loss_is_as_plain_as_a_win() -> None:
-    verdicts = [
-        verdict(Comparison("a", "b", "ndcg@10", sum(ends) / 2, ends))
+    conclusions = [
+        higher_model(Comparison("a", "b", "ndcg@10", sum(ends) / 2, ends))
         for ends in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))
     ]
-    assert verdicts == ["a is higher", "b is higher", "may be chance"]
+    assert conclusions == ["a is higher", "b is higher", "may be chance"]
 
 
 def test_files_hold_the_contract(evaluation: Evaluation, tmp_path: Path) -> None:
     odd = replace(evaluation, models=evaluation.models | {"odd": {"ndcg@10": float("nan"), "mrr": None}})
-    odd.write(tmp_path / "new" / "folder")
+    write(odd, tmp_path / "new" / "folder")
     assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [
         "metrics.json",
         "report.html",
@@ -198,22 +194,22 @@ def test_files_hold_the_contract(evaluation: Evaluation, tmp_path: Path) -> None
 def test_a_folder_that_is_a_file_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     with pytest.raises(RequestError, match=r"out.*name another folder"):
-        evaluation.write(tmp_path / "out")
+        write(evaluation, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
 
 
 def test_a_failed_write_leaves_the_old_file(evaluation: Evaluation, tmp_path: Path) -> None:
     (tmp_path / "metrics.json").mkdir()
     with pytest.raises(RequestError, match="name another folder"):
-        evaluation.write(tmp_path)
+        write(evaluation, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
-def test_a_missing_package_is_named_and_the_figures_are_kept(
+def test_a_missing_package_is_named_and_the_metrics_are_kept(
     evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     monkeypatch.delitem(sys.modules, "tailrank.evaluation.report")
     with pytest.raises(RequestError, match=r"jinja2.*tailrank\[report\]"):
-        evaluation.write(tmp_path)
+        write(evaluation, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from serving import server
+from tailrank.benchmarks.launcher import Server
 
 QUERY = "printer filament"
 DOCUMENTS = ["a wooden chair", "PLA filament for 3D printers", "a box of pencils"]
@@ -20,8 +20,8 @@ KEY = "for-other-makers-0123"
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     state = tmp_path_factory.mktemp("state")
-    with server(model, state, TAILRANK_API_KEYS=f"read:{KEY}") as found:
-        yield found
+    with Server(model, state, TAILRANK_API_KEYS=f"read:{KEY}") as found:
+        yield found.url
 
 
 @pytest.fixture(autouse=True)

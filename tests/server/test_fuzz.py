@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from serving import server
+from tailrank.benchmarks.launcher import Server
 from tailrank.server.routes import description
 
 DESCRIBED = [
@@ -30,8 +30,8 @@ api = schemathesis.openapi.from_dict(description("1"))
 
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with server(model, tmp_path_factory.mktemp("state"), "--queue-ms", "10000") as found:
-        yield found
+    with Server(model, tmp_path_factory.mktemp("state"), "--queue-ms", "10000") as found:
+        yield found.url
 
 
 @api.parametrize()

@@ -1,4 +1,4 @@
-"""A server when things go wrong around it, in short; `python -m bench.outages` takes longer over it."""
+"""A server when things go wrong, in short; `python -m bench resilience outages` takes longer over it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench.served import Caller, Running
-from bench.valkey import BINARY, Server
+from bench.resilience import outages
+from bench.resilience.clients import RecordingClient
+from bench.valkey import BINARY
+from bench.valkey import Server as Valkey
 
-from bench import outages
+from tailrank.benchmarks.launcher import Server
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.storage import write_model
@@ -27,7 +29,7 @@ def test_killed_it_has_lost_nothing_that_it_acknowledged(model: Path, tmp_path: 
 
 
 def test_a_supervisor_that_is_killed_takes_its_workers_along(model: Path, tmp_path: Path) -> None:
-    with Running(model, tmp_path, "--workers", "2") as server:
+    with Server(model, tmp_path, "--workers", "2") as server:
         workers = server.workers()
         os.kill(server.process.pid, signal.SIGKILL)
         server.process.wait()
@@ -79,11 +81,11 @@ def test_a_new_model_waits_for_the_state_and_outlives_a_broken_one(model: Path, 
     place, reranker = tmp_path / "movies", Reranker.load(model)
     reranker.save(place)
     (tmp_path / "valkey").mkdir()
-    with Server(tmp_path / "valkey") as valkey, Running(place, valkey.url) as server:
-        caller = Caller(server.port)
+    with Valkey(tmp_path / "valkey") as valkey, Server(place, valkey.url) as server:
+        client = RecordingClient(server.port)
 
         def named() -> str:
-            found = caller.ask("/v1/rank", {"candidates": []})
+            found = client.ask("/v1/rank", {"candidates": []})
             return str(found.answer["model"]) if found.status == 200 else ""
 
         first = named()
@@ -94,7 +96,7 @@ def test_a_new_model_waits_for_the_state_and_outlives_a_broken_one(model: Path, 
         awaited(lambda: named() not in {"", first})
         second = named()
         write_model(place, reranker.catalogue.items, {}, {})  # whole, but it says nothing
-        awaited(lambda: "new model refused" in server.said())
+        awaited(lambda: "new model refused" in server.log())
         replace(reranker, policy=(TailBoost(0.5),)).save(place)
         awaited(lambda: named() not in {"", second})
 

@@ -15,8 +15,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from serving import free_port, server, start
 from tailrank.arrays import Floats
+from tailrank.benchmarks.launcher import Server, free_port
 from tailrank.cli.main import app
 from tailrank.data.histories import Event
 from tailrank.data.splits import Split
@@ -29,8 +29,8 @@ CANDIDATES = ["1", "50", "172", "174", "181", "210", "257", "300", "405", "1000"
 
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with server(model, tmp_path_factory.mktemp("state")) as found:
-        yield found
+    with Server(model, tmp_path_factory.mktemp("state")) as found:
+        yield found.url
 
 
 def take(url: str, user: str, *items: str, **how: object) -> dict[str, object]:
@@ -201,7 +201,10 @@ class TestOperations:
 
     def test_keys(self, model: Path, tmp_path: Path) -> None:
         (tmp_path / "keys").write_text("read:only-to-be-read-0123\nread+write:for-everything-0123\n")
-        with server(model, tmp_path / "state", "--keys", str(tmp_path / "keys"), "--rate-limit", "20") as url:
+        with Server(
+            model, tmp_path / "state", "--keys", str(tmp_path / "keys"), "--rate-limit", "20"
+        ) as server:
+            url = server.url
 
             def status(key: str) -> int:
                 headers = {"authorization": f"Bearer {key}"}
@@ -246,14 +249,9 @@ class TestOperations:
         )
 
     def test_a_server_that_only_ranks_is_light(self, model: Path, tmp_path: Path) -> None:
-        port = free_port()
-        process = start(model, tmp_path, port)
-        try:
-            ranked(f"http://127.0.0.1:{port}", history=["50"])
-            mapped = Path(f"/proc/{process.pid}/maps").read_text()
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
+        with Server(model, tmp_path) as server:
+            ranked(server.url, history=["50"])
+            mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
         assert "libtorch" not in mapped
 
 
@@ -263,7 +261,8 @@ class TestNewModels:
     ) -> None:
         shutil.copytree(model, tmp_path / "movies")
         other = Reranker.fit(movielens_split, None)
-        with server(tmp_path / "movies", tmp_path / "state") as url:
+        with Server(tmp_path / "movies", tmp_path / "state") as server:
+            url = server.url
             before = ranked(url)["model"]
             other.save(tmp_path / "movies")
             after = _awaited(lambda: ranked(url)["model"], before)
@@ -279,7 +278,8 @@ class TestNewModels:
 
 class TestWorkers:
     def test_what_one_worker_keeps_the_others_know(self, model: Path, tmp_path: Path) -> None:
-        with server(model, tmp_path / "state", "--workers", "2") as url:
+        with Server(model, tmp_path / "state", "--workers", "2") as server:
+            url = server.url
             for turn in range(40):
                 with httpx.Client() as one, httpx.Client() as other:
                     user = f"u{turn}"

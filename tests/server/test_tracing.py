@@ -12,7 +12,7 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from serving import server
+from tailrank.benchmarks.launcher import Server
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SECRETS = ("mallory", "candidate-4711", "item-0815", "key-of-some-length", "texts that nobody")
@@ -52,8 +52,8 @@ def test_spans_reach_a_collector(
         "baggage": f"user={SECRETS[0]}",
     }
     with (
-        server(model, tmp_path, "--traces", **keys) as url,
-        httpx.Client(base_url=url, headers=headers) as client,
+        Server(model, tmp_path, "--traces", **keys) as server,
+        httpx.Client(base_url=server.url, headers=headers) as client,
     ):
         asked = {"user": SECRETS[0], "candidates": [SECRETS[1], SECRETS[2]], "history": [SECRETS[4]]}
         assert client.post("/v1/rank", json=asked).status_code == 200

@@ -14,11 +14,12 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from bench.valkey import BINARY, Server, free_port
+from bench.valkey import BINARY, Server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from valkey import Valkey
 
+from tailrank.benchmarks.launcher import free_port
 from tailrank.data.histories import History
 from tailrank.state.base import EVENTS_PER_USER, ItemChange, Read, StateError, StoredEvent
 from tailrank.state.open import open_state

@@ -57,8 +57,8 @@ def demo(
         split = temporal(dataset, per_user, repeats=repeats).sampled(QUERIES, seed)
         with progress_bars() as progress:
             models = runner.fit(names, split, spaces, settings, progress)
-            found = runner.evaluate(models, split, spaces, about, progress, settings)
-        found.write(folder)
+            found = runner.evaluate(models, split, spaces, settings, about, progress)
+        runner.write(found, folder)
         show(found, console)
         console.print(f"Report: [bold]{folder / 'report.html'}[/]\n")
         return split, {model.name: model.scorer for model in models}

@@ -1,4 +1,4 @@
-"""`tailrank evaluate`: figures of several models on the same queries."""
+"""`tailrank evaluate`: metrics of several models on the same queries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tailrank.cli.options import (
 from tailrank.cli.progress import progress_bars
 from tailrank.data.splits import Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
-from tailrank.evaluation import runner as full_ranking
+from tailrank.evaluation import runner
 from tailrank.evaluation.baselines import DEFAULT_MODELS
 from tailrank.evaluation.results import Comparison, Evaluation
 from tailrank.evaluation.runner import SWEPT
@@ -45,7 +45,7 @@ SHOWN = {
     "coverage@10": "coverage",
     "aplt@10": "tail share",
 }
-"""Figures to print and their headings: head and tail are ndcg@10 of targets there."""
+"""Metrics to print and their headings: head and tail are ndcg@10 of targets there."""
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -57,13 +57,13 @@ def evaluate(
         Literal["leave-one-out", "temporal"], typer.Option(help="How to split; see docs/evaluation.md.")
     ] = "leave-one-out",
     models: Annotated[str, typer.Option(help="Names, the one of interest first.")] = ",".join(DEFAULT_MODELS),
-    ties: Annotated[Ties, typer.Option(help="Order of a person's events at the same time.")] = "original",
+    ties: Annotated[Ties, typer.Option(help="Order of a user's events at the same time.")] = "original",
     seed: Seed = 0,
-    per_user: Annotated[int, typer.Option(min=1, help="temporal: at most this many queries a person.")] = 30,
+    per_user: Annotated[int, typer.Option(min=1, help="temporal: at most this many queries a user.")] = 30,
     staleness: Annotated[
         str, typer.Option(help="temporal: how late events reach the ranker: 0s, 1m, 1h, 1d, …, frozen.")
     ] = "0s",
-    repeats: Annotated[bool, typer.Option(help="Also ask for items the person took before.")] = False,
+    repeats: Annotated[bool, typer.Option(help="Also ask for items of the history.")] = False,
     queries: Annotated[int | None, typer.Option(min=1, help="Test on a sample of this size.")] = None,
     max_history: MaxHistory = 50,
     sequence_epochs: SequenceEpochs = 0,
@@ -75,7 +75,7 @@ def evaluate(
     """Measure models on held-out events: full ranking, head and tail, with intervals."""
     delay = _seconds(staleness)
     names = [name.strip() for name in models.split(",")]
-    full_ranking.check(names)
+    runner.check(names)
     dataset = load(data)
     if protocol == "temporal":
         split = temporal(dataset, per_user, delay, repeats=repeats)
@@ -92,53 +92,53 @@ def evaluate(
         tail_cost=tail_cost,
     )
     with progress_bars() as progress:
-        contenders = full_ranking.fit(names, split, spaces, settings, progress)
+        fitted = runner.fit(names, split, spaces, settings, progress)
         about = {"encoders": encoders(spaces), **machine()}
-        found = full_ranking.evaluate(contenders, split, spaces, about, progress, settings)
-    found.write(out)
+        found = runner.evaluate(fitted, split, spaces, settings, about, progress)
+    runner.write(found, out)
     console = Console()
     show(found, console)
     console.print(f"{out / 'metrics.json'}, {out / 'report.html'}")
 
 
 def show(found: Evaluation, console: Console) -> None:
-    """Print the main figures, how the first model compares with the others, and what the tail costs."""
-    console.print(f"[bold]{escape(found.dataset)}[/]: {found.users:,} people, {found.queries:,} queries")
+    """Print the main metrics, how the first model compares with the others, and what the tail costs."""
+    console.print(f"[bold]{escape(found.dataset)}[/]: {found.users:,} users, {found.queries:,} queries")
     console.print(escape(found.protocol))
-    console.print(_figures(found))
+    console.print(_metrics_table(found))
     if found.comparisons:
-        console.print(_comparisons(found.comparisons))
+        console.print(_comparisons_table(found.comparisons))
     if found.tradeoff:
-        console.print(_tradeoff(found))
+        console.print(_tradeoff_table(found))
 
 
-def _figures(found: Evaluation) -> Table:
+def _metrics_table(found: Evaluation) -> Table:
     table = _table("model", SHOWN)
-    best = {name: max(figures[name] or 0 for figures in found.models.values()) for name in SHOWN}
-    for model, figures in found.models.items():
-        table.add_row(model, *(_cell(figures[name], best[name]) for name in SHOWN))
+    best = {name: max(metrics[name] or 0 for metrics in found.models.values()) for name in SHOWN}
+    for model, metrics in found.models.items():
+        table.add_row(model, *(_cell(metrics[name], best[name]) for name in SHOWN))
     return table
 
 
-def _comparisons(comparisons: list[Comparison]) -> Table:
-    """Lay out differences with their 95% intervals; bold where the interval excludes 0."""
+def _comparisons_table(comparisons: list[Comparison]) -> Table:
+    """Lay out differences with their 95% intervals; bold if the interval excludes 0."""
     metrics = {comparison.metric: SHOWN[comparison.metric] for comparison in comparisons}
     table = _table(f"{comparisons[0].a} minus", metrics)
     cells: dict[str, dict[str, str]] = {}
     for one in comparisons:
         low, high = one.ci95
         text = f"{one.difference:+.4f} ({low:+.4f} to {high:+.4f})"
-        cells.setdefault(one.b, {})[one.metric] = text if low <= 0 <= high else f"[bold]{text}[/]"
+        cells.setdefault(one.b, {})[one.metric] = text if one.may_be_chance else f"[bold]{text}[/]"
     for other, row in cells.items():
         table.add_row(other, *(row.get(metric, "-") for metric in metrics))
     return table
 
 
-def _tradeoff(found: Evaluation) -> Table:
-    table = _table("--tail", SHOWN)
-    table.title = f"tailrank at a rising --tail, on {min(SWEPT, found.queries):,} queries"
+def _tradeoff_table(found: Evaluation) -> Table:
+    table = _table("strength", SHOWN)
+    table.title = f"tailrank as its tail policy gets stronger, on {min(SWEPT, found.queries):,} queries"
     for point in found.tradeoff:
-        table.add_row(f"{point.dial:g}", *(_cell(point.metrics[name], np.inf) for name in SHOWN))
+        table.add_row(f"{point.strength:g}", *(_cell(point.metrics[name], np.inf) for name in SHOWN))
     return table
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +11,7 @@ import typer
 from tailrank.cli.options import Data, Template, load
 from tailrank.data.columns import Columns
 from tailrank.errors import RequestError
+from tailrank.files import written_file
 from tailrank.language.text import item_texts
 from tailrank.tuning.annotation import items_to_annotate
 
@@ -33,10 +33,8 @@ def label(
         text=np.array(texts)[found.items], interactions=dataset.counts[found.items], use=found.uses.round(2)
     )
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
-            rows.write_csv(Path(beside, "new"))
-            Path(beside, "new").replace(out)
+        with written_file(out) as new:
+            rows.write_csv(new)
     except OSError as why:
         raise RequestError(f"{out}: can't be written ({why.strerror or why}): name another file") from None
     events = dataset.counts[found.items].sum() / max(len(dataset.histories.items), 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import zipfile
 import zlib
@@ -25,7 +24,7 @@ from tailrank.data.readers import read_events, read_items, table_files
 from tailrank.data.schema import raise_failures
 from tailrank.data.validation import validate
 from tailrank.errors import DataError, first_line
-from tailrank.files import sha256_of
+from tailrank.files import sha256_of, written_folder
 from tailrank.reporting import Progress, silent
 
 __all__ = ["PUBLIC", "fetch", "is_prepared", "prepared_path"]
@@ -195,17 +194,9 @@ def _write(name: str, target: Path, tables: DatasetTables, origin: Mapping[str, 
         "citation": chosen.citation,
         **origin,
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}-{os.getpid()}")
-    try:
-        beside.mkdir()
-        tables.items.write_parquet(beside / "items.parquet")
-        tables.events.write_parquet(beside / "events.parquet")
-        (beside / "source.json").write_text(
+    with written_folder(target) as new:
+        tables.items.write_parquet(new / "items.parquet")
+        tables.events.write_parquet(new / "events.parquet")
+        (new / "source.json").write_text(
             json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-        if target.exists():
-            target.rmdir()
-        beside.rename(target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

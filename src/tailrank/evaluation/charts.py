@@ -67,7 +67,7 @@ def draw_chart(draw: Draw, evaluation: Evaluation, title: str) -> str:
     evaluation
         What to draw.
     title
-        What the chart shows, for people who hear the page.
+        What the chart shows, for readers who hear the page.
     """
     buffer = io.StringIO()
     with mpl.rc_context(STYLE):
@@ -78,7 +78,7 @@ def draw_chart(draw: Draw, evaluation: Evaluation, title: str) -> str:
     svg = buffer.getvalue()
     svg = re.sub(r'<svg (?:(?:width|height)="\S+" )*', "<svg ", svg[svg.index("<svg ") :])
     svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{draw.__name__}-", svg)
-    return _themed(svg).replace("<svg ", '<svg role="img" ', 1)
+    return _with_css_variables(svg).replace("<svg ", '<svg role="img" ', 1)
 
 
 def quality(axes: Axes, evaluation: Evaluation) -> None:
@@ -90,7 +90,7 @@ def quality(axes: Axes, evaluation: Evaluation) -> None:
     }
     rows = np.arange(len(groups))
     shifts = (np.arange(len(evaluation.models)) + 0.5) / len(evaluation.models) - 0.5
-    for (model, (marker, colour)), shift in zip(marks(evaluation).items(), shifts, strict=True):
+    for (model, (marker, colour)), shift in zip(marker_styles(evaluation).items(), shifts, strict=True):
         values = [evaluation.models[model].get(name) for name in groups.values()]
         axes.plot(np.array(values, float), rows + 0.8 * shift, marker, color=colour, clip_on=False, zorder=3)
     axes.hlines(rows[1:] - 0.5, 0, 1, RULE, linewidth=0.7, transform=axes.get_yaxis_transform())
@@ -106,7 +106,7 @@ def exposure(axes: Axes, evaluation: Evaluation) -> None:
     order = np.argsort(-evaluation.counts, kind="stable")
     share = np.linspace(0, 1, 201)
     axes.plot(share, _cumulative(evaluation.counts[order], share), "--", color=INK)
-    for model, (marker, colour) in marks(evaluation).items():
+    for model, (marker, colour) in marker_styles(evaluation).items():
         if model in evaluation.exposure:
             curve = _cumulative(evaluation.exposure[model][order], share)
             axes.plot(share, curve, marker=marker, color=colour, markevery=25)
@@ -116,25 +116,26 @@ def exposure(axes: Axes, evaluation: Evaluation) -> None:
         xlim=(0, 1),
         ylim=(0, 1.02),
         xlabel="Items, the most popular first",
-        ylabel="Share of places in the top 10",
+        ylabel="Share of positions in the top 10",
     )
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
 
 
 def tradeoff(axes: Axes, evaluation: Evaluation) -> None:
-    """NDCG@10 against the share of tail items shown: each model, and the policy as its dial rises."""
-    sweep = _places([point.metrics for point in evaluation.tradeoff])
+    """NDCG@10 against the share of tail items shown: each model, and the tail policy as it gets stronger."""
+    sweep = _tail_share_and_ndcg([point.metrics for point in evaluation.tradeoff])
     axes.plot(*sweep.T, "o-", color=INK, markersize=4)
-    for model, (marker, colour) in marks(evaluation).items():
-        axes.plot(*_places([evaluation.models[model]]).T, marker, color=colour, markersize=8.5, clip_on=False)
+    points = _tail_share_and_ndcg(list(evaluation.models.values()))
+    for point, (marker, colour) in zip(points, marker_styles(evaluation).values(), strict=True):
+        axes.plot(*point, marker, color=colour, markersize=8.5, clip_on=False)
     axes.set(xlabel="Share of tail80 items in the top 10", ylabel="NDCG@10")
     axes.set_ylim(bottom=0)
-    _label_dials(axes, evaluation, sweep)
+    _label_strengths(axes, evaluation, sweep)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
 
 
-def marks(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
+def marker_styles(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
     """Give each model the marker and the colour that it has in every chart."""
     return {
         model: (list(MARKERS)[nth % len(MARKERS)], f"{PLACEHOLDER}{1 + nth % COLOURS:02d}")
@@ -145,28 +146,29 @@ def marks(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
 def legend(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     """Give each model's name, marker as a character, and colour as CSS."""
     return [
-        (model, MARKERS[marker], _themed(colour)) for model, (marker, colour) in marks(evaluation).items()
+        (model, MARKERS[marker], _with_css_variables(colour))
+        for model, (marker, colour) in marker_styles(evaluation).items()
     ]
 
 
-def _themed(text: str) -> str:
+def _with_css_variables(text: str) -> str:
     """Put the page's variables in the place of the placeholder colours."""
     return re.sub(PLACEHOLDER + r"(\d\d)", r"var(--colour-\1)", text)
 
 
-def _label_dials(axes: Axes, evaluation: Evaluation, sweep: Doubles) -> None:
-    """Write the dials beside their points, from the last one back, where there is room."""
-    taken = np.array([np.inf, np.inf])
-    for point, place in zip(evaluation.tradeoff[::-1], sweep[::-1], strict=True):
-        at = axes.transData.transform(place)
-        if not np.hypot(*(at - taken)) < LABEL_ROOM:
-            axes.annotate(f"{point.dial:g}", tuple(place), (2, 6), textcoords="offset points")
-            taken = at
+def _label_strengths(axes: Axes, evaluation: Evaluation, sweep: Doubles) -> None:
+    """Write strengths beside their points, from the last one back, as far as there is room."""
+    last = np.array([np.inf, np.inf])
+    for point, position in zip(evaluation.tradeoff[::-1], sweep[::-1], strict=True):
+        at = axes.transData.transform(position)
+        if not np.hypot(*(at - last)) < LABEL_ROOM:
+            axes.annotate(f"{point.strength:g}", tuple(position), (2, 6), textcoords="offset points")
+            last = at
 
 
-def _places(figures: list[dict[str, float | None]]) -> Doubles:
-    """Share of tail items shown and NDCG@10, NaN where unknown; shape (len(figures), 2)."""
-    pairs = [[each.get("aplt@10"), each.get("ndcg@10")] for each in figures]
+def _tail_share_and_ndcg(rows: list[dict[str, float | None]]) -> Doubles:
+    """Share of tail items shown and NDCG@10, NaN if unknown; shape (len(rows), 2)."""
+    pairs = [[each.get("aplt@10"), each.get("ndcg@10")] for each in rows]
     return np.array(pairs, dtype=np.float64).reshape(-1, 2)
 
 

@@ -13,7 +13,7 @@ from tailrank.evaluation import charts
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights
 
 METRICS: Final = {
-    "Finding what the person took next": {
+    "Finding the user's next item": {
         "ndcg@10": ("↑", "Hits in the first ten, a hit at the top counting most."),
         "recall@10": ("↑", "Share of targets in the first ten."),
         "mrr": ("↑", "Mean of 1 / rank of the target."),
@@ -21,25 +21,25 @@ METRICS: Final = {
     "NDCG@10 by the target's popularity in training": {
         "ndcg@10/tail80": ("↑", "Target outside the most popular 20% of items."),
         "ndcg@10/head20": ("↑", "Target among the most popular 20% of items."),
-        "ndcg@10/count=0": ("↑", "Target never seen in training."),
-        "ndcg@10/count=1-5": ("↑", "Target seen 1 to 5 times."),
-        "ndcg@10/count=6-20": ("↑", "Target seen 6 to 20 times."),
-        "ndcg@10/count>20": ("↑", "Target seen more than 20 times."),
+        "ndcg@10/count=0": ("↑", "Target without training interactions."),
+        "ndcg@10/count=1-5": ("↑", "Target with 1 to 5."),
+        "ndcg@10/count=6-20": ("↑", "Target with 6 to 20."),
+        "ndcg@10/count>20": ("↑", "Target with more than 20."),
     },
     "Use of the catalogue": {
-        "coverage@10": ("↑", "Share of items that somebody was shown."),
+        "coverage@10": ("↑", "Share of items that were shown at all."),
         "gini@10": ("↓", "Inequality of exposure: 0 equal, 1 all on one item."),
         "arp@10": ("↓", "Training interactions of a shown item, on average."),
         "aplt@10": ("↑", "Share of tail80 items in a list."),
         "novelty@10": ("↑", "Surprise of a shown item, in bits."),
-        "ild@10": ("↑", "Distance in meaning between two items of a list."),
+        "ild@10": ("↑", "Distance between the vectors of two items of a list."),
     },
     "Cost": {
         "fit_seconds": ("↓", "Time to fit."),
-        "rank_ms_per_user": ("↓", "Time to rank the catalogue for one person, in milliseconds."),
+        "rank_ms_per_user": ("↓", "Time to rank the catalogue for one user, in milliseconds."),
     },
 }
-"""The direction in which each figure gets better, and what it means."""
+"""The direction in which each metric gets better, and what it says."""
 
 
 def render(evaluation: Evaluation) -> str:
@@ -51,52 +51,51 @@ def render(evaluation: Evaluation) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "setting": setting}
+    environment.filters |= {"number": number_text, "setting": setting_text}
     drawings = {
         draw.__name__: partial(charts.draw_chart, draw, evaluation)
         for draw in (charts.quality, charts.exposure, charts.tradeoff)
     }
     return environment.get_template("report.html").render(
         evaluation=evaluation,
-        reading=reading(evaluation),
+        summary=summary(evaluation),
         legend=charts.legend(evaluation),
         metrics=METRICS,
-        best=best(evaluation),
-        verdict=verdict,
+        best=best_values(evaluation),
+        higher=higher_model,
         reach=max((abs(end) for each in evaluation.comparisons for end in each.ci95), default=1.0) or 1.0,
-        heat=None if evaluation.fusion is None else heat(evaluation.fusion),
+        weights=None if evaluation.fusion is None else weights_and_shares(evaluation.fusion),
         **drawings,
     )
 
 
-def reading(evaluation: Evaluation) -> str:
+def summary(evaluation: Evaluation) -> str:
     """Say in one sentence who leads, for all targets and for those in the tail."""
     overall, tail = (_lead(evaluation, metric) for metric in ("ndcg@10", "ndcg@10/tail80"))
     if overall is None:
-        return "There was no query to judge a model by."
+        return "There was no query to measure a model by."
     return f"For all targets {overall}" + (f"; for targets in the tail {tail}." if tail else ".")
 
 
-def best(evaluation: Evaluation) -> dict[str, float]:
-    """Find the best value of each figure in which models differ."""
+def best_values(evaluation: Evaluation) -> dict[str, float]:
+    """Find the best value of each metric in which models differ."""
     found = {}
     directions = {name: direction for rows in METRICS.values() for name, (direction, _) in rows.items()}
     for name, direction in directions.items():
-        known = [value for figures in evaluation.models.values() if (value := figures.get(name)) is not None]
+        known = [value for metrics in evaluation.models.values() if (value := metrics.get(name)) is not None]
         if known and min(known) < max(known):
             found[name] = max(known) if direction == "↑" else min(known)
     return found
 
 
-def verdict(comparison: Comparison) -> str:
-    """Name the model whose figure is higher, where the interval excludes 0."""
-    low, high = comparison.ci95
-    if low <= 0 <= high:
+def higher_model(comparison: Comparison) -> str:
+    """Say which model is higher, or that the difference may be chance."""
+    if comparison.may_be_chance:
         return "may be chance"
-    return f"{comparison.a if low > 0 else comparison.b} is higher"
+    return f"{comparison.a if comparison.difference > 0 else comparison.b} is higher"
 
 
-def heat(fusion: FusionWeights) -> list[list[list[tuple[float, float]]]]:
+def weights_and_shares(fusion: FusionWeights) -> list[list[list[tuple[float, float]]]]:
     """Pair each fusion weight with its share of the largest, from -1 to 1."""
     weights = np.asarray(fusion.weights, dtype=np.float64)
     shares = weights / (np.abs(weights).max() or 1.0)
@@ -104,12 +103,12 @@ def heat(fusion: FusionWeights) -> list[list[list[tuple[float, float]]]]:
     return cells
 
 
-def figure(value: float | None) -> str:
+def number_text(value: float | None) -> str:
     """Print a number with as many digits as it is worth.
 
     Examples
     --------
-    >>> figure(0.06391), figure(3.14159), figure(1234.5), figure(None)
+    >>> number_text(0.06391), number_text(3.14159), number_text(1234.5), number_text(None)
     ('0.0639', '3.14', '1,234', '—')
     """
     if value is None or not np.isfinite(value):
@@ -118,7 +117,7 @@ def figure(value: float | None) -> str:
     return f"{value:,.{digits}f}"
 
 
-def setting(value: object) -> str:
+def setting_text(value: object) -> str:
     """Print a setting; a table of settings becomes one line."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {inner}" for name, inner in value.items())
@@ -133,14 +132,15 @@ def _lead(evaluation: Evaluation, metric: str) -> str | None:
     if not known:
         return None
     (value, first), *others = sorted(known, key=lambda pair: -pair[0])
-    words = f"{first} leads with NDCG@10 {figure(value)}"
+    words = f"{first} leads with NDCG@10 {number_text(value)}"
     if not others:
         return words
     second_value, second = others[0]
     gain = f" (+{value / second_value - 1:.0%})" if second_value else ""
-    pair = {first, second}
-    judged = [
-        verdict(each) for each in evaluation.comparisons if {each.a, each.b} == pair and each.metric == metric
-    ]
-    doubt = ", which may be chance" if "may be chance" in judged else ""
-    return f"{words} against {figure(second_value)} of {second}{gain}{doubt}"
+    doubt = any(
+        each.may_be_chance
+        for each in evaluation.comparisons
+        if {each.a, each.b} == {first, second} and each.metric == metric
+    )
+    words += f" against {number_text(second_value)} of {second}{gain}"
+    return f"{words}, which may be chance" if doubt else words

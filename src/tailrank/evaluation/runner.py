@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.evaluation.baselines import TunedModel, find_model
 from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
+from tailrank.files import written_file
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.beyond_accuracy import exposure
 from tailrank.metrics.full_ranking import Model, Outcome, measure, per_query, rank_queries, scored
@@ -55,8 +57,8 @@ class FittedModel:
     tuning: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, fitted: Model | TunedModel, seconds: float) -> Self:
-        """Take a model that was fitted in so many seconds, or a peer, which counts its own."""
+    def from_fit(cls, name: str, fitted: Model | TunedModel, seconds: float) -> Self:
+        """Name what a `Fit` gave after so many seconds; a peer counts its own."""
         if isinstance(fitted, TunedModel):
             return cls(name, fitted.model, fitted.fit_seconds, fitted.tuning)
         return cls(name, fitted, seconds)
@@ -89,14 +91,14 @@ def fit(
     RequestError
         On an unknown model, or one that can't be fitted here or to these data.
     """
-    contenders, fits = [], [find_model(name) for name in names]
+    models, fits = [], [find_model(name) for name in names]
     for done, (name, fit_model) in enumerate(zip(names, fits, strict=True)):
         progress("fit", done, len(names), name)
         start = time.perf_counter()
         fitted = fit_model(split, spaces, settings, progress)
-        contenders.append(FittedModel.of(name, fitted, time.perf_counter() - start))
+        models.append(FittedModel.from_fit(name, fitted, time.perf_counter() - start))
     progress("fit", len(names), len(names))
-    return contenders
+    return models
 
 
 def check(names: Sequence[str]) -> None:
@@ -112,68 +114,105 @@ def check(names: Sequence[str]) -> None:
 
 
 def evaluate(
-    contenders: Sequence[FittedModel],
+    models: Sequence[FittedModel],
     split: Split,
     spaces: Mapping[str, ItemVectors],
-    about: Mapping[str, object],
-    progress: Progress,
     settings: Settings,
+    about: Mapping[str, object] | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Rank the test queries with every model, measure, and compare the first with each of the others.
 
     Parameters
     ----------
-    contenders
+    models
         Fitted on the split, the one of interest first.
     split
         Whose test queries to rank.
     spaces
         Vector spaces by name; `semantic` measures the diversity of lists.
+    settings
+        How tailrank was fitted; its seed is that of the bootstrap.
     about
         Encoder and machine, printed in the report.
     progress
         Is told how many queries each model has ranked.
-    settings
-        How tailrank was fitted; its seed is that of the bootstrap.
 
     Raises
     ------
     RequestError
-        Where there is no test query.
+        If there is no test query.
     """
     test, counts = split.test, split.full_train.counts
     vectors = spaces["semantic"].values if "semantic" in spaces else None
     if not len(test):
         raise RequestError(f"{split.full_train.name}: no test query under the protocol {split.protocol}")
-    figures: dict[str, dict[str, float | None]] = {}
+    metrics: dict[str, dict[str, float | None]] = {}
     outcomes: dict[str, Outcome] = {}
-    for contender in contenders:
+    for model in models:
         start = time.perf_counter()
-        outcome = rank_queries(contender.scorer, test, split, progress, f"rank with {contender.name}")
-        took: dict[str, float | None] = {
-            "fit_seconds": contender.fit_seconds,
-            "rank_ms_per_user": 1000 * (time.perf_counter() - start) / len(test),
+        outcome = rank_queries(model.scorer, test, split, progress, f"rank with {model.name}")
+        seconds = time.perf_counter() - start
+        outcomes[model.name] = outcome
+        metrics[model.name] = measure(outcome, test.targets, counts, vectors) | {
+            "fit_seconds": model.fit_seconds,
+            "rank_ms_per_user": 1000 * seconds / len(test),
         }
-        outcomes[contender.name] = outcome
-        figures[contender.name] = measure(outcome, test.targets, counts, vectors) | took
-    fused = [c.scorer for c in contenders if isinstance(c.scorer, Reranker)]
-    tuning = {c.name: c.tuning for c in contenders if c.tuning}
+    fused = next((model.scorer for model in models if isinstance(model.scorer, Reranker)), None)
     return Evaluation(
         dataset=split.full_train.name,
         protocol=split.protocol,
         users=len(np.unique(test.users)),
         queries=len(test),
-        settings=asdict(settings)
-        | {"policy": described(fused[0].policy) if fused else []}
-        | ({"tuning": tuning} if tuning else {})
-        | dict(about),
-        models=figures,
+        settings=_settings(models, fused, settings) | dict(about or {}),
+        models=metrics,
         counts=counts,
         exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
         comparisons=_compare(outcomes, test, target_groups(counts)["tail80"][test.targets], settings.seed),
-        tradeoff=_sweep(fused[0], split, vectors, settings.seed) if fused else [],
-        fusion=_weights(fused[0]) if fused else None,
+        tradeoff=_sweep(fused, split, vectors, settings.seed) if fused else [],
+        fusion=_weights(fused) if fused else None,
     )
+
+
+def write(evaluation: Evaluation, folder: Path | str) -> None:
+    """Write `metrics.json` and `report.html`; each file appears whole or not at all.
+
+    Parameters
+    ----------
+    evaluation
+        What was measured.
+    folder
+        Made if it does not exist.
+
+    Raises
+    ------
+    RequestError
+        If the folder can't be written to, or a package that draws the report is missing.
+    """
+    try:
+        with written_file(Path(folder, "metrics.json")) as new:
+            new.write_text(evaluation.to_json(), encoding="utf-8")
+        from tailrank.evaluation.report import render
+
+        with written_file(Path(folder, "report.html")) as new:
+            new.write_text(render(evaluation), encoding="utf-8")
+    except OSError as why:
+        raise RequestError(f"can't write to {folder} ({why.strerror}): name another folder") from None
+    except ModuleNotFoundError as missing:
+        raise RequestError(
+            f"metrics.json is in {folder}; report.html also needs {missing.name}: "
+            "install it with `pip install 'tailrank[report]'`"
+        ) from None
+
+
+def _settings(models: Sequence[FittedModel], fused: Reranker | None, settings: Settings) -> dict[str, object]:
+    """Collect how the models were fitted."""
+    tuning = {model.name: model.tuning for model in models if model.tuning}
+    return {
+        **asdict(settings),
+        "policy": described(fused.policy) if fused else [],
+        **({"tuning": tuning} if tuning else {}),
+    }
 
 
 def _compare(outcomes: Mapping[str, Outcome], test: Queries, tail: Bools, seed: int) -> list[Comparison]:

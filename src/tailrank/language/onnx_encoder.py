@@ -17,7 +17,7 @@ from filelock import FileLock
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
-from tailrank.files import replaced, sha256_of
+from tailrank.files import sha256_of, written_folder
 from tailrank.language import adapters
 from tailrank.language.encoder import BLOCK, CPU_TOKENS, MAX_TOKENS, batch_rows, distinct_texts, unit_vectors
 from tailrank.language.sources import EncoderSource, find_encoder
@@ -159,7 +159,7 @@ def _prepare(source: EncoderSource, max_tokens: int, folder: Path) -> None:
         with FileLock(f"{folder}.lock"):
             if _is_intact(folder):  # another process wrote it meanwhile
                 return
-            with replaced(folder) as new:
+            with written_folder(folder) as new:
                 _export_in_process(source.name, max_tokens, new)
     except OSError as why:
         raise EncoderError(

@@ -19,6 +19,7 @@ from filelock import FileLock
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
+from tailrank.files import written_file
 from tailrank.language.encoder import TextEncoder, distinct_texts
 from tailrank.reporting import Progress, silent
 
@@ -112,10 +113,8 @@ class _EncoderFolder:
         label = folder / "encoder.json"
         with _disk_errors(folder):
             if not label.exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                beside = folder / f"encoder.json.{os.getpid()}"
-                beside.write_text(json.dumps(header | {"encoder": encoder.name}, indent=1))
-                beside.replace(label)
+                with written_file(label) as new:
+                    new.write_text(json.dumps(header | {"encoder": encoder.name}, indent=1))
             text = label.read_bytes()
         try:
             found = json.loads(text)

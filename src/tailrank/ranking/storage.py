@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from tailrank.errors import ModelError
-from tailrank.files import replaced
+from tailrank.files import written_folder
 from tailrank.signals.base import Arrays
 
 FORMAT: Final = "tailrank model 4"
@@ -56,7 +56,7 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
         place = folder.resolve()
         if place.exists() and not (place / MANIFEST).is_file() and (place.is_file() or any(place.iterdir())):
             raise ModelError(f"{folder} exists and is not a model folder: choose another place")
-        with replaced(folder) as new:
+        with written_folder(folder) as new:
             _fill(new, items, arrays, description)
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ModelError(f"{folder}: can't be written ({error}): choose another place") from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from tailrank.files import sync
 from tailrank.state.base import StateError
 from tailrank.state.checks import expiry_time
 from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Txn, record_error
@@ -55,7 +55,7 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
                 _copy_changes(old, new)
             sizes = (folder / DATA_FILE).stat().st_size, (copy / DATA_FILE).stat().st_size
             (copy / DATA_FILE).replace(folder / DATA_FILE)
-            _sync(folder)
+            sync(folder)
         finally:
             shutil.rmtree(copy, ignore_errors=True)
     return sizes
@@ -128,11 +128,3 @@ def _read_pairs(env: LmdbEnvironment, table: bytes, start: bytes, txn: Txn) -> P
             pairs.append(cursor.item())
             more = cursor.next()
     return pairs
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.histories import ranges
 from tailrank.errors import EncoderError
+from tailrank.files import written_file
 from tailrank.reporting import Progress
 
 LAYER_PATHS: Final = ("encoder.layer", "transformer.layer", "layers", "encoder.layers")
@@ -102,22 +103,19 @@ class Activations:
     def _write(
         self, features: Callable[[Codes], Mapping[str, Any]], bfloat16: bool, progress: Progress
     ) -> None:
-        beside = self.file.with_name(f".{self.file.name}.{os.getpid()}")
         self._put(self.embeddings, self.lower)
         training = self.model.training
         self.model.eval()
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            _reserve(beside, int(self.offsets[-1]) * self.model.config.hidden_size * 2)
-            self._run(features, bfloat16, beside, progress)
-            beside.replace(self.file)
+            with written_file(self.file) as new:
+                _reserve(new, int(self.offsets[-1]) * self.model.config.hidden_size * 2)
+                self._run(features, bfloat16, new, progress)
         except OSError as why:
             raise EncoderError(
                 f"{self.file.parent}: activations of {self.offsets[-1]:,} tokens can't be kept there "
                 f"({why.strerror or why}): free some space, or set TAILRANK_CACHE to another folder"
             ) from None
         finally:
-            beside.unlink(missing_ok=True)
             self.model.train(training)
             self._put(self.embeddings, self.layers)
 

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from tailrank.errors import EncoderError
-from tailrank.files import replaced
+from tailrank.files import written_folder
 from tailrank.language import adapters
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.provenance import TUNING_FILE
@@ -42,7 +42,7 @@ def save(tuned: Tuned, encoder: TextEncoder, folder: Path, about: Mapping[str, A
     method = tuned.encoder.config.method
     check_folder(folder, encoder)
     try:
-        with replaced(folder) as new, tuned.encoder.full_model() as model:
+        with written_folder(folder) as new, tuned.encoder.full_model() as model:
             if merged or method in ("full", "last-layers"):
                 adapters.merge(model)
                 model.save(str(new), create_model_card=False, safe_serialization=True)

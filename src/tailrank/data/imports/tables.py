@@ -11,7 +11,7 @@ import polars as pl
 
 from tailrank.data.columns import Columns
 from tailrank.errors import DataError
-from tailrank.files import replaced
+from tailrank.files import written_folder
 
 Value: TypeAlias = str | int | float | bool | list[str] | None
 
@@ -76,7 +76,7 @@ class Imported:
             raise DataError(f"{folder}: no event to write; found {found}. Export what users did, too.")
         check_free(folder)
         try:
-            with replaced(folder) as new:
+            with written_folder(folder) as new:
                 self.items.write_parquet(new / "items.parquet")
                 self.events.write_parquet(new / "events.parquet")
                 if self.impressions is not None:

@@ -1,4 +1,4 @@
-"""`tailrank bench` of the server, in small: real servers and load, and checks that fail where they should."""
+"""`tailrank bench` in small: real servers and load, and checks that fail where they should."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from bench import service
 from tailrank.benchmarks.connection import Connection, parse, request
-from tailrank.benchmarks.freshness import checked
-from tailrank.benchmarks.ingest import drawn, lost
-from tailrank.benchmarks.launcher import cores, running
+from tailrank.benchmarks.freshness import check
+from tailrank.benchmarks.ingest import count_lost, draw_events
+from tailrank.benchmarks.launcher import Server, cores, measured_server
 from tailrank.benchmarks.load import drive
 from tailrank.benchmarks.subject import subject
 from tailrank.cli.main import app
+from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
 from tailrank.ranking.reranker import Reranker
 
@@ -51,9 +51,8 @@ class TestCommands:
         found = measured("http", "--model", lean, "--requests", 50)
         for size in ("25", "50", "100", "200", "300", "100 after an event", "300 after an event"):
             row = found[size]
-            parts = ("codec_ms", "state_ms", "model_ms", "framework_ms")
+            assert all(row[part] > 0 for part in ("codec_ms", "state_ms"))
             assert 0 < row["model_ms"] < row["p50_ms"] <= row["p99_ms"]
-            assert sum(row[part] for part in parts) == pytest.approx(row["p50_ms"])
         assert found["alive"]["p50_ms"] < found["25"]["p50_ms"]
 
     @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
@@ -64,7 +63,6 @@ class TestCommands:
         assert closed["failed"] == 0
         assert 0 <= overload["shed"] < 1
         assert overload["neither_200_nor_429"] == 0
-        assert overload["accepted_per_s"] == pytest.approx(overload["offered_per_s"] * (1 - overload["shed"]))
 
     def test_throughput_needs_wrk(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", "")
@@ -89,30 +87,30 @@ class TestCommands:
         assert many["own_mb"] < 20
 
 
-def test_checks_fail_where_events_are_missing(lean: Path, tmp_path: Path) -> None:
+def test_checks_fail_if_events_are_missing(lean: Path, movielens: Dataset, tmp_path: Path) -> None:
     """Rankings of a server that never saw the events miss all of them."""
     with (
-        subject("movielens-100k", lean, 0, 0) as it,
-        running(lean, tmp_path / "one") as one,
-        running(lean, tmp_path / "other") as other,
+        subject(movielens, lean, 0, 0) as it,
+        Server(lean, tmp_path / "one") as one,
+        Server(lean, tmp_path / "other") as other,
     ):
-        pair = Connection(one.port), Connection(other.port)
-        figures = checked(it, 20, pair)
+        connections = Connection(one.port), Connection(other.port)
+        found = check(it, 20, connections)
         # Connections take turns, so each server knows of every other event.
-        assert figures["misses"] == figures["telling"] == 20
-        sent = drawn(it, 30, np.random.default_rng(0))
-        pair[0].ask("/v1/events", sent[:20])
-        assert lost(one, sent) == 10
+        assert found["misses"] == found["telling"] == 20
+        sent = draw_events(it, 30, np.random.default_rng(0))
+        connections[0].ask("/v1/events", sent[:20])
+        assert count_lost(one.port, sent) == 10
 
 
 def test_this_process_moves_back(lean: Path, tmp_path: Path) -> None:
     before = cores()
-    with running(lean, tmp_path / "state"):
+    with measured_server(lean, tmp_path / "state"):
         assert cores() == (None, None)
     assert cores() == before
 
 
-class Slow(BaseHTTPRequestHandler):
+class SlowHandler(BaseHTTPRequestHandler):
     """Takes 20 ms for every request."""
 
     protocol_version = "HTTP/1.1"
@@ -130,30 +128,33 @@ class Slow(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def slow() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+def slow_port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowHandler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()
 
 
+@pytest.mark.slow
 class TestLoad:
-    def test_a_closed_loop_sends_when_it_has_an_answer(self, slow: int) -> None:
-        answers = drive(slow, [request("/")] * 20, connections=2)
+    """Durations on a clock, which a busy machine stretches."""
+
+    def test_a_closed_loop_sends_when_it_has_an_answer(self, slow_port: int) -> None:
+        answers = drive(slow_port, [request("/")] * 20, connections=2)
         assert (answers.status == 200).all()
         assert answers.ms.min() >= 20
         assert answers.seconds >= 10 * 0.02
         assert not answers.late_ms.any()
 
-    def test_an_open_loop_counts_from_when_a_request_was_due(self, slow: int) -> None:
-        answers = drive(slow, [request("/")] * 20, connections=1, rate=1000)
+    def test_an_open_loop_counts_from_when_a_request_was_due(self, slow_port: int) -> None:
+        answers = drive(slow_port, [request("/")] * 20, connections=1, rate=1000)
         assert (answers.status == 200).all()
         # The last is due after 19 ms, and the connection is free for it after 19 times 20 ms.
         assert answers.late_ms[-1] >= 19 * 20 - 19
         assert answers.ms[-1] >= 20 * 20 - 19
 
-    def test_with_connections_to_spare_nothing_waits(self, slow: int) -> None:
-        answers = drive(slow, [request("/")] * 20, connections=20, rate=100)
+    def test_with_connections_to_spare_nothing_waits(self, slow_port: int) -> None:
+        answers = drive(slow_port, [request("/")] * 20, connections=20, rate=100)
         assert np.median(answers.ms) < 100
         assert answers.seconds >= 0.19 + 0.02
 
@@ -164,54 +165,3 @@ def test_answers_are_read_however_they_are_cut(body: bytes, status: int, shouts:
     whole = b"HTTP/1.1 %d X\r\na: b\r\n%s: %d\r\n\r\n%s" % (status, name, len(body), body)
     assert parse(whole) == (status, body)
     assert all(parse(whole[:end]) is None for end in range(len(whole)))
-
-
-def test_what_is_stored_is_told(tmp_path: Path) -> None:
-    assert not list(service.sections(tmp_path))
-    row = {
-        "p50_ms": 0.8,
-        "p99_ms": 1.2,
-        "codec_ms": 0.1,
-        "state_ms": 0.02,
-        "model_ms": 0.5,
-        "framework_ms": 0.18,
-    }
-    rate = {"connections": 16, "p50_ms": 7.0, "p99_ms": 11.0}
-    overload = {"offered_per_s": 6600.0, "accepted_per_s": 2000.0, "shed": 0.7}
-    events = {"events": 1000, "events_per_s": 31_234.5, **rate}
-    fresh = {"checked": 100, "misses": 3}
-    size = {"disk_mb": 680.0, "compacted_mb": 650.0, "own_mb": 20.0, "files_mb": 600.0, **row}
-    framework = {"framework": "ASGI", "server": "uvicorn", "requests_per_s": 2500.0, **row}
-    stored = {
-        "serving-http": {
-            "100": row,
-            "alive": {"p50_ms": 0.05, "p99_ms": 0.1},
-            "command": "tailrank bench http",
-        },
-        "serving-throughput": {
-            "candidates": 100,
-            "closed": {"requests_per_s": 2300.0, "not_200": 5, **rate},
-            "closed, after an event": {"requests_per_s": 1300.0, "not_200": 1, **rate},
-            "overload": overload | rate,
-        },
-        "serving-ingest": {
-            **{"batches": events, "singles": events, "killed": {"acknowledged": 1000, "lost": 2}},
-            **{"fresh": fresh, "fresh, 2 workers": {**fresh, "misses": 0}},
-        },
-        "serving-state": {"1000000": size},
-        "frameworks": {"rows": [framework]},
-    }
-    for name, contents in stored.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps(contents))
-    http, throughput, ingest, state, frameworks = service.sections(tmp_path)
-    assert "| 100 | 0.80 | 1.20 | 0.50 | 0.02 | 0.10 | 0.18 |" in http
-    assert "takes 0.05 ms" in http
-    assert http.endswith("```sh\ntailrank bench http\n```")
-    assert "| 16 | 2,300 | - | - | - | 7.00 | 11.0 |" in throughput
-    assert "| the same after an event | 16 | 1,300 |" in throughput
-    assert "of which 6 were refusals" in throughput
-    assert "| 16 | - | 6,600 | 2,000 | 70% | 7.00 | 11.0 |" in throughput
-    assert "of 1,000 acknowledged events, 2 were missing" in ingest
-    assert "3 of them missed the event with one worker, 0 with two" in ingest
-    assert "| 1,000,000 | 680 | 650 | 20.0 | 600 | 0.80 | 1.20 |" in state
-    assert "| ASGI | uvicorn | 0.80 | 1.20 | 2,500 |" in frameworks

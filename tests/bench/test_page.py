@@ -1,22 +1,20 @@
-"""The benchmark page: a few stored figures in, tables and charts out; nothing stored, nothing shown."""
+"""The benchmark page: a few stored results in, tables and charts out; nothing stored, nothing shown."""
 
 import doctest
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-import polars as pl
 import pytest
+from bench.stored import Studies
+from bench.study import RESULTS
 
-from bench import page, run, scale, serving, staleness, tables
-from tailrank.data.dataset import Dataset
-from tailrank.evaluation.baselines import DEFAULT_MODELS
-from tailrank.reporting import silent
+from bench import filters, page, run
 
-ROOT = Path(__file__).parents[2]
 BEAUTY = ("amazon-beauty", "leave-one-out")
-Figures: TypeAlias = dict[str, float | None]
+Metrics: TypeAlias = dict[str, float | None]
 PUBLISHED = [
     {"method": "Best", "same_protocol": True, "ndcg@10": 0.06, "recall@10": 0.1},
     {"method": "Leaky", "same_protocol": False, "ndcg@10": 0.09, "recall@10": None},
@@ -30,7 +28,7 @@ def store(results: Path, name: str, contents: object) -> None:
 
 
 def evaluation(
-    models: dict[str, Figures], comparisons: Sequence[object], tradeoff: Sequence[object] = ()
+    models: dict[str, Metrics], comparisons: Sequence[object], tradeoff: Sequence[object] = ()
 ) -> dict[str, object]:
     settings = {"date": "2026-01-02", "processor": "A chip", "cores": 2, "system": "Linux"}
     encoder = {"encoder": "default", "encoder_sha256": "f" * 64, "versions": {"tailrank": "0.1.0"}}
@@ -49,7 +47,7 @@ def against(b: str, metric: str, low: float, high: float) -> dict[str, object]:
     return {"a": "tailrank", "b": b, "metric": metric, "difference": (low + high) / 2, "ci95": [low, high]}
 
 
-def figures(ndcg: float, tail: float | None, seconds: float) -> Figures:
+def metrics(ndcg: float, tail: float | None, seconds: float) -> Metrics:
     return {"ndcg@10": ndcg, "recall@10": 2 * ndcg, "ndcg@10/tail80": tail, "fit_seconds": seconds}
 
 
@@ -58,10 +56,10 @@ def results(tmp_path: Path) -> Path:
     """One data set: tailrank with two seeds, three other models with the first of them."""
     folder = tmp_path / "results"
     first = {
-        "tailrank": figures(0.0695, 0.05, 20.0),
-        "ease": figures(0.0721, 0.03, 90.0),
-        "item-knn": figures(0.0401, 0.0495, 0.5),
-        "popularity": figures(0.0101, None, 0.0),
+        "tailrank": metrics(0.0695, 0.05, 20.0),
+        "ease": metrics(0.0721, 0.03, 90.0),
+        "item-knn": metrics(0.0401, 0.0495, 0.5),
+        "popularity": metrics(0.0101, None, 0.0),
     }
     pairs = [
         against("ease", "ndcg@10", -0.004, -0.001),
@@ -70,7 +68,7 @@ def results(tmp_path: Path) -> Path:
         against("item-knn", "ndcg@10/tail80", -0.001, 0.002),
     ]
     store(folder, "/".join((*BEAUTY, "seed-0", "metrics.json")), evaluation(first, pairs))
-    second = {"tailrank": figures(0.0705, 0.05, 30.0)}
+    second = {"tailrank": metrics(0.0705, 0.05, 30.0)}
     store(folder, "/".join((*BEAUTY, "seed-1", "metrics.json")), evaluation(second, []))
     return folder
 
@@ -104,11 +102,11 @@ def test_a_table_gives_means_over_seeds_and_the_best_in_bold(results: Path, publ
     assert table["**tailrank**"][5] == "25.0"
     assert table["popularity"][2] == "-"
     assert list(table) == ["ease", "**tailrank**", "item-knn", "popularity"]
-    assert "1,234 people, 1,234 queries; leave-one-out. Seeds: 0, 1." in text
+    assert "1,234 users, 1,234 queries; leave-one-out. Seeds: 0, 1." in text
     assert not charts
 
 
-def test_the_commands_repeat_the_figures(results: Path, published: Path) -> None:
+def test_the_commands_repeat_the_evaluations(results: Path, published: Path) -> None:
     text, _ = page.build(results, published)
     models = "tailrank,ease,item-knn,popularity"
     options = f"--seed 0 --sequence-epochs 12 --models {models} --out out"
@@ -117,9 +115,9 @@ def test_the_commands_repeat_the_figures(results: Path, published: Path) -> None
     assert "| dates | 2026-01-02 |" in text
 
 
-def test_losses_are_computed_from_the_figures(results: Path, published: Path) -> None:
+def test_losses_are_computed_from_the_metrics(results: Path, published: Path) -> None:
     text, _ = page.build(results, published)
-    found = "Finding what the person took next"
+    found = "Finding the user's next item"
     where = "amazon-beauty, leave-one-out"
     assert rows(text, found)[2:] == [
         ["ndcg@10 ↑", where, "ease .0721", "", ".0700"],
@@ -130,12 +128,12 @@ def test_losses_are_computed_from_the_figures(results: Path, published: Path) ->
     [cost] = rows(text, "Cost")[2:]
     assert cost[2] == "popularity 0.00, item-knn 0.50"
     assert "### Use of the catalogue\n\nNothing." in text
-    assert rows(text, "Published figures above ours")[2:] == [
+    assert rows(text, "Published metrics above ours")[2:] == [
         ["NDCG@10", "amazon-beauty", "Leaky †", "?", ".0900", ".0700"]
     ]
 
 
-def test_published_figures_stand_beside_ours_with_their_sources(results: Path, published: Path) -> None:
+def test_published_metrics_stand_beside_ours_with_their_sources(results: Path, published: Path) -> None:
     text, _ = page.build(results, published)
     cells = rows(text, "amazon-beauty, leave-one-out")
     assert ["Best", "2024", "?", "[1](#sources)", ".0600", ".1000"] in cells
@@ -144,7 +142,7 @@ def test_published_figures_stand_beside_ours_with_their_sources(results: Path, p
     assert rows(text, "In one table")[2][3] == ".0600 (Best)"
 
 
-def test_the_published_figures_are_sound() -> None:
+def test_the_published_metrics_are_sound() -> None:
     listed = json.loads(page.PUBLISHED.read_text(encoding="utf-8"))["rows"]
     for row in listed:
         assert (row["dataset"], "leave-one-out") in run.SETS
@@ -182,8 +180,8 @@ def test_an_ablation_compares_variants(results: Path, published: Path) -> None:
     }
     change = {"ndcg@10": {"mean": -0.01, "ci95": [-0.02, 0.001]}}
     variants = [
-        {"group": "whole", "variant": "whole", "against": "", "figures": known, "difference": {}},
-        {"group": "text", "variant": "no text", "against": "whole", "figures": known, "difference": change},
+        {"group": "whole", "variant": "whole", "against": "", "metrics": known, "difference": {}},
+        {"group": "text", "variant": "no text", "against": "whole", "metrics": known, "difference": change},
     ]
     made = {
         "seeds": [0, 1],
@@ -203,7 +201,7 @@ def test_an_ablation_compares_variants(results: Path, published: Path) -> None:
     assert page.build(results, published) == (text, charts)
 
 
-def test_staleness_is_told_by_figure_and_model(results: Path, published: Path) -> None:
+def test_staleness_is_told_by_metric_and_model(results: Path, published: Path) -> None:
     late = [
         {
             "staleness": name,
@@ -226,20 +224,20 @@ def test_the_frontier_is_that_of_the_lowest_seed(results: Path, published: Path)
     for seed, shift in ((1, 0.01), (2, 0.5)):
         points = [
             {
-                "dial": dial,
-                "metrics": dict.fromkeys(("ndcg@10/tail80", "ndcg@10/count=1-5"), dial)
-                | {"ndcg@10": 0.07 - shift * dial, "aplt@10": 0.3},
+                "strength": strength,
+                "metrics": dict.fromkeys(("ndcg@10/tail80", "ndcg@10/count=1-5"), strength)
+                | {"ndcg@10": 0.07 - shift * strength, "aplt@10": 0.3},
             }
-            for dial in (0.0, 0.5)
+            for strength in (0.0, 0.5)
         ]
-        contents = evaluation({"tailrank": figures(0.07, 0.05, 20.0)}, [], points)
+        contents = evaluation({"tailrank": metrics(0.07, 0.05, 20.0)}, [], points)
         store(
             results,
             "/".join(("amazon-beauty", "leave-one-out-shuffled", f"seed-{seed}", "metrics.json")),
             contents,
         )
     text, charts = page.build(results, published)
-    heading = "The tail dial on amazon-beauty, leave-one-out, same-day ties shuffled"
+    heading = "Tail strength on amazon-beauty, leave-one-out, same-day ties shuffled"
     assert rows(text, heading)[3] == ["0.5", ".0650", ".5000", ".5000", ".3000"]
     assert drawn(text, charts) == ["benchmarks-frontier-amazon-beauty-leave-one-out-shuffled.svg"]
 
@@ -294,92 +292,81 @@ def test_writing_removes_charts_that_are_gone(results: Path, published: Path, tm
     assert not list(tmp_path.glob("*.svg"))
 
 
-def test_without_figures_there_is_no_page(tmp_path: Path, published: Path) -> None:
-    with pytest.raises(SystemExit, match=r"holds no evaluation.*bench\.run"):
+def test_without_evaluations_there_is_no_page(tmp_path: Path, published: Path) -> None:
+    with pytest.raises(SystemExit, match=r"holds no evaluation.*bench run"):
         page.write(tmp_path, published, tmp_path)
     assert not (tmp_path / "benchmarks.md").exists()
 
 
-def test_figures_that_no_run_makes_are_named(results: Path, published: Path) -> None:
+def test_evaluations_that_no_run_makes_are_named(results: Path, published: Path) -> None:
     (results / "amazon-beauty").rename(results / "amazon-toys")
     with pytest.raises(SystemExit, match=r"amazon-toys.*SETS in bench/run\.py"):
         page.build(results, published)
 
 
-@pytest.mark.skipif(not (page.DOCS / "benchmarks.md").exists(), reason="no figures are stored yet")
-def test_the_page_is_what_the_stored_figures_give() -> None:
-    text, charts = page.build(run.RESULTS, page.PUBLISHED)
+@pytest.mark.skipif(not (page.DOCS / "benchmarks.md").exists(), reason="no results are stored yet")
+def test_the_page_is_what_the_stored_results_give() -> None:
+    text, charts = page.build(RESULTS, page.PUBLISHED)
     assert (page.DOCS / "benchmarks.md").read_text(encoding="utf-8") == text, "run `make benchmarks`"
     assert {path.name for path in page.DOCS.glob("benchmarks-*.svg")} == set(charts)
 
 
-def test_a_run_keeps_its_figures_and_is_not_repeated(tmp_path: Path) -> None:
-    data = tmp_path / "amazon-scientific"
-    data.mkdir()
-    items = {"item_id": [f"i{n}" for n in range(12)], "title": [f"thing {n}" for n in range(12)]}
-    pl.DataFrame(items).write_csv(data / "items.csv")
-    events = [(f"u{n // 4}", f"i{(n * n + n // 4) % 12}", n % 4) for n in range(80)]
-    pl.DataFrame(events, ["user_id", "item_id", "position"], orient="row").write_csv(data / "events.csv")
-    results = tmp_path / "results"
-    job = ("amazon-scientific", "leave-one-out", 1)
-    assert run.evaluate(*job, tmp_path, results)
-    [kept] = [path for path in results.rglob("*") if path.is_file()]
-    assert kept.relative_to(results).parts == ("amazon-scientific", "leave-one-out", "seed-1", "metrics.json")
-    assert list(json.loads(kept.read_text())["models"]) == list(DEFAULT_MODELS)
-    (data / "events.csv").write_text("damaged")
-    assert run.evaluate(*job, tmp_path, results)
-    assert not run.evaluate("amazon-scientific", "leave-one-out", 2, tmp_path, results)
-    assert [path for path in results.rglob("*") if path.is_file()] == [kept]
+def told(results: Path) -> list[str]:
+    """Fill in the sections about the server."""
+    text = page.render("service.md.j2", studies=Studies(results))
+    return re.split(r"^(?=## )", text, flags=re.M)[1:] or [text]
 
 
-def shop(people: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Make sixty things, and people who take eight of them each, two a day."""
-    items = {"item_id": [f"i{n}" for n in range(60)], "title": [f"thing {n}" for n in range(60)]}
-    events = [
-        (f"u{user}", f"i{(13 * user + 7 * nth) % 60}", 43_200 * nth + user)
-        for user in range(people)
-        for nth in range(8)
-    ]
-    return pl.DataFrame(items), pl.DataFrame(events, ["user_id", "item_id", "timestamp"], orient="row")
-
-
-def test_late_events_change_what_ranks_by_them_and_nothing_else() -> None:
-    data = Dataset.construct(*shop(40))
-    found = staleness.study(data, None, ["popularity", "item-knn"], None, silent)
-    points = {point["staleness"]: point["models"] for point in found["points"]}
-    assert list(points) == ["0s", "1m", "1h", "1d", "frozen"]
-    assert len({str(models["popularity"]) for models in points.values()}) == 1
-    assert points["0s"]["item-knn"] != points["1d"]["item-knn"]
-    assert found["protocol"].endswith("events a user")
-    assert [point["empty"] for point in found["points"]] == [0] * 5
-
-
-def test_a_smaller_size_holds_some_people_and_what_they_took(tmp_path: Path) -> None:
-    source, target = tmp_path / "source", tmp_path / "target"
-    source.mkdir()
-    target.mkdir()
-    items, events = shop(20)
-    items.write_parquet(source / "items.parquet")
-    events.write_parquet(source / "events.parquet")
-    scale.sampled(source, 1, target)
-    some = Dataset.load(target)
-    assert some.n_users == 2
-    assert (some.counts > 0).all()
-    for person in some.user_ids:
-        assert len(some.history(person)) == 8
-
-
-def test_every_runtime_serves_the_same_vector(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "ITEMS", 40)
-    monkeypatch.setattr(serving, "CALLS", 3)
-    model = serving.random_model()
-    timed = {row["runtime"]: row for row in serving.study(model)["rows"]}
-    assert set(timed) >= {"numpy", "torch"}
-    assert all(0 < row["p50_ms"] <= row["p99_ms"] for row in timed.values())
-    monkeypatch.setattr(serving, "CLOSE", -1.0)
-    with pytest.raises(SystemExit, match="gives another vector"):
-        serving.study(model)
+def test_measurements_of_the_server_are_told(tmp_path: Path) -> None:
+    assert told(tmp_path) == ["\n"]
+    row = {
+        "p50_ms": 0.8,
+        "p99_ms": 1.2,
+        "codec_ms": 0.1,
+        "state_ms": 0.02,
+        "model_ms": 0.5,
+        "framework_ms": 0.18,
+    }
+    rate = {"connections": 16, "p50_ms": 7.0, "p99_ms": 11.0}
+    overload = {"offered_per_s": 6600.0, "accepted_per_s": 2000.0, "shed": 0.7}
+    events = {"events": 1000, "events_per_s": 31_234.5, **rate}
+    fresh = {"checked": 100, "misses": 3}
+    size = {"disk_mb": 680.0, "compacted_mb": 650.0, "own_mb": 20.0, "files_mb": 600.0, **row}
+    framework = {"framework": "ASGI", "server": "uvicorn", "requests_per_s": 2500.0, **row}
+    stored = {
+        "serving-http": {
+            "100": row,
+            "alive": {"p50_ms": 0.05, "p99_ms": 0.1},
+            "command": "tailrank bench http",
+        },
+        "serving-throughput": {
+            "candidates": 100,
+            "closed": {"requests_per_s": 2300.0, "not_200": 5, **rate},
+            "closed, after an event": {"requests_per_s": 1300.0, "not_200": 1, **rate},
+            "overload": overload | rate,
+        },
+        "serving-ingest": {
+            **{"batches": events, "singles": events, "killed": {"acknowledged": 1000, "lost": 2}},
+            **{"fresh": fresh, "fresh, 2 workers": {**fresh, "misses": 0}},
+        },
+        "serving-state": {"1000000": size},
+        "frameworks": {"rows": [framework]},
+    }
+    for name, contents in stored.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(contents))
+    http, throughput, ingest, state, frameworks = told(tmp_path)
+    assert "| 100 | 0.80 | 1.20 | 0.50 | 0.02 | 0.10 | 0.18 |" in http
+    assert "takes 0.05 ms" in http
+    assert http.endswith("```sh\ntailrank bench http\n```\n\n")
+    assert "| 16 | 2,300 | - | - | - | 7.00 | 11.0 |" in throughput
+    assert "| the same after an event | 16 | 1,300 |" in throughput
+    assert "of which 6 were refusals" in throughput
+    assert "| 16 | - | 6,600 | 2,000 | 70% | 7.00 | 11.0 |" in throughput
+    assert "of 1,000 acknowledged events, 2 were missing" in ingest
+    assert "3 of them missed the event with one worker, 0 with two" in ingest
+    assert "| 1,000,000 | 680 | 650 | 20.0 | 600 | 0.80 | 1.20 |" in state
+    assert "| ASGI | uvicorn | 0.80 | 1.20 | 2,500 |" in frameworks
 
 
 def test_the_examples_in_docstrings_run() -> None:
-    assert doctest.testmod(tables) == (0, doctest.testmod(tables).attempted)
+    assert doctest.testmod(filters).failed == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from serving import server
+from tailrank.benchmarks.launcher import Server
 from tailrank.server.metrics import Metrics
 from tailrank.server.routes import ROUTES
 from test_docs import README, ROOT, TABLE, blocks, tailrank
@@ -30,8 +30,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     _, train, serve = blocks(PAGE, "sh")[0][1].splitlines()
     tailrank(train.replace("--data shop --out model", f"--data {folder}/shop --out {folder}/model"))
     assert serve == "tailrank serve --model model --state state"
-    with server(folder / "model", folder / "state") as found:
-        yield found
+    with Server(folder / "model", folder / "state") as found:
+        yield found.url
 
 
 def ask(line: str, url: str) -> Any:

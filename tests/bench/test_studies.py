@@ -1,0 +1,117 @@
+"""Studies in small: what they keep, and checks that fail where they should."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from bench import __main__ as application
+from bench import run, scale, serving, staleness, study
+from tailrank.data.dataset import Dataset
+from tailrank.data.splits import leave_one_out
+from tailrank.evaluation.baselines import DEFAULT_MODELS
+from tailrank.reporting import silent
+
+
+def test_a_run_keeps_its_metrics_and_is_not_repeated(tmp_path: Path) -> None:
+    data = tmp_path / "amazon-scientific"
+    data.mkdir()
+    items = {"item_id": [f"i{n}" for n in range(12)], "title": [f"thing {n}" for n in range(12)]}
+    pl.DataFrame(items).write_csv(data / "items.csv")
+    events = [(f"u{n // 4}", f"i{(n * n + n // 4) % 12}", n % 4) for n in range(80)]
+    pl.DataFrame(events, ["user_id", "item_id", "position"], orient="row").write_csv(data / "events.csv")
+    results = tmp_path / "results"
+    job = ("amazon-scientific", "leave-one-out", 1)
+    assert run.evaluate(*job, tmp_path, results)
+    [kept] = [path for path in results.rglob("*") if path.is_file()]
+    assert kept.relative_to(results).parts == ("amazon-scientific", "leave-one-out", "seed-1", "metrics.json")
+    assert list(json.loads(kept.read_text())["models"]) == list(DEFAULT_MODELS)
+    (data / "events.csv").write_text("damaged")
+    assert run.evaluate(*job, tmp_path, results)
+    assert not run.evaluate("amazon-scientific", "leave-one-out", 2, tmp_path, results)
+    assert [path for path in results.rglob("*") if path.is_file()] == [kept]
+
+
+def shop(users: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Make sixty things, and users with eight of them each, two a day."""
+    items = {"item_id": [f"i{n}" for n in range(60)], "title": [f"thing {n}" for n in range(60)]}
+    events = [
+        (f"u{user}", f"i{(13 * user + 7 * nth) % 60}", 43_200 * nth + user)
+        for user in range(users)
+        for nth in range(8)
+    ]
+    return pl.DataFrame(items), pl.DataFrame(events, ["user_id", "item_id", "timestamp"], orient="row")
+
+
+def test_late_events_change_what_ranks_by_them_and_nothing_else() -> None:
+    data = Dataset.construct(*shop(40))
+    found = staleness.study(data, None, ["popularity", "item-knn"], None, silent)
+    points = {point["staleness"]: point["models"] for point in found["points"]}
+    assert list(points) == ["0s", "1m", "1h", "1d", "frozen"]
+    assert len({str(models["popularity"]) for models in points.values()}) == 1
+    assert points["0s"]["item-knn"] != points["1d"]["item-knn"]
+    assert found["protocol"].endswith("events a user")
+    assert [point["empty"] for point in found["points"]] == [0] * 5
+
+
+def test_a_smaller_size_holds_some_users_and_their_items(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    items, events = shop(20)
+    items.write_parquet(source / "items.parquet")
+    events.write_parquet(source / "events.parquet")
+    scale.sampled(source, 1, target)
+    some = Dataset.load(target)
+    assert some.n_users == 2
+    assert (some.counts > 0).all()
+    for user in some.user_ids:
+        assert len(some.history(user)) == 8
+
+
+def test_every_runtime_serves_the_same_vector(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "ITEMS", 40)
+    monkeypatch.setattr(serving, "CALLS", 3)
+    model = serving.random_model()
+    timed = {row["runtime"]: row for row in serving.study(model)["rows"]}
+    assert set(timed) >= {"numpy", "torch"}
+    assert all(0 < row["p50_ms"] <= row["p99_ms"] for row in timed.values())
+    monkeypatch.setattr(serving, "CLOSE", -1.0)
+    with pytest.raises(SystemExit, match="gives another vector"):
+        serving.study(model)
+
+
+def test_every_study_is_a_command() -> None:
+    for group, modules in (
+        ([], application.Modules.modules),
+        (["resilience"], application.Resilience.modules),
+    ):
+        for name in modules:
+            done = CliRunner().invoke(application.app, [*group, name, "--help"])
+            assert done.exit_code == 0, done.output
+
+
+def test_a_study_keeps_the_command_that_repeats_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "RESULTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["bench", "ablation", str(tmp_path), "shop", "--variant", "whitened LM"])
+    study.store("shop/ablation.json", {"rows": []})
+    kept = json.loads((tmp_path / "shop" / "ablation.json").read_text())
+    assert kept["command"] == "python -m bench ablation DATA shop --variant 'whitened LM'"
+    assert {"rows", "date", "processor", "versions"} <= kept.keys()
+    (tmp_path / "manifest.json").touch()
+    monkeypatch.setattr("sys.argv", ["bench", "resilience", "soak", str(tmp_path), "--keep"])
+    assert study.command() == "python -m bench resilience soak MODEL"
+
+
+def test_ways_are_compared_by_query(tmp_path: Path) -> None:
+    split = leave_one_out(Dataset.construct(*shop(40)))
+    one = np.linspace(0, 1, len(split.test))
+    found = [study.remembered(tmp_path / "0.npz", lambda: {"one": one, "other": one / 2})]
+    assert study.remembered(tmp_path / "0.npz", dict)["one"].tolist() == one.tolist()
+    better, base = study.compared(study.by_name(found), "other", split)
+    assert better["metrics"]["ndcg@10"] == {"mean": pytest.approx(0.5), "seeds": [pytest.approx(0.5)]}
+    assert better["difference"]["ndcg@10"]["mean"] == pytest.approx(0.25)
+    assert "difference" not in base

@@ -1,0 +1,77 @@
+"""What is written beside and renamed: whole or not there, and the old one stays if writing fails."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tailrank.files import sha256_of, written_file, written_folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Everything below a folder, by its path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_a_file_appears_once_it_is_whole(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "notes.txt"
+    for text in ("one", "two"):
+        before = contents(tmp_path).get("new/notes.txt")
+        with written_file(file) as new:
+            new.write_text(text)
+            assert (file.read_text() if file.exists() else None) == before
+        assert contents(tmp_path) == {"new/notes.txt": text}
+        assert new.suffix == ".txt"
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "model"
+    for names in ("ab", "bc"):
+        with written_folder(folder) as new:
+            for name in names:
+                (new / name).mkdir()
+                (new / name / "text").write_text(names)
+        assert contents(tmp_path) == {f"new/model/{name}/text": names for name in names}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_fails_leaves_what_was_there(tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "file").write_text("mine")
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder" / "file").write_text("mine")
+    before = contents(tmp_path)
+    with pytest.raises(OSError, match="missing"), written_file(tmp_path / "file") as new:
+        new.write_text((new.parent / "missing").read_text())
+    with pytest.raises(OSError, match="missing"), written_folder(tmp_path / "folder") as new:
+        (new / "file").write_text((new / "missing").read_text())
+    assert contents(tmp_path) == before
+    assert {path.name for path in tmp_path.iterdir()} == ({"file", "folder"} if there else set())
+
+
+def test_a_file_does_not_replace_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"), written_file(tmp_path / "taken") as new:
+        new.write_text("text")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_link_goes_on_naming_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "folder").mkdir()
+    for name in ("file", "folder"):
+        (tmp_path / f"link-{name}").symlink_to(name)
+    with written_file(tmp_path / "link-file") as new:
+        new.write_text("new")
+    with written_folder(tmp_path / "link-folder") as new:
+        (new / "inner").write_text("new")
+    assert (tmp_path / "link-file").is_symlink()
+    assert (tmp_path / "link-folder").is_symlink()
+    assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "inner").read_text() == "new"
+
+
+def test_a_file_is_hashed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"tail")
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(b"tail").hexdigest()
