@@ -66,7 +66,7 @@ def iso_seconds(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def records(
+def read_records(
     paths: Sequence[Path],
     decoder: msgspec.json.Decoder[T],
     progress: Progress,
