@@ -25,10 +25,10 @@ def test_no_history_has_its_own_items_as_negatives(seed: int, loss: str) -> None
     assert has_text[batch.items].all()
     assert len(np.unique(batch.items)) == len(batch.items)
     for context, target, excluded in zip(batch.contexts, batch.targets, batch.excluded, strict=True):
-        past = batch.items[context[context >= 0]]
-        assert len(past)
-        assert batch.items[target] not in past
-        owners = [b for b in baskets if {*past, batch.items[target]} <= b]
+        history = batch.items[context[context >= 0]]
+        assert len(history)
+        assert batch.items[target] not in history
+        owners = [b for b in baskets if {*history, batch.items[target]} <= b]
         assert any({*batch.items[excluded]} == b & {*batch.items} for b in owners)
 
 

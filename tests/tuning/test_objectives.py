@@ -46,13 +46,13 @@ def test_softmax_by_hand() -> None:
     )
     found = Objective(config)(vectors, batch).item()
     v, total = vectors.numpy().astype(float), 0.0
-    for past, target, candidates in (((0,), 1, (1, 2, 3)), ((1, 2), 3, (0, 3))):  # the latest first
+    for history, target, candidates in (((0,), 1, (1, 2, 3)), ((1, 2), 3, (0, 3))):  # the latest first
         logits = []
         for c in candidates:
             attention = np.array(
-                [np.exp(2.0 * v[j] @ v[c] - 0.4 * np.log1p(age)) for age, j in enumerate(past)]
+                [np.exp(2.0 * v[j] @ v[c] - 0.4 * np.log1p(age)) for age, j in enumerate(history)]
             )
-            score = (attention / attention.sum()) @ np.array([v[j] @ v[c] for j in past])
+            score = (attention / attention.sum()) @ np.array([v[j] @ v[c] for j in history])
             logits.append(score / 0.5 - 0.7 * frequencies[c])
         total += np.log(np.exp(logits).sum()) - logits[candidates.index(target)]
     assert found == pytest.approx(total / 2, rel=1e-5)

@@ -27,12 +27,12 @@ def test_what_is_loaded_again_encodes_the_same(
         assert not (tmp_path / "out").exists()
         return
     with tuned.encoder.full_model() as model:
-        told = replace(encoder, model=model).encode(WORDS)
+        expected = replace(encoder, model=model).encode(WORDS)
     save(tuned, encoder, tmp_path / "out", {}, merged)
     again = TextEncoder.load(str(tmp_path / "out"), "cpu")
     # A merged update is added to the weights, which rounds otherwise.
     close = 2e-2 if method == "lora" and merged else EQUAL
-    np.testing.assert_allclose(again.encode(WORDS), told, atol=close)
+    np.testing.assert_allclose(again.encode(WORDS), expected, atol=close)
     assert again.dimension == tuned.encoder.dimension
     adapter = (tmp_path / "out" / "adapter.json").exists()
     assert adapter == (not merged and method in ("lora", "prompt", "head"))

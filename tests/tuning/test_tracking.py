@@ -232,6 +232,11 @@ def test_a_tracker_that_nobody_knows(place: str) -> None:
         trackers(["mlflow=runs", place])
 
 
+def test_one_mlflow_at_a_time() -> None:
+    with pytest.raises(TrackingError, match="mlflow is named twice"):
+        trackers(["mlflow=one", "mlflow=two"])
+
+
 RUN = """
 import sys
 from tailrank.tuning.tracking import trackers
@@ -246,7 +251,7 @@ def test_nothing_is_sent_and_nothing_is_said(kind: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxy.setblocking(False)
         address = "http://{}:{}".format(*proxy.getsockname())
-        # MLflow is silent by itself where the environment looks like a test's: so a new one.
+        # MLflow is silent by itself if the environment looks like a test's: so a new one.
         inherited = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
         caught = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), address)
         online = {"WANDB_MODE": "online", "WANDB_API_KEY": 40 * "0"}

@@ -224,17 +224,16 @@ class _Training:
 
     def tuned(self) -> Tuned:
         """Give the outcome."""
-        trainer, vectors = self.trainer, self.mixture.by_domain(self.best_vectors)
+        trainer = self.trainer
         learned = trainer.weights if self.config.steps else [self.encoder.head[-1].linear.weight]
-        size = sum(weights.numel() for weights in learned)
         return Tuned(
-            self.encoder,
-            vectors,
-            self.validation_steps,
-            self.best_step,
-            trainer.steps,
-            trainer.seconds,
-            size,
+            encoder=self.encoder,
+            vectors=self.mixture.by_domain(self.best_vectors),
+            validation_steps=self.validation_steps,
+            best_step=self.best_step,
+            steps=trainer.steps,
+            seconds=trainer.seconds,
+            parameters=sum(weights.numel() for weights in learned),
         )
 
     def tensors(self) -> dict[str, Tensor]:

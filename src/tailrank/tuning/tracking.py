@@ -19,14 +19,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from tailrank.errors import TailrankError
 
 Setting: TypeAlias = str | int | float | bool | None
 """A setting of a training."""
-
-Value = TypeVar("Value")
 
 
 class TrackingError(TailrankError):
@@ -244,7 +242,7 @@ def trackers(places: Sequence[str]) -> list[AccelerateTracker]:
             names = ", ".join(TRACKERS)
             raise TrackingError(f"{text!r} names no tracker: write NAME=FOLDER, where NAME is one of {names}")
         made.append(TRACKERS[name](place))
-    if sum(isinstance(tracker, MLflow) for tracker in made) > 1:
+    if [type(tracker) for tracker in made].count(MLflow) > 1:
         raise TrackingError("mlflow is named twice, but logs to one place at a time: leave one out")
     return made
 
@@ -254,7 +252,7 @@ def run_name(settings: Mapping[str, Setting]) -> str:
     return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _renamed(values: Mapping[str, Value]) -> dict[str, Value]:
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {re.sub(r"[^\w./: -]", "_", name): value for name, value in values.items()}
 
 

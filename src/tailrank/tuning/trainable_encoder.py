@@ -103,10 +103,10 @@ class TrainableEncoder:
 
     def parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """List the weights that learn: the model's, and the head's."""
+        moved = self.moved_embeddings
+        model = [weights for weights in self.model[0].parameters() if weights.requires_grad]
         head = [weights for layer in self.head for weights in layer.parameters()]
-        return [
-            w for w in self.model[0].parameters() if w.requires_grad and w is not self.moved_embeddings
-        ], head
+        return [weights for weights in model if weights is not moved], head
 
     @property
     def moved_embeddings(self) -> nn.Parameter | None:
