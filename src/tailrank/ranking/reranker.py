@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Self
 
 import numpy as np
 
@@ -78,18 +78,8 @@ class Reranker(Fitted):
         """Rank by what was learned."""
         return cls(**vars(fitted))
 
-    @overload
-    def rank(self, request: Request, /) -> Ranking: ...
-    @overload
     def rank(
-        self, request: Sequence[str | Event], candidates: Sequence[str], /, **options: Any
-    ) -> Ranking: ...
-    def rank(
-        self,
-        request: Request | Sequence[str | Event],
-        candidates: Sequence[str] = (),
-        /,
-        **options: Any,
+        self, request: Request | Sequence[str | Event], candidates: Sequence[str] = (), /, **options: Any
     ) -> Ranking:
         """Rank candidates for one user.
 
@@ -138,18 +128,8 @@ class Reranker(Fitted):
         scored = Scored(fused.total, self.catalogue.rarity.take(candidates.codes))
         return apply_all(self.policy, scored).scores
 
-    @overload
-    def explain(self, request: Request, /) -> list[Explanation]: ...
-    @overload
     def explain(
-        self, request: Sequence[str | Event], candidates: Sequence[str], /, **options: Any
-    ) -> list[Explanation]: ...
-    def explain(
-        self,
-        request: Request | Sequence[str | Event],
-        candidates: Sequence[str] = (),
-        /,
-        **options: Any,
+        self, request: Request | Sequence[str | Event], candidates: Sequence[str] = (), /, **options: Any
     ) -> list[Explanation]:
         """Say which signals and which events each score comes from; in the order of the ranking.
 
