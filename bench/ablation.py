@@ -12,26 +12,14 @@ from typing import Annotated, Final, get_args
 import numpy as np
 import typer
 
-from bench.study import (
-    Data,
-    Json,
-    Name,
-    Seeds,
-    Values,
-    attention,
-    differences,
-    encoded,
-    means,
-    ndcg,
-    numbers,
-    remembered,
-    store,
-)
+from bench import study
 from tailrank.arrays import Doubles, Floats
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
-from tailrank.ranking.fitting import Settings, Signals, fit_signals, whitened
+from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.fitting import FittedSignals, fit_both, fuse
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.signals.base import Signal
 from tailrank.signals.sequence.config import SASRecConfig, SequenceLoss
 from tailrank.signals.sequence.training import train
@@ -63,7 +51,7 @@ GROUPS: Final = ("", "tail80", "count=1-5", "count=6-20", "count>20")
 class Parts:
     """What the variants of one seed are put together from; each part is fitted when it is first needed."""
 
-    def __init__(self, split: Split, vectors: Floats, seed: int) -> None:
+    def __init__(self, split: Split, vectors: ItemVectors, seed: int) -> None:
         self.split, self.vectors = split, vectors
         self.settings = Settings(seed=seed, sequence_epochs=EPOCHS)
         self.trained: dict[tuple[str, SequenceLoss | None], Signal] = {}
@@ -79,7 +67,7 @@ class Parts:
             signals = (*self._without("sequence"), self._sequence("whitened LM", LOSSES[name]))
         elif name == "fusion: bce":
             settings = replace(settings, loss="bce")
-        return Reranker.of(self.split, Signals(signals, signals), settings)
+        return Reranker.from_fitted(fuse(self.split, FittedSignals(signals, signals, {}), settings))
 
     def _without(self, name: str) -> tuple[Signal, ...]:
         return tuple(signal for signal in self._whole if signal.name != name)
@@ -89,7 +77,7 @@ class Parts:
         signals = [signal for signal in self._whole if signal.name in kept]
         vectors = self._item_vectors(text)
         if vectors is not None:
-            signals.append(attention(vectors, self.split, self.settings.seed))
+            signals.append(study.attention(vectors, self.split, self.settings.seed))
         return (*signals, self._sequence(text, None))
 
     def _item_vectors(self, text: str) -> Floats | None:
@@ -101,7 +89,7 @@ class Parts:
             return unit
         if text == "permuted texts":
             return self._white[rng.permutation(len(self._white))]
-        return {"raw LM": self.vectors, "whitened LM": self._white}.get(text)
+        return {"raw LM": self.vectors.values, "whitened LM": self._white}.get(text)
 
     def _sequence(self, text: str, loss: SequenceLoss | None) -> Signal:
         """Train the sequence model with the vectors of a text; the whole has that of the whitened LM."""
@@ -117,22 +105,22 @@ class Parts:
 
     @cached_property
     def _white(self) -> Floats:
-        return whitened(self.vectors, self.settings)
+        return study.whitened(self.vectors)
 
     @cached_property
     def _whole(self) -> tuple[Signal, ...]:
-        return fit_signals(self.split, self.vectors, self.settings).before
+        return fit_both(self.split, self.vectors, self.settings).before
 
 
-def rows(split: Split, found: dict[str, list[Doubles]]) -> list[Json]:
+def rows(split: Split, found: dict[str, list[Doubles]]) -> list[study.Json]:
     """Average each variant over queries and seeds, and bound its difference to what it stands against."""
     return [
         {
             "group": group,
             "variant": name,
             "against": against,
-            "metrics": means(found[name], split, GROUPS),
-            "difference": differences(found[name], found[against], split, GROUPS) if against else {},
+            "metrics": study.means(found[name], split, GROUPS),
+            "difference": study.differences(found[name], found[against], split, GROUPS) if against else {},
         }
         for group, name, against in ROWS
         if name in found and (not against or against in found)
@@ -140,25 +128,25 @@ def rows(split: Split, found: dict[str, list[Doubles]]) -> list[Json]:
 
 
 def main(
-    data: Data,
-    name: Name,
-    seeds: Seeds = "0,1,2,3,4",
+    data: study.Data,
+    name: study.Name,
+    seeds: study.Seeds = "0,1,2,3,4",
     variant: Annotated[list[str] | None, typer.Option(help="May be given again; by default all.")] = None,
 ) -> None:
     """Store the ablation of one data set."""
     variants = variant or list(dict.fromkeys(each for _, each, _ in ROWS))
-    dataset, vectors, about = encoded(name, data)
+    dataset, vectors, about = study.encoded(name, data)
     split = leave_one_out(dataset)
     work = cache_root() / "ablation" / f"{name}-{dataset.fingerprint[:12]}"
     found: dict[str, list[Doubles]] = {}
-    for seed in numbers(seeds):
+    for seed in study.numbers(seeds):
         parts = Parts(split, vectors, seed)
 
-        def values(each: str, parts: Parts = parts) -> Values:
-            return {each: ndcg(parts.reranker(each), split)}
+        def values(each: str, parts: Parts = parts) -> study.Values:
+            return {each: study.ndcg(parts.reranker(each), split)}
 
         for each in variants:
             file = work / f"seed-{seed}" / f"{each.replace(' ', '-').replace(':', '')}.npz"
-            found.setdefault(each, []).append(remembered(file, partial(values, each))[each])
-    said = {"dataset": name, "protocol": split.protocol, "seeds": numbers(seeds)}
-    store(f"{name}/ablation.json", {**said, "rows": rows(split, found), **about})
+            found.setdefault(each, []).append(study.remembered(file, partial(values, each))[each])
+    said = {"dataset": name, "protocol": split.protocol, "seeds": study.numbers(seeds)}
+    study.store(f"{name}/ablation.json", {**said, "rows": rows(split, found), **about})

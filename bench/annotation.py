@@ -12,27 +12,16 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from bench.study import (
-    Data,
-    Json,
-    Name,
-    Seeds,
-    Values,
-    differences,
-    encoded,
-    means,
-    ndcg,
-    numbers,
-    remembered,
-    store,
-)
-from tailrank.arrays import Bools, Doubles, Floats, Offsets
+from bench import study
+from tailrank.arrays import Bools, Doubles, Offsets
 from tailrank.data.cache import cache_root
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, leave_one_out
-from tailrank.ranking.fitting import Settings, fit_signals
+from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.fitting import fit_both, fuse
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.tuning.annotation import items_to_annotate
 
 DESCRIBED: Final = 0.1
@@ -121,7 +110,7 @@ CHOICES: Final[dict[str, Callable[[Split, Bools, int, int], Bools]]] = {
 AGAINST: Final = ("at random", "by popularity")
 
 
-def values(dataset: Dataset, vectors: Floats, choice: str, seed: int) -> Values:
+def values(dataset: Dataset, vectors: ItemVectors, choice: str, seed: int) -> study.Values:
     """Give ndcg@10 of each test query, by the semantic signal alone and by all signals."""
     split = leave_one_out(dataset)
     missing = np.random.default_rng(seed).random(dataset.n_items) >= DESCRIBED
@@ -129,32 +118,40 @@ def values(dataset: Dataset, vectors: Floats, choice: str, seed: int) -> Values:
     texts = [name for name in Columns.TEXT if name in dataset.items.columns]
     items = dataset.items.with_columns(pl.when(pl.lit(pl.Series(known))).then(pl.col(texts)))
     split, settings = leave_one_out(replace(dataset, items=items)), Settings(seed=seed)
-    signals = fit_signals(split, vectors * known[:, None], settings)
+    signals = fit_both(split, replace(vectors, values=vectors.values * known[:, None]), settings)
     semantic = next(signal for signal in signals.after if signal.name == "semantic")
-    return {"alone": ndcg(semantic, split), "whole": ndcg(Reranker.of(split, signals, settings), split)}
+    return {
+        "alone": study.ndcg(semantic, split),
+        "whole": study.ndcg(Reranker.from_fitted(fuse(split, signals, settings)), split),
+    }
 
 
-def main(data: Data, name: Name, seeds: Seeds = "0,1,2") -> None:
+def main(data: study.Data, name: study.Name, seeds: study.Seeds = "0,1,2") -> None:
     """Store the study of one data set."""
-    dataset, vectors, about = encoded(name, data)
+    dataset, vectors, about = study.encoded(name, data)
     work, split = cache_root() / "annotation" / dataset.fingerprint[:12], leave_one_out(dataset)
-    found: dict[str, list[Values]] = {}
+    found: dict[str, list[study.Values]] = {}
     for choice in CHOICES:
-        for seed in numbers(seeds):
+        for seed in study.numbers(seeds):
             file = work / f"seed-{seed}-{choice.replace(' ', '-')}.npz"
-            made = remembered(file, partial(values, dataset, vectors, choice, seed))
+            made = study.remembered(file, partial(values, dataset, vectors, choice, seed))
             found.setdefault(choice, []).append(made)
     rows = []
     for choice in found:
         for ranker in ("alone", "whole"):
             mine, *others = ([each[ranker] for each in found[way]] for way in (choice, *AGAINST))
             pairs = {
-                way: differences(mine, theirs, split)
+                way: study.differences(mine, theirs, split)
                 for way, theirs in zip(AGAINST, others, strict=True)
                 if way != choice
             }
-            row = {"choice": choice, "ranker": ranker, "metrics": means(mine, split), "difference": pairs}
+            row = {
+                "choice": choice,
+                "ranker": ranker,
+                "metrics": study.means(mine, split),
+                "difference": pairs,
+            }
             rows.append(row)
-    said: Json = {"dataset": name, "protocol": split.protocol, "seeds": numbers(seeds)}
+    said: study.Json = {"dataset": name, "protocol": split.protocol, "seeds": study.numbers(seeds)}
     said |= {"described": DESCRIBED, "budget": BUDGET, "items": dataset.n_items}
-    store(f"{name}/annotation.json", {**said, "rows": rows, **about})
+    study.store(f"{name}/annotation.json", {**said, "rows": rows, **about})

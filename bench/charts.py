@@ -138,7 +138,7 @@ def _legend(axes: Axes) -> None:
 
 
 def _svg(figure: Figure) -> str:
-    """Print a figure without its date, so that the same figures give the same file."""
+    """Write SVG without its date, so that the same results give the same file."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return buffer.getvalue()

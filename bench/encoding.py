@@ -32,7 +32,7 @@ from tailrank.language.sources import find_encoder
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
 from tailrank.metrics.significance import paired_bootstrap
-from tailrank.ranking.fitting import Settings
+from tailrank.ranking.settings import Settings
 
 SETS: Final = ("amazon-scientific", "amazon-beauty")
 SHARES: Final = (1.0, 0.1)
@@ -92,9 +92,9 @@ def loaded(caches: Mapping[str, Path]) -> dict[str, Encode]:
 def starts(caches: Mapping[str, Path], texts: Sequence[str]) -> dict[str, Json]:
     """Start a process for each runtime: seconds to the first vector, memory after a batch of texts."""
     found = {}
-    for name, (module, kind) in CLASSES.items():
+    for name, (module, encoder) in CLASSES.items():
         done = subprocess.run(  # noqa: S603 - our own
-            [sys.executable, "-c", START.format(module=module, name=kind)],
+            [sys.executable, "-c", START.format(module=module, name=encoder)],
             env=os.environ | {"TAILRANK_CACHE": str(caches[name]), "OMP_NUM_THREADS": "1"},
             input=json.dumps(list(texts)),
             capture_output=True,
@@ -136,7 +136,8 @@ def _seconds(runtimes: Mapping[str, Encode], calls: Sequence[list[str]]) -> dict
 
 def likeness(name: str, data: Path, runtimes: Mapping[str, Encode]) -> dict[str, Json]:
     """Compare vectors with those of torch, and rank with them; the whitening is fitted on those of torch."""
-    dataset, reference, _ = encoded(name, data)
+    dataset, vectors, _ = encoded(name, data)
+    reference = vectors.values
     split, texts = leave_one_out(dataset), item_texts(dataset.items)
     whitening = Whitening.fit(reference, Settings().dimensions)
     white = whitening.transform(reference)
@@ -144,9 +145,9 @@ def likeness(name: str, data: Path, runtimes: Mapping[str, Encode]) -> dict[str,
     order = np.random.default_rng(SEED).permutation(len(texts))
     found: dict[str, Json] = {"torch": {"ndcg@10": float(base.mean())}}
     for runtime in ("float32", "int8"):
-        vectors = runtimes[runtime](texts)
-        white_here = whitening.transform(vectors)
-        row = {"cosine": _cosine(vectors, reference), "cosine, whitened": _cosine(white_here, white)}
+        encoded_here = runtimes[runtime](texts)
+        white_here = whitening.transform(encoded_here)
+        row = {"cosine": _cosine(encoded_here, reference), "cosine, whitened": _cosine(white_here, white)}
         for share in SHARES:
             mixed = white.copy()
             rows = order[: round(share * len(order))]
@@ -184,9 +185,9 @@ def main(data: Data) -> None:
 
 
 def _note() -> str:
-    kind = "bfloat16" if has_bfloat16() else "float32"
+    dtype = "bfloat16" if has_bfloat16() else "float32"
     named = ", ".join(f"{name} {version(name)}" for name in ("torch", "sentence-transformers", "onnxruntime"))
     return (
-        f"The default encoder on one thread, torch in {kind}; {SINGLE} single texts and {BATCHES} batches of "
-        f"{BATCH} item texts of {' and '.join(SETS)}, the runtimes in turn. {named}."
+        f"The default encoder on one thread, torch in {dtype}; {SINGLE} single texts and {BATCHES} batches "
+        f"of {BATCH} item texts of {' and '.join(SETS)}, the runtimes in turn. {named}."
     )

@@ -10,11 +10,10 @@ from typing import Final
 import numpy as np
 import torch
 
-from bench.study import Data, Json, Name, encoded, store
-from tailrank.arrays import Floats
+from bench.study import Data, Json, Name, encoded, store, whitened
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
-from tailrank.ranking.fitting import Settings, whitened
+from tailrank.language.vectors import ItemVectors
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.training import train
 from tailrank_peers.sasrec import sasrec_epoch
@@ -29,7 +28,7 @@ products in bfloat16 where the processor does; RecTools is as it comes, knows it
 reads the latest events of each user, from the second on. Events a second counts what each predicts."""
 
 
-def study(data: Dataset, vectors: Floats | None) -> Json:
+def study(data: Dataset, vectors: ItemVectors | None) -> Json:
     """Time both.
 
     Parameters
@@ -37,10 +36,10 @@ def study(data: Dataset, vectors: Floats | None) -> Json:
     data
         Its training events under leave-one-out are trained on.
     vectors
-        The encoder's vectors, shape (items, d).
+        The encoder's.
     """
     split = leave_one_out(data)
-    white = None if vectors is None else whitened(vectors, Settings())
+    white = None if vectors is None else whitened(vectors)
     lengths = split.train.histories.lengths[split.train.histories.lengths > 1]
     length = min(CONFIG.length, int(np.quantile(lengths, 0.9)))
     predicted = np.minimum(lengths - 1, length)  # by RecTools, of each user

@@ -10,21 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from bench.study import (
-    Data,
-    Name,
-    Seeds,
-    Values,
-    attention,
-    by_name,
-    compared,
-    encoded,
-    ndcg,
-    numbers,
-    remembered,
-    store,
-)
-from tailrank.arrays import Bools, Floats
+from bench import study
+from tailrank.arrays import Bools
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
 from tailrank.data.dataset import Dataset
@@ -32,7 +19,7 @@ from tailrank.data.histories import Histories
 from tailrank.data.splits import Split, leave_one_out, temporal
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
-from tailrank.ranking.fitting import Settings, whitened
+from tailrank.language.vectors import ItemVectors
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain
 from tailrank.tuning.finetuning import Tuned, finetune
@@ -72,7 +59,7 @@ def _only(dataset: Dataset, kept: Bools) -> Dataset:
     return replace(dataset, histories=Histories(h.items[kept], h.types[kept], h.times[kept], offsets))
 
 
-def values(dataset: Dataset, vectors: Floats, seed: int) -> Values:
+def values(dataset: Dataset, vectors: ItemVectors, seed: int) -> study.Values:
     """Give ndcg@10 of each test query of both eras, by each encoder's vectors as the only signal."""
     old, new, since = eras(dataset)
     texts, base = item_texts(dataset.items), TextEncoder.load()
@@ -81,8 +68,8 @@ def values(dataset: Dataset, vectors: Floats, seed: int) -> Values:
         with progress_bars() as progress:
             return finetune([domain], encoder, FineTuningConfig(replay=replay, seed=seed), progress)
 
-    first = tune(Domain(old, texts, vectors), base, 0.0)
-    spaces = {"frozen, whitened": whitened(vectors, Settings()), OLD: first.vectors[0]}
+    first = tune(Domain(old, texts, vectors.values), base, 0.0)
+    spaces = {"frozen, whitened": study.whitened(vectors), OLD: first.vectors[0]}
     with TemporaryDirectory() as folder:
         save(first, base, Path(folder), {}, merged=False)
         for replay in REPLAYS:
@@ -90,26 +77,26 @@ def values(dataset: Dataset, vectors: Floats, seed: int) -> Values:
             domain = Domain(new, texts, first.vectors[0], since)
             spaces[f"then on new ones, replay {replay:g}"] = tune(domain, again, replay).vectors[0]
     return {
-        f"{name}/{era}": ndcg(attention(space, split, seed), split)
+        f"{name}/{era}": study.ndcg(study.attention(space, split, seed), split)
         for name, space in spaces.items()
         for era, split in (("old", old), ("new", new))
     }
 
 
-def main(data: Data, name: Name, seeds: Seeds = "0,1,2") -> None:
+def main(data: study.Data, name: study.Name, seeds: study.Seeds = "0,1,2") -> None:
     """Store the study of one data set with timestamps."""
-    dataset, vectors, about = encoded(name, data)
+    dataset, vectors, about = study.encoded(name, data)
     work = cache_root() / "forgetting" / dataset.fingerprint[:12]
-    found = by_name(
+    found = study.by_name(
         [
-            remembered(work / f"seed-{seed}.npz", partial(values, dataset, vectors, seed))
-            for seed in numbers(seeds)
+            study.remembered(work / f"seed-{seed}.npz", partial(values, dataset, vectors, seed))
+            for seed in study.numbers(seeds)
         ]
     )
     old, new, _ = eras(dataset)
     rows = []
     for era, split in (("old", old), ("new", new)):
         ways = {key.removesuffix(f"/{era}"): each for key, each in found.items() if key.endswith(f"/{era}")}
-        rows += [{"era": era, "queries": len(split.test), **row} for row in compared(ways, OLD, split)]
-    said = {"dataset": name, "protocol": new.protocol, "seeds": numbers(seeds)}
-    store(f"{name}/forgetting.json", {**said, "rows": rows, **about})
+        rows += [{"era": era, "queries": len(split.test), **row} for row in study.compared(ways, OLD, split)]
+    said = {"dataset": name, "protocol": new.protocol, "seeds": study.numbers(seeds)}
+    study.store(f"{name}/forgetting.json", {**said, "rows": rows, **about})

@@ -96,11 +96,10 @@ def bare(rank: Work) -> Any:
 def starlette(rank: Work) -> Any:
     """Route with Starlette."""
     from starlette.applications import Starlette
-    from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
 
-    async def endpoint(asked: Request) -> Response:
+    async def endpoint(asked: Any) -> Response:
         return Response(await rank(await asked.body()), media_type=JSON)
 
     return Starlette(routes=[Route(PATH, endpoint, methods=["POST"])])
@@ -110,13 +109,12 @@ def fastapi(rank: Work) -> Any:
     """Route with FastAPI."""
     from fastapi import FastAPI, Request, Response
 
-    app = FastAPI()
-
-    async def endpoint(asked: Request) -> Response:
+    async def endpoint(asked: Any) -> Response:
         return Response(await rank(await asked.body()), media_type=JSON)
 
     # FastAPI reads annotations by name, and these names are local.
     endpoint.__annotations__ = {"asked": Request, "return": Response}
+    app = FastAPI()
     app.post(PATH)(endpoint)
     return app
 
@@ -125,7 +123,7 @@ def litestar(rank: Work) -> Any:
     """Route with litestar."""
     from litestar import Litestar, Request, Response, post
 
-    async def endpoint(request: Request) -> Response:
+    async def endpoint(request: Any) -> Response:
         return Response(await rank(await request.body()), media_type=JSON, status_code=200)
 
     endpoint.__annotations__ = {"request": Request, "return": Response}
@@ -147,17 +145,9 @@ def run(server: str, port: int) -> None:
     if server == "uvicorn":
         import uvicorn
 
-        uvicorn.run(
-            target,
-            factory=True,
-            port=port,
-            log_level="error",
-            lifespan="off",
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            access_log=False,
-        )
+        quiet: dict[str, Any] = {"log_level": "error", "lifespan": "off", "access_log": False}
+        bare: dict[str, Any] = {"proxy_headers": False, "server_header": False, "date_header": False}
+        uvicorn.run(target, factory=True, port=port, **quiet, **bare)
     else:
         from granian import Granian
         from granian.constants import Interfaces, Loops

@@ -14,7 +14,7 @@ NAMED: Final = 3
 
 
 def losses(found: list[Evaluated]) -> dict[str, list[Json]]:
-    """List, by group of metrics, where another model is better, or chance may part it from tailrank."""
+    """List, by group of metrics, those at which another model is better, or the difference may be chance."""
     return {
         heading: [row for metric in group for one in found if (row := _row(one, metric, heading))]
         for heading, group in METRICS.items()

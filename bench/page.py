@@ -116,8 +116,12 @@ def _conditions(found: list[Evaluated]) -> dict[str, str]:
         "machine": distinct(lambda each: f"{each['processor']}, {each['cores']} cores, {each['system']}"),
         "dates": dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}",
         "versions": distinct(lambda each: ", ".join(f"{k} {v}" for k, v in sorted(each["versions"].items()))),
-        "encoder": distinct(lambda each: f"{each['encoder']}, sha256 {each['encoder_sha256'][:12]}…"),
+        "encoder": distinct(lambda each: _encoder(**each["encoders"]["semantic"])),
     }
+
+
+def _encoder(name: str, sha256: str, template: str = "") -> str:
+    return f"{name}, sha256 {sha256[:12]}…"
 
 
 def _repeat(one: Evaluated) -> str:

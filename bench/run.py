@@ -33,7 +33,7 @@ PEERED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("movielens-small-plots", "temporal"): PEERS,
     ("complete-journey", "temporal"): ("als", "bpr", "implicit-item-knn"),
 }
-"""Where peers are fitted too, with the first seed: those that can be, and in reasonable time."""
+"""Peers that are fitted too, with seed 0: those that can be, and in reasonable time."""
 
 
 def command(dataset: str, protocol: str, seed: int, names: Sequence[str], data: str, out: str) -> list[str]:

@@ -13,15 +13,17 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from bench.study import Data, Json, path_of, store
+from bench.study import Data, Json, path_of, store, whitened
 from tailrank.arrays import Floats
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.data.readers import read_events, read_items
 from tailrank.data.splits import Split, temporal
-from tailrank.ranking.fitting import Settings, fit_signals, whitened
+from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.fitting import fit_both, fuse
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.training import train
 
@@ -41,9 +43,9 @@ NOTE: Final = """\
 Factor 10 is all households, 1 a tenth of them drawn at random; items are those they bought, so both grow.
 Texts are not encoded: item vectors are random, of unit length, with 384 dimensions. Signals are fitted
 without the sequence model; its one epoch has a sampled softmax at every size. Peak memory is that of the
-whole process, libraries included, which reads the data, fits and ranks. A ranking takes ids, one user at a
-time, and gives the ten best, without the sequence model: of the whole catalogue, or of 1,000 items drawn at
-random."""
+whole process, libraries included, which reads the data, fits and ranks. A ranking is of ids, for one user at
+a time, and gives the ten best, without the sequence model: of the whole catalogue, or of 1,000 items drawn
+at random."""
 
 T = TypeVar("T")
 
@@ -64,8 +66,9 @@ def measured(folder: Path, factor: int) -> Json:
     split = temporal(data, PER_USER)
     vectors = np.random.default_rng(SETTINGS.seed).normal(size=(data.n_items, DIMENSIONS)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    signals, signals_seconds = _timed(lambda: fit_signals(split, vectors, SETTINGS))
-    reranker, fusion_seconds = _timed(lambda: Reranker.of(split, signals, SETTINGS))
+    signals, signals_seconds = _timed(lambda: fit_both(split, ItemVectors(vectors), SETTINGS))
+    fitted, fusion_seconds = _timed(lambda: fuse(split, signals, SETTINGS))
+    reranker = Reranker.from_fitted(fitted)
     steps = {
         "signals": signals_seconds,
         "fusion": fusion_seconds,
@@ -88,7 +91,7 @@ def _timed(call: Callable[[], T]) -> tuple[T, float]:
 
 
 def _epoch(split: Split, vectors: Floats) -> float:
-    white = whitened(vectors, SETTINGS)
+    white = whitened(vectors)
     [seconds] = train(split.train, None, split.repeats, white, SOFTMAX).seconds
     return seconds
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 import numpy as np
 import typer
 
 from bench.study import Data, Json, Name, encoded, store
-from tailrank.arrays import Floats
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
 from tailrank.evaluation.runner import FittedModel, fit
-from tailrank.metrics.beyond_accuracy import measure
-from tailrank.metrics.full_ranking import rank_queries
-from tailrank.ranking.fitting import Settings
+from tailrank.language.vectors import ItemVectors
+from tailrank.metrics.full_ranking import measure, rank_queries
+from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress
 
 DELAYS: Final = {"0s": 0.0, "1m": 60.0, "1h": 3600.0, "1d": 86_400.0, "frozen": None}
@@ -27,7 +26,11 @@ SETTINGS: Final = Settings(sequence_epochs=12)
 
 
 def study(
-    data: Dataset, vectors: Floats | None, models: Sequence[str], queries: int | None, progress: Progress
+    data: Dataset,
+    spaces: Mapping[str, ItemVectors],
+    models: Sequence[str],
+    queries: int | None,
+    progress: Progress,
 ) -> Json:
     """Fit models once, and measure them at each staleness.
 
@@ -35,17 +38,17 @@ def study(
     ----------
     data
         With timestamps.
-    vectors
-        The encoder's vectors, shape (items, d).
+    spaces
+        Vectors of the items by the name of their space.
     models
         Names.
     queries
         Test queries to draw; None for all.
     progress
-        Is told how far it is.
+        Is called with how far it is.
     """
     fresh = _split(data, DELAYS["0s"], queries)
-    fitted = fit(models, fresh, vectors, SETTINGS, progress)
+    fitted = fit(models, fresh, spaces, SETTINGS, progress)
     points = []
     for done, (name, delay) in enumerate(DELAYS.items()):
         progress("staleness", done, len(DELAYS), name)
@@ -85,5 +88,5 @@ def main(
     """Measure one data set, and store the metrics."""
     dataset, vectors, about = encoded(name, data)
     with progress_bars() as progress:
-        found = study(dataset, vectors, models.split(","), queries, progress)
+        found = study(dataset, {"semantic": vectors}, models.split(","), queries, progress)
     store(f"{name}/staleness.json", {"seed": SETTINGS.seed, **found, **about})

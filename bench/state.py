@@ -50,8 +50,8 @@ def drawn(users: Offsets, first: int, times: Doubles | None = None) -> list[Stor
     items = np.random.default_rng([SEED, first]).integers(ITEMS, size=len(users)).tolist()
     when = (START + first + np.arange(len(users)) if times is None else times).tolist()
     return [
-        StoredEvent(f"{first + place:020d}", user_name(u), f"B{item:09d}", "click", time)
-        for place, (u, item, time) in enumerate(zip(users.tolist(), items, when, strict=True))
+        StoredEvent(f"{first + nth:020d}", user_name(u), f"B{item:09d}", "click", time)
+        for nth, (u, item, time) in enumerate(zip(users.tolist(), items, when, strict=True))
     ]
 
 
@@ -67,10 +67,10 @@ def loaded(n_users: int) -> Iterator[list[StoredEvent]]:
 def by_day(n_users: int) -> Iterator[list[StoredEvent]]:
     """One event of every user, in random order, then the next, a day later."""
     rng = np.random.default_rng(SEED)
-    for place in range(EVENTS_PER_USER):
+    for day in range(EVENTS_PER_USER):
         for n, some in enumerate(np.array_split(rng.permutation(n_users), max(1, n_users // BATCH))):
-            first = place * n_users + n * BATCH
-            yield drawn(some, first, START + DAY * (place + first % n_users / n_users + np.zeros(len(some))))
+            first = day * n_users + n * BATCH
+            yield drawn(some, first, START + DAY * (day + first % n_users / n_users + np.zeros(len(some))))
 
 
 async def ingest(place: str) -> Json:

@@ -14,16 +14,19 @@ import numpy as np
 import typer
 
 from tailrank.arrays import Bools, Doubles, Floats
-from tailrank.cli.options import item_vectors, load
+from tailrank.cli.options import encoders, load, vector_spaces
 from tailrank.data.candidates import Scorer
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split
+from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
-from tailrank.metrics.beyond_accuracy import per_query, target_groups
-from tailrank.metrics.full_ranking import rank_queries
+from tailrank.metrics.full_ranking import per_query, rank_queries
+from tailrank.metrics.popularity import target_groups
 from tailrank.metrics.significance import paired_bootstrap
-from tailrank.ranking.fitting import Settings, validation_sample
+from tailrank.ranking.fitting import validation_sample
+from tailrank.ranking.settings import Settings
 from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.training_data import TrainingData
 
 RESULTS: Final = Path(__file__).with_name("results")
 GROUPS: Final = ("", "tail80", "count=0", "count=1-5")
@@ -52,12 +55,17 @@ def path_of(name: str, data: Path) -> str:
     return str(data / name) if (data / name).exists() else name
 
 
-def encoded(name: str, data: Path) -> tuple[Dataset, Floats, Json]:
-    """Read a data set; gives it, the default encoder's vectors, shape (items, d), and that encoder's name."""
+def encoded(name: str, data: Path) -> tuple[Dataset, ItemVectors, Json]:
+    """Read a data set; gives it, the default encoder's vectors, and what reports say of the encoder."""
     dataset = load(path_of(name, data))
-    vectors, about = item_vectors(dataset, "default", None)
-    assert vectors is not None  # noqa: S101 - there is an encoder
-    return dataset, vectors, about
+    spaces = vector_spaces(dataset, "default", None)
+    return dataset, spaces["semantic"], {"encoders": encoders(spaces)}
+
+
+def whitened(vectors: ItemVectors | Floats) -> Floats:
+    """Give vectors, shape (items, d), in the space that signals compare them in."""
+    given = vectors if isinstance(vectors, ItemVectors) else ItemVectors(vectors)
+    return given.space(Settings().dimensions).transform(given.values)
 
 
 def ndcg(scorer: Scorer, split: Split) -> Doubles:
@@ -66,9 +74,17 @@ def ndcg(scorer: Scorer, split: Split) -> Doubles:
 
 
 def attention(vectors: Floats, split: Split, seed: int) -> SemanticAttention:
-    """Fit the attention over vectors of shape (items, d)."""
+    """Fit the attention over vectors of shape (items, d), as they are."""
+    [fitted] = SemanticAttention.fit(training_data(split, seed, vectors={"semantic": vectors}))
+    return fitted
+
+
+def training_data(
+    split: Split, seed: int, texts: Sequence[str] = (), vectors: Mapping[str, Floats] | None = None
+) -> TrainingData:
+    """Prepare what a single signal is fitted on."""
     sample = validation_sample(split, Settings(seed=seed))
-    return SemanticAttention.fit(vectors, len(split.train.event_types), sample, seed)
+    return TrainingData(split, sample, texts, vectors or {}, seed=seed)
 
 
 def remembered(file: Path, make: Callable[[], Values]) -> Values:

@@ -8,20 +8,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from bench.study import (
-    Data,
-    Name,
-    Seeds,
-    Values,
-    attention,
-    by_name,
-    compared,
-    encoded,
-    ndcg,
-    numbers,
-    remembered,
-    store,
-)
+from bench import study
 from tailrank.arrays import Floats
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
@@ -30,7 +17,7 @@ from tailrank.data.splits import leave_one_out
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
-from tailrank.ranking.fitting import Settings, whitened
+from tailrank.language.vectors import ItemVectors
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain
 from tailrank.tuning.finetuning import finetune
@@ -54,38 +41,41 @@ def through_head(encoder: TrainableEncoder, vectors: Floats) -> Floats:
     return np.where(vectors.any(axis=1, keepdims=True), found / np.maximum(length, 1e-12), 0)
 
 
-def values(sets: dict[str, Dataset], vectors: dict[str, Floats], target: str, seed: int) -> Values:
+def values(sets: dict[str, Dataset], vectors: dict[str, ItemVectors], target: str, seed: int) -> study.Values:
     """Give ndcg@10 of each test query of the target, by vectors as the only signal."""
     domains = [
-        Domain(leave_one_out(dataset), item_texts(dataset.items), vectors[name])
+        Domain(leave_one_out(dataset), item_texts(dataset.items), vectors[name].values)
         for name, dataset in sets.items()
         if name != target
     ]
     with progress_bars() as progress:
         tuned = finetune(domains, TextEncoder.load(), FineTuningConfig(seed=seed), progress)
-    found, white = through_head(tuned.encoder, vectors[target]), whitened(vectors[target], Settings())
+    found, white = through_head(tuned.encoder, vectors[target].values), study.whitened(vectors[target])
     spaces = {
         FROZEN: white,
         "tuned elsewhere": found,
-        "tuned elsewhere, whitened here": whitened(found, Settings()),
+        "tuned elsewhere, whitened here": study.whitened(found),
         "both, side by side": np.hstack([white, found]) / np.float32(np.sqrt(2)),
     }
     split = leave_one_out(sets[target]).sampled(QUERIES, 0)
-    return {name: ndcg(attention(space, split, seed), split) for name, space in spaces.items()}
+    return {name: study.ndcg(study.attention(space, split, seed), split) for name, space in spaces.items()}
 
 
-def main(data: Data, name: Name, seeds: Seeds = "0,1,2") -> None:
+def main(data: study.Data, name: study.Name, seeds: study.Seeds = "0,1,2") -> None:
     """Store the study of one data set that is left out."""
     if name not in SETS:
         raise RequestError(f"{name} is not among the data sets of this study: {', '.join(SETS)}")
     sets, vectors = {}, {}
     for each in SETS:
-        sets[each], vectors[each], about = encoded(each, data)
+        sets[each], vectors[each], about = study.encoded(each, data)
     work, split = cache_root() / "transfer" / name, leave_one_out(sets[name]).sampled(QUERIES, 0)
     found = [
-        remembered(work / f"seed-{seed}.npz", partial(values, sets, vectors, name, seed))
-        for seed in numbers(seeds)
+        study.remembered(work / f"seed-{seed}.npz", partial(values, sets, vectors, name, seed))
+        for seed in study.numbers(seeds)
     ]
-    said = {"dataset": name, "protocol": split.protocol, "seeds": numbers(seeds)}
+    said = {"dataset": name, "protocol": split.protocol, "seeds": study.numbers(seeds)}
     said |= {"learned": [each for each in SETS if each != name]}
-    store(f"{name}/transfer.json", {**said, "rows": compared(by_name(found), FROZEN, split), **about})
+    study.store(
+        f"{name}/transfer.json",
+        {**said, "rows": study.compared(study.by_name(found), FROZEN, split), **about},
+    )

@@ -6,12 +6,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from tailrank.benchmarks.connection import Connection, request
+from tailrank.benchmarks.subject import event_json
+from tailrank.data.columns import Columns
 from tailrank.errors import RequestError
+from tailrank.ranking.reranker import Reranker
+from tailrank.state.base import EVENTS_PER_USER
+
+BATCH: Final = 20
+"""Users whose events are sent in one request."""
+
+CANDIDATES: Final = 100
+START: Final = 1_700_000_000.0
 
 
 class Outcome(NamedTuple):
@@ -97,3 +108,45 @@ def load(port: int, jobs: Mapping[str, Job]) -> Iterator[dict[str, RecordingClie
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def items_of(model: Path) -> list[str]:
+    """List some items of a model."""
+    names: list[str] = Reranker.load(model).catalogue.items[Columns.ITEM].head(CANDIDATES).to_list()
+    return names
+
+
+def event(user: str, item: str, n: int) -> dict[str, object]:
+    """Write the n-th event of a user as `/v1/events` reads it."""
+    return event_json(n, user, item, "click", START + n) | {"event_id": f"{item}#{n}"}
+
+
+def ingest(name: str) -> Job:
+    """Send batches: in each, the next event of every user of this job."""
+    users = [f"{name}-{u}" for u in range(BATCH)]
+    return lambda client, n: client.ask("/v1/events", [event(user, f"i{n}", n) for user in users])
+
+
+def rank(items: list[str], **how: object) -> Job:
+    """Ask for rankings of the same items for one user after the other."""
+    return lambda client, n: client.ask("/v1/rank", {"candidates": items, "user": f"u{n % 50}", **how})
+
+
+def history_of(client: RecordingClient, user: str) -> list[str]:
+    """Read the items of a user's history; asks again if the server was too busy."""
+    while (found := client.ask(f"/v1/users/{user}")).status == 429:
+        time.sleep(0.01)
+    return [each["item_id"] for each in found.answer["events"]]
+
+
+def lost(port: int, outcomes: Mapping[str, list[Outcome]]) -> int:
+    """Count events of acknowledged batches, by job, that aren't there."""
+    client, missing = RecordingClient(port), 0
+    for name, found in outcomes.items():
+        sent = [f"i{n}" for n in range(len(found))]
+        wanted = {item for item, o in zip(sent, found, strict=True) if o.status == 200}
+        wanted &= set(sent[-EVENTS_PER_USER:])
+        for u in range(BATCH):
+            missing += len(wanted - set(history_of(client, f"{name}-{u}")))
+    client.close()
+    return missing

@@ -19,6 +19,7 @@ from tailrank.state.base import EVENTS_PER_USER, StateError, StoredEvent
 from tailrank.state.environment import check_pages
 from tailrank.state.open import open_state
 
+PROGRAM: Final = (sys.executable, *["-m", "bench", "resilience", "faults"])
 KILLS: Final = 50
 WRITERS: Final = 2
 CONNECTIONS: Final = 8
@@ -72,16 +73,7 @@ class Writers:
         """Start some, and wait until each has kept something."""
         started = {}
         for _ in range(WRITERS):
-            command = [
-                sys.executable,
-                "-m",
-                "bench",
-                "resilience",
-                "faults",
-                "--write",
-                self.place,
-                str(self.runs),
-            ]
+            command = [*PROGRAM, "--write", self.place, str(self.runs)]
             with self._said(self.runs).open("wb") as said:
                 started[self.runs] = subprocess.Popen(command, stdout=said)  # noqa: S603
             self.runs += 1

@@ -9,93 +9,58 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 from typing import Annotated, Final
 
 import typer
 
-from bench.resilience.clients import Job, Outcome, RecordingClient, load
+from bench.resilience.clients import (
+    BATCH,
+    Job,
+    Outcome,
+    RecordingClient,
+    event,
+    history_of,
+    ingest,
+    items_of,
+    load,
+    lost,
+    rank,
+)
 from bench.study import Json, Keep, Model, report
 from bench.valkey import BINARY
 from bench.valkey import Server as Valkey
 from tailrank.benchmarks.launcher import Server
-from tailrank.benchmarks.subject import event_json
-from tailrank.data.columns import Columns
 from tailrank.errors import RequestError
 from tailrank.files import written_folder
+from tailrank.policy.tail import TailBoost
 from tailrank.ranking.reranker import Reranker
-from tailrank.state.base import EVENTS_PER_USER
 from tailrank.state.environment import check_pages
 
 KILLS: Final = 50
 SWAPS: Final = 100
-BATCH: Final = 20
-CANDIDATES: Final = 100
 DEADLINE_MS: Final = 200.0
 SECONDS: Final = (0.05, 0.5)
 """Between the first acknowledged event and a kill, drawn evenly."""
-
-START: Final = 1_700_000_000.0
-
-
-def items_of(model: Path) -> list[str]:
-    """List some items of a model."""
-    names: list[str] = Reranker.load(model).catalogue.items[Columns.ITEM].head(CANDIDATES).to_list()
-    return names
-
-
-def event(user: str, item: str, n: int) -> dict[str, object]:
-    """Write the n-th event of a user as `/v1/events` reads it."""
-    return event_json(n, user, item, "click", START + n) | {"event_id": f"{item}#{n}"}
-
-
-def ingest(name: str) -> Job:
-    """Send batches: in each, the next event of every user of this job."""
-    users = [f"{name}-{u}" for u in range(BATCH)]
-    return lambda client, n: client.ask("/v1/events", [event(user, f"i{n}", n) for user in users])
-
-
-def rank(items: list[str], **how: object) -> Job:
-    """Ask for rankings of the same items for one user after the other."""
-    return lambda client, n: client.ask("/v1/rank", {"candidates": items, "user": f"u{n % 50}", **how})
-
-
-def history_of(client: RecordingClient, user: str) -> list[str]:
-    """Read the items of a user's history; asks again if the server was too busy."""
-    while (found := client.ask(f"/v1/users/{user}")).status == 429:
-        time.sleep(0.01)
-    return [each["item_id"] for each in found.answer["events"]]
-
-
-def lost(port: int, acknowledged: Mapping[str, int]) -> int:
-    """Count acknowledged events that aren't there; of each job, so many batches were answered with 200."""
-    client, missing = RecordingClient(port), 0
-    for name, n in acknowledged.items():
-        wanted = {
-            f"i{at}" for at in range(max(0, n + 1 - EVENTS_PER_USER), n)
-        }  # one more may be there, unacknowledged
-        for u in range(BATCH):
-            missing += len(wanted - set(history_of(client, f"{name}-{u}")))
-    client.close()
-    return missing
 
 
 def kills(model: Path, folder: Path, n: int, workers: int = 1) -> Json:
     """Kill a server while it stores events and ranks, again and again; look for what was acknowledged."""
     rng, missing, faults = random.Random(0), 0, 0  # noqa: S311
-    acknowledged: dict[str, int] = {}
+    acknowledged: dict[str, list[Outcome]] = {}
     candidates, started = items_of(model), []
     with Server(model, folder / "state", "--workers", str(workers)) as server:
         for turn in range(n):
             jobs = {f"k{turn}-{c}": ingest(f"k{turn}-{c}") for c in range(3)}
             with load(server.port, {**jobs, "rank": rank(candidates)}) as clients:
-                _await(lambda: any(_done(clients[name].outcomes) for name in clients if name != "rank"), 20)
+                _await(partial(_acknowledged, [clients[name] for name in jobs]), 20)
                 time.sleep(rng.uniform(*SECONDS))
                 server.kill()
-            fresh = {name: _done(clients[name].outcomes) for name in jobs}
+            fresh = {name: _until_failure(clients[name].outcomes) for name in jobs}
             faults += _statuses(clients.values())["500"]
             start = time.monotonic()
             server.start()
@@ -106,7 +71,7 @@ def kills(model: Path, folder: Path, n: int, workers: int = 1) -> Json:
     check_pages(folder / "state")
     return {
         "kills": n,
-        "acknowledged": BATCH * sum(acknowledged.values()),
+        "acknowledged": BATCH * sum(o.status == 200 for each in acknowledged.values() for o in each),
         "lost": missing,
         "faults": faults,
         "damaged": False,
@@ -141,7 +106,7 @@ def cut_off(model: Path, folder: Path, seconds: float) -> Json:
                 time.sleep(seconds)
                 found[name] = {job: _summary(_since(client, begun)) for job, client in clients.items()}
                 found[name] |= {} if recovered is None else {"recovery_s": recovered}
-        found["lost"] = _lost_of(server.port, {job: clients[job].outcomes for job in ("one", "other")})
+        found["lost"] = lost(server.port, {job: clients[job].outcomes for job in ("one", "other")})
         found["strange"] = _strange(server.port)
         found["faults"] = _statuses(clients.values())["500"]
     return found
@@ -166,7 +131,7 @@ def full(model: Path, folder: Path, seconds: float) -> Json:
             time.sleep(seconds)
             after = {name: _summary(_since(client, at_room)) for name, client in clients.items()}
         found: Json = {"full": while_full, "room": after, "faults": _statuses(clients.values())["500"]}
-        found["lost"] = _lost_of(server.port, {n: c.outcomes for n, c in clients.items() if n != "rank"})
+        found["lost"] = lost(server.port, {n: c.outcomes for n, c in clients.items() if n != "rank"})
     check_pages(folder / "state")
     return found
 
@@ -193,13 +158,13 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
     candidates, place = items_of(model), folder / "swapped"
     twins, expected = (folder / "a", folder / "b"), {}
     for at, twin in enumerate(twins):
-        changed = replace(first, tail=float(at))
+        changed = replace(first, policy=(TailBoost(float(at)),))
         changed.save(twin)
         name = f"{place.name}@{json.loads((twin / 'manifest.json').read_bytes())['sha256'][:12]}"
         expected[name] = [i.item_id for i in changed.rank(candidates[:3], candidates)]
     shutil.copytree(twins[0], place)
     body = {"candidates": candidates, "history": candidates[:3]}
-    seen: list[float] = []
+    swapped: list[float] = []
     with Server(place, folder / "state", "--queue-ms", "10000") as server:
         jobs: dict[str, Job] = {f"r{c}": lambda client, _: client.ask("/v1/rank", body) for c in range(3)}
         with load(server.port, {**jobs, "events": ingest("s")}) as clients:
@@ -208,7 +173,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
                     shutil.copytree(twins[1 - turn % 2], new, dirs_exist_ok=True)
                 begun, wanted = time.monotonic(), list(expected)[1 - turn % 2]
                 _await(lambda: _latest(clients["r0"]) == wanted, 20)  # noqa: B023
-                seen.append(time.monotonic() - begun)
+                swapped.append(time.monotonic() - begun)
     ranked = [o.answer for name in jobs for o in clients[name].outcomes if o.status == 200]
     wrong = sum([i["id"] for i in a["items"]] != expected.get(a["model"]) or a["degraded"] for a in ranked)
     return {
@@ -217,8 +182,12 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
         "by_model": dict(Counter(a["model"] for a in ranked)),
         "mixed": wrong,
         "slowest_ms": round(max(o.ms for c in clients.values() for o in c.outcomes), 1),
-        "slowest_swap_s": round(max(seen), 2),
+        "slowest_swap_s": round(max(swapped), 2),
     }
+
+
+def _acknowledged(clients: Iterable[RecordingClient]) -> bool:
+    return any(outcome.status == 200 for client in clients for outcome in list(client.outcomes))
 
 
 def _latest(client: RecordingClient) -> str | None:
@@ -227,27 +196,10 @@ def _latest(client: RecordingClient) -> str | None:
     return ranked[-1] if ranked else None
 
 
-def _done(outcomes: Iterable[Outcome]) -> int:
-    """Count batches that were acknowledged before the first that was not."""
-    n = 0
-    for outcome in outcomes:
-        if outcome.status != 200:
-            return n
-        n += 1
-    return n
-
-
-def _lost_of(port: int, outcomes: Mapping[str, list[Outcome]]) -> int:
-    """Count acknowledged events that aren't there, if some batches between them were refused."""
-    client, missing = RecordingClient(port), 0
-    for name, found in outcomes.items():
-        sent = [f"i{n}" for n in range(len(found))]
-        wanted = {item for item, o in zip(sent, found, strict=True) if o.status == 200}
-        wanted &= set(sent[-EVENTS_PER_USER:])
-        for u in range(BATCH):
-            missing += len(wanted - set(history_of(client, f"{name}-{u}")))
-    client.close()
-    return missing
+def _until_failure(outcomes: list[Outcome]) -> list[Outcome]:
+    """Give the acknowledged outcomes, and the first after them, which the server may have stored as well."""
+    n = next((n for n, outcome in enumerate(outcomes) if outcome.status != 200), len(outcomes))
+    return outcomes[: n + 1]
 
 
 def _strange(port: int) -> int:

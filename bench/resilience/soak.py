@@ -12,8 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.resilience.clients import RecordingClient
-from bench.resilience.outages import event, items_of
+from bench.resilience.clients import RecordingClient, event, items_of
 from bench.study import Json, Keep, Model, report
 from tailrank.benchmarks.launcher import Server, resident
 
@@ -25,29 +24,29 @@ USERS: Final = 5_000
 NEW_ITEMS: Final = 200
 SAMPLES: Final = 200
 SHARES: Final = {"rank": 0.6, "events": 0.345, "history": 0.05, "items": 0.005}
-"""Of each kind of request."""
+"""Of what is asked for."""
 
 
 def send(port: int, items: list[str], seed: int, requests: int, statuses: Counter[str]) -> None:
     """Send a mixture of requests."""
     rng, client = random.Random(seed), RecordingClient(port)  # noqa: S311
-    kinds = rng.choices(list(SHARES), list(SHARES.values()), k=requests)
-    for n, kind in enumerate(kinds):
+    requested = rng.choices(list(SHARES), list(SHARES.values()), k=requests)
+    for n, what in enumerate(requested):
         user = f"u{rng.randrange(USERS)}"
-        if kind == "rank":
+        if what == "rank":
             how = {"user": user, "explain": n % 20 == 0}
             found = client.ask("/v1/rank", {"candidates": [*items, f"new{n % NEW_ITEMS}"], **how})
-        elif kind == "events":
+        elif what == "events":
             events = [event(user, rng.choice(items), seed * requests + n) for _ in range(rng.randint(1, 5))]
             found = client.ask("/v1/events", events)
-        elif kind == "history":
+        elif what == "history":
             found = client.ask(f"/v1/users/{user}")
         else:
             title = f"The {rng.choice('abcdefgh')} story, part {n}"
             found = client.ask("/v1/items", {"item_id": f"new{n % NEW_ITEMS}", "title": title})
         client.outcomes.clear()
-        degraded = kind == "rank" and found.status == 200 and found.answer["degraded"]
-        statuses[f"{kind} {found.status}{' degraded' if degraded else ''}"] += 1
+        degraded = what == "rank" and found.status == 200 and found.answer["degraded"]
+        statuses[f"{what} {found.status}{' degraded' if degraded else ''}"] += 1
     client.close()
 
 

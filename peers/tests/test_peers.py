@@ -236,7 +236,7 @@ def test_a_model_is_found_by_its_name() -> None:
         runner.check(["sasrec"])
 
 
-@pytest.mark.parametrize(("name", "message"), [("ease", r"2\.7 GB"), ("sasrec-softmax", "take sasrec-gbce")])
+@pytest.mark.parametrize(("name", "message"), [("ease", r"2\.7 GB"), ("sasrec-softmax", "use sasrec-gbce")])
 def test_too_large_a_catalogue_is_refused(name: str, message: str, split: Split) -> None:
     many = split.full_train.items.sample(26_000, with_replacement=True)
     large = replace(split, full_train=replace(split.full_train, items=many))

@@ -1,4 +1,4 @@
-"""Where a training stands, in one file without pickle."""
+"""The state of an interrupted training, in one file without pickle."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write(file: Path, name: str, tensors: Mapping[str, Tensor], values: Mapping[
     Raises
     ------
     ModelError
-        Where the file can't be written.
+        If the file can't be written.
     """
     try:
         with written_file(file) as new:
@@ -56,7 +56,7 @@ def read(file: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | No
     Raises
     ------
     ModelError
-        Where the file is damaged or belongs to another training.
+        If the file is damaged or belongs to another training.
     """
     if not file.exists():
         return None

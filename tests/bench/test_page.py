@@ -12,6 +12,7 @@ from bench.stored import Studies
 from bench.study import RESULTS
 
 from bench import filters, page, run
+from tailrank.evaluation.report import METRICS
 
 BEAUTY = ("amazon-beauty", "leave-one-out")
 Metrics: TypeAlias = dict[str, float | None]
@@ -30,16 +31,13 @@ def store(results: Path, name: str, contents: object) -> None:
 def evaluation(
     models: dict[str, Metrics], comparisons: Sequence[object], tradeoff: Sequence[object] = ()
 ) -> dict[str, object]:
-    settings = {"date": "2026-01-02", "processor": "A chip", "cores": 2, "system": "Linux"}
-    encoder = {"encoder": "default", "encoder_sha256": "f" * 64, "versions": {"tailrank": "0.1.0"}}
+    settings = {
+        **{"date": "2026-01-02", "processor": "A chip", "cores": 2, "system": "Linux"},
+        **{"encoders": {"semantic": {"name": "default", "sha256": "f" * 64}}, "versions": {"tailrank": "1"}},
+    }
     return {
         **{"dataset": "amazon-beauty", "protocol": "leave-one-out", "users": 1234, "queries": 1234},
-        **{
-            "models": models,
-            "comparisons": comparisons,
-            "tradeoff": tradeoff,
-            "settings": settings | encoder,
-        },
+        **{"models": models, "comparisons": comparisons, "tradeoff": tradeoff, "settings": settings},
     }
 
 
@@ -117,7 +115,7 @@ def test_the_commands_repeat_the_evaluations(results: Path, published: Path) -> 
 
 def test_losses_are_computed_from_the_metrics(results: Path, published: Path) -> None:
     text, _ = page.build(results, published)
-    found = "Finding the user's next item"
+    found = next(iter(METRICS))
     where = "amazon-beauty, leave-one-out"
     assert rows(text, found)[2:] == [
         ["ndcg@10 ↑", where, "ease .0721", "", ".0700"],
@@ -311,14 +309,14 @@ def test_the_page_is_what_the_stored_results_give() -> None:
     assert {path.name for path in page.DOCS.glob("benchmarks-*.svg")} == set(charts)
 
 
-def told(results: Path) -> list[str]:
+def service_sections(results: Path) -> list[str]:
     """Fill in the sections about the server."""
     text = page.render("service.md.j2", studies=Studies(results))
     return re.split(r"^(?=## )", text, flags=re.M)[1:] or [text]
 
 
 def test_measurements_of_the_server_are_told(tmp_path: Path) -> None:
-    assert told(tmp_path) == ["\n"]
+    assert service_sections(tmp_path) == ["\n"]
     row = {
         "p50_ms": 0.8,
         "p99_ms": 1.2,
@@ -354,7 +352,7 @@ def test_measurements_of_the_server_are_told(tmp_path: Path) -> None:
     }
     for name, contents in stored.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(contents))
-    http, throughput, ingest, state, frameworks = told(tmp_path)
+    http, throughput, ingest, state, frameworks = service_sections(tmp_path)
     assert "| 100 | 0.80 | 1.20 | 0.50 | 0.02 | 0.10 | 0.18 |" in http
     assert "takes 0.05 ms" in http
     assert http.endswith("```sh\ntailrank bench http\n```\n\n")

@@ -48,7 +48,7 @@ def shop(users: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def test_late_events_change_what_ranks_by_them_and_nothing_else() -> None:
     data = Dataset.construct(*shop(40))
-    found = staleness.study(data, None, ["popularity", "item-knn"], None, silent)
+    found = staleness.study(data, {}, ["popularity", "item-knn"], None, silent)
     points = {point["staleness"]: point["models"] for point in found["points"]}
     assert list(points) == ["0s", "1m", "1h", "1d", "frozen"]
     assert len({str(models["popularity"]) for models in points.values()}) == 1

@@ -110,6 +110,11 @@ def test_this_process_moves_back(lean: Path, tmp_path: Path) -> None:
     assert cores() == before
 
 
+def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"isn't ready:[\s\S]*nowhere"):
+        Server(tmp_path / "nowhere", tmp_path / "state")
+
+
 class SlowHandler(BaseHTTPRequestHandler):
     """Takes 20 ms for every request."""
 

@@ -21,7 +21,7 @@ from tailrank.signals.base import Signal
 from tailrank_peers.tuning import Fit, Peer, Setting
 
 BEHIND: Final = -1_000.0
-"""Where the scores of all other candidates start, far below any sum of trees."""
+"""Scores of all other candidates begin here, far below any sum of trees."""
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def _network(setting: Setting, loss: str, length: int, text: bool, **options: An
 
 
 def _rectools_data(data: Dataset, vectors: Floats | None = None) -> Any:
-    """Hand over coded events, in their order, and a vector an item where there is one."""
+    """Hand over coded events, in their order, and a vector for each item if there is one."""
     import pandas as pd
     from rectools.dataset import Dataset as RecToolsDataset
 
@@ -174,7 +174,7 @@ def _sasrec(loss: str, text: bool, split: Split, vectors: Floats | None, setting
     if loss == "softmax" and split.full_train.n_items > SOFTMAX_ITEMS:
         raise RequestError(
             f"{split.full_train.name}: a softmax over {split.full_train.n_items:,} items takes too long "
-            f"without a GPU, {SOFTMAX_ITEMS:,} at most: take sasrec-gbce, which draws {NEGATIVES} of them"
+            f"without a GPU, {SOFTMAX_ITEMS:,} at most: use sasrec-gbce, which draws {NEGATIVES} of them"
         )
     if text and vectors is None:
         raise RequestError("sasrec-text needs an encoder: leave it out of --models, or name one")

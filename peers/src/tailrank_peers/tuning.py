@@ -74,20 +74,20 @@ class Peer:
         Parameters
         ----------
         split
-            Trials learn from `train`; where `full_train` is more, the chosen setting is fitted again.
+            Trials learn from `train`; if `full_train` is more, the chosen setting is fitted again.
         spaces
             Vector spaces by name, of which peers read `semantic`, if there is one.
         settings
             Seed, template, length of histories and what tailrank's own signals are fitted with.
         progress
-            Is told how many settings were tried.
+            Is called with the number of settings that were tried.
 
         Raises
         ------
         RequestError
-            Where the data are too large for the peer, or it needs vectors and there are none.
+            If the data are too large for the peer, or it needs vectors and there are none.
         DataError
-            Where there is no validation query to tune on.
+            If there is no validation query to tune on.
         """
         begun = time.perf_counter()
         trial_split, queries = hold_back(split, settings.seed)
@@ -135,7 +135,7 @@ def hold_back(split: Split, seed: int) -> tuple[Split, Queries]:
     Raises
     ------
     DataError
-        Where there are fewer than two validation queries.
+        If there are fewer than two validation queries.
     """
     validation = split.validation
     if len(validation) < 2:

@@ -33,7 +33,7 @@ def measure(it: Subject, n: int, workers: int) -> Measurements:
     Raises
     ------
     RequestError
-        If the workers can't be told apart.
+        If the system doesn't tell the workers apart.
     """
     state = it.state.with_name(f"state-{workers}")
     options = ["--workers", str(workers)] if workers > 1 else []

@@ -152,7 +152,7 @@ def legend(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 
 def _with_css_variables(text: str) -> str:
-    """Put the page's variables in the place of the placeholder colours."""
+    """Replace the placeholder colours by the page's variables."""
     return re.sub(PLACEHOLDER + r"(\d\d)", r"var(--colour-\1)", text)
 
 

@@ -62,7 +62,7 @@ def self_information(counts: Offsets) -> Doubles:
 
 
 def intra_list_distance(top: Codes, vectors: Floats) -> Doubles:
-    """Average 1 - cosine over the pairs of each list, NaN where it has no pair; shape (queries,).
+    """Average 1 - cosine over the pairs of each list, NaN if it has no pair; shape (queries,).
 
     The diversity of Ziegler et al. (WWW, 2005). The cosines of all ordered pairs of n unit vectors
     sum to |sum of vectors|^2 - n, so no pair is formed. An item without text (a zero vector) is at

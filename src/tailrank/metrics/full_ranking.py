@@ -43,7 +43,7 @@ class Outcome:
     ranks
         Rank of each query's target in the full ranking, the best being 1; shape (queries,).
     top
-        Item codes of the first ten, -1 where the list is shorter; shape (queries, 10).
+        Item codes of the first ten, -1 if the list is shorter; shape (queries, 10).
     """
 
     ranks: Codes

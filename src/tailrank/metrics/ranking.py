@@ -46,7 +46,7 @@ def target_ranks(scores: Floats, targets: Codes) -> Doubles:
 
 
 def top_items(scores: Floats) -> Codes:
-    """Find the ten items with the highest scores, -1 where a list is shorter; shape (queries, 10).
+    """Find the ten items with the highest scores, -1 if a list is shorter; shape (queries, 10).
 
     Parameters
     ----------

@@ -34,11 +34,11 @@ class Difference:
 def paired_bootstrap(
     a: Doubles, b: Doubles, users: Codes, rows: Bools | None = None, *, resamples: int = 1000, seed: int = 0
 ) -> Difference | None:
-    """Bound mean(a) - mean(b) by resampling people, with all of their queries, with replacement.
+    """Bound mean(a) - mean(b) by resampling users, with all of their queries, with replacement.
 
     The percentile interval of Efron and Tibshirani ("An introduction to the bootstrap", 1993,
-    chapter 13). Queries of one person are alike, so people are drawn and not queries; each draw
-    keeps a person's two values together, so what both models find hard cancels out.
+    chapter 13). Queries of one user are alike, so users are drawn and not queries; each draw
+    keeps a user's two values together, so what both models find hard cancels out.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def paired_bootstrap(
     users
         User code of each query, shape (queries,).
     rows
-        Queries to look at, shape (queries,); all of them where None.
+        Queries to compare on, shape (queries,); None takes all.
     resamples
         Number of bootstrap samples.
     seed
@@ -56,7 +56,7 @@ def paired_bootstrap(
     Returns
     -------
     Difference | None
-        None where fewer than two people have a query, since nothing varies then.
+        None if fewer than two users have a query, since nothing varies then.
 
     Examples
     --------
@@ -67,11 +67,11 @@ def paired_bootstrap(
     from scipy.stats import bootstrap  # half a second, which no other command should wait for
 
     chosen = np.ones(len(users), dtype=bool) if rows is None else rows
-    person = np.unique(users[chosen], return_inverse=True)[1]
-    queries = np.bincount(person)
+    user = np.unique(users[chosen], return_inverse=True)[1]
+    queries = np.bincount(user)
     if len(queries) < 2:
         return None
-    sums = np.bincount(person, weights=(a - b)[chosen])
+    sums = np.bincount(user, weights=(a - b)[chosen])
     drawn = bootstrap(
         (sums, queries),
         _ratio,
@@ -87,5 +87,5 @@ def paired_bootstrap(
 
 
 def _ratio(sums: npt.NDArray[Any], queries: npt.NDArray[Any], axis: int = -1) -> Any:
-    """Mean over queries, from sums over the queries of each person."""
+    """Mean over queries, from sums over the queries of each user."""
     return sums.sum(axis=axis) / queries.sum(axis=axis)
