@@ -48,7 +48,7 @@ class TestRank:
         assert len(found["items"]) == 3
         for item in found["items"]:
             assert sum(item["contributions"].values()) == pytest.approx(item["score"], abs=1e-4)
-            assert "long-tail" in item["contributions"]
+            assert "tail" in item["contributions"]
 
     def test_no_candidates(self, url: str) -> None:
         assert rank(url, candidates=[])["items"] == []

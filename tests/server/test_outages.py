@@ -44,10 +44,10 @@ def test_cut_off_from_its_state_it_gives_lists_back_as_they_came(model: Path, tm
     assert (found["lost"], found["strange"], found["faults"]) == (0, 0, 0)
     for phase in ("paused", "stopped"):
         for job in ("patient", "in time"):
-            told = found[phase][job]
-            ranked = told["statuses"].pop("200")
-            assert sum(told["degraded"].values()) >= ranked - 2  # one of each was under way
-            assert set(told["statuses"]) <= {"429"}
+            outcome = found[phase][job]
+            ranked = outcome["statuses"].pop("200")
+            assert sum(outcome["degraded"].values()) >= ranked - 2  # one of each was under way
+            assert set(outcome["statuses"]) <= {"429"}
         assert found[phase]["patient"]["slowest_ms"] < 2_500
     assert found["paused"]["in time"]["slowest_ms"] < 1_000
     for phase in ("resumed", "started"):

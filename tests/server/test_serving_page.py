@@ -35,7 +35,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def ask(line: str, url: str) -> Any:
-    """Run a line of curl; gives its answer."""
+    """Run a line of curl; returns its answer."""
     there = url.removeprefix("http://")
     done = subprocess.run(line.replace(PLACE, there), shell=True, capture_output=True, check=True, timeout=60)
     answer = json.loads(done.stdout)
@@ -70,6 +70,8 @@ def test_everything_is_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
     named = set(re.findall(r"`(?:[A-Z]+ )?(/[\w/{}.]*)", text))
     assert {route.path for route in ROUTES} - named == {"/v1/users/{id}/history"}
-    told = set(re.findall(r"`(tailrank_\w+)`", text))
+    documented = set(re.findall(r"`(tailrank_\w+)`", text))
     registry = Metrics().registry
-    assert told == {metric.name + "_total" * (metric.type == "counter") for metric in registry.collect()}
+    assert documented == {
+        metric.name + "_total" * (metric.type == "counter") for metric in registry.collect()
+    }

@@ -25,7 +25,7 @@ def test_a_request_is_ranked_as_the_library_ranks_it(reranker: Reranker) -> None
 def test_stored_events_come_before_those_of_the_request(reranker: Reranker) -> None:
     stored = History(["50", "181"], ["rating", "rating"], [10.0, 20.0])
     request = api.RankRequest(list(CANDIDATES), history=[api.HistoryEvent("174", timestamp=30.0), "172"])
-    events = [Event("50", None, 10.0), Event("181", None, 20.0), Event("174", None, 30.0)]
+    events = [Event("50", "rating", 10.0), Event("181", "rating", 20.0), Event("174", None, 30.0)]
     expected = reranker.rank([*events, Event("172", None, 30.0)], CANDIDATES)
     assert reranker.rank(to_request(request, stored)) == expected
 

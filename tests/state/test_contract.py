@@ -205,12 +205,12 @@ class Oracle:
         before = {user: list(history) for user, history in self.histories.items()}
         for sent in events:
             history = self.histories.setdefault(sent.user_id, [])
-            if (sent.event_id, sent.item_id) not in [(kept.event_id, kept.item_id) for kept in history]:
+            if (sent.event_id, sent.item_id) not in [(stored.event_id, stored.item_id) for stored in history]:
                 history.append(sent)
         for user, history in self.histories.items():
-            self.histories[user] = sorted(history, key=lambda kept: kept.timestamp)[-EVENTS_PER_USER:]
+            self.histories[user] = sorted(history, key=lambda stored: stored.timestamp)[-EVENTS_PER_USER:]
         after = self.histories.items()
-        return sum(kept not in before.get(user, []) for user, history in after for kept in history)
+        return sum(stored not in before.get(user, []) for user, history in after for stored in history)
 
     def read(self, user: str) -> History:
         events = self.histories.get(user, [])

@@ -57,15 +57,15 @@ FULL = """
     async def main(folder):
         state = open_state(folder)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-        kept = 0
+        stored = 0
         try:
             while True:
-                users = [f"u{kept}-{n}" for n in range(100)]
+                users = [f"u{stored}-{n}" for n in range(100)]
                 await state.append([StoredEvent("1", user, "tea", "click", 1.0) for user in users])
-                kept += 1
+                stored += 1
         except StateError as error:
             print(error)
-        print(kept, len((await state.read("u0-0")).history.items))
+        print(stored, len((await state.read("u0-0")).history.items))
         try:
             await state.append([StoredEvent("1", "ann", f"{n:0200}", "click", 1.0) for n in range(9999)])
         except StateError as error:
@@ -80,13 +80,13 @@ def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
     first, counts, second, _ = python(FULL, str(tmp_path)).communicate()[0].split("\n")
     assert "the disk is full: free some space" in first
     assert "the disk is full: free some space" in second
-    kept, read = map(int, counts.split())
-    assert kept > 10
+    stored, read = map(int, counts.split())
+    assert stored > 10
     assert read == 1
 
     async def body(state: State) -> None:
-        lengths = [len((await state.read(f"u{k}-99")).history.items) for k in range(kept + 1)]
-        assert lengths == [1] * kept + [0]
+        lengths = [len((await state.read(f"u{k}-99")).history.items) for k in range(stored + 1)]
+        assert lengths == [1] * stored + [0]
         assert (await state.read("ann")).history.items == []
         assert await state.append([event("ann", "tea")]) == 1
 

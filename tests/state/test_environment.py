@@ -71,14 +71,14 @@ def test_a_damaged_record_is_reported_with_its_user(tmp_path: Path) -> None:
         txn.put(b"u0", b"\x03" + bytes(10), db=env.open_db(b"users", txn))
 
     async def body(state: State) -> None:
-        for asked in state.read("u0"), state.append([event("u0", "tea")]):
+        for call in state.read("u0"), state.append([event("u0", "tea")]):
             with pytest.raises(StateError, match=r"record of user 'u0'.*backup"):
-                await asked
-        refused, kept = await asyncio.gather(
+                await call
+        refused, stored = await asyncio.gather(
             state.append([event("u0", "tea")]), state.append([event("u1", "tea")]), return_exceptions=True
         )
         assert isinstance(refused, StateError)
-        assert kept == 1
+        assert stored == 1
         assert await state.erase("u0")
 
     run(body, tmp_path)

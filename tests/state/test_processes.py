@@ -64,15 +64,15 @@ def test_what_was_acknowledged_survives_kill_9(location: str) -> None:
         os.kill(ingest.pid, signal.SIGKILL)
         acknowledged += ingest.communicate()[0].splitlines(keepends=True)
         whole = [line for line in acknowledged if line.endswith("\n")]  # the last one may have been cut
-        kept = {int(c): int(n) for c, n in map(str.split, whole)}
+        stored = {int(c): int(n) for c, n in map(str.split, whole)}
 
-        async def body(state: State, attempt: int = attempt, kept: dict[int, int] = kept) -> None:
-            for c, n in kept.items():
+        async def body(state: State, attempt: int = attempt, stored: dict[int, int] = stored) -> None:
+            for c, n in stored.items():
                 for b in range(3):
                     found = (await state.read(f"u{attempt}-{c}-{b}")).history.items
                     assert found[: n + 1] == [f"{attempt}-{c}-{i}" for i in range(n + 1)]
 
-        assert kept
+        assert stored
         run(body, location)
 
 

@@ -68,7 +68,7 @@ def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None
         for key, record in users:
             try:
                 kept = [row for row in decode_rows(record) if row.time >= oldest]
-                recoded = [row._replace(codes=coder.codes(*old_names.of(row.codes))) for row in kept]
+                recoded = [row._replace(codes=coder.codes(*old_names.lookup(row.codes))) for row in kept]
             except (ValueError, IndexError) as error:
                 raise record_error(old.folder, key, error) from None
             if recoded:

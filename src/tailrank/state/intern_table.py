@@ -53,7 +53,7 @@ class FolderNames:
         self.items.refresh(txn, tables[b"items"])
         self.types.refresh(txn, tables[b"types"])
 
-    def of(self, codes: int) -> tuple[str, str]:
+    def lookup(self, codes: int) -> tuple[str, str]:
         """Look up the item and the event type of a row's codes."""
         return self.items.names[codes >> TYPE_BITS], self.types.names[codes % MAX_TYPES]
 
