@@ -9,26 +9,25 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import msgspec
 
 from tailrank.errors import DataError
 from tailrank.reporting import Progress
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 T = TypeVar("T")
 R = TypeVar("R")
 
 BUFFER: Final = 1 << 20
+REPORTED: Final = 1_000
+"""Records between two reports of progress."""
+
 END_OF_2099: Final = 4_102_444_800
 """End of the year 2099, where the server's times end too."""
 
-_Blocks: TypeAlias = "io.BufferedReader[io.RawIOBase]"
+_Blocks: TypeAlias = "io.BufferedReader[Any]"
 _UNREADABLE: Final = (OSError, EOFError, zlib.error)
 
 
@@ -94,45 +93,30 @@ def read_records(
     what = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
     before = 0
     for path in paths:
-        report = partial(_report, progress, what, before, total)
         try:
-            with _Reported(path, report) as raw, _unpacked(path, raw) as file:
+            with path.open("rb") as packed, _unpacked(path, packed) as file:
                 if of_row is not None and path.name.removesuffix(".gz").endswith(".csv"):
-                    yield from _each(path, "line", _rows(path, file), of_row)
+                    found = _each(path, "line", _rows(path, file), of_row)
                 else:
-                    yield from _json(path, file, decoder)
+                    found = _json(path, file, decoder)
+                for n, record in enumerate(found):
+                    if n % REPORTED == 0:
+                        progress(what, before + packed.tell(), total)
+                    yield record
         except _UNREADABLE as error:
             raise DataError(f"{path}: can't be read ({error}). Export or copy it anew.") from None
         before += path.stat().st_size
         progress(what, before, total)
 
 
-def _report(progress: Progress, what: str, before: int, total: int, at: int) -> None:
-    progress(what, before + at, total)
-
-
-class _Reported(io.FileIO):
-    """A file that reports its position after each read."""
-
-    def __init__(self, path: Path, report: Callable[[int], None]) -> None:
-        super().__init__(path)
-        self.report = report
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
-        size = super().readinto(buffer)
-        self.report(self.tell())
-        return size
-
-
 @contextmanager
-def _unpacked(path: Path, raw: io.FileIO) -> Iterator[_Blocks]:
-    """Read in blocks, so that progress is reported by the block and not by the line."""
-    with io.BufferedReader(cast(io.RawIOBase, raw), BUFFER) as packed:
-        if path.suffix in (".gz", ".gzip"):
-            with gzip.open(packed) as gzipped, io.BufferedReader(cast(io.RawIOBase, gzipped), BUFFER) as file:
-                yield file
-        else:
-            yield packed
+def _unpacked(path: Path, packed: _Blocks) -> Iterator[_Blocks]:
+    """Unpack a file as its name says."""
+    if path.suffix in (".gz", ".gzip"):
+        with gzip.open(packed) as gzipped, io.BufferedReader(cast(io.RawIOBase, gzipped), BUFFER) as file:
+            yield file
+    else:
+        yield packed
 
 
 def _json(path: Path, file: _Blocks, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
