@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import (
     TYPE_CHECKING,
@@ -82,13 +81,6 @@ def _bounds_by_field(settings_type: type) -> dict[str, Bounds]:
                     if (limit := getattr(meta, word)) is not None
                 }
     return found
-
-
-def _limits(metadata: Iterable[object]) -> Iterator[tuple[str, float]]:
-    for meta in metadata:
-        for word in OPERATORS if isinstance(meta, Meta) else ():
-            if (limit := getattr(meta, word)) is not None:
-                yield word, limit
 
 
 def _is_within(bounds: Bounds, value: Any) -> bool:

@@ -1,25 +1,31 @@
-"""The Python client against a real server, and against small ones that fail in a known way."""
+"""The Python clients against a real server, and against small ones that fail in a known way."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import json
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import pytest
 
 from tailrank import api
 from tailrank.benchmarks.launcher import Server, free_port
-from tailrank.client import AsyncClient, Client, ServerError, event
+from tailrank.client import AsyncClient, Client, ServerError, new_event
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210"]
 RANKING = {"ranking_id": "r", "model": "m", "took_ms": 0.1, "degraded": False, "items": []}
+Answer: TypeAlias = tuple[int, dict[str, str], object]
+"""Status, headers and body."""
+
 READ, WRITE = "only-to-be-read-0123", "for-everything-0123"
 
 
@@ -31,13 +37,13 @@ def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def failing(*answers: tuple[int, dict[str, str], object], port: int = 0) -> Iterator[tuple[str, list[str]]]:
-    """Run a server that gives these answers, the last one for ever; gives its address, and what was asked."""
-    left, asked = list(answers), []
+def failing(*answers: Answer, port: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """Run a server with these answers, the last one for ever; yields its address and what it received."""
+    left, received = list(answers), list[str]()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked.append(self.rfile.read(int(self.headers["content-length"])).decode())
+            received.append(self.rfile.read(int(self.headers["content-length"])).decode())
             status, headers, body = left.pop(0) if len(left) > 1 else left[0]
             time.sleep(float(headers.get("x-sleep", 0)))
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -55,57 +61,63 @@ def failing(*answers: tuple[int, dict[str, str], object], port: int = 0) -> Iter
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{running.server_port}", asked
+            yield f"http://127.0.0.1:{running.server_port}", received
         finally:
             running.shutdown()
 
 
-BUSY = (429, {"retry-after": "0"}, {"error": "too many requests at once: try again"})
-DOWN = (503, {}, {"error": "the disk is full"})
-FINE = (200, {}, RANKING)
+BUSY: Answer = (
+    429,
+    {"retry-after": "0"},
+    {"error": "too many requests at once: try again"},
+)
+DOWN: Answer = (503, {}, {"error": "the disk is full"})
+FINE: Answer = (200, {}, RANKING)
 
 
 class TestAgainstAServer:
     def test_every_method(self, url: str) -> None:
         with Client(url, WRITE) as client:
-            done = [event("ada", item) for item in ("50", "181", "unheard-of")]
-            assert client.keep(*done) == api.EventsKept(3, 3)
-            assert client.keep(*done) == api.EventsKept(3, 0)
+            events = [new_event("ada", item) for item in ("50", "181", "unheard-of")]
+            assert client.add_events(*events) == api.EventsAccepted(3, 3)
+            assert client.add_events(*events) == api.EventsAccepted(3, 0)
             assert [each.item_id for each in client.history("ada").events] == ["50", "181", "unheard-of"]
             scored = [api.Candidate(name, float(at)) for at, name in enumerate(CANDIDATES)]
             found = client.rank(
                 scored, user="ada", history=["172"], k=2, tail=0.5, explain=True, deadline_ms=5e3
             )
             assert (len(found.items), found.degraded) == (2, False)
-            assert sum(found.items[0].contributions.values()) == pytest.approx(found.items[0].score, abs=1e-4)
-            version = client.put({"item_id": "new/1", "title": "Star Wars: A New Beginning"}).version
+            [best, _] = found.items
+            assert isinstance(best.contributions, dict)
+            assert sum(best.contributions.values()) == pytest.approx(best.score, abs=1e-4)
+            version = client.put_items({"item_id": "new/1", "title": "Star Wars: A New Beginning"}).version
             assert client.rank(["new/1"]).items[0].unknown is not True
-            assert client.delete("new/1").version == version + 1
+            assert client.delete_item("new/1").version == version + 1
             assert client.rank(["new/1"]).items[0].unknown is True
             texts = ["a box of pencils", "PLA filament for 3D printers"]
-            [best] = client.rerank(texts, query="printer filament", top_n=1, return_documents=True).results
-            assert (best.index, best.document) == (1, {"text": texts[1]})
-            assert client.erase("ada") == api.Erased(True)
+            [text] = client.rerank(texts, query="printer filament", top_n=1, return_documents=True).results
+            assert (text.index, text.document) == (1, {"text": texts[1]})
+            assert client.erase_user("ada") == api.UserErased(True)
             assert client.history("ada").events == []
 
     def test_asyncio_has_the_same(self, url: str) -> None:
         async def both() -> None:
             async with AsyncClient(url, WRITE) as client:
-                await client.keep(event("bea/ä", "50"))
-                past, found = await asyncio.gather(
+                await client.add_events(new_event("bea/ä", "50"))
+                history, found = await asyncio.gather(
                     client.history("bea/ä"), client.rank(CANDIDATES, user="bea/ä")
                 )
-                assert ([each.item_id for each in past.events], found.degraded) == (["50"], False)
-                version = (await client.put({"item_id": "new/2", "title": "Tea"})).version
-                assert (await client.delete("new/2")).version == version + 1
+                assert ([each.item_id for each in history.events], found.degraded) == (["50"], False)
+                version = (await client.put_items({"item_id": "new/2", "title": "Tea"})).version
+                assert (await client.delete_item("new/2")).version == version + 1
                 assert (await client.rerank(["tea", "steel"], query="green tea")).results[0].index == 0
-                assert await client.erase("bea/ä") == api.Erased(True)
+                assert await client.erase_user("bea/ä") == api.UserErased(True)
 
         asyncio.run(both())
         public = {name for name in vars(Client) if not name.startswith("_")}
         assert public == {name for name in vars(AsyncClient) if not name.startswith("_")}
         for name in public:
-            ours, theirs = (inspect.signature(getattr(kind, name)) for kind in (Client, AsyncClient))
+            ours, theirs = (inspect.signature(getattr(client, name)) for client in (Client, AsyncClient))
             assert ours.parameters == theirs.parameters
 
     def test_keys(self, url: str) -> None:
@@ -115,83 +127,98 @@ class TestAgainstAServer:
         with Client(url, READ) as reader:
             assert len(reader.rank(CANDIDATES).items) == len(CANDIDATES)
             with pytest.raises(ServerError, match=r"403.*write") as refused:
-                reader.keep(event("ada", "50"))
+                reader.add_events(new_event("ada", "50"))
         assert READ not in str(refused.value)
 
-    def test_a_mistake_is_told_at_once(self, url: str) -> None:
-        with Client(url, WRITE, retries=50) as client:
-            started = time.monotonic()
-            with pytest.raises(ServerError, match=r"POST .*/v1/rank: 422: .*k") as refused:
-                client.rank(CANDIDATES, k=0)
-        assert (refused.value.status, time.monotonic() - started < 2) == (422, True)
+    def test_a_mistake_is_reported(self, url: str) -> None:
+        with (
+            Client(url, WRITE) as client,
+            pytest.raises(ServerError, match=r"POST .*/v1/rank: 422: .*k") as refused,
+        ):
+            client.rank(CANDIDATES, k=0)
+        assert refused.value.status == 422
 
 
-def sync(url: str, **how: float) -> api.Ranking:
-    with Client(url, **how) as client:
+class Rank(Protocol):
+    def __call__(self, url: str, *, timeout: float = 5.0, retries: int = 3) -> api.Ranking: ...
+
+
+def rank_blocking(url: str, *, timeout: float = 5.0, retries: int = 3) -> api.Ranking:
+    with Client(url, timeout=timeout, retries=retries) as client:
         return client.rank(["a"], user="ada")
 
 
-def asynchronous(url: str, **how: float) -> api.Ranking:
-    async def ask() -> api.Ranking:
-        async with AsyncClient(url, **how) as client:
+def rank_asynchronously(url: str, *, timeout: float = 5.0, retries: int = 3) -> api.Ranking:
+    async def rank() -> api.Ranking:
+        async with AsyncClient(url, timeout=timeout, retries=retries) as client:
             return await client.rank(["a"], user="ada")
 
-    return asyncio.run(ask())
+    return asyncio.run(rank())
 
 
-@pytest.mark.parametrize("rank", [sync, asynchronous])
+@pytest.mark.parametrize("rank", [rank_blocking, rank_asynchronously])
 class TestFailures:
-    def test_a_server_that_is_busy_or_down_is_asked_again(self, rank: type[sync]) -> None:
-        with failing(BUSY, DOWN, FINE) as (url, asked):
+    def test_a_server_that_is_busy_or_down_is_received_again(self, rank: Rank) -> None:
+        with failing(BUSY, DOWN, FINE) as (url, received):
             assert rank(url).ranking_id == "r"
-        assert len(asked) == 3
-        assert len(set(asked)) == 1
+        assert len(received) == 3
+        assert len(set(received)) == 1
 
-    def test_until_there_were_enough_attempts(self, rank: type[sync]) -> None:
-        with failing(DOWN) as (url, asked), pytest.raises(ServerError, match="503: the disk is full"):
+    def test_until_there_were_enough_attempts(self, rank: Rank) -> None:
+        with failing(DOWN) as (url, received), pytest.raises(ServerError, match="503: the disk is full"):
             rank(url, retries=2)
-        assert len(asked) == 3
+        assert len(received) == 3
 
-    def test_the_server_says_when(self, rank: type[sync]) -> None:
+    def test_the_server_says_when(self, rank: Rank) -> None:
         with failing((429, {"retry-after": "1"}, {"error": ""}), FINE) as (url, _):
             started = time.monotonic()
             rank(url)
-        assert 1 <= time.monotonic() - started < 3
+        assert time.monotonic() - started >= 1
 
     @pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 500])
-    def test_what_the_sender_must_mend_is_not_sent_again(self, rank: type[sync], status: int) -> None:
-        told = pytest.raises(ServerError, match=f"{status}: like that")
-        with failing((status, {}, {"error": "like that"})) as (url, asked), told as refused:
+    def test_what_the_sender_must_mend_is_not_sent_again(self, rank: Rank, status: int) -> None:
+        failure = pytest.raises(ServerError, match=f"{status}: like that")
+        with failing((status, {}, {"error": "like that"})) as (url, received), failure as refused:
             rank(url)
-        assert (len(asked), refused.value.status) == (1, status)
+        assert (len(received), refused.value.status) == (1, status)
 
-    def test_a_server_that_starts_late(self, rank: type[sync]) -> None:
+    def test_a_server_that_starts_late(self, rank: Rank) -> None:
         port = free_port()
         found: list[api.Ranking] = []
-        asking = threading.Thread(
+        waiting = threading.Thread(
             target=lambda: found.append(rank(f"http://127.0.0.1:{port}", retries=30)), daemon=True
         )
-        asking.start()
+        waiting.start()
         time.sleep(0.3)
         with failing(FINE, port=port):
-            asking.join(20)
+            waiting.join(20)
         assert len(found) == 1
 
-    def test_nobody_there(self, rank: type[sync]) -> None:
+    def test_nobody_there(self, rank: Rank) -> None:
         with pytest.raises(ServerError, match="does the server run") as failed:
             rank(f"http://127.0.0.1:{free_port()}", retries=1)
         assert failed.value.status is None
 
-    def test_too_slow(self, rank: type[sync]) -> None:
-        told = pytest.raises(ServerError, match=r"no answer.*[tT]ime")
-        with failing((200, {"x-sleep": "0.5"}, RANKING)) as (url, asked), told as failed:
+    def test_too_slow(self, rank: Rank) -> None:
+        failure = pytest.raises(ServerError, match=r"no answer.*[tT]ime")
+        with failing((200, {"x-sleep": "0.5"}, RANKING)) as (url, _), failure as failed:
             rank(url, timeout=0.1, retries=1)
-        assert (failed.value.status, len(asked) >= 1) == (None, True)
+        assert failed.value.status is None
 
     @pytest.mark.parametrize("body", [b"<html>", b"", b"\xff", {"hits": []}])
-    def test_somebody_else_s_server(self, rank: type[sync], body: Sequence[object]) -> None:
+    def test_somebody_else_s_server(self, rank: Rank, body: object) -> None:
         with (
             failing((200, {}, body)) as (url, _),
-            pytest.raises(ServerError, match="not as a tailrank server"),
+            pytest.raises(ServerError, match="not the response of a tailrank server"),
         ):
             rank(url)
+
+
+def test_the_client_imports_neither_the_server_nor_the_models() -> None:
+    code = "import sys, tailrank.client; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert not {"uvicorn", "numpy", "polars", "lmdb"} & set(modules)
+    rooms = {name.split(".")[1] for name in modules if name.startswith("tailrank.")}
+    assert rooms == {"api", "bounds", "client", "data", "errors"}

@@ -1,4 +1,4 @@
-"""Metarank's HTTP bodies, as its documentation shows them, in our own terms."""
+"""Metarank's HTTP bodies, as its documentation shows them, as requests of ours."""
 
 import json
 from contextlib import suppress
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, DecodeError, ValidationError
 
-from tailrank.api import MAX_CANDIDATES, Candidate, Event, RankedItem, Ranking, RankRequest, Value
+from tailrank import api
 from tailrank.server.metarank import FeedbackResponse, rank_response, read_feedback, read_rank_request
 
 CLICK = {
@@ -49,7 +49,7 @@ RANKING = {
 }
 
 
-def unknown(_: str) -> dict[str, Value]:
+def unknown(_: str) -> dict[str, api.Value]:
     return {}
 
 
@@ -59,24 +59,24 @@ def encoded(*events: object) -> bytes:
 
 def test_an_interaction_is_an_event_in_seconds() -> None:
     [event], items, accepted = read_feedback(encoded(CLICK), unknown)
-    assert event == Event("id2", "alice", "1580", "click", 1661431896.711)
+    assert event == api.Event("id2", "alice", "1580", "click", 1661431896.711)
     assert (items, accepted) == ([], 1)
 
 
-def test_where_nobody_is_signed_in_the_session_is_the_person() -> None:
+def test_if_nobody_is_signed_in_the_session_is_the_user() -> None:
     nobody = {**CLICK, "user": None}
     assert read_feedback(encoded(nobody), unknown).events[0].user_id == "alice1"
     assert read_feedback(encoded({**nobody, "session": None}), unknown) == ([], [], 1)
 
 
-def test_what_was_only_seen_or_shown_is_accepted_and_not_kept() -> None:
+def test_what_was_only_shown_is_accepted_and_not_stored() -> None:
     user = {"event": "user", "id": "u", "timestamp": "1599391467000", "user": "user1", "fields": []}
     body = encoded({**CLICK, "type": "impression"}, user, {"event": "ranking", **RANKING})
     assert read_feedback(body, unknown) == ([], [], 3)
 
 
 def test_an_item_changes_only_the_fields_that_it_names() -> None:
-    known = {"item1": {"item_id": "item1", "title": "Cat", "price": 7}}
+    known: dict[str, dict[str, api.Value]] = {"item1": {"item_id": "item1", "title": "Cat", "price": 7}}
     cheaper = {**ITEM, "timestamp": "1599391469000", "fields": [{"name": "price", "value": 5.5}]}
     found = read_feedback(encoded(cheaper, ITEM), known.__getitem__)
     assert found.items == [
@@ -119,17 +119,19 @@ def test_times_in_every_form(time: object) -> None:
 
 
 def test_a_ranking_is_a_request_with_relevancy_as_upstream_score() -> None:
-    expected = RankRequest([Candidate("item3", 2.0), Candidate("item1", 1.0), "item2"], "user1", "session1")
+    expected = api.RankRequest(
+        [api.Candidate("item3", 2.0), api.Candidate("item1", 1.0), "item2"], "user1", "session1"
+    )
     assert read_rank_request(json.dumps(RANKING).encode()) == expected
     assert read_rank_request(json.dumps({"event": "ranking", **RANKING}).encode(), explain=True).explain
 
 
 def test_the_answer_has_the_shape_of_metarank() -> None:
     ranked = [
-        RankedItem("item1", 1.5, 1, 2, UNSET, {"semantic": 1.0, "popularity": 0.5}),
-        RankedItem("item3", 0.5, 2, 1),
+        api.RankedItem("item1", 1.5, 1, 2, UNSET, {"semantic": 1.0, "popularity": 0.5}),
+        api.RankedItem("item3", 0.5, 2, 1),
     ]
-    answer = rank_response(Ranking("r", "m", 5.7, False, ranked))
+    answer = rank_response(api.Ranking("r", "m", 5.7, False, ranked))
     assert json.loads(msgspec.json.encode(answer)) == {
         "items": [
             {"item": "item1", "score": 1.5, "features": {"semantic": 1.0, "popularity": 0.5}},
@@ -137,8 +139,8 @@ def test_the_answer_has_the_shape_of_metarank() -> None:
         ],
         "took": 5,
     }
-    told = msgspec.json.encode(FeedbackResponse("ok", 1, 0, 3))
-    assert json.loads(told) == {"accepted": 1, "status": "ok", "tookMillis": 3, "updated": 0}
+    feedback = msgspec.json.encode(FeedbackResponse("ok", 1, 0, 3))
+    assert json.loads(feedback) == {"accepted": 1, "status": "ok", "tookMillis": 3, "updated": 0}
 
 
 @pytest.mark.parametrize(
@@ -159,11 +161,12 @@ def test_what_is_no_event_is_refused(event: object, complaint: str) -> None:
 
 
 def test_lists_that_are_too_long_are_refused() -> None:
-    longest = {**RANKING, "items": [{"id": str(n)} for n in range(MAX_CANDIDATES)]}
-    assert len(read_rank_request(json.dumps(longest).encode()).candidates) == MAX_CANDIDATES
-    longest["items"].append({"id": "more"})
+    def body(n: int) -> bytes:
+        return json.dumps({**RANKING, "items": [{"id": str(at)} for at in range(n)]}).encode()
+
+    assert len(read_rank_request(body(api.MAX_CANDIDATES)).candidates) == api.MAX_CANDIDATES
     with pytest.raises(ValidationError, match=r"length <= 2000 - at `\$.items`"):
-        read_rank_request(json.dumps(longest).encode())
+        read_rank_request(body(api.MAX_CANDIDATES + 1))
 
 
 JSON = st.recursive(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from bench.resilience import outages
 from bench.resilience.clients import RecordingClient
 from bench.valkey import BINARY
 from bench.valkey import Server as Valkey
+from server_helpers import wait_until
 
 from tailrank.benchmarks.launcher import Server
 from tailrank.policy.tail import TailBoost
@@ -33,10 +33,11 @@ def test_a_supervisor_that_is_killed_takes_its_workers_along(model: Path, tmp_pa
         workers = server.workers()
         os.kill(server.process.pid, signal.SIGKILL)
         server.process.wait()
-        awaited(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+        wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
         server.start()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BINARY is None, reason="needs valkey-server or redis-server")
 def test_cut_off_from_its_state_it_gives_lists_back_as_they_came(model: Path, tmp_path: Path) -> None:
     found = outages.cut_off(model, tmp_path, 2.2)
@@ -93,16 +94,9 @@ def test_a_new_model_waits_for_the_state_and_outlives_a_broken_one(model: Path, 
         replace(reranker, policy=(TailBoost(0.25),)).save(place)
         time.sleep(2)
         valkey.start()
-        awaited(lambda: named() not in {"", first})
+        wait_until(lambda: named() not in {"", first})
         second = named()
         write_model(place, reranker.catalogue.items, {}, {})  # whole, but it says nothing
-        awaited(lambda: "new model refused" in server.log())
+        wait_until(lambda: "new model refused" in server.log())
         replace(reranker, policy=(TailBoost(0.5),)).save(place)
-        awaited(lambda: named() not in {"", second})
-
-
-def awaited(done: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+        wait_until(lambda: named() not in {"", second})

@@ -1,4 +1,4 @@
-"""Spans reach a collector, and say nothing of what was asked."""
+"""Spans reach a collector, and contain nothing of the requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRETS = ("mallory", "candidate-4711", "item-0815", "key-of-some-length", "text
 
 @pytest.fixture
 def collector() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
-    """Run a collector; gives its address, and what came by path."""
+    """Run a collector; yields its address, and what came by path."""
     came: list[tuple[str, bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,8 +55,8 @@ def test_spans_reach_a_collector(
         Server(model, tmp_path, "--traces", **keys) as server,
         httpx.Client(base_url=server.url, headers=headers) as client,
     ):
-        asked = {"user": SECRETS[0], "candidates": [SECRETS[1], SECRETS[2]], "history": [SECRETS[4]]}
-        assert client.post("/v1/rank", json=asked).status_code == 200
+        request = {"user": SECRETS[0], "candidates": [SECRETS[1], SECRETS[2]], "history": [SECRETS[4]]}
+        assert client.post("/v1/rank", json=request).status_code == 200
         assert client.get(f"/v1/users/{SECRETS[0]}?why={SECRETS[1]}").status_code == 200
         assert client.post("/v1/rank", json={"candidates": SECRETS[0]}).status_code == 422
         assert client.get(f"/{SECRETS[2]}").status_code == 404

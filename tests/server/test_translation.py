@@ -31,7 +31,7 @@ def test_stored_events_come_before_those_of_the_request(reranker: Reranker) -> N
 
 
 def test_scores_and_policy_are_the_library_s() -> None:
-    given = [api.Candidate("a", 2.0), "b", api.Candidate("c", 1.0)]
+    given: list[str | api.Candidate] = [api.Candidate("a", 2.0), "b", api.Candidate("c", 1.0)]
     request = to_request(api.RankRequest(given, policy=api.Policy(tail=0.5), explain=True), NO_EVENTS)
     assert str(request.scores) == "[2.0, nan, 1.0]"
     assert (request.policy, request.explain) == ((TailBoost(0.5),), True)

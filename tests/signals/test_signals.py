@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
-from tailrank.signals.upstream import standardise
 
 from tailrank.data.candidates import FOLD, Candidates
 from tailrank.data.dataset import Dataset

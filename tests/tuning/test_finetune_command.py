@@ -43,7 +43,7 @@ class TestCommand:
         assert self.call(*asked, "--protocol", "leave-one-out").exit_code == 0
         refused = self.call(*asked, "--protocol", "temporal")
         assert isinstance(refused.exception, RequestError)
-        assert "may know what is asked here" in str(refused.exception)
+        assert "may know the targets" in str(refused.exception)
         assert self.call("train", *common, *tuned, "--out", tmp_path / "model").exit_code == 0
 
     def test_how_an_encoder_came_about(self, data: Path, small_bert: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Clients of a tailrank server: one that blocks, and one for asyncio with the same methods."""
 
-from tailrank.client.asynchronous import AsyncClient
-from tailrank.client.blocking import Client
+from tailrank.client.clients import AsyncClient, Client
 from tailrank.client.exchange import ServerError
 from tailrank.client.requests import new_event
 

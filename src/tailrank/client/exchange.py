@@ -39,7 +39,7 @@ class ServerError(TailrankError):
 
 
 class BaseClient:
-    """Settings of a client.
+    """A client's settings, and when it sends a request again.
 
     What is sent again has the effect of having been sent once: rankings change nothing, items are put, and
     events are known by their ids.

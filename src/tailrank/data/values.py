@@ -83,7 +83,7 @@ def to_seconds(column: pl.Series) -> pl.Series | None:
     """Read times, as seconds since 1970 in Float64.
 
     Numbers are seconds, milliseconds, microseconds or nanoseconds, one unit for the whole column,
-    told by the size of its median: seconds below 1e11, milliseconds below 1e14, and so on. Numbers
+    chosen by the size of its median: seconds below 1e11, milliseconds below 1e14, and so on. Numbers
     of another unit's size can't be read. Text is a number or ISO-8601; dates and times without a zone
     are UTC.
 

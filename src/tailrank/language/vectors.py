@@ -27,7 +27,7 @@ class EncoderIdentity:
     Attributes
     ----------
     name
-        As `TextEncoder.load` takes it: `default`, a folder, `package:NAME` or a hub id.
+        As in `TextEncoder.load`: `default`, a folder, `package:NAME` or a hub id.
     sha256
         Of its weights.
     template
@@ -46,12 +46,12 @@ class ItemVectors:
     Attributes
     ----------
     values
-        Unit vectors, shape (items, d); zero where an item has no text.
+        Unit vectors, shape (items, d); zero if an item has no text.
     encoder
         Where they come from, so that whoever serves the model can encode the text of a new item; None for
         vectors of your own, which new items then lack unless you give them.
     whiten
-        Whether `Whitening` is fitted to them; vectors that learned from behaviour are taken as they are.
+        Whether `Whitening` is fitted to them; vectors that learned from behaviour are used as they are.
     """
 
     values: Floats
@@ -78,7 +78,7 @@ class ItemVectors:
         encoder
             Reads the texts.
         template
-            Text of an item; None takes `default_template`.
+            Text of an item; None means `default_template`.
         whiten
             See above.
         store
@@ -118,7 +118,7 @@ class VectorSpace:
     encoder
         Of the texts; None if nobody said.
     whitening
-        What is done to the encoder's vectors; None if they are taken as they are.
+        What is done to the encoder's vectors; None if they are used as they are.
     width
         The d of the encoder's vectors.
     """

@@ -18,21 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable that names the folder through which workers add up their counts."""
 
-LATENCY_BUCKETS: Final = (
-    0.0005,
-    0.001,
-    0.002,
-    0.004,
-    0.008,
-    0.016,
-    0.032,
-    0.064,
-    0.128,
-    0.256,
-    0.512,
-    1.024,
-    4.096,
-)
+LATENCY_BUCKETS: Final = (*(0.0005 * 2**n for n in range(12)), 4.096)
 LAG_BUCKETS: Final = (0.01, 0.1, 1, 10, 60, 600, 3600, 86_400)
 
 

@@ -55,6 +55,14 @@ EVENT_EXAMPLE: Final = {
     "event": "click",
     "timestamp": 1_764_072_000.0,
 }
+INTERACTION_EXAMPLE: Final = {
+    "event": "interaction",
+    "id": "i-1",
+    "type": "click",
+    "timestamp": "1764072000000",
+    "user": "ada",
+    "item": "t1",
+}
 RANKING_EXAMPLE: Final = {
     "event": "ranking",
     "id": "r-1",
@@ -62,6 +70,7 @@ RANKING_EXAMPLE: Final = {
     "user": "ada",
     "items": [{"id": "p1"}, {"id": "t3"}],
 }
+RERANK: Final = (api.RerankRequest, api.RerankResponse)
 
 ROUTES: Final = (
     Route(
@@ -80,34 +89,17 @@ ROUTES: Final = (
         "rerank",
         "read",
         "Order texts by a query or a user; the shape of Cohere and Jina.",
-        api.RerankRequest,
-        api.RerankResponse,
+        *RERANK,
         {"query": "camping stove", "documents": ["Espresso cups", "Camping gas stove"], "top_n": 1},
     ),
-    Route(
-        "POST",
-        "/v2/rerank",
-        "rerank",
-        "read",
-        "The same, where Cohere's second version has it.",
-        api.RerankRequest,
-        api.RerankResponse,
-    ),
-    Route(
-        "POST",
-        "/rerank",
-        "rerank",
-        "read",
-        "The same, where vLLM has it.",
-        api.RerankRequest,
-        api.RerankResponse,
-    ),
+    Route("POST", "/v2/rerank", "rerank", "read", "The same, where Cohere's second version has it.", *RERANK),
+    Route("POST", "/rerank", "rerank", "read", "The same, where vLLM has it.", *RERANK),
     Route(
         "POST",
         "/v1/events",
         "events",
         "write",
-        "Store an event, or up to 1,000; once answered they are durable, and the next ranking knows them.",
+        "Store an event, or up to 1,000: durable once answered, and known to the next ranking.",
         api.Events,
         api.EventsAccepted,
         EVENT_EXAMPLE,
@@ -128,19 +120,13 @@ ROUTES: Final = (
         "delete_item",
         "write",
         "Delete an item: it is unknown from then on.",
-        response=api.ItemsAccepted,
+        None,
+        api.ItemsAccepted,
     ),
+    Route("GET", "/v1/users/{id}", "user", "read", "Export what is stored of a user.", None, api.UserHistory),
+    Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", None, api.UserHistory),
     Route(
-        "GET", "/v1/users/{id}", "user", "read", "Export what is stored of a user.", response=api.UserHistory
-    ),
-    Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", response=api.UserHistory),
-    Route(
-        "DELETE",
-        "/v1/users/{id}",
-        "erase",
-        "write",
-        "Erase a user's events.",
-        response=api.UserErased,
+        "DELETE", "/v1/users/{id}", "erase", "write", "Erase what is stored of a user.", None, api.UserErased
     ),
     Route(
         "POST",
@@ -148,34 +134,12 @@ ROUTES: Final = (
         "feedback",
         "write",
         "Store Metarank's events: one, a list, or one a line.",
-        example={
-            "event": "interaction",
-            "id": "i-1",
-            "type": "click",
-            "timestamp": "1764072000000",
-            "user": "ada",
-            "item": "t1",
-        },
+        example=INTERACTION_EXAMPLE,
     ),
-    Route(
-        "POST",
-        "/rank/{model}",
-        "metarank",
-        "read",
-        "Rank as Metarank does.",
-        example=RANKING_EXAMPLE,
-    ),
+    Route("POST", "/rank/{model}", "metarank", "read", "Rank as Metarank does.", example=RANKING_EXAMPLE),
     Route("GET", "/healthz", "alive", None, "Whether the process runs.", sheddable=False),
     Route("GET", "/readyz", "ready", None, "Whether a ranking works: two items are ranked.", sheddable=False),
-    Route(
-        "GET",
-        "/metrics",
-        "scrape",
-        "read",
-        "Metrics for Prometheus.",
-        sheddable=False,
-        media_type="text/plain",
-    ),
+    Route("GET", "/metrics", "scrape", "read", "For Prometheus.", sheddable=False, media_type="text/plain"),
     Route("GET", "/openapi.json", "openapi", None, "This description."),
     Route("GET", "/docs", "docs", None, "This description, to read.", media_type="text/html"),
 )
@@ -233,13 +197,8 @@ def _operation(
     route: Route, request: Mapping[str, Any] | None, response: Mapping[str, Any]
 ) -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
-    refusals = {400: "Not JSON.", 401: "No valid key.", 403: "The key doesn't allow that."}
-    refusals |= {
-        413: "Too large.",
-        422: "Out of bounds.",
-        429: "Too many requests.",
-        503: "Not at the moment.",
-    }
+    refusals = {400: "Not JSON.", 401: "No valid key.", 403: "The key doesn't allow that.", 413: "Too large."}
+    refusals |= {422: "Out of bounds.", 429: "Too many requests.", 503: "Not at the moment."}
     operation: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_').strip('{}')}",
         "summary": route.summary,

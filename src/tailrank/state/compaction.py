@@ -5,20 +5,18 @@ from __future__ import annotations
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from tailrank.files import sync
 from tailrank.state.base import StateError
 from tailrank.state.checks import expiry_time
-from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Txn, record_error
-from tailrank.state.intern_table import InternTable, NameInterner
+from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Pairs, Txn, read_pairs, record_error
+from tailrank.state.intern_table import FolderNames, RowCoder
 from tailrank.state.item_changes import decode_change
-from tailrank.state.record import MAX_ITEMS, MAX_TYPES, TYPE_BITS, Row, decode_rows, encode_rows
+from tailrank.state.record import decode_rows, encode_rows
 
 PAIRS_AT_ONCE: Final = 4_096
 COPY_FOLDER: Final = "compacted"
-
-Pairs: TypeAlias = list[tuple[bytes, bytes]]
 
 
 def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
@@ -62,52 +60,30 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
 
 
 def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None:
-    old_names, new_names = _NameTables(), _NameTables()
-    old.read(partial(old_names.items.refresh, table=old.tables[b"items"]))
-    old.read(partial(old_names.types.refresh, table=old.tables[b"types"]))
+    old_names, new_names = FolderNames(), FolderNames()
+    old.read(partial(old_names.refresh, tables=old.tables))
+
+    def put(users: Pairs, txn: Txn) -> None:
+        coder = RowCoder(new_names, txn, new.tables)
+        for key, record in users:
+            try:
+                kept = [row for row in decode_rows(record) if row.time >= oldest]
+                recoded = [row._replace(codes=coder.codes(*old_names.of(row.codes))) for row in kept]
+            except (ValueError, IndexError) as error:
+                raise record_error(old.folder, key, error) from None
+            if recoded:
+                txn.put(key, encode_rows(recoded), append=True, db=new.tables[b"users"])
+
     start = b""
-    while users := old.read(partial(_read_pairs, old, b"users", start)):
-        new.write(partial(_put_users, old.folder, new, users, oldest, old_names, new_names))
+    while users := old.read(partial(read_pairs, table=old.tables[b"users"], start=start, n=PAIRS_AT_ONCE)):
+        new.write(partial(put, users))
         start = users[-1][0] + b"\0"
-
-
-class _NameTables:
-    """The names that one folder interns."""
-
-    def __init__(self) -> None:
-        self.items, self.types = InternTable("item", MAX_ITEMS), InternTable("event type", MAX_TYPES)
-
-
-def _put_users(
-    folder: Path,
-    new: LmdbEnvironment,
-    users: Pairs,
-    oldest: int,
-    old_names: _NameTables,
-    new_names: _NameTables,
-    txn: Txn,
-) -> None:
-    items = NameInterner(new_names.items, txn, new.tables[b"items"])
-    types = NameInterner(new_names.types, txn, new.tables[b"types"])
-
-    def recoded(row: Row) -> Row:
-        item = old_names.items.names[row.codes >> TYPE_BITS]
-        event_type = old_names.types.names[row.codes % MAX_TYPES]
-        return row._replace(codes=types.code(event_type) | items.code(item) << TYPE_BITS)
-
-    for key, record in users:
-        try:
-            kept = [recoded(row) for row in decode_rows(record) if row.time >= oldest]
-        except (ValueError, IndexError) as error:
-            raise record_error(folder, key, error) from None
-        if kept:
-            txn.put(key, encode_rows(kept), append=True, db=new.tables[b"users"])
 
 
 def _copy_changes(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
     for table in (b"changes", b"changed"):
         start = b""
-        while pairs := old.read(partial(_read_pairs, old, table, start)):
+        while pairs := old.read(partial(read_pairs, table=old.tables[table], start=start, n=PAIRS_AT_ONCE)):
             if table == b"changes":
                 for _, value in pairs:
                     decode_change(value)
@@ -118,13 +94,3 @@ def _copy_changes(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
 def _put_pairs(new: LmdbEnvironment, table: bytes, pairs: Pairs, txn: Txn) -> None:
     for key, value in pairs:
         txn.put(key, value, append=True, db=new.tables[table])
-
-
-def _read_pairs(env: LmdbEnvironment, table: bytes, start: bytes, txn: Txn) -> Pairs:
-    pairs: Pairs = []
-    with txn.cursor(env.tables[table]) as cursor:
-        more = cursor.set_range(start) if start else cursor.first()
-        while more and len(pairs) < PAIRS_AT_ONCE:
-            pairs.append(cursor.item())
-            more = cursor.next()
-    return pairs

@@ -13,11 +13,10 @@ from typing import Any, Final, NamedTuple
 from tailrank.data.histories import History
 from tailrank.state.base import ItemChange, StateError, StoredEvent, UserSnapshot
 from tailrank.state.checks import CheckedEvent, check_changes, check_events, expiry_time, id_bytes
-from tailrank.state.environment import LmdbEnvironment, Txn, record_error
-from tailrank.state.intern_table import InternTable, NameInterner
+from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, record_error
+from tailrank.state.intern_table import FolderNames, RowCoder
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_change, read_pages
 from tailrank.state.record import (
-    MAX_ITEMS,
     MAX_TYPES,
     TYPE_BITS,
     Row,
@@ -36,11 +35,10 @@ log = logging.getLogger(__name__)
 
 
 class _Write(NamedTuple):
-    """What a job works with: a transaction, and codes of names in it."""
+    """What a job works with."""
 
     txn: Txn
-    items: NameInterner
-    types: NameInterner
+    coder: RowCoder
 
 
 class EmbeddedState:
@@ -68,8 +66,8 @@ class EmbeddedState:
         self._env, self._ttl = LmdbEnvironment(folder), ttl
         tables = self._env.tables
         self._users, self._changes, self._versions = tables[b"users"], tables[b"changes"], tables[b"changed"]
-        self._items, self._types = InternTable("item", MAX_ITEMS), InternTable("event type", MAX_TYPES)
-        self._env.read(self._refresh_names)
+        self._names = FolderNames()
+        self._env.read(partial(self._names.refresh, tables=tables))
         self._sweep_from = b""
         idle = None if ttl is None else (self._sweep, SWEEP_SECONDS)
         self._writer = GroupWriter(self._commit, idle)
@@ -114,12 +112,10 @@ class EmbeddedState:
         """Do jobs in one transaction."""
 
         def run(txn: Txn) -> list[Any]:
-            tables, results = self._env.tables, []
-            items = NameInterner(self._items, txn, tables[b"items"])
-            types = NameInterner(self._types, txn, tables[b"types"])
+            write, results = _Write(txn, RowCoder(self._names, txn, self._env.tables)), []
             for index, job in enumerate(jobs):
                 try:
-                    results.append(job(_Write(txn, items, types)))
+                    results.append(job(write))
                 except StateError as error:
                     raise JobError(index, error) from error
             return results
@@ -129,7 +125,7 @@ class EmbeddedState:
     def _append(self, events: Sequence[CheckedEvent], write: _Write) -> int:
         by_user: dict[bytes, list[Row]] = {}
         for event in events:
-            codes = write.types.code(event.event_type) | write.items.code(event.item_id) << TYPE_BITS
+            codes = write.coder.codes(event.item_id, event.event_type)
             row = Row(event.time, codes, int.from_bytes(event.digest, "little"))
             by_user.setdefault(event.user_key, []).append(row)
         stored = 0
@@ -163,13 +159,8 @@ class EmbeddedState:
         return self._env.read(partial(self._changes_after, since))
 
     def _changes_after(self, since: int, txn: Txn) -> Page:
-        page: list[tuple[int, ItemChange]] = []
-        with txn.cursor(self._changes) as cursor:
-            more = cursor.set_range((since + 1).to_bytes(VERSION_BYTES, "big"))
-            while more and len(page) < PAGE_SIZE:
-                key, value = cursor.item()
-                page.append((int.from_bytes(key, "big"), decode_change(value)))
-                more = cursor.next()
+        pairs = read_pairs(txn, self._changes, (since + 1).to_bytes(VERSION_BYTES, "big"), PAGE_SIZE)
+        page = [(int.from_bytes(key, "big"), decode_change(value)) for key, value in pairs]
         return self._version(txn), page
 
     def _decode(self, record: bytes, key: bytes) -> tuple[tuple[int, ...], list[int]]:
@@ -180,19 +171,17 @@ class EmbeddedState:
 
     def _names_of(self, codes: tuple[int, ...], key: bytes) -> tuple[list[str], list[str]]:
         """Look up the items and event types of a record's rows."""
-        items, types = self._items.names, self._types.names
+        items, types = self._names.items.names, self._names.types.names
         try:
             return [items[code >> TYPE_BITS] for code in codes], [types[code % MAX_TYPES] for code in codes]
         except IndexError:
             before = len(items), len(types)
-        self._env.read(self._refresh_names)  # another process has added some
+        self._env.read(
+            partial(self._names.refresh, tables=self._env.tables)
+        )  # another process has added some
         if before == (len(items), len(types)):
             raise record_error(self._env.folder, key, "a name is missing")
         return self._names_of(codes, key)
-
-    def _refresh_names(self, txn: Txn) -> None:
-        self._items.refresh(txn, self._env.tables[b"items"])
-        self._types.refresh(txn, self._env.tables[b"types"])
 
     def _sweep(self) -> None:
         """Remove the expired events of the next few users."""
@@ -206,17 +195,9 @@ class EmbeddedState:
 
     def _find_expired(self, oldest: int, start: bytes, txn: Txn) -> tuple[list[bytes], bytes]:
         """Scan some users from a key on; returns those with expired events, and the key to continue from."""
-        expired: list[bytes] = []
-        with txn.cursor(self._users) as cursor:
-            more = cursor.set_range(start)
-            for _ in range(SWEEP_USERS):
-                if not more:
-                    return expired, b""
-                key, record = cursor.item()
-                if self._decode(record, key)[1][0] < oldest:
-                    expired.append(key)
-                more = cursor.next()
-            return expired, cursor.key() if more else b""
+        pairs = read_pairs(txn, self._users, start, SWEEP_USERS + 1)
+        expired = [key for key, record in pairs[:SWEEP_USERS] if self._decode(record, key)[1][0] < oldest]
+        return expired, pairs[SWEEP_USERS][0] if len(pairs) > SWEEP_USERS else b""
 
     def _trim(self, oldest: int, keys: Sequence[bytes], txn: Txn) -> None:
         for key in keys:

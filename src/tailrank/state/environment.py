@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -25,6 +26,7 @@ DATA_FILE: Final = "data.mdb"
 
 Txn: TypeAlias = "lmdb.Transaction[bytes]"
 Table: TypeAlias = "lmdb._Database"
+Pairs: TypeAlias = list[tuple[bytes, bytes]]
 T = TypeVar("T")
 
 
@@ -120,6 +122,12 @@ class LmdbEnvironment:
                 self._env.set_mapsize(size)
             except lmdb.Error as error:
                 raise state_error(error, self.folder) from None
+
+
+def read_pairs(txn: Txn, table: Table, start: bytes, n: int) -> Pairs:
+    """Return at most `n` keys and values, in order, from a key on."""
+    with txn.cursor(table) as cursor:
+        return list(islice(cursor, n)) if cursor.set_range(start) else []
 
 
 def check_pages(folder: Path) -> None:

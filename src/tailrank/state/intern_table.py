@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Lock
 from typing import Final
 
 import lmdb
 
 from tailrank.state.base import StateError
+from tailrank.state.record import MAX_ITEMS, MAX_TYPES, TYPE_BITS
 
 CODE_BYTES: Final = 4
 
 
 class InternTable:
-    """The names of all items, or event types, of a folder, each with its code.
+    """All names of one sort in a folder, each with its code.
 
     Only committed names get in: `refresh` reads what any process has added since the last call. Codes count
     from 0 and are never reassigned, so what was read stays true.
@@ -21,7 +23,7 @@ class InternTable:
     Parameters
     ----------
     label
-        What the names are of, for messages.
+        The sort, for messages.
     capacity
         How many names there may be.
     """
@@ -35,30 +37,54 @@ class InternTable:
     def refresh(self, txn: lmdb.Transaction[bytes], table: lmdb._Database) -> None:
         """Read the names that were added."""
         with self._refreshing, txn.cursor(table) as cursor:
-            more = cursor.set_range(_key(len(self.names)))
-            while more:
-                name = cursor.value().decode()
-                self.codes[name] = len(self.names)
-                self.names.append(name)
-                more = cursor.next()
+            for _, name in cursor if cursor.set_range(_key(len(self.names))) else ():
+                self.codes[name.decode()] = len(self.names)
+                self.names.append(name.decode())
 
 
-class NameInterner:
-    """Codes of names within one write transaction; the `InternTable` reads new ones once it is committed."""
+class FolderNames:
+    """The names of items and event types of a folder."""
 
+    def __init__(self) -> None:
+        self.items, self.types = InternTable("item", MAX_ITEMS), InternTable("event type", MAX_TYPES)
+
+    def refresh(self, txn: lmdb.Transaction[bytes], tables: Mapping[bytes, lmdb._Database]) -> None:
+        """Read the names that were added."""
+        self.items.refresh(txn, tables[b"items"])
+        self.types.refresh(txn, tables[b"types"])
+
+    def of(self, codes: int) -> tuple[str, str]:
+        """Look up the item and the event type of a row's codes."""
+        return self.items.names[codes >> TYPE_BITS], self.types.names[codes % MAX_TYPES]
+
+
+class RowCoder:
+    """Codes of rows within one write transaction; new names are in `FolderNames` once it is committed."""
+
+    def __init__(
+        self, names: FolderNames, txn: lmdb.Transaction[bytes], tables: Mapping[bytes, lmdb._Database]
+    ) -> None:
+        self._items = _NameInterner(names.items, txn, tables[b"items"])
+        self._types = _NameInterner(names.types, txn, tables[b"types"])
+
+    def codes(self, item: str, event_type: str) -> int:
+        """Return a row's codes, adding the names if they are new.
+
+        Raises
+        ------
+        StateError
+            If there are too many names.
+        """
+        return self._types.code(event_type) | self._items.code(item) << TYPE_BITS
+
+
+class _NameInterner:
     def __init__(self, names: InternTable, txn: lmdb.Transaction[bytes], table: lmdb._Database) -> None:
         names.refresh(txn, table)
         self._committed, self._txn, self._table = names, txn, table
         self._added: dict[str, int] = {}
 
     def code(self, name: str) -> int:
-        """Look up the code of a name, or add the name.
-
-        Raises
-        ------
-        StateError
-            If there are too many.
-        """
         code = self._committed.codes.get(name)
         if code is None:
             code = self._added.get(name)

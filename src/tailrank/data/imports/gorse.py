@@ -15,7 +15,7 @@ import polars as pl
 from msgspec import Meta, Struct
 
 from tailrank.data.columns import Columns
-from tailrank.data.imports.files import UnixTime, iso_seconds, records
+from tailrank.data.imports.records import UnixTime, iso_seconds, read_records
 from tailrank.data.imports.tables import (
     TIME,
     Imported,
@@ -105,9 +105,9 @@ def read(source: Path, progress: Progress = silent) -> Imported:
     """
     items_file, feedback_file = _find(source, "items"), _find(source, "feedback")
     items, feedback = ItemsBuilder(), TableBuilder(_FEEDBACK)
-    for item in records([items_file], _decoder(Item), progress, _row_reader(Item)):
+    for item in read_records([items_file], _decoder(Item), progress, _row_reader(Item)):
         items.put(item.item_id, item.values)
-    for row in records([feedback_file], _decoder(Feedback), progress, _row_reader(Feedback)):
+    for row in read_records([feedback_file], _decoder(Feedback), progress, _row_reader(Feedback)):
         when = None if math.isnan(row.timestamp) else round(row.timestamp * 1e6)
         feedback.append(row.user_id, row.item_id, row.feedback_type, when, row.value)
     rows = feedback.frame()

@@ -9,7 +9,6 @@ from typing import Final
 import polars as pl
 
 from tailrank.data.columns import Columns
-from tailrank.data.imports.files import records
 from tailrank.data.imports.metarank_schema import (
     DECODER,
     IMPRESSION,
@@ -17,6 +16,7 @@ from tailrank.data.imports.metarank_schema import (
     ItemEvent,
     RankingEvent,
 )
+from tailrank.data.imports.records import read_records
 from tailrank.data.imports.tables import TIME, Imported, ItemsBuilder, Schema, TableBuilder
 from tailrank.errors import DataError
 from tailrank.reporting import Progress, silent
@@ -52,7 +52,7 @@ def read(source: Path, progress: Progress = silent) -> Imported:
     """
     items, done, shown = ItemsBuilder(), TableBuilder(_INTERACTIONS), TableBuilder(_RANKINGS)
     users = 0
-    for event in records(export_files(source), DECODER, progress):
+    for event in read_records(export_files(source), DECODER, progress):
         match event:
             case ItemEvent():
                 items.put(event.item, event.values, event.timestamp)

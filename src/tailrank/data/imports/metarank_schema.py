@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tailrank.data.columns import Columns
-from tailrank.data.imports.files import UnixTime, iso_seconds
+from tailrank.data.imports.records import UnixTime, iso_seconds
 from tailrank.data.imports.tables import Value, column_values
 
 RELEVANCY: Final = "relevancy"

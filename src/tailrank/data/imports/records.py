@@ -66,7 +66,7 @@ def iso_seconds(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def records(
+def read_records(
     paths: Sequence[Path],
     decoder: msgspec.json.Decoder[T],
     progress: Progress,
@@ -126,7 +126,7 @@ class _Reported(io.FileIO):
 
 @contextmanager
 def _unpacked(path: Path, raw: io.FileIO) -> Iterator[_Blocks]:
-    """Read in blocks, so that progress is told by the block and not by the line."""
+    """Read in blocks, so that progress is reported by the block and not by the line."""
     with io.BufferedReader(cast(io.RawIOBase, raw), BUFFER) as packed:
         if path.suffix in (".gz", ".gzip"):
             with gzip.open(packed) as gzipped, io.BufferedReader(cast(io.RawIOBase, gzipped), BUFFER) as file:
@@ -173,5 +173,5 @@ def _each(path: Path, what: str, numbered: Iterable[tuple[int, R]], read: Callab
 
 
 def _fault(where: str, error: Exception) -> DataError:
-    remedy = "Correct or remove it; JSON takes one record a line, or one array (`jq -c . FILE` writes lines)."
+    remedy = "Correct or remove it; JSON has one record a line, or one array (`jq -c . FILE` writes lines)."
     return DataError(f"{where}: {error}. {remedy}")

@@ -1,0 +1,155 @@
+"""What each endpoint does: a real server, a real model of MovieLens, the real encoder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from server_helpers import CANDIDATES, START, rank, store
+from typer.testing import CliRunner
+
+from tailrank.benchmarks.launcher import Server
+from tailrank.cli.main import app
+from tailrank.data.histories import Event
+from tailrank.ranking.reranker import Reranker
+from tailrank.state.base import StoredEvent
+from tailrank.state.embedded import EmbeddedState
+
+
+@pytest.fixture(scope="module")
+def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with Server(model, tmp_path_factory.mktemp("state")) as server:
+        yield server.url
+
+
+class TestRank:
+    def test_an_event_changes_the_next_ranking(self, url: str) -> None:
+        before = rank(url, user="ada")
+        items = ["50", "181", "172"]
+        assert store(url, "ada", *items) == {"accepted": 3, "new": 3}
+        after = rank(url, user="ada")
+        assert before["items"] != after["items"]
+        assert before["ranking_id"] != after["ranking_id"]
+        history = [
+            {"item_id": item, "event": "rating", "timestamp": START + at} for at, item in enumerate(items)
+        ]
+        assert after["items"] == rank(url, history=history)["items"]
+
+    def test_an_event_that_is_repeated_counts_once(self, url: str) -> None:
+        assert store(url, "bea", "50") == {"accepted": 1, "new": 1}
+        assert store(url, "bea", "50") == {"accepted": 1, "new": 0}
+
+    def test_only_so_many_and_with_reasons(self, url: str) -> None:
+        found = rank(url, history=["50"], k=3, explain=True, policy={"tail": 1.0})
+        assert len(found["items"]) == 3
+        for item in found["items"]:
+            assert sum(item["contributions"].values()) == pytest.approx(item["score"], abs=1e-4)
+            assert "long-tail" in item["contributions"]
+
+    def test_no_candidates(self, url: str) -> None:
+        assert rank(url, candidates=[])["items"] == []
+
+    def test_too_late_is_worse_than_not_re_ordered(self, url: str) -> None:
+        answer = httpx.post(f"{url}/v1/rank", json={"candidates": CANDIDATES, "deadline_ms": 1e-6}).json()
+        assert (answer["degraded"], answer["reason"]) == (True, "deadline")
+        assert [item["id"] for item in answer["items"]] == CANDIDATES
+
+    @pytest.mark.parametrize(
+        ("body", "status", "error"),
+        [
+            (b"{", 400, "JSON"),
+            (b"", 400, "JSON"),
+            (b'{"user":"\xff","candidates":[]}', 400, "JSON"),
+            (b'{"user":"\\ud800","candidates":[]}', 400, "JSON"),
+            (b"[" * 100_000, 422, "object"),
+            (b'{"candidates":["1"],"user":1}', 422, "str"),
+            (b'{"candidates":[{"id":"1","score":NaN}]}', 400, "JSON"),
+            (b'{"candidates":[' + b'"1",' * 2_000 + b'"1"]}', 422, "2000"),
+            (b'{"candidates":["1"],"policy":{"tail":2}}', 422, "tail"),
+            ('{"candidates":["1"],"user":"%s"}' % ("ä" * 300), 422, "400 bytes"),
+            (b"x" * 5_000_000, 413, "MB"),
+        ],
+    )
+    def test_bad_requests_are_refused(self, url: str, body: bytes | str, status: int, error: str) -> None:
+        answer = httpx.post(f"{url}/v1/rank", content=body)
+        assert answer.status_code == status, answer.text
+        assert error in answer.json()["error"]
+
+
+class TestItems:
+    ITEM = {"item_id": "new", "title": "Star Wars: A New Beginning", "genres": ["Action", "Sci-Fi"]}  # noqa: RUF012
+
+    def test_a_new_item_can_be_ranked_at_once(self, url: str) -> None:
+        assert httpx.post(f"{url}/v1/items", json=self.ITEM, timeout=60).status_code == 200
+        found = rank(url, candidates=["new", "1", "1000"], history=["50", "172", "181"])
+        assert all("unknown" not in each for each in found["items"])
+        assert httpx.delete(f"{url}/v1/items/new").status_code == 200
+        found = rank(url, candidates=["new", "1"])
+        assert [each["id"] for each in found["items"] if "unknown" in each] == ["new"]
+
+    @pytest.mark.slow
+    def test_a_new_item_takes_little_time(self, url: str) -> None:
+        assert httpx.post(f"{url}/v1/items", json=self.ITEM, timeout=60).status_code == 200
+        started = time.perf_counter()
+        response = httpx.post(f"{url}/v1/items", json={**self.ITEM, "title": "A Room with a View"})
+        assert (response.status_code, time.perf_counter() - started < 0.5) == (200, True)
+
+    def test_items_need_an_id(self, url: str) -> None:
+        answer = httpx.post(f"{url}/v1/items", json=[{"item_id": "a"}, {"title": "nameless"}])
+        assert (answer.status_code, "item 1" in answer.text) == (422, True)
+
+
+class TestRerank:
+    DOCUMENTS = ("a wooden chair", "PLA filament for 3D printers", "a box of pencils")
+
+    def test_documents_are_ordered_by_the_query(self, url: str) -> None:
+        body = {"model": "x", "query": "printer filament", "documents": self.DOCUMENTS, "top_n": 2}
+        answer = httpx.post(f"{url}/v1/rerank", json={**body, "return_documents": True}, timeout=60).json()
+        assert answer["results"][0]["index"] == 1
+        assert len(answer["results"]) == 2
+        assert answer["results"][0]["document"] == {"text": self.DOCUMENTS[1]}
+        assert all(0 <= result["relevance_score"] <= 1 for result in answer["results"])
+
+    def test_or_by_the_user(self, url: str) -> None:
+        store(url, "carl", "50", "181", "172")
+        documents = ["Wedding dresses through the ages", "Star Wars: the battle of the starships"]
+        body = {"user": "carl", "documents": documents}
+        answer = httpx.post(f"{url}/v1/rerank", json=body, timeout=60).json()
+        assert answer["results"][0]["index"] == 1
+
+    def test_a_query_or_a_user_is_needed(self, url: str) -> None:
+        answer = httpx.post(f"{url}/v1/rerank", json={"documents": ["a"]})
+        assert (answer.status_code, "query" in answer.text) == (422, True)
+
+
+def test_a_user_is_exported_and_erased(url: str) -> None:
+    store(url, "dora/1 ä", "50", "nothing-known")
+    path = f"{url}/v1/users/dora%2F1%20%C3%A4"
+    events = httpx.get(path).json()["events"]
+    assert [event["item_id"] for event in events] == ["50", "nothing-known"]
+    assert [event["timestamp"] for event in events] == [START, START + 1]
+    assert httpx.get(f"{path}/history").json()["events"] == events
+    assert httpx.delete(path).json() == {"erased": True}
+    assert httpx.delete(path).json() == {"erased": False}
+    assert httpx.get(path).json()["events"] == []
+
+
+def test_the_command_line_reads_what_a_server_stores(model: Path, reranker: Reranker, tmp_path: Path) -> None:
+    async def append() -> None:
+        state = EmbeddedState(tmp_path / "state")
+        items = ["50", "?", "181"]
+        await state.append([StoredEvent(str(at), "ada", item, "view", at) for at, item in enumerate(items)])
+        await state.close()
+
+    asyncio.run(append())
+    options = {"model": model, "user": "ada", "state": tmp_path / "state", "candidates": "1,172,174"}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    found = CliRunner().invoke(app, ["rank", *words], env={"COLUMNS": "200"})
+    assert found.exit_code == 0, found.output
+    rows = [line.split() for line in found.output.splitlines() if line.strip()[:1].isdigit()]
+    events = [Event("50", None, 0.0), Event("181", None, 2.0)]
+    assert [row[2] for row in rows] == [item.item_id for item in reranker.rank(events, ["1", "172", "174"])]

@@ -1,0 +1,68 @@
+"""Servers as processes: what keeps them from starting, several workers, and what they load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from server_helpers import rank
+
+from tailrank.benchmarks.launcher import Server, free_port
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--host", "0.0.0.0"], "--keys"),
+        (["--model", "nowhere"], "nowhere"),
+        (["--state", "ftp://example.org"], "ftp"),
+        (["--workers", "0"], "workers must be at least 1, not 0"),
+        (["--host", "203.0.113.1", "--keys", "KEYS"], "can't listen"),
+    ],
+)
+def test_a_mistake_at_the_start_is_reported(
+    model: Path, tmp_path: Path, options: list[str], error: str
+) -> None:
+    (tmp_path / "KEYS").write_text("read:a-key-of-some-length\n")
+    given = {"--model": str(model), "--state": "state", "--port": str(free_port())}
+    given |= dict(zip(options[::2], options[1::2], strict=True))
+    words = [word for pair in given.items() for word in pair]
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "tailrank"), "serve", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert error in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_only_ranks_does_without_torch(model: Path, tmp_path: Path) -> None:
+    with Server(model, tmp_path) as server:
+        rank(server.url, history=["50"])
+        mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
+    assert "libtorch" not in mapped
+
+
+def test_what_one_worker_stores_the_others_know(model: Path, tmp_path: Path) -> None:
+    with Server(model, tmp_path / "state", "--workers", "2") as server:
+        for turn in range(40):
+            with httpx.Client(base_url=server.url) as one, httpx.Client(base_url=server.url) as other:
+                user = f"u{turn}"
+                event = {
+                    "event_id": "1",
+                    "user_id": user,
+                    "item_id": "50",
+                    "event": "rating",
+                    "timestamp": 1.0,
+                }
+                assert one.post("/v1/events", json=event).status_code == 200
+                found = other.get(f"/v1/users/{user}").json()["events"]
+                assert [each["item_id"] for each in found] == ["50"]
+        assert "tailrank_events_total 40.0" in httpx.get(f"{server.url}/metrics").text

@@ -1,0 +1,100 @@
+"""What the tests of the state share: events, running a coroutine with an open state, and other processes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import subprocess
+import sys
+import textwrap
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from bench.valkey import BINARY, Server
+
+from tailrank.state.base import ItemChange, State, StoredEvent
+from tailrank.state.open import open_state
+
+NOON = 1_700_000_000.0
+T = TypeVar("T")
+_numbers = itertools.count()
+
+
+def event(
+    user: str = "ann",
+    item: str = "tea",
+    at: float = NOON,
+    event_type: str = "click",
+    event_id: str | None = None,
+) -> StoredEvent:
+    return StoredEvent(event_id or f"e{next(_numbers)}", user, item, event_type, at)
+
+
+def run(body: Callable[[State], Awaitable[T]], location: Path | str, ttl_days: float | None = None) -> T:
+    """Run a coroutine with the state at a location."""
+
+    async def with_state() -> T:
+        state = open_state(str(location), ttl_days)
+        try:
+            return await body(state)
+        finally:
+            await state.close()
+
+    return asyncio.run(with_state())
+
+
+@contextmanager
+def valkey_server(folder: Path, *options: str) -> Iterator[Server]:
+    """Run a Valkey or Redis server."""
+    if BINARY is None:
+        pytest.skip("neither valkey-server nor redis-server is installed")
+    with Server(folder, *options) as running:
+        yield running
+
+
+def fill(folder: Path, users: int = 300, events: int = 50) -> None:
+    """Store events of all users, one after the other, and item changes."""
+
+    async def body(state: State) -> None:
+        for n in range(events):
+            await state.append(
+                [event(f"u{u}", f"i{(u * n) % 997}", 1e9 + n, event_id=str(n)) for u in range(users)]
+            )
+        await state.change_items([ItemChange("tea", b"{}", {"m": bytes(3000)}), ItemChange("jam", None, {})])
+        await state.change_items([ItemChange("tea", b"[]", {"m": bytes(3000)})])
+
+    run(body, folder)
+
+
+async def read_all(state: State, users: int = 300) -> Any:
+    return [await state.read(f"u{u}") for u in range(users)], await state.item_changes(0)
+
+
+IMPORTS = """
+import asyncio, resource, sys
+from tailrank.state.base import ItemChange, StateError, StoredEvent
+from tailrank.state.open import open_state
+"""
+
+
+def python(code: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a process that runs code after `IMPORTS`."""
+    return subprocess.Popen(
+        [sys.executable, "-c", IMPORTS + textwrap.dedent(code), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer(process: subprocess.Popen[str], line: str = "") -> str:
+    """Send a line to a process, if there is one, and read a line."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    if line:
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+    return process.stdout.readline()

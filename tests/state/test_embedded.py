@@ -1,0 +1,121 @@
+"""The folder: its size, its growth, and its limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from state_helpers import answer, event, python, run
+
+from tailrank.state.base import ItemChange, State, StateError
+from tailrank.state.compaction import compact
+
+MEGABYTE = 1 << 20
+
+
+GROW = """
+    async def main(folder):
+        state = open_state(folder)
+        print("open", flush=True)
+        for line in sys.stdin:
+            if line.startswith("grow"):
+                for n in range(12):
+                    many = [ItemChange(f"{line} {n} {m}", None, {"m": bytes(1 << 20)}) for m in range(8)]
+                    await state.change_items(many)
+            else:
+                await state.append([StoredEvent(line, "ann", line.strip(), "click", 1.0)])
+            print(len((await state.read("ann")).history.items), flush=True)
+        await state.close()
+
+    asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_the_map_grows_in_all_processes(tmp_path: Path) -> None:
+    async def body(state: State) -> None:
+        other = python(GROW, str(tmp_path))
+        assert answer(other) == "open\n"
+        await state.append([event("ann", "tea", 1.0)])
+        assert answer(other, "grow") == "1\n"  # beyond what this process has mapped
+        assert (await state.read("ann")).history.items == ["tea"]
+        assert answer(other, "jam") == "2\n"
+        many = [ItemChange(f"ours {m}", None, {"m": bytes(MEGABYTE)}) for m in range(160)]
+        await state.change_items(many)  # beyond what the other has mapped
+        assert answer(other, "egg") == "3\n"
+        assert (await state.read("ann")).history.items == ["tea", "jam", "egg"]
+        other.communicate()
+        assert other.returncode == 0
+        version, changes = await state.item_changes(0)
+        assert version == len(changes) == 96 + 160
+
+    run(body, tmp_path)
+    assert (tmp_path / "data.mdb").stat().st_size > 256 * MEGABYTE
+
+
+FULL = """
+    async def main(folder):
+        state = open_state(folder)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        kept = 0
+        try:
+            while True:
+                users = [f"u{kept}-{n}" for n in range(100)]
+                await state.append([StoredEvent("1", user, "tea", "click", 1.0) for user in users])
+                kept += 1
+        except StateError as error:
+            print(error)
+        print(kept, len((await state.read("u0-0")).history.items))
+        try:
+            await state.append([StoredEvent("1", "ann", f"{n:0200}", "click", 1.0) for n in range(9999)])
+        except StateError as error:
+            print(error)
+        await state.close()
+
+    asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
+    first, counts, second, _ = python(FULL, str(tmp_path)).communicate()[0].split("\n")
+    assert "the disk is full: free some space" in first
+    assert "the disk is full: free some space" in second
+    kept, read = map(int, counts.split())
+    assert kept > 10
+    assert read == 1
+
+    async def body(state: State) -> None:
+        lengths = [len((await state.read(f"u{k}-99")).history.items) for k in range(kept + 1)]
+        assert lengths == [1] * kept + [0]
+        assert (await state.read("ann")).history.items == []
+        assert await state.append([event("ann", "tea")]) == 1
+
+    run(body, tmp_path)
+    compact(tmp_path)
+
+
+def test_event_types_are_limited_and_compaction_makes_room(tmp_path: Path) -> None:
+    async def body(state: State) -> None:
+        assert await state.append([event("ann", "tea", n, event_type=f"k{n}") for n in range(256)]) == 50
+        with pytest.raises(StateError, match=r"'k256' is one too many.*compaction"):
+            await state.append([event("ann", "tea", 256, event_type="k256"), event("bob", "tea")])
+        assert (await state.read("bob")).history.items == []
+
+    async def after(state: State) -> Any:
+        new = await state.append([event("ann", "tea", 256, event_type="k256")])
+        return new, (await state.read("ann")).history.events
+
+    run(body, tmp_path)
+    compact(tmp_path)
+    assert run(after, tmp_path) == (1, [f"k{n}" for n in range(207, 257)])
+
+
+def test_fifty_events_need_little_room(tmp_path: Path) -> None:
+    async def body(state: State) -> None:
+        for start in range(0, 2000, 20):
+            users = range(start, start + 20)
+            await state.append([event(f"user-{u}", f"item-{n}", 1e9 + n) for u in users for n in range(50)])
+
+    run(body, tmp_path)
+    compact(tmp_path)
+    assert (tmp_path / "data.mdb").stat().st_size / 2000 < 720

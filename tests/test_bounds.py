@@ -1,0 +1,41 @@
+"""Bounds of settings: declared beside a field, checked in one place."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Meta
+
+from tailrank.bounds import check_bounds
+from tailrank.errors import RequestError
+
+
+@dataclass
+class Settings:
+    share: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    rate: Annotated[float, Meta(gt=0)] | None = None
+    mode: Literal["fast", "exact"] | None = "fast"
+    name: str = ""
+
+
+@given(st.floats())
+def test_a_number_is_accepted_exactly_if_it_is_within_its_bounds(value: float) -> None:
+    for settings, accepted in ((Settings(share=value), 0 <= value <= 1), (Settings(rate=value), value > 0)):
+        if accepted:
+            check_bounds(settings)
+        else:
+            with pytest.raises(RequestError, match=r"must be (at least 0 and at most 1|above 0), not"):
+                check_bounds(settings)
+
+
+def test_none_is_within_all_bounds_and_a_choice_is_one_of_the_named() -> None:
+    check_bounds(Settings(rate=None, mode=None))
+    with pytest.raises(RequestError, match=r"mode must be one of fast, exact, not 'slow'"):
+        check_bounds(Settings(mode="slow"))  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match="share must be"):
+        check_bounds(Settings(share=math.nan))
