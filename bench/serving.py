@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.metadata import version
 from typing import Annotated, Final
 
 import numpy as np
+import onnxruntime
 import torch
 import typer
 from threadpoolctl import threadpool_limits
@@ -91,12 +91,8 @@ def in_torch(network: LatestVector) -> Encode:
     return encode
 
 
-def in_onnxruntime(network: LatestVector, example: Histories) -> Encode | None:
-    """Export the network and encode with onnxruntime; None if that is not installed."""
-    if find_spec("onnxruntime") is None:
-        return None
-    import onnxruntime
-
+def in_onnxruntime(network: LatestVector, example: Histories) -> Encode:
+    """Export the network and encode with onnxruntime."""
     inputs, options = _inputs(example), onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     with tempfile.TemporaryDirectory() as folder:
@@ -122,9 +118,8 @@ def study(model: SequenceModel) -> Json:
     times = np.cumsum(rng.exponential(3600, EVENTS))
     history = Histories(items, np.zeros(EVENTS, np.int32), times, np.array([0, EVENTS]))
     network = module(model)
-    runtimes = {"numpy": model.encode, "torch": in_torch(network)}
-    exported = in_onnxruntime(network, history)
-    runtimes |= {} if exported is None else {"onnxruntime": exported}
+    runtimes: dict[str, Encode] = {"numpy": model.encode, "torch": in_torch(network)}
+    runtimes["onnxruntime"] = in_onnxruntime(network, history)
     with threadpool_limits(limits=1):
         expected = model.encode(history)
         for name, encode in runtimes.items():
@@ -147,15 +142,8 @@ def _note(model: SequenceModel, weights: str) -> str:
     return (
         f"One history of {EVENTS} events to one vector, on one thread; {CALLS:,} calls after {WARM_UP} to "
         f"warm up. {n_items:,} items, d = {width}, {weights} weights. All give the same vector within "
-        f"{CLOSE:g}. torch {torch.__version__}; {_onnxruntime()}."
+        f"{CLOSE:g}. torch {torch.__version__}; onnxruntime {version('onnxruntime')}."
     )
-
-
-def _onnxruntime() -> str:
-    try:
-        return f"onnxruntime {version('onnxruntime')}"
-    except PackageNotFoundError:
-        return "onnxruntime was not installed, so its row is left out"
 
 
 def main(
