@@ -39,7 +39,7 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
     Parameters
     ----------
     folder
-        Replaced where it already holds a model.
+        Replaced if it already holds a model.
     items
         The catalogue.
     arrays
@@ -50,16 +50,16 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
     Raises
     ------
     ModelError
-        Where the place holds something else than a model, or can't be written.
+        If the folder holds something else than a model, or can't be written.
     """
     try:
         place = folder.resolve()
         if place.exists() and not (place / MANIFEST).is_file() and (place.is_file() or any(place.iterdir())):
-            raise ModelError(f"{folder} exists and is not a model folder: choose another place")
+            raise ModelError(f"{folder} exists and is not a model folder: choose another folder")
         with written_folder(folder) as new:
             _fill(new, items, arrays, description)
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
-        raise ModelError(f"{folder}: can't be written ({error}): choose another place") from None
+        raise ModelError(f"{folder}: can't be written ({error}): choose another folder") from None
 
 
 def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:
@@ -71,7 +71,7 @@ def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:
     Raises
     ------
     ModelError
-        Where the folder is missing, damaged, edited, or of another format.
+        If the folder is missing, damaged, edited, or of another format.
     """
     try:
         written = (folder / MANIFEST).read_bytes()

@@ -12,7 +12,7 @@ from tailrank.data.histories import Event
 from tailrank.errors import RequestError
 
 Scores: TypeAlias = Sequence[float] | Mapping[str, Sequence[float]]
-"""Of one recommender, or of several by their names; one a candidate, NaN where there is none."""
+"""Of one recommender, or of several by their names; one a candidate, NaN if there is none."""
 
 SHRINKAGE: Final = 1.0
 """Precision of the prior: without evidence our own score counts 1, and those of others nothing."""
@@ -31,7 +31,7 @@ class Choice(NamedTuple):
     candidates
         Item ids.
     scores
-        By the recommender's name, one score a candidate; NaN where it gave none.
+        By the recommender's name, one score a candidate; NaN if it gave none.
     chosen
         One of the candidates.
     """
@@ -50,7 +50,7 @@ def shares(scores: Scores | None, n: int, weights: Mapping[str, float], default:
     scores
         Of `n` candidates.
     weights
-        By the recommender's name, which is empty where it has none.
+        By the recommender's name, which is empty if it has none.
     default
         Weight of any other.
 
@@ -81,7 +81,7 @@ def standardised(scores: Sequence[float], n: int) -> Floats:
     try:
         values = np.array(scores, dtype=np.float64)
     except (TypeError, ValueError):
-        raise RequestError("upstream scores must be numbers, or NaN where there is none") from None
+        raise RequestError("upstream scores must be numbers, or NaN if there is none") from None
     return standardise(values)
 
 
@@ -106,7 +106,7 @@ def standardise(scores: Doubles) -> Floats:
     [-1.0, 1.0, 0.0]
     """
     if np.isinf(scores).any():
-        raise RequestError("upstream scores must be finite, or NaN where there is none")
+        raise RequestError("upstream scores must be finite, or NaN if there is none")
     # Within [-1, 1] no square overflows or vanishes, whatever the recommender's scale.
     scores = scores / (np.nanmax(np.abs(scores), initial=0) or 1)
     known = scores[~np.isnan(scores)]
@@ -130,7 +130,7 @@ def learn_weights(choices: Sequence[Choice], score: Callable[[Choice], Floats]) 
     Raises
     ------
     RequestError
-        Where there is no choice or no recommender, what was chosen is no candidate, names of
+        If there is no choice or no recommender, what was chosen is no candidate, names of
         recommenders differ, or as `shares` and `score` do.
     """
     names = sorted(choices[0].scores) if choices else []

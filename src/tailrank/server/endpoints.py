@@ -25,12 +25,12 @@ from tailrank.server.translation import NO_EVENTS, to_items, to_request
 from tailrank.state.base import State, StateError, StoredEvent, UserSnapshot
 
 SHOWN: Final = 10
-"""Places that count as shown to somebody."""
+"""Ranks that count as shown."""
 
 SLOWNESS: Final = 0.05
 """How quickly the expected time of a ranking follows the measured one."""
 
-TOLD_EVERY: Final = 1.0
+LOG_EVERY: Final = 1.0
 """Seconds between two lines of the log that say that the state can't be reached."""
 
 log = logging.getLogger("tailrank.server")
@@ -71,24 +71,24 @@ class Endpoints:
 
     Parameters
     ----------
-    live
-        The model.
+    models
+        Gives the model that serves.
     state
         What is remembered.
     metrics
         Where answers are counted.
     """
 
-    def __init__(self, live: ModelManager, state: State, metrics: Metrics) -> None:
-        self.live, self.state, self.metrics = live, state, metrics
+    def __init__(self, models: ModelManager, state: State, metrics: Metrics) -> None:
+        self.models, self.state, self.metrics = models, state, metrics
         self._rank: Any = msgspec.json.Decoder(api.RankRequest).decode
         self._events: Any = msgspec.json.Decoder(api.Events).decode
         self._items: Any = msgspec.json.Decoder(api.Items).decode
         self._rerank: Any = msgspec.json.Decoder(api.RerankRequest).decode
-        self._expected = self._told = 0.0
+        self._expected = self._logged = 0.0
 
     async def rank(self, call: Call) -> Answer:
-        """Re-order candidates; where that can't be done, or not in time, give them back as they came."""
+        """Re-order candidates; if that can't be done, or not in time, give them back as they came."""
         request: api.RankRequest = self._rank(call.body)
         return Answer(encode(await self.ranking(request, call.arrived)))
 
@@ -100,7 +100,7 @@ class Endpoints:
         RequestError
             On what the sender can mend.
         """
-        served, stored = self.live.served, NO_EVENTS
+        served, stored = self.models.served, NO_EVENTS
         reason: api.DegradedReason | None = None
         try:
             stored, served = await self._history(request, arrived)
@@ -116,8 +116,8 @@ class Endpoints:
             reason = "deadline"
         except StateError as why:
             reason = "state"
-            if arrived > self._told + TOLD_EVERY:
-                self._told = arrived
+            if arrived > self._logged + LOG_EVERY:
+                self._logged = arrived
                 log.warning("state out of reach", extra={"why": str(why)})
         except RequestError:
             raise
@@ -140,9 +140,9 @@ class Endpoints:
     async def events(self, call: Call) -> Answer:
         """Keep events; they are durable when this is answered."""
         found = self._events(call.body)
-        return Answer(encode(await self.keep(found if isinstance(found, list) else [found])))
+        return Answer(encode(await self.add_events(found if isinstance(found, list) else [found])))
 
-    async def keep(self, events: Sequence[api.Event]) -> api.EventsAccepted:
+    async def add_events(self, events: Sequence[api.Event]) -> api.EventsAccepted:
         """Append to the state."""
         new = await self.state.append(
             [StoredEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp) for e in events]
@@ -159,46 +159,48 @@ class Endpoints:
         items = found if isinstance(found, list) else [found]
         for at, item in enumerate(items):
             api.check_item(item, at)
-        version = await self.live.put(items) if items else self.live.served.version
+        version = await self.models.put(items) if items else self.models.served.version
         return Answer(encode(api.ItemsAccepted(len(items), version)))
 
     async def delete_item(self, call: Call) -> Answer:
         """Forget an item."""
         api.check_id(call.name)
-        return Answer(encode(api.ItemsAccepted(1, await self.live.delete(call.name))))
+        return Answer(encode(api.ItemsAccepted(1, await self.models.delete(call.name))))
 
     async def user(self, call: Call) -> Answer:
-        """Export what is stored of a person."""
+        """Export what is stored of a user."""
         api.check_id(call.name)
         past = (await self.state.read(call.name)).history
         events = [api.HistoryEvent(*row) for row in zip(*past, strict=True)]
         return Answer(encode(api.UserHistory(call.name, events)))
 
     async def erase(self, call: Call) -> Answer:
-        """Forget a person."""
+        """Forget a user."""
         api.check_id(call.name)
         return Answer(encode(api.UserErased(await self.state.erase(call.name))))
 
     async def rerank(self, call: Call) -> Answer:
-        """Order texts by a query, by what a person just took, or by both."""
+        """Order texts by a query, by what a user just chose, or by both."""
         request: api.RerankRequest = self._rerank(call.body)
         if not (request.query or "").strip() and request.user is None:
             raise RequestError("nothing to order by: give a query, a user, or both")
         history = NO_EVENTS if request.user is None else (await self._read(request.user)).history
-        found = await rerank(self.live.served, self.live.encoders, request, history)
+        found = await rerank(self.models.served, self.models.encoders, request, history)
         return Answer(encode(found))
 
     async def feedback(self, call: Call) -> Answer:
         """Keep what Metarank's events say: items first, so that an event never names what isn't there yet."""
-        said = metarank.read_feedback(call.body, self.live.columns)
-        for kept, most in ((said.events, api.MAX_EVENTS), (said.items, api.MAX_ITEMS)):
+        feedback = metarank.read_feedback(call.body, self.models.columns)
+        for kept, most in ((feedback.events, api.MAX_EVENTS), (feedback.items, api.MAX_ITEMS)):
             if len(kept) > most:
                 raise RequestError(f"{len(kept)} events at once: send at most {most}")
-        if said.items:
-            await self.live.put(said.items)
-        new = (await self.keep(said.events)).new if said.events else 0
+        if feedback.items:
+            await self.models.put(feedback.items)
+        new = (await self.add_events(feedback.events)).new if feedback.events else 0
         took = int(1e3 * (time.perf_counter() - call.arrived))
-        return Answer(encode(metarank.FeedbackResponse("ok", said.accepted, new + len(said.items), took)))
+        return Answer(
+            encode(metarank.FeedbackResponse("ok", feedback.accepted, new + len(feedback.items), took))
+        )
 
     async def metarank(self, call: Call) -> Answer:
         """Rank as Metarank does, whatever the model is called."""
@@ -210,7 +212,7 @@ class Endpoints:
         return Answer(encode(description(version("tailrank"))))
 
     async def docs(self, _: Call) -> Answer:
-        """Describe all this to people."""
+        """Describe all this to readers."""
         return Answer(docs_page(description(version("tailrank"))), media_type=b"text/html; charset=utf-8")
 
     async def alive(self, _: Call) -> Answer:
@@ -219,7 +221,7 @@ class Endpoints:
 
     async def ready(self, _: Call) -> Answer:
         """Rank two items: ready is only what has just been done."""
-        served = self.live.served
+        served = self.models.served
         some = served.reranker.catalogue.items[Columns.ITEM].head(2).to_list()
         request = api.RankRequest(candidates=list(some), user="readyz")
         ranking = await self.ranking(request, time.perf_counter())
@@ -236,19 +238,19 @@ class Endpoints:
         """Read the user's history, and take in items that changed."""
         name = request.user or request.session
         if name is None:
-            return NO_EVENTS, self.live.served
+            return NO_EVENTS, self.models.served
         if request.deadline_ms is None:
             found = await self._read(name)
         else:
             left = request.deadline_ms / 1e3 - (time.perf_counter() - arrived)
             async with asyncio.timeout(left):
                 found = await self._read(name)
-        return found.history, self.live.served
+        return found.history, self.models.served
 
     async def _read(self, name: str) -> UserSnapshot:
         found = await self.state.read(name)
-        if found.items_version != self.live.served.version:
-            await self.live.catch_up()
+        if found.items_version != self.models.served.version:
+            await self.models.catch_up()
         return found
 
     def _expose(self, served: LoadedModel, item_ids: Sequence[str]) -> None:

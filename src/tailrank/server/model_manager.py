@@ -31,11 +31,11 @@ from tailrank.server.encoding import Encoders
 from tailrank.server.metrics import Metrics
 from tailrank.state.base import ItemChange, State, StateError
 
-LOOK_EVERY: Final = 0.5
-"""Seconds between two looks at the model folder."""
+CHECK_EVERY: Final = 0.5
+"""Seconds between two checks of the model folder."""
 
 CATCH_UP_EVERY: Final = 0.05
-"""Seconds between two looks at the items that changed."""
+"""Seconds between two checks for items that changed."""
 
 log = logging.getLogger("tailrank.server")
 
@@ -70,7 +70,7 @@ class LoadedModel:
         Raises
         ------
         ModelError
-            Where the folder is missing, damaged or of another format.
+            If the folder is missing, damaged or of another format.
         """
         reranker = Reranker.load(folder)
         digest = json.loads((folder / MANIFEST).read_bytes())["sha256"]
@@ -107,7 +107,7 @@ class ModelManager:
         self.folder, self.state, self.encoders, self.metrics = folder, state, encoders, metrics
         self._fields: dict[str, bytes] = {}
         """Columns of the items that changed, as JSON."""
-        self._seen: tuple[int, ...] = ()
+        self._signature_seen: tuple[int, ...] = ()
         self._changing = asyncio.Lock()
 
     async def start(self) -> None:
@@ -116,14 +116,14 @@ class ModelManager:
         Raises
         ------
         TailrankError
-            Where the model or the state can't be used.
+            If the model or the state can't be used.
         """
-        self._seen = _signature(self.folder)
+        self._signature_seen = _signature(self.folder)
         self.served = await self._with_changes(await asyncio.to_thread(LoadedModel.load, self.folder))
         self.metrics.serves(self.served.name)
 
     async def warm(self) -> None:
-        """Load the encoders before a text needs them; where one is missing, only texts have to do without."""
+        """Load the encoders before a text needs them; if one is missing, only texts have to do without."""
         for name, identity in self.served.encoders.items():
             try:
                 await self.encoders.encode(await self.encoders.load(identity), [name])
@@ -141,9 +141,9 @@ class ModelManager:
         Raises
         ------
         EncoderError
-            Where the model's encoder is missing.
+            If the model's encoder is missing.
         StateError
-            Where they can't be kept.
+            If they can't be kept.
         """
         served = self.served
         vectors: list[dict[str, bytes]] = [{} for _ in items]
@@ -162,12 +162,12 @@ class ModelManager:
         Raises
         ------
         StateError
-            Where that can't be kept.
+            If that can't be kept.
         """
         return await self._change([ItemChange(item_id, None, {})])
 
     def columns(self, item_id: str) -> dict[str, Value]:
-        """Give an item's columns as they are now; none where it isn't known."""
+        """Give an item's columns as they are now; none if it isn't known."""
         if item_id in self._fields:
             found: dict[str, Value] = msgspec.json.decode(self._fields[item_id])
             return found
@@ -177,26 +177,26 @@ class ModelManager:
 
     async def watch(self) -> None:
         """Follow the model folder and the items, for ever."""
-        looked = 0.0
+        checked = 0.0
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(CATCH_UP_EVERY)
             try:
                 await self.catch_up()
-                if loop.time() - looked > LOOK_EVERY:
-                    looked = loop.time()
-                    await self._look()
+                if loop.time() - checked > CHECK_EVERY:
+                    checked = loop.time()
+                    await self._check_folder()
             except TailrankError as why:
                 log.warning("items can't be brought up to date", extra={"why": str(why)})
-                await asyncio.sleep(LOOK_EVERY)
-            except Exception:  # whatever it is, the next look may go better
+                await asyncio.sleep(CHECK_EVERY)
+            except Exception:  # whatever it is, the next time it may work
                 log.exception("items can't be brought up to date")
-                await asyncio.sleep(LOOK_EVERY)
+                await asyncio.sleep(CHECK_EVERY)
 
-    async def _look(self) -> None:
-        """Serve a new model where there is one; a broken one is refused, and the old one stays."""
+    async def _check_folder(self) -> None:
+        """Serve a new model if there is one; a broken one is refused, and the old one stays."""
         found = _signature(self.folder)
-        if found in ((), self._seen):
+        if found in ((), self._signature_seen):
             return
         try:
             new = await asyncio.to_thread(LoadedModel.load, self.folder)
@@ -209,11 +209,11 @@ class ModelManager:
             raise
         except Exception as why:  # noqa: BLE001 - whatever is wrong with it, the old one stays
             if _signature(self.folder) == found:
-                self._seen = found
+                self._signature_seen = found
                 self.metrics.refused.inc()
                 log.error("new model refused", extra={"why": str(why), "model": self.served.name})
             return
-        self._seen = found
+        self._signature_seen = found
         self.metrics.serves(new.name)
         log.info("new model", extra={"model": new.name})
 
@@ -263,7 +263,7 @@ def _vector_key(encoder: OnnxEncoder, identity: EncoderIdentity) -> str:
 
 
 def _signature(folder: Path) -> tuple[int, ...]:
-    """Tell one writing of a model folder from another; empty where there is none at the moment."""
+    """Tell one writing of a model folder from another; empty if there is none at the moment."""
     try:
         found = (folder / MANIFEST).stat()
     except OSError:

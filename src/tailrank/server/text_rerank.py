@@ -1,4 +1,4 @@
-"""Texts ordered by a query and by what a person just took: the job of Cohere's and Jina's rerank."""
+"""Texts ordered by a query and by what a user just chose: the job of Cohere's and Jina's rerank."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from tailrank.signals.base import ItemUpdates
 async def rerank(
     served: LoadedModel, encoders: Encoders, request: RerankRequest, history: History
 ) -> RerankResponse:
-    """Score documents from 0 to 1: (1 + s) / 2, with s the mean of the likenesses that are asked for.
+    """Score documents from 0 to 1: (1 + s) / 2, with s the mean of the likenesses that are queries for.
 
-    The likeness to the query is the cosine of the encoder's vectors; the likeness to a person is soft-MaxSim
+    The likeness to the query is the cosine of the encoder's vectors; the likeness to a user is soft-MaxSim
     attention over the stored history, as the model ranks items by.
 
     Raises
     ------
     RequestError
-        Where the model has no encoder, or a document no text.
+        If the model has no encoder, or a document no text.
     EncoderError
-        Where the encoder is missing.
+        If the encoder is missing.
     """
     fields = ["text"] if request.rank_fields is None else request.rank_fields
     texts = [_text(document, fields, at) for at, document in enumerate(request.documents)]
@@ -39,19 +39,21 @@ async def rerank(
     if identity is None:
         raise RequestError("the model was trained without an encoder, so it can't read texts")
     encoder = await encoders.load(identity)
-    asked = [] if request.query is None else [request.query]
-    vectors = await encoders.encode(encoder, [*asked, *texts])
+    queries = [] if request.query is None else [request.query]
+    vectors = await encoders.encode(encoder, [*queries, *texts])
     likeness = []
-    if asked:
+    if queries:
         likeness.append(vectors[1:] @ vectors[0])
     if request.user is not None and history.items:
-        likeness.append(_attention(served, vectors[len(asked) :], history))
+        likeness.append(_attention(served, vectors[len(queries) :], history))
     total = np.mean(likeness, axis=0) if likeness else np.zeros(len(texts))
     relevance = np.clip((1 + total) / 2, 0, 1)
     order = (-relevance).argsort(kind="stable")[: request.top_n].tolist()
     results = [
         RerankedDocument(
-            at, float(relevance[at]), _told(request.documents[at]) if request.return_documents else UNSET
+            at,
+            float(relevance[at]),
+            _as_document(request.documents[at]) if request.return_documents else UNSET,
         )
         for at in order
     ]
@@ -65,7 +67,7 @@ def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
     Raises
     ------
     RequestError
-        Where it has none of the fields; `at` is its place in the request.
+        If it has none of the fields; `at` is its position in the request.
     """
     if isinstance(document, str):
         return document
@@ -75,7 +77,7 @@ def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
     return "\n".join(found)
 
 
-def _told(document: str | Document) -> Document:
+def _as_document(document: str | Document) -> Document:
     return {"text": document} if isinstance(document, str) else document
 
 

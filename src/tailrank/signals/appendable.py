@@ -46,7 +46,7 @@ class AppendableArray:
 
     @property
     def whole(self) -> npt.NDArray[Any]:
-        """All rows as one array, which is a copy where any came since."""
+        """All rows as one array, which is a copy if any came since."""
         return np.concatenate([self.base, self.more]) if len(self.more) else self.base
 
 
@@ -59,7 +59,7 @@ class VectorTable:
     vectors
         Shape (vectors, d).
     rows
-        The vector of each item, shape (items,): several may share one. None where item `c` has vector `c`.
+        The vector of each item, shape (items,): several may share one. None if item `c` has vector `c`.
     """
 
     vectors: AppendableArray
@@ -71,7 +71,7 @@ class VectorTable:
         return cls(AppendableArray.from_array(vectors), rows)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Give the vectors and, where they are needed, the rows; for storage."""
+        """Give the vectors and, if they are needed, the rows; for storage."""
         rows = {} if self.rows is None else {"rows": self.rows}
         return {"vectors": self.vectors.whole, **rows}
 

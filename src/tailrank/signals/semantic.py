@@ -185,7 +185,7 @@ class _Sample:
     event_types
         One-hot; shape (types, queries, events).
     padding
-        Minus infinity where there is no event; shape (queries, events).
+        Minus infinity if there is no event; shape (queries, events).
     """
 
     similarity: Floats

@@ -25,7 +25,7 @@ class SparseRows:
     Attributes
     ----------
     starts, lengths
-        Where the entries of each row start, and how many they are; shape (rows,).
+        If the entries of each row start, and how many they are; shape (rows,).
     columns, values
         Shape (entries,).
     width

@@ -1,1 +1,1 @@
-"""The sequence model: a causal transformer over what a person did, in order."""
+"""The sequence model: a causal transformer over what a user did, in order."""

@@ -15,7 +15,7 @@ class SASRecConfig:
     Attributes
     ----------
     epochs
-        Tried at most; training ends before where lower learning rates don't help any more.
+        Tried at most; training ends earlier if lower learning rates don't help any more.
     loss
         See `losses.criterion`; None takes `softmax` up to 50,000 items and `sampled-softmax` above.
     width, heads, blocks
@@ -25,7 +25,7 @@ class SASRecConfig:
     dropout
         Of the inputs and of every block.
     rate
-        Adam's learning rate at its height; it falls where validation says so.
+        Adam's learning rate at its height; it falls if validation says so.
     events
         Events in a batch, about.
     seed

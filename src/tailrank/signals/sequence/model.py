@@ -33,7 +33,7 @@ CACHED: Final = 4_096
 """Histories whose vectors are kept: with 50 events and 128 dimensions about 6 MB."""
 
 GAPS: Final = 24
-"""Time between events in powers of two of a minute, up to sixteen years; 0 also where it isn't known."""
+"""Time between events in powers of two of a minute, up to sixteen years; 0 also if it isn't known."""
 
 
 def gap_buckets(seconds: Seconds) -> Codes:

@@ -33,7 +33,7 @@ WARM_UP: Final = 100
 """Steps in which the learning rate rises to its full height."""
 
 RATE_DECAY: Final = 0.3
-"""Factor of the learning rate where an epoch ranked validation no better than the best before."""
+"""Factor of the learning rate if an epoch ranked validation no better than the best before."""
 
 RATE_DECAYS: Final = 2
 """Times that the rate falls before training stops."""
@@ -57,7 +57,7 @@ class Trained:
     model
         That of the best epoch.
     ndcg
-        ndcg@10 on validation after each epoch tried; empty where there was no validation.
+        ndcg@10 on validation after each epoch tried; empty if there was no validation.
     seconds
         Time that each epoch took, without validation.
     rates
@@ -99,15 +99,15 @@ def train(
     progress
         Is told the epochs done, with loss and ndcg@10.
     checkpoint
-        File that is written after each epoch, and continued from where it is there already.
+        File that is written after each epoch, and continued from if it exists already.
     rates
-        Without validation, the learning rate of each epoch: `Trained.rates`, where training is repeated on
+        Without validation, the learning rate of each epoch: `Trained.rates`, if training is repeated on
         more events. By default the config's in every epoch.
 
     Raises
     ------
     ModelError
-        Where training diverges, or the checkpoint is damaged, of another training, or can't be written.
+        If training diverges, or the checkpoint is damaged, of another training, or can't be written.
     """
     checked = None if validation is None else validation.sample(CHECKED, config.seed)
     planned = None if checked is not None else list(rates or [config.rate] * config.epochs)
@@ -212,7 +212,7 @@ class _Run:
         return float(loss.detach())
 
     def _look_up(self) -> LookUp:
-        """Find vectors in one table where the loss needs all of it, else put together those asked for."""
+        """Find vectors in one table if the loss needs all of it, else put together those asked for."""
         if not self.whole:
             return self.network.vectors
         table = self.network.vectors()
@@ -222,7 +222,7 @@ class _Run:
         return torch.from_numpy(codes).long().to(self.device)
 
     def keep_or_undo(self, ndcg: float) -> None:
-        """Keep the epoch where it ranks better than any before, else undo it."""
+        """Keep the epoch if it ranks better than any before, else undo it."""
         better = ndcg > max(self.ndcg, default=-1.0)
         self.ndcg.append(ndcg)
         if better:

@@ -24,7 +24,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Windows:
-    """Every event once, in stretches of at most `length` events of one person.
+    """Every event once, in stretches of at most `length` events of one user.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Windows:
         ends = source.offsets[1:][owners] - nth * length
         starts = np.maximum(ends - length, source.offsets[:-1][owners])
         seconds = np.diff(source.times, prepend=source.times[:1])
-        seconds[starts] = 0  # the difference to another person's event, or to another stretch's
+        seconds[starts] = 0  # the difference to another user's event, or to another stretch's
         return cls(source, starts, ends, gap_buckets(seconds))
 
     def __len__(self) -> int:
