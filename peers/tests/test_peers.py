@@ -16,6 +16,7 @@ from tailrank.data.histories import Queries
 from tailrank.data.splits import Split, leave_one_out, temporal
 from tailrank.errors import DataError, RequestError
 from tailrank.evaluation import baselines, runner
+from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.full_ranking import Model, per_query, rank_queries, score
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import silent
@@ -55,12 +56,12 @@ def split(dataset: Dataset) -> Split:
 
 
 @pytest.fixture(scope="module")
-def fitted(split: Split, movielens_vectors: Floats) -> Any:
+def fitted(split: Split, movielens_vectors: ItemVectors) -> Any:
     """Fit a peer by its name, once."""
 
     @cache
     def fit(name: str) -> Model:
-        return PEERS[name].prepare(split, movielens_vectors, Settings())(QUICK[name])
+        return PEERS[name].prepare(split, movielens_vectors.values, Settings())(QUICK[name])
 
     return fit
 
@@ -138,7 +139,7 @@ def test_als_folds_in_by_the_normal_equations(split: Split, fitted: Any) -> None
 
 @pytest.mark.parametrize("name", ["sasrec-softmax", "sasrec-gbce", "sasrec-text"])
 def test_sasrec_ranks_as_rectools_recommends(
-    name: str, split: Split, movielens_vectors: Floats, monkeypatch: pytest.MonkeyPatch
+    name: str, split: Split, movielens_vectors: ItemVectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tailrank_peers import sasrec
 
@@ -146,7 +147,7 @@ def test_sasrec_ranks_as_rectools_recommends(
     build, hand_over = sasrec._network, sasrec._rectools_data
     monkeypatch.setattr(sasrec, "_network", lambda *a, **k: kept.append(build(*a, **k)) or kept[-1])
     monkeypatch.setattr(sasrec, "_rectools_data", lambda *a: kept.append(hand_over(*a)) or kept[-1])
-    model = PEERS[name].prepare(split, movielens_vectors, Settings())(QUICK[name] | {"epochs": 1})
+    model = PEERS[name].prepare(split, movielens_vectors.values, Settings())(QUICK[name] | {"epochs": 1})
     data, network = kept
     users = np.flatnonzero(split.full_train.histories.lengths)[:20]
     theirs = network.recommend(users, data, k=10, filter_viewed=False)
@@ -177,7 +178,7 @@ def test_every_peer_tries_as_many_settings() -> None:
 
 def test_tuning_keeps_the_best_setting_and_says_how_it_was_found(split: Split) -> None:
     trial_split, queries = hold_back(split, 0)
-    found = PEERS["ease"].tune(split, None, Settings(), silent)
+    found = PEERS["ease"].tune(split, {}, Settings(), silent)
     figures = {
         setting["regularisation"]: per_query(
             rank_queries(PEERS["ease"].prepare(trial_split, None, Settings())(setting), queries, trial_split)
@@ -199,7 +200,7 @@ def test_no_trial_starts_once_time_is_up(split: Split, monkeypatch: pytest.Monke
 
 def test_the_chosen_setting_learns_from_the_full_training_set(dataset: Dataset) -> None:
     late = temporal(dataset, per_user=3)
-    found = PEERS["ease"].tune(late, None, Settings(), silent)
+    found = PEERS["ease"].tune(late, {}, Settings(), silent)
     expected = ease_weights(late.full_train, float(found.tuning["regularisation"]))
     np.testing.assert_array_equal(found.model.weights, expected)  # type: ignore[union-attr]
 
