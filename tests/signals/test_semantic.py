@@ -43,14 +43,14 @@ class TestLimits:
     everything = Candidates.everything(30)
     similarity = (vectors @ vectors[[4, 9, 17]].T).astype(np.float64)
 
-    def test_no_sharpness_is_the_weighted_mean(self) -> None:
+    def test_inverse_temperature_0_is_the_weighted_mean(self) -> None:
         scores = attention(self.vectors, inverse_temperature=0.0, recency_decay=1.0).score(
             one_history(4, 9, 17), self.everything
         )
         weights = np.array([1 / 3, 1 / 2, 1])
         np.testing.assert_allclose(scores[0], self.similarity @ weights / weights.sum(), atol=1e-6)
 
-    def test_great_sharpness_is_the_maximum(self) -> None:
+    def test_a_high_inverse_temperature_is_the_maximum(self) -> None:
         # The best of three stands out from the next by `gap`, so at most 2 exp(-30 gap) goes elsewhere.
         scores = attention(self.vectors, inverse_temperature=SHARPEST, recency_decay=0.0).score(
             one_history(4, 9, 17), self.everything
@@ -84,7 +84,7 @@ class TestLimits:
         assert signal.score(one_history(4, 9), Candidates.everything(31))[0, 30] == 0
         assert not signal.score(one_history(30), Candidates.everything(31)).any()
 
-    def test_days_count_only_by_cooling(self) -> None:
+    def test_days_count_only_by_time_decay(self) -> None:
         near, far = one_history(4, 9, days=0.1), one_history(4, 9, days=100)
         still, time_decay = attention(self.vectors), attention(self.vectors, time_decay=1.0)
         assert np.array_equal(still.score(near, self.everything), still.score(far, self.everything))
@@ -170,12 +170,12 @@ def learned() -> dict[str, SemanticAttention]:
     return {rule: SemanticAttention.from_vectors(vectors, 2, followers(rule, vectors)) for rule in rules}
 
 
-def test_fading_grows_where_people_follow_their_last_event(learned: dict[str, SemanticAttention]) -> None:
+def test_recency_decay_grows_if_users_follow_their_last_event(learned: dict[str, SemanticAttention]) -> None:
     assert learned["last event"].recency_decay > 2
     assert learned["any event"].recency_decay < 1
 
 
-def test_sharpness_grows_where_people_follow_any_one_event(learned: dict[str, SemanticAttention]) -> None:
+def test_inverse_temperature_grows_if_users_follow_any_one_event(learned: dict[str, SemanticAttention]) -> None:
     assert learned["any event"].inverse_temperature > 8
 
 
