@@ -1,10 +1,8 @@
-"""Take tailrank apart: texts, signals and losses, each against another; start again to resume.
-
-What is done is kept in the cache folder under `ablation`; remove it there to measure anew.
-"""
+"""Leave parts of tailrank out: texts, signals and losses, each against another; start again to resume."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Annotated, Final, get_args
@@ -14,7 +12,6 @@ import typer
 
 from bench import study
 from tailrank.arrays import Doubles, Floats
-from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.fitting import FittedSignals, fit_both, fuse
@@ -56,6 +53,10 @@ class Parts:
         self.settings = Settings(seed=seed, sequence_epochs=EPOCHS)
         self.trained: dict[tuple[str, SequenceLoss | None], Signal] = {}
 
+    def values(self, name: str) -> study.Values:
+        """Rank the test queries by one variant."""
+        return {name: study.ndcg(self.reranker(name), self.split)}
+
     def reranker(self, name: str) -> Reranker:
         """Fit one variant."""
         settings, signals = self.settings, self._whole
@@ -69,16 +70,14 @@ class Parts:
             settings = replace(settings, loss="bce")
         return Reranker.from_fitted(fuse(self.split, FittedSignals(signals, signals, {}), settings))
 
-    def _without(self, name: str) -> tuple[Signal, ...]:
-        return tuple(signal for signal in self._whole if signal.name != name)
+    def _without(self, *names: str) -> tuple[Signal, ...]:
+        return tuple(signal for signal in self._whole if signal.name not in names)
 
     def _with_text(self, text: str) -> tuple[Signal, ...]:
-        kept = ("covisitation", "item-knn", "popularity", *(["lexical"] if text == "TF-IDF" else []))
-        signals = [signal for signal in self._whole if signal.name in kept]
+        kept = self._without("semantic", "sequence", *(["lexical"] if text != "TF-IDF" else []))
         vectors = self._item_vectors(text)
-        if vectors is not None:
-            signals.append(study.attention(vectors, self.split, self.settings.seed))
-        return (*signals, self._sequence(text, None))
+        semantic = [] if vectors is None else [study.attention(vectors, self.split, self.settings.seed)]
+        return (*kept, *semantic, self._sequence(text, None))
 
     def _item_vectors(self, text: str) -> Floats | None:
         """Give the vectors that a text gives items, shape (items, d); None if it gives none."""
@@ -112,7 +111,7 @@ class Parts:
         return fit_both(self.split, self.vectors, self.settings).before
 
 
-def rows(split: Split, found: dict[str, list[Doubles]]) -> list[study.Json]:
+def rows(split: Split, found: Mapping[str, list[Doubles]]) -> list[study.Json]:
     """Average each variant over queries and seeds, and bound its difference to what it stands against."""
     return [
         {
@@ -134,19 +133,14 @@ def main(
     variant: Annotated[list[str] | None, typer.Option(help="May be given again; by default all.")] = None,
 ) -> None:
     """Store the ablation of one data set."""
-    variants = variant or list(dict.fromkeys(each for _, each, _ in ROWS))
     dataset, vectors, about = study.encoded(name, data)
-    split = leave_one_out(dataset)
-    work = cache_root() / "ablation" / f"{name}-{dataset.fingerprint[:12]}"
-    found: dict[str, list[Doubles]] = {}
-    for seed in study.numbers(seeds):
-        parts = Parts(split, vectors, seed)
+    split, all_seeds = leave_one_out(dataset), study.numbers(seeds)
+    variants = study.chosen(variant, dict.fromkeys(each for _, each, _ in ROWS))
 
-        def values(each: str, parts: Parts = parts) -> study.Values:
-            return {each: study.ndcg(parts.reranker(each), split)}
+    def parts(seed: int) -> dict[str, Callable[[], study.Values]]:
+        one = Parts(split, vectors, seed)
+        return {each: partial(one.values, each) for each in variants}
 
-        for each in variants:
-            file = work / f"seed-{seed}" / f"{each.replace(' ', '-').replace(':', '')}.npz"
-            found.setdefault(each, []).append(study.remembered(file, partial(values, each))[each])
-    said = {"dataset": name, "protocol": split.protocol, "seeds": study.numbers(seeds)}
-    study.store(f"{name}/ablation.json", {**said, "rows": rows(split, found), **about})
+    found = study.collect("ablation", dataset, all_seeds, parts)
+    about |= {"protocol": split.protocol, "seeds": all_seeds, "rows": rows(split, found)}
+    study.store(f"{name}/ablation.json", about)

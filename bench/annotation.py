@@ -9,15 +9,15 @@ from functools import partial
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
 from bench import study
 from tailrank.arrays import Bools, Doubles, Offsets
-from tailrank.data.cache import cache_root
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
-from tailrank.data.splits import Split, leave_one_out
+from tailrank.data.splits import leave_one_out
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.fitting import fit_both, fuse
 from tailrank.ranking.reranker import Reranker
@@ -34,28 +34,14 @@ BUDGET: Final = 0.1
 """Share of items that are described then."""
 
 
-def _random(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
-    order = np.random.default_rng([seed, 1]).permutation(np.flatnonzero(missing))
-    return np.isin(np.arange(len(missing)), order[:budget])
-
-
-def _popular(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
-    order = np.argsort(-np.where(missing, split.train.counts, -1), kind="stable")
-    return np.isin(np.arange(len(missing)), order[:budget])
-
-
-def _picked(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
-    return np.isin(np.arange(len(missing)), items_to_annotate(split.train, missing, budget).items)
-
-
-def _spread(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
+def _spread(train: Dataset, missing: Bools, budget: int, seed: int) -> list[int]:
     """Choose by facility location (Wei, Iyer and Bilmes, ICML 2015, equation 4), lazily (Minoux, 1978).
 
     An item stands for itself and, by cosine, for what it is co-visited with; each item counts by its
     number of events, as far as no described or chosen item stands for it yet.
     """
-    near = _similar(split.train)
-    demand = split.train.counts + 1.0  # an item without events counts too
+    near = _similar(train)
+    demand = train.counts + 1.0  # an item without events counts too
     stood = near[~missing].max(axis=0).toarray().ravel() if not missing.all() else np.zeros(len(missing))
 
     def gain(item: int) -> float:
@@ -74,7 +60,7 @@ def _spread(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
         picked.append(item)
         others, similar = _row(near, item)
         stood[others] = np.maximum(stood[others], similar)
-    return np.isin(np.arange(len(missing)), picked)
+    return picked
 
 
 def _similar(dataset: Dataset) -> sp.csr_array:
@@ -86,10 +72,10 @@ def _similar(dataset: Dataset) -> sp.csr_array:
         ones = np.ones(len(before))
         pairs = pairs + sp.csr_array((ones, (h.items[before], h.items[before + step])), shape=(n, n))
     both = sp.coo_array(pairs + pairs.T)
-    apart = both.row != both.col
-    row, column = both.row[apart], both.col[apart]
-    found = np.minimum(both.data[apart] / np.sqrt(dataset.counts[row] * dataset.counts[column]), 1.0)
-    return sp.csr_array(sp.csr_array((found, (row, column)), shape=(n, n)) + sp.eye_array(n))
+    both.data = np.minimum(both.data / np.sqrt(dataset.counts[both.row] * dataset.counts[both.col]), 1.0)
+    near = sp.csr_array(both)
+    near.setdiag(1.0)
+    return near
 
 
 def _row(matrix: sp.csr_array, at: int) -> tuple[Offsets, Doubles]:
@@ -97,61 +83,64 @@ def _row(matrix: sp.csr_array, at: int) -> tuple[Offsets, Doubles]:
     return matrix.indices[row].astype(np.int64), matrix.data[row].astype(np.float64)
 
 
-CHOICES: Final[dict[str, Callable[[Split, Bools, int, int], Bools]]] = {
-    "none": lambda split, missing, budget, seed: np.zeros(len(missing), bool),
-    "at random": _random,
-    "by popularity": _popular,
+CHOICES: Final[dict[str, Callable[[Dataset, Bools, int, int], npt.ArrayLike]]] = {
+    "none": lambda train, missing, budget, seed: [],
+    "at random": lambda train, missing, budget, seed: np.random.default_rng([seed, 1]).permutation(
+        np.flatnonzero(missing)
+    )[:budget],
+    "by popularity": lambda train, missing, budget, seed: np.argsort(
+        -np.where(missing, train.counts, -1), kind="stable"
+    )[:budget],
     "spread out": _spread,
-    "by use": _picked,
-    "all": lambda split, missing, budget, seed: missing,
+    "by use": lambda train, missing, budget, seed: items_to_annotate(train, missing, budget).items,
+    "all": lambda train, missing, budget, seed: np.flatnonzero(missing),
 }
-"""Which of the items without a text are described."""
+"""Which of the items without a text are described, as codes."""
 
 AGAINST: Final = ("at random", "by popularity")
 
 
 def values(dataset: Dataset, vectors: ItemVectors, choice: str, seed: int) -> study.Values:
     """Give ndcg@10 of each test query, by the semantic signal alone and by all signals."""
-    split = leave_one_out(dataset)
     missing = np.random.default_rng(seed).random(dataset.n_items) >= DESCRIBED
-    known = ~missing | CHOICES[choice](split, missing, round(BUDGET * dataset.n_items), seed)
+    budget = round(BUDGET * dataset.n_items)
+    chosen = CHOICES[choice](leave_one_out(dataset).train, missing, budget, seed)
+    known = ~missing
+    known[np.asarray(chosen, np.int64)] = True
     texts = [name for name in Columns.TEXT if name in dataset.items.columns]
     items = dataset.items.with_columns(pl.when(pl.lit(pl.Series(known))).then(pl.col(texts)))
     split, settings = leave_one_out(replace(dataset, items=items)), Settings(seed=seed)
     signals = fit_both(split, replace(vectors, values=vectors.values * known[:, None]), settings)
     semantic = next(signal for signal in signals.after if signal.name == "semantic")
     return {
-        "alone": study.ndcg(semantic, split),
-        "whole": study.ndcg(Reranker.from_fitted(fuse(split, signals, settings)), split),
+        f"{choice}/alone": study.ndcg(semantic, split),
+        f"{choice}/whole": study.ndcg(Reranker.from_fitted(fuse(split, signals, settings)), split),
     }
 
 
 def main(data: study.Data, name: study.Name, seeds: study.Seeds = "0,1,2") -> None:
     """Store the study of one data set."""
     dataset, vectors, about = study.encoded(name, data)
-    work, split = cache_root() / "annotation" / dataset.fingerprint[:12], leave_one_out(dataset)
-    found: dict[str, list[study.Values]] = {}
-    for choice in CHOICES:
-        for seed in study.numbers(seeds):
-            file = work / f"seed-{seed}-{choice.replace(' ', '-')}.npz"
-            made = study.remembered(file, partial(values, dataset, vectors, choice, seed))
-            found.setdefault(choice, []).append(made)
-    rows = []
-    for choice in found:
-        for ranker in ("alone", "whole"):
-            mine, *others = ([each[ranker] for each in found[way]] for way in (choice, *AGAINST))
-            pairs = {
-                way: study.differences(mine, theirs, split)
-                for way, theirs in zip(AGAINST, others, strict=True)
-                if way != choice
-            }
-            row = {
-                "choice": choice,
-                "ranker": ranker,
-                "metrics": study.means(mine, split),
-                "difference": pairs,
-            }
-            rows.append(row)
-    said: study.Json = {"dataset": name, "protocol": split.protocol, "seeds": study.numbers(seeds)}
-    said |= {"described": DESCRIBED, "budget": BUDGET, "items": dataset.n_items}
-    study.store(f"{name}/annotation.json", {**said, "rows": rows, **about})
+    split, all_seeds = leave_one_out(dataset), study.numbers(seeds)
+    found = study.collect(
+        "annotation",
+        dataset,
+        all_seeds,
+        lambda seed: {choice: partial(values, dataset, vectors, choice, seed) for choice in CHOICES},
+    )
+    rows = [
+        {
+            "choice": choice,
+            "ranker": ranker,
+            "metrics": study.means(found[f"{choice}/{ranker}"], split),
+            "difference": {
+                other: study.differences(found[f"{choice}/{ranker}"], found[f"{other}/{ranker}"], split)
+                for other in AGAINST
+                if other != choice
+            },
+        }
+        for choice in CHOICES
+        for ranker in ("alone", "whole")
+    ]
+    about |= {"protocol": split.protocol, "seeds": all_seeds, "described": DESCRIBED, "budget": BUDGET}
+    study.store(f"{name}/annotation.json", {**about, "items": dataset.n_items, "rows": rows})

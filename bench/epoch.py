@@ -28,18 +28,9 @@ products in bfloat16 where the processor does; RecTools is as it comes, knows it
 reads the latest events of each user, from the second on. Events a second counts what each predicts."""
 
 
-def study(data: Dataset, vectors: ItemVectors | None) -> Json:
-    """Time both.
-
-    Parameters
-    ----------
-    data
-        Its training events under leave-one-out are trained on.
-    vectors
-        The encoder's.
-    """
-    split = leave_one_out(data)
-    white = None if vectors is None else whitened(vectors)
+def study(data: Dataset, vectors: ItemVectors) -> Json:
+    """Time both on the training events under leave-one-out."""
+    split, white = leave_one_out(data), whitened(vectors)
     lengths = split.train.histories.lengths[split.train.histories.lengths > 1]
     length = min(CONFIG.length, int(np.quantile(lengths, 0.9)))
     predicted = np.minimum(lengths - 1, length)  # by RecTools, of each user
@@ -48,20 +39,18 @@ def study(data: Dataset, vectors: ItemVectors | None) -> Json:
     for _ in range(REPETITIONS):
         ours += train(split.train, None, split.repeats, white, replace(CONFIG, length=length)).seconds
         theirs.append(sasrec_epoch(split, CONFIG.width, length, sessions, "softmax"))
+    versions = f"torch {torch.__version__}, RecTools {version('rectools')}."
     return {
-        **{"dataset": data.name, "d": CONFIG.width, "length": length, "loss": CONFIG.loss},
+        **{"seed": CONFIG.seed, "d": CONFIG.width, "length": length, "loss": CONFIG.loss},
         **{"batch_events": CONFIG.events, "batch_sessions": sessions, "threads": torch.get_num_threads()},
         **{"tailrank_seconds": median(ours), "rectools_seconds": median(theirs)},
         **{"tailrank_events": len(split.train.histories.items), "rectools_events": int(predicted.sum())},
-        **{"runs": {"tailrank": ours, "rectools": theirs}, "note": _note()},
+        **{"runs": {"tailrank": ours, "rectools": theirs}},
+        "note": f"{NOTE} {versions}".replace("\n", " "),
     }
-
-
-def _note() -> str:
-    return f"{NOTE} torch {torch.__version__}, RecTools {version('rectools')}.".replace("\n", " ")
 
 
 def main(data: Data, name: Name) -> None:
     """Measure one data set, and store the seconds."""
     dataset, vectors, about = encoded(name, data)
-    store("epoch.json", {"seed": CONFIG.seed, **study(dataset, vectors), **about})
+    store("epoch.json", about | study(dataset, vectors))

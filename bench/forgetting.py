@@ -11,9 +11,7 @@ from typing import Final
 import numpy as np
 
 from bench import study
-from tailrank.arrays import Bools
 from tailrank.cli.progress import progress_bars
-from tailrank.data.cache import cache_root
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split, leave_one_out, temporal
@@ -45,18 +43,10 @@ def eras(dataset: Dataset) -> tuple[Split, Split, float]:
     old = leave_one_out(dataset.until(before))
     kept = old.train.histories.lengths  # the first events of each user
     at = np.arange(len(h.items)) - h.offsets[:-1][h.owners]
-    known = (at < kept[h.owners]) | ((h.times >= since) & (h.times < _end(new.train)))
-    return old, replace(new, train=_only(dataset, known)), since
-
-
-def _end(dataset: Dataset) -> float:
-    return float(dataset.histories.times.max()) + 1
-
-
-def _only(dataset: Dataset, kept: Bools) -> Dataset:
-    h = dataset.histories
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(h.owners[kept], minlength=len(h)))])
-    return replace(dataset, histories=Histories(h.items[kept], h.types[kept], h.times[kept], offsets))
+    known = (at < kept[h.owners]) | ((h.times >= since) & (h.times <= new.train.histories.times.max()))
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(h.owners[known], minlength=len(h)))])
+    learned = Histories(h.items[known], h.types[known], h.times[known], offsets)
+    return old, replace(new, train=replace(dataset, histories=learned)), since
 
 
 def values(dataset: Dataset, vectors: ItemVectors, seed: int) -> study.Values:
@@ -86,17 +76,14 @@ def values(dataset: Dataset, vectors: ItemVectors, seed: int) -> study.Values:
 def main(data: study.Data, name: study.Name, seeds: study.Seeds = "0,1,2") -> None:
     """Store the study of one data set with timestamps."""
     dataset, vectors, about = study.encoded(name, data)
-    work = cache_root() / "forgetting" / dataset.fingerprint[:12]
-    found = study.by_name(
-        [
-            study.remembered(work / f"seed-{seed}.npz", partial(values, dataset, vectors, seed))
-            for seed in study.numbers(seeds)
-        ]
+    all_seeds = study.numbers(seeds)
+    found = study.collect(
+        "forgetting", dataset, all_seeds, lambda seed: {"all": partial(values, dataset, vectors, seed)}
     )
     old, new, _ = eras(dataset)
     rows = []
     for era, split in (("old", old), ("new", new)):
         ways = {key.removesuffix(f"/{era}"): each for key, each in found.items() if key.endswith(f"/{era}")}
         rows += [{"era": era, "queries": len(split.test), **row} for row in study.compared(ways, OLD, split)]
-    said = {"dataset": name, "protocol": new.protocol, "seeds": study.numbers(seeds)}
-    study.store(f"{name}/forgetting.json", {**said, "rows": rows, **about})
+    about |= {"protocol": new.protocol, "seeds": all_seeds, "rows": rows}
+    study.store(f"{name}/forgetting.json", about)

@@ -45,5 +45,5 @@ def main(data: Data, name: Name, seed: Annotated[int, typer.Option()] = 0) -> No
     """Store the study of one data set."""
     dataset, vectors, about = encoded(name, data)
     split = leave_one_out(dataset)
-    said = {"dataset": name, "protocol": split.protocol, "seed": seed}
-    store(f"{name}/reranking.json", {**said, "lists": study(split, vectors, seed), **about})
+    about |= {"protocol": split.protocol, "seed": seed, "lists": study(split, vectors, seed)}
+    store(f"{name}/reranking.json", about)

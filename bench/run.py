@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.study import RESULTS, Data, Seeds, numbers, path_of
+from bench.study import RESULTS, Data, Seeds, numbers, path_of, tailrank
 from tailrank.evaluation.baselines import DEFAULT_MODELS, PEERS
 
 TEMPORAL: Final = ("--protocol", "temporal")
@@ -55,13 +53,11 @@ def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path =
     with tempfile.TemporaryDirectory(dir=results) as out:
         peers = PEERED.get((dataset, protocol), ()) if seed == 0 else ()
         _, *arguments = command(dataset, protocol, seed, (*DEFAULT_MODELS, *peers), data, out)
-        program = Path(sys.executable).with_name("tailrank")
-        passive = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
-        done = subprocess.run([program, *arguments], env=passive, check=False)  # noqa: S603 - our own command
-        if done.returncode == 0:
+        worked = tailrank(*arguments).returncode == 0
+        if worked:
             kept.parent.mkdir(parents=True, exist_ok=True)
             (Path(out) / "metrics.json").rename(kept)
-    return done.returncode == 0
+    return worked
 
 
 def main(data: Data, seeds: Seeds = "0,1,2") -> None:

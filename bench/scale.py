@@ -1,20 +1,14 @@
-"""Cost as data grow: a tenth, three tenths and all of the households, each in a process of its own."""
+"""Cost as data grow: a tenth, three tenths and all of the users, each in a process of its own."""
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
 import tempfile
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 
-from bench.study import Data, Json, path_of, store, whitened
-from tailrank.arrays import Floats
+from bench.study import Data, Json, alone, path_of, peak_mb, store, timed, whitened
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
@@ -47,8 +41,6 @@ whole process, libraries included, which reads the data, fits and ranks. A ranki
 a time, and gives the ten best, without the sequence model: of the whole catalogue, or of 1,000 items drawn
 at random."""
 
-T = TypeVar("T")
-
 
 def sampled(source: Path, factor: int, target: Path) -> None:
     """Write the data folder of `factor` tenths of the users, and of their items."""
@@ -62,38 +54,26 @@ def sampled(source: Path, factor: int, target: Path) -> None:
 
 def measured(folder: Path, factor: int) -> Json:
     """Time each step on a data folder, and note the memory that this process had at its peak."""
-    data = Dataset.load(folder)
+    data, rng = Dataset.load(folder), np.random.default_rng(SETTINGS.seed)
     split = temporal(data, PER_USER)
-    vectors = np.random.default_rng(SETTINGS.seed).normal(size=(data.n_items, DIMENSIONS)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    signals, signals_seconds = _timed(lambda: fit_both(split, ItemVectors(vectors), SETTINGS))
-    fitted, fusion_seconds = _timed(lambda: fuse(split, signals, SETTINGS))
-    reranker = Reranker.from_fitted(fitted)
-    steps = {
-        "signals": signals_seconds,
-        "fusion": fusion_seconds,
-        "one epoch of the sequence model": _epoch(split, vectors),
-    }
-    catalogue = data.item_ids
+    drawn = rng.normal(size=(data.n_items, DIMENSIONS)).astype(np.float32)
+    vectors = ItemVectors(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
+    signals, signals_seconds = timed(lambda: fit_both(split, vectors, SETTINGS))
+    fitted, fusion_seconds = timed(lambda: fuse(split, signals, SETTINGS))
+    [epoch] = train(split.train, None, split.repeats, whitened(vectors), SOFTMAX).seconds
+    reranker, catalogue = Reranker.from_fitted(fitted), data.item_ids
     some = np.random.default_rng(SETTINGS.seed).choice(data.n_items, LIST, replace=False)
     return {
-        **{"factor": factor, "events": len(data.histories.items), "items": data.n_items, "steps": steps},
+        **{"factor": factor, "events": len(data.histories.items), "items": data.n_items},
+        "steps": {
+            "signals": signals_seconds,
+            "fusion": fusion_seconds,
+            "one epoch of the sequence model": epoch,
+        },
         "rank_ms_per_user": _ranking(reranker, split, catalogue),
         "rank_1000_ms_per_user": _ranking(reranker, split, [catalogue[code] for code in some]),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
     }
-
-
-def _timed(call: Callable[[], T]) -> tuple[T, float]:
-    start = time.perf_counter()
-    made = call()
-    return made, time.perf_counter() - start
-
-
-def _epoch(split: Split, vectors: Floats) -> float:
-    white = whitened(vectors)
-    [seconds] = train(split.train, None, split.repeats, white, SOFTMAX).seconds
-    return seconds
 
 
 def _ranking(reranker: Reranker, split: Split, candidates: list[str]) -> float:
@@ -102,20 +82,17 @@ def _ranking(reranker: Reranker, split: Split, candidates: list[str]) -> float:
     slices = map(slice, queries.starts.tolist(), queries.ends.tolist())
     first, *others = [split.full_train.events(queries.source, at) for at in slices]
     reranker.rank(first, candidates, k=10)  # what is computed once is no part of a ranking
-    _, seconds = _timed(lambda: [reranker.rank(history, candidates, k=10) for history in others])
+    _, seconds = timed(lambda: [reranker.rank(history, candidates, k=10) for history in others])
     return 1000 * seconds / len(others)
 
 
 def main(data: Data) -> None:
     """Measure every size, and store the costs."""
-    place = path_of(NAME, data)
-    source = fetch(place) if place in PUBLIC else Path(place)
-    points = []
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, fresh, max_tasks_per_child=1) as alone:
-        for factor in FACTORS:
-            with tempfile.TemporaryDirectory() as folder:
-                alone.submit(sampled, source, factor, Path(folder)).result()
-                points.append(alone.submit(measured, Path(folder), factor).result())
+    path = path_of(NAME, data)
+    source, points = fetch(path) if path in PUBLIC else Path(path), []
+    for factor in FACTORS:
+        with tempfile.TemporaryDirectory() as folder:
+            alone(sampled, source, factor, Path(folder))
+            points.append(alone(measured, Path(folder), factor))
     note = NOTE.replace("\n", " ")
     store("scale.json", {"seed": SETTINGS.seed, "dataset": NAME, "note": note, "points": points})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Annotated, Final
@@ -15,7 +14,7 @@ import typer
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from bench.study import Json, store
+from bench.study import Json, store, timed
 from tailrank.arrays import Codes, Floats
 from tailrank.benchmarks.timing import percentiles
 from tailrank.data.histories import Histories
@@ -30,8 +29,6 @@ EVENTS: Final = 50
 WARM_UP, CALLS = 200, 2_000
 CLOSE: Final = 1e-4
 SEED: Final = 0
-
-Encode = Callable[[Histories], Floats]
 
 
 class LatestVector(nn.Module):
@@ -80,27 +77,15 @@ def module(model: SequenceModel) -> LatestVector:
     return LatestVector(network).eval()
 
 
-def in_torch(network: LatestVector) -> Encode:
-    """Encode with torch."""
-
-    def encode(history: Histories) -> Floats:
-        with torch.no_grad():
-            encoded: Floats = network(*map(torch.from_numpy, _inputs(history).values())).numpy()
-        return encoded
-
-    return encode
-
-
-def in_onnxruntime(network: LatestVector, example: Histories) -> Encode:
-    """Export the network and encode with onnxruntime."""
+def onnxruntime_session(network: LatestVector, example: Histories) -> onnxruntime.InferenceSession:
+    """Export the network for onnxruntime."""
     inputs, options = _inputs(example), onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/network.onnx"
         tensors = tuple(map(torch.from_numpy, inputs.values()))
         torch.onnx.export(network, tensors, file, input_names=list(inputs), dynamo=False)
-        session = onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
-    return lambda history: session.run(None, _inputs(history))[0]
+        return onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
 
 
 def _inputs(history: Histories) -> Mapping[str, Codes]:
@@ -110,6 +95,7 @@ def _inputs(history: Histories) -> Mapping[str, Codes]:
     return {name: codes[None].astype(np.int64) for name, codes in parts.items()}
 
 
+@torch.no_grad()
 def study(model: SequenceModel) -> Json:
     """Time each runtime on one thread, after checking that all give the same vector."""
     torch.set_num_threads(1)
@@ -118,32 +104,20 @@ def study(model: SequenceModel) -> Json:
     times = np.cumsum(rng.exponential(3600, EVENTS))
     history = Histories(items, np.zeros(EVENTS, np.int32), times, np.array([0, EVENTS]))
     network = module(model)
-    runtimes: dict[str, Encode] = {"numpy": model.encode, "torch": in_torch(network)}
-    runtimes["onnxruntime"] = in_onnxruntime(network, history)
+    session = onnxruntime_session(network, history)
+    runtimes: dict[str, Callable[[], Floats]] = {
+        "numpy": lambda: model.encode(history),
+        "torch": lambda: network(*map(torch.from_numpy, _inputs(history).values())).numpy(),
+        "onnxruntime": lambda: session.run(None, _inputs(history))[0],
+    }
+    rows = []
     with threadpool_limits(limits=1):
-        expected = model.encode(history)
         for name, encode in runtimes.items():
-            if not np.allclose(encode(history), expected, rtol=0, atol=CLOSE):
+            if not np.allclose(encode(), model.encode(history), rtol=0, atol=CLOSE):
                 raise SystemExit(f"{name} gives another vector than numpy: the export is wrong")
-        return {"rows": [{"runtime": name, **_timed(encode, history)} for name, encode in runtimes.items()]}
-
-
-def _timed(encode: Encode, history: Histories) -> dict[str, float]:
-    milliseconds = []
-    for _ in range(WARM_UP + CALLS):
-        start = time.perf_counter()
-        encode(history)
-        milliseconds.append(1000 * (time.perf_counter() - start))
-    return percentiles(np.array(milliseconds[WARM_UP:]))
-
-
-def _note(model: SequenceModel, weights: str) -> str:
-    n_items, width = model.table.vectors.base.shape
-    return (
-        f"One history of {EVENTS} events to one vector, on one thread; {CALLS:,} calls after {WARM_UP} to "
-        f"warm up. {n_items:,} items, d = {width}, {weights} weights. All give the same vector within "
-        f"{CLOSE:g}. torch {torch.__version__}; onnxruntime {version('onnxruntime')}."
-    )
+            milliseconds = [1000 * timed(encode)[1] for _ in range(WARM_UP + CALLS)]
+            rows.append({"runtime": name, **percentiles(np.array(milliseconds[WARM_UP:]))})
+    return {"rows": rows}
 
 
 def main(
@@ -152,6 +126,10 @@ def main(
     """Measure a model, and store the results."""
     drawn = model == RANDOM
     sequence = random_model() if drawn else trained_model(model)
-    note = _note(sequence, RANDOM if drawn else "trained")
-    command = f"python -m bench serving {RANDOM if drawn else 'MODEL'}"
-    store("serving.json", {"command": command, "seed": SEED, "note": note, **study(sequence)})
+    n_items, width = sequence.table.vectors.base.shape
+    note = (
+        f"One history of {EVENTS} events to one vector, on one thread; {CALLS:,} calls after {WARM_UP} to "
+        f"warm up. {n_items:,} items, d = {width}, {RANDOM if drawn else 'trained'} weights. All give the "
+        f"same vector within {CLOSE:g}. torch {torch.__version__}; onnxruntime {version('onnxruntime')}."
+    )
+    store("serving.json", {"seed": SEED, "note": note, **study(sequence)})

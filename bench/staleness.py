@@ -12,7 +12,7 @@ from bench.study import Data, Json, Name, encoded, store
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
-from tailrank.evaluation.runner import FittedModel, fit
+from tailrank.evaluation.runner import fit
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.full_ranking import measure, rank_queries
 from tailrank.ranking.settings import Settings
@@ -21,6 +21,9 @@ from tailrank.reporting import Progress
 DELAYS: Final = {"0s": 0.0, "1m": 60.0, "1h": 3600.0, "1d": 86_400.0, "frozen": None}
 MODELS: Final = "tailrank,popularity,item-knn"
 METRICS: Final = ("ndcg@10", "recall@10", "ndcg@10/tail80", "ndcg@10/count=1-5")
+SAME: Final = ("users", "full_ends", "targets")
+"""What makes test queries the same, however late events arrive."""
+
 PER_USER: Final = 30
 SETTINGS: Final = Settings(sequence_epochs=12)
 
@@ -32,51 +35,29 @@ def study(
     queries: int | None,
     progress: Progress,
 ) -> Json:
-    """Fit models once, and measure them at each staleness.
-
-    Parameters
-    ----------
-    data
-        With timestamps.
-    spaces
-        Vectors of the items by the name of their space.
-    models
-        Names.
-    queries
-        Test queries to draw; None for all.
-    progress
-        Is called with how far it is.
-    """
+    """Fit models once, and measure them at each staleness, on so many test queries or, if None, all."""
     fresh = _split(data, DELAYS["0s"], queries)
     fitted = fit(models, fresh, spaces, SETTINGS, progress)
     points = []
     for done, (name, delay) in enumerate(DELAYS.items()):
         progress("staleness", done, len(DELAYS), name)
         late = _split(data, delay, queries)
-        if not _same_queries(fresh, late):
+        if not all(np.array_equal(getattr(fresh.test, key), getattr(late.test, key)) for key in SAME):
             raise SystemExit(f"{data.name}: at staleness {name} the queries are not those at 0s")
-        metrics = {each.name: _metrics(each, late) for each in fitted}
+        found = {}
+        for model in fitted:
+            outcome = rank_queries(model.scorer, late.test, late)
+            metrics = measure(outcome, late.test.targets, late.full_train.counts)
+            found[model.name] = {metric: metrics[metric] for metric in METRICS}
         empty = float(np.mean(late.test.ends == late.test.starts))
-        points.append({"staleness": name, "empty": empty, "models": metrics})
+        points.append({"staleness": name, "empty": empty, "models": found})
     protocol = fresh.protocol.replace(", staleness 0 s", "")
-    return {"dataset": data.name, "protocol": protocol, "queries": len(fresh.test), "points": points}
+    return {"seed": SETTINGS.seed, "protocol": protocol, "queries": len(fresh.test), "points": points}
 
 
 def _split(data: Dataset, delay: float | None, queries: int | None) -> Split:
     split = temporal(data, PER_USER, delay)
     return split if queries is None else split.sampled(queries, SETTINGS.seed)
-
-
-def _same_queries(one: Split, other: Split) -> bool:
-    a, b = one.test, other.test
-    pairs = ((a.users, b.users), (a.full_ends, b.full_ends), (a.targets, b.targets))
-    return all(np.array_equal(left, right) for left, right in pairs)
-
-
-def _metrics(model: FittedModel, split: Split) -> dict[str, float | None]:
-    outcome = rank_queries(model.scorer, split.test, split)
-    found = measure(outcome, split.test.targets, split.full_train.counts)
-    return {metric: found[metric] for metric in METRICS}
 
 
 def main(
@@ -88,5 +69,5 @@ def main(
     """Measure one data set, and store the metrics."""
     dataset, vectors, about = encoded(name, data)
     with progress_bars() as progress:
-        found = study(dataset, {"semantic": vectors}, models.split(","), queries, progress)
-    store(f"{name}/staleness.json", {"seed": SETTINGS.seed, **found, **about})
+        about |= study(dataset, {"semantic": vectors}, models.split(","), queries, progress)
+    store(f"{name}/staleness.json", about)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,8 +13,8 @@ import numpy as np
 import typer
 import uvloop
 
-from bench.study import Json, Keep, report
-from bench.valkey import BINARY, Server
+from bench.study import Json, Keep, alone, report, timed
+from bench.valkey import Server
 from tailrank.arrays import Doubles, Offsets
 from tailrank.benchmarks.launcher import resident
 from tailrank.benchmarks.state_size import user_name
@@ -73,26 +71,33 @@ def by_day(n_users: int) -> Iterator[list[StoredEvent]]:
             yield drawn(some, first, START + DAY * (day + first % n_users / n_users + np.zeros(len(some))))
 
 
-async def ingest(place: str) -> Json:
-    """Give events a second."""
-    state, rng = open_state(place), np.random.default_rng(SEED)
-    batches = [drawn(rng.integers(SMALL, size=BATCH), b * BATCH) for b in range(BATCHES)]
-    start = time.perf_counter()
-    for batch in batches:
-        await state.append(batch)
-    batched = BATCHES * BATCH / (time.perf_counter() - start)
+async def write(place: str, *streams: Iterable[list[StoredEvent]]) -> int:
+    """Write the batches of each stream one after the other, streams at once; gives events a second."""
+    state = open_state(place)
 
-    async def connection(events: list[StoredEvent]) -> None:
-        for event in events:
-            await state.append([event])
+    async def send(batches: Iterable[list[StoredEvent]]) -> int:
+        n = 0
+        for batch in batches:
+            await state.append(batch)
+            n += len(batch)
+        return n
 
-    first = BATCHES * BATCH
-    singles = [drawn(rng.integers(SMALL, size=SINGLES), first + c * SINGLES) for c in range(CONNECTIONS)]
     start = time.perf_counter()
-    await asyncio.gather(*map(connection, singles))
-    single = CONNECTIONS * SINGLES / (time.perf_counter() - start)
+    written = sum(await asyncio.gather(*map(send, streams)))
+    seconds = time.perf_counter() - start
     await state.close()
-    return {"batches_events_per_s": round(batched), "singles_events_per_s": round(single)}
+    return round(written / seconds)
+
+
+def ingest(place: str) -> Json:
+    """Give events a second."""
+    rng, first = np.random.default_rng(SEED), BATCHES * BATCH
+    batches = [drawn(rng.integers(SMALL, size=BATCH), b * BATCH) for b in range(BATCHES)]
+    singles = [drawn(rng.integers(SMALL, size=SINGLES), first + c * SINGLES) for c in range(CONNECTIONS)]
+    return {
+        "batches_events_per_s": uvloop.run(write(place, batches)),
+        "singles_events_per_s": uvloop.run(write(place, *([[each] for each in some] for some in singles))),
+    }
 
 
 async def reads(place: str, n_users: int) -> Json:
@@ -115,59 +120,42 @@ async def reads(place: str, n_users: int) -> Json:
 
 def memory(place: str, n_users: int) -> Json:
     """Give what a process holds after reading all users, in MB: its own, and shared pages of files."""
-    return asyncio.run(_memory(place, n_users))
+
+    async def read_all() -> Json:
+        before = resident("self")
+        state, opened = timed(lambda: open_state(place))
+        for n in range(n_users):
+            await state.read(user_name(n))
+        more = {name: round(held - before[name], 1) for name, held in resident("self").items()}
+        await state.close()
+        return {"open_ms": round(1000 * opened, 1), "own_mb": more["own_mb"], "shared_mb": more["files_mb"]}
+
+    return asyncio.run(read_all())
 
 
-async def _memory(place: str, n_users: int) -> Json:
-    before, start = resident("self"), time.perf_counter()
-    state = open_state(place)
-    opened = time.perf_counter() - start
-    for n in range(n_users):
-        await state.read(user_name(n))
-    after = resident("self")
-    await state.close()
-    more = {name: round(after[name] - before[name], 1) for name in after}
-    return {"open_ms": round(1000 * opened, 1), "own_mb": more["own_mb"], "shared_mb": more["files_mb"]}
-
-
-async def fill(place: str, batches: Iterator[list[StoredEvent]]) -> float:
-    """Write batches; gives events a second, making them included."""
-    state, n, start = open_state(place), 0, time.perf_counter()
-    for batch in batches:
-        n += len(batch)
-        await state.append(batch)
-    await state.close()
-    return n / (time.perf_counter() - start)
-
-
-def sized(folder: Path, n_users: int, batches: Iterator[list[StoredEvent]]) -> Json:
+def sized(folder: Path, n_users: int, batches: Iterable[list[StoredEvent]]) -> Json:
     """Fill a folder; give its bytes a user before and after compaction, and reads after it."""
     place = str(folder)
-    rate = uvloop.run(fill(place, batches))
-    before_reads = uvloop.run(reads(place, n_users))
-    start = time.perf_counter()
-    before, after = compact(folder)
-    compaction = time.perf_counter() - start
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
-        held = fresh.submit(memory, place, n_users).result()
+    rate, read = uvloop.run(write(place, batches)), uvloop.run(reads(place, n_users))
+    (before, after), seconds = timed(lambda: compact(folder))
     return {
         "users": n_users,
-        "events_per_s": round(rate),
+        "events_per_s": rate,
         "bytes_per_user": round(before / n_users, 1),
         "bytes_per_user_compacted": round(after / n_users, 1),
         "mb": round(before / 1e6, 1),
         "mb_compacted": round(after / 1e6, 1),
-        "compaction_s": round(compaction, 1),
-        "read": before_reads,
+        "compaction_s": round(seconds, 1),
+        "read": read,
+        "memory": alone(memory, place, n_users),
         "read_compacted": uvloop.run(reads(place, n_users)),
-        "memory": held,
     }
 
 
 def embedded(folder: Path, n_users: int) -> Json:
     """Measure a folder."""
     return {
-        "ingest": uvloop.run(ingest(str(folder / "ingest"))),
+        "ingest": ingest(str(folder / "ingest")),
         "small": sized(folder / "small", SMALL, loaded(SMALL)),
         "by day": sized(folder / "by-day", n_users // 20, by_day(n_users // 20)),
         "loaded": sized(folder / "loaded", n_users, loaded(n_users)),
@@ -176,29 +164,27 @@ def embedded(folder: Path, n_users: int) -> Json:
 
 def networked(folder: Path, n_users: int) -> Json:
     """Measure a server that this starts, with fewer users."""
-    if BINARY is None:
-        raise SystemExit("neither valkey-server nor redis-server is installed")
     with Server(folder) as server:
-        rates = uvloop.run(ingest(server.url))
+        rates = ingest(server.url)
     with tempfile.TemporaryDirectory(dir=folder) as fresh, Server(Path(fresh)) as server:
-        empty = uvloop.run(_used(server.url))
-        rate = uvloop.run(fill(server.url, loaded(n_users)))
+        empty = _used(server.url)
+        rate = uvloop.run(write(server.url, loaded(n_users)))
         return {
             "ingest": rates,
             "loaded": {
                 "users": n_users,
-                "events_per_s": round(rate),
-                "server_bytes_per_user": round((uvloop.run(_used(server.url)) - empty) / n_users, 1),
+                "events_per_s": rate,
+                "server_bytes_per_user": round((_used(server.url) - empty) / n_users, 1),
                 "read": uvloop.run(reads(server.url, n_users)),
             },
         }
 
 
-async def _used(url: str) -> int:
-    from valkey.asyncio import Valkey
+def _used(url: str) -> int:
+    from valkey import Valkey
 
-    async with Valkey.from_url(url) as client:
-        return int((await client.info("memory"))["used_memory"])
+    with Valkey.from_url(url) as client:
+        return int(client.info("memory")["used_memory"])
 
 
 def main(

@@ -1,23 +1,33 @@
-"""What studies share: options, data, values of queries, metrics with their intervals, and stored results."""
+"""What studies share: options, values of queries that are kept, metrics with intervals, stored results."""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import re
+import resource
 import shlex
+import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 import typer
 
 from tailrank.arrays import Bools, Doubles, Floats
 from tailrank.cli.options import encoders, load, vector_spaces
+from tailrank.data.cache import cache_root
 from tailrank.data.candidates import Scorer
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split
+from tailrank.errors import RequestError
+from tailrank.files import written_file
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.metrics.full_ranking import per_query, rank_queries
@@ -36,6 +46,9 @@ Json: TypeAlias = dict[str, Any]
 Values: TypeAlias = dict[str, Doubles]
 """ndcg@10 of each test query, by the name of what ranked them."""
 
+Found: TypeAlias = dict[str, list[Doubles]]
+"""The values of each seed, by name."""
+
 Data: TypeAlias = Annotated[
     Path, typer.Argument(metavar="DATA", help="Holds the data folders; fetches public sets that it lacks.")
 ]
@@ -43,11 +56,22 @@ Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="Of the dat
 Seeds: TypeAlias = Annotated[str, typer.Option(help="Separated by commas.")]
 Model: TypeAlias = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder to serve.")]
 Keep: TypeAlias = Annotated[bool, typer.Option("--keep", help="Keep what is printed in bench/results.")]
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def numbers(seeds: str) -> list[int]:
     """Read seeds that are separated by commas."""
     return [int(seed) for seed in seeds.split(",")]
+
+
+def chosen(names: Sequence[str] | None, known: Iterable[str]) -> list[str]:
+    """Give what was chosen by name, by default all; refuses names that aren't known."""
+    listed = list(known)
+    for name in names or []:
+        if name not in listed:
+            raise RequestError(f"{name}: choose from {'; '.join(listed)}")
+    return list(names or listed)
 
 
 def path_of(name: str, data: Path) -> str:
@@ -56,10 +80,10 @@ def path_of(name: str, data: Path) -> str:
 
 
 def encoded(name: str, data: Path) -> tuple[Dataset, ItemVectors, Json]:
-    """Read a data set; gives it, the default encoder's vectors, and what reports say of the encoder."""
+    """Read a data set; gives it, the default encoder's vectors, and what reports say of both."""
     dataset = load(path_of(name, data))
     spaces = vector_spaces(dataset, "default", None)
-    return dataset, spaces["semantic"], {"encoders": encoders(spaces)}
+    return dataset, spaces["semantic"], {"dataset": name, "encoders": encoders(spaces)}
 
 
 def whitened(vectors: ItemVectors | Floats) -> Floats:
@@ -79,33 +103,49 @@ def attention(vectors: Floats, split: Split, seed: int) -> SemanticAttention:
     return fitted
 
 
-def training_data(
-    split: Split, seed: int, texts: Sequence[str] = (), vectors: Mapping[str, Floats] | None = None
-) -> TrainingData:
-    """Prepare what a single signal is fitted on."""
+def training_data(split: Split, seed: int, **given: Any) -> TrainingData:
+    """Prepare what a single signal is fitted on: `texts` or `vectors`."""
     sample = validation_sample(split, Settings(seed=seed))
-    return TrainingData(split, sample, texts, vectors or {}, seed=seed)
+    return TrainingData(split, sample, seed=seed, **{"texts": (), **given})
 
 
-def remembered(file: Path, make: Callable[[], Values]) -> Values:
-    """Read the values of queries that a file keeps, and make them first if it isn't there."""
+def collect(
+    study: str,
+    dataset: Dataset,
+    seeds: Sequence[int],
+    parts: Callable[[int], Mapping[str, Callable[[], Values]]],
+) -> Found:
+    """Give the values of each seed by name, from every part of a study.
+
+    `parts` gives what computes them for a seed. What a part gave is kept, so that a study resumes.
+    """
+    found: Found = defaultdict(list)
+    for seed in seeds:
+        for part, compute in parts(seed).items():
+            for name, values in remembered(kept_file(study, dataset, seed, part), compute).items():
+                found[name].append(values)
+    return found
+
+
+def kept_file(study: str, dataset: Dataset, seed: int, part: str) -> Path:
+    """Name the file that keeps a part's values: remove it to measure anew."""
+    folder = cache_root() / study / f"{dataset.name}-{dataset.fingerprint[:12]}" / f"seed-{seed}"
+    return folder / (re.sub(r"[^\w.]+", "-", part) + ".npz")
+
+
+def remembered(file: Path, compute: Callable[[], Values]) -> Values:
+    """Read what a file keeps, and compute it first if it isn't there."""
     if not file.exists():
-        made = make()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_name(f"{os.getpid()}-{file.name}")
-        np.savez(beside, **made)  # type: ignore[arg-type]
-        beside.replace(file)  # so that what is kept is whole
-        print(file.stem, {name: f"{values.mean():.4f}" for name, values in made.items()}, flush=True)
+        computed = compute()
+        with written_file(file) as new:
+            np.savez(new, **computed)  # type: ignore[arg-type]
+        means = {name: f"{values.mean():.4f}" for name, values in computed.items() if values.ndim == 1}
+        print(file.stem, means, flush=True)
     with np.load(file) as kept:
         return dict(kept)
 
 
-def by_name(found: Sequence[Values]) -> dict[str, list[Doubles]]:
-    """Turn values by seed into those of each seed by name."""
-    return {name: [values[name] for values in found] for name in found[0]}
-
-
-def masks(split: Split, groups: Sequence[str] = GROUPS) -> dict[str, Bools]:
+def masks(split: Split, groups: Sequence[str]) -> dict[str, Bools]:
     """Mark the test queries of each group, by the metric's name."""
     found = target_groups(split.full_train.counts) | {"": np.ones(split.full_train.n_items, bool)}
     return {f"ndcg@10/{name}".rstrip("/"): found[name][split.test.targets] for name in groups}
@@ -141,17 +181,36 @@ def compared(found: Mapping[str, Sequence[Doubles]], against: str, split: Split)
     ]
 
 
+def timed(call: Callable[[], T]) -> tuple[T, float]:
+    """Give what a call returns, and the seconds that it took."""
+    start = time.perf_counter()
+    returned = call()
+    return returned, time.perf_counter() - start
+
+
+def alone(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function in a process of its own, so that its memory is its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+        return fresh.submit(call, *args, **kwargs).result()
+
+
+def peak_mb() -> float:
+    """Give the memory that this process had at its peak."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def tailrank(*arguments: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line, with threads that don't spin while they wait."""
+    program = Path(sys.executable).with_name("tailrank")
+    passive = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+    return subprocess.run([program, *arguments], env=passive, check=False, **how)  # noqa: S603 - our own
+
+
 def store(file: str, contents: Mapping[str, Any]) -> None:
     """Keep results in a file of `bench/results`, with the command that made them, and with the machine."""
-    keep(RESULTS / file, {"command": command(), **machine(), **contents})
-
-
-def keep(file: Path, contents: Mapping[str, Any]) -> None:
-    """Write JSON beside, then rename, so that what is stored is whole."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(".part")
-    beside.write_text(json.dumps(contents, indent=1, default=str), encoding="utf-8")
-    beside.rename(file)
+    about = {"command": command(), **machine(), **contents}
+    with written_file(RESULTS / file) as new:
+        new.write_text(json.dumps(about, indent=1, default=str), encoding="utf-8")
 
 
 def report(file: str, contents: Mapping[str, Any], kept: bool) -> None:

@@ -11,10 +11,8 @@ import torch
 from bench import study
 from tailrank.arrays import Floats
 from tailrank.cli.progress import progress_bars
-from tailrank.data.cache import cache_root
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
-from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
@@ -63,19 +61,14 @@ def values(sets: dict[str, Dataset], vectors: dict[str, ItemVectors], target: st
 
 def main(data: study.Data, name: study.Name, seeds: study.Seeds = "0,1,2") -> None:
     """Store the study of one data set that is left out."""
-    if name not in SETS:
-        raise RequestError(f"{name} is not among the data sets of this study: {', '.join(SETS)}")
+    study.chosen([name], SETS)
     sets, vectors = {}, {}
     for each in SETS:
         sets[each], vectors[each], about = study.encoded(each, data)
-    work, split = cache_root() / "transfer" / name, leave_one_out(sets[name]).sampled(QUERIES, 0)
-    found = [
-        study.remembered(work / f"seed-{seed}.npz", partial(values, sets, vectors, name, seed))
-        for seed in study.numbers(seeds)
-    ]
-    said = {"dataset": name, "protocol": split.protocol, "seeds": study.numbers(seeds)}
-    said |= {"learned": [each for each in SETS if each != name]}
-    study.store(
-        f"{name}/transfer.json",
-        {**said, "rows": study.compared(study.by_name(found), FROZEN, split), **about},
+    split, all_seeds = leave_one_out(sets[name]).sampled(QUERIES, 0), study.numbers(seeds)
+    found = study.collect(
+        "transfer", sets[name], all_seeds, lambda seed: {"all": partial(values, sets, vectors, name, seed)}
     )
+    about |= {"dataset": name, "protocol": split.protocol, "seeds": all_seeds}
+    about |= {"learned": [each for each in SETS if each != name]}
+    study.store(f"{name}/transfer.json", {**about, "rows": study.compared(found, FROZEN, split)})

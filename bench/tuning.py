@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import resource
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,11 +13,9 @@ import typer
 
 from bench import study
 from bench.stored import read
-from tailrank.arrays import Doubles
+from tailrank.arrays import Floats
 from tailrank.cli.progress import progress_bars
-from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
-from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
@@ -54,8 +49,8 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
 }
 """Each way as it differs from the default configuration."""
 
-REFERENCES: Final = ("frozen, whitened", "TF-IDF")
-
+FROZEN, LEXICAL = "frozen, whitened", "TF-IDF"
+COSTS: Final = ("minutes", "texts_per_second", "parameters", "peak_mb")
 EPOCHS: Final = 12
 """Of the sequence model in the whole."""
 
@@ -68,47 +63,36 @@ RANKERS: Final = {
 """Signals that each ranker leaves out."""
 
 
-def measure(way: str, seed: int, split: Split, texts: list[str], vectors: ItemVectors, work: Path) -> None:
-    """Tune in one way, and keep its vectors, the values of each query, and its costs."""
+def tune(way: str, seed: int, name: str, data: Path) -> study.Values:
+    """Tune in one way; gives ndcg@10 of each test query, the vectors, and the costs."""
+    dataset, vectors, _ = study.encoded(name, data)
+    split, texts = leave_one_out(dataset), item_texts(dataset.items)
+    checkpoint = study.kept_file("tuning", dataset, seed, way).with_suffix(".checkpoint")
     config, encoder = FineTuningConfig(**WAYS[way], seed=seed), TextEncoder.load()
     started = time.perf_counter()
     with progress_bars() as progress:
-        tuned = finetune(
-            [Domain(split, texts, vectors.values)], encoder, config, progress, work / "checkpoint"
-        )
-    space = tuned.vectors[0]
-    about = {
+        tuned = finetune([Domain(split, texts, vectors.values)], encoder, config, progress, checkpoint)
+    costs = {
         "minutes": (time.perf_counter() - started) / 60,
         **({"texts_per_second": config.batch * tuned.steps / tuned.seconds} if tuned.steps else {}),
         "parameters": tuned.parameters,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "best_step": tuned.best_step,
-        "validation_steps": [next(iter(step.values())) for step in tuned.validation_steps],
+        "peak_mb": study.peak_mb(),
     }
-    work.mkdir(parents=True, exist_ok=True)
-    np.save(work / "vectors.npy", space)
-    np.save(work / "alone.npy", study.ndcg(study.attention(space, split, seed), split))
-    (work / "about.json").write_text(json.dumps(about))
-    (work / "checkpoint").unlink(missing_ok=True)
+    alone = study.ndcg(study.attention(tuned.vectors[0], split, seed), split)
+    checkpoint.unlink(missing_ok=True)
+    vectors_of_items = tuned.vectors[0].astype(np.float64)
+    return {"alone": alone, "vectors": vectors_of_items} | {k: np.array(cost) for k, cost in costs.items()}
 
 
-def fused(seed: int, split: Split, vectors: ItemVectors, folder: Path) -> study.Values:
+def fused(seed: int, split: Split, vectors: ItemVectors, tuned: Floats) -> study.Values:
     """Give ndcg@10 of each test query of four rankers: with the tuned signal, the sequence model, or both."""
     settings, found = Settings(seed=seed, sequence_epochs=EPOCHS), {}
-    tuned = ItemVectors(np.load(folder / "vectors.npy"), whiten=False)
-    signals = fit_both(split, {"semantic": vectors, "tuned": tuned}, settings)
+    signals = fit_both(split, {"semantic": vectors, "tuned": ItemVectors(tuned, whiten=False)}, settings)
     for name, left_out in RANKERS.items():
         before, after = (tuple(s for s in each if s.name not in left_out) for each in signals[:2])
         fitted = fuse(split, FittedSignals(before, after, signals.spaces), settings)
         found[name] = study.ndcg(Reranker.from_fitted(fitted), split)
     return found
-
-
-def row(name: str, found: list[Doubles], split: Split, about: list[study.Json]) -> study.Json:
-    """Average one way over queries and seeds."""
-    costs = ("minutes", "texts_per_second", "parameters", "peak_mb")
-    averages = {c: float(np.mean([each[c] for each in about])) for c in costs if about and c in about[0]}
-    return {"way": name, "metrics": study.means(found, split), **averages}
 
 
 def main(
@@ -118,69 +102,47 @@ def main(
     way: Annotated[
         list[str] | None, typer.Option(help="May be given again; others keep what is stored.")
     ] = None,
-    part: Annotated[bool, typer.Option("--part", help="Measure one way with one seed alone.")] = False,
 ) -> None:
     """Store the table of one data set."""
-    ways, all_seeds = way or list(WAYS), study.numbers(seeds)
-    if unknown := [each for each in ways if each not in WAYS]:
-        raise RequestError(f"no way is called {unknown[0]!r}: choose from {'; '.join(WAYS)}")
+    ways, all_seeds = study.chosen(way, WAYS), study.numbers(seeds)
     dataset, vectors, about = study.encoded(name, data)
-    split, texts = leave_one_out(dataset), item_texts(dataset.items)
-    root = cache_root() / "tuning" / f"{name}-{dataset.fingerprint[:12]}"
-    folders = {
-        each: {n: root / f"seed-{n}" / each.replace(", ", "-").replace(" ", "") for n in all_seeds}
-        for each in (*ways, WHOLE)
-    }
-    if part:
-        measure(ways[0], all_seeds[0], split, texts, vectors, folders[ways[0]][all_seeds[0]])
-        return
-    white = study.whitened(vectors)
-    frozen = [study.ndcg(study.attention(white, split, n), split) for n in all_seeds]
+    split = leave_one_out(dataset)
     file = study.RESULTS / name / "tuning.json"
-    stored: study.Json = read(file) if file.exists() else {"rows": [row(REFERENCES[0], frozen, split, [])]}
-    rows = {each["way"]: each for each in stored["rows"]}
-    [lexical] = Lexical.fit(study.training_data(split, 0, texts))
-    rows.setdefault(REFERENCES[1], row(REFERENCES[1], [study.ndcg(lexical, split)], split, []))
+    stored: study.Json = read(file) if file.exists() else {"rows": []}
+    rows: dict[str, study.Json] = {each["way"]: each for each in stored["rows"]}
+    white = study.whitened(vectors)
+    frozen = [study.ndcg(study.attention(white, split, seed), split) for seed in all_seeds]
+    [lexical] = Lexical.fit(study.training_data(split, 0, texts=item_texts(dataset.items)))
+    for reference, values in {FROZEN: frozen, LEXICAL: [study.ndcg(lexical, split)]}.items():
+        rows.setdefault(reference, {"way": reference, "metrics": study.means(values, split)})
     for each in ways:
-        values, costs = measured(each, folders[each], data, name)
-        rows[each] = row(each, values, split, costs)
-        rows[each]["difference"] = study.differences(values, frozen, split)
-        print(each, {metric: f"{x['mean']:.4f}" for metric, x in rows[each]["metrics"].items()}, flush=True)
-    said: study.Json = {
-        "command": f"python -m bench tuning DATA {name}",
-        "dataset": name,
-        "protocol": split.protocol,
-    }
-    said["rows"] = [rows[each] for each in (*REFERENCES, *WAYS) if each in rows]
-    said["fused"] = stored.get("fused", [])
+        found = study.collect("tuning", dataset, all_seeds, partial(_parts, each, name, data))
+        rows[each] = {"way": each, "metrics": study.means(found["alone"], split)}
+        rows[each] |= {cost: float(np.mean(found[cost])) for cost in COSTS if cost in found}
+        rows[each]["difference"] = study.differences(found["alone"], frozen, split)
+    about |= {"command": f"python -m bench tuning DATA {name}", "protocol": split.protocol}
+    about |= {"rows": [rows[each] for each in (FROZEN, LEXICAL, *WAYS) if each in rows]}
+    about |= {"fused": stored.get("fused", [])}
     if WHOLE in ways:
-        said["fused"] = fused_rows(split, vectors, folders[WHOLE])
+        found = study.collect("tuning", dataset, all_seeds, partial(_parts, WHOLE, name, data))
+        tuned = {seed: v.astype(np.float32) for seed, v in zip(all_seeds, found["vectors"], strict=True)}
+        found = study.collect(
+            "tuning", dataset, all_seeds, lambda n: {"fused": partial(fused, n, split, vectors, tuned[n])}
+        )
+        about["fused"] = fused_rows(found, split)
     dates = {str(machine()["date"]), *stored.get("date", "").split(" and ")} - {""}
-    study.store(f"{name}/tuning.json", {**said, **about, "date": " and ".join(sorted(dates))})
+    study.store(f"{name}/tuning.json", {**about, "date": " and ".join(sorted(dates))})
 
 
-def measured(
-    way: str, folders: dict[int, Path], data: Path, name: str
-) -> tuple[list[Doubles], list[study.Json]]:
-    """Give ndcg@10 of each query and the costs, by seed; what isn't in its folder yet is measured first."""
-    for seed, folder in folders.items():
-        if not (folder / "about.json").exists():
-            again = ["tuning", str(data), name, "--seeds", str(seed), "--way", way, "--part"]
-            # A process of its own, so that its peak memory is that of one way.
-            subprocess.run([sys.executable, "-m", "bench", *again], check=True)  # noqa: S603
-    costs = [json.loads((folder / "about.json").read_text()) for folder in folders.values()]
-    return [np.load(folder / "alone.npy") for folder in folders.values()], costs
+def _parts(way: str, name: str, data: Path, seed: int) -> dict[str, Callable[[], study.Values]]:
+    return {way: partial(study.alone, tune, way, seed, name, data)}
 
 
-def fused_rows(split: Split, vectors: ItemVectors, folders: dict[int, Path]) -> list[study.Json]:
+def fused_rows(found: study.Found, split: Split) -> list[study.Json]:
     """Give the metrics of each ranker, and how those with the tuned signal differ from those without."""
-    found = study.by_name(
-        [
-            study.remembered(folder / "fused.npz", partial(fused, seed, split, vectors, folder))
-            for seed, folder in folders.items()
-        ]
-    )
-    rows = {name: row(name, values, split, []) for name, values in found.items()}
-    for tuned, without in zip(list(RANKERS)[::2], list(RANKERS)[1::2], strict=True):
-        rows[tuned]["difference"] = study.differences(found[tuned], found[without], split)
-    return list(rows.values())
+    pairs = dict(zip(list(RANKERS)[::2], list(RANKERS)[1::2], strict=True))
+    return [
+        {"way": name, "metrics": study.means(found[name], split)}
+        | ({"difference": study.differences(found[name], found[pairs[name]], split)} if name in pairs else {})
+        for name in RANKERS
+    ]

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tailrank.benchmarks.launcher import free_port
@@ -26,9 +25,11 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until connections are accepted."""
+        if BINARY is None:
+            raise SystemExit("neither valkey-server nor redis-server is installed")
         durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        command = [str(BINARY), *options, *durable, *self.options]
+        command = [BINARY, *options, *durable, *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
         until = time.monotonic() + 10
         while time.monotonic() < until:
@@ -47,7 +48,5 @@ class Server:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.kill()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -26,27 +28,16 @@ START: Final = 1_700_000_000.0
 
 
 class Outcome(NamedTuple):
-    """What came of one request.
-
-    Attributes
-    ----------
-    at
-        When it was sent, on the clock of `time.monotonic`.
-    ms
-        Until its answer.
-    path
-        Of the request.
-    status
-        Of HTTP; 0 without an answer.
-    answer
-        Its JSON.
-    """
+    """What came of one request."""
 
     at: float
+    """When it was sent, on the clock of `time.monotonic`."""
     ms: float
-    path: str
+    """Until its answer."""
     status: int
+    """Of HTTP; 0 without an answer."""
     answer: Any
+    """Its JSON."""
 
 
 Job: TypeAlias = Callable[["RecordingClient", int], object]
@@ -72,10 +63,9 @@ class RecordingClient:
         except (OSError, RequestError):
             self.close()
             status, answer = 0, b""
-        content = msgspec.json.decode(answer) if answer[:1] in {b"{", b"["} else None
-        found = Outcome(at, 1e3 * (time.monotonic() - at), path, status, content)
-        self.outcomes.append(found)
-        return found
+        decoded = msgspec.json.decode(answer) if answer[:1] in {b"{", b"["} else None
+        self.outcomes.append(Outcome(at, 1e3 * (time.monotonic() - at), status, decoded))
+        return self.outcomes[-1]
 
     def close(self) -> None:
         """Hang up."""
@@ -90,24 +80,19 @@ def load(port: int, jobs: Mapping[str, Job]) -> Iterator[dict[str, RecordingClie
     stop = threading.Event()
     clients = {name: RecordingClient(port) for name in jobs}
 
-    def work(client: RecordingClient, job: Job) -> None:
-        n = 0
-        while not stop.is_set():
-            job(client, n)
-            n += 1
-        client.close()
+    def work(name: str) -> None:
+        for n in itertools.takewhile(lambda _: not stop.is_set(), itertools.count()):
+            jobs[name](clients[name], n)
+        clients[name].close()
 
-    threads = [
-        threading.Thread(target=work, args=(clients[name], job), daemon=True) for name, job in jobs.items()
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield clients
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        working = [pool.submit(work, name) for name in jobs]
+        try:
+            yield clients
+        finally:
+            stop.set()
+    for each in working:
+        each.result()  # raises what a job raised
 
 
 def items_of(model: Path) -> list[str]:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
-import subprocess
-import sys
 import tempfile
 import time
+from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import typer
-
-from bench.study import Json, Keep, report
-from bench.valkey import BINARY, Server
+from bench.study import Json, Keep, report, timed
+from bench.valkey import Server
 from tailrank.state.base import EVENTS_PER_USER, StateError, StoredEvent
 from tailrank.state.environment import check_pages
 from tailrank.state.open import open_state
 
-PROGRAM: Final = (sys.executable, *["-m", "bench", "resilience", "faults"])
 KILLS: Final = 50
 WRITERS: Final = 2
 CONNECTIONS: Final = 8
@@ -43,22 +41,26 @@ def events(run: int, connection: int, call: int) -> list[StoredEvent]:
     return [StoredEvent(item, f"u{run}-{connection}-{n}", item, "click", 1.0 + call) for n in range(USERS)]
 
 
-async def write_events(place: str, run: int) -> None:
+def write_events(place: str, run: int, said: Path) -> None:
     """Write events until killed; a line for each call that was acknowledged."""
-    state = open_state(place)
 
-    async def connection(c: int) -> None:
-        for call in range(10**9):
-            while True:
-                try:
-                    await state.append(events(run, c, call))
-                    break
-                except StateError:
-                    await asyncio.sleep(0.02)
-            sys.stdout.write(f"{c} {call}\n")
-            sys.stdout.flush()
+    async def write() -> None:
+        state = open_state(place)
+        with said.open("w", buffering=1) as lines:
 
-    await asyncio.gather(*map(connection, range(CONNECTIONS)))
+            async def connection(c: int) -> None:
+                for call in itertools.count():
+                    while True:
+                        try:
+                            await state.append(events(run, c, call))
+                            break
+                        except StateError:
+                            await asyncio.sleep(0.02)
+                    lines.write(f"{c} {call}\n")
+
+            await asyncio.gather(*map(connection, range(CONNECTIONS)))
+
+    asyncio.run(write())
 
 
 class Writers:
@@ -69,25 +71,27 @@ class Writers:
         self.acknowledged: dict[tuple[int, int], int] = {}
         self.runs = 0
 
-    def start(self) -> dict[int, subprocess.Popen[bytes]]:
-        """Start some, and wait until each has kept something."""
+    def start(self) -> dict[int, SpawnProcess]:
+        """Start some, and wait until each has stored something."""
         started = {}
-        for _ in range(WRITERS):
-            command = [*PROGRAM, "--write", self.place, str(self.runs)]
-            with self._said(self.runs).open("wb") as said:
-                started[self.runs] = subprocess.Popen(command, stdout=said)  # noqa: S603
-            self.runs += 1
+        for run in range(self.runs, self.runs + WRITERS):
+            self._said(run).touch()
+            started[run] = get_context("spawn").Process(
+                target=write_events, args=(self.place, run, self._said(run))
+            )
+            started[run].start()
+        self.runs += WRITERS
         for run, process in started.items():
             while not self._said(run).stat().st_size:
-                if process.poll() is not None:
-                    raise SystemExit(f"a writer ended with {process.returncode}")
+                if not process.is_alive():
+                    raise SystemExit(f"a writer ended with {process.exitcode}")
                 time.sleep(0.01)
         return started
 
-    def kill(self, run: int, process: subprocess.Popen[bytes]) -> None:
+    def kill(self, run: int, process: SpawnProcess) -> None:
         """Kill one, and note what it had said."""
         process.kill()
-        process.wait()
+        process.join()
         for line in self._said(run).read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n"):
                 c, call = map(int, line.split())
@@ -126,9 +130,7 @@ def embedded(folder: Path, kills: int) -> Json:
         for run, process in victims:
             time.sleep(rng.uniform(*SECONDS))
             writers.kill(run, process)
-        start = time.perf_counter()
-        asyncio.run(open_state(writers.place).close())
-        opened.append(1000 * (time.perf_counter() - start))
+        opened.append(1000 * timed(lambda: asyncio.run(open_state(writers.place).close()))[1])
         lost += asyncio.run(writers.lost(since=first))
     lost += asyncio.run(writers.lost())
     check_pages(folder / "state")
@@ -144,8 +146,6 @@ def embedded(folder: Path, kills: int) -> Json:
 
 def networked(folder: Path, kills: int) -> Json:
     """Kill the server under its writers."""
-    if BINARY is None:
-        raise SystemExit("neither valkey-server nor redis-server is installed")
     with Server(folder) as server:
         writers, rng, lost = Writers(server.url, folder), random.Random(0), 0  # noqa: S311
         running = writers.start()
@@ -160,19 +160,12 @@ def networked(folder: Path, kills: int) -> Json:
     return {"kills": kills, "acknowledged": writers.n_events, "lost": lost}
 
 
-def main(
-    kills: int = KILLS,
-    keep: Keep = False,
-    write: Annotated[tuple[str, int] | None, typer.Option(hidden=True)] = None,
-) -> None:
+def main(kills: int = KILLS, keep: Keep = False) -> None:
     """Kill, look everything up, print one JSON object, and keep it."""
-    if write:
-        asyncio.run(write_events(*write))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        found: Json = {"note": NOTE, "embedded": embedded(Path(folder), kills)}
-    with tempfile.TemporaryDirectory() as folder:
-        found["networked"] = networked(Path(folder), kills)
+    found: Json = {"note": NOTE}
+    for name, run in {"embedded": embedded, "networked": networked}.items():
+        with tempfile.TemporaryDirectory() as folder:
+            found[name] = run(Path(folder), kills)
     report("faults.json", found, keep)
     if found["embedded"]["lost"] or found["networked"]["lost"]:
         raise SystemExit("acknowledged events were lost")

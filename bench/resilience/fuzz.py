@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import random
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from bench.resilience.clients import items_of
 from bench.study import Json, Model, report
+from tailrank.benchmarks.connection import Connection, request
 from tailrank.benchmarks.launcher import Server
 from tailrank.benchmarks.subject import event_json
-from tailrank.server.app import App
 from tailrank.server.routes import ROUTES
-from tailrank.server.settings import ServerSettings
 
 CASES: Final = 100_000
 SEED: Final = 0
@@ -85,64 +81,27 @@ def seeds(items: Sequence[str]) -> list[tuple[str, bytes]]:
     return [(path, body.encode()) for path, body in found if path not in {"/v1/items", "/v1/rerank"}]
 
 
-async def ask(app: App, path: str, body: bytes, method: str = "POST") -> tuple[int, bytes]:
-    """Send one request through the application, as a server of ASGI does."""
-    sent: list[Mapping[str, Any]] = []
-    parts: Iterator[Mapping[str, Any]] = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def receive() -> Any:
-        return next(parts)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    route = {"path": path, "raw_path": path.encode(), "query_string": b""}
-    scope = {"type": "http", "method": method, "headers": [], **route}
-    await app(scope, receive, send)
-    return sent[0]["status"], sent[1]["body"]
-
-
-@asynccontextmanager
-async def living(app: App) -> AsyncIterator[None]:
-    """Start an application, and end it, as a server of ASGI does."""
-    heard: asyncio.Queue[Any] = asyncio.Queue()
-    said: asyncio.Queue[Any] = asyncio.Queue()
-    life = asyncio.create_task(app({"type": "lifespan"}, heard.get, said.put))
-    await heard.put({"type": "lifespan.startup"})
-    started = await said.get()
-    if started["type"] != "lifespan.startup.complete":
-        raise SystemExit(started["message"])
-    yield
-    await heard.put({"type": "lifespan.shutdown"})
-    await life
-
-
-async def fuzz(model: Path, cases: int, seed: int = SEED) -> Json:
+def fuzz(port: int, items: Sequence[str], cases: int, seed: int = SEED) -> Json:
     """Send bent events and requests to rank; gives how often each status came, and the faults."""
-    rng = random.Random(seed)  # noqa: S311
-    statuses, faults = Counter[str](), []
-    with tempfile.TemporaryDirectory() as folder:
-        app = App(ServerSettings(model, folder, queue_ms=1e6))
-        async with living(app):
-            valid = seeds(items_of(model))
-            for _ in range(cases):
-                path, body = rng.choice(valid)
-                body = bent(body, rng)
-                status, answer = await ask(app, path, body)
-                statuses[str(status)] += 1
-                if status >= 500 or b'"reason":"error"' in answer or b'"score":null' in answer:
-                    sent, said = body[:500].decode(errors="replace"), answer[:200].decode()
-                    faults.append({"path": path, "body": sent, "status": status, "answer": said})
+    rng, valid = random.Random(seed), seeds(items)  # noqa: S311
+    statuses, faults, connection = Counter[str](), [], Connection(port)
+    for _ in range(cases):
+        path, body = rng.choice(valid)
+        body = bent(body, rng)
+        status, answer = connection.exchange(request(path, body))
+        statuses[str(status)] += 1
+        if status >= 500 or b'"reason":"error"' in answer or b'"score":null' in answer:
+            sent, got = body[:500].decode(errors="replace"), answer[:200].decode()
+            faults.append({"path": path, "body": sent, "status": status, "answer": got})
+    connection.close()
     return {"cases": cases, "seed": seed, "statuses": dict(statuses), "faults": faults[:20]}
 
 
-def drawn(model: Path, examples: int) -> int:
+def drawn(url: str, folder: str, examples: int) -> int:
     """Draw requests from the description that a server gives of itself; gives schemathesis's exit code."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", "--no-color", "--seed", str(SEED)]
-    command += ["--checks", CHECKS, "--max-examples", str(examples)]
-    with tempfile.TemporaryDirectory() as folder, Server(model, folder, "--queue-ms", "10000") as server:
-        described = f"{server.url}/openapi.json"
-        return subprocess.run([*command, described], check=False, cwd=folder).returncode  # noqa: S603
+    command += ["--checks", CHECKS, "--max-examples", str(examples), f"{url}/openapi.json"]
+    return subprocess.run(command, check=False, cwd=folder).returncode  # noqa: S603 - our own command
 
 
 def main(
@@ -152,8 +111,11 @@ def main(
     examples: Annotated[int, typer.Option(help="Of schemathesis, for each endpoint.")] = EXAMPLES,
 ) -> None:
     """Bend, and print one JSON object; fails if a status of 500 or a ranking in error came."""
-    logging.disable(logging.WARNING)
-    found = asyncio.run(fuzz(model, cases, seed))
-    report("fuzz.json", found, kept=False)
-    if found["faults"] or drawn(model, examples):
+    with tempfile.TemporaryDirectory() as folder:
+        with Server(model, Path(folder, "state"), "--queue-ms", "10000") as server:
+            found = fuzz(server.port, items_of(model), cases, seed)
+        report("fuzz.json", found, kept=False)
+        with Server(model, Path(folder, "fresh"), "--queue-ms", "10000") as server:
+            failed = drawn(server.url, folder, examples)
+    if found["faults"] or failed:
         raise SystemExit("there were faults")

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,11 +31,10 @@ from bench.resilience.clients import (
     lost,
     rank,
 )
-from bench.study import Json, Keep, Model, report
+from bench.study import Json, Keep, Model, chosen, report
 from bench.valkey import BINARY
 from bench.valkey import Server as Valkey
 from tailrank.benchmarks.launcher import Server
-from tailrank.errors import RequestError
 from tailrank.files import written_folder
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.reranker import Reranker
@@ -47,6 +46,8 @@ DEADLINE_MS: Final = 200.0
 SECONDS: Final = (0.05, 0.5)
 """Between the first acknowledged event and a kill, drawn evenly."""
 
+Clients = Mapping[str, RecordingClient]
+
 
 def kills(model: Path, folder: Path, n: int, workers: int = 1) -> Json:
     """Kill a server while it stores events and ranks, again and again; look for what was acknowledged."""
@@ -55,13 +56,13 @@ def kills(model: Path, folder: Path, n: int, workers: int = 1) -> Json:
     candidates, started = items_of(model), []
     with Server(model, folder / "state", "--workers", str(workers)) as server:
         for turn in range(n):
-            jobs = {f"k{turn}-{c}": ingest(f"k{turn}-{c}") for c in range(3)}
+            jobs = ingests(f"k{turn}-")
             with load(server.port, {**jobs, "rank": rank(candidates)}) as clients:
-                _await(partial(_acknowledged, [clients[name] for name in jobs]), 20)
+                _await(partial(_answered, {name: clients[name] for name in jobs}, 200), 20)
                 time.sleep(rng.uniform(*SECONDS))
                 server.kill()
             fresh = {name: _until_failure(clients[name].outcomes) for name in jobs}
-            faults += _statuses(clients.values())["500"]
+            faults += _statuses(clients)["500"]
             start = time.monotonic()
             server.start()
             started.append(time.monotonic() - start)
@@ -104,11 +105,11 @@ def cut_off(model: Path, folder: Path, seconds: float) -> Json:
                 change()
                 recovered = _recovery(server.port, begun) if name in {"resumed", "started"} else None
                 time.sleep(seconds)
-                found[name] = {job: _summary(_since(client, begun)) for job, client in clients.items()}
+                found[name] = _summaries(clients, begun)
                 found[name] |= {} if recovered is None else {"recovery_s": recovered}
         found["lost"] = lost(server.port, {job: clients[job].outcomes for job in ("one", "other")})
         found["strange"] = _strange(server.port)
-        found["faults"] = _statuses(clients.values())["500"]
+        found["faults"] = _statuses(clients)["500"]
     return found
 
 
@@ -116,22 +117,20 @@ def full(model: Path, folder: Path, seconds: float) -> Json:
     """Let the state grow until files may not, rank on, then give room again."""
     candidates = items_of(model)
     with Server(model, folder / "state") as server:
-        jobs = {"rank": rank(candidates), **{f"f{c}": ingest(f"f{c}") for c in range(3)}}
-        with load(server.port, jobs) as clients:
+        storing, found = ingests("f"), Json()
+        with load(server.port, {"rank": rank(candidates), **storing}) as clients:
             time.sleep(seconds)
             unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
             size = (folder / "state" / "data.mdb").stat().st_size
-            at_full = time.monotonic()
-            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, unlimited[1]))
-            _await(lambda: any(o.status == 503 for c in clients.values() for o in _since(c, at_full)), 60)
-            time.sleep(seconds)
-            while_full = {name: _summary(_since(client, at_full)) for name, client in clients.items()}
-            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
-            at_room = time.monotonic()
-            time.sleep(seconds)
-            after = {name: _summary(_since(client, at_room)) for name, client in clients.items()}
-        found: Json = {"full": while_full, "room": after, "faults": _statuses(clients.values())["500"]}
-        found["lost"] = lost(server.port, {n: c.outcomes for n, c in clients.items() if n != "rank"})
+            for phase, limit in {"full": (size, unlimited[1]), "room": unlimited}.items():
+                begun = time.monotonic()
+                resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limit)
+                if phase == "full":
+                    _await(partial(_answered, clients, 503), 60)
+                time.sleep(seconds)
+                found[phase] = _summaries(clients, begun)
+        found["faults"] = _statuses(clients)["500"]
+        found["lost"] = lost(server.port, {name: clients[name].outcomes for name in storing})
     check_pages(folder / "state")
     return found
 
@@ -156,7 +155,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
     """Replace the model under load; hold every answer to the model that it names."""
     first = Reranker.load(model)
     candidates, place = items_of(model), folder / "swapped"
-    twins, expected = (folder / "a", folder / "b"), {}
+    twins, expected = (folder / "a", folder / "b"), dict[str, list[str]]()
     for at, twin in enumerate(twins):
         changed = replace(first, policy=(TailBoost(float(at)),))
         changed.save(twin)
@@ -178,7 +177,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
     wrong = sum([i["id"] for i in a["items"]] != expected.get(a["model"]) or a["degraded"] for a in ranked)
     return {
         "swaps": n,
-        "statuses": _statuses(clients.values()),
+        "statuses": _statuses(clients),
         "by_model": dict(Counter(a["model"] for a in ranked)),
         "mixed": wrong,
         "slowest_ms": round(max(o.ms for c in clients.values() for o in c.outcomes), 1),
@@ -186,8 +185,13 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
     }
 
 
-def _acknowledged(clients: Iterable[RecordingClient]) -> bool:
-    return any(outcome.status == 200 for client in clients for outcome in list(client.outcomes))
+def ingests(prefix: str) -> dict[str, Job]:
+    """Give three jobs that store events."""
+    return {f"{prefix}{c}": ingest(f"{prefix}{c}") for c in range(3)}
+
+
+def _answered(clients: Clients, status: int) -> bool:
+    return any(outcome.status == status for each in clients.values() for outcome in list(each.outcomes))
 
 
 def _latest(client: RecordingClient) -> str | None:
@@ -218,24 +222,26 @@ def _recovery(port: int, begun: float) -> float:
     return round(time.monotonic() - begun, 2)
 
 
-def _since(client: RecordingClient, begun: float) -> list[Outcome]:
-    return [outcome for outcome in list(client.outcomes) if outcome.at >= begun]
-
-
-def _summary(outcomes: list[Outcome]) -> Json:
-    reasons = Counter(
-        str(o.answer.get("reason")) for o in outcomes if o.status == 200 and "model" in o.answer
-    )
-    slowest = max((o.ms for o in outcomes), default=0.0)
+def _summaries(clients: Clients, since: float) -> Json:
+    """Sum up what came of the requests of each client since a time."""
     return {
-        "statuses": dict(Counter(str(o.status) for o in outcomes)),
-        "degraded": {why: n for why, n in reasons.items() if why != "None"},
-        "slowest_ms": round(slowest, 1),
+        name: _summary([outcome for outcome in list(client.outcomes) if outcome.at >= since])
+        for name, client in clients.items()
     }
 
 
-def _statuses(clients: Iterable[RecordingClient]) -> Counter[str]:
-    return Counter(str(o.status) for client in clients for o in client.outcomes)
+def _summary(outcomes: list[Outcome]) -> Json:
+    ranked = [o.answer for o in outcomes if o.status == 200 and "model" in o.answer]
+    reasons = Counter(str(answer["reason"]) for answer in ranked if answer.get("reason") is not None)
+    return {
+        "statuses": dict(Counter(str(o.status) for o in outcomes)),
+        "degraded": dict(reasons),
+        "slowest_ms": round(max((o.ms for o in outcomes), default=0.0), 1),
+    }
+
+
+def _statuses(clients: Clients) -> Counter[str]:
+    return Counter(str(o.status) for client in clients.values() for o in client.outcomes)
 
 
 def _await(done: Callable[[], bool], seconds: float) -> None:
@@ -246,7 +252,7 @@ def _await(done: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.01)
 
 
-RUNS: Final[dict[str, Callable[[Path, Path], Json]]] = {
+RUNS: Final[Mapping[str, Callable[[Path, Path], Json]]] = {
     "kills": lambda model, folder: kills(model, folder, KILLS),
     "workers": lambda model, folder: kills(model, folder, KILLS // 5, workers=2),
     "disk": lambda model, folder: full(model, folder, 3),
@@ -263,9 +269,7 @@ def main(
 ) -> None:
     """Let everything go wrong, print one JSON object, and keep it."""
     found: Json = {}
-    for name in only or RUNS:
-        if name not in RUNS:
-            raise RequestError(f"--only {name}: choose from {', '.join(RUNS)}")
+    for name in chosen(only, RUNS):
         if name == "valkey" and BINARY is None:
             continue
         with tempfile.TemporaryDirectory() as folder:

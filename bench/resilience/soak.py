@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import tempfile
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.resilience.clients import RecordingClient, event, items_of
+from bench.resilience.clients import Job, RecordingClient, event, items_of, load
 from bench.study import Json, Keep, Model, report
 from tailrank.benchmarks.launcher import Server, resident
 
@@ -27,17 +26,18 @@ SHARES: Final = {"rank": 0.6, "events": 0.345, "history": 0.05, "items": 0.005}
 """Of what is asked for."""
 
 
-def send(port: int, items: list[str], seed: int, requests: int, statuses: Counter[str]) -> None:
-    """Send a mixture of requests."""
-    rng, client = random.Random(seed), RecordingClient(port)  # noqa: S311
-    requested = rng.choices(list(SHARES), list(SHARES.values()), k=requests)
-    for n, what in enumerate(requested):
+def mixture(items: list[str], seed: int, statuses: Counter[str]) -> Job:
+    """Ask for this and that, and count what comes of it."""
+    rng = random.Random(seed)  # noqa: S311
+
+    def ask(client: RecordingClient, n: int) -> None:
+        [what] = rng.choices(list(SHARES), list(SHARES.values()))
         user = f"u{rng.randrange(USERS)}"
         if what == "rank":
             how = {"user": user, "explain": n % 20 == 0}
             found = client.ask("/v1/rank", {"candidates": [*items, f"new{n % NEW_ITEMS}"], **how})
         elif what == "events":
-            events = [event(user, rng.choice(items), seed * requests + n) for _ in range(rng.randint(1, 5))]
+            events = [event(user, rng.choice(items), seed * REQUESTS + n) for _ in range(rng.randint(1, 5))]
             found = client.ask("/v1/events", events)
         elif what == "history":
             found = client.ask(f"/v1/users/{user}")
@@ -47,28 +47,24 @@ def send(port: int, items: list[str], seed: int, requests: int, statuses: Counte
         client.outcomes.clear()
         degraded = what == "rank" and found.status == 200 and found.answer["degraded"]
         statuses[f"{what} {found.status}{' degraded' if degraded else ''}"] += 1
-    client.close()
+
+    return ask
 
 
 def soak(model: Path, folder: Path, requests: int) -> Json:
     """Send requests, and watch the memory of the server all along."""
     counts = [Counter[str]() for _ in range(CLIENTS)]
-    candidates = items_of(model)
+    items, samples, done = items_of(model), list[tuple[int, float, float]](), 0
+    jobs = {f"c{seed}": mixture(items, seed, count) for seed, count in enumerate(counts)}
     with Server(model, folder / "state") as server:
         begun = time.monotonic()
-        threads = [
-            threading.Thread(target=send, args=(server.port, candidates, seed, requests // CLIENTS, count))
-            for seed, count in enumerate(counts)
-        ]
-        for thread in threads:
-            thread.start()
-        samples: list[tuple[int, float, float]] = []
-        while any(thread.is_alive() for thread in threads):
-            done = sum(sum(count.values()) for count in counts)
-            if done >= len(samples) * requests / SAMPLES:
-                held = resident(server.process.pid)
-                samples.append((done, held["own_mb"], held["files_mb"]))
-            time.sleep(0.02)
+        with load(server.port, jobs):
+            while done < requests:
+                done = sum(count.total() for count in counts)
+                if done >= len(samples) * requests / SAMPLES:
+                    held = resident(server.process.pid)
+                    samples.append((done, held["own_mb"], held["files_mb"]))
+                time.sleep(0.02)
         seconds = time.monotonic() - begun
     at, own, mapped = (np.array(column) for column in zip(*samples, strict=True))
     late = at >= requests / 2
