@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
@@ -18,7 +19,6 @@ from bench.study import Json
 COLOURS: Final = ("#0072b2", "#d98200", "#008f66", "#c0629a", "#4aa3d9", "#a08a00", "#d55e00")
 """The hues of Okabe and Ito (2008), some darkened to be legible as lines on white."""
 
-MARKERS: Final = "osD^vPX*<>"
 STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tailrank",
@@ -32,7 +32,8 @@ STYLE: Final[dict[Any, Any]] = {
     "axes.edgecolor": "#777777",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "lines.linewidth": 1.6,
+    "axes.prop_cycle": cycler(color=COLOURS, marker=list("osD^vPX")),
+    "lines.linewidth": 1.4,
 }
 TAIL: Final = "ndcg@10/tail80"
 NAMES: Final = {
@@ -43,102 +44,83 @@ NAMES: Final = {
 }
 
 
-def ablation(rows: Sequence[Json]) -> str:
-    """Draw each variant's differences with their intervals, one panel a metric, one colour a group."""
+def svg(draw: Callable[..., None], *stored: object) -> str:
+    """Draw one of the charts below as SVG; without a date, so that the same results give the same text."""
+    buffer = io.StringIO()
+    with mpl.rc_context(STYLE):
+        figure = Figure(layout="constrained")
+        draw(figure, *stored)
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return buffer.getvalue()
+
+
+def ablation(figure: Figure, rows: Sequence[Json]) -> None:
+    """Each variant's differences with their intervals, one panel a metric, one colour a group."""
     metrics = [name for name in NAMES if any(name in row["difference"] for row in rows)]
     groups = list(dict.fromkeys(row["group"] for row in rows))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 1.2 + 0.32 * len(rows)), layout="constrained")
-        panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
-        for axes, metric in zip(panels, metrics, strict=True):
-            for place, row in enumerate(rows):
-                if metric in row["difference"]:
-                    _interval(axes, place, row["difference"][metric], COLOURS[groups.index(row["group"])])
-            axes.axvline(0, color="#333333", linewidth=1)
-            axes.set(xlabel=f"{NAMES[metric]}: difference", yticks=range(len(rows)))
-            axes.grid(visible=False, axis="y")
-            axes.locator_params(axis="x", nbins=5)
-        panels[0].set_yticklabels([f"{row['variant']} (against {row['against']})" for row in rows])
-        panels[0].invert_yaxis()
-        return _svg(figure)
+    figure.set_size_inches(11, 1.2 + 0.32 * len(rows))
+    panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    for axes, metric in zip(panels, metrics, strict=True):
+        for at, row in enumerate(rows):
+            if found := row["difference"].get(metric):
+                mean, (low, high) = found["mean"], found["ci95"]
+                colour = COLOURS[groups.index(row["group"])]
+                axes.errorbar(mean, at, xerr=[[mean - low], [high - mean]], fmt="o", color=colour)
+        axes.axvline(0, color="#333333", linewidth=1)
+        axes.set(xlabel=f"{NAMES[metric]}: difference", yticks=range(len(rows)))
+        axes.grid(visible=False, axis="y")
+        axes.locator_params(axis="x", nbins=5)
+    panels[0].set_yticklabels([f"{row['variant']} (against {row['against']})" for row in rows])
+    panels[0].invert_yaxis()
 
 
-def staleness(points: Sequence[Json]) -> str:
-    """Draw NDCG@10 of each model by how late events arrive."""
-    names = list(dict.fromkeys(name for point in points for name in point["models"]))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7, 4), layout="constrained")
-        axes = figure.add_subplot()
-        for nth, name in enumerate(names):
-            values = [point["models"].get(name, {}).get("ndcg@10", math.nan) for point in points]
-            axes.plot(range(len(points)), values, **_mark(nth, name))
-        axes.set(xlabel="Events arrive late by", ylabel=NAMES["ndcg@10"])
-        axes.set_xticks(range(len(points)), [point["staleness"] for point in points])
-        axes.set_ylim(bottom=0)
-        _legend(axes)
-        return _svg(figure)
+def staleness(figure: Figure, points: Sequence[Json]) -> None:
+    """NDCG@10 of each model by how late events arrive."""
+    figure.set_size_inches(7, 4)
+    axes = figure.add_subplot(xlabel="Events arrive late by", ylabel=NAMES["ndcg@10"])
+    for name in dict.fromkeys(name for point in points for name in point["models"]):
+        _line(axes, name, [point["models"].get(name, {}).get("ndcg@10", math.nan) for point in points])
+    axes.set_xticks(range(len(points)), [point["staleness"] for point in points])
+    axes.set_ylim(bottom=0)
+    _legend(axes)
 
 
-def frontier(points: Sequence[Json]) -> str:
-    """Draw NDCG@10 against its tail, and against the share of tail items shown, each with its strength."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 3.8), layout="constrained")
-        for axes, across in zip(figure.subplots(1, 2, sharey=True), (TAIL, "aplt@10"), strict=True):
-            x, y = ([_or_nan(point["metrics"][metric]) for point in points] for metric in (across, "ndcg@10"))
-            axes.plot(x, y, "o-", color=COLOURS[0])
-            for point, place in zip(points, zip(x, y, strict=True), strict=True):
-                if point["strength"] % 0.25 == 0:  # the others lie too close together
-                    axes.annotate(f"{point['strength']:g}", place, (4, 6), textcoords="offset points")
-            axes.set(xlabel=NAMES[across])
-            axes.margins(0.12)
-        figure.axes[0].set(ylabel=NAMES["ndcg@10"])
-        return _svg(figure)
+def frontier(figure: Figure, points: Sequence[Json]) -> None:
+    """NDCG@10 against its tail, and against the share of tail items shown, each with its strength."""
+    figure.set_size_inches(9, 3.8)
+    for axes, across in zip(figure.subplots(1, 2, sharey=True), (TAIL, "aplt@10"), strict=True):
+        x, y = (
+            [math.nan if (value := point["metrics"][metric]) is None else value for point in points]
+            for metric in (across, "ndcg@10")
+        )
+        axes.plot(x, y, "o-", color=COLOURS[0])
+        for point, position in zip(points, zip(x, y, strict=True), strict=True):
+            if point["strength"] % 0.25 == 0:  # the others lie too close together
+                axes.annotate(f"{point['strength']:g}", position, (4, 6), textcoords="offset points")
+        axes.set(xlabel=NAMES[across])
+        axes.margins(0.12)
+    figure.axes[0].set(ylabel=NAMES["ndcg@10"])
 
 
-def scale(events: Sequence[int], costs: Mapping[str, Sequence[float]]) -> str:
-    """Draw costs as multiples of the first point; dashed: in proportion to the events."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 4.2), layout="constrained")
-        axes = figure.add_subplot(xscale="log", yscale="log")
-        axes.plot(events, [n / events[0] for n in events], "--", color="#777777", label="events")
-        for nth, (name, values) in enumerate(costs.items()):
-            axes.plot(events, [value / values[0] for value in values], **_mark(nth, name))
-        axes.set(xlabel="Events", ylabel="Multiple of the first")
-        axes.set_xticks(events, [f"{n:,}" for n in events])
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_minor_locator(NullLocator())
-        _legend(axes)
-        return _svg(figure)
+def scale(figure: Figure, events: Sequence[int], costs: Mapping[str, Sequence[float]]) -> None:
+    """Costs as multiples of the first point; dashed: in proportion to the events."""
+    figure.set_size_inches(9, 4.2)
+    axes = figure.add_subplot(xscale="log", yscale="log", xlabel="Events", ylabel="Multiple of the first")
+    for name, values in costs.items():
+        _line(axes, name, [value / values[0] for value in values], events)
+    axes.plot(events, [n / events[0] for n in events], "--", marker="", color="#777777", label="events")
+    _legend(axes)
+    axes.set_xticks(events, [f"{n:,}" for n in events])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
 
 
-def _interval(axes: Axes, place: int, found: Json, colour: str) -> None:
-    low, high = found["ci95"]
-    axes.plot([low, high], [place, place], color=colour)
-    axes.plot([found["mean"]], [place], "o", color=colour)
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _mark(nth: int, name: str) -> dict[str, Any]:
-    """Give a line its look; tailrank's is thick."""
-    return {
-        "label": name,
-        "color": COLOURS[nth % len(COLOURS)],
-        "marker": MARKERS[nth % len(MARKERS)],
-        "linewidth": 2.6 if name == OURS else 1.4,
-    }
+def _line(axes: Axes, name: str, values: Sequence[float], at: Sequence[int] | None = None) -> None:
+    """Draw a line in the next colour; tailrank's is thick."""
+    axes.plot(at or range(len(values)), values, label=name, linewidth=2.6 if name == OURS else 1.4)
 
 
 def _legend(axes: Axes) -> None:
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-
-
-def _svg(figure: Figure) -> str:
-    """Write SVG without its date, so that the same results give the same file."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    return buffer.getvalue()

@@ -55,24 +55,12 @@ def cost(value: float | None) -> str:
 
 
 def count(value: float) -> str:
-    """Print a whole number.
-
-    Examples
-    --------
-    >>> count(12101.0)
-    '12,101'
-    """
+    """Print a whole number."""
     return f"{value:,.0f}"
 
 
 def percent(share: float) -> str:
-    """Print a share.
-
-    Examples
-    --------
-    >>> percent(0.254)
-    '25%'
-    """
+    """Print a share."""
     return f"{share:.0%}"
 
 

@@ -33,25 +33,7 @@ COSTS: Final = {
 
 
 def build(results: Path, published: Path) -> tuple[str, dict[str, str]]:
-    """Make the page and its charts.
-
-    Parameters
-    ----------
-    results
-        Folder of the stored results.
-    published
-        The file of published metrics.
-
-    Returns
-    -------
-    tuple[str, dict[str, str]]
-        The page in Markdown, and SVG by file name.
-
-    Raises
-    ------
-    SystemExit
-        If no evaluation is stored.
-    """
+    """Make the page in Markdown, and its charts as SVG by file name, from stored and published metrics."""
     found, studies = evaluations(results), Studies(results)
     if not found:
         raise SystemExit(f"{results} holds no evaluation: make some with `python -m bench run DATA`")
@@ -71,9 +53,8 @@ def build(results: Path, published: Path) -> tuple[str, dict[str, str]]:
 
 def render(template: str, **context: object) -> str:
     """Fill in a template; several empty lines become one."""
-    loader = FileSystemLoader(TEMPLATES)
     environment = Environment(  # noqa: S701 - Markdown of our own numbers
-        loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {each.__name__: each for each in filters.FILTERS}
     environment.globals |= {
@@ -116,12 +97,10 @@ def _conditions(found: list[Evaluated]) -> dict[str, str]:
         "machine": distinct(lambda each: f"{each['processor']}, {each['cores']} cores, {each['system']}"),
         "dates": dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}",
         "versions": distinct(lambda each: ", ".join(f"{k} {v}" for k, v in sorted(each["versions"].items()))),
-        "encoder": distinct(lambda each: _encoder(**each["encoders"]["semantic"])),
+        "encoder": distinct(
+            lambda each: "{name}, sha256 {sha256:.12}…".format_map(each["encoders"]["semantic"])
+        ),
     }
-
-
-def _encoder(name: str, sha256: str, template: str = "") -> str:
-    return f"{name}, sha256 {sha256[:12]}…"
 
 
 def _repeat(one: Evaluated) -> str:
@@ -145,16 +124,17 @@ def _scale(stored: Json | None) -> Json | None:
 
 def _charts(found: list[Evaluated], studies: Studies) -> dict[str, str]:
     """Draw every chart that the templates name."""
-    drawn = {}
-    for study in studies.each("ablation"):
-        rows = [row for row in study["rows"] if row["difference"]]
-        drawn[f"ablation-{study['dataset']}"] = charts.ablation(rows)
+    drawn = {
+        f"ablation-{study['dataset']}": charts.svg(
+            charts.ablation, [row for row in study["rows"] if row["difference"]]
+        )
+        for study in studies.each("ablation")
+    }
     for study in studies.each("staleness"):
-        drawn[f"staleness-{study['dataset']}"] = charts.staleness(study["points"])
+        drawn[f"staleness-{study['dataset']}"] = charts.svg(charts.staleness, study["points"])
     for one in found:
-        if one.first["tradeoff"]:
-            drawn[f"frontier-{one.dataset}-{one.protocol}"] = charts.frontier(one.first["tradeoff"])
-    scale = _scale(studies.single("scale"))
-    if scale:
-        drawn["scale"] = charts.scale(scale["events"], scale["costs"])
+        if points := one.first["tradeoff"]:
+            drawn[f"frontier-{one.dataset}-{one.protocol}"] = charts.svg(charts.frontier, points)
+    if scale := _scale(studies.single("scale")):
+        drawn["scale"] = charts.svg(charts.scale, scale["events"], scale["costs"])
     return {f"benchmarks-{name}.svg": svg for name, svg in drawn.items()}
