@@ -11,8 +11,6 @@ from typer.core import TyperGroup
 
 from tailrank.errors import TailrankError
 
-ANY = {"allow_extra_args": True, "ignore_unknown_options": True}
-
 
 class Modules(TyperGroup):
     """Commands that are modules with a function `main`; each is imported when it is asked for.
@@ -22,22 +20,8 @@ class Modules(TyperGroup):
 
     package = "bench"
     modules: ClassVar[tuple[str, ...]] = (
-        "page",
-        "run",
-        "ablation",
-        "staleness",
-        "reranking",
-        "scale",
-        "epoch",
-        "tuning",
-        "transfer",
-        "forgetting",
-        "annotation",
-        "encoding",
-        "service",
-        "serving",
-        "state",
-        "frameworks",
+        *("page", "run", "ablation", "staleness", "reranking", "scale", "epoch", "tuning", "transfer"),
+        *("forgetting", "annotation", "encoding", "service", "serving", "state", "frameworks"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -51,15 +35,11 @@ class Modules(TyperGroup):
         one = typer.Typer(add_completion=False, rich_markup_mode=None)
         try:
             module = import_module(f"{self.package}.{cmd_name}")
-        except ModuleNotFoundError as missing:
-            text = f"Needs {missing.name}, which isn't installed."
-
-            @one.command(cmd_name, help=text, context_settings=ANY)
-            def refuse() -> None:
-                raise SystemExit(text)
-
-        else:
             one.command(cmd_name, help=module.__doc__)(module.main)
+        except ModuleNotFoundError as missing:
+            why = f"Needs {missing.name}, which isn't installed."
+            anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+            one.command(cmd_name, help=why, context_settings=anything)(lambda: sys.exit(why))
         return typer.main.get_command(one)
 
 
@@ -74,18 +54,8 @@ app = typer.Typer(
     cls=Modules, help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 resilience = typer.Typer(cls=Resilience, help="What a server or its state does when things go wrong.")
-
-
-@app.callback()
-def _app() -> None:
-    """Hold the commands."""
-
-
-@resilience.callback()
-def _resilience() -> None:
-    """Hold the runs."""
-
-
+for group in (app, resilience):
+    group.callback()(lambda: None)
 app.add_typer(resilience, name="resilience")
 
 

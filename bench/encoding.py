@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from bench.study import Data, Json, attention, command, encoded, ndcg, path_of, store
+from bench.study import Data, Json, attention, command, differences, encoded, ndcg, path_of, store, timed
 from tailrank.arrays import Doubles, Floats
+from tailrank.benchmarks.timing import percentiles
 from tailrank.cli.options import load
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import leave_one_out
@@ -31,7 +32,6 @@ from tailrank.language.onnx_encoder import ABOUT, GRAPH, OnnxEncoder, graph_fold
 from tailrank.language.sources import find_encoder
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
-from tailrank.metrics.significance import paired_bootstrap
 from tailrank.ranking.settings import Settings
 
 SETS: Final = ("amazon-scientific", "amazon-beauty")
@@ -66,9 +66,7 @@ CLASSES: Final = {
 def exported(root: Path) -> tuple[dict[str, Path], float]:
     """Make a cache with the graph in float32 and one with it in int8; also give the seconds of the export."""
     with patch.dict(os.environ, TAILRANK_CACHE=str(root / "float32")):
-        started = time.perf_counter()
-        OnnxEncoder.load()
-        seconds = time.perf_counter() - started
+        _, seconds = timed(OnnxEncoder.load)
         whole = graph_folder(find_encoder(), MAX_TOKENS)
     small = root / "int8" / whole.relative_to(root / "float32")
     shutil.copytree(whole, small)
@@ -113,25 +111,15 @@ def speed(runtimes: Mapping[str, Encode], texts: Sequence[str]) -> dict[str, Jso
     batched = _seconds(runtimes, [[texts[i] for i in rows] for rows in drawn])
     found = {}
     for name in runtimes:
-        p50, p99 = np.percentile(1000 * single[name][WARM_UP:], [50, 99]).tolist()
+        times = percentiles(1000 * single[name][WARM_UP:])
         at_once = BATCH / float(np.median(batched[name][1:]))
-        found[name] = {
-            "p50_ms": p50,
-            "p99_ms": p99,
-            "texts/s at 1": 1000 / p50,
-            f"texts/s at {BATCH}": at_once,
-        }
+        found[name] = times | {"texts/s at 1": 1000 / times["p50_ms"], f"texts/s at {BATCH}": at_once}
     return found
 
 
 def _seconds(runtimes: Mapping[str, Encode], calls: Sequence[list[str]]) -> dict[str, Doubles]:
-    found: dict[str, list[float]] = {name: [] for name in runtimes}
-    for call in calls:
-        for name, encode in runtimes.items():
-            start = time.perf_counter()
-            encode(call)
-            found[name].append(time.perf_counter() - start)
-    return {name: np.array(seconds) for name, seconds in found.items()}
+    seconds = [[timed(partial(encode, call))[1] for encode in runtimes.values()] for call in calls]
+    return dict(zip(runtimes, np.array(seconds).T, strict=True))
 
 
 def likeness(name: str, data: Path, runtimes: Mapping[str, Encode]) -> dict[str, Json]:
@@ -153,10 +141,9 @@ def likeness(name: str, data: Path, runtimes: Mapping[str, Encode]) -> dict[str,
             rows = order[: round(share * len(order))]
             mixed[rows] = white_here[rows]
             values = ndcg(attention(mixed, split, SEED), split)
-            apart = paired_bootstrap(values, base, split.test.users)
             row[f"ndcg@10, {share:.0%} of the items"] = {
                 "mean": float(values.mean()),
-                "difference": apart and {"mean": apart.mean, "ci95": [apart.low, apart.high]},
+                "difference": differences([values], [base], split, ("",)).get("ndcg@10"),
             }
         found[runtime] = row
         print(name, runtime, json.dumps(row), flush=True)
@@ -179,15 +166,12 @@ def main(data: Data) -> None:
         costs = {"speed": speed(runtimes, texts), "start": starts(caches, texts[:BATCH])}
         print(json.dumps(costs), flush=True)
         found = {name: likeness(name, data, runtimes) for name in SETS}
-    said = {"command": f"OMP_NUM_THREADS=1 {command()}", "seed": SEED, "note": _note()}
-    said |= {"export_seconds": export_seconds, "graph_mb": sizes}
-    store("encoding.json", {**said, **costs, "sets": found})
-
-
-def _note() -> str:
     dtype = "bfloat16" if has_bfloat16() else "float32"
     named = ", ".join(f"{name} {version(name)}" for name in ("torch", "sentence-transformers", "onnxruntime"))
-    return (
+    note = (
         f"The default encoder on one thread, torch in {dtype}; {SINGLE} single texts and {BATCHES} batches "
         f"of {BATCH} item texts of {' and '.join(SETS)}, the runtimes in turn. {named}."
     )
+    about = {"command": f"OMP_NUM_THREADS=1 {command()}", "seed": SEED, "note": note}
+    about |= {"export_seconds": export_seconds, "graph_mb": sizes, **costs, "sets": found}
+    store("encoding.json", about)

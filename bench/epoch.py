@@ -20,12 +20,6 @@ from tailrank_peers.sasrec import sasrec_epoch
 
 CONFIG: Final = SASRecConfig(epochs=1, loss="softmax")
 REPETITIONS: Final = 2
-NOTE: Final = """\
-Medians of two epochs each, in turns in one process. Both have two blocks and two heads and the same training
-events; a step predicts about as many of them. Sessions are long enough for nine in ten users, as RecTools
-pads each to the full length. tailrank also reads the items' text vectors, event types and times, and computes
-products in bfloat16 where the processor does; RecTools is as it comes, knows items by their ids alone, and
-reads the latest events of each user, from the second on. Events a second counts what each predicts."""
 
 
 def study(data: Dataset, vectors: ItemVectors) -> Json:
@@ -39,14 +33,13 @@ def study(data: Dataset, vectors: ItemVectors) -> Json:
     for _ in range(REPETITIONS):
         ours += train(split.train, None, split.repeats, white, replace(CONFIG, length=length)).seconds
         theirs.append(sasrec_epoch(split, CONFIG.width, length, sessions, "softmax"))
-    versions = f"torch {torch.__version__}, RecTools {version('rectools')}."
     return {
         **{"seed": CONFIG.seed, "d": CONFIG.width, "length": length, "loss": CONFIG.loss},
         **{"batch_events": CONFIG.events, "batch_sessions": sessions, "threads": torch.get_num_threads()},
         **{"tailrank_seconds": median(ours), "rectools_seconds": median(theirs)},
         **{"tailrank_events": len(split.train.histories.items), "rectools_events": int(predicted.sum())},
         **{"runs": {"tailrank": ours, "rectools": theirs}},
-        "note": f"{NOTE} {versions}".replace("\n", " "),
+        "note": f"torch {torch.__version__}, RecTools {version('rectools')}.",
     }
 
 

@@ -11,23 +11,23 @@ wrk is needed, too.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
-import typer
 
 from bench.study import Json, store
 from tailrank.api import Ranking, RankRequest
 from tailrank.benchmarks.connection import Connection, request
-from tailrank.benchmarks.http import rank as rank_as_served
+from tailrank.benchmarks.http import rank as as_served
 from tailrank.benchmarks.launcher import PATIENCE, cores, free_port, measured_server, pinned
 from tailrank.benchmarks.subject import Subject, subject
 from tailrank.benchmarks.throughput import wrk
@@ -46,28 +46,20 @@ JSON: Final = "application/json"
 SERVERS: Final = ("uvicorn", "granian")
 PACKAGES: Final = ("fastapi", "granian", "litestar", "starlette", "uvicorn")
 VARIABLES: Final = ("BENCH_FRAMEWORK", "BENCH_MODEL", "BENCH_STATE")
-
-NOTE: Final = f"""\
-Every application reads the body, decodes it, reads 50 events from the embedded state, ranks {CANDIDATES}
-candidates and encodes the answer with the same code, and does nothing else; Starlette, FastAPI and
-litestar are given the raw body. One worker on one core; median and 99th percentile of {REQUESTS:,} requests
-of one client that waits, after {WARM_UP:,} to warm up; requests a second by wrk with 16 connections in
-{SECONDS} s, on another core. The first row is all of `tailrank serve`, with limits and metrics, but told to
-refuse nothing."""
+"""Say what `app` makes, as servers import it by name."""
 
 Work = Callable[[bytes], Awaitable[bytes]]
 
 
 def work(model: str, state: str) -> Work:
-    """Make what is behind every framework."""
+    """Give what is behind every framework: the body of a request in, the body of an answer out."""
     reranker, kept = Reranker.load(Path(model)), open_state(state)
     decode, encode = msgspec.json.Decoder(RankRequest).decode, msgspec.json.Encoder().encode
 
     async def rank(body: bytes) -> bytes:
         asked = decode(body)
         history = (await kept.read(asked.user or "")).history
-        items = rank_as_served(reranker, asked, history)
-        return encode(Ranking(os.urandom(12).hex(), "model", 0.0, False, items))
+        return encode(Ranking(os.urandom(12).hex(), "model", 0.0, False, as_served(reranker, asked, history)))
 
     return rank
 
@@ -134,13 +126,13 @@ FRAMEWORKS: Final = {"ASGI": bare, "Starlette": starlette, "FastAPI": fastapi, "
 
 
 def app() -> Any:
-    """Make the application that the environment names: servers import this where it runs."""
+    """Make the application that the environment names."""
     framework, model, state = (os.environ[name] for name in VARIABLES)
     return FRAMEWORKS[framework](work(model, state))
 
 
-def run(server: str, port: int) -> None:
-    """Run the application."""
+def serve(server: str, port: int) -> None:
+    """Serve the application."""
     target = "bench.frameworks:app"
     if server == "uvicorn":
         import uvicorn
@@ -159,25 +151,23 @@ def run(server: str, port: int) -> None:
 @contextmanager
 def started(it: Subject, framework: str, server: str) -> Iterator[int]:
     """Run an application in a process and on a core of its own; gives the port."""
-    core, clients = cores()
-    port = free_port()
+    (core, clients), port = cores(), free_port()
     variables = dict(zip(VARIABLES, (framework, str(it.model), str(it.state)), strict=True))
-    environment = os.environ | variables | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "bench", "frameworks", "--serve", server, "--port", str(port)]
+    process = get_context("spawn").Process(target=serve, args=(server, port))
     with pinned(clients):
-        with pinned(core):
-            process = subprocess.Popen(command, env=environment)  # noqa: S603 - our own command
+        with pinned(core), patch.dict(os.environ, variables, OMP_NUM_THREADS="1"):
+            process.start()
         try:
             _wait(process, port)
             yield port
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            process.join(PATIENCE)
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait(process: SpawnProcess, port: int) -> None:
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end and process.is_alive():
         try:
             connection = Connection(port)
         except OSError:
@@ -212,17 +202,10 @@ def study(it: Subject, requests: int = REQUESTS + WARM_UP, seconds: float = SECO
     return rows
 
 
-def main(
-    data: DataOption = "movielens-100k",
-    serve: Annotated[str, typer.Option(hidden=True, help=f"Of {', '.join(SERVERS)}.")] = "",
-    port: Annotated[int, typer.Option(hidden=True)] = 0,
-) -> None:
-    """Measure, and store the results; or serve one application."""
-    if serve:
-        run(serve, port)
-        return
+def main(data: DataOption = "movielens-100k") -> None:
+    """Measure, and store the results."""
     with subject(load(data), None, 1, SEED) as it:
         rows = study(it)
     versions = {name: version(name) for name in PACKAGES}
-    note = f"{NOTE} {', '.join(f'{name} {versions[name]}' for name in PACKAGES)}."
+    note = f"{', '.join(f'{name} {number}' for name, number in versions.items())}."
     store("frameworks.json", {"seed": SEED, "note": note, "rows": rows, "frameworks": versions})

@@ -33,14 +33,6 @@ SETTINGS: Final = Settings()
 SOFTMAX: Final = SASRecConfig(epochs=1, loss="sampled-softmax")
 """The loss of large catalogues at every size, so that sizes compare."""
 
-NOTE: Final = """\
-Factor 10 is all households, 1 a tenth of them drawn at random; items are those they bought, so both grow.
-Texts are not encoded: item vectors are random, of unit length, with 384 dimensions. Signals are fitted
-without the sequence model; its one epoch has a sampled softmax at every size. Peak memory is that of the
-whole process, libraries included, which reads the data, fits and ranks. A ranking is of ids, for one user at
-a time, and gives the ten best, without the sequence model: of the whole catalogue, or of 1,000 items drawn
-at random."""
-
 
 def sampled(source: Path, factor: int, target: Path) -> None:
     """Write the data folder of `factor` tenths of the users, and of their items."""
@@ -94,5 +86,4 @@ def main(data: Data) -> None:
         with tempfile.TemporaryDirectory() as folder:
             alone(sampled, source, factor, Path(folder))
             points.append(alone(measured, Path(folder), factor))
-    note = NOTE.replace("\n", " ")
-    store("scale.json", {"seed": SETTINGS.seed, "dataset": NAME, "note": note, "points": points})
+    store("scale.json", {"seed": SETTINGS.seed, "dataset": NAME, "points": points})
