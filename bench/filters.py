@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from statistics import stdev
+import re
+from collections.abc import Iterable, Sequence
+from statistics import fmean, stdev
 from typing import Final
 
 from bench.study import Json
+from tailrank.evaluation.report import number_text
 
 CHANCE: Final = "may be chance"
 COLUMNS: Final = {
@@ -34,11 +36,7 @@ def number(value: float | None) -> str:
     >>> number(0.06391), number(-0.0012), number(3.14159), number(1234.5), number(None)
     ('.0639', '-.0012', '3.14', '1,234', '-')
     """
-    if value is None:
-        return "-"
-    if abs(value) < 1:
-        return f"{value:.4f}".replace("0.", ".", 1)
-    return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+    return "-" if value is None else re.sub(r"^(-?)0\.", r"\1.", number_text(value))
 
 
 def cost(value: float | None) -> str:
@@ -64,16 +62,17 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def spread(value: float | None, deviation: float | None) -> str:
-    """Print a mean over seeds and its standard deviation, if seeds differ."""
-    return f"{number(value)} ± {number(deviation)}" if deviation else number(value)
+def spread(seeds: Sequence[float]) -> str:
+    """Print the mean over seeds and, if they differ, their standard deviation.
 
-
-def averaged(metric: Json | None) -> str:
-    """Print a mean over seeds, and how they differ."""
-    if not metric:
-        return "-"
-    return spread(metric["mean"], stdev(metric["seeds"]) if len(metric["seeds"]) > 1 else None)
+    Examples
+    --------
+    >>> spread([0.04, 0.06]), spread([0.04]), spread([])
+    ('.0500 ± .0141', '.0400', '-')
+    """
+    mean = number(fmean(seeds) if seeds else None)
+    deviation = stdev(seeds) if len(seeds) > 1 else 0.0
+    return f"{mean} ± {number(deviation)}" if deviation else mean
 
 
 def difference(pair: Json | None) -> str:
@@ -118,4 +117,4 @@ def all_keys(mappings: Iterable[Json]) -> list[str]:
     return list(dict.fromkeys(key for each in mappings for key in each))
 
 
-FILTERS: Final = (label, number, cost, count, percent, averaged, difference, verdict, measured, all_keys)
+FILTERS: Final = (label, number, cost, count, percent, spread, difference, verdict, measured, all_keys)

@@ -63,7 +63,6 @@ def render(template: str, **context: object) -> str:
         "CHARTED": charts.NAMES,
         "STEEP": STEEP,
         "SWEPT": SWEPT,
-        "spread": filters.spread,
         "repeat": _repeat,
     }
     filled = environment.get_template(template).render(context)

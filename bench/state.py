@@ -1,4 +1,12 @@
-"""The state itself, without a server: how fast it writes events and reads, how much room it needs."""
+"""The state itself, without a server: how fast it writes events and reads, how much room it needs.
+
+Users have ids of 14 characters, items of 10, events of 20; 100,000 items drawn at random, 50 events a user.
+`ingest`: events of users drawn at random among 10,000, each durable when acknowledged, in batches of 500,
+one after the other, and singly from 32 coroutines. `by day`: one event of every user, then the next, a day
+later, as a service sees them, for a twentieth of the users. `loaded`: all events of a user at once, users
+in random order, as an import brings them; days between events are lognormal, median 1, sigma 2. Reads are
+of users drawn at random, the files in the page cache.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +41,6 @@ START: Final = 1_700_000_000.0
 DAY: Final = 86_400
 FEW: Final = 20
 SEED: Final = 0
-
-NOTE: Final = f"""\
-Users have ids of 14 characters, items of 10, events of 20; {ITEMS:,} items drawn at random, {EVENTS_PER_USER}
-events a user. `ingest`: events of users drawn at random among {SMALL:,}, each durable when acknowledged,
-in batches of {BATCH}, one after the other, and singly from {CONNECTIONS} coroutines. `by day`: one event of
-every user, then the next, a day later, as a service sees them, for a twentieth of the users. `loaded`: all
-events of a user at once, users in random order, as an import brings them; days between events are
-lognormal, median 1, sigma 2. Reads are of users drawn at random, the files in the page cache."""
 
 
 def drawn(users: Offsets, first: int, times: Doubles | None = None) -> list[StoredEvent]:
@@ -196,6 +196,6 @@ def main(
 ) -> None:
     """Measure, print one JSON object, and keep it."""
     with tempfile.TemporaryDirectory(dir=place) as folder:
-        found: Json = {"note": NOTE, "embedded": embedded(Path(folder), users)}
+        found = {"embedded": embedded(Path(folder), users)}
         found["networked"] = networked(Path(folder), min(SMALL, users))
     report("state.json", found, keep)

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Final
 
 from bench.run import SETS
@@ -68,11 +68,6 @@ class Evaluated:
         """Average a metric over seeds; None if no seed has it."""
         values = self.values(model, metric)
         return fmean(values) if values else None
-
-    def spread(self, model: str, metric: str) -> float | None:
-        """Give the standard deviation over seeds; None if fewer than two have the metric."""
-        values = self.values(model, metric)
-        return stdev(values) if len(values) > 1 else None
 
     def comparisons(self) -> dict[tuple[str, str], Json]:
         """Give the paired differences of tailrank by (other model, metric), from the lowest seed of each."""

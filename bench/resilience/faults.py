@@ -1,4 +1,11 @@
-"""Kill processes with -9 while they write events, again and again, and look for what was acknowledged."""
+"""Kill processes with -9 while they write events, again and again, and look for what was acknowledged.
+
+Two processes write events through eight coroutines each and say what was acknowledged. `embedded`: one of
+them, drawn at random, is killed, the other goes on until the round ends, then is killed too; then the
+folder is opened and every event acknowledged in this round is looked up, and at the end all of all rounds,
+and every page is walked through. `networked`: the server is killed and started again, the writers retry;
+`appendfsync always`.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +33,6 @@ USERS: Final = 40
 
 SECONDS: Final = (0.05, 0.6)
 """Between the first acknowledged event and the kill, drawn evenly."""
-
-NOTE: Final = f"""\
-{WRITERS} processes write events through {CONNECTIONS} coroutines each and print what was acknowledged;
-`embedded`: one of them, drawn at random, is killed, the other goes on until the round ends, then is killed
-too; then the folder is opened and every event acknowledged in this round is looked up, and at the end all of
-all rounds, and every page is walked through. `networked`: the server is killed and started again, the writers
-retry; `appendfsync always`."""
 
 
 def events(run: int, connection: int, call: int) -> list[StoredEvent]:
@@ -162,7 +162,7 @@ def networked(folder: Path, kills: int) -> Json:
 
 def main(kills: int = KILLS, keep: Keep = False) -> None:
     """Kill, look everything up, print one JSON object, and keep it."""
-    found: Json = {"note": NOTE}
+    found: Json = {}
     for name, run in {"embedded": embedded, "networked": networked}.items():
         with tempfile.TemporaryDirectory() as folder:
             found[name] = run(Path(folder), kills)

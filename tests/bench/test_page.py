@@ -278,7 +278,7 @@ def test_speed_is_told_beside_others(results: Path, published: Path) -> None:
         ["**tailrank**", "5.00", "2,000", "0.25"],
         ["RecTools", "20.0", "400", "1.00"],
     ]
-    assert "\n\nAlike.\n" in text
+    assert " Alike.\n" in text
     assert rows(text, "Serving the sequence model")[2] == ["numpy", "0.45", "0.52"]
     assert not charts
 
