@@ -106,12 +106,15 @@ def test_a_study_keeps_the_command_that_repeats_it(tmp_path: Path, monkeypatch: 
     assert study.command() == "python -m bench resilience soak MODEL"
 
 
-def test_ways_are_compared_by_query(tmp_path: Path) -> None:
-    split = leave_one_out(Dataset.construct(*shop(40)))
+def test_ways_are_compared_by_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAILRANK_CACHE", str(tmp_path))
+    dataset = Dataset.construct(*shop(40))
+    split = leave_one_out(dataset)
     one = np.linspace(0, 1, len(split.test))
-    found = [study.remembered(tmp_path / "0.npz", lambda: {"one": one, "other": one / 2})]
-    assert study.remembered(tmp_path / "0.npz", dict)["one"].tolist() == one.tolist()
-    better, base = study.compared(study.by_name(found), "other", split)
+    found = study.collect("shop", dataset, [0], lambda _: {"all": lambda: {"one": one, "other": one / 2}})
+    kept = study.collect("shop", dataset, [0], lambda _: {"all": dict})
+    assert kept["one"][0].tolist() == one.tolist()
+    better, base = study.compared(found, "other", split)
     assert better["metrics"]["ndcg@10"] == {"mean": pytest.approx(0.5), "seeds": [pytest.approx(0.5)]}
     assert better["difference"]["ndcg@10"]["mean"] == pytest.approx(0.25)
     assert "difference" not in base
@@ -136,7 +139,10 @@ def test_describing_items_by_any_choice_is_measured() -> None:
     dataset = Dataset.construct(*shop(40))
     for choice in annotation.CHOICES:
         values = annotation.values(dataset, random_vectors(60), choice, 0)
-        assert {name: len(found) for name, found in values.items()} == {"alone": 40, "whole": 40}
+        assert {name: len(found) for name, found in values.items()} == {
+            f"{choice}/alone": 40,
+            f"{choice}/whole": 40,
+        }
 
 
 def test_eras_of_a_forgetting_study_share_no_target() -> None:
