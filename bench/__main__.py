@@ -1,4 +1,4 @@
-"""`python -m bench COMMAND`: the page of benchmarks, the studies that it tells of, and resilience runs."""
+"""`python -m bench COMMAND`: the page of benchmarks, the studies behind it, and resilience runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailrank.errors import TailrankError
 
 
 class Modules(TyperGroup):
-    """Commands that are modules with a function `main`; each is imported when it is asked for.
+    """Commands that are modules with a function `main`; each is imported when it is needed.
 
     So one command may need packages that another environment doesn't have.
     """

@@ -11,7 +11,6 @@ wrk is needed, too.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -25,6 +24,7 @@ import msgspec
 import numpy as np
 
 from bench.study import Json, store
+from bench.waiting import wait_until
 from tailrank.api import Ranking, RankRequest
 from tailrank.benchmarks.connection import Connection, request
 from tailrank.benchmarks.http import rank as as_served
@@ -158,25 +158,23 @@ def started(it: Subject, framework: str, server: str) -> Iterator[int]:
         with pinned(core), patch.dict(os.environ, variables, OMP_NUM_THREADS="1"):
             process.start()
         try:
-            _wait(process, port)
+            wait_until(lambda: _answers(process, port), PATIENCE, "the server wasn't ready")
             yield port
         finally:
             process.terminate()
             process.join(PATIENCE)
 
 
-def _wait(process: SpawnProcess, port: int) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.is_alive():
-        try:
-            connection = Connection(port)
-        except OSError:
-            time.sleep(0.05)
-            continue
-        connection.insist(request(PATH, b'{"user":"none","candidates":[]}'))
-        connection.close()
-        return
-    raise SystemExit(f"the server isn't ready after {PATIENCE} s")
+def _answers(process: SpawnProcess, port: int) -> bool:
+    if not process.is_alive():
+        raise SystemExit(f"the server ended with {process.exitcode}")
+    try:
+        connection = Connection(port)
+    except OSError:
+        return False
+    connection.insist(request(PATH, b'{"user":"none","candidates":[]}'))
+    connection.close()
+    return True
 
 
 def measured(port: int, bodies: list[bytes], file: Path, seconds: float) -> Json:

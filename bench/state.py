@@ -71,9 +71,9 @@ def by_day(n_users: int) -> Iterator[list[StoredEvent]]:
             yield drawn(some, first, START + DAY * (day + first % n_users / n_users + np.zeros(len(some))))
 
 
-async def write(place: str, *streams: Iterable[list[StoredEvent]]) -> int:
+async def write(location: str, *streams: Iterable[list[StoredEvent]]) -> int:
     """Write the batches of each stream one after the other, streams at once; gives events a second."""
-    state = open_state(place)
+    state = open_state(location)
 
     async def send(batches: Iterable[list[StoredEvent]]) -> int:
         n = 0
@@ -89,20 +89,20 @@ async def write(place: str, *streams: Iterable[list[StoredEvent]]) -> int:
     return round(written / seconds)
 
 
-def ingest(place: str) -> Json:
+def ingest(location: str) -> Json:
     """Give events a second."""
     rng, first = np.random.default_rng(SEED), BATCHES * BATCH
     batches = [drawn(rng.integers(SMALL, size=BATCH), b * BATCH) for b in range(BATCHES)]
     singles = [drawn(rng.integers(SMALL, size=SINGLES), first + c * SINGLES) for c in range(CONNECTIONS)]
     return {
-        "batches_events_per_s": uvloop.run(write(place, batches)),
-        "singles_events_per_s": uvloop.run(write(place, *([[each] for each in some] for some in singles))),
+        "batches_events_per_s": uvloop.run(write(location, batches)),
+        "singles_events_per_s": uvloop.run(write(location, *([[each] for each in some] for some in singles))),
     }
 
 
-async def reads(place: str, n_users: int) -> Json:
+async def reads(location: str, n_users: int) -> Json:
     """Give how long a read takes, in microseconds."""
-    state = open_state(place)
+    state = open_state(location)
     names = [user_name(n) for n in np.random.default_rng(SEED).integers(n_users, size=2 * READS).tolist()]
     microseconds = []
     for name in names:
@@ -118,12 +118,12 @@ async def reads(place: str, n_users: int) -> Json:
     return {"p50_us": round(p50, 1), "p99_us": round(p99, 1)}
 
 
-def memory(place: str, n_users: int) -> Json:
+def memory(location: str, n_users: int) -> Json:
     """Give what a process holds after reading all users, in MB: its own, and shared pages of files."""
 
     async def read_all() -> Json:
         before = resident("self")
-        state, opened = timed(lambda: open_state(place))
+        state, opened = timed(lambda: open_state(location))
         for n in range(n_users):
             await state.read(user_name(n))
         more = {name: round(held - before[name], 1) for name, held in resident("self").items()}
@@ -135,8 +135,8 @@ def memory(place: str, n_users: int) -> Json:
 
 def sized(folder: Path, n_users: int, batches: Iterable[list[StoredEvent]]) -> Json:
     """Fill a folder; give its bytes a user before and after compaction, and reads after it."""
-    place = str(folder)
-    rate, read = uvloop.run(write(place, batches)), uvloop.run(reads(place, n_users))
+    location = str(folder)
+    rate, read = uvloop.run(write(location, batches)), uvloop.run(reads(location, n_users))
     (before, after), seconds = timed(lambda: compact(folder))
     return {
         "users": n_users,
@@ -147,8 +147,8 @@ def sized(folder: Path, n_users: int, batches: Iterable[list[StoredEvent]]) -> J
         "mb_compacted": round(after / 1e6, 1),
         "compaction_s": round(seconds, 1),
         "read": read,
-        "memory": alone(memory, place, n_users),
-        "read_compacted": uvloop.run(reads(place, n_users)),
+        "memory": alone(memory, location, n_users),
+        "read_compacted": uvloop.run(reads(location, n_users)),
     }
 
 
@@ -189,13 +189,13 @@ def _used(url: str) -> int:
 
 def main(
     users: Annotated[int, typer.Option(help="Users with 50 events each.")] = 1_000_000,
-    place: Annotated[
+    location: Annotated[
         Path | None, typer.Option("--dir", help="Where to work, removed afterwards; a local disk.")
     ] = None,
     keep: Keep = False,
 ) -> None:
     """Measure, print one JSON object, and keep it."""
-    with tempfile.TemporaryDirectory(dir=place) as folder:
+    with tempfile.TemporaryDirectory(dir=location) as folder:
         found = {"embedded": embedded(Path(folder), users)}
         found["networked"] = networked(Path(folder), min(SMALL, users))
     report("state.json", found, keep)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Self
 
+from bench.waiting import wait_until
 from tailrank.benchmarks.launcher import free_port
 
 BINARY = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -31,14 +31,15 @@ class Server:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command = [BINARY, *options, *durable, *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.01)
-        self.kill()
-        raise RuntimeError(f"{BINARY} did not start")
+        try:
+            wait_until(self._accepts, 10, f"{BINARY} did not start")
+        except SystemExit:
+            self.kill()
+            raise
+
+    def _accepts(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -1,6 +1,6 @@
 """Kill processes with -9 while they write events, again and again, and look for what was acknowledged.
 
-Two processes write events through eight coroutines each and say what was acknowledged. `embedded`: one of
+Two processes write events through eight coroutines each and log what was acknowledged. `embedded`: one of
 them, drawn at random, is killed, the other goes on until the round ends, then is killed too; then the
 folder is opened and every event acknowledged in this round is looked up, and at the end all of all rounds,
 and every page is walked through. `networked`: the server is killed and started again, the writers retry;
@@ -21,6 +21,7 @@ from typing import Final
 
 from bench.study import Json, Keep, report, timed
 from bench.valkey import Server
+from bench.waiting import wait_until
 from tailrank.state.base import EVENTS_PER_USER, StateError, StoredEvent
 from tailrank.state.environment import check_pages
 from tailrank.state.open import open_state
@@ -41,12 +42,12 @@ def events(run: int, connection: int, call: int) -> list[StoredEvent]:
     return [StoredEvent(item, f"u{run}-{connection}-{n}", item, "click", 1.0 + call) for n in range(USERS)]
 
 
-def write_events(place: str, run: int, said: Path) -> None:
+def write_events(location: str, run: int, log: Path) -> None:
     """Write events until killed; a line for each call that was acknowledged."""
 
     async def write() -> None:
-        state = open_state(place)
-        with said.open("w", buffering=1) as lines:
+        state = open_state(location)
+        with log.open("w", buffering=1) as lines:
 
             async def connection(c: int) -> None:
                 for call in itertools.count():
@@ -66,8 +67,8 @@ def write_events(place: str, run: int, said: Path) -> None:
 class Writers:
     """Processes that write events, and the last call that was acknowledged, by run and connection."""
 
-    def __init__(self, place: str, folder: Path) -> None:
-        self.place, self._folder = place, folder
+    def __init__(self, location: str, folder: Path) -> None:
+        self.location, self._folder = location, folder
         self.acknowledged: dict[tuple[int, int], int] = {}
         self.runs = 0
 
@@ -75,34 +76,32 @@ class Writers:
         """Start some, and wait until each has stored something."""
         started = {}
         for run in range(self.runs, self.runs + WRITERS):
-            self._said(run).touch()
+            self._log(run).touch()
             started[run] = get_context("spawn").Process(
-                target=write_events, args=(self.place, run, self._said(run))
+                target=write_events, args=(self.location, run, self._log(run))
             )
             started[run].start()
         self.runs += WRITERS
-        for run, process in started.items():
-            while not self._said(run).stat().st_size:
-                if not process.is_alive():
-                    raise SystemExit(f"a writer ended with {process.exitcode}")
-                time.sleep(0.01)
+        wait_until(
+            lambda: all(self._log(run).stat().st_size for run in started), 60, "no writer stored an event"
+        )
         return started
 
     def kill(self, run: int, process: SpawnProcess) -> None:
-        """Kill one, and note what it had said."""
+        """Kill one, and note what it had acknowledged."""
         process.kill()
         process.join()
-        for line in self._said(run).read_bytes().splitlines(keepends=True):
+        for line in self._log(run).read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n"):
                 c, call = map(int, line.split())
                 self.acknowledged[run, c] = call
 
-    def _said(self, run: int) -> Path:
-        return self._folder / f"said-{run}"
+    def _log(self, run: int) -> Path:
+        return self._folder / f"log-{run}"
 
     async def lost(self, since: int = 0) -> int:
         """Count acknowledged events of the runs from one on that are not read."""
-        state, lost = open_state(self.place), 0
+        state, lost = open_state(self.location), 0
         for (run, c), call in self.acknowledged.items():
             if run < since:
                 continue
@@ -130,7 +129,7 @@ def embedded(folder: Path, kills: int) -> Json:
         for run, process in victims:
             time.sleep(rng.uniform(*SECONDS))
             writers.kill(run, process)
-        opened.append(1000 * timed(lambda: asyncio.run(open_state(writers.place).close()))[1])
+        opened.append(1000 * timed(lambda: asyncio.run(open_state(writers.location).close()))[1])
         lost += asyncio.run(writers.lost(since=first))
     lost += asyncio.run(writers.lost())
     check_pages(folder / "state")

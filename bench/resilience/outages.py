@@ -34,6 +34,7 @@ from bench.resilience.clients import (
 from bench.study import Json, Keep, Model, chosen, report
 from bench.valkey import BINARY
 from bench.valkey import Server as Valkey
+from bench.waiting import wait_until
 from tailrank.benchmarks.launcher import Server
 from tailrank.files import written_folder
 from tailrank.policy.tail import TailBoost
@@ -58,7 +59,7 @@ def kills(model: Path, folder: Path, n: int, workers: int = 1) -> Json:
         for turn in range(n):
             jobs = ingests(f"k{turn}-")
             with load(server.port, {**jobs, "rank": rank(candidates)}) as clients:
-                _await(partial(_answered, {name: clients[name] for name in jobs}, 200), 20)
+                wait_until(partial(_answered, {name: clients[name] for name in jobs}, 200), 20)
                 time.sleep(rng.uniform(*SECONDS))
                 server.kill()
             fresh = {name: _until_failure(clients[name].outcomes) for name in jobs}
@@ -126,7 +127,7 @@ def full(model: Path, folder: Path, seconds: float) -> Json:
                 begun = time.monotonic()
                 resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limit)
                 if phase == "full":
-                    _await(partial(_answered, clients, 503), 60)
+                    wait_until(partial(_answered, clients, 503), 60)
                 time.sleep(seconds)
                 found[phase] = _summaries(clients, begun)
         found["faults"] = _statuses(clients)["500"]
@@ -154,24 +155,24 @@ def clock(model: Path, folder: Path) -> Json:
 def swaps(model: Path, folder: Path, n: int) -> Json:
     """Replace the model under load; hold every answer to the model that it names."""
     first = Reranker.load(model)
-    candidates, place = items_of(model), folder / "swapped"
+    candidates, served = items_of(model), folder / "swapped"
     twins, expected = (folder / "a", folder / "b"), dict[str, list[str]]()
     for at, twin in enumerate(twins):
         changed = replace(first, policy=(TailBoost(float(at)),))
         changed.save(twin)
-        name = f"{place.name}@{json.loads((twin / 'manifest.json').read_bytes())['sha256'][:12]}"
+        name = f"{served.name}@{json.loads((twin / 'manifest.json').read_bytes())['sha256'][:12]}"
         expected[name] = [i.item_id for i in changed.rank(candidates[:3], candidates)]
-    shutil.copytree(twins[0], place)
+    shutil.copytree(twins[0], served)
     body = {"candidates": candidates, "history": candidates[:3]}
     swapped: list[float] = []
-    with Server(place, folder / "state", "--queue-ms", "10000") as server:
+    with Server(served, folder / "state", "--queue-ms", "10000") as server:
         jobs: dict[str, Job] = {f"r{c}": lambda client, _: client.ask("/v1/rank", body) for c in range(3)}
         with load(server.port, {**jobs, "events": ingest("s")}) as clients:
             for turn in range(n):
-                with written_folder(place) as new:
+                with written_folder(served) as new:
                     shutil.copytree(twins[1 - turn % 2], new, dirs_exist_ok=True)
                 begun, wanted = time.monotonic(), list(expected)[1 - turn % 2]
-                _await(lambda: _latest(clients["r0"]) == wanted, 20)  # noqa: B023
+                wait_until(lambda: _latest(clients["r0"]) == wanted, 20)  # noqa: B023
                 swapped.append(time.monotonic() - begun)
     ranked = [o.answer for name in jobs for o in clients[name].outcomes if o.status == 200]
     wrong = sum([i["id"] for i in a["items"]] != expected.get(a["model"]) or a["degraded"] for a in ranked)
@@ -217,7 +218,7 @@ def _strange(port: int) -> int:
 def _recovery(port: int, begun: float) -> float:
     """Wait until a ranking works again; gives the seconds since."""
     client = RecordingClient(port)
-    _await(lambda: client.ask("/readyz").status == 200, 30)
+    wait_until(lambda: client.ask("/readyz").status == 200, 30)
     client.close()
     return round(time.monotonic() - begun, 2)
 
@@ -242,14 +243,6 @@ def _summary(outcomes: list[Outcome]) -> Json:
 
 def _statuses(clients: Clients) -> Counter[str]:
     return Counter(str(o.status) for client in clients.values() for o in client.outcomes)
-
-
-def _await(done: Callable[[], bool], seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > until:
-            raise SystemExit(f"nothing happened within {seconds:g} s")
-        time.sleep(0.01)
 
 
 RUNS: Final[Mapping[str, Callable[[Path, Path], Json]]] = {

@@ -23,7 +23,7 @@ USERS: Final = 5_000
 NEW_ITEMS: Final = 200
 SAMPLES: Final = 200
 SHARES: Final = {"rank": 0.6, "events": 0.345, "history": 0.05, "items": 0.005}
-"""Of what is asked for."""
+"""Of the requests."""
 
 
 def mixture(items: list[str], seed: int, statuses: Counter[str]) -> Job:
