@@ -83,14 +83,18 @@ def _row(matrix: sp.csr_array, at: int) -> tuple[Offsets, Doubles]:
     return matrix.indices[row].astype(np.int64), matrix.data[row].astype(np.float64)
 
 
+def _random(train: Dataset, missing: Bools, budget: int, seed: int) -> Offsets:
+    return np.random.default_rng([seed, 1]).permutation(np.flatnonzero(missing))[:budget]
+
+
+def _popular(train: Dataset, missing: Bools, budget: int, seed: int) -> Offsets:
+    return np.argsort(-np.where(missing, train.counts, -1), kind="stable")[:budget]
+
+
 CHOICES: Final[dict[str, Callable[[Dataset, Bools, int, int], npt.ArrayLike]]] = {
     "none": lambda train, missing, budget, seed: [],
-    "at random": lambda train, missing, budget, seed: np.random.default_rng([seed, 1]).permutation(
-        np.flatnonzero(missing)
-    )[:budget],
-    "by popularity": lambda train, missing, budget, seed: np.argsort(
-        -np.where(missing, train.counts, -1), kind="stable"
-    )[:budget],
+    "at random": _random,
+    "by popularity": _popular,
     "spread out": _spread,
     "by use": lambda train, missing, budget, seed: items_to_annotate(train, missing, budget).items,
     "all": lambda train, missing, budget, seed: np.flatnonzero(missing),

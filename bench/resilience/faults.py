@@ -77,9 +77,8 @@ class Writers:
         started = {}
         for run in range(self.runs, self.runs + WRITERS):
             self._log(run).touch()
-            started[run] = get_context("spawn").Process(
-                target=write_events, args=(self.location, run, self._log(run))
-            )
+            arguments = (self.location, run, self._log(run))
+            started[run] = get_context("spawn").Process(target=write_events, args=arguments, daemon=True)
             started[run].start()
         self.runs += WRITERS
         wait_until(

@@ -69,7 +69,7 @@ def soak(model: Path, folder: Path, requests: int) -> Json:
     at, own, mapped = (np.array(column) for column in zip(*samples, strict=True))
     late = at >= requests / 2
     return {
-        "requests": requests,
+        "requests": done,
         "seconds": round(seconds),
         "statuses": dict(sum(counts, Counter())),
         "own_mb": {"start": round(own[0], 1), "half": round(own[late][0], 1), "end": round(own[-1], 1)},
