@@ -114,13 +114,8 @@ class Parts:
 def rows(split: Split, found: Mapping[str, list[Doubles]]) -> list[study.Json]:
     """Average each variant over queries and seeds, and bound its difference to what it stands against."""
     return [
-        {
-            "group": group,
-            "variant": name,
-            "against": against,
-            "metrics": study.means(found[name], split, GROUPS),
-            "difference": study.differences(found[name], found[against], split, GROUPS) if against else {},
-        }
+        {"group": group, "variant": name, "against": against, "difference": {}}
+        | study.row(found[name], split, found.get(against), GROUPS)
         for group, name, against in ROWS
         if name in found and (not against or against in found)
     ]

@@ -172,11 +172,21 @@ def differences(
     return found
 
 
-def compared(found: Mapping[str, Sequence[Doubles]], against: str, split: Split) -> list[Json]:
-    """Give the metrics of each way, and how it differs from one of them."""
+def row(
+    values: Sequence[Doubles],
+    split: Split,
+    against: Sequence[Doubles] | None = None,
+    groups: Sequence[str] = GROUPS,
+) -> Json:
+    """Give metrics and, if there is something to compare with, how they differ from its."""
+    difference = {} if against is None else {"difference": differences(values, against, split, groups)}
+    return {"metrics": means(values, split, groups), **difference}
+
+
+def compared(found: Found, against: str, split: Split) -> list[Json]:
+    """Give a row for each way; all but one of them are compared with that one."""
     return [
-        {"way": name, "metrics": means(values, split)}
-        | ({} if name == against else {"difference": differences(values, found[against], split)})
+        {"way": name, **row(values, split, None if name == against else found[against])}
         for name, values in found.items()
     ]
 

@@ -62,6 +62,9 @@ RANKERS: Final = {
 }
 """Signals that each ranker leaves out."""
 
+WITHOUT: Final = {name: name.removesuffix(", with tuned") for name in RANKERS if name.endswith("tuned")}
+"""What rankers with the tuned signal are compared with."""
+
 
 def tune(way: str, seed: int, name: str, data: Path) -> study.Values:
     """Tune in one way; gives ndcg@10 of each test query, the vectors, and the costs."""
@@ -114,12 +117,11 @@ def main(
     frozen = [study.ndcg(study.attention(white, split, seed), split) for seed in all_seeds]
     [lexical] = Lexical.fit(study.training_data(split, 0, texts=item_texts(dataset.items)))
     for reference, values in {FROZEN: frozen, LEXICAL: [study.ndcg(lexical, split)]}.items():
-        rows.setdefault(reference, {"way": reference, "metrics": study.means(values, split)})
+        rows.setdefault(reference, {"way": reference, **study.row(values, split)})
     for each in ways:
         found = study.collect("tuning", dataset, all_seeds, partial(_parts, each, name, data))
-        rows[each] = {"way": each, "metrics": study.means(found["alone"], split)}
+        rows[each] = {"way": each, **study.row(found["alone"], split, frozen)}
         rows[each] |= {cost: float(np.mean(found[cost])) for cost in COSTS if cost in found}
-        rows[each]["difference"] = study.differences(found["alone"], frozen, split)
     about |= {"command": f"python -m bench tuning DATA {name}", "protocol": split.protocol}
     about |= {"rows": [rows[each] for each in (FROZEN, LEXICAL, *WAYS) if each in rows]}
     about |= {"fused": stored.get("fused", [])}
@@ -129,20 +131,13 @@ def main(
         found = study.collect(
             "tuning", dataset, all_seeds, lambda n: {"fused": partial(fused, n, split, vectors, tuned[n])}
         )
-        about["fused"] = fused_rows(found, split)
+        about["fused"] = [
+            {"way": each, **study.row(values, split, found.get(WITHOUT.get(each, "")))}
+            for each, values in found.items()
+        ]
     dates = {str(machine()["date"]), *stored.get("date", "").split(" and ")} - {""}
     study.store(f"{name}/tuning.json", {**about, "date": " and ".join(sorted(dates))})
 
 
 def _parts(way: str, name: str, data: Path, seed: int) -> dict[str, Callable[[], study.Values]]:
     return {way: partial(study.alone, tune, way, seed, name, data)}
-
-
-def fused_rows(found: study.Found, split: Split) -> list[study.Json]:
-    """Give the metrics of each ranker, and how those with the tuned signal differ from those without."""
-    pairs = dict(zip(list(RANKERS)[::2], list(RANKERS)[1::2], strict=True))
-    return [
-        {"way": name, "metrics": study.means(found[name], split)}
-        | ({"difference": study.differences(found[name], found[pairs[name]], split)} if name in pairs else {})
-        for name in RANKERS
-    ]
