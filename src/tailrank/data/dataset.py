@@ -14,7 +14,7 @@ import polars as pl
 
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
-from tailrank.data.histories import Event, Histories
+from tailrank.data.histories import Event, Histories, flat_offsets
 from tailrank.data.readers import read_events, read_items
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
 from tailrank.errors import RequestError
@@ -106,9 +106,10 @@ class Dataset:
             pl.col(Columns.EVENT).fill_null("event") if Columns.EVENT in events.columns else pl.lit("event")
         )
         types = events.select(event_type.unique().sort()).to_series()
+        # A code is a position: of a user or an item in its table, of an event type in the alphabet.
         coded = events.select(
-            _code(Columns.USER, users),
-            _code(Columns.ITEM, items[Columns.ITEM]),
+            pl.col(Columns.USER).cast(pl.Enum(users)).to_physical(),
+            pl.col(Columns.ITEM).cast(pl.Enum(items[Columns.ITEM])).to_physical(),
             event_type.cast(pl.Enum(types)).to_physical().alias(Columns.EVENT),
             *order,
         ).sort(Columns.USER, *order, maintain_order=True)
@@ -117,7 +118,7 @@ class Dataset:
             items=coded[Columns.ITEM].to_numpy().astype(np.int32),
             types=coded[Columns.EVENT].to_numpy().astype(np.int32),
             times=coded[CLOCKS[clock]].to_numpy().astype(np.float64),
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            offsets=flat_offsets(lengths),
         )
         return cls(name, items, users, histories, tuple(types) or ("event",), clock)
 
@@ -220,8 +221,3 @@ def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
     """Copy a pandas frame by its Python objects: polars itself needs pyarrow for text and missing values."""
     columns = {str(name): frame[name].to_numpy(dtype=object, na_value=None).tolist() for name in frame}
     return pl.DataFrame(columns, strict=False)
-
-
-def _code(column: str, ids: pl.Series) -> pl.Expr:
-    """Replace ids by their positions in `ids`, which holds each once."""
-    return pl.col(column).cast(pl.Enum(ids)).to_physical()

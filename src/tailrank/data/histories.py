@@ -31,10 +31,13 @@ def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
     >>> ranges(np.array([3, 10]), np.array([2, 3])).tolist()
     [3, 4, 10, 11, 12]
     """
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    shifts: Offsets = np.repeat(starts - (ends - lengths), lengths)
-    return np.arange(total, dtype=np.int64) + shifts
+    shifts: Offsets = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    return np.arange(len(shifts), dtype=np.int64) + shifts
+
+
+def flat_offsets(lengths: Offsets) -> Offsets:
+    """Find where histories of these lengths begin, and the last one ends; shape (histories + 1,)."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 class Event(NamedTuple):
@@ -153,20 +156,16 @@ class Histories:
         """
         lengths = ends - starts
         at = ranges(starts, lengths)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return Histories(self.items[at], self.types[at], self.times[at], offsets)
+        return Histories(self.items[at], self.types[at], self.times[at], flat_offsets(lengths))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Histories]) -> Histories:
         """Put histories one after another."""
         if len(parts) == 1:
             return parts[0]
-        lengths = np.concatenate([part.lengths for part in parts])
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        items, types, times = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("items", "types", "times")
-        )
-        return cls(items, types, times, offsets)
+        columns = zip(*((part.items, part.types, part.times, part.lengths) for part in parts), strict=True)
+        items, types, times, lengths = map(np.concatenate, columns)
+        return cls(items, types, times, flat_offsets(lengths))
 
     def latest(self, n: int) -> Histories:
         """Keep the latest `n` events of each history."""

@@ -10,25 +10,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
 
 import msgspec
+from msgspec import Meta
 
+from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
 from tailrank.errors import DataError
 from tailrank.reporting import Progress
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
+EventType: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
+
 BUFFER: Final = 1 << 20
 REPORTED: Final = 1_000
 """Records between two reports of progress."""
 
-END_OF_2099: Final = 4_102_444_800
-"""End of the year 2099, where the server's times end too."""
-
 _Blocks: TypeAlias = "io.BufferedReader[Any]"
-_UNREADABLE: Final = (OSError, EOFError, zlib.error)
 
 
 class UnixTime(float):
@@ -43,9 +44,14 @@ class UnixTime(float):
         ValueError
             If it isn't between 1970 and 2100.
         """
-        if not 0 <= time <= END_OF_2099 * units:
+        if not 0 <= time <= LATEST_TIMESTAMP * units:
             raise ValueError("Expected a time between 1970 and 2100")
         return cls(time / units)
+
+    @property
+    def microseconds(self) -> int:
+        """Whole microseconds since 1970, as tables hold times."""
+        return round(self * 1e6)
 
 
 def iso_seconds(text: str) -> float:
@@ -69,7 +75,7 @@ def read_records(
     paths: Sequence[Path],
     decoder: msgspec.json.Decoder[T],
     progress: Progress,
-    of_row: Callable[[dict[str, str]], T] | None = None,
+    from_row: Callable[[dict[str, str]], T] | None = None,
 ) -> Iterator[T]:
     """Read files one after the other: JSON Lines, a JSON array, or CSV with a header; `.gz` is unpacked.
 
@@ -80,8 +86,8 @@ def read_records(
     decoder
         Of one JSON record.
     progress
-        Is told the bytes that are read of all the files together.
-    of_row
+        Called with the bytes that are read of all the files together.
+    from_row
         Makes a record of a row of CSV, and raises ValueError if it can't.
 
     Raises
@@ -95,15 +101,15 @@ def read_records(
     for path in paths:
         try:
             with path.open("rb") as packed, _unpacked(path, packed) as file:
-                if of_row is not None and path.name.removesuffix(".gz").endswith(".csv"):
-                    found = _each(path, "line", _rows(path, file), of_row)
+                if from_row is not None and path.name.endswith((".csv", ".csv.gz")):
+                    found = _each(path, "line", _rows(path, file), from_row)
                 else:
                     found = _json(path, file, decoder)
                 for n, record in enumerate(found):
                     if n % REPORTED == 0:
                         progress(what, before + packed.tell(), total)
                     yield record
-        except _UNREADABLE as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path}: can't be read ({error}). Export or copy it anew.") from None
         before += path.stat().st_size
         progress(what, before, total)
