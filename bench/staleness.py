@@ -12,7 +12,8 @@ from bench.study import Data, Json, Name, encoded, store
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
-from tailrank.evaluation.runner import FittedModel, fit
+from tailrank.evaluation.baselines import FittedModel
+from tailrank.evaluation.runner import fit
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.full_ranking import measure, rank_queries
 from tailrank.ranking.settings import Settings

@@ -202,7 +202,7 @@ def test_the_chosen_setting_learns_from_the_full_training_set(dataset: Dataset) 
     late = temporal(dataset, per_user=3)
     found = PEERS["ease"].tune(late, {}, Settings(), silent)
     expected = ease_weights(late.full_train, float(found.tuning["regularisation"]))
-    np.testing.assert_array_equal(found.model.weights, expected)  # type: ignore[union-attr]
+    np.testing.assert_array_equal(found.scorer.weights, expected)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("repeats", [False, True])

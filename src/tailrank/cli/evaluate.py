@@ -31,7 +31,7 @@ from tailrank.cli.progress import progress_bars
 from tailrank.data.splits import Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import runner
-from tailrank.evaluation.baselines import DEFAULT_MODELS
+from tailrank.evaluation.baselines import DEFAULT_MODELS, find_model
 from tailrank.evaluation.results import Comparison, Evaluation
 from tailrank.evaluation.runner import SWEPT
 from tailrank.machine import machine
@@ -75,7 +75,8 @@ def evaluate(
     """Measure models on held-out events: full ranking, head and tail, with intervals."""
     delay = _seconds(staleness)
     names = [name.strip() for name in models.split(",")]
-    runner.check(names)
+    for name in names:
+        find_model(name)  # an unknown one is refused before anything is loaded
     dataset = load(data)
     if protocol == "temporal":
         split = temporal(dataset, per_user, delay, repeats=repeats)

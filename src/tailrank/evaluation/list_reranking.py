@@ -36,7 +36,7 @@ class Found:
     Attributes
     ----------
     queries
-        Who asks.
+        What was asked for.
     items
         Item codes found by any of them, one array a query.
     scores
@@ -83,9 +83,9 @@ def retrieve(retrievers: Mapping[str, Model], queries: Queries, split: Split, le
     retrievers
         By name, fitted on the split.
     queries
-        Who asks.
+        What to find candidates for.
     split
-        Where it doesn't allow repeats, items of the history aren't found.
+        If it doesn't allow repeats, items of the history aren't found.
     length
         Candidates of each recommender.
     """
@@ -94,9 +94,8 @@ def retrieve(retrievers: Mapping[str, Model], queries: Queries, split: Split, le
     for name, model in retrievers.items():
         for _, scores in scored(model, queries, split):
             best = np.argpartition(-scores, min(length, scores.shape[1]) - 1, axis=1)[:, :length]
-            kept = np.take_along_axis(scores, best, axis=1)
             tops[name] += list(best.astype(np.int32))
-            values[name] += list(kept)
+            values[name] += list(np.take_along_axis(scores, best, axis=1))
     items = [np.unique(np.concatenate(lists)) for lists in zip(*tops.values(), strict=True)]
     named = {name: list(map(_placed, items, tops[name], values[name])) for name in retrievers}
     return Found(queries, items, named)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
 from tailrank.arrays import Doubles, Offsets
@@ -99,27 +97,11 @@ class Evaluation:
 
     def to_json(self) -> str:
         """Write out the contents of `metrics.json`; a metric that does not exist is None, never NaN."""
-        contents = {
-            "dataset": self.dataset,
-            "protocol": self.protocol,
-            "users": self.users,
-            "queries": self.queries,
-            "models": self.models,
-            "comparisons": [vars(comparison) for comparison in self.comparisons],
-            "tradeoff": [vars(point) for point in self.tradeoff],
-            "settings": self.settings,
-        }
-        return json.dumps(_plain(contents), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        names = ("dataset", "protocol", "users", "queries", "models", "comparisons", "tradeoff", "settings")
+        contents = msgspec.json.encode({name: getattr(self, name) for name in names}, enc_hook=_plain)
+        return msgspec.json.format(contents, indent=2).decode() + "\n"
 
 
 def _plain(value: object) -> object:
-    """Turn settings and metrics into what JSON knows."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int) else str(value)
+    """Turn what JSON doesn't know into what it does."""
+    return value.item() if isinstance(value, np.generic) else str(value)
