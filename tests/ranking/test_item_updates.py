@@ -1,6 +1,7 @@
 """A fitted model is told of items that come, change and go: what must move, and what must not."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -245,10 +246,10 @@ class TestSequence:
         some = np.array([12, 0, 3, 11], np.int32)
         np.testing.assert_allclose(extended.score(history, Candidates(some, size)), whole[:, some], atol=1e-5)
 
-    def test_a_grown_model_can_be_saved(self, walkers: tuple[Reranker, Floats], tmp_path_factory) -> None:
+    def test_an_extended_model_can_be_saved(self, walkers: tuple[Reranker, Floats], tmp_path: Path) -> None:
         model, vectors = walkers
         extended = model.with_items(["3", "new"], ["tea", "grey tea"], both(vectors[[7, 2]]))
-        folder = tmp_path_factory.mktemp("models") / "extended"
+        folder = tmp_path / "extended"
         extended.without_items(["5"]).save(folder)
         loaded = Reranker.load(folder)
         asked = (["3", "new", "4"], ["6", "new", "3"])

@@ -6,7 +6,7 @@ import pytest
 from tailrank.data.histories import Histories, Queries
 from tailrank.metrics.popularity import count_buckets
 from tailrank.ranking.fusion import SampledCandidates
-from tailrank.ranking.sampled_candidates import BEST, NEWCOMERS, RANDOM, draw_candidates
+from tailrank.ranking.sampled_candidates import BEST, EMPTY_HISTORIES, RANDOM, draw_candidates
 from tailrank.signals.base import Signal
 from tailrank.signals.popularity import Popularity
 from tailrank.signals.repetition import Frequency
@@ -14,15 +14,15 @@ from tailrank.signals.repetition import Frequency
 EVENTS = 5
 
 
-def ask(n_items: int, people: int = 12, seed: int = 0) -> Queries:
+def ask(n_items: int, users: int = 12, seed: int = 0) -> Queries:
     """Ask everybody for a random item after a random history of five events."""
     rng = np.random.default_rng(seed)
-    items = rng.integers(0, n_items, people * EVENTS).astype(np.int32)
-    offsets = np.arange(people + 1) * EVENTS
-    histories = Histories(items, np.zeros_like(items), np.arange(len(items)) * 1.0, offsets)
-    targets = rng.integers(0, n_items, people).astype(np.int32)
+    items = rng.integers(0, n_items, users * EVENTS).astype(np.int32)
+    offsets = np.arange(users + 1) * EVENTS
+    histories = Histories(items, np.zeros_like(items), np.arange(len(items), dtype=np.float64), offsets)
+    targets = rng.integers(0, n_items, users).astype(np.int32)
     return Queries(
-        histories, np.arange(people, dtype=np.int32), offsets[:-1], offsets[1:], offsets[1:], targets
+        histories, np.arange(users, dtype=np.int32), offsets[:-1], offsets[1:], offsets[1:], targets
     )
 
 
@@ -63,8 +63,8 @@ def test_each_item_counts_once_and_masked_items_never(n_items: int, repeats: boo
     for at, (items, odds) in enumerate(zip(items_of(pool), pool.log_odds, strict=True)):
         counting = items[np.isfinite(odds)].tolist()
         assert len(set(counting)) == len(counting)
-        newcomer = at >= len(queries)
-        if not repeats and not newcomer:
+        without_history = at >= len(queries)
+        if not repeats and not without_history:
             assert not set(counting[1:]) & set(histories[at].tolist())
 
 
@@ -102,10 +102,10 @@ def test_features_and_buckets_are_those_of_the_items() -> None:
     np.testing.assert_allclose(pool.features[:12, :, 1], repeated, rtol=1e-6)
 
 
-def test_newcomers_are_asked_once_more_without_a_history() -> None:
-    queries = ask(30, people=NEWCOMERS + 40)
+def test_some_queries_are_repeated_without_a_history() -> None:
+    queries = ask(30, users=EMPTY_HISTORIES + 40)
     pool = draw(queries, 30)
-    assert len(pool.features) == len(queries) + NEWCOMERS
+    assert len(pool.features) == len(queries) + EMPTY_HISTORIES
     assert pool.histories[: len(queries)].tolist() == [2] * len(queries)
-    assert pool.histories[len(queries) :].tolist() == [0] * NEWCOMERS
+    assert pool.histories[len(queries) :].tolist() == [0] * EMPTY_HISTORIES
     assert not pool.features[len(queries) :, :, 1].any()

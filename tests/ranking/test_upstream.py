@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tailrank import Choice, Reranker, TailrankError
 from tailrank.data.splits import Split
 from tailrank.evaluation.list_reranking import MERGED, OURS, WITH_SCORES, reordered, retrieve
-from tailrank.metrics.full_ranking import per_query
+from tailrank.metrics.full_ranking import Model, per_query
 from tailrank.ranking.upstream import fit_weights
 from tailrank.signals.covisitation import ItemKNN
 from tailrank.signals.popularity import Popularity
@@ -77,7 +77,10 @@ def test_lists_of_others_are_reordered_and_none_beats_the_ceiling(
     reranker: Reranker, movielens_split: Split
 ) -> None:
     split, data = movielens_split, movielens_split.full_train
-    others = {"item-knn": ItemKNN.from_events(data), "popularity": Popularity.from_events(data, np.inf)}
+    others: dict[str, Model] = {
+        "item-knn": ItemKNN.from_events(data),
+        "popularity": Popularity.from_events(data, np.inf),
+    }
     validation = retrieve(others, split.validation.sample(150, 0), split, 30)
     test = retrieve(others, split.test.sample(150, 0), split, 30)
     assert all(30 <= len(items) <= 60 for items in test.items)

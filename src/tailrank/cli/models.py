@@ -33,10 +33,10 @@ from tailrank.errors import RequestError
 from tailrank.machine import machine
 from tailrank.policy.registry import described
 from tailrank.policy.tail import TailBoost
-from tailrank.ranking.fitting import checkpoint_files
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
+from tailrank.signals.training_data import checkpoint_files
 
 
 def train(

@@ -26,7 +26,7 @@ from tailrank.ranking.tail_strength import affordable_strength
 from tailrank.reporting import Progress, silent
 from tailrank.signals.base import Signal
 from tailrank.signals.registry import fit_signals, refit_signals
-from tailrank.signals.training_data import TrainingData, again
+from tailrank.signals.training_data import TrainingData
 
 Vectors: TypeAlias = ItemVectors | Mapping[str, ItemVectors] | None
 """Of one vector space, which is called `semantic`, or of several by their names."""
@@ -153,11 +153,6 @@ def fuse(split: Split, signals: FittedSignals, settings: Settings) -> Fitted:
 def with_template(settings: Settings, dataset: Dataset) -> Settings:
     """Settle how item texts are written, so that new items are written the same way."""
     return replace(settings, template=settings.template or default_template(dataset.items))
-
-
-def checkpoint_files(checkpoint: Path) -> tuple[Path, Path]:
-    """Name the files of the two trainings: without the latest events, and with them."""
-    return checkpoint, again(checkpoint)
 
 
 def validation_sample(split: Split, settings: Settings) -> Queries:

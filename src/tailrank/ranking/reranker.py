@@ -60,7 +60,7 @@ class Reranker(Fitted):
             Is told how far long training is.
         checkpoint
             File that long training writes as it goes, and continues from after an interruption; a second
-            one beside it is named by `fitting.checkpoint_files`.
+            one beside it is named by `training_data.checkpoint_files`.
 
         Raises
         ------

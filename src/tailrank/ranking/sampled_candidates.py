@@ -15,7 +15,7 @@ from tailrank.signals.base import Signal
 
 BEST: Final = 40
 RANDOM: Final = 64
-NEWCOMERS: Final = 500
+EMPTY_HISTORIES: Final = 500
 
 
 def draw_candidates(
@@ -33,8 +33,8 @@ def draw_candidates(
     signals
         Fitted without the queries' targets.
     queries
-        Validation queries. Up to 500 of them are asked once more without any history, so that
-        newcomers get weights of their own.
+        Validation queries. Up to 500 of them are repeated without any history, so that
+        empty histories get weights of their own.
     item_buckets
         Count bucket of each item, shape (items,).
     max_history
@@ -47,23 +47,23 @@ def draw_candidates(
     Returns
     -------
     tuple[Pool, Codes]
-        The pool, newcomers last, and its item codes, shape (queries, candidates).
+        The sample, empty histories last, and its item codes, shape (queries, candidates).
     """
-    newcomers = queries.sample(NEWCOMERS, seed=0)
-    newcomers = replace(newcomers, ends=newcomers.starts, full_ends=newcomers.starts)
+    without_history = queries.sample(EMPTY_HISTORIES, seed=0)
+    without_history = replace(without_history, ends=without_history.starts, full_ends=without_history.starts)
     n_items = len(item_buckets)
     everything = Candidates.everything(n_items)
-    pools, drawn = [], []
-    for batch in (*queries.batches(n_items), *newcomers.batches(n_items)):
+    samples, drawn = [], []
+    for batch in (*queries.batches(n_items), *without_history.batches(n_items)):
         histories = batch.histories.latest(max_history)
         scores = [signal.score(histories, everything) for signal in signals]
         codes, log_odds = _choose(scores, batch, n_items, repeats, rng)
         features = np.stack([np.take_along_axis(values, codes, axis=1) for values in scores], axis=-1)
-        pools.append(
+        samples.append(
             SampledCandidates(features, item_buckets[codes], history_buckets(histories.lengths), log_odds)
         )
         drawn.append(codes)
-    return SampledCandidates.join(pools), np.concatenate(drawn)
+    return SampledCandidates.join(samples), np.concatenate(drawn)
 
 
 def _choose(

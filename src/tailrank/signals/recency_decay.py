@@ -41,13 +41,13 @@ def recency_weights(ages: Ages, recency_decay: float) -> Ages:
 
 @dataclass(frozen=True, kw_only=True)
 class DecayedSum(ABC):
-    """``log(1 + sum_j (1 + age_j) ** -fading * part(c, j))`` over the events j of a history.
+    """``log(1 + sum_j (1 + age_j) ** -recency_decay * part(c, j))`` over the events j of a history.
 
     The logarithm keeps a few very strong parts from drowning every other signal.
 
     Attributes
     ----------
-    fading
+    recency_decay
         How fast events lose weight with the number of later ones; chosen on validation.
     """
 
