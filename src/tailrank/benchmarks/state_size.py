@@ -20,7 +20,7 @@ import numpy as np
 
 from tailrank.benchmarks.connection import Connection, request
 from tailrank.benchmarks.launcher import measured_server, resident
-from tailrank.benchmarks.subject import EVENTS, Subject
+from tailrank.benchmarks.subject import EVENTS, START, Subject
 from tailrank.benchmarks.timing import WARM_UP, Measurements, time_requests
 from tailrank.errors import RequestError
 from tailrank.state.base import StoredEvent
@@ -32,7 +32,6 @@ AT_ONCE: Final = 100
 """Users whose events are kept in one call."""
 
 LOOKED_UP: Final = 100
-START: Final = 1_700_000_000
 
 
 def measure(it: Subject, users: int, requests: int, seed: int) -> Measurements:

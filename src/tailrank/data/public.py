@@ -119,17 +119,22 @@ def _from_folder(name: str, source: Path) -> tuple[DatasetTables, dict[str, obje
 
 
 def _from_publisher(name: str, work: Path, progress: Progress) -> tuple[DatasetTables, dict[str, object]]:
-    """Read a set from the first source that can be reached."""
+    """Read a set from the first source that can be reached and holds the known files."""
     failures: list[str] = []
     for distribution in PUBLIC[name].distributions:
+        origin = str(distribution.source)
         if failures:
-            logging.getLogger(__name__).warning("%s. Going on with %s.", failures[-1], distribution.source)
+            logging.getLogger(__name__).warning("%s. Going on with %s.", failures[-1], origin)
         try:
             folder = distribution.source.obtain(work, progress)
             with TemporaryDirectory() as scratch:
                 files = _find_files(folder, distribution.files, Path(scratch))
-                _verify_files(files, distribution)
-                return _read(name, distribution, files, str(distribution.source))
+                for file, sha256 in distribution.files.items():
+                    if file not in files:
+                        raise DataError(f"{origin}: no {file} inside")
+                    if sha256 and sha256_of(files[file]) != sha256:
+                        raise DataError(f"{files[file]}: its sha256 is not that of {origin}")
+                return _read(name, distribution, files, origin)
         except DataError as error:
             failures.append(str(error))
     raise DataError(
@@ -153,15 +158,6 @@ def _find_files(folder: Path, names: Collection[str], scratch: Path) -> dict[str
         except (zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{archive}: damaged archive ({error}). Download it anew.") from None
     return found
-
-
-def _verify_files(files: Mapping[str, Path], distribution: Distribution) -> None:
-    """Check that downloaded files exist and have the known hashes."""
-    for name, sha256 in distribution.files.items():
-        if name not in files:
-            raise DataError(f"{distribution.source}: no {name} inside")
-        if sha256 and sha256_of(files[name]) != sha256:
-            raise DataError(f"{files[name]}: its sha256 is not that of {distribution.source}")
 
 
 def _read(

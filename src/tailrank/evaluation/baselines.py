@@ -86,10 +86,6 @@ class MeanPooling:
 Spaces: TypeAlias = Mapping[str, ItemVectors]
 
 
-def _tailrank(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
-    return Reranker.fit(split, spaces, settings, progress)
-
-
 def _popularity(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
     return Popularity.from_events(split.full_train, best_half_life(split.train, split.validation))
 
@@ -142,7 +138,7 @@ Fit: TypeAlias = Callable[[Split, Spaces, Settings, Progress], Model | FittedMod
 """Fits a model; a `FittedModel` counts its own seconds."""
 
 MODELS: Final[dict[str, Fit]] = {
-    "tailrank": _tailrank,
+    "tailrank": Reranker.fit,
     "popularity": _popularity,
     "item-knn": _item_knn,
     "last-tfidf": _last_tfidf,

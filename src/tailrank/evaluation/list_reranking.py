@@ -94,8 +94,9 @@ def retrieve(retrievers: Mapping[str, Model], queries: Queries, split: Split, le
     for name, model in retrievers.items():
         for _, scores in scored(model, queries, split):
             best = np.argpartition(-scores, min(length, scores.shape[1]) - 1, axis=1)[:, :length]
+            kept = np.take_along_axis(scores, best, axis=1)
             tops[name] += list(best.astype(np.int32))
-            values[name] += list(np.take_along_axis(scores, best, axis=1))
+            values[name] += list(kept)
     items = [np.unique(np.concatenate(lists)) for lists in zip(*tops.values(), strict=True)]
     named = {name: list(map(_placed, items, tops[name], values[name])) for name in retrievers}
     return Found(queries, items, named)

@@ -131,7 +131,7 @@ def evaluate(
         exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
         comparisons=_compare(outcomes, test, target_groups(counts)["tail80"][test.targets], settings.seed),
         tradeoff=_sweep(fused, split, vectors, settings.seed) if fused else [],
-        fusion=_weights(fused) if fused else None,
+        fusion=_fusion_weights(fused) if fused else None,
     )
 
 
@@ -201,6 +201,6 @@ def _sweep(reranker: Reranker, split: Split, vectors: Floats | None, seed: int) 
     ]
 
 
-def _weights(reranker: Reranker) -> FusionWeights:
+def _fusion_weights(reranker: Reranker) -> FusionWeights:
     fusion = reranker.fusion
     return FusionWeights(fusion.signals, COUNT_LABELS, HISTORY_LABELS, fusion.weights.astype(np.float64))

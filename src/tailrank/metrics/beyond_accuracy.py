@@ -86,16 +86,9 @@ def intra_list_distance(top: Codes, vectors: Floats) -> Doubles:
 
 
 def list_metrics(top: Codes, counts: Offsets, vectors: Floats | None = None) -> dict[str, float | None]:
-    """Measure what lists show of the catalogue.
+    """Measure what lists, shape (queries, 10), show of the catalogue.
 
-    Parameters
-    ----------
-    top
-        Shape (queries, 10).
-    counts
-        Interactions of each item in training, shape (items,).
-    vectors
-        Unit or zero vectors, shape (items, d), for `ild@10`; None if there are none.
+    `counts` and `vectors` are those of `full_ranking.measure`.
 
     Returns
     -------

@@ -130,7 +130,7 @@ def rank_queries(
     split
         If it doesn't allow repeats, items of the history are masked.
     progress, task
-        Is told how many queries are ranked, and by what name.
+        Called with the number of queries that are ranked, under the name of the task.
     """
     outcomes, done = [], 0
     for batch, scores in scored(model, queries, split):
@@ -162,7 +162,7 @@ def measure(
     counts
         Interactions of each item in training, shape (items,): they say what is head and tail.
     vectors
-        Unit vectors of the items, shape (items, d), for `ild@10`; None if there are none.
+        Unit or zero vectors of the items, shape (items, d), for `ild@10`; None if there are none.
 
     Returns
     -------
