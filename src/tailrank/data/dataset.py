@@ -100,7 +100,8 @@ class Dataset:
         """
         items, events = _checked(items, ITEMS), _checked(events, EVENTS)
         raise_failures([unknown_items(events, items)], EVENTS.name)
-        clock, order = choose_clock(events.columns), time_columns(events.columns)
+        clock = choose_clock(events.columns)
+        order = [name for name in dict.fromkeys((CLOCKS[clock], Columns.POSITION)) if name in events.columns]
         users = events[Columns.USER].unique(maintain_order=True)
         event_type = (
             pl.col(Columns.EVENT).fill_null("event") if Columns.EVENT in events.columns else pl.lit("event")
@@ -197,18 +198,6 @@ class Dataset:
 def choose_clock(columns: Collection[str]) -> Clock:
     """Choose the clock of events from the columns that they have."""
     return next(clock for clock, column in CLOCKS.items() if column in columns)
-
-
-def time_columns(columns: Collection[str]) -> list[str]:
-    """Name the columns that order a user's events: time first, then `position` if there is one.
-
-    Examples
-    --------
-    >>> time_columns(["user_id", "item_id", "position", "elapsed_seconds"])
-    ['elapsed_seconds', 'position']
-    """
-    order = dict.fromkeys((CLOCKS[choose_clock(columns)], Columns.POSITION))
-    return [column for column in order if column in columns]
 
 
 def _checked(raw: Frame, schema: TableSchema) -> pl.DataFrame:

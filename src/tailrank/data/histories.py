@@ -14,17 +14,7 @@ from tailrank.errors import RequestError
 
 
 def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
-    """Concatenate the integer ranges `starts[i] .. starts[i] + lengths[i]`.
-
-    Parameters
-    ----------
-    starts, lengths
-        Shape (n,).
-
-    Returns
-    -------
-    Offsets
-        Shape (sum of lengths,).
+    """Concatenate the n integer ranges `starts[i] .. starts[i] + lengths[i]`; shape (sum of lengths,).
 
     Examples
     --------

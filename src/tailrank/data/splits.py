@@ -152,12 +152,10 @@ def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
     Raises
     ------
     DataError
-        If the data hold only positions, so that ties can't be seen.
+        If the data hold only positions, which never tie.
     """
     if dataset.clock == "position":
-        raise DataError(
-            f"{dataset.name}: events hold only positions, so ties can't be seen: use original order"
-        )
+        raise DataError(f"{dataset.name}: events hold only positions, not ties: use original order")
     h = dataset.histories
     order = np.lexsort((np.random.default_rng(seed).random(len(h.items)), h.times, h.owners))
     shuffled = Histories(h.items[order], h.types[order], h.times[order], h.offsets)
@@ -175,14 +173,10 @@ def _without_last(dataset: Dataset, n: int, purpose: str) -> tuple[Dataset, Offs
     return dataset.until(ends), h.offsets[users + 1] - 1
 
 
-def _queries_of(
-    source: Histories, events: Offsets, ends: Offsets | None = None, full_ends: Offsets | None = None
-) -> Queries:
-    """Make one query of each event, by default with all that came before it in the flat arrays."""
-    users = source.owners[events]
-    ends, full_ends = events if ends is None else ends, events if full_ends is None else full_ends
-    starts = source.offsets[users]
-    return Queries(source, users.astype(np.int32), starts, ends, full_ends, source.items[events])
+def _queries_of(source: Histories, events: Offsets) -> Queries:
+    """Make one query of each event, given by its position, with all of the user's events before it."""
+    users, targets = source.owners[events], source.items[events]
+    return Queries(source, users.astype(np.int32), source.offsets[users], events, events, targets)
 
 
 def _first_at_or_after(source: Histories, users: Offsets, moments: Seconds) -> Offsets:
@@ -215,4 +209,4 @@ def _queries_between(
     full_ends = _first_at_or_after(source, users, source.times[events])
     moments = np.full(len(users), start) if staleness is None else source.times[events] - staleness
     ends = full_ends if staleness == 0 else _first_at_or_after(source, users, moments)
-    return _queries_of(source, events, ends, full_ends)
+    return replace(_queries_of(source, events), ends=ends, full_ends=full_ends)

@@ -21,14 +21,9 @@ MIN_EVENTS: Final = 3
 
 
 def validate(folder: Path) -> list[Check]:
-    """Check a data folder against its contract (docs/data.md).
+    """Check `items`, `events` and, if there are any, `impressions` of a data folder (docs/data.md).
 
     The readers stop at the first failure; this goes on as far as it can.
-
-    Parameters
-    ----------
-    folder
-        With `items`, `events` and, optionally, `impressions`.
 
     Returns
     -------

@@ -136,14 +136,9 @@ def evaluate(
 
 
 def write(evaluation: Evaluation, folder: Path | str) -> None:
-    """Write `metrics.json` and `report.html`; each file appears whole or not at all.
+    """Write `metrics.json` and `report.html` to a folder, made if there is none.
 
-    Parameters
-    ----------
-    evaluation
-        What was measured.
-    folder
-        Made if it does not exist.
+    Each file appears whole or not at all.
 
     Raises
     ------

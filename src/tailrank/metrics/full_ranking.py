@@ -60,27 +60,10 @@ class Outcome:
         return cls(np.concatenate([o.ranks for o in outcomes]), np.concatenate([o.top for o in outcomes]))
 
 
-def masked_scores(
+def _masked_scores(
     score_batch: Callable[[Queries], Floats], queries: Queries, n_items: int, repeats: bool
 ) -> Iterator[tuple[Queries, Floats]]:
-    """Score the whole catalogue, batch after batch of the queries.
-
-    Parameters
-    ----------
-    score_batch
-        Scores every item for each of some queries, shape (queries, items); the array is written to.
-    queries
-        Any number.
-    n_items
-        Size of the catalogue.
-    repeats
-        Whether items of the history may be ranked; if not, their scores become minus infinity.
-
-    Yields
-    ------
-    tuple[Queries, Floats]
-        A batch and its scores.
-    """
+    """Score the whole catalogue as for `full_ranks`; yields each batch of queries and its scores."""
     for batch in queries.batches(n_items):
         scores = score_batch(batch)
         if not repeats:
@@ -93,9 +76,18 @@ def full_ranks(
 ) -> Doubles:
     """Rank the targets among all items, equal scores counting half; shape (queries,).
 
-    Takes the parameters of `masked_scores`.
+    Parameters
+    ----------
+    score_batch
+        Scores every item for each of some queries, shape (queries, items); the array is written to.
+    queries
+        Any number.
+    n_items
+        Size of the catalogue.
+    repeats
+        Whether items of the history may be ranked; if not, their scores become minus infinity.
     """
-    batches = masked_scores(score_batch, queries, n_items, repeats)
+    batches = _masked_scores(score_batch, queries, n_items, repeats)
     return np.concatenate([np.zeros(0), *(target_ranks(scores, batch.targets) for batch, scores in batches)])
 
 
@@ -107,13 +99,13 @@ def score(model: Model, queries: Queries, candidates: Candidates) -> Floats:
 
 
 def scored(model: Model, queries: Queries, split: Split) -> Iterator[tuple[Queries, Floats]]:
-    """Score the catalogue of a split with a model; yields as `masked_scores` does."""
+    """Score the catalogue of a split with a model; yields each batch of queries and its scores."""
     everything = Candidates.everything(split.full_train.n_items)
 
     def score_batch(batch: Queries) -> Floats:
         return np.array(score(model, batch, everything))
 
-    return masked_scores(score_batch, queries, len(everything), split.repeats)
+    return _masked_scores(score_batch, queries, len(everything), split.repeats)
 
 
 def rank_queries(

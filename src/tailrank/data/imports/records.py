@@ -102,9 +102,12 @@ def read_records(
         try:
             with path.open("rb") as packed, _unpacked(path, packed) as file:
                 if from_row is not None and path.name.endswith((".csv", ".csv.gz")):
-                    found = _each(path, "line", _rows(path, file), from_row)
+                    found = _decoded(path, "line", _rows(path, file), from_row)
+                elif file.peek(BUFFER).lstrip()[:1] == b"[":
+                    found = _decoded(path, "entry", _entries(path, file), decoder.decode)
                 else:
-                    found = _json(path, file, decoder)
+                    lines = ((n, line) for n, line in enumerate(file, start=1) if not line.isspace())
+                    found = _decoded(path, "line", lines, decoder.decode)
                 for n, record in enumerate(found):
                     if n % REPORTED == 0:
                         progress(what, before + packed.tell(), total)
@@ -125,17 +128,12 @@ def _unpacked(path: Path, packed: _Blocks) -> Iterator[_Blocks]:
         yield packed
 
 
-def _json(path: Path, file: _Blocks, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
-    """Read one record a line or, if the file starts with a bracket, the entries of one array."""
-    if file.peek(BUFFER).lstrip()[:1] == b"[":
-        try:
-            entries = msgspec.json.decode(file.read(), type=list[msgspec.Raw])
-        except (ValueError, RecursionError) as error:
-            raise _fault(f"{path}, line 1", error) from None
-        yield from _each(path, "entry", enumerate(entries, start=1), decoder.decode)
-    else:
-        lines = ((number, line) for number, line in enumerate(file, start=1) if not line.isspace())
-        yield from _each(path, "line", lines, decoder.decode)
+def _entries(path: Path, file: _Blocks) -> Iterable[tuple[int, msgspec.Raw]]:
+    """Split a JSON array into its entries, each with its number."""
+    try:
+        return enumerate(msgspec.json.decode(file.read(), type=list[msgspec.Raw]), start=1)
+    except (ValueError, RecursionError) as error:
+        raise _fault(f"{path}, line 1", error) from None
 
 
 def _rows(path: Path, file: _Blocks) -> Iterator[tuple[int, dict[str, str]]]:
@@ -152,14 +150,13 @@ def _rows(path: Path, file: _Blocks) -> Iterator[tuple[int, dict[str, str]]]:
         raise _fault(f"{path}, line {reader.line_num}", error) from None
 
 
-def _each(path: Path, what: str, numbered: Iterable[tuple[int, R]], read: Callable[[R], T]) -> Iterator[T]:
-    """Read records; a fault names the file and the line of the record."""
-    for number, record in numbered:
+def _decoded(path: Path, what: str, raw: Iterable[tuple[int, R]], read: Callable[[R], T]) -> Iterator[T]:
+    """Read numbered records; a fault names the file and the record."""
+    for number, record in raw:
         try:
-            decoded = read(record)
+            yield read(record)
         except (ValueError, RecursionError) as error:
             raise _fault(f"{path}, {what} {number}", error) from None
-        yield decoded
 
 
 def _fault(where: str, error: Exception) -> DataError:
