@@ -62,13 +62,7 @@ def draw_events(it: Subject, n: int, rng: np.random.Generator) -> list[dict[str,
 
 
 def _rate(port: int, batches: Sequence[Sequence[dict[str, Any]]], connections: int) -> Measurements:
-    """Send each batch as one request, and those that the server is too busy for again, until all are kept.
-
-    Raises
-    ------
-    RequestError
-        If one is refused for another reason.
-    """
+    """Send each batch as one request, and those that the server is too busy for again, until all are kept."""
     bodies = (msgspec.json.encode(batch[0] if len(batch) == 1 else batch) for batch in batches)
     requests = [request("/v1/events", body) for body in bodies]
     n, busy, seconds, milliseconds = sum(map(len, batches)), 0, 0.0, []

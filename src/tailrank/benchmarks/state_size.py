@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -81,16 +82,9 @@ async def _fill(it: Subject, folder: Path, n: int, rng: np.random.Generator) -> 
 
 
 def _look_up(port: int, users: list[str]) -> None:
-    """Check that the state has all events of some users.
-
-    Raises
-    ------
-    RequestError
-        If it doesn't.
-    """
-    connection = Connection(port)
-    for name in users:
-        found = len(connection.ask(f"/v1/users/{name}/history")["events"])
-        if found != EVENTS:
-            raise RequestError(f"the state has {found} events of {name}, not {EVENTS}")
-    connection.close()
+    """Check that the state has all events of some users."""
+    with closing(Connection(port)) as connection:
+        for name in users:
+            found = len(connection.ask(f"/v1/users/{name}/history")["events"])
+            if found != EVENTS:
+                raise RequestError(f"the state has {found} events of {name}, not {EVENTS}")

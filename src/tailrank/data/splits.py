@@ -155,7 +155,7 @@ def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
         If the data hold only positions, which never tie.
     """
     if dataset.clock == "position":
-        raise DataError(f"{dataset.name}: events hold only positions, not ties: use original order")
+        raise DataError(f"{dataset.name}: events hold only positions, which never tie: use original order")
     h = dataset.histories
     order = np.lexsort((np.random.default_rng(seed).random(len(h.items)), h.times, h.owners))
     shuffled = Histories(h.items[order], h.types[order], h.times[order], h.offsets)

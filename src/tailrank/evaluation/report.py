@@ -10,7 +10,9 @@ import jinja2
 import numpy as np
 
 from tailrank.evaluation import charts
-from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights
+from tailrank.evaluation.results import Comparison, Evaluation
+from tailrank.metrics.popularity import COUNT_LABELS
+from tailrank.ranking.fusion import HISTORY_LABELS, Fusion
 
 METRICS: Final = {
     "Finding the user's next item": {
@@ -65,6 +67,8 @@ def render(evaluation: Evaluation) -> str:
         higher=higher_model,
         reach=max((abs(end) for each in evaluation.comparisons for end in each.ci95), default=1.0) or 1.0,
         weights=None if evaluation.fusion is None else weights_and_shares(evaluation.fusion),
+        candidates=COUNT_LABELS,
+        histories=HISTORY_LABELS,
         **drawings,
     )
 
@@ -95,7 +99,7 @@ def higher_model(comparison: Comparison) -> str:
     return f"{comparison.a if comparison.difference > 0 else comparison.b} is higher"
 
 
-def weights_and_shares(fusion: FusionWeights) -> list[list[list[tuple[float, float]]]]:
+def weights_and_shares(fusion: Fusion) -> list[list[list[tuple[float, float]]]]:
     """Pair each fusion weight with its share of the largest, from -1 to 1."""
     weights = np.asarray(fusion.weights, dtype=np.float64)
     shares = weights / (np.abs(weights).max() or 1.0)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from tailrank.arrays import Doubles, Offsets
+from tailrank.arrays import Offsets
+from tailrank.ranking.fusion import Fusion
 
 
 @dataclass(frozen=True)
@@ -36,28 +37,6 @@ class TradeoffPoint:
 
 
 @dataclass(frozen=True)
-class FusionWeights:
-    """What fusion learned.
-
-    Attributes
-    ----------
-    signals
-        Names of the signals.
-    candidates
-        Labels of the buckets of a candidate's training interactions.
-    histories
-        Labels of the buckets of history length.
-    weights
-        Shape (candidates, histories, signals).
-    """
-
-    signals: tuple[str, ...]
-    candidates: tuple[str, ...]
-    histories: tuple[str, ...]
-    weights: Doubles
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """Metrics of several models on the same queries.
 
@@ -80,7 +59,7 @@ class Evaluation:
     tradeoff
         The long-tail policy at rising strengths.
     fusion
-        Weights of the fused model, if one was fitted.
+        Of the fused model, if one was fitted.
     """
 
     dataset: str
@@ -93,7 +72,7 @@ class Evaluation:
     exposure: dict[str, Offsets] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     tradeoff: list[TradeoffPoint] = field(default_factory=list)
-    fusion: FusionWeights | None = None
+    fusion: Fusion | None = None
 
     def to_json(self) -> str:
         """Write out the contents of `metrics.json`; a metric that does not exist is None, never NaN."""

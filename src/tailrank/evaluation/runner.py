@@ -15,17 +15,16 @@ from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.evaluation.baselines import FittedModel, find_model
-from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
+from tailrank.evaluation.results import Comparison, Evaluation, TradeoffPoint
 from tailrank.files import written_file
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.beyond_accuracy import exposure
 from tailrank.metrics.full_ranking import Outcome, measure, per_query, rank_queries, scored
-from tailrank.metrics.popularity import COUNT_LABELS, target_groups
+from tailrank.metrics.popularity import target_groups
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.policy.base import Scored
 from tailrank.policy.registry import described
 from tailrank.policy.tail import TailBoost, rarity
-from tailrank.ranking.fusion import HISTORY_LABELS
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress, silent
@@ -131,7 +130,7 @@ def evaluate(
         exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
         comparisons=_compare(outcomes, test, target_groups(counts)["tail80"][test.targets], settings.seed),
         tradeoff=_sweep(fused, split, vectors, settings.seed) if fused else [],
-        fusion=_fusion_weights(fused) if fused else None,
+        fusion=fused.fusion if fused else None,
     )
 
 
@@ -194,8 +193,3 @@ def _sweep(reranker: Reranker, split: Split, vectors: Floats | None, seed: int) 
         TradeoffPoint(strength, measure(Outcome.from_batches(found), queries.targets, counts, vectors))
         for strength, found in outcomes.items()
     ]
-
-
-def _fusion_weights(reranker: Reranker) -> FusionWeights:
-    fusion = reranker.fusion
-    return FusionWeights(fusion.signals, COUNT_LABELS, HISTORY_LABELS, fusion.weights.astype(np.float64))
