@@ -17,7 +17,7 @@ from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.metrics.beyond_accuracy import list_metrics
 from tailrank.metrics.popularity import target_groups
-from tailrank.metrics.ranking import PER_QUERY, mask_history, mean, target_ranks, top_items
+from tailrank.metrics.ranking import PER_QUERY, mean, target_ranks, top_items
 from tailrank.reporting import Progress, silent
 
 
@@ -67,7 +67,7 @@ def _masked_scores(
     for batch in queries.batches(n_items):
         scores = score_batch(batch)
         if not repeats:
-            mask_history(scores, batch)
+            scores[batch.full_histories.owners, batch.full_histories.items] = -np.inf
         yield batch, scores
 
 
