@@ -67,7 +67,7 @@ class History(NamedTuple):
         RequestError
             If timestamps are no finite numbers, descend, or are given for some events only.
         """
-        if not any(isinstance(event, Event) for event in events):
+        if Event not in set(map(type, events)):
             return cls(list(events), [""] * len(events), [-np.inf] * len(events))  # type: ignore[arg-type]
         columns = [event if isinstance(event, Event) else Event(event) for event in events]
         types = [event.event or "" for event in columns]

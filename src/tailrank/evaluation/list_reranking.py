@@ -137,7 +137,7 @@ def reordered(reranker: Reranker, validation: Found, test: Found, dataset: Datas
         for name, each in test.scores.items():
             orders[name].append(np.nan_to_num(each[row], nan=-np.inf))
         if len(given) > 1:
-            orders[MERGED].append(np.sum(list(shares(given, len(found), {}, 1.0).values()), axis=0))
+            orders[MERGED].append(np.sum(list(shares(given, {}, 1.0).values()), axis=0))
         request = Request(test.history(row, dataset), [dataset.item_ids[item] for item in found])
         orders[OURS].append(_scores(reranker.rank(request), request))
         request = replace(request, scores=given)

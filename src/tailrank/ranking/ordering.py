@@ -29,7 +29,7 @@ class Listed:
     ids
         In the order of the request, each once; shape (candidates,).
     previous_ranks
-        First rank of each in the request, from 1.
+        First rank of each in the request, from 1, shape (candidates,).
     n_requested
         Length of the request's list, repetitions included.
     known
@@ -41,7 +41,7 @@ class Listed:
     """
 
     ids: list[str]
-    previous_ranks: Sequence[int]
+    previous_ranks: Offsets
     n_requested: int
     known: Bools | None
     candidates: Candidates
@@ -129,7 +129,7 @@ def order_candidates(
     return Ranking(
         [listed.ids[i] for i in at],
         scores.tolist(),
-        [listed.previous_ranks[i] for i in at],
+        listed.previous_ranks.take(chosen).tolist(),
         None if known is None else known[chosen].tolist(),
         contributions,
         unknown_history,

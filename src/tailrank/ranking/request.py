@@ -10,7 +10,7 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from tailrank.arrays import Floats
+from tailrank.arrays import Floats, Offsets
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError
 from tailrank.policy.base import Policy
@@ -76,7 +76,7 @@ class Request:
         if isinstance(self.scores, Sequence):
             given = np.nan_to_num(np.array(self.scores, np.float64))
             scores = [float(given[rank - 1]) for rank in ranks]
-        return Ranking(ids[: self.k], scores[: self.k], list(ranks[: self.k]))
+        return Ranking(ids[: self.k], scores[: self.k], ranks[: self.k].tolist())
 
 
 class RankedItem(NamedTuple):
@@ -166,16 +166,16 @@ class Ranking(Sequence[RankedItem]):
         return list(self)[at]
 
 
-def distinct(ids: Sequence[str]) -> tuple[list[str], Sequence[int]]:
-    """List each candidate once, with its first rank, from 1.
+def distinct(ids: Sequence[str]) -> tuple[list[str], Offsets]:
+    """List each candidate once, with its first rank, from 1, shape (candidates,).
 
     Examples
     --------
     >>> distinct(["tea", "jam", "tea", "egg"])
-    (['tea', 'jam', 'egg'], [1, 2, 4])
+    (['tea', 'jam', 'egg'], array([1, 2, 4]))
     """
+    if len(set(ids)) == len(ids):
+        return list(ids), np.arange(1, len(ids) + 1)
     first = dict(zip(reversed(ids), range(len(ids), 0, -1), strict=True))
-    if len(first) == len(ids):
-        return list(ids), range(1, len(ids) + 1)
     ranks = sorted(first.values())
-    return [ids[rank - 1] for rank in ranks], ranks
+    return [ids[rank - 1] for rank in ranks], np.array(ranks)

@@ -270,9 +270,7 @@ class Reranker(Fitted):
         fused = self._fuse(Histories.concatenate([history for history, _ in coded]), listed.candidates)
         rankings = []
         for row, (request, (_, unknown)) in enumerate(zip(requests, coded, strict=True)):
-            given = shares(
-                listed.first(request.scores), len(listed.ids), self.upstream, self.settings.upstream_weight
-            )
+            given = shares(listed.first(request.scores), self.upstream, self.settings.upstream_weight)
             policy = self.policy if request.policy is None else request.policy
             parts = fused.parts(row) if request.explain else None
             rankings.append(
