@@ -40,10 +40,8 @@ class Subject:
         The model's folder.
     state
         A folder that is not there yet.
-    users
-        Every user with 50 events.
-    histories
-        The latest 50 events of each of them.
+    users, histories
+        Every user with 50 events, and the latest 50 of each.
     """
 
     dataset: Dataset

@@ -1,4 +1,4 @@
-"""Where a target ranks among all items, and what that is worth."""
+"""Ranks of targets among all items, and the metrics that ranks give."""
 
 from __future__ import annotations
 
