@@ -7,7 +7,6 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
@@ -100,7 +99,8 @@ def read_records(
     before = 0
     for path in paths:
         try:
-            with path.open("rb") as packed, _unpacked(path, packed) as file:
+            with path.open("rb") as packed:
+                file = _unpacked(path, packed)
                 if from_row is not None and path.name.endswith((".csv", ".csv.gz")):
                     found = _decoded(path, "line", _rows(path, file), from_row)
                 elif file.peek(BUFFER).lstrip()[:1] == b"[":
@@ -118,14 +118,11 @@ def read_records(
         progress(what, before, total)
 
 
-@contextmanager
-def _unpacked(path: Path, packed: _Blocks) -> Iterator[_Blocks]:
-    """Unpack a file as its name says."""
-    if path.suffix in (".gz", ".gzip"):
-        with gzip.open(packed) as gzipped, io.BufferedReader(cast(io.RawIOBase, gzipped), BUFFER) as file:
-            yield file
-    else:
-        yield packed
+def _unpacked(path: Path, packed: _Blocks) -> _Blocks:
+    """Unpack a file if its name says that it is packed."""
+    if path.suffix not in (".gz", ".gzip"):
+        return packed
+    return io.BufferedReader(cast(io.RawIOBase, gzip.open(packed)), BUFFER)
 
 
 def _entries(path: Path, file: _Blocks) -> Iterable[tuple[int, msgspec.Raw]]:
