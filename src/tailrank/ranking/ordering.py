@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,15 +62,19 @@ class Listed:
         Raises
         ------
         RequestError
-            Unless there is one score a candidate.
+            Unless there is one score a candidate, or if a recommender's name is no string.
         """
         if scores is None:
             return None
         if isinstance(scores, Mapping):
+            if not all(isinstance(name, str) for name in scores):
+                raise RequestError(f"names of recommenders must be strings, not {list(scores)}")
             return {name: self._first(given) for name, given in scores.items()}
         return self._first(scores)
 
     def _first(self, scores: Sequence[float]) -> Sequence[float]:
+        if not isinstance(scores, Sized):
+            raise RequestError(f"scores must be a list, one a candidate, not {scores!r}")
         if len(scores) != self.n_requested:
             raise RequestError(f"{len(scores)} scores for {self.n_requested} candidates: give one each")
         if self.n_requested == len(self.ids):
