@@ -211,13 +211,19 @@ class Reranker(Fitted):
         Raises
         ------
         RequestError
-            On repeated ids, or unless there is one text and one finite vector of the right width an item.
+            On repeated ids or ids that are no strings, or unless there is one text and one finite vector of
+            the right width an item.
         """
+        check_strings(ids, "item")
         if len(set(ids)) != len(ids) or len(texts) != len(ids):
             raise RequestError(f"{len(ids)} items with {len(texts)} texts: give each id once, and one text")
+        if not all(isinstance(text, str) for text in texts):
+            raise RequestError("texts must be strings: empty if an item has none")
         catalogue = self.catalogue.with_items(ids)
         codes, size = catalogue.codes_of(ids), len(catalogue)
-        updates = item_updates(self.signals, self.spaces, codes, size, texts, vectors or {})
+        updates = item_updates(
+            self.signals, self.spaces, codes, size, texts, {} if vectors is None else vectors
+        )
         signals = tuple(signal.with_items(updates) for signal in self.signals)
         return replace(self, catalogue=catalogue, signals=signals)
 
