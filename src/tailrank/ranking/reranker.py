@@ -245,7 +245,7 @@ class Reranker(Fitted):
         Raises
         ------
         ModelError
-            If the folder holds something else, or can't be written.
+            If the folder holds something else or can't be written, or `about` is no JSON.
         """
         write_fitted(self if about is None else replace(self, about=about), Path(folder))
 
