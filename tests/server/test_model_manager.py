@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 
 import httpx
+import numpy as np
 import polars as pl
 import pytest
-from server_helpers import rank, wait_until
+from server_helpers import rank, store, wait_until
 
 from tailrank.benchmarks.launcher import Server
 from tailrank.data.dataset import Dataset
@@ -63,3 +64,18 @@ class TestLibraryModel:
         contributions = found[0]["contributions"]
         assert contributions["lexical"] > 0
         assert contributions.get("semantic", 0.0) > 0 if with_encoder else "semantic" not in contributions
+
+    def test_any_space_with_an_encoder_reads_texts(
+        self, shop: Dataset, encoder: TextEncoder, tmp_path: Path
+    ) -> None:
+        titles = ItemVectors.encode(shop.items, encoder, "{title}")
+        images = ItemVectors(np.eye(4, dtype=np.float32))
+        Reranker.fit(shop, {"semantic": images, "titles": titles}).save(tmp_path / "model")
+        documents = ["Coffee cups", "A tent for four"]
+        with Server(tmp_path / "model", tmp_path / "state") as server:
+            store(server.url, "ada", "t", "s")
+            for asked in ({"query": "camping"}, {"user": "ada"}):
+                body = {"documents": documents, **asked}
+                answer = httpx.post(f"{server.url}/v1/rerank", json=body, timeout=60)
+                assert answer.status_code == 200, answer.text
+                assert answer.json()["results"][0]["index"] == 1

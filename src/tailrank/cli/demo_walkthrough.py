@@ -138,7 +138,7 @@ def _means(walk: Walkthrough) -> dict[str, float]:
 
 
 def _latest(test: Queries) -> Queries:
-    """Pick the latest query of somebody with a hiwalk."""
+    """Pick the latest query of a user with a history."""
     known = test.take(test.ends - test.starts >= min(10, int((test.ends - test.starts).max())))
     return known.take(np.array([np.argmax(known.source.times[known.ends - 1])]))
 

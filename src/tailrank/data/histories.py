@@ -82,7 +82,7 @@ def _times(events: Sequence[Event]) -> list[float]:
         raise RequestError("only some of the history's events have a timestamp: give one to all, or to none")
     try:
         times = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise RequestError("the history's timestamps must be numbers: seconds since 1970") from None
     if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
         raise RequestError("the history's timestamps must be finite and ascend: give the oldest event first")

@@ -122,7 +122,19 @@ def number_text(value: float | None) -> str:
 
 
 def setting_text(value: object) -> str:
-    """Print a setting; a table of settings becomes one line."""
+    """Print a setting; a table of settings becomes one line, and so does a list of them.
+
+    Examples
+    --------
+    >>> setting_text([{"name": "tail", "strength": 0.25}])
+    'name tail, strength 0.25'
+    >>> setting_text(None)
+    'default'
+    """
+    if value is None:
+        return "default"
+    if isinstance(value, list | tuple):
+        return "; ".join(map(setting_text, value)) or "none"
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {inner}" for name, inner in value.items())
     return str(value)

@@ -16,6 +16,7 @@ from tailrank.data.histories import Event, Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.policy.base import Scored, apply_all
+from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.explanation import Explanation, contributions_by_event
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.fitting import Vectors, fit
@@ -79,7 +80,7 @@ class Reranker(Fitted):
         return cls(**vars(fitted))
 
     def rank(
-        self, request: Request | Sequence[str | Event], candidates: Sequence[str] = (), /, **options: Any
+        self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any
     ) -> Ranking:
         """Rank candidates for one user.
 
@@ -94,8 +95,7 @@ class Reranker(Fitted):
         RequestError
             On timestamps or scores that make no sense, or a `k` below 1.
         """
-        if not isinstance(request, Request):
-            request = Request(request, candidates, **options)
+        request = _as_request(request, candidates, options)
         [ranking] = self._rank_together(request.candidates, [request])
         return ranking
 
@@ -109,7 +109,11 @@ class Reranker(Fitted):
         """
         groups: dict[tuple[str, ...], list[int]] = {}
         for at, request in enumerate(requests):
-            groups.setdefault(tuple(request.candidates), []).append(at)
+            try:
+                groups.setdefault(tuple(request.candidates), []).append(at)
+            except TypeError:  # a list or dict can't be looked up
+                check_strings(request.candidates, "candidate")
+                raise
         rankings: dict[int, Ranking] = {}
         for candidates, rows in groups.items():
             ranked = self._rank_together(candidates, [requests[at] for at in rows])
@@ -129,7 +133,7 @@ class Reranker(Fitted):
         return apply_all(self.policy, scored).scores
 
     def explain(
-        self, request: Request | Sequence[str | Event], candidates: Sequence[str] = (), /, **options: Any
+        self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any
     ) -> list[Explanation]:
         """Say which signals and which events each score comes from; in the order of the ranking.
 
@@ -141,8 +145,7 @@ class Reranker(Fitted):
         RequestError
             As `rank` does.
         """
-        if not isinstance(request, Request):
-            request = Request(request, candidates, **options)
+        request = _as_request(request, candidates, options)
         ranking = self.rank(replace(request, explain=True))
         codes = self.catalogue.codes_of(ranking.item_ids)
         known = codes >= 0
@@ -208,13 +211,19 @@ class Reranker(Fitted):
         Raises
         ------
         RequestError
-            On repeated ids, or unless there is one text and one finite vector of the right width an item.
+            On repeated ids or ids that are no strings, or unless there is one text and one finite vector of
+            the right width an item.
         """
+        check_strings(ids, "item")
         if len(set(ids)) != len(ids) or len(texts) != len(ids):
             raise RequestError(f"{len(ids)} items with {len(texts)} texts: give each id once, and one text")
+        if not all(isinstance(text, str) for text in texts):
+            raise RequestError("texts must be strings: empty if an item has none")
         catalogue = self.catalogue.with_items(ids)
         codes, size = catalogue.codes_of(ids), len(catalogue)
-        updates = item_updates(self.signals, self.spaces, codes, size, texts, vectors or {})
+        updates = item_updates(
+            self.signals, self.spaces, codes, size, texts, {} if vectors is None else vectors
+        )
         signals = tuple(signal.with_items(updates) for signal in self.signals)
         return replace(self, catalogue=catalogue, signals=signals)
 
@@ -236,7 +245,7 @@ class Reranker(Fitted):
         Raises
         ------
         ModelError
-            If the folder holds something else, or can't be written.
+            If the folder holds something else or can't be written, or `about` is no JSON.
         """
         write_fitted(self if about is None else replace(self, about=about), Path(folder))
 
@@ -264,8 +273,6 @@ class Reranker(Fitted):
     def _rank_together(self, candidates: Sequence[str], requests: Sequence[Request]) -> list[Ranking]:
         """Rank requests that have the same candidates: the one way to a ranking."""
         listed = Listed.from_ids(candidates, self.catalogue)
-        if not listed.ids:
-            return [Ranking([], [], []) for _ in requests]
         coded = [self.catalogue.histories(request.columns) for request in requests]
         fused = self._fuse(Histories.concatenate([history for history, _ in coded]), listed.candidates)
         rankings = []
@@ -277,3 +284,20 @@ class Reranker(Fitted):
                 order_candidates(listed, fused.total[row], given, policy, request.k, parts, unknown)
             )
         return rankings
+
+
+def _as_request(
+    asked: Request | Sequence[str | Event], candidates: Sequence[str], options: Mapping[str, Any]
+) -> Request:
+    """Make a request of a history, candidates and options.
+
+    Raises
+    ------
+    RequestError
+        If a request comes with candidates or options, which would be passed over.
+    """
+    if not isinstance(asked, Request):
+        return Request(asked, candidates, **options)
+    if options or candidates or not isinstance(candidates, tuple):
+        raise RequestError("a Request holds all that is asked: give it the candidates and the options")
+    return asked

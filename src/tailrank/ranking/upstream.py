@@ -63,7 +63,8 @@ def shares(scores: Scores | None, weights: Mapping[str, float], default: float) 
         return {}
     named = scores if isinstance(scores, Mapping) else {"": scores}
     return {
-        f"upstream {name}".rstrip(): np.float32(weights.get(name, default)) * standardise(given)
+        f"upstream {name}" if name else "upstream": np.float32(weights.get(name, default))
+        * standardise(given)
         for name, given in named.items()
     }
 
@@ -90,8 +91,10 @@ def standardise(scores: Sequence[float] | Doubles) -> Floats:
     """
     try:
         values = np.array(scores, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise RequestError("upstream scores must be numbers, or NaN if there is none") from None
+    except (TypeError, ValueError, OverflowError):
+        values = np.zeros(())
+    if values.ndim != 1:
+        raise RequestError("upstream scores must be numbers, or NaN if there is none")
     if np.isinf(values).any():
         raise RequestError("upstream scores must be finite, or NaN if there is none")
     # Within [-1, 1] no square overflows or vanishes, whatever the recommender's scale.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from msgspec import UNSET
@@ -17,6 +18,9 @@ from tailrank.server.encoding import Encoders
 from tailrank.server.model_manager import LoadedModel
 from tailrank.signals.base import ItemUpdates
 
+PREFERRED: Final = "semantic"
+"""Vector space whose encoder reads the texts; if it has none, it is that of the first space with one."""
+
 
 async def rerank(
     served: LoadedModel, encoders: Encoders, request: RerankRequest, history: History
@@ -29,23 +33,23 @@ async def rerank(
     Raises
     ------
     RequestError
-        If the model has no encoder, or a document no text.
+        If no vector space of the model has an encoder, or a document has no text.
     EncoderError
         If the encoder is missing.
     """
     fields = ["text"] if request.rank_fields is None else request.rank_fields
     texts = [_text(document, fields, at) for at, document in enumerate(request.documents)]
-    identity = served.encoders.get("semantic")
-    if identity is None:
+    if not served.encoders:
         raise RequestError("the model was trained without an encoder, so it can't read texts")
-    encoder = await encoders.load(identity)
+    space = PREFERRED if PREFERRED in served.encoders else next(iter(served.encoders))
+    encoder = await encoders.load(served.encoders[space])
     queries = [] if request.query is None else [request.query]
     vectors = await encoders.encode(encoder, [*queries, *texts])
     likeness = []
     if queries:
         likeness.append(vectors[1:] @ vectors[0])
     if request.user is not None and history.items:
-        likeness.append(_attention(served, vectors[len(queries) :], history))
+        likeness.append(_attention(served, space, vectors[len(queries) :], history))
     total = np.mean(likeness, axis=0) if likeness else np.zeros(len(texts))
     relevance = np.clip((1 + total) / 2, 0, 1)
     order = (-relevance).argsort(kind="stable")[: request.top_n].tolist()
@@ -81,14 +85,14 @@ def _as_document(document: str | Document) -> Document:
     return {"text": document} if isinstance(document, str) else document
 
 
-def _attention(served: LoadedModel, vectors: Floats, history: History) -> Floats:
-    """Score texts, by the encoder's vectors of shape (texts, width), as if they were new items."""
+def _attention(served: LoadedModel, space: str, vectors: Floats, history: History) -> Floats:
+    """Score texts as if they were new items, by vectors of a space's encoder, shape (texts, width)."""
     reranker = served.reranker
-    signal = next(signal for signal in reranker.signals if signal.name == "semantic")
+    signal = next(signal for signal in reranker.signals if signal.name == space)
     n_items, n_texts = len(reranker.catalogue), len(vectors)
     codes = np.arange(n_items, n_items + n_texts, dtype=np.int32)
-    values = reranker.spaces["semantic"].transform(vectors)
-    updates = ItemUpdates(codes, n_items + n_texts, [""] * n_texts, {"semantic": values})
+    values = reranker.spaces[space].transform(vectors)
+    updates = ItemUpdates(codes, n_items + n_texts, [""] * n_texts, {space: values})
     histories, _ = reranker.catalogue.histories(history)
     scores: Floats = signal.with_items(updates).score(histories, Candidates(codes, n_items + n_texts))[0]
     return scores
