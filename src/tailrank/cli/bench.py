@@ -24,8 +24,7 @@ from tailrank.machine import machine
 from tailrank.ranking.reranker import Reranker
 
 Model: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Model folder of the same data; by default one with every signal is trained."),
+    Path | None, typer.Option(help="Model folder of the same data; by default one is trained.")
 ]
 Epochs: TypeAlias = Annotated[
     int, typer.Option("--sequence-epochs", min=0, help="Of the sequence model that is trained; 0: without.")
@@ -44,9 +43,7 @@ def _bench() -> None:
 @bench.command(help=latency_benchmark.__doc__)
 def latency(
     data: Data = "movielens-100k",
-    model: Annotated[
-        Path | None, typer.Option(help="Model folder of the same data; by default one is trained.")
-    ] = None,
+    model: Model = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:

@@ -26,7 +26,7 @@ Template: TypeAlias = Annotated[
     str | None, typer.Option(help="Text of an item, such as '{title}. {genres}'; else its text columns.")
 ]
 MaxHistory: TypeAlias = Annotated[
-    int, typer.Option(min=1, help="Latest events of a user that a ranking looks at.")
+    int, typer.Option(min=1, help="Latest events of a user that a ranking reads.")
 ]
 SequenceEpochs: TypeAlias = Annotated[
     int, typer.Option(min=0, help="Train a sequence model for at most this many epochs; 0: none.")
@@ -48,6 +48,11 @@ def load(data: str) -> Dataset:
     with progress_bars() as progress:
         folder = fetch(data, progress=progress)
     return Dataset.load(folder)
+
+
+def comma_separated(text: str) -> list[str]:
+    """Split `a, b,c` into its parts, without empty ones."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def vector_spaces(
@@ -80,19 +85,13 @@ def vector_spaces(
     """
     if tuned is not None and learned_from is not None:
         _check_origin(tuned, dataset, learned_from)
-    names = {"semantic": encoder} | ({} if tuned is None else {"tuned": tuned})
     spaces = {}
-    for space, name in names.items():
-        if name != "none":
+    for space, name in (("semantic", encoder), ("tuned", tuned)):
+        if name is not None and name != "none":
+            model, whiten = TextEncoder.load(name), space != "tuned"
             with progress_bars() as progress:
-                model = TextEncoder.load(name)
                 spaces[space] = ItemVectors.encode(
-                    dataset.items,
-                    model,
-                    template,
-                    whiten=space != "tuned",
-                    store=VectorStore(),
-                    progress=progress,
+                    dataset.items, model, template, whiten=whiten, store=VectorStore(), progress=progress
                 )
     return spaces
 
