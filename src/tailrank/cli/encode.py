@@ -60,10 +60,10 @@ def label(
     dataset = options.load(data)
     texts = item_texts(dataset.items, template)
     short = np.array([len(text.split()) < words for text in texts])
-    found = items_to_annotate(dataset, short, budget)
-    counts = dataset.counts[found.items]
-    rows = dataset.items[found.items].select(
-        Columns.ITEM, text=np.array(texts)[found.items], interactions=counts, use=found.uses.round(2)
+    items, uses = items_to_annotate(dataset, short, budget)
+    counts = dataset.counts[items]
+    rows = dataset.items[items].select(
+        Columns.ITEM, text=np.array(texts)[items], interactions=counts, use=uses.round(2)
     )
     try:
         with written_file(out) as new:

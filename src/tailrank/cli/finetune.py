@@ -52,7 +52,7 @@ Sets = Annotated[
     typer.Option("--set", help="Another setting, see docs/finetuning.md: NAME=VALUE, such as rank=8."),
 ]
 Merge = Annotated[
-    bool, typer.Option("--merge", help="Write an ordinary model folder where an adapter would do.")
+    bool, typer.Option("--merge", help="Write an ordinary model folder even if an adapter would do.")
 ]
 Tracks = Annotated[
     list[str] | None,
@@ -140,10 +140,10 @@ def tune(
     table = Table("trial", "state", "validation", "settings", box=SIMPLE_HEAD)
     for trial in trials[:SHOWN_TRIALS]:
         changes = ", ".join(
-            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial.settings.items()
+            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial.params.items()
         )
-        score = "-" if trial.validation_score is None else f"{trial.validation_score:.4f}"
-        table.add_row(str(trial.number), trial.state, score, changes)
+        score = "-" if trial.value is None else f"{trial.value:.4f}"
+        table.add_row(str(trial.number), trial.state.name.lower(), score, changes)
     Console().print(table)
     typer.echo(f"{out}: the best of {len(trials)} trials")
 

@@ -18,7 +18,7 @@ from tailrank.cli.progress import progress_bars
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
-from tailrank.errors import RequestError
+from tailrank.errors import RequestError, needs
 from tailrank.machine import machine
 from tailrank.policy.registry import described
 from tailrank.policy.tail import TailBoost
@@ -120,14 +120,12 @@ def _history(ids: str | None, user: str | None, state: str | None) -> Sequence[s
     raise RequestError("name the user's history: either --history a,b or --user U --state PLACE")
 
 
-def _stored(user: str, place: str) -> History:
-    try:
+def _stored(user: str, location: str) -> History:
+    with needs(f"--state {location}", "server"):
         from tailrank.state.open import open_state
-    except ImportError as missing:
-        raise RequestError(f'--state {place} needs {missing.name}: pip install "tailrank[server]"') from None
 
     async def read() -> History:
-        state = open_state(place)
+        state = open_state(location)
         try:
             return (await state.read(user)).history
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ class Activations:
     Parameters
     ----------
     model
-        A bidirectional model of the transformers library; its embeddings and lower layers are taken out.
+        A bidirectional model of the transformers library; its embeddings and lower layers are removed.
     layers
         Number of upper layers that stay.
     lengths
@@ -61,7 +61,7 @@ class Activations:
     def prepare(
         self, features: Callable[[Codes], Mapping[str, Any]], bfloat16: bool, progress: Progress
     ) -> None:
-        """Run the lower layers on every text, unless the file exists; then take them out of the model.
+        """Run the lower layers on every text, unless the file exists; then remove them from the model.
 
         Raises
         ------
@@ -69,7 +69,14 @@ class Activations:
             If the disk is full or can't be written.
         """
         if not self.file.exists():
-            self._write(features, bfloat16, progress)
+            try:
+                with self._put_in(self.embeddings, self.lower), written_file(self.file) as new:
+                    self._write(new, features, bfloat16, progress)
+            except OSError as why:
+                raise EncoderError(
+                    f"{self.file.parent}: activations of {self.offsets[-1]:,} tokens can't be kept there "
+                    f"({why.strerror or why}): free some space, or set TAILRANK_CACHE to another folder"
+                ) from None
         self.values = np.load(self.file, mmap_mode="r")
         self._put(self.stored, self.upper)
 
@@ -80,14 +87,9 @@ class Activations:
         padded[rows, columns] = self.values[at]
         self.stored.activations = torch.from_numpy(padded).to(self.model.device)
 
-    @contextmanager
-    def all_layers(self) -> Iterator[None]:
+    def all_layers(self) -> AbstractContextManager[None]:
         """Put embeddings and lower layers back for a while."""
-        self._put(self.embeddings, self.layers)
-        try:
-            yield
-        finally:
-            self._put(self.stored, self.upper)
+        return self._put_in(self.embeddings, self.layers)
 
     def _tokens(self, items: Codes) -> tuple[Offsets, Offsets, Offsets]:
         """Give, of each token of some texts, the text's row, its column, and its row in the file."""
@@ -100,34 +102,22 @@ class Activations:
         self.model.embeddings = embeddings
         setattr(self.holder, self.name, layers)
 
-    def _write(
-        self, features: Callable[[Codes], Mapping[str, Any]], bfloat16: bool, progress: Progress
-    ) -> None:
-        self._put(self.embeddings, self.lower)
-        training = self.model.training
-        self.model.eval()
+    @contextmanager
+    def _put_in(self, embeddings: nn.Module, layers: nn.ModuleList) -> Iterator[None]:
+        before = self.model.embeddings, getattr(self.holder, self.name)
+        self._put(embeddings, layers)
         try:
-            with written_file(self.file) as new:
-                _reserve(new, int(self.offsets[-1]) * self.model.config.hidden_size * 2)
-                self._run(features, bfloat16, new, progress)
-        except OSError as why:
-            raise EncoderError(
-                f"{self.file.parent}: activations of {self.offsets[-1]:,} tokens can't be kept there "
-                f"({why.strerror or why}): free some space, or set TAILRANK_CACHE to another folder"
-            ) from None
+            yield
         finally:
-            self.model.train(training)
-            self._put(self.embeddings, self.layers)
+            self._put(*before)
 
-    def _run(
-        self,
-        features: Callable[[Codes], Mapping[str, Any]],
-        bfloat16: bool,
-        file: Path,
-        progress: Progress,
+    def _write(
+        self, file: Path, features: Callable[[Codes], Mapping[str, Any]], bfloat16: bool, progress: Progress
     ) -> None:
         shape = (int(self.offsets[-1]), self.model.config.hidden_size)
+        _reserve(file, 2 * shape[0] * shape[1])
         values = open_memmap(file, "w+", np.float16, shape)
+        self.model.eval()
         order = np.argsort(-self.lengths, kind="stable")
         items = order[: int((self.lengths > 0).sum())].astype(np.int32)
         for at in range(0, len(items), BATCH):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,11 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tailrank.arrays import Bools, Floats
-from tailrank.data.dataset import Dataset
+from tailrank.arrays import Floats
 from tailrank.reporting import Progress, silent
 from tailrank.tuning.config import FineTuningConfig
-from tailrank.tuning.examples import BehaviourExamples
+from tailrank.tuning.examples import Examples
 from tailrank.tuning.objectives import Objective
 
 BATCH: Final = 256
@@ -37,11 +35,9 @@ WEIGHT_DECAY: Final = 0.01
 
 def fit_teacher_embeddings(
     start: Floats,
-    dataset: Dataset,
-    has_text: Bools,
+    examples: Examples,
     config: FineTuningConfig,
     score: Callable[[Floats], float],
-    since: float | None,
     progress: Progress = silent,
 ) -> Tensor:
     """Move item vectors by next items, as long as they rank validation better.
@@ -53,10 +49,10 @@ def fit_teacher_embeddings(
     ----------
     start
         Unit vectors, shape (items, dimensions).
-    dataset, has_text, since
-        As for `BehaviourExamples`.
+    examples
+        Histories and their next items.
     config
-        Context, attention, temperature, debiasing and seed of the softmax.
+        Attention, temperature, debiasing and seed of the softmax.
     score
         Gives the validation score of vectors.
     progress
@@ -67,11 +63,9 @@ def fit_teacher_embeddings(
     Tensor
         Unit vectors of the best validation step, shape (items, dimensions).
     """
-    config = replace(config, loss="next-item", batch=BATCH)
-    examples, objective = BehaviourExamples(dataset, has_text, config, since), Objective(config)
-    base = torch.from_numpy(start)
+    objective, base = Objective(config), torch.from_numpy(start)
     change = nn.Parameter(torch.zeros_like(base))
-    steps = min(max(EPOCHS * examples.size // BATCH, FEWEST), MOST)
+    steps = min(max(EPOCHS * len(examples) // BATCH, FEWEST), MOST)
     rate = REACH / steps
     optimiser = torch.optim.AdamW([change], rate, weight_decay=WEIGHT_DECAY)
     best, best_vectors, without_gain, step = score(start), base, 0, 0

@@ -96,24 +96,12 @@ class TrainableEncoder:
             self.fixed_inputs = torch.from_numpy(vectors) if fresh else self.head_inputs()
         self._choose(encoder, cache, progress)
 
-    @property
-    def dimension(self) -> int:
-        """Width of the tuned vectors."""
-        return int(self.head[-1].linear.out_features)
-
     def parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """List the weights that learn: the model's, and the head's."""
-        moved = self.moved_embeddings
         model = [weights for weights in self.model[0].parameters() if weights.requires_grad]
-        head = [weights for layer in self.head for weights in layer.parameters()]
-        return [weights for weights in model if weights is not moved], head
-
-    @property
-    def moved_embeddings(self) -> nn.Parameter | None:
-        """The word embeddings, if adversarial training moves them and nothing else does."""
-        if not self.config.adversarial or self.config.method == "full":
-            return None
-        return self.embeddings
+        if self.config.adversarial and self.config.method != "full":  # which moves them and puts them back
+            model = [weights for weights in model if weights is not self.embeddings]
+        return model, [weights for layer in self.head for weights in layer.parameters()]
 
     @property
     def embeddings(self) -> nn.Parameter:
@@ -128,7 +116,7 @@ class TrainableEncoder:
         return [order[at : at + BATCH] for at in range(0, len(items), BATCH)]
 
     def encode(self, items: Codes) -> Tensor:
-        """Encode the items of one part; unit vectors of shape (items, dimension)."""
+        """Encode the items of one part; unit vectors of shape (items, dimensions)."""
         return self._apply_head(self._head_inputs(items))
 
     def head_inputs(self, progress: Progress = silent) -> Tensor:
@@ -154,7 +142,7 @@ class TrainableEncoder:
         return features["sentence_embedding"]
 
     def vectors(self, inputs: Tensor) -> Floats:
-        """Put all `head_inputs` through the head; unit vectors (items, dimension), zero without a text."""
+        """Put all `head_inputs` through the head; unit vectors (items, dimensions), zero without a text."""
         with torch.no_grad():
             vectors = torch.cat([self._apply_head(part).cpu() for part in torch.split(inputs, ROWS)]).numpy()
         return np.where(self.has_text[:, None], vectors, np.float32(0))
