@@ -51,7 +51,7 @@ def demo(
     def compare(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, dict[str, Model]]:
         settings = Settings(max_history=LONG_HISTORY if repeats else 50, seed=seed)
         split = temporal(dataset, per_user, repeats=repeats).sampled(QUERIES, seed)
-        models = measure(names, split, spaces, settings, folder, console)
+        models = measure(names, split, spaces, settings, folder)
         console.print(f"Report: [bold]{folder / 'report.html'}[/]\n")
         return split, {model.name: model.scorer for model in models}
 

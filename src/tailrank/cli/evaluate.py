@@ -80,17 +80,12 @@ def evaluate(
         sequence_epochs=sequence_epochs,
         tail_cost=tail_cost,
     )
-    measure(names, split, spaces, settings, out, console := Console())
-    console.print(f"{out / 'metrics.json'}, {out / 'report.html'}")
+    measure(names, split, spaces, settings, out)
+    Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")
 
 
 def measure(
-    names: Sequence[str],
-    split: Split,
-    spaces: Mapping[str, ItemVectors],
-    settings: Settings,
-    out: Path,
-    console: Console,
+    names: Sequence[str], split: Split, spaces: Mapping[str, ItemVectors], settings: Settings, out: Path
 ) -> list[runner.FittedModel]:
     """Fit models and evaluate them, write the report into a folder, and print the main metrics."""
     about = {"encoders": options.encoders(spaces), **machine()}
@@ -98,12 +93,13 @@ def measure(
         fitted = runner.fit(names, split, spaces, settings, progress)
         found = runner.evaluate(fitted, split, spaces, settings, about, progress)
     runner.write(found, out)
-    _show(found, console)
+    _show(found)
     return fitted
 
 
-def _show(found: Evaluation, console: Console) -> None:
+def _show(found: Evaluation) -> None:
     """Print the main metrics, how the first model compares with the others, and what the tail costs."""
+    console = Console()
     console.print(f"[bold]{escape(found.dataset)}[/]: {found.users:,} users, {found.queries:,} queries")
     console.print(escape(found.protocol))
     console.print(_metrics_table(found))

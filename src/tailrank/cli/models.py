@@ -87,15 +87,8 @@ def rank(
     if not ids:
         raise RequestError("--candidates names no item: give ids as a,b,c")
     reranker = Reranker.load(model)
-    request = Request(
-        _history(history, user, state),
-        ids,
-        own,
-        None if tail is None else (TailBoost(tail),),
-        k,
-        explain,
-    )
-    ranking = reranker.rank(request)
+    policy = None if tail is None else (TailBoost(tail),)
+    ranking = reranker.rank(Request(_history(history, user, state), ids, own, policy, k, explain))
     items = reranker.catalogue.items
     named = dict(zip(items[Columns.ITEM], items["title"], strict=True)) if "title" in items.columns else {}
     table = Table("rank", "was", "item", "title", "score", *(["why"] if explain else []), box=SIMPLE_HEAD)

@@ -45,11 +45,8 @@ class EncoderSource:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Sha256 of each file that decides the vectors: weights, configuration, tokenizer, pooling."""
-        files = sorted(
-            _visible_files(self.path, "*"), key=lambda file: file.relative_to(self.path).as_posix()
-        )
-        decisive = [file for file in files if file.suffix in _DECISIVE]
-        return {file.relative_to(self.path).as_posix(): sha256_of(file) for file in decisive}
+        files = {file.relative_to(self.path).as_posix(): file for file in _visible_files(self.path, "*")}
+        return {name: sha256_of(file) for name, file in sorted(files.items()) if file.suffix in _DECISIVE}
 
     @property
     def fingerprint(self) -> str:

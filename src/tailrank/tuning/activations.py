@@ -48,8 +48,8 @@ class Activations:
 
     def __init__(self, model: Any, layers: int, lengths: Offsets, file: Path) -> None:
         self.model, self.file, self.lengths = model, file, lengths
-        self.holder, self.name = _layers_of(model)
-        self.layers: nn.ModuleList = getattr(self.holder, self.name)
+        self.path = _path_of_layers(model)
+        self.layers: nn.ModuleList = model.get_submodule(self.path)
         if layers > len(self.layers):
             raise EncoderError(
                 f"the encoder has {len(self.layers)} layers, so not {layers} of them can learn"
@@ -100,11 +100,11 @@ class Activations:
 
     def _put(self, embeddings: nn.Module, layers: nn.ModuleList) -> None:
         self.model.embeddings = embeddings
-        setattr(self.holder, self.name, layers)
+        self.model.set_submodule(self.path, layers)
 
     @contextmanager
     def _put_in(self, embeddings: nn.Module, layers: nn.ModuleList) -> Iterator[None]:
-        before = self.model.embeddings, getattr(self.holder, self.name)
+        before = self.model.embeddings, self.model.get_submodule(self.path)
         self._put(embeddings, layers)
         try:
             yield
@@ -141,15 +141,12 @@ class _Stored(nn.Module):
         return self.activations
 
 
-def _layers_of(model: Any) -> tuple[Any, str]:
-    """Find the module that holds a model's layers, and the layers' name in it."""
-    for path in LAYER_PATHS if hasattr(model, "embeddings") else ():
-        *above, name = path.split(".")
-        holder = model
-        for step in above:
-            holder = getattr(holder, step, None)
-        if isinstance(getattr(holder, name, None), nn.ModuleList):
-            return holder, name
+def _path_of_layers(model: Any) -> str:
+    """Find the path of a model's layers among its modules."""
+    modules = dict(model.named_modules())
+    for path in LAYER_PATHS if "embeddings" in modules else ():
+        if isinstance(modules.get(path), nn.ModuleList):
+            return path
     raise EncoderError(
         f"last-layers doesn't know where a {type(model).__name__} keeps its layers: choose lora or full"
     )

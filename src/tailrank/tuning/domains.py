@@ -117,7 +117,7 @@ class Mixture:
         parts = zip(self.domains, self.validators.values(), self.by_domain(vectors), strict=True)
         return torch.cat(
             [
-                fit_teacher_embeddings(part, domain.examples(config), config, validator.score, progress)
+                fit_teacher_embeddings(part, domain.examples(config), config, validator, progress)
                 for domain, validator, part in parts
             ]
         )

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from tailrank import checkpoint as checkpoints
 from tailrank.arrays import Floats
-from tailrank.data.cache import cache_root
 from tailrank.language.encoder import TextEncoder
 from tailrank.reporting import Progress, silent
 from tailrank.tuning.closed_form_head import PENALTIES, closed_form_heads
@@ -150,9 +149,7 @@ class _Training:
         self.config, self.progress, self.trackers = config, progress, trackers
         self.mixture = Mixture(domains, config)
         torch.manual_seed(config.seed)
-        self.encoder = TrainableEncoder(
-            encoder, self.mixture.texts, self.mixture.vectors, config, cache_root(), progress
-        )
+        self.encoder = TrainableEncoder(encoder, self.mixture.texts, self.mixture.vectors, config, progress)
         self.trainer = Trainer(self.encoder, Objective(config).to(encoder.model.device))
         self.validation_steps: list[ValidationStep] = []
         self.best_weights: list[Tensor] = []

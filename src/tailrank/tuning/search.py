@@ -101,8 +101,7 @@ def search(
                 keep(tuned)
             return score
 
-        while time.monotonic() < end:
-            study.optimize(objective, n_trials=1, catch=(ModelError,))
+        study.optimize(objective, timeout=60 * minutes, catch=(ModelError,))
         trials = study.trials
     except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as why:
         reason = str(why).splitlines()[0]

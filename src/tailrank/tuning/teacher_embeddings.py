@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from tailrank.reporting import Progress, silent
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.examples import Examples
 from tailrank.tuning.objectives import Objective
+from tailrank.tuning.validator import Validator, validation_score
 
 BATCH: Final = 256
 """Events a step."""
@@ -37,7 +37,7 @@ def fit_teacher_embeddings(
     start: Floats,
     examples: Examples,
     config: FineTuningConfig,
-    score: Callable[[Floats], float],
+    validator: Validator,
     progress: Progress = silent,
 ) -> Tensor:
     """Move item vectors by next items, as long as they rank validation better.
@@ -53,8 +53,8 @@ def fit_teacher_embeddings(
         Histories and their next items.
     config
         Attention, temperature, debiasing and seed of the softmax.
-    score
-        Gives the validation score of vectors.
+    validator
+        Of the same data.
     progress
         Is told of every step.
 
@@ -68,7 +68,7 @@ def fit_teacher_embeddings(
     steps = min(max(EPOCHS * len(examples) // BATCH, FEWEST), MOST)
     rate = REACH / steps
     optimiser = torch.optim.AdamW([change], rate, weight_decay=WEIGHT_DECAY)
-    best, best_vectors, without_gain, step = score(start), base, 0, 0
+    best, best_vectors, without_gain, step = validation_score(validator(start)), base, 0, 0
     while step < steps and without_gain < PATIENCE:
         for group in optimiser.param_groups:
             group["lr"] = rate * min((step + 1) / WARM_UP, 1 - step / steps)
@@ -83,7 +83,7 @@ def fit_teacher_embeddings(
         if step % (steps // VALIDATION_STEPS) == 0:
             with torch.no_grad():
                 vectors = functional.normalize(base + change, dim=1)
-            found, without_gain = score(vectors.numpy()), without_gain + 1
+            found, without_gain = validation_score(validator(vectors.numpy())), without_gain + 1
             if found > best:
                 best, best_vectors, without_gain = found, vectors, 0
     progress("teacher embeddings", step, step, f"ndcg@10 {best:.4f}")

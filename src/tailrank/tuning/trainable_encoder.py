@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tailrank.arrays import Bools, Codes, Floats, Offsets
+from tailrank.data.cache import cache_root
 from tailrank.devices import has_bfloat16
 from tailrank.errors import EncoderError
 from tailrank.language.adapters import adapt, add_head, head_layers, peft
@@ -44,8 +44,6 @@ class TrainableEncoder:
         encoder was tuned before and has one.
     config
         What learns.
-    cache
-        Folder for activations of layers that don't learn; they can be deleted at any time.
     progress
         Is told how far the layers are that run once.
 
@@ -61,7 +59,6 @@ class TrainableEncoder:
         texts: Sequence[str],
         vectors: Floats,
         config: FineTuningConfig,
-        cache: Path,
         progress: Progress = silent,
     ) -> None:
         if vectors.shape != (len(texts), encoder.dimension):
@@ -94,7 +91,7 @@ class TrainableEncoder:
             layer.requires_grad_(True)
         if config.method == "head":
             self.fixed_inputs = torch.from_numpy(vectors) if fresh else self.head_inputs()
-        self._choose(encoder, cache, progress)
+        self._choose(encoder, progress)
 
     def parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """List the weights that learn: the model's, and the head's."""
@@ -172,12 +169,12 @@ class TrainableEncoder:
         read: Tensor = features["sentence_embedding"].float()
         return read
 
-    def _choose(self, encoder: TextEncoder, cache: Path, progress: Progress) -> None:
+    def _choose(self, encoder: TextEncoder, progress: Progress) -> None:
         """Mark what learns."""
         c, transformer = self.config, self.model[0]
         if c.method == "last-layers":
             digest = hashlib.sha256("\0".join([encoder.fingerprint, str(c.max_tokens), *self.texts]).encode())
-            file = cache / "activations" / f"{digest.hexdigest()[:16]}-{c.layers}.npy"
+            file = cache_root() / "activations" / f"{digest.hexdigest()[:16]}-{c.layers}.npy"
             self.activations = Activations(transformer.model, c.layers, self.lengths, file)
             self.activations.prepare(self._features, self.bfloat16, progress)
             self.activations.upper.requires_grad_(True)
