@@ -116,7 +116,7 @@ class _EncoderFolder:
             found = json.loads(text)
         except ValueError:
             found = None
-        if not isinstance(found, dict) or {name: found.get(name) for name in header} != header:
+        if not isinstance(found, dict) or found | header != found:
             raise _damaged(folder, "encoder.json describes another format, encoder or width")
 
     def _size(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -79,8 +79,7 @@ class TrainableEncoder:
         for module in self.model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = config.dropout
-        for weights in self.model.parameters():
-            weights.requires_grad_(False)
+        self.model.requires_grad_(False)
         self.fixed_inputs: Tensor | None = None
         self.activations: Activations | None = None
         fresh = not head_layers(self.model)
@@ -147,10 +146,7 @@ class TrainableEncoder:
     @contextmanager
     def full_model(self) -> Iterator[SentenceTransformer]:
         """Give the model with all its layers."""
-        if self.activations is None:
-            yield self.model
-            return
-        with self.activations.all_layers():
+        with nullcontext() if self.activations is None else self.activations.all_layers():
             yield self.model
 
     def _apply_head(self, inputs: Tensor) -> Tensor:
