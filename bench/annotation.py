@@ -45,7 +45,7 @@ def _popular(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
 
 
 def _picked(split: Split, missing: Bools, budget: int, seed: int) -> Bools:
-    return np.isin(np.arange(len(missing)), items_to_annotate(split.train, missing, budget).items)
+    return np.isin(np.arange(len(missing)), items_to_annotate(split.train, missing, budget)[0])
 
 
 def _spread(split: Split, missing: Bools, budget: int, seed: int) -> Bools:

@@ -134,7 +134,7 @@ class VectorSpace:
     Attributes
     ----------
     encoder
-        Of the texts; None if nobody said.
+        Of the texts; None if it is unknown.
     whitening
         What is done to the encoder's vectors; None if they are used as they are.
     width

@@ -91,7 +91,7 @@ class FineTuningConfig:
         Exponent, from 0 to 1, of the number of a domain's events in how often it is drawn: 1 draws each
         event as often as any, 0 each domain.
     replay
-        Share of batches of older events, if training is told which events are new.
+        Share of batches of older events, if `Domain.since` says which events are new.
     seed
         Of batches and dropout.
 
@@ -145,7 +145,7 @@ class FineTuningConfig:
             )
 
     def complete(self) -> FineTuningConfig:
-        """Put numbers of steps in the place of zeros.
+        """Replace zeros by numbers of steps.
 
         Examples
         --------
