@@ -19,7 +19,7 @@ from tailrank.cli.progress import progress_bars
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import runner
-from tailrank.evaluation.baselines import DEFAULT_MODELS, find_model
+from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model
 from tailrank.evaluation.results import Comparison, Evaluation
 from tailrank.evaluation.runner import SWEPT
 from tailrank.language.vectors import ItemVectors
@@ -87,7 +87,7 @@ def evaluate(
 
 def measure(
     names: Sequence[str], split: Split, spaces: Mapping[str, ItemVectors], settings: Settings, out: Path
-) -> list[runner.FittedModel]:
+) -> list[FittedModel]:
     """Fit models and evaluate them, write the report into a folder, and print the main metrics."""
     about = {"encoders": options.encoders(spaces), **machine()}
     with progress_bars() as progress:
