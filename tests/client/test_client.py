@@ -114,8 +114,8 @@ class TestAgainstAServer:
                 assert await client.erase_user("bea/ä") == api.UserErased(True)
 
         asyncio.run(both())
-        public = {name for name in vars(Client) if not name.startswith("_")}
-        assert public == {name for name in vars(AsyncClient) if not name.startswith("_")}
+        public = {name for name in dir(Client) if not name.startswith("_")}
+        assert public == {name for name in dir(AsyncClient) if not name.startswith("_")}
         for name in public:
             ours, theirs = (inspect.signature(getattr(client, name)) for client in (Client, AsyncClient))
             assert ours.parameters == theirs.parameters

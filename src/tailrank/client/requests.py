@@ -1,17 +1,32 @@
-"""Requests to a tailrank server, and the types of their responses."""
+"""Requests to a tailrank server: what each method of a client sends, and the type of its response."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypedDict, TypeVar, Unpack
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 from urllib.parse import quote
 
 import msgspec
 
 from tailrank import api
 
+if TYPE_CHECKING:
+    from tailrank.client.clients import AsyncClient, Client
+
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -73,62 +88,84 @@ class RerankOptions(TypedDict, total=False):
     return_documents: bool
 
 
-def rank_request(
-    candidates: Sequence[str | api.Candidate], **options: Unpack[RankOptions]
-) -> Request[api.Ranking]:
-    """Make a request to re-order candidates for one user.
+class sends(Generic[P, T]):  # noqa: N801 - a decorator
+    """Makes a client's method of one that returns a request: it is sent, and the response returned.
 
-    Parameters
-    ----------
-    candidates
-        Ids in the order of the recommender that found them, or `api.Candidate` with its scores.
-    options
-        See `RankOptions`.
-
-    Examples
-    --------
-    >>> rank_request(["p1", api.Candidate("t3", 0.7)], user="ada", k=1).path
-    '/v1/rank'
+    A `Client` does that at once, an `AsyncClient` when it is awaited.
     """
-    fields: dict[str, Any] = {**options, "history": list(options.get("history", ()))}
-    tail = fields.pop("tail", None)
-    policy = None if tail is None else api.Policy(tail)
-    return _post("/v1/rank", api.RankRequest(list(candidates), policy=policy, **fields), api.Ranking)
+
+    def __init__(self, request: Callable[Concatenate[Any, P], Request[T]]) -> None:
+        self._request = request
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Request[T]]: ...
+    @overload
+    def __get__(self, client: Client, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: Client | AsyncClient | None, owner: type) -> Any:
+        if client is None:
+            return self._request
+        return lambda *args, **options: client.send(self._request(client, *args, **options))
 
 
-def rerank_request(documents: Sequence[str], **options: Unpack[RerankOptions]) -> Request[api.RerankResponse]:
-    """Make a request to order texts; `options` as in `RerankOptions`."""
-    return _post("/v1/rerank", api.RerankRequest(list(documents), **options), api.RerankResponse)
+class Requests:
+    """The methods that both clients have, by the request that each sends."""
 
+    @sends
+    def rank(
+        self, candidates: Sequence[str | api.Candidate], **options: Unpack[RankOptions]
+    ) -> Request[api.Ranking]:
+        """Re-order candidates for one user.
 
-def events_request(events: Sequence[api.Event]) -> Request[api.EventsAccepted]:
-    """Make a request to store events: at most 1,000."""
-    return _post("/v1/events", list(events), api.EventsAccepted)
+        Parameters
+        ----------
+        candidates
+            Ids in the order of the recommender that found them, or `api.Candidate` with its scores.
+        options
+            See `RankOptions`.
+        """
+        fields: dict[str, Any] = {**options, "history": list(options.get("history", ()))}
+        tail = fields.pop("tail", None)
+        policy = None if tail is None else api.Policy(tail)
+        return _post("/v1/rank", api.RankRequest(list(candidates), policy=policy, **fields), api.Ranking)
 
+    @sends
+    def rerank(
+        self, documents: Sequence[str], **options: Unpack[RerankOptions]
+    ) -> Request[api.RerankResponse]:
+        """Order texts; `options` as in `RerankOptions`."""
+        return _post("/v1/rerank", api.RerankRequest(list(documents), **options), api.RerankResponse)
 
-def items_request(items: Sequence[Mapping[str, api.Value]]) -> Request[api.ItemsAccepted]:
-    """Make a request to put items, each with `item_id` and its other columns: at most 1,000."""
-    return _post("/v1/items", [dict(item) for item in items], api.ItemsAccepted)
+    @sends
+    def add_events(self, *events: api.Event) -> Request[api.EventsAccepted]:
+        """Store events, at most 1,000: they are durable once this returns."""
+        return _post("/v1/events", events, api.EventsAccepted)
+
+    @sends
+    def put_items(self, *items: Mapping[str, api.Value]) -> Request[api.ItemsAccepted]:
+        """Put items, each with `item_id` and its other columns, at most 1,000: then they can be ranked."""
+        return _post("/v1/items", [dict(item) for item in items], api.ItemsAccepted)
+
+    @sends
+    def delete_item(self, item_id: str) -> Request[api.ItemsAccepted]:
+        """Delete an item."""
+        return Request("DELETE", _path("items", item_id), api.ItemsAccepted)
+
+    @sends
+    def history(self, user_id: str) -> Request[api.UserHistory]:
+        """Export what is stored of a user."""
+        return Request("GET", _path("users", user_id), api.UserHistory)
+
+    @sends
+    def erase_user(self, user_id: str) -> Request[api.UserErased]:
+        """Erase what is stored of a user."""
+        return Request("DELETE", _path("users", user_id), api.UserErased)
 
 
 def new_event(user_id: str, item_id: str, event_type: str = "click", value: float | None = None) -> api.Event:
     """Make an event that happens now, with a random id."""
     return api.Event(uuid.uuid4().hex, user_id, item_id, event_type, time.time(), value)
-
-
-def delete_request(item_id: str) -> Request[api.ItemsAccepted]:
-    """Make a request to delete an item."""
-    return Request("DELETE", _path("items", item_id), api.ItemsAccepted)
-
-
-def history_request(user_id: str) -> Request[api.UserHistory]:
-    """Make a request for what is stored of a user."""
-    return Request("GET", _path("users", user_id), api.UserHistory)
-
-
-def erase_request(user_id: str) -> Request[api.UserErased]:
-    """Make a request to erase what is stored of a user."""
-    return Request("DELETE", _path("users", user_id), api.UserErased)
 
 
 def _post(path: str, body: Any, response: type[T]) -> Request[T]:
