@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -60,37 +61,42 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
 
 
 def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None:
-    old_names, new_names = FolderNames(), FolderNames()
-    old.read(partial(old_names.refresh, tables=old.tables))
+    old_names, new_names = FolderNames(old.tables), FolderNames(new.tables)
+    old.read(old_names.refresh)
 
     def put(users: Pairs, txn: Txn) -> None:
-        coder = RowCoder(new_names, txn, new.tables)
+        coder = RowCoder(new_names, txn)
         for key, record in users:
             try:
                 kept = [row for row in decode_rows(record) if row.time >= oldest]
-                recoded = [row._replace(codes=coder.codes(*old_names.lookup(row.codes))) for row in kept]
+                names = old_names.lookup([row.codes for row in kept])
             except (ValueError, IndexError) as error:
                 raise record_error(old.folder, key, error) from None
-            if recoded:
+            if kept:
+                recoded = [
+                    row._replace(codes=coder.codes(*pair)) for row, *pair in zip(kept, *names, strict=True)
+                ]
                 txn.put(key, encode_rows(recoded), append=True, db=new.tables[b"users"])
 
-    start = b""
-    while users := old.read(partial(read_pairs, table=old.tables[b"users"], start=start, n=PAIRS_AT_ONCE)):
+    for users in _pages(old, b"users"):
         new.write(partial(put, users))
-        start = users[-1][0] + b"\0"
 
 
 def _copy_changes(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
-    for table in (b"changes", b"changed"):
-        start = b""
-        while pairs := old.read(partial(read_pairs, table=old.tables[table], start=start, n=PAIRS_AT_ONCE)):
-            if table == b"changes":
-                for _, value in pairs:
-                    decode_change(value)
-            new.write(partial(_put_pairs, new, table, pairs))
-            start = pairs[-1][0] + b"\0"
+    def put(table: bytes, pairs: Pairs, txn: Txn) -> None:
+        with txn.cursor(new.tables[table]) as cursor:
+            cursor.putmulti(pairs, append=True)
+
+    for changes in _pages(old, b"changes"):
+        for _, change in changes:
+            decode_change(change)
+        new.write(partial(put, b"changes", changes))
+    for versions in _pages(old, b"changed"):
+        new.write(partial(put, b"changed", versions))
 
 
-def _put_pairs(new: LmdbEnvironment, table: bytes, pairs: Pairs, txn: Txn) -> None:
-    for key, value in pairs:
-        txn.put(key, value, append=True, db=new.tables[table])
+def _pages(env: LmdbEnvironment, table: bytes) -> Iterator[Pairs]:
+    start = b""
+    while pairs := env.read(partial(read_pairs, table=env.tables[table], start=start, n=PAIRS_AT_ONCE)):
+        yield pairs
+        start = pairs[-1][0] + b"\0"

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Final, TypeAlias, TypeVar
 
 import lmdb
@@ -62,8 +61,7 @@ class LmdbEnvironment:
                 _check_presence(folder, lock_file)
                 if exclusive:
                     check_pages(folder)
-                self._env = _open(folder)
-                opened.callback(self._env.close)
+                self._env = _open(folder, opened)
                 self.tables = self.write(self._open_tables)
                 if not os.fstat(lock_file).st_size:
                     os.write(lock_file, FORMAT)
@@ -106,9 +104,7 @@ class LmdbEnvironment:
     def __enter__(self) -> LmdbEnvironment:
         return self
 
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _open_tables(self, txn: Txn) -> dict[bytes, Table]:
@@ -182,7 +178,7 @@ def _lock(folder: Path, exclusive: bool) -> int:
     return lock_file
 
 
-def _open(folder: Path) -> lmdb.Environment:
+def _open(folder: Path, opened: ExitStack) -> lmdb.Environment:
     is_new = not (folder / DATA_FILE).exists()
     env = lmdb.open(
         os.fspath(folder),
@@ -192,13 +188,10 @@ def _open(folder: Path) -> lmdb.Environment:
         max_spare_txns=1,
         mode=0o700,
     )
-    try:
-        if not is_new:
-            _check_length(env, folder)
-        env.reader_check()
-    except BaseException:
-        env.close()
-        raise
+    opened.callback(env.close)
+    if not is_new:
+        _check_length(env, folder)
+    env.reader_check()
     return env
 
 
@@ -223,7 +216,5 @@ def _check_format(txn: Txn, folder: Path) -> None:
         txn.put(b"format", FORMAT)
     found = txn.get(b"format")
     if found != FORMAT:
-        content = (
-            "something else's LMDB" if found is None else f"of format {found.decode(errors='replace')!r}"
-        )
-        raise StateError(f"{folder}: {content}, this version reads {FORMAT.decode()!r}: name another folder")
+        what = "something else's LMDB" if found is None else f"of format {found.decode(errors='replace')!r}"
+        raise StateError(f"{folder}: {what}, this version reads {FORMAT.decode()!r}: name another folder")
