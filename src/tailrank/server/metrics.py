@@ -5,14 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -26,39 +20,39 @@ class Metrics:
     """Counts of one worker, or of all if `SHARED_FOLDER` is set."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self.latency = Histogram(
             "tailrank_request_seconds",
             "From the arrival of a request to its response.",
             ["endpoint", "status"],
             buckets=LATENCY_BUCKETS,
-            registry=self.registry,
+            registry=registry,
         )
         self.degraded = Counter(
-            "tailrank_degraded", "Rankings that were the upstream order.", ["reason"], registry=self.registry
+            "tailrank_degraded", "Rankings that were the upstream order.", ["reason"], registry=registry
         )
         self.shed = Counter(
-            "tailrank_shed", "Requests refused so that the others stay fast.", registry=self.registry
+            "tailrank_shed", "Requests refused so that the others stay fast.", registry=registry
         )
-        self.events = Counter("tailrank_events", "Events stored.", registry=self.registry)
+        self.events = Counter("tailrank_events", "Events stored.", registry=registry)
         self.event_lag = Histogram(
             "tailrank_event_lag_seconds",
             "From an event's timestamp until it was stored; the oldest of each request.",
             buckets=LAG_BUCKETS,
-            registry=self.registry,
+            registry=registry,
         )
         self.exposure = Counter(
-            "tailrank_exposure", "Items ranked in the first ten.", ["popularity"], registry=self.registry
+            "tailrank_exposure", "Items ranked in the first ten.", ["popularity"], registry=registry
         )
         self.refused = Counter(
-            "tailrank_models_refused", "New models that could not be served.", registry=self.registry
+            "tailrank_models_refused", "New models that could not be served.", registry=registry
         )
         self.model = Gauge(
             "tailrank_model_info",
             "The model that ranks.",
             ["model"],
+            registry=registry,
             multiprocess_mode="liveall",
-            registry=self.registry,
         )
         self.head, self.tail = (self.exposure.labels(part) for part in ("head", "tail"))
         self._model = ""
@@ -84,4 +78,4 @@ class Metrics:
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry), CONTENT_TYPE_LATEST
+        return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST

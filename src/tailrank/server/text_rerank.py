@@ -48,15 +48,11 @@ async def rerank(
         likeness.append(_attention(served, vectors[len(queries) :], history))
     total = np.mean(likeness, axis=0) if likeness else np.zeros(len(texts))
     relevance = np.clip((1 + total) / 2, 0, 1)
-    order = (-relevance).argsort(kind="stable")[: request.top_n].tolist()
-    results = [
-        RerankedDocument(
-            at,
-            float(relevance[at]),
-            _as_document(request.documents[at]) if request.return_documents else UNSET,
-        )
-        for at in order
-    ]
+    results = []
+    for at in (-relevance).argsort(kind="stable")[: request.top_n].tolist():
+        document = request.documents[at] if request.return_documents else UNSET
+        document = {"text": document} if isinstance(document, str) else document
+        results.append(RerankedDocument(at, float(relevance[at]), document))
     meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
     return RerankResponse(os.urandom(12).hex(), served.name, results, meta)
 
@@ -75,10 +71,6 @@ def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
     if not found:
         raise RequestError(f"document {at} has no {' or '.join(map(repr, fields))}: see `rank_fields`")
     return "\n".join(found)
-
-
-def _as_document(document: str | Document) -> Document:
-    return {"text": document} if isinstance(document, str) else document
 
 
 def _attention(served: LoadedModel, vectors: Floats, history: History) -> Floats:
