@@ -8,6 +8,8 @@ import typing
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
+from msgspec import Meta
+
 from tailrank.errors import RequestError
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ def check_bounds(settings: DataclassInstance) -> None:
     Examples
     --------
     >>> from dataclasses import dataclass
-    >>> from msgspec import Meta
     >>> @dataclass
     ... class Serving:
     ...     workers: Annotated[int, Meta(ge=1)] = 1
@@ -66,9 +67,8 @@ def _bounds_by_field(settings_type: type) -> dict[str, Bounds]:
             if typing.get_origin(part) is Literal:
                 found[name] = typing.get_args(part)
             elif typing.get_origin(part) is Annotated:
-                limits = (
-                    (word, getattr(meta, word, None)) for meta in part.__metadata__ for word in OPERATORS
-                )
+                metas = [meta for meta in part.__metadata__ if isinstance(meta, Meta)]
+                limits = [(word, getattr(meta, word)) for meta in metas for word in OPERATORS]
                 found[name] = {word: limit for word, limit in limits if limit is not None}
     return found
 

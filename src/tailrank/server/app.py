@@ -81,7 +81,7 @@ class App:
                 endpoint, answer = await self._answer(scope, receive, arrived)
             except ClientDisconnected:
                 return
-            if span:
+            if span is not None:
                 span.update_name(endpoint)
                 span.set_attribute("http.response.status_code", answer.status)
         length = str(len(answer.body)).encode()

@@ -1,4 +1,4 @@
-"""What every state demands of the events and item changes that it stores."""
+"""What every state demands of the events and ids that it stores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
-from tailrank.state.base import ItemChange, StateError, StoredEvent
+from tailrank.state.base import StateError, StoredEvent
 
 DIGEST_BYTES: Final = 4
 
@@ -43,21 +43,6 @@ def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEven
         if time_ms >= oldest:
             checked.append(CheckedEvent(user_key, event.item_id, event.event_type, digest, time_ms))
     return checked
-
-
-def check_changes(changes: Sequence[ItemChange]) -> None:
-    """Check the ids of items.
-
-    Raises
-    ------
-    StateError
-        If one is invalid; the message says which.
-    """
-    for index, change in enumerate(changes):
-        try:
-            id_bytes(change.item_id, "item_id")
-        except StateError as error:
-            raise StateError(f"change {index}: {error}") from None
 
 
 def id_bytes(name: str, field: str) -> bytes:

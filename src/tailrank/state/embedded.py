@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from tailrank.data.histories import History
 from tailrank.state.base import ItemChange, StateError, StoredEvent, UserSnapshot
-from tailrank.state.checks import CheckedEvent, check_changes, check_events, expiry_time, id_bytes
+from tailrank.state.checks import CheckedEvent, check_events, expiry_time, id_bytes
 from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, record_error
 from tailrank.state.intern_table import FolderNames, RowCoder
-from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_change, read_pages
+from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 from tailrank.state.record import Row, decode_columns, decode_rows, encode_rows, merge_rows
 from tailrank.state.writer import GroupWriter, JobError
 
@@ -80,8 +80,7 @@ class EmbeddedState:
 
     async def change_items(self, changes: Sequence[ItemChange]) -> int:
         """Store item changes, as `State.change_items`."""
-        check_changes(changes)
-        return await self._writer.submit(partial(self._put_changes, changes), len(changes))
+        return await self._writer.submit(partial(self._put_changes, encode_changes(changes)), len(changes))
 
     async def item_changes(self, since: int) -> tuple[int, list[ItemChange]]:
         """Return the changes after a version, as `State.item_changes`."""
@@ -123,14 +122,14 @@ class EmbeddedState:
                 stored += new
         return stored
 
-    def _put_changes(self, changes: Sequence[ItemChange], coder: RowCoder) -> int:
+    def _put_changes(self, changes: Sequence[tuple[bytes, bytes]], coder: RowCoder) -> int:
         version = self._version(coder.txn)
-        for change in changes:
+        for item, change in changes:
             version += 1
-            item, key = change.item_id.encode(), version.to_bytes(VERSION_BYTES, "big")
+            key = version.to_bytes(VERSION_BYTES, "big")
             if (before := coder.txn.get(item, db=self._versions)) is not None:
                 coder.txn.delete(before, db=self._changes)
-            coder.txn.put(key, encode_change(change), append=True, db=self._changes)
+            coder.txn.put(key, change, append=True, db=self._changes)
             coder.txn.put(item, key, db=self._versions)
         return version
 
@@ -139,13 +138,13 @@ class EmbeddedState:
             return int.from_bytes(cursor.key(), "big") if cursor.last() else 0
 
     async def _read_page(self, since: int) -> Page:
-        await asyncio.sleep(0)
-        return self._env.read(partial(self._changes_after, since))
+        def read(txn: Txn) -> Page:
+            pairs = read_pairs(txn, self._changes, (since + 1).to_bytes(VERSION_BYTES, "big"), PAGE_SIZE)
+            page = [(int.from_bytes(key, "big"), decode_change(value)) for key, value in pairs]
+            return self._version(txn), page
 
-    def _changes_after(self, since: int, txn: Txn) -> Page:
-        pairs = read_pairs(txn, self._changes, (since + 1).to_bytes(VERSION_BYTES, "big"), PAGE_SIZE)
-        page = [(int.from_bytes(key, "big"), decode_change(value)) for key, value in pairs]
-        return self._version(txn), page
+        await asyncio.sleep(0)
+        return self._env.read(read)
 
     def _decode(self, record: bytes, key: bytes) -> tuple[list[int], tuple[int, ...], tuple[int, ...]]:
         try:

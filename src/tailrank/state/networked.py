@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha1
 from importlib.resources import files
+from itertools import chain
 from struct import Struct
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,12 +23,11 @@ from tailrank.state.base import EVENTS_PER_USER, ItemChange, StateError, StoredE
 from tailrank.state.checks import (
     DIGEST_BYTES,
     CheckedEvent,
-    check_changes,
     check_events,
     expiry_time,
     id_bytes,
 )
-from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_change, read_pages
+from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 
 TIMEOUT: Final = 1.0
 """Seconds after which a server that doesn't answer is given up."""
@@ -142,8 +142,7 @@ class NetworkedState:
 
     async def change_items(self, changes: Sequence[ItemChange]) -> int:
         """Store item changes, as `State.change_items`."""
-        check_changes(changes)
-        arguments = [part for change in changes for part in (change.item_id, encode_change(change))]
+        arguments = chain.from_iterable(encode_changes(changes))
         (version,) = await self._execute(("EVALSHA", CHANGE_ITEMS, 3, *ITEM_KEYS, *arguments))
         return int(version)
 
