@@ -30,7 +30,7 @@ SLOWNESS: Final = 0.05
 """How quickly the expected time of a ranking follows the measured one."""
 
 LOG_EVERY: Final = 1.0
-"""Seconds between two lines of the log that say that the state can't be reached."""
+"""Seconds between two warnings in the log that the state can't be reached."""
 
 log = logging.getLogger("tailrank.server")
 encode: Final = msgspec.json.Encoder().encode
@@ -71,7 +71,7 @@ class Answer(NamedTuple):
 
 
 class Endpoints:
-    """Everything that can be asked of one worker.
+    """Everything that a client can request of one worker.
 
     Parameters
     ----------
@@ -99,16 +99,16 @@ class Endpoints:
         RequestError
             On what the sender can mend.
         """
-        served, stored = self.models.served, NO_EVENTS
+        served = self.models.served
         reason: api.DegradedReason | None = None
         try:
-            stored, served = await self._history(request, arrived)
-            started = time.perf_counter()
+            history = await self._history(request, arrived)
+            served, started = self.models.served, time.perf_counter()
             if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
                 # Or one slow ranking could keep every later one from being tried.
                 self._expected *= 1 - SLOWNESS
                 raise TimeoutError
-            ranking = served.reranker.rank(to_request(request, stored))
+            ranking = served.reranker.rank(to_request(request, history))
             self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
             self._expose(served, ranking.item_ids)
         except TimeoutError:
@@ -137,7 +137,7 @@ class Endpoints:
         )
 
     async def events(self, call: Call) -> Answer:
-        """Keep events; they are durable when this is answered."""
+        """Store events; they are durable when this is answered."""
         found = EVENTS.decode(call.body)
         return Answer(encode(await self.add_events(found if isinstance(found, list) else [found])))
 
@@ -162,7 +162,7 @@ class Endpoints:
         return Answer(encode(api.ItemsAccepted(len(items), version)))
 
     async def delete_item(self, call: Call) -> Answer:
-        """Forget an item."""
+        """Delete an item."""
         api.check_id(call.name)
         return Answer(encode(api.ItemsAccepted(1, await self.models.delete(call.name))))
 
@@ -174,7 +174,7 @@ class Endpoints:
         return Answer(encode(api.UserHistory(call.name, events)))
 
     async def erase(self, call: Call) -> Answer:
-        """Forget a user."""
+        """Erase what is stored of a user."""
         api.check_id(call.name)
         return Answer(encode(api.UserErased(await self.state.erase(call.name))))
 
@@ -183,15 +183,15 @@ class Endpoints:
         request = RERANK.decode(call.body)
         if not (request.query or "").strip() and request.user is None:
             raise RequestError("nothing to order by: give a query, a user, or both")
-        history = NO_EVENTS if request.user is None else (await self._read(request.user))[0]
+        history = NO_EVENTS if request.user is None else await self._read(request.user)
         return Answer(encode(await rerank(self.models.served, self.models.encoders, request, history)))
 
     async def feedback(self, call: Call) -> Answer:
-        """Keep what Metarank's events say: items first, so that an event never names what isn't there yet."""
+        """Store Metarank's events: items first, so that an event never names what isn't there yet."""
         feedback = metarank.read_feedback(call.body, self.models.columns)
-        for kept, most in ((feedback.events, api.MAX_EVENTS), (feedback.items, api.MAX_ITEMS)):
-            if len(kept) > most:
-                raise RequestError(f"{len(kept)} events at once: send at most {most}")
+        for found, most in ((feedback.events, api.MAX_EVENTS), (feedback.items, api.MAX_ITEMS)):
+            if len(found) > most:
+                raise RequestError(f"{len(found)} events at once: send at most {most}")
         if feedback.items:
             await self.models.put(feedback.items)
         new = (await self.add_events(feedback.events)).new if feedback.events else 0
@@ -213,7 +213,7 @@ class Endpoints:
         return Answer(docs_page(description(version("tailrank"))), media_type=b"text/html; charset=utf-8")
 
     async def alive(self, _: Call) -> Answer:
-        """Say that the process runs."""
+        """Confirm that the process runs."""
         return Answer(b'{"status":"alive"}')
 
     async def ready(self, _: Call) -> Answer:
@@ -230,21 +230,21 @@ class Endpoints:
         body, media_type = self.metrics.exposition()
         return Answer(body, media_type=media_type.encode())
 
-    async def _history(self, request: api.RankRequest, arrived: float) -> tuple[History, LoadedModel]:
-        """Read the user's history, and take in items that changed."""
+    async def _history(self, request: api.RankRequest, arrived: float) -> History:
+        """Read the user's history within the deadline, and catch up with items that changed."""
         name = request.user or request.session
         if name is None:
-            return NO_EVENTS, self.models.served
+            return NO_EVENTS
         if request.deadline_ms is None:
             return await self._read(name)
         async with asyncio.timeout(request.deadline_ms / 1e3 - (time.perf_counter() - arrived)):
             return await self._read(name)
 
-    async def _read(self, name: str) -> tuple[History, LoadedModel]:
+    async def _read(self, name: str) -> History:
         found = await self.state.read(name)
         if found.items_version != self.models.served.version:
             await self.models.catch_up()
-        return found.history, self.models.served
+        return found.history
 
     def _expose(self, served: LoadedModel, item_ids: Sequence[str]) -> None:
         """Count how many of the items shown are of the head, and how many of the tail."""

@@ -40,7 +40,7 @@ class Feedback(NamedTuple):
         Items to put, each once and with all its columns.
     accepted
         Metarank's events in the request, including those that nothing is stored of: users, rankings,
-        impressions, interactions of nobody.
+        impressions, interactions without a user.
     """
 
     events: list[api.Event]

@@ -56,14 +56,10 @@ class Metrics:
         )
         self.head, self.tail = (self.exposure.labels(part) for part in ("head", "tail"))
         self._model = ""
-        self._latency_by: dict[tuple[str, int], Histogram] = {}
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
         """Count a response."""
-        key = (endpoint, status)
-        if key not in self._latency_by:
-            self._latency_by[key] = self.latency.labels(endpoint, str(status))
-        self._latency_by[key].observe(seconds)
+        self.latency.labels(endpoint, status).observe(seconds)
 
     def serves(self, model: str) -> None:
         """Say which model ranks from now on."""

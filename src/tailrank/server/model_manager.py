@@ -141,14 +141,14 @@ class ModelManager:
             self.served = await self._with_changes(self.served)
 
     async def put(self, items: Sequence[Mapping[str, Value]]) -> int:
-        """Keep new or changed items, encoded for all workers; gives the version of the items.
+        """Store new or changed items, encoded for all workers; returns the version of the items.
 
         Raises
         ------
         EncoderError
             If the model's encoder is missing.
         StateError
-            If they can't be kept.
+            If they can't be stored.
         """
         served = self.served
         vectors: list[dict[str, bytes]] = [{} for _ in items]
@@ -162,17 +162,17 @@ class ModelManager:
         return await self._change(changes)
 
     async def delete(self, item_id: str) -> int:
-        """Forget an item; gives the version of the items.
+        """Delete an item; returns the version of the items.
 
         Raises
         ------
         StateError
-            If that can't be kept.
+            If that can't be stored.
         """
         return await self._change([ItemChange(item_id, None, {})])
 
     def columns(self, item_id: str) -> dict[str, Value]:
-        """Give an item's columns as they are now; none if it isn't known."""
+        """Return an item's columns as they are now; none if it isn't known."""
         if item_id in self._fields:
             return msgspec.json.decode(self._fields[item_id], type=dict[str, Value])
         catalogue = self.served.reranker.catalogue
@@ -271,7 +271,7 @@ def _vector_key(encoder: OnnxEncoder, identity: EncoderIdentity) -> str:
 
 
 def _signature(folder: Path) -> tuple[int, ...]:
-    """Tell one writing of a model folder from another; empty if there is none at the moment."""
+    """Return what differs between two writings of a model folder; empty if there is none at the moment."""
     try:
         found = (folder / MANIFEST).stat()
     except OSError:

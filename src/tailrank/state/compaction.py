@@ -11,7 +11,7 @@ from typing import Final
 from tailrank.files import sync
 from tailrank.state.base import StateError
 from tailrank.state.checks import expiry_time
-from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Pairs, Txn, read_pairs, record_error
+from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Pairs, Table, Txn, read_pairs, record_error
 from tailrank.state.intern_table import FolderNames, RowCoder
 from tailrank.state.item_changes import decode_change
 from tailrank.state.record import decode_rows, encode_rows
@@ -73,26 +73,26 @@ def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None
             except (ValueError, IndexError) as error:
                 raise record_error(old.folder, key, error) from None
             if kept:
-                recoded = [
-                    row._replace(codes=coder.codes(*pair)) for row, *pair in zip(kept, *names, strict=True)
-                ]
-                txn.put(key, encode_rows(recoded), append=True, db=new.tables[b"users"])
+                named = zip(kept, *names, strict=True)
+                rows = [row._replace(codes=coder.codes(item, event_type)) for row, item, event_type in named]
+                txn.put(key, encode_rows(rows), append=True, db=new.tables[b"users"])
 
     for users in _pages(old, b"users"):
         new.write(partial(put, users))
 
 
 def _copy_changes(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
-    def put(table: bytes, pairs: Pairs, txn: Txn) -> None:
-        with txn.cursor(new.tables[table]) as cursor:
-            cursor.putmulti(pairs, append=True)
+    for table in (b"changes", b"changed"):
+        for pairs in _pages(old, table):
+            if table == b"changes":
+                for _, change in pairs:
+                    decode_change(change)
+            new.write(partial(_put_pairs, new.tables[table], pairs))
 
-    for changes in _pages(old, b"changes"):
-        for _, change in changes:
-            decode_change(change)
-        new.write(partial(put, b"changes", changes))
-    for versions in _pages(old, b"changed"):
-        new.write(partial(put, b"changed", versions))
+
+def _put_pairs(table: Table, pairs: Pairs, txn: Txn) -> None:
+    with txn.cursor(table) as cursor:
+        cursor.putmulti(pairs, append=True)
 
 
 def _pages(env: LmdbEnvironment, table: bytes) -> Iterator[Pairs]:

@@ -17,7 +17,7 @@ from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, record_
 from tailrank.state.intern_table import FolderNames, RowCoder
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 from tailrank.state.record import Row, decode_columns, decode_rows, encode_rows, merge_rows
-from tailrank.state.writer import GroupWriter, JobError
+from tailrank.state.writer import GroupWriter
 
 SWEEP_USERS: Final = 50
 SWEEP_SECONDS: Final = 0.05
@@ -95,13 +95,8 @@ class EmbeddedState:
         """Do jobs in one transaction."""
 
         def run(txn: Txn) -> list[Any]:
-            coder, results = RowCoder(self._names, txn), []
-            for index, job in enumerate(jobs):
-                try:
-                    results.append(job(coder))
-                except StateError as error:
-                    raise JobError(index, error) from error
-            return results
+            coder = RowCoder(self._names, txn)
+            return [job(coder) for job in jobs]
 
         return self._env.write(run)
 

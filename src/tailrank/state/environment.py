@@ -108,7 +108,12 @@ class LmdbEnvironment:
         self.close()
 
     def _open_tables(self, txn: Txn) -> dict[bytes, Table]:
-        _check_format(txn, self.folder)
+        if txn.stat()["entries"] == 0:
+            txn.put(b"format", FORMAT)
+        if (found := txn.get(b"format")) != FORMAT:
+            what = f"of format {found.decode(errors='replace')!r}" if found else "something else's LMDB"
+            reads = f"this version reads {FORMAT.decode()!r}"
+            raise StateError(f"{self.folder}: {what}, {reads}: name another folder")
         return {name: self._env.open_db(name, txn) for name in TABLES}
 
     def _resize(self, size: int) -> None:
@@ -189,8 +194,11 @@ def _open(folder: Path, opened: ExitStack) -> lmdb.Environment:
         mode=0o700,
     )
     opened.callback(env.close)
-    if not is_new:
-        _check_length(env, folder)
+    needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+    if not is_new and (folder / DATA_FILE).stat().st_size < needed:
+        # If it was cut off, reading beyond its end would end the process. But a file may also end before
+        # pages that were allocated and freed unwritten, so only a check of all can tell.
+        check_pages(folder)
     env.reader_check()
     return env
 
@@ -200,21 +208,3 @@ def _check_presence(folder: Path, lock_file: int) -> None:
     data = folder / DATA_FILE
     if os.fstat(lock_file).st_size and not (data.exists() and data.stat().st_size):
         raise damage_error(folder, f"{DATA_FILE} is missing or empty")
-
-
-def _check_length(env: lmdb.Environment, folder: Path) -> None:
-    """Refuse a file that was cut off: reading beyond its end would end the process.
-
-    A file may also end before pages that were allocated and freed unwritten, so only a check of all can tell.
-    """
-    if (folder / DATA_FILE).stat().st_size < (env.info()["last_pgno"] + 1) * env.stat()["psize"]:
-        check_pages(folder)
-
-
-def _check_format(txn: Txn, folder: Path) -> None:
-    if txn.stat()["entries"] == 0:
-        txn.put(b"format", FORMAT)
-    found = txn.get(b"format")
-    if found != FORMAT:
-        what = "something else's LMDB" if found is None else f"of format {found.decode(errors='replace')!r}"
-        raise StateError(f"{folder}: {what}, this version reads {FORMAT.decode()!r}: name another folder")

@@ -20,13 +20,7 @@ from valkey.exceptions import NoScriptError, ResponseError, ValkeyError
 
 from tailrank.data.histories import History
 from tailrank.state.base import EVENTS_PER_USER, ItemChange, StateError, StoredEvent, UserSnapshot
-from tailrank.state.checks import (
-    DIGEST_BYTES,
-    CheckedEvent,
-    check_events,
-    expiry_time,
-    id_bytes,
-)
+from tailrank.state.checks import DIGEST_BYTES, CheckedEvent, check_events, expiry_time, id_bytes
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 
 TIMEOUT: Final = 1.0
@@ -38,16 +32,11 @@ USER_PREFIX: Final = b"tailrank:user:"
 ITEM_KEYS: Final = ("tailrank:{items}:version", "tailrank:{items}:latest", "tailrank:{items}:order")
 VERSION_KEY: Final = ITEM_KEYS[0]
 
+FILES: Final = ("append.lua", "change_items.lua", "item_changes.lua")
+SCRIPTS: Final = [files("tailrank.state").joinpath(name).read_bytes() for name in FILES]
+"""What the server runs, known to it by its hash."""
 
-SCRIPTS: Final = [
-    files("tailrank.state").joinpath(f"{name}.lua").read_text()
-    for name in ("append", "change_items", "item_changes")
-]
-"""Scripts that the server runs, known to it by their hashes."""
-
-APPEND, CHANGE_ITEMS, ITEM_CHANGES = (
-    sha1(text.encode(), usedforsecurity=False).hexdigest() for text in SCRIPTS
-)
+APPEND, CHANGE_ITEMS, ITEM_CHANGES = (sha1(text, usedforsecurity=False).hexdigest() for text in SCRIPTS)
 _REMEDIES: Final = {
     "OutOfMemoryError": "its memory is full: raise maxmemory, or keep events for fewer days",
     "MISCONF": "it can't write to its disk: free some space there",

@@ -25,22 +25,14 @@ class _Job(NamedTuple):
     result: asyncio.Future[Any]
 
 
-class JobError(Exception):
-    """One job of a group can't be done; the others can."""
-
-    def __init__(self, index: int, error: StateError) -> None:
-        super().__init__(str(error))
-        self.index, self.error = index, error
-
-
 class GroupWriter(Generic[W]):
     """One thread that does the jobs of many coroutines in shared transactions.
 
     Parameters
     ----------
     commit
-        Does jobs in one transaction, all or none, and returns their results. It raises `JobError` if one of
-        them can't be done, and `StateError` if none can.
+        Does jobs in one transaction, all or none, and returns their results. If it raises, each job of the
+        group gets a transaction of its own: one that can't be done doesn't keep the others from it.
     idle, every
         What else this thread does between groups, and every how many seconds; None for never.
     """
@@ -97,17 +89,15 @@ class GroupWriter(Generic[W]):
 
     def _finish(self, group: list[_Job]) -> None:
         """Do a group's jobs, and hand over the results to the event loop, all at once."""
-        settled: list[tuple[asyncio.Future[Any], Any]] = []
-        while group:
-            try:
-                results: list[Any] = self._commit([job.work for job in group])
-            except JobError as failed:
-                settled.append((group.pop(failed.index).result, failed.error))
-                continue
-            except Exception as error:  # noqa: BLE001 -- whoever waits gets it, and this thread goes on
-                results = [error] * len(group)
-            settled += zip([job.result for job in group], results, strict=True)
-            break
+        try:
+            results: list[Any] = self._commit([job.work for job in group])
+        except Exception as error:  # noqa: BLE001 -- whoever waits gets it, and this thread goes on
+            if len(group) > 1:
+                for job in group:
+                    self._finish([job])
+                return
+            results = [error]
+        settled = list(zip([job.result for job in group], results, strict=True))
         with suppress(RuntimeError):  # the loop was closed: nobody waits
             settled[0][0].get_loop().call_soon_threadsafe(_settle, settled)
 
