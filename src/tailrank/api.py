@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
 from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
-from tailrank.data.columns import Columns
 
 MAX_CANDIDATES: Final = 2_000
 MAX_EVENTS: Final = 1_000
@@ -200,20 +199,6 @@ def check_id(name: str) -> None:
         _check_bytes(name)
     except ValueError as why:
         raise ValidationError(str(why)) from None
-
-
-def check_item(item: Item, index: int) -> None:
-    """Check that an item has an id.
-
-    Raises
-    ------
-    ValidationError
-        If it has none; the message names the item by `index`.
-    """
-    name = item.get(Columns.ITEM)
-    if not isinstance(name, str):
-        raise ValidationError(f"item {index}: `{Columns.ITEM}` is missing, or no string")
-    check_id(name)
 
 
 def _check_bytes(*ids: str) -> None:

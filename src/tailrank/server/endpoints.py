@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tailrank import api
+from tailrank.data.columns import Columns
 from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.server import metarank
@@ -157,7 +158,9 @@ class Endpoints:
         found = ITEMS.decode(call.body)
         items = found if isinstance(found, list) else [found]
         for at, item in enumerate(items):
-            api.check_item(item, at)
+            if not isinstance(item_id := item.get(Columns.ITEM), str):
+                raise RequestError(f"item {at}: `{Columns.ITEM}` is missing, or no string")
+            api.check_id(item_id)
         version = await self.models.put(items) if items else self.models.served.version
         return Answer(encode(api.ItemsAccepted(len(items), version)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Final
 
 import prometheus_client
@@ -20,38 +21,30 @@ class Metrics:
     """Counts of one worker, or of all if `SHARED_FOLDER` is set."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self.latency = Histogram(
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.latency = histogram(
             "tailrank_request_seconds",
             "From the arrival of a request to its response.",
             ["endpoint", "status"],
             buckets=LATENCY_BUCKETS,
-            registry=registry,
         )
-        self.degraded = Counter(
-            "tailrank_degraded", "Rankings that were the upstream order.", ["reason"], registry=registry
-        )
-        self.shed = Counter(
-            "tailrank_shed", "Requests refused so that the others stay fast.", registry=registry
-        )
-        self.events = Counter("tailrank_events", "Events stored.", registry=registry)
-        self.event_lag = Histogram(
+        self.degraded = counter("tailrank_degraded", "Rankings that were the upstream order.", ["reason"])
+        self.shed = counter("tailrank_shed", "Requests refused so that the others stay fast.")
+        self.events = counter("tailrank_events", "Events stored.")
+        self.event_lag = histogram(
             "tailrank_event_lag_seconds",
             "From an event's timestamp until it was stored; the oldest of each request.",
             buckets=LAG_BUCKETS,
-            registry=registry,
         )
-        self.exposure = Counter(
-            "tailrank_exposure", "Items ranked in the first ten.", ["popularity"], registry=registry
-        )
-        self.refused = Counter(
-            "tailrank_models_refused", "New models that could not be served.", registry=registry
-        )
+        self.exposure = counter("tailrank_exposure", "Items ranked in the first ten.", ["popularity"])
+        self.refused = counter("tailrank_models_refused", "New models that could not be served.")
         self.model = Gauge(
             "tailrank_model_info",
             "The model that ranks.",
             ["model"],
-            registry=registry,
+            registry=self.registry,
             multiprocess_mode="liveall",
         )
         self.head, self.tail = (self.exposure.labels(part) for part in ("head", "tail"))

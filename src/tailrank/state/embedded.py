@@ -149,30 +149,24 @@ class EmbeddedState:
 
     def _names_of(self, codes: Sequence[int], key: bytes) -> tuple[list[str], list[str]]:
         """Look up the items and event types of a record's rows."""
-        try:
-            return self._names.lookup(codes)
-        except IndexError:  # another process has added some
-            self._env.read(self._names.refresh)
-        try:
-            return self._names.lookup(codes)
-        except IndexError:
-            raise record_error(self._env.folder, key, "a name is missing") from None
+        for _ in range(2):
+            try:
+                return self._names.lookup(codes)
+            except IndexError:  # another process has added some
+                self._env.read(self._names.refresh)
+        raise record_error(self._env.folder, key, "a name is missing")
 
     def _sweep(self) -> None:
         """Remove the expired events of the next few users."""
         oldest = expiry_time(self._ttl)
         try:
-            keys, self._sweep_from = self._env.read(partial(self._find_expired, oldest, self._sweep_from))
-            if keys:
-                self._env.write(partial(self._trim, oldest, keys))
+            users = self._env.read(lambda txn: read_pairs(txn, self._users, self._sweep_from, SWEEP_USERS))
+            self._sweep_from = users[-1][0] + b"\0" if len(users) == SWEEP_USERS else b""
+            expired = [key for key, record in users if self._decode(record, key)[0][0] < oldest]
+            if expired:
+                self._env.write(partial(self._trim, oldest, expired))
         except StateError as error:
             log.warning("expired events were not removed: %s", error)
-
-    def _find_expired(self, oldest: int, start: bytes, txn: Txn) -> tuple[list[bytes], bytes]:
-        """Scan some users from a key on; returns those with expired events, and the key to continue from."""
-        pairs = read_pairs(txn, self._users, start, SWEEP_USERS + 1)
-        expired = [key for key, record in pairs[:SWEEP_USERS] if self._decode(record, key)[0][0] < oldest]
-        return expired, pairs[SWEEP_USERS][0] if len(pairs) > SWEEP_USERS else b""
 
     def _trim(self, oldest: int, keys: Sequence[bytes], txn: Txn) -> None:
         for key in keys:
