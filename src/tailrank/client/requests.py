@@ -5,18 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Concatenate,
-    Generic,
-    NamedTuple,
-    ParamSpec,
-    TypedDict,
-    TypeVar,
-    Unpack,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
 from urllib.parse import quote
 
 import msgspec
@@ -37,55 +26,6 @@ class Request(NamedTuple, Generic[T]):
     path: str
     response: type[T]
     body: bytes | None = None
-
-
-class RankOptions(TypedDict, total=False):
-    """Options of a request to rank.
-
-    Attributes
-    ----------
-    user, session
-        Whose stored history counts.
-    history
-        Events after the stored ones, oldest first.
-    k
-        Length of the list to return; all by default.
-    tail
-        Strength of the long-tail policy, 0 to 1; by default the model's own.
-    explain
-        Whether to say where each score comes from.
-    deadline_ms
-        Milliseconds after which the candidates' own order is better than a late response.
-    """
-
-    user: str | None
-    session: str | None
-    history: Sequence[str | api.HistoryEvent]
-    k: int | None
-    tail: float | None
-    explain: bool
-    deadline_ms: float | None
-
-
-class RerankOptions(TypedDict, total=False):
-    """Options of a request to order texts: a query or a user at least.
-
-    Attributes
-    ----------
-    query
-        What the texts should be relevant to.
-    user
-        Whose stored history they should fit.
-    top_n
-        How many to return; all by default.
-    return_documents
-        Whether the response includes the texts.
-    """
-
-    query: str | None
-    user: str | None
-    top_n: int | None
-    return_documents: bool
 
 
 class sends(Generic[P, T]):  # noqa: N801 - a decorator
@@ -114,7 +54,16 @@ class Requests:
 
     @sends
     def rank(
-        self, candidates: Sequence[str | api.Candidate], **options: Unpack[RankOptions]
+        self,
+        candidates: Sequence[str | api.Candidate],
+        *,
+        user: str | None = None,
+        session: str | None = None,
+        history: Sequence[str | api.HistoryEvent] = (),
+        k: int | None = None,
+        tail: float | None = None,
+        explain: bool = False,
+        deadline_ms: float | None = None,
     ) -> Request[api.Ranking]:
         """Re-order candidates for one user.
 
@@ -122,20 +71,52 @@ class Requests:
         ----------
         candidates
             Ids in the order of the recommender that found them, or `api.Candidate` with its scores.
-        options
-            See `RankOptions`.
+        user, session
+            Whose stored history counts.
+        history
+            Events after the stored ones, oldest first.
+        k
+            Length of the list to return; all by default.
+        tail
+            Strength of the long-tail policy, 0 to 1; by default the model's own.
+        explain
+            Whether to return where each score comes from.
+        deadline_ms
+            Milliseconds after which the candidates' own order is better than a late response.
         """
-        fields: dict[str, Any] = {**options, "history": list(options.get("history", ()))}
-        tail = fields.pop("tail", None)
         policy = None if tail is None else api.Policy(tail)
-        return _post("/v1/rank", api.RankRequest(list(candidates), policy=policy, **fields), api.Ranking)
+        body = api.RankRequest(
+            list(candidates), user, session, list(history), k, policy, explain, deadline_ms
+        )
+        return _post("/v1/rank", body, api.Ranking)
 
     @sends
     def rerank(
-        self, documents: Sequence[str], **options: Unpack[RerankOptions]
+        self,
+        documents: Sequence[str],
+        *,
+        query: str | None = None,
+        user: str | None = None,
+        top_n: int | None = None,
+        return_documents: bool | None = None,
     ) -> Request[api.RerankResponse]:
-        """Order texts; `options` as in `RerankOptions`."""
-        return _post("/v1/rerank", api.RerankRequest(list(documents), **options), api.RerankResponse)
+        """Order texts by a query, a user, or both.
+
+        Parameters
+        ----------
+        documents
+            The texts.
+        query
+            What they should be relevant to.
+        user
+            Whose stored history they should fit.
+        top_n
+            How many to return; all by default.
+        return_documents
+            Whether the response includes the texts.
+        """
+        body = api.RerankRequest(list(documents), None, query, user, top_n, return_documents)
+        return _post("/v1/rerank", body, api.RerankResponse)
 
     @sends
     def add_events(self, *events: api.Event) -> Request[api.EventsAccepted]:

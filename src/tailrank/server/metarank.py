@@ -109,10 +109,8 @@ def read_rank_request(body: bytes, explain: bool = False) -> api.RankRequest:
 
     Raises
     ------
-    DecodeError, UnicodeDecodeError
-        If the body is no JSON.
-    ValidationError
-        If it is no ranking of Metarank's, or too long.
+    DecodeError, UnicodeDecodeError, ValidationError
+        As `read_feedback`, and if there are too many candidates.
     """
     ranking: RankingEvent = RANKING_DECODER.decode(body)
     if len(ranking.items) > api.MAX_CANDIDATES:

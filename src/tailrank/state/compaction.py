@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -46,10 +47,10 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
     if not (folder / DATA_FILE).exists():
         raise StateError(f"{folder}: no state is stored here: name its folder")
     copy = folder / COPY_FOLDER
-    with LmdbEnvironment(folder, exclusive=True) as old:
+    with closing(LmdbEnvironment(folder, exclusive=True)) as old:
         shutil.rmtree(copy, ignore_errors=True)  # of a compaction that was killed
         try:
-            with LmdbEnvironment(copy) as new:
+            with closing(LmdbEnvironment(copy)) as new:
                 _copy_users(old, new, expiry_time(ttl))
                 _copy_changes(old, new)
             sizes = (folder / DATA_FILE).stat().st_size, (copy / DATA_FILE).stat().st_size

@@ -101,12 +101,6 @@ class LmdbEnvironment:
         with self._writing, self._reading:
             self._opened.close()
 
-    def __enter__(self) -> LmdbEnvironment:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _open_tables(self, txn: Txn) -> dict[bytes, Table]:
         if txn.stat()["entries"] == 0:
             txn.put(b"format", FORMAT)
