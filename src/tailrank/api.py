@@ -47,7 +47,7 @@ class Policy(Struct, frozen=True):
 class RankRequest(Struct, frozen=True):
     """Candidates to re-order for one user.
 
-    `user`, or `session` if nobody is signed in, names a stored history. `history`, oldest first, follows what
+    `user`, or `session` if there is none, names a stored history. `history`, oldest first, follows what
     is stored. A candidate that is repeated is ranked once, and its first position counts.
     """
 
@@ -204,10 +204,7 @@ def check_id(name: str) -> None:
 def _check_bytes(*ids: str) -> None:
     """Refuse what no state can store: more than `MAX_ID_BYTES` of UTF-8, and halves of surrogate pairs.
 
-    Raises
-    ------
-    ValueError
-        Which msgspec turns into a ValidationError.
+    It raises ValueError, which msgspec turns into a ValidationError.
     """
     for name in ids:
         if not name.isascii() and len(name.encode()) > MAX_ID_BYTES:

@@ -82,13 +82,7 @@ class BaseClient(Requests, Generic[H]):
         return random.uniform(0, bound)  # noqa: S311 - spreads load, guards nothing
 
     def _decode(self, request: Request[T], outcome: Outcome) -> T:
-        """Decode the response.
-
-        Raises
-        ------
-        ServerError
-            If there is none, it is a refusal, or not tailrank's.
-        """
+        """Decode the response; raises ServerError if there is none, it is a refusal, or not tailrank's."""
         called = f"{request.method} {self._url}{request.path}"
         if isinstance(outcome, httpx.TransportError):
             why = str(outcome) or type(outcome).__name__

@@ -157,9 +157,8 @@ class ModelManager:
             rows = await self.encoders.encode(encoder, served.texts(items, identity.template))
             for each, row in zip(vectors, rows, strict=True):
                 each[_vector_key(encoder, identity)] = row.astype("<f4").tobytes()
-        pairs = zip(items, vectors, strict=True)
-        changes = [ItemChange(str(i[Columns.ITEM]), msgspec.json.encode(i), v) for i, v in pairs]
-        return await self._change(changes)
+        ids, fields = [str(item[Columns.ITEM]) for item in items], map(msgspec.json.encode, items)
+        return await self._change(list(map(ItemChange, ids, fields, vectors)))
 
     async def delete(self, item_id: str) -> int:
         """Delete an item; returns the version of the items.

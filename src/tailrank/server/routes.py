@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -109,23 +110,20 @@ ROUTES: Final = (
 
 
 class Router:
-    """Finds the route of a request: fixed paths by one look-up, the others by what is around the braces."""
+    """Finds the route of a request: fixed paths by one look-up, the others by patterns."""
 
     def __init__(self) -> None:
         self.fixed = {(r.method, r.path): r for r in ROUTES if "{" not in r.path}
-        self.named = [
-            (r, r.path.partition("{")[0], r.path.partition("}")[2]) for r in ROUTES if "{" in r.path
-        ]
+        self.named = [(r, re.compile(re.sub("{.*}", "([^/]*)", r.path))) for r in ROUTES if "{" in r.path]
 
     def find(self, method: str, path: str) -> tuple[Route, str] | None:
         """Find a route, and the name that its braces stand for, still percent-encoded."""
         fixed = self.fixed.get((method, path))
         if fixed is not None:
             return fixed, ""
-        for route, before, after in self.named:
-            name = path[len(before) : len(path) - len(after)]
-            if method == route.method and path == f"{before}{name}{after}" and "/" not in name:
-                return route, name
+        for route, pattern in self.named:
+            if method == route.method and (match := pattern.fullmatch(path)):
+                return route, match[1]
         return None
 
     def methods(self, path: str) -> list[str]:

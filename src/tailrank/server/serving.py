@@ -119,13 +119,7 @@ def _uvicorn_config(app: object, workers: int) -> uvicorn.Config:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Bind the address.
-
-    Raises
-    ------
-    RequestError
-        If it is in use, or not this machine's.
-    """
+    """Bind the address; raises RequestError if it is in use, or not this machine's."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)

@@ -21,7 +21,7 @@ from tailrank.signals.base import ItemUpdates
 async def rerank(
     served: LoadedModel, encoders: Encoders, request: RerankRequest, history: History
 ) -> RerankResponse:
-    """Score documents from 0 to 1: (1 + s) / 2, with s the mean of the likenesses that are queries for.
+    """Score documents from 0 to 1: (1 + s) / 2, with s the mean of their likeness to query and user.
 
     The likeness to the query is the cosine of the encoder's vectors; the likeness to a user is soft-MaxSim
     attention over the stored history, as the model ranks items by.
@@ -58,13 +58,7 @@ async def rerank(
 
 
 def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
-    """Read a document.
-
-    Raises
-    ------
-    RequestError
-        If it has none of the fields; `at` is its position in the request.
-    """
+    """Read the document at a position of the request; raises RequestError if it has none of the fields."""
     if isinstance(document, str):
         return document
     found = [str(document[name]) for name in fields if document.get(name) is not None]

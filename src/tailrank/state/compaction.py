@@ -30,7 +30,7 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
     Parameters
     ----------
     folder
-        Of an `EmbeddedState` that nobody has open.
+        Of an `EmbeddedState` that isn't open.
     ttl
         Seconds after which events expire; None keeps them.
 
