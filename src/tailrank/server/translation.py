@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import numpy as np
 from msgspec import UNSET
 
 from tailrank import api
@@ -19,9 +19,11 @@ NO_EVENTS: Final = History([], [], [])
 def to_request(body: api.RankRequest, stored: History) -> Request:
     """Put a request together from its body and what is stored of the user."""
     ids = [each if isinstance(each, str) else each.id for each in body.candidates]
+    scores = [math.nan if isinstance(c, str) or c.score is None else c.score for c in body.candidates]
+    given = None if all(map(math.isnan, scores)) else scores
     tail = None if body.policy is None else body.policy.tail
     policy = None if tail is None else (TailBoost(tail),)
-    return Request(_joined(stored, body.history), ids, _scores(body.candidates), policy, body.k, body.explain)
+    return Request(_joined(stored, body.history), ids, given, policy, body.k, body.explain)
 
 
 def _joined(stored: History, given: Sequence[str | api.HistoryEvent]) -> History:
@@ -32,7 +34,7 @@ def _joined(stored: History, given: Sequence[str | api.HistoryEvent]) -> History
     return History(
         stored.items + [event.item_id for event in events],
         stored.events + [event.event or "" for event in events],
-        stored.times + [-np.inf if event.timestamp is None else event.timestamp for event in events],
+        stored.times + [-math.inf if event.timestamp is None else event.timestamp for event in events],
     )
 
 
@@ -47,10 +49,3 @@ def to_items(ranking: Ranking) -> list[api.RankedItem]:
     if ranking.contributions is not None:
         columns.append(ranking.contributions.by_item())
     return [api.RankedItem(*row) for row in zip(*columns, strict=True)]
-
-
-def _scores(candidates: Sequence[str | api.Candidate]) -> list[float] | None:
-    given = [None if isinstance(each, str) else each.score for each in candidates]
-    if all(score is None for score in given):
-        return None
-    return [np.nan if score is None else score for score in given]

@@ -37,7 +37,11 @@ def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEven
             id_bytes(event.item_id, "item_id")
             id_bytes(event.event_type, "event")
             digest = blake2b(id_bytes(event.event_id, "event_id"), digest_size=DIGEST_BYTES).digest()
-            user_key, time_ms = id_bytes(event.user_id, "user_id"), _milliseconds(event.timestamp)
+            user_key = id_bytes(event.user_id, "user_id")
+            if not 0 <= event.timestamp <= LATEST_TIMESTAMP:
+                fault = f"timestamp {event.timestamp!r} is outside 1970 to 2100"
+                raise StateError(f"{fault}: send seconds since 1970")
+            time_ms = round(event.timestamp * 1000)
         except StateError as error:
             raise StateError(f"event {index}: {error}") from None
         if time_ms >= oldest:
@@ -66,9 +70,3 @@ def id_bytes(name: str, field: str) -> bytes:
 def expiry_time(ttl: float | None) -> int:
     """Return the time, in milliseconds, before which events have expired; `ttl` in seconds."""
     return 0 if ttl is None else max(0, round((time.time() - ttl) * 1000))
-
-
-def _milliseconds(timestamp: float) -> int:
-    if not 0 <= timestamp <= LATEST_TIMESTAMP:
-        raise StateError(f"timestamp {timestamp!r} is outside 1970 to 2100: send seconds since 1970")
-    return round(timestamp * 1000)

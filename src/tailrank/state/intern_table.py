@@ -74,7 +74,7 @@ class RowCoder:
     def __init__(self, names: FolderNames, txn: Txn) -> None:
         names.refresh(txn)
         self.txn, self._names = txn, names
-        self._added: dict[str, dict[str, int]] = {names.items.label: {}, names.types.label: {}}
+        self._added: dict[InternTable, dict[str, int]] = {names.items: {}, names.types: {}}
 
     def codes(self, item: str, event_type: str) -> int:
         """Return a row's codes, adding the names if they are new.
@@ -90,7 +90,7 @@ class RowCoder:
         code = committed.codes.get(name)
         if code is not None:
             return code
-        added = self._added[committed.label]
+        added = self._added[committed]
         if name not in added:
             code = len(committed.names) + len(added)
             if code >= committed.capacity:

@@ -104,9 +104,6 @@ class GroupWriter(Generic[W]):
 
 def _settle(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:
     for future, result in settled:
-        if future.done():  # whoever waited gave up
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
+        if not future.done():  # or whoever waited gave up
+            settle = future.set_exception if isinstance(result, Exception) else future.set_result
+            settle(result)
