@@ -25,7 +25,7 @@ PREFERRED: Final = "semantic"
 async def rerank(
     served: LoadedModel, encoders: Encoders, request: RerankRequest, history: History
 ) -> RerankResponse:
-    """Score documents from 0 to 1: (1 + s) / 2, with s the mean of the likenesses that are queries for.
+    """Score documents from 0 to 1: (1 + s) / 2, with s the mean of their likeness to query and user.
 
     The likeness to the query is the cosine of the encoder's vectors; the likeness to a user is soft-MaxSim
     attention over the stored history, as the model ranks items by.
@@ -52,37 +52,23 @@ async def rerank(
         likeness.append(_attention(served, space, vectors[len(queries) :], history))
     total = np.mean(likeness, axis=0) if likeness else np.zeros(len(texts))
     relevance = np.clip((1 + total) / 2, 0, 1)
-    order = (-relevance).argsort(kind="stable")[: request.top_n].tolist()
-    results = [
-        RerankedDocument(
-            at,
-            float(relevance[at]),
-            _as_document(request.documents[at]) if request.return_documents else UNSET,
-        )
-        for at in order
-    ]
+    results = []
+    for at in (-relevance).argsort(kind="stable")[: request.top_n].tolist():
+        document = request.documents[at] if request.return_documents else UNSET
+        document = {"text": document} if isinstance(document, str) else document
+        results.append(RerankedDocument(at, float(relevance[at]), document))
     meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
     return RerankResponse(os.urandom(12).hex(), served.name, results, meta)
 
 
 def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
-    """Read a document.
-
-    Raises
-    ------
-    RequestError
-        If it has none of the fields; `at` is its position in the request.
-    """
+    """Read the document at a position of the request; raises RequestError if it has none of the fields."""
     if isinstance(document, str):
         return document
     found = [str(document[name]) for name in fields if document.get(name) is not None]
     if not found:
         raise RequestError(f"document {at} has no {' or '.join(map(repr, fields))}: see `rank_fields`")
     return "\n".join(found)
-
-
-def _as_document(document: str | Document) -> Document:
-    return {"text": document} if isinstance(document, str) else document
 
 
 def _attention(served: LoadedModel, space: str, vectors: Floats, history: History) -> Floats:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta
@@ -135,9 +134,6 @@ class FineTuningConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
-        for name, value in asdict(self).items():
-            if value == math.inf:
-                raise RequestError(f"{name} must be finite, not {value}")
         if self.adversarial and self.method in ("last-layers", "head"):
             raise RequestError(
                 f"{self.method} doesn't run the word embeddings, so adversarial training can't move them: "
