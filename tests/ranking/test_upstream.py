@@ -1,5 +1,6 @@
 """Scores of other recommenders: how much they count is learned, and lists of theirs are re-ranked."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,23 @@ def test_a_recommender_that_users_follow_counts_and_one_they_ignore_does_not(
     assert "upstream ncf" in why[FILMS[-1]].contributions
     learned.save(tmp_path / "model")
     assert Reranker.load(tmp_path / "model").rank(["172"], FILMS, scores=scores) == ranked
+
+
+def test_where_an_unknown_candidate_stands_does_not_matter(reranker: Reranker) -> None:
+    made = choices(reranker, "ncf")
+    first, last = (
+        [
+            Choice([], ["?", *films] if front else [*films, "?"], _with(scores, front), chosen)
+            for _, films, scores, chosen in made
+        ]
+        for front in (True, False)
+    )
+    found = reranker.learn_upstream(first).upstream
+    assert found == pytest.approx(dict(reranker.learn_upstream(last).upstream), abs=1e-3)
+
+
+def _with(scores: Mapping[str, Sequence[float]], front: bool) -> dict[str, list[float]]:
+    return {name: [0.0, *given] if front else [*given, 0.0] for name, given in scores.items()}
 
 
 def test_a_name_that_was_never_learned_counts_as_the_settings_say(reranker: Reranker) -> None:

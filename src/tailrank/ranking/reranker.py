@@ -184,7 +184,8 @@ class Reranker(Fitted):
         """
 
         def score(choice: Choice) -> Floats:
-            ranking = self.rank(choice.history, choice.candidates)
+            # With scores, though empty ones: an unknown candidate then has the mean, as it will when ranking.
+            ranking = self.rank(choice.history, choice.candidates, scores=[np.nan] * len(choice.candidates))
             by_id = dict(zip(ranking.item_ids, ranking.scores, strict=True))
             return np.array([by_id[name] for name in choice.candidates], np.float32)
 
