@@ -126,8 +126,8 @@ def order_candidates(
     contributions = None
     if parts is not None:
         spread = {name: _spread(part, known) for name, part in parts.items()}
-        lines = {**spread, **upstream, **scored.contributions}
-        columns = {name: np.broadcast_to(part, total.shape)[chosen] for name, part in lines.items()}
+        added = {name: np.broadcast_to(part, total.shape) for name, part in scored.contributions.items()}
+        columns = {name: part.take(chosen) for name, part in {**spread, **upstream, **added}.items()}
         if rank_kept is not None:
             columns["rank kept"] = rank_kept[:k]
         contributions = Contributions(tuple(columns), np.stack(list(columns.values()), axis=1))
