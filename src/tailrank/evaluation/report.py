@@ -136,7 +136,7 @@ def setting_text(value: object) -> str:
     if isinstance(value, list | tuple):
         return "; ".join(map(setting_text, value)) or "none"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+        return ", ".join(f"{name} {setting_text(inner)}" for name, inner in value.items())
     return str(value)
 
 
