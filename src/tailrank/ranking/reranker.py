@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -99,7 +99,7 @@ class Reranker(Fitted):
         [ranking] = self._rank_together(request.candidates, [request])
         return ranking
 
-    def rank_many(self, requests: Sequence[Request]) -> list[Ranking]:
+    def rank_many(self, requests: Iterable[Request]) -> list[Ranking]:
         """Rank many requests; histories that share their candidates are scored together.
 
         Raises
@@ -107,7 +107,7 @@ class Reranker(Fitted):
         RequestError
             As `rank` does; nothing is ranked then.
         """
-        groups: dict[tuple[str, ...], list[int]] = {}
+        requests, groups = list(requests), dict[tuple[str, ...], list[int]]()
         for at, request in enumerate(requests):
             try:
                 groups.setdefault(tuple(request.candidates), []).append(at)
