@@ -19,6 +19,7 @@ from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.signals.base import Signal
 from tailrank.signals.sequence.config import SASRecConfig, SequenceLoss
+from tailrank.signals.sequence.signal import SequenceSignal
 from tailrank.signals.sequence.training import train
 
 EPOCHS: Final = 12
@@ -99,7 +100,8 @@ class Parts:
         if key not in self.trained:
             config = SASRecConfig(epochs=EPOCHS, seed=self.settings.seed, loss=loss)
             split = self.split
-            self.trained[key] = train(split.train, split.validation, split.repeats, vectors, config).model
+            model = train(split.train, split.validation, split.repeats, vectors, config).model
+            self.trained[key] = SequenceSignal(**vars(model))
         return self.trained[key]
 
     @cached_property

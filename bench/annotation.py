@@ -96,7 +96,7 @@ CHOICES: Final[dict[str, Callable[[Dataset, Bools, int, int], npt.ArrayLike]]] =
     "at random": _random,
     "by popularity": _popular,
     "spread out": _spread,
-    "by use": lambda train, missing, budget, seed: items_to_annotate(train, missing, budget).items,
+    "by use": lambda train, missing, budget, seed: items_to_annotate(train, missing, budget)[0],
     "all": lambda train, missing, budget, seed: np.flatnonzero(missing),
 }
 """Which of the items without a text are described, as codes."""

@@ -1,7 +1,12 @@
 """Shared by the tests: encoders (the real default, and a tiny real one for tests about files), real data."""
 
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +17,10 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reranker import Reranker
+
+if TYPE_CHECKING:  # it brings torch
+    from bench.valkey import Server
+    from torch.nn import Module
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +40,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     tokenizer = Tokenizer.from_file(str(get_model_path() / "tokenizer.json"))
     folder = tmp_path_factory.mktemp("encoders") / "tiny"
-    modules = [StaticEmbedding(tokenizer, embedding_dim=8)]
+    modules: list[Module] = [StaticEmbedding(tokenizer, embedding_dim=8)]
     SentenceTransformer(modules=modules, device="cpu").save(str(folder), create_model_card=False)
     return folder
 
@@ -85,11 +94,16 @@ def small_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     parts, whole = (tmp_path_factory.mktemp("bert") / name for name in ("parts", "whole"))
     tokenizer = AutoTokenizer.from_pretrained(str(get_model_path()))
-    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    size: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
     BertModel(BertConfig(vocab_size=len(tokenizer), **size)).save_pretrained(parts)
     tokenizer.save_pretrained(parts)
     transformer = Transformer(str(parts))
-    modules = [transformer, Pooling(32)]
+    modules: list[Module] = [transformer, Pooling(32)]
     SentenceTransformer(modules=modules, device="cpu").save(str(whole), create_model_card=False)
     return whole
 
@@ -99,3 +113,24 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder that no other test has."""
     monkeypatch.setenv("TAILRANK_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Valkey or Redis that tests of the state empty before use."""
+    from state_helpers import valkey_server
+
+    with valkey_server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(params=["embedded", "networked"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty state of each sort."""
+    if request.param == "embedded":
+        return str(tmp_path / "state")
+    running: Server = request.getfixturevalue("shared_valkey")
+    with socket.create_connection(("127.0.0.1", running.port)) as line:
+        line.sendall(b"FLUSHALL\r\n")
+        assert line.recv(16) == b"+OK\r\n"
+    return running.url

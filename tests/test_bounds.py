@@ -24,12 +24,13 @@ class Settings:
 
 
 @given(st.floats())
-def test_a_number_is_accepted_exactly_if_it_is_within_its_bounds(value: float) -> None:
-    for settings, accepted in ((Settings(share=value), 0 <= value <= 1), (Settings(rate=value), value > 0)):
-        if accepted:
+def test_a_number_is_accepted_exactly_if_it_is_finite_and_within_its_bounds(value: float) -> None:
+    accepted = 0 <= value <= 1, 0 < value < math.inf
+    for settings, is_accepted in zip((Settings(share=value), Settings(rate=value)), accepted, strict=True):
+        if is_accepted:
             check_bounds(settings)
         else:
-            with pytest.raises(RequestError, match=r"must be (at least 0 and at most 1|above 0), not"):
+            with pytest.raises(RequestError, match=r"must be (at least 0 and at most 1|above 0|finite), not"):
                 check_bounds(settings)
 
 

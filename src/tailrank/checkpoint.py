@@ -56,7 +56,7 @@ def read(file: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | No
     Raises
     ------
     ModelError
-        If the file is damaged or belongs to another training.
+        If the file is damaged, or belongs to another training or to an earlier version of tailrank.
     """
     if not file.exists():
         return None
@@ -66,6 +66,7 @@ def read(file: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | No
             tensors = {part: opened.get_tensor(part) for part in opened.keys()}  # noqa: SIM118 - no dict
     except (OSError, SafetensorError):
         raise ModelError(f"{file}: the checkpoint is damaged: remove it to train from the start") from None
-    if about.get("key") != name:
-        raise ModelError(f"{file}: the checkpoint of another training: remove it, or give the same settings")
+    if about.get("key") != name or "values" not in about:
+        whose = "of another training, or of an earlier version"
+        raise ModelError(f"{file}: the checkpoint {whose}: remove it, or give the same settings")
     return tensors, json.loads(about["values"])

@@ -25,7 +25,7 @@ def written_file(file: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        Where the file can't be written. What was there stays.
+        If the file can't be written. What was there stays.
     """
     target = file.resolve()
     with _beside(target) as folder:
@@ -48,7 +48,7 @@ def written_folder(folder: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        Where the folder can't be written. What was there stays.
+        If the folder can't be written. What was there stays.
     """
     target = folder.resolve()
     with _beside(target) as beside:

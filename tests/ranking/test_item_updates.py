@@ -1,6 +1,8 @@
 """A fitted model is told of items that come, change and go: what must move, and what must not."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,7 +12,7 @@ from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import History
-from tailrank.errors import TailrankError
+from tailrank.errors import RequestError, TailrankError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
@@ -21,6 +23,12 @@ from tailrank.signals.sequence.model import SequenceModel
 FILMS = ["50", "181", "100", "1682", "742", "1", "1350"]
 HISTORY = ["172", "174", "210", "174"]
 ALIEN = "Star Battles IV: the return of the empire. science fiction, space, robots"
+
+
+def unit(rows: int, width: int, seed: int = 0) -> Floats:
+    values = np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32)
+    units: Floats = values / np.linalg.norm(values, axis=1, keepdims=True)
+    return units
 
 
 def semantic(vectors: Floats) -> dict[str, Floats]:
@@ -200,7 +208,7 @@ def walkers() -> tuple[Reranker, Floats]:
         for user in range(60)
         for step in range(4 + user % 5)
     ]
-    vectors = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
+    vectors = unit(12, 8)
     ring, settings = Dataset.construct(items, pl.DataFrame(rows)), Settings(sequence_epochs=2)
     spaces = {"semantic": ItemVectors(vectors), "tuned": ItemVectors(vectors[:, :5].copy(), whiten=False)}
     return Reranker.fit(ring, spaces, settings), vectors
@@ -209,7 +217,7 @@ def walkers() -> tuple[Reranker, Floats]:
 class TestSequence:
     def test_a_new_item_is_where_the_map_puts_its_text(self, walkers: tuple[Reranker, Floats]) -> None:
         model, _ = walkers
-        new = np.random.default_rng(1).normal(size=(1, 8)).astype(np.float32)
+        new = unit(1, 8, seed=1)
         extended = model.with_items(["new"], ["new tea"], both(new))
         sequence = extended.signals[-1]
         assert isinstance(sequence, SequenceModel)
@@ -245,10 +253,10 @@ class TestSequence:
         some = np.array([12, 0, 3, 11], np.int32)
         np.testing.assert_allclose(extended.score(history, Candidates(some, size)), whole[:, some], atol=1e-5)
 
-    def test_a_grown_model_can_be_saved(self, walkers: tuple[Reranker, Floats], tmp_path_factory) -> None:
+    def test_an_extended_model_can_be_saved(self, walkers: tuple[Reranker, Floats], tmp_path: Path) -> None:
         model, vectors = walkers
         extended = model.with_items(["3", "new"], ["tea", "grey tea"], both(vectors[[7, 2]]))
-        folder = tmp_path_factory.mktemp("models") / "extended"
+        folder = tmp_path / "extended"
         extended.without_items(["5"]).save(folder)
         loaded = Reranker.load(folder)
         asked = (["3", "new", "4"], ["6", "new", "3"])
@@ -257,3 +265,65 @@ class TestSequence:
         again = loaded.with_items(["newer"], ["grey tea"], both(vectors[[2]]))
         scores = {item.item_id: item.score for item in again.rank(["3"], ["new", "newer"])}
         assert scores["new"] == pytest.approx(scores["newer"], abs=1e-5)
+
+
+class TestSpaces:
+    """Any number of vector spaces, of any names that mean nothing else."""
+
+    SHOP = Dataset.construct(
+        pl.DataFrame({"item_id": list("mgts"), "title": ["Mug", "Grinder", "Tent", "Sleeping bag"]}),
+        pl.DataFrame({"user_id": list("aabbcc"), "item_id": list("mgtsmg"), "position": range(6)}),
+    )
+
+    def test_all_are_saved_and_take_new_items(self, tmp_path: Path) -> None:
+        names = ["semantic", "image.v2", "été_漢字", "space"]
+        spaces = {name: ItemVectors(unit(4, 3 + at), whiten=at % 2 == 0) for at, name in enumerate(names)}
+        fitted = Reranker.fit(self.SHOP, spaces)
+        assert fitted.fusion.signals[:4] == tuple(names)
+        fitted.save(tmp_path / "model")
+        loaded = Reranker.load(tmp_path / "model")
+        assert loaded.explain(["t"], list("mgs")) == fitted.explain(["t"], list("mgs"))
+        vectors = {name: unit(1, 3 + at, seed=1) for at, name in enumerate(names)}
+        one, other = (each.with_items(["new"], ["Tent"], vectors) for each in (fitted, loaded))
+        assert one.rank(["t"], ["m", "new"]) == other.rank(["t"], ["m", "new"])
+
+    @pytest.mark.parametrize(
+        "name",
+        ["", "a/b", "space x", "upstream als", "rank kept", "lexical", "base", "fusion", "items", "tail", 1],
+    )
+    def test_a_name_that_means_something_else_is_refused(self, name: Any) -> None:
+        with pytest.raises(RequestError, match="can't be called"):
+            Reranker.fit(self.SHOP, {"semantic": ItemVectors(unit(4, 3)), name: ItemVectors(unit(4, 3))})
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            np.ones(4),
+            np.ones((4, 2, 2)),
+            np.ones((4, 0)),
+            np.full((4, 2), np.nan),
+            np.full((4, 2), "a"),
+            None,
+        ],
+    )
+    def test_only_a_matrix_of_finite_numbers_is_vectors(self, values: Any) -> None:
+        with pytest.raises(RequestError, match="give a matrix of finite numbers"):
+            ItemVectors(values)
+
+    def test_vectors_that_stay_as_they_are_must_be_unit_vectors(self) -> None:
+        with pytest.raises(RequestError, match="length 100: divide each"):
+            Reranker.fit(self.SHOP, ItemVectors(100 * unit(4, 3), whiten=False))
+
+    @pytest.mark.parametrize("vectors", [unit(4, 3), {"semantic": unit(4, 3)}, [ItemVectors(unit(4, 3))]])
+    def test_bare_arrays_are_refused(self, vectors: Any) -> None:
+        with pytest.raises(RequestError, match="must be ItemVectors"):
+            Reranker.fit(self.SHOP, vectors)
+
+    def test_what_is_no_item_is_refused(self) -> None:
+        fitted = Reranker.fit(self.SHOP, ItemVectors(unit(4, 3)))
+        with pytest.raises(RequestError, match="item 5 is no string"):
+            fitted.with_items([5], ["Tent"])  # type: ignore[list-item]
+        with pytest.raises(RequestError, match="texts must be strings"):
+            fitted.with_items(["new"], [None])  # type: ignore[list-item]
+        with pytest.raises(RequestError, match="by the names of their spaces: semantic"):
+            fitted.with_items(["new"], ["Tent"], unit(1, 3))  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """`Reranker` on real films and users: does it beat popularity, agree with itself, refuse nonsense?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from itertools import product
@@ -128,6 +128,20 @@ class TestRank:
         moments = [Event(film, timestamp=1e9) for film in HISTORY]
         assert reranker.rank(moments, FILMS) == reranker.rank(HISTORY, FILMS)
 
+    @pytest.mark.parametrize("form", [tuple, iter, np.array, pl.Series])
+    def test_any_list_of_ids_will_do(self, reranker: Reranker, form: Callable[[list[str]], Any]) -> None:
+        expected = reranker.explain(HISTORY, FILMS)
+        assert reranker.explain(form(HISTORY), form(FILMS)) == expected
+        events = (Event(film) for film in HISTORY)
+        assert reranker.explain(events, candidates=form(FILMS)) == expected  # type: ignore[arg-type]
+        [ranking] = reranker.rank_many([Request(form(HISTORY), form(FILMS))])
+        assert ranking == reranker.rank(HISTORY, FILMS)
+
+    def test_recommenders_of_similar_names_both_count(self, reranker: Reranker) -> None:
+        rising = [float(at) for at in range(7)]
+        both = reranker.rank([], FILMS, scores={"als": rising, "als ": rising[::-1]})
+        assert both.scores == pytest.approx(reranker.rank([], FILMS).scores, abs=1e-5)
+
     def test_event_types_and_times_are_understood(self, reranker: Reranker) -> None:
         kinds = ["rating", "dislike", "like", None]
         told = [
@@ -152,6 +166,22 @@ MIXED = [Event("1", timestamp=5.0), "50"]
         (HISTORY, FILMS, {"scores": ["high"] * 7}, "must be numbers"),
         (HISTORY, FILMS, {"k": 0}, "k must be at least 1, not 0"),
         (HISTORY, FILMS, {"k": -3}, "k must be at least 1, not -3"),
+        (HISTORY, FILMS, {"k": 2.5}, "k must be a whole number, not 2.5"),
+        (HISTORY, FILMS, {"scores": "1234567"}, "must be numbers"),
+        (HISTORY, FILMS, {"scores": [[1.0]] * 7}, "must be numbers"),
+        (HISTORY, FILMS, {"scores": [10**400] * 7}, "must be numbers"),
+        (HISTORY, FILMS, {"scores": {"als": None}}, "scores must be a list, one a candidate, not None"),
+        (HISTORY, FILMS, {"scores": {1: [1.0] * 7}}, "names of recommenders must be strings"),
+        (HISTORY, FILMS, {"policy": TailBoost(0.5)}, "policy must be a list"),
+        (HISTORY, FILMS, {"policy": ["tail"]}, "policy must be a list"),
+        ("172", FILMS, {}, "history must be a list of item ids, not '172'"),
+        (None, FILMS, {}, "history must be a list of item ids, not None"),
+        (HISTORY, "50", {}, "candidates must be a list of item ids, not '50'"),
+        ([{"item_id": "1"}], FILMS, {}, "history item {'item_id': '1'} is no string"),
+        (HISTORY, [["50"]], {}, "candidate ['50'] is no string"),
+        ([1], [], {}, "history item 1 is no string"),
+        (Request(HISTORY, FILMS), (), {"scores": [1.0] * 7}, "a Request holds all that is asked"),
+        (Request(HISTORY), FILMS, {}, "a Request holds all that is asked"),
         (MIXED, FILMS, {}, "give one to all, or to none"),
         ([Event("1", timestamp=9.0), Event("50", timestamp=8.0)], FILMS, {}, "ascend"),
         ([Event("1", timestamp=float("nan"))], FILMS, {}, "finite"),
@@ -160,7 +190,7 @@ MIXED = [Event("1", timestamp=5.0), "50"]
     ],
 )
 def test_bad_requests_are_refused(
-    reranker: Reranker, history: Sequence[Any], candidates: list[Any], options: dict[str, Any], words: str
+    reranker: Reranker, history: Any, candidates: Any, options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(RequestError) as refused:
         reranker.rank(history, candidates, **options)
@@ -168,6 +198,9 @@ def test_bad_requests_are_refused(
     if "k" not in options:
         with pytest.raises(RequestError):
             reranker.explain(history, candidates, **options)
+    if not isinstance(history, Request):
+        with pytest.raises(RequestError):
+            reranker.rank_many([Request(history, candidates, **options)])
 
 
 class TestUnknown:
@@ -176,6 +209,10 @@ class TestUnknown:
     def test_items_of_the_history_are_dropped_and_named(self, reranker: Reranker) -> None:
         ranking = reranker.rank(["nope", *HISTORY, "gone"], FILMS)
         assert ranking == replace(reranker.rank(HISTORY, FILMS), unknown_history=["nope", "gone"])
+
+    def test_they_are_named_without_candidates_too(self, reranker: Reranker) -> None:
+        ranking = reranker.rank(["nope", "1"], [], scores={"als": []}, explain=True)
+        assert (list(ranking), ranking.unknown_history) == ([], ["nope"])
 
     def test_an_event_type_counts_as_none(self, reranker: Reranker) -> None:
         assert reranker.rank([Event("1", "purchased")], FILMS) == reranker.rank(["1"], FILMS)

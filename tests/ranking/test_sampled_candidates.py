@@ -19,7 +19,7 @@ def ask(n_items: int, users: int = 12, seed: int = 0) -> Queries:
     rng = np.random.default_rng(seed)
     items = rng.integers(0, n_items, users * EVENTS).astype(np.int32)
     offsets = np.arange(users + 1) * EVENTS
-    histories = Histories(items, np.zeros_like(items), np.arange(len(items)) * 1.0, offsets)
+    histories = Histories(items, np.zeros_like(items), np.arange(len(items), dtype=np.float64), offsets)
     targets = rng.integers(0, n_items, users).astype(np.int32)
     return Queries(
         histories, np.arange(users, dtype=np.int32), offsets[:-1], offsets[1:], offsets[1:], targets

@@ -1,5 +1,6 @@
 """The model folder: whole or not at all, the same bit by bit, and nothing that was tampered with."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -124,6 +125,33 @@ def test_a_manifest_written_differently_is_refused_though_it_says_the_same(
     path.write_text(after)
     with pytest.raises(ModelError, match="edited or damaged"):
         Reranker.load(model)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("signals", {"novel": "novel"}),
+        ("policy", [{"name": "novel", "strength": 0.5}]),
+        ("settings", {"novel": 1}),
+        ("spaces", {"semantic": {"novel": 1}}),
+    ],
+)
+def test_what_a_later_version_writes_is_refused(model: Path, field: str, value: object) -> None:
+    path = model / "manifest.json"
+    manifest = json.loads(path.read_text()) | {field: value}
+    del manifest["sha256"]
+    digest = hashlib.sha256((json.dumps(manifest, indent=1) + "\n").encode()).hexdigest()
+    path.write_text(json.dumps(manifest | {"sha256": digest}, indent=1) + "\n")
+    with pytest.raises(ModelError, match=r"'novel'.*train it again with this version"):
+        Reranker.load(model)
+
+
+def test_what_is_no_json_cannot_be_remembered(small: Reranker, model: Path) -> None:
+    before = content(model)
+    with pytest.raises(ModelError, match=r"PosixPath is not JSON serializable.*change `about`"):
+        small.save(model, about={"data": Path("shop")})
+    assert content(model) == before
+    assert list(model.parent.iterdir()) == [model]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,5 +1,6 @@
 """Scores of other recommenders: how much they count is learned, and lists of theirs are re-ranked."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from tailrank import Choice, Reranker, TailrankError
 from tailrank.data.splits import Split
 from tailrank.evaluation.list_reranking import MERGED, OURS, WITH_SCORES, reordered, retrieve
-from tailrank.metrics.full_ranking import per_query
+from tailrank.metrics.full_ranking import Model, per_query
 from tailrank.ranking.upstream import fit_weights
 from tailrank.signals.covisitation import ItemKNN
 from tailrank.signals.popularity import Popularity
@@ -55,6 +56,23 @@ def test_a_recommender_that_users_follow_counts_and_one_they_ignore_does_not(
     assert Reranker.load(tmp_path / "model").rank(["172"], FILMS, scores=scores) == ranked
 
 
+def test_where_an_unknown_candidate_stands_does_not_matter(reranker: Reranker) -> None:
+    made = choices(reranker, "ncf")
+    first, last = (
+        [
+            Choice([], ["?", *films] if front else [*films, "?"], _with(scores, front), chosen)
+            for _, films, scores, chosen in made
+        ]
+        for front in (True, False)
+    )
+    found = reranker.learn_upstream(first).upstream
+    assert found == pytest.approx(dict(reranker.learn_upstream(last).upstream), abs=1e-3)
+
+
+def _with(scores: Mapping[str, Sequence[float]], front: bool) -> dict[str, list[float]]:
+    return {name: [0.0, *given] if front else [*given, 0.0] for name, given in scores.items()}
+
+
 def test_a_name_that_was_never_learned_counts_as_the_settings_say(reranker: Reranker) -> None:
     scores = [0.3, 0.1, 0.9, 0.2, 0.8, 0.4, 0.0]
     named = reranker.rank(["172"], FILMS, scores={"new": scores})
@@ -77,7 +95,10 @@ def test_lists_of_others_are_reordered_and_none_beats_the_ceiling(
     reranker: Reranker, movielens_split: Split
 ) -> None:
     split, data = movielens_split, movielens_split.full_train
-    others = {"item-knn": ItemKNN.from_events(data), "popularity": Popularity.from_events(data, np.inf)}
+    others: dict[str, Model] = {
+        "item-knn": ItemKNN.from_events(data),
+        "popularity": Popularity.from_events(data, np.inf),
+    }
     validation = retrieve(others, split.validation.sample(150, 0), split, 30)
     test = retrieve(others, split.test.sample(150, 0), split, 30)
     assert all(30 <= len(items) <= 60 for items in test.items)

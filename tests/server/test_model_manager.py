@@ -38,28 +38,21 @@ def test_a_new_model_serves_without_a_restart_and_a_broken_one_is_refused(
         assert rank(server.url)["model"] == after
 
 
-class TestLibraryModel:
-    """A model that the library fitted and saved serves exactly like one that the command line trained."""
-
-    @pytest.fixture(scope="class")
-    def shop(self) -> Dataset:
-        titles = {"m": "Mug for coffee", "g": "Coffee grinder", "t": "Tent for two", "s": "Sleeping bag"}
-        items = pl.DataFrame({"item_id": list(titles), "title": list(titles.values())})
-        events = pl.DataFrame({"user_id": list("aabbcc"), "item_id": list("mgtsmg"), "position": range(6)})
-        return Dataset.construct(items, events)
-
-    @pytest.mark.parametrize("with_encoder", [True, False])
-    def test_a_new_item_is_ranked_by_its_text(
-        self, shop: Dataset, encoder: TextEncoder, tmp_path: Path, with_encoder: bool
-    ) -> None:
-        vectors = ItemVectors.encode(shop.items, encoder, "{title}") if with_encoder else None
-        Reranker.fit(shop, vectors).save(tmp_path / "model")
-        new = {"item_id": "new", "title": "Tent for two, with sleeping bag"}
-        with Server(tmp_path / "model", tmp_path / "state") as server:
-            answer = httpx.post(f"{server.url}/v1/items", json=new, timeout=60)
-            assert answer.status_code == 200, answer.text
-            found = rank(server.url, candidates=["new", "m"], history=["t", "s"], explain=True)["items"]
-        assert [item["id"] for item in found] == ["new", "m"]
-        contributions = found[0]["contributions"]
-        assert contributions["lexical"] > 0
-        assert contributions.get("semantic", 0.0) > 0 if with_encoder else "semantic" not in contributions
+@pytest.mark.parametrize("with_encoder", [True, False])
+def test_a_model_of_the_library_ranks_a_new_item_by_its_text(
+    encoder: TextEncoder, tmp_path: Path, with_encoder: bool
+) -> None:
+    titles = {"m": "Mug for coffee", "g": "Coffee grinder", "t": "Tent for two", "s": "Sleeping bag"}
+    items = pl.DataFrame({"item_id": list(titles), "title": list(titles.values())})
+    events = pl.DataFrame({"user_id": list("aabbcc"), "item_id": list("mgtsmg"), "position": range(6)})
+    vectors = ItemVectors.encode(items, encoder, "{title}") if with_encoder else None
+    Reranker.fit(Dataset.construct(items, events), vectors).save(tmp_path / "model")
+    new = {"item_id": "new", "title": "Tent for two, with sleeping bag"}
+    with Server(tmp_path / "model", tmp_path / "state") as server:
+        answer = httpx.post(f"{server.url}/v1/items", json=new, timeout=60)
+        assert answer.status_code == 200, answer.text
+        found = rank(server.url, candidates=["new", "m"], history=["t", "s"], explain=True)["items"]
+    assert [item["id"] for item in found] == ["new", "m"]
+    contributions = found[0]["contributions"]
+    assert contributions["lexical"] > 0
+    assert contributions.get("semantic", 0.0) > 0 if with_encoder else "semantic" not in contributions

@@ -1,4 +1,6 @@
-"""The attention's limits, its gradient, and what it learns from people who behave in a known way."""
+"""The attention's limits, its gradient, and what it learns from users who behave in a known way."""
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,17 +18,21 @@ RNG = np.random.default_rng(11)
 
 def unit(n: int, dimensions: int, rng: np.random.Generator) -> Floats:
     vectors = rng.standard_normal((n, dimensions)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
 
 
-def attention(vectors: Floats, n_types: int = 1, **options: float) -> SemanticAttention:
+def attention(vectors: Floats, n_types: int = 1, **options: Any) -> SemanticAttention:
     return SemanticAttention(VectorTable.from_array(vectors), np.zeros(n_types, np.float32), **options)
 
 
 def one_history(*items: int, days: float = 0.0) -> Histories:
     n = len(items)
     return Histories(
-        np.array(items, np.int32), np.zeros(n, np.int32), np.arange(n) * days * DAY, np.array([0, n])
+        np.array(items, np.int32),
+        np.zeros(n, np.int32),
+        np.arange(n, dtype=np.float64) * days * DAY,
+        np.array([0, n]),
     )
 
 
@@ -65,12 +71,12 @@ class TestLimits:
         history = Histories(
             np.zeros(50, np.int32),
             np.arange(50, dtype=np.int32) % 2,
-            np.arange(50) * 300 * DAY,
+            np.arange(50, dtype=np.float64) * 300 * DAY,
             np.array([0, 50]),
         )
-        for kinds in ([0, 3], [0, -3]):
+        for bias in ([0, 3], [0, -3]):
             signal = SemanticAttention(
-                VectorTable.from_array(vectors), np.array(kinds, np.float32), SHARPEST, 5.0, 5.0
+                VectorTable.from_array(vectors), np.array(bias, np.float32), SHARPEST, 5.0, 5.0
             )
             with np.errstate(over="raise", invalid="raise", divide="raise"):
                 np.testing.assert_allclose(signal.score(history, Candidates.everything(2)), [[1, -1]])
@@ -141,24 +147,24 @@ def test_the_gradient_is_that_of_the_definition(parameters: list[float]) -> None
     np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-4)
 
 
-def followers(rule: str, vectors: Floats, people: int = 600, events: int = 10) -> Queries:
+def followers(rule: str, vectors: Floats, users: int = 600, events: int = 10) -> Queries:
     """People whose next item is the nearest to one event of their history, chosen by a rule."""
     rng = np.random.default_rng(2)
-    items, types = rng.integers(0, len(vectors), (people, events)), rng.integers(0, 2, (people, events))
+    items, types = rng.integers(0, len(vectors), (users, events)), rng.integers(0, 2, (users, events))
     types[:, 0] = 0
     if rule == "last event":
-        chosen = np.full(people, events - 1)
+        chosen = np.full(users, events - 1)
     elif rule == "any event":
-        chosen = rng.integers(0, events, people)
+        chosen = rng.integers(0, events, users)
     else:  # the latest event of type 0; those of type 1 are noise
         chosen = events - 1 - np.argmax(types[:, ::-1] == 0, axis=1)
-    similarity = vectors @ vectors[items[np.arange(people), chosen]].T
-    similarity[items[np.arange(people), chosen], np.arange(people)] = -2
+    similarity = vectors @ vectors[items[np.arange(users), chosen]].T
+    similarity[items[np.arange(users), chosen], np.arange(users)] = -2
     histories = Histories(
         items.ravel().astype(np.int32),
         types.ravel().astype(np.int32),
-        np.tile(np.arange(events) * 60.0, people),
-        np.arange(people + 1) * events,
+        np.tile(np.arange(events) * 60.0, users),
+        np.arange(users + 1) * events,
     )
     return asked(histories, similarity.argmax(axis=0))
 
@@ -175,7 +181,9 @@ def test_recency_decay_grows_if_users_follow_their_last_event(learned: dict[str,
     assert learned["any event"].recency_decay < 1
 
 
-def test_inverse_temperature_grows_if_users_follow_any_one_event(learned: dict[str, SemanticAttention]) -> None:
+def test_inverse_temperature_grows_if_users_follow_any_one_event(
+    learned: dict[str, SemanticAttention],
+) -> None:
     assert learned["any event"].inverse_temperature > 8
 
 

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +24,7 @@ from tailrank.ranking.fitting import fit_both, with_template
 from tailrank.ranking.settings import Settings
 from tailrank.signals.base import ItemUpdates
 from tailrank.signals.sequence import training
-from tailrank.signals.sequence.config import SASRecConfig
+from tailrank.signals.sequence.config import SASRecConfig, SequenceLoss
 from tailrank.signals.sequence.losses import criterion
 from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.sequence.network import Network
@@ -44,7 +46,7 @@ def histories(lengths: list[int], seed: int = 0) -> Histories:
 
 @pytest.fixture(scope="module")
 def ring() -> Dataset:
-    """Sixty people who walk round a ring of items from different places."""
+    """Sixty users who walk round a ring of items from different starts."""
     items = pl.DataFrame({"item_id": [str(i) for i in range(N_ITEMS)], "title": ["thing"] * N_ITEMS})
     rows = [
         {"user_id": f"u{user}", "item_id": str((user + step) % N_ITEMS), "position": step}
@@ -63,7 +65,7 @@ def random_network() -> Network:
     return network.eval()
 
 
-def test_numpy_computes_what_torch_does():
+def test_numpy_computes_what_torch_does() -> None:
     network, h = random_network(), histories([5])
     gaps = torch.from_numpy(Windows.of(h, 8).gaps).long()[None]
     with torch.no_grad():
@@ -72,7 +74,7 @@ def test_numpy_computes_what_torch_does():
     np.testing.assert_allclose(network.frozen().encode(h), expected, atol=1e-5)
 
 
-def test_a_batch_equals_single_histories():
+def test_a_batch_equals_single_histories() -> None:
     model, lengths = random_network().frozen(), [0, 3, 11, 3, 1]
     h, everything = histories(lengths), Candidates.everything(N_ITEMS)
     together = model.score(h, everything)
@@ -81,7 +83,7 @@ def test_a_batch_equals_single_histories():
         np.testing.assert_allclose(alone[0], together[at], rtol=1e-4, atol=1e-4)
 
 
-def test_chunked_softmax_is_cross_entropy():
+def test_chunked_softmax_is_cross_entropy() -> None:
     torch.manual_seed(0)
     hidden, table = torch.randn(700, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
     targets = torch.randint(30, (700,))
@@ -96,7 +98,7 @@ def test_chunked_softmax_is_cross_entropy():
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=12), st.integers(1, 9), st.integers(1, 64))
 @settings(deadline=None, max_examples=50)
-def test_batches_hold_every_event_once(lengths, length, events):
+def test_batches_hold_every_event_once(lengths: list[int], length: int, events: int) -> None:
     h = histories(lengths)
     h = Histories(np.arange(len(h.items), dtype=np.int32), h.types, h.times, h.offsets)
     batches = list(Windows.of(h, length).batches(events, np.random.default_rng(0)))
@@ -105,7 +107,7 @@ def test_batches_hold_every_event_once(lengths, length, events):
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sampled-softmax", "gbce", "bce"])
-def test_every_loss_learns_what_comes_next(ring, loss):
+def test_every_loss_learns_what_comes_next(ring: Dataset, loss: SequenceLoss) -> None:
     split = leave_one_out(ring)
     config = SASRecConfig(epochs=40, width=16, length=8, dropout=0.0, rate=0.02, events=64, loss=loss)
     model, asked = train(split.train, None, True, None, config).model, split.validation
@@ -113,12 +115,14 @@ def test_every_loss_learns_what_comes_next(ring, loss):
     assert ndcg(target_ranks(scores, asked.targets)).mean() > 0.9
 
 
-def test_an_interrupted_training_ends_as_an_undisturbed_one(ring, tmp_path, monkeypatch):
+def test_an_interrupted_training_ends_as_an_undisturbed_one(
+    ring: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     split, file = leave_one_out(ring), tmp_path / "checkpoint"
     whole = train(split.train, split.validation, True, None, SMALL)
     measure, calls = training._ndcg, iter(range(10))
 
-    def stop_in_the_third_epoch(*given):
+    def stop_in_the_third_epoch(*given: Any) -> Any:
         if next(calls) == 2:
             raise KeyboardInterrupt
         return measure(*given)
@@ -133,7 +137,7 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(ring, tmp_path, monk
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sampled-softmax", "gbce", "bce"])
-def test_several_threads_end_as_they_did_before(loss):
+def test_several_threads_end_as_they_did_before(loss: SequenceLoss) -> None:
     rng, n = np.random.default_rng(0), 400 * 40
     users, items = np.repeat(np.arange(400), 40), rng.integers(0, N_ITEMS, n)
     events = {"user_id": users.astype(str), "item_id": items.astype(str), "position": np.arange(n)}
@@ -145,7 +149,7 @@ def test_several_threads_end_as_they_did_before(loss):
         np.testing.assert_array_equal(second.arrays()[name], expected)
 
 
-def test_a_foreign_or_damaged_checkpoint_is_refused(ring, tmp_path):
+def test_a_foreign_or_damaged_checkpoint_is_refused(ring: Dataset, tmp_path: Path) -> None:
     split, file = leave_one_out(ring), tmp_path / "checkpoint"
     train(split.train, split.validation, True, None, SMALL, checkpoint=file)
     with pytest.raises(TailrankError, match="another training"):
@@ -157,7 +161,7 @@ def test_a_foreign_or_damaged_checkpoint_is_refused(ring, tmp_path):
         train(split.train, split.validation, True, None, SMALL, checkpoint=file)
 
 
-def test_a_reranker_keeps_its_sequence_model(ring, tmp_path):
+def test_a_reranker_keeps_its_sequence_model(ring: Dataset, tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(N_ITEMS, 8)).astype(np.float32)
     fitted = Reranker.fit(ring, ItemVectors(vectors), Settings(sequence_epochs=2))
     fitted.save(tmp_path / "model")
@@ -166,7 +170,7 @@ def test_a_reranker_keeps_its_sequence_model(ring, tmp_path):
     assert loaded.rank(["3", "4"], ["5", "9", "6"]) == fitted.rank(["3", "4"], ["5", "9", "6"])
 
 
-def test_every_place_that_ranking_uses_is_trained(ring):
+def test_every_place_that_ranking_uses_is_trained(ring: Dataset) -> None:
     split, config = leave_one_out(ring), SASRecConfig(epochs=1, width=16, length=3)
     found = train(split.train, split.validation, True, None, config).model.network.weights["positions"]
     torch.manual_seed(config.seed)
@@ -175,7 +179,7 @@ def test_every_place_that_ranking_uses_is_trained(ring):
     assert (found != untrained).any(axis=1).all()
 
 
-def test_without_validation_the_same_rates_lead_to_the_same_model(ring, tmp_path):
+def test_without_validation_the_same_rates_lead_to_the_same_model(ring: Dataset, tmp_path: Path) -> None:
     split, config = leave_one_out(ring), replace(SMALL, epochs=9)
     watched = train(split.train, split.validation, True, None, config)
     found = train(split.train, None, True, None, config, checkpoint=tmp_path / "one", rates=watched.rates)
@@ -184,7 +188,7 @@ def test_without_validation_the_same_rates_lead_to_the_same_model(ring, tmp_path
         np.testing.assert_array_equal(found.model.arrays()[name], expected)
 
 
-def test_a_look_up_is_a_row_of_the_whole_table():
+def test_a_look_up_is_a_row_of_the_whole_table() -> None:
     torch.manual_seed(0)
     network = Network(
         N_ITEMS, 1, np.random.default_rng(0).normal(size=(N_ITEMS, 5)).astype(np.float32), SMALL
@@ -193,7 +197,7 @@ def test_a_look_up_is_a_row_of_the_whole_table():
     torch.testing.assert_close(network.vectors(codes), network.vectors()[codes])
 
 
-def test_new_items_are_as_likely_as_cold_ones():
+def test_new_items_are_as_likely_as_cold_ones() -> None:
     rng, n_items = np.random.default_rng(0), 60
     items, never = rng.integers(0, 40, (300, 8)), np.arange(40, 50, dtype=np.int32)
     events = pl.DataFrame({"user_id": np.repeat(np.arange(300), 8), "item_id": items.ravel()})
@@ -212,17 +216,19 @@ def test_new_items_are_as_likely_as_cold_ones():
     assert abs(added.mean() - cold.mean()) < gap / 3
 
 
-def test_a_fitted_model_has_learned_from_the_latest_events_too(ring):
+def test_a_fitted_model_has_learned_from_the_latest_events_too(ring: Dataset) -> None:
     settings = with_template(Settings(sequence_epochs=2), ring)
     fitted = fit_both(hold_out(ring), None, settings)
-    before, after = (each[-1].table.vectors.base for each in (fitted.before, fitted.after))
+    before, after = (each[-1].arrays()["vectors"] for each in (fitted.before, fitted.after))
     assert not np.array_equal(before, after)
 
 
-def test_an_epoch_that_ranks_no_better_is_undone_at_a_lower_rate(ring, monkeypatch):
+def test_an_epoch_that_ranks_no_better_is_undone_at_a_lower_rate(
+    ring: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given, figures = [], iter([0.1, 0.3, 0.2, 0.4, 0.3, 0.3, 0.9])
 
-    def measure(model, *others):
+    def measure(model: Any, *others: Any) -> Any:
         given.append(model)
         return next(figures)
 
@@ -234,25 +240,25 @@ def test_an_epoch_that_ranks_no_better_is_undone_at_a_lower_rate(ring, monkeypat
     np.testing.assert_array_equal(found.model.table.vectors.base, given[3].table.vectors.base)
 
 
-def test_a_training_that_diverges_is_an_error(ring):
+def test_a_training_that_diverges_is_an_error(ring: Dataset) -> None:
     split = leave_one_out(ring)
     with pytest.raises(TailrankError, match=r"diverged.*rate below"):
         train(split.train, split.validation, True, None, replace(SMALL, rate=float("inf"), epochs=1))
 
 
-def test_without_torch_the_remedy_is_named(ring, monkeypatch):
+def test_without_torch_the_remedy_is_named(ring: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "tailrank.signals.sequence.training")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(TailrankError, match=r"needs torch.*tailrank\[language\]"):
         Reranker.fit(ring, None, Settings(sequence_epochs=1))
 
 
-def test_ranking_does_not_import_torch():
+def test_ranking_does_not_import_torch() -> None:
     program = "import sys, tailrank.ranking.reranker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_what_is_recalled_of_a_history_is_what_it_gives():
+def test_what_is_recalled_of_a_history_is_what_it_gives() -> None:
     model, candidates = random_network().frozen(), Candidates.everything(N_ITEMS)
     one, other = histories([7], seed=1), histories([7], seed=2)
     expected = [model.encode(each) @ model.table.vectors.whole.T for each in (one, other, one)]

@@ -1,4 +1,4 @@
-"""Every signal against its definition, written out as loops over people, events and items."""
+"""Every signal against its definition, written out as loops over users, events and items."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
+from tailrank.arrays import Doubles
 from tailrank.data.candidates import FOLD, Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
@@ -90,8 +91,8 @@ SIGNALS: list[Signal] = [
 each_signal = pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
 
 
-def people(histories: Histories) -> Iterator[Iterator[tuple[int, int, float, int]]]:
-    """Each person's events, as item, age, days before the latest, and type."""
+def users(histories: Histories) -> Iterator[Iterator[tuple[int, int, float, int]]]:
+    """Each user's events, as item, age, days before the latest, and type."""
     for start, end in zip(histories.offsets[:-1], histories.offsets[1:], strict=True):
         yield (
             (
@@ -106,32 +107,32 @@ def people(histories: Histories) -> Iterator[Iterator[tuple[int, int, float, int
 
 def naive_semantic(item: int, events: list[tuple[int, int, float, int]]) -> float:
     top = bottom = 0.0
-    for past, age, days, kind in events:
-        s = float(VECTORS[item].astype(float) @ VECTORS[past].astype(float))
-        a = np.exp(6.0 * s - 0.5 * np.log(1 + age) - 0.2 * np.log(1 + days) + [0, -0.8][kind])
+    for other, age, days, event_type in events:
+        s = float(VECTORS[item].astype(float) @ VECTORS[other].astype(float))
+        a = np.exp(6.0 * s - 0.5 * np.log(1 + age) - 0.2 * np.log(1 + days) + [0, -0.8][event_type])
         top, bottom = top + a * s, bottom + a
     return top / bottom if events else 0.0
 
 
 def naive_lexical(item: int, events: list[tuple[int, int, float, int]]) -> float:
     vectors = TfidfVectorizer(sublinear_tf=True).fit_transform(TEXTS).toarray()
-    return np.log1p(5 * sum(vectors[item] @ vectors[past] / (1 + age) for past, age, *_ in events))
+    return float(np.log1p(5 * sum(vectors[item] @ vectors[other] / (1 + age) for other, age, *_ in events)))
 
 
 def naive_frequency(item: int, events: list[tuple[int, int, float, int]]) -> float:
-    return np.log1p(sum((past == item) / (1 + age) for past, age, *_ in events))
+    return float(np.log1p(sum((other == item) / (1 + age) for other, age, *_ in events)))
 
 
 def naive_relative_frequency(item: int, events: list[tuple[int, int, float, int]]) -> float:
     counts = np.bincount(DATA.histories.items, minlength=N_ITEMS) + 1
     expected = 30 * counts[item] / counts.sum()
-    return np.log1p(sum((past == item) / (1 + age) for past, age, *_ in events) / expected)
+    return float(np.log1p(sum((other == item) / (1 + age) for other, age, *_ in events) / expected))
 
 
-def naive_pairs() -> np.ndarray:
+def naive_pairs() -> Doubles:
     """Damped co-visitation, scaled."""
     pairs, counts = np.zeros((N_ITEMS, N_ITEMS)), np.bincount(DATA.histories.items, minlength=N_ITEMS)
-    for events in people(DATA.histories):
+    for events in users(DATA.histories):
         items = [item for item, *_ in events]
         for i, first in enumerate(items):
             for distance, second in enumerate(items[i + 1 : i + 11], start=1):
@@ -141,33 +142,35 @@ def naive_pairs() -> np.ndarray:
     for i in range(N_ITEMS):
         for j in range(N_ITEMS):
             pairs[i, j] /= max(counts[i], 1) ** 0.5 * max(counts[j], 1) ** 0.1
-    return pairs / (0.3 * np.mean([row.max() for row in pairs if row.max() > 0]))
+    scaled: Doubles = pairs / (0.3 * np.mean([row.max() for row in pairs if row.max() > 0]))
+    return scaled
 
 
-def naive_cosines() -> np.ndarray:
+def naive_cosines() -> Doubles:
     """Cosine of binary item columns by scikit-learn, scaled."""
     table = np.zeros((DATA.n_users, N_ITEMS))
     table[DATA.histories.owners, DATA.histories.items] = 1
     cosines = cosine_similarity(table.T)
     np.fill_diagonal(cosines, 0)
-    return cosines / np.mean([row.max() for row in cosines if row.max() > 0])
+    scaled: Doubles = cosines / np.mean([row.max() for row in cosines if row.max() > 0])
+    return scaled
 
 
 PAIRS, COSINES = naive_pairs(), naive_cosines()
 
 
 def naive_covisitation(item: int, events: list[tuple[int, int, float, int]]) -> float:
-    return np.log1p(sum(PAIRS[past, item] / (1 + age) for past, age, *_ in events))
+    return float(np.log1p(sum(PAIRS[other, item] / (1 + age) for other, age, *_ in events)))
 
 
 def naive_item_knn(item: int, events: list[tuple[int, int, float, int]]) -> float:
-    return np.log1p(sum(COSINES[past, item] / (1 + age) for past, age, *_ in events))
+    return float(np.log1p(sum(COSINES[other, item] / (1 + age) for other, age, *_ in events)))
 
 
 def naive_popularity(item: int, events: list[tuple[int, int, float, int]]) -> float:
     h = DATA.histories
     ages = (h.times.max() - h.times[h.items == item]) / DAY
-    return np.log1p(sum(0.5 ** (age / 30) for age in ages))
+    return float(np.log1p(sum(0.5 ** (age / 30) for age in ages)))
 
 
 ORACLES: dict[str, Callable[[int, list[tuple[int, int, float, int]]], float]] = {
@@ -189,7 +192,7 @@ def some(*codes: int) -> Candidates:
 @each_signal
 def test_scores_are_those_of_the_definition(signal: Signal) -> None:
     oracle = ORACLES[signal.name]
-    expected = [[oracle(item, events) for item in range(N_ITEMS)] for events in map(list, people(HISTORIES))]
+    expected = [[oracle(item, events) for item in range(N_ITEMS)] for events in map(list, users(HISTORIES))]
     scores = signal.score(HISTORIES, Candidates.everything(N_ITEMS))
     np.testing.assert_allclose(scores, expected, atol=2e-6)
     assert scores.dtype == np.float32
@@ -222,15 +225,16 @@ def test_no_history_and_no_candidates(signal: Signal) -> None:
 
 
 @each_signal
-@pytest.mark.parametrize("taken", [[0, 3, 3, 5, 1], [2], []], ids=str)
-def test_the_shares_of_events_add_up_to_the_score(signal: Signal, taken: list[int]) -> None:
-    history = histories_of(taken)
+@pytest.mark.parametrize("events", [[0, 3, 3, 5, 1], [2], []], ids=str)
+def test_the_shares_of_events_add_up_to_the_score(signal: Signal, events: list[int]) -> None:
+    history = histories_of(events)
     for candidates in (some(3, 8, 1, 7), Candidates.everything(N_ITEMS)):
         shares = signal.by_event(history, candidates)
         if isinstance(signal, Popularity):
             assert shares is None
         else:
-            assert shares.shape == (len(taken), len(candidates))
+            assert shares is not None
+            assert shares.shape == (len(events), len(candidates))
             np.testing.assert_allclose(shares.sum(axis=0), signal.score(history, candidates)[0], atol=1e-6)
 
 
@@ -399,7 +403,7 @@ def test_items_with_fifty_thousand_takers_keep_their_cosine() -> None:
     np.testing.assert_allclose(signal.rows.matrix.toarray(), [[0, 1], [1, 0]], rtol=1e-5)
 
 
-def test_people_with_single_events_leave_no_pairs() -> None:
+def test_users_with_single_events_leave_no_pairs() -> None:
     data = events_of("a", "b", "b")
     for signal in (CoVisitation.from_events(data), ItemKNN.from_events(data)):
         assert not signal.score(one_event(1), Candidates.everything(2)).any()
@@ -416,12 +420,12 @@ def test_popularity_halves_with_the_half_life() -> None:
     np.testing.assert_allclose(Popularity.from_events(data).values, np.log1p([1.0, 1.0]), rtol=1e-6)
 
 
-def test_the_half_life_follows_what_validation_takes() -> None:
-    # `a` was the fashion a year ago, `b` is now: who goes on taking `b` forgets fast.
+def test_the_half_life_follows_the_targets_of_validation() -> None:
+    # `a` was the fashion a year ago, `b` is now: whoever goes on with `b` forgets fast.
     data = events_of("a" * 30 + "b" * 5, every=10 * DAY)
-    asked = [np.zeros(4, np.int32), np.zeros(4, np.int64), np.full(4, 35), np.full(4, 35)]
+    users, starts, ends = np.zeros(4, np.int32), np.zeros(4, np.int64), np.full(4, 35)
     fashion, classic = (
-        best_half_life(data, Queries(data.histories, *asked, np.full(4, target, np.int32)))
+        best_half_life(data, Queries(data.histories, users, starts, ends, ends, np.full(4, target, np.int32)))
         for target in (1, 0)
     )
     assert fashion == min(HALF_LIVES)
@@ -465,7 +469,7 @@ def test_sparse_rows_add_up_as_a_dense_product_does(rows: list[int], order: list
         np.array(rows, np.int32), weights, owners, 2, candidates
     )
     spread = np.zeros((2, 5))
-    np.add.at(spread, (owners, rows), weights)
+    np.add.at(spread, (owners, np.array(rows, np.int64)), weights)
     np.testing.assert_allclose(found, (spread @ dense)[:, candidates.codes], atol=1e-6)
 
 

@@ -28,15 +28,17 @@ def with_histories(histories: list[list[int]], n_items: int) -> Dataset:
     st.integers(1, 8),
 )
 def test_what_is_read_most_comes_first(histories: list[list[int]], candidates: set[int], budget: int) -> None:
-    found = items_to_annotate(with_histories(histories, 7), np.isin(np.arange(7), list(candidates)), budget)
+    chosen, found = items_to_annotate(
+        with_histories(histories, 7), np.isin(np.arange(7), list(candidates)), budget
+    )
     uses = dict.fromkeys(candidates, 0.0)
     for history in histories:
         for age, item in enumerate(reversed(history)):
             if item in uses:
                 uses[item] += (1 + age) ** -0.7
-    assert len(found.items) == min(budget, len(candidates))
-    assert [uses[item] for item in found.items.tolist()] == pytest.approx(found.uses.tolist())
-    assert found.uses.tolist() == pytest.approx(sorted(uses.values(), reverse=True)[:budget])
+    assert len(chosen) == min(budget, len(candidates))
+    assert [uses[item] for item in chosen.tolist()] == pytest.approx(found.tolist())
+    assert found.tolist() == pytest.approx(sorted(uses.values(), reverse=True)[:budget])
 
 
 def test_mistakes() -> None:

@@ -16,9 +16,9 @@ from tailrank.tuning.trainable_encoder import TrainableEncoder
 
 
 @pytest.mark.parametrize("texts", [WORDS, [f"{a} {b}" for a in WORDS for b in WORDS]])
-def test_the_last_map_is_ridge_regression(small_bert: Path, tmp_path: Path, texts: list[str]) -> None:
+def test_the_last_map_is_ridge_regression(small_bert: Path, texts: list[str]) -> None:
     encoder, rng = TextEncoder.load(str(small_bert), "cpu"), np.random.default_rng(0)
-    tuned = TrainableEncoder(encoder, texts, encoder.encode(texts), FineTuningConfig(hidden=64), tmp_path)
+    tuned = TrainableEncoder(encoder, texts, encoder.encode(texts), FineTuningConfig(hidden=64))
     inputs, weights = tuned.head_inputs(), rng.integers(0, 4, len(texts)).astype(float)
     teacher = functional.normalize(torch.from_numpy(rng.normal(size=(len(texts), 32))), dim=1).float()
     last, units = tuned.head[-1].linear, tuned.hidden_units(inputs)

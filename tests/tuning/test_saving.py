@@ -33,7 +33,7 @@ def test_what_is_loaded_again_encodes_the_same(
     # A merged update is added to the weights, which rounds otherwise.
     close = 2e-2 if method == "lora" and merged else EQUAL
     np.testing.assert_allclose(again.encode(WORDS), expected, atol=close)
-    assert again.dimension == tuned.encoder.dimension
+    assert again.dimension == tuned.vectors[0].shape[1]
     adapter = (tmp_path / "out" / "adapter.json").exists()
     assert adapter == (not merged and method in ("lora", "prompt", "head"))
 

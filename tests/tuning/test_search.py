@@ -39,6 +39,6 @@ def test_a_search_goes_on(small_bert: Path, tmp_path: Path) -> None:
     second = once(0.02)
     assert len(second) > len(first) >= 1
     assert kept == sorted(set(kept))
-    assert second[0].validation_score == kept[-1]
+    assert second[0].value == kept[-1]
     assert {trial.number for trial in second} == set(range(len(second)))
-    assert all({"blend", "power", "inverse_temperature"} <= trial.settings.keys() for trial in second)
+    assert all({"blend", "power", "inverse_temperature"} <= trial.params.keys() for trial in second)

@@ -43,11 +43,11 @@ def test_the_upper_layers_alone(small_bert: Path) -> None:
 
 
 @pytest.mark.parametrize("hidden", [0, 16])
-def test_the_head_starts_as_a_whitening(small_bert: Path, tmp_path: Path, hidden: int) -> None:
+def test_the_head_starts_as_a_whitening(small_bert: Path, hidden: int) -> None:
     encoder = TextEncoder.load(str(small_bert), "cpu")
     vectors, config = encoder.encode(WORDS), FineTuningConfig(hidden=hidden, power=0.2)
     white = Whitening.fit(vectors, power=0.2).transform(vectors)
-    whitened = TrainableEncoder(encoder, WORDS, vectors, config, tmp_path)
+    whitened = TrainableEncoder(encoder, WORDS, vectors, config)
     np.testing.assert_allclose(whitened.vectors(whitened.head_inputs()), white, atol=1e-4)
 
 

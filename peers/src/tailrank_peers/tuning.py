@@ -13,7 +13,7 @@ from tailrank.arrays import Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.errors import DataError
-from tailrank.evaluation.baselines import TunedModel
+from tailrank.evaluation.baselines import FittedModel
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.full_ranking import Model, per_query, rank_queries
 from tailrank.ranking.settings import Settings
@@ -68,7 +68,7 @@ class Peer:
 
     def tune(
         self, split: Split, spaces: Mapping[str, ItemVectors], settings: Settings, progress: Progress
-    ) -> TunedModel:
+    ) -> FittedModel:
         """Choose the setting with the best ndcg@10 on validation queries, and fit it on `full_train`.
 
         Parameters
@@ -102,10 +102,10 @@ class Peer:
             "validation_ndcg@10": best.ndcg,
         }
         if split.full_train is split.train:
-            return TunedModel(best.model, prepared + best.seconds, tuning)
+            return FittedModel(self.name, best.model, prepared + best.seconds, tuning)
         begun = time.perf_counter()
         model = self.prepare(split, vectors, settings)(best.setting)
-        return TunedModel(model, time.perf_counter() - begun, tuning)
+        return FittedModel(self.name, model, time.perf_counter() - begun, tuning)
 
     def _search(
         self, fit: Fit, trial_split: Split, queries: Queries, seconds: float, progress: Progress

@@ -42,10 +42,6 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received = b""
 
-    def send(self, sent: bytes) -> None:
-        """Send a request."""
-        self.socket.sendall(sent)
-
     def receive(self) -> tuple[int, bytes] | None:
         """Wait for some bytes; gives status and body once the answer is whole.
 

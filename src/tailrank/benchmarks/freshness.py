@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from tailrank.benchmarks.connection import Connection
 from tailrank.benchmarks.launcher import Server, measured_server
-from tailrank.benchmarks.subject import EVENTS, Subject, event_json
+from tailrank.benchmarks.subject import EVENTS, START, Subject, draw_candidates, event_json
 from tailrank.benchmarks.timing import Measurements, percentiles
 from tailrank.data.histories import Event
 from tailrank.errors import RequestError
@@ -21,8 +21,6 @@ USERS: Final = 100
 TRIES: Final = 200
 CLOSE: Final = 1e-4
 """Of two scores that are the same, computed in another process."""
-
-START: Final = 1_700_000_000
 
 
 def measure(it: Subject, n: int, workers: int) -> Measurements:
@@ -58,18 +56,17 @@ def check(it: Subject, n: int, connections: tuple[Connection, Connection]) -> Me
     names, event_type = it.dataset.item_ids, it.dataset.event_types[0]
     items = rng.integers(len(names), size=n).tolist()
     histories: list[list[Event]] = [[] for _ in range(USERS)]
-    misses = telling = 0
-    milliseconds = []
-    for at, candidates in enumerate(it.candidates(n, CANDIDATES, rng)):
+    misses, telling, milliseconds = 0, 0, []
+    for at, candidates in enumerate(draw_candidates(it.dataset, n, CANDIDATES, rng)):
         sender, asker = connections if at % 2 else connections[::-1]
         user, item, time_of_event = f"user-{at % USERS}", names[items[at]], START + at
-        before = _scores(reranker, histories[at % USERS], candidates)
+        known = histories[at % USERS]
+        before = _scores(reranker, known, candidates)
         start = time.perf_counter()
         sender.ask("/v1/events", event_json(at, user, item, event_type, time_of_event))
         answer = asker.ask("/v1/rank", {"user": user, "candidates": candidates})
         milliseconds.append(1e3 * (time.perf_counter() - start))
-        history = [*histories[at % USERS], Event(item, event_type, time_of_event)][-EVENTS:]
-        histories[at % USERS] = history
+        histories[at % USERS] = history = [*known, Event(item, event_type, time_of_event)][-EVENTS:]
         after = _scores(reranker, history, candidates)
         misses += not _same({item["id"]: item["score"] for item in answer["items"]}, after)
         telling += not _same(before, after)

@@ -2,13 +2,13 @@
 
 Users have 50 stored events, and take turns. For each number of candidates there are 5,000 requests,
 after 1,000 to warm up. The protocol is `LatencyBenchmark.scala` of github.com/metarank/metarank, which
-its documentation names as the source of its figures (doc/performance.md); it warms up once.
+its documentation names as the source of its numbers (doc/performance.md); it warms up once.
 
 So a user's history is the same each time, and the model recalls what it made of it. `after an event` is
 the other case, a user's first ranking after one: each request brings an event that isn't stored.
 
 `codec_ms`, `state_ms` and `model_ms` are medians of the same steps in this process, and `framework_ms`
-is the rest: HTTP, the system's sockets, and this client. `alive` is a request that asks for no work.
+is the rest: HTTP, the system's sockets, and this client. `alive` is a request that needs no work.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ async def _parts(it: Subject, reranker: Reranker, bodies: list[bytes]) -> Double
     decode, encode = msgspec.json.Decoder(RankRequest).decode, msgspec.json.Encoder().encode
     for body in bodies:
         start = clock()
-        asked = decode(body)
+        wanted = decode(body)
         decoded = clock()
-        history = (await state.read(asked.user or "")).history
+        history = (await state.read(wanted.user or "")).history
         read = clock()
-        items = rank(reranker, asked, history)
+        items = rank(reranker, wanted, history)
         ranked = clock()
         encode(Ranking("0" * 24, it.model.name, 0.0, False, items))
         encoded = clock()
@@ -78,8 +78,8 @@ async def _parts(it: Subject, reranker: Reranker, bodies: list[bytes]) -> Double
     return 1e3 * np.array(milliseconds)
 
 
-def rank(reranker: Reranker, asked: RankRequest, history: History) -> list[RankedItem]:
+def rank(reranker: Reranker, wanted: RankRequest, history: History) -> list[RankedItem]:
     """Rank as the server does, for a stored history."""
     from tailrank.server.translation import to_items, to_request
 
-    return to_items(reranker.rank(to_request(asked, history)))
+    return to_items(reranker.rank(to_request(wanted, history)))

@@ -4,7 +4,7 @@ Users are drawn evenly among 10,000, items by their number of events. What is re
 sent again, and its time counts. All events are acknowledged before the server is killed with SIGKILL;
 `lost` are those of any user's latest 50 that another server doesn't find in its state.
 
-`fresh`: an event is sent, and when it is acknowledged a ranking is asked for on another connection: with
+`fresh`: an event is sent, and when it is acknowledged a ranking is requested on another connection: with
 one worker, then with two, each at the other end of one connection. It misses the event unless its scores
 are those that the library computes with it.
 """
@@ -22,14 +22,13 @@ from tailrank.benchmarks import freshness
 from tailrank.benchmarks.connection import OK, SHED, Connection, request
 from tailrank.benchmarks.launcher import measured_server
 from tailrank.benchmarks.load import drive
-from tailrank.benchmarks.subject import BATCH, EVENTS, Subject, event_json
+from tailrank.benchmarks.subject import BATCH, EVENTS, START, Subject, event_json
 from tailrank.benchmarks.timing import Measurements, percentiles
 from tailrank.errors import RequestError
 
 USERS: Final = 10_000
 SENDERS: Final = 4
 SINGLES: Final = 32
-START: Final = 1_700_000_000
 
 
 def measure(it: Subject, events: int, seed: int) -> Measurements:
@@ -63,13 +62,7 @@ def draw_events(it: Subject, n: int, rng: np.random.Generator) -> list[dict[str,
 
 
 def _rate(port: int, batches: Sequence[Sequence[dict[str, Any]]], connections: int) -> Measurements:
-    """Send each batch as one request, and those that the server is too busy for again, until all are kept.
-
-    Raises
-    ------
-    RequestError
-        If one is refused for another reason.
-    """
+    """Send each batch as one request, and those that the server is too busy for again, until all are kept."""
     bodies = (msgspec.json.encode(batch[0] if len(batch) == 1 else batch) for batch in batches)
     requests = [request("/v1/events", body) for body in bodies]
     n, busy, seconds, milliseconds = sum(map(len, batches)), 0, 0.0, []

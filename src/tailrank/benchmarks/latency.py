@@ -13,10 +13,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tailrank.arrays import Doubles
-from tailrank.benchmarks.subject import EVENTS, long_histories
+from tailrank.benchmarks.subject import EVENTS, draw_candidates, long_histories
 from tailrank.benchmarks.timing import Measurements, percentiles
 from tailrank.data.dataset import Dataset
-from tailrank.errors import RequestError
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.semantic import SemanticAttention
 
@@ -37,9 +36,7 @@ def measure(dataset: Dataset, reranker: Reranker, seed: int) -> Measurements:
 def _timed(
     reranker: Reranker, dataset: Dataset, histories: list[list[str]], size: int, rng: np.random.Generator
 ) -> dict[str, float]:
-    if size > dataset.n_items:
-        raise RequestError(f"{dataset.name} has fewer than {size} items")
-    lists = [rng.choice(dataset.item_ids, size, replace=False).tolist() for _ in range(64)]
+    lists = draw_candidates(dataset, 64, size, rng)
     calls = iter(range(WARM_UP + CALLS))
 
     def rank() -> None:

@@ -120,7 +120,7 @@ class Server:
             [node] = [line[9] for line in lines if line[1].endswith(ends[1]) and line[2].endswith(ends[0])]
             return next(worker for worker in self.workers() if f"socket:[{node}]" in _links(worker))
         except (OSError, ValueError, StopIteration):
-            raise RequestError("workers are told apart by /proc: run this on Linux") from None
+            raise RequestError("workers are distinguished by /proc: run this on Linux") from None
 
     def __enter__(self) -> Self:
         return self

@@ -70,7 +70,7 @@ def drive(port: int, requests: Sequence[bytes], connections: int, rate: float | 
                 line, line.at = idle.pop(), sent
                 began[sent] = clock() - start
                 due[sent] = began[sent] if rate is None else sent / rate
-                line.send(requests[sent])
+                line.socket.sendall(requests[sent])
                 sent += 1
             # An open loop doesn't sleep: a selector wakes up a millisecond too late.
             for key, _ in selector.select(None if rate is None or sent == n else 0):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from tailrank.benchmarks.connection import Connection, request
 from tailrank.benchmarks.launcher import measured_server, resident
-from tailrank.benchmarks.subject import EVENTS, Subject
+from tailrank.benchmarks.subject import EVENTS, START, Subject
 from tailrank.benchmarks.timing import WARM_UP, Measurements, time_requests
 from tailrank.errors import RequestError
 from tailrank.state.base import StoredEvent
@@ -32,7 +33,6 @@ AT_ONCE: Final = 100
 """Users whose events are kept in one call."""
 
 LOOKED_UP: Final = 100
-START: Final = 1_700_000_000
 
 
 def measure(it: Subject, users: int, requests: int, seed: int) -> Measurements:
@@ -82,16 +82,9 @@ async def _fill(it: Subject, folder: Path, n: int, rng: np.random.Generator) -> 
 
 
 def _look_up(port: int, users: list[str]) -> None:
-    """Check that the state has all events of some users.
-
-    Raises
-    ------
-    RequestError
-        If it doesn't.
-    """
-    connection = Connection(port)
-    for name in users:
-        found = len(connection.ask(f"/v1/users/{name}/history")["events"])
-        if found != EVENTS:
-            raise RequestError(f"the state has {found} events of {name}, not {EVENTS}")
-    connection.close()
+    """Check that the state has all events of some users."""
+    with closing(Connection(port)) as connection:
+        for name in users:
+            found = len(connection.ask(f"/v1/users/{name}/history")["events"])
+            if found != EVENTS:
+                raise RequestError(f"the state has {found} events of {name}, not {EVENTS}")

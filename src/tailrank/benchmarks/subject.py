@@ -24,6 +24,8 @@ from tailrank.ranking.settings import Settings
 
 EVENTS: Final = 50
 BATCH: Final = 500
+START: Final = 1_700_000_000
+"""Time of the first event that a benchmark makes up."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,8 @@ class Subject:
         The model's folder.
     state
         A folder that is not there yet.
-    users
-        Every user with 50 events.
-    histories
-        The latest 50 events of each of them.
+    users, histories
+        Every user with 50 events, and the latest 50 of each.
     """
 
     dataset: Dataset
@@ -63,20 +63,6 @@ class Subject:
             connection.ask("/v1/events", events[at : at + BATCH])
         connection.close()
 
-    def candidates(self, n: int, size: int, rng: np.random.Generator) -> list[list[str]]:
-        """Draw lists of distinct items.
-
-        Raises
-        ------
-        RequestError
-            If there are fewer items.
-        """
-        names = self.dataset.item_ids
-        if size > len(names):
-            raise RequestError(f"{self.dataset.name} has fewer than {size} items: name larger --data")
-        drawn = (rng.choice(len(names), size, replace=False).tolist() for _ in range(n))
-        return [[names[code] for code in codes] for codes in drawn]
-
     def rankings(
         self,
         n: int,
@@ -90,25 +76,33 @@ class Subject:
         With a new event, each brings one that isn't stored, so that recalling a history doesn't help.
         """
         order = rng.permutation(self.users if users is None else np.asarray(users)).tolist()
-        lists, events = self.candidates(n, size, rng), self.candidates(n if new_event else 0, 1, rng)
-        return [
-            msgspec.json.encode(
-                {"user": order[at % len(order)], "candidates": candidates}
-                | ({"history": events[at]} if new_event else {})
-            )
-            for at, candidates in enumerate(lists)
-        ]
+        lists = draw_candidates(self.dataset, n, size, rng)
+        found = [{"user": order[at % len(order)], "candidates": names} for at, names in enumerate(lists)]
+        if new_event:
+            events = draw_candidates(self.dataset, n, 1, rng)
+            found = [body | {"history": event} for body, event in zip(found, events, strict=True)]
+        return list(map(msgspec.json.encode, found))
+
+
+def draw_candidates(dataset: Dataset, n: int, size: int, rng: np.random.Generator) -> list[list[str]]:
+    """Draw so many lists of distinct items.
+
+    Raises
+    ------
+    RequestError
+        If there are fewer items.
+    """
+    names = dataset.item_ids
+    if size > len(names):
+        raise RequestError(f"{dataset.name} has fewer than {size} items: name larger --data")
+    drawn = (rng.choice(len(names), size, replace=False).tolist() for _ in range(n))
+    return [[names[code] for code in codes] for codes in drawn]
 
 
 def event_json(n: int, user: str, item: str, event_type: str, timestamp: float) -> dict[str, Any]:
     """Write an event, the n-th, as `/v1/events` reads it."""
-    return {
-        "event_id": str(n),
-        "user_id": user,
-        "item_id": item,
-        "event": event_type,
-        "timestamp": timestamp,
-    }
+    event = {"event_id": str(n), "user_id": user, "item_id": item, "event": event_type}
+    return event | {"timestamp": timestamp}
 
 
 @contextmanager

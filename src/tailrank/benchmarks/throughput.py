@@ -65,13 +65,7 @@ def check_wrk() -> None:
 
 
 def measure(it: Subject, seconds: float, seed: int) -> Measurements:
-    """Load a server for so many seconds in each way.
-
-    Raises
-    ------
-    RequestError
-        If wrk fails.
-    """
+    """Load a server for so many seconds in each way; raises as `wrk` does."""
     rng, closed = np.random.default_rng(seed), {}
     with measured_server(it.model, it.state) as server:
         it.store_events(server.port)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -23,15 +23,12 @@ from tailrank.cli.options import Data, Seed, load
 from tailrank.machine import machine
 from tailrank.ranking.reranker import Reranker
 
-Model: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Model folder of the same data; by default one with every signal is trained."),
-]
-Epochs: TypeAlias = Annotated[
+Model = Annotated[Path | None, typer.Option(help="Model folder of the same data; by default one is trained.")]
+Epochs = Annotated[
     int, typer.Option("--sequence-epochs", min=0, help="Of the sequence model that is trained; 0: without.")
 ]
-Requests: TypeAlias = Annotated[int, typer.Option(min=5, help="Rankings that are timed, of each size.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Requests = Annotated[int, typer.Option(min=5, help="Rankings that are timed, of each size.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 bench = typer.Typer(no_args_is_help=True)
 
@@ -44,9 +41,7 @@ def _bench() -> None:
 @bench.command(help=latency_benchmark.__doc__)
 def latency(
     data: Data = "movielens-100k",
-    model: Annotated[
-        Path | None, typer.Option(help="Model folder of the same data; by default one is trained.")
-    ] = None,
+    model: Model = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:

@@ -1,10 +1,12 @@
-"""Commands about data: `validate`, `datasets list` and `datasets get`."""
+"""Commands about data: `validate`, `import`, `datasets list` and `datasets get`."""
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -14,9 +16,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tailrank.cli.progress import progress_bars
+from tailrank.data.columns import Columns
+from tailrank.data.imports import gorse, metarank
+from tailrank.data.imports.tables import Imported, check_free
 from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
 from tailrank.data.schema import Check
 from tailrank.data.validation import validate as validate_folder
+from tailrank.errors import DataError
 
 datasets = typer.Typer(help="Public data sets: list them, get them.", no_args_is_help=True)
 
@@ -29,12 +35,20 @@ def validate(data: Annotated[Path, typer.Argument(help="Data folder with items a
     checks = validate_folder(data)
     console = Console(highlight=False)
     width = max(len(check.name) for check in checks)
-    for status in COLOURS:
-        for check in (check for check in checks if check.status == status):
-            _print(console, check, width)
+    for check in sorted(checks, key=lambda check: list(COLOURS).index(check.status)):
+        _print(console, check, width)
     tally = Counter(check.status for check in checks)
     console.print(f"\n{tally['FAIL']} failed, {tally['WARN']} warned, {tally['PASS']} passed.")
     raise typer.Exit(1 if tally["FAIL"] else 0)
+
+
+def _print(console: Console, check: Check, width: int) -> None:
+    """Print a check on one line; below it, unless it passed, examples and the remedy."""
+    line = f"  {check.name:<{width}}  {check.count:>7,}"
+    console.print(Text.assemble((check.status, COLOURS[check.status]), line))
+    if check.status != "PASS":
+        details = Text(f"{', '.join(check.examples)}\n{check.remedy}")
+        console.print(Padding(details, (0, 0, 0, 6), expand=False))
 
 
 @datasets.command("list")
@@ -61,10 +75,39 @@ def get_set(
     typer.echo(folder)
 
 
-def _print(console: Console, check: Check, width: int) -> None:
-    """Print a check on one line; below it, unless it passed, examples and the remedy."""
-    line = f"  {check.name:<{width}}  {check.count:>7,}"
-    console.print(Text.assemble((check.status, COLOURS[check.status]), line))
-    if check.status != "PASS":
-        details = Text(f"{', '.join(check.examples)}\n{check.remedy}")
-        console.print(Padding(details, (0, 0, 0, 6), expand=False))
+def import_(
+    source: Annotated[
+        Path, typer.Argument(help="Metarank: file or folder of events; Gorse: folder of items and feedback.")
+    ],
+    out: Annotated[Path, typer.Option(help="Data folder to write.")],
+    system: Annotated[
+        Literal["metarank", "gorse"], typer.Option("--from", help="System that wrote the export.")
+    ],
+) -> None:
+    """Turn an export of Metarank or Gorse into a data folder."""
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder.")
+    check_free(out)
+    with progress_bars() as progress:
+        found = {"metarank": metarank, "gorse": gorse}[system].read(source, progress)
+    found.write(out)
+    typer.echo("\n".join(_summary(out, found)))
+
+
+def _summary(out: Path, found: Imported) -> Iterator[str]:
+    """Say line by line what was imported, what was not, and what comes next."""
+    users, types = found.events[Columns.USER].n_unique(), found.events[Columns.EVENT].value_counts(sort=True)
+    by_type = ", ".join(f"{name} {n:,}" for name, n in types.iter_rows())
+    yield f"{out}: {len(found.items):,} items, {len(found.events):,} events of {users:,} users ({by_type})"
+    if (shown := found.impressions) is not None:
+        lists, clicks = shown[Columns.RANKING].n_unique(), shown[Columns.CLICKED].sum()
+        yield f"{lists:,} lists with {len(shown):,} impressions, {clicks:,} of them clicked"
+    read = [name for name in Columns.TEXT if name in found.items.columns]
+    rest = [name for name in found.items.columns if name not in (Columns.ITEM, *read)]
+    yield f"columns read as text: {', '.join(read) or 'none'}"
+    yield f"other columns, for a --template: {', '.join(rest) or 'none'}"
+    if found.undescribed:
+        yield f"items that nothing describes: {found.undescribed:,}"
+    if found.left_out:
+        yield "left out: " + ", ".join(f"{n:,} {what}" for what, n in found.left_out.items())
+    yield f"next: tailrank validate {shlex.quote(str(out))}"

@@ -9,15 +9,12 @@ from typing import Annotated, Final, cast
 import typer
 from rich.console import Console
 
-from tailrank.cli import demo_walkthrough
-from tailrank.cli.evaluate import show
-from tailrank.cli.options import Seed, encoders, load, vector_spaces
-from tailrank.cli.progress import progress_bars
+from tailrank.cli.demo_walkthrough import show, walk_through
+from tailrank.cli.evaluate import measure
+from tailrank.cli.options import Seed, load, vector_spaces
 from tailrank.data.candidates import Scorer
 from tailrank.data.splits import Split, temporal
-from tailrank.evaluation import runner
 from tailrank.evaluation.baselines import DEFAULT_MODELS
-from tailrank.machine import machine
 from tailrank.metrics.full_ranking import Model
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
@@ -28,7 +25,7 @@ QUERIES: Final = 4_000
 """Test queries at most, so that a demo stays one."""
 
 LONG_HISTORY: Final = 1_000
-"""Events to look at if items are chosen again: what a user chooses often shows only over a long time."""
+"""Events to read if items are chosen again: what a user chooses often shows only over a long time."""
 
 REPEATED: Final = 0.05
 """Share of repeats among the test events from which a table that allows them is worth printing."""
@@ -50,24 +47,17 @@ def demo(
         f"{len(dataset.histories.items):,} events"
     )
     spaces = vector_spaces(dataset, "default", None)
-    about = {"encoders": encoders(spaces), **machine()}
 
-    def measure(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, dict[str, Model]]:
+    def compare(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, dict[str, Model]]:
         settings = Settings(max_history=LONG_HISTORY if repeats else 50, seed=seed)
         split = temporal(dataset, per_user, repeats=repeats).sampled(QUERIES, seed)
-        with progress_bars() as progress:
-            models = runner.fit(names, split, spaces, settings, progress)
-            found = runner.evaluate(models, split, spaces, settings, about, progress)
-        runner.write(found, folder)
-        show(found, console)
+        models = measure(names, split, spaces, settings, folder)
         console.print(f"Report: [bold]{folder / 'report.html'}[/]\n")
         return split, {model.name: model.scorer for model in models}
 
-    split, fitted = measure(DEFAULT_MODELS, out / dataset.name, repeats=False)
+    split, fitted = compare(DEFAULT_MODELS, out / dataset.name, repeats=False)
     if temporal(dataset, per_user, repeats=True).test.repeated.mean() >= REPEATED:
         console.print("Users here choose items again, so the same with repeats allowed:\n")
-        measure(REPEATING, out / f"{dataset.name}-repeats", repeats=True)
-    reranker, finder = cast(Reranker, fitted["tailrank"]), cast(Scorer, fitted[FINDER])
-    demo_walkthrough.show(
-        demo_walkthrough.walk_through(reranker, finder, split), split.full_train, FINDER, console
-    )
+        compare(REPEATING, out / f"{dataset.name}-repeats", repeats=True)
+    walk = walk_through(cast(Reranker, fitted["tailrank"]), cast(Scorer, fitted[FINDER]), split)
+    show(walk, split.full_train, FINDER, console)

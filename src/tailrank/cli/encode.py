@@ -1,4 +1,4 @@
-"""`tailrank encode`: encode the texts of a catalogue and store the vectors."""
+"""`tailrank encode` and `tailrank label`: the texts of a catalogue, and those that it lacks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
+from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
+from tailrank.data.columns import Columns
 from tailrank.data.readers import read_items
+from tailrank.errors import RequestError
+from tailrank.files import written_file
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
+from tailrank.tuning.annotation import items_to_annotate
 
 
 def encode(
@@ -20,10 +26,7 @@ def encode(
     encoder: Annotated[
         str, typer.Option(help="`default`, a folder, `package:NAME` or a hub id `organisation/model`.")
     ] = "default",
-    template: Annotated[
-        str | None,
-        typer.Option(help="Text of an item, such as '{title}. {genres}'; without it, the text columns."),
-    ] = None,
+    template: options.Template = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; without it, the best there is.")] = None,
 ) -> None:
     """Encode the items' texts ahead of time; only new or changed texts cost anything."""
@@ -44,3 +47,30 @@ def encode(
     if blank:
         typer.echo(f"{blank:,} items have no text: their vectors are zero")
     typer.echo(f"vectors: {store.folder(model)}")
+
+
+def label(
+    data: options.Data,
+    out: Annotated[Path, typer.Option(help="CSV file for the items, the most useful first.")],
+    budget: Annotated[int, typer.Option(help="Items to list, at most.")] = 100,
+    words: Annotated[int, typer.Option(help="Only items whose text has fewer words.")] = 2,
+    template: options.Template = None,
+) -> None:
+    """List the items whose description would be used most, among those with a short text or none."""
+    dataset = options.load(data)
+    texts = item_texts(dataset.items, template)
+    short = np.array([len(text.split()) < words for text in texts])
+    items, uses = items_to_annotate(dataset, short, budget)
+    counts = dataset.counts[items]
+    rows = dataset.items[items].select(
+        Columns.ITEM, text=np.array(texts)[items], interactions=counts, use=uses.round(2)
+    )
+    try:
+        with written_file(out) as new:
+            rows.write_csv(new)
+    except OSError as why:
+        raise RequestError(f"{out}: can't be written ({why.strerror or why}): name another file") from None
+    typer.echo(
+        f"{out}: {len(rows):,} of {short.sum():,} items with fewer than {words} words, "
+        f"which {counts.sum() / max(len(dataset.histories.items), 1):.1%} of all events are about"
+    )

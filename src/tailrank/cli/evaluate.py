@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,26 +14,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from tailrank.cli.options import (
-    Data,
-    Encoder,
-    MaxHistory,
-    Seed,
-    SequenceEpochs,
-    TailCost,
-    Template,
-    TunedEncoder,
-    encoders,
-    load,
-    vector_spaces,
-)
+from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
-from tailrank.data.splits import Ties, leave_one_out, temporal
+from tailrank.data.splits import Split, Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import runner
-from tailrank.evaluation.baselines import DEFAULT_MODELS
+from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model
 from tailrank.evaluation.results import Comparison, Evaluation
 from tailrank.evaluation.runner import SWEPT
+from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.ranking.settings import Settings
 
@@ -51,39 +40,40 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def evaluate(
-    data: Data,
+    data: options.Data,
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and report.html.")],
     protocol: Annotated[
         Literal["leave-one-out", "temporal"], typer.Option(help="How to split; see docs/evaluation.md.")
     ] = "leave-one-out",
     models: Annotated[str, typer.Option(help="Names, the one of interest first.")] = ",".join(DEFAULT_MODELS),
     ties: Annotated[Ties, typer.Option(help="Order of a user's events at the same time.")] = "original",
-    seed: Seed = 0,
+    seed: options.Seed = 0,
     per_user: Annotated[int, typer.Option(min=1, help="temporal: at most this many queries a user.")] = 30,
     staleness: Annotated[
         str, typer.Option(help="temporal: how late events reach the ranker: 0s, 1m, 1h, 1d, …, frozen.")
     ] = "0s",
     repeats: Annotated[bool, typer.Option(help="Also ask for items of the history.")] = False,
     queries: Annotated[int | None, typer.Option(min=1, help="Test on a sample of this size.")] = None,
-    max_history: MaxHistory = 50,
-    sequence_epochs: SequenceEpochs = 0,
-    tail_cost: TailCost = 0.01,
-    encoder: Encoder = "default",
-    template: Template = None,
-    tuned: TunedEncoder = None,
+    max_history: options.MaxHistory = 50,
+    sequence_epochs: options.SequenceEpochs = 0,
+    tail_cost: options.TailCost = 0.01,
+    encoder: options.Encoder = "default",
+    template: options.Template = None,
+    tuned: options.TunedEncoder = None,
 ) -> None:
     """Measure models on held-out events: full ranking, head and tail, with intervals."""
     delay = _seconds(staleness)
     names = [name.strip() for name in models.split(",")]
-    runner.check(names)
-    dataset = load(data)
+    for name in names:
+        find_model(name)  # an unknown one is refused before anything is loaded
+    dataset = options.load(data)
     if protocol == "temporal":
         split = temporal(dataset, per_user, delay, repeats=repeats)
     else:
         split = leave_one_out(dataset, ties, seed, repeats)
     if queries is not None:
         split = split.sampled(queries, seed)
-    spaces = vector_spaces(dataset, encoder, template, tuned, split.full_train)
+    spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train)
     settings = Settings(
         template=template,
         max_history=max_history,
@@ -91,18 +81,26 @@ def evaluate(
         sequence_epochs=sequence_epochs,
         tail_cost=tail_cost,
     )
+    measure(names, split, spaces, settings, out)
+    Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")
+
+
+def measure(
+    names: Sequence[str], split: Split, spaces: Mapping[str, ItemVectors], settings: Settings, out: Path
+) -> list[FittedModel]:
+    """Fit models and evaluate them, write the report into a folder, and print the main metrics."""
+    about = {"encoders": options.encoders(spaces), **machine()}
     with progress_bars() as progress:
         fitted = runner.fit(names, split, spaces, settings, progress)
-        about = {"encoders": encoders(spaces), **machine()}
         found = runner.evaluate(fitted, split, spaces, settings, about, progress)
     runner.write(found, out)
-    console = Console()
-    show(found, console)
-    console.print(f"{out / 'metrics.json'}, {out / 'report.html'}")
+    _show(found)
+    return fitted
 
 
-def show(found: Evaluation, console: Console) -> None:
+def _show(found: Evaluation) -> None:
     """Print the main metrics, how the first model compares with the others, and what the tail costs."""
+    console = Console()
     console.print(f"[bold]{escape(found.dataset)}[/]: {found.users:,} users, {found.queries:,} queries")
     console.print(escape(found.protocol))
     console.print(_metrics_table(found))

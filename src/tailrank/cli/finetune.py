@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from tailrank.cli.options import Encoder, Template, load
+from tailrank.cli.options import Encoder, Template, comma_separated, load
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, hold_out, leave_one_out, temporal
@@ -35,6 +35,11 @@ if TYPE_CHECKING:  # these bring torch, which no other command should wait for
 SHOWN_TRIALS: Final = 10
 
 Protocol = Literal["all", "leave-one-out", "temporal"]
+SPLITS: Final[dict[Protocol, Callable[[Dataset], Split]]] = {
+    "all": hold_out,
+    "leave-one-out": leave_one_out,
+    "temporal": temporal,
+}
 
 DataFolders = Annotated[list[str], typer.Option("--data", help="Data folder or public set; several mix.")]
 Protocols = Annotated[
@@ -47,7 +52,7 @@ Sets = Annotated[
     typer.Option("--set", help="Another setting, see docs/finetuning.md: NAME=VALUE, such as rank=8."),
 ]
 Merge = Annotated[
-    bool, typer.Option("--merge", help="Write an ordinary model folder where an adapter would do.")
+    bool, typer.Option("--merge", help="Write an ordinary model folder even if an adapter would do.")
 ]
 Tracks = Annotated[
     list[str] | None,
@@ -135,16 +140,16 @@ def tune(
     table = Table("trial", "state", "validation", "settings", box=SIMPLE_HEAD)
     for trial in trials[:SHOWN_TRIALS]:
         changes = ", ".join(
-            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial.settings.items()
+            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial.params.items()
         )
-        score = "-" if trial.validation_score is None else f"{trial.validation_score:.4f}"
-        table.add_row(str(trial.number), trial.state, score, changes)
+        score = "-" if trial.value is None else f"{trial.value:.4f}"
+        table.add_row(str(trial.number), trial.state.name.lower(), score, changes)
     Console().print(table)
     typer.echo(f"{out}: the best of {len(trials)} trials")
 
 
 def _chosen(names: str, known: tuple[Any, ...]) -> list[Any]:
-    found = [name.strip() for name in names.split(",") if name.strip()]
+    found = comma_separated(names)
     if not found or not set(found) <= set(known):
         raise RequestError(f"choose from {', '.join(known)}, not {names!r}")
     return found
@@ -175,14 +180,8 @@ def prepare(
         texts = item_texts(dataset.items, template)
         with progress_bars() as progress:
             vectors = VectorStore().vectors(texts, model, progress)
-        domains.append(Domain(_split(dataset, protocol), texts, vectors, moment))
+        domains.append(Domain(SPLITS[protocol](dataset), texts, vectors, moment))
     return model, domains
-
-
-def _split(dataset: Dataset, protocol: Protocol) -> Split:
-    if protocol == "leave-one-out":
-        return leave_one_out(dataset)
-    return temporal(dataset) if protocol == "temporal" else hold_out(dataset)
 
 
 def read_config(given: Mapping[str, str], settings: Sequence[str]) -> FineTuningConfig:
@@ -211,11 +210,11 @@ def describe(
         "protocol": protocol,
         "data": [
             {
-                "name": d.split.full_train.name,
-                "fingerprint": d.split.full_train.fingerprint,
-                "split": d.split.protocol,
+                "name": split.full_train.name,
+                "fingerprint": split.full_train.fingerprint,
+                "split": split.protocol,
             }
-            for d in domains
+            for split in (domain.split for domain in domains)
         ],
         "config": asdict(tuned.encoder.config),
         "steps": tuned.steps,

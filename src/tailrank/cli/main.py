@@ -10,16 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from tailrank.cli.bench import bench
-from tailrank.cli.compact import compact
-from tailrank.cli.data import datasets, validate
+from tailrank.cli.data import datasets, import_, validate
 from tailrank.cli.demo import demo
-from tailrank.cli.encode import encode
+from tailrank.cli.encode import encode, label
 from tailrank.cli.evaluate import evaluate
 from tailrank.cli.finetune import finetune, tune
-from tailrank.cli.imports import import_
-from tailrank.cli.label import label
 from tailrank.cli.models import rank, train
-from tailrank.cli.serve import serve
+from tailrank.cli.serve import compact, serve
 from tailrank.errors import TailrankError
 
 app = typer.Typer(

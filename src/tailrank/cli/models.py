@@ -13,46 +13,35 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tailrank.cli.options import (
-    Data,
-    Encoder,
-    MaxHistory,
-    Seed,
-    SequenceEpochs,
-    TailCost,
-    Template,
-    TunedEncoder,
-    load,
-    vector_spaces,
-)
+from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
-from tailrank.errors import RequestError
+from tailrank.errors import RequestError, needs
 from tailrank.machine import machine
 from tailrank.policy.registry import described
 from tailrank.policy.tail import TailBoost
-from tailrank.ranking.fitting import checkpoint_files
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
+from tailrank.signals.training_data import checkpoint_files
 
 
 def train(
-    data: Data,
+    data: options.Data,
     out: Annotated[Path, typer.Option(help="Model folder to write; one that is there is replaced.")],
-    sequence_epochs: SequenceEpochs = 0,
-    tail_cost: TailCost = 0.01,
-    encoder: Encoder = "default",
-    template: Template = None,
-    tuned: TunedEncoder = None,
-    max_history: MaxHistory = 50,
-    seed: Seed = 0,
+    sequence_epochs: options.SequenceEpochs = 0,
+    tail_cost: options.TailCost = 0.01,
+    encoder: options.Encoder = "default",
+    template: options.Template = None,
+    tuned: options.TunedEncoder = None,
+    max_history: options.MaxHistory = 50,
+    seed: options.Seed = 0,
 ) -> None:
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
-    dataset = load(data)
-    spaces = vector_spaces(dataset, encoder, template, tuned)
+    dataset = options.load(data)
+    spaces = options.vector_spaces(dataset, encoder, template, tuned)
     settings = Settings(
         template=template,
         max_history=max_history,
@@ -94,19 +83,12 @@ def rank(
     explain: Annotated[bool, typer.Option("--explain", help="Show where each score comes from.")] = False,
 ) -> None:
     """Rank candidates for one user."""
-    ids, own = _split(candidates), _scores(scores or [])
+    ids, own = options.comma_separated(candidates), _scores(scores or [])
     if not ids:
         raise RequestError("--candidates names no item: give ids as a,b,c")
     reranker = Reranker.load(model)
-    request = Request(
-        _history(history, user, state),
-        ids,
-        own,
-        None if tail is None else (TailBoost(tail),),
-        k,
-        explain,
-    )
-    ranking = reranker.rank(request)
+    policy = None if tail is None else (TailBoost(tail),)
+    ranking = reranker.rank(Request(_history(history, user, state), ids, own, policy, k, explain))
     items = reranker.catalogue.items
     named = dict(zip(items[Columns.ITEM], items["title"], strict=True)) if "title" in items.columns else {}
     table = Table("rank", "was", "item", "title", "score", *(["why"] if explain else []), box=SIMPLE_HEAD)
@@ -123,7 +105,7 @@ def rank(
 def _history(ids: str | None, user: str | None, state: str | None) -> Sequence[str | Event] | History:
     """Take the user's history from the ids given, from a data folder, or from what a server stores."""
     if ids is not None and user is None and state is None:
-        return _split(ids)
+        return options.comma_separated(ids)
     if ids is None and user is not None and state is not None:
         if "://" in state or Path(state, "data.mdb").exists():
             return _stored(user, state)
@@ -131,14 +113,12 @@ def _history(ids: str | None, user: str | None, state: str | None) -> Sequence[s
     raise RequestError("name the user's history: either --history a,b or --user U --state PLACE")
 
 
-def _stored(user: str, place: str) -> History:
-    try:
+def _stored(user: str, location: str) -> History:
+    with needs(f"--state {location}", "server"):
         from tailrank.state.open import open_state
-    except ImportError as missing:
-        raise RequestError(f'--state {place} needs {missing.name}: pip install "tailrank[server]"') from None
 
     async def read() -> History:
-        state = open_state(place)
+        state = open_state(location)
         try:
             return (await state.read(user)).history
         finally:
@@ -161,10 +141,6 @@ def _why(contributions: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:+.2f}" for name, value in parts if abs(value) >= 0.005)
 
 
-def _split(ids: str) -> list[str]:
-    return [name.strip() for name in ids.split(",") if name.strip()]
-
-
 def _scores(given: list[str]) -> list[float] | dict[str, list[float]] | None:
     """Read scores: none, one unnamed list, or lists by name."""
     if len(given) <= 1 and not any("=" in text for text in given):
@@ -179,6 +155,6 @@ def _scores(given: list[str]) -> list[float] | dict[str, list[float]] | None:
 
 def _numbers(scores: str) -> list[float]:
     try:
-        return [float(score) for score in _split(scores)]
+        return [float(score) for score in options.comma_separated(scores)]
     except ValueError as wrong:
         raise RequestError(f"--scores: {wrong}: give numbers, one a candidate") from None

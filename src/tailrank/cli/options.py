@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import typer
 
@@ -14,31 +14,29 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.provenance import tuning_record
+from tailrank.language.sources import tuning_record
 from tailrank.language.store import VectorStore
 from tailrank.language.vectors import ItemVectors
 
-Data: TypeAlias = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
-Encoder: TypeAlias = Annotated[
+Data = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
+Encoder = Annotated[
     str, typer.Option(help="`default`, a folder, `package:NAME`, a hub id, or `none` to do without.")
 ]
-Template: TypeAlias = Annotated[
+Template = Annotated[
     str | None, typer.Option(help="Text of an item, such as '{title}. {genres}'; else its text columns.")
 ]
-MaxHistory: TypeAlias = Annotated[
-    int, typer.Option(min=1, help="Latest events of a user that a ranking looks at.")
-]
-SequenceEpochs: TypeAlias = Annotated[
+MaxHistory = Annotated[int, typer.Option(min=1, help="Latest events of a user that a ranking reads.")]
+SequenceEpochs = Annotated[
     int, typer.Option(min=0, help="Train a sequence model for at most this many epochs; 0: none.")
 ]
-TailCost: TypeAlias = Annotated[
+TailCost = Annotated[
     float, typer.Option(min=0, max=1, help="Share of ndcg@10 that the tail policy may cost.")
 ]
-TunedEncoder: TypeAlias = Annotated[
+TunedEncoder = Annotated[
     str | None,
     typer.Option("--tuned", help="Folder of a fine-tuned encoder: its vectors become a signal of their own."),
 ]
-Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of every sample.")]
+Seed = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 
 def load(data: str) -> Dataset:
@@ -48,6 +46,11 @@ def load(data: str) -> Dataset:
     with progress_bars() as progress:
         folder = fetch(data, progress=progress)
     return Dataset.load(folder)
+
+
+def comma_separated(text: str) -> list[str]:
+    """Split `a, b,c` into its parts, without empty ones."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def vector_spaces(
@@ -80,19 +83,13 @@ def vector_spaces(
     """
     if tuned is not None and learned_from is not None:
         _check_origin(tuned, dataset, learned_from)
-    names = {"semantic": encoder} | ({} if tuned is None else {"tuned": tuned})
     spaces = {}
-    for space, name in names.items():
-        if name != "none":
+    for space, name in (("semantic", encoder), ("tuned", tuned)):
+        if name is not None and name != "none":
+            model, whiten = TextEncoder.load(name), space != "tuned"
             with progress_bars() as progress:
-                model = TextEncoder.load(name)
                 spaces[space] = ItemVectors.encode(
-                    dataset.items,
-                    model,
-                    template,
-                    whiten=space != "tuned",
-                    store=VectorStore(),
-                    progress=progress,
+                    dataset.items, model, template, whiten=whiten, store=VectorStore(), progress=progress
                 )
     return spaces
 

@@ -1,4 +1,4 @@
-"""`tailrank serve`: the real-time server."""
+"""`tailrank serve` and `tailrank compact`: the real-time server, and the state that it keeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tailrank.errors import RequestError
+from tailrank.errors import needs
 
 
 def serve(
@@ -36,12 +36,10 @@ def serve(
     ] = False,
 ) -> None:
     """Serve a model over HTTP: events in, rankings out."""
-    try:
+    with needs("serve", "server"):
         from tailrank.server.auth import load_keys
         from tailrank.server.serving import serve as run
         from tailrank.server.settings import ServerSettings
-    except ImportError as missing:
-        raise RequestError(f'serve needs {missing.name}: pip install "tailrank[server]"') from None
     run(
         ServerSettings(
             model=model,
@@ -58,3 +56,16 @@ def serve(
             traces=traces,
         )
     )
+
+
+def compact(
+    state: Annotated[Path, typer.Argument(help="State folder of a server that doesn't run.")],
+    ttl_days: Annotated[
+        float | None, typer.Option(min=0, help="Leave out events that are older; else none.")
+    ] = None,
+) -> None:
+    """Rewrite a state folder: a third smaller, without expired events and deleted bytes."""
+    with needs("compact", "server"):
+        from tailrank.state.compaction import compact as rewrite
+    before, after = rewrite(state, None if ttl_days is None else ttl_days * 86_400)
+    typer.echo(f"{state}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB now")

@@ -3,35 +3,101 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from collections.abc import Mapping, Sequence
-from itertools import count
-from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Final, Generic, Self, TypeAlias, TypeVar
 
 import httpx
+import msgspec
 
 from tailrank import api
-from tailrank.client import requests
-from tailrank.client.exchange import BaseClient, Outcome
-from tailrank.client.requests import RankOptions, Request, RerankOptions
+from tailrank.client.requests import Request, Requests
+from tailrank.errors import TailrankError
+
+RETRIED_STATUSES: Final = frozenset({429, 502, 503, 504})
+"""After which the same request may succeed."""
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 5.0
+"""Seconds: between two attempts lies a random time up to a bound that doubles (full jitter)."""
 
 T = TypeVar("T")
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
+Outcome: TypeAlias = httpx.Response | httpx.TransportError
+"""Of one attempt."""
 
 
-class Client(BaseClient):
-    """Blocks until the server has responded.
+class ServerError(TailrankError):
+    """The server can't be reached, or refused a request.
+
+    Attributes
+    ----------
+    status
+        HTTP status; None if there was no response.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BaseClient(Requests, Generic[H]):
+    """A client's settings, and when it sends a request again.
+
+    What is sent again has the effect of having been sent once: rankings change nothing, items are put, and
+    events are known by their ids.
 
     Parameters
     ----------
     url
         Such as ``http://localhost:8000``.
     key
-        API key, if the server asks for one.
+        API key, if the server requires one.
     timeout
         Seconds for each attempt.
     retries
         Attempts after the first one, if there was no response or the server was busy.
+    """
+
+    _connect: type[H]
+
+    def __init__(self, url: str, key: str | None = None, timeout: float = 5.0, retries: int = 3) -> None:
+        headers = {"content-type": "application/json"}
+        if key is not None:
+            headers["authorization"] = f"Bearer {key}"
+        self._url, self._retries = url, retries
+        self._http: H = self._connect(base_url=url, headers=headers, timeout=timeout)
+
+    def _pause(self, attempt: int, outcome: Outcome) -> float | None:
+        """Return the seconds to wait before the next attempt; None if there is to be none."""
+        if attempt >= self._retries:
+            return None
+        bound = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
+        if isinstance(outcome, httpx.Response):
+            if outcome.status_code not in RETRIED_STATUSES:
+                return None
+            retry_after = outcome.headers.get("retry-after", "")
+            if retry_after.isdecimal():
+                return min(LONGEST_PAUSE, float(retry_after)) + random.uniform(0, bound)  # noqa: S311
+        return random.uniform(0, bound)  # noqa: S311 - spreads load, guards nothing
+
+    def _decode(self, request: Request[T], outcome: Outcome) -> T:
+        """Decode the response; raises ServerError if there is none, it is a refusal, or not tailrank's."""
+        called = f"{request.method} {self._url}{request.path}"
+        if isinstance(outcome, httpx.TransportError):
+            why = str(outcome) or type(outcome).__name__
+            raise ServerError(f"{called}: no answer ({why}): does the server run?")
+        try:
+            if outcome.is_success:
+                return msgspec.json.decode(outcome.content, type=request.response)
+            why = msgspec.json.decode(outcome.content, type=api.ErrorResponse).error
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            why = f"{outcome.reason_phrase or 'no reason given'}, not the response of a tailrank server"
+        raise ServerError(f"{called}: {outcome.status_code}: {why}", outcome.status_code)
+
+
+class Client(BaseClient[httpx.Client]):
+    """Blocks until the server has responded; parameters as `BaseClient`, methods as `Requests`.
 
     Examples
     --------
@@ -42,9 +108,7 @@ class Client(BaseClient):
             ranking = client.rank(["p1", "t3"], user="ada")
     """
 
-    def __init__(self, url: str, key: str | None = None, timeout: float = 5.0, retries: int = 3) -> None:
-        super().__init__(url, key, timeout, retries)
-        self._http = httpx.Client(**self._options)
+    _connect = httpx.Client
 
     def send(self, request: Request[T]) -> T:
         """Send a request, again if that may help.
@@ -54,41 +118,11 @@ class Client(BaseClient):
         ServerError
             If the server can't be reached, or refuses.
         """
-        for attempt in count():
-            outcome = self._attempt(request)
-            pause = self._pause(attempt, outcome)
-            if pause is None:
-                break
+        attempt, outcome = 0, self._attempt(request)
+        while (pause := self._pause(attempt, outcome)) is not None:
             time.sleep(pause)
+            attempt, outcome = attempt + 1, self._attempt(request)
         return self._decode(request, outcome)
-
-    def rank(self, candidates: Sequence[str | api.Candidate], **options: Unpack[RankOptions]) -> api.Ranking:
-        """Re-order candidates; parameters as `rank_request`."""
-        return self.send(requests.rank_request(candidates, **options))
-
-    def rerank(self, documents: Sequence[str], **options: Unpack[RerankOptions]) -> api.RerankResponse:
-        """Order texts; parameters as `rerank_request`."""
-        return self.send(requests.rerank_request(documents, **options))
-
-    def add_events(self, *events: api.Event) -> api.EventsAccepted:
-        """Store events: they are durable once this returns."""
-        return self.send(requests.events_request(events))
-
-    def put_items(self, *items: Mapping[str, api.Value]) -> api.ItemsAccepted:
-        """Put items: they can be ranked once this returns."""
-        return self.send(requests.items_request(items))
-
-    def delete_item(self, item_id: str) -> api.ItemsAccepted:
-        """Delete an item."""
-        return self.send(requests.delete_request(item_id))
-
-    def history(self, user_id: str) -> api.UserHistory:
-        """Export what is stored of a user."""
-        return self.send(requests.history_request(user_id))
-
-    def erase_user(self, user_id: str) -> api.UserErased:
-        """Erase what is stored of a user."""
-        return self.send(requests.erase_request(user_id))
 
     def close(self) -> None:
         """Close the connections."""
@@ -97,9 +131,7 @@ class Client(BaseClient):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _attempt(self, request: Request[T]) -> Outcome:
@@ -109,58 +141,18 @@ class Client(BaseClient):
             return failed
 
 
-class AsyncClient(BaseClient):
-    """The same as `Client` for asyncio; parameters as there."""
+class AsyncClient(BaseClient[httpx.AsyncClient]):
+    """The same as `Client` for asyncio."""
 
-    def __init__(self, url: str, key: str | None = None, timeout: float = 5.0, retries: int = 3) -> None:
-        super().__init__(url, key, timeout, retries)
-        self._http = httpx.AsyncClient(**self._options)
+    _connect = httpx.AsyncClient
 
     async def send(self, request: Request[T]) -> T:
-        """Send a request, again if that may help.
-
-        Raises
-        ------
-        ServerError
-            If the server can't be reached, or refuses.
-        """
-        for attempt in count():
-            outcome = await self._attempt(request)
-            pause = self._pause(attempt, outcome)
-            if pause is None:
-                break
+        """Send a request, as `Client.send`."""
+        attempt, outcome = 0, await self._attempt(request)
+        while (pause := self._pause(attempt, outcome)) is not None:
             await asyncio.sleep(pause)
+            attempt, outcome = attempt + 1, await self._attempt(request)
         return self._decode(request, outcome)
-
-    async def rank(
-        self, candidates: Sequence[str | api.Candidate], **options: Unpack[RankOptions]
-    ) -> api.Ranking:
-        """Re-order candidates; parameters as `rank_request`."""
-        return await self.send(requests.rank_request(candidates, **options))
-
-    async def rerank(self, documents: Sequence[str], **options: Unpack[RerankOptions]) -> api.RerankResponse:
-        """Order texts; parameters as `rerank_request`."""
-        return await self.send(requests.rerank_request(documents, **options))
-
-    async def add_events(self, *events: api.Event) -> api.EventsAccepted:
-        """Store events: they are durable once this returns."""
-        return await self.send(requests.events_request(events))
-
-    async def put_items(self, *items: Mapping[str, api.Value]) -> api.ItemsAccepted:
-        """Put items: they can be ranked once this returns."""
-        return await self.send(requests.items_request(items))
-
-    async def delete_item(self, item_id: str) -> api.ItemsAccepted:
-        """Delete an item."""
-        return await self.send(requests.delete_request(item_id))
-
-    async def history(self, user_id: str) -> api.UserHistory:
-        """Export what is stored of a user."""
-        return await self.send(requests.history_request(user_id))
-
-    async def erase_user(self, user_id: str) -> api.UserErased:
-        """Erase what is stored of a user."""
-        return await self.send(requests.erase_request(user_id))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -169,9 +161,7 @@ class AsyncClient(BaseClient):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def _attempt(self, request: Request[T]) -> Outcome:

@@ -1,17 +1,21 @@
-"""Requests to a tailrank server, and the types of their responses."""
+"""Requests to a tailrank server: what each method of a client sends, and the type of its response."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypedDict, TypeVar, Unpack
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
 from urllib.parse import quote
 
 import msgspec
 
 from tailrank import api
 
+if TYPE_CHECKING:
+    from tailrank.client.clients import AsyncClient, Client
+
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -24,111 +28,125 @@ class Request(NamedTuple, Generic[T]):
     body: bytes | None = None
 
 
-class RankOptions(TypedDict, total=False):
-    """Options of a request to rank.
+class sends(Generic[P, T]):  # noqa: N801 - a decorator
+    """Makes a client's method of one that returns a request: it is sent, and the response returned.
 
-    Attributes
-    ----------
-    user, session
-        Whose stored history counts.
-    history
-        Events after the stored ones, oldest first.
-    k
-        Length of the list to return; all by default.
-    tail
-        Strength of the long-tail policy, 0 to 1; by default the model's own.
-    explain
-        Whether to say where each score comes from.
-    deadline_ms
-        Milliseconds after which the candidates' own order is better than a late response.
+    A `Client` does that at once, an `AsyncClient` when it is awaited.
     """
 
-    user: str | None
-    session: str | None
-    history: Sequence[str | api.HistoryEvent]
-    k: int | None
-    tail: float | None
-    explain: bool
-    deadline_ms: float | None
+    def __init__(self, request: Callable[Concatenate[Any, P], Request[T]]) -> None:
+        self._request = request
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Request[T]]: ...
+    @overload
+    def __get__(self, client: Client, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: Client | AsyncClient | None, owner: type) -> Any:
+        if client is None:
+            return self._request
+        return lambda *args, **options: client.send(self._request(client, *args, **options))
 
 
-class RerankOptions(TypedDict, total=False):
-    """Options of a request to order texts: a query or a user at least.
+class Requests:
+    """The methods that both clients have, by the request that each sends."""
 
-    Attributes
-    ----------
-    query
-        What the texts should be relevant to.
-    user
-        Whose stored history they should fit.
-    top_n
-        How many to return; all by default.
-    return_documents
-        Whether the response includes the texts.
-    """
+    @sends
+    def rank(
+        self,
+        candidates: Sequence[str | api.Candidate],
+        *,
+        user: str | None = None,
+        session: str | None = None,
+        history: Sequence[str | api.HistoryEvent] = (),
+        k: int | None = None,
+        tail: float | None = None,
+        explain: bool = False,
+        deadline_ms: float | None = None,
+    ) -> Request[api.Ranking]:
+        """Re-order candidates for one user.
 
-    query: str | None
-    user: str | None
-    top_n: int | None
-    return_documents: bool
+        Parameters
+        ----------
+        candidates
+            Ids in the order of the recommender that found them, or `api.Candidate` with its scores.
+        user, session
+            Whose stored history counts.
+        history
+            Events after the stored ones, oldest first.
+        k
+            Length of the list to return; all by default.
+        tail
+            Strength of the long-tail policy, 0 to 1; by default the model's own.
+        explain
+            Whether to return where each score comes from.
+        deadline_ms
+            Milliseconds after which the candidates' own order is better than a late response.
+        """
+        policy = None if tail is None else api.Policy(tail)
+        body = api.RankRequest(
+            list(candidates), user, session, list(history), k, policy, explain, deadline_ms
+        )
+        return _post("/v1/rank", body, api.Ranking)
 
+    @sends
+    def rerank(
+        self,
+        documents: Sequence[str],
+        *,
+        query: str | None = None,
+        user: str | None = None,
+        top_n: int | None = None,
+        return_documents: bool | None = None,
+    ) -> Request[api.RerankResponse]:
+        """Order texts by a query, a user, or both.
 
-def rank_request(
-    candidates: Sequence[str | api.Candidate], **options: Unpack[RankOptions]
-) -> Request[api.Ranking]:
-    """Make a request to re-order candidates for one user.
+        Parameters
+        ----------
+        documents
+            The texts.
+        query
+            What they should be relevant to.
+        user
+            Whose stored history they should fit.
+        top_n
+            How many to return; all by default.
+        return_documents
+            Whether the response includes the texts.
+        """
+        body = api.RerankRequest(list(documents), None, query, user, top_n, return_documents)
+        return _post("/v1/rerank", body, api.RerankResponse)
 
-    Parameters
-    ----------
-    candidates
-        Ids in the order of the recommender that found them, or `api.Candidate` with its scores.
-    options
-        See `RankOptions`.
+    @sends
+    def add_events(self, *events: api.Event) -> Request[api.EventsAccepted]:
+        """Store events, at most 1,000: they are durable once this returns."""
+        return _post("/v1/events", events, api.EventsAccepted)
 
-    Examples
-    --------
-    >>> rank_request(["p1", api.Candidate("t3", 0.7)], user="ada", k=1).path
-    '/v1/rank'
-    """
-    fields: dict[str, Any] = {**options, "history": list(options.get("history", ()))}
-    tail = fields.pop("tail", None)
-    policy = None if tail is None else api.Policy(tail)
-    return _post("/v1/rank", api.RankRequest(list(candidates), policy=policy, **fields), api.Ranking)
+    @sends
+    def put_items(self, *items: Mapping[str, api.Value]) -> Request[api.ItemsAccepted]:
+        """Put items, each with `item_id` and its other columns, at most 1,000: then they can be ranked."""
+        return _post("/v1/items", [dict(item) for item in items], api.ItemsAccepted)
 
+    @sends
+    def delete_item(self, item_id: str) -> Request[api.ItemsAccepted]:
+        """Delete an item."""
+        return Request("DELETE", _path("items", item_id), api.ItemsAccepted)
 
-def rerank_request(documents: Sequence[str], **options: Unpack[RerankOptions]) -> Request[api.RerankResponse]:
-    """Make a request to order texts; `options` as in `RerankOptions`."""
-    return _post("/v1/rerank", api.RerankRequest(list(documents), **options), api.RerankResponse)
+    @sends
+    def history(self, user_id: str) -> Request[api.UserHistory]:
+        """Export what is stored of a user."""
+        return Request("GET", _path("users", user_id), api.UserHistory)
 
-
-def events_request(events: Sequence[api.Event]) -> Request[api.EventsAccepted]:
-    """Make a request to store events: at most 1,000."""
-    return _post("/v1/events", list(events), api.EventsAccepted)
-
-
-def items_request(items: Sequence[Mapping[str, api.Value]]) -> Request[api.ItemsAccepted]:
-    """Make a request to put items, each with `item_id` and its other columns: at most 1,000."""
-    return _post("/v1/items", [dict(item) for item in items], api.ItemsAccepted)
+    @sends
+    def erase_user(self, user_id: str) -> Request[api.UserErased]:
+        """Erase what is stored of a user."""
+        return Request("DELETE", _path("users", user_id), api.UserErased)
 
 
 def new_event(user_id: str, item_id: str, event_type: str = "click", value: float | None = None) -> api.Event:
     """Make an event that happens now, with a random id."""
     return api.Event(uuid.uuid4().hex, user_id, item_id, event_type, time.time(), value)
-
-
-def delete_request(item_id: str) -> Request[api.ItemsAccepted]:
-    """Make a request to delete an item."""
-    return Request("DELETE", _path("items", item_id), api.ItemsAccepted)
-
-
-def history_request(user_id: str) -> Request[api.UserHistory]:
-    """Make a request for what is stored of a user."""
-    return Request("GET", _path("users", user_id), api.UserHistory)
-
-
-def erase_request(user_id: str) -> Request[api.UserErased]:
-    """Make a request to erase what is stored of a user."""
-    return Request("DELETE", _path("users", user_id), api.UserErased)
 
 
 def _post(path: str, body: Any, response: type[T]) -> Request[T]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
-from tailrank.data.histories import Event, Histories
+from tailrank.data.histories import Event, Histories, flat_offsets
 from tailrank.data.readers import read_events, read_items
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
 from tailrank.errors import RequestError
@@ -100,15 +100,17 @@ class Dataset:
         """
         items, events = _checked(items, ITEMS), _checked(events, EVENTS)
         raise_failures([unknown_items(events, items)], EVENTS.name)
-        clock, order = choose_clock(events.columns), time_columns(events.columns)
+        clock = choose_clock(events.columns)
+        order = [name for name in dict.fromkeys((CLOCKS[clock], Columns.POSITION)) if name in events.columns]
         users = events[Columns.USER].unique(maintain_order=True)
         event_type = (
             pl.col(Columns.EVENT).fill_null("event") if Columns.EVENT in events.columns else pl.lit("event")
         )
         types = events.select(event_type.unique().sort()).to_series()
+        # A code is a position: of a user or an item in its table, of an event type in the alphabet.
         coded = events.select(
-            _code(Columns.USER, users),
-            _code(Columns.ITEM, items[Columns.ITEM]),
+            pl.col(Columns.USER).cast(pl.Enum(users)).to_physical(),
+            pl.col(Columns.ITEM).cast(pl.Enum(items[Columns.ITEM])).to_physical(),
             event_type.cast(pl.Enum(types)).to_physical().alias(Columns.EVENT),
             *order,
         ).sort(Columns.USER, *order, maintain_order=True)
@@ -117,7 +119,7 @@ class Dataset:
             items=coded[Columns.ITEM].to_numpy().astype(np.int32),
             types=coded[Columns.EVENT].to_numpy().astype(np.int32),
             times=coded[CLOCKS[clock]].to_numpy().astype(np.float64),
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            offsets=flat_offsets(lengths),
         )
         return cls(name, items, users, histories, tuple(types) or ("event",), clock)
 
@@ -198,18 +200,6 @@ def choose_clock(columns: Collection[str]) -> Clock:
     return next(clock for clock, column in CLOCKS.items() if column in columns)
 
 
-def time_columns(columns: Collection[str]) -> list[str]:
-    """Name the columns that order a user's events: time first, then `position` if there is one.
-
-    Examples
-    --------
-    >>> time_columns(["user_id", "item_id", "position", "elapsed_seconds"])
-    ['elapsed_seconds', 'position']
-    """
-    order = dict.fromkeys((CLOCKS[choose_clock(columns)], Columns.POSITION))
-    return [column for column in order if column in columns]
-
-
 def _checked(raw: Frame, schema: TableSchema) -> pl.DataFrame:
     frame, checks = parse_table(raw if isinstance(raw, pl.DataFrame) else _from_pandas(raw), schema)
     raise_failures(checks, schema.name)
@@ -220,8 +210,3 @@ def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
     """Copy a pandas frame by its Python objects: polars itself needs pyarrow for text and missing values."""
     columns = {str(name): frame[name].to_numpy(dtype=object, na_value=None).tolist() for name in frame}
     return pl.DataFrame(columns, strict=False)
-
-
-def _code(column: str, ids: pl.Series) -> pl.Expr:
-    """Replace ids by their positions in `ids`, which holds each once."""
-    return pl.col(column).cast(pl.Enum(ids)).to_physical()

@@ -37,7 +37,7 @@ def download(url: str, target: Path, sha256: str | None = None, progress: Progre
     sha256
         What the file must hash to; if not known, the checksums inside .gz and .zip files decide.
     progress
-        Is told the bytes that are there.
+        Called with the bytes that are there.
 
     Raises
     ------

@@ -14,27 +14,20 @@ from tailrank.errors import RequestError
 
 
 def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
-    """Concatenate the integer ranges `starts[i] .. starts[i] + lengths[i]`.
-
-    Parameters
-    ----------
-    starts, lengths
-        Shape (n,).
-
-    Returns
-    -------
-    Offsets
-        Shape (sum of lengths,).
+    """Concatenate the n integer ranges `starts[i] .. starts[i] + lengths[i]`; shape (sum of lengths,).
 
     Examples
     --------
     >>> ranges(np.array([3, 10]), np.array([2, 3])).tolist()
     [3, 4, 10, 11, 12]
     """
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    shifts: Offsets = np.repeat(starts - (ends - lengths), lengths)
-    return np.arange(total, dtype=np.int64) + shifts
+    shifts: Offsets = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    return np.arange(len(shifts), dtype=np.int64) + shifts
+
+
+def flat_offsets(lengths: Offsets) -> Offsets:
+    """Find where histories of these lengths begin, and the last one ends; shape (histories + 1,)."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 class Event(NamedTuple):
@@ -74,7 +67,7 @@ class History(NamedTuple):
         RequestError
             If timestamps are no finite numbers, descend, or are given for some events only.
         """
-        if not any(isinstance(event, Event) for event in events):
+        if Event not in set(map(type, events)):
             return cls(list(events), [""] * len(events), [-np.inf] * len(events))  # type: ignore[arg-type]
         columns = [event if isinstance(event, Event) else Event(event) for event in events]
         types = [event.event or "" for event in columns]
@@ -89,7 +82,7 @@ def _times(events: Sequence[Event]) -> list[float]:
         raise RequestError("only some of the history's events have a timestamp: give one to all, or to none")
     try:
         times = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise RequestError("the history's timestamps must be numbers: seconds since 1970") from None
     if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
         raise RequestError("the history's timestamps must be finite and ascend: give the oldest event first")
@@ -153,20 +146,16 @@ class Histories:
         """
         lengths = ends - starts
         at = ranges(starts, lengths)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return Histories(self.items[at], self.types[at], self.times[at], offsets)
+        return Histories(self.items[at], self.types[at], self.times[at], flat_offsets(lengths))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Histories]) -> Histories:
         """Put histories one after another."""
         if len(parts) == 1:
             return parts[0]
-        lengths = np.concatenate([part.lengths for part in parts])
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        items, types, times = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("items", "types", "times")
-        )
-        return cls(items, types, times, offsets)
+        columns = zip(*((part.items, part.types, part.times, part.lengths) for part in parts), strict=True)
+        items, types, times, lengths = map(np.concatenate, columns)
+        return cls(items, types, times, flat_offsets(lengths))
 
     def latest(self, n: int) -> Histories:
         """Keep the latest `n` events of each history."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 import ast
 import gzip
 import html
-import io
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +25,9 @@ GENRES_100K: Final = (
     "Film-Noir|Horror|Musical|Mystery|Romance|Sci-Fi|Thriller|War|Western"
 )
 
+_read_text = partial(pl.read_csv, infer_schema=False)
+"""Reads every column as text; the schema of items and events decides what they are."""
+
 
 class DatasetTables(NamedTuple):
     """Items and events of one set."""
@@ -34,26 +38,21 @@ class DatasetTables(NamedTuple):
 
 def movielens_100k(files: Files) -> DatasetTables:
     """Read `u.item` (Latin-1, separated by bars, one flag a genre) and `u.data` (tabs)."""
-    text = io.BytesIO(files["u.item"].read_bytes().decode("latin-1").encode())
+    text = files["u.item"].read_bytes().decode("latin-1").encode()
     genres = GENRES_100K.split("|")
     names = ["item_id", "title", "released", "video", "imdb", *genres]
-    raw = pl.read_csv(
-        text, separator="|", has_header=False, new_columns=names, quote_char=None, infer_schema=False
-    )
+    raw = _read_text(text, separator="|", has_header=False, new_columns=names, quote_char=None)
     flags = [pl.when(pl.col(name) == "1").then(pl.lit(name)) for name in genres]
-    items = raw.select(
-        "item_id", pl.col("title").str.strip_chars(), genres=pl.concat_list(flags).list.drop_nulls()
-    )
+    named = pl.concat_list(flags).list.drop_nulls()
+    items = raw.select("item_id", pl.col("title").str.strip_chars(), genres=named)
     columns = ["user_id", "item_id", "value", "timestamp"]
-    events = pl.read_csv(
-        files["u.data"], separator="\t", has_header=False, new_columns=columns, infer_schema=False
-    )
+    events = _read_text(files["u.data"], separator="\t", has_header=False, new_columns=columns)
     return DatasetTables(_with_year(items), _with_rating_events(events))
 
 
 def recbole_100k(files: Files) -> DatasetTables:
     """Read MovieLens-100K from RecBole's atomic files, which hold title and year apart."""
-    raw = pl.read_csv(files["ml-100k.item"], separator="\t", quote_char=None, infer_schema=False)
+    raw = _read_text(files["ml-100k.item"], separator="\t", quote_char=None)
     # One film has no name and no year ("unkonwn"); another has "V" (video) for its year.
     title, year = pl.col("movie_title:token_seq").replace("unkonwn", "unknown"), pl.col("release_year:token")
     items = raw.select(
@@ -61,7 +60,7 @@ def recbole_100k(files: Files) -> DatasetTables:
         title=pl.when(year == "unkonwn").then(title).otherwise(pl.format("{} ({})", title, year)),
         genres=pl.col("class:token_seq").str.split(" "),
     )
-    events = pl.read_csv(files["ml-100k.inter"], separator="\t", infer_schema=False).select(
+    events = _read_text(files["ml-100k.inter"], separator="\t").select(
         user_id="user_id:token", item_id="item_id:token", value="rating:float", timestamp="timestamp:float"
     )
     return DatasetTables(_with_year(items), _with_rating_events(events))
@@ -69,12 +68,12 @@ def recbole_100k(files: Files) -> DatasetTables:
 
 def movielens_small(files: Files) -> DatasetTables:
     """Read `movies.csv` (genres separated by bars) and `ratings.csv`."""
-    items = pl.read_csv(files["movies.csv"], infer_schema=False).select(
+    items = _read_text(files["movies.csv"]).select(
         item_id="movieId",
         title=pl.col("title").str.strip_chars(),
         genres=pl.col("genres").replace("(no genres listed)", None).str.split("|").fill_null([]),
     )
-    events = pl.read_csv(files["ratings.csv"], infer_schema=False).select(
+    events = _read_text(files["ratings.csv"]).select(
         user_id="userId", item_id="movieId", value="rating", timestamp="timestamp"
     )
     return DatasetTables(_with_year(items), _with_rating_events(events))
@@ -122,9 +121,8 @@ def amazon_2014(files: Files) -> DatasetTables:
     """
     reviews, meta = sorted(files, key=lambda name: name.startswith("meta_"))
     events = _read_reviews(files[reviews])
-    return DatasetTables(
-        _read_products(files[meta], events["item_id"], ast.literal_eval), _with_positions(events)
-    )
+    items = _read_products(files[meta], events["item_id"], ast.literal_eval)
+    return DatasetTables(items, _with_positions(events))
 
 
 def amazon_2018(files: Files) -> DatasetTables:
@@ -140,9 +138,8 @@ def amazon_2018(files: Files) -> DatasetTables:
     described = items.filter(pl.col("title").is_not_null())
     events = _k_core(events.join(described, on="item_id", how="semi", maintain_order="left"), 5)
     events = events.unique(["user_id", "item_id"], keep="first", maintain_order=True)
-    return DatasetTables(
-        items.join(events, on="item_id", how="semi", maintain_order="left"), _with_positions(events)
-    )
+    items = items.join(events, on="item_id", how="semi", maintain_order="left")
+    return DatasetTables(items, _with_positions(events))
 
 
 def _with_year(items: pl.DataFrame) -> pl.DataFrame:
@@ -198,12 +195,8 @@ def _read_products(path: Path, item_ids: pl.Series, parse: Callable[[str], dict[
             key = re.search(r"""['"]asin['"]: ?['"](\w+)['"]""", line)
             if key and key[1] in wanted and key[1] not in found:
                 found[key[1]] = _product_row(parse(line))
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {
-        "title": pl.String,
-        "brand": pl.String,
-        "categories": pl.List(pl.String),
-        "description": pl.String,
-    }
+    text = pl.String()
+    schema = {"title": text, "brand": text, "categories": pl.List(text), "description": text}
     blank = dict.fromkeys(schema)
     return pl.DataFrame([found.get(key, blank) for key in ids], schema).insert_column(0, ids.alias("item_id"))
 
@@ -215,9 +208,7 @@ def _product_row(raw: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": _clean_text(raw.get("title")),
         "brand": _clean_text(raw.get("brand")),
-        "categories": list(
-            dict.fromkeys(filter(None, (_clean_text(name) for path in paths for name in path)))
-        ),
+        "categories": list(dict.fromkeys(filter(None, (_clean_text(name) for name in chain(*paths))))),
         "description": _clean_text(" ".join(description) if isinstance(description, list) else description),
     }
 

@@ -7,7 +7,7 @@ import logging
 import shutil
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -51,7 +51,7 @@ def fetch(
         Folder with the publisher's original files or archive, or with `items` and `events` of this
         set that were prepared before; by default they are downloaded.
     progress
-        Is told the bytes of each file that are downloaded.
+        Called with the bytes of each file that are downloaded.
 
     Returns
     -------
@@ -106,30 +106,35 @@ def _from_folder(name: str, source: Path) -> tuple[DatasetTables, dict[str, obje
     if table_files(source, "items") and table_files(source, "events"):
         raise_failures(validate(source), str(source))
         return DatasetTables(read_items(source), read_events(source)), {"origin": str(source.resolve())}
-    distributions = PUBLIC[name].distributions
-    for distribution in distributions:
+    chosen = PUBLIC[name]
+    for distribution in chosen.distributions:
         with TemporaryDirectory() as scratch:
             files = _find_files(source, distribution.files, Path(scratch))
             if len(files) == len(distribution.files):
                 return _read(name, distribution, files, str(source.resolve()))
-    wanted = ", or ".join(" and ".join(distribution.files) for distribution in distributions)
+    wanted = ", or ".join(" and ".join(distribution.files) for distribution in chosen.distributions)
     raise DataError(
-        f"{source}: holds neither {wanted}, nor items and events. Get the files from {PUBLIC[name].homepage}."
+        f"{source}: holds neither {wanted}, nor items and events. Get the files from {chosen.homepage}."
     )
 
 
 def _from_publisher(name: str, work: Path, progress: Progress) -> tuple[DatasetTables, dict[str, object]]:
-    """Read a set from the first source that can be reached."""
+    """Read a set from the first source that can be reached and holds the known files."""
     failures: list[str] = []
     for distribution in PUBLIC[name].distributions:
+        origin = str(distribution.source)
         if failures:
-            logging.getLogger(__name__).warning("%s. Going on with %s.", failures[-1], distribution.source)
+            logging.getLogger(__name__).warning("%s. Going on with %s.", failures[-1], origin)
         try:
             folder = distribution.source.obtain(work, progress)
             with TemporaryDirectory() as scratch:
                 files = _find_files(folder, distribution.files, Path(scratch))
-                _verify_files(files, distribution)
-                return _read(name, distribution, files, str(distribution.source))
+                for file, sha256 in distribution.files.items():
+                    if file not in files:
+                        raise DataError(f"{origin}: no {file} inside")
+                    if sha256 and sha256_of(files[file]) != sha256:
+                        raise DataError(f"{files[file]}: its sha256 is not that of {origin}")
+                return _read(name, distribution, files, origin)
         except DataError as error:
             failures.append(str(error))
     raise DataError(
@@ -138,7 +143,7 @@ def _from_publisher(name: str, work: Path, progress: Progress) -> tuple[DatasetT
     )
 
 
-def _find_files(folder: Path, names: tuple[str, ...], scratch: Path) -> dict[str, Path]:
+def _find_files(folder: Path, names: Collection[str], scratch: Path) -> dict[str, Path]:
     """Find files by name in a folder, one level below it, or in its archives (unpacked to `scratch`)."""
     found = {path.name: path for name in names for path in (*folder.glob(f"*/{name}"), *folder.glob(name))}
     for archive in (*folder.glob("*.zip"), *folder.glob("*.whl")):
@@ -155,15 +160,6 @@ def _find_files(folder: Path, names: tuple[str, ...], scratch: Path) -> dict[str
     return found
 
 
-def _verify_files(files: Mapping[str, Path], distribution: Distribution) -> None:
-    """Check that downloaded files exist and have the known hashes."""
-    for name in distribution.files:
-        if name not in files:
-            raise DataError(f"{distribution.source}: no {name} inside")
-        if name in distribution.sha256 and sha256_of(files[name]) != distribution.sha256[name]:
-            raise DataError(f"{files[name]}: its sha256 is not that of {distribution.source}")
-
-
 def _read(
     name: str, distribution: Distribution, files: Mapping[str, Path], origin: str
 ) -> tuple[DatasetTables, dict[str, object]]:
@@ -173,9 +169,9 @@ def _read(
         tables = distribution.read(files)
         Dataset.construct(*tables)
     except _UNREADABLE as error:
-        where = ", ".join(str(path) for path in files.values())
+        paths = ", ".join(map(str, files.values()))
         raise DataError(
-            f"{where}: not the original files of {name}: {first_line(error)}. Download them anew."
+            f"{paths}: not the original files of {name}: {first_line(error)}. Download them anew."
         ) from None
     return tables, {"origin": origin, "sha256": hashes}
 

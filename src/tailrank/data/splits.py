@@ -72,23 +72,13 @@ def leave_one_out(dataset: Dataset, ties: Ties = "original", seed: int = 0, repe
     """
     if ties == "shuffled":
         dataset = shuffle_ties(dataset, seed)
-    source = dataset.histories
-    users = np.flatnonzero(source.lengths >= 3)
-    if not len(users):
-        raise DataError(f"{dataset.name}: leave-one-out needs users with at least 3 events: there are none")
-    ends = source.offsets[1:].copy()
-    ends[users] -= 2
-    train = dataset.until(ends)
-    starts, last = source.offsets[users], source.offsets[users + 1] - 1
-    new = _new_to_user(source, dataset.n_items)
-
-    def last_but(n: int) -> Queries:
-        at = last - n
-        queries = Queries(source, users.astype(np.int32), starts, at, at, source.items[at])
-        return queries if repeats else queries.take(new[at])
-
+    train, last = _without_last(dataset, 2, "leave-one-out")
+    new = _new_to_user(dataset.histories, dataset.n_items)
+    validation, test = (
+        _queries_of(dataset.histories, at if repeats else at[new[at]]) for at in (last - 1, last)
+    )
     name = "leave-one-out" + ("" if ties == "original" else f", ties shuffled with seed {seed}")
-    return Split(name, train, last_but(1), train, last_but(0), repeats)
+    return Split(name, train, validation, train, test, repeats)
 
 
 def temporal(
@@ -151,15 +141,9 @@ def hold_out(dataset: Dataset) -> Split:
     DataError
         If no user has two events.
     """
-    source = dataset.histories
-    users = np.flatnonzero(source.lengths >= 2)
-    if not len(users):
-        raise DataError(f"{dataset.name}: fitting needs users with at least 2 events, and there are none")
-    ends = source.offsets[1:].copy()
-    ends[users] -= 1
-    last = ends[users]
-    queries = Queries(source, users.astype(np.int32), source.offsets[users], last, last, source.items[last])
-    return Split("none", dataset.until(ends), queries, dataset, queries.take(slice(0, 0)), repeats=True)
+    train, last = _without_last(dataset, 1, "fitting")
+    queries = _queries_of(dataset.histories, last)
+    return Split("none", train, queries, dataset, queries.take(slice(0, 0)), repeats=True)
 
 
 def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
@@ -168,16 +152,31 @@ def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
     Raises
     ------
     DataError
-        If the data hold only positions, so that ties can't be seen.
+        If the data hold only positions, which never tie.
     """
     if dataset.clock == "position":
-        raise DataError(
-            f"{dataset.name}: events hold only positions, so ties can't be seen: use original order"
-        )
+        raise DataError(f"{dataset.name}: events hold only positions, which never tie: use original order")
     h = dataset.histories
     order = np.lexsort((np.random.default_rng(seed).random(len(h.items)), h.times, h.owners))
     shuffled = Histories(h.items[order], h.types[order], h.times[order], h.offsets)
     return replace(dataset, histories=shuffled)
+
+
+def _without_last(dataset: Dataset, n: int, purpose: str) -> tuple[Dataset, Offsets]:
+    """Drop the last `n` events of users who have more; gives the rest, and where their last events are."""
+    h = dataset.histories
+    users = np.flatnonzero(h.lengths > n)
+    if not len(users):
+        raise DataError(f"{dataset.name}: {purpose} needs users with at least {n + 1} events: there are none")
+    ends = h.offsets[1:].copy()
+    ends[users] -= n
+    return dataset.until(ends), h.offsets[users + 1] - 1
+
+
+def _queries_of(source: Histories, events: Offsets) -> Queries:
+    """Make one query of each event, given by its position, with all of the user's events before it."""
+    users, targets = source.owners[events], source.items[events]
+    return Queries(source, users.astype(np.int32), source.offsets[users], events, events, targets)
 
 
 def _first_at_or_after(source: Histories, users: Offsets, moments: Seconds) -> Offsets:
@@ -210,6 +209,4 @@ def _queries_between(
     full_ends = _first_at_or_after(source, users, source.times[events])
     moments = np.full(len(users), start) if staleness is None else source.times[events] - staleness
     ends = full_ends if staleness == 0 else _first_at_or_after(source, users, moments)
-    return Queries(
-        source, users.astype(np.int32), source.offsets[users], ends, full_ends, source.items[events]
-    )
+    return replace(_queries_of(source, events), ends=ends, full_ends=full_ends)

@@ -21,14 +21,9 @@ MIN_EVENTS: Final = 3
 
 
 def validate(folder: Path) -> list[Check]:
-    """Check a data folder against its contract (docs/data.md).
+    """Check `items`, `events` and, if there are any, `impressions` of a data folder (docs/data.md).
 
     The readers stop at the first failure; this goes on as far as it can.
-
-    Parameters
-    ----------
-    folder
-        With `items`, `events` and, optionally, `impressions`.
 
     Returns
     -------
@@ -41,8 +36,7 @@ def validate(folder: Path) -> list[Check]:
         return [Check.from_faults("missing folder", [fault], remedy)]
     checks: list[Check] = []
     tables: dict[str, pl.DataFrame] = {}
-    wanted = [ITEMS, EVENTS, *([IMPRESSIONS] if table_files(folder, IMPRESSIONS.name) else [])]
-    for table in wanted:
+    for table in [ITEMS, EVENTS, *([IMPRESSIONS] if table_files(folder, IMPRESSIONS.name) else [])]:
         frame, found = _table(folder, table)
         if frame is not None:
             tables[table.name] = frame
@@ -63,16 +57,14 @@ def _table(folder: Path, table: TableSchema) -> tuple[pl.DataFrame | None, list[
 
 
 def _item_warnings(items: pl.DataFrame) -> Iterator[Check]:
-    names = [name for name in Columns.TEXT if name in items.columns]
     words = [
         (pl.col(name).list.join(" ", ignore_nulls=True) if items[name].dtype == pl.List else pl.col(name))
         .fill_null("")
         .str.strip_chars()
-        for name in names
+        for name in Columns.TEXT
+        if name in items.columns
     ]
-    bare = items.select((pl.concat_str(words) if words else pl.lit("")).eq("")).to_series()
-    if len(bare) != len(items):
-        bare = pl.repeat(True, len(items), eager=True)
+    bare = items.select(pl.concat_str(pl.repeat("", len(items)), *words).eq("")).to_series()
     key = items[Columns.ITEM] if Columns.ITEM in items.columns else pl.Series([None] * len(items))
     remedy = (
         f"Describe them in {' or '.join(Columns.TEXT)}: an item without text can't be ranked by its text."
@@ -99,9 +91,8 @@ def _event_warnings(events: pl.DataFrame) -> Iterator[Check]:
 def _order_warnings(events: pl.DataFrame) -> Iterator[Check]:
     users = events[Columns.USER]
     clock = CLOCKS[choose_clock(events.columns)]
-    backward = (
-        events.select(pl.col(clock) < pl.col(clock).shift(1).over(Columns.USER)).to_series().fill_null(False)
-    )
+    before = pl.col(clock).shift(1).over(Columns.USER)
+    backward = events.select(pl.col(clock).lt(before).fill_null(False)).to_series()
     remedy = "Nothing is lost: they are sorted when loaded."
     yield Check.from_mask(
         f"{clock} earlier than in the user's row before", backward, events[clock], remedy, "WARN"
@@ -111,9 +102,7 @@ def _order_warnings(events: pl.DataFrame) -> Iterator[Check]:
     yield Check.from_mask(f"same user and {clock}", tied, users, remedy, "WARN")
     if Columns.ITEM in events.columns:
         types = [Columns.EVENT] if Columns.EVENT in events.columns else []
-        again = ~events.select(
-            pl.struct(Columns.USER, Columns.ITEM, *types, clock).is_first_distinct()
-        ).to_series()
+        again = ~events.select(Columns.USER, Columns.ITEM, *types, clock).to_struct().is_first_distinct()
         remedy = "Drop them, unless the user truly did the same twice at once."
         yield Check.from_mask("duplicate event", again, events[Columns.ITEM], remedy, "WARN")
 
@@ -122,9 +111,8 @@ def _impression_warnings(impressions: pl.DataFrame) -> Iterator[Check]:
     if Columns.PROPENSITY in impressions.columns:
         chance = impressions[Columns.PROPENSITY]
         outside = ((chance <= 0) | (chance > 1)).fill_null(False)
-        yield Check.from_mask(
-            "propensity outside (0, 1]", outside, chance, "Give the chance that the item was shown there."
-        )
+        remedy = "Give the chance that the item was shown there."
+        yield Check.from_mask("propensity outside (0, 1]", outside, chance, remedy)
     slot = [Columns.RANKING, Columns.POSITION]
     if set(slot) <= set(impressions.columns):
         twice = impressions.select(slot).is_duplicated()

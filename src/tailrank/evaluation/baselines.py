@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Final, TypeAlias
 
@@ -75,9 +75,8 @@ class MeanPooling:
         profiles = np.zeros((len(histories), self.vectors.shape[1]), np.float32)
         filled = np.flatnonzero(histories.lengths)
         if len(filled):
-            profiles[filled] = np.add.reduceat(
-                self.vectors[histories.items], histories.offsets[filled], axis=0
-            )
+            events, starts = self.vectors[histories.items], histories.offsets[filled]
+            profiles[filled] = np.add.reduceat(events, starts, axis=0)
         norms = np.linalg.norm(profiles, axis=1, keepdims=True)
         profiles /= np.where(norms > 0, norms, 1)
         scores: Floats = profiles @ self.vectors[candidates.codes].T
@@ -85,10 +84,6 @@ class MeanPooling:
 
 
 Spaces: TypeAlias = Mapping[str, ItemVectors]
-
-
-def _tailrank(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
-    return Reranker.fit(split, spaces, settings, progress)
 
 
 def _popularity(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
@@ -117,29 +112,33 @@ def _frequent(split: Split, spaces: Spaces, settings: Settings, progress: Progre
 
 
 @dataclass(frozen=True)
-class TunedModel:
-    """A fitted model of another package, and how it was tuned.
+class FittedModel:
+    """A model fitted for a split.
 
     Attributes
     ----------
-    model
+    name
+        As in `--models`.
+    scorer
         What ranks.
     fit_seconds
-        Time to fit the chosen setting once, preparation included.
+        Time to fit; of a model that was tuned, with the chosen setting only, preparation included.
     tuning
-        The chosen setting, the number of `trials`, the `tuning_seconds` of all of them, and the
-        `validation_ndcg@10` of the choice.
+        How a model of another package was tuned: the chosen setting, the number of `trials`, the
+        `tuning_seconds` of all of them, and the `validation_ndcg@10` of the choice.
     """
 
-    model: Model
+    name: str
+    scorer: Model
     fit_seconds: float
-    tuning: Mapping[str, float | str]
+    tuning: Mapping[str, float | str] = field(default_factory=dict)
 
 
-Fit: TypeAlias = Callable[[Split, Spaces, Settings, Progress], Model | TunedModel]
+Fit: TypeAlias = Callable[[Split, Spaces, Settings, Progress], Model | FittedModel]
+"""Fits a model; a `FittedModel` counts its own seconds."""
 
 MODELS: Final[dict[str, Fit]] = {
-    "tailrank": _tailrank,
+    "tailrank": Reranker.fit,
     "popularity": _popularity,
     "item-knn": _item_knn,
     "last-tfidf": _last_tfidf,
@@ -158,7 +157,7 @@ def find_model(name: str) -> Fit:
     Raises
     ------
     RequestError
-        Where no model has that name, listing those there are.
+        If no model has that name, listing those there are.
     """
     if name in MODELS:
         return MODELS[name]
@@ -166,10 +165,8 @@ def find_model(name: str) -> Fit:
         fit: Fit = found.load()
         return fit
     installed = sorted(entry_points(group=PLUGINS).names)
-    missing = (
-        ""
-        if set(PEERS) <= set(installed)
-        else (f"; the package tailrank-peers, which isn't installed (folder peers), has {', '.join(PEERS)}")
-    )
-    known = ", ".join([*MODELS, *installed])
-    raise RequestError(f"no model is called {name!r}: choose from {known}{missing}")
+    fault = f"no model is called {name!r}: choose from {', '.join([*MODELS, *installed])}"
+    if not set(PEERS) <= set(installed):
+        peers = ", ".join(PEERS)
+        fault += f"; the package tailrank-peers, which isn't installed (folder peers), has {peers}"
+    raise RequestError(fault)

@@ -34,14 +34,9 @@ STYLE: Final[dict[Any, Any]] = {
     "svg.hashsalt": "tailrank",
     "text.parse_math": False,
     "font.size": 11,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.color": RULE,
-    "ytick.color": RULE,
-    "axes.edgecolor": RULE,
-    "grid.color": RULE,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK),
+    **dict.fromkeys(("xtick.color", "ytick.color", "axes.edgecolor", "grid.color"), RULE),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
     "grid.linewidth": 0.7,
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -49,9 +44,6 @@ STYLE: Final[dict[Any, Any]] = {
     "axes.spines.right": False,
     "lines.markersize": 7,
     "lines.markeredgewidth": 0,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
 }
 
 Draw = Callable[[Axes, Evaluation], None]
@@ -65,7 +57,7 @@ def draw_chart(draw: Draw, evaluation: Evaluation, title: str) -> str:
     draw
         One of the functions below; its name makes the ids inside the drawing unique in the page.
     evaluation
-        What to draw.
+        What was measured.
     title
         What the chart shows, for readers who hear the page.
     """
@@ -112,14 +104,10 @@ def exposure(axes: Axes, evaluation: Evaluation) -> None:
             axes.plot(share, curve, marker=marker, color=colour, markevery=25)
     axes.axvline(HEAD_SHARE, color=INK, linewidth=0.7)
     axes.text(HEAD_SHARE + 0.01, 0.01, "tail80 →")
-    axes.set(
-        xlim=(0, 1),
-        ylim=(0, 1.02),
-        xlabel="Items, the most popular first",
-        ylabel="Share of positions in the top 10",
-    )
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set(xlim=(0, 1), xlabel="Items, the most popular first")
+    axes.set(ylim=(0, 1.02), ylabel="Share of positions in the top 10")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
 
 
 def tradeoff(axes: Axes, evaluation: Evaluation) -> None:

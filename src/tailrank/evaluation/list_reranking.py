@@ -36,7 +36,7 @@ class Found:
     Attributes
     ----------
     queries
-        Who asks.
+        What was asked for.
     items
         Item codes found by any of them, one array a query.
     scores
@@ -83,9 +83,9 @@ def retrieve(retrievers: Mapping[str, Model], queries: Queries, split: Split, le
     retrievers
         By name, fitted on the split.
     queries
-        Who asks.
+        What to find candidates for.
     split
-        Where it doesn't allow repeats, items of the history aren't found.
+        If it doesn't allow repeats, items of the history aren't found.
     length
         Candidates of each recommender.
     """
@@ -137,7 +137,7 @@ def reordered(reranker: Reranker, validation: Found, test: Found, dataset: Datas
         for name, each in test.scores.items():
             orders[name].append(np.nan_to_num(each[row], nan=-np.inf))
         if len(given) > 1:
-            orders[MERGED].append(np.sum(list(shares(given, len(found), {}, 1.0).values()), axis=0))
+            orders[MERGED].append(np.sum(list(shares(given, {}, 1.0).values()), axis=0))
         request = Request(test.history(row, dataset), [dataset.item_ids[item] for item in found])
         orders[OURS].append(_scores(reranker.rank(request), request))
         request = replace(request, scores=given)

@@ -10,7 +10,9 @@ import jinja2
 import numpy as np
 
 from tailrank.evaluation import charts
-from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights
+from tailrank.evaluation.results import Comparison, Evaluation
+from tailrank.metrics.popularity import COUNT_LABELS
+from tailrank.ranking.fusion import HISTORY_LABELS, Fusion
 
 METRICS: Final = {
     "Finding the user's next item": {
@@ -65,6 +67,8 @@ def render(evaluation: Evaluation) -> str:
         higher=higher_model,
         reach=max((abs(end) for each in evaluation.comparisons for end in each.ci95), default=1.0) or 1.0,
         weights=None if evaluation.fusion is None else weights_and_shares(evaluation.fusion),
+        candidates=COUNT_LABELS,
+        histories=HISTORY_LABELS,
         **drawings,
     )
 
@@ -95,7 +99,7 @@ def higher_model(comparison: Comparison) -> str:
     return f"{comparison.a if comparison.difference > 0 else comparison.b} is higher"
 
 
-def weights_and_shares(fusion: FusionWeights) -> list[list[list[tuple[float, float]]]]:
+def weights_and_shares(fusion: Fusion) -> list[list[list[tuple[float, float]]]]:
     """Pair each fusion weight with its share of the largest, from -1 to 1."""
     weights = np.asarray(fusion.weights, dtype=np.float64)
     shares = weights / (np.abs(weights).max() or 1.0)
@@ -118,9 +122,21 @@ def number_text(value: float | None) -> str:
 
 
 def setting_text(value: object) -> str:
-    """Print a setting; a table of settings becomes one line."""
+    """Print a setting; a table of settings becomes one line, and so does a list of them.
+
+    Examples
+    --------
+    >>> setting_text([{"name": "tail", "strength": 0.25}])
+    'name tail, strength 0.25'
+    >>> setting_text(None)
+    'default'
+    """
+    if value is None:
+        return "default"
+    if isinstance(value, list | tuple):
+        return "; ".join(map(setting_text, value)) or "none"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+        return ", ".join(f"{name} {setting_text(inner)}" for name, inner in value.items())
     return str(value)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
-from tailrank.arrays import Doubles, Offsets
+from tailrank.arrays import Offsets
+from tailrank.ranking.fusion import Fusion
 
 
 @dataclass(frozen=True)
@@ -38,28 +37,6 @@ class TradeoffPoint:
 
 
 @dataclass(frozen=True)
-class FusionWeights:
-    """What fusion learned.
-
-    Attributes
-    ----------
-    signals
-        Names of the signals.
-    candidates
-        Labels of the buckets of a candidate's training interactions.
-    histories
-        Labels of the buckets of history length.
-    weights
-        Shape (candidates, histories, signals).
-    """
-
-    signals: tuple[str, ...]
-    candidates: tuple[str, ...]
-    histories: tuple[str, ...]
-    weights: Doubles
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """Metrics of several models on the same queries.
 
@@ -82,7 +59,7 @@ class Evaluation:
     tradeoff
         The long-tail policy at rising strengths.
     fusion
-        Weights of the fused model, if one was fitted.
+        Of the fused model, if one was fitted.
     """
 
     dataset: str
@@ -95,31 +72,15 @@ class Evaluation:
     exposure: dict[str, Offsets] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     tradeoff: list[TradeoffPoint] = field(default_factory=list)
-    fusion: FusionWeights | None = None
+    fusion: Fusion | None = None
 
     def to_json(self) -> str:
         """Write out the contents of `metrics.json`; a metric that does not exist is None, never NaN."""
-        contents = {
-            "dataset": self.dataset,
-            "protocol": self.protocol,
-            "users": self.users,
-            "queries": self.queries,
-            "models": self.models,
-            "comparisons": [vars(comparison) for comparison in self.comparisons],
-            "tradeoff": [vars(point) for point in self.tradeoff],
-            "settings": self.settings,
-        }
-        return json.dumps(_plain(contents), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        names = ("dataset", "protocol", "users", "queries", "models", "comparisons", "tradeoff", "settings")
+        contents = msgspec.json.encode({name: getattr(self, name) for name in names}, enc_hook=_plain)
+        return msgspec.json.format(contents, indent=2).decode() + "\n"
 
 
 def _plain(value: object) -> object:
-    """Turn settings and metrics into what JSON knows."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int) else str(value)
+    """Turn what JSON doesn't know into what it does."""
+    return value.item() if isinstance(value, np.generic) else str(value)

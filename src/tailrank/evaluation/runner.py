@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
@@ -14,18 +14,17 @@ from tailrank.arrays import Bools, Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.evaluation.baselines import TunedModel, find_model
-from tailrank.evaluation.results import Comparison, Evaluation, FusionWeights, TradeoffPoint
+from tailrank.evaluation.baselines import FittedModel, find_model
+from tailrank.evaluation.results import Comparison, Evaluation, TradeoffPoint
 from tailrank.files import written_file
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.beyond_accuracy import exposure
-from tailrank.metrics.full_ranking import Model, Outcome, measure, per_query, rank_queries, scored
-from tailrank.metrics.popularity import COUNT_LABELS, target_groups
+from tailrank.metrics.full_ranking import Outcome, measure, per_query, rank_queries, scored
+from tailrank.metrics.popularity import target_groups
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.policy.base import Scored
 from tailrank.policy.registry import described
 from tailrank.policy.tail import TailBoost, rarity
-from tailrank.ranking.fusion import HISTORY_LABELS
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress, silent
@@ -33,35 +32,6 @@ from tailrank.reporting import Progress, silent
 STRENGTHS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
 SWEPT: Final = 2_000
 """Queries on which the strength of the tail policy is swept."""
-
-
-@dataclass(frozen=True)
-class FittedModel:
-    """A model fitted for a split.
-
-    Attributes
-    ----------
-    name
-        As in `--models`.
-    scorer
-        What ranks.
-    fit_seconds
-        Time to fit; of a peer, with the chosen setting only.
-    tuning
-        How a peer was tuned (`TunedModel.tuning`); empty for other models, whose fit tunes them.
-    """
-
-    name: str
-    scorer: Model
-    fit_seconds: float
-    tuning: Mapping[str, object] = field(default_factory=dict)
-
-    @classmethod
-    def from_fit(cls, name: str, fitted: Model | TunedModel, seconds: float) -> Self:
-        """Name what a `Fit` gave after so many seconds; a peer counts its own."""
-        if isinstance(fitted, TunedModel):
-            return cls(name, fitted.model, fitted.fit_seconds, fitted.tuning)
-        return cls(name, fitted, seconds)
 
 
 def fit(
@@ -84,7 +54,7 @@ def fit(
     settings
         How tailrank is fitted; the other models take from it what they share.
     progress
-        Is told how many are fitted.
+        Called with the number of models that are fitted.
 
     Raises
     ------
@@ -96,21 +66,11 @@ def fit(
         progress("fit", done, len(names), name)
         start = time.perf_counter()
         fitted = fit_model(split, spaces, settings, progress)
-        models.append(FittedModel.from_fit(name, fitted, time.perf_counter() - start))
+        if not isinstance(fitted, FittedModel):
+            fitted = FittedModel(name, fitted, time.perf_counter() - start)
+        models.append(fitted)
     progress("fit", len(names), len(names))
     return models
-
-
-def check(names: Sequence[str]) -> None:
-    """Refuse names that no model has, and import what fits the others.
-
-    Raises
-    ------
-    RequestError
-        Listing the models there are.
-    """
-    for name in names:
-        find_model(name)
 
 
 def evaluate(
@@ -136,7 +96,7 @@ def evaluate(
     about
         Encoder and machine, printed in the report.
     progress
-        Is told how many queries each model has ranked.
+        Called with the number of queries that each model has ranked.
 
     Raises
     ------
@@ -170,19 +130,14 @@ def evaluate(
         exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
         comparisons=_compare(outcomes, test, target_groups(counts)["tail80"][test.targets], settings.seed),
         tradeoff=_sweep(fused, split, vectors, settings.seed) if fused else [],
-        fusion=_weights(fused) if fused else None,
+        fusion=fused.fusion if fused else None,
     )
 
 
 def write(evaluation: Evaluation, folder: Path | str) -> None:
-    """Write `metrics.json` and `report.html`; each file appears whole or not at all.
+    """Write `metrics.json` and `report.html` to a folder, made if there is none.
 
-    Parameters
-    ----------
-    evaluation
-        What was measured.
-    folder
-        Made if it does not exist.
+    Each file appears whole or not at all.
 
     Raises
     ------
@@ -207,12 +162,9 @@ def write(evaluation: Evaluation, folder: Path | str) -> None:
 
 def _settings(models: Sequence[FittedModel], fused: Reranker | None, settings: Settings) -> dict[str, object]:
     """Collect how the models were fitted."""
+    found = {**asdict(settings), "policy": described(fused.policy) if fused else []}
     tuning = {model.name: model.tuning for model in models if model.tuning}
-    return {
-        **asdict(settings),
-        "policy": described(fused.policy) if fused else [],
-        **({"tuning": tuning} if tuning else {}),
-    }
+    return found | {"tuning": tuning} if tuning else found
 
 
 def _compare(outcomes: Mapping[str, Outcome], test: Queries, tail: Bools, seed: int) -> list[Comparison]:
@@ -241,8 +193,3 @@ def _sweep(reranker: Reranker, split: Split, vectors: Floats | None, seed: int) 
         TradeoffPoint(strength, measure(Outcome.from_batches(found), queries.targets, counts, vectors))
         for strength, found in outcomes.items()
     ]
-
-
-def _weights(reranker: Reranker) -> FusionWeights:
-    fusion = reranker.fusion
-    return FusionWeights(fusion.signals, COUNT_LABELS, HISTORY_LABELS, fusion.weights.astype(np.float64))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tailrank.errors import EncoderError, first_line
+from tailrank.errors import EncoderError, first_line, needs
 from tailrank.language.sources import EncoderSource, find_encoder
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def write(folder: Path, model: SentenceTransformer, base: EncoderSource) -> None
     save_file(parts, folder / HEAD_FILE)
     local = Path(base.name).expanduser().is_dir()
     name = str(base.path.resolve()) if local else base.name  # found from wherever it is loaded
-    inner = _inner(model)
+    inner: Any = model[0].model
     if hasattr(inner, "peft_config"):
         for settings in inner.peft_config.values():
             settings.base_model_name_or_path = name
@@ -91,7 +91,7 @@ def attach(model: SentenceTransformer, folder: Path) -> None:
     try:
         model.max_seq_length = json.loads((folder / ADAPTER_FILE).read_text(encoding="utf-8"))["max_tokens"]
         if (folder / PEFT_FOLDER).is_dir():
-            adapt(model, peft().PeftModel.from_pretrained(_inner(model), str(folder / PEFT_FOLDER)))
+            adapt(model, peft().PeftModel.from_pretrained(model[0].model, str(folder / PEFT_FOLDER)))
         state = load_file(folder / HEAD_FILE)
         add_head(model, [(state[f"{at}.weight"], state[f"{at}.bias"]) for at in range(len(state) // 2)])
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as why:
@@ -122,7 +122,7 @@ def merge(model: SentenceTransformer) -> None:
     EncoderError
         If the encoder has a prompt, which is no change of weights.
     """
-    inner = _inner(model)
+    inner: Any = model[0].model
     if not hasattr(inner, "peft_config"):
         return
     if inner.active_peft_config.is_prompt_learning:
@@ -184,12 +184,6 @@ def peft() -> Any:
     warnings.filterwarnings("ignore", "Unable to fetch remote file", UserWarning)
     warnings.filterwarnings("ignore", "Token type ids are not supported", UserWarning)
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-    try:
+    with needs("tuning by lora or prompt", "tuning", EncoderError):
         import peft as found
-    except ImportError:
-        raise EncoderError('lora and prompt need peft: pip install "tailrank[tuning]"') from None
     return found
-
-
-def _inner(model: SentenceTransformer) -> Any:
-    return model[0].model

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ _ACCELERATOR_TOKENS: Final = 32_768
 
 BLOCK: Final = 1_024
 """Number of texts that are sorted by length together."""
+
+Encoded: TypeAlias = tuple[npt.NDArray[np.intp], Floats]
+"""Rows of a block of texts, shape (n,), and their unit vectors, shape (n, d)."""
 
 
 @dataclass(frozen=True)
@@ -112,35 +115,57 @@ class TextEncoder:
         EncoderError
             If a text isn't a string, or the encoder yields something else than finite numbers.
         """
-        distinct = distinct_texts(texts)
-        vectors = np.zeros((len(distinct) + 1, self.dimension), dtype=np.float32)
-        rows: dict[str, int] = {}
-        for batch in self._batches(distinct):
-            start = len(rows)
-            vectors[start : start + len(batch)] = self._encode_batch(batch)
-            rows.update(zip(batch, range(start, start + len(batch)), strict=True))
-            progress("encoding", len(rows), len(distinct))
-        return vectors[[rows.get(text, -1) for text in texts]]
+        return encode_distinct(texts, self.dimension, self._encode_block, progress)
 
-    def _batches(self, texts: list[str]) -> Iterator[list[str]]:
-        """Cut texts into batches of about the same cost, each of similar lengths, so with little padding."""
-        budget = CPU_TOKENS if self.model.device.type == "cpu" else _ACCELERATOR_TOKENS
-        for block in (texts[i : i + BLOCK] for i in range(0, len(texts), BLOCK)):
-            mask = self.model.preprocess(block).get("attention_mask")
-            lengths = np.ones(len(block), int) if mask is None else mask.sum(dim=1).numpy()
-            for rows in batch_rows(lengths, budget):
-                yield [block[i] for i in rows]
-
-    def _encode_batch(self, batch: Sequence[str]) -> Floats:
-        """Encode one batch, in half precision if the processor multiplies it natively."""
+    def _encode_block(self, texts: list[str]) -> Iterator[Encoded]:
+        """Encode in batches of about the same cost, in half precision if the processor has it natively."""
         import torch
 
         device = self.model.device.type
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cpu" and has_bfloat16()):
-            tensor = self.model.encode(
-                list(batch), batch_size=len(batch), convert_to_tensor=True, show_progress_bar=False
-            )
-        return unit_vectors(tensor.float().cpu().numpy(), self.name)
+        mask = self.model.preprocess(texts).get("attention_mask")
+        lengths = np.ones(len(texts), int) if mask is None else mask.sum(dim=1).numpy()
+        for rows in batch_rows(lengths, CPU_TOKENS if device == "cpu" else _ACCELERATOR_TOKENS):
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cpu" and has_bfloat16()):
+                vectors = self.model.encode(
+                    [texts[row] for row in rows],
+                    batch_size=len(rows),
+                    convert_to_tensor=True,
+                    show_progress_bar=False,
+                )
+            yield rows, unit_vectors(vectors.float().cpu().numpy(), self.name)
+
+
+def encode_distinct(
+    texts: Sequence[str],
+    dimension: int,
+    encode_block: Callable[[list[str]], Iterator[Encoded]],
+    progress: Progress = silent,
+) -> Floats:
+    """Encode each distinct text once, those of similar lengths together; for what encoders have in common.
+
+    Parameters
+    ----------
+    texts, progress
+        As for `TextEncoder.encode`.
+    dimension
+        Width of the vectors.
+    encode_block
+        Encodes at most `BLOCK` texts, batch by batch.
+
+    Raises
+    ------
+    EncoderError
+        As `distinct_texts` does.
+    """
+    distinct, done = distinct_texts(texts), 0
+    vectors = np.zeros((len(distinct) + 1, dimension), dtype=np.float32)
+    for start in range(0, len(distinct), BLOCK):
+        for rows, encoded in encode_block(distinct[start : start + BLOCK]):
+            vectors[start + rows] = encoded
+            done += len(rows)
+            progress("encoding", done, len(distinct))
+    rows_of = {text: row for row, text in enumerate(distinct)}
+    return vectors[[rows_of.get(text, -1) for text in texts]]
 
 
 def distinct_texts(texts: Sequence[str]) -> list[str]:
@@ -149,9 +174,27 @@ def distinct_texts(texts: Sequence[str]) -> list[str]:
     Raises
     ------
     EncoderError
-        As `check_texts` does.
+        Naming the first position that isn't a proper string.
+
+    Examples
+    --------
+    >>> distinct_texts(["tea", "", "jam jar", "tea"])
+    ['jam jar', 'tea']
+    >>> distinct_texts(["tea", None])
+    Traceback (most recent call last):
+    tailrank.errors.EncoderError: text 1 is None, not a string: give missing texts as ''
     """
-    check_texts(texts)
+    if isinstance(texts, str):
+        raise EncoderError("texts must be a list of strings, not one string")
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise EncoderError(f"text {position} is {text!r}, not a string: give missing texts as ''")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise EncoderError(
+                f"text {position} is not valid Unicode (a lone surrogate): decode it again"
+            ) from None
     return sorted({text for text in texts if text.strip()}, key=lambda text: (-len(text), text))
 
 
@@ -178,30 +221,3 @@ def unit_vectors(vectors: Floats, name: str) -> Floats:
         raise EncoderError(f"encoder {name!r} yields NaN or infinite vectors: its weights are damaged")
     scaled: Floats = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
     return scaled
-
-
-def check_texts(texts: Sequence[str]) -> None:
-    """Refuse anything but a sequence of proper strings.
-
-    Raises
-    ------
-    EncoderError
-        Naming the first position that isn't one.
-
-    Examples
-    --------
-    >>> check_texts(["tea", None])
-    Traceback (most recent call last):
-    tailrank.errors.EncoderError: text 1 is None, not a string: give missing texts as ''
-    """
-    if isinstance(texts, str):
-        raise EncoderError("texts must be a list of strings, not one string")
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise EncoderError(f"text {position} is {text!r}, not a string: give missing texts as ''")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise EncoderError(
-                f"text {position} is not valid Unicode (a lone surrogate): decode it again"
-            ) from None

@@ -9,13 +9,13 @@ import json
 import logging
 import sys
 import warnings
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tailrank.errors import EncoderError, first_line
+from tailrank.errors import EncoderError, first_line, needs
 from tailrank.files import sha256_of
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.onnx_encoder import ABOUT, FORMAT, GRAPH, INPUTS, TOKENIZER, OnnxEncoder
@@ -50,8 +50,8 @@ def export(name: str, max_tokens: int, folder: Path) -> None:
         If the encoder can't be loaded or can't be written as a graph, or the graph gives other vectors.
     """
     encoder = TextEncoder.load(name, "cpu", max_tokens)
-    if find_spec("onnx") is None:
-        raise EncoderError('writing an encoder as a graph needs onnx: pip install "tailrank[language]"')
+    with needs("writing an encoder as a graph", "language", EncoderError):
+        import_module("onnx")  # which torch writes with
     model, limit = encoder.model.eval(), encoder.model.max_seq_length or np.inf
     prefix = model.prompts.get(model.default_prompt_name or "") or ""
     if prefix and not all(getattr(module, "include_prompt", True) for module in model):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tailrank.errors import EncoderError, first_line
+from tailrank.errors import EncoderError, first_line, needs
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -24,11 +24,9 @@ def load_model(folder: str, device: str | None) -> SentenceTransformer:
         If the folder or the device can't be used, or weights are missing from the files.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, at the import below
-    try:
+    with needs("an encoder", "language", EncoderError):
         import torch
         from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise EncoderError('encoders need sentence-transformers: pip install "tailrank[language]"') from None
     settings = {"dtype": torch.float32, "use_safetensors": True}
     try:
         with _quiet() as warnings:

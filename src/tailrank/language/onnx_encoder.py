@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,14 +16,21 @@ from filelock import FileLock
 
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
-from tailrank.errors import EncoderError
+from tailrank.errors import EncoderError, needs
 from tailrank.files import sha256_of, written_folder
 from tailrank.language import adapters
-from tailrank.language.encoder import BLOCK, CPU_TOKENS, MAX_TOKENS, batch_rows, distinct_texts, unit_vectors
+from tailrank.language.encoder import (
+    CPU_TOKENS,
+    MAX_TOKENS,
+    Encoded,
+    batch_rows,
+    encode_distinct,
+    unit_vectors,
+)
 from tailrank.language.sources import EncoderSource, find_encoder
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Tokenizer
 
 FORMAT: Final = "tailrank onnx 1"
 GRAPH: Final = "model.onnx"
@@ -92,13 +99,9 @@ class OnnxEncoder:
         EncoderError
             If onnxruntime is missing or can't read it.
         """
-        try:
+        with needs("encoding without torch", "server", EncoderError):
             import onnxruntime
             from tokenizers import Tokenizer
-        except ImportError:
-            raise EncoderError(
-                'encoding without torch needs onnxruntime and tokenizers: pip install "tailrank[server]"'
-            ) from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -117,24 +120,19 @@ class OnnxEncoder:
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Encode texts as `TextEncoder.encode` does, to the same vectors and with the same errors."""
-        distinct = distinct_texts(texts)
-        vectors = np.zeros((len(distinct) + 1, self.dimension), dtype=np.float32)
-        for start in range(0, len(distinct), BLOCK):
-            block = [self.prefix + text for text in distinct[start : start + BLOCK]]
-            tokens = self._tokenizer.encode_batch_fast(block)
-            for rows in batch_rows(np.array([len(each) for each in tokens]), CPU_TOKENS):
-                vectors[start + rows] = self._encode_batch([tokens[row] for row in rows])
-        rows_of = {text: row for row, text in enumerate(distinct)}
-        return vectors[[rows_of.get(text, -1) for text in texts]]
+        return encode_distinct(texts, self.dimension, self._encode_block)
 
-    def _encode_batch(self, batch: Sequence[Encoding]) -> Floats:
-        """Encode one batch of tokens, padded to the longest."""
-        width = max(1, *(len(each) for each in batch))
-        for each in batch:
-            each.pad(width, **self._padding)
+    def _encode_block(self, texts: list[str]) -> Iterator[Encoded]:
+        """Encode in batches, each padded to its longest text."""
+        tokens = self._tokenizer.encode_batch_fast([self.prefix + text for text in texts])
         names = [each.name for each in self._session.get_inputs()]
-        inputs = {name: np.array([getattr(each, INPUTS[name]) for each in batch]) for name in names}
-        return unit_vectors(self._session.run(None, inputs)[0], self.name)
+        for rows in batch_rows(np.array([len(each) for each in tokens]), CPU_TOKENS):
+            batch = [tokens[row] for row in rows]
+            width = max(1, *(len(each) for each in batch))
+            for each in batch:
+                each.pad(width, **self._padding)
+            inputs = {name: np.array([getattr(each, INPUTS[name]) for each in batch]) for name in names}
+            yield rows, unit_vectors(self._session.run(None, inputs)[0], self.name)
 
 
 def graph_folder(source: EncoderSource, max_tokens: int) -> Path:

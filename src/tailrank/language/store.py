@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -55,8 +54,7 @@ class VectorStore:
             As `vectors` does.
         """
         distinct = distinct_texts(texts)
-        rows = _EncoderFolder.open(self.folder(encoder), encoder).rows(_keys(distinct))
-        return [distinct[i] for i in np.flatnonzero(rows < 0)]
+        return _EncoderFolder(self.folder(encoder), encoder).missing(distinct)
 
     def vectors(self, texts: Sequence[str], encoder: TextEncoder, progress: Progress = silent) -> Floats:
         """Look vectors up and encode only what is new, saved every 1,024 texts.
@@ -80,10 +78,11 @@ class VectorStore:
         EncoderError
             If the store is damaged or can't be written, or a text can't be encoded.
         """
-        folder = _EncoderFolder.open(self.folder(encoder), encoder)
-        if self.missing(texts, encoder):
+        distinct = distinct_texts(texts)
+        folder = _EncoderFolder(self.folder(encoder), encoder)
+        if folder.missing(distinct):
             with folder.locked():
-                new = self.missing(texts, encoder)  # another process may have encoded them meanwhile
+                new = folder.missing(distinct)  # another process may have encoded them meanwhile
                 folder.repair()
                 for start in range(0, len(new), CHUNK):
                     batch = new[start : start + CHUNK]
@@ -95,20 +94,17 @@ class VectorStore:
         return vectors
 
 
-@dataclass(frozen=True)
 class _EncoderFolder:
     """One encoder's folder: row i of `vectors.f32` belongs to key i of `keys`; both are only appended to.
 
     Vectors reach the disk before their keys do, so after a crash a key always has its vector, and
-    what lies beyond the last whole key is cut off before the next write.
+    what lies beyond the last whole key is cut off before the next write. A folder is made if there is
+    none, else it must belong to the encoder.
     """
 
-    folder: Path
-    dimension: int
-
-    @classmethod
-    def open(cls, folder: Path, encoder: TextEncoder) -> _EncoderFolder:
-        """Create the folder if there is none, and check that it belongs to the encoder."""
+    def __init__(self, folder: Path, encoder: TextEncoder) -> None:
+        self.folder, self.dimension = folder, encoder.dimension
+        self.keys, self.vectors = folder / "keys", folder / "vectors.f32"
         header = {"format": FORMAT, "fingerprint": encoder.fingerprint, "dimension": encoder.dimension}
         label = folder / "encoder.json"
         with _disk_errors(folder):
@@ -120,21 +116,12 @@ class _EncoderFolder:
             found = json.loads(text)
         except ValueError:
             found = None
-        if not isinstance(found, dict) or {name: found.get(name) for name in header} != header:
+        if not isinstance(found, dict) or found | header != found:
             raise _damaged(folder, "encoder.json describes another format, encoder or width")
-        return cls(folder, encoder.dimension)
-
-    @property
-    def _keys(self) -> Path:
-        return self.folder / "keys"
-
-    @property
-    def _vectors(self) -> Path:
-        return self.folder / "vectors.f32"
 
     def _size(self) -> int:
         """Count the whole rows that both files hold."""
-        keys, vectors = (file.stat().st_size if file.exists() else 0 for file in (self._keys, self._vectors))
+        keys, vectors = (file.stat().st_size if file.exists() else 0 for file in (self.keys, self.vectors))
         return min(keys // KEY_BYTES, vectors // (4 * self.dimension))
 
     @contextmanager
@@ -152,24 +139,28 @@ class _EncoderFolder:
         """Cut off what a killed writer left half written."""
         with _disk_errors(self.folder):
             size = self._size()
-            for file, width in ((self._vectors, 4 * self.dimension), (self._keys, KEY_BYTES)):
+            for file, width in ((self.vectors, 4 * self.dimension), (self.keys, KEY_BYTES)):
                 if file.exists() and file.stat().st_size != size * width:
                     os.truncate(file, size * width)
 
     def append(self, keys: Keys, vectors: Floats) -> None:
         """Add rows: vectors first, and only when they are on the disk their keys."""
         with _disk_errors(self.folder):
-            for file, array in ((self._vectors, vectors.astype("<f4")), (self._keys, keys)):
+            for file, array in ((self.vectors, vectors.astype("<f4")), (self.keys, keys)):
                 with file.open("ab") as stream:
                     stream.write(array.tobytes())
                     stream.flush()
                     os.fsync(stream.fileno())
 
+    def missing(self, texts: list[str]) -> list[str]:
+        """List the texts that have no vector yet."""
+        return [texts[i] for i in np.flatnonzero(self.rows(_keys(texts)) < 0)]
+
     def rows(self, keys: Keys) -> npt.NDArray[np.int64]:
         """Find the row of each key; -1 if there is none."""
         with _disk_errors(self.folder):
             size = self._size()
-            stored = np.fromfile(self._keys, dtype=f"S{KEY_BYTES}", count=size) if size else _keys([])
+            stored = np.fromfile(self.keys, dtype=f"S{KEY_BYTES}", count=size) if size else _keys([])
         if not size:
             return np.full(len(keys), -1, dtype=np.int64)
         order = np.argsort(stored)
@@ -185,7 +176,7 @@ class _EncoderFolder:
             raise _damaged(self.folder, "vectors have gone since they were written")
         with _disk_errors(self.folder):
             shape = (self._size(), self.dimension)
-            stored = np.memmap(self._vectors, dtype="<f4", mode="r", shape=shape)
+            stored = np.memmap(self.vectors, dtype="<f4", mode="r", shape=shape)
         vectors: Floats = stored[rows].astype(np.float32)
         norms = np.linalg.norm(vectors, axis=1)
         if not (np.isclose(norms, 1, atol=1e-3) | (norms == 0)).all():

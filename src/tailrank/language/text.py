@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from string import Formatter
 from typing import Final
 
@@ -49,9 +48,9 @@ def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
     >>> item_texts(items)
     ['Tea. green, loose', 'Mug']
     """
-    parsed = _Template.parse(default_template(items) if template is None else template, items.columns)
-    values = items.select(_as_text(items.schema, name) for name in dict.fromkeys(parsed.fields))
-    return values.select(parsed.filled()).to_series().to_list()
+    fields, literals = _parse(default_template(items) if template is None else template, items.columns)
+    values = items.select(_as_text(items.schema, name) for name in dict.fromkeys(fields))
+    return values.select(_filled(fields, literals)).to_series().to_list()
 
 
 def default_template(items: pl.DataFrame) -> str:
@@ -80,54 +79,51 @@ def default_template(items: pl.DataFrame) -> str:
     return ". ".join(f"{{{name}}}" for name in kept)
 
 
-@dataclass(frozen=True)
-class _Template:
-    """`literals[i]` stands before `fields[i]`; the last literal ends the text."""
+def _parse(template: str, columns: list[str]) -> tuple[list[str], list[str]]:
+    """Read `{column}` fields, and nothing else of Python's format language.
 
-    fields: tuple[str, ...]
-    literals: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, template: str, columns: list[str]) -> _Template:
-        """Read `{column}` fields and nothing else of Python's format language."""
-        try:
-            parts = list(Formatter().parse(template))
-        except ValueError as error:
+    Returns
+    -------
+    fields, literals
+        `literals[i]` stands before `fields[i]`; the last literal ends the text.
+    """
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        raise DataError(
+            f"template {template!r} is not well formed ({error}): write columns as {{title}}"
+        ) from None
+    fields: list[str] = []
+    literals = [""]
+    for literal, name, spec, conversion in parts:
+        literals[-1] += literal
+        if name is None:
+            continue
+        if name not in columns or spec or conversion:
+            wrong = name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
             raise DataError(
-                f"template {template!r} is not well formed ({error}): write columns as {{title}}"
-            ) from None
-        fields: list[str] = []
-        literals = [""]
-        for literal, name, spec, conversion in parts:
-            literals[-1] += literal
-            if name is None:
-                continue
-            if name not in columns or spec or conversion:
-                wrong = name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
-                raise DataError(
-                    f"template {template!r}: {wrong!r} is not a column; items have {', '.join(columns)}"
-                )
-            fields.append(name)
-            literals.append("")
-        if not fields:
-            raise DataError(f"template {template!r} names no column: write, for example, {{{columns[0]}}}")
-        return cls(tuple(fields), tuple(literals))
-
-    def filled(self) -> pl.Expr:
-        """Fill the template in for every row; with a missing value goes the literal before it."""
-        any_yet = pl.lit(False)
-        pieces = [pl.lit(self.literals[0])]
-        for i, name in enumerate(self.fields):
-            value = pl.col(name)
-            opening = _split(self.literals[i])[1] if i else ""
-            lead = pl.when(any_yet).then(pl.lit(opening)).otherwise(pl.lit(opening.lstrip(_SEPARATORS)))
-            closing = pl.lit(_split(self.literals[i + 1])[0])
-            pieces.append(
-                pl.when(value != "").then(pl.concat_str(lead, value, closing)).otherwise(pl.lit(""))
+                f"template {template!r}: {wrong!r} is not a column; items have {', '.join(columns)}"
             )
-            any_yet = any_yet | (value != "")
-        pieces.append(pl.lit(_split(self.literals[-1])[1]))
-        return pl.when(any_yet).then(pl.concat_str(pieces)).otherwise(pl.lit("")).str.strip_chars()
+        fields.append(name)
+        literals.append("")
+    if not fields:
+        raise DataError(f"template {template!r} names no column: write, for example, {{{columns[0]}}}")
+    return fields, literals
+
+
+def _filled(fields: list[str], literals: list[str]) -> pl.Expr:
+    """Fill a template in for every row; with a missing value goes the literal before it."""
+    any_yet, nothing = pl.lit(False), pl.lit("")
+    pieces = [pl.lit(literals[0])]
+    for i, name in enumerate(fields):
+        value = pl.col(name)
+        opening = _split(literals[i])[1] if i else ""
+        lead = pl.when(any_yet).then(pl.lit(opening)).otherwise(pl.lit(opening.lstrip(_SEPARATORS)))
+        closing = pl.lit(_split(literals[i + 1])[0])
+        pieces.append(pl.when(value != "").then(pl.concat_str(lead, value, closing)).otherwise(nothing))
+        any_yet = any_yet | (value != "")
+    pieces.append(pl.lit(_split(literals[-1])[1]))
+    return pl.when(any_yet).then(pl.concat_str(pieces)).otherwise(nothing).str.strip_chars()
 
 
 def _split(literal: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,10 @@ from tailrank.reporting import Progress, silent
 if TYPE_CHECKING:  # both bring what only encoding needs
     from tailrank.language.encoder import TextEncoder
     from tailrank.language.store import VectorStore
+
+
+LONGEST: Final = 1.01
+"""Length of a unit vector with the rounding of half precision."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,25 @@ class ItemVectors:
         vectors of your own, which new items then lack unless you give them.
     whiten
         Whether `Whitening` is fitted to them; vectors that learned from behaviour are used as they are.
+
+    Raises
+    ------
+    RequestError
+        Unless `values` is a matrix of finite numbers.
     """
 
     values: Floats
     encoder: EncoderIdentity | None = None
     whiten: bool = True
+
+    def __post_init__(self) -> None:
+        shape, kind = np.shape(self.values), np.asarray(self.values).dtype.kind
+        if len(shape) != 2 or not shape[1] or kind not in "fiu" or not np.isfinite(self.values).all():
+            raise RequestError(
+                f"vectors of shape {shape}: give a matrix of finite numbers, of one row an item"
+            )
+        if not isinstance(self.values, np.ndarray):
+            object.__setattr__(self, "values", np.array(self.values, np.float32))
 
     @classmethod
     def encode(
@@ -116,7 +134,7 @@ class VectorSpace:
     Attributes
     ----------
     encoder
-        Of the texts; None if nobody said.
+        Of the texts; None if it is unknown.
     whitening
         What is done to the encoder's vectors; None if they are used as they are.
     width
@@ -133,7 +151,7 @@ class VectorSpace:
         Raises
         ------
         RequestError
-            If they aren't finite, or of another width.
+            If they aren't finite, of another width or, without whitening, longer than one.
         """
         found = np.asarray(vectors, np.float32)
         if found.ndim != 2 or found.shape[1] != self.width or not np.isfinite(found).all():
@@ -141,4 +159,11 @@ class VectorSpace:
             raise RequestError(
                 f"vectors of shape {found.shape}: give each item a finite vector{by}, of width {self.width}"
             )
-        return found if self.whitening is None else self.whitening.transform(found)
+        if self.whitening is not None:
+            return self.whitening.transform(found)
+        longest = np.linalg.norm(found, axis=1).max(initial=0)
+        if longest > LONGEST:
+            raise RequestError(
+                f"a vector has length {longest:.3g}: divide each by its length, or let them be whitened"
+            )
+        return found

@@ -37,21 +37,13 @@ def gini(shown: Offsets) -> float | None:
     return float(weights @ np.sort(shown) / (max(n - 1, 1) * total))
 
 
-def list_means(top: Codes, values: Doubles) -> Doubles:
-    """Average a value of the items over each list, NaN for an empty list; shape (queries,).
-
-    Parameters
-    ----------
-    top
-        Shape (queries, 10).
-    values
-        Shape (items,).
-    """
+def _list_means(top: Codes, values: Doubles) -> Doubles:
+    """Average a value of the items over each list, NaN for an empty list; shape (queries,)."""
     listed = top >= 0
     return _share(np.where(listed, values[top], 0.0).sum(axis=1), listed.sum(axis=1))
 
 
-def self_information(counts: Offsets) -> Doubles:
+def _self_information(counts: Offsets) -> Doubles:
     """Bits that each item's appearance carries: -log2 p, p = (count + 1) / (all counts + items).
 
     Mean self-information is the novelty of Zhou et al. (PNAS, 2010); the added one gives items
@@ -61,19 +53,12 @@ def self_information(counts: Offsets) -> Doubles:
     return -np.log2(probabilities)
 
 
-def intra_list_distance(top: Codes, vectors: Floats) -> Doubles:
+def _intra_list_distance(top: Codes, vectors: Floats) -> Doubles:
     """Average 1 - cosine over the pairs of each list, NaN if it has no pair; shape (queries,).
 
     The diversity of Ziegler et al. (WWW, 2005). The cosines of all ordered pairs of n unit vectors
     sum to |sum of vectors|^2 - n, so no pair is formed. An item without text (a zero vector) is at
     distance 1 from everything.
-
-    Parameters
-    ----------
-    top
-        Shape (queries, 10).
-    vectors
-        Unit or zero vectors, shape (items, d).
     """
     lengths = (top >= 0).sum(axis=1)
     cosines = np.empty(len(top))
@@ -86,16 +71,9 @@ def intra_list_distance(top: Codes, vectors: Floats) -> Doubles:
 
 
 def list_metrics(top: Codes, counts: Offsets, vectors: Floats | None = None) -> dict[str, float | None]:
-    """Measure what lists show of the catalogue.
+    """Measure what lists, shape (queries, 10), show of the catalogue.
 
-    Parameters
-    ----------
-    top
-        Shape (queries, 10).
-    counts
-        Interactions of each item in training, shape (items,).
-    vectors
-        Unit or zero vectors, shape (items, d), for `ild@10`; None if there are none.
+    `counts` and `vectors` are those of `full_ranking.measure`.
 
     Returns
     -------
@@ -107,10 +85,10 @@ def list_metrics(top: Codes, counts: Offsets, vectors: Floats | None = None) -> 
     return {
         "coverage@10": float(np.mean(shown > 0)) if len(top) else None,
         "gini@10": gini(shown),
-        "arp@10": mean(list_means(top, counts.astype(np.float64))),
-        "aplt@10": mean(list_means(top, tail_items(counts).astype(np.float64))),
-        "novelty@10": mean(list_means(top, self_information(counts))),
-        "ild@10": None if vectors is None else mean(intra_list_distance(top, vectors)),
+        "arp@10": mean(_list_means(top, counts.astype(np.float64))),
+        "aplt@10": mean(_list_means(top, tail_items(counts).astype(np.float64))),
+        "novelty@10": mean(_list_means(top, _self_information(counts))),
+        "ild@10": None if vectors is None else mean(_intra_list_distance(top, vectors)),
     }
 
 

@@ -17,7 +17,7 @@ from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.metrics.beyond_accuracy import list_metrics
 from tailrank.metrics.popularity import target_groups
-from tailrank.metrics.ranking import PER_QUERY, mask_history, mean, target_ranks, top_items
+from tailrank.metrics.ranking import PER_QUERY, mean, target_ranks, top_items
 from tailrank.reporting import Progress, silent
 
 
@@ -60,10 +60,21 @@ class Outcome:
         return cls(np.concatenate([o.ranks for o in outcomes]), np.concatenate([o.top for o in outcomes]))
 
 
-def masked_scores(
+def _masked_scores(
     score_batch: Callable[[Queries], Floats], queries: Queries, n_items: int, repeats: bool
 ) -> Iterator[tuple[Queries, Floats]]:
-    """Score the whole catalogue, batch after batch of the queries.
+    """Score the whole catalogue as for `full_ranks`; yields each batch of queries and its scores."""
+    for batch in queries.batches(n_items):
+        scores = score_batch(batch)
+        if not repeats:
+            scores[batch.full_histories.owners, batch.full_histories.items] = -np.inf
+        yield batch, scores
+
+
+def full_ranks(
+    score_batch: Callable[[Queries], Floats], queries: Queries, n_items: int, repeats: bool
+) -> Doubles:
+    """Rank the targets among all items, equal scores counting half; shape (queries,).
 
     Parameters
     ----------
@@ -75,27 +86,8 @@ def masked_scores(
         Size of the catalogue.
     repeats
         Whether items of the history may be ranked; if not, their scores become minus infinity.
-
-    Yields
-    ------
-    tuple[Queries, Floats]
-        A batch and its scores.
     """
-    for batch in queries.batches(n_items):
-        scores = score_batch(batch)
-        if not repeats:
-            mask_history(scores, batch)
-        yield batch, scores
-
-
-def full_ranks(
-    score_batch: Callable[[Queries], Floats], queries: Queries, n_items: int, repeats: bool
-) -> Doubles:
-    """Rank the targets among all items, equal scores counting half; shape (queries,).
-
-    Takes the parameters of `masked_scores`.
-    """
-    batches = masked_scores(score_batch, queries, n_items, repeats)
+    batches = _masked_scores(score_batch, queries, n_items, repeats)
     return np.concatenate([np.zeros(0), *(target_ranks(scores, batch.targets) for batch, scores in batches)])
 
 
@@ -107,13 +99,13 @@ def score(model: Model, queries: Queries, candidates: Candidates) -> Floats:
 
 
 def scored(model: Model, queries: Queries, split: Split) -> Iterator[tuple[Queries, Floats]]:
-    """Score the catalogue of a split with a model; yields as `masked_scores` does."""
+    """Score the catalogue of a split with a model; yields each batch of queries and its scores."""
     everything = Candidates.everything(split.full_train.n_items)
 
     def score_batch(batch: Queries) -> Floats:
         return np.array(score(model, batch, everything))
 
-    return masked_scores(score_batch, queries, len(everything), split.repeats)
+    return _masked_scores(score_batch, queries, len(everything), split.repeats)
 
 
 def rank_queries(
@@ -130,7 +122,7 @@ def rank_queries(
     split
         If it doesn't allow repeats, items of the history are masked.
     progress, task
-        Is told how many queries are ranked, and by what name.
+        Called with the number of queries that are ranked, under the name of the task.
     """
     outcomes, done = [], 0
     for batch, scores in scored(model, queries, split):
@@ -162,7 +154,7 @@ def measure(
     counts
         Interactions of each item in training, shape (items,): they say what is head and tail.
     vectors
-        Unit vectors of the items, shape (items, d), for `ild@10`; None if there are none.
+        Unit or zero vectors of the items, shape (items, d), for `ild@10`; None if there are none.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Where a target ranks among all items, and what that is worth."""
+"""Ranks of targets among all items, and the metrics that ranks give."""
 
 from __future__ import annotations
 
@@ -8,15 +8,9 @@ from typing import Final
 import numpy as np
 
 from tailrank.arrays import Codes, Doubles, Floats
-from tailrank.data.histories import Queries
 
 TOP: Final = 10
 """Length of the list that counts."""
-
-
-def mask_history(scores: Floats, queries: Queries) -> None:
-    """Set the items of each user's history to minus infinity, in place; shape (queries, items)."""
-    scores[queries.full_histories.owners, queries.full_histories.items] = -np.inf
 
 
 def target_ranks(scores: Floats, targets: Codes) -> Doubles:

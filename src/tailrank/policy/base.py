@@ -28,8 +28,10 @@ class Scored:
     contributions: Mapping[str, Floats] = field(default_factory=dict)
 
     def plus(self, name: str, contribution: Floats) -> Scored:
-        """Add a step's contribution to the scores."""
-        contributions = {**self.contributions, name: contribution}
+        """Add a step's contribution to the scores; what steps of one name add is added up."""
+        before = self.contributions.get(name)
+        added = contribution if before is None else before + contribution
+        contributions = {**self.contributions, name: added}
         return replace(self, scores=self.scores + contribution, contributions=contributions)
 
 

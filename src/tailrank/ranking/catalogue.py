@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import repeat
@@ -19,6 +19,19 @@ from tailrank.data.histories import Histories, History
 from tailrank.errors import RequestError
 from tailrank.metrics.popularity import count_buckets
 from tailrank.policy.tail import rarity
+
+
+def check_strings(ids: Iterable[object], role: str) -> None:
+    """Check that ids are strings.
+
+    Raises
+    ------
+    RequestError
+        On the first that is none; it names its role.
+    """
+    for name in ids:
+        if not isinstance(name, str):
+            raise RequestError(f"{role} {name!r} is no string: give ids as they stand in the data")
 
 
 @dataclass(frozen=True)
@@ -112,9 +125,7 @@ class Catalogue:
             If one is no string, so that numbers don't pass for items that went; it names its role.
         """
         unknown = [name for name, code in zip(ids, self.codes_of(ids).tolist(), strict=True) if code < 0]
-        for name in unknown:
-            if not isinstance(name, str):
-                raise RequestError(f"{role} {name!r} is no string: give ids as they stand in the data")
+        check_strings(unknown, role)
         return unknown
 
     def candidates(self, codes: Codes) -> Candidates:
@@ -126,9 +137,18 @@ class Catalogue:
 
         An event without a time counts as simultaneous with the one before it, and so does one that seems
         earlier: clocks differ. A model that learned from positions is given positions.
+
+        Raises
+        ------
+        RequestError
+            If an id is no string.
         """
         ids, types, times = history
-        codes = self.codes_of(ids)
+        try:
+            codes = self.codes_of(ids)
+        except TypeError:  # a list or dict can't be looked up
+            check_strings(ids, "history item")
+            raise
         known = codes >= 0
         unknown = [] if known.all() else self.unknown(ids, "history item")
         n = len(codes) - len(unknown)

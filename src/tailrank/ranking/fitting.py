@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split, hold_out
-from tailrank.errors import DataError
+from tailrank.errors import DataError, RequestError
 from tailrank.language.text import default_template, item_texts
 from tailrank.language.vectors import ItemVectors, VectorSpace
 from tailrank.metrics.popularity import count_buckets
+from tailrank.policy.registry import POLICIES
 from tailrank.policy.tail import TailBoost, rarity
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.fitted import Fitted
@@ -25,11 +27,16 @@ from tailrank.ranking.settings import Settings
 from tailrank.ranking.tail_strength import affordable_strength
 from tailrank.reporting import Progress, silent
 from tailrank.signals.base import Signal
-from tailrank.signals.registry import fit_signals, refit_signals
-from tailrank.signals.training_data import TrainingData, again
+from tailrank.signals.registry import SIGNALS, fit_signals, refit_signals
+from tailrank.signals.training_data import TrainingData
 
 Vectors: TypeAlias = ItemVectors | Mapping[str, ItemVectors] | None
 """Of one vector space, which is called `semantic`, or of several by their names."""
+
+SPACE_NAME: Final = re.compile(r"[\w.-]+")
+
+TAKEN: Final = {"base", "fusion", "items", "upstream", *SIGNALS, *POLICIES}
+"""Names that mean something else in explanations or model folders."""
 
 CELLS: Final = 120_000_000
 """Scores of validation queries times items that fitting computes at most, for each signal."""
@@ -97,12 +104,11 @@ def fit_both(
     DataError
         If nothing can be learned from, or there isn't one vector an item.
     RequestError
-        If the sequence model is wanted and torch is missing.
+        If a vector space can't have its name, or the sequence model is wanted and torch is missing.
     ModelError
         If its training diverges, or the checkpoint can't be used.
     """
-    named = {"semantic": vectors} if isinstance(vectors, ItemVectors) else vectors or {}
-    items = split.train.items
+    named, items = _named(vectors), split.train.items
     for given in named.values():
         if len(given) != len(items):
             raise DataError(f"{split.train.name}: {len(given)} vectors for {len(items)} items: give one each")
@@ -150,14 +156,29 @@ def fuse(split: Split, signals: FittedSignals, settings: Settings) -> Fitted:
     return Fitted(catalogue, signals.after, fusion, (TailBoost(strength),), settings, signals.spaces)
 
 
+def _named(vectors: Vectors) -> Mapping[str, ItemVectors]:
+    """Name the spaces, and check their names: signals, explanations and model folders go by them.
+
+    Raises
+    ------
+    RequestError
+        On a name that can't be one, or vectors that are no `ItemVectors`.
+    """
+    named = {"semantic": vectors} if isinstance(vectors, ItemVectors) else {} if vectors is None else vectors
+    if not isinstance(named, Mapping) or not all(isinstance(v, ItemVectors) for v in named.values()):
+        raise RequestError("vectors must be ItemVectors, or a dict of them by the names of their spaces")
+    for name in named:
+        if not isinstance(name, str) or not SPACE_NAME.fullmatch(name) or name in TAKEN:
+            raise RequestError(
+                f"a vector space can't be called {name!r}: use letters, digits, '-', '_' and '.', "
+                f"and none of {', '.join(sorted(TAKEN))}"
+            )
+    return named
+
+
 def with_template(settings: Settings, dataset: Dataset) -> Settings:
     """Settle how item texts are written, so that new items are written the same way."""
     return replace(settings, template=settings.template or default_template(dataset.items))
-
-
-def checkpoint_files(checkpoint: Path) -> tuple[Path, Path]:
-    """Name the files of the two trainings: without the latest events, and with them."""
-    return checkpoint, again(checkpoint)
 
 
 def validation_sample(split: Split, settings: Settings) -> Queries:

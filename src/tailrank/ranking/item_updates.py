@@ -41,8 +41,11 @@ def item_updates(
     Raises
     ------
     RequestError
-        On a space that the model doesn't have, or unless there is one finite vector of its width an item.
+        On vectors without a space or of one that the model doesn't have, or unless there is one finite
+        vector of its width an item.
     """
+    if not isinstance(vectors, Mapping):
+        raise RequestError(f"give vectors by the names of their spaces: {', '.join(spaces) or 'none'}")
     for name, given in vectors.items():
         if name not in spaces:
             raise RequestError(

@@ -7,6 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from tailrank.errors import ModelError, TailrankError
 from tailrank.language.vectors import EncoderIdentity, VectorSpace
 from tailrank.language.whitening import Whitening
 from tailrank.policy.registry import described, from_description
@@ -46,6 +49,15 @@ def write_fitted(fitted: Fitted, folder: Path) -> None:
 def read_fitted(folder: Path) -> Fitted:
     """Read a model folder, as `Reranker.load` does."""
     items, arrays, manifest = read_model(folder)
+    try:
+        return _fitted(items, arrays, manifest)
+    except (KeyError, TypeError, ValueError, TailrankError) as error:
+        raise ModelError(
+            f"{folder}: holds what this version doesn't know ({error!r}): train it again with this version"
+        ) from None
+
+
+def _fitted(items: pl.DataFrame, arrays: Arrays, manifest: Mapping[str, Any]) -> Fitted:
     types, clock, changed = (manifest[name] for name in ("event_types", "clock", "changed"))
     signals: Mapping[str, str] = manifest["signals"]
     return Fitted(

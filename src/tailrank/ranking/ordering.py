@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -16,9 +15,6 @@ from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.request import Contributions, Ranking, distinct
 from tailrank.ranking.upstream import Scores
 
-ROUNDING: Final = 1e-3
-"""Difference between a score and its parts that may come from adding up in another order."""
-
 
 @dataclass(frozen=True)
 class Listed:
@@ -29,7 +25,7 @@ class Listed:
     ids
         In the order of the request, each once; shape (candidates,).
     previous_ranks
-        First rank of each in the request, from 1.
+        First rank of each in the request, from 1, shape (candidates,).
     n_requested
         Length of the request's list, repetitions included.
     known
@@ -41,7 +37,7 @@ class Listed:
     """
 
     ids: list[str]
-    previous_ranks: Sequence[int]
+    previous_ranks: Offsets
     n_requested: int
     known: Bools | None
     candidates: Candidates
@@ -66,15 +62,19 @@ class Listed:
         Raises
         ------
         RequestError
-            Unless there is one score a candidate.
+            Unless there is one score a candidate, or if a recommender's name is no string.
         """
         if scores is None:
             return None
         if isinstance(scores, Mapping):
+            if not all(isinstance(name, str) for name in scores):
+                raise RequestError(f"names of recommenders must be strings, not {list(scores)}")
             return {name: self._first(given) for name, given in scores.items()}
         return self._first(scores)
 
     def _first(self, scores: Sequence[float]) -> Sequence[float]:
+        if not isinstance(scores, Sized):
+            raise RequestError(f"scores must be a list, one a candidate, not {scores!r}")
         if len(scores) != self.n_requested:
             raise RequestError(f"{len(scores)} scores for {self.n_requested} candidates: give one each")
         if self.n_requested == len(self.ids):
@@ -118,31 +118,28 @@ def order_candidates(
     scored = apply_all(policy, Scored(total, listed.rarity))
     order = (-scored.scores).argsort(kind="stable")
     scores = scored.scores[order]
+    rank_kept = None
     if known is not None and not upstream:
         order, scores = _keep_ranks(order, scores, known)
+        rank_kept = scores - scored.scores[order]
     chosen, scores = order[:k], scores[:k]
     contributions = None
     if parts is not None:
         spread = {name: _spread(part, known) for name, part in parts.items()}
-        contributions = _contributions({**spread, **upstream, **scored.contributions}, chosen, scores)
+        added = {name: np.broadcast_to(part, total.shape) for name, part in scored.contributions.items()}
+        columns = {name: part.take(chosen) for name, part in {**spread, **upstream, **added}.items()}
+        if rank_kept is not None:
+            columns["rank kept"] = rank_kept[:k]
+        contributions = Contributions(tuple(columns), np.stack(list(columns.values()), axis=1))
     at = chosen.tolist()
     return Ranking(
         [listed.ids[i] for i in at],
         scores.tolist(),
-        [listed.previous_ranks[i] for i in at],
+        listed.previous_ranks.take(chosen).tolist(),
         None if known is None else known[chosen].tolist(),
         contributions,
         unknown_history,
     )
-
-
-def _contributions(parts: Mapping[str, Floats], chosen: Offsets, scores: Floats) -> Contributions:
-    """Line up the parts of the chosen candidates' scores, and what keeping its rank adds to an unknown's."""
-    values = np.stack([part[chosen] for part in parts.values()], axis=1)
-    rest = scores - values.sum(axis=1)
-    if np.abs(rest).max(initial=0) < ROUNDING:
-        return Contributions(tuple(parts), values)
-    return Contributions((*parts, "rank kept"), np.column_stack([values, rest]))
 
 
 def _spread(values: Floats, known: Bools | None) -> Floats:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from tailrank.arrays import Floats
+from tailrank.arrays import Floats, Offsets
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError
 from tailrank.policy.base import Policy
+from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.upstream import Scores
 
 
@@ -44,7 +46,7 @@ class Request:
     Raises
     ------
     RequestError
-        On a `k` below 1, or an event that makes no sense.
+        On a `k` below 1, or a history, candidates or a policy that is no list.
     """
 
     history: Sequence[str | Event] | History = ()
@@ -55,8 +57,16 @@ class Request:
     explain: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("history", "candidates"):
+            given = getattr(self, name)
+            if not isinstance(given, list | tuple) or isinstance(given, Event):
+                object.__setattr__(self, name, _as_list(name, given))
+        if self.k is not None and not _is_whole(self.k):
+            raise RequestError(f"k must be a whole number, not {self.k!r}")
         if self.k is not None and self.k < 1:
             raise RequestError(f"k must be at least 1, not {self.k}")
+        if self.policy is not None and not _are_steps(self.policy):
+            raise RequestError(f"policy must be a list such as [TailBoost(0.5)], not {self.policy!r}")
 
     @property
     def columns(self) -> History:
@@ -76,7 +86,7 @@ class Request:
         if isinstance(self.scores, Sequence):
             given = np.nan_to_num(np.array(self.scores, np.float64))
             scores = [float(given[rank - 1]) for rank in ranks]
-        return Ranking(ids[: self.k], scores[: self.k], list(ranks[: self.k]))
+        return Ranking(ids[: self.k], scores[: self.k], ranks[: self.k].tolist())
 
 
 class RankedItem(NamedTuple):
@@ -92,6 +102,25 @@ class RankedItem(NamedTuple):
     previous_rank: int
     known: bool = True
     contributions: dict[str, float] | None = None
+
+
+def _as_list(name: str, given: Iterable[Any]) -> list[Any]:
+    """List what is no list; a string is refused, or its letters would count as ids."""
+    if isinstance(given, str | bytes | Event) or not isinstance(given, Iterable):
+        raise RequestError(f"{name} must be a list of item ids, not {given!r}")
+    return list(given)
+
+
+def _is_whole(number: object) -> bool:
+    try:
+        operator.index(number)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
+
+
+def _are_steps(policy: object) -> bool:
+    return isinstance(policy, list | tuple) and all(hasattr(step, "apply") for step in policy)
 
 
 def _ranking_id() -> str:
@@ -166,16 +195,26 @@ class Ranking(Sequence[RankedItem]):
         return list(self)[at]
 
 
-def distinct(ids: Sequence[str]) -> tuple[list[str], Sequence[int]]:
-    """List each candidate once, with its first rank, from 1.
+def distinct(ids: Sequence[str]) -> tuple[list[str], Offsets]:
+    """List each candidate once, with its first rank, from 1, shape (candidates,).
+
+    Raises
+    ------
+    RequestError
+        If an id is a list or a dict.
 
     Examples
     --------
     >>> distinct(["tea", "jam", "tea", "egg"])
-    (['tea', 'jam', 'egg'], [1, 2, 4])
+    (['tea', 'jam', 'egg'], array([1, 2, 4]))
     """
+    try:
+        n_distinct = len(set(ids))
+    except TypeError:  # a list or dict can't be looked up
+        check_strings(ids, "candidate")
+        raise
+    if n_distinct == len(ids):
+        return list(ids), np.arange(1, len(ids) + 1)
     first = dict(zip(reversed(ids), range(len(ids), 0, -1), strict=True))
-    if len(first) == len(ids):
-        return list(ids), range(1, len(ids) + 1)
     ranks = sorted(first.values())
-    return [ids[rank - 1] for rank in ranks], ranks
+    return [ids[rank - 1] for rank in ranks], np.array(ranks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,7 @@ from tailrank.data.histories import Event, Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.policy.base import Scored, apply_all
+from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.explanation import Explanation, contributions_by_event
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.fitting import Vectors, fit
@@ -60,7 +61,7 @@ class Reranker(Fitted):
             Is told how far long training is.
         checkpoint
             File that long training writes as it goes, and continues from after an interruption; a second
-            one beside it is named by `fitting.checkpoint_files`.
+            one beside it is named by `training_data.checkpoint_files`.
 
         Raises
         ------
@@ -79,7 +80,7 @@ class Reranker(Fitted):
         return cls(**vars(fitted))
 
     def rank(
-        self, request: Request | Sequence[str | Event], candidates: Sequence[str] = (), /, **options: Any
+        self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any
     ) -> Ranking:
         """Rank candidates for one user.
 
@@ -94,12 +95,11 @@ class Reranker(Fitted):
         RequestError
             On timestamps or scores that make no sense, or a `k` below 1.
         """
-        if not isinstance(request, Request):
-            request = Request(request, candidates, **options)
+        request = _as_request(request, candidates, options)
         [ranking] = self._rank_together(request.candidates, [request])
         return ranking
 
-    def rank_many(self, requests: Sequence[Request]) -> list[Ranking]:
+    def rank_many(self, requests: Iterable[Request]) -> list[Ranking]:
         """Rank many requests; histories that share their candidates are scored together.
 
         Raises
@@ -107,9 +107,13 @@ class Reranker(Fitted):
         RequestError
             As `rank` does; nothing is ranked then.
         """
-        groups: dict[tuple[str, ...], list[int]] = {}
+        requests, groups = list(requests), dict[tuple[str, ...], list[int]]()
         for at, request in enumerate(requests):
-            groups.setdefault(tuple(request.candidates), []).append(at)
+            try:
+                groups.setdefault(tuple(request.candidates), []).append(at)
+            except TypeError:  # a list or dict can't be looked up
+                check_strings(request.candidates, "candidate")
+                raise
         rankings: dict[int, Ranking] = {}
         for candidates, rows in groups.items():
             ranked = self._rank_together(candidates, [requests[at] for at in rows])
@@ -129,7 +133,7 @@ class Reranker(Fitted):
         return apply_all(self.policy, scored).scores
 
     def explain(
-        self, request: Request | Sequence[str | Event], candidates: Sequence[str] = (), /, **options: Any
+        self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any
     ) -> list[Explanation]:
         """Say which signals and which events each score comes from; in the order of the ranking.
 
@@ -141,8 +145,7 @@ class Reranker(Fitted):
         RequestError
             As `rank` does.
         """
-        if not isinstance(request, Request):
-            request = Request(request, candidates, **options)
+        request = _as_request(request, candidates, options)
         ranking = self.rank(replace(request, explain=True))
         codes = self.catalogue.codes_of(ranking.item_ids)
         known = codes >= 0
@@ -181,7 +184,8 @@ class Reranker(Fitted):
         """
 
         def score(choice: Choice) -> Floats:
-            ranking = self.rank(choice.history, choice.candidates)
+            # With scores, though empty ones: an unknown candidate then has the mean, as it will when ranking.
+            ranking = self.rank(choice.history, choice.candidates, scores=[np.nan] * len(choice.candidates))
             by_id = dict(zip(ranking.item_ids, ranking.scores, strict=True))
             return np.array([by_id[name] for name in choice.candidates], np.float32)
 
@@ -208,13 +212,19 @@ class Reranker(Fitted):
         Raises
         ------
         RequestError
-            On repeated ids, or unless there is one text and one finite vector of the right width an item.
+            On repeated ids or ids that are no strings, or unless there is one text and one finite vector of
+            the right width an item.
         """
+        check_strings(ids, "item")
         if len(set(ids)) != len(ids) or len(texts) != len(ids):
             raise RequestError(f"{len(ids)} items with {len(texts)} texts: give each id once, and one text")
+        if not all(isinstance(text, str) for text in texts):
+            raise RequestError("texts must be strings: empty if an item has none")
         catalogue = self.catalogue.with_items(ids)
         codes, size = catalogue.codes_of(ids), len(catalogue)
-        updates = item_updates(self.signals, self.spaces, codes, size, texts, vectors or {})
+        updates = item_updates(
+            self.signals, self.spaces, codes, size, texts, {} if vectors is None else vectors
+        )
         signals = tuple(signal.with_items(updates) for signal in self.signals)
         return replace(self, catalogue=catalogue, signals=signals)
 
@@ -236,7 +246,7 @@ class Reranker(Fitted):
         Raises
         ------
         ModelError
-            If the folder holds something else, or can't be written.
+            If the folder holds something else or can't be written, or `about` is no JSON.
         """
         write_fitted(self if about is None else replace(self, about=about), Path(folder))
 
@@ -264,18 +274,31 @@ class Reranker(Fitted):
     def _rank_together(self, candidates: Sequence[str], requests: Sequence[Request]) -> list[Ranking]:
         """Rank requests that have the same candidates: the one way to a ranking."""
         listed = Listed.from_ids(candidates, self.catalogue)
-        if not listed.ids:
-            return [Ranking([], [], []) for _ in requests]
         coded = [self.catalogue.histories(request.columns) for request in requests]
         fused = self._fuse(Histories.concatenate([history for history, _ in coded]), listed.candidates)
         rankings = []
         for row, (request, (_, unknown)) in enumerate(zip(requests, coded, strict=True)):
-            given = shares(
-                listed.first(request.scores), len(listed.ids), self.upstream, self.settings.upstream_weight
-            )
+            given = shares(listed.first(request.scores), self.upstream, self.settings.upstream_weight)
             policy = self.policy if request.policy is None else request.policy
             parts = fused.parts(row) if request.explain else None
             rankings.append(
                 order_candidates(listed, fused.total[row], given, policy, request.k, parts, unknown)
             )
         return rankings
+
+
+def _as_request(
+    asked: Request | Sequence[str | Event], candidates: Sequence[str], options: Mapping[str, Any]
+) -> Request:
+    """Make a request of a history, candidates and options.
+
+    Raises
+    ------
+    RequestError
+        If a request comes with candidates or options, which would be passed over.
+    """
+    if not isinstance(asked, Request):
+        return Request(asked, candidates, **options)
+    if options or candidates or not isinstance(candidates, tuple):
+        raise RequestError("a Request holds all that is asked: give it the candidates and the options")
+    return asked

@@ -60,6 +60,8 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
             _fill(new, items, arrays, description)
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ModelError(f"{folder}: can't be written ({error}): choose another folder") from None
+    except TypeError as error:
+        raise ModelError(f"{folder}: can't be written as JSON ({error}): change `about`") from None
 
 
 def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:

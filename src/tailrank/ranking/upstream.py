@@ -42,13 +42,13 @@ class Choice(NamedTuple):
     chosen: str
 
 
-def shares(scores: Scores | None, n: int, weights: Mapping[str, float], default: float) -> dict[str, Floats]:
-    """Weigh the scores of other recommenders, each of shape (n,), by the name of their share.
+def shares(scores: Scores | None, weights: Mapping[str, float], default: float) -> dict[str, Floats]:
+    """Weigh the scores of other recommenders, each of shape (candidates,), by the name of their share.
 
     Parameters
     ----------
     scores
-        Of `n` candidates.
+        One a candidate.
     weights
         By the recommender's name, which is empty if it has none.
     default
@@ -57,63 +57,53 @@ def shares(scores: Scores | None, n: int, weights: Mapping[str, float], default:
     Raises
     ------
     RequestError
-        On scores of another length, or that are no finite numbers.
+        On scores that are no finite numbers.
     """
     if scores is None:
         return {}
     named = scores if isinstance(scores, Mapping) else {"": scores}
     return {
-        f"upstream {name}".rstrip(): np.float32(weights.get(name, default)) * standardised(given, n)
+        f"upstream {name}" if name else "upstream": np.float32(weights.get(name, default))
+        * standardise(given)
         for name, given in named.items()
     }
 
 
-def standardised(scores: Sequence[float], n: int) -> Floats:
-    """Bring the scores of `n` candidates to mean 0 and standard deviation 1.
-
-    Raises
-    ------
-    RequestError
-        As `shares` does.
-    """
-    if len(scores) != n:
-        raise RequestError(f"{len(scores)} scores for {n} candidates: give one each")
-    try:
-        values = np.array(scores, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise RequestError("upstream scores must be numbers, or NaN if there is none") from None
-    return standardise(values)
-
-
-def standardise(scores: Doubles) -> Floats:
+def standardise(scores: Sequence[float] | Doubles) -> Floats:
     """Bring scores of unknown scale to mean 0 and standard deviation 1 within their list.
 
-    The only signal that depends on the list: a score's scale is known only from its neighbours.
+    Nothing else depends on the whole list: a score's scale is known only from its neighbours.
 
     Parameters
     ----------
     scores
-        Shape (candidates,); NaN where the recommender gave none, which counts as the mean.
+        Shape (candidates,); NaN if the recommender gave none, which counts as the mean.
 
     Raises
     ------
     RequestError
-        On infinite scores.
+        On scores that are no numbers, or infinite.
 
     Examples
     --------
-    >>> standardise(np.array([1.0, 3.0, np.nan])).tolist()
+    >>> standardise([1.0, 3.0, float("nan")]).tolist()
     [-1.0, 1.0, 0.0]
     """
-    if np.isinf(scores).any():
+    try:
+        values = np.array(scores, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        values = np.zeros(())
+    if values.ndim != 1:
+        raise RequestError("upstream scores must be numbers, or NaN if there is none")
+    if np.isinf(values).any():
         raise RequestError("upstream scores must be finite, or NaN if there is none")
     # Within [-1, 1] no square overflows or vanishes, whatever the recommender's scale.
-    scores = scores / (np.nanmax(np.abs(scores), initial=0) or 1)
-    known = scores[~np.isnan(scores)]
+    values = values / (np.nanmax(np.abs(values), initial=0) or 1)
+    known = values[~np.isnan(values)]
     # Equal scores may have a tiny standard deviation by rounding, so it can't tell them.
     if not len(known) or known.min() == known.max():
-        return np.zeros(len(scores), np.float32)
-    standard: Floats = np.nan_to_num((scores - known.mean()) / known.std()).astype(np.float32)
+        return np.zeros(len(values), np.float32)
+    standard: Floats = np.nan_to_num((values - known.mean()) / known.std()).astype(np.float32)
     return standard
 
 
@@ -142,8 +132,10 @@ def learn_weights(choices: Sequence[Choice], score: Callable[[Choice], Floats]) 
             raise RequestError(f"every choice needs scores of the same recommenders: {', '.join(names)}")
         if choice.chosen not in choice.candidates:
             raise RequestError(f"{choice.chosen!r} was chosen but is no candidate: leave such lists out")
+        if any(len(given) != len(choice.candidates) for given in choice.scores.values()):
+            raise RequestError(f"{len(choice.candidates)} candidates: every recommender gives one score each")
         own.append(score(choice))
-        theirs.append(np.column_stack([standardised(choice.scores[name], len(own[-1])) for name in names]))
+        theirs.append(np.column_stack([standardise(choice.scores[name]) for name in names]))
         chosen.append(list(choice.candidates).index(choice.chosen))
     return dict(zip(names, fit_weights(own, theirs, chosen), strict=True))
 

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import nullcontext
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -21,15 +22,15 @@ from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.routes import Route, Router
 from tailrank.server.settings import ServerSettings
-from tailrank.server.tracing import NoTracer, OpenTelemetryTracer, Tracer
+from tailrank.server.tracing import Tracer
 from tailrank.state.base import StateError
 from tailrank.state.open import open_state
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
+RETRY_AFTER: Final = b"retry-after", b"1"
 ARRIVED: Final = "tailrank.arrived"
 """Key of a scope under which the HTTP protocol notes when a request arrived."""
 
@@ -41,7 +42,7 @@ class RequestRefused(Exception):  # noqa: N818 - it is a response, not a fault
 
     def __init__(self, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(why)
-        self.status, self.why, self.headers = status, why, headers
+        self.status, self.headers = status, headers
 
 
 class ClientDisconnected(Exception):  # noqa: N818
@@ -61,7 +62,7 @@ class App:
         self.settings, self.router, self.metrics = settings, Router(), Metrics()
         limit = settings.rate_limit
         self.rate_limit = None if limit is None else RateLimit(limit / settings.workers)
-        self.tracer: Tracer = OpenTelemetryTracer() if settings.traces else NoTracer()
+        self.tracer = Tracer() if settings.traces else None
         self.endpoints: Endpoints | None = None
         self.failure: TailrankError | None = None
         """Why the application could not start."""
@@ -75,14 +76,16 @@ class App:
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         arrived = scope.get(ARRIVED) or time.perf_counter()
-        with self.tracer.span(scope) as set_outcome:
+        with self.tracer.span(scope) if self.tracer else nullcontext() as span:
             try:
-                endpoint, answer, extra_headers = await self._answer(scope, receive, arrived)
+                endpoint, answer = await self._answer(scope, receive, arrived)
             except ClientDisconnected:
                 return
-            set_outcome(endpoint, answer.status)
+            if span is not None:
+                span.update_name(endpoint)
+                span.set_attribute("http.response.status_code", answer.status)
         length = str(len(answer.body)).encode()
-        headers = [(b"content-type", answer.media_type), (b"content-length", length), *extra_headers]
+        headers = [(b"content-type", answer.media_type), (b"content-length", length), *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
         took = time.perf_counter() - arrived
@@ -91,19 +94,19 @@ class App:
             fields = {"endpoint": endpoint, "status": answer.status, "ms": round(1e3 * took, 2)}
             log.info("answered", extra=fields)
 
-    async def _answer(self, scope: Message, receive: Receive, arrived: float) -> tuple[str, Answer, Headers]:
+    async def _answer(self, scope: Message, receive: Receive, arrived: float) -> tuple[str, Answer]:
         """Call the endpoint; returns its name, and its answer or a refusal."""
         endpoint = "none"
         try:
             route, call = await self._read_call(scope, receive, arrived)
             endpoint = route.endpoint
-            answer: Answer = await getattr(self.endpoints, endpoint)(call)
+            return endpoint, await getattr(self.endpoints, endpoint)(call)
         except ClientDisconnected:
             raise
         except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
             refused = _as_refusal(why)
-            return endpoint, Answer(encode(ErrorResponse(refused.why)), refused.status), refused.headers
-        return endpoint, answer, ()
+            body = encode(ErrorResponse(str(refused)))
+            return endpoint, Answer(body, refused.status, headers=refused.headers)
 
     async def _read_call(self, scope: Message, receive: Receive, arrived: float) -> tuple[Route, Call]:
         """Find the route, check the caller, and read the body."""
@@ -120,7 +123,7 @@ class App:
             self._check_caller(route, scope)
         if route.sheddable and time.perf_counter() - arrived > self.settings.queue_ms / 1e3:
             self.metrics.shed.inc()
-            raise RequestRefused(429, "too many requests at once: try again", (b"retry-after", b"1"))
+            raise RequestRefused(429, "too many requests at once: try again", RETRY_AFTER)
         body = b"" if scope["method"] == "GET" else await self._read_body(receive)
         try:
             query = dict(parse_qsl(scope["query_string"].decode())) if scope["query_string"] else {}
@@ -143,7 +146,7 @@ class App:
         elif headers.get(b"origin", b"").partition(b"://")[2] not in (b"", headers.get(b"host")):
             raise RequestRefused(403, "pages of other sites may not use a server without keys")
         if self.rate_limit is not None and not self.rate_limit.admit(caller, time.monotonic()):
-            raise RequestRefused(429, "too many requests: slow down", (b"retry-after", b"1"))
+            raise RequestRefused(429, "too many requests: slow down", RETRY_AFTER)
 
     async def _read_body(self, receive: Receive) -> bytes:
         """Read the body, up to the limit."""
@@ -155,9 +158,8 @@ class App:
             part = message.get("body", b"")
             size += len(part)
             if size > limit:
-                raise RequestRefused(
-                    413, f"the body is larger than {self.settings.body_mb:g} MB: send less at once"
-                )
+                most = f"{self.settings.body_mb:g} MB"
+                raise RequestRefused(413, f"the body is larger than {most}: send less at once")
             parts.append(part)
             if not message.get("more_body"):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -178,7 +180,8 @@ class App:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         manager.encoders.close()
-        self.tracer.close()
+        if self.tracer:
+            self.tracer.close()
         await manager.state.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -201,6 +204,6 @@ def _as_refusal(why: Exception) -> RequestRefused:
         return RequestRefused(400, f"not JSON: {why}")
     if isinstance(why, StateError | EncoderError):
         log.warning("not at the moment", extra={"why": str(why)})
-        return RequestRefused(503, str(why), (b"retry-after", b"1"))
+        return RequestRefused(503, str(why), RETRY_AFTER)
     log.error("request failed", exc_info=why)
     return RequestRefused(500, "something went wrong here; the log says where")

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
 
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.language.vectors import EncoderIdentity
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Encoders:
@@ -32,11 +28,11 @@ class Encoders:
         EncoderError
             If it is missing, or has changed since.
         """
-        return await self._run(self._load, identity)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._load, identity)
 
     async def encode(self, encoder: OnnxEncoder, texts: Sequence[str]) -> Floats:
         """Encode; unit vectors of shape (texts, dimension), zero for blank texts."""
-        return await self._run(encoder.encode, texts)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, encoder.encode, texts)
 
     def close(self) -> None:
         """End the thread."""
@@ -53,6 +49,3 @@ class Encoders:
                 )
             self._loaded[key] = found
         return self._loaded[key]
-
-    async def _run(self, call: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,7 @@ from tailrank.server.openapi_page import docs_page
 from tailrank.server.routes import description
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS, to_items, to_request
-from tailrank.state.base import State, StateError, StoredEvent, UserSnapshot
+from tailrank.state.base import State, StateError, StoredEvent
 
 SHOWN: Final = 10
 """Ranks that count as shown."""
@@ -31,10 +31,14 @@ SLOWNESS: Final = 0.05
 """How quickly the expected time of a ranking follows the measured one."""
 
 LOG_EVERY: Final = 1.0
-"""Seconds between two lines of the log that say that the state can't be reached."""
+"""Seconds between two warnings in the log that the state can't be reached."""
 
 log = logging.getLogger("tailrank.server")
 encode: Final = msgspec.json.Encoder().encode
+RANK: Final = msgspec.json.Decoder(api.RankRequest)
+RERANK: Final = msgspec.json.Decoder(api.RerankRequest)
+EVENTS: Final[msgspec.json.Decoder[api.Event | list[api.Event]]] = msgspec.json.Decoder(api.Events)
+ITEMS: Final[msgspec.json.Decoder[api.Item | list[api.Item]]] = msgspec.json.Decoder(api.Items)
 
 
 class Call(NamedTuple):
@@ -64,10 +68,11 @@ class Answer(NamedTuple):
     body: bytes
     status: int = 200
     media_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Endpoints:
-    """Everything that can be asked of one worker.
+    """Everything that a client can request of one worker.
 
     Parameters
     ----------
@@ -81,16 +86,11 @@ class Endpoints:
 
     def __init__(self, models: ModelManager, state: State, metrics: Metrics) -> None:
         self.models, self.state, self.metrics = models, state, metrics
-        self._rank: Any = msgspec.json.Decoder(api.RankRequest).decode
-        self._events: Any = msgspec.json.Decoder(api.Events).decode
-        self._items: Any = msgspec.json.Decoder(api.Items).decode
-        self._rerank: Any = msgspec.json.Decoder(api.RerankRequest).decode
         self._expected = self._logged = 0.0
 
     async def rank(self, call: Call) -> Answer:
         """Re-order candidates; if that can't be done, or not in time, give them back as they came."""
-        request: api.RankRequest = self._rank(call.body)
-        return Answer(encode(await self.ranking(request, call.arrived)))
+        return Answer(encode(await self.ranking(RANK.decode(call.body), call.arrived)))
 
     async def ranking(self, request: api.RankRequest, arrived: float) -> api.Ranking:
         """Rank, or degrade.
@@ -100,16 +100,16 @@ class Endpoints:
         RequestError
             On what the sender can mend.
         """
-        served, stored = self.models.served, NO_EVENTS
+        served = self.models.served
         reason: api.DegradedReason | None = None
         try:
-            stored, served = await self._history(request, arrived)
-            started = time.perf_counter()
+            history = await self._history(request, arrived)
+            served, started = self.models.served, time.perf_counter()
             if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
                 # Or one slow ranking could keep every later one from being tried.
                 self._expected *= 1 - SLOWNESS
                 raise TimeoutError
-            ranking = served.reranker.rank(to_request(request, stored))
+            ranking = served.reranker.rank(to_request(request, history))
             self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
             self._expose(served, ranking.item_ids)
         except TimeoutError:
@@ -138,8 +138,8 @@ class Endpoints:
         )
 
     async def events(self, call: Call) -> Answer:
-        """Keep events; they are durable when this is answered."""
-        found = self._events(call.body)
+        """Store events; they are durable when this is answered."""
+        found = EVENTS.decode(call.body)
         return Answer(encode(await self.add_events(found if isinstance(found, list) else [found])))
 
     async def add_events(self, events: Sequence[api.Event]) -> api.EventsAccepted:
@@ -155,52 +155,52 @@ class Endpoints:
 
     async def items(self, call: Call) -> Answer:
         """Put items: encoded and rankable when this is answered."""
-        found = self._items(call.body)
+        found = ITEMS.decode(call.body)
         items = found if isinstance(found, list) else [found]
         for at, item in enumerate(items):
-            api.check_item(item, at)
+            if not isinstance(item_id := item.get(Columns.ITEM), str):
+                raise RequestError(f"item {at}: `{Columns.ITEM}` is missing, or no string")
+            api.check_id(item_id)
         version = await self.models.put(items) if items else self.models.served.version
         return Answer(encode(api.ItemsAccepted(len(items), version)))
 
     async def delete_item(self, call: Call) -> Answer:
-        """Forget an item."""
+        """Delete an item."""
         api.check_id(call.name)
         return Answer(encode(api.ItemsAccepted(1, await self.models.delete(call.name))))
 
     async def user(self, call: Call) -> Answer:
         """Export what is stored of a user."""
         api.check_id(call.name)
-        past = (await self.state.read(call.name)).history
-        events = [api.HistoryEvent(*row) for row in zip(*past, strict=True)]
+        history = (await self.state.read(call.name)).history
+        events = [api.HistoryEvent(*row) for row in zip(*history, strict=True)]
         return Answer(encode(api.UserHistory(call.name, events)))
 
     async def erase(self, call: Call) -> Answer:
-        """Forget a user."""
+        """Erase what is stored of a user."""
         api.check_id(call.name)
         return Answer(encode(api.UserErased(await self.state.erase(call.name))))
 
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a user just chose, or by both."""
-        request: api.RerankRequest = self._rerank(call.body)
+        request = RERANK.decode(call.body)
         if not (request.query or "").strip() and request.user is None:
             raise RequestError("nothing to order by: give a query, a user, or both")
-        history = NO_EVENTS if request.user is None else (await self._read(request.user)).history
-        found = await rerank(self.models.served, self.models.encoders, request, history)
-        return Answer(encode(found))
+        history = NO_EVENTS if request.user is None else await self._read(request.user)
+        return Answer(encode(await rerank(self.models.served, self.models.encoders, request, history)))
 
     async def feedback(self, call: Call) -> Answer:
-        """Keep what Metarank's events say: items first, so that an event never names what isn't there yet."""
+        """Store Metarank's events: items first, so that an event never names what isn't there yet."""
         feedback = metarank.read_feedback(call.body, self.models.columns)
-        for kept, most in ((feedback.events, api.MAX_EVENTS), (feedback.items, api.MAX_ITEMS)):
-            if len(kept) > most:
-                raise RequestError(f"{len(kept)} events at once: send at most {most}")
+        for found, most in ((feedback.events, api.MAX_EVENTS), (feedback.items, api.MAX_ITEMS)):
+            if len(found) > most:
+                raise RequestError(f"{len(found)} events at once: send at most {most}")
         if feedback.items:
             await self.models.put(feedback.items)
         new = (await self.add_events(feedback.events)).new if feedback.events else 0
         took = int(1e3 * (time.perf_counter() - call.arrived))
-        return Answer(
-            encode(metarank.FeedbackResponse("ok", feedback.accepted, new + len(feedback.items), took))
-        )
+        updated = new + len(feedback.items)
+        return Answer(encode(metarank.FeedbackResponse("ok", feedback.accepted, updated, took)))
 
     async def metarank(self, call: Call) -> Answer:
         """Rank as Metarank does, whatever the model is called."""
@@ -216,14 +216,13 @@ class Endpoints:
         return Answer(docs_page(description(version("tailrank"))), media_type=b"text/html; charset=utf-8")
 
     async def alive(self, _: Call) -> Answer:
-        """Say that the process runs."""
+        """Confirm that the process runs."""
         return Answer(b'{"status":"alive"}')
 
     async def ready(self, _: Call) -> Answer:
         """Rank two items: ready is only what has just been done."""
         served = self.models.served
-        some = served.reranker.catalogue.items[Columns.ITEM].head(2).to_list()
-        request = api.RankRequest(candidates=list(some), user="readyz")
+        request = api.RankRequest(served.some_items, user="readyz")
         ranking = await self.ranking(request, time.perf_counter())
         if ranking.degraded:
             return Answer(encode({"status": "not ready", "reason": ranking.reason}), 503)
@@ -231,27 +230,24 @@ class Endpoints:
 
     async def scrape(self, _: Call) -> Answer:
         """Give the metrics."""
-        body, kind = self.metrics.exposition()
-        return Answer(body, media_type=kind.encode())
+        body, media_type = self.metrics.exposition()
+        return Answer(body, media_type=media_type.encode())
 
-    async def _history(self, request: api.RankRequest, arrived: float) -> tuple[History, LoadedModel]:
-        """Read the user's history, and take in items that changed."""
+    async def _history(self, request: api.RankRequest, arrived: float) -> History:
+        """Read the user's history within the deadline, and catch up with items that changed."""
         name = request.user or request.session
         if name is None:
-            return NO_EVENTS, self.models.served
+            return NO_EVENTS
         if request.deadline_ms is None:
-            found = await self._read(name)
-        else:
-            left = request.deadline_ms / 1e3 - (time.perf_counter() - arrived)
-            async with asyncio.timeout(left):
-                found = await self._read(name)
-        return found.history, self.models.served
+            return await self._read(name)
+        async with asyncio.timeout(request.deadline_ms / 1e3 - (time.perf_counter() - arrived)):
+            return await self._read(name)
 
-    async def _read(self, name: str) -> UserSnapshot:
+    async def _read(self, name: str) -> History:
         found = await self.state.read(name)
         if found.items_version != self.models.served.version:
             await self.models.catch_up()
-        return found
+        return found.history
 
     def _expose(self, served: LoadedModel, item_ids: Sequence[str]) -> None:
         """Count how many of the items shown are of the head, and how many of the tail."""

@@ -23,7 +23,7 @@ class JsonLines(logging.Formatter):
             **{name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS},
         }
         if record.exc_info and record.exc_info[1] is not None:
-            # The place in the code, but not the error's own message: it may quote the request.
+            # Where in the code, but not the error's own message: it may quote the request.
             error = record.exc_info[1]
             frames = traceback.extract_tb(error.__traceback__)
             fields["error"] = type(error).__name__

@@ -7,7 +7,7 @@ differ, its server counts: `features` of a response are an object, not a list.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, ValidationError
@@ -25,6 +25,7 @@ from tailrank.data.imports.metarank_schema import (
     RankingEvent,
 )
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -39,7 +40,7 @@ class Feedback(NamedTuple):
         Items to put, each once and with all its columns.
     accepted
         Metarank's events in the request, including those that nothing is stored of: users, rankings,
-        impressions, interactions of nobody.
+        impressions, interactions without a user.
     """
 
     events: list[api.Event]
@@ -89,8 +90,13 @@ def read_feedback(body: bytes, columns_of: Callable[[str], Mapping[str, api.Valu
     ValidationError
         If it holds something else than events.
     """
-    found = decode_events(body)
-    events = [_event(each) for each in found if isinstance(each, InteractionEvent) and _is_stored(each)]
+    is_array = body.lstrip()[:1] == b"["
+    found: list[MetarankEvent] = LIST_DECODER.decode(body) if is_array else DECODER.decode_lines(body)
+    events = []
+    for each in found:
+        if isinstance(each, InteractionEvent) and each.user_id is not None and each.type != IMPRESSION:
+            values = (each.id, each.user_id, each.item, each.type, float(each.timestamp))
+            events.append(_convert(api.Event, *values))
     items: dict[str, api.Item] = {}
     for each in sorted((one for one in found if isinstance(one, ItemEvent)), key=lambda one: one.timestamp):
         before = items.get(each.item) or columns_of(each.item)
@@ -98,30 +104,19 @@ def read_feedback(body: bytes, columns_of: Callable[[str], Mapping[str, api.Valu
     return Feedback(events, list(items.values()), len(found))
 
 
-def decode_events(body: bytes) -> list[MetarankEvent]:
-    """Decode events, as `read_feedback` does."""
-    if body.lstrip()[:1] == b"[":
-        return LIST_DECODER.decode(body)
-    return DECODER.decode_lines(body)
-
-
 def read_rank_request(body: bytes, explain: bool = False) -> api.RankRequest:
     """Read a request to rank: candidates with their `relevancy` as upstream score.
 
     Raises
     ------
-    DecodeError, UnicodeDecodeError
-        If the body is no JSON.
-    ValidationError
-        If it is no ranking of Metarank's, or too long.
+    DecodeError, UnicodeDecodeError, ValidationError
+        As `read_feedback`, and if there are too many candidates.
     """
     ranking: RankingEvent = RANKING_DECODER.decode(body)
     if len(ranking.items) > api.MAX_CANDIDATES:
         raise ValidationError(f"Expected `array` of length <= {api.MAX_CANDIDATES} - at `$.items`")
-    scored = [(item.id, item.score) for item in ranking.items]
-    candidates = [name if score is None else api.Candidate(name, score) for name, score in scored]
-    who = {"user": ranking.user, "session": ranking.session}
-    return _convert(api.RankRequest, candidates=candidates, explain=explain, **who)
+    candidates = [i.id if i.score is None else api.Candidate(i.id, i.score) for i in ranking.items]
+    return _convert(api.RankRequest, candidates, ranking.user, ranking.session, explain=explain)
 
 
 def rank_response(ranking: api.Ranking) -> RankResponse:
@@ -130,24 +125,9 @@ def rank_response(ranking: api.Ranking) -> RankResponse:
     return RankResponse(items, int(ranking.took_ms))
 
 
-def _is_stored(interaction: InteractionEvent) -> bool:
-    return interaction.user_id is not None and interaction.type != IMPRESSION
-
-
-def _event(interaction: InteractionEvent) -> api.Event:
-    return _convert(
-        api.Event,
-        event_id=interaction.id,
-        user_id=interaction.user_id,
-        item_id=interaction.item,
-        event=interaction.type,
-        timestamp=float(interaction.timestamp),
-    )
-
-
-def _convert(target: Callable[..., T], **values: Any) -> T:
+def _convert(target: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
     """Make one of our shapes; what it refuses is a mistake of the sender."""
     try:
-        return target(**values)
+        return target(*values, **named)
     except ValueError as why:
         raise ValidationError(str(why)) from None

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Final
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -27,49 +22,37 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.latency = Histogram(
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.latency = histogram(
             "tailrank_request_seconds",
             "From the arrival of a request to its response.",
             ["endpoint", "status"],
             buckets=LATENCY_BUCKETS,
-            registry=self.registry,
         )
-        self.degraded = Counter(
-            "tailrank_degraded", "Rankings that were the upstream order.", ["reason"], registry=self.registry
-        )
-        self.shed = Counter(
-            "tailrank_shed", "Requests refused so that the others stay fast.", registry=self.registry
-        )
-        self.events = Counter("tailrank_events", "Events stored.", registry=self.registry)
-        self.event_lag = Histogram(
+        self.degraded = counter("tailrank_degraded", "Rankings that were the upstream order.", ["reason"])
+        self.shed = counter("tailrank_shed", "Requests refused so that the others stay fast.")
+        self.events = counter("tailrank_events", "Events stored.")
+        self.event_lag = histogram(
             "tailrank_event_lag_seconds",
             "From an event's timestamp until it was stored; the oldest of each request.",
             buckets=LAG_BUCKETS,
-            registry=self.registry,
         )
-        self.exposure = Counter(
-            "tailrank_exposure", "Items ranked in the first ten.", ["popularity"], registry=self.registry
-        )
-        self.refused = Counter(
-            "tailrank_models_refused", "New models that could not be served.", registry=self.registry
-        )
+        self.exposure = counter("tailrank_exposure", "Items ranked in the first ten.", ["popularity"])
+        self.refused = counter("tailrank_models_refused", "New models that could not be served.")
         self.model = Gauge(
             "tailrank_model_info",
             "The model that ranks.",
             ["model"],
-            multiprocess_mode="liveall",
             registry=self.registry,
+            multiprocess_mode="liveall",
         )
         self.head, self.tail = (self.exposure.labels(part) for part in ("head", "tail"))
         self._model = ""
-        self._latency_by: dict[tuple[str, int], Histogram] = {}
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
         """Count a response."""
-        key = (endpoint, status)
-        if key not in self._latency_by:
-            self._latency_by[key] = self.latency.labels(endpoint, str(status))
-        self._latency_by[key].observe(seconds)
+        self.latency.labels(endpoint, status).observe(seconds)
 
     def serves(self, model: str) -> None:
         """Say which model ranks from now on."""
@@ -84,4 +67,4 @@ class Metrics:
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry), CONTENT_TYPE_LATEST
+        return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST

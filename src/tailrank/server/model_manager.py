@@ -1,4 +1,4 @@
-"""The model that serves: replaced when its folder is, and told of items that changed since it was trained."""
+"""The model that serves: replaced when its folder is, and kept up to date with items that changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -51,7 +51,7 @@ class LoadedModel:
     name
         Of the model: its folder's name and the start of its digest.
     version
-        Changes of items that it knows of.
+        Changes of items that are in it.
     """
 
     reranker: Reranker
@@ -74,9 +74,14 @@ class LoadedModel:
         """
         reranker = Reranker.load(folder)
         digest = json.loads((folder / MANIFEST).read_bytes())["sha256"]
-        some = reranker.catalogue.items[Columns.ITEM].head(2).to_list()
-        reranker.rank(Request(some, some, explain=True))
-        return cls(reranker, f"{folder.name}@{digest[:12]}")
+        loaded = cls(reranker, f"{folder.name}@{digest[:12]}")
+        reranker.rank(Request(loaded.some_items, loaded.some_items, explain=True))
+        return loaded
+
+    @property
+    def some_items(self) -> list[Any]:
+        """Ids of two items, to try a ranking."""
+        return self.reranker.catalogue.items[Columns.ITEM].head(2).to_list()
 
     @property
     def encoders(self) -> dict[str, EncoderIdentity]:
@@ -85,7 +90,7 @@ class LoadedModel:
         return {name: space.encoder for name, space in spaces.items() if space.encoder is not None}
 
     def texts(self, items: Sequence[Mapping[str, Value]], template: str | None = None) -> list[str]:
-        """Write item texts, as in training unless told otherwise; columns that an item lacks are empty."""
+        """Write item texts, as in training by default; columns that an item lacks are empty."""
         columns = self.reranker.catalogue.items.columns
         rows = {name: [_written(item.get(name)) for item in items] for name in columns}
         table = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String))
@@ -111,7 +116,7 @@ class ModelManager:
         self._changing = asyncio.Lock()
 
     async def start(self) -> None:
-        """Load the model, and tell it of every item that changed.
+        """Load the model, with every item that changed.
 
         Raises
         ------
@@ -131,19 +136,19 @@ class ModelManager:
                 log.warning("new texts can't be encoded", extra={"why": str(why)})
 
     async def catch_up(self) -> None:
-        """Take in the items that changed since the last time."""
+        """Add the items that changed since the last time."""
         async with self._changing:
             self.served = await self._with_changes(self.served)
 
     async def put(self, items: Sequence[Mapping[str, Value]]) -> int:
-        """Keep new or changed items, encoded for all workers; gives the version of the items.
+        """Store new or changed items, encoded for all workers; returns the version of the items.
 
         Raises
         ------
         EncoderError
             If the model's encoder is missing.
         StateError
-            If they can't be kept.
+            If they can't be stored.
         """
         served = self.served
         vectors: list[dict[str, bytes]] = [{} for _ in items]
@@ -152,25 +157,23 @@ class ModelManager:
             rows = await self.encoders.encode(encoder, served.texts(items, identity.template))
             for each, row in zip(vectors, rows, strict=True):
                 each[_vector_key(encoder, identity)] = row.astype("<f4").tobytes()
-        pairs = zip(items, vectors, strict=True)
-        changes = [ItemChange(str(i[Columns.ITEM]), msgspec.json.encode(i), v) for i, v in pairs]
-        return await self._change(changes)
+        ids, fields = [str(item[Columns.ITEM]) for item in items], map(msgspec.json.encode, items)
+        return await self._change(list(map(ItemChange, ids, fields, vectors)))
 
     async def delete(self, item_id: str) -> int:
-        """Forget an item; gives the version of the items.
+        """Delete an item; returns the version of the items.
 
         Raises
         ------
         StateError
-            If that can't be kept.
+            If that can't be stored.
         """
         return await self._change([ItemChange(item_id, None, {})])
 
     def columns(self, item_id: str) -> dict[str, Value]:
-        """Give an item's columns as they are now; none if it isn't known."""
+        """Return an item's columns as they are now; none if it isn't known."""
         if item_id in self._fields:
-            found: dict[str, Value] = msgspec.json.decode(self._fields[item_id])
-            return found
+            return msgspec.json.decode(self._fields[item_id], type=dict[str, Value])
         catalogue = self.served.reranker.catalogue
         [code] = catalogue.codes_of([item_id]).tolist()
         return catalogue.items.row(code, named=True) if 0 <= code < len(catalogue.items) else {}
@@ -227,34 +230,38 @@ class ModelManager:
         version, changes = await self.state.item_changes(served.version)
         if version == served.version:
             return served
-        put = [change for change in changes if change.fields is not None]
+        put = {change.item_id: change.fields for change in changes if change.fields is not None}
+        deleted = [change.item_id for change in changes if change.fields is None]
         reranker = served.reranker
-        self._fields |= {change.item_id: change.fields for change in put if change.fields is not None}
         if put:
-            items = [msgspec.json.decode(change.fields or b"") for change in put]
+            items = [msgspec.json.decode(fields) for fields in put.values()]
+            stored = [change.vectors for change in changes if change.fields is not None]
             vectors = {
-                name: await self._vectors(served, identity, put, items)
+                name: await self._vectors(served, identity, items, stored)
                 for name, identity in served.encoders.items()
             }
-            reranker = reranker.with_items([change.item_id for change in put], served.texts(items), vectors)
-        gone = [change.item_id for change in changes if change.fields is None]
-        for name in gone:
-            self._fields.pop(name, None)
-        return replace(served, reranker=reranker.without_items(gone) if gone else reranker, version=version)
+            reranker = reranker.with_items(list(put), served.texts(items), vectors)
+        if deleted:
+            reranker = reranker.without_items(deleted)
+        self._fields |= put
+        for item_id in deleted:
+            self._fields.pop(item_id, None)
+        return replace(served, reranker=reranker, version=version)
 
     async def _vectors(
         self,
         served: LoadedModel,
         identity: EncoderIdentity,
-        changes: Sequence[ItemChange],
         items: Sequence[Mapping[str, Value]],
+        stored: Sequence[Mapping[str, bytes]],
     ) -> Floats:
-        """Take the vectors that came with the changes, and encode if another encoder made those."""
+        """Return the vectors that are stored with items; encode if another encoder made those."""
         encoder = await self.encoders.load(identity)
-        held = [change.vectors.get(_vector_key(encoder, identity)) for change in changes]
-        if None in held:
+        key = _vector_key(encoder, identity)
+        if not all(key in vectors for vectors in stored):
             return await self.encoders.encode(encoder, served.texts(items, identity.template))
-        return np.frombuffer(b"".join(v for v in held if v), "<f4").reshape(len(held), -1).astype(np.float32)
+        joined = b"".join(vectors[key] for vectors in stored)
+        return np.frombuffer(joined, "<f4").reshape(len(stored), -1).astype(np.float32)
 
 
 def _vector_key(encoder: OnnxEncoder, identity: EncoderIdentity) -> str:
@@ -263,7 +270,7 @@ def _vector_key(encoder: OnnxEncoder, identity: EncoderIdentity) -> str:
 
 
 def _signature(folder: Path) -> tuple[int, ...]:
-    """Tell one writing of a model folder from another; empty if there is none at the moment."""
+    """Return what differs between two writings of a model folder; empty if there is none at the moment."""
     try:
         found = (folder / MANIFEST).stat()
     except OSError:

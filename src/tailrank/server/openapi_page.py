@@ -28,12 +28,7 @@ def docs_page(description: Mapping[str, Any]) -> bytes:
         "If the server has keys, send <code>Authorization: Bearer KEY</code>.</p>",
         *_operations(description["paths"]),
         "<h2>Shapes</h2>",
-        *(
-            f'<details id="{escape(name)}"><summary><code>{escape(name)}</code>'
-            f"<span>{escape(shape.get('description', '').splitlines()[0] if 'description' in shape else '')}"
-            f"</span></summary>{_json(shape)}</details>"
-            for name, shape in description["components"]["schemas"].items()
-        ),
+        *_shapes(description["components"]["schemas"]),
     ]
     return "\n".join(lines).encode()
 
@@ -52,6 +47,13 @@ def _operations(paths: Mapping[str, Any]) -> Iterator[str]:
             if response["schema"]:
                 yield f"<p>Response:</p>{_json(response['schema'])}"
             yield "</details>"
+
+
+def _shapes(schemas: Mapping[str, Any]) -> Iterator[str]:
+    for name, shape in schemas.items():
+        summary = shape.get("description", "").partition("\n")[0]
+        yield f'<details id="{escape(name)}"><summary><code>{escape(name)}</code>'
+        yield f"<span>{escape(summary)}</span></summary>{_json(shape)}</details>"
 
 
 def _json(value: object) -> str:

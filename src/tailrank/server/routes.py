@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,10 +27,8 @@ class Route:
         What a key must allow; None requires no key.
     summary
         One sentence.
-    request, response
+    response, request
         Types of the bodies.
-    example
-        A request body that works with any model.
     sheddable
         Whether a request may be refused so that others stay fast.
     media_type
@@ -41,102 +40,67 @@ class Route:
     endpoint: str
     scope: Scope | None
     summary: str
-    request: Any = None
     response: Any = None
-    example: object = None
+    request: Any = None
     sheddable: bool = True
     media_type: str = "application/json"
 
+    @property
+    def example(self) -> object:
+        """A request body that works with any model; None if there is none."""
+        return EXAMPLES.get(self.path)
 
-EVENT_EXAMPLE: Final = {
-    "event_id": "e-1",
-    "user_id": "ada",
-    "item_id": "t1",
-    "event": "click",
-    "timestamp": 1_764_072_000.0,
+
+EXAMPLES: Final[Mapping[str, object]] = {
+    "/v1/rank": {"user": "ada", "candidates": ["p1", {"id": "t3", "score": 0.7}], "k": 2, "explain": True},
+    "/v1/rerank": {"query": "camping stove", "documents": ["Espresso cups", "Camping gas stove"], "top_n": 1},
+    "/v1/events": {
+        "event_id": "e-1",
+        "user_id": "ada",
+        "item_id": "t1",
+        "event": "click",
+        "timestamp": 1_764_072_000.0,
+    },
+    "/v1/items": {"item_id": "n3", "title": "Titanium camping spoon"},
+    "/feedback": {
+        "event": "interaction",
+        "id": "i-1",
+        "type": "click",
+        "timestamp": "1764072000000",
+        "user": "ada",
+        "item": "t1",
+    },
+    "/rank/{model}": {
+        "event": "ranking",
+        "id": "r-1",
+        "timestamp": "1764072000000",
+        "user": "ada",
+        "items": [{"id": "p1"}, {"id": "t3"}],
+    },
 }
-INTERACTION_EXAMPLE: Final = {
-    "event": "interaction",
-    "id": "i-1",
-    "type": "click",
-    "timestamp": "1764072000000",
-    "user": "ada",
-    "item": "t1",
-}
-RANKING_EXAMPLE: Final = {
-    "event": "ranking",
-    "id": "r-1",
-    "timestamp": "1764072000000",
-    "user": "ada",
-    "items": [{"id": "p1"}, {"id": "t3"}],
-}
-RERANK: Final = (api.RerankRequest, api.RerankResponse)
+
+RANK_SUMMARY: Final = "Re-order candidates for one user."
+RERANK_SUMMARY: Final = "Order texts by a query or a user; the shape of Cohere and Jina."
+EVENTS_SUMMARY: Final = (
+    "Store an event, or up to 1,000: durable once answered, and known to the next ranking."
+)
+ITEMS_SUMMARY: Final = "Put an item, or up to 1,000; once answered they can be ranked."
+DELETE_SUMMARY: Final = "Delete an item: it is unknown from then on."
+RERANK: Final = (api.RerankResponse, api.RerankRequest)
 
 ROUTES: Final = (
-    Route(
-        "POST",
-        "/v1/rank",
-        "rank",
-        "read",
-        "Re-order candidates for one user.",
-        api.RankRequest,
-        api.Ranking,
-        {"user": "ada", "candidates": ["p1", {"id": "t3", "score": 0.7}], "k": 2, "explain": True},
-    ),
-    Route(
-        "POST",
-        "/v1/rerank",
-        "rerank",
-        "read",
-        "Order texts by a query or a user; the shape of Cohere and Jina.",
-        *RERANK,
-        {"query": "camping stove", "documents": ["Espresso cups", "Camping gas stove"], "top_n": 1},
-    ),
+    Route("POST", "/v1/rank", "rank", "read", RANK_SUMMARY, api.Ranking, api.RankRequest),
+    Route("POST", "/v1/rerank", "rerank", "read", RERANK_SUMMARY, *RERANK),
     Route("POST", "/v2/rerank", "rerank", "read", "The same, where Cohere's second version has it.", *RERANK),
     Route("POST", "/rerank", "rerank", "read", "The same, where vLLM has it.", *RERANK),
-    Route(
-        "POST",
-        "/v1/events",
-        "events",
-        "write",
-        "Store an event, or up to 1,000: durable once answered, and known to the next ranking.",
-        api.Events,
-        api.EventsAccepted,
-        EVENT_EXAMPLE,
-    ),
-    Route(
-        "POST",
-        "/v1/items",
-        "items",
-        "write",
-        "Put an item, or up to 1,000; once answered they can be ranked.",
-        api.Items,
-        api.ItemsAccepted,
-        {"item_id": "n3", "title": "Titanium camping spoon"},
-    ),
-    Route(
-        "DELETE",
-        "/v1/items/{id}",
-        "delete_item",
-        "write",
-        "Delete an item: it is unknown from then on.",
-        None,
-        api.ItemsAccepted,
-    ),
-    Route("GET", "/v1/users/{id}", "user", "read", "Export what is stored of a user.", None, api.UserHistory),
-    Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", None, api.UserHistory),
-    Route(
-        "DELETE", "/v1/users/{id}", "erase", "write", "Erase what is stored of a user.", None, api.UserErased
-    ),
-    Route(
-        "POST",
-        "/feedback",
-        "feedback",
-        "write",
-        "Store Metarank's events: one, a list, or one a line.",
-        example=INTERACTION_EXAMPLE,
-    ),
-    Route("POST", "/rank/{model}", "metarank", "read", "Rank as Metarank does.", example=RANKING_EXAMPLE),
+    Route("POST", "/v1/events", "events", "write", EVENTS_SUMMARY, api.EventsAccepted, api.Events),
+    Route("POST", "/v1/items", "items", "write", ITEMS_SUMMARY, api.ItemsAccepted, api.Items),
+    Route("DELETE", "/v1/items/{id}", "delete_item", "write", DELETE_SUMMARY, api.ItemsAccepted),
+    Route("GET", "/v1/users/{id}", "user", "read", "Export what is stored of a user.", api.UserHistory),
+    Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", api.UserHistory),
+    Route("DELETE", "/v1/users/{id}", "erase", "write", "Erase what is stored of a user.", api.UserErased),
+    Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
+    Route("POST", "/rank/{model}", "metarank", "read", "Rank as Metarank does."),
     Route("GET", "/healthz", "alive", None, "Whether the process runs.", sheddable=False),
     Route("GET", "/readyz", "ready", None, "Whether a ranking works: two items are ranked.", sheddable=False),
     Route("GET", "/metrics", "scrape", "read", "For Prometheus.", sheddable=False, media_type="text/plain"),
@@ -146,23 +110,20 @@ ROUTES: Final = (
 
 
 class Router:
-    """Finds the route of a request: fixed paths by one look-up, the others by what is around the braces."""
+    """Finds the route of a request: fixed paths by one look-up, the others by patterns."""
 
     def __init__(self) -> None:
         self.fixed = {(r.method, r.path): r for r in ROUTES if "{" not in r.path}
-        self.named = [
-            (r, r.path.partition("{")[0], r.path.partition("}")[2]) for r in ROUTES if "{" in r.path
-        ]
+        self.named = [(r, re.compile(re.sub("{.*}", "([^/]*)", r.path))) for r in ROUTES if "{" in r.path]
 
     def find(self, method: str, path: str) -> tuple[Route, str] | None:
         """Find a route, and the name that its braces stand for, still percent-encoded."""
         fixed = self.fixed.get((method, path))
         if fixed is not None:
             return fixed, ""
-        for route, before, after in self.named:
-            name = path[len(before) : len(path) - len(after)]
-            if method == route.method and path == f"{before}{name}{after}" and "/" not in name:
-                return route, name
+        for route, pattern in self.named:
+            if method == route.method and (match := pattern.fullmatch(path)):
+                return route, match[1]
         return None
 
     def methods(self, path: str) -> list[str]:

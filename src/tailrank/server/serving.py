@@ -77,7 +77,7 @@ def _serve_single(settings: ServerSettings, listener: socket.socket) -> None:
 def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
     # What keeps every worker from starting is found here, once, and not by each of them again and again.
     LoadedModel.load(settings.model)
-    asyncio.run(_check_state(settings))
+    asyncio.run(open_state(settings.state, settings.ttl_days).close())
     with tempfile.TemporaryDirectory(prefix="tailrank-metrics-") as folder:
         os.environ[SHARED_FOLDER] = folder
         config = _uvicorn_config(partial(_make_app, settings), settings.workers)
@@ -96,10 +96,6 @@ def _stop_after(supervisor: BaseProcess) -> None:
     """Stop if the supervisor was killed: nobody else could, and this worker would keep the address."""
     supervisor.join()
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-async def _check_state(settings: ServerSettings) -> None:
-    await open_state(settings.state, ttl_days=settings.ttl_days).close()
 
 
 def _uvicorn_config(app: object, workers: int) -> uvicorn.Config:
@@ -123,13 +119,7 @@ def _uvicorn_config(app: object, workers: int) -> uvicorn.Config:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Bind the address.
-
-    Raises
-    ------
-    RequestError
-        If it is in use, or not this machine's.
-    """
+    """Bind the address; raises RequestError if it is in use, or not this machine's."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import numpy as np
 from msgspec import UNSET
 
 from tailrank import api
 from tailrank.data.histories import History
-from tailrank.policy.base import Policy
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.request import Ranking, Request
 
 NO_EVENTS: Final = History([], [], [])
 
 
-def to_request(asked: api.RankRequest, stored: History) -> Request:
-    """Put a request together from what was asked and what is stored of the user."""
-    ids = [each if isinstance(each, str) else each.id for each in asked.candidates]
-    return Request(
-        joined(stored, asked.history), ids, _scores(asked.candidates), _policy(asked), asked.k, asked.explain
-    )
+def to_request(body: api.RankRequest, stored: History) -> Request:
+    """Put a request together from its body and what is stored of the user."""
+    ids = [each if isinstance(each, str) else each.id for each in body.candidates]
+    scores = [math.nan if isinstance(c, str) or c.score is None else c.score for c in body.candidates]
+    given = None if all(map(math.isnan, scores)) else scores
+    tail = None if body.policy is None else body.policy.tail
+    policy = None if tail is None else (TailBoost(tail),)
+    return Request(_joined(stored, body.history), ids, given, policy, body.k, body.explain)
 
 
-def joined(stored: History, given: Sequence[str | api.HistoryEvent]) -> History:
+def _joined(stored: History, given: Sequence[str | api.HistoryEvent]) -> History:
     """Let the events of a request follow those that are stored."""
     if not given:
         return stored
@@ -33,37 +34,18 @@ def joined(stored: History, given: Sequence[str | api.HistoryEvent]) -> History:
     return History(
         stored.items + [event.item_id for event in events],
         stored.events + [event.event or "" for event in events],
-        stored.times + [-np.inf if event.timestamp is None else event.timestamp for event in events],
+        stored.times + [-math.inf if event.timestamp is None else event.timestamp for event in events],
     )
 
 
 def to_items(ranking: Ranking) -> list[api.RankedItem]:
     """Write a ranking as the wire has it; what an item doesn't need is left out."""
-    columns: list[Iterable[Any]] = [
-        ranking.item_ids,
-        ranking.scores,
-        range(1, len(ranking) + 1),
-        ranking.previous_ranks,
-    ]
-    if ranking.known is not None or ranking.contributions is not None:
-        columns.append([UNSET] * len(ranking) if ranking.known is None else _unknown(ranking.known))
+    ranks = range(1, len(ranking) + 1)
+    columns: list[Iterable[Any]] = [ranking.item_ids, ranking.scores, ranks, ranking.previous_ranks]
+    if ranking.known is not None:
+        columns.append([UNSET if known else True for known in ranking.known])
+    elif ranking.contributions is not None:
+        columns.append([UNSET] * len(ranking))
     if ranking.contributions is not None:
         columns.append(ranking.contributions.by_item())
     return [api.RankedItem(*row) for row in zip(*columns, strict=True)]
-
-
-def _unknown(known: Sequence[bool]) -> list[Any]:
-    return [UNSET if there else True for there in known]
-
-
-def _scores(candidates: Sequence[str | api.Candidate]) -> list[float] | None:
-    given = [None if isinstance(each, str) else each.score for each in candidates]
-    if all(score is None for score in given):
-        return None
-    return [np.nan if score is None else score for score in given]
-
-
-def _policy(asked: api.RankRequest) -> tuple[Policy, ...] | None:
-    if asked.policy is None or asked.policy.tail is None:
-        return None
-    return (TailBoost(asked.policy.tail),)

@@ -35,8 +35,8 @@ class TrainingData:
     progress
         Is told how far long training is.
     checkpoint
-        File that long training writes as it goes and continues from; a second one beside it is for the
-        training on `full_train`, see `again`.
+        File that long training writes as it goes and continues from; `checkpoint_files` names a second one,
+        for the training on `full_train`.
     """
 
     split: Split
@@ -50,6 +50,6 @@ class TrainingData:
     checkpoint: Path | None = None
 
 
-def again(checkpoint: Path) -> Path:
-    """Name the checkpoint of the second training."""
-    return checkpoint.with_name(f"{checkpoint.name}.again")
+def checkpoint_files(checkpoint: Path) -> tuple[Path, Path]:
+    """Name the files of the two trainings: without the latest events, and with them."""
+    return checkpoint, checkpoint.with_name(f"{checkpoint.name}.again")

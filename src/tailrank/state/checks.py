@@ -1,4 +1,4 @@
-"""What every state demands of the events and item changes that it stores."""
+"""What every state demands of the events and ids that it stores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
-from tailrank.state.base import ItemChange, StateError, StoredEvent
+from tailrank.state.base import StateError, StoredEvent
 
 DIGEST_BYTES: Final = 4
 
@@ -37,27 +37,16 @@ def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEven
             id_bytes(event.item_id, "item_id")
             id_bytes(event.event_type, "event")
             digest = blake2b(id_bytes(event.event_id, "event_id"), digest_size=DIGEST_BYTES).digest()
-            user_key, time_ms = id_bytes(event.user_id, "user_id"), _milliseconds(event.timestamp)
+            user_key = id_bytes(event.user_id, "user_id")
+            if not 0 <= event.timestamp <= LATEST_TIMESTAMP:
+                fault = f"timestamp {event.timestamp!r} is outside 1970 to 2100"
+                raise StateError(f"{fault}: send seconds since 1970")
+            time_ms = round(event.timestamp * 1000)
         except StateError as error:
             raise StateError(f"event {index}: {error}") from None
         if time_ms >= oldest:
             checked.append(CheckedEvent(user_key, event.item_id, event.event_type, digest, time_ms))
     return checked
-
-
-def check_changes(changes: Sequence[ItemChange]) -> None:
-    """Check the ids of items.
-
-    Raises
-    ------
-    StateError
-        If one is invalid; the message says which.
-    """
-    for index, change in enumerate(changes):
-        try:
-            id_bytes(change.item_id, "item_id")
-        except StateError as error:
-            raise StateError(f"change {index}: {error}") from None
 
 
 def id_bytes(name: str, field: str) -> bytes:
@@ -81,9 +70,3 @@ def id_bytes(name: str, field: str) -> bytes:
 def expiry_time(ttl: float | None) -> int:
     """Return the time, in milliseconds, before which events have expired; `ttl` in seconds."""
     return 0 if ttl is None else max(0, round((time.time() - ttl) * 1000))
-
-
-def _milliseconds(timestamp: float) -> int:
-    if not 0 <= timestamp <= LATEST_TIMESTAMP:
-        raise StateError(f"timestamp {timestamp!r} is outside 1970 to 2100: send seconds since 1970")
-    return round(timestamp * 1000)

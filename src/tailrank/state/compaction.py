@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,7 +12,7 @@ from typing import Final
 from tailrank.files import sync
 from tailrank.state.base import StateError
 from tailrank.state.checks import expiry_time
-from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Pairs, Txn, read_pairs, record_error
+from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Pairs, Table, Txn, read_pairs, record_error
 from tailrank.state.intern_table import FolderNames, RowCoder
 from tailrank.state.item_changes import decode_change
 from tailrank.state.record import decode_rows, encode_rows
@@ -28,7 +30,7 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
     Parameters
     ----------
     folder
-        Of an `EmbeddedState` that nobody has open.
+        Of an `EmbeddedState` that isn't open.
     ttl
         Seconds after which events expire; None keeps them.
 
@@ -45,10 +47,10 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
     if not (folder / DATA_FILE).exists():
         raise StateError(f"{folder}: no state is stored here: name its folder")
     copy = folder / COPY_FOLDER
-    with LmdbEnvironment(folder, exclusive=True) as old:
+    with closing(LmdbEnvironment(folder, exclusive=True)) as old:
         shutil.rmtree(copy, ignore_errors=True)  # of a compaction that was killed
         try:
-            with LmdbEnvironment(copy) as new:
+            with closing(LmdbEnvironment(copy)) as new:
                 _copy_users(old, new, expiry_time(ttl))
                 _copy_changes(old, new)
             sizes = (folder / DATA_FILE).stat().st_size, (copy / DATA_FILE).stat().st_size
@@ -60,37 +62,42 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
 
 
 def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None:
-    old_names, new_names = FolderNames(), FolderNames()
-    old.read(partial(old_names.refresh, tables=old.tables))
+    old_names, new_names = FolderNames(old.tables), FolderNames(new.tables)
+    old.read(old_names.refresh)
 
     def put(users: Pairs, txn: Txn) -> None:
-        coder = RowCoder(new_names, txn, new.tables)
+        coder = RowCoder(new_names, txn)
         for key, record in users:
             try:
                 kept = [row for row in decode_rows(record) if row.time >= oldest]
-                recoded = [row._replace(codes=coder.codes(*old_names.lookup(row.codes))) for row in kept]
+                names = old_names.lookup([row.codes for row in kept])
             except (ValueError, IndexError) as error:
                 raise record_error(old.folder, key, error) from None
-            if recoded:
-                txn.put(key, encode_rows(recoded), append=True, db=new.tables[b"users"])
+            if kept:
+                named = zip(kept, *names, strict=True)
+                rows = [row._replace(codes=coder.codes(item, event_type)) for row, item, event_type in named]
+                txn.put(key, encode_rows(rows), append=True, db=new.tables[b"users"])
 
-    start = b""
-    while users := old.read(partial(read_pairs, table=old.tables[b"users"], start=start, n=PAIRS_AT_ONCE)):
+    for users in _pages(old, b"users"):
         new.write(partial(put, users))
-        start = users[-1][0] + b"\0"
 
 
 def _copy_changes(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
     for table in (b"changes", b"changed"):
-        start = b""
-        while pairs := old.read(partial(read_pairs, table=old.tables[table], start=start, n=PAIRS_AT_ONCE)):
+        for pairs in _pages(old, table):
             if table == b"changes":
-                for _, value in pairs:
-                    decode_change(value)
-            new.write(partial(_put_pairs, new, table, pairs))
-            start = pairs[-1][0] + b"\0"
+                for _, change in pairs:
+                    decode_change(change)
+            new.write(partial(_put_pairs, new.tables[table], pairs))
 
 
-def _put_pairs(new: LmdbEnvironment, table: bytes, pairs: Pairs, txn: Txn) -> None:
-    for key, value in pairs:
-        txn.put(key, value, append=True, db=new.tables[table])
+def _put_pairs(table: Table, pairs: Pairs, txn: Txn) -> None:
+    with txn.cursor(table) as cursor:
+        cursor.putmulti(pairs, append=True)
+
+
+def _pages(env: LmdbEnvironment, table: bytes) -> Iterator[Pairs]:
+    start = b""
+    while pairs := env.read(partial(read_pairs, table=env.tables[table], start=start, n=PAIRS_AT_ONCE)):
+        yield pairs
+        start = pairs[-1][0] + b"\0"

@@ -8,37 +8,22 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from tailrank.data.histories import History
 from tailrank.state.base import ItemChange, StateError, StoredEvent, UserSnapshot
-from tailrank.state.checks import CheckedEvent, check_changes, check_events, expiry_time, id_bytes
+from tailrank.state.checks import CheckedEvent, check_events, expiry_time, id_bytes
 from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, record_error
 from tailrank.state.intern_table import FolderNames, RowCoder
-from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_change, read_pages
-from tailrank.state.record import (
-    MAX_TYPES,
-    TYPE_BITS,
-    Row,
-    decode_columns,
-    decode_rows,
-    encode_rows,
-    merge_rows,
-)
-from tailrank.state.writer import GroupWriter, JobError
+from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
+from tailrank.state.record import Row, decode_columns, decode_rows, encode_rows, merge_rows
+from tailrank.state.writer import GroupWriter
 
 SWEEP_USERS: Final = 50
 SWEEP_SECONDS: Final = 0.05
 VERSION_BYTES: Final = 8
 
 log = logging.getLogger(__name__)
-
-
-class _Write(NamedTuple):
-    """What a job works with."""
-
-    txn: Txn
-    coder: RowCoder
 
 
 class EmbeddedState:
@@ -66,11 +51,10 @@ class EmbeddedState:
         self._env, self._ttl = LmdbEnvironment(folder), ttl
         tables = self._env.tables
         self._users, self._changes, self._versions = tables[b"users"], tables[b"changes"], tables[b"changed"]
-        self._names = FolderNames()
-        self._env.read(partial(self._names.refresh, tables=tables))
+        self._names = FolderNames(tables)
+        self._env.read(self._names.refresh)
         self._sweep_from = b""
-        idle = None if ttl is None else (self._sweep, SWEEP_SECONDS)
-        self._writer = GroupWriter(self._commit, idle)
+        self._writer = GroupWriter(self._commit, self._sweep, None if ttl is None else SWEEP_SECONDS)
 
     async def append(self, events: Sequence[StoredEvent]) -> int:
         """Store events, as `State.append`."""
@@ -83,7 +67,7 @@ class EmbeddedState:
         record, version = self._env.read(lambda txn: (txn.get(key, db=self._users), self._version(txn)))
         if record is None:
             return UserSnapshot(History([], [], []), version)
-        codes, times = self._decode(record, key)
+        times, codes, _ = self._decode(record, key)
         items, types = self._names_of(codes, key)
         start = bisect_left(times, expiry_time(self._ttl))
         history = History(items[start:], types[start:], [time / 1000 for time in times[start:]])
@@ -92,12 +76,11 @@ class EmbeddedState:
     async def erase(self, user_id: str) -> bool:
         """Delete a user's events, as `State.erase`."""
         key = id_bytes(user_id, "user_id")
-        return await self._writer.submit(lambda write: write.txn.delete(key, db=self._users))
+        return await self._writer.submit(lambda coder: coder.txn.delete(key, db=self._users))
 
     async def change_items(self, changes: Sequence[ItemChange]) -> int:
         """Store item changes, as `State.change_items`."""
-        check_changes(changes)
-        return await self._writer.submit(partial(self._put_changes, changes), len(changes))
+        return await self._writer.submit(partial(self._put_changes, encode_changes(changes)), len(changes))
 
     async def item_changes(self, since: int) -> tuple[int, list[ItemChange]]:
         """Return the changes after a version, as `State.item_changes`."""
@@ -108,46 +91,41 @@ class EmbeddedState:
         await self._writer.close()
         self._env.close()
 
-    def _commit(self, jobs: Sequence[Callable[[_Write], Any]]) -> list[Any]:
+    def _commit(self, jobs: Sequence[Callable[[RowCoder], Any]]) -> list[Any]:
         """Do jobs in one transaction."""
 
         def run(txn: Txn) -> list[Any]:
-            write, results = _Write(txn, RowCoder(self._names, txn, self._env.tables)), []
-            for index, job in enumerate(jobs):
-                try:
-                    results.append(job(write))
-                except StateError as error:
-                    raise JobError(index, error) from error
-            return results
+            coder = RowCoder(self._names, txn)
+            return [job(coder) for job in jobs]
 
         return self._env.write(run)
 
-    def _append(self, events: Sequence[CheckedEvent], write: _Write) -> int:
+    def _append(self, events: Sequence[CheckedEvent], coder: RowCoder) -> int:
         by_user: dict[bytes, list[Row]] = {}
         for event in events:
-            codes = write.coder.codes(event.item_id, event.event_type)
+            codes = coder.codes(event.item_id, event.event_type)
             row = Row(event.time, codes, int.from_bytes(event.digest, "little"))
             by_user.setdefault(event.user_key, []).append(row)
         stored = 0
         for key, rows in by_user.items():
             try:
-                record, new = merge_rows(write.txn.get(key, db=self._users), rows)
+                record, new = merge_rows(coder.txn.get(key, db=self._users), rows)
             except ValueError as error:
                 raise record_error(self._env.folder, key, error) from None
             if new:
-                write.txn.put(key, record, db=self._users)
+                coder.txn.put(key, record, db=self._users)
                 stored += new
         return stored
 
-    def _put_changes(self, changes: Sequence[ItemChange], write: _Write) -> int:
-        version = self._version(write.txn)
-        for change in changes:
+    def _put_changes(self, changes: Sequence[tuple[bytes, bytes]], coder: RowCoder) -> int:
+        version = self._version(coder.txn)
+        for item, change in changes:
             version += 1
-            item, key = change.item_id.encode(), version.to_bytes(VERSION_BYTES, "big")
-            if (before := write.txn.get(item, db=self._versions)) is not None:
-                write.txn.delete(before, db=self._changes)
-            write.txn.put(key, encode_change(change), append=True, db=self._changes)
-            write.txn.put(item, key, db=self._versions)
+            key = version.to_bytes(VERSION_BYTES, "big")
+            if (before := coder.txn.get(item, db=self._versions)) is not None:
+                coder.txn.delete(before, db=self._changes)
+            coder.txn.put(key, change, append=True, db=self._changes)
+            coder.txn.put(item, key, db=self._versions)
         return version
 
     def _version(self, txn: Txn) -> int:
@@ -155,49 +133,40 @@ class EmbeddedState:
             return int.from_bytes(cursor.key(), "big") if cursor.last() else 0
 
     async def _read_page(self, since: int) -> Page:
+        def read(txn: Txn) -> Page:
+            pairs = read_pairs(txn, self._changes, (since + 1).to_bytes(VERSION_BYTES, "big"), PAGE_SIZE)
+            page = [(int.from_bytes(key, "big"), decode_change(value)) for key, value in pairs]
+            return self._version(txn), page
+
         await asyncio.sleep(0)
-        return self._env.read(partial(self._changes_after, since))
+        return self._env.read(read)
 
-    def _changes_after(self, since: int, txn: Txn) -> Page:
-        pairs = read_pairs(txn, self._changes, (since + 1).to_bytes(VERSION_BYTES, "big"), PAGE_SIZE)
-        page = [(int.from_bytes(key, "big"), decode_change(value)) for key, value in pairs]
-        return self._version(txn), page
-
-    def _decode(self, record: bytes, key: bytes) -> tuple[tuple[int, ...], list[int]]:
+    def _decode(self, record: bytes, key: bytes) -> tuple[list[int], tuple[int, ...], tuple[int, ...]]:
         try:
             return decode_columns(record)
         except ValueError as error:
             raise record_error(self._env.folder, key, error) from None
 
-    def _names_of(self, codes: tuple[int, ...], key: bytes) -> tuple[list[str], list[str]]:
+    def _names_of(self, codes: Sequence[int], key: bytes) -> tuple[list[str], list[str]]:
         """Look up the items and event types of a record's rows."""
-        items, types = self._names.items.names, self._names.types.names
-        try:
-            return [items[code >> TYPE_BITS] for code in codes], [types[code % MAX_TYPES] for code in codes]
-        except IndexError:
-            before = len(items), len(types)
-        self._env.read(
-            partial(self._names.refresh, tables=self._env.tables)
-        )  # another process has added some
-        if before == (len(items), len(types)):
-            raise record_error(self._env.folder, key, "a name is missing")
-        return self._names_of(codes, key)
+        for _ in range(2):
+            try:
+                return self._names.lookup(codes)
+            except IndexError:  # another process has added some
+                self._env.read(self._names.refresh)
+        raise record_error(self._env.folder, key, "a name is missing")
 
     def _sweep(self) -> None:
         """Remove the expired events of the next few users."""
         oldest = expiry_time(self._ttl)
         try:
-            keys, self._sweep_from = self._env.read(partial(self._find_expired, oldest, self._sweep_from))
-            if keys:
-                self._env.write(partial(self._trim, oldest, keys))
+            users = self._env.read(lambda txn: read_pairs(txn, self._users, self._sweep_from, SWEEP_USERS))
+            self._sweep_from = users[-1][0] + b"\0" if len(users) == SWEEP_USERS else b""
+            expired = [key for key, record in users if self._decode(record, key)[0][0] < oldest]
+            if expired:
+                self._env.write(partial(self._trim, oldest, expired))
         except StateError as error:
             log.warning("expired events were not removed: %s", error)
-
-    def _find_expired(self, oldest: int, start: bytes, txn: Txn) -> tuple[list[bytes], bytes]:
-        """Scan some users from a key on; returns those with expired events, and the key to continue from."""
-        pairs = read_pairs(txn, self._users, start, SWEEP_USERS + 1)
-        expired = [key for key, record in pairs[:SWEEP_USERS] if self._decode(record, key)[1][0] < oldest]
-        return expired, pairs[SWEEP_USERS][0] if len(pairs) > SWEEP_USERS else b""
 
     def _trim(self, oldest: int, keys: Sequence[bytes], txn: Txn) -> None:
         for key in keys:

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Final, TypeAlias, TypeVar
 
 import lmdb
@@ -62,8 +61,7 @@ class LmdbEnvironment:
                 _check_presence(folder, lock_file)
                 if exclusive:
                     check_pages(folder)
-                self._env = _open(folder)
-                opened.callback(self._env.close)
+                self._env = _open(folder, opened)
                 self.tables = self.write(self._open_tables)
                 if not os.fstat(lock_file).st_size:
                     os.write(lock_file, FORMAT)
@@ -103,16 +101,13 @@ class LmdbEnvironment:
         with self._writing, self._reading:
             self._opened.close()
 
-    def __enter__(self) -> LmdbEnvironment:
-        return self
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _open_tables(self, txn: Txn) -> dict[bytes, Table]:
-        _check_format(txn, self.folder)
+        if txn.stat()["entries"] == 0:
+            txn.put(b"format", FORMAT)
+        if (found := txn.get(b"format")) != FORMAT:
+            what = f"of format {found.decode(errors='replace')!r}" if found else "something else's LMDB"
+            reads = f"this version reads {FORMAT.decode()!r}"
+            raise StateError(f"{self.folder}: {what}, {reads}: name another folder")
         return {name: self._env.open_db(name, txn) for name in TABLES}
 
     def _resize(self, size: int) -> None:
@@ -182,7 +177,7 @@ def _lock(folder: Path, exclusive: bool) -> int:
     return lock_file
 
 
-def _open(folder: Path) -> lmdb.Environment:
+def _open(folder: Path, opened: ExitStack) -> lmdb.Environment:
     is_new = not (folder / DATA_FILE).exists()
     env = lmdb.open(
         os.fspath(folder),
@@ -192,13 +187,13 @@ def _open(folder: Path) -> lmdb.Environment:
         max_spare_txns=1,
         mode=0o700,
     )
-    try:
-        if not is_new:
-            _check_length(env, folder)
-        env.reader_check()
-    except BaseException:
-        env.close()
-        raise
+    opened.callback(env.close)
+    needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+    if not is_new and (folder / DATA_FILE).stat().st_size < needed:
+        # If it was cut off, reading beyond its end would end the process. But a file may also end before
+        # pages that were allocated and freed unwritten, so only a check of all can tell.
+        check_pages(folder)
+    env.reader_check()
     return env
 
 
@@ -207,23 +202,3 @@ def _check_presence(folder: Path, lock_file: int) -> None:
     data = folder / DATA_FILE
     if os.fstat(lock_file).st_size and not (data.exists() and data.stat().st_size):
         raise damage_error(folder, f"{DATA_FILE} is missing or empty")
-
-
-def _check_length(env: lmdb.Environment, folder: Path) -> None:
-    """Refuse a file that was cut off: reading beyond its end would end the process.
-
-    A file may also end before pages that were allocated and freed unwritten, so only a check of all can tell.
-    """
-    if (folder / DATA_FILE).stat().st_size < (env.info()["last_pgno"] + 1) * env.stat()["psize"]:
-        check_pages(folder)
-
-
-def _check_format(txn: Txn, folder: Path) -> None:
-    if txn.stat()["entries"] == 0:
-        txn.put(b"format", FORMAT)
-    found = txn.get(b"format")
-    if found != FORMAT:
-        content = (
-            "something else's LMDB" if found is None else f"of format {found.decode(errors='replace')!r}"
-        )
-        raise StateError(f"{folder}: {content}, this version reads {FORMAT.decode()!r}: name another folder")

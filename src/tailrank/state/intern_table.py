@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Final
 
-import lmdb
-
 from tailrank.state.base import StateError
+from tailrank.state.environment import Table, Txn
 from tailrank.state.record import MAX_ITEMS, MAX_TYPES, TYPE_BITS
 
 CODE_BYTES: Final = 4
+"""Of a key: big-endian, so that keys sort as codes do."""
 
 
 class InternTable:
@@ -26,18 +26,20 @@ class InternTable:
         The sort, for messages.
     capacity
         How many names there may be.
+    table
+        Where they are stored.
     """
 
-    def __init__(self, label: str, capacity: int) -> None:
-        self.label, self.capacity = label, capacity
+    def __init__(self, label: str, capacity: int, table: Table) -> None:
+        self.label, self.capacity, self.table = label, capacity, table
         self.names: list[str] = []
         self.codes: dict[str, int] = {}
         self._refreshing = Lock()
 
-    def refresh(self, txn: lmdb.Transaction[bytes], table: lmdb._Database) -> None:
+    def refresh(self, txn: Txn) -> None:
         """Read the names that were added."""
-        with self._refreshing, txn.cursor(table) as cursor:
-            for _, name in cursor if cursor.set_range(_key(len(self.names))) else ():
+        with self._refreshing, txn.cursor(self.table) as cursor:
+            for _, name in cursor if cursor.set_range(len(self.names).to_bytes(CODE_BYTES, "big")) else ():
                 self.codes[name.decode()] = len(self.names)
                 self.names.append(name.decode())
 
@@ -45,27 +47,34 @@ class InternTable:
 class FolderNames:
     """The names of items and event types of a folder."""
 
-    def __init__(self) -> None:
-        self.items, self.types = InternTable("item", MAX_ITEMS), InternTable("event type", MAX_TYPES)
+    def __init__(self, tables: Mapping[bytes, Table]) -> None:
+        self.items = InternTable("item", MAX_ITEMS, tables[b"items"])
+        self.types = InternTable("event type", MAX_TYPES, tables[b"types"])
 
-    def refresh(self, txn: lmdb.Transaction[bytes], tables: Mapping[bytes, lmdb._Database]) -> None:
+    def refresh(self, txn: Txn) -> None:
         """Read the names that were added."""
-        self.items.refresh(txn, tables[b"items"])
-        self.types.refresh(txn, tables[b"types"])
+        self.items.refresh(txn)
+        self.types.refresh(txn)
 
-    def lookup(self, codes: int) -> tuple[str, str]:
-        """Look up the item and the event type of a row's codes."""
-        return self.items.names[codes >> TYPE_BITS], self.types.names[codes % MAX_TYPES]
+    def lookup(self, codes: Sequence[int]) -> tuple[list[str], list[str]]:
+        """Look up the items and the event types of rows' codes.
+
+        Raises
+        ------
+        IndexError
+            If a name isn't known, perhaps because another process has added it.
+        """
+        items, types = self.items.names, self.types.names
+        return [items[code >> TYPE_BITS] for code in codes], [types[code % MAX_TYPES] for code in codes]
 
 
 class RowCoder:
     """Codes of rows within one write transaction; new names are in `FolderNames` once it is committed."""
 
-    def __init__(
-        self, names: FolderNames, txn: lmdb.Transaction[bytes], tables: Mapping[bytes, lmdb._Database]
-    ) -> None:
-        self._items = _NameInterner(names.items, txn, tables[b"items"])
-        self._types = _NameInterner(names.types, txn, tables[b"types"])
+    def __init__(self, names: FolderNames, txn: Txn) -> None:
+        names.refresh(txn)
+        self.txn, self._names = txn, names
+        self._added: dict[InternTable, dict[str, int]] = {names.items: {}, names.types: {}}
 
     def codes(self, item: str, event_type: str) -> int:
         """Return a row's codes, adding the names if they are new.
@@ -75,33 +84,21 @@ class RowCoder:
         StateError
             If there are too many names.
         """
-        return self._types.code(event_type) | self._items.code(item) << TYPE_BITS
+        return self._code(self._names.types, event_type) | self._code(self._names.items, item) << TYPE_BITS
 
-
-class _NameInterner:
-    def __init__(self, names: InternTable, txn: lmdb.Transaction[bytes], table: lmdb._Database) -> None:
-        names.refresh(txn, table)
-        self._committed, self._txn, self._table = names, txn, table
-        self._added: dict[str, int] = {}
-
-    def code(self, name: str) -> int:
-        code = self._committed.codes.get(name)
-        if code is None:
-            code = self._added.get(name)
-        return self._add(name) if code is None else code
-
-    def _add(self, name: str) -> int:
-        code = len(self._committed.names) + len(self._added)
-        if code >= self._committed.capacity:
-            raise StateError(
-                f"{self._committed.label} {name!r} is one too many: a folder holds "
-                f"{self._committed.capacity:,} of them; compaction drops those that no history uses"
-            )
-        self._txn.put(_key(code), name.encode(), append=True, db=self._table)
-        self._added[name] = code
-        return code
-
-
-def _key(code: int) -> bytes:
-    """Write a code as a key: keys sort as codes do."""
-    return code.to_bytes(CODE_BYTES, "big")
+    def _code(self, committed: InternTable, name: str) -> int:
+        code = committed.codes.get(name)
+        if code is not None:
+            return code
+        added = self._added[committed]
+        if name not in added:
+            code = len(committed.names) + len(added)
+            if code >= committed.capacity:
+                raise StateError(
+                    f"{committed.label} {name!r} is one too many: a folder holds {committed.capacity:,} of "
+                    "them; compaction drops those that no history uses"
+                )
+            key = code.to_bytes(CODE_BYTES, "big")
+            self.txn.put(key, name.encode(), append=True, db=committed.table)
+            added[name] = code
+        return added[name]

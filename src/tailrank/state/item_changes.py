@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
 
 from tailrank.state.base import ItemChange, StateError
+from tailrank.state.checks import id_bytes
 
 PAGE_SIZE: Final = 256
 """Changes that are read at once, so that nothing else waits long."""
@@ -16,9 +17,19 @@ Page: TypeAlias = tuple[int, list[tuple[int, ItemChange]]]
 """The current version, and changes with the version that each made, the earliest first."""
 
 
-def encode_change(change: ItemChange) -> bytes:
-    """Encode a change as MessagePack."""
-    return msgspec.msgpack.encode(tuple(change))
+def encode_changes(changes: Sequence[ItemChange]) -> list[tuple[bytes, bytes]]:
+    """Encode changes: each item's id as UTF-8, and its change as MessagePack.
+
+    Raises
+    ------
+    StateError
+        If an id is invalid; the message says which.
+    """
+    encoded = []
+    for index, change in enumerate(changes):
+        item_id = id_bytes(change.item_id, f"change {index}: item_id")
+        encoded.append((item_id, msgspec.msgpack.encode(tuple(change))))
+    return encoded
 
 
 def decode_change(encoded: bytes) -> ItemChange:

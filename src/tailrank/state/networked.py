@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha1
 from importlib.resources import files
+from itertools import chain
 from struct import Struct
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,15 +20,8 @@ from valkey.exceptions import NoScriptError, ResponseError, ValkeyError
 
 from tailrank.data.histories import History
 from tailrank.state.base import EVENTS_PER_USER, ItemChange, StateError, StoredEvent, UserSnapshot
-from tailrank.state.checks import (
-    DIGEST_BYTES,
-    CheckedEvent,
-    check_changes,
-    check_events,
-    expiry_time,
-    id_bytes,
-)
-from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_change, read_pages
+from tailrank.state.checks import DIGEST_BYTES, CheckedEvent, check_events, expiry_time, id_bytes
+from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 
 TIMEOUT: Final = 1.0
 """Seconds after which a server that doesn't answer is given up."""
@@ -38,16 +32,11 @@ USER_PREFIX: Final = b"tailrank:user:"
 ITEM_KEYS: Final = ("tailrank:{items}:version", "tailrank:{items}:latest", "tailrank:{items}:order")
 VERSION_KEY: Final = ITEM_KEYS[0]
 
+FILES: Final = ("append.lua", "change_items.lua", "item_changes.lua")
+SCRIPTS: Final = [files("tailrank.state").joinpath(name).read_bytes() for name in FILES]
+"""What the server runs, known to it by its hash."""
 
-class _Script:
-    """A script that the server runs, known to it by its hash."""
-
-    def __init__(self, name: str) -> None:
-        self.text = files("tailrank.state").joinpath(name).read_text()
-        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
-APPEND, CHANGE_ITEMS, ITEM_CHANGES = map(_Script, ("append.lua", "change_items.lua", "item_changes.lua"))
+APPEND, CHANGE_ITEMS, ITEM_CHANGES = (sha1(text, usedforsecurity=False).hexdigest() for text in SCRIPTS)
 _REMEDIES: Final = {
     "OutOfMemoryError": "its memory is full: raise maxmemory, or keep events for fewer days",
     "MISCONF": "it can't write to its disk: free some space there",
@@ -114,7 +103,7 @@ class NetworkedState:
         if not by_user:
             return 0
         ttl = 0 if self._ttl is None else round(self._ttl * 1000)
-        script = "EVALSHA", APPEND.sha, 1
+        script = "EVALSHA", APPEND, 1
         commands = [
             (*script, USER_PREFIX + user, EVENTS_PER_USER, oldest, ttl, *encoded)
             for user, encoded in by_user.items()
@@ -142,11 +131,8 @@ class NetworkedState:
 
     async def change_items(self, changes: Sequence[ItemChange]) -> int:
         """Store item changes, as `State.change_items`."""
-        check_changes(changes)
-        arguments = [part for change in changes for part in (change.item_id, encode_change(change))]
-        (version,) = await self._execute(
-            ("EVALSHA", CHANGE_ITEMS.sha, len(ITEM_KEYS), *ITEM_KEYS, *arguments)
-        )
+        arguments = chain.from_iterable(encode_changes(changes))
+        (version,) = await self._execute(("EVALSHA", CHANGE_ITEMS, 3, *ITEM_KEYS, *arguments))
         return int(version)
 
     async def item_changes(self, since: int) -> tuple[int, list[ItemChange]]:
@@ -158,12 +144,9 @@ class NetworkedState:
         await self._client.aclose()
 
     async def _read_page(self, since: int) -> Page:
-        ((version, *page),) = await self._execute(
-            ("EVALSHA", ITEM_CHANGES.sha, len(ITEM_KEYS), *ITEM_KEYS, since, PAGE_SIZE)
-        )
-        return version, [
-            (at, decode_change(encoded)) for at, encoded in zip(page[::2], page[1::2], strict=True)
-        ]
+        command = "EVALSHA", ITEM_CHANGES, 3, *ITEM_KEYS, since, PAGE_SIZE
+        ((version, *page),) = await self._execute(command)
+        return version, list(zip(page[::2], map(decode_change, page[1::2]), strict=True))
 
     async def _execute(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send commands together; returns their answers.
@@ -174,12 +157,13 @@ class NetworkedState:
         try:
             async with asyncio.timeout(TIMEOUT):
                 answers = await self._send(commands)
-                if any(map(_is_moved, answers)):
+                # MOVED: the server is part of a cluster, and another one has the key.
+                if any(isinstance(a, ResponseError) and str(a).startswith("MOVED") for a in answers):
                     await self._join_cluster()
                     answers = await self._send(commands)
                 if any(isinstance(answer, NoScriptError) for answer in answers):
-                    for script in (APPEND, CHANGE_ITEMS, ITEM_CHANGES):
-                        await self._client.script_load(script.text)
+                    for script in SCRIPTS:
+                        await self._client.script_load(script)
                     answers = await self._send(commands)
         except (ValkeyError, OSError) as error:
             raise self._state_error(error) from None
@@ -204,14 +188,8 @@ class NetworkedState:
     def _state_error(self, error: Exception) -> StateError:
         message = str(error)
         remedy = _REMEDIES.get(type(error).__name__) or _REMEDIES.get(message.partition(" ")[0])
-        return StateError(
-            f"{self._address}: {remedy or f'{message}: start the server, or correct the address'}"
-        )
-
-
-def _is_moved(answer: object) -> bool:
-    """Tell whether the server is part of a cluster, and another one has the key."""
-    return isinstance(answer, ResponseError) and str(answer).startswith("MOVED")
+        remedy = remedy or f"{message}: start the server, or correct the address"
+        return StateError(f"{self._address}: {remedy}")
 
 
 def _address(url: str) -> str:

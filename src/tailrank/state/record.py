@@ -49,28 +49,33 @@ class Row(NamedTuple):
     digest: int
 
 
-def decode_columns(record: bytes) -> tuple[tuple[int, ...], list[int]]:
-    """Return the codes and the times of a record's rows, oldest first.
+def decode_columns(record: bytes) -> tuple[list[int], tuple[int, ...], tuple[int, ...]]:
+    """Return the times, the codes and the digests of a record's rows, oldest first.
 
     Raises
     ------
     ValueError
         If it isn't a record.
     """
-    codes, _, times = _decode(record)
-    return codes, times
+    if len(record) < HEAD.size + ROW.size:
+        raise ValueError("too short for a record")
+    n, high, low = HEAD.unpack_from(record)
+    end = HEAD.size + n * ROW.size
+    if not 0 < n <= EVENTS_PER_USER or len(record) < end:
+        raise ValueError("the number of events doesn't fit the length")
+    numbers = _ROWS[n].unpack_from(record, HEAD.size)
+    gaps = list(numbers[5::3])
+    if len(record) != end:
+        _restore_long_gaps(gaps, record[end:])
+    first = (high << 32 | low) - sum(gaps)
+    if first < 0:
+        raise ValueError("the gaps reach back before 1970")
+    return list(accumulate(gaps, initial=first)), numbers[::3], numbers[1::3]
 
 
 def decode_rows(record: bytes) -> list[Row]:
-    """Return a record's rows, oldest first.
-
-    Raises
-    ------
-    ValueError
-        If it isn't a record.
-    """
-    codes, digests, times = _decode(record)
-    return list(map(Row, times, codes, digests))
+    """Return a record's rows, oldest first; raises as `decode_columns`."""
+    return list(map(Row, *decode_columns(record)))
 
 
 def encode_rows(rows: Sequence[Row]) -> bytes:
@@ -145,23 +150,6 @@ def _head(n: int, latest: int) -> bytes:
 
 def _identity(row: Row) -> tuple[int, int]:
     return row.codes >> TYPE_BITS, row.digest
-
-
-def _decode(record: bytes) -> tuple[tuple[int, ...], tuple[int, ...], list[int]]:
-    if len(record) < HEAD.size + ROW.size:
-        raise ValueError("too short for a record")
-    n, high, low = HEAD.unpack_from(record)
-    end = HEAD.size + n * ROW.size
-    if not 0 < n <= EVENTS_PER_USER or len(record) < end:
-        raise ValueError("the number of events doesn't fit the length")
-    numbers = _ROWS[n].unpack_from(record, HEAD.size)
-    gaps = list(numbers[5::3])
-    if len(record) != end:
-        _restore_long_gaps(gaps, record[end:])
-    first = (high << 32 | low) - sum(gaps)
-    if first < 0:
-        raise ValueError("the gaps reach back before 1970")
-    return numbers[::3], numbers[1::3], list(accumulate(gaps, initial=first))
 
 
 def _restore_long_gaps(gaps: list[int], tail: bytes) -> None:

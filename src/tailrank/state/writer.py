@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import Condition, Thread
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from tailrank.state.base import StateError
 
@@ -21,19 +19,10 @@ W = TypeVar("W")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job(Generic[W]):
-    work: Callable[[W], Any]
+class _Job(NamedTuple):
+    work: Callable[[Any], Any]
     size: int
     result: asyncio.Future[Any]
-
-
-class JobError(Exception):
-    """One job of a group can't be done; the others can."""
-
-    def __init__(self, index: int, error: StateError) -> None:
-        super().__init__(str(error))
-        self.index, self.error = index, error
 
 
 class GroupWriter(Generic[W]):
@@ -42,19 +31,20 @@ class GroupWriter(Generic[W]):
     Parameters
     ----------
     commit
-        Does jobs in one transaction, all or none, and returns their results. It raises `JobError` if one of
-        them can't be done, and `StateError` if none can.
-    idle
-        What else this thread does between groups, and every how many seconds; None for nothing.
+        Does jobs in one transaction, all or none, and returns their results. If it raises, each job of the
+        group gets a transaction of its own: one that can't be done doesn't keep the others from it.
+    idle, every
+        What else this thread does between groups, and every how many seconds; None for never.
     """
 
     def __init__(
         self,
         commit: Callable[[Sequence[Callable[[W], Any]]], list[Any]],
-        idle: tuple[Callable[[], None], float] | None = None,
+        idle: Callable[[], None],
+        every: float | None,
     ) -> None:
-        self._commit, self._idle = commit, idle
-        self._jobs: deque[_Job[W]] = deque()
+        self._commit, self._idle, self._every = commit, idle, every
+        self._jobs: deque[_Job] = deque()
         self._awake, self._closed = Condition(), False
         self._thread = Thread(target=self._run, name="tailrank state writer", daemon=True)
         self._thread.start()
@@ -77,58 +67,43 @@ class GroupWriter(Generic[W]):
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        idle_at = self._next_idle()
-        while (group := self._next_group(idle_at)) is not None:
-            self._finish(group)
-            if self._idle is not None and time.monotonic() >= idle_at:
-                self._idle[0]()
-                idle_at = self._next_idle()
+        idled = time.monotonic()
+        while (group := self._next_group(idled)) is not None:
+            if group:
+                self._finish(group)
+            if self._every is not None and time.monotonic() >= idled + self._every:
+                self._idle()
+                idled = time.monotonic()
 
-    def _next_idle(self) -> float:
-        return math.inf if self._idle is None else time.monotonic() + self._idle[1]
-
-    def _next_group(self, idle_at: float) -> list[_Job[W]] | None:
+    def _next_group(self, idled: float) -> list[_Job] | None:
         """Wait for jobs; an empty group if idle work is due, None at the end."""
         with self._awake:
-            wait = None if idle_at == math.inf else max(0.0, idle_at - time.monotonic())
+            wait = None if self._every is None else max(0.0, idled + self._every - time.monotonic())
             self._awake.wait_for(lambda: self._jobs or self._closed, wait)
-            group: list[_Job[W]] = []
+            group: list[_Job] = []
             size = 0
             while self._jobs and (not group or size + self._jobs[0].size <= MAX_GROUP_EVENTS):
                 group.append(self._jobs.popleft())
                 size += group[-1].size
             return None if self._closed and not group else group
 
-    def _finish(self, group: list[_Job[W]]) -> None:
-        settled: list[tuple[asyncio.Future[Any], Any]] = []
-        while group:
-            try:
-                results: list[Any] = self._commit([job.work for job in group])
-            except JobError as failed:
-                settled.append((group.pop(failed.index).result, failed.error))
-                continue
-            except Exception as error:  # noqa: BLE001 -- whoever waits gets it, and this thread goes on
-                results = [error] * len(group)
-            settled += zip([job.result for job in group], results, strict=True)
-            break
-        _hand_over(settled)
-
-
-def _hand_over(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:
-    """Settle futures, each in its own event loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-    for future, result in settled:
-        by_loop.setdefault(future.get_loop(), []).append((future, result))
-    for loop, of_loop in by_loop.items():
+    def _finish(self, group: list[_Job]) -> None:
+        """Do a group's jobs, and hand over the results to the event loop, all at once."""
+        try:
+            results: list[Any] = self._commit([job.work for job in group])
+        except Exception as error:  # noqa: BLE001 -- whoever waits gets it, and this thread goes on
+            if len(group) > 1:
+                for job in group:
+                    self._finish([job])
+                return
+            results = [error]
+        settled = list(zip([job.result for job in group], results, strict=True))
         with suppress(RuntimeError):  # the loop was closed: nobody waits
-            loop.call_soon_threadsafe(_settle, of_loop)
+            settled[0][0].get_loop().call_soon_threadsafe(_settle, settled)
 
 
 def _settle(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:
     for future, result in settled:
-        if future.done():  # whoever waited gave up
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
+        if not future.done():  # or whoever waited gave up
+            settle = future.set_exception if isinstance(result, Exception) else future.set_result
+            settle(result)

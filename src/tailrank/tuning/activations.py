@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ class Activations:
     Parameters
     ----------
     model
-        A bidirectional model of the transformers library; its embeddings and lower layers are taken out.
+        A bidirectional model of the transformers library; its embeddings and lower layers are removed.
     layers
         Number of upper layers that stay.
     lengths
@@ -48,8 +48,8 @@ class Activations:
 
     def __init__(self, model: Any, layers: int, lengths: Offsets, file: Path) -> None:
         self.model, self.file, self.lengths = model, file, lengths
-        self.holder, self.name = _layers_of(model)
-        self.layers: nn.ModuleList = getattr(self.holder, self.name)
+        self.path = _path_of_layers(model)
+        self.layers: nn.ModuleList = model.get_submodule(self.path)
         if layers > len(self.layers):
             raise EncoderError(
                 f"the encoder has {len(self.layers)} layers, so not {layers} of them can learn"
@@ -61,7 +61,7 @@ class Activations:
     def prepare(
         self, features: Callable[[Codes], Mapping[str, Any]], bfloat16: bool, progress: Progress
     ) -> None:
-        """Run the lower layers on every text, unless the file exists; then take them out of the model.
+        """Run the lower layers on every text, unless the file exists; then remove them from the model.
 
         Raises
         ------
@@ -69,7 +69,14 @@ class Activations:
             If the disk is full or can't be written.
         """
         if not self.file.exists():
-            self._write(features, bfloat16, progress)
+            try:
+                with self._put_in(self.embeddings, self.lower), written_file(self.file) as new:
+                    self._write(new, features, bfloat16, progress)
+            except OSError as why:
+                raise EncoderError(
+                    f"{self.file.parent}: activations of {self.offsets[-1]:,} tokens can't be kept there "
+                    f"({why.strerror or why}): free some space, or set TAILRANK_CACHE to another folder"
+                ) from None
         self.values = np.load(self.file, mmap_mode="r")
         self._put(self.stored, self.upper)
 
@@ -80,14 +87,9 @@ class Activations:
         padded[rows, columns] = self.values[at]
         self.stored.activations = torch.from_numpy(padded).to(self.model.device)
 
-    @contextmanager
-    def all_layers(self) -> Iterator[None]:
+    def all_layers(self) -> AbstractContextManager[None]:
         """Put embeddings and lower layers back for a while."""
-        self._put(self.embeddings, self.layers)
-        try:
-            yield
-        finally:
-            self._put(self.stored, self.upper)
+        return self._put_in(self.embeddings, self.layers)
 
     def _tokens(self, items: Codes) -> tuple[Offsets, Offsets, Offsets]:
         """Give, of each token of some texts, the text's row, its column, and its row in the file."""
@@ -98,36 +100,24 @@ class Activations:
 
     def _put(self, embeddings: nn.Module, layers: nn.ModuleList) -> None:
         self.model.embeddings = embeddings
-        setattr(self.holder, self.name, layers)
+        self.model.set_submodule(self.path, layers)
+
+    @contextmanager
+    def _put_in(self, embeddings: nn.Module, layers: nn.ModuleList) -> Iterator[None]:
+        before = self.model.embeddings, self.model.get_submodule(self.path)
+        self._put(embeddings, layers)
+        try:
+            yield
+        finally:
+            self._put(*before)
 
     def _write(
-        self, features: Callable[[Codes], Mapping[str, Any]], bfloat16: bool, progress: Progress
-    ) -> None:
-        self._put(self.embeddings, self.lower)
-        training = self.model.training
-        self.model.eval()
-        try:
-            with written_file(self.file) as new:
-                _reserve(new, int(self.offsets[-1]) * self.model.config.hidden_size * 2)
-                self._run(features, bfloat16, new, progress)
-        except OSError as why:
-            raise EncoderError(
-                f"{self.file.parent}: activations of {self.offsets[-1]:,} tokens can't be kept there "
-                f"({why.strerror or why}): free some space, or set TAILRANK_CACHE to another folder"
-            ) from None
-        finally:
-            self.model.train(training)
-            self._put(self.embeddings, self.layers)
-
-    def _run(
-        self,
-        features: Callable[[Codes], Mapping[str, Any]],
-        bfloat16: bool,
-        file: Path,
-        progress: Progress,
+        self, file: Path, features: Callable[[Codes], Mapping[str, Any]], bfloat16: bool, progress: Progress
     ) -> None:
         shape = (int(self.offsets[-1]), self.model.config.hidden_size)
+        _reserve(file, 2 * shape[0] * shape[1])
         values = open_memmap(file, "w+", np.float16, shape)
+        self.model.eval()
         order = np.argsort(-self.lengths, kind="stable")
         items = order[: int((self.lengths > 0).sum())].astype(np.int32)
         for at in range(0, len(items), BATCH):
@@ -151,15 +141,12 @@ class _Stored(nn.Module):
         return self.activations
 
 
-def _layers_of(model: Any) -> tuple[Any, str]:
-    """Find the module that holds a model's layers, and the layers' name in it."""
-    for path in LAYER_PATHS if hasattr(model, "embeddings") else ():
-        *above, name = path.split(".")
-        holder = model
-        for step in above:
-            holder = getattr(holder, step, None)
-        if isinstance(getattr(holder, name, None), nn.ModuleList):
-            return holder, name
+def _path_of_layers(model: Any) -> str:
+    """Find the path of a model's layers among its modules."""
+    modules = dict(model.named_modules())
+    for path in LAYER_PATHS if "embeddings" in modules else ():
+        if isinstance(modules.get(path), nn.ModuleList):
+            return path
     raise EncoderError(
         f"last-layers doesn't know where a {type(model).__name__} keeps its layers: choose lora or full"
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Doubles
@@ -13,23 +11,7 @@ from tailrank.signals.recency_decay import recency_weights
 from tailrank.tuning.config import FineTuningConfig
 
 
-@dataclass(frozen=True)
-class ItemsToAnnotate:
-    """Items to describe, the most useful first.
-
-    Attributes
-    ----------
-    items
-        Codes, shape (chosen,).
-    uses
-        Attention that rankings pay each of them, in latest events, shape (chosen,).
-    """
-
-    items: Codes
-    uses: Doubles
-
-
-def items_to_annotate(dataset: Dataset, lacks_text: Bools, budget: int) -> ItemsToAnnotate:
+def items_to_annotate(dataset: Dataset, lacks_text: Bools, budget: int) -> tuple[Codes, Doubles]:
     """Choose the items whose description would be used most.
 
     A ranking reads the text of every event of a history; one with n later events counts
@@ -46,6 +28,13 @@ def items_to_annotate(dataset: Dataset, lacks_text: Bools, budget: int) -> Items
     budget
         Items to choose, at most.
 
+    Returns
+    -------
+    items
+        Codes, the most useful first, shape (chosen,).
+    uses
+        Attention that rankings pay each of them, in latest events, shape (chosen,).
+
     Raises
     ------
     RequestError
@@ -60,4 +49,4 @@ def items_to_annotate(dataset: Dataset, lacks_text: Bools, budget: int) -> Items
     weights = recency_weights(h.ages.astype(np.float64), FineTuningConfig.recency_decay)
     uses = np.bincount(h.items, weights, dataset.n_items).astype(np.float64)
     chosen = candidates[np.argsort(-uses[candidates], kind="stable")[:budget]]
-    return ItemsToAnnotate(chosen, uses[chosen])
+    return chosen, uses[chosen]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta
@@ -91,7 +90,7 @@ class FineTuningConfig:
         Exponent, from 0 to 1, of the number of a domain's events in how often it is drawn: 1 draws each
         event as often as any, 0 each domain.
     replay
-        Share of batches of older events, if training is told which events are new.
+        Share of batches of older events, if `Domain.since` says which events are new.
     seed
         Of batches and dropout.
 
@@ -135,9 +134,6 @@ class FineTuningConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
-        for name, value in asdict(self).items():
-            if value == math.inf:
-                raise RequestError(f"{name} must be finite, not {value}")
         if self.adversarial and self.method in ("last-layers", "head"):
             raise RequestError(
                 f"{self.method} doesn't run the word embeddings, so adversarial training can't move them: "
@@ -145,7 +141,7 @@ class FineTuningConfig:
             )
 
     def complete(self) -> FineTuningConfig:
-        """Put numbers of steps in the place of zeros.
+        """Replace zeros by numbers of steps.
 
         Examples
         --------

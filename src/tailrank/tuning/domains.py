@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from tailrank.errors import DataError
 from tailrank.reporting import Progress, silent
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.examples import Batch, BehaviourExamples, Examples, TextExamples
-from tailrank.tuning.teacher_embeddings import fit_teacher_embeddings
+from tailrank.tuning.teacher_embeddings import BATCH, fit_teacher_embeddings
 from tailrank.tuning.validator import Validator
 
 
@@ -39,6 +40,19 @@ class Domain:
     texts: Sequence[str]
     vectors: Floats
     since: float | None = None
+
+    @cached_property
+    def has_text(self) -> Bools:
+        """Whether an item's text isn't blank, shape (items,)."""
+        return np.array([bool(text.strip()) for text in self.texts])
+
+    def examples(self, config: FineTuningConfig) -> Examples:
+        """Choose what the config's loss learns from."""
+        if config.loss == "simcse":
+            return TextExamples(self.has_text, config.batch, twice=True)
+        if config.loss == "distillation" and not config.blend:
+            return TextExamples(self.has_text & (self.split.train.counts > 0), config.batch, twice=False)
+        return BehaviourExamples(self.split.train, self.has_text, config, self.since)
 
 
 class Mixture:
@@ -65,11 +79,10 @@ class Mixture:
         self.texts = [text for domain in domains for text in domain.texts]
         self.vectors = np.concatenate([domain.vectors for domain in domains])
         self.starts = np.cumsum([0, *(len(domain.texts) for domain in domains)])[:-1]
-        self.has_text = [np.array([bool(text.strip()) for text in domain.texts]) for domain in domains]
-        for name, domain, has_text in zip(names, domains, self.has_text, strict=True):
+        for name, domain in zip(names, domains, strict=True):
             if not len(domain.split.validation):
                 raise DataError(f"{name}: no validation query to stop by: give more events")
-            if has_text.sum() < 2:
+            if domain.has_text.sum() < 2:
                 raise DataError(
                     f"{name}: fewer than two items have a text, so there is nothing to learn from"
                 )
@@ -77,14 +90,15 @@ class Mixture:
             name: Validator(domain.split, config.recency_decay, config.seed)
             for name, domain in zip(names, domains, strict=True)
         }
-        self.examples = [self._examples(*pair) for pair in zip(domains, self.has_text, strict=True)]
-        weights = np.array([float(each.size) for each in self.examples]) ** config.temper
+        self.examples = [domain.examples(config) for domain in domains]
+        weights = np.array([float(len(each)) for each in self.examples]) ** config.temper
         self.chances = weights / weights.sum()
 
     def draw(self, rng: np.random.Generator) -> Batch:
         """Draw a batch of one domain."""
         chosen = int(rng.choice(len(self.examples), p=self.chances))
-        return self.examples[chosen].draw(rng).shifted(int(self.starts[chosen]))
+        batch = self.examples[chosen].draw(rng)
+        return replace(batch, items=batch.items + np.int32(self.starts[chosen]))
 
     def by_domain(self, vectors: Floats) -> list[Floats]:
         """Cut vectors of all items, shape (items, dimensions), into those of each domain."""
@@ -99,26 +113,15 @@ class Mixture:
         """Fit the vectors to distil, shape (items, dimensions); None if the loss is another."""
         if self.config.loss != "distillation":
             return None
-        parts = zip(
-            self.domains, self.has_text, self.validators.values(), self.by_domain(vectors), strict=True
-        )
+        config = replace(self.config, loss="next-item", batch=BATCH)
+        parts = zip(self.domains, self.validators.values(), self.by_domain(vectors), strict=True)
         return torch.cat(
             [
-                fit_teacher_embeddings(
-                    part, domain.split.train, has_text, self.config, validator.score, domain.since, progress
-                )
-                for domain, has_text, validator, part in parts
+                fit_teacher_embeddings(part, domain.examples(config), config, validator, progress)
+                for domain, validator, part in parts
             ]
         )
 
     def weights(self) -> Doubles:
         """Say how much each item counts in a distillation: the log of its events, shape (items,)."""
-        pairs = zip(self.domains, self.has_text, strict=True)
-        return np.concatenate([np.log1p(domain.split.train.counts) * has_text for domain, has_text in pairs])
-
-    def _examples(self, domain: Domain, has_text: Bools) -> Examples:
-        if self.config.loss == "simcse":
-            return TextExamples(has_text, self.config.batch, twice=True)
-        if self.config.loss == "distillation" and not self.config.blend:
-            return TextExamples(has_text & (domain.split.train.counts > 0), self.config.batch, twice=False)
-        return BehaviourExamples(domain.split.train, has_text, self.config, domain.since)
+        return np.concatenate([np.log1p(d.split.train.counts) * d.has_text for d in self.domains])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -37,21 +37,6 @@ class Batch:
     targets: Offsets
     excluded: Bools
     frequencies: Floats
-
-    def shifted(self, by: int) -> Batch:
-        """Let item codes start elsewhere."""
-        return replace(self, items=self.items + np.int32(by))
-
-
-class Examples(Protocol):
-    """A source of batches."""
-
-    @property
-    def size(self) -> int:
-        """How much there is to learn from: events, or texts."""
-
-    def draw(self, rng: np.random.Generator) -> Batch:
-        """Draw a batch."""
 
 
 class BehaviourExamples:
@@ -104,9 +89,7 @@ class BehaviourExamples:
         kept = same & (a != b) & self.has_text[a] & self.has_text[b]
         return before[kept], after[kept]
 
-    @property
-    def size(self) -> int:
-        """Number of examples."""
+    def __len__(self) -> int:
         return len(self.after)
 
     def draw(self, rng: np.random.Generator) -> Batch:
@@ -149,9 +132,7 @@ class TextExamples:
     def __init__(self, has_text: Bools, batch: int, twice: bool) -> None:
         self.items, self.batch, self.twice = np.flatnonzero(has_text), batch, twice
 
-    @property
-    def size(self) -> int:
-        """Number of texts."""
+    def __len__(self) -> int:
         return len(self.items)
 
     def draw(self, rng: np.random.Generator) -> Batch:
@@ -162,3 +143,6 @@ class TextExamples:
         excluded = np.eye(len(contexts), n, dtype=bool)
         both = np.tile(items, 2)[:n]
         return Batch(both, contexts[:, None], contexts + len(items), excluded, np.zeros(n, np.float32))
+
+
+Examples: TypeAlias = BehaviourExamples | TextExamples

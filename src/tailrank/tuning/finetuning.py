@@ -14,7 +14,6 @@ from torch import Tensor
 
 from tailrank import checkpoint as checkpoints
 from tailrank.arrays import Floats
-from tailrank.data.cache import cache_root
 from tailrank.language.encoder import TextEncoder
 from tailrank.reporting import Progress, silent
 from tailrank.tuning.closed_form_head import PENALTIES, closed_form_heads
@@ -109,7 +108,7 @@ def finetune(
         If a tracker can't log.
     """
     config = config.complete()
-    training = _Training(domains, encoder, config, progress)
+    training = _Training(domains, encoder, config, progress, trackers)
     # Settings that change nothing but when and where things are written stay out of the key.
     settings = {k: v for k, v in asdict(config).items() if k not in ("minutes", "memory")}
     data = [(d.split.train.fingerprint, d.split.protocol, len(d.split.validation), d.since) for d in domains]
@@ -128,7 +127,7 @@ def finetune(
         tracker.start({**settings, "encoder": encoder.name, "data": names})
     succeeded = False
     try:
-        training.run(save, trackers, on_validation)
+        training.run(save, on_validation)
         succeeded = True
     finally:
         for tracker in trackers:
@@ -140,13 +139,17 @@ class _Training:
     """A training under way."""
 
     def __init__(
-        self, domains: Sequence[Domain], encoder: TextEncoder, config: FineTuningConfig, progress: Progress
+        self,
+        domains: Sequence[Domain],
+        encoder: TextEncoder,
+        config: FineTuningConfig,
+        progress: Progress,
+        trackers: Sequence[Tracker],
     ) -> None:
-        self.config, self.progress, self.mixture = config, progress, Mixture(domains, config)
+        self.config, self.progress, self.trackers = config, progress, trackers
+        self.mixture = Mixture(domains, config)
         torch.manual_seed(config.seed)
-        self.encoder = TrainableEncoder(
-            encoder, self.mixture.texts, self.mixture.vectors, config, cache_root(), progress
-        )
+        self.encoder = TrainableEncoder(encoder, self.mixture.texts, self.mixture.vectors, config, progress)
         self.trainer = Trainer(self.encoder, Objective(config).to(encoder.model.device))
         self.validation_steps: list[ValidationStep] = []
         self.best_weights: list[Tensor] = []
@@ -162,25 +165,19 @@ class _Training:
         """Number of the best validation step, the earliest of equals."""
         return int(np.argmax(self.scores))
 
-    def run(
-        self,
-        save: Callable[[], None],
-        trackers: Sequence[Tracker],
-        on_validation: Callable[[int, float], bool] | None,
-    ) -> None:
+    def run(self, save: Callable[[], None], on_validation: Callable[[int, float], bool] | None) -> None:
         """Take steps and validate, until `patience` runs out."""
         c, trainer, saved_at = self.config, self.trainer, time.monotonic()
         if not self.validation_steps:
-            self._start(trackers)
+            self._start()
             save()
         goes_on = True
-        while goes_on and trainer.steps < c.steps and self._is_patient():
+        while goes_on and trainer.steps < c.steps and len(self.scores) <= self.best_step + c.patience:
             metrics = trainer.step(self.mixture)
-            for tracker in trackers:
-                tracker.log(trainer.steps, metrics)
+            self._log(metrics)
             validates = trainer.steps % c.every == 0 or trainer.steps == c.steps
             if validates:
-                self._validate(trackers, self.encoder.head_inputs())
+                self._validate(self.encoder.head_inputs())
             if validates or time.monotonic() - saved_at > 60 * c.minutes:
                 save()
                 saved_at = time.monotonic()
@@ -191,13 +188,14 @@ class _Training:
             self.progress("fine-tuning", trainer.steps, trainer.steps)
         trainer.load(self.best_weights)
 
-    def _is_patient(self) -> bool:
-        return len(self.validation_steps) - 1 - self.best_step < self.config.patience
+    def _log(self, metrics: Mapping[str, float]) -> None:
+        for tracker in self.trackers:
+            tracker.log(self.trainer.steps, metrics)
 
-    def _start(self, trackers: Sequence[Tracker]) -> None:
+    def _start(self) -> None:
         """Validate the encoder as it is and, if there is a teacher, once more with its closed-form head."""
         inputs = self.encoder.head_inputs(self.progress)
-        self._validate(trackers, inputs)
+        self._validate(inputs)
         teacher = self.mixture.teacher_embeddings(self.encoder.vectors(inputs), self.progress)
         self.trainer.objective.teacher = teacher
         if teacher is None:
@@ -209,18 +207,17 @@ class _Training:
             score = mean_validation_score(self.mixture.validate(self.encoder.vectors(inputs)))
             last.data, best = (head, score) if score > best else (before, best)
             self.progress("head", done, len(PENALTIES), f"ndcg@10 {best:.4f}")
-        self._validate(trackers, inputs)
+        self._validate(inputs)
 
-    def _validate(self, trackers: Sequence[Tracker], inputs: Tensor) -> None:
+    def _validate(self, inputs: Tensor) -> None:
         """Measure the vectors as they are, and keep the weights if they are the best so far."""
         vectors = self.encoder.vectors(inputs)
         step = self.mixture.validate(vectors)
         self.validation_steps.append(step)
-        metrics = {f"{name}/ndcg@10/{group}": x for name, each in step.items() for group, x in each.items()}
-        for tracker in trackers:
-            tracker.log(self.trainer.steps, metrics)
+        self._log({f"{name}/ndcg@10/{group}": x for name, each in step.items() for group, x in each.items()})
         if self.best_step == len(self.validation_steps) - 1:
-            self.best_vectors, self.best_weights = vectors, self.trainer.copy()
+            self.best_vectors = vectors
+            self.best_weights = [weights.detach().clone() for weights in self.trainer.weights]
 
     def tuned(self) -> Tuned:
         """Give the outcome."""
@@ -244,9 +241,8 @@ class _Training:
 
     def state(self) -> dict[str, Any]:
         """Give numbers of steps, time and validation, for a checkpoint."""
-        trainer = self.trainer
-        steps = {"steps": trainer.steps, "seconds": trainer.seconds}
-        return {**steps, "validation_steps": self.validation_steps}
+        t = self.trainer
+        return {"steps": t.steps, "seconds": t.seconds, "validation_steps": self.validation_steps}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Go on from what `tensors` and `state` gave."""

@@ -13,8 +13,7 @@ from tailrank.errors import EncoderError
 from tailrank.files import written_folder
 from tailrank.language import adapters
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.provenance import TUNING_FILE
-from tailrank.language.sources import find_encoder
+from tailrank.language.sources import TUNING_FILE, find_encoder
 from tailrank.tuning.finetuning import Tuned
 
 

@@ -4,40 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from tailrank.errors import EncoderError, ModelError, RequestError
+from tailrank.errors import EncoderError, ModelError, RequestError, needs
 from tailrank.tuning.config import FineTuningConfig, Method, TuningLoss
 from tailrank.tuning.finetuning import Tuned
 
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
 WARM_UP: Final = 2
 """Validation steps before a trial may be pruned, and finished trials before any is."""
-
-State = Literal["complete", "pruned", "running", "fail"]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One config and its outcome.
-
-    Attributes
-    ----------
-    number
-        Counts from 0.
-    state
-        `pruned` if it was given up, as it ranked worse than the median of others at the same validation step.
-    validation_score
-        Of the best validation step, see `validator.validation_score`; None if there was none.
-    settings
-        What differs from the config that the search started from.
-    """
-
-    number: int
-    state: State
-    validation_score: float | None
-    settings: dict[str, Any]
 
 
 def search(
@@ -49,7 +28,7 @@ def search(
     minutes: float,
     run: Callable[[FineTuningConfig, Callable[[int, float], bool]], Tuned],
     keep: Callable[[Tuned], None],
-) -> list[Trial]:
+) -> list[FrozenTrial]:
     """Try configs until the time is up; the next ones are drawn near those that did well (TPE).
 
     Parameters
@@ -71,8 +50,10 @@ def search(
 
     Returns
     -------
-    list of Trial
-        All trials so far, the best first.
+    list of optuna.trial.FrozenTrial
+        All trials so far, the best first. `value` is the `validation_score` of the best validation step, None
+        if there was none; `params` is what differs from `start`; the state is `PRUNED` if the trial was given
+        up, as it ranked worse than the median of others at the same validation step.
 
     Raises
     ------
@@ -81,11 +62,9 @@ def search(
     EncoderError
         If the database can't be used.
     """
-    try:
+    with needs("tune", "tuning"):
         import optuna
         from sqlalchemy.exc import SQLAlchemyError
-    except ImportError:
-        raise RequestError('tune needs optuna: pip install "tailrank[tuning]"') from None
     if not minutes > 0:
         raise RequestError(f"minutes must be above 0, not {minutes}")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -122,15 +101,12 @@ def search(
                 keep(tuned)
             return score
 
-        while time.monotonic() < end:
-            study.optimize(objective, n_trials=1, catch=(ModelError,))
-        trials = [Trial(t.number, t.state.name.lower(), t.value, t.params) for t in study.trials]
+        study.optimize(objective, timeout=60 * minutes, catch=(ModelError,))
+        trials = study.trials
     except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as why:
         reason = str(why).splitlines()[0]
         raise EncoderError(f"{storage}: trials can't be kept there ({reason}): name another place") from None
-    return sorted(
-        trials, key=lambda t: -1.0 if t.validation_score is None else t.validation_score, reverse=True
-    )
+    return sorted(trials, key=lambda t: -1.0 if t.value is None else t.value, reverse=True)
 
 
 def _suggest(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tailrank.arrays import Bools, Floats
-from tailrank.data.dataset import Dataset
+from tailrank.arrays import Floats
 from tailrank.reporting import Progress, silent
 from tailrank.tuning.config import FineTuningConfig
-from tailrank.tuning.examples import BehaviourExamples
+from tailrank.tuning.examples import Examples
 from tailrank.tuning.objectives import Objective
+from tailrank.tuning.validator import Validator, validation_score
 
 BATCH: Final = 256
 """Events a step."""
@@ -37,11 +35,9 @@ WEIGHT_DECAY: Final = 0.01
 
 def fit_teacher_embeddings(
     start: Floats,
-    dataset: Dataset,
-    has_text: Bools,
+    examples: Examples,
     config: FineTuningConfig,
-    score: Callable[[Floats], float],
-    since: float | None,
+    validator: Validator,
     progress: Progress = silent,
 ) -> Tensor:
     """Move item vectors by next items, as long as they rank validation better.
@@ -53,12 +49,12 @@ def fit_teacher_embeddings(
     ----------
     start
         Unit vectors, shape (items, dimensions).
-    dataset, has_text, since
-        As for `BehaviourExamples`.
+    examples
+        Histories and their next items.
     config
-        Context, attention, temperature, debiasing and seed of the softmax.
-    score
-        Gives the validation score of vectors.
+        Attention, temperature, debiasing and seed of the softmax.
+    validator
+        Of the same data.
     progress
         Is told of every step.
 
@@ -67,14 +63,12 @@ def fit_teacher_embeddings(
     Tensor
         Unit vectors of the best validation step, shape (items, dimensions).
     """
-    config = replace(config, loss="next-item", batch=BATCH)
-    examples, objective = BehaviourExamples(dataset, has_text, config, since), Objective(config)
-    base = torch.from_numpy(start)
+    objective, base = Objective(config), torch.from_numpy(start)
     change = nn.Parameter(torch.zeros_like(base))
-    steps = min(max(EPOCHS * examples.size // BATCH, FEWEST), MOST)
+    steps = min(max(EPOCHS * len(examples) // BATCH, FEWEST), MOST)
     rate = REACH / steps
     optimiser = torch.optim.AdamW([change], rate, weight_decay=WEIGHT_DECAY)
-    best, best_vectors, without_gain, step = score(start), base, 0, 0
+    best, best_vectors, without_gain, step = validation_score(validator(start)), base, 0, 0
     while step < steps and without_gain < PATIENCE:
         for group in optimiser.param_groups:
             group["lr"] = rate * min((step + 1) / WARM_UP, 1 - step / steps)
@@ -89,7 +83,7 @@ def fit_teacher_embeddings(
         if step % (steps // VALIDATION_STEPS) == 0:
             with torch.no_grad():
                 vectors = functional.normalize(base + change, dim=1)
-            found, without_gain = score(vectors.numpy()), without_gain + 1
+            found, without_gain = validation_score(validator(vectors.numpy())), without_gain + 1
             if found > best:
                 best, best_vectors, without_gain = found, vectors, 0
     progress("teacher embeddings", step, step, f"ndcg@10 {best:.4f}")

@@ -21,7 +21,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
-from tailrank.errors import TailrankError
+from tailrank.errors import TailrankError, needs
 
 Setting: TypeAlias = str | int | float | bool | None
 """A setting of a training."""
@@ -74,13 +74,10 @@ class AccelerateTracker(ABC):
         """Begin a run with the settings, or go on with it."""
         for name, value in self.environment.items():
             os.environ.setdefault(name, value)
-        for package in ("accelerate", *self.packages):
-            try:
+        with needs(type(self).__name__, "tracking", TrackingError):
+            for package in self.packages:
                 import_module(package)
-            except ImportError:
-                title = type(self).__name__
-                raise TrackingError(f'{title} needs {package}: pip install "tailrank[tracking]"') from None
-        from accelerate import PartialState
+            from accelerate import PartialState
 
         PartialState()  # without which accelerate's loggers raise
         with self._explained():

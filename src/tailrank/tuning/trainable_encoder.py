@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tailrank.arrays import Bools, Codes, Floats, Offsets
+from tailrank.data.cache import cache_root
 from tailrank.devices import has_bfloat16
 from tailrank.errors import EncoderError
 from tailrank.language.adapters import adapt, add_head, head_layers, peft
@@ -44,8 +44,6 @@ class TrainableEncoder:
         encoder was tuned before and has one.
     config
         What learns.
-    cache
-        Folder for activations of layers that don't learn; they can be deleted at any time.
     progress
         Is told how far the layers are that run once.
 
@@ -61,7 +59,6 @@ class TrainableEncoder:
         texts: Sequence[str],
         vectors: Floats,
         config: FineTuningConfig,
-        cache: Path,
         progress: Progress = silent,
     ) -> None:
         if vectors.shape != (len(texts), encoder.dimension):
@@ -82,8 +79,7 @@ class TrainableEncoder:
         for module in self.model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = config.dropout
-        for weights in self.model.parameters():
-            weights.requires_grad_(False)
+        self.model.requires_grad_(False)
         self.fixed_inputs: Tensor | None = None
         self.activations: Activations | None = None
         fresh = not head_layers(self.model)
@@ -94,26 +90,14 @@ class TrainableEncoder:
             layer.requires_grad_(True)
         if config.method == "head":
             self.fixed_inputs = torch.from_numpy(vectors) if fresh else self.head_inputs()
-        self._choose(encoder, cache, progress)
-
-    @property
-    def dimension(self) -> int:
-        """Width of the tuned vectors."""
-        return int(self.head[-1].linear.out_features)
+        self._choose(encoder, progress)
 
     def parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """List the weights that learn: the model's, and the head's."""
-        moved = self.moved_embeddings
         model = [weights for weights in self.model[0].parameters() if weights.requires_grad]
-        head = [weights for layer in self.head for weights in layer.parameters()]
-        return [weights for weights in model if weights is not moved], head
-
-    @property
-    def moved_embeddings(self) -> nn.Parameter | None:
-        """The word embeddings, if adversarial training moves them and nothing else does."""
-        if not self.config.adversarial or self.config.method == "full":
-            return None
-        return self.embeddings
+        if self.config.adversarial and self.config.method != "full":  # which moves them and puts them back
+            model = [weights for weights in model if weights is not self.embeddings]
+        return model, [weights for layer in self.head for weights in layer.parameters()]
 
     @property
     def embeddings(self) -> nn.Parameter:
@@ -128,7 +112,7 @@ class TrainableEncoder:
         return [order[at : at + BATCH] for at in range(0, len(items), BATCH)]
 
     def encode(self, items: Codes) -> Tensor:
-        """Encode the items of one part; unit vectors of shape (items, dimension)."""
+        """Encode the items of one part; unit vectors of shape (items, dimensions)."""
         return self._apply_head(self._head_inputs(items))
 
     def head_inputs(self, progress: Progress = silent) -> Tensor:
@@ -154,7 +138,7 @@ class TrainableEncoder:
         return features["sentence_embedding"]
 
     def vectors(self, inputs: Tensor) -> Floats:
-        """Put all `head_inputs` through the head; unit vectors (items, dimension), zero without a text."""
+        """Put all `head_inputs` through the head; unit vectors (items, dimensions), zero without a text."""
         with torch.no_grad():
             vectors = torch.cat([self._apply_head(part).cpu() for part in torch.split(inputs, ROWS)]).numpy()
         return np.where(self.has_text[:, None], vectors, np.float32(0))
@@ -162,10 +146,7 @@ class TrainableEncoder:
     @contextmanager
     def full_model(self) -> Iterator[SentenceTransformer]:
         """Give the model with all its layers."""
-        if self.activations is None:
-            yield self.model
-            return
-        with self.activations.all_layers():
+        with nullcontext() if self.activations is None else self.activations.all_layers():
             yield self.model
 
     def _apply_head(self, inputs: Tensor) -> Tensor:
@@ -184,12 +165,12 @@ class TrainableEncoder:
         read: Tensor = features["sentence_embedding"].float()
         return read
 
-    def _choose(self, encoder: TextEncoder, cache: Path, progress: Progress) -> None:
+    def _choose(self, encoder: TextEncoder, progress: Progress) -> None:
         """Mark what learns."""
         c, transformer = self.config, self.model[0]
         if c.method == "last-layers":
             digest = hashlib.sha256("\0".join([encoder.fingerprint, str(c.max_tokens), *self.texts]).encode())
-            file = cache / "activations" / f"{digest.hexdigest()[:16]}-{c.layers}.npy"
+            file = cache_root() / "activations" / f"{digest.hexdigest()[:16]}-{c.layers}.npy"
             self.activations = Activations(transformer.model, c.layers, self.lengths, file)
             self.activations.prepare(self._features, self.bfloat16, progress)
             self.activations.upper.requires_grad_(True)

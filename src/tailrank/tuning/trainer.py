@@ -61,8 +61,7 @@ class Trainer:
         losses = []
         self.encoder.model.train()
         for part in range(c.accumulation):
-            rng = np.random.default_rng([c.seed, self.steps, part])
-            batch = mixture.draw(rng)
+            batch = mixture.draw(np.random.default_rng([c.seed, self.steps, part]))
             losses.append(self._backward(batch, part))
             if embeddings is not None:
                 with _moved(embeddings, c.adversarial):
@@ -99,10 +98,6 @@ class Trainer:
         """Encode a part under its own dropout, the same whenever it is encoded in a step."""
         torch.manual_seed(hash((self.config.seed, self.steps, number, part)) & (2**63 - 1))
         return self.encoder.encode(items)
-
-    def copy(self) -> list[Tensor]:
-        """Copy the weights as they are."""
-        return [weights.detach().clone() for weights in self.weights]
 
     def load(self, values: Sequence[Tensor]) -> None:
         """Set the weights."""

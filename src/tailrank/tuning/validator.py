@@ -63,10 +63,6 @@ class Validator:
         groups = {name: values[queries] for name, queries in self.groups.items() if queries.any()}
         return {name: float(each.mean()) for name, each in {"all": values, **groups}.items()}
 
-    def score(self, vectors: Floats) -> float:
-        """Give the `validation_score` of vectors."""
-        return validation_score(self(vectors))
-
 
 def validation_score(metrics: Mapping[str, float]) -> float:
     """Average ndcg@10 of all targets and of those in the tail: accuracy that costs the tail is no gain.

@@ -6,16 +6,16 @@ Gorse 0.5 writes JSON Lines, before that CSV (`master/rest.go`). The zero time o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import polars as pl
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from tailrank.data.columns import Columns
-from tailrank.data.imports.records import UnixTime, iso_seconds, read_records
+from tailrank.data.imports.records import EventType, Id, UnixTime, iso_seconds, read_records
 from tailrank.data.imports.tables import (
     TIME,
     Imported,
@@ -24,12 +24,12 @@ from tailrank.data.imports.tables import (
     TableBuilder,
     Value,
     column_values,
+    without_empty,
 )
 from tailrank.errors import DataError
 from tailrank.reporting import Progress, silent
 
 T = TypeVar("T", bound=Struct)
-Id = Annotated[str, Meta(min_length=1, max_length=400)]
 
 SUFFIXES: Final = (".jsonl", ".json", ".csv", ".jsonl.gz", ".json.gz", ".csv.gz")
 HEADERS: Final = {
@@ -71,20 +71,21 @@ class Item(Struct, frozen=True, rename="pascal"):
     @property
     def values(self) -> dict[str, Value]:
         """Value of each column by its name; labels that have names become columns of their own."""
-        own = {
+        own: dict[str, object] = {
             "categories": self.categories,
             "description": self.comment or None,
             "is_hidden": self.is_hidden,
         }
-        added = {} if math.isnan(self.timestamp) else {Columns.TIMESTAMP: self.timestamp}
+        if not math.isnan(self.timestamp):
+            own[Columns.TIMESTAMP] = self.timestamp
         labels = {f"{LABELS}.{name}" if name in OWN else name: each for name, each in _flattened(self.labels)}
-        return column_values((own | added | labels).items())
+        return column_values((own | labels).items())
 
 
 class Feedback(Struct, frozen=True, rename="pascal"):
     """What a user did with an item."""
 
-    feedback_type: Annotated[str, Meta(min_length=1, max_length=100)]
+    feedback_type: EventType
     user_id: Id
     item_id: Id
     timestamp: UnixTime = NEVER
@@ -105,17 +106,17 @@ def read(source: Path, progress: Progress = silent) -> Imported:
     """
     items_file, feedback_file = _find(source, "items"), _find(source, "feedback")
     items, feedback = ItemsBuilder(), TableBuilder(_FEEDBACK)
-    for item in read_records([items_file], _decoder(Item), progress, _row_reader(Item)):
+    for item in _read(items_file, Item, progress):
         items.put(item.item_id, item.values)
-    for row in read_records([feedback_file], _decoder(Feedback), progress, _row_reader(Feedback)):
-        when = None if math.isnan(row.timestamp) else round(row.timestamp * 1e6)
-        feedback.append(row.user_id, row.item_id, row.feedback_type, when, row.value)
-    rows = feedback.frame()
-    timed = rows.filter(pl.col(Columns.TIMESTAMP).is_not_null())
-    events = timed.drop(Columns.VALUE) if timed[Columns.VALUE].is_null().all() else timed
-    return Imported.from_tables(
-        items.frame(), events, None, {"feedback without a time": len(rows) - len(timed)}
-    )
+    untimed = 0
+    for row in _read(feedback_file, Feedback, progress):
+        if math.isnan(row.timestamp):
+            untimed += 1
+        else:
+            time = row.timestamp.microseconds
+            feedback.append(row.user_id, row.item_id, row.feedback_type, time, row.value)
+    events = without_empty(feedback.frame(), Columns.VALUE)
+    return Imported.from_tables(items.frame(), events, None, {"feedback without a time": untimed})
 
 
 def _find(source: Path, name: str) -> Path:
@@ -140,27 +141,19 @@ def _flattened(labels: object) -> Iterator[tuple[str, object]]:
             yield name or LABELS, value
 
 
-def _decoder(record: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(record, dec_hook=_time)
+def _read(file: Path, record: type[T], progress: Progress) -> Iterator[T]:
+    """Read a file of JSON or CSV as records."""
 
-
-def _row_reader(record: type[T]) -> Callable[[dict[str, str]], T]:
-    """Make a function that reads a row of CSV as a record."""
-
-    def read_row(row: dict[str, str]) -> T:
+    def from_row(row: dict[str, str]) -> T:
         named: dict[str, Any] = {HEADERS.get(name, name): cell for name, cell in row.items() if cell}
         if "Categories" in named:
             named["Categories"] = named["Categories"].split("|")
-        if "Labels" in named:
-            named["Labels"] = _labels(named["Labels"])
+        if text := named.get("Labels"):  # JSON, or before Gorse 0.4 words between bars
+            is_json = text[0] in '[{"' or text == "null"
+            named["Labels"] = msgspec.json.decode(text) if is_json else text.split("|")
         return msgspec.convert(named, record, strict=False, dec_hook=_time)
 
-    return read_row
-
-
-def _labels(text: str) -> object:
-    """Read the labels of a row of CSV: JSON, or before Gorse 0.4 words between bars."""
-    return msgspec.json.decode(text) if text[0] in '[{"' or text == "null" else text.split("|")
+    return read_records([file], msgspec.json.Decoder(record, dec_hook=_time), progress, from_row)
 
 
 def _time(_: type, value: object) -> UnixTime:

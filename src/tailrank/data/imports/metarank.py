@@ -17,12 +17,12 @@ from tailrank.data.imports.metarank_schema import (
     RankingEvent,
 )
 from tailrank.data.imports.records import read_records
-from tailrank.data.imports.tables import TIME, Imported, ItemsBuilder, Schema, TableBuilder
+from tailrank.data.imports.tables import TIME, Imported, ItemsBuilder, Schema, TableBuilder, without_empty
 from tailrank.errors import DataError
 from tailrank.reporting import Progress, silent
 
 SUFFIXES: Final = (".json", ".jsonl", ".ndjson")
-PACKED: Final = (".gz", ".gzip")
+NAMES: Final = tuple(suffix + packed for suffix in SUFFIXES for packed in ("", ".gz", ".gzip"))
 
 _ID: Final = "event_id"
 _INTERACTIONS: Final[Schema] = {
@@ -51,21 +51,19 @@ def read(source: Path, progress: Progress = silent) -> Imported:
         If there is no such file, or a record isn't an event of Metarank's.
     """
     items, done, shown = ItemsBuilder(), TableBuilder(_INTERACTIONS), TableBuilder(_RANKINGS)
-    users = 0
+    left_out: Counter[str] = Counter()
     for event in read_records(export_files(source), DECODER, progress):
+        time = event.timestamp.microseconds
         match event:
             case ItemEvent():
                 items.put(event.item, event.values, event.timestamp)
             case InteractionEvent():
-                user, when = event.user_id, round(event.timestamp * 1e6)
-                done.append(event.id, user, event.item, event.type, when, event.ranking)
+                done.append(event.id, event.user_id, event.item, event.type, time, event.ranking)
             case RankingEvent():
-                user, when = event.user_id, round(event.timestamp * 1e6)
                 ids, scores = [item.id for item in event.items], [item.score for item in event.items]
-                shown.append(event.id, user, when, ids, scores)
+                shown.append(event.id, event.user_id, time, ids, scores)
             case _:
-                users += 1
-    left_out: Counter[str] = Counter({"records of users": users})
+                left_out["records of users"] += 1
     rankings = _rankings(shown.frame(), left_out)
     interactions = _interactions(done.frame(), rankings, left_out)
     events = interactions.select(Columns.USER, Columns.ITEM, Columns.EVENT, Columns.TIMESTAMP)
@@ -83,13 +81,10 @@ def export_files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     found = sorted(path for path in source.rglob("*") if path.is_file())
-    names = {
-        path: path.name.removesuffix(path.suffix) if path.suffix in PACKED else path.name for path in found
-    }
-    kept = [path for path, name in names.items() if name.endswith(SUFFIXES)]
     packed = [path for path in found if path.suffix == ".zst"]
     if packed:
         raise DataError(f"{packed[0]}: only gzip can be unpacked here. Unpack it first: zstd -d --rm FILE.")
+    kept = [path for path in found if path.name.endswith(NAMES)]
     if not kept:
         raise DataError(
             f"{source}: no events. Give a file, or a folder with files named {', '.join(SUFFIXES)} (or .gz)."
@@ -131,4 +126,4 @@ def _impressions(rankings: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataF
         .join(clicks, on=[Columns.RANKING, Columns.ITEM], how="left", maintain_order="left")
         .with_columns(pl.col(Columns.CLICKED).fill_null(False))
     )
-    return rows.drop(Columns.SCORE) if rows[Columns.SCORE].is_null().all() else rows
+    return without_empty(rows, Columns.SCORE)

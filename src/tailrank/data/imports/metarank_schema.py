@@ -6,13 +6,13 @@ milliseconds since 1970 as a number or as text, or ISO-8601; `metadata` is the o
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from tailrank.data.columns import Columns
-from tailrank.data.imports.records import UnixTime, iso_seconds
+from tailrank.data.imports.records import EventType, Id, UnixTime, iso_seconds
 from tailrank.data.imports.tables import Value, column_values
 
 RELEVANCY: Final = "relevancy"
@@ -23,8 +23,6 @@ IMPRESSION: Final = "impression"
 
 MILLIS: Final = 1_000
 """Metarank's units of time in a second."""
-
-Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=400)]
 
 
 class Field(Struct, frozen=True, gc=False):
@@ -104,7 +102,7 @@ class InteractionEvent(_UserAction, frozen=True, kw_only=True, tag="interaction"
     """What a user did with an item; `ranking` is the id of the list that it was found in."""
 
     item: Id
-    type: Annotated[str, Meta(min_length=1, max_length=100)]
+    type: EventType
     ranking: Id | None = None
 
 
@@ -114,11 +112,9 @@ MetarankEvent: TypeAlias = ItemEvent | MetadataEvent | UserEvent | RankingEvent 
 def _time(_: type, value: object) -> UnixTime:
     """Read a time of Metarank's."""
     if isinstance(value, str):
-        return (
-            UnixTime.from_number(int(value), MILLIS)
-            if value.isdecimal()
-            else UnixTime.from_number(iso_seconds(value))
-        )
+        if not value.isdecimal():
+            return UnixTime.from_number(iso_seconds(value))
+        value = int(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return UnixTime.from_number(value, MILLIS)
     raise ValueError(f"Expected `int | str`, got `{type(value).__name__}`")

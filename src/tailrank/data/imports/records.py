@@ -7,28 +7,28 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
 
 import msgspec
+from msgspec import Meta
 
+from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
 from tailrank.errors import DataError
 from tailrank.reporting import Progress
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
+EventType: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
+
 BUFFER: Final = 1 << 20
 REPORTED: Final = 1_000
 """Records between two reports of progress."""
 
-END_OF_2099: Final = 4_102_444_800
-"""End of the year 2099, where the server's times end too."""
-
 _Blocks: TypeAlias = "io.BufferedReader[Any]"
-_UNREADABLE: Final = (OSError, EOFError, zlib.error)
 
 
 class UnixTime(float):
@@ -43,9 +43,14 @@ class UnixTime(float):
         ValueError
             If it isn't between 1970 and 2100.
         """
-        if not 0 <= time <= END_OF_2099 * units:
+        if not 0 <= time <= LATEST_TIMESTAMP * units:
             raise ValueError("Expected a time between 1970 and 2100")
         return cls(time / units)
+
+    @property
+    def microseconds(self) -> int:
+        """Whole microseconds since 1970, as tables hold times."""
+        return round(self * 1e6)
 
 
 def iso_seconds(text: str) -> float:
@@ -69,7 +74,7 @@ def read_records(
     paths: Sequence[Path],
     decoder: msgspec.json.Decoder[T],
     progress: Progress,
-    of_row: Callable[[dict[str, str]], T] | None = None,
+    from_row: Callable[[dict[str, str]], T] | None = None,
 ) -> Iterator[T]:
     """Read files one after the other: JSON Lines, a JSON array, or CSV with a header; `.gz` is unpacked.
 
@@ -80,8 +85,8 @@ def read_records(
     decoder
         Of one JSON record.
     progress
-        Is told the bytes that are read of all the files together.
-    of_row
+        Called with the bytes that are read of all the files together.
+    from_row
         Makes a record of a row of CSV, and raises ValueError if it can't.
 
     Raises
@@ -94,42 +99,38 @@ def read_records(
     before = 0
     for path in paths:
         try:
-            with path.open("rb") as packed, _unpacked(path, packed) as file:
-                if of_row is not None and path.name.removesuffix(".gz").endswith(".csv"):
-                    found = _each(path, "line", _rows(path, file), of_row)
+            with path.open("rb") as packed:
+                file = _unpacked(path, packed)
+                if from_row is not None and path.name.endswith((".csv", ".csv.gz")):
+                    found = _decoded(path, "line", _rows(path, file), from_row)
+                elif file.peek(BUFFER).lstrip()[:1] == b"[":
+                    found = _decoded(path, "entry", _entries(path, file), decoder.decode)
                 else:
-                    found = _json(path, file, decoder)
+                    lines = ((n, line) for n, line in enumerate(file, start=1) if not line.isspace())
+                    found = _decoded(path, "line", lines, decoder.decode)
                 for n, record in enumerate(found):
                     if n % REPORTED == 0:
                         progress(what, before + packed.tell(), total)
                     yield record
-        except _UNREADABLE as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path}: can't be read ({error}). Export or copy it anew.") from None
         before += path.stat().st_size
         progress(what, before, total)
 
 
-@contextmanager
-def _unpacked(path: Path, packed: _Blocks) -> Iterator[_Blocks]:
-    """Unpack a file as its name says."""
-    if path.suffix in (".gz", ".gzip"):
-        with gzip.open(packed) as gzipped, io.BufferedReader(cast(io.RawIOBase, gzipped), BUFFER) as file:
-            yield file
-    else:
-        yield packed
+def _unpacked(path: Path, packed: _Blocks) -> _Blocks:
+    """Unpack a file if its name says that it is packed."""
+    if path.suffix not in (".gz", ".gzip"):
+        return packed
+    return io.BufferedReader(cast(io.RawIOBase, gzip.open(packed)), BUFFER)
 
 
-def _json(path: Path, file: _Blocks, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:
-    """Read one record a line or, if the file starts with a bracket, the entries of one array."""
-    if file.peek(BUFFER).lstrip()[:1] == b"[":
-        try:
-            entries = msgspec.json.decode(file.read(), type=list[msgspec.Raw])
-        except (ValueError, RecursionError) as error:
-            raise _fault(f"{path}, line 1", error) from None
-        yield from _each(path, "entry", enumerate(entries, start=1), decoder.decode)
-    else:
-        lines = ((number, line) for number, line in enumerate(file, start=1) if not line.isspace())
-        yield from _each(path, "line", lines, decoder.decode)
+def _entries(path: Path, file: _Blocks) -> Iterable[tuple[int, msgspec.Raw]]:
+    """Split a JSON array into its entries, each with its number."""
+    try:
+        return enumerate(msgspec.json.decode(file.read(), type=list[msgspec.Raw]), start=1)
+    except (ValueError, RecursionError) as error:
+        raise _fault(f"{path}, line 1", error) from None
 
 
 def _rows(path: Path, file: _Blocks) -> Iterator[tuple[int, dict[str, str]]]:
@@ -146,14 +147,13 @@ def _rows(path: Path, file: _Blocks) -> Iterator[tuple[int, dict[str, str]]]:
         raise _fault(f"{path}, line {reader.line_num}", error) from None
 
 
-def _each(path: Path, what: str, numbered: Iterable[tuple[int, R]], read: Callable[[R], T]) -> Iterator[T]:
-    """Read records; a fault names the file and the line of the record."""
-    for number, record in numbered:
+def _decoded(path: Path, what: str, raw: Iterable[tuple[int, R]], read: Callable[[R], T]) -> Iterator[T]:
+    """Read numbered records; a fault names the file and the record."""
+    for number, record in raw:
         try:
-            decoded = read(record)
+            yield read(record)
         except (ValueError, RecursionError) as error:
             raise _fault(f"{path}, {what} {number}", error) from None
-        yield decoded
 
 
 def _fault(where: str, error: Exception) -> DataError:

@@ -18,7 +18,7 @@ Value: TypeAlias = str | int | float | bool | list[str] | None
 Schema: TypeAlias = Mapping[str, pl.DataType | type[pl.DataType]]
 
 BLOCK: Final = 10_000
-"""TableBuilder after which Python objects are packed into a table."""
+"""Rows after which Python objects are packed into a table."""
 
 EXACT_LIMIT: Final = 2**53
 """Whole numbers from here on aren't exact as doubles."""
@@ -95,6 +95,11 @@ def check_free(folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is there already. Remove it, or name a new folder.")
+
+
+def without_empty(table: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Drop a column if it holds nothing."""
+    return table.drop(column) if table[column].is_null().all() else table
 
 
 class TableBuilder:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import ClassVar, Final, Self
 
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Seconds
 from tailrank.data.candidates import Candidates
-from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Histories, Queries
+from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
 from tailrank.signals.appendable import VectorTable
 from tailrank.signals.base import Arrays, ItemUpdates, as_array, as_text
-from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.forward import Transformer
-from tailrank.signals.training_data import TrainingData, again
-
-if TYPE_CHECKING:  # it brings torch
-    from tailrank.signals.sequence.training import Trained
 
 BATCH: Final = 256
 
@@ -69,8 +62,6 @@ class SequenceModel:
         their ids alone.
     space
         Name of the vector space that `map` starts from.
-    rates
-        Learning rate of each epoch that led to the model, for `refit`; not stored.
     """
 
     table: VectorTable
@@ -78,30 +69,8 @@ class SequenceModel:
     cold_residual: Floats
     map: Floats | None = None
     space: str = SPACE
-    rates: tuple[float, ...] = ()
 
     name: ClassVar[str] = "sequence"
-
-    @classmethod
-    def fit(cls, data: TrainingData) -> list[SequenceModel]:
-        """Train as long as that ranks all validation queries of the split better; see `training.train`.
-
-        Raises
-        ------
-        RequestError
-            If torch is missing.
-        ModelError
-            If training diverges, or the checkpoint can't be used.
-        """
-        if not data.sequence_epochs:
-            return []
-        trained = _train(data, data.split.train, data.split.validation, data.checkpoint)
-        return [replace(trained.model, rates=tuple(trained.rates))]
-
-    def refit(self, data: TrainingData) -> SequenceModel:
-        """Train anew on all events of training, at the learning rates that proved good."""
-        checkpoint = None if data.checkpoint is None else again(data.checkpoint)
-        return _train(data, data.split.full_train, None, checkpoint, self.rates).model
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Encode each history and compare it with the candidates; shape (histories, candidates)."""
@@ -180,23 +149,3 @@ class SequenceModel:
             return encoded
 
         return encode
-
-
-def _train(
-    data: TrainingData,
-    dataset: Dataset,
-    validation: Queries | None,
-    checkpoint: Path | None,
-    rates: Sequence[float] | None = None,
-) -> Trained:
-    try:
-        from tailrank.signals.sequence.training import train
-    except ModuleNotFoundError as missing:
-        raise RequestError(
-            f"the sequence model needs {missing.name}: install it with `pip install 'tailrank[language]'`, "
-            "or leave sequence_epochs at 0"
-        ) from None
-    length = min(data.max_history, SASRecConfig.length)
-    config = SASRecConfig(epochs=data.sequence_epochs, length=length, seed=data.seed)
-    vectors, repeats = data.vectors.get(SPACE), data.split.repeats
-    return train(dataset, validation, repeats, vectors, config, data.progress, checkpoint, rates)

@@ -1,0 +1,72 @@
+"""The sequence model as a signal: it trains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from tailrank.data.dataset import Dataset
+from tailrank.data.histories import Queries
+from tailrank.errors import RequestError
+from tailrank.signals.sequence.config import SASRecConfig
+from tailrank.signals.sequence.model import SPACE, SequenceModel
+from tailrank.signals.training_data import TrainingData, checkpoint_files
+
+if TYPE_CHECKING:  # it brings torch
+    from tailrank.signals.sequence.training import Trained
+
+
+@dataclass(frozen=True)
+class SequenceSignal(SequenceModel):
+    """A sequence model that can be fitted.
+
+    Attributes
+    ----------
+    rates
+        Learning rate of each epoch that led to the model, for `refit`; not stored.
+    """
+
+    rates: tuple[float, ...] = ()
+
+    @classmethod
+    def fit(cls, data: TrainingData) -> list[Self]:
+        """Train as long as that ranks all validation queries of the split better; see `training.train`.
+
+        Raises
+        ------
+        RequestError
+            If torch is missing.
+        ModelError
+            If training diverges, or the checkpoint can't be used.
+        """
+        if not data.sequence_epochs:
+            return []
+        trained = _train(data, data.split.train, data.split.validation, again=False)
+        return [cls(**vars(trained.model), rates=tuple(trained.rates))]
+
+    def refit(self, data: TrainingData) -> Self:
+        """Train anew on all events of training, at the learning rates that proved good."""
+        trained = _train(data, data.split.full_train, None, again=True, rates=self.rates)
+        return type(self)(**vars(trained.model), rates=self.rates)
+
+
+def _train(
+    data: TrainingData,
+    dataset: Dataset,
+    validation: Queries | None,
+    again: bool,
+    rates: Sequence[float] | None = None,
+) -> Trained:
+    try:
+        from tailrank.signals.sequence.training import train
+    except ModuleNotFoundError as missing:
+        raise RequestError(
+            f"the sequence model needs {missing.name}: install it with `pip install 'tailrank[language]'`, "
+            "or leave sequence_epochs at 0"
+        ) from None
+    length = min(data.max_history, SASRecConfig.length)
+    config = SASRecConfig(epochs=data.sequence_epochs, length=length, seed=data.seed)
+    checkpoint = None if data.checkpoint is None else checkpoint_files(data.checkpoint)[again]
+    vectors, repeats = data.vectors.get(SPACE), data.split.repeats
+    return train(dataset, validation, repeats, vectors, config, data.progress, checkpoint, rates)
