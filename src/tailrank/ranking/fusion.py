@@ -184,13 +184,14 @@ class FusedScores:
     histories: Codes
     total: Floats
 
-    def parts(self, row: int) -> dict[str, Floats]:
-        """Take the scores of one history apart: the bias and each signal by name, shape (candidates,)."""
-        fusion, history = self.fusion, int(self.histories[row])
-        weights = fusion.weights_of(self.candidates, history)
-        rows = zip(fusion.signals, weights, self.signals, strict=True)
-        base = fusion.biases.T[history].take(self.candidates)
-        return {"base": base} | {name: weight * scores[row] for name, weight, scores in rows}
+    def parts(self, row: int) -> tuple[tuple[str, ...], Floats]:
+        """Take the scores of one history apart: names of the bias and the signals; (names, candidates)."""
+        history = int(self.histories[row])
+        parts = np.empty((1 + len(self.signals), len(self.candidates)), np.float32)
+        parts[0] = self.fusion.biases.T[history].take(self.candidates)
+        parts[1:] = [scores[row] for scores in self.signals]
+        parts[1:] *= self.fusion.weights_of(self.candidates, history)
+        return ("base", *self.fusion.signals), parts
 
 
 @dataclass(frozen=True)

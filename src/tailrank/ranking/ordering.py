@@ -88,7 +88,7 @@ def order_candidates(
     upstream: Mapping[str, Floats],
     policy: Sequence[Policy],
     k: int | None,
-    parts: Mapping[str, Floats] | None,
+    parts: tuple[tuple[str, ...], Floats] | None,
     unknown_history: list[str],
 ) -> Ranking:
     """Add upstream shares, apply the policy, and sort.
@@ -107,7 +107,7 @@ def order_candidates(
     k
         Length of the ranking; None for all.
     parts
-        What `own` is made of, by name, each of shape (known,); None leaves contributions out.
+        Names of what `own` is made of, and the values, shape (names, known); None leaves contributions out.
     unknown_history
         Goes into the ranking.
     """
@@ -118,19 +118,20 @@ def order_candidates(
     scored = apply_all(policy, Scored(total, listed.rarity))
     order = (-scored.scores).argsort(kind="stable")
     scores = scored.scores[order]
-    rank_kept = None
+    added = {**upstream, **scored.contributions}
     if known is not None and not upstream:
         order, scores = _keep_ranks(order, scores, known)
-        rank_kept = scores - scored.scores[order]
+        added["rank kept"] = np.zeros_like(total)
+        added["rank kept"][order] = scores - scored.scores[order]
     chosen, scores = order[:k], scores[:k]
     contributions = None
     if parts is not None:
-        spread = {name: _spread(part, known) for name, part in parts.items()}
-        added = {name: np.broadcast_to(part, total.shape) for name, part in scored.contributions.items()}
-        columns = {name: part.take(chosen) for name, part in {**spread, **upstream, **added}.items()}
-        if rank_kept is not None:
-            columns["rank kept"] = rank_kept[:k]
-        contributions = Contributions(tuple(columns), np.stack(list(columns.values()), axis=1))
+        names = (*parts[0], *added)
+        values = np.empty((len(names), len(total)), np.float32)
+        values[: len(parts[0])] = _spread(parts[1], known)
+        for row, part in enumerate(added.values(), len(parts[0])):
+            values[row] = part
+        contributions = Contributions(names, values.take(chosen, axis=1).T)
     at = chosen.tolist()
     return Ranking(
         [listed.ids[i] for i in at],
@@ -143,11 +144,13 @@ def order_candidates(
 
 
 def _spread(values: Floats, known: Bools | None) -> Floats:
-    """Give candidates that the model doesn't know the mean of the others; shape (candidates,)."""
+    """Give candidates that the model doesn't know the mean of the others; (..., known) to (..., candidates)."""
     if known is None:
         return values
-    whole = np.full(len(known), values.mean() if len(values) else 0.0, np.float32)
-    whole[known] = values
+    whole = np.zeros((*values.shape[:-1], len(known)), np.float32)
+    if values.shape[-1]:
+        whole += values.mean(axis=-1, keepdims=True)
+    whole[..., known] = values
     return whole
 
 

@@ -145,7 +145,7 @@ class Contributions(NamedTuple):
 
     def by_item(self) -> Iterator[dict[str, float]]:
         """Give the contributions of each item by name."""
-        return (dict(zip(self.names, row, strict=True)) for row in self.values.tolist())
+        return (dict(zip(self.names, row)) for row in self.values.tolist())  # noqa: B905 - they agree
 
 
 @dataclass(frozen=True)
