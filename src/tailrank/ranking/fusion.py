@@ -189,7 +189,8 @@ class FusedScores:
         history = int(self.histories[row])
         parts = np.empty((1 + len(self.signals), len(self.candidates)), np.float32)
         parts[0] = self.fusion.biases.T[history].take(self.candidates)
-        parts[1:] = [scores[row] for scores in self.signals]
+        for at, scores in enumerate(self.signals, 1):
+            parts[at] = scores[row]
         parts[1:] *= self.fusion.weights_of(self.candidates, history)
         return ("base", *self.fusion.signals), parts
 

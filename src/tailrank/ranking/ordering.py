@@ -144,7 +144,7 @@ def order_candidates(
 
 
 def _spread(values: Floats, known: Bools | None) -> Floats:
-    """Give candidates that the model doesn't know the mean of the others; (..., known) to (..., candidates)."""
+    """Give unknown candidates the mean of the others; shape (..., known) to (..., candidates)."""
     if known is None:
         return values
     whole = np.zeros((*values.shape[:-1], len(known)), np.float32)
