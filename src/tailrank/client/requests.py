@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 from urllib.parse import quote
 
 import msgspec
 
 from tailrank import api
-
-if TYPE_CHECKING:
-    from tailrank.client.clients import AsyncClient, Client
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,10 +25,24 @@ class Request(NamedTuple, Generic[T]):
     body: bytes | None = None
 
 
+class Blocking(Protocol):
+    """A client that waits for the response."""
+
+    def send(self, request: Request[T]) -> T:
+        """Send, and return the response."""
+
+
+class Awaiting(Protocol):
+    """A client whose responses are awaited."""
+
+    async def send(self, request: Request[T]) -> T:
+        """Send, and return the response."""
+
+
 class sends(Generic[P, T]):  # noqa: N801 - a decorator
     """Makes a client's method of one that returns a request: it is sent, and the response returned.
 
-    A `Client` does that at once, an `AsyncClient` when it is awaited.
+    A blocking client does that at once, an awaiting one when it is awaited.
     """
 
     def __init__(self, request: Callable[Concatenate[Any, P], Request[T]]) -> None:
@@ -40,10 +51,10 @@ class sends(Generic[P, T]):  # noqa: N801 - a decorator
     @overload
     def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Request[T]]: ...
     @overload
-    def __get__(self, client: Client, owner: type) -> Callable[P, T]: ...
+    def __get__(self, client: Blocking, owner: type) -> Callable[P, T]: ...
     @overload
-    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    def __get__(self, client: Client | AsyncClient | None, owner: type) -> Any:
+    def __get__(self, client: Awaiting, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: Blocking | Awaiting | None, owner: type) -> Any:
         if client is None:
             return self._request
         return lambda *args, **options: client.send(self._request(client, *args, **options))
