@@ -129,7 +129,7 @@ class Catalogue:
         return unknown
 
     def candidates(self, codes: Codes) -> Candidates:
-        """Name items as candidates, by distinct codes of shape (candidates,)."""
+        """Make candidates of distinct item codes, shape (candidates,)."""
         return Candidates(codes, len(self))
 
     def histories(self, history: History) -> tuple[Histories, list[str]]:

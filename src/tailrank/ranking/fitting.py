@@ -35,7 +35,7 @@ Vectors: TypeAlias = ItemVectors | Mapping[str, ItemVectors] | None
 
 SPACE_NAME: Final = re.compile(r"[\w.-]+")
 
-TAKEN: Final = {"base", "fusion", "items", "upstream", *SIGNALS, *POLICIES}
+RESERVED_NAMES: Final = {"base", "fusion", "items", "upstream", *SIGNALS, *POLICIES}
 """Names that mean something else in explanations or model folders."""
 
 CELLS: Final = 120_000_000
@@ -94,7 +94,7 @@ def fit_both(
     settings
         How to fit.
     progress
-        Is told how far the training of the sequence model is.
+        Called with the epochs of the sequence model that are done.
     checkpoint
         File in which that training notes how far it is, and continues from after an interruption; see
         `checkpoint_files`.
@@ -168,10 +168,10 @@ def _named(vectors: Vectors) -> Mapping[str, ItemVectors]:
     if not isinstance(named, Mapping) or not all(isinstance(v, ItemVectors) for v in named.values()):
         raise RequestError("vectors must be ItemVectors, or a dict of them by the names of their spaces")
     for name in named:
-        if not isinstance(name, str) or not SPACE_NAME.fullmatch(name) or name in TAKEN:
+        if not isinstance(name, str) or not SPACE_NAME.fullmatch(name) or name in RESERVED_NAMES:
             raise RequestError(
                 f"a vector space can't be called {name!r}: use letters, digits, '-', '_' and '.', "
-                f"and none of {', '.join(sorted(TAKEN))}"
+                f"and none of {', '.join(sorted(RESERVED_NAMES))}"
             )
     return named
 

@@ -137,8 +137,8 @@ class Reranker(Fitted):
     ) -> list[Explanation]:
         """Say which signals and which events each score comes from; in the order of the ranking.
 
-        Takes what `rank` takes. A ranking that is asked to `explain` has the same contributions, but for
-        those of single events, which take as long again as the ranking.
+        Takes what `rank` takes. A `Request` with `explain` gives the same contributions, without those of
+        single events, in less time.
 
         Raises
         ------
