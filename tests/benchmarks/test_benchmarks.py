@@ -52,9 +52,10 @@ class TestCommands:
         found = measured("http", "--model", lean, "--requests", 50)
         for size in ("25", "50", "100", "200", "300", "100 after an event", "300 after an event"):
             row = found[size]
-            assert {"p99_ms", "codec_ms", "state_ms", "framework_ms"} <= row.keys()
-            assert 0 < row["model_ms"] < row["p50_ms"]
-        assert found["alive"]["p50_ms"] < found["25"]["p50_ms"]
+            assert {"codec_ms", "state_ms", "framework_ms"} <= row.keys()
+            assert 0 < row["model_ms"]
+            assert 0 < row["p50_ms"] <= row["p99_ms"]
+        assert found["alive"]["p50_ms"] < found["300"]["p50_ms"]
 
     @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
     def test_throughput(self, lean: Path) -> None:
