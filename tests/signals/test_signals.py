@@ -330,14 +330,22 @@ def test_grown_words_weigh_as_scikit_learn_weighs_texts_it_did_not_learn_from() 
     np.testing.assert_allclose(grown.rows.matrix.toarray(), expected, atol=1e-6)
 
 
-@given(
-    st.lists(st.text(st.sampled_from("aAbß_Éİ9'-\u0301\u4e2d\u3000 \n.")), min_size=1, max_size=6),
-    st.lists(st.text(st.sampled_from("aAbß_Éİ9'-\u0301\u4e2d\u3000 \n.")), max_size=4),
-)
+SPACED = st.text(st.sampled_from("aAbß_É9ñж한ع½'-\u3000 \n."))
+MANY_SCRIPTS = st.text(st.sampled_from("aÉİ9'-e\u0301\u200d \n.帐篷ーतं"))
+
+
+@given(SPACED)
+@example("HP-364XL, 3,5 m² d'été")
+def test_where_words_are_spaced_terms_are_those_of_scikit_learn(text: str) -> None:
+    assert terms_of([text]) == [TfidfVectorizer().build_analyzer()(text)]
+
+
+@given(st.lists(MANY_SCRIPTS, min_size=1, max_size=6), st.lists(MANY_SCRIPTS, max_size=4))
 @example(["Tea tea TEA 3,5l", ""], ["tea pot"])
-def test_a_vocabulary_is_that_of_scikit_learn(texts: list[str], others: list[str]) -> None:
+def test_a_vocabulary_weighs_as_scikit_learn_does(texts: list[str], others: list[str]) -> None:
     terms = terms_of(texts)
-    vocabulary, vectorizer = Vocabulary.from_terms(terms), TfidfVectorizer(sublinear_tf=True)
+    vocabulary = Vocabulary.from_terms(terms)
+    vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer=lambda text: terms_of([text])[0])
     if not any(terms):
         assert vocabulary.rows(terms_of(others)).matrix.nnz == 0
         return
@@ -347,6 +355,70 @@ def test_a_vocabulary_is_that_of_scikit_learn(texts: list[str], others: list[str
     if others:
         again = Vocabulary(vocabulary.letters.copy(), vocabulary.idf.copy()).rows(terms_of(others))
         np.testing.assert_allclose(again.matrix.toarray(), vectorizer.transform(others).toarray(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("café", "cafe\u0301", id="decomposed accents"),
+        pytest.param("İPEK", "ipek", id="Turkish capitals"),
+        pytest.param("Zelt\u00adhering", "Zelthering", id="soft hyphens"),
+        pytest.param("می\u200cشود", "میشود", id="joiners"),
+    ],
+)
+def test_spellings_that_look_alike_are_one_term(one: str, other: str) -> None:
+    assert terms_of([one]) == terms_of([other])
+    assert [len(terms) for terms in terms_of([one])] == [1]
+
+
+@pytest.mark.parametrize(
+    "word", ["तंबू", "पत्ती", "তাঁবু", "চা", "கூடாரம்", "డేరా", "ഫിൽട്ടർ", "കൂടാരം", "ක්‍රීඩා", "خَيْمَة", "אֹהֶל", "དཀར"]
+)
+def test_marks_stay_inside_words(word: str) -> None:
+    assert [len(terms) for terms in terms_of([f"{word} ({word})"])] == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("双人帐篷", "双 人 帐 篷 双人 人帐 帐篷"),
+        ("茶", "茶"),
+        ("iPhone15手机", "iphone15 手 机 手机"),
+        ("テント、用", "テ ン ト 用 テン ント"),
+        ("ชาดำ", "ช า ด ำ ชา าด ดำ"),
+        ("ກາ\u200bເຟ", "ກ າ ເ ຟ ກາ ເຟ"),
+        ("តែ ក្ដៅ", "តែ ក្ ដៅ ក្ដៅ"),
+        ("လက်ဖက်", "လ က် ဖ က် လက် က်ဖ ဖက်"),
+    ],
+)
+def test_scripts_without_spaces_give_letters_and_pairs(text: str, terms: str) -> None:
+    assert sorted(terms_of([text])[0]) == sorted(terms.split())
+
+
+SHOPS = {
+    "English": ("two person tent", "tent pegs", "husband mug", "letter paper"),
+    "Hindi": ("दो व्यक्ति तंबू", "तंबू खूंटी", "पति प्याला", "पत्र कागज"),
+    "Bengali": ("দুজনের তাঁবু", "তাঁবু খুঁটি", "স্বামীর মগ", "চিঠির কাগজ"),
+    "Tamil": ("இருவர் கூடாரம்", "கூடாரம் ஆணிகள்", "கணவர் குவளை", "கடித காகிதம்"),
+    "Arabic": ("خَيْمَة لِشَخْصَيْن", "أَوْتَاد خَيْمَة", "كُوب الزَّوْج", "وَرَق رَسَائِل"),
+    "Chinese": ("双人帐篷", "帐篷钉", "马克杯", "信纸"),
+    "Japanese": ("二人用テント", "テントペグ", "夫のマグカップ", "便箋"),
+    "Thai": ("เต็นท์สองคน", "หมุดเต็นท์", "แก้วสามี", "กระดาษจดหมาย"),
+    "Khmer": ("តង់សម្រាប់ពីរនាក់", "ស្នៀតតង់", "ពែងប្ដី", "ក្រដាសសំបុត្រ"),
+    "Burmese": ("လူနှစ်ယောက်တဲ", "တဲချွန်", "ခွက်", "စာရွက်"),
+}
+
+
+@pytest.mark.parametrize("language", SHOPS)
+def test_shared_words_count_in_every_script(language: str) -> None:
+    tent, pegs, mug, paper = SHOPS[language]
+    history, new = one_event(0), np.array([1, 2, 3], np.int32)
+    fitted = Lexical.from_texts([tent, pegs, mug, paper])
+    updates = ItemUpdates(new, 4, [pegs, mug, paper])
+    live = Lexical.from_texts([tent, paper, mug, pegs]).with_items(updates)
+    for signal in (fitted, live):
+        pegs_score, *others = signal.score(history, Candidates(new, 4))[0]
+        assert pegs_score > max(others)
 
 
 def events_of(*lists: str, every: float = 1.0) -> Dataset:

@@ -3,33 +3,64 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Final, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.signals.appendable import AppendableArray
 from tailrank.signals.sparse import SparseRows
 
-TERM: Final = re.compile(r"\b\w\w+\b")
+UNSPACED: Final = (
+    r"[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Thai}\p{scx=Lao}\p{scx=Khmer}\p{scx=Myanmar}]"
+    r"&&[\p{L}\p{Nl}]]"
+)
+"""Letters of scripts that are written without spaces between words, as polars spells a class."""
+
+_RUN: Final = rf"(?:{UNSPACED}\p{{M}}*)+"
+_SPACED: Final = rf"[\p{{L}}\p{{N}}_--{UNSPACED}]"
+_WORD: Final = rf"{_SPACED}[{_SPACED}\p{{M}}]+"
+_INVISIBLE: Final = r"[\p{Default_Ignorable_Code_Point}--\x{200B}]"  # a zero-width space does part words
+_LETTER: Final = re.compile(r"\w\W*")  # with its marks: a run holds nothing else
 
 Terms: TypeAlias = Sequence[Sequence[str]]
 
 
 def terms_of(texts: Iterable[str]) -> Terms:
-    """Cut texts into lower-case words of at least two letters, digits or underscores.
+    """Cut texts into lower-case words of at least two letters, digits, underscores or marks.
+
+    Letters and their marks are composed (NFC), joiners and soft hyphens dropped. Of Chinese, Japanese, Thai,
+    Lao, Khmer and Burmese, which are written without spaces, each letter and each two in a row are a term.
 
     Examples
     --------
-    >>> terms_of(["HP-364XL, a black ink"])
-    [['hp', '364xl', 'black', 'ink']]
+    >>> terms_of(["HP-364XL, a black ink", "तंबू खूंटी", "2m 帐篷钉"])
+    [['hp', '364xl', 'black', 'ink'], ['तंबू', 'खूंटी'], ['2m', '帐', '篷', '钉', '帐篷', '篷钉']]
     """
-    return [TERM.findall(text.lower()) for text in texts]
+    composed = pl.Series([_composed(text) for text in texts], dtype=pl.String)
+    visible = composed.str.replace_all(_INVISIBLE, "")
+    words, runs = (visible.str.extract_all(pattern).to_list() for pattern in (_WORD, _RUN))
+    return [
+        found + list(chain.from_iterable(map(_letters_and_pairs, unspaced))) if unspaced else found
+        for found, unspaced in zip(words, runs, strict=True)
+    ]
+
+
+def _composed(text: str) -> str:
+    """Write a text in lower case and NFC; `lower` alone would leave the dot of a Turkish İ as a mark."""
+    return unicodedata.normalize("NFC", text.replace("İ", "i").lower())
+
+
+def _letters_and_pairs(run: str) -> list[str]:
+    letters: list[str] = _LETTER.findall(run)
+    return [*letters, *map("".join, pairwise(letters))]
 
 
 @dataclass(frozen=True)
