@@ -92,7 +92,7 @@ BEAUTY = {
                 "brand": "Rosie",
                 "price": 3.5,
                 "categories": [["Beauty", "Nails"], ["Beauty", "Gifts"]],
-                "description": "<b>Shiny</b> &amp; red",
+                "description": "<style>b {color: red}</style><b>Shiny</b> &amp; red: I <3 it > all",
                 "related": {"also_bought": ["B2"]},
             },
             {"asin": "B2", "salesRank": {"Beauty": 7}, "categories": [["Beauty"]]},
@@ -174,7 +174,7 @@ def test_amazon_2014_orders_ties_by_item_and_keeps_items_without_metadata(tmp_pa
     folder = fetch("amazon-beauty", tmp_path / "out", lay(tmp_path / "raw", BEAUTY))
     items, events = (pl.read_parquet(folder / f"{name}.parquet") for name in ("items", "events"))
     assert items.rows() == [
-        ("B1", 'Rosie\'s "Red" Lacquer', "Rosie", ["Beauty", "Nails", "Gifts"], "Shiny & red"),
+        ("B1", 'Rosie\'s "Red" Lacquer', "Rosie", ["Beauty", "Nails", "Gifts"], "Shiny & red: I <3 it > all"),
         ("B2", None, None, ["Beauty"], None),
         ("B3", None, None, None, None),
     ]

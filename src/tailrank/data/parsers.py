@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import gzip
-import html
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import polars as pl
+
+from tailrank.data.markup import plain_text
 
 Files = Mapping[str, Path]
 
@@ -214,5 +215,4 @@ def _product_row(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _clean_text(text: str | None) -> str | None:
-    """Undo HTML escapes, drop tags and fold white space."""
-    return " ".join(re.sub(r"</?\w[^>]*>", " ", html.unescape(text or "")).split()) or None
+    return plain_text(text or "") or None
