@@ -1,11 +1,15 @@
 """What is written beside and renamed: whole or not there, and the old one stays if writing fails."""
 
 import hashlib
+import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from tailrank.files import sha256_of, written_file, written_folder
+from tailrank import files
+from tailrank.files import joining_files, sha256_of, written_file, written_folder
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -34,6 +38,70 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
                 (new / name).mkdir()
                 (new / name / "text").write_text(names)
         assert contents(tmp_path) == {f"new/model/{name}/text": names for name in names}
+
+
+def test_a_folder_is_never_missing_while_it_is_replaced(tmp_path: Path) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux exchanges two names in one step")
+    folder, missing, stop = tmp_path / "model", 0, threading.Event()
+    with written_folder(folder) as new:
+        (new / "file").write_text("0")
+
+    def look() -> None:
+        nonlocal missing
+        while not stop.is_set():
+            missing += not os.path.lexists(folder)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for turn in range(200):
+        with written_folder(folder) as new:
+            (new / "file").write_text(str(turn))
+    stop.set()
+    looking.join()
+    assert missing == 0
+    assert contents(tmp_path) == {"model/file": "199"}
+
+
+def test_the_old_folder_returns_if_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def refuse_the_new(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError(5, "Input/output error")
+        return replace(self, target)
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_text("mine")
+    monkeypatch.setattr(files, "_exchanged", lambda one, other: False)
+    monkeypatch.setattr(Path, "replace", refuse_the_new)
+    with pytest.raises(OSError, match="Input/output error"), written_folder(tmp_path / "folder") as new:
+        (new / "file").write_text("other")
+    assert contents(tmp_path) == {"folder/file": "mine"}
+
+
+def test_files_join_a_folder_the_last_one_after_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "model"
+    for at in range(2):
+        with joining_files(folder, "index") as new:
+            (new / "index").write_text(f"a{at}")
+            (new / f"a{at}").write_text("text")
+            assert (folder / "index").exists() == bool(at)
+    assert contents(folder) == {"index": "a1", "a0": "text", "a1": "text"}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_files_that_fail_leave_what_was_there(tmp_path: Path, there: bool) -> None:
+    folder = tmp_path / "model"
+    if there:
+        folder.mkdir()
+        (folder / "index").write_text("mine")
+    with pytest.raises(OSError, match="missing"), joining_files(folder, "index") as new:
+        (new / "index").write_text((new / "missing").read_text())
+    assert contents(tmp_path) == ({"model/index": "mine"} if there else {})
+    assert folder.exists() == there
 
 
 @pytest.mark.parametrize("there", [False, True])

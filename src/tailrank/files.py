@@ -1,16 +1,26 @@
 """Files and folders written beside, then renamed: a reader sees the old one or the new one, never half.
 
 What was written is on the disk before it gets its name, so that holds after a crash of the machine too.
+A process that is killed leaves what was there, and perhaps a hidden folder beside it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
+
+UNFINISHED: Final = ".new."
+"""What the names of folders start with in which `joining_files` gathers files."""
+
+_WORKING_FOLDER: Final = -100
+_EXCHANGE: Final = 2
+"""AT_FDCWD and RENAME_EXCHANGE of Linux."""
 
 
 @contextmanager
@@ -40,6 +50,9 @@ def written_file(file: Path) -> Iterator[Path]:
 def written_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder to fill; it becomes `folder` once that has gone well.
 
+    A folder that is there is replaced in one step on Linux. Elsewhere there are two, between which a process
+    that is killed leaves it in a hidden folder beside.
+
     Parameters
     ----------
     folder
@@ -57,15 +70,56 @@ def written_folder(folder: Path) -> Iterator[Path]:
         yield new
         for path in [*new.rglob("*"), new]:
             sync(path)
-        if target.exists():
-            target.replace(old)
-        try:
+        if not target.exists():
             new.replace(target)
-        except OSError:
-            if old.exists():
+        elif not _exchanged(new, target):
+            target.replace(old)
+            try:
+                new.replace(target)
+            except OSError:
                 old.replace(target)
-            raise
+                raise
         sync(target.parent)
+
+
+@contextmanager
+def joining_files(folder: Path, last: str) -> Iterator[Path]:
+    """Give an empty folder to fill; its files move into another folder once that has gone well, `last` last.
+
+    A reader that starts at `last`, and finds in it the names of the other files, sees those that belong
+    together, if other content has other names.
+
+    Parameters
+    ----------
+    folder
+        Made if there is none; what else it holds stays.
+    last
+        Name of one of the files.
+
+    Raises
+    ------
+    OSError
+        If the files can't be written. What was there stays.
+    """
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory(prefix=UNFINISHED, dir=folder, ignore_cleanup_errors=True) as beside:
+            yield Path(beside)
+            files = sorted(Path(beside).iterdir(), key=lambda file: file.name == last)
+            for file in files:
+                sync(file)
+            for file in files:
+                if file.name == last:
+                    sync(folder)
+                file.replace(folder / file.name)
+        sync(folder)
+        sync(folder.parent)
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def sync(path: Path) -> None:
@@ -81,6 +135,15 @@ def sha256_of(file: Path) -> str:
     """Hash a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; returns whether the system could."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    if rename is None:
+        return False
+    names = _WORKING_FOLDER, os.fsencode(one), _WORKING_FOLDER, os.fsencode(other)
+    return bool(rename(*names, _EXCHANGE) == 0)
 
 
 @contextmanager

@@ -2,10 +2,14 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,9 +20,10 @@ from hypothesis import strategies as st
 from tailrank.data.dataset import Dataset
 from tailrank.errors import ModelError
 from tailrank.language.vectors import EncoderIdentity, ItemVectors
+from tailrank.ranking import storage
 from tailrank.ranking.reranker import Reranker
 
-FILES = ["items.parquet", "manifest.json", "signals.safetensors"]
+FILES = ["items", "manifest", "signals"]
 OFTEN = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -35,6 +40,12 @@ def small() -> Reranker:
 def model(small: Reranker, tmp_path: Path) -> Path:
     small.save(tmp_path / "model", about={"data": "tea and coffee", "ndcg@10": 0.1})
     return tmp_path / "model"
+
+
+def file_of(folder: Path, name: str) -> Path:
+    """The one file of a model that is called so, or so and by its content."""
+    [found] = [path for path in folder.iterdir() if path.stem.partition("-")[0] == name]
+    return found
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -64,7 +75,10 @@ def test_a_name_that_looks_like_a_pattern_is_a_name(small: Reranker, tmp_path: P
 
 
 def test_the_folder_holds_three_files_and_no_pickle(model: Path) -> None:
-    assert sorted(path.name for path in model.iterdir()) == FILES
+    assert sorted(path.stem.partition("-")[0] for path in model.iterdir()) == FILES
+    for path in model.iterdir():
+        digest = path.stem.partition("-")[2]
+        assert hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest)
     assert not any(raw.startswith((b"\x80", b"PK")) for raw in content(model).values())
     assert [path.name for path in model.parent.iterdir()] == ["model"]
 
@@ -80,7 +94,7 @@ def test_the_manifest_tells_what_it_was_told(model: Path) -> None:
 @OFTEN
 @given(where=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
 def test_any_changed_byte_is_refused(model: Path, name: str, where: float, change: int) -> None:
-    path = model / name
+    path = file_of(model, name)
     whole = path.read_bytes()
     at = int(where * len(whole))
     path.write_bytes(whole[:at] + bytes([whole[at] ^ change]) + whole[at + 1 :])
@@ -94,7 +108,7 @@ def test_any_changed_byte_is_refused(model: Path, name: str, where: float, chang
 @OFTEN
 @given(where=st.floats(0, 1, exclude_max=True))
 def test_any_truncation_is_refused(model: Path, name: str, where: float) -> None:
-    path = model / name
+    path = file_of(model, name)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(where * len(whole))])
     with pytest.raises(ModelError, match="model"):
@@ -105,7 +119,7 @@ def test_any_truncation_is_refused(model: Path, name: str, where: float) -> None
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("more", [b"\n", b" ", b"\0" * 64])
 def test_anything_appended_is_refused(model: Path, name: str, more: bytes) -> None:
-    with (model / name).open("ab") as stream:
+    with file_of(model, name).open("ab") as stream:
         stream.write(more)
     with pytest.raises(ModelError, match=name):
         Reranker.load(model)
@@ -140,9 +154,8 @@ def test_what_a_later_version_writes_is_refused(model: Path, field: str, value: 
     path = model / "manifest.json"
     manifest = json.loads(path.read_text()) | {field: value}
     del manifest["sha256"]
-    digest = hashlib.sha256((json.dumps(manifest, indent=1) + "\n").encode()).hexdigest()
-    path.write_text(json.dumps(manifest | {"sha256": digest}, indent=1) + "\n")
-    with pytest.raises(ModelError, match=r"'novel'.*train it again with this version"):
+    sign(model, manifest)
+    with pytest.raises(ModelError, match=r"novel.*train it again with this version"):
         Reranker.load(model)
 
 
@@ -156,7 +169,7 @@ def test_what_is_no_json_cannot_be_remembered(small: Reranker, model: Path) -> N
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_named(model: Path, name: str) -> None:
-    (model / name).unlink()
+    file_of(model, name).unlink()
     with pytest.raises(ModelError, match=name):
         Reranker.load(model)
 
@@ -185,7 +198,7 @@ def test_a_place_without_a_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_replaces_a_model(small: Reranker, model: Path) -> None:
-    (model / "items.parquet").write_bytes(b"damaged")
+    file_of(model, "items").write_bytes(b"damaged")
     small.save(model)
     assert Reranker.load(model).rank(["a"], ["c", "d"]) == small.rank(["a"], ["c", "d"])
     assert [path.name for path in model.parent.iterdir()] == ["model"]
@@ -193,7 +206,7 @@ def test_a_model_replaces_a_model(small: Reranker, model: Path) -> None:
 
 def test_an_empty_folder_is_filled(small: Reranker, tmp_path: Path) -> None:
     small.save(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
+    assert sorted(path.stem.partition("-")[0] for path in tmp_path.iterdir()) == FILES
 
 
 def test_a_link_goes_on_naming_its_place(small: Reranker, model: Path) -> None:
@@ -252,21 +265,109 @@ def test_a_full_disk_leaves_the_old_model_and_nothing_beside(model: Path, share:
     assert [path.name for path in model.parent.iterdir()] == ["model"]
 
 
-def test_the_old_model_returns_where_the_new_one_cannot_take_its_place(
+def test_the_model_before_stays_for_its_readers_and_older_ones_go(small: Reranker, model: Path) -> None:
+    folders = [content(model)]
+    for at in range(3):
+        replace(small, upstream={"als": float(at)}, fusion=replace(small.fusion, loss=float(at))).save(model)
+        folders.append(content(model))
+        assert Reranker.load(model).upstream == {"als": at}
+    names = [set(folder) for folder in folders]
+    signals = [max(after - before) for before, after in pairwise(names)]
+    assert [sorted(name for name in after if name in signals) for after in names[1:]] == [
+        sorted(signals[max(0, at - 1) : at + 1]) for at in range(3)
+    ]
+    assert len(names[-1]) == 4  # a manifest, one catalogue, two files of arrays
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_a_killed_writer_left_is_cleared_away(small: Reranker, model: Path, there: bool) -> None:
+    left = model / ".new.killed"
+    left.mkdir()
+    (left / "signals-0123456789abcdef.safetensors").write_bytes(b"half")
+    (model / "items-0123456789abcdef.parquet").write_bytes(b"whole, but no manifest speaks of it")
+    for path in (*model.iterdir(), left):
+        os.utime(path, (1e9, 1e9))
+    if there:
+        os.utime(model / "manifest.json", (1.1e9, 1.1e9))
+    else:
+        (model / "manifest.json").unlink()
+    for _ in range(2):
+        small.save(model)
+    assert sorted(path.stem.partition("-")[0] for path in model.iterdir()) == FILES
+    Reranker.load(model)
+
+
+def test_a_reader_in_between_finds_the_model_whose_manifest_is_there(
     small: Reranker, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, replace = content(model), Path.replace
+    """Two models are written after the manifest was read, so the files that it names have gone."""
+    checked, before = storage._checked, file_of(model, "signals")
+    waiting = [1.0, 2.0]
 
-    def refuse_the_new(self: Path, target: Path) -> Path:
-        if self.name == "new":
-            raise OSError(5, "Input/output error")
-        return replace(self, target)
+    def late(path: Path, digest: str, mapping: bool) -> Any:
+        while waiting:
+            replace(small, fusion=replace(small.fusion, loss=waiting.pop())).save(model)
+        return checked(path, digest, mapping)
 
-    monkeypatch.setattr(Path, "replace", refuse_the_new)
-    with pytest.raises(ModelError, match="Input/output error"):
+    monkeypatch.setattr(storage, "_checked", late)
+    assert Reranker.load(model).fusion.loss == 1.0
+    assert not before.exists()
+
+
+def as_format_4(model: Path) -> None:
+    """Write a model as the version before wrote it."""
+    manifest = json.loads((model / "manifest.json").read_text())
+    for name, suffix in (("items", "parquet"), ("signals", "safetensors")):
+        file_of(model, name).rename(model / f"{name}.{suffix}")
+    del manifest["sha256"], manifest["as_of"]
+    sign(model, manifest | {"format": "tailrank model 4"})
+
+
+def sign(model: Path, manifest: dict[str, Any]) -> None:
+    """Write a manifest with the sum that belongs to it."""
+    digest = hashlib.sha256((json.dumps(manifest, indent=1) + "\n").encode()).hexdigest()
+    text = json.dumps(manifest | {"sha256": digest}, indent=1) + "\n"
+    (model / "manifest.json").write_text(text)
+
+
+def test_a_folder_of_the_version_before_opens_and_is_replaced(small: Reranker, model: Path) -> None:
+    as_format_4(model)
+    loaded = Reranker.load(model)
+    assert loaded.rank(["a", "b"], ["c", "d"]) == small.rank(["a", "b"], ["c", "d"])
+    assert loaded.as_of == 0
+    assert all(
+        array.flags.owndata or array.base is not None for s in loaded.signals for array in s.arrays().values()
+    )
+    for size in (5, 3):
         small.save(model)
-    assert content(model) == before
-    assert [path.name for path in model.parent.iterdir()] == ["model"]
+        assert len(content(model)) == size
+        Reranker.load(model)
+
+
+def test_another_model_copied_over_leaves_the_mapped_one_alone(
+    small: Reranker, model: Path, tmp_path: Path
+) -> None:
+    other = replace(small, fusion=replace(small.fusion, biases=small.fusion.biases + 1))
+    other.save(tmp_path / "other")
+    loaded, expected = Reranker.load(model), small.rank(["a", "b"], ["c", "d"])
+    shutil.copytree(tmp_path / "other", model, dirs_exist_ok=True)
+    assert loaded.rank(["a", "b"], ["c", "d"]) == expected
+    assert Reranker.load(model).rank(["a"], ["c"]) == other.rank(["a"], ["c"])
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_ordinary_file_is_refused(model: Path, name: str, kind: str) -> None:
+    path = file_of(model, name)
+    path.rename(model / "aside")
+    if kind == "link":
+        path.symlink_to("aside")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(ModelError, match=f"{name}.*no ordinary file"):
+        Reranker.load(model)
 
 
 def test_a_loaded_model_remembers_what_it_was_told(small: Reranker, model: Path, tmp_path: Path) -> None:
@@ -303,10 +404,10 @@ def test_processes_share_the_pages_of_a_model(reranker: Reranker, tmp_path: Path
         pytest.skip("this system doesn't tell what processes share")
     run = [sys.executable, "-c", program, str(tmp_path / "model")]
     found = subprocess.run(run, capture_output=True, text=True, check=True).stdout
-    mapped = found[found.index(str(tmp_path / "model" / "signals.safetensors")) :].splitlines()[1:25]
+    signals = file_of(tmp_path / "model", "signals")
+    mapped = found[found.index(str(signals)) :].splitlines()[1:25]
     kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in mapped if line.endswith("kB")}
-    size = (tmp_path / "model" / "signals.safetensors").stat().st_size
-    assert kilobytes["Rss"] * 1024 >= size
+    assert kilobytes["Rss"] * 1024 >= signals.stat().st_size
     assert kilobytes["Anonymous"] == 0
 
 

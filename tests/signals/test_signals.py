@@ -26,6 +26,7 @@ from tailrank.signals.popularity import HALF_LIVES, Popularity, best_half_life
 from tailrank.signals.repetition import Frequency, RelativeFrequency
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.sparse import SparseRows, strongest
+from tailrank.signals.stored import StoredArrays
 from tailrank.signals.vocabulary import Vocabulary, terms_of
 
 DAY = 86_400.0
@@ -241,7 +242,7 @@ def test_the_shares_of_events_add_up_to_the_score(signal: Signal, events: list[i
 @each_signal
 def test_stored_and_taken_back_it_scores_bit_by_bit_the_same(signal: Signal) -> None:
     copies = {name: np.array(array) for name, array in signal.arrays().items()}
-    again = type(signal).from_arrays(copies)
+    again = type(signal).from_arrays(StoredArrays(copies, N_ITEMS, 2))
     assert {name: array.tobytes() for name, array in again.arrays().items()} == {
         name: array.tobytes() for name, array in copies.items()
     }
@@ -301,7 +302,8 @@ def test_a_new_item_scores_as_one_of_the_same_text_that_nobody_took(signal: Sign
 @each_signal
 def test_a_grown_signal_stored_and_taken_back_scores_the_same(signal: Signal) -> None:
     grown = signal.with_items(NEW)
-    again = type(signal).from_arrays({name: np.array(array) for name, array in grown.arrays().items()})
+    copies = {name: np.array(array) for name, array in grown.arrays().items()}
+    again = type(signal).from_arrays(StoredArrays(copies, N_ITEMS + 2, 2))
     for candidates in (GROWN, Candidates(np.array([N_ITEMS, 4, 0], np.int32), N_ITEMS + 2)):
         assert np.array_equal(again.score(LATER, candidates), grown.score(LATER, candidates))
         one = LATER.cut(LATER.offsets[:1], LATER.offsets[1:2])

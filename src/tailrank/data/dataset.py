@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -51,6 +52,8 @@ class Dataset:
         Names of the event-type codes.
     clock
         What the event times are.
+    read_at
+        When it was read, in seconds since 1970.
 
     Examples
     --------
@@ -67,6 +70,7 @@ class Dataset:
     histories: Histories
     event_types: tuple[str, ...]
     clock: Clock
+    read_at: float = field(default_factory=time.time, compare=False)
 
     @classmethod
     def load(cls, folder: Path | str) -> Dataset:

@@ -145,6 +145,11 @@ class VectorSpace:
     whitening: Whitening | None
     width: int
 
+    @property
+    def dimensions(self) -> int:
+        """The d of what `transform` gives."""
+        return self.width if self.whitening is None else self.whitening.matrix.shape[1]
+
     def transform(self, vectors: Floats) -> Floats:
         """Bring vectors of the encoder, shape (n, width), into the space.
 

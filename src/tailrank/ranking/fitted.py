@@ -35,6 +35,9 @@ class Fitted:
         How much the scores of other recommenders count, by their names, if that was learned.
     about
         Anything worth remembering, such as the data and their metrics; nothing depends on it.
+    as_of
+        When the data learned from were read, in seconds since 1970: what was said of their items before that
+        is out of date. 0 if that isn't known.
     """
 
     catalogue: Catalogue
@@ -45,3 +48,4 @@ class Fitted:
     spaces: Mapping[str, VectorSpace] = field(default_factory=dict)
     upstream: Mapping[str, float] = field(default_factory=dict)
     about: Mapping[str, object] = field(default_factory=dict)
+    as_of: float = 0.0

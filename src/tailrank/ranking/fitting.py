@@ -153,7 +153,8 @@ def fuse(split: Split, signals: FittedSignals, settings: Settings) -> Fitted:
     fusion = Fusion.fit(names, sampled, settings.loss, settings.shrinkage)
     train = split.full_train
     catalogue = Catalogue.from_items(train.items, train.counts, train.event_types, train.clock)
-    return Fitted(catalogue, signals.after, fusion, (TailBoost(strength),), settings, signals.spaces)
+    policy = (TailBoost(strength),)
+    return Fitted(catalogue, signals.after, fusion, policy, settings, signals.spaces, as_of=train.read_at)
 
 
 def _named(vectors: Vectors) -> Mapping[str, ItemVectors]:

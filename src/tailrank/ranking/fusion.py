@@ -10,6 +10,7 @@ import numpy as np
 from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
 from tailrank.metrics.popularity import COUNT_LABELS
 from tailrank.signals.base import Arrays
+from tailrank.signals.stored import LARGEST, StoredArrays
 
 Loss = Literal["listwise", "bce"]
 
@@ -157,9 +158,17 @@ class Fusion:
         return {"weights": self.weights, "biases": self.biases, "loss": np.array([self.loss])}
 
     @classmethod
-    def from_arrays(cls, signals: tuple[str, ...], arrays: Arrays) -> Self:
-        """Take back what `arrays` gave."""
-        return cls(signals, arrays["weights"], arrays["biases"], float(arrays["loss"][0]))
+    def from_arrays(cls, signals: tuple[str, ...], arrays: StoredArrays) -> Self:
+        """Take back what `arrays` gave.
+
+        Raises
+        ------
+        ModelError
+            If it is something else than finite weights of these signals.
+        """
+        buckets = len(COUNT_LABELS), len(HISTORY_LABELS)
+        weights, biases = arrays.floats("weights", *buckets, len(signals)), arrays.floats("biases", *buckets)
+        return cls(signals, weights, biases, arrays.number("loss", -LARGEST, LARGEST))
 
 
 @dataclass(frozen=True)

@@ -1,82 +1,142 @@
-"""What was fitted as a model folder, and back."""
+"""What was fitted as a model folder, and back; nothing of a folder is used before it has been checked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import polars as pl
-
+from tailrank.arrays import Offsets
 from tailrank.errors import ModelError, TailrankError
-from tailrank.language.vectors import EncoderIdentity, VectorSpace
+from tailrank.language.text import item_texts
+from tailrank.language.vectors import VectorSpace
 from tailrank.language.whitening import Whitening
 from tailrank.policy.registry import described, from_description
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.fusion import Fusion
-from tailrank.ranking.settings import Settings
-from tailrank.ranking.storage import read_model, write_model
-from tailrank.signals.base import Arrays
+from tailrank.ranking.manifest import SpaceDescription
+from tailrank.ranking.storage import MANIFEST, StoredModel, read_model, write_model
+from tailrank.signals.base import Arrays, Signal
 from tailrank.signals.registry import SIGNALS, type_of
+from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.sequence.model import SequenceModel
+from tailrank.signals.stored import StoredArrays
+
+MOST_EVENTS: Final = 10**15
+"""Of an item, in a model folder."""
 
 
 def write_fitted(fitted: Fitted, folder: Path) -> None:
     """Write a model folder, as `Reranker.save` does."""
-    catalogue, spaces = fitted.catalogue, fitted.spaces
-    parts = {signal.name: signal.arrays() for signal in fitted.signals}
-    parts |= {"fusion": fitted.fusion.arrays(), "items": {"counts": catalogue.counts}}
-    parts |= {f"space {name}": vars(s.whitening) for name, s in spaces.items() if s.whitening is not None}
-    arrays = {f"{part}/{name}": array for part, inner in parts.items() for name, array in inner.items()}
+    catalogue = fitted.catalogue
     description = {
         "signals": {signal.name: type_of(signal) for signal in fitted.signals},
         "spaces": {
             name: {"encoder": None if s.encoder is None else asdict(s.encoder), "width": s.width}
-            for name, s in spaces.items()
+            for name, s in fitted.spaces.items()
         },
         "event_types": list(catalogue.event_types),
         "clock": catalogue.clock,
         "changed": dict(catalogue.changed),
+        "as_of": fitted.as_of,
         "policy": described(fitted.policy),
         "upstream": dict(fitted.upstream),
         "settings": asdict(fitted.settings),
         "about": dict(fitted.about),
     }
-    write_model(folder, catalogue.items, arrays, description)
+    write_model(folder, catalogue.items, _arrays(fitted), description)
 
 
-def read_fitted(folder: Path) -> Fitted:
-    """Read a model folder, as `Reranker.load` does."""
-    items, arrays, manifest = read_model(folder)
+def read_fitted(folder: Path) -> tuple[Fitted, str]:
+    """Read a model folder, as `Reranker.load` does; returns the sha256 of its manifest, too."""
+    stored = read_model(folder)
     try:
-        return _fitted(items, arrays, manifest)
-    except (KeyError, TypeError, ValueError, TailrankError) as error:
+        return _fitted(stored), stored.manifest.sha256
+    except TailrankError as error:
         raise ModelError(
-            f"{folder}: holds what this version doesn't know ({error!r}): train it again with this version"
+            f"{folder}: holds what this version doesn't know ({error}): train it again with this version"
         ) from None
 
 
-def _fitted(items: pl.DataFrame, arrays: Arrays, manifest: Mapping[str, Any]) -> Fitted:
-    types, clock, changed = (manifest[name] for name in ("event_types", "clock", "changed"))
-    signals: Mapping[str, str] = manifest["signals"]
-    return Fitted(
-        Catalogue.from_items(items, _part(arrays, "items")["counts"], tuple(types), clock, changed),
-        tuple(SIGNALS[kind].from_arrays(_part(arrays, name)) for name, kind in signals.items()),
-        Fusion.from_arrays(tuple(signals), _part(arrays, "fusion")),
-        from_description(manifest["policy"]),
-        Settings(**manifest["settings"]),
-        {name: _space(_part(arrays, f"space {name}"), **rest) for name, rest in manifest["spaces"].items()},
-        manifest["upstream"],
-        manifest["about"],
+def _arrays(fitted: Fitted) -> Arrays:
+    """Give everything numeric, by the names that it is stored under."""
+    parts = {signal.name: signal.arrays() for signal in fitted.signals}
+    parts |= {"fusion": fitted.fusion.arrays(), "items": {"counts": fitted.catalogue.counts}}
+    whitenings = {name: space.whitening for name, space in fitted.spaces.items()}
+    parts |= {_space_part(name): vars(found) for name, found in whitenings.items() if found is not None}
+    return {f"{part}/{name}": array for part, inner in parts.items() for name, array in inner.items()}
+
+
+def _fitted(stored: StoredModel) -> Fitted:
+    """Make of a stored model what ranks."""
+    manifest, arrays = stored.manifest, StoredArrays(stored.arrays, place=f"{stored.arrays_file.name}: ")
+    counts = arrays.part("items").offsets("counts", None, largest=MOST_EVENTS)
+    arrays = replace(arrays, n_items=len(counts), n_types=len(manifest.event_types))
+    spaces = {name: _space(name, about, arrays) for name, about in manifest.spaces.items()}
+    fitted = Fitted(
+        _catalogue(stored, counts),
+        tuple(_signal(name, kind, arrays, spaces) for name, kind in manifest.signals.items()),
+        Fusion.from_arrays(tuple(manifest.signals), arrays.part("fusion")),
+        from_description(manifest.policy),
+        manifest.settings,
+        spaces,
+        manifest.upstream,
+        manifest.about,
+        manifest.as_of,
     )
+    for template in (manifest.settings.template, *(s.encoder.template for s in spaces.values() if s.encoder)):
+        item_texts(stored.items.clear(), template)
+    if unknown := stored.arrays.keys() - _arrays(fitted).keys():
+        raise arrays.error(min(unknown), "of nothing that the manifest names")
+    return fitted
 
 
-def _part(arrays: Arrays, name: str) -> Arrays:
-    prefix = f"{name}/"
-    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+def _catalogue(stored: StoredModel, counts: Offsets) -> Catalogue:
+    """Make the catalogue; items that came later follow those of training."""
+    manifest, n_trained = stored.manifest, len(stored.items)
+    changed = manifest.changed
+    found = Catalogue.from_items(stored.items, counts, manifest.event_types, manifest.clock, changed)
+    later = [code for code in changed.values() if code >= 0]
+    possible = len(set(later)) == len(later) and all(n_trained <= code < len(counts) for code in later)
+    if (
+        len(counts) < n_trained
+        or not possible
+        or not found.trained.keys() >= {name for name, code in changed.items() if code < 0}
+    ):
+        raise ModelError(
+            f"{MANIFEST}: `changed` doesn't fit {n_trained} items, {len(counts)} with later ones"
+        )
+    return found
 
 
-def _space(whitening: Arrays, encoder: Mapping[str, Any] | None, width: int) -> VectorSpace:
-    identity = None if encoder is None else EncoderIdentity(**encoder)
-    return VectorSpace(identity, Whitening(**whitening) if whitening else None, width)
+def _signal(name: str, kind: str, arrays: StoredArrays, spaces: Mapping[str, VectorSpace]) -> Signal:
+    """Make a signal, which must bear its name and, if it compares vectors, have a space of their width."""
+    if kind not in SIGNALS:
+        raise ModelError(f"{MANIFEST}: no signal is of the type {kind!r}: there are {', '.join(SIGNALS)}")
+    part = arrays.part(name)
+    signal: Signal = SIGNALS[kind].from_arrays(part)
+    if signal.name != name:
+        raise part.error("space", f"belongs to a signal called {signal.name!r}")
+    width = None
+    if isinstance(signal, SemanticAttention):
+        width = signal.vectors.width
+    elif isinstance(signal, SequenceModel) and signal.map is not None:
+        width = len(signal.map)
+    if width is not None and (signal.space not in spaces or spaces[signal.space].dimensions != width):
+        raise part.error("space", f"the manifest names no space {signal.space!r} of {width} dimensions")
+    return signal
+
+
+def _space(name: str, about: SpaceDescription, arrays: StoredArrays) -> VectorSpace:
+    """Make a vector space; its arrays are those of the whitening, or none."""
+    part = arrays.part(_space_part(name))
+    if not part.arrays:
+        return VectorSpace(about.encoder, None, about.width)
+    mean, matrix = part.floats("mean", about.width), part.floats("matrix", about.width, None)
+    return VectorSpace(about.encoder, Whitening(mean, matrix), about.width)
+
+
+def _space_part(name: str) -> str:
+    return f"space {name}"

@@ -238,7 +238,7 @@ class Reranker(Fitted):
         Parameters
         ----------
         folder
-            Replaced if it already holds a model.
+            If it already holds a model, this one takes its place.
         about
             Anything worth remembering, as JSON: the data, their metrics. By default what is remembered
             already. Nothing depends on it.
@@ -254,15 +254,15 @@ class Reranker(Fitted):
     def load(cls, folder: Path | str) -> Self:
         """Open a model folder; it ranks bit by bit as the saved one did.
 
-        Its arrays stay in the file, which processes that open it share in memory. A folder that is replaced
-        meanwhile goes on serving.
+        Its arrays stay in the file, which processes that open it share in memory. What was opened goes on
+        ranking when another model is saved there, or the folder is removed.
 
         Raises
         ------
         ModelError
             If the folder is missing, damaged, edited, or of another format.
         """
-        return cls.from_fitted(read_fitted(Path(folder)))
+        return cls.from_fitted(read_fitted(Path(folder))[0])
 
     def _fuse(self, histories: Histories, candidates: Candidates) -> FusedScores:
         """Score with every signal, and weigh."""

@@ -54,7 +54,7 @@ class Settings:
     shrinkage: Annotated[float, Meta(gt=0)] = 1.0
     tail: Annotated[float, Meta(ge=0, le=1)] | None = None
     tail_cost: Annotated[float, Meta(ge=0, le=1)] = 0.01
-    upstream_weight: float = 1.0
+    upstream_weight: Annotated[float, Meta(ge=-1e6, le=1e6)] = 1.0
     template: str | None = None
     seed: int = 0
     sequence_epochs: Annotated[int, Meta(ge=0)] = 0

@@ -1,45 +1,82 @@
-"""The model folder: a manifest, safetensors and Parquet, written beside and renamed."""
+"""The files of a model folder: a manifest, safetensors and Parquet.
+
+The manifest names the others by their content and is written last, so it alone says which model a folder
+holds: whoever reads it first finds the files that belong to it, however often others take its place.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import mmap
+import re
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import save
 
-from tailrank.errors import ModelError
-from tailrank.files import written_folder
+from tailrank.data.columns import Columns
+from tailrank.errors import ModelError, TailrankError
+from tailrank.files import UNFINISHED, joining_files
+from tailrank.ranking.arrays_file import Content, mapped, read_arrays
+from tailrank.ranking.manifest import (
+    ARRAYS,
+    FORMAT,
+    ITEMS,
+    PREVIOUS_FORMAT,
+    Manifest,
+    named_by_content,
+    read_manifest,
+)
 from tailrank.signals.base import Arrays
 
-FORMAT: Final = "tailrank model 4"
 MANIFEST: Final = "manifest.json"
-ARRAYS: Final = "signals.safetensors"
-ITEMS: Final = "items.parquet"
-DTYPES: Final = {"U8": "u1", "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}
-"""Those that models hold, in the words of safetensors and of NumPy."""
 
 PACKAGES: Final = ("tailrank", "numpy", "polars", "safetensors", "scipy")
 
-Content: TypeAlias = bytes | mmap.mmap
+_OWN_FILES: Final = re.compile(
+    rf"(items|signals)(-[0-9a-f]{{16}})?\.(parquet|safetensors)|{re.escape(UNFINISHED)}.*"
+)
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model as its files hold it.
+
+    Attributes
+    ----------
+    manifest
+        Checked field by field.
+    items
+        The catalogue, with distinct ids.
+    arrays
+        Everything numeric, not yet checked against the rest.
+    arrays_file
+        Where the arrays come from.
+    """
+
+    manifest: Manifest
+    items: pl.DataFrame
+    arrays: Arrays
+    arrays_file: Path
 
 
 def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: Mapping[str, Any]) -> None:
-    """Write a model folder; a reader sees the old one or the new one, never half of one.
+    """Write a model into a folder; a reader sees the old one or the new one, never half of one.
+
+    The files of the model that was there stay, for those who read it; older ones are removed.
 
     Parameters
     ----------
     folder
-        Replaced if it already holds a model.
+        Made if there is none; the new model takes the place of one that it holds.
     items
         The catalogue.
     arrays
@@ -54,89 +91,137 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
     """
     try:
         place = folder.resolve()
-        if place.exists() and not (place / MANIFEST).is_file() and (place.is_file() or any(place.iterdir())):
+        if place.exists() and (place.is_file() or not _is_model_or_free(place)):
             raise ModelError(f"{folder} exists and is not a model folder: choose another folder")
-        with written_folder(folder) as new:
-            _fill(new, items, arrays, description)
+        present, since = _present(place)
+        names = _write(place, items, arrays, description)
+        _remove_outdated(place, names | present, since)
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ModelError(f"{folder}: can't be written ({error}): choose another folder") from None
     except TypeError as error:
         raise ModelError(f"{folder}: can't be written as JSON ({error}): change `about`") from None
 
 
-def read_model(folder: Path) -> tuple[pl.DataFrame, Arrays, dict[str, Any]]:
+def read_model(folder: Path) -> StoredModel:
     """Open what `write_model` wrote, after checking every byte.
 
-    The arrays are read-only views of the mapped file, so that processes share its pages. It may be renamed or
-    removed meanwhile.
+    The arrays are read-only views of the mapped file, so that processes share its pages. Other models may be
+    written into the folder, or it may be removed meanwhile.
 
     Raises
     ------
     ModelError
         If the folder is missing, damaged, edited, or of another format.
     """
+    manifest = folder / MANIFEST
+    while True:
+        written = _content(manifest, "is this a model folder?")
+        try:
+            return _read(folder, bytes(written))
+        except ModelError:
+            if _content(manifest, "is this a model folder?") == written:
+                raise  # else another model has taken its place, and the files of this one may have gone
+
+
+def _is_model_or_free(place: Path) -> bool:
+    """Whether a folder holds a model, or nothing but what an interrupted writer of one left."""
+    return (place / MANIFEST).is_file() or all(_OWN_FILES.fullmatch(path.name) for path in place.iterdir())
+
+
+def _write(place: Path, items: pl.DataFrame, arrays: Arrays, description: Mapping[str, Any]) -> set[str]:
+    """Write the files of a model; returns the names of those that the manifest speaks of."""
+    parquet = BytesIO()
+    items.write_parquet(parquet)
+    content = {ITEMS: parquet.getvalue(), ARRAYS: save(dict(arrays))}
+    digests = {name: _sha256(each) for name, each in content.items()}
+    packages = {name: version(name) for name in PACKAGES}
+    manifest = {"format": FORMAT, "packages": packages, "files": digests, **description}
+    manifest["sha256"] = _sha256(_as_json(manifest))
+    files = {named_by_content(name, digests[name]): each for name, each in content.items()}
+    with joining_files(place, MANIFEST) as new:
+        for name, each in {**files, MANIFEST: _as_json(manifest)}.items():
+            (new / name).write_bytes(each)
+    return set(files)
+
+
+def _present(place: Path) -> tuple[set[str], float]:
+    """Name the files of the model that a folder holds, and say when its manifest was written; if any."""
     try:
-        written = (folder / MANIFEST).read_bytes()
-        manifest = json.loads(written)
-    except OSError as error:
+        manifest = place / MANIFEST
+        found = _checked_manifest(place, manifest.read_bytes())
+        return set(found.file_names), manifest.stat().st_mtime
+    except (ModelError, OSError):
+        return set(), 0.0
+
+
+def _remove_outdated(place: Path, kept: set[str], before: float) -> None:
+    """Remove what older models and interrupted writers left, but nothing that is being written."""
+    for path in place.iterdir():
+        if _OWN_FILES.fullmatch(path.name) and path.name not in kept:
+            with suppress(OSError):  # another process may do the same
+                if path.lstat().st_mtime < before:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _read(folder: Path, written: bytes) -> StoredModel:
+    """Read the files that a manifest speaks of."""
+    manifest = _checked_manifest(folder, written)
+    items_file, arrays_file = (folder / name for name in manifest.file_names)
+    # Files that aren't named by their content may be overwritten while they are mapped.
+    mapping = manifest.format == FORMAT
+    items = _checked(items_file, manifest.files.items, mapping=False)
+    arrays = _checked(arrays_file, manifest.files.signals, mapping)
+    try:
+        catalogue = pl.read_parquet(BytesIO(items))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise ModelError(f"{items_file}: can't be read ({error}): train the model again") from None
+    ids = catalogue.get_column(Columns.ITEM, default=None)
+    if ids is None or ids.dtype != pl.String or ids.has_nulls() or ids.n_unique() < len(ids):
         raise ModelError(
-            f"{folder / MANIFEST}: can't be read ({error.strerror}): is this a model folder?"
-        ) from None
+            f"{items_file}: `{Columns.ITEM}` is no column of distinct ids: train the model again"
+        )
+    try:
+        return StoredModel(manifest, catalogue, read_arrays(arrays), arrays_file)
+    except ModelError as error:
+        raise ModelError(f"{arrays_file}: {error}: train the model again") from None
+
+
+def _checked_manifest(folder: Path, written: bytes) -> Manifest:
+    """Check that a manifest is as it was written, and every field of it."""
+    file = folder / MANIFEST
+    try:
+        found = json.loads(written)
     except (ValueError, RecursionError):
-        raise ModelError(f"{folder / MANIFEST}: damaged (not JSON): train the model again") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise ModelError(f"{file}: damaged (not JSON): train the model again") from None
+    if not isinstance(found, dict) or found.get("format") not in (FORMAT, PREVIOUS_FORMAT):
         raise ModelError(f"{folder}: not of the format {FORMAT!r}: train it again with this version")
-    digest = manifest.pop("sha256", None)
-    if digest != _sha256(_as_json(manifest)) or written != _as_json(manifest | {"sha256": digest}):
-        raise ModelError(f"{folder / MANIFEST}: edited or damaged: train the model again")
-    files = {name: _checked(folder / name, digest) for name, digest in manifest["files"].items()}
+    digest = found.pop("sha256", None)
+    if digest != _sha256(_as_json(found)) or written != _as_json(found | {"sha256": digest}):
+        raise ModelError(f"{file}: edited or damaged: train the model again")
     try:
-        return pl.read_parquet(BytesIO(files[ITEMS])), _arrays(files[ARRAYS]), manifest
-    except (KeyError, ValueError, pl.exceptions.PolarsError) as error:
-        raise ModelError(f"{folder}: can't be read ({error})") from None
+        return read_manifest(found | {"sha256": digest})
+    except TailrankError as error:
+        raise ModelError(
+            f"{file}: holds what this version doesn't know ({error}): train it again with this version"
+        ) from None
 
 
-def _checked(path: Path, digest: str) -> Content:
-    """Map a file, and compare its sha256."""
-    try:
-        with path.open("rb") as file:
-            # An empty file can't be mapped.
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
-    except OSError as error:
-        raise ModelError(f"{path}: can't be read ({error.strerror}): train the model again") from None
+def _checked(path: Path, digest: str, mapping: bool) -> Content:
+    """Read or map a file, and compare its sha256."""
+    content = _content(path, "train the model again", mapping)
     if _sha256(content) != digest:
         raise ModelError(f"{path}: truncated, edited or damaged: train the model again")
     return content
 
 
-def _arrays(content: Content) -> Arrays:
-    """View the arrays of a safetensors file: the length of a header, the header as JSON, then raw numbers."""
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:start])
-    header.pop("__metadata__", None)
-    return {name: _array(content, start, **about) for name, about in header.items()}
-
-
-def _array(
-    content: Content, start: int, dtype: str, shape: list[int], data_offsets: list[int]
-) -> npt.NDArray[Any]:
-    at, end = data_offsets
-    kind = np.dtype(DTYPES[dtype])
-    return np.frombuffer(content, kind, (end - at) // kind.itemsize, start + at).reshape(shape)
-
-
-def _fill(folder: Path, items: pl.DataFrame, arrays: Arrays, description: Mapping[str, Any]) -> None:
-    """Write the three files into an empty folder, the manifest last."""
-    items.write_parquet(folder / ITEMS)
-    (folder / ARRAYS).write_bytes(save(dict(arrays)))
-    manifest = {
-        "format": FORMAT,
-        "packages": {name: version(name) for name in PACKAGES},
-        "files": {name: _sha256((folder / name).read_bytes()) for name in (ITEMS, ARRAYS)},
-        **description,
-    }
-    digest = _sha256(_as_json(manifest))
-    (folder / MANIFEST).write_bytes(_as_json(manifest | {"sha256": digest}))
+def _content(path: Path, remedy: str, mapping: bool = False) -> Content:
+    """Read or map a file of a model folder: no link, which may lead anywhere, and no device or pipe."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise ModelError(f"{path}: no ordinary file: put the file itself there")
+    try:
+        return mapped(path) if mapping else path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror}): {remedy}") from None
 
 
 def _as_json(manifest: Mapping[str, Any]) -> bytes:

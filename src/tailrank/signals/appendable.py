@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from tailrank.arrays import Codes, Floats, Offsets
+
+if TYPE_CHECKING:
+    from tailrank.signals.stored import StoredArrays
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,21 @@ class VectorTable:
         return {"vectors": self.vectors.whole, **rows}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Take back what `arrays` gave."""
-        return cls.from_array(arrays["vectors"], arrays.get("rows"))
+    def from_arrays(cls, arrays: StoredArrays, width: int | None, largest: float) -> Self:
+        """Take back what `arrays` gave: finite vectors of a width, None for any, one for each item.
+
+        Raises
+        ------
+        ModelError
+            If they are something else.
+        """
+        shared = "rows" in arrays
+        vectors = arrays.floats(
+            "vectors", None if shared else arrays.n_items, width, least=-largest, largest=largest
+        )
+        return cls.from_array(
+            vectors, arrays.codes("rows", arrays.n_items, below=len(vectors)) if shared else None
+        )
 
     def __len__(self) -> int:
         return len(self.vectors) if self.rows is None else len(self.rows)

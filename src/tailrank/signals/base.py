@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates, Scorer
 from tailrank.data.histories import Histories
 from tailrank.signals.training_data import TrainingData
+
+if TYPE_CHECKING:  # it needs `Arrays`
+    from tailrank.signals.stored import StoredArrays
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
@@ -85,16 +88,17 @@ class Signal(Scorer, Protocol):
         ...
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take back what `arrays` gave."""
+    def from_arrays(cls, arrays: StoredArrays) -> Self:
+        """Take back what `arrays` gave.
+
+        Raises
+        ------
+        ModelError
+            If an array is missing, of another type or shape, or holds what could not be ranked by.
+        """
         ...
 
 
 def as_array(text: str) -> npt.NDArray[np.uint8]:
     """Turn a text into the form in which arrays are stored: UTF-8, shape (bytes,)."""
     return np.frombuffer(text.encode(), np.uint8)
-
-
-def as_text(array: npt.NDArray[Any]) -> str:
-    """Turn what `as_array` gave back into a text."""
-    return array.tobytes().decode()

@@ -11,8 +11,9 @@ import numpy as np
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.signals.base import Arrays, ItemUpdates
-from tailrank.signals.recency_decay import DecayedRows, fit_recency_decay
+from tailrank.signals.recency_decay import DecayedRows, fit_recency_decay, stored_recency_decay
 from tailrank.signals.sparse import SparseRows
+from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 from tailrank.signals.vocabulary import Vocabulary, terms_of
 
@@ -62,10 +63,11 @@ class Lexical(DecayedRows):
         return {**super().arrays(), "terms": self.vocabulary.letters, "idf": self.vocabulary.idf}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
+    def from_arrays(cls, arrays: StoredArrays) -> Self:
         """Take the rows, the vocabulary and the recency decay."""
-        rows, vocabulary = SparseRows.from_arrays(arrays), Vocabulary(arrays["terms"], arrays["idf"])
-        return cls(rows=rows, vocabulary=vocabulary, recency_decay=float(arrays["recency_decay"][0]))
+        vocabulary = Vocabulary.from_arrays(arrays)
+        rows = SparseRows.from_arrays(arrays, len(vocabulary.idf))
+        return cls(rows=rows, vocabulary=vocabulary, recency_decay=stored_recency_decay(arrays))
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates

@@ -12,6 +12,7 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
 from tailrank.signals.base import Arrays, ItemUpdates
+from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 
 DAY: Final = 86_400.0
@@ -84,9 +85,10 @@ class Popularity:
         return {"values": self.values, "half_life": np.array([self.half_life])}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
+    def from_arrays(cls, arrays: StoredArrays) -> Self:
         """Take the values and the half-life."""
-        return cls(arrays["values"], float(arrays["half_life"][0]))
+        values = arrays.floats("values", arrays.n_items, least=0)
+        return cls(values, arrays.number("half_life", 1 / DAY, float("inf")))
 
 
 def best_half_life(dataset: Dataset, validation: Queries) -> float:

@@ -14,6 +14,7 @@ from tailrank.data.histories import Histories, Queries
 from tailrank.metrics.full_ranking import full_ranks
 from tailrank.signals.base import Arrays
 from tailrank.signals.sparse import SparseRows
+from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 
 RECENCY_DECAYS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -21,6 +22,9 @@ RECENCY_DECAYS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 
 DECAY_QUERIES: Final = 1_000
 """Validation queries that a recency decay is chosen by, at most."""
+
+FASTEST_DECAY: Final = 100.0
+"""Largest exponent that a model folder may hold."""
 
 Ages = TypeVar("Ages", Floats, Doubles)
 
@@ -95,9 +99,22 @@ class DecayedRows(DecayedSum):
         return {**self.rows.arrays(), "recency_decay": np.array([self.recency_decay])}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take the rows and the recency decay."""
-        return cls(rows=SparseRows.from_arrays(arrays), recency_decay=float(arrays["recency_decay"][0]))
+    def from_arrays(cls, arrays: StoredArrays) -> Self:
+        """Take the rows, of one column an item, and the recency decay."""
+        return cls(
+            rows=SparseRows.from_arrays(arrays, arrays.n_items), recency_decay=stored_recency_decay(arrays)
+        )
+
+
+def stored_recency_decay(arrays: StoredArrays) -> float:
+    """Take the recency decay of a stored signal.
+
+    Raises
+    ------
+    ModelError
+        If it is missing or makes no sense.
+    """
+    return arrays.number("recency_decay", 0, FASTEST_DECAY)
 
 
 Decayed = TypeVar("Decayed", bound=DecayedSum)

@@ -11,7 +11,8 @@ from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.signals.base import Arrays, ItemUpdates
-from tailrank.signals.recency_decay import DecayedSum, fit_recency_decay
+from tailrank.signals.recency_decay import DecayedSum, fit_recency_decay, stored_recency_decay
+from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 
 
@@ -42,9 +43,9 @@ class Frequency(DecayedSum):
         return {"recency_decay": np.array([self.recency_decay])}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
+    def from_arrays(cls, arrays: StoredArrays) -> Self:
         """Take the recency decay."""
-        return cls(recency_decay=float(arrays["recency_decay"][0]))
+        return cls(recency_decay=stored_recency_decay(arrays))
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -75,6 +76,7 @@ class RelativeFrequency(Frequency):
 
     name: ClassVar[str] = "relative-frequency"
     smoothing: ClassVar[float] = 30.0
+    rarest: ClassVar[float] = 1e-15
 
     @classmethod
     def from_events(cls, dataset: Dataset) -> Self:
@@ -107,10 +109,13 @@ class RelativeFrequency(Frequency):
         return {**expected, **super().arrays()}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
+    def from_arrays(cls, arrays: StoredArrays) -> Self:
         """Take the expectations and the recency decay."""
-        decay, cold = (float(arrays[name][0]) for name in ("recency_decay", "expected_cold"))
-        return cls(expected=arrays["expected"], expected_cold=cold, recency_decay=decay)
+        return cls(
+            expected=arrays.floats("expected", arrays.n_items, least=cls.rarest),
+            expected_cold=arrays.number("expected_cold", cls.rarest, cls.smoothing),
+            recency_decay=stored_recency_decay(arrays),
+        )
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates

@@ -10,13 +10,18 @@ import numpy as np
 from tailrank.arrays import Codes, Doubles, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
+from tailrank.language.vectors import LONGEST
 from tailrank.signals.appendable import VectorTable
-from tailrank.signals.base import Arrays, ItemUpdates, as_array, as_text
+from tailrank.signals.base import Arrays, ItemUpdates, as_array
 from tailrank.signals.popularity import DAY
+from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 
 SHARPEST: Final = 30.0
 """Bound on the inverse temperature: exp(-2 * 30) is a normal float32, so no maximum needs subtracting."""
+
+STEEPEST: Final = 10.0
+"""Bound on what an event type adds to the logarithm of attention."""
 
 NEGATIVES: Final = 128
 QUERIES: Final = 1_500
@@ -141,11 +146,15 @@ class SemanticAttention:
         return {**self.vectors.arrays(), **rest, "space": as_array(self.space)}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
+    def from_arrays(cls, arrays: StoredArrays) -> Self:
         """Take the vectors, the attention and the name of the space."""
-        table, space = VectorTable.from_arrays(arrays), as_text(arrays["space"])
-        inverse_temperature, recency_decay, time_decay = arrays["attention"].tolist()
-        return cls(table, arrays["event_type_bias"], inverse_temperature, recency_decay, time_decay, space)
+        table = VectorTable.from_arrays(arrays, None, LONGEST)
+        lengths = np.einsum("vd,vd->v", table.vectors.base, table.vectors.base)
+        if lengths.max(initial=0) > LONGEST**2:
+            raise arrays.error("vectors", f"one is longer than {LONGEST:g}")
+        bias = arrays.floats("event_type_bias", arrays.n_types, least=-STEEPEST, largest=STEEPEST)
+        attention = arrays.doubles("attention", 3, least=0, largest=SHARPEST).tolist()
+        return cls(table, bias, *attention, space=arrays.text("space"))
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Give new texts their vectors; zero vectors, if none are known in this space."""

@@ -13,6 +13,7 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.histories import ranges
 from tailrank.signals.appendable import AppendableArray
 from tailrank.signals.base import Arrays
+from tailrank.signals.stored import StoredArrays
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -140,10 +141,22 @@ class SparseRows:
         return {**parts, "columns": self.columns.whole, "values": self.values.whole}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
-        """Take back what `arrays` gave."""
-        columns, values = (AppendableArray.from_array(arrays[name]) for name in ("columns", "values"))
-        return cls(arrays["starts"], arrays["lengths"], columns, values, int(arrays["width"][0]))
+    def from_arrays(cls, arrays: StoredArrays, width: int) -> Self:
+        """Take back what `arrays` gave: one row an item, so many columns, and no entry below zero.
+
+        Raises
+        ------
+        ModelError
+            If it is something else.
+        """
+        values = arrays.floats("values", None, least=0)
+        n = len(values)
+        starts, lengths = (arrays.offsets(name, arrays.n_items, largest=n) for name in ("starts", "lengths"))
+        if lengths.sum() > n or (starts + lengths > n).any():
+            raise arrays.error("lengths", f"rows reach beyond the {n} entries")
+        columns = AppendableArray.from_array(arrays.codes("columns", n, below=width))
+        arrays.whole_number("width", width, width)
+        return cls(starts, lengths, columns, AppendableArray.from_array(values), width)
 
 
 def strongest(matrix: Any, per_row: int) -> sp.csr_array:

@@ -17,6 +17,7 @@ import polars as pl
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.signals.appendable import AppendableArray
 from tailrank.signals.sparse import SparseRows
+from tailrank.signals.stored import StoredArrays
 
 UNSPACED: Final = (
     r"[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Thai}\p{scx=Lao}\p{scx=Khmer}\p{scx=Myanmar}]"
@@ -29,6 +30,9 @@ _SPACED: Final = rf"[\p{{L}}\p{{N}}_--{UNSPACED}]"
 _WORD: Final = rf"{_SPACED}[{_SPACED}\p{{M}}]+"
 _INVISIBLE: Final = r"[\p{Default_Ignorable_Code_Point}--\x{200B}]"  # a zero-width space does part words
 _LETTER: Final = re.compile(r"\w\W*")  # with its marks: a run holds nothing else
+
+SMALLEST_IDF: Final = 1e-3
+"""Less than any text gives a term."""
 
 Terms: TypeAlias = Sequence[Sequence[str]]
 
@@ -87,6 +91,21 @@ class Vocabulary:
         idf = 1 + np.log((1 + len(texts)) / (1 + texts_with))
         letters = np.frombuffer("".join(f"{term}\n" for term in known).encode(), np.uint8)
         return cls(letters, idf.astype(np.float32))
+
+    @classmethod
+    def from_arrays(cls, arrays: StoredArrays) -> Self:
+        """Take the arrays of a stored signal: `terms`, the letters, and `idf`.
+
+        Raises
+        ------
+        ModelError
+            If they aren't those of a vocabulary.
+        """
+        arrays.text("terms")
+        found = cls(arrays.arrays["terms"], arrays.floats("idf", None, least=SMALLEST_IDF))
+        if len(found._codes) != len(found.idf):
+            raise arrays.error("terms", f"{len(found._codes)} where {len(found.idf)} are expected")
+        return found
 
     def rows(self, texts: Terms) -> SparseRows:
         """Weigh terms by ``(1 + log tf) * idf``, each text to length one; terms that are new are passed over.

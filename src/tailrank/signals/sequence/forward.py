@@ -14,9 +14,18 @@ import numpy as np
 
 from tailrank.arrays import Codes, Floats
 from tailrank.signals.base import Arrays
+from tailrank.signals.stored import StoredArrays
 
 EPSILON: Final = 1e-5
 """What torch adds to a variance."""
+
+LARGEST_WEIGHT: Final = 1e3
+"""What no weight of a model folder exceeds, so that the products of all layers stay finite."""
+
+
+def _layers(width: int, *names: str) -> dict[str, tuple[int | None, ...]]:
+    """Name the parts of normalisations, and their shapes."""
+    return {f"{name}.{part}": (width,) for name in names for part in ("weight", "bias")}
 
 
 def inverse_deviations(x: Floats) -> Floats:
@@ -59,6 +68,37 @@ class Transformer:
 
     weights: Arrays
     heads: int
+
+    @classmethod
+    def from_arrays(cls, arrays: StoredArrays, width: int, n_gaps: int, heads: int) -> Self:
+        """Take stored weights.
+
+        Raises
+        ------
+        ModelError
+            If they are no such network of this width.
+        """
+        if width % heads:
+            raise arrays.error("heads", f"{heads} don't divide a width of {width}")
+        shapes: dict[str, tuple[int | None, ...]] = {
+            **{"start": (width,), "positions": (None, width)},
+            **{"types": (arrays.n_types, width), "gaps": (n_gaps, width)},
+            **_layers(width, "entry", "exit"),
+        }
+        blocks = max(1, len({name.split(".")[1] for name in arrays.arrays if name.startswith("blocks.")}))
+        for prefix in (f"blocks.{n}." for n in range(blocks)):
+            shapes |= _layers(width, f"{prefix}before", f"{prefix}after")
+            wide = arrays.floats(f"{prefix}wide.bias", None).size
+            sizes = {"queries": (width, width), "pairs": (2 * width, width), "out": (width, width)}
+            sizes |= {"wide": (wide, width), "narrow": (width, wide)}
+            for name, (rows, columns) in sizes.items():
+                shapes[f"{prefix}{name}.weight"] = rows, columns
+                shapes[f"{prefix}{name}.bias"] = (rows,)
+        bounds = {"least": -LARGEST_WEIGHT, "largest": LARGEST_WEIGHT}
+        weights = {name: arrays.floats(name, *shape, **bounds) for name, shape in shapes.items()}
+        if not len(weights["positions"]):
+            raise arrays.error("positions", "of no history, not even an empty one")
+        return cls(weights, heads)
 
     @property
     def length(self) -> int:

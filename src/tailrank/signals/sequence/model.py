@@ -14,8 +14,9 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
 from tailrank.signals.appendable import VectorTable
-from tailrank.signals.base import Arrays, ItemUpdates, as_array, as_text
-from tailrank.signals.sequence.forward import Transformer
+from tailrank.signals.base import Arrays, ItemUpdates, as_array
+from tailrank.signals.sequence.forward import LARGEST_WEIGHT, Transformer
+from tailrank.signals.stored import StoredArrays
 
 BATCH: Final = 256
 
@@ -126,13 +127,17 @@ class SequenceModel:
         return {**self.table.arrays(), **network, **rest, "heads": np.array([self.network.heads])}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
+    def from_arrays(cls, arrays: StoredArrays) -> Self:
         """Take the items' vectors, the weights and the map."""
-        prefix = "network/"
-        weights = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-        network = Transformer(weights, int(arrays["heads"][0]))
-        table, space = VectorTable.from_arrays(arrays), as_text(arrays["space"])
-        return cls(table, network, arrays["cold_residual"], arrays.get("map"), space)
+        bounds = {"least": -LARGEST_WEIGHT, "largest": LARGEST_WEIGHT}
+        cold_residual = arrays.floats("cold_residual", None, **bounds)
+        width = len(cold_residual)
+        table = VectorTable.from_arrays(arrays, width, LARGEST_WEIGHT)
+        network = Transformer.from_arrays(
+            arrays.part("network"), width, GAPS, arrays.whole_number("heads", 1, max(width, 1))
+        )
+        mapping = arrays.floats("map", None, width, **bounds) if "map" in arrays else None
+        return cls(table, network, cold_residual, mapping, arrays.text("space"))
 
     def _encode_cached(self, history: Histories) -> Floats:
         """Encode one history, unless that was done lately: a user sees several lists between two events."""
