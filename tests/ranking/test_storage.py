@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import math
 import os
+import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,14 +17,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from bench.resilience.mutation import Mutator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailrank.data.dataset import Dataset
+from tailrank.data.splits import leave_one_out
 from tailrank.errors import ModelError
 from tailrank.language.vectors import EncoderIdentity, ItemVectors
 from tailrank.ranking import storage
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 
 FILES = ["items", "manifest", "signals"]
 OFTEN = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -157,6 +163,58 @@ def test_what_a_later_version_writes_is_refused(model: Path, field: str, value: 
     sign(model, manifest)
     with pytest.raises(ModelError, match=r"novel.*train it again with this version"):
         Reranker.load(model)
+
+
+@pytest.fixture(scope="module")
+def mutator(small: Reranker, tmp_path_factory: pytest.TempPathFactory) -> Mutator:
+    """Of a model with every signal, grown since."""
+    names = [f"tea of sort {at}" for at in range(12)]
+    items = pl.DataFrame({"item_id": [str(at) for at in range(12)], "title": names})
+    walks = [(user, (user + step) % 12, step) for user in range(30) for step in range(4 + user % 5)]
+    events = pl.DataFrame(walks, schema=["user_id", "item_id", "timestamp"], orient="row").with_columns(
+        timestamp=1.7e9 + 86_400.0 * pl.col("timestamp"),
+        event=pl.when(pl.col("timestamp") % 2 == 0).then(pl.lit("click")).otherwise(pl.lit("buy")),
+    )
+    vectors = np.random.default_rng(0).standard_normal((12, 6)).astype(np.float32)
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    spaces = {
+        "semantic": ItemVectors(vectors, EncoderIdentity("a folder", "0" * 64, "{title}")),
+        "tuned": ItemVectors(units, whiten=False),
+    }
+    split = leave_one_out(Dataset.construct(items, events), repeats=True)
+    fitted = Reranker.fit(split, spaces, Settings(sequence_epochs=1))
+    assert len(fitted.signals) == 9
+    grown = fitted.with_items(
+        ["new", "3"], ["new tea", "old tea"], {"semantic": vectors[:2], "tuned": units[:2]}
+    )
+    folder = tmp_path_factory.mktemp("models") / "model"
+    replace(grown.without_items(["5"]), upstream={"als": 0.5}).save(folder, {"data": "tea"})
+    return Mutator(folder)
+
+
+def assert_ranks(reranker: Reranker, change: str) -> None:
+    ids = [*reranker.catalogue.trained, "new", "newer", "gone"]
+    for history in ([], ids):
+        for item in reranker.rank(history, ids, scores={"als": list(range(len(ids)))}, explain=True):
+            numbers = [item.score, *(item.contributions or {}).values()]
+            assert all(map(math.isfinite, numbers)), (change, item)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+def test_whatever_a_whole_folder_says_it_is_refused_in_words_or_ranks(mutator: Mutator, seed: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        change = mutator.write(folder, random.Random(seed))
+        try:
+            loaded = Reranker.load(folder)
+        except ModelError as why:
+            refusal = str(why)
+        else:
+            assert_ranks(loaded, change)
+            assert_ranks(loaded.with_items(["newer"], ["newest tea"]), change)
+            return
+        assert name in refusal, change
 
 
 def test_what_is_no_json_cannot_be_remembered(small: Reranker, model: Path) -> None:

@@ -41,11 +41,12 @@ def from_description(steps: Iterable[Mapping[str, Any]]) -> tuple[Policy, ...]:
     Traceback (most recent call last):
     tailrank.errors.RequestError: no policy is called 'tial': there are tail
     """
-    return tuple(_made(**step) for step in steps)
+    return tuple(map(_made, steps))
 
 
-def _made(name: str, **settings: Any) -> Policy:
-    if name not in POLICIES:
+def _made(step: Mapping[str, Any]) -> Policy:
+    name, settings = step.get("name"), {key: value for key, value in step.items() if key != "name"}
+    if not isinstance(name, str) or name not in POLICIES:
         raise RequestError(f"no policy is called {name!r}: there are {', '.join(POLICIES)}")
     try:
         policy: Policy = POLICIES[name](**settings)
