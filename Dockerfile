@@ -13,7 +13,7 @@ RUN PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt pip inst
 
 USER tailrank
 WORKDIR /home/tailrank
-ENV TAILRANK_CACHE=/cache OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+ENV TAILRANK_CACHE=/cache OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE ORT_DISABLE_TELEMETRY=1
 VOLUME ["/state", "/cache"]
 EXPOSE 8000
 HEALTHCHECK --start-period=30s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/healthz', timeout=3)"]

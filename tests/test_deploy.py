@@ -64,6 +64,7 @@ def test_it_does_not_run_as_root_and_its_command_is_one(steps: list[tuple[str, s
     told = dict(steps)
     kinds = [kind for kind, _ in steps]
     assert told["USER"] == "tailrank"
+    assert "ORT_DISABLE_TELEMETRY=1" in told["ENV"].split()
     assert kinds.index("USER") < kinds.index("ENTRYPOINT")
     entry = json.loads(told["ENTRYPOINT"])
     assert entry[:2] == ["tailrank", "serve"]

@@ -1,5 +1,6 @@
 """Rank candidates for one user, now: what items mean and what the user has just done."""
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,10 @@ __all__ = [
     "VectorStore",
     "item_texts",
 ]
+
+# Libraries that would send how they are used, and keep an id of the machine for it in the home folder. They read
+# these once, when they are imported; importing any module of tailrank imports this one first.
+os.environ.update(ORT_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_TELEMETRY="1")
 
 _MODULES: Final = {
     "data.dataset": ("Dataset",),

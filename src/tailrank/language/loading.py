@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,6 @@ def load_model(folder: str, device: str | None) -> SentenceTransformer:
     EncoderError
         If the folder or the device can't be used, or weights are missing from the files.
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, at the import below
     with needs("an encoder", "language", EncoderError):
         import torch
         from sentence_transformers import SentenceTransformer

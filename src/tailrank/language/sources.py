@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -132,7 +131,6 @@ def _package_folder(package: str, remedy: str) -> Path:
 
 def _hub_folder(name: str) -> Path:
     """Fetch a model of the hub, or find it in the hub's own cache; pickled weights stay there."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, at the import below
     with needs("a hub id", "language", EncoderError):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
