@@ -22,7 +22,8 @@ SHIM = r"""
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
-int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found) {
   FILE *log = fopen(getenv("LOOKED_UP"), "a");
   fprintf(log, "%s\n", name);
   fclose(log);

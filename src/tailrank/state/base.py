@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -15,6 +15,20 @@ EVENTS_PER_USER: Final = 50
 
 class StateError(TailrankError):
     """The state can't be opened, read or written."""
+
+
+class EventsRefused(StateError):
+    """Some of the events can't be stored, now or later.
+
+    Attributes
+    ----------
+    faults
+        What is wrong with each, by its position in the call.
+    """
+
+    def __init__(self, faults: Mapping[int, str]) -> None:
+        super().__init__("; ".join(f"event {at}: {fault}" for at, fault in faults.items()))
+        self.faults = faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +104,8 @@ class State(Protocol):
 
         Raises
         ------
-        StateError
-            Also if an event is invalid (an id or type that is empty or longer than 400 bytes of UTF-8, a
+        EventsRefused
+            If events are invalid (an id or type that is empty or longer than 400 bytes of UTF-8, a
             timestamp out of range); then none is stored.
         """
         ...

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
-from tailrank.state.base import StateError, StoredEvent
+from tailrank.state.base import EventsRefused, StateError, StoredEvent
 
 DIGEST_BYTES: Final = 4
 
@@ -28,10 +28,10 @@ def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEven
 
     Raises
     ------
-    StateError
-        If one is invalid; the message says which.
+    EventsRefused
+        If some are invalid.
     """
-    checked = []
+    checked, faults = [], {}
     for index, event in enumerate(events):
         try:
             id_bytes(event.item_id, "item_id")
@@ -43,9 +43,12 @@ def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEven
                 raise StateError(f"{fault}: send seconds since 1970")
             time_ms = round(event.timestamp * 1000)
         except StateError as error:
-            raise StateError(f"event {index}: {error}") from None
+            faults[index] = str(error)
+            continue
         if time_ms >= oldest:
             checked.append(CheckedEvent(user_key, event.item_id, event.event_type, digest, time_ms))
+    if faults:
+        raise EventsRefused(faults)
     return checked
 
 
