@@ -37,8 +37,8 @@ __all__ = [
     "item_texts",
 ]
 
-# For libraries that would send how they are used, with an id of the machine that they keep in the home folder.
-# They read these once, when they are imported; importing any module of tailrank imports this one first.
+# For libraries that would send how they are used, with an id of the machine that they keep in the home
+# folder. They read these when they are imported; importing any module of tailrank imports this one first.
 os.environ.update(ORT_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_TELEMETRY="1")
 
 _MODULES: Final = {

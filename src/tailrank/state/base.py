@@ -17,7 +17,7 @@ class StateError(TailrankError):
     """The state can't be opened, read or written."""
 
 
-class EventsRefused(StateError):
+class EventsRefused(StateError):  # noqa: N818 - of events, as RequestRefused is of a request
     """Some of the events can't be stored, now or later.
 
     Attributes
