@@ -49,22 +49,21 @@ def test_a_server_that_is_down_is_reported_at_once_and_found_again(tmp_path: Pat
 
 
 def test_a_server_that_refuses_says_why(tmp_path: Path) -> None:
-    async def body(state: State) -> None:
-        client: Any = vars(state)["_client"]  # the only way to make the server refuse
-        await client.set("tailrank:user:ann", "text")
+    async def body(state: State, server: Valkey) -> None:
+        server.set("tailrank:user:ann", "text")
         with pytest.raises(StateError, match="something else uses its keys"):
             await state.append([event()])
-        await client.config_set("maxmemory", 1)
+        server.config_set("maxmemory", 1)
         with pytest.raises(StateError, match="memory is full"):
             await state.append([event(user="bob")])
-        await client.config_set("requirepass", "secret")
-        await client.connection_pool.disconnect()
+        server.config_set("requirepass", "secret")
+        server.client_kill_filter(_type="normal", skipme=True)
         with pytest.raises(StateError, match="password") as raised:
             await state.read("ann")
         assert "secret" not in str(raised.value)
 
-    with valkey_server(tmp_path) as running:
-        run(body, running.url)
+    with valkey_server(tmp_path) as running, Valkey(port=running.port) as server:
+        run(lambda state: body(state, server), running.url)
 
 
 def test_a_cluster_is_found_from_one_of_its_servers(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 -- Stores events in one user's list, oldest first.
 -- KEYS[1]: the list. ARGV: how many to keep; the time before which events have expired; for how long events
 -- are kept, 0 for ever; then the events. Times are in milliseconds.
--- An event is: time (6 bytes), length of its type (2 bytes), type, then its identity: digest and item.
+-- An event is: time (6 bytes), length of its type (2 bytes), type, then its identity: digest (4 bytes) and
+-- item. What else is in the list, somebody else wrote: it is dropped.
 local key, kept, oldest, ttl = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local function time(event)
@@ -12,11 +13,16 @@ local function identity(event)
   return string.sub(event, 9 + (struct.unpack('>H', event, 7)))
 end
 
-local events = redis.call('LRANGE', key, 0, -1)
-local held, known, fresh, at_the_end = #events, {}, {}, true
-for _, event in ipairs(events) do
-  known[identity(event)] = true
+local found = redis.call('LRANGE', key, 0, -1)
+local events, known, fresh = {}, {}, {}
+for _, event in ipairs(found) do
+  if #event > 8 and #identity(event) > 4 then
+    table.insert(events, event)
+    known[identity(event)] = true
+  end
 end
+local held = #events
+local at_the_end = held == #found
 for i = 4, #ARGV do
   local event = ARGV[i]
   if not known[identity(event)] then

@@ -13,8 +13,8 @@ from tailrank.state.checks import id_bytes
 PAGE_SIZE: Final = 256
 """Changes that are read at once, so that nothing else waits long."""
 
-Page: TypeAlias = tuple[int, list[tuple[int, ItemChange]]]
-"""The current version, and changes with the version that each made, the earliest first."""
+Page: TypeAlias = tuple[int, list[tuple[int, ItemChange | None]]]
+"""The current version, and changes with the version that each made, the earliest first; None: it was lost."""
 
 
 def encode_changes(changes: Sequence[ItemChange]) -> list[tuple[bytes, bytes]]:
@@ -54,6 +54,6 @@ async def read_pages(read_page: Callable[[int], Awaitable[Page]], since: int) ->
         if not page:
             return version, list(latest.values())
         since = page[-1][0]
-        for _, change in page:
+        for change in (change for _, change in page if change is not None):
             latest.pop(change.item_id, None)
             latest[change.item_id] = change

@@ -3,49 +3,60 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import logging
+import struct
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
 from itertools import chain
-from struct import Struct
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from valkey.asyncio import BlockingConnectionPool, Valkey, ValkeyCluster
-from valkey.asyncio.retry import Retry
-from valkey.backoff import NoBackoff
-from valkey.exceptions import ConnectionError as Unreachable
-from valkey.exceptions import NoScriptError, ResponseError, ValkeyError
-
+from tailrank.bounds import LATEST_TIMESTAMP
 from tailrank.data.histories import History
 from tailrank.state.base import EVENTS_PER_USER, ItemChange, StateError, StoredEvent, UserSnapshot
 from tailrank.state.checks import DIGEST_BYTES, CheckedEvent, check_events, expiry_time, id_bytes
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
+from tailrank.state.server_url import TIMEOUT, ServerUrl
+from tailrank.state.servers import Command, Servers
 
-TIMEOUT: Final = 1.0
-"""Seconds after which a server that doesn't answer is given up."""
-
-MAX_CONNECTIONS: Final = 64
-EVENT_HEAD: Final = Struct(">HIH")
+EVENT_HEAD: Final = struct.Struct(">HIH")
 USER_PREFIX: Final = b"tailrank:user:"
 ITEM_KEYS: Final = ("tailrank:{items}:version", "tailrank:{items}:latest", "tailrank:{items}:order")
 VERSION_KEY: Final = ITEM_KEYS[0]
 
 FILES: Final = ("append.lua", "change_items.lua", "item_changes.lua")
-SCRIPTS: Final = [files("tailrank.state").joinpath(name).read_bytes() for name in FILES]
-"""What the server runs, known to it by its hash."""
+SCRIPTS: Final = {
+    sha1(text, usedforsecurity=False).hexdigest(): text
+    for text in (files("tailrank.state").joinpath(name).read_bytes() for name in FILES)
+}
+"""What the servers run, by the hash that names it to them."""
 
-APPEND, CHANGE_ITEMS, ITEM_CHANGES = (sha1(text, usedforsecurity=False).hexdigest() for text in SCRIPTS)
+APPEND, CHANGE_ITEMS, ITEM_CHANGES = SCRIPTS
+LATEST_TIME: Final = LATEST_TIMESTAMP * 1000
+LOG_EVERY: Final = 60.0
+"""Seconds between two warnings that something stored makes no sense."""
+
+log = logging.getLogger(__name__)
+
 _REMEDIES: Final = {
     "OutOfMemoryError": "its memory is full: raise maxmemory, or keep events for fewer days",
     "MISCONF": "it can't write to its disk: free some space there",
     "ReadOnlyError": "it is a replica: name the primary",
     "WRONGTYPE": "something else uses its keys: name another database number",
-    "AuthenticationError": "it refuses the password, or wants one: correct the URL",
-    "NoPermissionError": "the user of the URL may not do this: allow commands and scripts on tailrank:*",
+    "AuthenticationError": "it refuses the password, or wants one: correct the address",
+    "NoPermissionError": "the user of the address may not do this: allow commands and scripts on tailrank:*",
     "BusyLoadingError": "it is still reading its files: wait",
     "TimeoutError": f"no answer within {TIMEOUT:g} s: check the server",
+    "CLUSTERDOWN": "the cluster has no server for some keys: wait until a replica takes over, or start it",
+    "MASTERDOWN": "its primary is down: wait, or name the primary",
+    "NOREPLICAS": "it has too few replicas to write: start them",
+    "NotReplicated": "its replica hasn't confirmed what was written: wait, or check the replica",
+    "TRYAGAIN": "the cluster is moving keys: wait",
+    "MOVED": "the cluster is moving keys: wait",
+    "ASK": "the cluster is moving keys: wait",
+    "BUSY": "it is busy with a script of somebody else's: wait",
 }
 
 
@@ -60,8 +71,9 @@ class NetworkedState:
 
     What `append` has returned is as durable as the server makes it: on disk with `appendonly yes` and
     `appendfsync always`; with `everysec`, a crash may lose the last second. A `maxmemory-policy` other than
-    `noeviction` drops events when memory is short. An `append` that fails may have stored the events of some
-    users: sent again, it completes.
+    `noeviction` drops events when memory is short; the log warns of it. If a server of a cluster has a
+    replica, both have what was acknowledged. An `append` that fails may have stored the events of some users:
+    sent again, it completes.
 
     Lost connections are reopened. A server that is down costs a call at most `TIMEOUT`, then `StateError`.
 
@@ -80,19 +92,9 @@ class NetworkedState:
     """
 
     def __init__(self, url: str, ttl: float | None = None) -> None:
-        self._ttl, self._url, self._address = ttl, url, _address(url)
-        self._options: dict[str, Any] = {
-            "socket_timeout": TIMEOUT,
-            "socket_connect_timeout": TIMEOUT,
-            "retry": Retry(NoBackoff(), 1),
-            "retry_on_error": [Unreachable],
-        }
-        if urlsplit(url).scheme in {"rediss", "valkeys"}:
-            self._options["ssl_check_hostname"] = True
-        pool = BlockingConnectionPool.from_url(
-            url, max_connections=MAX_CONNECTIONS, timeout=TIMEOUT, **self._options
-        )
-        self._client: Valkey | ValkeyCluster = Valkey.from_pool(pool)
+        self._ttl, self._url = ttl, ServerUrl.parse(url)
+        self._servers = Servers(self._url, SCRIPTS)
+        self._began, self._warned = False, 0.0
 
     async def append(self, events: Sequence[StoredEvent]) -> int:
         """Store events, as `State.append`."""
@@ -108,31 +110,29 @@ class NetworkedState:
             (*script, USER_PREFIX + user, EVENTS_PER_USER, oldest, ttl, *encoded)
             for user, encoded in by_user.items()
         ]
-        return sum(await self._execute(*commands))
+        return sum(await self._execute(*commands, write=True))
 
     async def read(self, user_id: str) -> UserSnapshot:
         """Read a user's history, as `State.read`."""
         key = USER_PREFIX + id_bytes(user_id, "user_id")
         encoded, version = await self._execute(("LRANGE", key, 0, -1), ("GET", VERSION_KEY))
-        history, oldest = History([], [], []), expiry_time(self._ttl)
-        for event in encoded:
-            high, low, length = EVENT_HEAD.unpack_from(event)
-            if (time := high << 32 | low) >= oldest:
-                type_end = EVENT_HEAD.size + length
-                history.items.append(event[type_end + DIGEST_BYTES :].decode())
-                history.events.append(event[EVENT_HEAD.size : type_end].decode())
-                history.times.append(time / 1000)
-        return UserSnapshot(history, int(version or 0))
+        decoded = [event for event in map(_decode_event, encoded) if event is not None]
+        if len(decoded) < len(encoded):
+            self._warn(f"{len(encoded) - len(decoded)} elements of a user's list are no events: left out")
+        oldest = expiry_time(self._ttl)
+        kept = [event for event in decoded if event[2] >= oldest]
+        items, types = [item for item, _, _ in kept], [event_type for _, event_type, _ in kept]
+        return UserSnapshot(History(items, types, [time / 1000 for _, _, time in kept]), int(version or 0))
 
     async def erase(self, user_id: str) -> bool:
         """Delete a user's events, as `State.erase`."""
-        (erased,) = await self._execute(("DEL", USER_PREFIX + id_bytes(user_id, "user_id")))
+        (erased,) = await self._execute(("DEL", USER_PREFIX + id_bytes(user_id, "user_id")), write=True)
         return bool(erased)
 
     async def change_items(self, changes: Sequence[ItemChange]) -> int:
         """Store item changes, as `State.change_items`."""
         arguments = chain.from_iterable(encode_changes(changes))
-        (version,) = await self._execute(("EVALSHA", CHANGE_ITEMS, 3, *ITEM_KEYS, *arguments))
+        (version,) = await self._execute(("EVALSHA", CHANGE_ITEMS, 3, *ITEM_KEYS, *arguments), write=True)
         return int(version)
 
     async def item_changes(self, since: int) -> tuple[int, list[ItemChange]]:
@@ -141,70 +141,76 @@ class NetworkedState:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._servers.close()
 
     async def _read_page(self, since: int) -> Page:
         command = "EVALSHA", ITEM_CHANGES, 3, *ITEM_KEYS, since, PAGE_SIZE
         ((version, *page),) = await self._execute(command)
-        return version, list(zip(page[::2], map(decode_change, page[1::2]), strict=True))
+        changes = [self._decode_change(change) for change in page[1::2]]
+        return version, list(zip(page[::2], changes, strict=True))
 
-    async def _execute(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Send commands together; returns their answers.
+    def _decode_change(self, encoded: bytes | None) -> ItemChange | None:
+        """Decode a change; None if the server evicted it, or something else wrote in its place."""
+        try:
+            if encoded is not None:
+                return decode_change(encoded)
+        except StateError:
+            pass
+        self._warn("a change of an item was evicted or overwritten: put the items again that lack it")
+        return None
 
-        Sending them again is always safe: that is how lost connections, and servers that don't know the
-        scripts, are dealt with.
-        """
+    async def _execute(self, *commands: Command, write: bool = False) -> list[Any]:
+        """Send commands together; returns their answers. Sending them again is always safe."""
         try:
             async with asyncio.timeout(TIMEOUT):
-                answers = await self._send(commands)
-                # MOVED: the server is part of a cluster, and another one has the key.
-                if any(isinstance(a, ResponseError) and str(a).startswith("MOVED") for a in answers):
-                    await self._join_cluster()
-                    answers = await self._send(commands)
-                if any(isinstance(answer, NoScriptError) for answer in answers):
-                    for script in SCRIPTS:
-                        await self._client.script_load(script)
-                    answers = await self._send(commands)
-        except (ValkeyError, OSError) as error:
+                answers = await self._servers.execute(commands, write=write)
+        except OSError as error:
             raise self._state_error(error) from None
         for answer in answers:
-            if isinstance(answer, ValkeyError):
+            if isinstance(answer, Exception):
                 raise self._state_error(answer)
+        if not self._began:
+            self._began = True
+            await self._warn_of_eviction()
         return answers
 
-    async def _join_cluster(self) -> None:
-        """Connect to all servers of the cluster that the named server is part of."""
-        if isinstance(self._client, Valkey):
-            single, self._client = self._client, ValkeyCluster.from_url(self._url, **self._options)
-            await single.aclose()
+    async def _warn_of_eviction(self) -> None:
+        """Warn if a server drops what it has when memory is short; if it doesn't say so, nothing is said."""
+        drops = ("allkeys",) if self._ttl is None else ("allkeys", "volatile")
+        with suppress(OSError):
+            async with asyncio.timeout(TIMEOUT):
+                found = await self._servers.everywhere("INFO", "memory")
+            policies = {info.get("maxmemory_policy", "") for info in found if isinstance(info, dict)}
+            for policy in sorted(policy for policy in policies if policy.startswith(drops)):
+                what = "drops users' events silently when memory is short: set noeviction"
+                log.warning("%s: its maxmemory-policy %s %s", self._url, policy, what)
 
-    async def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            answers: list[Any] = await pipeline.execute(raise_on_error=False)
-            return answers
+    def _warn(self, what: str) -> None:
+        if time.monotonic() >= self._warned + LOG_EVERY or not self._warned:
+            self._warned = time.monotonic()
+            log.warning("%s: %s", self._url, what)
 
     def _state_error(self, error: Exception) -> StateError:
-        message = str(error)
+        message = str(error).partition(", with args")[0]  # which would quote keys and events
         remedy = _REMEDIES.get(type(error).__name__) or _REMEDIES.get(message.partition(" ")[0])
         remedy = remedy or f"{message}: start the server, or correct the address"
-        return StateError(f"{self._address}: {remedy}")
-
-
-def _address(url: str) -> str:
-    """Check a URL, and return it without its password."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 6379
-    except ValueError as error:
-        raise StateError(f"state: {error} in the address: name redis://HOST:PORT/NUMBER") from None
-    if not parts.hostname or not re.fullmatch(r"/?[0-9]*", parts.path):
-        raise StateError(f"state: no address of a server at {parts.scheme}://: name redis://HOST:PORT/NUMBER")
-    return f"{parts.scheme}://{parts.hostname}:{port}{parts.path}"
+        return StateError(f"{self._url}: {remedy}")
 
 
 def _encode_event(event: CheckedEvent) -> bytes:
     event_type = event.event_type.encode()
     head = EVENT_HEAD.pack(event.time >> 32, event.time & 0xFFFFFFFF, len(event_type))
     return b"".join((head, event_type, event.digest, event.item_id.encode()))
+
+
+def _decode_event(encoded: bytes) -> tuple[str, str, int] | None:
+    """Return an event's item, type, and time in milliseconds; None if these bytes are none."""
+    try:
+        high, low, length = EVENT_HEAD.unpack_from(encoded)
+        type_end = EVENT_HEAD.size + length
+        event_type = encoded[EVENT_HEAD.size : type_end].decode()
+        item = encoded[type_end + DIGEST_BYTES :].decode()
+    except (struct.error, UnicodeDecodeError):
+        return None
+    time_ms = high << 32 | low
+    return (item, event_type, time_ms) if item and event_type and time_ms <= LATEST_TIME else None
