@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +39,9 @@ ABOUT: Final = "encoder.json"
 
 INPUTS: Final = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 """Inputs that a graph may have, and their names in the tokenizer."""
+
+CHARACTERS_A_TOKEN: Final = 100
+"""At most, in text that people write; what is further behind the last token is not even looked at."""
 
 PADDING: Final = ("direction", "pad_id", "pad_type_id", "pad_token")
 
@@ -124,7 +127,8 @@ class OnnxEncoder:
 
     def _encode_block(self, texts: list[str]) -> Iterator[Encoded]:
         """Encode in batches, each padded to its longest text."""
-        tokens = self._tokenizer.encode_batch_fast([self.prefix + text for text in texts])
+        readable = _readable_characters(self._tokenizer.truncation)
+        tokens = self._tokenizer.encode_batch_fast([(self.prefix + text)[:readable] for text in texts])
         names = [each.name for each in self._session.get_inputs()]
         for rows in batch_rows(np.array([len(each) for each in tokens]), CPU_TOKENS):
             batch = [tokens[row] for row in rows]
@@ -139,6 +143,13 @@ def graph_folder(source: EncoderSource, max_tokens: int) -> Path:
     """Name the cache folder of an encoder's graph."""
     key = hashlib.sha256(f"{FORMAT} {source.fingerprint} {max_tokens}".encode()).hexdigest()
     return cache_root() / "onnx" / key[:16]
+
+
+def _readable_characters(truncation: Mapping[str, Any] | None) -> int | None:
+    """Bound what a tokenizer has to look at, since it reads a text to its end before it cuts; None is all."""
+    if truncation is None or truncation["direction"] != "right":
+        return None
+    return CHARACTERS_A_TOKEN * int(truncation["max_length"])
 
 
 def _is_intact(folder: Path) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import nullcontext
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -16,10 +16,11 @@ from msgspec import DecodeError, ValidationError
 from tailrank.api import ErrorResponse
 from tailrank.errors import EncoderError, RequestError, TailrankError
 from tailrank.server.auth import RateLimit, find_key
-from tailrank.server.encoding import Encoders
+from tailrank.server.encoding import EncoderBusyError, Encoders
 from tailrank.server.endpoints import Answer, Call, Endpoints, encode
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
+from tailrank.server.protocol import ARRIVED
 from tailrank.server.routes import Route, Router
 from tailrank.server.settings import ServerSettings
 from tailrank.server.tracing import Tracer
@@ -31,8 +32,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 RETRY_AFTER: Final = b"retry-after", b"1"
-ARRIVED: Final = "tailrank.arrived"
-"""Key of a scope under which the HTTP protocol notes when a request arrived."""
+ENCODING: Final = frozenset({"rerank", "items", "feedback"})
+"""Endpoints that may encode texts for seconds: not for a client who has gone."""
 
 log = logging.getLogger("tailrank.server")
 
@@ -100,9 +101,15 @@ class App:
         try:
             route, call = await self._read_call(scope, receive, arrived)
             endpoint = route.endpoint
-            return endpoint, await getattr(self.endpoints, endpoint)(call)
+            answering = getattr(self.endpoints, endpoint)(call)
+            if endpoint in ENCODING:
+                return endpoint, await _unless_disconnected(answering, receive)
+            return endpoint, await answering
         except ClientDisconnected:
             raise
+        except asyncio.CancelledError:  # it took longer than the server waits when it stops
+            refused = RequestRefused(503, "the server is stopping: try again", RETRY_AFTER)
+            return endpoint, Answer(encode(ErrorResponse(str(refused))), 503, headers=refused.headers)
         except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
             refused = _as_refusal(why)
             body = encode(ErrorResponse(str(refused)))
@@ -194,6 +201,25 @@ class App:
         return manager
 
 
+async def _unless_disconnected(answering: Coroutine[Any, Any, Answer], receive: Receive) -> Answer:
+    """Wait for an answer, and cancel it if the client disconnects; raises ClientDisconnected then."""
+    answer, gone = asyncio.create_task(answering), asyncio.create_task(_disconnect(receive))
+    try:
+        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise ClientDisconnected
+        return answer.result()
+    finally:
+        answer.cancel()
+        gone.cancel()
+
+
+async def _disconnect(receive: Receive) -> None:
+    """Return once the client has disconnected."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def _as_refusal(why: Exception) -> RequestRefused:
     """Map an error to an HTTP status and a message."""
     if isinstance(why, RequestRefused):
@@ -202,6 +228,8 @@ def _as_refusal(why: Exception) -> RequestRefused:
         return RequestRefused(422, str(why))
     if isinstance(why, DecodeError | UnicodeError | RecursionError):
         return RequestRefused(400, f"not JSON: {why}")
+    if isinstance(why, EncoderBusyError):
+        return RequestRefused(429, str(why), RETRY_AFTER)
     if isinstance(why, StateError | EncoderError):
         log.warning("not at the moment", extra={"why": str(why)})
         return RequestRefused(503, str(why), RETRY_AFTER)

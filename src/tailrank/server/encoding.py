@@ -1,22 +1,49 @@
-"""The encoders of a model, loaded when a text first needs one, and run beside the event loop."""
+"""The encoders of a model, loaded when a text first needs one, and run beside the event loop, in turns."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Final, Literal, TypeAlias, get_args
+
+import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
+from tailrank.language.encoder import batch_rows
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.language.vectors import EncoderIdentity
 
+Lane: TypeAlias = Literal["items", "documents", "changes"]
+"""Whose texts they are: of items that are put, of documents to re-rank, of items that another worker put."""
+
+MAX_WAITING: Final = 16
+"""Calls whose texts a lane encodes in turns; one more is refused."""
+
+TURN_CHARACTERS: Final = 4_096
+"""Of the texts that are encoded in one turn: about one batch of the encoder."""
+
+
+class EncoderBusyError(EncoderError):
+    """So many texts wait to be encoded that another one would wait too long."""
+
 
 class Encoders:
-    """Encodes texts on one thread, so that rankings go on meanwhile."""
+    """Encodes texts on one thread, so that rankings go on meanwhile.
+
+    Texts are encoded a batch at a time. The lanes take turns and so do the calls in each, so neither a long
+    call nor many of them keep a short one waiting. A call that is cancelled ends with its batch.
+    """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "encoding")
+        # Both sorts of lock are given to who waited longest. Only the first of each lane waits for a turn.
+        self._turn = asyncio.Lock()
+        self._lanes = {lane: asyncio.Lock() for lane in get_args(Lane)}
+        self._calls = Counter[Lane]()
         self._loaded: dict[tuple[str, str], OnnxEncoder] = {}
         """By name and sha256: an encoder that was tuned again into the same folder is another one."""
 
@@ -28,15 +55,43 @@ class Encoders:
         EncoderError
             If it is missing, or has changed since.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._load, identity)
+        loaded = self._loaded.get((identity.name, identity.sha256))
+        if loaded is None:
+            loop = asyncio.get_running_loop()
+            loaded = await loop.run_in_executor(self._thread, self._load, identity)
+        return loaded
 
-    async def encode(self, encoder: OnnxEncoder, texts: Sequence[str]) -> Floats:
-        """Encode; unit vectors of shape (texts, dimension), zero for blank texts."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, encoder.encode, texts)
+    async def encode(self, encoder: OnnxEncoder, texts: Sequence[str], lane: Lane = "changes") -> Floats:
+        """Encode; unit vectors of shape (texts, dimension), zero for blank texts.
+
+        Raises
+        ------
+        EncoderBusyError
+            If the lane is full.
+        """
+        vectors = np.zeros((len(texts), encoder.dimension), np.float32)
+        loop = asyncio.get_running_loop()
+        with self._place(lane):
+            for rows in batch_rows(np.array([len(text) for text in texts], np.int64), TURN_CHARACTERS):
+                batch = [texts[row] for row in rows]
+                async with self._lanes[lane], self._turn:
+                    vectors[rows] = await loop.run_in_executor(self._thread, encoder.encode, batch)
+        return vectors
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread once its batch is done."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @contextmanager
+    def _place(self, lane: Lane) -> Iterator[None]:
+        """Count a call among those of its lane."""
+        if self._calls[lane] >= MAX_WAITING:
+            raise EncoderBusyError("too many texts wait to be encoded: try again later, with fewer at once")
+        self._calls[lane] += 1
+        try:
+            yield
+        finally:
+            self._calls[lane] -= 1
 
     def _load(self, identity: EncoderIdentity) -> OnnxEncoder:
         key = identity.name, identity.sha256

@@ -154,7 +154,8 @@ class ModelManager:
         vectors: list[dict[str, bytes]] = [{} for _ in items]
         for identity in served.encoders.values():
             encoder = await self.encoders.load(identity)
-            rows = await self.encoders.encode(encoder, served.texts(items, identity.template))
+            texts = await asyncio.to_thread(served.texts, items, identity.template)
+            rows = await self.encoders.encode(encoder, texts, "items")
             for each, row in zip(vectors, rows, strict=True):
                 each[_vector_key(encoder, identity)] = row.astype("<f4").tobytes()
         ids, fields = [str(item[Columns.ITEM]) for item in items], map(msgspec.json.encode, items)
@@ -240,7 +241,8 @@ class ModelManager:
                 name: await self._vectors(served, identity, items, stored)
                 for name, identity in served.encoders.items()
             }
-            reranker = reranker.with_items(list(put), served.texts(items), vectors)
+            texts = await asyncio.to_thread(served.texts, items)
+            reranker = await asyncio.to_thread(reranker.with_items, list(put), texts, vectors)
         if deleted:
             reranker = reranker.without_items(deleted)
         self._fields |= put
@@ -259,7 +261,8 @@ class ModelManager:
         encoder = await self.encoders.load(identity)
         key = _vector_key(encoder, identity)
         if not all(key in vectors for vectors in stored):
-            return await self.encoders.encode(encoder, served.texts(items, identity.template))
+            texts = await asyncio.to_thread(served.texts, items, identity.template)
+            return await self.encoders.encode(encoder, texts)
         joined = b"".join(vectors[key] for vectors in stored)
         return np.frombuffer(joined, "<f4").reshape(len(stored), -1).astype(np.float32)
 

@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
@@ -16,14 +15,15 @@ from threading import Thread
 from typing import Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
 from tailrank.errors import RequestError
-from tailrank.server.app import ARRIVED, App
+from tailrank.server.app import App
+from tailrank.server.descriptors import make_room
 from tailrank.server.logs import start_logging
 from tailrank.server.metrics import SHARED_FOLDER
 from tailrank.server.model_manager import LoadedModel
+from tailrank.server.protocol import MAX_CONNECTIONS, BoundedProtocol
 from tailrank.server.settings import ServerSettings
 from tailrank.state.open import open_state
 
@@ -31,17 +31,8 @@ BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 75
 """How long a connection may rest between requests."""
 
-SHUTDOWN_SECONDS: Final = 30
-"""How long requests under way may take to end."""
-
-
-class ArrivalTimeProtocol(HttpToolsProtocol):
-    """Notes when each request arrived, so that the time that it waits for others counts."""
-
-    def on_message_begin(self) -> None:
-        """Note the time."""
-        super().on_message_begin()
-        self.scope[ARRIVED] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
+SHUTDOWN_SECONDS: Final = 28
+"""How long requests under way may take to end; the rest of a stop takes less than two more."""
 
 
 def serve(settings: ServerSettings) -> None:
@@ -52,6 +43,7 @@ def serve(settings: ServerSettings) -> None:
     TailrankError
         If the model, the state or the address can't be used.
     """
+    make_room(MAX_CONNECTIONS)
     listener = _listen(settings.host, settings.port)
     # uvicorn raises the signal that stopped it once more when all is done: that is a good end.
     for stop in (signal.SIGTERM, signal.SIGINT):
@@ -103,7 +95,7 @@ def _uvicorn_config(app: object, workers: int) -> uvicorn.Config:
         app,  # type: ignore[arg-type]
         factory=True,
         workers=workers,
-        http=ArrivalTimeProtocol,
+        http=BoundedProtocol,
         loop="auto",
         lifespan="on",
         ws="none",

@@ -44,7 +44,7 @@ async def rerank(
     space = PREFERRED if PREFERRED in served.encoders else next(iter(served.encoders))
     encoder = await encoders.load(served.encoders[space])
     queries = [] if request.query is None else [request.query]
-    vectors = await encoders.encode(encoder, [*queries, *texts])
+    vectors = await encoders.encode(encoder, [*queries, *texts], "documents")
     likeness = []
     if queries:
         likeness.append(vectors[1:] @ vectors[0])

@@ -1,0 +1,268 @@
+"""HTTP before anybody is known: what is too large, too slow, too many or left unread ends, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import uvicorn
+from server_helpers import wait_until
+
+from tailrank.server import protocol
+from tailrank.server.protocol import BoundedProtocol
+
+GET = b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n"
+CHUNKED = b"POST /%d HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+LARGE = 1_000_000
+CLOSED = BrokenPipeError, ConnectionResetError
+"""What a client meets that still sends, or hasn't read all, when the server closes the connection."""
+
+
+class Application:
+    """Answers with the path, the length of the body and the names of the fields; some paths do otherwise."""
+
+    def __init__(self) -> None:
+        self.disconnected: list[str] = []
+        self.go_on = threading.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/refused":
+            await self._send(send, b"refused")
+            return
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.disconnected.append(scope["path"])
+                return
+            size, more = size + len(message["body"]), message["more_body"]
+        if scope["path"] == "/large":
+            await self._send(send, bytes(LARGE))
+            return
+        if scope["path"] == "/slow":
+            gone = asyncio.ensure_future(receive())
+            while not self.go_on.is_set() and not gone.done():
+                await asyncio.sleep(0.01)
+            if gone.done():
+                self.disconnected.append(scope["path"])
+                return
+            gone.cancel()
+        names = b" ".join(name for name, _ in scope["headers"])
+        await self._send(send, f"{scope['path']} {size} ".encode() + names)
+
+    async def _send(self, send: Any, body: bytes) -> None:
+        length = str(len(body)).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": body})
+
+
+class Running:
+    def __init__(self, loop: Any) -> None:
+        self.app = Application()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        how: dict[str, Any] = {"log_config": None, "lifespan": "off", "ws": "none", "timeout_keep_alive": 60}
+        config = uvicorn.Config(self.app, http=BoundedProtocol, loop=loop, **how)
+        self.server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self.server.run, args=([self._listener],))
+        self._thread.start()
+        wait_until(lambda: self.server.started)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self._listener.getsockname(), timeout=20)
+
+    def send(self, *pieces: bytes) -> socket.socket:
+        line = self.connect()
+        for piece in pieces:
+            line.sendall(piece)
+        return line
+
+    def stop(self) -> None:
+        self.app.go_on.set()
+        self.server.should_exit = self.server.force_exit = True
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    running = Running(request.param)
+    yield running
+    running.stop()
+
+
+def everything(line: socket.socket) -> bytes:
+    """Read until the server closes the connection."""
+    received = b""
+    with suppress(*CLOSED):
+        while piece := line.recv(1 << 16):
+            received += piece
+    line.close()
+    return received
+
+
+def answer(line: socket.socket) -> bytes:
+    """Read one answer, which is short."""
+    received = b""
+    while b"\r\n\r\n" not in received or not received.partition(b"\r\n\r\n")[2]:
+        piece = line.recv(1 << 16)
+        assert piece, received
+        received += piece
+    return received
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nhost: x\r\nlong: " + b"a" * LARGE,
+        b"GET /" + b"a" * LARGE,
+        b"GET / HTTP/1.1\r\nhost: x\r\n" + b"many: of them\r\n" * 101 + b"\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\n" + b"many: of them\r\n" * (LARGE // 15),
+        b"GET / HTTP/1.1\r\nhost: x\r\nlong: " + b"a" * 16_400 + b"\r\n\r\n",
+        CHUNKED % 1 + b"1\r\nx\r\n0\r\n" + b"trailer: more\r\n" * (LARGE // 15),
+        CHUNKED % 1 + b"1;" + b"a" * LARGE,
+        CHUNKED % 1 + b"1\r\nx\r\n" * (LARGE // 6),
+    ],
+    ids=["field", "path", "fields", "endless", "a little", "trailers", "extension", "chunks"],
+)
+def test_a_head_that_is_too_large_is_refused(running: Running, head: bytes) -> None:
+    line = running.connect()
+    with suppress(*CLOSED):
+        line.sendall(head)
+    received = everything(line)
+    assert received.startswith(b"HTTP/1.1 431 "), received
+    assert b'{"error":"' in received
+    assert received.count(b"HTTP/1.1") == 1
+    assert answer(running.send(GET % 2)).startswith(b"HTTP/1.1 200")
+
+
+def test_large_heads_and_bodies_within_the_limits_pass(running: Running) -> None:
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncookie: " + b"a" * 15_000
+    body = b"content-length: %d\r\n\r\n" % LARGE + b"b" * LARGE
+    line = running.send(head + b"\r\n" + body, GET % 2)
+    assert f"/ {LARGE} host cookie content-length".encode() in answer(line)
+    line.close()
+    chunked = running.send(CHUNKED % 1 + (b"a\r\n" + b"c" * 10 + b"\r\n") * 10_000 + b"0\r\n\r\n")
+    assert b"/1 100000 " in answer(chunked)
+    chunked.close()
+
+
+def test_trailers_are_no_fields_of_the_head(running: Running) -> None:
+    line = running.send(CHUNKED % 1 + b"2\r\nab\r\n0\r\norigin: evil\r\n\r\n", GET % 2)
+    assert b"/1 2 host transfer-encoding" in answer(line)
+    line.close()
+
+
+def test_what_is_no_http_is_refused_in_our_form(running: Running) -> None:
+    received = everything(running.send(b"EHLO example.org\r\n\r\n"))
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b'{"error":"' in received
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"),
+    [
+        (b"", b""),
+        (b"GET / HTTP/1.1\r\nhost:", b"HTTP/1.1 408"),
+        (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf", b"HTTP/1.1 408"),
+        (b"POST /refused HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf", b"HTTP/1.1 200"),
+    ],
+    ids=["silent", "half a head", "half a body", "answered already"],
+)
+def test_who_sends_half_a_request_is_not_waited_for(
+    running: Running, monkeypatch: pytest.MonkeyPatch, sent: bytes, received: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 0.3)
+    found = everything(running.send(sent))
+    assert found.startswith(received)
+    assert found.count(b"HTTP/1.1") == bool(received)
+
+
+def test_trickling_does_not_help(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+    line = running.connect()
+    end = time.monotonic() + 20
+    with suppress(*CLOSED):
+        for byte in b"GET /" + b"a" * 10_000:
+            line.sendall(bytes([byte]))
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    line.close()
+
+
+def test_a_body_may_come_slowly_if_it_comes(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 1.0)
+    line = running.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n")
+    for _ in range(10):
+        time.sleep(0.2)
+        line.sendall(bytes(20_000))
+    assert b"/ 200000 " in answer(line)
+    line.close()
+
+
+def test_a_connection_rests_only_so_long(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)  # checks are as far apart
+    running.server.config.timeout_keep_alive = 1
+    line = running.send(GET % 1)
+    assert answer(line)
+    line.sendall(b"\r\n")  # no request begins with it
+    assert everything(line) == b""
+
+
+def test_idle_connections_lock_nobody_out(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 20)
+    busy = running.send(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+    time.sleep(0.2)
+    idle = [running.send(b"GET /half HTTP/1.1\r\n" if n % 2 else b"") for n in range(60)]
+    line = running.send(GET % 1)
+    assert answer(line).startswith(b"HTTP/1.1 200")
+    assert everything(idle[0]) == b""
+    assert len(running.server.server_state.connections) <= 21
+    running.app.go_on.set()
+    assert b"/slow 0 host" in answer(busy)
+    for each in (line, busy, *idle):
+        each.close()
+
+
+def test_requests_ahead_of_their_answers(running: Running) -> None:
+    line = running.send(b"".join(GET % n for n in range(20)))
+    received = b""
+    while received.count(b"HTTP/1.1 200") < 20:
+        received += line.recv(1 << 16)
+    assert [received.index(b"\r\n\r\n/%d " % n) for n in range(20)] == sorted(
+        received.index(b"\r\n\r\n/%d " % n) for n in range(20)
+    )
+    line.close()
+    received = everything(running.send(GET % 1 + b"GET /2 HTTP/1.1\r\n no field\r\n\r\n"))
+    assert received.count(b"HTTP/1.1") == 1
+    assert b"/1 0 host" in received
+    received = everything(running.send(b"".join(GET % n for n in range(2_000))))
+    assert received.count(b"HTTP/1.1 200") == protocol.MAX_PIPELINED
+    assert b"connection: close" in received
+
+
+def test_who_does_not_read_is_not_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)  # checks are as far apart
+    line = running.send(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n" * 20)
+    wait_until(lambda: not running.server.server_state.connections)
+    line.close()
+
+
+def test_a_client_that_waits_to_send_its_body(running: Running) -> None:
+    line = running.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n")
+    assert line.recv(1 << 16).startswith(b"HTTP/1.1 100 ")
+    line.sendall(b"ab")
+    assert b"/ 2 host" in answer(line)
+    line.close()
+
+
+def test_a_client_that_has_gone_is_noticed_behind_another_request(running: Running) -> None:
+    running.send(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n" + GET % 2).close()
+    wait_until(lambda: running.app.disconnected == ["/slow"])
