@@ -16,11 +16,12 @@ MAX_DOCUMENTS: Final = 1_000
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=LATEST_TIMESTAMP, description="seconds since 1970")]
 DegradedReason: TypeAlias = Literal["deadline", "state", "error"]
-Value: TypeAlias = str | int | float | bool | list[str] | None
+Scalar: TypeAlias = str | int | float | bool | None
+Value: TypeAlias = Scalar | list[Scalar]
 """Of a column of an item."""
 
 
-class Candidate(Struct, gc=False, frozen=True):
+class Candidate(Struct, gc=False, frozen=True, forbid_unknown_fields=True):
     """An item to rank, and the score that the recommender which found it gave it.
 
     If only some candidates of a request have a score, the others count as the mean of these.
@@ -30,7 +31,7 @@ class Candidate(Struct, gc=False, frozen=True):
     score: float | None = None
 
 
-class HistoryEvent(Struct, gc=False, frozen=True, omit_defaults=True):
+class HistoryEvent(Struct, gc=False, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """An element of a history, whose user is known: of the request, or stored."""
 
     item_id: Id
@@ -38,13 +39,13 @@ class HistoryEvent(Struct, gc=False, frozen=True, omit_defaults=True):
     timestamp: Seconds | None = None
 
 
-class Policy(Struct, frozen=True):
+class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """What the business wants after the score."""
 
     tail: Annotated[float, Meta(ge=0, le=1, description="strength of the long-tail policy")] | None = None
 
 
-class RankRequest(Struct, frozen=True):
+class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Candidates to re-order for one user.
 
     `user`, or `session` if there is none, names a stored history. `history`, oldest first, follows what
@@ -61,7 +62,7 @@ class RankRequest(Struct, frozen=True):
     deadline_ms: Annotated[float, Meta(gt=0)] | None = None
 
     def __post_init__(self) -> None:
-        _check_bytes(self.user or self.session or "")
+        _check_bytes("user session", self.user or "", self.session or "")
 
 
 class RankedItem(Struct, gc=False, frozen=True):
@@ -94,7 +95,7 @@ class Ranking(Struct, frozen=True):
     unknown_history: list[str] | UnsetType = UNSET
 
 
-class Event(Struct, gc=False, frozen=True):
+class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):
     """An event. The same `event_id` again counts once. `value` is checked, but nothing ranks by it."""
 
     event_id: Id
@@ -105,27 +106,43 @@ class Event(Struct, gc=False, frozen=True):
     value: float | None = None
 
     def __post_init__(self) -> None:
-        _check_bytes(self.event_id, self.user_id, self.item_id, self.event)
+        _check_bytes("event_id user_id item_id event", self.event_id, self.user_id, self.item_id, self.event)
 
 
 Events: TypeAlias = Event | Annotated[list[Event], Meta(max_length=MAX_EVENTS)]
-Item: TypeAlias = dict[str, Value]
-"""The columns of one item, `item_id` among them, as in a data folder."""
+Item: TypeAlias = dict[str, Any]
+"""The columns of one item, `item_id` among them, as in a data folder.
+
+Columns that the model reads hold a `Value`; any others may hold anything.
+"""
 Items: TypeAlias = Item | Annotated[list[Item], Meta(max_length=MAX_ITEMS)]
 
 
+class Refused(Struct, frozen=True):
+    """An entry of a list that can't be taken: its index, the field at fault if there is one, and why."""
+
+    index: int
+    error: str
+    field: str | UnsetType = UNSET
+
+
 class EventsAccepted(Struct, frozen=True):
-    """Events that are durable now: how many were sent, and how many of them were new."""
+    """Events that are durable now, and how many of them were new; `refused` are those that aren't stored."""
 
     accepted: int
     new: int
+    refused: list[Refused] | UnsetType = UNSET
 
 
 class ItemsAccepted(Struct, frozen=True):
-    """Items that are put or deleted now, and how many such changes there were in all."""
+    """Items that are put or deleted now, and how many such changes there were in all.
+
+    `refused` are those that aren't put.
+    """
 
     accepted: int
     version: int
+    refused: list[Refused] | UnsetType = UNSET
 
 
 class UserHistory(Struct, frozen=True):
@@ -141,14 +158,15 @@ class UserErased(Struct, frozen=True):
     erased: bool
 
 
-Document: TypeAlias = dict[str, Value]
+Document: TypeAlias = dict[str, Any]
 """A text to rank, in the field `text` or those that the request names; the others come back with it."""
 
 
-class RerankRequest(Struct, frozen=True):
+class RerankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Texts to order by a query, by a user's history, or by both; the shape of Cohere and Jina.
 
     `rank_fields` names the fields of a document that are read, one after the other; `text` by default.
+    `model` and what follows `rank_fields` are settings of other makers' models, accepted and not used.
     """
 
     documents: Annotated[list[str | Document], Meta(max_length=MAX_DOCUMENTS)]
@@ -158,9 +176,15 @@ class RerankRequest(Struct, frozen=True):
     top_n: Annotated[int, Meta(ge=1)] | None = None
     return_documents: bool | None = None
     rank_fields: list[str] | None = None
+    priority: Any = None
+    max_chunks_per_doc: Any = None
+    max_tokens_per_doc: Any = None
+    truncation: Any = None
+    truncate_prompt_tokens: Any = None
+    return_embeddings: Any = None
 
     def __post_init__(self) -> None:
-        _check_bytes(self.user or "")
+        _check_bytes("user", self.user or "")
 
 
 class RerankedDocument(Struct, frozen=True):
@@ -196,16 +220,16 @@ def check_id(name: str) -> None:
     """
     convert(name, Id)
     try:
-        _check_bytes(name)
+        _check_bytes("id", name)
     except ValueError as why:
         raise ValidationError(str(why)) from None
 
 
-def _check_bytes(*ids: str) -> None:
+def _check_bytes(fields: str, *ids: str) -> None:
     """Refuse what no state can store: more than `MAX_ID_BYTES` of UTF-8, and halves of surrogate pairs.
 
-    It raises ValueError, which msgspec turns into a ValidationError.
+    `fields` names each id, for the message. It raises ValueError, which msgspec turns into a ValidationError.
     """
-    for name in ids:
+    for at, name in enumerate(ids):
         if not name.isascii() and len(name.encode()) > MAX_ID_BYTES:
-            raise ValueError(f"an id is longer than {MAX_ID_BYTES} bytes of UTF-8: {name[:20]}…")
+            raise ValueError(f"{fields.split()[at]} is longer than {MAX_ID_BYTES} bytes of UTF-8: {name[:20]}…")

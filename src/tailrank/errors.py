@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 
 class TailrankError(Exception):
@@ -29,6 +30,29 @@ class RequestError(TailrankError):
 def first_line(error: BaseException) -> str:
     """Shorten the message of another library's error to its first line, or to its type if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def instead_of(name: str, known: Mapping[str, str]) -> str:
+    """Say what was meant by an unknown name: the nearest that is known or, without one, all of them.
+
+    Parameters
+    ----------
+    name
+        As it was given.
+    known
+        Where each name belongs; it is the name itself for those that could stand in its place.
+
+    Examples
+    --------
+    >>> instead_of("tial", {"tail": "policy.tail", "k": "k"})
+    'did you mean `policy.tail`?'
+    >>> instead_of("diversity", {"tail": "policy.tail", "k": "k"})
+    'there are `k`'
+    """
+    near = get_close_matches(name, known, 1)
+    if near:
+        return f"did you mean `{known[near[0]]}`?"
+    return f"there are {', '.join(f'`{one}`' for one, place in known.items() if one == place)}"
 
 
 @contextmanager

@@ -80,6 +80,110 @@ class TestRank:
         assert error in answer.json()["error"]
 
 
+def event(**changed: object) -> dict[str, object]:
+    known = {"event_id": "e", "user_id": "u", "item_id": "50", "event": "click", "timestamp": START}
+    return {**known, **changed}
+
+
+BAD: dict[str, tuple[object, str]] = {
+    "timestamp": (event(timestamp=1.7e12), "seconds since 1970, or ISO 8601"),
+    "event_id": (event(event_id="ä" * 300), "event_id is longer than 400 bytes"),
+    "item_id": (event(item_id=50), "Expected `str`"),
+    "user": (event(user="u"), "did you mean `user_id`"),
+    "event": ({"event_id": "e", "user_id": "u", "item_id": "50", "timestamp": 1}, "required field `event`"),
+}
+
+
+class TestVerdicts:
+    def test_a_bad_event_costs_the_others_nothing(self, url: str) -> None:
+        faulty = [body for body, _ in BAD.values()]
+        good = [event(event_id="a", user_id="fay"), event(event_id="b", user_id="fay", item_id="181")]
+        answer = httpx.post(f"{url}/v1/events", json=[good[0], *faulty, 7, good[1]])
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert (found["accepted"], found["new"]) == (2, 2)
+        assert [each["index"] for each in found["refused"]] == [1, 2, 3, 4, 5, 6]
+        assert [each.get("field") for each in found["refused"]] == [*BAD, None]
+        for each, (_, why) in zip(found["refused"], BAD.values(), strict=False):
+            assert why in each["error"]
+        events = httpx.get(f"{url}/v1/users/fay").json()["events"]
+        assert [each["item_id"] for each in events] == ["50", "181"]
+
+    @pytest.mark.parametrize(("body", "why"), BAD.values(), ids=BAD)
+    def test_if_all_are_bad_the_request_is(self, url: str, body: dict[str, object], why: str) -> None:
+        for sent in (body, [body], [{**body, "event_id": "ü" * 300}, body]):
+            answer = httpx.post(f"{url}/v1/events", json=sent)
+            assert (answer.status_code, why in answer.json()["error"]) == (422, True), answer.text
+        assert httpx.get(f"{url}/v1/users/u").json()["events"] == []
+
+    def test_of_many_faults_a_few_are_named(self, url: str) -> None:
+        error = httpx.post(f"{url}/v1/events", json=[7] * 1_000).json()["error"]
+        assert error.startswith("event 0: ")
+        assert error.endswith("; 997 more")
+
+    def test_no_entries_and_no_json_are_as_before(self, url: str) -> None:
+        assert httpx.post(f"{url}/v1/events", json=[]).json() == {"accepted": 0, "new": 0}
+        assert httpx.post(f"{url}/v1/events", content=b"[{},").status_code == 400
+        assert httpx.post(f"{url}/v1/events", json=[7] * 1_001).status_code == 422
+
+    def test_items(self, url: str) -> None:
+        items = [{"item_id": "good", "title": "Tea"}, {"title": "Coffee"}, {"item_id": "bare"}, 7]
+        found = httpx.post(f"{url}/v1/items", json=items, timeout=60).json()
+        assert (found["accepted"], [each["index"] for each in found["refused"]]) == (1, [1, 2, 3])
+        assert [each.get("field") for each in found["refused"]] == ["item_id", None, None]
+        ranked = rank(url, candidates=["good", "bare"])["items"]
+        assert [each["id"] for each in ranked if "unknown" in each] == ["bare"]
+        httpx.delete(f"{url}/v1/items/good")
+
+    def test_metarank(self, url: str) -> None:
+        click = {"event": "interaction", "id": "i", "type": "click", "timestamp": 1_700_000_000_000}
+        click = {**click, "user": "gus", "item": "50"}
+        body = [{**click, "item": 5}, click, {"event": "item", "id": "x", "item": "x", "timestamp": 1}]
+        found = httpx.post(f"{url}/feedback", json=body).json()
+        assert (found["status"], found["accepted"], found["updated"]) == ("ok", 1, 1)
+        assert [each["index"] for each in found["refused"]] == [0, 2]
+        assert httpx.post(f"{url}/feedback", json=[body[0]]).status_code == 422
+
+    def test_times_may_be_iso_8601(self, url: str) -> None:
+        texts = ["2024-01-31T09:30:00Z", "2024-01-31T10:31:00+01:00", "2024-01-31T09:32:00", "2024-02-01"]
+        body = [event(event_id=text, user_id="hal", timestamp=text) for text in texts]
+        assert httpx.post(f"{url}/v1/events", json=body).json() == {"accepted": 4, "new": 4}
+        events = httpx.get(f"{url}/v1/users/hal").json()["events"]
+        midday = 1_706_693_400
+        assert [each["timestamp"] for each in events] == [midday, midday + 60, midday + 120, 1_706_745_600]
+        history = [{"item_id": "50", "timestamp": text} for text in texts]
+        assert rank(url, history=history)["items"]
+
+
+class TestUnknownNames:
+    @pytest.mark.parametrize(
+        ("path", "body", "meant"),
+        [
+            ("/v1/rank", {"candidates": [], "histroy": []}, "history"),
+            ("/v1/rank", {"candidates": [], "userid": "ada"}, "user"),
+            ("/v1/rank", {"candidates": [], "policy": {"tial": 1}}, "tail"),
+            ("/v1/rank", {"candidates": [], "tail": 1}, "policy.tail"),
+            ("/v1/rank", {"candidates": [], "scores": [1]}, "candidates.score"),
+            ("/v1/rank", {"candidates": [{"id": "1", "scroe": 1}]}, "score"),
+            ("/v1/rank", {"candidates": [], "history": [{"item_id": "1", "time_stamp": 1}]}, "timestamp"),
+            ("/v1/rerank", {"documents": ["a"], "qurey": "b"}, "query"),
+            ("/rank/any", {"id": "1", "timestamp": 1, "usr": "a", "items": []}, "user"),
+            ("/rank/any?explian=true", {"id": "1", "timestamp": 1, "items": []}, "explain"),
+        ],
+    )
+    def test_are_refused_with_the_nearest(self, url: str, path: str, body: object, meant: str) -> None:
+        answer = httpx.post(f"{url}{path}", json=body)
+        assert answer.status_code == 422, answer.text
+        assert f"did you mean `{meant}`?" in answer.json()["error"]
+
+    def test_without_a_near_one_all_are_named(self, url: str) -> None:
+        error = httpx.post(f"{url}/v1/rank", json={"candidates": [], "policy": {"diversity": 1}}).text
+        assert "there are `tail`" in error
+
+    def test_long_ones_are_cut(self, url: str) -> None:
+        assert len(httpx.post(f"{url}/v1/rank", json={"x" * 100_000: 1}).text) < 400
+
+
 class TestItems:
     ITEM = {"item_id": "new", "title": "Star Wars: A New Beginning", "genres": ["Action", "Sci-Fi"]}  # noqa: RUF012
 
@@ -97,6 +201,30 @@ class TestItems:
         started = time.perf_counter()
         response = httpx.post(f"{url}/v1/items", json={**self.ITEM, "title": "A Room with a View"})
         assert (response.status_code, time.perf_counter() - started < 0.5) == (200, True)
+
+    @pytest.mark.parametrize("value", [[1, 2.5], ["a", None], {"a": {"b": 1}}, [[1], {}], 10**30, None, True])
+    def test_what_the_model_does_not_read_may_be_anything(self, url: str, value: object) -> None:
+        item = {"item_id": "any", "title": "Tea", "extra": value}
+        assert httpx.post(f"{url}/v1/items", json=item, timeout=60).status_code == 200
+        assert "unknown" not in rank(url, candidates=["any"])["items"][0]
+
+    @pytest.mark.parametrize("value", [{"en": "Tea"}, [["Tea"]]])
+    def test_what_it_reads_must_be_text(self, url: str, value: object) -> None:
+        answer = httpx.post(f"{url}/v1/items", json={"item_id": "any", "title": value})
+        assert (answer.status_code, "`title` can't be written as text" in answer.text) == (422, True)
+
+    @pytest.mark.parametrize(
+        "values", [{"name": "Tea"}, {"titel": "Tea", "title": " "}, {"title": [None]}, {}]
+    )
+    def test_an_item_without_text_is_refused(self, url: str, values: dict[str, object]) -> None:
+        error = httpx.post(f"{url}/v1/items", json={"item_id": "any", **values}).json()["error"]
+        assert "no text: the model reads `title`" in error
+        assert all(f"`{name}`" in error for name in values)
+
+    def test_an_item_that_is_not_known_needs_no_deleting(self, url: str) -> None:
+        before = httpx.delete(f"{url}/v1/items/never-put").json()
+        assert before["accepted"] == 0
+        assert httpx.delete(f"{url}/v1/items/never-put").json() == before
 
     def test_items_need_an_id(self, url: str) -> None:
         answer = httpx.post(f"{url}/v1/items", json=[{"item_id": "a"}, {"title": "nameless"}])

@@ -1,6 +1,8 @@
 """Metarank's HTTP bodies, as its documentation shows them, as requests of ours."""
 
 import json
+import re
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -53,33 +55,41 @@ def unknown(_: str) -> dict[str, api.Value]:
     return {}
 
 
+def read(body: bytes) -> tuple[list[api.Event], list[api.Item], int]:
+    """Read a body without a fault."""
+    found = read_feedback(body, unknown)
+    assert not found.refused
+    assert not found.events.refused
+    return list(found.events.entries), list(found.items.entries), found.n_events
+
+
 def encoded(*events: object) -> bytes:
     return "\n".join(map(json.dumps, events)).encode()
 
 
 def test_an_interaction_is_an_event_in_seconds() -> None:
-    [event], items, accepted = read_feedback(encoded(CLICK), unknown)
+    [event], items, accepted = read(encoded(CLICK))
     assert event == api.Event("id2", "alice", "1580", "click", 1661431896.711)
     assert (items, accepted) == ([], 1)
 
 
 def test_if_nobody_is_signed_in_the_session_is_the_user() -> None:
     nobody = {**CLICK, "user": None}
-    assert read_feedback(encoded(nobody), unknown).events[0].user_id == "alice1"
-    assert read_feedback(encoded({**nobody, "session": None}), unknown) == ([], [], 1)
+    assert read(encoded(nobody))[0][0].user_id == "alice1"
+    assert read(encoded({**nobody, "session": None})) == ([], [], 1)
 
 
 def test_what_was_only_shown_is_accepted_and_not_stored() -> None:
     user = {"event": "user", "id": "u", "timestamp": "1599391467000", "user": "user1", "fields": []}
     body = encoded({**CLICK, "type": "impression"}, user, {"event": "ranking", **RANKING})
-    assert read_feedback(body, unknown) == ([], [], 3)
+    assert read(body) == ([], [], 3)
 
 
 def test_an_item_changes_only_the_fields_that_it_names() -> None:
     known: dict[str, dict[str, api.Value]] = {"item1": {"item_id": "item1", "title": "Cat", "price": 7}}
     cheaper = {**ITEM, "timestamp": "1599391469000", "fields": [{"name": "price", "value": 5.5}]}
     found = read_feedback(encoded(cheaper, ITEM), known.__getitem__)
-    assert found.items == [
+    assert found.items.entries == [
         {
             "item_id": "item1",
             "title": "You favourite cat",
@@ -89,7 +99,7 @@ def test_an_item_changes_only_the_fields_that_it_names() -> None:
             "age": 3,
         }
     ]
-    assert found.accepted == 2
+    assert (found.items.positions, found.n_events) == ([0], 2)
 
 
 @pytest.mark.parametrize(
@@ -103,17 +113,17 @@ def test_an_item_changes_only_the_fields_that_it_names() -> None:
     ids=["lines", "array", "pretty array", "pretty"],
 )
 def test_one_event_an_array_and_lines_are_read_alike(body: bytes) -> None:
-    found = read_feedback(body, unknown)
-    assert [event.event_id for event in found.events] == ["id2"]
-    assert [item["item_id"] for item in found.items] == ["item1"]
-    assert found.accepted == 2
+    events, items, n_events = read(body)
+    assert [event.event_id for event in events] == ["id2"]
+    assert [item["item_id"] for item in items] == ["item1"]
+    assert n_events == 2
 
 
 @pytest.mark.parametrize(
     "time", ["1661431896711", 1661431896711, 1661431896711.0, "2022-08-25T12:51:36.711Z"]
 )
 def test_times_in_every_form(time: object) -> None:
-    [event] = read_feedback(encoded({**CLICK, "timestamp": time}), unknown).events
+    [event] = read(encoded({**CLICK, "timestamp": time}))[0]
     assert event.timestamp == pytest.approx(1661431896.711, abs=1e-6)
     assert type(event.timestamp) is float
 
@@ -146,18 +156,41 @@ def test_the_answer_has_the_shape_of_metarank() -> None:
 @pytest.mark.parametrize(
     ("event", "complaint"),
     [
-        ({**CLICK, "item": ""}, r"length >= 1 - at `\$\[0\].item`"),
-        ({**CLICK, "type": None}, r"`\$\[0\].type`"),
+        ({**CLICK, "item": ""}, r"length >= 1 - at `\$.item`"),
+        ({**CLICK, "type": None}, r"`\$.type`"),
         ({**CLICK, "event": "purchase"}, "Invalid value 'purchase'"),
-        ({**CLICK, "timestamp": -1}, r"between 1970 and 2100 - at `\$\[0\].timestamp`"),
-        ({**CLICK, "timestamp": 10**400}, r"between 1970 and 2100 - at `\$\[0\].timestamp`"),
+        ({**CLICK, "timestamp": -1}, r"between 1970 and 2100 - at `\$.timestamp`"),
+        ({**CLICK, "timestamp": 10**400}, r"between 1970 and 2100 - at `\$.timestamp`"),
         ({**CLICK, "user": "ü" * 300}, "400 bytes"),
         ({**ITEM, "fields": [{"name": "item_id", "value": "x"}]}, "can't be named 'item_id'"),
+        ({**CLICK, "usr": "alice"}, "unknown field `usr`: did you mean `user`"),
+        ({**ITEM, "feilds": []}, "did you mean `fields`"),
     ],
 )
-def test_what_is_no_event_is_refused(event: object, complaint: str) -> None:
-    with pytest.raises(ValidationError, match=complaint):
-        read_feedback(encoded(event), unknown)
+@pytest.mark.parametrize("encode", [encoded, lambda *events: encoded(list(events))], ids=["lines", "array"])
+def test_what_is_no_event_is_refused_and_costs_the_others_nothing(
+    event: object, complaint: str, encode: Callable[..., bytes]
+) -> None:
+    found = read_feedback(encode(CLICK, event, ITEM), unknown)
+    [refused] = [*found.refused, *found.events.refused]
+    assert (refused.index, bool(re.search(complaint, refused.error))) == (1, True), refused
+    assert ([e.item_id for e in found.events.entries], found.events.positions) == (["1580"], [0])
+    assert ([item["item_id"] for item in found.items.entries], found.items.positions) == (["item1"], [2])
+
+
+def test_what_metarank_knows_and_we_do_not_use_is_taken() -> None:
+    unused = {"fields": [{"name": "count", "value": 1}], "tenant": "shop", "env": "test"}
+    user = {"event": "user", "id": "u", "timestamp": "1599391467000", "user": "user1"}
+    events = [{**CLICK, **unused}, {**ITEM, "tenant": "shop"}, {"event": "ranking", **RANKING, **unused}]
+    assert len(read(encoded(*events, {**user, **unused}))[0]) == 1
+    found = read_rank_request(json.dumps({**RANKING, **unused}).encode())
+    assert found.user == "user1"
+
+
+def test_nothing_in_a_list_is_left_out() -> None:
+    fields = [{"name": "color", "value": ["white", None]}, {"name": "size", "value": [1, None]}]
+    [item] = read(encoded({**ITEM, "fields": fields}))[1]
+    assert item == {"item_id": "item1", "color": ["white"]}
 
 
 def test_lists_that_are_too_long_are_refused() -> None:

@@ -1,6 +1,6 @@
 """Clients of a tailrank server: one that blocks, and one for asyncio with the same methods."""
 
-from tailrank.client.clients import AsyncClient, Client, ServerError
+from tailrank.client.clients import AsyncClient, Client, RefusedEntriesError, ServerError
 from tailrank.client.requests import new_event
 
-__all__ = ["AsyncClient", "Client", "ServerError", "new_event"]
+__all__ = ["AsyncClient", "Client", "RefusedEntriesError", "ServerError", "new_event"]

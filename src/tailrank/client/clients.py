@@ -41,6 +41,26 @@ class ServerError(TailrankError):
         self.status = status
 
 
+class RefusedEntriesError(ServerError):
+    """The server refused some entries of a list, and took the others.
+
+    Attributes
+    ----------
+    refused
+        The entries, each with its index in the call and what is wrong.
+    response
+        What the server answered of the others.
+    """
+
+    def __init__(self, called: str, response: api.EventsAccepted | api.ItemsAccepted) -> None:
+        self.refused = response.refused or []
+        self.response = response
+        faults = "; ".join(f"entry {each.index}: {each.error}" for each in self.refused[:3])
+        super().__init__(
+            f"{called}: took {response.accepted} entries and refused {len(self.refused)}: {faults}", 200
+        )
+
+
 class BaseClient(Requests, Generic[H]):
     """A client's settings, and when it sends a request again.
 
@@ -82,14 +102,22 @@ class BaseClient(Requests, Generic[H]):
         return random.uniform(0, bound)  # noqa: S311 - spreads load, guards nothing
 
     def _decode(self, request: Request[T], outcome: Outcome) -> T:
-        """Decode the response; raises ServerError if there is none, it is a refusal, or not tailrank's."""
+        """Decode the response.
+
+        Raises
+        ------
+        RefusedEntriesError
+            If some of what was sent is refused.
+        ServerError
+            If there is no response, it is a refusal, or not tailrank's.
+        """
         called = f"{request.method} {self._url}{request.path}"
         if isinstance(outcome, httpx.TransportError):
             why = str(outcome) or type(outcome).__name__
             raise ServerError(f"{called}: no answer ({why}): does the server run?")
         try:
             if outcome.is_success:
-                return msgspec.json.decode(outcome.content, type=request.response)
+                return _checked(called, msgspec.json.decode(outcome.content, type=request.response))
             why = msgspec.json.decode(outcome.content, type=api.ErrorResponse).error
         except (msgspec.DecodeError, UnicodeDecodeError):
             why = f"{outcome.reason_phrase or 'no reason given'}, not the response of a tailrank server"
@@ -115,6 +143,8 @@ class Client(BaseClient[httpx.Client]):
 
         Raises
         ------
+        RefusedEntriesError
+            If the server refuses some of the events or items.
         ServerError
             If the server can't be reached, or refuses.
         """
@@ -169,3 +199,10 @@ class AsyncClient(BaseClient[httpx.AsyncClient]):
             return await self._http.request(request.method, request.path, content=request.body)
         except httpx.TransportError as failed:
             return failed
+
+
+def _checked(called: str, response: T) -> T:
+    """Raise RefusedEntriesError if a part of what was sent is lost: nobody would look for it."""
+    if isinstance(response, api.EventsAccepted | api.ItemsAccepted) and response.refused:
+        raise RefusedEntriesError(called, response)
+    return response

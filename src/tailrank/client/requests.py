@@ -131,17 +131,29 @@ class Requests:
 
     @sends
     def add_events(self, *events: api.Event) -> Request[api.EventsAccepted]:
-        """Store events, at most 1,000: they are durable once this returns."""
+        """Store events, at most 1,000: they are durable once this returns.
+
+        Raises
+        ------
+        RefusedEntriesError
+            If some are refused, by their indices; the others are durable.
+        """
         return _post("/v1/events", events, api.EventsAccepted)
 
     @sends
-    def put_items(self, *items: Mapping[str, api.Value]) -> Request[api.ItemsAccepted]:
-        """Put items, each with `item_id` and its other columns, at most 1,000: then they can be ranked."""
+    def put_items(self, *items: Mapping[str, Any]) -> Request[api.ItemsAccepted]:
+        """Put items, each with `item_id` and its other columns, at most 1,000: then they can be ranked.
+
+        Raises
+        ------
+        RefusedEntriesError
+            If some are refused, by their indices; the others can be ranked.
+        """
         return _post("/v1/items", [dict(item) for item in items], api.ItemsAccepted)
 
     @sends
     def delete_item(self, item_id: str) -> Request[api.ItemsAccepted]:
-        """Delete an item."""
+        """Delete an item; `accepted` is 0 if it wasn't known."""
         return Request("DELETE", _path("items", item_id), api.ItemsAccepted)
 
     @sends

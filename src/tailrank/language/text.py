@@ -79,6 +79,17 @@ def default_template(items: pl.DataFrame) -> str:
     return ". ".join(f"{{{name}}}" for name in kept)
 
 
+def template_columns(template: str) -> list[str]:
+    """Name the columns that a well-formed template reads.
+
+    Examples
+    --------
+    >>> template_columns("query: {title} ({year})")
+    ['title', 'year']
+    """
+    return [name for _, name, _, _ in Formatter().parse(template) if name]
+
+
 def _parse(template: str, columns: list[str]) -> tuple[list[str], list[str]]:
     """Read `{column}` fields, and nothing else of Python's format language.
 

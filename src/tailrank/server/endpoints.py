@@ -12,17 +12,18 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tailrank import api
-from tailrank.data.columns import Columns
 from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.server import metarank
+from tailrank.server.decoding import Batch, Body, Entries, verdicts
+from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import LoadedModel, ModelManager
 from tailrank.server.openapi_page import docs_page
 from tailrank.server.routes import description
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS, to_items, to_request
-from tailrank.state.base import State, StateError, StoredEvent
+from tailrank.state.base import InvalidEventsError, State, StateError, StoredEvent
 
 SHOWN: Final = 10
 """Ranks that count as shown."""
@@ -35,10 +36,10 @@ LOG_EVERY: Final = 1.0
 
 log = logging.getLogger("tailrank.server")
 encode: Final = msgspec.json.Encoder().encode
-RANK: Final = msgspec.json.Decoder(api.RankRequest)
-RERANK: Final = msgspec.json.Decoder(api.RerankRequest)
-EVENTS: Final[msgspec.json.Decoder[api.Event | list[api.Event]]] = msgspec.json.Decoder(api.Events)
-ITEMS: Final[msgspec.json.Decoder[api.Item | list[api.Item]]] = msgspec.json.Decoder(api.Items)
+RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
+RERANK: Final[Body[api.RerankRequest]] = Body(api.RerankRequest)
+EVENTS: Final[Entries[api.Event]] = Entries(api.Event, api.MAX_EVENTS)
+ITEMS: Final[Entries[api.Item]] = Entries(api.Item, api.MAX_ITEMS)
 
 
 class Call(NamedTuple):
@@ -139,35 +140,25 @@ class Endpoints:
 
     async def events(self, call: Call) -> Answer:
         """Store events; they are durable when this is answered."""
-        found = EVENTS.decode(call.body)
-        return Answer(encode(await self.add_events(found if isinstance(found, list) else [found])))
-
-    async def add_events(self, events: Sequence[api.Event]) -> api.EventsAccepted:
-        """Append to the state."""
-        new = await self.state.append(
-            [StoredEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp) for e in events]
-        )
-        self.metrics.events.inc(new)
-        if events:
-            oldest = min(event.timestamp for event in events)
-            self.metrics.event_lag.observe(max(0.0, time.time() - oldest))
-        return api.EventsAccepted(len(events), new)
+        stored, new = await self._store(EVENTS.decode(call.body))
+        n = len(stored.entries)
+        return Answer(encode(api.EventsAccepted(n, new, verdicts(stored.refused, n, "event"))))
 
     async def items(self, call: Call) -> Answer:
         """Put items: encoded and rankable when this is answered."""
-        found = ITEMS.decode(call.body)
-        items = found if isinstance(found, list) else [found]
-        for at, item in enumerate(items):
-            if not isinstance(item_id := item.get(Columns.ITEM), str):
-                raise RequestError(f"item {at}: `{Columns.ITEM}` is missing, or no string")
-            api.check_id(item_id)
-        version = await self.models.put(items) if items else self.models.served.version
-        return Answer(encode(api.ItemsAccepted(len(items), version)))
+        put = await self._put(ITEMS.decode(call.body))
+        n = len(put.entries)
+        refused = verdicts(put.refused, n, "item")
+        return Answer(encode(api.ItemsAccepted(n, self.models.served.version, refused)))
 
     async def delete_item(self, call: Call) -> Answer:
-        """Delete an item."""
+        """Delete an item; of one that isn't known, nothing is stored."""
         api.check_id(call.name)
-        return Answer(encode(api.ItemsAccepted(1, await self.models.delete(call.name))))
+        await self.models.catch_up()
+        served = self.models.served
+        if not served.reranker.catalogue.unknown([call.name], "item"):
+            return Answer(encode(api.ItemsAccepted(1, await self.models.delete(call.name))))
+        return Answer(encode(api.ItemsAccepted(0, served.version)))
 
     async def user(self, call: Call) -> Answer:
         """Export what is stored of a user."""
@@ -193,14 +184,20 @@ class Endpoints:
         """Store Metarank's events: items first, so that an event never names what isn't there yet."""
         feedback = metarank.read_feedback(call.body, self.models.columns)
         for found, most in ((feedback.events, api.MAX_EVENTS), (feedback.items, api.MAX_ITEMS)):
-            if len(found) > most:
-                raise RequestError(f"{len(found)} events at once: send at most {most}")
-        if feedback.items:
-            await self.models.put(feedback.items)
-        new = (await self.add_events(feedback.events)).new if feedback.events else 0
+            if len(found.entries) > most:
+                raise RequestError(f"{len(found.entries)} events at once: send at most {most}")
+        put = await self._put(feedback.items)
+        stored, new = await self._store(feedback.events)
+        refused = [*feedback.refused, *put.refused, *stored.refused]
+        accepted = feedback.n_events - len(refused)
         took = int(1e3 * (time.perf_counter() - call.arrived))
-        updated = new + len(feedback.items)
-        return Answer(encode(metarank.FeedbackResponse("ok", feedback.accepted, updated, took)))
+        return Answer(
+            encode(
+                metarank.FeedbackResponse(
+                    "ok", accepted, new + len(put.entries), took, verdicts(refused, accepted, "event")
+                )
+            )
+        )
 
     async def metarank(self, call: Call) -> Answer:
         """Rank as Metarank does, whatever the model is called."""
@@ -233,6 +230,34 @@ class Endpoints:
         body, media_type = self.metrics.exposition()
         return Answer(body, media_type=media_type.encode())
 
+    async def _store(self, batch: Batch[api.Event]) -> tuple[Batch[api.Event], int]:
+        """Append to the state; returns what is stored and refused, and how many events were new."""
+        new = 0
+        while batch.entries:
+            try:
+                new = await self.state.append(
+                    [
+                        StoredEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp)
+                        for e in batch.entries
+                    ]
+                )
+                break
+            except InvalidEventsError as why:
+                batch = batch.without(why.faults)
+        self.metrics.events.inc(new)
+        if batch.entries:
+            oldest = min(event.timestamp for event in batch.entries)
+            self.metrics.event_lag.observe(max(0.0, time.time() - oldest))
+        return batch, new
+
+    async def _put(self, batch: Batch[api.Item]) -> Batch[api.Item]:
+        """Put items that have an id and text; returns what is put and refused."""
+        read = self.models.served.columns_read
+        batch = batch.map(lambda item: checked_item(item, read))
+        if batch.entries:
+            await self.models.put(batch.entries)
+        return batch
+
     async def _history(self, request: api.RankRequest, arrived: float) -> History:
         """Read the user's history within the deadline, and catch up with items that changed."""
         name = request.user or request.session
@@ -255,3 +280,7 @@ class Endpoints:
         tail = int(served.tail[codes].sum())
         self.metrics.tail.inc(tail)
         self.metrics.head.inc(len(codes) - tail)
+
+
+def _stored(event: api.Event) -> StoredEvent:
+    return StoredEvent(event.event_id, event.user_id, event.item_id, event.event, event.timestamp)

@@ -6,24 +6,17 @@ differ, its server counts: `features` of a response are an object, not a list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, ValidationError
 
 from tailrank import api
 from tailrank.data.columns import Columns
-from tailrank.data.imports.metarank_schema import (
-    DECODER,
-    IMPRESSION,
-    LIST_DECODER,
-    RANKING_DECODER,
-    InteractionEvent,
-    ItemEvent,
-    MetarankEvent,
-    RankingEvent,
-)
+from tailrank.data.imports.metarank_schema import IMPRESSION
+from tailrank.server.decoding import Batch
+from tailrank.server.metarank_bodies import FEEDBACK, RANKING, InteractionBody, ItemBody
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,24 +30,28 @@ class Feedback(NamedTuple):
     events
         Interactions of a user or a session.
     items
-        Items to put, each once and with all its columns.
-    accepted
-        Metarank's events in the request, including those that nothing is stored of: users, rankings,
-        impressions, interactions without a user.
+        Items to put, each once and with all its columns; its position is that of its latest event.
+    refused
+        Metarank's events that can't be read.
+    n_events
+        How many there are in all, including those that nothing is stored of: users, rankings, impressions,
+        interactions without a user.
     """
 
-    events: list[api.Event]
-    items: list[api.Item]
-    accepted: int
+    events: Batch[api.Event]
+    items: Batch[api.Item]
+    refused: Sequence[api.Refused]
+    n_events: int
 
 
 class FeedbackResponse(Struct, frozen=True):
-    """Response of `/feedback`; `updated` counts what is stored."""
+    """Response of `/feedback`: `updated` counts what is stored, `refused` lists what couldn't be read."""
 
     status: Literal["ok"]
     accepted: int
     updated: int
     took: int = msgspec.field(name="tookMillis")
+    refused: list[api.Refused] | UnsetType = UNSET
 
 
 class ScoredItem(Struct, frozen=True):
@@ -72,7 +69,7 @@ class RankResponse(Struct, frozen=True):
     took: int
 
 
-def read_feedback(body: bytes, columns_of: Callable[[str], Mapping[str, api.Value]]) -> Feedback:
+def read_feedback(body: bytes, columns_of: Callable[[str], Mapping[str, Any]]) -> Feedback:
     """Read one event of Metarank's, an array, or one after the other as in JSON Lines.
 
     Parameters
@@ -87,21 +84,25 @@ def read_feedback(body: bytes, columns_of: Callable[[str], Mapping[str, api.Valu
     ------
     DecodeError, UnicodeDecodeError
         If the body is no JSON.
-    ValidationError
-        If it holds something else than events.
     """
-    is_array = body.lstrip()[:1] == b"["
-    found: list[MetarankEvent] = LIST_DECODER.decode(body) if is_array else DECODER.decode_lines(body)
-    events = []
-    for each in found:
-        if isinstance(each, InteractionEvent) and each.user_id is not None and each.type != IMPRESSION:
-            values = (each.id, each.user_id, each.item, each.type, float(each.timestamp))
-            events.append(_convert(api.Event, *values))
-    items: dict[str, api.Item] = {}
-    for each in sorted((one for one in found if isinstance(one, ItemEvent)), key=lambda one: one.timestamp):
-        before = items.get(each.item) or columns_of(each.item)
-        items[each.item] = {**before, **each.values, Columns.ITEM: each.item}
-    return Feedback(events, list(items.values()), len(found))
+    found = FEEDBACK.decode(body)
+    interactions: dict[int, InteractionBody] = {}
+    changes: list[tuple[int, ItemBody]] = []
+    for position, event in zip(found.positions, found.entries, strict=True):
+        if isinstance(event, InteractionBody) and event.user_id is not None and event.type != IMPRESSION:
+            interactions[position] = event
+        elif isinstance(event, ItemBody):
+            changes.append((position, event))
+    items: dict[str, tuple[int, api.Item]] = {}
+    for position, change in sorted(changes, key=lambda one: one[1].timestamp):
+        before = items[change.item][1] if change.item in items else columns_of(change.item)
+        items[change.item] = position, {**before, **change.values, Columns.ITEM: change.item}
+    return Feedback(
+        Batch(list(interactions.values()), list(interactions)).map(_event),
+        Batch([item for _, item in items.values()], [position for position, _ in items.values()]),
+        found.refused,
+        len(found.entries) + len(found.refused),
+    )
 
 
 def read_rank_request(body: bytes, explain: bool = False) -> api.RankRequest:
@@ -112,11 +113,16 @@ def read_rank_request(body: bytes, explain: bool = False) -> api.RankRequest:
     DecodeError, UnicodeDecodeError, ValidationError
         As `read_feedback`, and if there are too many candidates.
     """
-    ranking: RankingEvent = RANKING_DECODER.decode(body)
+    ranking = RANKING.decode(body)
     if len(ranking.items) > api.MAX_CANDIDATES:
         raise ValidationError(f"Expected `array` of length <= {api.MAX_CANDIDATES} - at `$.items`")
     candidates = [i.id if i.score is None else api.Candidate(i.id, i.score) for i in ranking.items]
     return _convert(api.RankRequest, candidates, ranking.user, ranking.session, explain=explain)
+
+
+def _event(found: InteractionBody) -> api.Event:
+    values = (found.id, found.user_id or "", found.item, found.type, float(found.timestamp))
+    return _convert(api.Event, *values)
 
 
 def rank_response(ranking: api.Ranking) -> RankResponse:

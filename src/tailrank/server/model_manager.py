@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from tailrank.api import Value
+from tailrank.api import Item, Value
 from tailrank.arrays import Bools, Floats
 from tailrank.data.columns import Columns
 from tailrank.errors import EncoderError, TailrankError
 from tailrank.language.onnx_encoder import OnnxEncoder
-from tailrank.language.text import item_texts
+from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.metrics.popularity import tail_items
 from tailrank.ranking.request import Request
@@ -89,12 +89,24 @@ class LoadedModel:
         spaces = self.reranker.spaces
         return {name: space.encoder for name, space in spaces.items() if space.encoder is not None}
 
+    @property
+    def template(self) -> str:
+        """How the texts of items are written, but for those that an encoder reads in its own way."""
+        items, settings = self.reranker.catalogue.items, self.reranker.settings
+        return settings.template or default_template(items)
+
+    @cached_property
+    def columns_read(self) -> list[str]:
+        """Columns that the text of an item comes from, in any vector space."""
+        templates = [self.template, *(identity.template for identity in self.encoders.values())]
+        return list(dict.fromkeys(name for template in templates for name in template_columns(template)))
+
     def texts(self, items: Sequence[Mapping[str, Value]], template: str | None = None) -> list[str]:
         """Write item texts, as in training by default; columns that an item lacks are empty."""
-        columns = self.reranker.catalogue.items.columns
+        template = template or self.template
+        columns = dict.fromkeys(template_columns(template))
         rows = {name: [_written(item.get(name)) for item in items] for name in columns}
-        table = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String))
-        return item_texts(table, template or self.reranker.settings.template)
+        return item_texts(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String)), template)
 
 
 class ModelManager:
@@ -171,10 +183,10 @@ class ModelManager:
         """
         return await self._change([ItemChange(item_id, None, {})])
 
-    def columns(self, item_id: str) -> dict[str, Value]:
+    def columns(self, item_id: str) -> Item:
         """Return an item's columns as they are now; none if it isn't known."""
         if item_id in self._fields:
-            return msgspec.json.decode(self._fields[item_id], type=dict[str, Value])
+            return msgspec.json.decode(self._fields[item_id], type=Item)
         catalogue = self.served.reranker.catalogue
         [code] = catalogue.codes_of([item_id]).tolist()
         return catalogue.items.row(code, named=True) if 0 <= code < len(catalogue.items) else {}
@@ -284,7 +296,7 @@ def _signature(folder: Path) -> tuple[int, ...]:
 def _written(value: Value) -> str:
     """Write a column's value as a data folder's reader would."""
     if isinstance(value, list):
-        return ", ".join(value)
+        return ", ".join(_written(each) for each in value if each is not None)
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)

@@ -17,7 +17,7 @@ class StateError(TailrankError):
     """The state can't be opened, read or written."""
 
 
-class EventsRefused(StateError):  # noqa: N818 - of events, as RequestRefused is of a request
+class InvalidEventsError(StateError):
     """Some of the events can't be stored, now or later.
 
     Attributes
@@ -104,7 +104,7 @@ class State(Protocol):
 
         Raises
         ------
-        EventsRefused
+        InvalidEventsError
             If events are invalid (an id or type that is empty or longer than 400 bytes of UTF-8, a
             timestamp out of range); then none is stored.
         """

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
-from tailrank.state.base import EventsRefused, StateError, StoredEvent
+from tailrank.state.base import InvalidEventsError, StateError, StoredEvent
 
 DIGEST_BYTES: Final = 4
 
@@ -28,7 +28,7 @@ def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEven
 
     Raises
     ------
-    EventsRefused
+    InvalidEventsError
         If some are invalid.
     """
     checked, faults = [], {}
@@ -48,7 +48,7 @@ def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEven
         if time_ms >= oldest:
             checked.append(CheckedEvent(user_key, event.item_id, event.event_type, digest, time_ms))
     if faults:
-        raise EventsRefused(faults)
+        raise InvalidEventsError(faults)
     return checked
 
 

@@ -6,6 +6,7 @@ milliseconds since 1970 as a number or as text, or ISO-8601; `metadata` is the o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -29,7 +30,7 @@ class Field(Struct, frozen=True, gc=False):
     """A named value."""
 
     name: str
-    value: str | float | bool | list[str | float] | None
+    value: str | float | bool | list[str | float | bool | None] | None
 
 
 class RankItem(Struct, frozen=True):
@@ -95,7 +96,7 @@ class UserEvent(Struct, frozen=True, tag_field="event", tag="user"):
 class RankingEvent(_UserAction, frozen=True, kw_only=True, tag="ranking"):
     """A list that was shown, or is to be ranked."""
 
-    items: list[RankItem]
+    items: Sequence[RankItem]
 
 
 class InteractionEvent(_UserAction, frozen=True, kw_only=True, tag="interaction"):
@@ -109,7 +110,7 @@ class InteractionEvent(_UserAction, frozen=True, kw_only=True, tag="interaction"
 MetarankEvent: TypeAlias = ItemEvent | MetadataEvent | UserEvent | RankingEvent | InteractionEvent
 
 
-def _time(_: type, value: object) -> UnixTime:
+def read_time(_: type, value: object) -> UnixTime:
     """Read a time of Metarank's."""
     if isinstance(value, str):
         if not value.isdecimal():
@@ -120,6 +121,4 @@ def _time(_: type, value: object) -> UnixTime:
     raise ValueError(f"Expected `int | str`, got `{type(value).__name__}`")
 
 
-DECODER: Final = msgspec.json.Decoder[MetarankEvent](MetarankEvent, dec_hook=_time)
-LIST_DECODER: Final = msgspec.json.Decoder(list[MetarankEvent], dec_hook=_time)
-RANKING_DECODER: Final = msgspec.json.Decoder(RankingEvent, dec_hook=_time)
+DECODER: Final = msgspec.json.Decoder[MetarankEvent](MetarankEvent, dec_hook=read_time)

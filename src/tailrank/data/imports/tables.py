@@ -190,7 +190,7 @@ def _is_vector(value: object) -> bool:
 
 def _column_value(value: object) -> Value:
     if isinstance(value, list):
-        return [_text(each) for each in value]
+        return [_text(each) for each in value if each is not None]
     if isinstance(value, float) and value.is_integer() and abs(value) < EXACT_LIMIT:
         return int(value)
     if type(value) is int and abs(value) >= EXACT_LIMIT:
