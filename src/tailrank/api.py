@@ -232,4 +232,6 @@ def _check_bytes(fields: str, *ids: str) -> None:
     """
     for at, name in enumerate(ids):
         if not name.isascii() and len(name.encode()) > MAX_ID_BYTES:
-            raise ValueError(f"{fields.split()[at]} is longer than {MAX_ID_BYTES} bytes of UTF-8: {name[:20]}…")
+            raise ValueError(
+                f"{fields.split()[at]} is longer than {MAX_ID_BYTES} bytes of UTF-8: {name[:20]}…"
+            )

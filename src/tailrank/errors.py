@@ -52,7 +52,7 @@ def instead_of(name: str, known: Mapping[str, str]) -> str:
     near = get_close_matches(name, known, 1)
     if near:
         return f"did you mean `{known[near[0]]}`?"
-    return f"there are {', '.join(f'`{one}`' for one, place in known.items() if one == place)}"
+    return f"there are {', '.join(f'`{one}`' for one, place in known.items() if one == place) or 'none'}"
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +56,73 @@ def test_unknown_paths_and_methods_are_refused(url: str) -> None:
     assert httpx.get(f"{url}/v2/everything").status_code == 404
     answer = httpx.get(f"{url}/v1/rank")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/docs", "/openapi.json", "/metrics", "/v1/users/ada"]
+)
+def test_head_is_as_get_without_the_body(url: str, path: str) -> None:
+    got, head = httpx.get(url + path), httpx.head(url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert int(head.headers["content-length"]) > 0
+    refused = httpx.head(f"{url}/v1/rank")
+    assert (refused.status_code, refused.content) == (405, b"")
+
+
+def test_readiness_is_tried_once_a_second_at_most(url: str) -> None:
+    def ranked() -> float:
+        found = re.search(
+            r"^tailrank_exposure_total.*head.* ([\d.]+)$", httpx.get(f"{url}/metrics").text, re.M
+        )
+        assert found
+        return float(found[1])
+
+    before, started = ranked(), time.monotonic()
+    for _ in range(50):
+        assert httpx.get(f"{url}/readyz").json()["status"] == "ready"
+    assert ranked() - before <= 2 * (time.monotonic() - started + 1)
+
+
+RANKING = json.dumps({"candidates": ["1", "50"], "history": ["172"]}).encode()
+
+
+class TestPackedBodies:
+    @staticmethod
+    def send(url: str, body: bytes, encoding: str) -> httpx.Response:
+        return httpx.post(f"{url}/v1/rank", content=body, headers={"content-encoding": encoding})
+
+    def test_gzip_is_unpacked(self, url: str) -> None:
+        plain = self.send(url, RANKING, "identity").json()["items"]
+        for name in ("gzip", "GZIP", "x-gzip"):
+            assert self.send(url, gzip.compress(RANKING), name).json()["items"] == plain
+
+    def test_up_to_the_limit_of_a_body(self, url: str) -> None:
+        padded = RANKING[:-1] + b" " * 5_000_000 + b"}"
+        answer = self.send(url, gzip.compress(padded), "gzip")
+        assert (answer.status_code, "4 MB" in answer.json()["error"]) == (413, True)
+
+    @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip"])
+    def test_other_ways_are_refused_by_name(self, url: str, encoding: str) -> None:
+        answer = self.send(url, RANKING, encoding)
+        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "gzip")
+        assert encoding in answer.json()["error"]
+
+    @pytest.mark.parametrize("body", [RANKING, gzip.compress(RANKING)[:-5], gzip.compress(RANKING) * 2])
+    def test_what_is_not_gzip_is_refused(self, url: str, body: bytes) -> None:
+        answer = self.send(url, body, "gzip")
+        assert (answer.status_code, "not gzip" in answer.json()["error"]) == (400, True)
+
+
+def test_query_parameters(url: str) -> None:
+    body = {"id": "1", "timestamp": 1_700_000_000_000, "items": [{"id": "1"}]}
+    found = httpx.post(f"{url}/rank/any?explain=true&silent=true", json=body).json()
+    assert found["items"][0]["features"]
+    answer = httpx.post(f"{url}/rank/any?explain=yes", json=body)
+    assert (answer.status_code, "true or false" in answer.text) == (422, True)
+    answer = httpx.get(f"{url}/v1/users/ada?limit=5")
+    assert (answer.status_code, "`limit`: there are none" in answer.text) == (422, True)
+    assert httpx.get(f"{url}/healthz?now=1").status_code == 200
 
 
 def test_pages_of_other_sites_may_not_write(url: str) -> None:

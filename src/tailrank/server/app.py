@@ -9,13 +9,14 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import nullcontext
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from msgspec import DecodeError, ValidationError
 
 from tailrank.api import ErrorResponse
 from tailrank.errors import EncoderError, RequestError, TailrankError
 from tailrank.server.auth import RateLimit, find_key
+from tailrank.server.content_encoding import TooLargeError, unpacked_gzip
 from tailrank.server.encoding import EncoderBusyError, Encoders
 from tailrank.server.endpoints import Answer, Call, Endpoints, encode
 from tailrank.server.metrics import Metrics
@@ -88,7 +89,8 @@ class App:
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", answer.media_type), (b"content-length", length), *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        body = b"" if scope["method"] == "HEAD" else answer.body
+        await send({"type": "http.response.body", "body": body})
         took = time.perf_counter() - arrived
         self.metrics.answered(endpoint, answer.status, took)
         if self.settings.access_log:
@@ -131,10 +133,10 @@ class App:
         if route.sheddable and time.perf_counter() - arrived > self.settings.queue_ms / 1e3:
             self.metrics.shed.inc()
             raise RequestRefused(429, "too many requests at once: try again", RETRY_AFTER)
-        body = b"" if scope["method"] == "GET" else await self._read_body(receive)
+        flags = route.flags(scope["query_string"]) if scope["query_string"] else {}
+        body = b"" if route.method == "GET" else self._unpacked(await self._read_body(receive), scope)
         try:
-            query = dict(parse_qsl(scope["query_string"].decode())) if scope["query_string"] else {}
-            return route, Call(body, unquote_to_bytes(name).decode(), query, arrived)
+            return route, Call(body, unquote_to_bytes(name).decode(), flags, arrived)
         except UnicodeDecodeError:
             raise RequestRefused(400, "the path is no UTF-8") from None
 
@@ -165,11 +167,32 @@ class App:
             part = message.get("body", b"")
             size += len(part)
             if size > limit:
-                most = f"{self.settings.body_mb:g} MB"
-                raise RequestRefused(413, f"the body is larger than {most}: send less at once")
+                raise self._too_large()
             parts.append(part)
             if not message.get("more_body"):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _unpacked(self, body: bytes, scope: Message) -> bytes:
+        """Unpack a body as its headers say, up to the same limit."""
+        named = b", ".join(value for name, value in scope["headers"] if name == b"content-encoding")
+        encoding = named.decode("latin-1").strip().lower()
+        if not body or encoding in {"", "identity"}:
+            return body
+        if encoding not in {"gzip", "x-gzip"}:
+            header = b"accept-encoding", b"gzip"
+            raise RequestRefused(
+                415, f"content-encoding {encoding[:40]!r}: send gzip, or the plain body", header
+            )
+        try:
+            return unpacked_gzip(body, int(self.settings.body_mb * 1e6))
+        except TooLargeError:
+            raise self._too_large() from None
+        except ValueError as why:
+            raise RequestRefused(400, f"the body is not gzip, as its content-encoding says: {why}") from None
+
+    def _too_large(self) -> RequestRefused:
+        most = f"{self.settings.body_mb:g} MB"
+        return RequestRefused(413, f"the body is larger than {most}: send less at once")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Open model and state when the server starts, and close them when it ends."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -34,6 +35,9 @@ SLOWNESS: Final = 0.05
 LOG_EVERY: Final = 1.0
 """Seconds between two warnings in the log that the state can't be reached."""
 
+READY_SECONDS: Final = 1.0
+"""For how long the answer of `/readyz` holds."""
+
 log = logging.getLogger("tailrank.server")
 encode: Final = msgspec.json.Encoder().encode
 RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
@@ -51,7 +55,7 @@ class Call(NamedTuple):
         As it came.
     name
         What stands for the braces in the route's path.
-    query
+    flags
         What follows the path's question mark.
     arrived
         When, on the clock of `time.perf_counter`.
@@ -59,7 +63,7 @@ class Call(NamedTuple):
 
     body: bytes
     name: str = ""
-    query: Mapping[str, str] = {}
+    flags: Mapping[str, bool] = {}
     arrived: float = 0.0
 
 
@@ -88,6 +92,7 @@ class Endpoints:
     def __init__(self, models: ModelManager, state: State, metrics: Metrics) -> None:
         self.models, self.state, self.metrics = models, state, metrics
         self._expected = self._logged = 0.0
+        self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()
 
     async def rank(self, call: Call) -> Answer:
         """Re-order candidates; if that can't be done, or not in time, give them back as they came."""
@@ -201,7 +206,7 @@ class Endpoints:
 
     async def metarank(self, call: Call) -> Answer:
         """Rank as Metarank does, whatever the model is called."""
-        request = metarank.read_rank_request(call.body, call.query.get("explain") == "true")
+        request = metarank.read_rank_request(call.body, call.flags.get("explain", False))
         return Answer(encode(metarank.rank_response(await self.ranking(request, call.arrived))))
 
     async def openapi(self, _: Call) -> Answer:
@@ -217,7 +222,17 @@ class Endpoints:
         return Answer(b'{"status":"alive"}')
 
     async def ready(self, _: Call) -> Answer:
-        """Rank two items: ready is only what has just been done."""
+        """Say whether a ranking works: ready is only what has just been done.
+
+        However often that is requested, two items are ranked once in `READY_SECONDS`.
+        """
+        async with self._readiness:
+            if time.monotonic() >= self._ready_until:
+                self._ready = await self._try_ranking()
+                self._ready_until = time.monotonic() + READY_SECONDS
+        return self._ready
+
+    async def _try_ranking(self) -> Answer:
         served = self.models.served
         request = api.RankRequest(served.some_items, user="readyz")
         ranking = await self.ranking(request, time.perf_counter())

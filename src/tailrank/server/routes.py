@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from tailrank import api
+from tailrank.errors import RequestError, instead_of
 from tailrank.server.auth import Scope
 
 
@@ -33,6 +35,8 @@ class Route:
         Whether a request may be refused so that others stay fast.
     media_type
         Of the response.
+    parameters
+        What may follow the path's question mark, each true or false.
     """
 
     method: str
@@ -44,12 +48,35 @@ class Route:
     request: Any = None
     sheddable: bool = True
     media_type: str = "application/json"
+    parameters: tuple[str, ...] = ()
 
     @property
     def example(self) -> object:
         """A request body that works with any model; None if there is none."""
         return EXAMPLES.get(self.path)
 
+    def flags(self, query: bytes) -> dict[str, bool]:
+        """Read what follows the question mark; pages that need no key pass over it.
+
+        Raises
+        ------
+        RequestError
+            On a name that the endpoint doesn't know, or a value that is neither true nor false.
+        """
+        flags: dict[str, bool] = {}
+        if self.scope is None:
+            return flags
+        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+            if name not in self.parameters:
+                remedy = instead_of(name, dict(zip(self.parameters, self.parameters, strict=True)))
+                raise RequestError(f"unknown query parameter `{name[:40]}`: {remedy}")
+            if value not in TRUTH:
+                raise RequestError(f"query parameter `{name}`: send true or false, not {value[:40]!r}")
+            flags[name] = TRUTH[value]
+        return flags
+
+
+TRUTH: Final = {"true": True, "false": False}
 
 EXAMPLES: Final[Mapping[str, object]] = {
     "/v1/rank": {"user": "ada", "candidates": ["p1", {"id": "t3", "score": 0.7}], "k": 2, "explain": True},
@@ -100,7 +127,14 @@ ROUTES: Final = (
     Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", api.UserHistory),
     Route("DELETE", "/v1/users/{id}", "erase", "write", "Erase what is stored of a user.", api.UserErased),
     Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
-    Route("POST", "/rank/{model}", "metarank", "read", "Rank as Metarank does."),
+    Route(
+        "POST",
+        "/rank/{model}",
+        "metarank",
+        "read",
+        "Rank as Metarank does.",
+        parameters=("explain", "silent"),
+    ),
     Route("GET", "/healthz", "alive", None, "Whether the process runs.", sheddable=False),
     Route("GET", "/readyz", "ready", None, "Whether a ranking works: two items are ranked.", sheddable=False),
     Route("GET", "/metrics", "scrape", "read", "For Prometheus.", sheddable=False, media_type="text/plain"),
@@ -117,7 +151,8 @@ class Router:
         self.named = [(r, re.compile(re.sub("{.*}", "([^/]*)", r.path))) for r in ROUTES if "{" in r.path]
 
     def find(self, method: str, path: str) -> tuple[Route, str] | None:
-        """Find a route, and the name that its braces stand for, still percent-encoded."""
+        """Find a route, and the name that its braces stand for, still percent-encoded; HEAD is as GET."""
+        method = "GET" if method == "HEAD" else method
         fixed = self.fixed.get((method, path))
         if fixed is not None:
             return fixed, ""
@@ -128,7 +163,8 @@ class Router:
 
     def methods(self, path: str) -> list[str]:
         """List the methods that a path allows."""
-        return sorted({r.method for r in ROUTES if self.find(r.method, path) is not None})
+        methods = {r.method for r in ROUTES} | {"HEAD"}
+        return sorted(method for method in methods if self.find(method, path) is not None)
 
 
 def description(version: str) -> dict[str, Any]:
@@ -159,7 +195,12 @@ def _operation(
 ) -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
     refusals = {400: "Not JSON.", 401: "No valid key.", 403: "The key doesn't allow that.", 413: "Too large."}
-    refusals |= {422: "Out of bounds.", 429: "Too many requests.", 503: "Not at the moment."}
+    refusals |= {
+        415: "Packed, and not by gzip.",
+        422: "Out of bounds.",
+        429: "Too many requests.",
+        503: "Not at the moment.",
+    }
     operation: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_').strip('{}')}",
         "summary": route.summary,
@@ -170,10 +211,13 @@ def _operation(
     }
     if route.scope is not None:
         operation["security"] = [{}, {"key": [route.scope]}]
+    operation["parameters"] = [
+        {"name": name, "in": "query", "schema": {"type": "boolean"}} for name in route.parameters
+    ]
     if "{" in route.path:
         name = route.path.partition("{")[2].partition("}")[0]
         bounds = {"type": "string", "minLength": 1, "maxLength": 400}
-        operation["parameters"] = [{"name": name, "in": "path", "required": True, "schema": bounds}]
+        operation["parameters"].append({"name": name, "in": "path", "required": True, "schema": bounds})
     if request is not None:
         content: dict[str, Any] = {"schema": request}
         if route.example is not None:
