@@ -50,7 +50,7 @@ class LatestVector(nn.Module):
 def random_model() -> SequenceModel:
     """Draw every weight at random: the time does not depend on them."""
     torch.manual_seed(SEED)
-    network = Network(ITEMS, 1, None, SASRecConfig())
+    network = Network(ITEMS, np.ones(1, np.float32), None, SASRecConfig())
     with torch.no_grad():
         for weights in network.parameters():
             weights.add_(torch.randn_like(weights), alpha=0.1)
@@ -72,8 +72,8 @@ def module(model: SequenceModel) -> LatestVector:
     blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
     width, length = len(weights["start"]), len(weights["positions"]) - 1
     config = SASRecConfig(width=width, heads=model.network.heads, blocks=blocks, length=length)
-    network = Network(len(weights["residual"]), len(weights["types"]), None, config)
-    network.load_state_dict(weights)
+    network = Network(len(weights["residual"]), np.ones(len(weights["types"]), np.float32), None, config)
+    network.load_state_dict(weights, strict=False)  # `untyped` follows from the rest, and no event is
     return LatestVector(network).eval()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import time
 import typing
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
@@ -18,14 +19,56 @@ if TYPE_CHECKING:
 MAX_ID_BYTES: Final = 400
 """Of UTF-8, in an id of a user, an item or an event."""
 
+EARLIEST_TIMESTAMP: Final = 631_152_000
+"""Seconds since 1970: the beginning of 1990. Smaller numbers are of another unit or format, or only an order."""
+
 LATEST_TIMESTAMP: Final = 4_102_444_800
-"""Seconds since 1970: the beginning of the year 2100."""
+"""Seconds since 1970: the beginning of 2100. No time is later, whatever the clock of this machine says."""
+
+CLOCK_TOLERANCE: Final = 86_400
+"""Seconds by which the clock of whoever sends an event may be ahead of ours."""
 
 OPERATORS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 """Each bound of `msgspec.Meta`, and how a message says it."""
 
 Bounds: TypeAlias = dict[str, float] | tuple[Any, ...]
 """Limits by operator, or the values to choose from."""
+
+
+def latest_plausible_time() -> float:
+    """Return the latest time that an event may have now, in seconds since 1970."""
+    return time.time() + CLOCK_TOLERANCE
+
+
+def check_time(seconds: float) -> None:
+    """Check that something can have happened at a time.
+
+    Parameters
+    ----------
+    seconds
+        Since 1970.
+
+    Raises
+    ------
+    ValueError
+        If it is before 1990 or more than `CLOCK_TOLERANCE` ahead of now, with the remedy.
+
+    Examples
+    --------
+    >>> check_time(1_717_200_000)
+    >>> check_time(1_717_200_000_000)
+    Traceback (most recent call last):
+    ValueError: timestamp 1717200000000 is in the future: send seconds since 1970, by a clock that is right
+    >>> check_time(20240601)
+    Traceback (most recent call last):
+    ValueError: timestamp 20240601 is before 1990: send seconds since 1970
+    """
+    if not seconds >= EARLIEST_TIMESTAMP:
+        raise ValueError(f"timestamp {seconds:.15g} is before 1990: send seconds since 1970")
+    if seconds > latest_plausible_time():
+        raise ValueError(
+            f"timestamp {seconds:.15g} is in the future: send seconds since 1970, by a clock that is right"
+        )
 
 
 def check_bounds(settings: DataclassInstance) -> None:

@@ -53,7 +53,7 @@ class TestCommands:
         for size in ("25", "50", "100", "200", "300", "100 after an event", "300 after an event"):
             row = found[size]
             assert {"codec_ms", "state_ms", "framework_ms"} <= row.keys()
-            assert 0 < row["model_ms"]
+            assert row["model_ms"] > 0
             assert 0 < row["p50_ms"] <= row["p99_ms"]
         assert found["alive"]["p50_ms"] < found["300"]["p50_ms"]
 

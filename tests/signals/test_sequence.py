@@ -58,7 +58,9 @@ def ring() -> Dataset:
 
 def random_network() -> Network:
     torch.manual_seed(0)
-    network = Network(N_ITEMS, 2, None, SASRecConfig(length=8, width=16, dropout=0.0))
+    network = Network(
+        N_ITEMS, np.array([0.75, 0.25], np.float32), None, SASRecConfig(length=8, width=16, dropout=0.0)
+    )
     with torch.no_grad():
         for weights in network.parameters():
             weights.add_(0.3 * torch.randn_like(weights))
@@ -174,7 +176,7 @@ def test_every_place_that_ranking_uses_is_trained(ring: Dataset) -> None:
     split, config = leave_one_out(ring), SASRecConfig(epochs=1, width=16, length=3)
     found = train(split.train, split.validation, True, None, config).model.network.weights["positions"]
     torch.manual_seed(config.seed)
-    untrained = Network(N_ITEMS, 1, None, config).frozen().network.weights["positions"]
+    untrained = Network(N_ITEMS, np.ones(1, np.float32), None, config).frozen().network.weights["positions"]
     assert len(found) == config.length + 1
     assert (found != untrained).any(axis=1).all()
 
@@ -191,7 +193,10 @@ def test_without_validation_the_same_rates_lead_to_the_same_model(ring: Dataset,
 def test_a_look_up_is_a_row_of_the_whole_table() -> None:
     torch.manual_seed(0)
     network = Network(
-        N_ITEMS, 1, np.random.default_rng(0).normal(size=(N_ITEMS, 5)).astype(np.float32), SMALL
+        N_ITEMS,
+        np.ones(1, np.float32),
+        np.random.default_rng(0).normal(size=(N_ITEMS, 5)).astype(np.float32),
+        SMALL,
     )
     codes = torch.tensor([[3, 0], [3, 11]])
     torch.testing.assert_close(network.vectors(codes), network.vectors()[codes])

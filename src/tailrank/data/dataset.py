@@ -15,7 +15,7 @@ import polars as pl
 
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
-from tailrank.data.histories import Event, Histories, flat_offsets
+from tailrank.data.histories import UNTYPED, Event, Histories, flat_offsets
 from tailrank.data.readers import read_events, read_items
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
 from tailrank.errors import RequestError
@@ -93,9 +93,9 @@ class Dataset:
         items
             polars or pandas: `item_id` and any text or attribute columns.
         events
-            polars or pandas: `user_id`, `item_id`, and `timestamp` or `position`; optionally `event` and
-            `elapsed_seconds`. Values are read as from a data folder (docs/data.md). Events at the same
-            time keep the order of `position`, if given, then that of the table.
+            polars or pandas: `user_id`, `item_id`, and `timestamp` or `position`; optionally `event`, which
+            some may lack, and `elapsed_seconds`. Values are read as from a data folder (docs/data.md). Events
+            at the same time keep the order of `position`, if given, then that of the table.
 
         Raises
         ------
@@ -107,25 +107,22 @@ class Dataset:
         clock = choose_clock(events.columns)
         order = [name for name in dict.fromkeys((CLOCKS[clock], Columns.POSITION)) if name in events.columns]
         users = events[Columns.USER].unique(maintain_order=True)
-        event_type = (
-            pl.col(Columns.EVENT).fill_null("event") if Columns.EVENT in events.columns else pl.lit("event")
-        )
-        types = events.select(event_type.unique().sort()).to_series()
+        types, event_type = _event_types(events)
         # A code is a position: of a user or an item in its table, of an event type in the alphabet.
         coded = events.select(
             pl.col(Columns.USER).cast(pl.Enum(users)).to_physical(),
             pl.col(Columns.ITEM).cast(pl.Enum(items[Columns.ITEM])).to_physical(),
-            event_type.cast(pl.Enum(types)).to_physical().alias(Columns.EVENT),
+            event_type.cast(pl.Enum(types)).to_physical().cast(pl.Int32).alias(Columns.EVENT),
             *order,
         ).sort(Columns.USER, *order, maintain_order=True)
         lengths = np.bincount(coded[Columns.USER].to_numpy(), minlength=len(users))
         histories = Histories(
             items=coded[Columns.ITEM].to_numpy().astype(np.int32),
-            types=coded[Columns.EVENT].to_numpy().astype(np.int32),
+            types=coded[Columns.EVENT].fill_null(UNTYPED).to_numpy(),
             times=coded[CLOCKS[clock]].to_numpy().astype(np.float64),
             offsets=flat_offsets(lengths),
         )
-        return cls(name, items, users, histories, tuple(types) or ("event",), clock)
+        return cls(name, items, users, histories, tuple(types), clock)
 
     @property
     def n_items(self) -> int:
@@ -191,12 +188,22 @@ class Dataset:
     def events(self, histories: Histories, at: slice) -> list[Event]:
         """Name the items and types of a slice of coded events."""
         ids = (self.item_ids[code] for code in histories.items[at])
-        types = (self.event_types[code] for code in histories.types[at])
+        types = (None if code == UNTYPED else self.event_types[code] for code in histories.types[at])
         return list(map(Event, ids, types, histories.times[at].tolist()))
 
     def until(self, ends: Offsets) -> Dataset:
         """Drop each user's events from position `ends[user]` of the flat arrays on; shape (users,)."""
         return replace(self, histories=self.histories.cut(self.histories.offsets[:-1], ends))
+
+
+def _event_types(events: pl.DataFrame) -> tuple[pl.Series, pl.Expr]:
+    """Name the types of events in the order of their codes, and the type of each; "event" if none has one."""
+    if Columns.EVENT in events.columns:
+        event_type = pl.col(Columns.EVENT).replace("", None)
+        types = events.select(event_type.drop_nulls().unique().sort()).to_series()
+        if len(types):
+            return types, event_type
+    return pl.Series(["event"]), pl.lit("event")
 
 
 def choose_clock(columns: Collection[str]) -> Clock:

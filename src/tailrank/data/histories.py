@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from tailrank.arrays import Bools, Codes, Offsets, Seconds
+from tailrank.arrays import Bools, Codes, Floats, Offsets, Seconds
+from tailrank.data.latest_time import robust_latest
 from tailrank.errors import RequestError
 
 
@@ -28,6 +29,10 @@ def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
 def flat_offsets(lengths: Offsets) -> Offsets:
     """Find where histories of these lengths begin, and the last one ends; shape (histories + 1,)."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+UNTYPED: Final = -1
+"""Code of an event that has no type, or one that training never saw: it counts neutrally."""
 
 
 class Event(NamedTuple):
@@ -100,7 +105,7 @@ class Histories:
     items
         Item codes, shape (events,).
     types
-        Event-type codes, shape (events,).
+        Event-type codes, shape (events,); `UNTYPED` for an event without a type, or of an unknown one.
     times
         Seconds, comparable within one history only, shape (events,).
     offsets
@@ -131,10 +136,24 @@ class Histories:
         return self.offsets[1:][self.owners] - 1 - np.arange(len(self.items), dtype=np.int64)
 
     @cached_property
+    def latest_time(self) -> float:
+        """When the events end, for times that are comparable between users; see `robust_latest`."""
+        return robust_latest(self.times)
+
+    @cached_property
     def gaps(self) -> Seconds:
         """Seconds from each event to the latest of its history, shape (events,)."""
         last = np.maximum(self.offsets[1:] - 1, 0)
         return self.times[last[self.owners]] - self.times
+
+    def type_shares(self, n_types: int) -> Floats:
+        """Measure how often each event type occurs among the events that have one.
+
+        All alike if none has; shape (n_types,), summing to 1.
+        """
+        counts = np.bincount(self.types[self.types != UNTYPED], minlength=n_types)
+        counts = counts if counts.any() else np.ones(n_types, np.int64)
+        return (counts / counts.sum()).astype(np.float32)
 
     def cut(self, starts: Offsets, ends: Offsets) -> Histories:
         """Select slices of the flat arrays as histories of their own.

@@ -15,7 +15,7 @@ from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Clock
-from tailrank.data.histories import Histories, History
+from tailrank.data.histories import UNTYPED, Histories, History
 from tailrank.errors import RequestError
 from tailrank.metrics.popularity import count_buckets
 from tailrank.policy.tail import rarity
@@ -88,8 +88,8 @@ class Catalogue:
         return codes
 
     def types_of(self, names: Sequence[str]) -> Codes:
-        """Code event types, shape (names,); an unknown one counts as the first, as does none."""
-        return np.fromiter(map(self._type_codes.get, names, repeat(0)), np.int32, len(names))
+        """Code event types, shape (names,); `UNTYPED` for those that are unknown or empty."""
+        return np.fromiter(map(self._type_codes.get, names, repeat(UNTYPED)), np.int32, len(names))
 
     def with_items(self, ids: Sequence[str]) -> Self:
         """Add the items that are unknown so far; the known ones keep their codes.

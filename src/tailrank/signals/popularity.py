@@ -45,7 +45,9 @@ class Popularity:
 
     @classmethod
     def from_events(cls, dataset: Dataset, half_life: float = float("inf")) -> Self:
-        """Count events, each decaying with its age at the end of the data.
+        """Count events, each decaying with its age at the end of the data (`Histories.latest_time`).
+
+        An event beyond that end has no age.
 
         Parameters
         ----------
@@ -57,7 +59,7 @@ class Popularity:
         h = dataset.histories
         weights = np.ones(len(h.items))
         if dataset.clock == "timestamp" and len(h.items):
-            weights = 0.5 ** ((h.times.max() - h.times) / (half_life * DAY))
+            weights = 0.5 ** (np.maximum(h.latest_time - h.times, 0) / (half_life * DAY))
         decayed = np.bincount(h.items, weights, dataset.n_items)
         return cls(np.log1p(decayed).astype(np.float32), half_life)
 

@@ -42,7 +42,7 @@ class SemanticAttention:
     vectors
         Unit vectors of the items, zero for one without text; items of equal text share one.
     event_type_bias
-        Shape (types,).
+        Shape (types + 1,); the last is that of an event without a known type, `UNTYPED`.
     inverse_temperature, recency_decay, time_decay
         Attention to similarity, to the order of events and to the days between an event and the latest.
     space
@@ -79,6 +79,8 @@ class SemanticAttention:
         """Fit the attention so that validation targets stand out among random items.
 
         Listwise softmax over the target and 128 items drawn uniformly, with a free temperature, by L-BFGS.
+        An event without a known type has the mean bias of the events that were learned from, as in weighted
+        effect coding (te Grotenhuis et al., 2017).
 
         Parameters
         ----------
@@ -97,7 +99,7 @@ class SemanticAttention:
 
         distinct, rows = np.unique(vectors, axis=0, return_inverse=True)
         table = VectorTable.from_array(distinct, rows.astype(np.int32))
-        start = cls(table, np.zeros(n_types, np.float32), space=space)
+        start = cls(table, np.zeros(n_types + 1, np.float32), space=space)
         queries = validation.take(validation.histories.lengths > 0).sample(QUERIES, seed)
         if not len(queries):
             return start
@@ -108,7 +110,7 @@ class SemanticAttention:
         found = minimize(
             sample.loss, initial, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
         )
-        bias = found.x[4:].astype(np.float32)
+        bias = sample.biases(found.x[4:].astype(np.float32))
         inverse_temperature, recency_decay, time_decay = found.x[1:4].tolist()
         return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
 
@@ -142,7 +144,8 @@ class SemanticAttention:
     def arrays(self) -> Arrays:
         """Give the vectors, the attention and the name of the space."""
         attention = np.array([self.inverse_temperature, self.recency_decay, self.time_decay])
-        rest = {"event_type_bias": self.event_type_bias, "attention": attention}
+        bias, untyped = self.event_type_bias[:-1], self.event_type_bias[-1:]
+        rest = {"event_type_bias": bias, "untyped_bias": untyped, "attention": attention}
         return {**self.vectors.arrays(), **rest, "space": as_array(self.space)}
 
     @classmethod
@@ -153,6 +156,11 @@ class SemanticAttention:
         if lengths.max(initial=0) > LONGEST**2:
             raise arrays.error("vectors", f"one is longer than {LONGEST:g}")
         bias = arrays.floats("event_type_bias", arrays.n_types, least=-STEEPEST, largest=STEEPEST)
+        # An older model doesn't say how often each type occurred: all count alike.
+        untyped = bias.mean(keepdims=True)
+        if "untyped_bias" in arrays:
+            untyped = arrays.floats("untyped_bias", 1, least=-STEEPEST, largest=STEEPEST)
+        bias = np.concatenate([bias, untyped])
         attention = arrays.doubles("attention", 3, least=0, largest=SHARPEST).tolist()
         return cls(table, bias, *attention, space=arrays.text("space"))
 
@@ -192,7 +200,9 @@ class _Sample:
     features
         Negative log age and log days of each event; shape (2, queries, events).
     event_types
-        One-hot; shape (types, queries, events).
+        One-hot, or the shares of all types for an event without one; shape (types, queries, events).
+    type_shares
+        How often each type occurs; shape (types,).
     padding
         Minus infinity if there is no event; shape (queries, events).
     """
@@ -200,6 +210,7 @@ class _Sample:
     similarity: Floats
     features: Floats
     event_types: Floats
+    type_shares: Floats
     padding: Floats
 
     @classmethod
@@ -214,6 +225,8 @@ class _Sample:
             table[rows, columns] = values
             return table
 
+        shares = h.type_shares(n_types)
+        weights = np.vstack([np.eye(n_types, dtype=np.float32), shares])  # UNTYPED is the last row
         items: Codes = np.zeros(shape, np.int32)
         items[rows, columns] = h.items
         negatives = rng.integers(0, len(vectors), (len(queries), NEGATIVES), dtype=np.int32)
@@ -221,9 +234,14 @@ class _Sample:
         return cls(
             similarity=np.matmul(vectors[candidates], vectors[items].transpose(0, 2, 1)),
             features=-np.stack([padded(np.log1p(h.ages), 0), padded(np.log1p(h.gaps / DAY), 0)]),
-            event_types=np.stack([padded(h.types == code, 0) for code in range(n_types)]),
+            event_types=np.stack([padded(weights[h.types, code], 0) for code in range(n_types)]),
+            type_shares=shares,
             padding=np.where(padded(np.ones(len(h.items)), 0) > 0, 0, -np.inf).astype(np.float32),
         )
+
+    def biases(self, by_type: Floats) -> Floats:
+        """Add to the bias of each type that of an event without one: their mean; shape (types + 1,)."""
+        return np.append(by_type, by_type @ self.type_shares)
 
     def loss(self, parameters: Doubles) -> tuple[float, Doubles]:
         """Mean negative log-likelihood of the targets, and its gradient."""

@@ -60,8 +60,9 @@ class Transformer:
     Attributes
     ----------
     weights
-        By name: `start` (d,), `positions` (1 + longest history, d), `types` (event types, d), `gaps`
-        (buckets, d), and of the blocks as `blocks.0.queries.weight` and so on.
+        By name: `start` (d,), `positions` (1 + longest history, d), `types` (event types, d), `untyped` (d,)
+        for an event without a known type, `gaps` (buckets, d), and of the blocks as
+        `blocks.0.queries.weight` and so on.
     heads
         Attention heads.
     """
@@ -119,7 +120,7 @@ class Transformer:
         x = np.empty((n, length + 1, d), np.float32)
         x[:, 0] = w["start"]
         events = normalise(items, w["entry.weight"], w["entry.bias"])
-        events += w["types"].take(types, axis=0)
+        events += self._types.take(types, axis=0)
         events += w["gaps"].take(gaps, axis=0)
         x[:, 1:] = events
         x += w["positions"][: length + 1]
@@ -128,6 +129,12 @@ class Transformer:
             x = block.everywhere(x, mask)
         # Only the latest position is asked for.
         return normalise(self._blocks[-1].latest(x), w["exit.weight"], w["exit.bias"])
+
+    @cached_property
+    def _types(self) -> Floats:
+        """By code, `UNTYPED` last; without `untyped`, as in an older model, that is the mean of all types."""
+        types = self.weights["types"]
+        return np.vstack([types, self.weights.get("untyped", types.mean(axis=0))])
 
     @cached_property
     def _blocks(self) -> list[Block]:

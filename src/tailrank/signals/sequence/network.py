@@ -20,8 +20,10 @@ class Network(nn.Module):
 
     Parameters
     ----------
-    n_items, n_types
-        How many items and event types there are.
+    n_items
+        How many items there are.
+    type_shares
+        How often each event type occurs, shape (types,). An event without a known type counts as their mean.
     vectors
         Whitened vectors, shape (items, dimensions), which stay as they are; None learns items by id alone.
     config
@@ -29,8 +31,11 @@ class Network(nn.Module):
     """
 
     text_vectors: Tensor | None
+    type_shares: Tensor
 
-    def __init__(self, n_items: int, n_types: int, vectors: Floats | None, config: SASRecConfig) -> None:
+    def __init__(
+        self, n_items: int, type_shares: Floats, vectors: Floats | None, config: SASRecConfig
+    ) -> None:
         super().__init__()
         self.heads, self.dropout, width = config.heads, config.dropout, config.width
         text_vectors = None if vectors is None else torch.from_numpy(vectors)
@@ -40,7 +45,8 @@ class Network(nn.Module):
         self.residual = nn.Parameter(torch.randn(n_items, width) * spread)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.positions = nn.Parameter(torch.randn(config.length + 1, width) * 0.02)
-        self.types = nn.Parameter(torch.zeros(n_types, width))
+        self.types = nn.Parameter(torch.zeros(len(type_shares), width))
+        self.register_buffer("type_shares", torch.from_numpy(type_shares), persistent=False)
         self.gaps = nn.Parameter(torch.zeros(GAPS, width))
         self.entry, self.exit = nn.LayerNorm(width), nn.LayerNorm(width)
         self.blocks = nn.ModuleList(Block(width, self.heads, self.dropout) for _ in range(config.blocks))
@@ -67,17 +73,23 @@ class Network(nn.Module):
             Codes, shape (n, length). Events are padded at their end: a causal network doesn't see that
             from where it predicts.
         """
+        table = torch.cat([self.types, self._untyped()[None]])
         x = self.entry(items)
-        x = x + functional.embedding(types, self.types) + functional.embedding(gaps, self.gaps)
+        x = x + functional.embedding(types % len(table), table) + functional.embedding(gaps, self.gaps)
         x = torch.cat([self.start.expand(len(x), 1, -1), x], dim=1) + self.positions[: x.shape[1] + 1]
         x = functional.dropout(x, self.dropout, self.training)
         for block in self.blocks:
             x = block(x)
         return self.exit(x)  # type: ignore[no-any-return]
 
+    def _untyped(self) -> Tensor:
+        """Give the vector of an event without a known type; shape (width,)."""
+        return (self.type_shares[:, None] * self.types).sum(dim=0)
+
     def frozen(self, counts: Offsets | None = None) -> SequenceModel:
         """Copy the weights into what ranks; by `counts`, the least known items tell where new items go."""
         weights = {name: _frozen(value) for name, value in self.state_dict().items()}
+        weights["untyped"] = _frozen(self._untyped())
         residual, mapping = weights.pop("residual"), weights.pop("map.weight", None)
         buckets = count_buckets(np.zeros(len(residual), np.int64) if counts is None else counts)
         cold_residual = residual[buckets == buckets.min()].mean(axis=0)

@@ -144,7 +144,8 @@ class _Run:
         torch.manual_seed(config.seed)
         self.config = config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = Network(dataset.n_items, len(dataset.event_types), vectors, config).to(self.device)
+        shares = dataset.histories.type_shares(len(dataset.event_types))
+        self.network = Network(dataset.n_items, shares, vectors, config).to(self.device)
         # The start token takes a place too, so a window whose last event is a target has one more event.
         self.windows = Windows.of(dataset.histories, config.length + 1)
         self.optimiser = torch.optim.AdamW(

@@ -1,0 +1,40 @@
+"""When data end, whatever a few wrong clocks say."""
+
+from typing import Final
+
+import numpy as np
+
+from tailrank.arrays import Seconds
+
+LATE_SHARE: Final = 100
+"""One event in so many may be called late, at most."""
+
+LATE_GAP: Final = 7 * 86_400.0
+"""Seconds that lie between the end of the data and late events, at least."""
+
+
+def robust_latest(times: Seconds) -> float:
+    """Find when events end, but for a few that a wrong clock put far beyond the others.
+
+    That is the latest time, unless a gap before the latest hundredth of the events, or within it, is longer
+    than a week and twice the longest gap between others: then it is the time before that gap.
+
+    Parameters
+    ----------
+    times
+        Seconds, in any order, at least one; shape (events,).
+
+    Examples
+    --------
+    >>> days = np.arange(300) * 86_400.0
+    >>> robust_latest(days) / 86_400, robust_latest(np.append(days, 1e10)) / 86_400
+    (299.0, 299.0)
+    """
+    few = len(times) // LATE_SHARE
+    if not few:
+        return float(times.max())
+    ordered = np.sort(times)
+    gaps = np.diff(ordered)
+    longest = max(LATE_GAP, 2 * gaps[few:-few].max())
+    late = gaps[-few:] > longest
+    return float(ordered[-few - 1 + np.argmax(late)] if late.any() else ordered[-1])
