@@ -20,7 +20,7 @@ MAX_ID_BYTES: Final = 400
 """Of UTF-8, in an id of a user, an item or an event."""
 
 EARLIEST_TIMESTAMP: Final = 631_152_000
-"""Seconds since 1970: the beginning of 1990. Smaller numbers are of another unit or format, or only an order."""
+"""Seconds since 1970: the beginning of 1990. A smaller number has another unit or format, or is an order."""
 
 LATEST_TIMESTAMP: Final = 4_102_444_800
 """Seconds since 1970: the beginning of 2100. No time is later, whatever the clock of this machine says."""

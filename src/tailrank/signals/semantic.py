@@ -9,7 +9,7 @@ import numpy as np
 
 from tailrank.arrays import Codes, Doubles, Floats
 from tailrank.data.candidates import Candidates
-from tailrank.data.histories import Histories, Queries
+from tailrank.data.histories import UNTYPED, Histories, Queries
 from tailrank.language.vectors import LONGEST
 from tailrank.signals.appendable import VectorTable
 from tailrank.signals.base import Arrays, ItemUpdates, as_array
@@ -79,8 +79,6 @@ class SemanticAttention:
         """Fit the attention so that validation targets stand out among random items.
 
         Listwise softmax over the target and 128 items drawn uniformly, with a free temperature, by L-BFGS.
-        An event without a known type has the mean bias of the events that were learned from, as in weighted
-        effect coding (te Grotenhuis et al., 2017).
 
         Parameters
         ----------
@@ -110,7 +108,7 @@ class SemanticAttention:
         found = minimize(
             sample.loss, initial, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
         )
-        bias = sample.biases(found.x[4:].astype(np.float32))
+        bias = with_untyped_bias(found.x[4:].astype(np.float32), sample.type_shares)
         inverse_temperature, recency_decay, time_decay = found.x[1:4].tolist()
         return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
 
@@ -156,11 +154,11 @@ class SemanticAttention:
         if lengths.max(initial=0) > LONGEST**2:
             raise arrays.error("vectors", f"one is longer than {LONGEST:g}")
         bias = arrays.floats("event_type_bias", arrays.n_types, least=-STEEPEST, largest=STEEPEST)
-        # An older model doesn't say how often each type occurred: all count alike.
-        untyped = bias.mean(keepdims=True)
         if "untyped_bias" in arrays:
             untyped = arrays.floats("untyped_bias", 1, least=-STEEPEST, largest=STEEPEST)
-        bias = np.concatenate([bias, untyped])
+            bias = np.concatenate([bias, untyped])
+        else:  # an older model doesn't say how often each type occurred
+            bias = with_untyped_bias(bias, np.full(len(bias), 1 / len(bias), np.float32))
         attention = arrays.doubles("attention", 3, least=0, largest=SHARPEST).tolist()
         return cls(table, bias, *attention, space=arrays.text("space"))
 
@@ -189,6 +187,20 @@ class SemanticAttention:
         return similarity, np.exp(attention, out=attention)
 
 
+def with_untyped_bias(by_type: Floats, shares: Floats) -> Floats:
+    """Add the bias of an event without a known type to those of the types; shape (types + 1,).
+
+    Such an event counts as a mix of events of all types, each with its share, as a case with an unknown
+    attribute does in a decision tree (Quinlan, 1993, "C4.5", chapter 3): ``log(sum_t share_t exp(bias_t))``.
+
+    Parameters
+    ----------
+    by_type, shares
+        Bias of each type and how often it occurs, shape (types,).
+    """
+    return np.append(by_type, np.log(shares @ np.exp(by_type)))
+
+
 @dataclass(frozen=True)
 class _Sample:
     """Validation queries padded to rectangles.
@@ -200,7 +212,9 @@ class _Sample:
     features
         Negative log age and log days of each event; shape (2, queries, events).
     event_types
-        One-hot, or the shares of all types for an event without one; shape (types, queries, events).
+        One-hot; shape (types, queries, events).
+    untyped
+        1 for an event without a known type; shape (queries, events).
     type_shares
         How often each type occurs; shape (types,).
     padding
@@ -210,6 +224,7 @@ class _Sample:
     similarity: Floats
     features: Floats
     event_types: Floats
+    untyped: Floats
     type_shares: Floats
     padding: Floats
 
@@ -225,8 +240,6 @@ class _Sample:
             table[rows, columns] = values
             return table
 
-        shares = h.type_shares(n_types)
-        weights = np.vstack([np.eye(n_types, dtype=np.float32), shares])  # UNTYPED is the last row
         items: Codes = np.zeros(shape, np.int32)
         items[rows, columns] = h.items
         negatives = rng.integers(0, len(vectors), (len(queries), NEGATIVES), dtype=np.int32)
@@ -234,20 +247,19 @@ class _Sample:
         return cls(
             similarity=np.matmul(vectors[candidates], vectors[items].transpose(0, 2, 1)),
             features=-np.stack([padded(np.log1p(h.ages), 0), padded(np.log1p(h.gaps / DAY), 0)]),
-            event_types=np.stack([padded(weights[h.types, code], 0) for code in range(n_types)]),
-            type_shares=shares,
+            event_types=np.stack([padded(h.types == code, 0) for code in range(n_types)]),
+            untyped=padded(h.types == UNTYPED, 0),
+            type_shares=h.type_shares(n_types),
             padding=np.where(padded(np.ones(len(h.items)), 0) > 0, 0, -np.inf).astype(np.float32),
         )
-
-    def biases(self, by_type: Floats) -> Floats:
-        """Add to the bias of each type that of an event without one: their mean; shape (types + 1,)."""
-        return np.append(by_type, by_type @ self.type_shares)
 
     def loss(self, parameters: Doubles) -> tuple[float, Doubles]:
         """Mean negative log-likelihood of the targets, and its gradient."""
         temperature, inverse_temperature, recency_decay, time_decay, *bias = parameters.astype(np.float32)
         prior = self.padding + recency_decay * self.features[0] + time_decay * self.features[1]
-        prior = prior + np.tensordot(np.array(bias, np.float32), self.event_types, 1)
+        by_type = np.array(bias, np.float32)
+        prior = prior + np.tensordot(by_type, self.event_types, 1)
+        prior += with_untyped_bias(by_type, self.type_shares)[UNTYPED] * self.untyped
         attention = np.exp(inverse_temperature * (self.similarity - 1) + prior[:, None, :])
         attention /= attention.sum(axis=2, keepdims=True)
         scores = np.einsum("qce,qce->qc", attention, self.similarity)
@@ -261,10 +273,15 @@ class _Sample:
         # d score / d logit of the attention at event j is a_j (s_j - score)
         pull = attention * (self.similarity - scores[:, :, None]) * (temperature * chances)[:, :, None]
         by_event = pull.sum(axis=1)
+        chosen = self.type_shares * np.exp(by_type)
+        untyped = float((by_event * self.untyped).sum()) * chosen / chosen.sum()
         gradient = [
             float((chances * scores).sum()),
             float(np.einsum("qce,qce->", pull, self.similarity)),
             *(float((by_event * feature).sum()) for feature in self.features),
-            *(float((by_event * one_hot).sum()) for one_hot in self.event_types),
+            *(
+                float((by_event * one_hot).sum() + rest)
+                for one_hot, rest in zip(self.event_types, untyped, strict=True)
+            ),
         ]
         return loss, np.array(gradient)
