@@ -39,7 +39,7 @@ SECONDS: Final = (0.05, 0.6)
 def events(run: int, connection: int, call: int) -> list[StoredEvent]:
     """Name the events of one call: of every user of the connection, the next one."""
     item = f"{run}-{connection}-{call}"
-    return [StoredEvent(item, f"u{run}-{connection}-{n}", item, "click", 1.0 + call) for n in range(USERS)]
+    return [StoredEvent(item, f"u{run}-{connection}-{n}", item, "click", 1e9 + call) for n in range(USERS)]
 
 
 def write_events(location: str, run: int, log: Path) -> None:

@@ -270,7 +270,9 @@ def test_the_command_line_reads_what_a_server_stores(model: Path, reranker: Rera
     async def append() -> None:
         state = EmbeddedState(tmp_path / "state")
         items = ["50", "?", "181"]
-        await state.append([StoredEvent(str(at), "ada", item, "view", at) for at, item in enumerate(items)])
+        await state.append(
+            [StoredEvent(str(at), "ada", item, "view", 1e9 + at) for at, item in enumerate(items)]
+        )
         await state.close()
 
     asyncio.run(append())

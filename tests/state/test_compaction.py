@@ -28,7 +28,7 @@ def test_a_compacted_folder_goes_on(tmp_path: Path) -> None:
     compact(tmp_path)
 
     async def body(state: State) -> Any:
-        new = await state.append([event("u3", "fresh", 2e9), event("u3", "i3", 1e9 + 1, event_id="1")])
+        new = await state.append([event("u3", "fresh", 1e9 + 100), event("u3", "i3", 1e9 + 1, event_id="1")])
         version = await state.change_items([ItemChange("tea", None, {})])
         return new, version, (await state.read("u3")).history.items[-1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -67,6 +68,52 @@ def test_the_latest_fifty_stay(location: str) -> None:
     assert again == 0
 
 
+def test_the_type_makes_no_other_event(location: str) -> None:
+    async def body(state: State) -> Any:
+        news = [await state.append([event(event_id="1"), event(event_id="1", event_type="buy", at=NOON + 1)])]
+        news += [await state.append([event(event_id="1", event_type="buy", at=NOON + 2)])]
+        return news, (await state.read("ann")).history
+
+    assert run(body, location) == ([1, 0], History(["tea"], ["click"], [NOON]))
+
+
+def test_a_time_that_is_still_to_come_is_now(location: str) -> None:
+    async def body(state: State) -> Any:
+        before = time.time()
+        await state.append([event(item="ahead", at=before + 3600)])
+        await state.append([event(item="next", at=time.time())])
+        return before, (await state.read("ann")).history, time.time()
+
+    before, history, after = run(body, location)
+    assert history.items == ["ahead", "next"]
+    assert round(before, 3) - 0.001 <= history.times[0] <= history.times[1] <= after + 0.001
+
+
+@pytest.mark.parametrize("kept", [0, 3, EVENTS_PER_USER])
+def test_what_a_clock_far_ahead_stored_is_not_the_latest(
+    location: str, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    years, now = 3650 * 86_400, time.time()
+
+    async def skewed(state: State) -> None:
+        await state.append([event(item=f"good {n}", at=now - 3600 + n) for n in range(kept)])
+        await state.append([event(item=f"ahead {n}", at=now + years + n) for n in range(EVENTS_PER_USER)])
+
+    async def mended(state: State) -> Any:
+        times = [(await state.read("ann")).history.times]
+        news = [await state.append([event(item=name, at=now - 60 + at)]) for at, name in enumerate("abc")]
+        after = (await state.read("ann")).history
+        return news, after.items, [*times, after.times]
+
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "time", lambda: now + 2 * years)
+        run(skewed, location)
+    news, items, times = run(mended, location)
+    assert news == [1, 1, 1]
+    assert items == [*(f"ahead {n}" for n in range(3, EVENTS_PER_USER)), *"abc"]
+    assert all(each == sorted(each) and each[-1] < now + 100_000 for each in times)
+
+
 def test_a_user_is_erased(location: str) -> None:
     async def body(state: State) -> Any:
         await state.append([event(), event(user="bob")])
@@ -102,7 +149,9 @@ def test_long_and_strange_ids_are_stored(location: str) -> None:
         ({"event_type": ""}, "event is empty"),
         ({"at": -1.0}, "timestamp"),
         ({"at": float("nan")}, "timestamp"),
-        ({"at": NOON * 1000}, "1970 to 2100"),
+        ({"at": NOON * 1000}, "timestamp 1700000000000 is in the future: send seconds since 1970"),
+        ({"at": NOON / 1000}, "timestamp 1700000 is before 1990: send seconds since 1970"),
+        ({"at": time.time() + 90_000}, "in the future"),
     ],
 )
 def test_of_a_call_with_an_invalid_event_nothing_is_stored(
@@ -188,7 +237,7 @@ events = st.builds(
     users,
     items,
     event_types,
-    st.one_of(st.integers(0, 3).map(float), st.floats(0, 4_102_444_800).map(lambda s: round(s, 3))),
+    st.one_of(st.sampled_from([1e9, 1e9 + 1, 1e9 + 2]), st.floats(7e8, NOON).map(lambda s: round(s, 3))),
 )
 
 

@@ -24,7 +24,7 @@ GROW = """
                     many = [ItemChange(f"{line} {n} {m}", None, {"m": bytes(1 << 20)}) for m in range(8)]
                     await state.change_items(many)
             else:
-                await state.append([StoredEvent(line, "ann", line.strip(), "click", 1.0)])
+                await state.append([StoredEvent(line, "ann", line.strip(), "click", 1e9)])
             print(len((await state.read("ann")).history.items), flush=True)
         await state.close()
 
@@ -36,7 +36,7 @@ def test_the_map_grows_in_all_processes(tmp_path: Path) -> None:
     async def body(state: State) -> None:
         other = python(GROW, str(tmp_path))
         assert answer(other) == "open\n"
-        await state.append([event("ann", "tea", 1.0)])
+        await state.append([event("ann", "tea", 1e9)])
         assert answer(other, "grow") == "1\n"  # beyond what this process has mapped
         assert (await state.read("ann")).history.items == ["tea"]
         assert answer(other, "jam") == "2\n"
@@ -61,13 +61,13 @@ FULL = """
         try:
             while True:
                 users = [f"u{stored}-{n}" for n in range(100)]
-                await state.append([StoredEvent("1", user, "tea", "click", 1.0) for user in users])
+                await state.append([StoredEvent("1", user, "tea", "click", 1e9) for user in users])
                 stored += 1
         except StateError as error:
             print(error)
         print(stored, len((await state.read("u0-0")).history.items))
         try:
-            await state.append([StoredEvent("1", "ann", f"{n:0200}", "click", 1.0) for n in range(9999)])
+            await state.append([StoredEvent("1", "ann", f"{n:0200}", "click", 1e9) for n in range(9999)])
         except StateError as error:
             print(error)
         await state.close()
@@ -96,13 +96,15 @@ def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
 
 def test_event_types_are_limited_and_compaction_makes_room(tmp_path: Path) -> None:
     async def body(state: State) -> None:
-        assert await state.append([event("ann", "tea", n, event_type=f"k{n}") for n in range(256)]) == 50
+        assert (
+            await state.append([event("ann", "tea", 1e9 + n, event_type=f"k{n}") for n in range(256)]) == 50
+        )
         with pytest.raises(StateError, match=r"'k256' is one too many.*compaction"):
-            await state.append([event("ann", "tea", 256, event_type="k256"), event("bob", "tea")])
+            await state.append([event("ann", "tea", 1e9 + 256, event_type="k256"), event("bob", "tea")])
         assert (await state.read("bob")).history.items == []
 
     async def after(state: State) -> Any:
-        new = await state.append([event("ann", "tea", 256, event_type="k256")])
+        new = await state.append([event("ann", "tea", 1e9 + 256, event_type="k256")])
         return new, (await state.read("ann")).history.events
 
     run(body, tmp_path)

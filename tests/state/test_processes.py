@@ -18,7 +18,7 @@ OTHER = """
         state = open_state(location)
         for line in sys.stdin:
             user, item = line.split()
-            await state.append([StoredEvent(item, user, item, "click", 1.0)])
+            await state.append([StoredEvent(item, user, item, "click", 1e9)])
             print(len((await state.read(user)).history.items), flush=True)
         await state.close()
 
@@ -35,7 +35,7 @@ def test_what_one_process_has_stored_the_next_read_of_another_sees(location: str
                 read = (await state.read(f"u{n % 10}")).history.items
                 assert read[-1] == f"theirs{n}"
                 assert len(read) == theirs
-                await state.append([event(user=f"u{n % 10}", item=f"ours{n}", at=1.0)])
+                await state.append([event(user=f"u{n % 10}", item=f"ours{n}", at=1e9)])
         finally:
             other.communicate()
         assert other.returncode == 0
@@ -49,7 +49,7 @@ INGEST = """
         async def connection(c):
             for n in range(45):
                 item, users = f"{run}-{c}-{n}", [f"u{run}-{c}-{b}" for b in range(3)]
-                await state.append([StoredEvent(item, user, item, "click", 1.0 + n) for user in users])
+                await state.append([StoredEvent(item, user, item, "click", 1e9 + n) for user in users])
                 print(c, n, flush=True)
         await asyncio.gather(*map(connection, range(8)))
 

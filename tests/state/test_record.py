@@ -19,6 +19,7 @@ from tailrank.state.record import (
     merge_rows,
 )
 
+LATEST = 2**48
 codes = st.integers(0, 2**32 - 1)
 times = st.one_of(st.integers(0, 20), st.integers(0, 4_102_444_800_000))
 row = st.builds(Row, times, codes, st.integers(0, 2**32 - 1))
@@ -58,7 +59,7 @@ def test_merging_is_sorting_without_repetitions(batches: list[list[Row]]) -> Non
     for batch in batches:
         before = by_hand
         by_hand = merged_by_hand(before, batch)
-        record, new = merge_rows(record, batch)
+        record, new = merge_rows(record, batch, LATEST)
         assert record is not None
         assert decode_rows(record) == by_hand
         assert new == len([event for event in by_hand if event not in before])
@@ -71,7 +72,7 @@ def test_events_one_by_one_end_as_all_at_once(gaps: list[tuple[int, int, int]]) 
     for gap, code, digest in gaps:
         time += gap
         events.append(Row(time, code, digest))
-        record, _ = merge_rows(record, [events[-1]])
+        record, _ = merge_rows(record, [events[-1]], LATEST)
     by_hand: list[Row] = []
     for event in events:
         by_hand = merged_by_hand(by_hand, [event])
@@ -88,7 +89,7 @@ def test_what_is_no_record_is_refused_or_read_as_one(noise: bytes) -> None:
         read = decode_rows(noise)
     except ValueError:
         with pytest.raises(ValueError, match=r"record|fit|1970"):
-            merge_rows(noise, [Row(2**40, 0, 0), Row(2**40, MAX_TYPES, 0)])
+            merge_rows(noise, [Row(2**40, 0, 0), Row(2**40, MAX_TYPES, 0)], LATEST)
     else:
         assert 0 < len(read) <= EVENTS_PER_USER
         assert read == by_time(read)

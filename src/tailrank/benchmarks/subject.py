@@ -52,11 +52,15 @@ class Subject:
 
     def store_events(self, port: int) -> None:
         """Send the events of all users to a server, in batches of 500."""
-        h, names, types = self.histories, self.dataset.item_ids, self.dataset.event_types
-        rows = zip(h.owners.tolist(), h.items.tolist(), h.types.tolist(), h.times.tolist(), strict=True)
+        h = self.histories
+        if self.dataset.clock == "timestamp":
+            times = h.times
+        else:  # an order isn't a time
+            times = START + np.arange(len(h.items)) / 1000
+        rows = zip(h.owners.tolist(), self.dataset.events(h, slice(None)), times.tolist(), strict=True)
         events = [
-            event_json(at, self.users[owner], names[item], types[code], time)
-            for at, (owner, item, code, time) in enumerate(rows)
+            event_json(at, self.users[owner], event.item_id, event.event or "event", time)
+            for at, (owner, event, time) in enumerate(rows)
         ]
         connection = Connection(port)
         for at in range(0, len(events), BATCH):

@@ -1,9 +1,11 @@
 -- Stores events in one user's list, oldest first.
 -- KEYS[1]: the list. ARGV: how many to keep; the time before which events have expired; for how long events
--- are kept, 0 for ever; then the events. Times are in milliseconds.
+-- are kept, 0 for ever; the time after which no event can have happened; then the events. Times are in
+-- milliseconds.
 -- An event is: time (6 bytes), length of its type (2 bytes), type, then its identity: digest (4 bytes) and
 -- item. What else is in the list, somebody else wrote: it is dropped.
 local key, kept, oldest, ttl = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local latest, first_new = tonumber(ARGV[4]), 5
 
 local function time(event)
   return (struct.unpack('>I6', event))
@@ -23,7 +25,21 @@ for _, event in ipairs(found) do
 end
 local held = #events
 local at_the_end = held == #found
-for i = 4, #ARGV do
+if held > 0 and time(events[held]) > latest then
+  -- Older versions stored them: they count as no later than the one before, or than all that is new.
+  local before = ARGV[first_new]
+  for i = first_new, #ARGV do
+    before = time(ARGV[i]) < time(before) and ARGV[i] or before
+  end
+  for at, event in ipairs(events) do
+    if time(event) > latest then
+      events[at] = string.sub(before, 1, 6) .. string.sub(event, 7)
+    end
+    before = events[at]
+  end
+  at_the_end = false
+end
+for i = first_new, #ARGV do
   local event = ARGV[i]
   if not known[identity(event)] then
     known[identity(event)] = true

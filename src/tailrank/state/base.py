@@ -38,13 +38,14 @@ class StoredEvent:
     Attributes
     ----------
     event_id
-        Chosen by the sender: an event that is sent again with the same id counts once.
+        Chosen by the sender: an event of the same id, user and item is the same event, and counts once.
     user_id, item_id
         Non-empty; the item need not be in any catalogue.
     event_type
         Such as `click`.
     timestamp
-        Seconds since 1970, up to the year 2100; stored to the millisecond.
+        Seconds since 1970, from 1990 to a day ahead of now (`bounds.check_time`); stored to the millisecond.
+        A time that is still to come is stored as now.
     """
 
     event_id: str
@@ -91,8 +92,8 @@ class State(Protocol):
         """Store events.
 
         An event is a repetition if one with its id and item is already stored for that user, or precedes it
-        in the call. Of each user the `EVENTS_PER_USER` latest by timestamp stay; of equal timestamps, the
-        one that arrived first is older. Expired events are not stored.
+        in the call, whatever its type and time. Of each user the `EVENTS_PER_USER` latest by timestamp stay;
+        of equal timestamps, the one that arrived first is older. Expired events are not stored.
 
         The events of one user are stored together or not at all. If the call raises, those of some users may
         be stored and those of others not: the same call again completes it, and counts nothing twice.
@@ -106,7 +107,7 @@ class State(Protocol):
         ------
         InvalidEventsError
             If events are invalid (an id or type that is empty or longer than 400 bytes of UTF-8, a
-            timestamp out of range); then none is stored.
+            timestamp at which it can't have happened); then none is stored.
         """
         ...
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
+from tailrank.bounds import MAX_ID_BYTES, check_time, latest_plausible_time
 from tailrank.state.base import InvalidEventsError, StateError, StoredEvent
 
 DIGEST_BYTES: Final = 4
@@ -26,23 +27,24 @@ class CheckedEvent(NamedTuple):
 def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEvent]:
     """Check events, and leave out those before `oldest`, in milliseconds.
 
+    A clock that is a little ahead of ours is right about the order of events, not about what is the latest:
+    times that are still to come become now.
+
     Raises
     ------
     InvalidEventsError
         If some are invalid.
     """
-    checked, faults = [], {}
+    checked, faults, now = [], {}, time.time()
     for index, event in enumerate(events):
         try:
             id_bytes(event.item_id, "item_id")
             id_bytes(event.event_type, "event")
             digest = blake2b(id_bytes(event.event_id, "event_id"), digest_size=DIGEST_BYTES).digest()
             user_key = id_bytes(event.user_id, "user_id")
-            if not 0 <= event.timestamp <= LATEST_TIMESTAMP:
-                fault = f"timestamp {event.timestamp!r} is outside 1970 to 2100"
-                raise StateError(f"{fault}: send seconds since 1970")
-            time_ms = round(event.timestamp * 1000)
-        except StateError as error:
+            check_time(event.timestamp)
+            time_ms = round(min(event.timestamp, now) * 1000)
+        except (StateError, ValueError) as error:
             faults[index] = str(error)
             continue
         if time_ms >= oldest:
@@ -68,6 +70,24 @@ def id_bytes(name: str, field: str) -> bytes:
         fault = f"{name[:40]!r} has {len(encoded)} bytes of UTF-8" if name else "is empty"
         raise StateError(f"{field} {fault}: send 1 to {MAX_ID_BYTES} bytes")
     return encoded
+
+
+def latest_time() -> int:
+    """Return the time, in milliseconds, after which no event can have happened."""
+    return round(latest_plausible_time() * 1000)
+
+
+def without_future(times: Sequence[int], latest: int, first: int) -> Sequence[int]:
+    """Let times after `latest` be those of the event before, or `first` if there is none.
+
+    Older versions stored them; they would stay the latest until they come. Times ascend, in milliseconds.
+    """
+    end = bisect_right(times, latest)
+    return (
+        [*times[:end], *[times[end - 1] if end else first] * (len(times) - end)]
+        if end < len(times)
+        else times
+    )
 
 
 def expiry_time(ttl: float | None) -> int:

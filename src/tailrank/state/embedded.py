@@ -12,7 +12,14 @@ from typing import Any, Final
 
 from tailrank.data.histories import History
 from tailrank.state.base import ItemChange, StateError, StoredEvent, UserSnapshot
-from tailrank.state.checks import CheckedEvent, check_events, expiry_time, id_bytes
+from tailrank.state.checks import (
+    CheckedEvent,
+    check_events,
+    expiry_time,
+    id_bytes,
+    latest_time,
+    without_future,
+)
 from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, record_error
 from tailrank.state.intern_table import FolderNames, RowCoder
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
@@ -67,8 +74,10 @@ class EmbeddedState:
         record, version = self._env.read(lambda txn: (txn.get(key, db=self._users), self._version(txn)))
         if record is None:
             return UserSnapshot(History([], [], []), version)
-        times, codes, _ = self._decode(record, key)
+        stored, codes, _ = self._decode(record, key)
         items, types = self._names_of(codes, key)
+        latest = latest_time()
+        times = without_future(stored, latest, latest)
         start = bisect_left(times, expiry_time(self._ttl))
         history = History(items[start:], types[start:], [time / 1000 for time in times[start:]])
         return UserSnapshot(history, version)
@@ -106,10 +115,10 @@ class EmbeddedState:
             codes = coder.codes(event.item_id, event.event_type)
             row = Row(event.time, codes, int.from_bytes(event.digest, "little"))
             by_user.setdefault(event.user_key, []).append(row)
-        stored = 0
+        stored, latest = 0, latest_time()
         for key, rows in by_user.items():
             try:
-                record, new = merge_rows(coder.txn.get(key, db=self._users), rows)
+                record, new = merge_rows(coder.txn.get(key, db=self._users), rows, latest)
             except ValueError as error:
                 raise record_error(self._env.folder, key, error) from None
             if new:

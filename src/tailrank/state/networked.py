@@ -16,7 +16,15 @@ from typing import Any, Final
 from tailrank.bounds import LATEST_TIMESTAMP
 from tailrank.data.histories import History
 from tailrank.state.base import EVENTS_PER_USER, ItemChange, StateError, StoredEvent, UserSnapshot
-from tailrank.state.checks import DIGEST_BYTES, CheckedEvent, check_events, expiry_time, id_bytes
+from tailrank.state.checks import (
+    DIGEST_BYTES,
+    CheckedEvent,
+    check_events,
+    expiry_time,
+    id_bytes,
+    latest_time,
+    without_future,
+)
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 from tailrank.state.server_url import TIMEOUT, ServerUrl
 from tailrank.state.servers import Command, Servers
@@ -106,8 +114,9 @@ class NetworkedState:
             return 0
         ttl = 0 if self._ttl is None else round(self._ttl * 1000)
         script = "EVALSHA", APPEND, 1
+        latest = latest_time()
         commands = [
-            (*script, USER_PREFIX + user, EVENTS_PER_USER, oldest, ttl, *encoded)
+            (*script, USER_PREFIX + user, EVENTS_PER_USER, oldest, ttl, latest, *encoded)
             for user, encoded in by_user.items()
         ]
         return sum(await self._execute(*commands, write=True))
@@ -119,10 +128,15 @@ class NetworkedState:
         decoded = [event for event in map(_decode_event, encoded) if event is not None]
         if len(decoded) < len(encoded):
             self._warn(f"{len(encoded) - len(decoded)} elements of a user's list are no events: left out")
-        oldest = expiry_time(self._ttl)
-        kept = [event for event in decoded if event[2] >= oldest]
-        items, types = [item for item, _, _ in kept], [event_type for _, event_type, _ in kept]
-        return UserSnapshot(History(items, types, [time / 1000 for _, _, time in kept]), int(version or 0))
+        latest, oldest = latest_time(), expiry_time(self._ttl)
+        times = without_future([time for _, _, time in decoded], latest, latest)
+        history = History([], [], [])
+        for (item, event_type, _), time in zip(decoded, times, strict=True):
+            if time >= oldest:
+                history.items.append(item)
+                history.events.append(event_type)
+                history.times.append(time / 1000)
+        return UserSnapshot(history, int(version or 0))
 
     async def erase(self, user_id: str) -> bool:
         """Delete a user's events, as `State.erase`."""

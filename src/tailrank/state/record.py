@@ -14,6 +14,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from tailrank.state.base import EVENTS_PER_USER
+from tailrank.state.checks import without_future
 
 HEAD: Final = Struct("<BHI")
 ROW: Final = Struct("<III")
@@ -88,8 +89,17 @@ def encode_rows(rows: Sequence[Row]) -> bytes:
     return _head(len(rows), rows[-1].time) + _ROWS[len(rows)].pack(*numbers) + long_gaps
 
 
-def merge_rows(record: bytes | None, new: Sequence[Row]) -> tuple[bytes, int]:
+def merge_rows(record: bytes | None, new: Sequence[Row], latest: int) -> tuple[bytes, int]:
     """Add events to those of a user, the latest `EVENTS_PER_USER` of which stay.
+
+    Parameters
+    ----------
+    record
+        None if there is none.
+    new
+        At least one.
+    latest
+        Stored events after this time, in milliseconds, are no later than the one before them.
 
     Returns
     -------
@@ -103,7 +113,7 @@ def merge_rows(record: bytes | None, new: Sequence[Row]) -> tuple[bytes, int]:
     """
     if record is not None and len(new) == 1 and (appended := _append_latest(record, new[0])) is not None:
         return appended, int(appended is not record)
-    stored = [] if record is None else decode_rows(record)
+    stored = [] if record is None else _stored_rows(record, latest, min(row.time for row in new))
     known = {_identity(row) for row in stored}
     added: dict[tuple[int, int], Row] = {}
     for row in new:
@@ -111,6 +121,11 @@ def merge_rows(record: bytes | None, new: Sequence[Row]) -> tuple[bytes, int]:
             added.setdefault(_identity(row), row)
     kept = sorted([*stored, *added.values()], key=lambda row: row.time)[-EVENTS_PER_USER:]
     return encode_rows(kept), sum(_identity(row) in added for row in kept)
+
+
+def _stored_rows(record: bytes, latest: int, first: int) -> list[Row]:
+    times, codes, digests = decode_columns(record)
+    return list(map(Row, without_future(times, latest, first), codes, digests))
 
 
 def _append_latest(record: bytes, row: Row) -> bytes | None:

@@ -102,13 +102,16 @@ def _rankings(shown: pl.DataFrame, left_out: Counter[str]) -> pl.DataFrame:
 
 
 def _interactions(done: pl.DataFrame, rankings: pl.DataFrame, left_out: Counter[str]) -> pl.DataFrame:
-    """Keep each interaction once, without those of no user; the ranking may name the user."""
+    """Keep each interaction once, without those of no user; the ranking may name the user.
+
+    What is the same interaction is as in `State.append`: that of its id, user and item.
+    """
     viewer = rankings.select(Columns.RANKING, viewer=Columns.USER)
     named = done.join(viewer, on=Columns.RANKING, how="left", maintain_order="left")
     named = named.with_columns(pl.coalesce(Columns.USER, "viewer").alias(Columns.USER))
     acted = named.filter(pl.col(Columns.EVENT) != IMPRESSION)
     known = acted.filter(pl.col(Columns.USER).is_not_null())
-    once = known.unique([_ID, Columns.USER, Columns.ITEM, Columns.EVENT], keep="first", maintain_order=True)
+    once = known.unique([_ID, Columns.USER, Columns.ITEM], keep="first", maintain_order=True)
     left_out[f"interactions of type {IMPRESSION}"] = len(done) - len(acted)
     left_out["interactions without user or session"] = len(acted) - len(known)
     left_out["repeated interactions"] = len(known) - len(once)
