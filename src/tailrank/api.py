@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
-from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
+from tailrank.bounds import MAX_ID_BYTES, check_time
 
 MAX_CANDIDATES: Final = 2_000
 MAX_EVENTS: Final = 1_000
@@ -14,7 +14,7 @@ MAX_ITEMS: Final = 1_000
 MAX_DOCUMENTS: Final = 1_000
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
-Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=LATEST_TIMESTAMP, description="seconds since 1970")]
+Seconds: TypeAlias = Annotated[float, Meta(description="seconds since 1970, at most a day ahead of now")]
 DegradedReason: TypeAlias = Literal["deadline", "state", "error"]
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = Scalar | list[Scalar]
@@ -96,7 +96,11 @@ class Ranking(Struct, frozen=True):
 
 
 class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):
-    """An event. The same `event_id` again counts once. `value` is checked, but nothing ranks by it."""
+    """An event. The same `event_id` again, of the same user and item, counts once.
+
+    `value` is checked, but nothing ranks by it. A `timestamp` that is still to come, by a day at most, is
+    stored as now.
+    """
 
     event_id: Id
     user_id: Id
@@ -107,6 +111,7 @@ class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         _check_bytes("event_id user_id item_id event", self.event_id, self.user_id, self.item_id, self.event)
+        check_time(self.timestamp)
 
 
 Events: TypeAlias = Event | Annotated[list[Event], Meta(max_length=MAX_EVENTS)]
@@ -127,7 +132,11 @@ class Refused(Struct, frozen=True):
 
 
 class EventsAccepted(Struct, frozen=True):
-    """Events that are durable now, and how many of them were new; `refused` are those that aren't stored."""
+    """Events that are durable now: how many, and how many of them were new.
+
+    Not new are repetitions, events that have expired, and those older than the latest 50 of their
+    user. `refused` are those that aren't stored.
+    """
 
     accepted: int
     new: int

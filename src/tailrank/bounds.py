@@ -40,18 +40,20 @@ def latest_plausible_time() -> float:
     return time.time() + CLOCK_TOLERANCE
 
 
-def check_time(seconds: float) -> None:
+def check_time(seconds: float, earliest: float = EARLIEST_TIMESTAMP) -> None:
     """Check that something can have happened at a time.
 
     Parameters
     ----------
     seconds
         Since 1970.
+    earliest
+        Another bound, if times may be no more than an order.
 
     Raises
     ------
     ValueError
-        If it is before 1990 or more than `CLOCK_TOLERANCE` ahead of now, with the remedy.
+        If it is before `earliest` or more than `CLOCK_TOLERANCE` ahead of now, with the remedy.
 
     Examples
     --------
@@ -63,8 +65,9 @@ def check_time(seconds: float) -> None:
     Traceback (most recent call last):
     ValueError: timestamp 20240601 is before 1990: send seconds since 1970
     """
-    if not seconds >= EARLIEST_TIMESTAMP:
-        raise ValueError(f"timestamp {seconds:.15g} is before 1990: send seconds since 1970")
+    if not seconds >= earliest:
+        year = time.gmtime(earliest).tm_year
+        raise ValueError(f"timestamp {seconds:.15g} is before {year}: send seconds since 1970")
     if seconds > latest_plausible_time():
         raise ValueError(
             f"timestamp {seconds:.15g} is in the future: send seconds since 1970, by a clock that is right"

@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from test_readers import data_tables
 
 from tailrank.data.dataset import Dataset
+from tailrank.data.histories import UNTYPED
 from tailrank.errors import DataError, RequestError
 
 ITEMS = pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["Tea", "Coffee", "Milk"]})
@@ -58,8 +59,16 @@ def test_the_best_clock_is_chosen(columns: dict[str, list[object]], clock: str, 
 
 def test_event_types_are_coded_in_alphabetical_order() -> None:
     data = Dataset.construct(ITEMS, events(timestamp=[1, 2, 3], event=["view", None, "buy"]))
-    assert data.event_types == ("buy", "event", "view")
-    assert data.histories.types.tolist() == [2, 0, 1]
+    assert data.event_types == ("buy", "view")
+    assert [event.event for event in data.history("u")] == ["view", "buy"]
+    assert data.histories.types.tolist() == [1, 0, UNTYPED]
+
+
+@pytest.mark.parametrize("column", [{}, {"event": [None, None, None]}, {"event": ["", None, ""]}])
+def test_without_any_event_type_all_have_one(column: dict[str, list[str | None]]) -> None:
+    data = Dataset.construct(ITEMS, events(timestamp=[1, 2, 3], **column))
+    assert data.event_types == ("event",)
+    assert not data.histories.types.any()
 
 
 def test_integer_ids_and_dates_are_read_as_in_a_folder() -> None:
@@ -129,10 +138,11 @@ def test_coding_loses_nothing(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None
             "user_id": data.user_ids.gather(h.owners),
             "item_id": data.items["item_id"].gather(h.items),
             "timestamp": h.times,
-            "event": [data.event_types[code] for code in h.types],
+            "event": [event.event for event in data.events(h, slice(None))],
         }
     )
-    want = log.select("user_id", "item_id", "timestamp", pl.col("event").fill_null("event"))
+    no_types = pl.lit("event") if log["event"].is_null().all() else None
+    want = log.select("user_id", "item_id", "timestamp", pl.col("event").fill_null(no_types))
     first = want["user_id"].unique(maintain_order=True)
     want = want.sort(pl.col("user_id").cast(pl.Enum(first)), "timestamp", maintain_order=True)
     assert_frame_equal(back, want)

@@ -296,7 +296,7 @@ def data_tables(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame]:
         {
             "user_id": column(WORD),
             "item_id": column(st.sampled_from(ids)),
-            "timestamp": column(st.floats(0, 4e9)),
+            "timestamp": column(st.floats(1e9, 1.9e9)),
             "event": column(st.none() | WORD),
             "value": column(st.none() | st.floats(-1e9, 1e9)),
         },

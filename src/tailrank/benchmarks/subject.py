@@ -53,10 +53,8 @@ class Subject:
     def store_events(self, port: int) -> None:
         """Send the events of all users to a server, in batches of 500."""
         h = self.histories
-        if self.dataset.clock == "timestamp":
-            times = h.times
-        else:  # an order isn't a time
-            times = START + np.arange(len(h.items)) / 1000
+        real = self.dataset.clock == "timestamp"  # or they are no more than an order
+        times = h.times if real else START + np.arange(len(h.items)) / 1000
         rows = zip(h.owners.tolist(), self.dataset.events(h, slice(None)), times.tolist(), strict=True)
         events = [
             event_json(at, self.users[owner], event.item_id, event.event or "event", time)

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Floats, Offsets, Seconds
+from tailrank.bounds import check_time
 from tailrank.data.latest_time import robust_latest
 from tailrank.errors import RequestError
 
@@ -70,7 +71,8 @@ class History(NamedTuple):
         Raises
         ------
         RequestError
-            If timestamps are no finite numbers, descend, or are given for some events only.
+            If timestamps are no finite numbers, descend, are in the future, or are given for some events
+            only.
         """
         if Event not in set(map(type, events)):
             return cls(list(events), [""] * len(events), [-np.inf] * len(events))  # type: ignore[arg-type]
@@ -91,6 +93,10 @@ def _times(events: Sequence[Event]) -> list[float]:
         raise RequestError("the history's timestamps must be numbers: seconds since 1970") from None
     if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
         raise RequestError("the history's timestamps must be finite and ascend: give the oldest event first")
+    try:
+        check_time(given[-1], earliest=-np.inf)
+    except ValueError as why:
+        raise RequestError(f"the history's last event: {why}") from None
     return given
 
 

@@ -88,7 +88,7 @@ class ColumnType:
         The values that it accepts, in words for the user.
     parse
         Converts a column to its canonical type, with null for each value that can't be read; None if
-        the column's type can't be read at all.
+        the column's type can't be read at all. Raises ValueError if its values mean something else.
     optional
         Whether values may be missing.
     """
@@ -190,7 +190,12 @@ def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, l
     types = {name: type_ for name, type_ in schema.columns.items() if name in raw.columns}
     columns, wrong = {}, {}
     for name, type_ in types.items():
-        if (column := type_.parse(raw[name])) is not None:
+        try:
+            column = type_.parse(raw[name])
+        except ValueError as why:
+            wrong[name] = f"{name} {why}"
+            continue
+        if column is not None:
             columns[name] = column
         else:
             wrong[name] = f"{name} is {raw[name].dtype} instead of {type_.description}"

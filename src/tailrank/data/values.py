@@ -8,16 +8,16 @@ from typing import Final
 
 import polars as pl
 
+from tailrank.data.time_formats import coarse_format, compact_seconds, is_plausible, iso_seconds
+
 MAX_SECONDS: Final = 1e11
 """Numbers are seconds up to year 5138; read as milliseconds, the same number is March 1973."""
 
 UNITS: Final = ((0.0, 1.0), (MAX_SECONDS, 1e3), (MAX_SECONDS * 1e3, 1e6), (MAX_SECONDS * 1e6, 1e9))
 """Smallest size of a time in each unit, and units a second."""
 
-ISO: Final = (
-    r"^(?<date>\d{4}-\d\d-\d\d)(?:[T ](?<minute>\d\d:\d\d)(?::(?<second>\d\d)(?<fraction>\.\d+)?)?)?"
-    r" ?(?:Z|(?<sign>[+-])(?<hours>\d\d):?(?<minutes>\d\d)?)?$"
-)
+FIRST_DAYS: Final = -62_000_000_000
+"""Seconds since 1970 near the beginning of the year 6: before, it's the zero of a program, and no time."""
 
 
 def to_ids(column: pl.Series) -> pl.Series | None:
@@ -83,14 +83,22 @@ def to_seconds(column: pl.Series) -> pl.Series | None:
     """Read times, as seconds since 1970 in Float64.
 
     Numbers are seconds, milliseconds, microseconds or nanoseconds, one unit for the whole column,
-    chosen by the size of its median: seconds below 1e11, milliseconds below 1e14, and so on. Numbers
-    of another unit's size can't be read. Text is a number or ISO-8601; dates and times without a zone
-    are UTC.
+    chosen by the size of its median: seconds below 1e11, milliseconds below 1e14, and so on. If all
+    numbers are compact dates such as 20240131 or 20240131093000, they are read as such. Among times,
+    numbers of another unit's size, and those of another format, can't be read. Numbers none of which is a
+    plausible time are an order. Text is a number or ISO-8601; dates and times without a zone are UTC.
+
+    Raises
+    ------
+    ValueError
+        If all numbers are years, months or days of a spreadsheet.
 
     Examples
     --------
     >>> to_seconds(pl.Series([1_700_000_000_500, 1_700_000_001_000])).to_list()
     [1700000000.5, 1700000001.0]
+    >>> to_seconds(pl.Series([20240131, 1_700_000_000])).to_list()
+    [None, 1700000000.0]
     >>> to_seconds(pl.Series(["1970-01-02", "1970-01-01T01:00:00+01:00", "soon"])).to_list()
     [86400.0, 0.0, None]
     """
@@ -102,10 +110,11 @@ def to_seconds(column: pl.Series) -> pl.Series | None:
         number = to_numbers(column)
         if number is None:
             return None
-        seconds = _seconds(number)
+        seconds = _seconds(column, number)
         if _is_text(column.dtype) and number.null_count() > column.null_count():
-            seconds = seconds.zip_with(seconds.is_not_null(), _iso(column.cast(pl.String).str.strip_chars()))
-    return seconds.set(seconds.abs() >= MAX_SECONDS, None).alias(column.name)
+            text = column.cast(pl.String).str.strip_chars()
+            seconds = seconds.zip_with(number.is_not_null(), iso_seconds(text))
+    return seconds.set((seconds.abs() >= MAX_SECONDS) | (seconds < FIRST_DAYS), None).alias(column.name)
 
 
 def _is_text(dtype: object) -> bool:
@@ -116,28 +125,27 @@ def _whole_text(column: pl.Series) -> pl.Series | None:
     return column.cast(pl.String) if _is_text(column.dtype) or column.dtype.is_integer() else None
 
 
-def _seconds(number: pl.Series) -> pl.Series:
-    """Convert numeric times to seconds, by the size of their median."""
+def _seconds(column: pl.Series, number: pl.Series) -> pl.Series:
+    """Convert numeric times to seconds, whatever their unit or format."""
+    compact, n = compact_seconds(column, number), number.count()
+    if n and compact.count() == n:
+        return compact
+    seconds = _from_unit(number)
+    plausible = is_plausible(seconds).fill_null(False)
+    name, coarse = coarse_format(number)
+    if plausible.any():
+        return seconds.set(~plausible & (compact.is_not_null() | coarse.fill_null(False)), None)
+    if n and coarse.sum() == n:
+        raise ValueError(
+            f"holds {name}, such as {number.drop_nulls()[0]:.15g}, and no times: give dates such as "
+            "2024-01-31, or seconds since 1970; an order goes into `position`"
+        )
+    return seconds
+
+
+def _from_unit(number: pl.Series) -> pl.Series:
+    """Convert times in one unit to seconds, by the size of their median."""
     median = number.abs().median()
     middle = float(median) if isinstance(median, int | float) else 0.0
     least, units = next(unit for unit in reversed(UNITS) if middle >= unit[0])
     return number.set(number.abs() < least, None) / units
-
-
-def _iso(text: pl.Series) -> pl.Series:
-    """Read ISO-8601 dates and times, each with its own zone or none."""
-    part = text.str.extract_groups(ISO).struct.field
-    clock = pl.concat_str(
-        part("date"),
-        pl.lit(" "),
-        part("minute").fill_null("00:00"),
-        pl.lit(":"),
-        part("second").fill_null("00"),
-    )
-    offset = (
-        part("hours").cast(pl.Float64).fill_null(0) * 3600
-        + part("minutes").cast(pl.Float64).fill_null(0) * 60
-    )
-    ahead = pl.when(part("sign") == "-").then(-offset).otherwise(offset)
-    whole = clock.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).dt.epoch("s")
-    return pl.select(whole + part("fraction").cast(pl.Float64).fill_null(0) - ahead).to_series()

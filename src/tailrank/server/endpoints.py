@@ -23,7 +23,7 @@ from tailrank.server.model_manager import LoadedModel, ModelManager
 from tailrank.server.openapi_page import docs_page
 from tailrank.server.routes import description
 from tailrank.server.text_rerank import rerank
-from tailrank.server.translation import NO_EVENTS, to_items, to_request
+from tailrank.server.translation import NO_EVENTS, check_times, to_items, to_request
 from tailrank.state.base import InvalidEventsError, State, StateError, StoredEvent
 
 SHOWN: Final = 10
@@ -107,6 +107,7 @@ class Endpoints:
             On what the sender can mend.
         """
         served = self.models.served
+        check_times(request.history, served.reranker.catalogue.clock)
         reason: api.DegradedReason | None = None
         try:
             history = await self._history(request, arrived)

@@ -9,7 +9,10 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from tailrank import api
+from tailrank.bounds import EARLIEST_TIMESTAMP, check_time
+from tailrank.data.dataset import Clock
 from tailrank.data.histories import History
+from tailrank.errors import RequestError
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.request import Ranking, Request
 
@@ -24,6 +27,23 @@ def to_request(body: api.RankRequest, stored: History) -> Request:
     tail = None if body.policy is None else body.policy.tail
     policy = None if tail is None else (TailBoost(tail),)
     return Request(_joined(stored, body.history), ids, given, policy, body.k, body.explain)
+
+
+def check_times(history: Sequence[str | api.HistoryEvent], clock: Clock) -> None:
+    """Check the times of a request's history; a model of positions or elapsed seconds takes any order.
+
+    Raises
+    ------
+    RequestError
+        Naming the first field whose time makes no sense.
+    """
+    earliest = EARLIEST_TIMESTAMP if clock == "timestamp" else 0
+    for at, event in enumerate(history):
+        if not isinstance(event, str) and event.timestamp is not None:
+            try:
+                check_time(event.timestamp, earliest)
+            except ValueError as why:
+                raise RequestError(f"{why} - at `$.history[{at}].timestamp`") from None
 
 
 def _joined(stored: History, given: Sequence[str | api.HistoryEvent]) -> History:

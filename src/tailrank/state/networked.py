@@ -129,13 +129,13 @@ class NetworkedState:
         if len(decoded) < len(encoded):
             self._warn(f"{len(encoded) - len(decoded)} elements of a user's list are no events: left out")
         latest, oldest = latest_time(), expiry_time(self._ttl)
-        times = without_future([time for _, _, time in decoded], latest, latest)
+        times = without_future([event[2] for event in decoded], latest, latest)
         history = History([], [], [])
-        for (item, event_type, _), time in zip(decoded, times, strict=True):
-            if time >= oldest:
+        for (item, event_type, _), time_ms in zip(decoded, times, strict=True):
+            if time_ms >= oldest:
                 history.items.append(item)
                 history.events.append(event_type)
-                history.times.append(time / 1000)
+                history.times.append(time_ms / 1000)
         return UserSnapshot(history, int(version or 0))
 
     async def erase(self, user_id: str) -> bool:

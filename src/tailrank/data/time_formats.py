@@ -1,0 +1,110 @@
+"""Times as data write them: ISO-8601, compact dates such as 20240131, and what is too coarse to be a time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from tailrank.bounds import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP
+
+ZONE: Final = r" ?(?:Z|UTC|(?<sign>[+-])(?<hours>\d\d):?(?<minutes>\d\d)?)?"
+ISO: Final = (
+    r"^(?<year>\d{4})-?(?<month>\d\d)-?(?<day>\d\d)"
+    rf"(?:[T ](?<hour>\d\d):?(?<minute>\d\d)(?::?(?<second>\d\d)(?<fraction>[.,]\d+)?)?)?{ZONE}$"
+)
+COMPACT: Final = (
+    r"^(?<year>\d{4})(?<month>\d\d)(?<day>\d\d)"
+    rf"(?:(?<hour>\d\d)(?:(?<minute>\d\d)(?:(?<second>\d\d)(?<fraction>\d\d\d)?)?)?)?{ZONE}$"
+)
+COMPACT_DIGITS: Final = (8, 10, 12, 14, 17)
+"""Of a date alone, and one to hours, minutes, seconds and milliseconds."""
+
+YEARS: Final = 1990, 2100
+"""The first year of a plausible time, and the first one after them."""
+
+SPREADSHEET_DAYS: Final = 32_874, 73_051
+"""The same as days of a spreadsheet, which counts from the end of 1899."""
+
+
+def iso_seconds(text: pl.Series, pattern: str = ISO) -> pl.Series:
+    """Read dates and times, each with its own zone or none, as seconds since 1970.
+
+    Null is what doesn't match the pattern, or is no date.
+
+    Examples
+    --------
+    >>> iso_seconds(pl.Series(["1970-01-02", "19700101T010000+0100", "1970-02-30"])).to_list()
+    [86400.0, 0.0, None]
+    """
+    part = text.str.extract_groups(pattern).struct.field
+    clock = [part(name).fill_null("00") for name in ("hour", "minute", "second")]
+    moment = pl.concat_str(part("year"), part("month"), part("day"), *clock)
+    offset = (
+        part("hours").cast(pl.Float64).fill_null(0) * 3600
+        + part("minutes").cast(pl.Float64).fill_null(0) * 60
+    )
+    ahead = pl.when(part("sign") == "-").then(-offset).otherwise(offset)
+    whole = moment.str.to_datetime("%Y%m%d%H%M%S", time_unit="us", strict=False).dt.epoch("s")
+    fraction = part("fraction").str.replace("^[.,]?", ".").cast(pl.Float64).fill_null(0)
+    return pl.select(whole + fraction - ahead).to_series()
+
+
+def compact_seconds(column: pl.Series, number: pl.Series) -> pl.Series:
+    """Read whole numbers that are compact dates between 1990 and 2100 as seconds since 1970; others are null.
+
+    Parameters
+    ----------
+    column
+        Text or numbers.
+    number
+        The same as Float64, null for what is no number.
+
+    Examples
+    --------
+    >>> numbers = pl.Series([20240131, 20240131093000, 20240230, 19], dtype=pl.Float64)
+    >>> compact_seconds(numbers, numbers).to_list()
+    [1706659200.0, 1706693400.0, None, None]
+    """
+    likely = _any_of([_starts_with_year(number, digits) for digits in COMPACT_DIGITS])
+    if not likely.any():
+        return pl.Series([None], dtype=pl.Float64).new_from_index(0, len(column))
+    if column.dtype.is_float():
+        column = number.cast(pl.Int64, strict=False)
+    text = column.cast(pl.String).str.strip_chars().str.replace(r"\.0*$", "")
+    seconds = iso_seconds(text.set(~likely.fill_null(False), None), COMPACT)
+    return seconds.set(~is_plausible(seconds), None)
+
+
+def coarse_format(number: pl.Series) -> tuple[str, pl.Series]:
+    """Name the format of most numbers that could be years, months or days of a spreadsheet.
+
+    Returns
+    -------
+    tuple[str, pl.Series]
+        What they are, in words, and which numbers it fits, shape (rows,).
+    """
+    whole, month = number == number.floor(), number % 100
+    formats = {
+        "years": whole & _starts_with_year(number, 4),
+        "months": whole & _starts_with_year(number, 6) & month.is_between(1, 12),
+        "days of a spreadsheet": number.is_between(*SPREADSHEET_DAYS, closed="left"),
+    }
+    return max(formats.items(), key=lambda found: int(found[1].sum()))
+
+
+def is_plausible(seconds: pl.Series) -> pl.Series:
+    """Whether times lie between 1990 and 2100; null for null."""
+    return seconds.is_between(EARLIEST_TIMESTAMP, LATEST_TIMESTAMP)
+
+
+def _starts_with_year(number: pl.Series, digits: int) -> pl.Series:
+    first, end = (year * 10 ** (digits - 4) for year in YEARS)
+    return number.is_between(first, end, closed="left")
+
+
+def _any_of(masks: list[pl.Series]) -> pl.Series:
+    found = masks[0]
+    for mask in masks[1:]:
+        found = found | mask
+    return found
