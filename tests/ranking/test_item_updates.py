@@ -155,7 +155,7 @@ def test_unknown_ids_and_types_have_codes_too(extended: Reranker) -> None:
     known = extended.catalogue.items["item_id"].index_of("100")
     assert catalogue.codes_of(["100", "nope", "50", "alien"]).tolist() == [known, -1, -1, len(catalogue) - 1]
     assert catalogue.codes_of([]).shape == (0,)
-    assert catalogue.types_of(["rating", "nope", "", "dislike"]).tolist() == [2, 0, 0, 0]
+    assert catalogue.types_of(["rating", "nope", "", "dislike"]).tolist() == [2, -1, -1, 0]
     assert catalogue.clock == "timestamp"
 
 

@@ -149,7 +149,7 @@ class TestRank:
             for at, (film, kind) in enumerate(zip(HISTORY, kinds, strict=True))
         ]
         history, _ = reranker.catalogue.histories(History.from_events(told))
-        assert history.types.tolist() == [2, 0, 1, 0]
+        assert history.types.tolist() == [2, 0, 1, -1]
         assert history.gaps.tolist() == [3e7, 2e7, 1e7, 0]
 
 

@@ -86,6 +86,8 @@ class Transformer:
             **{"types": (arrays.n_types, width), "gaps": (n_gaps, width)},
             **_layers(width, "entry", "exit"),
         }
+        if "untyped" in arrays:
+            shapes["untyped"] = (width,)
         blocks = max(1, len({name.split(".")[1] for name in arrays.arrays if name.startswith("blocks.")}))
         for prefix in (f"blocks.{n}." for n in range(blocks)):
             shapes |= _layers(width, f"{prefix}before", f"{prefix}after")
