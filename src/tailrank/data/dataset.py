@@ -16,6 +16,7 @@ import polars as pl
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
 from tailrank.data.histories import UNTYPED, Event, Histories, flat_offsets
+from tailrank.data.pandas_frames import from_pandas
 from tailrank.data.readers import read_events, read_items
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
 from tailrank.errors import RequestError
@@ -212,12 +213,8 @@ def choose_clock(columns: Collection[str]) -> Clock:
 
 
 def _checked(raw: Frame, schema: TableSchema) -> pl.DataFrame:
-    frame, checks = parse_table(raw if isinstance(raw, pl.DataFrame) else _from_pandas(raw), schema)
+    frame, checks = parse_table(
+        raw if isinstance(raw, pl.DataFrame) else from_pandas(raw, schema.name), schema
+    )
     raise_failures(checks, schema.name)
     return frame
-
-
-def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
-    """Copy a pandas frame by its Python objects: polars itself needs pyarrow for text and missing values."""
-    columns = {str(name): frame[name].to_numpy(dtype=object, na_value=None).tolist() for name in frame}
-    return pl.DataFrame(columns, strict=False)

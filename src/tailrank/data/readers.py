@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 import polars as pl
-from polars.exceptions import PanicException, PolarsError
+from polars.exceptions import PolarsError
 
+from tailrank.data.formats import read_file
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures
 from tailrank.errors import DataError, first_line
 
@@ -19,6 +19,8 @@ SUFFIXES: Final = (
     *(".csv", ".csv.gz", ".csv.zst"),
     *(".jsonl", ".jsonl.gz", ".jsonl.zst"),
 )
+FOLDERS: Final = (".parquet", ".csv", ".jsonl", ".json")
+"""What Spark and its like call a folder of part files; its ending says what they hold."""
 
 
 def read_items(folder: Path) -> pl.DataFrame:
@@ -52,8 +54,9 @@ def read_events(folder: Path) -> pl.DataFrame:
 
 
 def table_files(folder: Path, name: str) -> list[Path]:
-    """List the files of a folder that could hold a table."""
-    return [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
+    """List the files, and folders of part files, that could hold a table."""
+    files = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
+    return files + [path for suffix in FOLDERS if (path := folder / f"{name}{suffix}").is_dir()]
 
 
 def find_table(folder: Path, name: str) -> Path:
@@ -78,27 +81,55 @@ def find_table(folder: Path, name: str) -> Path:
 
 
 def read_table(path: Path, table: TableSchema) -> pl.DataFrame:
-    """Read a file as it is, before the contract is applied.
+    """Read a file, or a folder of part files, before the contract is applied.
 
     Raises
     ------
     DataError
         If it is empty, damaged, not UTF-8 or not in the format that its suffix names.
     """
-    file_format = path.name.split(".")[1]
-    try:
-        frame = _parse(path, file_format, table)
-    except (PolarsError, PanicException, OSError, EOFError, zlib.error) as error:
-        reason = _fault(path, file_format) or first_line(error)
-        raise DataError(
-            f"{path}: not a readable {file_format} file: {reason}. Write it anew, in UTF-8."
-        ) from None
+    ending = path.name.split(".")[1]
+    file_format = "jsonl" if ending == "json" else ending
+    read = _read_parts if path.is_dir() else read_file
+    frame = read(path, file_format, table.columns)
     garbled = [name for name in frame.columns if "\ufffd" in name or name.endswith("_duplicated_0")]
     if garbled:
-        raise DataError(f"{path}: column {garbled[0]!r} is repeated or not UTF-8. Correct the header.")
+        name = garbled[0].removesuffix("_duplicated_0")
+        raise DataError(f"{path}: column {name!r} is repeated or not UTF-8. Correct the header.")
     if not len(frame):
         raise DataError(f"{path}: no rows. Give at least one.")
     return frame
+
+
+def _read_parts(folder: Path, file_format: str, columns: Collection[str]) -> pl.DataFrame:
+    """Read the part files of a folder, in the order of their names, one below the other."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size)
+    parts = [path for path in paths if not _is_hidden(path.relative_to(folder))]
+    if not parts:
+        raise DataError(f"{folder}: no files of data in this folder. Write it anew.")
+    frames = [
+        read_file(part, file_format, columns).with_columns(_partition(part.relative_to(folder)))
+        for part in parts
+    ]
+    try:
+        return pl.concat([frame for frame in frames if len(frame)] or frames[:1], how="diagonal_relaxed")
+    except PolarsError as error:
+        raise DataError(
+            f"{folder}: its files hold columns of different types ({first_line(error)}). Write it anew."
+        ) from None
+
+
+def _is_hidden(part: Path) -> bool:
+    """Whether a name on the way says that this is no data, as `_SUCCESS` and checksums do."""
+    return any(name.startswith(("_", ".")) for name in part.parts)
+
+
+def _partition(part: Path) -> Iterator[pl.Expr]:
+    """Give the columns that the folders of a part file name, such as `event=view`."""
+    for key, equals, value in (name.partition("=") for name in part.parent.parts):
+        if equals:
+            known = None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
+            yield pl.lit(known, dtype=pl.String).alias(unquote(key))
 
 
 def _read(folder: Path, table: TableSchema) -> pl.DataFrame:
@@ -106,34 +137,3 @@ def _read(folder: Path, table: TableSchema) -> pl.DataFrame:
     frame, checks = parse_table(read_table(path, table), table)
     raise_failures(checks, str(path))
     return frame
-
-
-def _parse(path: Path, file_format: str, table: TableSchema) -> pl.DataFrame:
-    if file_format == "csv":
-        # As text, because inference would turn the id 007 into 7, and report a bad time without its row.
-        as_text = dict.fromkeys(table.columns, pl.String)
-        others = set(pl.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns) - as_text.keys()
-        length = None if others else 0  # other columns get the type that suits all of their rows
-        return pl.read_csv(path, schema_overrides=as_text, infer_schema_length=length, glob=False)
-    if file_format == "jsonl":
-        return pl.read_ndjson(path.read_bytes(), infer_schema_length=None)
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        return pl.read_parquet(file.read())
-
-
-def _fault(path: Path, file_format: str) -> str | None:
-    """Name the first line that is not UTF-8 or not JSON, because polars does not."""
-    if file_format == "parquet" or path.suffix == ".zst":
-        return None
-    number = 0
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as lines:
-            for number, line in enumerate(lines, start=1):  # noqa: B007
-                text = line.decode()
-                if file_format == "jsonl" and text.strip():
-                    json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return f"line {number}: {error}"
-    except (OSError, EOFError, zlib.error) as error:
-        return str(error)
-    return None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from tailrank.data import values
 from tailrank.data.columns import Columns
@@ -18,6 +19,7 @@ from tailrank.errors import DataError
 
 Status = Literal["PASS", "WARN", "FAIL"]
 N_EXAMPLES: Final = 3
+_CANONICAL: Final = (r"^(.{8})(.{4})(.{4})(.{4})(.{12})$", "${1}-${2}-${3}-${4}-${5}")  # of a UUID
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, l
     ['duplicate item_id']
     """
     types = {name: type_ for name, type_ in schema.columns.items() if name in raw.columns}
+    raw = raw.with_columns(_unpacked(raw[name]) for name in types)
     columns, wrong = {}, {}
     for name, type_ in types.items():
         try:
@@ -214,6 +217,19 @@ def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, l
         again = ~key.is_first_distinct() & key.is_not_null()
         checks.append(Check.from_mask(f"duplicate {schema.unique}", again, key, "Keep one row for each."))
     return raw.drop(wrong).with_columns(columns.values()), checks
+
+
+def _unpacked(column: pl.Series) -> pl.Series:
+    """Read what Parquet packs in other types: text and UUIDs in bytes, whole numbers in decimals."""
+    if isinstance(column.dtype, pl.Decimal) and column.dtype.scale == 0:
+        return column.cast(pl.Int128)
+    if column.dtype != pl.Binary:
+        return column
+    try:
+        return column.cast(pl.String)
+    except PolarsError:  # not UTF-8
+        is_uuid = (column.bin.size() == 16).all()
+        return column.bin.encode("hex").str.replace(*_CANONICAL) if is_uuid else column
 
 
 def unknown_items(table: pl.DataFrame, items: pl.DataFrame) -> Check:

@@ -29,7 +29,7 @@ def to_ids(column: pl.Series) -> pl.Series | None:
     ['3', None]
     """
     text = _whole_text(column)
-    return None if text is None else text.set(text == "", None)
+    return None if text is None else text.set(text.str.strip_chars() == "", None)
 
 
 def to_labels(column: pl.Series) -> pl.Series | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from string import Formatter
 from typing import Final
 
+import msgspec
 import polars as pl
 
 from tailrank.data.columns import Columns
@@ -12,6 +14,9 @@ from tailrank.errors import DataError
 
 REPEATED_SHARE: Final = 0.99
 _SEPARATORS = " \t\n.,;:|/-\u2013\u2014\u2022\u00b7"
+_PLAIN: Final = (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Date, pl.Datetime, pl.Time, pl.Null)
+_QUOTED: Final = r"""(?:'[^'\\]*'|"[^"\\]*")"""
+_PYTHON_LIST: Final = re.compile(rf"\s*\[{_QUOTED}(?:, *{_QUOTED})*\]\s*")
 _CLOSERS = ")]}>»”\"'"
 
 
@@ -149,13 +154,35 @@ def _as_text(schema: pl.Schema, name: str) -> pl.Expr:
     if isinstance(dtype, pl.Array):
         column, dtype = column.arr.to_list(), pl.List(dtype.inner)
     inner = dtype.inner if isinstance(dtype, pl.List) else dtype
-    if inner.is_nested() or inner in (pl.Binary, pl.Object):
+    if not (inner.is_numeric() or inner in _PLAIN):
         raise DataError(
             f"column {name!r} holds {dtype}, which can't be written as text: leave it out of the template"
         )
     if isinstance(dtype, pl.List):
         column = column.cast(pl.List(pl.String)).list.drop_nulls().list.join(", ")
+    elif dtype == pl.String:
+        column = column.map_batches(_without_brackets, pl.String)
     return column.cast(pl.String).fill_null("").str.strip_chars().alias(name)
+
+
+def _without_brackets(column: pl.Series) -> pl.Series:
+    """Join the values of cells that hold a whole list, as CSV and columns of mixed types write it."""
+    cells = column.str.contains(r"^\s*\[(?s:.*)\]\s*$").fill_null(False)
+    if not cells.any():
+        return column
+    values = (_joined(cell) if whole else cell for cell, whole in zip(column, cells, strict=True))
+    return pl.Series(column.name, values, dtype=pl.String)
+
+
+def _joined(cell: str) -> str:
+    """Write a list in JSON, or of plain text in Python's notation, as `a, b`; other text as it is."""
+    try:
+        values = msgspec.json.decode(cell, type=list[str | int | float | bool | None])
+    except (msgspec.DecodeError, RecursionError):
+        is_list = _PYTHON_LIST.fullmatch(cell)
+        return ", ".join(text[1:-1] for text in re.findall(_QUOTED, cell)) if is_list else cell
+    texts = (value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in values)
+    return ", ".join(text for text, value in zip(texts, values, strict=True) if value is not None)
 
 
 def _repeated(values: pl.DataFrame, name: str, other: str) -> bool:

@@ -1,0 +1,102 @@
+"""One file as a frame: Parquet, CSV or JSON Lines, packed or not."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from polars.exceptions import PanicException, PolarsError
+
+from tailrank.data.line_checks import checked_csv, checked_json_lines, is_well_quoted
+from tailrank.errors import DataError, first_line
+
+REMEDIES: Final = {
+    "csv": "Write it anew, in UTF-8.",
+    "jsonl": "Write one JSON object a line, in UTF-8: null for NaN, surrogates only in pairs.",
+    "parquet": "Write it anew, without columns of other types than text, numbers, times and lists of these.",
+}
+
+
+def read_file(path: Path, file_format: str, columns: Collection[str]) -> pl.DataFrame:
+    """Read a file as it is, but for rows of CSV without any value.
+
+    Parameters
+    ----------
+    path
+        A name that ends in `.gz` or `.zst` says how the file is packed.
+    file_format
+        A key of `REMEDIES`.
+    columns
+        Columns of the table's contract: CSV gives them as text.
+
+    Raises
+    ------
+    DataError
+        If it is damaged, not UTF-8 or not in the format. CSV and JSON Lines: with the line, if it is known.
+    """
+    try:
+        if file_format == "csv":
+            return _read_csv(_content(path), columns)
+        if file_format == "jsonl":
+            return _read_json_lines(_content(path), columns)
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            return pl.read_parquet(file.read())
+    except (PolarsError, PanicException, OSError, EOFError, zlib.error, ValueError) as error:
+        raise DataError(
+            f"{path}: not a readable {file_format} file: {first_line(error)}. {REMEDIES[file_format]}"
+        ) from None
+
+
+def _content(path: Path) -> bytes:
+    """Read and unpack a file of text, without its byte-order mark."""
+    if path.suffix == ".zst":
+        # Python has no zstd before 3.14; what polars then takes for a field is a line.
+        lines = pl.read_csv(path, has_header=False, separator="\x1f", quote_char=None, infer_schema=False)
+        content = "\n".join(lines.to_series().fill_null("")).encode()
+    else:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            content = file.read()
+    return content.removeprefix(b"\xef\xbb\xbf")
+
+
+def _read_csv(content: bytes, columns: Collection[str]) -> pl.DataFrame:
+    if b"\n" not in content:
+        content = content.replace(b"\r", b"\n")
+    checked = content if is_well_quoted(content) else checked_csv(content)
+    try:
+        frame = _parse_csv(checked, columns)
+    except (PolarsError, PanicException):
+        frame = _parse_csv(checked_csv(content), columns)
+    return frame.filter(~pl.all_horizontal(pl.all().is_null()))
+
+
+def _parse_csv(content: bytes, columns: Collection[str]) -> pl.DataFrame:
+    # As text, because inference would turn the id 007 into 7, and report a bad time without its row.
+    as_text = dict.fromkeys(columns, pl.String)
+    others = set(pl.read_csv(content, n_rows=0, infer_schema=False).columns) - as_text.keys()
+    length = None if others else 0  # other columns get the type that suits all of their rows
+    return pl.read_csv(content, schema_overrides=as_text, infer_schema_length=length)
+
+
+def _read_json_lines(content: bytes, columns: Collection[str]) -> pl.DataFrame:
+    try:
+        frame = pl.read_ndjson(content, infer_schema_length=None)
+    except (PolarsError, PanicException):
+        checked = checked_json_lines(content, columns, keep_nested=False)
+    else:
+        if not any(map(_is_doubtful, frame)):
+            return frame
+        checked = checked_json_lines(content, columns, keep_nested=True)
+        if checked is content:
+            return frame
+    return pl.read_ndjson(checked, infer_schema_length=None)
+
+
+def _is_doubtful(column: pl.Series) -> bool:
+    """Whether polars may have written lists or objects as text, or half a surrogate pair as NUL."""
+    text = column.explode() if column.dtype == pl.List(pl.String) else column
+    return text.dtype == pl.String and text.str.contains(r"^(?s:\[.*\]|\{.*\})$|\x00").any()
