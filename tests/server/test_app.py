@@ -125,11 +125,6 @@ def test_query_parameters(url: str) -> None:
     assert httpx.get(f"{url}/healthz?now=1").status_code == 200
 
 
-def test_pages_of_other_sites_may_not_write(url: str) -> None:
-    answer = httpx.delete(f"{url}/v1/users/ada", headers={"origin": "https://example.org"})
-    assert answer.status_code == 403
-
-
 def test_keys_and_their_rate_limit(model: Path, tmp_path: Path) -> None:
     (tmp_path / "keys").write_text(f"read:{READ}\nread+write:{WRITE}\n")
     options = ["--keys", str(tmp_path / "keys"), "--rate-limit", "20"]

@@ -1,4 +1,4 @@
-"""HTTP before anybody is known: what is too large, too slow, too many or unread ends, and nothing else."""
+"""HTTP before anybody is known: what is too large, too slow, too many or left unread ends, and no more."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from tailrank.server.encoding import EncoderBusyError, Encoders
 from tailrank.server.endpoints import Answer, Call, Endpoints, encode
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
+from tailrank.server.origins import reason_to_refuse
 from tailrank.server.protocol import ARRIVED
 from tailrank.server.routes import Route, Router
 from tailrank.server.settings import ServerSettings
@@ -119,6 +120,10 @@ class App:
 
     async def _read_call(self, scope: Message, receive: Receive, arrived: float) -> tuple[Route, Call]:
         """Find the route, check the caller, and read the body."""
+        if not self.settings.keys:
+            why = reason_to_refuse(scope["headers"], navigates=scope["method"] in {"GET", "HEAD"})
+            if why is not None:
+                raise RequestRefused(403, why)
         path = scope["raw_path"].decode("ascii", "replace").partition("?")[0]
         found = self.router.find(scope["method"], path)
         if found is None:
@@ -141,19 +146,16 @@ class App:
             raise RequestRefused(400, "the path is no UTF-8") from None
 
     def _check_caller(self, route: Route, scope: Message) -> None:
-        """Refuse callers without a key for this route, other sites' pages, and who comes too often."""
-        headers = dict(scope["headers"])
+        """Refuse callers without a key for this route, and who comes too often."""
         caller: object = scope["client"][0] if scope.get("client") else None
         if self.settings.keys:
-            key = find_key(self.settings.keys, headers.get(b"authorization", b""))
+            key = find_key(self.settings.keys, dict(scope["headers"]).get(b"authorization", b""))
             if key is None:
                 header = b"www-authenticate", b"Bearer"
                 raise RequestRefused(401, "no valid key: send `Authorization: Bearer KEY`", header)
             if route.scope not in key.scopes:
                 raise RequestRefused(403, f"this key doesn't allow to {route.scope}")
             caller = key.digest
-        elif headers.get(b"origin", b"").partition(b"://")[2] not in (b"", headers.get(b"host")):
-            raise RequestRefused(403, "pages of other sites may not use a server without keys")
         if self.rate_limit is not None and not self.rate_limit.admit(caller, time.monotonic()):
             raise RequestRefused(429, "too many requests: slow down", RETRY_AFTER)
 
