@@ -104,8 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Let the application answer, unless the head is too large or too many requests wait already."""
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > HEAD_BYTES or len(self.headers) > HEAD_FIELDS:
+        if len(self.headers) > HEAD_FIELDS or (self._beside and self._head_bytes() > HEAD_BYTES):
             self._refuse(431, _TOO_LARGE)
         elif len(self._unanswered) >= MAX_PIPELINED:
             self._refuse(429, f"more than {MAX_PIPELINED} requests ahead of their answers: wait for them")
@@ -159,6 +158,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser can't read."""
         self._refuse(400, "not HTTP/1.1: see RFC 9112")
+
+    def _head_bytes(self) -> int:
+        """Count the bytes of a head that came in more than one piece; in one, they can't be too many."""
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _wait_or_work(self) -> None:
         """Join those that wait, at their end, or leave them."""
