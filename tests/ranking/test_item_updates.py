@@ -150,6 +150,31 @@ class TestWithout:
         assert back.rank(HISTORY, ["alien", "50"]) == extended.rank(HISTORY, ["alien", "50"])
 
 
+def test_items_that_come_and_go_leave_no_row_behind(reranker: Reranker, vectors: Floats) -> None:
+    one = reranker.with_items(["a", "b"], [ALIEN] * 2, {"semantic": vectors.repeat(2, axis=0)})
+    model, sizes = one, []
+    for turn in range(30):
+        gone, came = ("a", f"c{turn}"), ("a", f"d{turn}")
+        model = model.without_items(gone).with_items(
+            came, [ALIEN] * 2, {"semantic": vectors.repeat(2, axis=0)}
+        )
+        model = model.without_items([f"d{turn}"])
+        arrays = [array.size for signal in model.signals for array in signal.arrays().values()]
+        sizes.append((len(model.catalogue), sum(arrays)))
+    assert set(sizes[1:]) == {sizes[0]}
+    assert sizes[0][0] == len(one.catalogue) + 1
+    ranked = model.rank(HISTORY, ["a", "b", *FILMS])
+    assert ranked == one.rank(HISTORY, ["a", "b", *FILMS])
+
+
+def test_a_code_that_is_free_goes_to_the_next_item(extended: Reranker) -> None:
+    catalogue = extended.catalogue.with_items(["x", "y"]).without_items(["alien", "x"])
+    size = len(catalogue)
+    again = catalogue.with_items(["z", "y", "q", "w"])
+    assert again.codes_of(["z", "q", "y", "w"]).tolist() == [size - 3, size - 2, size - 1, size]
+    assert again.without_items(["z"]).with_items(["z"]).codes_of(["z"]).tolist() == [size - 3]
+
+
 def test_unknown_ids_and_types_have_codes_too(extended: Reranker) -> None:
     catalogue = extended.without_items(["50"]).catalogue
     known = extended.catalogue.items["item_id"].index_of("100")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import resource
 import shutil
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import load_file, save_file
 from server_helpers import rank, wait_until
 
 from tailrank.benchmarks.launcher import Server
@@ -16,6 +23,8 @@ from tailrank.data.splits import Split
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reranker import Reranker
+from tailrank.state.base import ItemChange
+from tailrank.state.open import open_state
 
 
 def test_a_new_model_serves_without_a_restart_and_a_broken_one_is_refused(
@@ -30,7 +39,8 @@ def test_a_new_model_serves_without_a_restart_and_a_broken_one_is_refused(
         wait_until(lambda: bool(rank(server.url)["model"] != before))
         after = rank(server.url)["model"]
         shutil.copytree(folder, tmp_path / "aside")
-        (tmp_path / "aside" / "signals.safetensors").write_bytes(b"half")
+        for arrays in (tmp_path / "aside").glob("signals-*"):
+            arrays.write_bytes(b"half")
         folder.rename(tmp_path / "old")
         (tmp_path / "aside").rename(folder)
         metrics = f"{server.url}/metrics"
@@ -56,3 +66,134 @@ def test_a_model_of_the_library_ranks_a_new_item_by_its_text(
     contributions = found[0]["contributions"]
     assert contributions["lexical"] > 0
     assert contributions.get("semantic", 0.0) > 0 if with_encoder else "semantic" not in contributions
+
+
+TITLES = {"m": "Mug for coffee", "g": "Coffee grinder", "t": "Tent for two", "s": "Sleeping bag"}
+NEW = {"item_id": "new", "title": "Tent for two, with sleeping bag"}
+
+
+def camping(titles: Mapping[str, str] = TITLES) -> Dataset:
+    items = pl.DataFrame({"item_id": list(titles), "title": list(titles.values())})
+    events = pl.DataFrame({"user_id": list("aabbcc"), "item_id": list("mgtsmg"), "position": range(6)})
+    return Dataset.construct(items, events)
+
+
+def train(folder: Path, encoder: Path, data: Dataset | None = None) -> None:
+    data = camping() if data is None else data
+    vectors = ItemVectors.encode(data.items, TextEncoder.load(str(encoder), "cpu"), "{title}")
+    Reranker.fit(data, vectors).save(folder)
+
+
+def contributions(server: Server, item: str, **how: object) -> dict[str, float]:
+    """What an item's score is made of after tent and sleeping bag; empty if the item isn't known."""
+    body: dict[str, object] = {"candidates": [item, "m"], "history": ["t", "s"], "explain": True}
+    found = rank(server.url, **body, **how)["items"]
+    one: dict[str, float] = next(each.get("contributions", {}) for each in found if each["id"] == item)
+    return one
+
+
+def put(server: Server, **item: str) -> int:
+    return httpx.post(f"{server.url}/v1/items", json=item, timeout=60).status_code
+
+
+@pytest.fixture
+def tiny_copy(tiny_folder: Path, tmp_path: Path, own_cache: Path) -> Path:
+    """An encoder's folder that a test may change."""
+    return Path(shutil.copytree(tiny_folder, tmp_path / "encoder"))
+
+
+def test_a_server_without_the_encoder_ranks_what_another_one_put(tiny_copy: Path, tmp_path: Path) -> None:
+    train(tmp_path / "model", tiny_copy)
+    with Server(tmp_path / "model", tmp_path / "state") as server:
+        assert put(server, **NEW) == 200
+        expected = contributions(server, "new")
+        assert expected["semantic"] > 0
+        tiny_copy.rename(tmp_path / "gone")
+        with Server(tmp_path / "model", tmp_path / "state") as blind:
+            assert contributions(blind, "new", user="ada") == expected
+            # One that has not loaded the encoder sees what another one puts, and can't put itself.
+            assert put(server, item_id="newer", title=NEW["title"]) == 200
+            assert contributions(blind, "newer", user="ada") == expected
+            assert put(blind, **NEW) == 503
+            assert httpx.get(f"{blind.url}/readyz").status_code == 200
+
+
+def test_items_without_vectors_get_them_once_the_encoder_is_back(tiny_copy: Path, tmp_path: Path) -> None:
+    train(tmp_path / "model", tiny_copy)
+    tiny_copy.rename(tmp_path / "gone")
+
+    async def store() -> None:
+        """Put the item as a server of another model would."""
+        state = open_state(str(tmp_path / "state"))
+        fields = json.dumps(NEW).encode()
+        await state.change_items([ItemChange("new", fields, {"by another encoder": b"1234"}, time.time())])
+        await state.close()
+
+    asyncio.run(store())
+    with Server(tmp_path / "model", tmp_path / "state") as server:
+        found = contributions(server, "new", user="ada")
+        assert (found["semantic"], found["lexical"] > 0) == (0, True)
+        (tmp_path / "gone").rename(tiny_copy)
+        wait_until(lambda: contributions(server, "new")["semantic"] > 0)
+
+
+def test_an_encoder_that_was_tuned_again_into_its_folder_serves_with_its_model(
+    tiny_copy: Path, tmp_path: Path
+) -> None:
+    train(tmp_path / "model", tiny_copy)
+    with Server(tmp_path / "model", tmp_path / "state") as server:
+        assert put(server, **NEW) == 200
+        before = rank(server.url)["model"]
+        [weights] = tiny_copy.rglob("*.safetensors")
+        changed = {name: -2 * array[::-1] for name, array in load_file(weights).items()}
+        save_file({name: np.ascontiguousarray(array) for name, array in changed.items()}, weights)
+        train(tmp_path / "model", tiny_copy)
+        wait_until(lambda: bool(rank(server.url)["model"] != before))
+        assert contributions(server, "new")["semantic"] > 0
+        assert put(server, item_id="newer", title=NEW["title"]) == 200
+        assert contributions(server, "newer") == contributions(server, "new")
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process are set on Linux")
+def test_a_model_that_could_not_be_read_is_tried_again(
+    model: Path, movielens_split: Split, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "movies"))
+    with Server(folder, tmp_path / "state") as server, httpx.Client() as client:
+
+        def served() -> str:
+            found = client.post(f"{server.url}/v1/rank", json={"candidates": ["1"]}).json()
+            return str(found["model"])
+
+        before, pid = served(), server.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        opened = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (opened, limits[1]))
+        Reranker.fit(movielens_split, None).save(folder)
+        wait_until(lambda: "new model refused" in server.log())
+        assert "Too many open files" in server.log()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        wait_until(lambda: served() != before)
+
+
+def test_what_was_said_of_items_before_the_data_were_read_gives_way(tiny_copy: Path, tmp_path: Path) -> None:
+    train(tmp_path / "model", tiny_copy)
+    with Server(tmp_path / "model", tmp_path / "state") as server:
+        before = contributions(server, "t")
+        assert put(server, item_id="t", title="Coffee") == 200
+        assert put(server, **NEW) == 200
+        assert httpx.delete(f"{server.url}/v1/items/s").status_code == 200
+        assert contributions(server, "t") != before
+        assert contributions(server, "s") == {}
+        first = rank(server.url)["model"]
+        data = camping()
+        assert httpx.delete(f"{server.url}/v1/items/g").status_code == 200  # while it is trained
+        train(tmp_path / "model", tiny_copy, data)
+        wait_until(lambda: bool(rank(server.url)["model"] != first))
+        assert contributions(server, "t") == before
+        assert contributions(server, "s")["semantic"] > 0
+        assert contributions(server, "new")["semantic"] > 0  # which the data don't have
+        assert contributions(server, "g") == {}
+        with Server(tmp_path / "model", tmp_path / "state") as other:
+            for item in ("t", "s", "new", "g", "m"):
+                assert contributions(other, item) == contributions(server, item)

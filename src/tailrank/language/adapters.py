@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
 
 from tailrank.errors import EncoderError, first_line, needs
 from tailrank.language.sources import EncoderSource, find_encoder
@@ -20,7 +24,20 @@ ADAPTER_FILE: Final = "adapter.json"
 
 HEAD_FILE: Final = "head.safetensors"
 PEFT_FOLDER: Final = "peft"
+PEFT_SETTINGS: Final = "adapter_config.json"
+CODE_SETTINGS: Final = ("megatron_config", "megatron_core")
+"""Settings of peft that name a module to import, unless they have their default."""
+
 _FORMAT: Final = "tailrank adapter 1"
+
+
+class AdapterDescription(Struct, frozen=True):
+    """What `ADAPTER_FILE` says."""
+
+    format: str
+    base: str
+    base_fingerprint: str
+    max_tokens: Annotated[float, Meta(ge=1)] | None
 
 
 def find_base(folder: Path) -> EncoderSource | None:
@@ -34,20 +51,27 @@ def find_base(folder: Path) -> EncoderSource | None:
     label = folder / ADAPTER_FILE
     if not label.is_file():
         return None
-    try:
-        about = json.loads(label.read_text(encoding="utf-8"))
-        form, name, fingerprint = (about[key] for key in ("format", "base", "base_fingerprint"))
-    except (ValueError, KeyError, TypeError):
-        raise EncoderError(f"{label}: the adapter is damaged: tune the encoder again") from None
-    if form != _FORMAT:
-        raise EncoderError(f"{label}: an adapter of the format {form!r}; this version reads {_FORMAT!r}")
-    base = find_encoder(name)
-    if base.fingerprint != fingerprint:
+    about = _read_description(label)
+    base = find_encoder(about.base)
+    if base.fingerprint != about.base_fingerprint:
         raise EncoderError(
-            f"{label}: the adapter belongs to another version of {name!r} (fingerprint {fingerprint[:12]}, "
-            f"found {base.fingerprint[:12]}): restore that version, or tune again"
+            f"{label}: the adapter belongs to another version of {about.base!r} (fingerprint "
+            f"{about.base_fingerprint[:12]}, found {base.fingerprint[:12]}): restore that version, or tune "
+            "again"
         )
     return base
+
+
+def _read_description(label: Path) -> AdapterDescription:
+    try:
+        about = msgspec.convert(json.loads(label.read_text(encoding="utf-8")), AdapterDescription)
+    except (ValueError, RecursionError) as why:
+        raise EncoderError(f"{label}: the adapter is damaged ({why}): tune the encoder again") from None
+    if about.format != _FORMAT:
+        raise EncoderError(
+            f"{label}: an adapter of the format {about.format!r}; this version reads {_FORMAT!r}"
+        )
+    return about
 
 
 def write(folder: Path, model: SentenceTransformer, base: EncoderSource) -> None:
@@ -85,19 +109,35 @@ def attach(model: SentenceTransformer, folder: Path) -> None:
     EncoderError
         If the adapter is damaged, or peft is needed and missing.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    most = _read_description(folder / ADAPTER_FILE).max_tokens
+    model.max_seq_length = most if most is None or math.isinf(most) else int(most)
     try:
-        model.max_seq_length = json.loads((folder / ADAPTER_FILE).read_text(encoding="utf-8"))["max_tokens"]
         if (folder / PEFT_FOLDER).is_dir():
+            _refuse_code(folder / PEFT_FOLDER / PEFT_SETTINGS)
             adapt(model, peft().PeftModel.from_pretrained(model[0].model, str(folder / PEFT_FOLDER)))
-        state = load_file(folder / HEAD_FILE)
-        add_head(model, [(state[f"{at}.weight"], state[f"{at}.bias"]) for at in range(len(state) // 2)])
-    except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as why:
+        state, width = load_file(folder / HEAD_FILE), model.get_embedding_dimension()
+        layers = [(state[f"{at}.weight"], state[f"{at}.bias"]) for at in range(len(state) // 2)]
+        for at, (weight, bias) in enumerate(layers):
+            if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
+                raise ValueError(f"{HEAD_FILE}: {at}.weight of shape {tuple(weight.shape)} for width {width}")
+            width = len(weight)
+        add_head(model, layers)
+    except EncoderError:
+        raise
+    except Exception as why:  # noqa: BLE001 - a broken folder makes the libraries below raise anything
         raise EncoderError(
             f"{folder}: the adapter is damaged ({first_line(why)}): tune the encoder again"
         ) from None
+
+
+def _refuse_code(settings: Path) -> None:
+    """Refuse settings that make peft import what they name."""
+    found = json.loads(settings.read_text(encoding="utf-8"))
+    for name in CODE_SETTINGS:
+        if found.get(name) not in (None, "megatron.core"):
+            raise EncoderError(f"{settings}: {name!r} names code to import, which is refused")
 
 
 def adapt(model: SentenceTransformer, inner: Any) -> None:

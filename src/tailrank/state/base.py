@@ -65,12 +65,15 @@ class ItemChange(NamedTuple):
     fields
         Its columns, as JSON; None if it was deleted.
     vectors
-        Embeddings of its text, by the encoder's fingerprint: little-endian float32.
+        Embeddings of its text, by what made them of which text: little-endian float32.
+    time
+        When it was put or deleted, in seconds since 1970; 0 if that isn't known.
     """
 
     item_id: str
     fields: bytes | None
     vectors: dict[str, bytes]
+    time: float = 0.0
 
 
 class UserSnapshot(NamedTuple):

@@ -1,0 +1,75 @@
+"""Vectors of the items that changed: stored with the change, so that one server encodes for all."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from tailrank.arrays import Floats
+from tailrank.errors import EncoderError
+from tailrank.language.vectors import LONGEST, EncoderIdentity
+from tailrank.server.encoding import Encoders
+from tailrank.state.base import ItemChange
+
+log = logging.getLogger("tailrank.server")
+
+
+def vector_key(made_by: str, identity: EncoderIdentity) -> str:
+    """Name vectors by what made them, the sha256 of the weights, and of which texts."""
+    return hashlib.sha256(f"{made_by} {identity.template}".encode()).hexdigest()
+
+
+async def vectors_of(
+    changes: Sequence[ItemChange],
+    texts: Sequence[str],
+    identity: EncoderIdentity,
+    width: int,
+    encoders: Encoders,
+) -> tuple[Floats, bool]:
+    """Read the vectors that were stored with changes; the encoder is needed only for what lacks one.
+
+    Parameters
+    ----------
+    changes, texts
+        Items that were put, and their texts by the encoder's template.
+    identity, width
+        The encoder, and the d of its vectors.
+    encoders
+        Where it is loaded.
+
+    Returns
+    -------
+    tuple[Floats, bool]
+        Shape (changes, width), and whether all have one: if the encoder can't be loaded, zeros stand for
+        the others, as for items without text.
+    """
+    vectors = np.zeros((len(changes), width), np.float32)
+    missing = _read(changes, range(len(changes)), vector_key(identity.sha256, identity), vectors)
+    if not missing:
+        return vectors, True
+    try:
+        encoder = await encoders.load(identity)
+        # Earlier versions named what made a vector by the encoder's fingerprint.
+        missing = _read(changes, missing, vector_key(encoder.fingerprint, identity), vectors)
+        if missing:
+            vectors[missing] = await encoders.encode(encoder, [texts[at] for at in missing])
+    except EncoderError as why:
+        log.warning("changed items have no vectors", extra={"items": len(missing), "why": str(why)})
+        return vectors, False
+    return vectors, True
+
+
+def _read(changes: Sequence[ItemChange], rows: Sequence[int], key: str, vectors: Floats) -> list[int]:
+    """Fill rows with what is stored under a key; returns those for which there is no sound vector."""
+    missing = []
+    for at in rows:
+        stored = changes[at].vectors.get(key, b"")
+        found = np.frombuffer(stored, "<f4") if len(stored) == 4 * vectors.shape[1] else None
+        if found is None or not np.linalg.norm(found) <= LONGEST:  # NaN is no length either
+            missing.append(at)
+        else:
+            vectors[at] = found
+    return missing
