@@ -1,4 +1,4 @@
-"""A Valkey or Redis server of one's own, on a free port, as durable as it can be."""
+"""Valkey or Redis servers of one's own, on free ports, as durable as they can be."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
+
+from valkey import Valkey
 
 from bench.waiting import wait_until
 from tailrank.benchmarks.launcher import free_port
 
 BINARY = shutil.which("valkey-server") or shutil.which("redis-server")
 """None if neither is installed."""
+
+SLOTS: Final = 16_384
+"""Of a cluster: each key is in one."""
 
 
 class Server:
@@ -51,3 +56,70 @@ class Server:
 
     def __exit__(self, *raised: object) -> None:
         self.kill()
+
+
+class Cluster:
+    """Servers that share the keys; they run until the end of a `with`.
+
+    Parameters
+    ----------
+    folder
+        Of their files.
+    primaries, replicas
+        How many, and how many of each; the primaries come first in `servers`, then a replica of each.
+    options
+        Further ones of each server.
+    """
+
+    NODE_TIMEOUT_MS: Final = 1_000
+    """After which a server that doesn't answer counts as failed."""
+
+    def __init__(self, folder: Path, primaries: int = 3, replicas: int = 1, *options: str) -> None:
+        self.servers: list[Server] = []
+        try:
+            for n in range(primaries * (1 + replicas)):
+                place, bus = folder / str(n), str(free_port())
+                place.mkdir(parents=True)
+                timeout = "--cluster-node-timeout", str(self.NODE_TIMEOUT_MS)
+                how = "--cluster-enabled", "yes", "--cluster-port", bus, *timeout, *options
+                self.servers.append(Server(place, *how))
+            self._join(primaries)
+        except BaseException:
+            self.close()
+            raise
+        self.url = self.servers[0].url
+
+    def client(self, n: int) -> Valkey:
+        """Connect to a server, as an administrator does."""
+        return Valkey(port=self.servers[n].port)
+
+    def close(self) -> None:
+        """End them all."""
+        for server in self.servers:
+            server.kill()
+
+    def _join(self, primaries: int) -> None:
+        """Give the primaries their slots, and let each replica follow one."""
+        clients = [self.client(n) for n in range(len(self.servers))]
+        ids = [client.execute_command("CLUSTER MYID").decode() for client in clients]
+        for n, client in enumerate(clients):
+            client.execute_command("CLUSTER SET-CONFIG-EPOCH", n + 1)
+            if n < primaries:
+                first, end = (round(SLOTS * at / primaries) for at in (n, n + 1))
+                client.execute_command("CLUSTER ADDSLOTSRANGE", first, end - 1)
+            bus = self.servers[n].options[3]
+            clients[0].execute_command("CLUSTER MEET", "127.0.0.1", self.servers[n].port, bus)
+        wait_until(lambda: all(len(client.cluster("NODES")) == len(clients) for client in clients), 30)
+        for n in range(primaries, len(clients)):
+            clients[n].execute_command("CLUSTER REPLICATE", ids[n % primaries])
+        wait_until(lambda: all(client.cluster("INFO")["cluster_state"] == "ok" for client in clients), 30)
+        following = [client.info for client in clients[primaries:]]
+        wait_until(lambda: all(i("replication")["master_link_status"] == "up" for i in following), 30)
+        for client in clients:
+            client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()

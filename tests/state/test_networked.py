@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bench.valkey import Server
-from state_helpers import NOON, event, run, valkey_server
+from state_helpers import event, run, valkey_server
 from valkey import Valkey
 
-from tailrank.benchmarks.launcher import free_port
-from tailrank.data.histories import History
-from tailrank.state.base import ItemChange, State, StateError, UserSnapshot
+from tailrank.state.base import State, StateError
 
 
 @pytest.mark.slow
@@ -64,38 +61,3 @@ def test_a_server_that_refuses_says_why(tmp_path: Path) -> None:
 
     with valkey_server(tmp_path) as running, Valkey(port=running.port) as server:
         run(lambda state: body(state, server), running.url)
-
-
-def test_a_cluster_is_found_from_one_of_its_servers(tmp_path: Path) -> None:
-    buses = [str(free_port()), str(free_port())]
-    folders = [tmp_path / "a", tmp_path / "b"]
-    for folder in folders:
-        folder.mkdir()
-    with ExitStack() as stack:
-        a, b = (
-            stack.enter_context(valkey_server(folder, "--cluster-enabled", "yes", "--cluster-port", bus))
-            for folder, bus in zip(folders, buses, strict=True)
-        )
-        with Valkey(port=a.port) as one, Valkey(port=b.port) as other:
-            one.execute_command("CLUSTER ADDSLOTSRANGE", 0, 8191)
-            other.execute_command("CLUSTER ADDSLOTSRANGE", 8192, 16383)
-            one.execute_command("CLUSTER MEET", "127.0.0.1", b.port, buses[1])
-            for _ in range(1000):
-                time.sleep(0.02)
-                if all(c.cluster("INFO")["cluster_state"] == "ok" for c in (one, other)):
-                    break
-
-            async def body(state: State) -> Any:
-                assert await state.append([event(user=f"u{n}") for n in range(100)]) == 100
-                assert await state.append([event(user=f"u{n}", event_id="1") for n in range(100)]) == 100
-                assert await state.append([event(user=f"u{n}", event_id="1") for n in range(100)]) == 0
-                assert (
-                    await state.change_items([ItemChange("tea", b"{}", {}), ItemChange("jam", None, {})]) == 2
-                )
-                assert await state.item_changes(1) == (2, [ItemChange("jam", None, {})])
-                return [await state.read(f"u{n}") for n in range(100)]
-
-            assert (
-                run(body, a.url) == [UserSnapshot(History(["tea"] * 2, ["click"] * 2, [NOON] * 2), 2)] * 100
-            )
-            assert min(one.dbsize(), other.dbsize()) > 20

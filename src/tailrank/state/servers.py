@@ -65,8 +65,8 @@ class Servers:
         self._clients: dict[Address, Valkey] = {}
         self._owners: dict[int, Address] = {}
         """Who has which slot; empty if the server is none of a cluster."""
-        self._replicated: set[Address] = set()
-        self._refreshed, self._refreshing = 0.0, asyncio.Lock()
+        self._replicated: dict[Address, bool] = {}
+        self._looked, self._refreshed, self._refreshing = False, 0.0, asyncio.Lock()
 
     async def execute(self, commands: Iterable[Command], *, write: bool = False) -> list[Any]:
         """Send commands, each with one key or several of one slot; returns their answers, errors among them.
@@ -75,11 +75,12 @@ class Servers:
         twice. Where a server of a cluster has a replica, a write is answered once the replica has it.
         """
         jobs = [_Job(command) for command in commands]
-        if write and self._owners and time.monotonic() > self._refreshed + REFRESH_EVERY:
+        is_old = bool(self._owners) and time.monotonic() > self._refreshed + REFRESH_EVERY
+        if not self._looked or (write and is_old):
             await self._refresh()
         left: Collection[_Job] = jobs
         for _ in range(ATTEMPTS):
-            by_server: dict[tuple[Address | None, bool], list[_Job]] = {}
+            by_server: dict[tuple[Address, bool], list[_Job]] = {}
             for job in left:
                 server = job.asked or self._owner(job.command)
                 by_server.setdefault((server, job.asked is not None), []).append(job)
@@ -101,30 +102,29 @@ class Servers:
         for client in self._clients.values():
             await client.aclose()
 
-    def _owner(self, command: Command) -> Address | None:
-        """Find the server of a command's key; None if no server of the cluster has it."""
+    def _owner(self, command: Command) -> Address:
+        """Find the server of a command's key."""
         if not self._owners:
             return self._first
         key = command[3] if command[0] in {"EVALSHA", "EVAL"} else command[1]
-        return self._owners.get(key_slot(key if isinstance(key, bytes) else key.encode()))
+        return self._owners.get(key_slot(key if isinstance(key, bytes) else key.encode()), self._first)
 
-    async def _send(self, server: Address | None, asking: bool, jobs: Sequence[_Job], write: bool) -> None:
+    async def _send(self, server: Address, asking: bool, jobs: Sequence[_Job], write: bool) -> None:
         """Send commands to one server, and note the answers."""
-        if server is None:
-            answers: Sequence[Any] = [ValkeyError("CLUSTERDOWN no server has the key")] * len(jobs)
-        else:
-            commands = [job.command for job in jobs]
-            if asking:
-                commands = list(chain.from_iterable((("ASKING",), command) for command in commands))
-            confirmed = write and server in self._replicated
+        commands = [job.command for job in jobs]
+        if asking:
+            commands = list(chain.from_iterable((("ASKING",), command) for command in commands))
+        try:
+            confirmed = write and bool(self._owners) and await self._has_replica(server)
             wait: list[Command] = [("WAIT", 1, REPLICA_MS)] if confirmed else []
-            try:
-                answers = await self._answers(server, commands + wait)
-                if confirmed and answers.pop() == 0:
-                    await self._check_alone(server)
-                answers = answers[1::2] if asking else answers
-            except (ValkeyError, OSError) as error:
-                answers = [error] * len(jobs)
+            answers = await self._answers(server, commands + wait)
+            if confirmed and answers.pop() == 0:
+                self._replicated.pop(server, None)
+                if await self._has_replica(server):
+                    raise NotReplicated
+            answers = answers[1::2] if asking else answers
+        except (ValkeyError, OSError) as error:
+            answers = [error] * len(jobs)
         for job, answer in zip(jobs, answers, strict=True):
             job.answer = answer
 
@@ -135,12 +135,12 @@ class Servers:
             answers: list[Any] = await pipeline.execute(raise_on_error=False)
             return answers
 
-    async def _check_alone(self, server: Address) -> None:
-        """Go on without a replica if the server has lost the last one; raise if it is only late."""
-        [info] = await self._answers(server, [("INFO", "replication")])
-        if not isinstance(info, dict) or info.get("connected_slaves") != 0:
-            raise NotReplicated("NOREPLICA")
-        self._replicated.discard(server)
+    async def _has_replica(self, server: Address) -> bool:
+        """Whether a replica is connected to a server that is written to."""
+        if server not in self._replicated:
+            [info] = await self._answers(server, [("INFO", "replication")])
+            self._replicated[server] = isinstance(info, dict) and info.get("connected_slaves", 0) > 0
+        return self._replicated[server]
 
     async def _has_remedy(self, job: _Job) -> bool:
         """Whether to send a command again, changed or elsewhere."""
@@ -155,8 +155,7 @@ class Servers:
             if kind == "ASK":
                 job.asked = address
             else:
-                if not self._owners:
-                    await self._refresh()
+                await self._refresh()
                 self._owners[int(slot)] = address
         elif kind == "TRYAGAIN":
             await asyncio.sleep(PAUSE)
@@ -176,29 +175,31 @@ class Servers:
             looks = [asyncio.create_task(self._slots(address)) for address in known]
             try:
                 for look in asyncio.as_completed(looks):
-                    if slots := await look:
-                        await self._learn(*slots)
+                    slots, asked = await look
+                    if slots is not None:
+                        self._looked = True
+                        await self._learn(slots, asked)
                         break
             finally:
                 for task in looks:
                     task.cancel()
                 self._refreshed = time.monotonic()
 
-    async def _slots(self, server: Address) -> tuple[list[Any], str] | None:
+    async def _slots(self, server: Address) -> tuple[list[Any] | None, str]:
+        """Ask a server; gives nothing if it is none of a cluster, None if it doesn't answer."""
         try:
             [slots] = await self._answers(server, [("CLUSTER", "SLOTS")])
         except (ValkeyError, OSError):
-            return None
-        return (slots, server[0]) if isinstance(slots, list) and slots else None
+            return None, server[0]
+        return slots if isinstance(slots, list) else [], server[0]
 
-    async def _learn(self, slots: Sequence[Any], asked_host: str) -> None:
-        """Note who has which slot, and who has a replica; leave servers that have none."""
-        self._owners, self._replicated = {}, set()
-        for first, last, (host, port, *_), *replicas in slots:
-            address = (host or b"").decode() or asked_host, int(port)
-            self._owners.update(dict.fromkeys(range(first, last + 1), address))
-            if replicas:
-                self._replicated.add(address)
+    async def _learn(self, slots: Sequence[Any], asked: str) -> None:
+        """Note who has which slot; leave servers that have none."""
+        self._owners, self._replicated = {}, {}
+        for first, last, (host, port, *_), *_ in slots:
+            self._owners.update(
+                dict.fromkeys(range(first, last + 1), ((host or b"").decode() or asked, int(port)))
+            )
         for gone in self._clients.keys() - {*self._owners.values(), self._first}:
             await self._clients.pop(gone).aclose()
 

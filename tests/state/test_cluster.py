@@ -1,0 +1,189 @@
+"""Servers of a cluster come, go and hand over keys while events are stored."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench.valkey import BINARY, Cluster
+from state_helpers import NOON, event, run
+from valkey.crc import key_slot
+
+from tailrank.data.histories import History
+from tailrank.state.base import ItemChange, State, StateError, UserSnapshot
+
+USERS = [f"u{n}" for n in range(60)]
+SECONDS_TO_TAKE_OVER = 30
+
+
+@contextmanager
+def running_cluster(folder: Path) -> Iterator[Cluster]:
+    if BINARY is None:
+        pytest.skip("neither valkey-server nor redis-server is installed")
+    with Cluster(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster for all tests that leave its servers alone."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(lasting: Cluster) -> Cluster:
+    for n in range(3):
+        lasting.client(n).flushall()
+    return lasting
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster for one test, which may kill its servers."""
+    with running_cluster(tmp_path) as running:
+        yield running
+
+
+def batch(n: int) -> Any:
+    """The n-th event of every user."""
+    return [event(user, f"i{n}", NOON + n, event_id=str(n)) for user in USERS]
+
+
+async def missing(state: State, sent: set[int]) -> int:
+    """Count events of acknowledged batches that aren't there."""
+    histories = [set((await state.read(user)).history.items) for user in USERS]
+    return sum(len({f"i{n}" for n in sorted(sent)[-50:]} - items) for items in histories)
+
+
+def move_slot(cluster: Cluster, slot: int, source: int, target: int) -> Iterator[None]:
+    """Hand a slot over as `valkey-cli --cluster reshard` does; between its steps, both have a part."""
+    with cluster.client(source) as old, cluster.client(target) as new:
+        old_id, new_id = (client.execute_command("CLUSTER MYID").decode() for client in (old, new))
+        new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", old_id)
+        old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", new_id)
+        yield
+        while keys := old.execute_command("CLUSTER GETKEYSINSLOT", slot, 1):
+            old.execute_command("MIGRATE", "127.0.0.1", cluster.servers[target].port, keys[0], 0, 5000)
+            yield
+        for client in (new, old):
+            client.execute_command("CLUSTER SETSLOT", slot, "NODE", new_id)
+
+
+def owner(cluster: Cluster, slot: int) -> int:
+    with cluster.client(0) as client:
+        for first, last, (_, port, *_), *_ in client.execute_command("CLUSTER SLOTS"):
+            if first <= slot <= last:
+                return [server.port for server in cluster.servers].index(port)
+    raise AssertionError(slot)
+
+
+def test_a_cluster_is_found_from_one_of_its_servers(tmp_path: Path) -> None:
+    async def body(state: State) -> Any:
+        assert await state.append([event(user=f"u{n}") for n in range(100)]) == 100
+        assert await state.append([event(user=f"u{n}", event_id="1") for n in range(100)]) == 100
+        assert await state.append([event(user=f"u{n}", event_id="1") for n in range(100)]) == 0
+        assert await state.change_items([ItemChange("tea", b"{}", {}), ItemChange("jam", None, {})]) == 2
+        assert await state.item_changes(1) == (2, [ItemChange("jam", None, {})])
+        return [await state.read(f"u{n}") for n in range(100)]
+
+    with Cluster(tmp_path, 2, 0) as cluster:
+        found = run(body, cluster.url)
+        assert min(cluster.client(n).dbsize() for n in range(2)) > 20
+    assert found == [UserSnapshot(History(["tea"] * 2, ["click"] * 2, [NOON] * 2), 2)] * 100
+
+
+def test_slots_move_while_events_are_stored(cluster: Cluster) -> None:
+    async def body(state: State) -> Any:
+        await state.append(batch(0))
+        await state.change_items([ItemChange("tea", b"{}", {}), ItemChange("jam", None, {})])
+        numbers, sent = itertools.count(1), {0}
+        for key in [*(f"tailrank:user:{user}" for user in USERS[:6]), "tailrank:{items}:version"]:
+            source = owner(cluster, slot := key_slot(key.encode()))
+            for _ in move_slot(cluster, slot, source, (source + 1) % 3):
+                n = next(numbers)
+                assert await state.append(batch(n)) == len(USERS)
+                sent.add(n)
+                assert (await state.read(USERS[0])).history.items[-1] == f"i{n}"
+        assert await state.change_items([ItemChange("egg", None, {})]) == 3
+        return await missing(state, sent), await state.item_changes(2)
+
+    assert run(body, cluster.url) == (0, (3, [ItemChange("egg", None, {})]))
+
+
+def test_items_whose_keys_are_on_two_servers_are_refused_and_later_stored(cluster: Cluster) -> None:
+    async def body(state: State) -> None:
+        await state.change_items([ItemChange("tea", b"{}", {})])
+        slot = key_slot(b"tailrank:{items}:version")
+        moving = move_slot(cluster, slot, source := owner(cluster, slot), (source + 1) % 3)
+        next(moving)
+        next(moving)
+        with pytest.raises(StateError, match="moving keys"):
+            await state.change_items([ItemChange("jam", b"{}", {})])
+        for _ in moving:
+            pass
+        assert await state.change_items([ItemChange("jam", b"{}", {})]) == 2
+
+    run(body, cluster.url)
+
+
+def test_a_server_that_forgot_the_scripts_counts_right(cluster: Cluster) -> None:
+    async def body(state: State) -> Any:
+        await state.append(batch(0))
+        with cluster.client(1) as client:
+            client.script_flush()
+        return await state.append(batch(1))
+
+    assert run(body, cluster.url) == len(USERS)
+
+
+def test_replicas_take_over_and_no_acknowledged_event_is_lost(mortal: Cluster) -> None:
+    async def body(state: State) -> Any:
+        sent: set[int] = set()
+        refused: list[str] = []
+
+        async def store(n: int, until: float) -> None:
+            while asyncio.get_running_loop().time() < until:
+                try:
+                    await state.append(batch(n))
+                    sent.add(n)
+                    return
+                except StateError as why:  # and nothing else
+                    refused.append(str(why))
+                    await asyncio.sleep(0.05)
+            raise AssertionError(refused[-1])
+
+        numbers = itertools.count()
+        for victim in (0, 1):
+            for _ in range(20):
+                await store(next(numbers), asyncio.get_running_loop().time() + SECONDS_TO_TAKE_OVER)
+            mortal.servers[victim].kill()
+            await store(next(numbers), asyncio.get_running_loop().time() + SECONDS_TO_TAKE_OVER)
+        assert refused
+        return len(sent), await missing(state, sent)
+
+    assert run(body, mortal.url) == (42, 0)
+
+
+def test_a_write_that_the_replica_has_not_confirmed_is_no_success(mortal: Cluster) -> None:
+    async def body(state: State) -> None:
+        await state.append(batch(0))
+        for replica in mortal.servers[3:]:
+            replica.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(StateError, match="replica hasn't confirmed"):
+            await state.append(batch(1))
+        assert (await state.read("u0")).history.items[0] == "i0"
+        for replica in mortal.servers[3:]:
+            replica.process.send_signal(signal.SIGCONT)
+        await state.append(batch(1))
+        for replica in mortal.servers[3:]:
+            replica.kill()
+        assert await state.append(batch(2)) == len(USERS)  # there is nobody to wait for
+
+    run(body, mortal.url)
