@@ -1,5 +1,7 @@
 # A server, without torch: see docs/serving.md
-FROM python:3.11-slim
+# Name the image by digest to build from the same one again: --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:…
+ARG PYTHON_IMAGE=python:3.11-slim
+FROM ${PYTHON_IMAGE}
 
 RUN useradd --uid 10001 --create-home tailrank \
  && install --directory --owner tailrank /state /cache

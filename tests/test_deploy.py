@@ -72,13 +72,16 @@ def test_it_does_not_run_as_root_and_its_command_is_one(steps: list[tuple[str, s
     compile(json.loads(told["HEALTHCHECK"].partition("CMD ")[2])[2], "healthcheck", "exec")
 
 
-def test_the_services_fit_together(steps: list[tuple[str, str]], services: dict[str, Any]) -> None:
+def test_the_services_fit_together(
+    steps: list[tuple[str, str]], services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours, valkey = services["services"]["tailrank"], services["services"]["valkey"]
+    monkeypatch.setenv("TAILRANK_STATE", ours["environment"]["TAILRANK_STATE"])
     options_of(json.loads(dict(steps)["ENTRYPOINT"])[2:] + ours["command"])
     assert {"--appendonly yes", "--appendfsync always"} <= set(
         map(" ".join, zip(valkey["command"], valkey["command"][1:], strict=False))
     )
-    assert "redis://valkey:6379/0" in ours["command"]
+    assert ours["environment"]["TAILRANK_STATE"] == "redis://valkey:6379/0"
     assert f"/run/secrets/{ours['secrets'][0]}" in ours["command"]
     assert ours["secrets"][0] in services["secrets"]
     named = {v.split(":")[0] for each in (ours, valkey) for v in each["volumes"]} - {"./models"}

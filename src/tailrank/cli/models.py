@@ -70,7 +70,11 @@ def rank(
     history: Annotated[str | None, typer.Option(help="Item ids, oldest first: a,b; may be empty.")] = None,
     user: Annotated[str | None, typer.Option(help="Whose history to read from --state.")] = None,
     state: Annotated[
-        str | None, typer.Option(help="Where the user's events are: a data folder, or a server's state.")
+        str | None,
+        typer.Option(
+            callback=options.location,
+            help="Where the user's events are: a data folder, or a server's state; @FILE: what it says.",
+        ),
     ] = None,
     scores: Annotated[
         list[str] | None,
@@ -114,7 +118,7 @@ def _history(ids: str | None, user: str | None, state: str | None) -> Sequence[s
 
 
 def _stored(user: str, location: str) -> History:
-    with needs(f"--state {location}", "server"):
+    with needs("--state of a server", "server"):
         from tailrank.state.open import open_state
 
     async def read() -> History:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -51,6 +52,30 @@ def load(data: str) -> Dataset:
 def comma_separated(text: str) -> list[str]:
     """Split `a, b,c` into its parts, without empty ones."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def location(context: typer.Context, param: typer.CallbackParam, given: str | None) -> str | None:
+    """Read the location of a state: as it is given, or from the file that `@FILE` names.
+
+    Raises
+    ------
+    RequestError
+        If the file can't be read, or doesn't hold one line.
+    """
+    if given is None or not given.startswith("@"):
+        source = context.get_parameter_source(param.name or "")
+        if given and source is not None and source.name == "COMMANDLINE" and re.search("://.*@", given):
+            remedy = "give --state @FILE" + (f", or set {param.envvar}" if param.envvar else "")
+            typer.echo(f"warning: others on this machine can see the password in --state: {remedy}", err=True)
+        return given
+    try:
+        lines = Path(given[1:]).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as why:
+        raise RequestError(f"--state {given}: can't be read ({why})") from None
+    found = [line.strip() for line in lines if line.strip()]
+    if len(found) != 1:
+        raise RequestError(f"--state {given}: write one line into it, such as redis://:PASSWORD@HOST:6379/0")
+    return found[0]
 
 
 def vector_spaces(

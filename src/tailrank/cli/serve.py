@@ -8,13 +8,19 @@ from typing import Annotated
 
 import typer
 
+from tailrank.cli import options
 from tailrank.errors import needs
 
 
 def serve(
     model: Annotated[Path, typer.Option(help="Model folder; replaced meanwhile, the new one serves.")],
     state: Annotated[
-        str, typer.Option(help="Where events are kept: a folder, or redis://… of Valkey or Redis.")
+        str,
+        typer.Option(
+            envvar="TAILRANK_STATE",
+            callback=options.location,
+            help="Where events are kept: a folder, or redis://… (Valkey, Redis); @FILE: what it says.",
+        ),
     ],
     host: Annotated[str, typer.Option(help="Address to listen at; others than this machine's need keys.")] = (
         "127.0.0.1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +22,7 @@ class ServerSettings:
     model
         Model folder; if it is replaced while the server runs, the new model serves.
     state
-        Location of the state: see `tailrank.state.open.open_state`.
+        Location of the state, which may hold a password: see `tailrank.state.open.open_state`.
     host, port
         Address to listen at; port 0 chooses a free one.
     workers
@@ -49,7 +49,7 @@ class ServerSettings:
     """
 
     model: Path
-    state: str
+    state: str = field(repr=False)
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
     workers: Annotated[int, Meta(ge=1)] = 1

@@ -11,14 +11,18 @@ local function time(event)
   return (struct.unpack('>I6', event))
 end
 
+local function type_size(event)
+  return (struct.unpack('>H', event, 7))
+end
+
 local function identity(event)
-  return string.sub(event, 9 + (struct.unpack('>H', event, 7)))
+  return string.sub(event, 9 + type_size(event))
 end
 
 local found = redis.call('LRANGE', key, 0, -1)
 local events, known, fresh = {}, {}, {}
 for _, event in ipairs(found) do
-  if #event > 8 and #identity(event) > 4 then
+  if #event > 8 and type_size(event) > 0 and #identity(event) > 4 then
     table.insert(events, event)
     known[identity(event)] = true
   end

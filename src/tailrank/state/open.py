@@ -32,16 +32,19 @@ def open_state(location: str, ttl_days: float | None = None) -> State:
     if ttl_days is not None and not ttl_days > 0:
         raise StateError(f"{ttl_days} days to keep events: give more than 0, or nothing to keep them")
     ttl = None if ttl_days is None else ttl_days * SECONDS_PER_DAY
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", location)
-    if scheme is None:
-        if not location:
-            raise StateError("the state has no location: name a folder, or redis://HOST:PORT/NUMBER")
-        from tailrank.state.embedded import EmbeddedState
-
-        return EmbeddedState(Path(location).expanduser(), ttl)
-    if scheme[1].lower() not in SERVER_SCHEMES:
+    if not location:
+        raise StateError("the state has no location: name a folder, or redis://HOST:PORT/NUMBER")
+    scheme, is_url, _ = location.partition("://")
+    if is_url and scheme.lower() not in SERVER_SCHEMES:
         known = ", ".join(f"{name}://" for name in SERVER_SCHEMES)
-        raise StateError(f"state at {scheme[1]}://…: unknown; name a folder, or one of {known}")
-    from tailrank.state.networked import NetworkedState
+        named = scheme if scheme.isalnum() else "…"  # which may be anything, such as a secret
+        raise StateError(f"state at {named}://…: unknown; name a folder, or one of {known}")
+    if is_url:
+        from tailrank.state.networked import NetworkedState
 
-    return NetworkedState(location, ttl)
+        return NetworkedState(location, ttl)
+    if re.match(rf"({'|'.join(SERVER_SCHEMES)}):|[^/]*:[^/]*@", location):
+        raise StateError("state: no folder, and no address of a server without redis:// before it: add that")
+    from tailrank.state.embedded import EmbeddedState
+
+    return EmbeddedState(Path(location).expanduser(), ttl)
