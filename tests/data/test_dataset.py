@@ -141,8 +141,9 @@ def test_coding_loses_nothing(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None
             "event": [event.event for event in data.events(h, slice(None))],
         }
     )
-    no_types = pl.lit("event") if log["event"].is_null().all() else None
-    want = log.select("user_id", "item_id", "timestamp", pl.col("event").fill_null(no_types))
+    want = log.select("user_id", "item_id", "timestamp", "event")
+    if want["event"].is_null().all():
+        want = want.with_columns(event=pl.lit("event"))
     first = want["user_id"].unique(maintain_order=True)
     want = want.sort(pl.col("user_id").cast(pl.Enum(first)), "timestamp", maintain_order=True)
     assert_frame_equal(back, want)

@@ -135,14 +135,25 @@ def test_gorse_csv_of_earlier_versions_gives_the_same(export: Path, tmp_path: Pa
     assert then.events.equals(now.events.drop("value"))
 
 
-def test_gorse_items_may_be_older_than_1970_but_feedback_is_not(tmp_path: Path) -> None:
+def test_gorse_items_may_be_older_than_events_but_feedback_is_not(tmp_path: Path) -> None:
     write_lines(tmp_path / "items.jsonl", [{"ItemId": "snow", "Timestamp": "1937-12-21T00:00:00Z"}])
     row = {"FeedbackType": "read", "UserId": "ada", "ItemId": "snow"}
     write_lines(tmp_path / "feedback.jsonl", [{**row, "Timestamp": "2022-02-24T00:00:00Z"}])
     assert from_gorse(tmp_path).items["timestamp"].to_list() == [-1_010_793_600]
-    write_lines(tmp_path / "feedback.jsonl", [{**row, "Timestamp": "1937-12-21T00:00:00Z"}])
-    with pytest.raises(DataError, match="line 1: Expected a time between 1970 and 2100"):
-        from_gorse(tmp_path)
+    for time in ("1937-12-21T00:00:00Z", "1970-01-20T00:00:00Z", "2096-01-01T00:00:00Z"):
+        write_lines(tmp_path / "feedback.jsonl", [{**row, "Timestamp": time}])
+        with pytest.raises(DataError, match="line 1: Expected seconds since 1970, from 1990 to now"):
+            from_gorse(tmp_path)
+
+
+def test_the_zero_time_of_go_is_none_in_any_zone(tmp_path: Path) -> None:
+    write_lines(tmp_path / "items.jsonl", [{"ItemId": "snow", "Timestamp": "0000-12-31T16:00:00-08:00"}])
+    row = {"FeedbackType": "read", "UserId": "ada", "ItemId": "snow"}
+    times = ["2022-02-24T00:00:00Z", "0001-01-01T00:00:00Z", "0000-12-31T16:00:00-08:00"]
+    write_lines(tmp_path / "feedback.jsonl", [{**row, "Timestamp": time} for time in times])
+    found = from_gorse(tmp_path)
+    assert "timestamp" not in found.items.columns
+    assert (len(found.events), found.left_out) == (1, {"feedback without a time": 2})
 
 
 def test_gorse_labels_between_bars_are_a_list(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Exports of Metarank, in the shapes that it writes, become data folders that train."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import Callable, Iterable
@@ -16,6 +17,8 @@ from tailrank.data.imports.tables import Imported
 from tailrank.data.schema import Check
 from tailrank.data.validation import validate
 from tailrank.errors import DataError, TailrankError
+from tailrank.state.base import StoredEvent
+from tailrank.state.embedded import EmbeddedState
 
 METARANK = [
     {
@@ -151,6 +154,36 @@ def test_metarank_older_item_events_change_nothing_newer(tmp_path: Path) -> None
     assert forth.events.equals(back.events)
 
 
+def test_an_event_is_the_same_by_id_user_and_item_as_in_a_state(tmp_path: Path) -> None:
+    at = {"event": "interaction", "timestamp": 1661431899000}
+    rows = [
+        {**at, "id": "i1", "user": user, "item": item, "type": kind}
+        for user, item, kind in (
+            ("ada", "mug", "view"),
+            ("ada", "mug", "buy"),
+            ("ada", "tea", "buy"),
+            ("bob", "mug", "buy"),
+        )
+    ]
+    found = from_metarank(write_lines(tmp_path / "events.jsonl", rows))
+    imported = found.events.select("user_id", "item_id", "event").rows()
+
+    async def stored() -> tuple[int, list[tuple[str, str, str]]]:
+        state = EmbeddedState(tmp_path / "state")
+        new = await state.append(
+            [StoredEvent(row["id"], row["user"], row["item"], row["type"], 1661431899.0) for row in rows]
+        )
+        users = {user: (await state.read(user)).history for user in ("ada", "bob")}
+        await state.close()
+        return new, [
+            (user, *event) for user, h in users.items() for event in zip(h.items, h.events, strict=True)
+        ]
+
+    assert asyncio.run(stored()) == (3, imported)
+    assert imported == [("ada", "mug", "view"), ("ada", "tea", "buy"), ("bob", "mug", "buy")]
+    assert found.left_out == {"repeated interactions": 1}
+
+
 def test_metarank_says_what_it_leaves_out(tmp_path: Path) -> None:
     rows = [
         *METARANK,
@@ -159,7 +192,7 @@ def test_metarank_says_what_it_leaves_out(tmp_path: Path) -> None:
         {
             "event": "interaction",
             "id": "i5",
-            "timestamp": 1,
+            "timestamp": 1661431899000,
             "type": "impression",
             "item": "mug",
             "user": "ada",
@@ -209,12 +242,20 @@ def test_metarank_reads_every_form_alike(form: str, tmp_path: Path) -> None:
     [
         ('{"event": "click"}', "Invalid value 'click'"),
         ('{"id": "x"}', "`event`"),
-        ('{"event": "item", "id": "x", "item": "", "timestamp": 1}', "`$.item`"),
+        ('{"event": "item", "id": "x", "item": "", "timestamp": 1661431899000}', "`$.item`"),
         ('{"event": "item", "id": "x", "item": "y", "timestamp": "soon"}', "`$.timestamp`"),
         ('{"event": "item", "id": "x", "item": "y", "timestamp": true}', "`$.timestamp`"),
-        ('{"event": "item", "id": "x", "item": "y", "timestamp": 1661431894711000}', "between 1970 and 2100"),
         (
-            '{"event": "item", "id": "x", "item": "y", "timestamp": 1, '
+            '{"event": "item", "id": "x", "item": "y", "timestamp": 1661431894711000}',
+            "milliseconds since 1970",
+        ),
+        (
+            '{"event": "item", "id": "x", "item": "y", "timestamp": 1661431894}',
+            "milliseconds since 1970, from 1990",
+        ),
+        ('{"event": "item", "id": "x", "item": "y", "timestamp": "3976214400000"}', "from 1990 to now"),
+        (
+            '{"event": "item", "id": "x", "item": "y", "timestamp": 1661431894711, '
             '"fields": [{"name": "item_id", "value": 1}]}',
             "item_id",
         ),

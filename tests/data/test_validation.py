@@ -21,7 +21,7 @@ from tailrank.errors import DataError
 
 GOOD = {
     "items.csv": "item_id,title\na,Tea\nb,Coffee\n",
-    "events.csv": "user_id,item_id,timestamp,event\nu,a,1,buy\nu,b,2,buy\nu,a,3,buy\n",
+    "events.csv": "user_id,item_id,timestamp,event\nu,a,2024-01-01,buy\nu,b,2024-01-02,buy\nu,a,2024-01-03,\n",
 }
 SHOWN = "ranking_id,user_id,timestamp,item_id,position,clicked,score,propensity\n"
 
@@ -55,7 +55,7 @@ def test_it_goes_on_after_a_problem(tmp_path: Path) -> None:
         {
             "items.csv": "item_id,title\na,Tea\na,\n,Milk\n",
             "events.csv": "user_id,item_id,timestamp,value\n,a,1,x\nu,z,soon,2\nu,a,1,\n",
-            "impressions.csv": SHOWN + "r,u,1,a,0,perhaps,,2\n",
+            "impressions.csv": SHOWN + "r,u,2024-01-01,a,0,perhaps,,2\n",
         },
     )
     assert {name: (check.status, check.count) for name, check in found(tmp_path).items()} == {
@@ -64,6 +64,7 @@ def test_it_goes_on_after_a_problem(tmp_path: Path) -> None:
         "items: no text": ("WARN", 1),
         "events: missing or unreadable user_id": ("FAIL", 1),
         "events: missing or unreadable timestamp": ("FAIL", 1),
+        "events: timestamp before 1990": ("WARN", 2),
         "events: missing or unreadable value": ("FAIL", 1),
         "events: users with fewer than 3 events": ("WARN", 1),
         "events: unknown item_id": ("FAIL", 1),
@@ -89,6 +90,24 @@ def test_it_goes_on_after_a_problem(tmp_path: Path) -> None:
             "events: timestamp in the future",
             1,
             "row 3",
+        ),
+        (
+            {"events.csv": "user_id,item_id,timestamp\nu,a,1\nu,b,2\nu,a,1700000000\n"},
+            "events: timestamp before 1990",
+            2,
+            "row 1 has '1'",
+        ),
+        (
+            {"events.csv": "user_id,item_id,timestamp\nu,a,20240131\nu,b,20240201\nu,a,20240202\n"},
+            "events: timestamp as a compact date",
+            3,
+            "row 1 has '20240131'",
+        ),
+        (
+            {"events.csv": "user_id,item_id,timestamp\nNULL,a,1\nu,b,2\nNULL,a,3\nv,a,4\n"},
+            "events: placeholders as user_id",
+            1,
+            "'NULL' has 2 of 4 rows (50.0%)",
         ),
         (
             {"events.csv": "user_id,item_id,timestamp\nu,a,2\nv,b,1\nu,b,1\nv,a,2\nu,a,3\nv,a,3\n"},
@@ -126,16 +145,69 @@ def test_oddities_are_warnings(
     Dataset.load(folder)
 
 
+def test_times_of_mixed_units_are_named(tmp_path: Path) -> None:
+    rows = "u,a,1700000000\nu,b,1700000000500\nu,a,20240131\nu,a,2024\nv,a,1700000003\nv,a,1700000004\n"
+    folder = lay(
+        tmp_path, GOOD | {"events.csv": "user_id,item_id,timestamp\n" + rows + "w,a,1700000000\n" * 3}
+    )
+    check = found(folder)["events: timestamp of another unit or format than most"]
+    assert (check.status, check.count) == ("FAIL", 3)
+    assert check.examples[0] == "row 2 has '1700000000500'"
+    with pytest.raises(DataError, match="row 2 has '1700000000500'"):
+        Dataset.load(folder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("nan", "NULL", "None", r"\N", "undefined", "(not set)", "N/A", "<NA>", "-", "?", "NaT", "unknown"),
+        *("Anonymous", "guest", "00000000-0000-0000-0000-000000000000", "[object Object]", "nil"),
+    ],
+)
+def test_placeholders_are_named_among_users_and_items(name: str, tmp_path: Path) -> None:
+    events = pl.DataFrame({"user_id": ["u", name, "v"], "item_id": ["a", "a", name], "timestamp": [1e9] * 3})
+    folder = lay(tmp_path, {"items.csv": f"item_id,title\na,Tea\n{name},Mug\n", "events.parquet": events})
+    checks = found(folder)
+    for check in (
+        "events: placeholders as user_id",
+        "events: placeholders as item_id",
+        "items: placeholders as item_id",
+    ):
+        assert (checks[check].status, checks[check].count) == ("WARN", 1)
+    assert checks["events: placeholders as user_id"].examples == (f"{name!r} has 1 of 3 rows (33.3%)",)
+    assert Dataset.load(folder).n_users == 3  # nothing is dropped
+
+
+@pytest.mark.parametrize("name", ["nobody", "N", "007", "na-12", "Nancy", "noneuch", "-7", "0"])
+def test_names_of_users_are_no_placeholders(name: str, tmp_path: Path) -> None:
+    events = pl.DataFrame({"user_id": ["u", name, "v"], "item_id": ["a"] * 3, "timestamp": [1e9] * 3})
+    folder = lay(tmp_path, {"items.csv": GOOD["items.csv"], "events.parquet": events})
+    assert not any("placeholder" in check for check in found(folder))
+
+
+@pytest.mark.parametrize(("name", "rows"), [("0", 60), ("-1", 60), ("robot", 400)])
+def test_who_did_too_much_is_named(name: str, rows: int, tmp_path: Path) -> None:
+    users = [f"u{n // 2}" for n in range(2000)]
+    heavy = pl.DataFrame({"user_id": [*users, *[name] * rows]}).with_columns(
+        item_id=pl.Series([f"i{n % 50}" for n in range(2000 + rows)]), timestamp=pl.lit(1e9)
+    )
+    items = pl.DataFrame({"item_id": [f"i{n}" for n in range(50)], "title": ["Tea"] * 50})
+    checks = found(lay(tmp_path, {"items.parquet": items, "events.parquet": heavy}))
+    [example] = checks["events: user_id with an outlandish share"].examples
+    assert example.startswith(f"{name!r} has {rows} of {2000 + rows:,} rows")
+    assert "events: item_id with an outlandish share" not in checks
+
+
 @pytest.mark.parametrize(
     ("rows", "name"),
     [
         ("", "missing or unreadable file"),
-        ("r,u,1,z,0,1,,0.5\n", "unknown item_id"),
-        ("r,u,1,a,0,1,,0.5\nr,u,1,b,0,0,,0.5\n", "two items at one position"),
-        ("r,u,1,a,0,2,,0.5\n", "missing or unreadable clicked"),
-        ("r,u,1,a,0,1,high,0.5\n", "missing or unreadable score"),
-        ("r,u,1,a,0,1,,0\n", "propensity outside (0, 1]"),
-        (",u,1,a,0,1,,0.5\n", "missing or unreadable ranking_id"),
+        ("r,u,2024-01-01,z,0,1,,0.5\n", "unknown item_id"),
+        ("r,u,2024-01-01,a,0,1,,0.5\nr,u,2024-01-01,b,0,0,,0.5\n", "two items at one position"),
+        ("r,u,2024-01-01,a,0,2,,0.5\n", "missing or unreadable clicked"),
+        ("r,u,2024-01-01,a,0,1,high,0.5\n", "missing or unreadable score"),
+        ("r,u,2024-01-01,a,0,1,,0\n", "propensity outside (0, 1]"),
+        (",u,2024-01-01,a,0,1,,0.5\n", "missing or unreadable ranking_id"),
     ],
 )
 def test_impressions_are_checked_where_present(rows: str, name: str, tmp_path: Path) -> None:
@@ -144,7 +216,7 @@ def test_impressions_are_checked_where_present(rows: str, name: str, tmp_path: P
 
 
 def test_good_impressions_pass(tmp_path: Path) -> None:
-    rows = "r,u,1,a,0,true,0.5,0.25\nr,u,1,b,1,false,,0.25\n"
+    rows = "r,u,2024-01-01,a,0,true,0.5,0.25\nr,u,2024-01-01,b,1,false,,0.25\n"
     assert not found(lay(tmp_path, GOOD | {"impressions.csv": SHOWN + rows}))
 
 
@@ -189,7 +261,7 @@ def test_command_says_what_to_do_after_the_checks_that_passed(tmp_path: Path) ->
     assert bad.exit_code == 1
     lines = bad.output.splitlines()
     assert max(map(len, lines)) <= 80
-    assert [line[:4] for line in lines if line[:1].isupper()] == ["PASS"] * 18 + ["WARN"] * 2 + ["FAIL"]
+    assert [line[:4] for line in lines if line[:1].isupper()] == ["PASS"] * 27 + ["WARN"] * 2 + ["FAIL"]
     at = lines.index(next(line for line in lines if "unknown item_id" in line))
     assert lines[at].split() == ["FAIL", "events:", "unknown", "item_id", "3"]
     assert lines[at + 1].rstrip() == "      row 1 has 'a', row 2 has 'b', row 3 has 'a'"

@@ -60,7 +60,7 @@ def test_what_one_worker_stores_the_others_know(model: Path, tmp_path: Path) -> 
                     "user_id": user,
                     "item_id": "50",
                     "event": "rating",
-                    "timestamp": 1.0,
+                    "timestamp": 1e9,
                 }
                 assert one.post("/v1/events", json=event).status_code == 200
                 found = other.get(f"/v1/users/{user}").json()["events"]

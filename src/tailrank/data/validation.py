@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,10 @@ import polars as pl
 
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import CLOCKS, choose_clock
+from tailrank.data.id_checks import id_checks
 from tailrank.data.readers import find_table, read_table, table_files
 from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS, Check, TableSchema, parse_table, unknown_items
+from tailrank.data.time_checks import time_checks
 from tailrank.errors import DataError
 
 MIN_EVENTS: Final = 3
@@ -37,23 +38,28 @@ def validate(folder: Path) -> list[Check]:
     checks: list[Check] = []
     tables: dict[str, pl.DataFrame] = {}
     for table in [ITEMS, EVENTS, *([IMPRESSIONS] if table_files(folder, IMPRESSIONS.name) else [])]:
-        frame, found = _table(folder, table)
-        if frame is not None:
+        raw, frame, found = _table(folder, table)
+        if raw is not None and frame is not None:
             tables[table.name] = frame
-            found += _WARNINGS[table.name](frame)
+            found += [*_time_checks(raw, frame), *id_checks(frame), *_WARNINGS[table.name](frame)]
         checks += [replace(check, name=f"{table.name}: {check.name}") for check in found]
     return checks + list(_links(tables))
 
 
-def _table(folder: Path, table: TableSchema) -> tuple[pl.DataFrame | None, list[Check]]:
-    """Read one table as far as it can be read."""
+def _table(folder: Path, table: TableSchema) -> tuple[pl.DataFrame | None, pl.DataFrame | None, list[Check]]:
+    """Read one table as far as it can be read: as it is, and by the contract."""
     remedy = "Give one file in Parquet, CSV or JSON Lines, in UTF-8."
     try:
         raw = read_table(find_table(folder, table.name), table)
     except DataError as error:
-        return None, [Check.from_faults("missing or unreadable file", [str(error)], remedy)]
+        return None, None, [Check.from_faults("missing or unreadable file", [str(error)], remedy)]
     frame, checks = parse_table(raw, table)
-    return frame, [Check.from_faults("missing or unreadable file", [], remedy), *checks]
+    return raw, frame, [Check.from_faults("missing or unreadable file", [], remedy), *checks]
+
+
+def _time_checks(raw: pl.DataFrame, frame: pl.DataFrame) -> Iterator[Check]:
+    if Columns.TIMESTAMP in frame.columns:
+        yield from time_checks(frame[Columns.TIMESTAMP], raw[Columns.TIMESTAMP])
 
 
 def _item_warnings(items: pl.DataFrame) -> Iterator[Check]:
@@ -73,10 +79,6 @@ def _item_warnings(items: pl.DataFrame) -> Iterator[Check]:
 
 
 def _event_warnings(events: pl.DataFrame) -> Iterator[Check]:
-    if Columns.TIMESTAMP in events.columns:
-        times = events[Columns.TIMESTAMP]
-        remedy = "Check the clock and the unit (seconds, milliseconds or microseconds since 1970)."
-        yield Check.from_mask("timestamp in the future", times > time.time(), times, remedy, "WARN")
     if Columns.USER not in events.columns:
         return
     users = events[Columns.USER]

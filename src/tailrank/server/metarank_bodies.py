@@ -7,6 +7,7 @@ accepted and not used.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from tailrank.data.imports import metarank_schema as schema
@@ -61,4 +62,5 @@ class InteractionBody(
 EventBody: TypeAlias = ItemBody | MetadataBody | UserBody | RankingBody | InteractionBody
 
 FEEDBACK: Final[Entries[EventBody]] = Entries(EventBody, hook=read_time, lines=True)
-RANKING: Final[Body[RankingBody]] = Body(RankingBody, read_time)
+RANKING: Final[Body[RankingBody]] = Body(RankingBody, partial(read_time, earliest=0))
+"""Of a request to rank, which happens now, whatever time it has."""

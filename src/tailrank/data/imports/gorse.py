@@ -160,7 +160,7 @@ def _time(_: type, value: object) -> UnixTime:
     """Read a time as Go writes it: `2020-01-01T01:01:01Z`, in CSV `2020-01-01 01:01:01 +0000 UTC`."""
     if not isinstance(value, str):
         raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
-    if value.startswith("0001-"):
+    if value.startswith(("0000-", "0001-")):  # in UTC, or in a zone west of it
         return NEVER
     date, *rest = value.split(" ")
     return UnixTime(iso_seconds("T".join([date, "".join(rest[:2])]) if rest else date))

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from tailrank.bounds import EARLIEST_TIMESTAMP
 from tailrank.data.columns import Columns
 from tailrank.data.imports.records import EventType, Id, UnixTime, iso_seconds
 from tailrank.data.imports.tables import Value, column_values
@@ -110,14 +111,14 @@ class InteractionEvent(_UserAction, frozen=True, kw_only=True, tag="interaction"
 MetarankEvent: TypeAlias = ItemEvent | MetadataEvent | UserEvent | RankingEvent | InteractionEvent
 
 
-def read_time(_: type, value: object) -> UnixTime:
+def read_time(_: type, value: object, earliest: int = EARLIEST_TIMESTAMP) -> UnixTime:
     """Read a time of Metarank's."""
     if isinstance(value, str):
         if not value.isdecimal():
-            return UnixTime.from_number(iso_seconds(value))
+            return UnixTime.from_number(iso_seconds(value), earliest=earliest)
         value = int(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return UnixTime.from_number(value, MILLIS)
+        return UnixTime.from_number(value, MILLIS, earliest)
     raise ValueError(f"Expected `int | str`, got `{type(value).__name__}`")
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
 import msgspec
 from msgspec import Meta
 
-from tailrank.bounds import LATEST_TIMESTAMP, MAX_ID_BYTES
+from tailrank.bounds import EARLIEST_TIMESTAMP, MAX_ID_BYTES, latest_plausible_time
 from tailrank.errors import DataError
 from tailrank.reporting import Progress
 
@@ -35,16 +35,18 @@ class UnixTime(float):
     """Seconds since 1970."""
 
     @classmethod
-    def from_number(cls, time: float, units: int = 1) -> UnixTime:
-        """Convert a number of units of which a second has `units`.
+    def from_number(cls, time: float, units: int = 1, earliest: int = EARLIEST_TIMESTAMP) -> UnixTime:
+        """Convert a number of units of which a second has `units`: one, or a thousand.
 
         Raises
         ------
         ValueError
-            If it isn't between 1970 and 2100.
+            If nothing can have happened then: before 1990, or `earliest`, or more than a day ahead of now.
         """
-        if not 0 <= time <= LATEST_TIMESTAMP * units:
-            raise ValueError("Expected a time between 1970 and 2100")
+        if not earliest * units <= time <= latest_plausible_time() * units:
+            unit = "seconds" if units == 1 else "milliseconds"
+            first = datetime.fromtimestamp(earliest, UTC).year
+            raise ValueError(f"Expected {unit} since 1970, from {first} to now, got {time!s:.20}")
         return cls(time / units)
 
     @property

@@ -1,0 +1,57 @@
+"""Checks of ids that name nobody: what programs write for a missing value, and what nobody did alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import polars as pl
+
+from tailrank.data.columns import Columns
+from tailrank.data.schema import Check
+
+PLACEHOLDERS: Final = (
+    *("nan", "nat", "null", "nil", "none", "na", "undefined", "empty", "blank", "missing", "objectobject"),
+    *("notset", "notavailable", "notapplicable", "notprovided", "unknown", "unknownuser", "unknownitem"),
+    *("anon", "anonymous", "anonymoususer", "guest", "guestuser", "nouser", "noitem", "deleted", "0" * 32),
+)
+"""Lower-case letters and digits of ids that stand for a missing one."""
+
+SENTINEL: Final = r"^(0+|-1|-?9{3,})$"
+"""Numbers that stand for a missing id, if they are frequent."""
+
+SHARES: Final = {Columns.USER: 0.05, Columns.ITEM: 0.10}
+"""Share of all events that is outlandish for one user, or one item."""
+
+SENTINEL_SHARE: Final = 0.01
+TIMES_THE_MEDIAN: Final = 20
+"""How often as many events as half of the users or items have are outlandish, too; both must be."""
+
+
+def id_checks(table: pl.DataFrame) -> Iterator[Check]:
+    """Check the ids of users and items for placeholders, and for shares of all rows that nobody has.
+
+    Parameters
+    ----------
+    table
+        Any table of a data folder, its ids as text.
+    """
+    for column, share in SHARES.items():
+        if column in table.columns:
+            counts = table[column].drop_nulls().value_counts(sort=True, name="n")
+            compact = pl.col(column).str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}]", "")
+            named = compact.is_in(PLACEHOLDERS) | pl.col(column).str.contains(r"^[\p{P}\p{Z}]+$|^\\[Nn]$")
+            remedy = f"Drop these rows, or give them their own {column}: all of one placeholder count as one."
+            yield _check(f"placeholders as {column}", counts.filter(named), len(table), remedy)
+            usual = TIMES_THE_MEDIAN * pl.col("n").median()
+            limit = pl.when(pl.col(column).str.contains(SENTINEL)).then(SENTINEL_SHARE).otherwise(share)
+            many = (pl.col("n") > usual) & (pl.col("n") > limit * len(table))
+            remedy = (
+                "Drop these rows if it stands for many: a placeholder, a shared account, a robot, a test."
+            )
+            yield _check(f"{column} with an outlandish share", counts.filter(many), len(table), remedy)
+
+
+def _check(name: str, found: pl.DataFrame, rows: int, remedy: str) -> Check:
+    faults = (f"{id_!r} has {n:,} of {rows:,} rows ({n / rows:.1%})" for id_, n in found.iter_rows())
+    return Check.from_faults(name, faults, remedy, "WARN")

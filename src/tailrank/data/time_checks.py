@@ -1,0 +1,42 @@
+"""Checks of times that can be read and yet make no sense."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import polars as pl
+
+from tailrank.bounds import EARLIEST_TIMESTAMP, latest_plausible_time
+from tailrank.data.columns import Columns
+from tailrank.data.schema import Check
+from tailrank.data.time_formats import compact_seconds
+from tailrank.data.values import to_numbers
+
+
+def time_checks(times: pl.Series, raw: pl.Series) -> Iterator[Check]:
+    """Check for times that are too old, too new, compact, or of mixed units.
+
+    Parameters
+    ----------
+    times
+        Seconds since 1970, null for what can't be read; shape (rows,).
+    raw
+        The same as they are in the file.
+    """
+    name = Columns.TIMESTAMP
+    remedy = f"Check unit and format; if the numbers are only an order, call the column `{Columns.POSITION}`."
+    yield Check.from_mask(f"{name} before 1990", times < EARLIEST_TIMESTAMP, raw, remedy, "WARN")
+    late = times > latest_plausible_time()
+    remedy = "Check the clock and the unit (seconds, milliseconds or microseconds since 1970)."
+    yield Check.from_mask(f"{name} in the future", late, raw, remedy, "WARN")
+    number = to_numbers(raw)
+    number = pl.Series([None] * len(raw), dtype=pl.Float64) if number is None else number
+    remedy = "Give all times in one unit and one format."
+    mixed = number.is_not_null() & times.is_null()
+    yield Check.from_mask(f"{name} of another unit or format than most", mixed, raw, remedy)
+    compact = number.is_not_null() & (times == compact_seconds(raw, number))
+    shown = times.filter(compact.fill_null(False)).head(1)
+    read = datetime.fromtimestamp(shown[0], UTC).isoformat(" ") if len(shown) else ""
+    remedy = f"Nothing is lost if they are meant as dates: the first is read as {read}."
+    yield Check.from_mask(f"{name} as a compact date", compact, raw, remedy, "WARN")
