@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
-from state_helpers import answer, event, python, run
+from state_helpers import NOON, answer, event, python, run
 
-from tailrank.state.base import ItemChange, State, StateError
+from tailrank.state import intern_table
+from tailrank.state.base import InvalidEventsError, ItemChange, State
 from tailrank.state.compaction import compact
 
 MEGABYTE = 1 << 20
@@ -94,22 +97,50 @@ def test_a_full_disk_is_reported_and_loses_nothing(tmp_path: Path) -> None:
     compact(tmp_path)
 
 
-def test_event_types_are_limited_and_compaction_makes_room(tmp_path: Path) -> None:
+def test_hundreds_of_event_types_are_stored_and_compacted(tmp_path: Path) -> None:
+    async def body(state: State) -> Any:
+        for n in range(0, 400, 50):
+            some = range(n, n + 50)
+            await state.append([event(f"u{n}", f"i{n}", NOON, event_type=f"k{n}") for n in some])
+        for n in range(230, 290):
+            assert await state.append([event("ann", "tea", NOON + n, event_type=f"k{n}")]) == 1
+        return await both(state)
+
+    async def both(state: State) -> Any:
+        others = [(await state.read(f"u{n}")).history for n in range(400)]
+        return (await state.read("ann")).history.events, [(each.items, each.events) for each in others]
+
+    found = run(body, tmp_path)
+    assert found == ([f"k{n}" for n in range(240, 290)], [([f"i{n}"], [f"k{n}"]) for n in range(400)])
+    compact(tmp_path)
+    assert run(both, tmp_path) == found
+
+
+def test_event_types_are_limited_and_compaction_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intern_table, "MAX_TYPES", 300)  # or it would take a minute
+
     async def body(state: State) -> None:
-        assert (
-            await state.append([event("ann", "tea", 1e9 + n, event_type=f"k{n}") for n in range(256)]) == 50
-        )
-        with pytest.raises(StateError, match=r"'k256' is one too many.*compaction"):
-            await state.append([event("ann", "tea", 1e9 + 256, event_type="k256"), event("bob", "tea")])
+        many = [event("ann", "tea", NOON, event_type=f"k{n}") for n in range(300)]
+        assert await state.append(many) == 50
+        known, new = event("bob", "tea", event_type="k7"), event("ann", "secret", event_type="k300")
+        with pytest.raises(InvalidEventsError, match=r"event 1: event type: .*compact") as raised:
+            await state.append([known, new, event("cay", "tea", event_type="k301")])
+        assert set(raised.value.faults) == {1, 2}
+        assert not {"k300", "secret"} & set(str(raised.value).split())
         assert (await state.read("bob")).history.items == []
+        assert await asyncio.gather(
+            state.append([known]), *(state.append([new]) for _ in range(3)), return_exceptions=True
+        ) == [1, *[ANY] * 3]
 
     async def after(state: State) -> Any:
-        new = await state.append([event("ann", "tea", 1e9 + 256, event_type="k256")])
+        new = await state.append([event("ann", "tea", NOON + 300, event_type="k300")])
         return new, (await state.read("ann")).history.events
 
     run(body, tmp_path)
     compact(tmp_path)
-    assert run(after, tmp_path) == (1, [f"k{n}" for n in range(207, 257)])
+    assert run(after, tmp_path) == (1, [f"k{n}" for n in range(251, 301)])
 
 
 def test_fifty_events_need_little_room(tmp_path: Path) -> None:

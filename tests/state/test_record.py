@@ -10,20 +10,26 @@ from tailrank.state.base import EVENTS_PER_USER
 from tailrank.state.record import (
     HEAD,
     LONG_GAP,
-    MAX_TYPES,
+    RARE_TYPE,
     ROW,
+    TYPE_BITS,
     Row,
     decode_columns,
     decode_rows,
     encode_rows,
+    item_code,
+    joined_codes,
     merge_rows,
+    type_code,
 )
 
 LATEST = 2**48
-codes = st.integers(0, 2**32 - 1)
+near = st.integers(RARE_TYPE - 1, RARE_TYPE + 1)
+event_types = st.one_of(st.integers(0, 3), near, st.integers(0, 2**16 - 1))
+codes = st.builds(joined_codes, event_types, st.integers(0, 2**24 - 1))
 times = st.one_of(st.integers(0, 20), st.integers(0, 4_102_444_800_000))
 row = st.builds(Row, times, codes, st.integers(0, 2**32 - 1))
-alike = st.builds(Row, times, st.integers(0, 3 * MAX_TYPES), st.integers(0, 3))
+alike = st.builds(Row, times, st.builds(joined_codes, event_types, st.integers(0, 3)), st.integers(0, 3))
 
 
 def by_time(events: Sequence[Row]) -> list[Row]:
@@ -31,10 +37,10 @@ def by_time(events: Sequence[Row]) -> list[Row]:
 
 
 def merged_by_hand(held: list[Row], new: Sequence[Row]) -> list[Row]:
-    known = {(event.codes // MAX_TYPES, event.digest) for event in held}
+    known = {(item_code(event.codes), event.digest) for event in held}
     for event in new:
-        if (event.codes // MAX_TYPES, event.digest) not in known:
-            known.add((event.codes // MAX_TYPES, event.digest))
+        if (item_code(event.codes), event.digest) not in known:
+            known.add((item_code(event.codes), event.digest))
             held = [*held, event]
     return by_time(held)[-EVENTS_PER_USER:]
 
@@ -48,8 +54,25 @@ def test_what_is_written_is_read_again(events: list[Row]) -> None:
 
 
 def test_fifty_events_take_12_bytes_each_and_7() -> None:
-    events = [Row(1_700_000_000_000 + 60_000 * i, i * MAX_TYPES, i) for i in range(EVENTS_PER_USER)]
+    events = [Row(1_700_000_000_000 + 60_000 * i, joined_codes(i % 2, i), i) for i in range(EVENTS_PER_USER)]
     assert len(encode_rows(events)) == 7 + 12 * EVENTS_PER_USER
+
+
+@given(event_types, st.integers(0, 2**24 - 1))
+def test_codes_come_apart_again(event_type: int, item: int) -> None:
+    joined = joined_codes(event_type, item)
+    assert (type_code(joined), item_code(joined)) == (event_type, item)
+    assert (joined < 2**32) == (event_type <= RARE_TYPE)
+
+
+def test_only_event_types_that_need_it_take_more_room() -> None:
+    few = [Row(1_700_000_000_000 + i, joined_codes(RARE_TYPE - i % 2, i), i) for i in range(EVENTS_PER_USER)]
+    record = encode_rows(few)
+    assert len(record) == 7 + 12 * EVENTS_PER_USER  # as before there were more than 256
+    assert decode_rows(record) == few
+    many, _ = merge_rows(record, [Row(few[-1].time, joined_codes(RARE_TYPE + 1, 7), 99)], LATEST)
+    assert len(many) == len(record) + 2 * (EVENTS_PER_USER // 2)
+    assert decode_rows(many)[-1].codes == joined_codes(RARE_TYPE + 1, 7)
 
 
 @given(st.lists(st.lists(alike, min_size=1, max_size=8), min_size=1, max_size=30))
@@ -89,7 +112,7 @@ def test_what_is_no_record_is_refused_or_read_as_one(noise: bytes) -> None:
         read = decode_rows(noise)
     except ValueError:
         with pytest.raises(ValueError, match=r"record|fit|1970"):
-            merge_rows(noise, [Row(2**40, 0, 0), Row(2**40, MAX_TYPES, 0)], LATEST)
+            merge_rows(noise, [Row(2**40, 0, 0), Row(2**40, 1 << TYPE_BITS, 0)], LATEST)
     else:
         assert 0 < len(read) <= EVENTS_PER_USER
         assert read == by_time(read)

@@ -110,7 +110,8 @@ class State(Protocol):
         ------
         InvalidEventsError
             If events are invalid (an id or type that is empty or longer than 400 bytes of UTF-8, a
-            timestamp at which it can't have happened); then none is stored.
+            timestamp at which it can't have happened), or there is no room for a new name; then none is
+            stored.
         """
         ...
 

@@ -15,13 +15,14 @@ DIGEST_BYTES: Final = 4
 
 
 class CheckedEvent(NamedTuple):
-    """A valid event: its user as a key, its id as a digest, its time in milliseconds."""
+    """A valid event: user as a key, id as a digest, time in milliseconds, and its position in the call."""
 
     user_key: bytes
     item_id: str
     event_type: str
     digest: bytes
     time: int
+    index: int
 
 
 def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEvent]:
@@ -48,7 +49,7 @@ def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEven
             faults[index] = str(error)
             continue
         if time_ms >= oldest:
-            checked.append(CheckedEvent(user_key, event.item_id, event.event_type, digest, time_ms))
+            checked.append(CheckedEvent(user_key, event.item_id, event.event_type, digest, time_ms, index))
     if faults:
         raise InvalidEventsError(faults)
     return checked

@@ -72,7 +72,7 @@ def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None
                 kept = [row for row in decode_rows(record) if row.time >= oldest]
                 names = old_names.lookup([row.codes for row in kept])
             except (ValueError, IndexError) as error:
-                raise record_error(old.folder, key, error) from None
+                raise record_error(old.folder, error) from None
             if kept:
                 named = zip(kept, *names, strict=True)
                 rows = [row._replace(codes=coder.codes(item, event_type)) for row, item, event_type in named]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tailrank.data.histories import History
-from tailrank.state.base import ItemChange, StateError, StoredEvent, UserSnapshot
+from tailrank.state.base import InvalidEventsError, ItemChange, StateError, StoredEvent, UserSnapshot
 from tailrank.state.checks import (
     CheckedEvent,
     check_events,
@@ -21,7 +21,7 @@ from tailrank.state.checks import (
     without_future,
 )
 from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, record_error
-from tailrank.state.intern_table import FolderNames, RowCoder
+from tailrank.state.intern_table import FolderNames, RowCoder, TooManyNamesError
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 from tailrank.state.record import Row, decode_columns, decode_rows, encode_rows, merge_rows
 from tailrank.state.writer import GroupWriter
@@ -74,8 +74,8 @@ class EmbeddedState:
         record, version = self._env.read(lambda txn: (txn.get(key, db=self._users), self._version(txn)))
         if record is None:
             return UserSnapshot(History([], [], []), version)
-        stored, codes, _ = self._decode(record, key)
-        items, types = self._names_of(codes, key)
+        stored, codes, _ = self._decode(record)
+        items, types = self._names_of(codes)
         latest = latest_time()
         times = without_future(stored, latest, latest)
         start = bisect_left(times, expiry_time(self._ttl))
@@ -111,16 +111,23 @@ class EmbeddedState:
 
     def _append(self, events: Sequence[CheckedEvent], coder: RowCoder) -> int:
         by_user: dict[bytes, list[Row]] = {}
+        faults: dict[int, str] = {}
         for event in events:
-            codes = coder.codes(event.item_id, event.event_type)
+            try:
+                codes = coder.codes(event.item_id, event.event_type)
+            except TooManyNamesError as error:
+                faults[event.index] = str(error)
+                continue
             row = Row(event.time, codes, int.from_bytes(event.digest, "little"))
             by_user.setdefault(event.user_key, []).append(row)
+        if faults:
+            raise InvalidEventsError(faults)
         stored, latest = 0, latest_time()
         for key, rows in by_user.items():
             try:
                 record, new = merge_rows(coder.txn.get(key, db=self._users), rows, latest)
             except ValueError as error:
-                raise record_error(self._env.folder, key, error) from None
+                raise record_error(self._env.folder, error) from None
             if new:
                 coder.txn.put(key, record, db=self._users)
                 stored += new
@@ -150,20 +157,20 @@ class EmbeddedState:
         await asyncio.sleep(0)
         return self._env.read(read)
 
-    def _decode(self, record: bytes, key: bytes) -> tuple[list[int], tuple[int, ...], tuple[int, ...]]:
+    def _decode(self, record: bytes) -> tuple[list[int], Sequence[int], tuple[int, ...]]:
         try:
             return decode_columns(record)
         except ValueError as error:
-            raise record_error(self._env.folder, key, error) from None
+            raise record_error(self._env.folder, error) from None
 
-    def _names_of(self, codes: Sequence[int], key: bytes) -> tuple[list[str], list[str]]:
+    def _names_of(self, codes: Sequence[int]) -> tuple[list[str], list[str]]:
         """Look up the items and event types of a record's rows."""
         for _ in range(2):
             try:
                 return self._names.lookup(codes)
             except IndexError:  # another process has added some
                 self._env.read(self._names.refresh)
-        raise record_error(self._env.folder, key, "a name is missing")
+        raise record_error(self._env.folder, "a name is missing")
 
     def _sweep(self) -> None:
         """Remove the expired events of the next few users."""
@@ -171,7 +178,7 @@ class EmbeddedState:
         try:
             users = self._env.read(lambda txn: read_pairs(txn, self._users, self._sweep_from, SWEEP_USERS))
             self._sweep_from = users[-1][0] + b"\0" if len(users) == SWEEP_USERS else b""
-            expired = [key for key, record in users if self._decode(record, key)[0][0] < oldest]
+            expired = [key for key, record in users if self._decode(record)[0][0] < oldest]
             if expired:
                 self._env.write(partial(self._trim, oldest, expired))
         except StateError as error:

@@ -146,9 +146,9 @@ def damage_error(folder: Path, what: str) -> StateError:
     return StateError(f"{folder}: damaged ({what}): put a backup in its place, or begin with an empty folder")
 
 
-def record_error(folder: Path, user_key: bytes, error: Exception | str) -> StateError:
-    """Say whose record is damaged."""
-    return damage_error(folder, f"record of user {user_key.decode(errors='replace')!r}: {error}")
+def record_error(folder: Path, error: Exception | str) -> StateError:
+    """Say that a record is damaged, not whose: messages get into logs."""
+    return damage_error(folder, f"record of a user: {error}")
 
 
 def state_error(error: lmdb.Error | OSError | UnicodeDecodeError, folder: Path) -> StateError:

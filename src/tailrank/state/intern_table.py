@@ -8,10 +8,23 @@ from typing import Final
 
 from tailrank.state.base import StateError
 from tailrank.state.environment import Table, Txn
-from tailrank.state.record import MAX_ITEMS, MAX_TYPES, TYPE_BITS
+from tailrank.state.record import (
+    MAX_ITEMS,
+    MAX_TYPES,
+    RARE_TYPE,
+    ROW_CODES,
+    TYPE_BITS,
+    item_code,
+    joined_codes,
+    type_code,
+)
 
 CODE_BYTES: Final = 4
 """Of a key: big-endian, so that keys sort as codes do."""
+
+
+class TooManyNamesError(StateError):
+    """A name is new, and the folder holds as many as it can."""
 
 
 class InternTable:
@@ -65,7 +78,9 @@ class FolderNames:
             If a name isn't known, perhaps because another process has added it.
         """
         items, types = self.items.names, self.types.names
-        return [items[code >> TYPE_BITS] for code in codes], [types[code % MAX_TYPES] for code in codes]
+        if max(codes, default=0) <= ROW_CODES:  # all fit into their rows, as nearly always
+            return [items[code >> TYPE_BITS] for code in codes], [types[code & RARE_TYPE] for code in codes]
+        return [items[item_code(code)] for code in codes], [types[type_code(code)] for code in codes]
 
 
 class RowCoder:
@@ -81,10 +96,10 @@ class RowCoder:
 
         Raises
         ------
-        StateError
-            If there are too many names.
+        TooManyNamesError
+            If there is no room for a new name.
         """
-        return self._code(self._names.types, event_type) | self._code(self._names.items, item) << TYPE_BITS
+        return joined_codes(self._code(self._names.types, event_type), self._code(self._names.items, item))
 
     def _code(self, committed: InternTable, name: str) -> int:
         code = committed.codes.get(name)
@@ -94,9 +109,9 @@ class RowCoder:
         if name not in added:
             code = len(committed.names) + len(added)
             if code >= committed.capacity:
-                raise StateError(
-                    f"{committed.label} {name!r} is one too many: a folder holds {committed.capacity:,} of "
-                    "them; compaction drops those that no history uses"
+                raise TooManyNamesError(
+                    f"{committed.label}: the state holds {committed.capacity:,} different ones, and this is "
+                    "one more: send one of those; `tailrank compact` drops those that no history uses"
                 )
             key = code.to_bytes(CODE_BYTES, "big")
             self.txn.put(key, name.encode(), append=True, db=committed.table)
