@@ -47,7 +47,7 @@ class Resilience(Modules):
     """The runs in `bench/resilience`."""
 
     package = "bench.resilience"
-    modules = ("outages", "cluster", "faults", "fuzz", "soak")
+    modules = ("outages", "cluster", "faults", "fuzz", "soak", "models", "saves")
 
 
 app = typer.Typer(

@@ -39,8 +39,8 @@ def rank(url: str, **request: object) -> dict[str, Any]:
     return ranking
 
 
-def wait_until(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+def wait_until(done: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -69,6 +69,9 @@ def test_a_model_of_the_library_ranks_a_new_item_by_its_text(
 
 
 TITLES = {"m": "Mug for coffee", "g": "Coffee grinder", "t": "Tent for two", "s": "Sleeping bag"}
+GRAPH = 120.0
+"""Seconds in which an encoder is certainly written as a graph."""
+
 NEW = {"item_id": "new", "title": "Tent for two, with sleeping bag"}
 
 
@@ -88,17 +91,24 @@ def contributions(server: Server, item: str, **how: object) -> dict[str, float]:
     """What an item's score is made of after tent and sleeping bag; empty if the item isn't known."""
     body: dict[str, object] = {"candidates": [item, "m"], "history": ["t", "s"], "explain": True}
     found = rank(server.url, **body, **how)["items"]
-    one: dict[str, float] = next(each.get("contributions", {}) for each in found if each["id"] == item)
-    return one
+    one = next(each for each in found if each["id"] == item)
+    return {} if one.get("unknown") else dict(one["contributions"])
 
 
 def put(server: Server, **item: str) -> int:
     return httpx.post(f"{server.url}/v1/items", json=item, timeout=60).status_code
 
 
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder, in which each graph is written once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def tiny_copy(tiny_folder: Path, tmp_path: Path, own_cache: Path) -> Path:
+def tiny_copy(tiny_folder: Path, tmp_path: Path, graphs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An encoder's folder that a test may change."""
+    monkeypatch.setenv("TAILRANK_CACHE", str(graphs))
     return Path(shutil.copytree(tiny_folder, tmp_path / "encoder"))
 
 
@@ -134,7 +144,7 @@ def test_items_without_vectors_get_them_once_the_encoder_is_back(tiny_copy: Path
         found = contributions(server, "new", user="ada")
         assert (found["semantic"], found["lexical"] > 0) == (0, True)
         (tmp_path / "gone").rename(tiny_copy)
-        wait_until(lambda: contributions(server, "new")["semantic"] > 0)
+        wait_until(lambda: contributions(server, "new")["semantic"] > 0, GRAPH)
 
 
 def test_an_encoder_that_was_tuned_again_into_its_folder_serves_with_its_model(
@@ -148,7 +158,7 @@ def test_an_encoder_that_was_tuned_again_into_its_folder_serves_with_its_model(
         changed = {name: -2 * array[::-1] for name, array in load_file(weights).items()}
         save_file({name: np.ascontiguousarray(array) for name, array in changed.items()}, weights)
         train(tmp_path / "model", tiny_copy)
-        wait_until(lambda: bool(rank(server.url)["model"] != before))
+        wait_until(lambda: bool(rank(server.url)["model"] != before), GRAPH)
         assert contributions(server, "new")["semantic"] > 0
         assert put(server, item_id="newer", title=NEW["title"]) == 200
         assert contributions(server, "newer") == contributions(server, "new")

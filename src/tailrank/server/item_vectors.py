@@ -27,7 +27,7 @@ async def vectors_of(
     texts: Sequence[str],
     identity: EncoderIdentity,
     width: int,
-    encoders: Encoders,
+    encoders: Encoders | None,
 ) -> tuple[Floats, bool]:
     """Read the vectors that were stored with changes; the encoder is needed only for what lacks one.
 
@@ -38,18 +38,18 @@ async def vectors_of(
     identity, width
         The encoder, and the d of its vectors.
     encoders
-        Where it is loaded.
+        Where it is loaded; None encodes nothing.
 
     Returns
     -------
     tuple[Floats, bool]
-        Shape (changes, width), and whether all have one: if the encoder can't be loaded, zeros stand for
-        the others, as for items without text.
+        Shape (changes, width), and whether all have one: zeros stand for the others, as for items without
+        text.
     """
     vectors = np.zeros((len(changes), width), np.float32)
     missing = _read(changes, range(len(changes)), vector_key(identity.sha256, identity), vectors)
-    if not missing:
-        return vectors, True
+    if not missing or encoders is None:
+        return vectors, not missing
     try:
         encoder = await encoders.load(identity)
         # Earlier versions named what made a vector by the encoder's fingerprint.

@@ -150,7 +150,7 @@ class ModelManager:
         """
         self._signature_seen = _signature(self.folder)
         self._loaded = await asyncio.to_thread(LoadedModel.load, self.folder)
-        self.served = await self._with_changes(self._loaded)
+        self.served = await self._with_changes(self._loaded, self.encoders)
         self.metrics.serves(self.served.name)
 
     async def warm(self) -> None:
@@ -162,9 +162,9 @@ class ModelManager:
                 log.warning("new texts can't be encoded", extra={"why": str(why)})
 
     async def catch_up(self) -> None:
-        """Add the items that changed since the last time."""
+        """Add the items that changed since the last time; rankings wait for it, so nothing is encoded."""
         async with self._changing:
-            self.served = await self._with_changes(self.served)
+            self.served = await self._with_changes(self.served, None)
 
     async def put(self, items: Sequence[Mapping[str, Value]]) -> int:
         """Store new or changed items, encoded for all workers; returns the version of the items.
@@ -234,11 +234,11 @@ class ModelManager:
             return
         try:
             new = await asyncio.to_thread(LoadedModel.load, self.folder)
-            async with self._changing:
-                changed = await self._with_changes(new)
-                if _signature(self.folder) != found:
-                    return  # replaced meanwhile, so another one is next
-                self._loaded, self.served = new, changed
+            changed = await self._with_changes(new, self.encoders)
+            if _signature(self.folder) != found:
+                return  # replaced meanwhile, so another one is next
+            await self._serve(changed)
+            self._loaded = new
         except StateError:
             raise
         except Exception as why:  # noqa: BLE001 - whatever is wrong with it, the old one stays
@@ -261,18 +261,25 @@ class ModelManager:
         """Put the items that changed into the model once more, if an encoder was missing and may be back."""
         if self.served.lacks_vectors and self._encode_again.is_over:
             self._encode_again.start()
-            async with self._changing:
-                self.served = await self._with_changes(self._loaded)
+            await self._serve(await self._with_changes(self._loaded, self.encoders))
             if not self.served.lacks_vectors:
                 self._encode_again = Backoff(CHECK_EVERY)
+
+    async def _serve(self, model: LoadedModel) -> None:
+        """Serve a model, with what changed while it was prepared."""
+        async with self._changing:
+            self.served = await self._with_changes(model, None)
 
     async def _change(self, changes: Sequence[ItemChange]) -> int:
         version = await self.state.change_items(changes)
         await self.catch_up()
         return version
 
-    async def _with_changes(self, served: LoadedModel) -> LoadedModel:
-        """Add what changed since a model's version, but for what its training data were read after."""
+    async def _with_changes(self, served: LoadedModel, encoders: Encoders | None) -> LoadedModel:
+        """Add what changed since a model's version, but for what its training data were read after.
+
+        Without encoders, items whose vectors aren't stored have none for the time being.
+        """
         version, changes = await self.state.item_changes(served.version)
         if version == served.version:
             return served
@@ -287,7 +294,7 @@ class ModelManager:
             for name, identity in served.encoders.items():
                 texts = await asyncio.to_thread(served.texts, items, identity.template)
                 width = reranker.spaces[name].width
-                vectors[name], whole = await vectors_of(put, texts, identity, width, self.encoders)
+                vectors[name], whole = await vectors_of(put, texts, identity, width, encoders)
                 lacks_vectors |= not whole
             texts = await asyncio.to_thread(served.texts, items)
             ids = [change.item_id for change in put]
