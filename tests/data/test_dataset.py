@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
+from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
@@ -14,6 +17,7 @@ from test_readers import data_tables
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import UNTYPED
 from tailrank.errors import DataError, RequestError
+from tailrank.language.text import item_texts
 
 ITEMS = pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["Tea", "Coffee", "Milk"]})
 
@@ -93,6 +97,64 @@ def test_pandas_frames_are_read_like_polars_frames() -> None:
     missing = pd.DataFrame({"user_id": ["u", "v"], "item_id": ["a", None], "timestamp": [1, 2]})
     with pytest.raises(DataError, match="row 2 has None"):
         Dataset.construct(items, missing)
+
+
+DATE = pd.Timestamp("2024-01-31 09:30", tz="Europe/Berlin")
+COLUMNS = {
+    "lists": (pd.Series([["hot", "leaf"], None, []]), ["hot, leaf", "", ""]),
+    "arrays": (pd.Series([np.array(["hot", "leaf"]), None, np.array([])]), ["hot, leaf", "", ""]),
+    "tuples": (pd.Series([("hot", "leaf"), None, ()]), ["hot, leaf", "", ""]),
+    "lists beside text": (pd.Series([["hot", "leaf"], "cold", None]), ["hot, leaf", "cold", ""]),
+    "lists beside numbers": (pd.Series([[1, 2], 3, None]), ["1, 2", "3", ""]),
+    "categories": (pd.Series(["hot", "cold", None], dtype="category"), ["hot", "cold", ""]),
+    "text": (pd.Series(["hot", None, "cold"], dtype="string"), ["hot", "", "cold"]),
+    "objects": (pd.Series(["hot", float("nan"), None], dtype=object), ["hot", "", ""]),
+    "mixed": (pd.Series(["hot", 7, None], dtype=object), ["hot", "7", ""]),
+    "integers": (pd.Series([2020, None, 2**53 + 1], dtype="Int64"), ["2020", "", "9007199254740993"]),
+    "booleans": (pd.Series([True, None, False], dtype="boolean"), ["true", "", "false"]),
+    "floats": (pd.Series([1.5, None, 2.0]), ["1.5", "", "2.0"]),
+    "dates": (pd.Series([dt.date(2024, 1, 31), None, None]), ["2024-01-31", "", ""]),
+    "UUIDs": (pd.Series([uuid.UUID(int=7), None, None]), ["00000000-0000-0000-0000-000000000007", "", ""]),
+    "decimals": (pd.Series([Decimal("1.50"), None, Decimal(2)]), ["1.50", "", "2.00"]),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS)
+def test_every_pandas_column_is_read(case: str) -> None:
+    column, texts = COLUMNS[case]
+    items = pd.DataFrame({"item_id": ["a", "b", "c"], "x": column})
+    data = Dataset.construct(items, pd.DataFrame(columns=["user_id", "item_id", "timestamp"]))
+    assert item_texts(data.items, "{x}") == texts
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_pandas_times_of_every_unit(unit: str, zone: str | None) -> None:
+    times = pd.Series([DATE.tz_convert(zone)] * 3 if zone else [DATE.tz_convert(None)] * 3)
+    dtype = f"datetime64[{unit}, {zone}]" if zone else f"datetime64[{unit}]"
+    log = pd.DataFrame(events().to_dict(as_series=False)).assign(timestamp=times.astype(dtype))
+    assert Dataset.construct(ITEMS, log).histories.times.tolist() == [DATE.timestamp()] * 3
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ({"timestamp": pd.Series([DATE, pd.NaT, DATE])}, "row 2 has None"),
+        ({"timestamp": pd.period_range("2024-01-31", periods=3)}, "timestamp is Object"),
+        ({"timestamp": pd.Series([DATE, DATE.tz_convert("UTC"), None], dtype=object)}, "times of one zone"),
+        ({"timestamp": 1, "note": ["half \ud83d", "", ""]}, "column 'note' can't be read"),
+    ],
+)
+def test_pandas_columns_that_are_refused(column: dict[str, object], words: str) -> None:
+    log = pd.DataFrame(events().to_dict(as_series=False)).assign(**column)
+    with pytest.raises(DataError, match=f"events: .*{words}"):
+        Dataset.construct(ITEMS, log)
+
+
+def test_pandas_columns_of_one_name_are_refused() -> None:
+    items = pd.DataFrame([["a", "Tea", "Mug"]], columns=["item_id", "title", "title"])
+    with pytest.raises(DataError, match="items: column 'title' is repeated"):
+        Dataset.construct(items, events(timestamp=[1, 2, 3]))
 
 
 def test_no_events_are_allowed_in_memory() -> None:

@@ -29,6 +29,7 @@ def lay(folder: Path, files: Mapping[str, str | bytes | pl.DataFrame]) -> Path:
     """Write the files of a data folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, pl.DataFrame):
             write(content, folder / name)
         else:
@@ -92,12 +93,27 @@ MALFORMED: dict[str, tuple[Mapping[str, str | bytes | pl.DataFrame], list[str]]]
     ),
     "repeated column": (
         {"items.csv": "item_id,item_id\na,b\n", **EVENTS},
-        ["items.csv", "item_id_duplicated_0", "repeated"],
+        ["items.csv", "'item_id' is repeated"],
     ),
-    "too many fields": ({"items.csv": "item_id,title\na,Tea,hot\n", **EVENTS}, ["items.csv", "more fields"]),
+    "too many fields": (
+        {"items.csv": 'item_id,title\na,"Tea\nhot"\nb,Tea,hot\n', **EVENTS},
+        ["items.csv", "line 4: 3 fields, while the header has 2"],
+    ),
     "open quote": (
-        {"items.csv": 'item_id,title\na,"Tea\nb,Coffee\n', **EVENTS},
-        ["items.csv", "not a readable csv"],
+        {"items.csv": 'item_id,title\na,Tea\nb,"Coffee\nc,Milk\n', **EVENTS},
+        ["items.csv", "not a readable csv", "line 3: a quote"],
+    ),
+    "quote in quotes": (
+        {"items.csv": 'item_id,title\na,Tea\nb,"5" pipe"\nc,Milk\n', **EVENTS},
+        ["items.csv", "line 3: a quote inside a field is to be doubled"],
+    ),
+    "quotes that polars balances": (
+        {"items.csv": 'item_id,title\n"5" p","\nb,Milk\n', **EVENTS},
+        ["items.csv", "line 2: a quote"],
+    ),
+    "backslash before a quote": (
+        {"items.csv.gz": gzip.compress(b'item_id,title\na,"5\\" pipe"\n'), **EVENTS},
+        ["items.csv.gz", "line 2: a quote"],
     ),
     "Latin-1": (
         {"items.csv": "item_id,title\na,Tea\nb,Caf\xe9\n".encode("latin-1"), **EVENTS},
@@ -111,9 +127,45 @@ MALFORMED: dict[str, tuple[Mapping[str, str | bytes | pl.DataFrame], list[str]]]
     "broken JSON": ({"items.jsonl": '{"item_id": "a"}\n{"item_id": \n', **EVENTS}, ["items.jsonl", "line 2"]),
     "JSON array": (
         {"items.jsonl": '[{"item_id": "a"}]\n', **EVENTS},
-        ["items.jsonl", "not a readable jsonl"],
+        ["items.jsonl", "not a readable jsonl", "line 1: not an object", "one JSON object a line"],
     ),
-    "JSON without objects": ({"items.jsonl": "1\n2\n", **EVENTS}, ["items.jsonl", "not a readable jsonl"]),
+    "JSON without objects": (
+        {"items.jsonl": '{"item_id": "a"}\n2\n', **EVENTS},
+        ["items.jsonl", "not a readable jsonl", "line 2: not an object"],
+    ),
+    "NaN in JSON": (
+        {"items.jsonl": '{"item_id": "a"}\n\n{"item_id": "b", "price": NaN}\n', **EVENTS},
+        ["items.jsonl", "line 3", "null for NaN"],
+    ),
+    "half a surrogate pair": (
+        {"items.jsonl": '{"item_id": "a"}\n{"item_id": "b", "title": "half \\ud83d"}\n', **EVENTS},
+        ["items.jsonl", "line 2", "surrogates only in pairs"],
+    ),
+    "objects beside text": (
+        {
+            "items.jsonl": '{"item_id": "a", "title": "Tea"}\n{"item_id": "b", "title": {"en": "Tea"}}\n',
+            **EVENTS,
+        },
+        ["items.jsonl", "line 2: 'title' nests values here"],
+    ),
+    "nested lists beside lists": (
+        {"items.jsonl": '{"item_id": "a", "genres": [["x"]]}\n{"item_id": "b", "genres": ["y"]}\n', **EVENTS},
+        ["items.jsonl", "line 1: 'genres' nests values here"],
+    ),
+    "folder without part files": (
+        {"items.parquet/_SUCCESS": "", "items.parquet/_temporary/part-0.parquet": "x", **EVENTS},
+        ["items.parquet: no files of data"],
+    ),
+    "damaged part file": (
+        {
+            "items.csv/part-0.csv": "item_id,title\na,Tea\n",
+            "items.csv/part-1.csv": "item_id\na,b\n",
+            **EVENTS,
+        },
+        ["part-1.csv", "line 2: 2 fields"],
+    ),
+    "bytes for item ids": (items(item_id=[b"\xff", b"\xfe"]), ["item_id is Binary", "text or whole numbers"]),
+    "blank item id": (items(item_id=["a", " "]), ["items.parquet", "row 2 has ' '"]),
     "truncated Parquet": (
         {"items.parquet": parquet_bytes()[:-9], **EVENTS},
         ["items.parquet", "not a readable parquet"],
@@ -279,7 +331,9 @@ def test_lists_of_text_are_kept(tmp_path: Path) -> None:
     assert read_items(tmp_path)["genres"].to_list() == [["Action", "Sci-Fi"], []]
 
 
-WORD = st.text(string.ascii_letters + string.digits + ' ,"\n\té漢😀-_;|', min_size=1, max_size=8)
+WORD = st.text(string.ascii_letters + string.digits + ' ,"\n\té漢😀-_;|', min_size=1, max_size=8).filter(
+    str.strip
+)
 
 
 @st.composite

@@ -1,5 +1,8 @@
 """Item text: what a template gives, what is left out by default, and what is refused."""
 
+import datetime as dt
+from decimal import Decimal
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -124,12 +127,47 @@ def test_columns_without_a_text_form_are_named() -> None:
         item_texts(items, "{title}")
 
 
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('["Adventure", "Comedy"]', "Adventure, Comedy"),
+        (' [ "Adventure" , null, 7, 2.5, true ] ', "Adventure, 7, 2.5, true"),
+        ('["caf\\u00e9", "5\\" pipe"]', 'café, 5" pipe'),
+        ("['Adventure', 'Comedy']", "Adventure, Comedy"),
+        ("""["Children's", 'Comedy']""", "Children's, Comedy"),
+        ("[]", ""),
+        ("[Set of 2] Mug", "[Set of 2] Mug"),
+        ("[Mug]", "[Mug]"),
+        ("['Mug', x]", "['Mug', x]"),
+        ('[["a"], ["b"]]', '[["a"], ["b"]]'),
+        ('{"en": "Mug"}', '{"en": "Mug"}'),
+    ],
+)
+def test_a_cell_that_holds_a_list_is_joined_like_a_list(cell: str, text: str) -> None:
+    assert item_texts(pl.DataFrame({"a": ["Tea", cell, None]}), "{a}") == ["Tea", text, ""]
+
+
+@pytest.mark.parametrize(
+    "values", [[dt.timedelta(1)], [[dt.timedelta(1)]], [b"Tea"], [[b"Tea"]], [[["a"]]], [object()]]
+)
+def test_no_type_of_a_column_is_a_traceback(values: list[object]) -> None:
+    with pytest.raises(DataError, match=r"column 'a' holds .*leave it out of the template"):
+        item_texts(pl.DataFrame({"a": values}), "{a}")
+
+
 def test_types_of_columns() -> None:
     items = pl.DataFrame(
         {
             "a": pl.Series(["x"], dtype=pl.Categorical),
             "b": pl.Series([[1, 2]], dtype=pl.Array(pl.Int64, 2)),
             "c": [True],
+            "d": [dt.date(2024, 1, 31)],
+            "e": [dt.time(9, 30)],
+            "f": [Decimal("1.50")],
+            "g": pl.Series(["s"], dtype=pl.Enum(["s", "m"])),
+            "h": [[dt.date(2024, 1, 31)]],
+            "i": [None],
         }
     )
-    assert item_texts(items, "{a} {b} {c}") == ["x 1, 2 true"]
+    expected = ["x 1, 2 true 2024-01-31 09:30:00 1.50 s 2024-01-31"]
+    assert item_texts(items, "{a} {b} {c} {d} {e} {f} {g} {h} {i}") == expected

@@ -8,11 +8,10 @@ from typing import Final
 from urllib.parse import unquote
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from tailrank.data.formats import read_file
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures
-from tailrank.errors import DataError, first_line
+from tailrank.errors import DataError
 
 SUFFIXES: Final = (
     *(".parquet", ".parquet.gz"),
@@ -111,12 +110,21 @@ def _read_parts(folder: Path, file_format: str, columns: Collection[str]) -> pl.
         read_file(part, file_format, columns).with_columns(_partition(part.relative_to(folder)))
         for part in parts
     ]
-    try:
-        return pl.concat([frame for frame in frames if len(frame)] or frames[:1], how="diagonal_relaxed")
-    except PolarsError as error:
-        raise DataError(
-            f"{folder}: its files hold columns of different types ({first_line(error)}). Write it anew."
-        ) from None
+    frames = [frame for frame in frames if len(frame)] or frames[:1]
+    for name in dict.fromkeys(name for frame in frames for name in frame.columns):
+        kinds = {_kind(frame.schema[name]) for frame in frames if name in frame.columns} - {"Null"}
+        if len(kinds) > 1:
+            raise DataError(
+                f"{folder}: its files hold {' and '.join(sorted(kinds))} in column {name!r}. Write one type."
+            )
+    return pl.concat(frames, how="diagonal_relaxed")
+
+
+def _kind(dtype: pl.DataType) -> str:
+    """Name the types that polars can join without changing what the values mean."""
+    if dtype.is_numeric() or dtype in (pl.String, pl.Categorical, pl.Enum):
+        return "text or numbers"
+    return str(dtype) if dtype == pl.Datetime else dtype.base_type().__name__
 
 
 def _is_hidden(part: Path) -> bool:
