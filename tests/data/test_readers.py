@@ -153,8 +153,16 @@ MALFORMED: dict[str, tuple[Mapping[str, str | bytes | pl.DataFrame], list[str]]]
         ["items.jsonl", "line 1: 'genres' nests values here"],
     ),
     "folder without part files": (
-        {"items.parquet/_SUCCESS": "", "items.parquet/_temporary/part-0.parquet": "x", **EVENTS},
-        ["items.parquet: no files of data"],
+        {"items.parquet/_SUCCESS": "", "items.parquet/.part-0.parquet.crc": "crc", **EVENTS},
+        ["items.parquet: no part files"],
+    ),
+    "folder that is being written": (
+        {"items.csv/_temporary/0": "", "items.csv/part-0.csv": ITEMS["items.csv"], **EVENTS},
+        ["items.csv is still being written"],
+    ),
+    "Delta table": (
+        {"items.parquet/_delta_log/0.json": "{}", "items.parquet/part-0.parquet": b"PAR1", **EVENTS},
+        ["items.parquet is a Delta table"],
     ),
     "damaged part file": (
         {

@@ -397,6 +397,12 @@ def test_scripts_without_spaces_give_letters_and_pairs(text: str, terms: str) ->
     assert sorted(terms_of([text])[0]) == sorted(terms.split())
 
 
+def test_a_vocabulary_of_other_terms_weighs_those_that_it_knows() -> None:
+    letters = np.frombuffer("बल\ntea\n双人帐篷\n".encode(), np.uint8)
+    rows = Vocabulary(letters, np.ones(3, np.float32)).rows(terms_of(["Tea 双人帐篷", "तंबू"]))
+    assert rows.matrix.toarray().tolist() == [[0, 1, 0], [0, 0, 0]]
+
+
 SHOPS = {
     "English": ("two person tent", "tent pegs", "husband mug", "letter paper"),
     "Hindi": ("दो व्यक्ति तंबू", "तंबू खूंटी", "पति प्याला", "पत्र कागज"),

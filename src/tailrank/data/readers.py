@@ -21,6 +21,12 @@ SUFFIXES: Final = (
 FOLDERS: Final = (".parquet", ".csv", ".jsonl", ".json")
 """What Spark and its like call a folder of part files; its ending says what they hold."""
 
+NOT_ALL_DATA: Final = {
+    "_temporary": "is still being written, or its writing broke off",
+    "_delta_log": "is a Delta table, whose files hold deleted rows, too",
+}
+"""Entries of such a folder that say that its files aren't the table."""
+
 
 def read_items(folder: Path) -> pl.DataFrame:
     """Read the items of a data folder.
@@ -102,15 +108,21 @@ def read_table(path: Path, table: TableSchema) -> pl.DataFrame:
 
 def _read_parts(folder: Path, file_format: str, columns: Collection[str]) -> pl.DataFrame:
     """Read the part files of a folder, in the order of their names, one below the other."""
+    for name, why in NOT_ALL_DATA.items():
+        if (folder / name).exists():
+            raise DataError(f"{folder} {why} ({name}). Write the table anew.")
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size)
     parts = [path for path in paths if not _is_hidden(path.relative_to(folder))]
     if not parts:
-        raise DataError(f"{folder}: no files of data in this folder. Write it anew.")
+        raise DataError(f"{folder}: no part files in this folder. Write the table anew.")
     frames = [
         read_file(part, file_format, columns).with_columns(_partition(part.relative_to(folder)))
         for part in parts
     ]
-    frames = [frame for frame in frames if len(frame)] or frames[:1]
+    return _concatenated([frame for frame in frames if len(frame)] or frames[:1], folder)
+
+
+def _concatenated(frames: list[pl.DataFrame], folder: Path) -> pl.DataFrame:
     for name in dict.fromkeys(name for frame in frames for name in frame.columns):
         kinds = {_kind(frame.schema[name]) for frame in frames if name in frame.columns} - {"Null"}
         if len(kinds) > 1:
