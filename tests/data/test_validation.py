@@ -21,7 +21,8 @@ from tailrank.errors import DataError
 
 GOOD = {
     "items.csv": "item_id,title\na,Tea\nb,Coffee\n",
-    "events.csv": "user_id,item_id,timestamp,event\nu,a,2024-01-01,buy\nu,b,2024-01-02,buy\nu,a,2024-01-03,\n",
+    "events.csv": "user_id,item_id,timestamp,event\n"
+    "u,a,2024-01-01,buy\nu,b,2024-01-02,buy\nu,a,2024-01-03,buy\n",
 }
 SHOWN = "ranking_id,user_id,timestamp,item_id,position,clicked,score,propensity\n"
 

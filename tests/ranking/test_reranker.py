@@ -12,7 +12,7 @@ import pytest
 
 from tailrank.data.candidates import Candidates, Scorer
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Event, Histories, History
+from tailrank.data.histories import UNTYPED, Event, Histories, History
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.errors import DataError, RequestError, TailrankError
 from tailrank.language.vectors import ItemVectors
@@ -149,7 +149,7 @@ class TestRank:
             for at, (film, kind) in enumerate(zip(HISTORY, kinds, strict=True))
         ]
         history, _ = reranker.catalogue.histories(History.from_events(told))
-        assert history.types.tolist() == [2, 0, 1, -1]
+        assert history.types.tolist() == [2, 0, 1, UNTYPED]
         assert history.gaps.tolist() == [3e7, 2e7, 1e7, 0]
 
 
@@ -186,6 +186,7 @@ MIXED = [Event("1", timestamp=5.0), "50"]
         ([Event("1", timestamp=9.0), Event("50", timestamp=8.0)], FILMS, {}, "ascend"),
         ([Event("1", timestamp=float("nan"))], FILMS, {}, "finite"),
         ([Event("1", timestamp=float("inf"))], FILMS, {}, "finite"),
+        ([Event("1", timestamp=1.7e12)], FILMS, {}, "timestamp 1700000000000 is in the future: send seconds"),
         ([Event("1", timestamp=datetime(2020, 1, 1))], FILMS, {}, "must be numbers"),  # type: ignore[arg-type]
     ],
 )

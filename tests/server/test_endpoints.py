@@ -71,6 +71,16 @@ class TestRank:
             (b'{"candidates":[' + b'"1",' * 2_000 + b'"1"]}', 422, "2000"),
             (b'{"candidates":["1"],"policy":{"tail":2}}', 422, "tail"),
             ('{"candidates":["1"],"user":"%s"}' % ("ä" * 300), 422, "400 bytes"),
+            (
+                b'{"candidates":["1"],"history":["1",{"item_id":"1","timestamp":1700000}]}',
+                422,
+                "timestamp 1700000 is before 1990: send seconds since 1970 - at `$.history[1].timestamp`",
+            ),
+            (
+                b'{"candidates":["1"],"history":[{"item_id":"1","timestamp":1.7e12}]}',
+                422,
+                "timestamp 1700000000000 is in the future: send seconds since 1970",
+            ),
             (b"x" * 5_000_000, 413, "MB"),
         ],
     )
@@ -182,6 +192,37 @@ class TestUnknownNames:
 
     def test_long_ones_are_cut(self, url: str) -> None:
         assert len(httpx.post(f"{url}/v1/rank", json={"x" * 100_000: 1}).text) < 400
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fault"),
+    [
+        (20240131, "timestamp 20240131 is before 1990"),
+        (START * 1000, f"timestamp {START * 1000:.0f} is in the future"),
+        (4e9, "timestamp 4000000000 is in the future"),
+    ],
+)
+def test_a_time_at_which_nothing_can_have_happened_is_refused(url: str, seconds: float, fault: str) -> None:
+    event = {"event_id": "1", "user_id": "tim", "item_id": "50", "event": "view", "timestamp": seconds}
+    answer = httpx.post(f"{url}/v1/events", json=event)
+    assert answer.status_code == 422
+    assert f"{fault}: send seconds since 1970" in answer.json()["error"]
+    assert httpx.get(f"{url}/v1/users/tim").json()["events"] == []
+
+
+def test_a_clock_that_is_a_little_ahead_does_not_stay_the_latest(url: str) -> None:
+    event = {
+        "event_id": "1",
+        "user_id": "zoe",
+        "item_id": "50",
+        "event": "view",
+        "timestamp": time.time() + 3600,
+    }
+    now = {**event, "event_id": "2", "item_id": "181"}
+    assert httpx.post(f"{url}/v1/events", json=event).json() == {"accepted": 1, "new": 1}
+    assert httpx.post(f"{url}/v1/events", json={**now, "timestamp": time.time()}).json()["new"] == 1
+    events = httpx.get(f"{url}/v1/users/zoe").json()["events"]
+    assert [event["item_id"] for event in events] == ["50", "181"]
 
 
 class TestItems:

@@ -159,8 +159,10 @@ def test_the_answer_has_the_shape_of_metarank() -> None:
         ({**CLICK, "item": ""}, r"length >= 1 - at `\$.item`"),
         ({**CLICK, "type": None}, r"`\$.type`"),
         ({**CLICK, "event": "purchase"}, "Invalid value 'purchase'"),
-        ({**CLICK, "timestamp": -1}, r"between 1970 and 2100 - at `\$.timestamp`"),
-        ({**CLICK, "timestamp": 10**400}, r"between 1970 and 2100 - at `\$.timestamp`"),
+        ({**CLICK, "timestamp": -1}, r"milliseconds since 1970, .* got -1 - at `\$.timestamp`"),
+        ({**CLICK, "timestamp": 1661431896}, r"from 1990 to now, got 1661431896 - at `\$.timestamp`"),
+        ({**CLICK, "timestamp": 3976214400000}, r"from 1990 to now, got 3976214400000"),
+        ({**CLICK, "timestamp": 10**400}, r"from 1990 to now, got 10{19} - at `\$.timestamp`"),
         ({**CLICK, "user": "ü" * 300}, "400 bytes"),
         ({**ITEM, "fields": [{"name": "item_id", "value": "x"}]}, "can't be named 'item_id'"),
         ({**CLICK, "usr": "alice"}, "unknown field `usr`: did you mean `user`"),
@@ -191,6 +193,10 @@ def test_nothing_in_a_list_is_left_out() -> None:
     fields = [{"name": "color", "value": ["white", None]}, {"name": "size", "value": [1, None]}]
     [item] = read(encoded({**ITEM, "fields": fields}))[1]
     assert item == {"item_id": "item1", "color": ["white"]}
+
+
+def test_the_time_of_a_request_to_rank_may_be_anything_past() -> None:
+    assert read_rank_request(json.dumps({**RANKING, "timestamp": 0}).encode()).candidates
 
 
 def test_lists_that_are_too_long_are_refused() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec import UNSET
 
 from tailrank import api
 from tailrank.data.histories import Event, History
+from tailrank.errors import RequestError
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
-from tailrank.server.translation import NO_EVENTS, to_items, to_request
+from tailrank.server.translation import NO_EVENTS, check_times, to_items, to_request
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210", "257", "300", "405", "1000"]
 
@@ -28,6 +30,16 @@ def test_stored_events_come_before_those_of_the_request(reranker: Reranker) -> N
     events = [Event("50", "rating", 10.0), Event("181", "rating", 20.0), Event("174", None, 30.0)]
     expected = reranker.rank([*events, Event("172", None, 30.0)], CANDIDATES)
     assert reranker.rank(to_request(request, stored)) == expected
+
+
+def test_a_history_is_an_order_if_the_model_has_no_times() -> None:
+    history = [api.HistoryEvent("174", timestamp=0.0), "172", api.HistoryEvent("181", timestamp=3.0)]
+    check_times(history, "position")
+    check_times(history, "elapsed")
+    with pytest.raises(RequestError, match=r"timestamp 0 is before 1990.*`\$.history\[0\].timestamp`"):
+        check_times(history, "timestamp")
+    with pytest.raises(RequestError, match="in the future"):
+        check_times([api.HistoryEvent("174", timestamp=1e12)], "position")
 
 
 def test_scores_and_policy_are_the_library_s() -> None:

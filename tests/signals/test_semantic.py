@@ -1,5 +1,6 @@
 """The attention's limits, its gradient, and what it learns from users who behave in a known way."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,9 @@ from scipy.optimize import approx_fprime
 
 from tailrank.arrays import Doubles, Floats
 from tailrank.data.candidates import Candidates
-from tailrank.data.histories import Histories, Queries
+from tailrank.data.histories import UNTYPED, Histories, Queries
 from tailrank.signals.appendable import VectorTable
-from tailrank.signals.semantic import SHARPEST, SemanticAttention, _Sample
+from tailrank.signals.semantic import SHARPEST, SemanticAttention, _Sample, with_untyped_bias
 
 DAY = 86_400.0
 RNG = np.random.default_rng(11)
@@ -105,6 +106,8 @@ def naive_loss(parameters: Doubles, vectors: Floats, queries: Queries, candidate
     """Negative log-likelihood of the targets by loops, in double precision."""
     temperature, inverse_temperature, recency_decay, time_decay, *kinds = parameters
     h, losses = queries.histories, []
+    counts = [np.sum(h.latest(50).types == code) for code in range(len(kinds))]
+    kinds.append(np.log(np.dot(counts, np.exp(kinds)) / np.sum(counts)))  # of an event without a type
     for query, (start, end) in enumerate(zip(h.offsets[:-1], h.offsets[1:], strict=True)):
         events = range(max(start, end - 50), end)
         prior = [
@@ -131,7 +134,7 @@ def test_the_gradient_is_that_of_the_definition(parameters: list[float]) -> None
     n = int(lengths.sum())
     histories = Histories(
         rng.integers(0, 40, n).astype(np.int32),
-        rng.integers(0, 2, n).astype(np.int32),
+        rng.integers(UNTYPED, 2, n).astype(np.int32),
         np.sort(rng.random(n)) * 30 * DAY,
         np.concatenate([[0], np.cumsum(lengths)]),
     )
@@ -191,6 +194,44 @@ def test_a_type_that_is_noise_loses_attention(learned: dict[str, SemanticAttenti
     assert learned["latest of type 0"].event_type_bias[0] == 0
     assert learned["latest of type 0"].event_type_bias[1] < -1.5
     assert abs(learned["last event"].event_type_bias[1]) < 0.5
+
+
+def test_an_event_without_a_type_is_a_mix_of_all_types_as_often_as_they_occur() -> None:
+    shares, biases = np.array([0.25, 0.75], np.float32), np.log(np.array([1, 5], np.float32))
+    signal = SemanticAttention(
+        VectorTable.from_array(unit(9, 4, RNG)), with_untyped_bias(biases, shares), 0.0, 0.0
+    )
+    items = np.array([3, 8], np.int32)
+
+    def scores(*types: int) -> Floats:
+        history = Histories(items, np.array(types, np.int32), np.zeros(2), np.array([0, 2]))
+        return signal.score(history, Candidates.everything(9))[0]
+
+    similarity = signal.vectors.vectors.whole @ signal.vectors.take(items).T
+    np.testing.assert_allclose(scores(0, UNTYPED), similarity @ np.array([1, 4]) / 5, atol=1e-6)
+    np.testing.assert_allclose(scores(1, UNTYPED), similarity @ np.array([5, 4]) / 9, atol=1e-6)
+    np.testing.assert_allclose(scores(UNTYPED, UNTYPED), scores(0, 0), atol=1e-6)
+
+
+def test_names_of_types_are_nothing_to_an_event_without_one() -> None:
+    vectors = unit(300, 8, np.random.default_rng(1))
+    queries = followers("latest of type 0", vectors)
+    h = queries.source
+    renamed = replace(queries, source=replace(h, types=1 - h.types))
+    first, second = (SemanticAttention.from_vectors(vectors, 2, asked) for asked in (queries, renamed))
+    history = replace(one_history(4, 9, 17), types=np.array([0, 1, UNTYPED], np.int32))
+    swapped = replace(history, types=np.array([1, 0, UNTYPED], np.int32))
+    everything = Candidates.everything(300)
+    np.testing.assert_allclose(first.score(history, everything), second.score(swapped, everything), atol=0.02)
+
+
+def test_a_model_that_knows_no_untyped_events_takes_all_types_for_equally_frequent() -> None:
+    signal = SemanticAttention(VectorTable.from_array(unit(9, 4, RNG)), np.array([0, 2, 1], np.float32))
+    arrays = signal.arrays()
+    np.testing.assert_array_equal(SemanticAttention.from_arrays(arrays).event_type_bias, [0, 2, 1])
+    older = {name: array for name, array in arrays.items() if name != "untyped_bias"}
+    bias = SemanticAttention.from_arrays(older).event_type_bias
+    np.testing.assert_allclose(bias, [0, 2, np.log((1 + np.exp(2)) / 2)], rtol=1e-6)
 
 
 def test_without_anything_to_learn_from_the_start_stays() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tailrank import Reranker, TailrankError
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Histories
+from tailrank.data.histories import UNTYPED, Histories
 from tailrank.data.splits import hold_out, leave_one_out
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.ranking import ndcg, target_ranks
@@ -74,6 +74,23 @@ def test_numpy_computes_what_torch_does() -> None:
         items, types = (torch.from_numpy(part).long()[None] for part in (h.items, h.types))
         expected = network(network.vectors(items), types, gaps)[:, -1].numpy()
     np.testing.assert_allclose(network.frozen().encode(h), expected, atol=1e-5)
+
+
+def test_an_event_without_a_type_counts_as_the_mean_of_all_types() -> None:
+    network, h = random_network(), histories([5])
+    h = replace(h, types=np.array([0, UNTYPED, 1, UNTYPED, 1], np.int32))
+    gaps = torch.from_numpy(Windows.of(h, 8).gaps).long()[None]
+    model = network.frozen()
+    weights = model.network.weights
+    np.testing.assert_allclose(weights["untyped"], [0.75, 0.25] @ weights["types"], atol=1e-6)
+    with torch.no_grad():
+        items, types = (torch.from_numpy(part).long()[None] for part in (h.items, h.types))
+        expected = network(network.vectors(items), types, gaps)[:, -1].numpy()
+    np.testing.assert_allclose(model.encode(h), expected, atol=1e-5)
+    older = {name: array for name, array in model.arrays().items() if name != "network/untyped"}
+    once, twice = SequenceModel.from_arrays(older), replace(h, types=np.array([0, 1, 1, 1, 1], np.int32))
+    np.testing.assert_array_equal(once.encode(twice), model.encode(twice))
+    assert not np.array_equal(once.encode(h), model.encode(h))
 
 
 def test_a_batch_equals_single_histories() -> None:
@@ -170,6 +187,16 @@ def test_a_reranker_keeps_its_sequence_model(ring: Dataset, tmp_path: Path) -> N
     loaded = Reranker.load(tmp_path / "model")
     assert any(isinstance(signal, SequenceModel) for signal in loaded.signals)
     assert loaded.rank(["3", "4"], ["5", "9", "6"]) == fitted.rank(["3", "4"], ["5", "9", "6"])
+
+
+def test_events_without_a_type_train_all_types(ring: Dataset) -> None:
+    types = np.where(np.arange(len(ring.histories.items)) % 3, UNTYPED, 0).astype(np.int32)
+    some = replace(ring, histories=replace(ring.histories, types=types))
+    split, config = leave_one_out(some), SASRecConfig(epochs=2, width=16, length=8)
+    model = train(split.train, split.validation, True, None, config).model
+    weights = model.network.weights
+    np.testing.assert_array_equal(weights["untyped"], weights["types"][0])  # there is one type
+    assert weights["untyped"].any()
 
 
 def test_every_place_that_ranking_uses_is_trained(ring: Dataset) -> None:

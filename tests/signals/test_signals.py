@@ -16,6 +16,7 @@ from tailrank.arrays import Doubles
 from tailrank.data.candidates import FOLD, Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
+from tailrank.data.latest_time import robust_latest
 from tailrank.errors import RequestError
 from tailrank.ranking.upstream import standardise
 from tailrank.signals.appendable import VectorTable
@@ -498,6 +499,36 @@ def test_popularity_halves_with_the_half_life() -> None:
     data = events_of("ab", every=7 * DAY)
     np.testing.assert_allclose(Popularity.from_events(data, 7.0).values, np.log1p([0.5, 1.0]), rtol=1e-6)
     np.testing.assert_allclose(Popularity.from_events(data).values, np.log1p([1.0, 1.0]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("late", [1, 7])
+@pytest.mark.parametrize("ahead", [DAY * 30, DAY * 365, DAY * 365 * 70])
+def test_a_few_wrong_clocks_make_nothing_old(late: int, ahead: float) -> None:
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.random(700)) * 200 * DAY + 1.6e9
+    log = pl.DataFrame(
+        {"user_id": rng.integers(0, 50, 700), "item_id": rng.integers(0, 9, 700), "timestamp": times}
+    )
+    odd = log.head(late).with_columns(timestamp=times.max() + ahead + np.arange(late))
+    items = pl.DataFrame({"item_id": range(9), "title": TEXTS})
+    clean, skewed = (Dataset.construct(items, each) for each in (log, pl.concat([log, odd])))
+    for half_life in HALF_LIVES:
+        want = np.expm1(Popularity.from_events(clean, half_life).values)
+        want += np.bincount(odd["item_id"], minlength=9)  # they count in full
+        np.testing.assert_allclose(
+            np.expm1(Popularity.from_events(skewed, half_life).values), want, rtol=1e-5
+        )
+
+
+@given(st.lists(st.floats(0, 400 * DAY), min_size=1, max_size=99))
+def test_the_end_of_few_events_is_the_latest(times: list[float]) -> None:
+    assert robust_latest(np.array(times)) == max(times)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([100, 2_000]), st.sampled_from([3600.0, 5 * DAY]))
+def test_the_end_of_steady_events_is_the_latest(seed: int, n: int, gap: float) -> None:
+    times = np.random.default_rng(seed).uniform(0.1, 1, n).cumsum() * gap
+    assert robust_latest(np.random.default_rng(seed).permutation(times)) == times[-1]
 
 
 def test_the_half_life_follows_the_targets_of_validation() -> None:
