@@ -104,7 +104,7 @@ ID: Final = ColumnType("text or whole numbers, never empty", values.to_ids)
 LABEL: Final = ColumnType("text", values.to_labels, optional=True)
 TEXT: Final = ColumnType("text or lists of text", values.to_texts, optional=True)
 TIME: Final = ColumnType(
-    "seconds since 1970, dates or ISO-8601 text (one unit throughout)", values.to_seconds
+    "seconds since 1970, dates or ISO-8601 text (one unit and format throughout)", values.to_seconds
 )
 INTEGER: Final = ColumnType("whole numbers", values.to_integers)
 NUMBER: Final = ColumnType("finite numbers", values.to_numbers)

@@ -8,15 +8,13 @@ import polars as pl
 
 from tailrank.bounds import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP
 
-ZONE: Final = r" ?(?:Z|UTC|(?<sign>[+-])(?<hours>\d\d):?(?<minutes>\d\d)?)?"
 ISO: Final = (
-    r"^(?<year>\d{4})-?(?<month>\d\d)-?(?<day>\d\d)"
-    rf"(?:[T ](?<hour>\d\d):?(?<minute>\d\d)(?::?(?<second>\d\d)(?<fraction>[.,]\d+)?)?)?{ZONE}$"
+    r"^(?<date>\d{4}-\d\d-\d\d)(?:[T ](?<minute>\d\d:\d\d)(?::(?<second>\d\d)(?<fraction>\.\d+)?)?)?"
+    r" ?(?:Z|UTC|(?<sign>[+-])(?<hours>\d\d):?(?<minutes>\d\d)?)?$"
 )
-COMPACT: Final = (
-    r"^(?<year>\d{4})(?<month>\d\d)(?<day>\d\d)"
-    rf"(?:(?<hour>\d\d)(?:(?<minute>\d\d)(?:(?<second>\d\d)(?<fraction>\d\d\d)?)?)?)?{ZONE}$"
-)
+BASIC: Final = r"^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?"
+"""ISO-8601 without separators."""
+
 COMPACT_DIGITS: Final = (8, 10, 12, 14, 17)
 """Of a date alone, and one to hours, minutes, seconds and milliseconds."""
 
@@ -27,27 +25,31 @@ SPREADSHEET_DAYS: Final = 32_874, 73_051
 """The same as days of a spreadsheet, which counts from the end of 1899."""
 
 
-def iso_seconds(text: pl.Series, pattern: str = ISO) -> pl.Series:
-    """Read dates and times, each with its own zone or none, as seconds since 1970.
-
-    Null is what doesn't match the pattern, or is no date.
+def iso_seconds(text: pl.Series) -> pl.Series:
+    """Read ISO-8601 dates and times, each with its own zone or none, as seconds since 1970; others are null.
 
     Examples
     --------
     >>> iso_seconds(pl.Series(["1970-01-02", "19700101T010000+0100", "1970-02-30"])).to_list()
     [86400.0, 0.0, None]
     """
-    part = text.str.extract_groups(pattern).struct.field
-    clock = [part(name).fill_null("00") for name in ("hour", "minute", "second")]
-    moment = pl.concat_str(part("year"), part("month"), part("day"), *clock)
+    if text.str.contains(BASIC).any():
+        text = text.str.replace(BASIC, "$1-$2-${3}T$4:$5:$6").str.replace(r":($|[^\d])", "$1")
+    part = text.str.extract_groups(ISO).struct.field
+    clock = pl.concat_str(
+        part("date"),
+        pl.lit(" "),
+        part("minute").fill_null("00:00"),
+        pl.lit(":"),
+        part("second").fill_null("00"),
+    )
     offset = (
         part("hours").cast(pl.Float64).fill_null(0) * 3600
         + part("minutes").cast(pl.Float64).fill_null(0) * 60
     )
     ahead = pl.when(part("sign") == "-").then(-offset).otherwise(offset)
-    whole = moment.str.to_datetime("%Y%m%d%H%M%S", time_unit="us", strict=False).dt.epoch("s")
-    fraction = part("fraction").str.replace("^[.,]?", ".").cast(pl.Float64).fill_null(0)
-    return pl.select(whole + fraction - ahead).to_series()
+    whole = clock.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).dt.epoch("s")
+    return pl.select(whole + part("fraction").cast(pl.Float64).fill_null(0) - ahead).to_series()
 
 
 def compact_seconds(column: pl.Series, number: pl.Series) -> pl.Series:
@@ -72,7 +74,8 @@ def compact_seconds(column: pl.Series, number: pl.Series) -> pl.Series:
     if column.dtype.is_float():
         column = number.cast(pl.Int64, strict=False)
     text = column.cast(pl.String).str.strip_chars().str.replace(r"\.0*$", "")
-    seconds = iso_seconds(text.set(~likely.fill_null(False), None), COMPACT)
+    digits = text.set(~likely.fill_null(False), None).str.pad_end(max(COMPACT_DIGITS), "0")
+    seconds = digits.str.to_datetime("%Y%m%d%H%M%S%3f", time_unit="us", strict=False).dt.epoch("us") / 1e6
     return seconds.set(~is_plausible(seconds), None)
 
 

@@ -132,6 +132,8 @@ def _seconds(column: pl.Series, number: pl.Series) -> pl.Series:
         return compact
     seconds = _from_unit(number)
     plausible = is_plausible(seconds).fill_null(False)
+    if plausible.sum() == n:
+        return seconds
     name, coarse = coarse_format(number)
     if plausible.any():
         return seconds.set(~plausible & (compact.is_not_null() | coarse.fill_null(False)), None)
