@@ -46,7 +46,7 @@ def drive(port: int, requests: Sequence[bytes], connections: int, rate: float | 
     requests
         As they go over the wire.
     connections
-        How many.
+        How many, at most.
     rate
         Requests a second of an open loop, evenly spaced, whatever the server does; None closes the loop: each
         connection sends the next request when it has an answer.
@@ -56,18 +56,23 @@ def drive(port: int, requests: Sequence[bytes], connections: int, rate: float | 
     RequestError
         If the server closes a connection.
     """
-    idle = [_Line(port) for _ in range(connections)]
+    idle: list[_Line] = []
     n, sent, answered = len(requests), 0, 0
     status, times = np.zeros(n, np.int32), np.zeros((3, n))
     due, began, ended = times
     clock = time.perf_counter
     with selectors.DefaultSelector() as selector:
-        for line in idle:
-            selector.register(line.socket, selectors.EVENT_READ, line)
         start = clock()
         while answered < n:
-            while sent < n and idle and (rate is None or sent / rate <= clock() - start):
-                line, line.at = idle.pop(), sent
+            while sent < n and (rate is None or sent / rate <= clock() - start):
+                if idle:
+                    line = idle.pop()
+                elif len(selector.get_map()) < connections:  # when it is needed: servers end what rests
+                    line = _Line(port)
+                    selector.register(line.socket, selectors.EVENT_READ, line)
+                else:
+                    break
+                line.at = sent
                 began[sent] = clock() - start
                 due[sent] = began[sent] if rate is None else sent / rate
                 line.socket.sendall(requests[sent])
