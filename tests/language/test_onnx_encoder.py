@@ -300,3 +300,23 @@ class TestCache:
         monkeypatch.setattr(OnnxEncoder, "encode", lambda self, texts: other(self, texts[::-1]))
         with pytest.raises(EncoderError, match="its graph gives other vectors"):
             export(str(tiny_folder), 256, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Donaudampfschifffahrtsgesellschaft und Rindfleischetikettierung ",
+        "हिन्दी में एक लंबा शीर्षक जो कभी समाप्त नहीं होता ",
+        "一本关于沙漠中漫长旅程的书",
+        "https://example.org/a/very/long/path?with=many&parameters=1234567890 ",
+        "tea, \n\n\n\t  ",
+    ],
+)
+def test_what_is_behind_the_last_token_is_not_looked_at(
+    small_bert: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    encoder = OnnxEncoder.load(str(small_bert))
+    text = words * (400_000 // len(words))
+    found = encoder.encode([text])
+    monkeypatch.setattr("tailrank.language.onnx_encoder.CHARACTERS_A_TOKEN", len(text))
+    assert np.array_equal(found, encoder.encode([text]))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
+import uvicorn
+
+from tailrank.server.protocol import BoundedProtocol
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210", "257", "300", "405", "1000"]
 START = 1_700_000_000
@@ -44,3 +49,31 @@ def wait_until(done: Callable[[], bool], seconds: float = 20) -> None:
     while not done():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+class Running:
+    """A server on a thread of this process, so that a test may set its limits."""
+
+    def __init__(self, app: Any, **how: Any) -> None:
+        self.app = app
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        config = uvicorn.Config(app, http=BoundedProtocol, log_config=None, ws="none", **how)
+        self.server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self.server.run, args=([self._listener],))
+        self._thread.start()
+        wait_until(lambda: self.server.started)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def send(self, *pieces: bytes) -> socket.socket:
+        line = self.connect()
+        for piece in pieces:
+            line.sendall(piece)
+        return line
+
+    def stop(self, patience: bool = False) -> None:
+        self.server.should_exit, self.server.force_exit = True, not patience
+        self._thread.join(20)
+        assert not self._thread.is_alive()

@@ -12,11 +12,9 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-import uvicorn
-from server_helpers import wait_until
+from server_helpers import Running, wait_until
 
 from tailrank.server import protocol
-from tailrank.server.protocol import BoundedProtocol
 
 GET = b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n"
 CHUNKED = b"POST /%d HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -63,37 +61,12 @@ class Application:
         await send({"type": "http.response.body", "body": body})
 
 
-class Running:
-    def __init__(self, loop: Any) -> None:
-        self.app = Application()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        how: dict[str, Any] = {"log_config": None, "lifespan": "off", "ws": "none", "timeout_keep_alive": 60}
-        config = uvicorn.Config(self.app, http=BoundedProtocol, loop=loop, **how)
-        self.server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self.server.run, args=([self._listener],))
-        self._thread.start()
-        wait_until(lambda: self.server.started)
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(self._listener.getsockname(), timeout=20)
-
-    def send(self, *pieces: bytes) -> socket.socket:
-        line = self.connect()
-        for piece in pieces:
-            line.sendall(piece)
-        return line
-
-    def stop(self) -> None:
-        self.app.go_on.set()
-        self.server.should_exit = self.server.force_exit = True
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-
-
 @pytest.fixture(params=["uvloop", "asyncio"])
 def running(request: pytest.FixtureRequest) -> Iterator[Running]:
-    running = Running(request.param)
+    app = Application()
+    running = Running(app, loop=request.param, lifespan="off", timeout_keep_alive=60)
     yield running
+    app.go_on.set()
     running.stop()
 
 
