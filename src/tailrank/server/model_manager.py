@@ -163,6 +163,10 @@ class ModelManager:
 
     async def catch_up(self) -> None:
         """Add the items that changed since the last time; rankings wait for it, so nothing is encoded."""
+        # Who waits for it may be cancelled, but not the thread in it: no other one may begin meanwhile.
+        await asyncio.shield(self._catch_up())
+
+    async def _catch_up(self) -> None:
         async with self._changing:
             self.served = await self._with_changes(self.served, None)
 
