@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ class Settings:
     rate: Annotated[float, Meta(gt=0)] | None = None
     mode: Literal["fast", "exact"] | None = "fast"
     name: str = ""
+    workers: int = 1
 
 
 @given(st.floats())
@@ -40,3 +43,23 @@ def test_none_is_within_all_bounds_and_a_choice_is_one_of_the_named() -> None:
         check_bounds(Settings(mode="slow"))  # type: ignore[arg-type]
     with pytest.raises(RequestError, match="share must be"):
         check_bounds(Settings(share=math.nan))
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"share": "half"}, "share must be a number, not 'half'"),
+        ({"share": [1]}, "share must be a number"),
+        ({"share": None}, "share must be a number, not None"),
+        ({"rate": "1"}, "rate must be a number"),
+        ({"workers": 1.5}, "workers must be a whole number"),
+        ({"name": 5}, "name must be text"),
+    ],
+)
+def test_values_of_another_type_are_refused_by_name(changed: dict[str, Any], why: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(why)):
+        check_bounds(Settings(**changed))
+
+
+def test_numbers_of_other_libraries_are_numbers() -> None:
+    check_bounds(Settings(share=np.float32(0.5), rate=np.array(2), workers=np.int64(3)))  # type: ignore[arg-type]

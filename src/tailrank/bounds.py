@@ -7,6 +7,7 @@ import operator
 import time
 import typing
 from functools import lru_cache
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta
@@ -30,6 +31,9 @@ CLOCK_TOLERANCE: Final = 86_400
 
 OPERATORS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 """Each bound of `msgspec.Meta`, and how a message says it."""
+
+TYPES: Final[dict[type, str]] = {int: "a whole number", float: "a number", str: "text"}
+"""The types that are checked, in words."""
 
 Bounds: TypeAlias = dict[str, float] | tuple[Any, ...]
 """Limits by operator, or the values to choose from."""
@@ -75,17 +79,18 @@ def check_time(seconds: float, earliest: float = EARLIEST_TIMESTAMP) -> None:
 
 
 def check_bounds(settings: DataclassInstance) -> None:
-    """Check that fields of a dataclass are finite and within the bounds that their types declare, or None.
+    """Check that fields of a dataclass have the types and are within the bounds that it declares.
 
     Parameters
     ----------
     settings
-        Fields may be `Annotated[float, Meta(ge=0, le=1)]` or `Literal[...]`, each also with `| None`.
+        Fields may be `Annotated[float, Meta(ge=0, le=1)]` or `Literal[...]`, each also with `| None`. Of
+        other types than int, float and str, nothing is checked.
 
     Raises
     ------
     RequestError
-        Naming the first field that is out of bounds or infinite, and its value.
+        Naming the first field of another type, out of bounds or infinite, and its value.
 
     Examples
     --------
@@ -96,9 +101,15 @@ def check_bounds(settings: DataclassInstance) -> None:
     >>> check_bounds(Serving(workers=0))
     Traceback (most recent call last):
     tailrank.errors.RequestError: workers must be at least 1, not 0
+    >>> check_bounds(Serving(workers="two"))
+    Traceback (most recent call last):
+    tailrank.errors.RequestError: workers must be a whole number, not 'two'
     """
-    for name, bounds in _bounds_by_field(type(settings)).items():
+    for name, (types, bounds) in _rules_by_field(type(settings)).items():
         value = getattr(settings, name)
+        if types and not any(_is_of(value, one) for one in types):
+            words = " or ".join(TYPES[one] for one in types if one in TYPES)
+            raise RequestError(f"{name} must be {words}, not {value!r}")
         if value is not None and not _is_within(bounds, value):
             raise RequestError(f"{name} must be {_in_words(bounds)}, not {value!r}")
         if isinstance(value, float) and not math.isfinite(value):
@@ -106,17 +117,43 @@ def check_bounds(settings: DataclassInstance) -> None:
 
 
 @lru_cache
-def _bounds_by_field(settings_type: type) -> dict[str, Bounds]:
-    found: dict[str, Bounds] = {}
+def _rules_by_field(settings_type: type) -> dict[str, tuple[tuple[type, ...], Bounds]]:
+    """Read the types of each field, none if they aren't checked, and its bounds."""
+    found: dict[str, tuple[tuple[type, ...], Bounds]] = {}
     for name, hint in typing.get_type_hints(settings_type, include_extras=True).items():
-        for part in (hint, *typing.get_args(hint)):
+        parts = (hint, *typing.get_args(hint)) if typing.get_origin(hint) is not None else (hint,)
+        bounds: Bounds = {}
+        for part in parts:
             if typing.get_origin(part) is Literal:
-                found[name] = typing.get_args(part)
+                bounds = typing.get_args(part)
             elif typing.get_origin(part) is Annotated:
                 metas = [meta for meta in part.__metadata__ if isinstance(meta, Meta)]
                 limits = [(word, getattr(meta, word)) for meta in metas for word in OPERATORS]
-                found[name] = {word: limit for word, limit in limits if limit is not None}
+                bounds = {word: limit for word, limit in limits if limit is not None}
+        types = _alternatives(hint)
+        checked = not isinstance(bounds, tuple) and all(one in (*TYPES, NoneType) for one in types)
+        found[name] = types if checked else (), bounds
     return found
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    """List the types of a union, or the only one, without what annotates them."""
+    if typing.get_origin(hint) is Annotated:
+        return _alternatives(hint.__origin__)
+    if typing.get_origin(hint) in (typing.Union, UnionType):
+        return tuple(one for part in typing.get_args(hint) for one in _alternatives(part))
+    return (hint,)
+
+
+def _is_of(value: object, expected: type) -> bool:
+    """Whether a value is of a type; numbers of other libraries count as numbers."""
+    if expected is int:
+        try:
+            operator.index(value)  # type: ignore[arg-type]
+        except TypeError:
+            return False
+        return True
+    return hasattr(value, "__float__") if expected is float else isinstance(value, expected)
 
 
 def _is_within(bounds: Bounds, value: Any) -> bool:

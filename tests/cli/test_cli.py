@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from tailrank.cli.main import app
 from tailrank.data.dataset import Dataset
-from tailrank.errors import TailrankError
+from tailrank.errors import RequestError, TailrankError
 from tailrank.ranking.reranker import Reranker
 
 
@@ -86,6 +86,28 @@ def test_rank_names_unknown_items_and_lists_repeated_ones_once(model: Path) -> N
     assert sorted(row[2] for row in rows) == ["172", "nope"]
     assert "(not in the model)" in result.output
     assert "left out of the history: lost" in result.output
+
+
+def test_ids_may_hold_commas_and_brackets(model: Path) -> None:
+    ids = ["lamp, red", "50", "[bold]", " 172"]
+    one_by_one = [word for name in ids for word in ("--candidate", name)]
+    past = ["--history-item", "tea, green", "--history-item", "181"]
+    result = run("rank", "--model", model, *one_by_one, *past, "--scores", "4,3,2,1")
+    assert result.exit_code == 0, result.output
+    assert "out of the history: tea, green" in result.output
+    assert all(name in result.output for name in ids)
+    joined = run("rank", "--model", model, "--candidates", "50,172", "--history", "181")
+    split = run(
+        *("rank", "--model", model, "--candidate", "50", "--candidate", "172", "--history-item", "181")
+    )
+    assert joined.output == split.output
+
+
+@pytest.mark.parametrize("both", [("--candidates", "50", "--candidate", "1"), ("--candidates", " , "), ()])
+def test_candidates_are_given_in_one_way(model: Path, both: tuple[str, ...]) -> None:
+    result = run("rank", "--model", model, "--history", "", *both)
+    assert isinstance(result.exception, RequestError)
+    assert "--candidate ID" in str(result.exception)
 
 
 def test_a_user_of_a_data_folder_ranks_as_their_events_do(folder: Path, model: Path) -> None:

@@ -1,5 +1,7 @@
 """The tail policy as properties of any scores and counts."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from tailrank.errors import RequestError
 from tailrank.policy.base import Scored
+from tailrank.policy.registry import from_description
 from tailrank.policy.tail import FULL, TailBoost, rarity
 
 COUNTS = st.lists(st.integers(0, 10**6), min_size=1, max_size=30).map(np.array)
@@ -70,6 +73,22 @@ def test_a_cold_item_gains_four_times_the_strength_in_log_odds() -> None:
 def test_a_strength_outside_0_to_1_is_refused(strength: float) -> None:
     with pytest.raises(RequestError, match="strength must be at least 0 and at most 1"):
         TailBoost(strength)
+
+
+@pytest.mark.parametrize("strength", ["full", None, [0.5]])
+def test_a_strength_that_is_no_number_is_refused(strength: Any) -> None:
+    with pytest.raises(RequestError, match="strength must be a number"):
+        TailBoost(strength)
+
+
+def test_a_description_of_another_policy_is_refused() -> None:
+    for step, why in (
+        ({"name": "tail", "strenght": 1}, "did you mean `strength`"),
+        ({"strength": 1}, "no policy is called None"),
+        ("tail", "no policy is called 'tail'"),
+    ):
+        with pytest.raises(RequestError, match=why):
+            from_description([step])  # type: ignore[list-item]
 
 
 def test_what_it_added_is_noted_under_its_name() -> None:

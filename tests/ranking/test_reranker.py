@@ -174,6 +174,9 @@ MIXED = [Event("1", timestamp=5.0), "50"]
         (HISTORY, FILMS, {"scores": {1: [1.0] * 7}}, "names of recommenders must be strings"),
         (HISTORY, FILMS, {"policy": TailBoost(0.5)}, "policy must be a list"),
         (HISTORY, FILMS, {"policy": ["tail"]}, "policy must be a list"),
+        (HISTORY, FILMS, {"policy": [TailBoost]}, "policy must be a list"),
+        ([Event("1", ["click"])], FILMS, {}, "event type ['click'] is no string"),  # type: ignore[arg-type]
+        ([Event("1", 5)], FILMS, {}, "event type 5 is no string"),  # type: ignore[arg-type]
         ("172", FILMS, {}, "history must be a list of item ids, not '172'"),
         (None, FILMS, {}, "history must be a list of item ids, not None"),
         (HISTORY, "50", {}, "candidates must be a list of item ids, not '50'"),
@@ -202,6 +205,14 @@ def test_bad_requests_are_refused(
     if not isinstance(history, Request):
         with pytest.raises(RequestError):
             reranker.rank_many([Request(history, candidates, **options)])
+
+
+def test_an_unknown_option_is_refused_with_the_nearest(reranker: Reranker) -> None:
+    for call in (reranker.rank, reranker.explain):
+        with pytest.raises(RequestError, match="unknown option `polciy`: did you mean `policy`"):
+            call(HISTORY, FILMS, polciy=())
+    with pytest.raises(RequestError, match=r"rank_many takes a list of Request"):
+        reranker.rank_many([HISTORY])  # type: ignore[list-item]
 
 
 class TestUnknown:

@@ -85,6 +85,9 @@ def test_choices_that_teach_nothing_are_refused(reranker: Reranker) -> None:
         reranker.learn_upstream([])
     with pytest.raises(TailrankError, match="scores by name"):
         reranker.learn_upstream([one._replace(scores={})])
+    for scores in (None, [1.0], {"als": None}, {1: one.scores["als"]}):
+        with pytest.raises(TailrankError, match="scores"):
+            reranker.learn_upstream([one._replace(scores=scores)])  # type: ignore[arg-type]
     with pytest.raises(TailrankError, match="no candidate"):
         reranker.learn_upstream([one._replace(chosen="9")])
     with pytest.raises(TailrankError, match="same recommenders"):

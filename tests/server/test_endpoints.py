@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from server_helpers import CANDIDATES, START, rank, store
 from typer.testing import CliRunner
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from tailrank.benchmarks.launcher import Server
 from tailrank.cli.main import app
 from tailrank.data.histories import Event
+from tailrank.language.encoder import TextEncoder
 from tailrank.ranking.reranker import Reranker
 from tailrank.state.base import StoredEvent
 from tailrank.state.embedded import EmbeddedState
@@ -290,8 +292,62 @@ class TestRerank:
         answer = httpx.post(f"{url}/v1/rerank", json=body, timeout=60).json()
         assert answer["results"][0]["index"] == 1
 
-    def test_a_query_or_a_user_is_needed(self, url: str) -> None:
-        answer = httpx.post(f"{url}/v1/rerank", json={"documents": ["a"]})
+    @staticmethod
+    def scores(url: str, **body: object) -> dict[int, float]:
+        """Re-rank; returns the scores by index, in the order of the response."""
+        answer = httpx.post(f"{url}/v1/rerank", json=body, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return {one["index"]: one["relevance_score"] for one in answer.json()["results"]}
+
+    def test_a_score_is_a_chance(self, url: str) -> None:
+        documents = [
+            "How do I reset my password?",
+            "Annual rainfall in the Andes",
+            "a recipe for lentil soup",
+        ]
+        scores = self.scores(url, query="I forgot my password", documents=documents)
+        assert list(scores)[0] == 0
+        assert scores[0] > 0.8
+        assert max(scores[1], scores[2]) < 0.1
+
+    def test_the_order_is_that_of_the_cosines(self, url: str, encoder: TextEncoder) -> None:
+        documents = [*self.DOCUMENTS, "printers", "filament lamps", "The history of Rome", "3D"]
+        query, *vectors = encoder.encode(["printer filament", *documents])
+        cosines = np.array(vectors) @ query
+        scores = self.scores(url, query="printer filament", documents=documents)
+        assert list(scores) == np.argsort(-cosines).tolist()
+        assert list(scores.values()) == sorted(scores.values(), reverse=True)
+
+    @pytest.mark.parametrize("by", [{"query": "steel"}, {"user": "ida"}, {"query": "steel", "user": "ida"}])
+    def test_blank_documents_come_last_with_0(self, url: str, by: dict[str, str]) -> None:
+        store(url, "ida", "50", "181")
+        blank = ["", " \n", "\u200b\ufeff", {"text": "", "sku": "1"}]
+        documents = [*blank, "a wooden chair", "Star Wars", {"text": ["Wedding", None, "dresses"]}]
+        scores = self.scores(url, documents=documents, **by)
+        assert sorted(list(scores)[:3]) == [4, 5, 6]
+        assert list(scores.values())[3:] == [0, 0, 0, 0]
+        assert all(score > 0 for score in list(scores.values())[:3])
+        assert list(self.scores(url, documents=["", ""], **by).values()) == [0, 0]
+
+    def test_what_the_history_does_not_tell_changes_no_score(self, url: str) -> None:
+        documents = list(self.DOCUMENTS)
+        alone = self.scores(url, query="printer filament", documents=documents)
+        assert self.scores(url, query="printer filament", user="nobody", documents=documents) == alone
+        assert set(self.scores(url, user="nobody", documents=documents).values()) == {0.5}
+
+    def test_a_document_that_holds_no_text_is_refused(self, url: str) -> None:
+        body = {"query": "tea", "documents": ["tea", {"text": {"en": "tea"}}]}
+        answer = httpx.post(f"{url}/v1/rerank", json=body)
+        assert (answer.status_code, "document 1" in answer.text) == (422, True)
+
+    def test_settings_of_other_makers_models_are_passed_over(self, url: str) -> None:
+        settings = {"model": "any", "priority": 1, "max_tokens_per_doc": 99, "max_chunks_per_doc": 9}
+        settings |= {"truncation": True, "truncate_prompt_tokens": 8, "return_embeddings": False}
+        assert self.scores(url, query="tea", documents=["green tea"], **settings)
+
+    @pytest.mark.parametrize("query", [None, "", " \n", "\u200b"])
+    def test_a_query_or_a_user_is_needed(self, url: str, query: str | None) -> None:
+        answer = httpx.post(f"{url}/v1/rerank", json={"documents": ["a"], "query": query})
         assert (answer.status_code, "query" in answer.text) == (422, True)
 
 

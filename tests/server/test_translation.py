@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec import UNSET
 
 from tailrank import api
@@ -11,6 +13,7 @@ from tailrank.errors import RequestError
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
+from tailrank.server.metarank import rank_response
 from tailrank.server.translation import NO_EVENTS, check_times, to_items, to_request
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210", "257", "300", "405", "1000"]
@@ -57,3 +60,23 @@ def test_unknown_items_are_marked_and_explained(reranker: Reranker) -> None:
     assert all(item.unknown is UNSET for item in known)
     assert all(isinstance(item.contributions, dict) for item in (unknown, *known))
     assert ranking.unknown_history == ["gone"]
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_contributions_add_up_to_every_score_on_the_wire(reranker: Reranker, data: st.DataObject) -> None:
+    names = st.sampled_from([*CANDIDATES, "?a", "?b", "?c"])
+    score = st.none() | st.floats(-1e6, 1e6)
+    candidates = data.draw(st.lists(names | st.builds(api.Candidate, names, score), max_size=12))
+    history = data.draw(st.lists(st.sampled_from(["50", "172", "181", "gone"]), max_size=5))
+    tail = data.draw(st.none() | st.floats(0, 1))
+    k = data.draw(st.none() | st.integers(1, 12))
+    request = api.RankRequest(candidates, history=list(history), policy=api.Policy(tail), k=k, explain=True)
+    items = to_items(reranker.rank(to_request(request, NO_EVENTS)))
+    for item in items:
+        assert isinstance(item.contributions, dict)
+        assert sum(item.contributions.values()) == pytest.approx(item.score, abs=1e-4)
+    scored = rank_response(api.Ranking("r", "m", 1.0, False, items)).items
+    for one in scored:
+        assert isinstance(one.features, dict)
+        assert sum(one.features.values()) == pytest.approx(one.score, abs=1e-4)

@@ -66,8 +66,16 @@ def train(
 
 def rank(
     model: Annotated[Path, typer.Option(help="Model folder.")],
-    candidates: Annotated[str, typer.Option(help="Item ids in their present order: a,b,c.")],
+    candidates: Annotated[
+        str | None, typer.Option(help="Item ids in their present order: a,b,c.", show_default=False)
+    ] = None,
+    candidate: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="One of them, commas and all; may be repeated.")
+    ] = None,
     history: Annotated[str | None, typer.Option(help="Item ids, oldest first: a,b; may be empty.")] = None,
+    history_item: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="One of them, commas and all; may be repeated.")
+    ] = None,
     user: Annotated[str | None, typer.Option(help="Whose history to read from --state.")] = None,
     state: Annotated[
         str | None,
@@ -87,29 +95,32 @@ def rank(
     explain: Annotated[bool, typer.Option("--explain", help="Show where each score comes from.")] = False,
 ) -> None:
     """Rank candidates for one user."""
-    ids, own = options.comma_separated(candidates), _scores(scores or [])
+    ids = options.ids(candidates, candidate, "--candidates", "--candidate")
+    past, own = options.ids(history, history_item, "--history", "--history-item"), _scores(scores or [])
     if not ids:
-        raise RequestError("--candidates names no item: give ids as a,b,c")
+        raise RequestError("--candidates names no item: give ids as a,b,c, or --candidate ID for each")
     reranker = Reranker.load(model)
     policy = None if tail is None else (TailBoost(tail),)
-    ranking = reranker.rank(Request(_history(history, user, state), ids, own, policy, k, explain))
+    ranking = reranker.rank(Request(_history(past, user, state), ids, own, policy, k, explain))
     items = reranker.catalogue.items
     named = dict(zip(items[Columns.ITEM], items["title"], strict=True)) if "title" in items.columns else {}
     table = Table("rank", "was", "item", "title", "score", *(["why"] if explain else []), box=SIMPLE_HEAD)
     for item in ranking:
         title = escape((named.get(item.item_id) or "")[:48] if item.known else "(not in the model)")
         why = [_why(item.contributions or {})] if explain else []
-        table.add_row(str(item.rank), str(item.previous_rank), item.item_id, title, f"{item.score:.3f}", *why)
+        ranks, score = (str(item.rank), str(item.previous_rank)), f"{item.score:.3f}"
+        table.add_row(*ranks, escape(item.item_id), title, score, *why)
     console = Console()
     console.print(table)
     if ranking.unknown_history:
-        console.print(f"not in the model, so left out of the history: {', '.join(ranking.unknown_history)}")
+        unknown = escape(", ".join(ranking.unknown_history))
+        console.print(f"not in the model, so left out of the history: {unknown}")
 
 
-def _history(ids: str | None, user: str | None, state: str | None) -> Sequence[str | Event] | History:
+def _history(ids: list[str] | None, user: str | None, state: str | None) -> Sequence[str | Event] | History:
     """Take the user's history from the ids given, from a data folder, or from what a server stores."""
     if ids is not None and user is None and state is None:
-        return options.comma_separated(ids)
+        return ids
     if ids is None and user is not None and state is not None:
         if "://" in state or Path(state, "data.mdb").exists():
             return _stored(user, state)

@@ -54,6 +54,19 @@ def comma_separated(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def ids(joined: str | None, each: list[str] | None, option: str, option_of_one: str) -> list[str] | None:
+    """Take ids from an option that joins them by commas, or from one that is repeated; None without any.
+
+    Raises
+    ------
+    RequestError
+        If both are given, because their order would be unclear.
+    """
+    if joined is not None and each:
+        raise RequestError(f"give either {option} a,b,c or {option_of_one} ID for each, not both")
+    return each or (None if joined is None else comma_separated(joined))
+
+
 def location(context: typer.Context, param: typer.CallbackParam, given: str | None) -> str | None:
     """Read the location of a state: as it is given, or from the file that `@FILE` names.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Final
 
-from tailrank.errors import RequestError
+from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy
 from tailrank.policy.tail import TailBoost
 
@@ -45,11 +45,14 @@ def from_description(steps: Iterable[Mapping[str, Any]]) -> tuple[Policy, ...]:
 
 
 def _made(step: Mapping[str, Any]) -> Policy:
-    name, settings = step.get("name"), {key: value for key, value in step.items() if key != "name"}
+    name = step.get("name") if isinstance(step, Mapping) else step
     if not isinstance(name, str) or name not in POLICIES:
         raise RequestError(f"no policy is called {name!r}: there are {', '.join(POLICIES)}")
-    try:
-        policy: Policy = POLICIES[name](**settings)
-    except TypeError:
-        raise RequestError(f"policy {name!r} has no setting among {', '.join(settings)}") from None
+    made = POLICIES[name]
+    settings = {key: value for key, value in step.items() if key != "name"}
+    known = {field.name: field.name for field in fields(made)}
+    for key in settings:
+        if key not in known:
+            raise RequestError(f"policy {name!r} has no setting `{key}`: {instead_of(key, known)}")
+    policy: Policy = made(**settings)
     return policy

@@ -143,9 +143,11 @@ class Catalogue:
         Raises
         ------
         RequestError
-            If an id is no string.
+            If an id or an event type is no string.
         """
         ids, types, times = history
+        if set(map(type, types)) - {str}:
+            check_strings(types, "event type")
         try:
             codes = self.codes_of(ids)
         except TypeError:  # a list or dict can't be looked up

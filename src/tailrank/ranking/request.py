@@ -120,7 +120,9 @@ def _is_whole(number: object) -> bool:
 
 
 def _are_steps(policy: object) -> bool:
-    return isinstance(policy, list | tuple) and all(hasattr(step, "apply") for step in policy)
+    return isinstance(policy, list | tuple) and all(
+        hasattr(step, "apply") and not isinstance(step, type) for step in policy
+    )
 
 
 def _ranking_id() -> str:

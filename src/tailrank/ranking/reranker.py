@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, Histories
 from tailrank.data.splits import Split
-from tailrank.errors import RequestError
+from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Scored, apply_all
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.explanation import Explanation, contributions_by_event
@@ -28,6 +28,8 @@ from tailrank.ranking.request import Ranking, Request
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.upstream import Choice, learn_weights, shares
 from tailrank.reporting import Progress, silent
+
+REQUEST_FIELDS: Final = {field.name: field.name for field in fields(Request)}
 
 
 class Reranker(Fitted):
@@ -108,6 +110,8 @@ class Reranker(Fitted):
             As `rank` does; nothing is ranked then.
         """
         requests, groups = list(requests), dict[tuple[str, ...], list[int]]()
+        if not all(isinstance(request, Request) for request in requests):
+            raise RequestError("rank_many takes a list of Request(history, candidates)")
         for at, request in enumerate(requests):
             try:
                 groups.setdefault(tuple(request.candidates), []).append(at)
@@ -295,9 +299,13 @@ def _as_request(
     Raises
     ------
     RequestError
-        If a request comes with candidates or options, which would be passed over.
+        If a request comes with candidates or options, which would be passed over; on options by unknown
+        names.
     """
     if not isinstance(asked, Request):
+        for name in options:
+            if name not in REQUEST_FIELDS:
+                raise RequestError(f"unknown option `{name}`: {instead_of(name, REQUEST_FIELDS)}")
         return Request(asked, candidates, **options)
     if options or candidates or not isinstance(candidates, tuple):
         raise RequestError("a Request holds all that is asked: give it the candidates and the options")

@@ -56,7 +56,7 @@ class Settings:
     tail_cost: Annotated[float, Meta(ge=0, le=1)] = 0.01
     upstream_weight: Annotated[float, Meta(ge=-1e6, le=1e6)] = 1.0
     template: str | None = None
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0)] = 0
     sequence_epochs: Annotated[int, Meta(ge=0)] = 0
 
     def __post_init__(self) -> None:

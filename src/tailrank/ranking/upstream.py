@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -123,12 +123,12 @@ def learn_weights(choices: Sequence[Choice], score: Callable[[Choice], Floats]) 
         If there is no choice or no recommender, what was chosen is no candidate, names of
         recommenders differ, or as `shares` and `score` do.
     """
-    names = sorted(choices[0].scores) if choices else []
-    if not names:
+    if not choices or not isinstance(choices, Sequence):
         raise RequestError("nothing to learn from: give at least one choice, with scores by name")
+    names = sorted(_scores_by_name(choices[0]))
     own, theirs, chosen = [], [], []
     for choice in choices:
-        if sorted(choice.scores) != names:
+        if sorted(_scores_by_name(choice)) != names:
             raise RequestError(f"every choice needs scores of the same recommenders: {', '.join(names)}")
         if choice.chosen not in choice.candidates:
             raise RequestError(f"{choice.chosen!r} was chosen but is no candidate: leave such lists out")
@@ -138,6 +138,18 @@ def learn_weights(choices: Sequence[Choice], score: Callable[[Choice], Floats]) 
         theirs.append(np.column_stack([standardise(choice.scores[name]) for name in names]))
         chosen.append(list(choice.candidates).index(choice.chosen))
     return dict(zip(names, fit_weights(own, theirs, chosen), strict=True))
+
+
+def _scores_by_name(choice: Choice) -> Mapping[str, Sequence[float]]:
+    """Return the scores of a choice; raises RequestError if it is none, or they are no lists by name."""
+    if not isinstance(choice, Choice) or not isinstance(choice.candidates, Sequence):
+        raise RequestError(f"a choice must be a Choice with a list of candidates, not {choice!r}")
+    scores = choice.scores
+    if not isinstance(scores, Mapping) or not scores or not all(isinstance(name, str) for name in scores):
+        raise RequestError(f"a choice needs scores by name, a list for each recommender, not {scores!r}")
+    if not all(isinstance(given, Sized) for given in scores.values()):
+        raise RequestError(f"a recommender's scores must be a list, one a candidate: {dict(scores)!r}")
+    return scores
 
 
 def fit_weights(own: Sequence[Floats], theirs: Sequence[Floats], chosen: Sequence[int]) -> list[float]:

@@ -21,6 +21,7 @@ from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import LoadedModel, ModelManager
 from tailrank.server.openapi_page import docs_page
+from tailrank.server.relevance import is_blank
 from tailrank.server.routes import description
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS, check_times, to_items, to_request
@@ -181,7 +182,7 @@ class Endpoints:
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a user just chose, or by both."""
         request = RERANK.decode(call.body)
-        if not (request.query or "").strip() and request.user is None:
+        if is_blank(request.query or "") and request.user is None:
             raise RequestError("nothing to order by: give a query, a user, or both")
         history = NO_EVENTS if request.user is None else await self._read(request.user)
         return Answer(encode(await rerank(self.models.served, self.models.encoders, request, history)))

@@ -31,6 +31,7 @@ from tailrank.ranking.storage import MANIFEST
 from tailrank.server.backoff import Backoff
 from tailrank.server.encoding import Encoders
 from tailrank.server.item_vectors import vector_key, vectors_of
+from tailrank.server.items import as_text
 from tailrank.server.metrics import Metrics
 from tailrank.state.base import ItemChange, State, StateError
 
@@ -115,7 +116,7 @@ class LoadedModel:
         """Write item texts, as in training by default; columns that an item lacks are empty."""
         template = template or self.template
         columns = dict.fromkeys(template_columns(template))
-        rows = {name: [_written(item.get(name)) for item in items] for name in columns}
+        rows = {name: [as_text(item.get(name)) for item in items] for name in columns}
         return item_texts(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String)), template)
 
 
@@ -318,12 +319,3 @@ def _signature(folder: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _written(value: Value) -> str:
-    """Write a column's value as a data folder's reader would."""
-    if isinstance(value, list):
-        return ", ".join(_written(each) for each in value if each is not None)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else str(value)

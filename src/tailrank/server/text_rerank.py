@@ -15,7 +15,9 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.server.encoding import Encoders
+from tailrank.server.items import as_text, is_nested
 from tailrank.server.model_manager import LoadedModel
+from tailrank.server.relevance import CALIBRATIONS, is_blank, relevance
 from tailrank.signals.base import ItemUpdates
 
 PREFERRED: Final = "semantic"
@@ -25,10 +27,12 @@ PREFERRED: Final = "semantic"
 async def rerank(
     served: LoadedModel, encoders: Encoders, request: RerankRequest, history: History
 ) -> RerankResponse:
-    """Score documents from 0 to 1: (1 + s) / 2, with s the mean of their likeness to query and user.
+    """Score documents from 0 to 1, as `relevance` says, by their likeness to the query and to the user.
 
     The likeness to the query is the cosine of the encoder's vectors; the likeness to a user is soft-MaxSim
-    attention over the stored history, as the model ranks items by.
+    attention over the stored history, as the model ranks items by. If there are both, they add up: where
+    the history says nothing, a text has the score that it has by the query alone. Blank documents have 0
+    and come last.
 
     Raises
     ------
@@ -43,20 +47,21 @@ async def rerank(
         raise RequestError("the model was trained without an encoder, so it can't read texts")
     space = PREFERRED if PREFERRED in served.encoders else next(iter(served.encoders))
     encoder = await encoders.load(served.encoders[space])
-    queries = [] if request.query is None else [request.query]
+    queries = [] if is_blank(request.query or "") else [request.query or ""]
     vectors = await encoders.encode(encoder, [*queries, *texts], "documents")
-    likeness = []
+    likeness = np.zeros(len(texts), np.float32)
     if queries:
-        likeness.append(vectors[1:] @ vectors[0])
+        likeness += vectors[1:] @ vectors[0]
     if request.user is not None and history.items:
-        likeness.append(_attention(served, space, vectors[len(queries) :], history))
-    total = np.mean(likeness, axis=0) if likeness else np.zeros(len(texts))
-    relevance = np.clip((1 + total) / 2, 0, 1)
+        likeness += _attention(served, space, vectors[len(queries) :], history)
+    calibration = CALIBRATIONS.get(encoder.sha256) if queries else None
+    blank = np.array([is_blank(text) for text in texts], np.bool_)
+    scores = np.where(blank, 0.0, relevance(likeness, calibration))
     results = []
-    for at in (-relevance).argsort(kind="stable")[: request.top_n].tolist():
+    for at in np.lexsort((-likeness, blank))[: request.top_n].tolist():
         document = request.documents[at] if request.return_documents else UNSET
         document = {"text": document} if isinstance(document, str) else document
-        results.append(RerankedDocument(at, float(relevance[at]), document))
+        results.append(RerankedDocument(at, float(scores[at]), document))
     meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
     return RerankResponse(os.urandom(12).hex(), served.name, results, meta)
 
@@ -65,10 +70,12 @@ def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
     """Read the document at a position of the request; raises RequestError if it has none of the fields."""
     if isinstance(document, str):
         return document
-    found = [str(document[name]) for name in fields if document.get(name) is not None]
+    found = [document[name] for name in fields if document.get(name) is not None]
     if not found:
         raise RequestError(f"document {at} has no {' or '.join(map(repr, fields))}: see `rank_fields`")
-    return "\n".join(found)
+    if any(map(is_nested, found)):
+        raise RequestError(f"document {at}: send text, a number, or a list of these, in what is to be read")
+    return "\n".join(map(as_text, found))
 
 
 def _attention(served: LoadedModel, space: str, vectors: Floats, history: History) -> Floats:
