@@ -85,7 +85,7 @@ def test_a_description_of_another_policy_is_refused() -> None:
     for step, why in (
         ({"name": "tail", "strenght": 1}, "did you mean `strength`"),
         ({"strength": 1}, "no policy is called None"),
-        ("tail", "no policy is called 'tail'"),
+        ("tail", "by its `name` and settings, not by 'tail'"),
     ):
         with pytest.raises(RequestError, match=why):
             from_description([step])  # type: ignore[list-item]

@@ -45,7 +45,9 @@ def from_description(steps: Iterable[Mapping[str, Any]]) -> tuple[Policy, ...]:
 
 
 def _made(step: Mapping[str, Any]) -> Policy:
-    name = step.get("name") if isinstance(step, Mapping) else step
+    if not isinstance(step, Mapping):
+        raise RequestError(f"a policy is described by its `name` and settings, not by {step!r}")
+    name = step.get("name")
     if not isinstance(name, str) or name not in POLICIES:
         raise RequestError(f"no policy is called {name!r}: there are {', '.join(POLICIES)}")
     made = POLICIES[name]
