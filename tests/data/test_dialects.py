@@ -86,7 +86,7 @@ def test_folders_of_part_files(ending: str, tmp_path: Path) -> None:
     )
     second = pl.DataFrame({"user_id": ["w"], "item_id": ["a"], "timestamp": [3], "price": [2.5]})
     inner = "jsonl" if ending == "json" else ending
-    parts = {
+    parts: dict[str, str | bytes | pl.DataFrame] = {
         f"events.{ending}/_SUCCESS": "",
         f"events.{ending}/.part-00000.crc": b"crc\x00",
         f"events.{ending}/part-00000-1f.{inner}": first,
@@ -242,7 +242,7 @@ def test_columns_beside_a_mixed_one_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_objects_outside_the_contract_are_kept(tmp_path: Path) -> None:
-    rows = [{"item_id": "a", "x": {"y": 1}}, {"item_id": "b", "x": {"y": 2}}]
+    rows: list[dict[str, object]] = [{"item_id": "a", "x": {"y": 1}}, {"item_id": "b", "x": {"y": 2}}]
     assert read(tmp_path, items_jsonl="\n".join(map(json.dumps, rows)))["x"].to_list() == [{"y": 1}, {"y": 2}]
     rows[1]["x"] = 5
     mixed = read(tmp_path, items_jsonl="\n".join(map(json.dumps, rows)))
