@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench.resilience import outages
+from bench.resilience import cluster, outages
 from bench.resilience.clients import RecordingClient
 from bench.valkey import BINARY
 from bench.valkey import Server as Valkey
@@ -53,6 +53,18 @@ def test_cut_off_from_its_state_it_gives_lists_back_as_they_came(model: Path, tm
     for phase in ("resumed", "started"):
         assert found[phase]["recovery_s"] < 5
         assert found[phase]["one"]["statuses"]["200"] > 0
+
+
+@pytest.mark.skipif(BINARY is None, reason="needs valkey-server or redis-server")
+def test_a_cluster_that_loses_two_primaries_loses_no_event(model: Path, tmp_path: Path) -> None:
+    found = cluster.measure(model, tmp_path, 1)
+    assert found["acknowledged"] > 0
+    assert found["lost"] == 0
+    for phase in ("first", "second"):
+        assert set(found[phase]["events"]) <= {"200", "429", "503"}
+        assert found[phase]["events"]["503"] > 0
+        assert set(found[phase]["rankings"]) <= {"200", "429"}
+        assert found[phase]["degraded"] > 0
 
 
 def test_without_room_it_ranks_on_and_goes_on_once_there_is_room(model: Path, tmp_path: Path) -> None:
