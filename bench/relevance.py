@@ -1,4 +1,9 @@
-"""How a cosine of a query and a text becomes a chance that they belong together, and how well it holds."""
+"""How a cosine of a query and a text becomes a chance that they belong together, and how well it holds.
+
+DATA holds `stackfaq/faq.parquet` (question, rephrasings, answers; Stack Exchange), `data.parquet` of
+`banking77` and `clinc150` (split, text, intent) and of `cfpb` (issue, text; complaints to the bureau), and
+`movielens-small-plots/items.parquet` (title, overview).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from bench.study import Data, Json, Keep, report
-from tailrank.arrays import Bools, Floats
+from tailrank.arrays import Bools, Doubles, Floats
 from tailrank.language.onnx_encoder import OnnxEncoder
 
 SEED: Final = 0
@@ -109,7 +114,7 @@ def draw(encoder: OnnxEncoder, groups: Sequence[Group], rng: np.random.Generator
 def fit(sets: Sequence[Pairs]) -> tuple[float, float]:
     """Fit ``sigmoid(slope * cosine + bias)`` by likelihood (Platt, 1999), each set with the same weight."""
 
-    def loss(line: Sequence[float]) -> float:
+    def loss(line: Doubles, /) -> float:
         signed = [(line[0] * pairs.cosines + line[1]) * np.where(pairs.related, -1, 1) for pairs in sets]
         return float(np.mean([np.logaddexp(0, logits).mean() for logits in signed]))
 

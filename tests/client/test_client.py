@@ -19,7 +19,7 @@ import pytest
 
 from tailrank import api
 from tailrank.benchmarks.launcher import Server, free_port
-from tailrank.client import AsyncClient, Client, ServerError, new_event
+from tailrank.client import AsyncClient, Client, RefusedEntriesError, ServerError, new_event
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210"]
 RANKING = {"ranking_id": "r", "model": "m", "took_ms": 0.1, "degraded": False, "items": []}
@@ -99,6 +99,24 @@ class TestAgainstAServer:
             assert (text.index, text.document) == (1, {"text": texts[1]})
             assert client.erase_user("ada") == api.UserErased(True)
             assert client.history("ada").events == []
+
+    def test_refused_entries_are_not_hidden(self, url: str) -> None:
+        good, bad = new_event("cid", "50"), new_event("cid", "ü" * 300)
+        with Client(url, WRITE) as client:
+            with pytest.raises(
+                RefusedEntriesError, match=r"took 2 .* refused 1: entry 1: item_id"
+            ) as refused:
+                client.add_events(good, bad, new_event("cid", "181"))
+            assert [one.index for one in refused.value.refused] == [1]
+            assert refused.value.response.accepted == 2
+            assert [each.item_id for each in client.history("cid").events] == ["50", "181"]
+            with pytest.raises(RefusedEntriesError, match="entry 0: no text: the model reads `title`"):
+                client.put_items({"item_id": "bare", "name": "Tea"}, {"item_id": "new/3", "title": "Tea"})
+            assert client.delete_item("new/3").accepted == 1
+            assert client.delete_item("new/3").accepted == 0
+            with pytest.raises(ServerError, match="422: event 0: item_id") as failed:
+                client.add_events(bad)
+            assert not isinstance(failed.value, RefusedEntriesError)
 
     def test_asyncio_has_the_same(self, url: str) -> None:
         async def both() -> None:
