@@ -7,7 +7,10 @@ import numpy as np
 from tailrank.arrays import Seconds
 
 LATE_SHARE: Final = 100
-"""One event in so many may be called late, at most."""
+"""One event in so many may be called late, at most, or one of at least `FEW`."""
+
+FEW: Final = 10
+"""Of fewer events, none is called late: too little is known of their gaps."""
 
 LATE_GAP: Final = 7 * 86_400.0
 """Seconds that lie between the end of the data and late events, at least."""
@@ -30,9 +33,9 @@ def robust_latest(times: Seconds) -> float:
     >>> robust_latest(days) / 86_400, robust_latest(np.append(days, 1e10)) / 86_400
     (299.0, 299.0)
     """
-    few = len(times) // LATE_SHARE
-    if not few:
+    if len(times) < FEW:
         return float(times.max())
+    few = max(1, len(times) // LATE_SHARE)
     ordered = np.sort(times)
     gaps = np.diff(ordered)
     longest = max(LATE_GAP, 2 * gaps[few:-few].max())
