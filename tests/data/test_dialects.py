@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_readers import EVENTS, ITEMS, lay
 
+from tailrank.data import schema
 from tailrank.data.dataset import Dataset
-from tailrank.data.readers import read_events, read_items
+from tailrank.data.readers import read_events, read_items, read_table
 from tailrank.errors import DataError
 from tailrank.language.text import item_texts
 
@@ -199,16 +200,16 @@ def test_csv_reads_as_by_the_standard_library_or_not_at_all(
     cells: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     table = "item_id,title\n" + "".join(f"{row},{one}{other}\n" for row, (one, other) in enumerate(cells))
-    folder = lay(tmp_path_factory.mktemp("data"), {"items.csv": table})
+    path = lay(tmp_path_factory.mktemp("data"), {"items.csv": table}) / "items.csv"
     try:
         [_, *expected] = csv.reader(io.StringIO(table, newline=""), strict=True)
     except csv.Error:
         expected = [["one", "too", "many"]]
     if any(len(row) > 2 for row in expected):
         with pytest.raises(DataError, match=r"items.csv: .*line \d"):
-            read_items(folder)
+            read_table(path, schema.ITEMS)
     else:
-        rows = read_items(folder).fill_null("").rows()
+        rows = read_table(path, schema.ITEMS).fill_null("").rows()
         assert rows == [tuple([*row, ""][:2]) for row in expected]
 
 
