@@ -226,10 +226,13 @@ def _unpacked(column: pl.Series) -> pl.Series:
     if column.dtype != pl.Binary:
         return column
     try:
-        return column.cast(pl.String)
+        text = column.cast(pl.String)
     except PolarsError:  # not UTF-8
-        is_uuid = (column.bin.size() == 16).all()
-        return column.bin.encode("hex").str.replace(*_CANONICAL) if is_uuid else column
+        text = column
+    is_text = text.dtype == pl.String and not text.str.contains(r"[\x00-\x1f]").any()
+    if not is_text and (column.bin.size() == 16).all():
+        return column.bin.encode("hex").str.replace(*_CANONICAL)
+    return text
 
 
 def unknown_items(table: pl.DataFrame, items: pl.DataFrame) -> Check:
