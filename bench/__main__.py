@@ -48,7 +48,7 @@ class Resilience(Modules):
     """The runs in `bench/resilience`."""
 
     package = "bench.resilience"
-    modules = ("outages", "cluster", "faults", "fuzz", "soak", "models", "saves")
+    modules = ("outages", "cluster", "faults", "fuzz", "soak", "attacks", "models", "saves")
 
 
 app = typer.Typer(

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
@@ -213,11 +214,11 @@ class Endpoints:
 
     async def openapi(self, _: Call) -> Answer:
         """Describe all this to programs."""
-        return Answer(encode(description(version("tailrank"))))
+        return Answer(_description())
 
     async def docs(self, _: Call) -> Answer:
         """Describe all this to readers."""
-        return Answer(docs_page(description(version("tailrank"))), media_type=b"text/html; charset=utf-8")
+        return Answer(_docs_page(), media_type=b"text/html; charset=utf-8")
 
     async def alive(self, _: Call) -> Answer:
         """Confirm that the process runs."""
@@ -301,3 +302,13 @@ class Endpoints:
 
 def _stored(event: api.Event) -> StoredEvent:
     return StoredEvent(event.event_id, event.user_id, event.item_id, event.event, event.timestamp)
+
+
+@cache  # anybody may ask for it, so it must cost little
+def _description() -> bytes:
+    return encode(description(version("tailrank")))
+
+
+@cache
+def _docs_page() -> bytes:
+    return docs_page(description(version("tailrank")))
