@@ -31,8 +31,8 @@ BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 75
 """How long a connection may rest between requests."""
 
-SHUTDOWN_SECONDS: Final = 28
-"""How long requests under way may take to end; the rest of a stop takes less than two more."""
+SHUTDOWN_SECONDS: Final = 25
+"""How long requests under way may take to end; what is left ends within five more."""
 
 
 def serve(settings: ServerSettings) -> None:
