@@ -22,7 +22,7 @@ class CheckedEvent(NamedTuple):
     event_type: str
     digest: bytes
     time: int
-    index: int
+    position: int
 
 
 def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEvent]:

@@ -116,7 +116,7 @@ class EmbeddedState:
             try:
                 codes = coder.codes(event.item_id, event.event_type)
             except TooManyNamesError as error:
-                faults[event.index] = str(error)
+                faults[event.position] = str(error)
                 continue
             row = Row(event.time, codes, int.from_bytes(event.digest, "little"))
             by_user.setdefault(event.user_key, []).append(row)
@@ -151,8 +151,9 @@ class EmbeddedState:
     async def _read_page(self, since: int) -> Page:
         def read(txn: Txn) -> Page:
             pairs = read_pairs(txn, self._changes, (since + 1).to_bytes(VERSION_BYTES, "big"), PAGE_SIZE)
-            page = [(int.from_bytes(key, "big"), decode_change(value)) for key, value in pairs]
-            return self._version(txn), page
+            return self._version(txn), [
+                (int.from_bytes(key, "big"), decode_change(each)) for key, each in pairs
+            ]
 
         await asyncio.sleep(0)
         return self._env.read(read)

@@ -82,14 +82,15 @@ class ServerUrl:
 
     def client(self, host: str, port: int) -> Valkey:
         """Return a client of a server that is logged in to in the same way; it connects when it is used."""
-        how = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "retry_on_error": [Unreachable]}
         pool = BlockingConnectionPool(
             host=host,
             port=port,
             max_connections=MAX_CONNECTIONS,
-            timeout=TIMEOUT,
+            timeout=TIMEOUT,  # type: ignore[arg-type]
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
             retry=Retry(NoBackoff(), 1),
-            **how,
+            retry_on_error=[Unreachable],
             **self.options,
         )
         return Valkey.from_pool(pool)
