@@ -14,7 +14,9 @@ MAX_ITEMS: Final = 1_000
 MAX_DOCUMENTS: Final = 1_000
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
-Seconds: TypeAlias = Annotated[float, Meta(description="seconds since 1970, at most a day ahead of now")]
+Seconds: TypeAlias = Annotated[
+    float, Meta(description="seconds since 1970, at most a day ahead of now; requests may have ISO 8601 text")
+]
 DegradedReason: TypeAlias = Literal["deadline", "state", "error"]
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = Scalar | list[Scalar]
@@ -188,7 +190,10 @@ class RerankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     priority: Any = None
     max_chunks_per_doc: Any = None
     max_tokens_per_doc: Any = None
+    max_doc_length: Any = None
+    max_query_length: Any = None
     truncation: Any = None
+    truncation_side: Any = None
     truncate_prompt_tokens: Any = None
     return_embeddings: Any = None
 

@@ -76,7 +76,7 @@ class Body(Generic[T]):
             place = f" - at `${path}`" if path else ""
             names = _names(inspect.type_info(self._shape), re.findall(r"\.(\w+)", path or ""))
             return f"Object contains unknown field `{name}`{place}: {instead_of(name, names)}"
-        if f"{TIME}`" in message and "since 1970" not in message:
+        if self._hook is None and f"{TIME}`" in message and "since 1970" not in message:
             return f"{message}: {TIME_REMEDY}"
         return message
 

@@ -154,10 +154,9 @@ class Endpoints:
 
     async def items(self, call: Call) -> Answer:
         """Put items: encoded and rankable when this is answered."""
-        put = await self._put(ITEMS.decode(call.body))
+        put, version = await self._put(ITEMS.decode(call.body))
         n = len(put.entries)
-        refused = verdicts(put.refused, n, "item")
-        return Answer(encode(api.ItemsAccepted(n, self.models.served.version, refused)))
+        return Answer(encode(api.ItemsAccepted(n, version, verdicts(put.refused, n, "item"))))
 
     async def delete_item(self, call: Call) -> Answer:
         """Delete an item; of one that isn't known, nothing is stored."""
@@ -194,18 +193,13 @@ class Endpoints:
         for found, most in ((feedback.events, api.MAX_EVENTS), (feedback.items, api.MAX_ITEMS)):
             if len(found.entries) > most:
                 raise RequestError(f"{len(found.entries)} events at once: send at most {most}")
-        put = await self._put(feedback.items)
+        put, _ = await self._put(feedback.items)
         stored, new = await self._store(feedback.events)
         refused = [*feedback.refused, *put.refused, *stored.refused]
         accepted = feedback.n_events - len(refused)
+        listed, updated = verdicts(refused, accepted, "event"), new + len(put.entries)
         took = int(1e3 * (time.perf_counter() - call.arrived))
-        return Answer(
-            encode(
-                metarank.FeedbackResponse(
-                    "ok", accepted, new + len(put.entries), took, verdicts(refused, accepted, "event")
-                )
-            )
-        )
+        return Answer(encode(metarank.FeedbackResponse("ok", accepted, updated, took, listed)))
 
     async def metarank(self, call: Call) -> Answer:
         """Rank as Metarank does, whatever the model is called."""
@@ -253,12 +247,7 @@ class Endpoints:
         new = 0
         while batch.entries:
             try:
-                new = await self.state.append(
-                    [
-                        StoredEvent(e.event_id, e.user_id, e.item_id, e.event, e.timestamp)
-                        for e in batch.entries
-                    ]
-                )
+                new = await self.state.append([_stored(event) for event in batch.entries])
                 break
             except InvalidEventsError as why:
                 batch = batch.without(why.faults)
@@ -268,13 +257,11 @@ class Endpoints:
             self.metrics.event_lag.observe(max(0.0, time.time() - oldest))
         return batch, new
 
-    async def _put(self, batch: Batch[api.Item]) -> Batch[api.Item]:
-        """Put items that have an id and text; returns what is put and refused."""
-        read = self.models.served.columns_read
-        batch = batch.map(lambda item: checked_item(item, read))
-        if batch.entries:
-            await self.models.put(batch.entries)
-        return batch
+    async def _put(self, batch: Batch[api.Item]) -> tuple[Batch[api.Item], int]:
+        """Put items that have an id and text; returns what is put and refused, and the items' version."""
+        served = self.models.served
+        batch = batch.map(lambda item: checked_item(item, served.columns_read))
+        return batch, await self.models.put(batch.entries) if batch.entries else served.version
 
     async def _history(self, request: api.RankRequest, arrived: float) -> History:
         """Read the user's history within the deadline, and catch up with items that changed."""
