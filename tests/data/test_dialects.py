@@ -63,6 +63,12 @@ def test_text_that_parquet_holds_as_bytes(tmp_path: Path) -> None:
     assert read(tmp_path, items_parquet=packed).equals(items)
 
 
+def test_lists_of_one_length(tmp_path: Path) -> None:
+    genres = pl.Series([["Action", "War"]], dtype=pl.Array(pl.String, 2))
+    items = read(tmp_path, items_parquet=pl.DataFrame({"item_id": ["a"], "genres": genres}))
+    assert items.rows() == [("a", ["Action", "War"])]
+
+
 def test_whole_numbers_that_snowflake_holds_as_decimals(tmp_path: Path) -> None:
     whole = pl.Series([Decimal(7), Decimal("12345678901234567890123")], dtype=pl.Decimal(38, 0))
     items = pl.DataFrame({"item_id": whole, "title": whole})

@@ -220,7 +220,9 @@ def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, l
 
 
 def _unpacked(column: pl.Series) -> pl.Series:
-    """Read what Parquet packs in other types: text and UUIDs in bytes, whole numbers in decimals."""
+    """Read text and UUIDs that are held as bytes, whole numbers as decimals, and lists as arrays."""
+    if isinstance(column.dtype, pl.Array):
+        return column.arr.to_list()
     if isinstance(column.dtype, pl.Decimal) and column.dtype.scale == 0:
         return column.cast(pl.Int128)
     if column.dtype != pl.Binary:
