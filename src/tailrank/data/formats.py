@@ -17,7 +17,7 @@ from tailrank.errors import DataError, first_line
 REMEDIES: Final = {
     "csv": "Write it anew, in UTF-8.",
     "jsonl": "Write one JSON object a line, in UTF-8: null for NaN, surrogates only in pairs.",
-    "parquet": "Write it anew, without columns of other types than text, numbers, times and lists of these.",
+    "parquet": "Write it anew, without columns of rare types.",
 }
 
 
