@@ -69,7 +69,7 @@ def test_event_types_are_coded_in_alphabetical_order() -> None:
 
 
 @pytest.mark.parametrize("column", [{}, {"event": [None, None, None]}, {"event": ["", None, ""]}])
-def test_without_any_event_type_all_have_one(column: dict[str, list[str | None]]) -> None:
+def test_without_any_event_type_all_have_one(column: dict[str, list[object]]) -> None:
     data = Dataset.construct(ITEMS, events(timestamp=[1, 2, 3], **column))
     assert data.event_types == ("event",)
     assert not data.histories.types.any()

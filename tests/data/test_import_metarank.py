@@ -155,32 +155,30 @@ def test_metarank_older_item_events_change_nothing_newer(tmp_path: Path) -> None
 
 
 def test_an_event_is_the_same_by_id_user_and_item_as_in_a_state(tmp_path: Path) -> None:
-    at = {"event": "interaction", "timestamp": 1661431899000}
+    done = [("ada", "mug", "view"), ("ada", "mug", "buy"), ("ada", "tea", "buy"), ("bob", "mug", "buy")]
     rows = [
-        {**at, "id": "i1", "user": user, "item": item, "type": kind}
-        for user, item, kind in (
-            ("ada", "mug", "view"),
-            ("ada", "mug", "buy"),
-            ("ada", "tea", "buy"),
-            ("bob", "mug", "buy"),
-        )
+        {
+            "event": "interaction",
+            "timestamp": 1661431899000,
+            "id": "i1",
+            "user": user,
+            "item": item,
+            "type": kind,
+        }
+        for user, item, kind in done
     ]
     found = from_metarank(write_lines(tmp_path / "events.jsonl", rows))
     imported = found.events.select("user_id", "item_id", "event").rows()
 
     async def stored() -> tuple[int, list[tuple[str, str, str]]]:
         state = EmbeddedState(tmp_path / "state")
-        new = await state.append(
-            [StoredEvent(row["id"], row["user"], row["item"], row["type"], 1661431899.0) for row in rows]
-        )
-        users = {user: (await state.read(user)).history for user in ("ada", "bob")}
+        new = await state.append([StoredEvent("i1", *event, 1661431899.0) for event in done])
+        read = [(user, (await state.read(user)).history) for user in ("ada", "bob")]
         await state.close()
-        return new, [
-            (user, *event) for user, h in users.items() for event in zip(h.items, h.events, strict=True)
-        ]
+        return new, [(user, *event) for user, h in read for event in zip(h.items, h.events, strict=True)]
 
     assert asyncio.run(stored()) == (3, imported)
-    assert imported == [("ada", "mug", "view"), ("ada", "tea", "buy"), ("bob", "mug", "buy")]
+    assert imported == [done[0], *done[2:]]
     assert found.left_out == {"repeated interactions": 1}
 
 

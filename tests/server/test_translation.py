@@ -36,10 +36,10 @@ def test_stored_events_come_before_those_of_the_request(reranker: Reranker) -> N
 
 
 def test_a_history_is_an_order_if_the_model_has_no_times() -> None:
-    history = [api.HistoryEvent("174", timestamp=0.0), "172", api.HistoryEvent("181", timestamp=3.0)]
+    history: list[str | api.HistoryEvent] = ["172", *(api.HistoryEvent("174", None, at) for at in (0.0, 3.0))]
     check_times(history, "position")
     check_times(history, "elapsed")
-    with pytest.raises(RequestError, match=r"timestamp 0 is before 1990.*`\$.history\[0\].timestamp`"):
+    with pytest.raises(RequestError, match=r"timestamp 0 is before 1990.*`\$.history\[1\].timestamp`"):
         check_times(history, "timestamp")
     with pytest.raises(RequestError, match="in the future"):
         check_times([api.HistoryEvent("174", timestamp=1e12)], "position")

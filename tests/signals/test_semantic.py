@@ -205,7 +205,8 @@ def test_an_event_without_a_type_is_a_mix_of_all_types_as_often_as_they_occur() 
 
     def scores(*types: int) -> Floats:
         history = Histories(items, np.array(types, np.int32), np.zeros(2), np.array([0, 2]))
-        return signal.score(history, Candidates.everything(9))[0]
+        found: Floats = signal.score(history, Candidates.everything(9))[0]
+        return found
 
     similarity = signal.vectors.vectors.whole @ signal.vectors.take(items).T
     np.testing.assert_allclose(scores(0, UNTYPED), similarity @ np.array([1, 4]) / 5, atol=1e-6)

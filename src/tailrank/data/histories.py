@@ -159,7 +159,8 @@ class Histories:
         """
         counts = np.bincount(self.types[self.types != UNTYPED], minlength=n_types)
         counts = counts if counts.any() else np.ones(n_types, np.int64)
-        return (counts / counts.sum()).astype(np.float32)
+        shares: Floats = (counts / counts.sum()).astype(np.float32)
+        return shares
 
     def cut(self, starts: Offsets, ends: Offsets) -> Histories:
         """Select slices of the flat arrays as histories of their own.
