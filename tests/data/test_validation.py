@@ -146,6 +146,13 @@ def test_oddities_are_warnings(
     Dataset.load(folder)
 
 
+def test_columns_of_items_that_mean_something_else_are_left_alone(tmp_path: Path) -> None:
+    items = pl.DataFrame(
+        {"item_id": ["a", "b"], "title": ["Tea", "Mug"], "timestamp": ["1937", ""], "user_id": [1, 2]}
+    )
+    assert not found(lay(tmp_path, {"items.parquet": items, "events.csv": GOOD["events.csv"]}))
+
+
 def test_times_of_mixed_units_are_named(tmp_path: Path) -> None:
     rows = "u,a,1700000000\nu,b,1700000000500\nu,a,20240131\nu,a,2024\nv,a,1700000003\nv,a,1700000004\n"
     folder = lay(

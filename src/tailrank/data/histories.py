@@ -94,7 +94,7 @@ def _times(events: Sequence[Event]) -> list[float]:
     if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):
         raise RequestError("the history's timestamps must be finite and ascend: give the oldest event first")
     try:
-        check_time(given[-1], earliest=-np.inf)
+        check_time(float(times[-1]), earliest=-np.inf)
     except ValueError as why:
         raise RequestError(f"the history's last event: {why}") from None
     return given

@@ -25,7 +25,7 @@ SHARES: Final = {Columns.USER: 0.05, Columns.ITEM: 0.10}
 
 SENTINEL_SHARE: Final = 0.01
 TIMES_THE_MEDIAN: Final = 20
-"""How often as many events as half of the users or items have are outlandish, too; both must be."""
+"""How many times the median of all users, or items, an outlandish one has at least."""
 
 
 def id_checks(table: pl.DataFrame) -> Iterator[Check]:
@@ -34,7 +34,7 @@ def id_checks(table: pl.DataFrame) -> Iterator[Check]:
     Parameters
     ----------
     table
-        Any table of a data folder, its ids as text.
+        Ids as text, shape (rows,) each.
     """
     for column, share in SHARES.items():
         if column in table.columns:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Final
 
 import polars as pl
@@ -68,7 +70,7 @@ def compact_seconds(column: pl.Series, number: pl.Series) -> pl.Series:
     >>> compact_seconds(numbers, numbers).to_list()
     [1706659200.0, 1706693400.0, None, None]
     """
-    likely = _any_of([_starts_with_year(number, digits) for digits in COMPACT_DIGITS])
+    likely = reduce(or_, (_starts_with_year(number, digits) for digits in COMPACT_DIGITS))
     if not likely.any():
         return pl.Series([None], dtype=pl.Float64).new_from_index(0, len(column))
     if column.dtype.is_float():
@@ -104,10 +106,3 @@ def is_plausible(seconds: pl.Series) -> pl.Series:
 def _starts_with_year(number: pl.Series, digits: int) -> pl.Series:
     first, end = (year * 10 ** (digits - 4) for year in YEARS)
     return number.is_between(first, end, closed="left")
-
-
-def _any_of(masks: list[pl.Series]) -> pl.Series:
-    found = masks[0]
-    for mask in masks[1:]:
-        found = found | mask
-    return found

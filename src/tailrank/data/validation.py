@@ -41,7 +41,8 @@ def validate(folder: Path) -> list[Check]:
         raw, frame, found = _table(folder, table)
         if raw is not None and frame is not None:
             tables[table.name] = frame
-            found += [*_time_checks(raw, frame), *id_checks(frame), *_WARNINGS[table.name](frame)]
+            own = frame.select(name for name in frame.columns if name in table.columns)
+            found += [*_time_checks(raw, own), *id_checks(own), *_WARNINGS[table.name](frame)]
         checks += [replace(check, name=f"{table.name}: {check.name}") for check in found]
     return checks + list(_links(tables))
 

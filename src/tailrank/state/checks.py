@@ -84,11 +84,10 @@ def without_future(times: Sequence[int], latest: int, first: int) -> Sequence[in
     Older versions stored them; they would stay the latest until they come. Times ascend, in milliseconds.
     """
     end = bisect_right(times, latest)
-    return (
-        [*times[:end], *[times[end - 1] if end else first] * (len(times) - end)]
-        if end < len(times)
-        else times
-    )
+    if end == len(times):
+        return times
+    before = times[end - 1] if end else first
+    return [*times[:end], *[before] * (len(times) - end)]
 
 
 def expiry_time(ttl: float | None) -> int:
