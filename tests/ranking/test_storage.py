@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 import pytest
 from bench.resilience.mutation import Mutator
+from bench.resilience.saves import saves
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -370,6 +371,13 @@ def test_a_reader_in_between_finds_the_model_whose_manifest_is_there(
     monkeypatch.setattr(storage, "_checked", late)
     assert Reranker.load(model).fusion.loss == 1.0
     assert not before.exists()
+
+
+def test_a_reader_is_never_without_a_model_while_writers_are_killed(model: Path, tmp_path: Path) -> None:
+    found = saves(model, tmp_path / "place", 2)
+    assert (found["faults"], found["mixed"]) == ({}, 0)
+    assert found["times_the_size"] < 3
+    assert found["loads"] > 0
 
 
 def as_format_4(model: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from bench.resilience import cluster, outages
 from bench.resilience.clients import RecordingClient
+from bench.resilience.models import models
 from bench.valkey import BINARY
 from bench.valkey import Server as Valkey
 from server_helpers import wait_until
@@ -87,6 +88,13 @@ def test_models_come_and_go_and_every_ranking_is_of_one(model: Path, tmp_path: P
     assert found["statuses"] == {"200": sum(found["statuses"].values())}
     assert found["mixed"] == 0
     assert len(found["by_model"]) == 2
+
+
+def test_mutated_models_are_refused_or_rank(model: Path, tmp_path: Path) -> None:
+    found = models(model, tmp_path, 6, seed=1)
+    assert (found["faults"], found["traceback"], found["serves_again"]) == ([], False, True)
+    assert found["answers"].keys() == {"200"}
+    assert found["refused"] + found["ranked"] == 6
 
 
 @pytest.mark.skipif(BINARY is None, reason="needs valkey-server or redis-server")

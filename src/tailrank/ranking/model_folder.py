@@ -119,13 +119,14 @@ def _signal(name: str, kind: str, arrays: StoredArrays, spaces: Mapping[str, Vec
     signal: Signal = SIGNALS[kind].from_arrays(part)
     if signal.name != name:
         raise part.error("space", f"belongs to a signal called {signal.name!r}")
-    width = None
+    compared = dict[str, int]()
     if isinstance(signal, SemanticAttention):
-        width = signal.vectors.width
+        compared[signal.space] = signal.vectors.width
     elif isinstance(signal, SequenceModel) and signal.map is not None:
-        width = len(signal.map)
-    if width is not None and (signal.space not in spaces or spaces[signal.space].dimensions != width):
-        raise part.error("space", f"the manifest names no space {signal.space!r} of {width} dimensions")
+        compared[signal.space] = len(signal.map)
+    for space, width in compared.items():
+        if space not in spaces or spaces[space].dimensions != width:
+            raise part.error("space", f"the manifest names no space {space!r} of {width} dimensions")
     return signal
 
 

@@ -159,8 +159,10 @@ class SemanticAttention:
             bias = np.concatenate([bias, untyped])
         else:  # an older model doesn't say how often each type occurred
             bias = with_untyped_bias(bias, np.full(len(bias), 1 / len(bias), np.float32))
-        attention = arrays.doubles("attention", 3, least=0, largest=SHARPEST).tolist()
-        return cls(table, bias, *attention, space=arrays.text("space"))
+        attention = arrays.doubles("attention", 3, least=0, largest=SHARPEST)
+        inverse_temperature, recency_decay, time_decay = attention.tolist()
+        space = arrays.text("space")
+        return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Give new texts their vectors; zero vectors, if none are known in this space."""
