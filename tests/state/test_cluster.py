@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,19 @@ def test_replicas_take_over_and_no_acknowledged_event_is_lost(mortal: Cluster) -
         return len(sent), await missing(state, sent)
 
     assert run(body, mortal.url) == (42, 0)
+
+
+def test_a_primary_that_hangs_is_replaced_for_those_who_only_read(mortal: Cluster) -> None:
+    async def body(state: State) -> Any:
+        await state.append(batch(0))
+        mortal.servers[1].process.send_signal(signal.SIGSTOP)
+        until = asyncio.get_running_loop().time() + SECONDS_TO_TAKE_OVER
+        while asyncio.get_running_loop().time() < until:
+            with suppress(StateError):
+                return [(await state.read(user)).history.items for user in USERS]
+        raise AssertionError("never")
+
+    assert run(body, mortal.url) == [["i0"]] * len(USERS)
 
 
 def test_a_write_that_the_replica_has_not_confirmed_is_no_success(mortal: Cluster) -> None:

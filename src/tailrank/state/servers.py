@@ -75,6 +75,14 @@ class Servers:
         twice. Where a server of a cluster has a replica, a write is answered once the replica has it.
         """
         jobs = [_Job(command) for command in commands]
+        try:
+            await self._execute(jobs, write)
+        except asyncio.CancelledError:  # it took too long: somebody else may have the keys by now
+            self._looked = False
+            raise
+        return [job.answer for job in jobs]
+
+    async def _execute(self, jobs: Sequence[_Job], write: bool) -> None:
         is_old = bool(self._owners) and time.monotonic() > self._refreshed + REFRESH_EVERY
         if not self._looked or (write and is_old):
             await self._refresh()
@@ -89,7 +97,6 @@ class Servers:
             left = [job for job in failed if await self._has_remedy(job)]
             if not left:
                 break
-        return [job.answer for job in jobs]
 
     async def everywhere(self, *command: Any) -> list[Any]:
         """Send a command to every server that has keys; returns their answers, errors among them."""
