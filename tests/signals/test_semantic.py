@@ -12,6 +12,7 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.histories import UNTYPED, Histories, Queries
 from tailrank.signals.appendable import VectorTable
 from tailrank.signals.semantic import SHARPEST, SemanticAttention, _Sample, with_untyped_bias
+from tailrank.signals.stored import StoredArrays
 
 DAY = 86_400.0
 RNG = np.random.default_rng(11)
@@ -229,9 +230,11 @@ def test_names_of_types_are_nothing_to_an_event_without_one() -> None:
 def test_a_model_that_knows_no_untyped_events_takes_all_types_for_equally_frequent() -> None:
     signal = SemanticAttention(VectorTable.from_array(unit(9, 4, RNG)), np.array([0, 2, 1], np.float32))
     arrays = signal.arrays()
-    np.testing.assert_array_equal(SemanticAttention.from_arrays(arrays).event_type_bias, [0, 2, 1])
+    np.testing.assert_array_equal(
+        SemanticAttention.from_arrays(StoredArrays(arrays, 9, 2)).event_type_bias, [0, 2, 1]
+    )
     older = {name: array for name, array in arrays.items() if name != "untyped_bias"}
-    bias = SemanticAttention.from_arrays(older).event_type_bias
+    bias = SemanticAttention.from_arrays(StoredArrays(older, 9, 2)).event_type_bias
     np.testing.assert_allclose(bias, [0, 2, np.log((1 + np.exp(2)) / 2)], rtol=1e-6)
 
 

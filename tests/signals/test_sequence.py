@@ -30,6 +30,7 @@ from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.sequence.network import Network
 from tailrank.signals.sequence.training import train
 from tailrank.signals.sequence.windows import Windows
+from tailrank.signals.stored import StoredArrays
 
 SMALL = SASRecConfig(epochs=4, width=16, length=8, dropout=0.1, rate=0.02, events=256)
 N_ITEMS = 12
@@ -88,7 +89,8 @@ def test_an_event_without_a_type_counts_as_the_mean_of_all_types() -> None:
         expected = network(network.vectors(items), types, gaps)[:, -1].numpy()
     np.testing.assert_allclose(model.encode(h), expected, atol=1e-5)
     older = {name: array for name, array in model.arrays().items() if name != "network/untyped"}
-    once, twice = SequenceModel.from_arrays(older), replace(h, types=np.array([0, 1, 1, 1, 1], np.int32))
+    once = SequenceModel.from_arrays(StoredArrays(older, N_ITEMS, 2))
+    twice = replace(h, types=np.array([0, 1, 1, 1, 1], np.int32))
     np.testing.assert_array_equal(once.encode(twice), model.encode(twice))
     assert not np.array_equal(once.encode(h), model.encode(h))
 
