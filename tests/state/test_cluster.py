@@ -171,6 +171,19 @@ def test_replicas_take_over_and_no_acknowledged_event_is_lost(mortal: Cluster) -
     assert run(body, mortal.url) == (42, 0)
 
 
+def test_a_user_who_may_not_wait_for_replicas_is_told(cluster: Cluster) -> None:
+    rules = ["on", ">pw", "~tailrank:*", "+@read", "+@write", "+@scripting", "+cluster|slots", "+info"]
+    for n in range(3):
+        cluster.client(n).execute_command("ACL", "SETUSER", "little", *rules)
+
+    async def body(state: State) -> None:
+        with pytest.raises(StateError, match="allow commands"):
+            await state.append(batch(0))
+        assert (await state.read("u0")).items_version == 0
+
+    run(body, cluster.url.replace("//", "//little:pw@"))
+
+
 def test_a_primary_that_hangs_is_replaced_for_those_who_only_read(mortal: Cluster) -> None:
     async def body(state: State) -> Any:
         await state.append(batch(0))

@@ -125,10 +125,8 @@ class Servers:
             confirmed = write and bool(self._owners) and await self._has_replica(server)
             wait: list[Command] = [("WAIT", 1, REPLICA_MS)] if confirmed else []
             answers = await self._answers(server, commands + wait)
-            if confirmed and answers.pop() == 0:
-                self._replicated.pop(server, None)
-                if await self._has_replica(server):
-                    raise NotReplicated
+            if confirmed:
+                await self._check_confirmed(server, answers.pop())
             answers = answers[1::2] if asking else answers
         except (ValkeyError, OSError) as error:
             answers = [error] * len(jobs)
@@ -149,6 +147,15 @@ class Servers:
             self._replicated[server] = isinstance(info, dict) and info.get("connected_slaves", 0) > 0
         return self._replicated[server]
 
+    async def _check_confirmed(self, server: Address, replicas: int | Exception) -> None:
+        """Raise if no replica confirmed what was written, unless the server has lost the last one."""
+        if isinstance(replicas, Exception):
+            raise replicas
+        if replicas == 0:
+            self._replicated.pop(server, None)
+            if await self._has_replica(server):
+                raise NotReplicated
+
     async def _has_remedy(self, job: _Job) -> bool:
         """Whether to send a command again, changed or elsewhere."""
         kind, _, where = str(job.answer).partition(" ")
@@ -158,7 +165,7 @@ class Servers:
         elif kind in {"MOVED", "ASK"}:
             slot, _, named = where.partition(" ")
             host, _, port = named.rpartition(":")
-            address = host or (before or self._first)[0], int(port)
+            address = host or before[0], int(port)
             if kind == "ASK":
                 job.asked = address
             else:
