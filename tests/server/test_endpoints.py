@@ -192,8 +192,13 @@ class TestUnknownNames:
         error = httpx.post(f"{url}/v1/rank", json={"candidates": [], "policy": {"diversity": 1}}).text
         assert "there are `tail`" in error
 
-    def test_long_ones_are_cut(self, url: str) -> None:
-        assert len(httpx.post(f"{url}/v1/rank", json={"x" * 100_000: 1}).text) < 400
+    @pytest.mark.parametrize("name", ["x" * 100_000, "` - at `$.nope", "` - at `$" * 10_000, "`", "\n", "ü"])
+    def test_whatever_the_name_the_answer_is_short(self, url: str, name: str) -> None:
+        for body in ({name: 1}, {"candidates": [], "policy": {name: 1}}):
+            answer = httpx.post(f"{url}/v1/rank", json=body)
+            assert (answer.status_code, len(answer.text) < 600) == (422, True)
+        answer = httpx.post(f"{url}/feedback", json={"event": name * 2, "id": "1"})
+        assert (answer.status_code, len(answer.text) < 600) == (422, True)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from tailrank import api
 from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.server import metarank
-from tailrank.server.decoding import Batch, Body, Entries, verdicts
+from tailrank.server.batches import Batch, Entries, verdicts
+from tailrank.server.decoding import Body
 from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import LoadedModel, ModelManager

@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct, UnsetType, ValidationError
 from tailrank import api
 from tailrank.data.columns import Columns
 from tailrank.data.imports.metarank_schema import IMPRESSION
-from tailrank.server.decoding import Batch
+from tailrank.server.batches import Batch
 from tailrank.server.metarank_bodies import FEEDBACK, RANKING, InteractionBody, ItemBody
 
 P = ParamSpec("P")

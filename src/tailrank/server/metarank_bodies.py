@@ -12,7 +12,8 @@ from typing import Any, Final, TypeAlias
 
 from tailrank.data.imports import metarank_schema as schema
 from tailrank.data.imports.metarank_schema import read_time
-from tailrank.server.decoding import Body, Entries
+from tailrank.server.batches import Entries
+from tailrank.server.decoding import Body
 
 
 class RankItemBody(schema.RankItem, frozen=True, forbid_unknown_fields=True):

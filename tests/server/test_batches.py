@@ -12,7 +12,7 @@ from msgspec import DecodeError
 
 from tailrank import api
 from tailrank.errors import RequestError
-from tailrank.server.decoding import Batch, Entries, verdicts
+from tailrank.server.batches import Batch, Entries, verdicts
 
 GOOD = {"event_id": "e", "user_id": "u", "item_id": "i", "event": "click", "timestamp": 1.7e9}
 EVENTS: Entries[api.Event] = Entries(api.Event, 20)
