@@ -41,12 +41,13 @@ def run(program: str, home: Path, **environment: str) -> None:
     subprocess.run([sys.executable, "-c", program], env=env, cwd=Path(__file__).parents[2], check=True)
 
 
-@pytest.fixture
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Where the graph is, so that the program doesn't write it into its home folder."""
     place = str(tmp_path_factory.mktemp("cache"))
-    monkeypatch.setenv("TAILRANK_CACHE", place)
-    OnnxEncoder.load()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAILRANK_CACHE", place)
+        OnnxEncoder.load()
     return place
 
 

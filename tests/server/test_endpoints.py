@@ -201,6 +201,16 @@ class TestUnknownNames:
         assert (answer.status_code, len(answer.text) < 600) == (422, True)
 
 
+def test_event_types_are_stored_however_many_there_are(url: str) -> None:
+    events = [
+        {"event_id": f"{n}", "user_id": f"fay{n}", "item_id": "50", "event": f"type {n}", "timestamp": START}
+        for n in range(300)
+    ]
+    assert httpx.post(f"{url}/v1/events", json=events).json() == {"accepted": 300, "new": 300}
+    [last] = httpx.get(f"{url}/v1/users/fay299").json()["events"]
+    assert last["event"] == "type 299"
+
+
 @pytest.mark.parametrize(
     ("seconds", "fault"),
     [
