@@ -17,6 +17,9 @@ Loss = Literal["listwise", "bce"]
 HISTORY_EDGES: Final = (1, 4, 7, 13)
 HISTORY_LABELS: Final = ("0", "1-3", "4-6", "7-12", ">12")
 
+LARGEST_WEIGHT: Final = 1e15
+"""Of a model folder: signals of very little spread have large weights."""
+
 PRIOR_WEIGHT: Final = 0.5
 """Weight of a signal, by its standard deviation, before any evidence."""
 
@@ -167,7 +170,10 @@ class Fusion:
             If it is something else than finite weights of these signals.
         """
         buckets = len(COUNT_LABELS), len(HISTORY_LABELS)
-        weights, biases = arrays.floats("weights", *buckets, len(signals)), arrays.floats("biases", *buckets)
+        weights = arrays.floats(
+            "weights", *buckets, len(signals), least=-LARGEST_WEIGHT, largest=LARGEST_WEIGHT
+        )
+        biases = arrays.floats("biases", *buckets)
         return cls(signals, weights, biases, arrays.number("loss", -LARGEST, LARGEST))
 
 

@@ -27,6 +27,9 @@ from tailrank.signals.stored import StoredArrays
 MOST_EVENTS: Final = 10**15
 """Of an item, in a model folder."""
 
+STEEPEST: Final = 1e12
+"""Largest number of a whitening's matrix: vectors of very little spread are scaled up."""
+
 
 def write_fitted(fitted: Fitted, folder: Path) -> None:
     """Write a model folder, as `Reranker.save` does."""
@@ -135,7 +138,8 @@ def _space(name: str, about: SpaceDescription, arrays: StoredArrays) -> VectorSp
     part = arrays.part(_space_part(name))
     if not part.arrays:
         return VectorSpace(about.encoder, None, about.width)
-    mean, matrix = part.floats("mean", about.width), part.floats("matrix", about.width, None)
+    mean = part.floats("mean", about.width)
+    matrix = part.floats("matrix", about.width, None, least=-STEEPEST, largest=STEEPEST)
     return VectorSpace(about.encoder, Whitening(mean, matrix), about.width)
 
 
