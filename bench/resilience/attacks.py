@@ -78,6 +78,7 @@ def heads(model: Path, folder: Path, seconds: float) -> Json:
                     for _ in range(64):
                         sent += line.send(b"a" * 65_536)
             statuses.update(map(_status, lines))
+            time.sleep(0.2)  # or what is measured is how busy this client is
         found |= {"sent_mb": round(sent / 1e6, 1), "statuses": dict(statuses)}
         found["held"] = set(statuses) <= {"431", "closed"}
     found["passed"] &= found["grown_mb"] <= MOST_MB
