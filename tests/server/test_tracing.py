@@ -57,7 +57,8 @@ def test_spans_reach_a_collector(
     ):
         request = {"user": SECRETS[0], "candidates": [SECRETS[1], SECRETS[2]], "history": [SECRETS[4]]}
         assert client.post("/v1/rank", json=request).status_code == 200
-        assert client.get(f"/v1/users/{SECRETS[0]}?why={SECRETS[1]}").status_code == 200
+        assert client.get(f"/v1/users/{SECRETS[0]}").status_code == 200
+        assert client.get(f"/v1/users/{SECRETS[0]}?why={SECRETS[1]}").status_code == 422
         assert client.post("/v1/rank", json={"candidates": SECRETS[0]}).status_code == 422
         assert client.get(f"/{SECRETS[2]}").status_code == 404
     assert {path for path, _ in came} == {"/v1/traces"}
@@ -74,6 +75,6 @@ def test_spans_reach_a_collector(
         (span.name, next(a.value.int_value for a in span.attributes if a.key == "http.response.status_code"))
         for span in ours
     ]
-    assert statuses == [("rank", 200), ("user", 200), ("rank", 422), ("none", 404)]
+    assert statuses == [("rank", 200), ("user", 200), ("none", 422), ("rank", 422), ("none", 404)]
     assert {span.parent_span_id.hex() for span in ours} == {PARENT}
     assert all(span.end_time_unix_nano > span.start_time_unix_nano for span in ours)
