@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
+import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +51,19 @@ def test_in_turns_vectors_are_the_same(onnx: OnnxEncoder) -> None:
     found = asyncio.run(Encoders().encode(onnx, texts))
     np.testing.assert_allclose(found, onnx.encode(texts), atol=1e-5)
     assert asyncio.run(Encoders().encode(onnx, [])).shape == (0, onnx.dimension)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_rankings_go_first(onnx: OnnxEncoder) -> None:
+    niceness = list[int]()
+
+    class Watched(Counting):
+        def encode(self, texts: Sequence[str]) -> Floats:
+            niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return super().encode(texts)
+
+    asyncio.run(Encoders().encode(Watched(onnx), ["tea"]))  # type: ignore[arg-type]
+    assert niceness == [os.getpriority(os.PRIO_PROCESS, 0) + encoding.NICENESS]
 
 
 def test_items_and_short_lists_wait_for_no_long_ones(onnx: OnnxEncoder) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import get_native_id
 from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -27,6 +30,10 @@ TURN_CHARACTERS: Final = 4_096
 """Of the texts that are encoded in one turn: about one batch of the encoder."""
 
 
+NICENESS: Final = 10
+"""Of the thread that encodes, as `nice` counts: rankings go first where both want the same core."""
+
+
 class EncoderBusyError(EncoderError):
     """So many texts wait to be encoded that another one would wait too long."""
 
@@ -39,7 +46,7 @@ class Encoders:
     """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "encoding")
+        self._thread = ThreadPoolExecutor(1, "encoding", _let_others_go_first)
         # Both sorts of lock are given to who waited longest. Only the first of each lane waits for a turn.
         self._turn = asyncio.Lock()
         self._lanes = {lane: asyncio.Lock() for lane in get_args(Lane)}
@@ -98,3 +105,8 @@ class Encoders:
         if key not in self._loaded:
             self._loaded[key] = OnnxEncoder.load(identity.name, sha256=identity.sha256)
         return self._loaded[key]
+
+
+def _let_others_go_first() -> None:
+    if sys.platform == "linux":  # elsewhere it would be the niceness of the process
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
