@@ -172,6 +172,8 @@ def test_scores_of_several_recommenders_go_by_their_names(model: Path) -> None:
         (["rank", "--model", "MODEL", "--candidates", "1"], "--history a,b or --user U --state PLACE"),
         (["rank", "--model", "MODEL", "--candidates", "1", "--history", "1", "--user", "1"], "either"),
         (["rank", "--model", "MODEL", "--candidates", " ,", "--history", "1"], "names no item"),
+        (["rank", "--model", "MODEL", "--candidate", " ", "--history", "1"], "--candidate is empty"),
+        (["rank", "--model", "MODEL", "--candidates", "1", "--history-item", ""], "--history-item is empty"),
         (["rank", "--model", "MODEL", "--candidates", "1", "--history", "", "--scores", "x"], "give numbers"),
         (["rank", "--model", "MODEL", "--candidates", "1", "--history", "", "--scores", "1,2"], "one each"),
         (["rank", "--model", "MODEL", "--candidates", "1", "--user", "nobody", "--state", "DATA"], "nobody"),

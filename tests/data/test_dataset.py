@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,11 @@ COLUMNS = {
     "lists": (pd.Series([["hot", "leaf"], None, []]), ["hot, leaf", "", ""]),
     "arrays": (pd.Series([np.array(["hot", "leaf"]), None, np.array([])]), ["hot, leaf", "", ""]),
     "tuples": (pd.Series([("hot", "leaf"), None, ()]), ["hot, leaf", "", ""]),
+    "lists with gaps": (pd.Series([["hot", np.nan], [None, pd.NA], [pd.NaT, "leaf"]]), ["hot", "", "leaf"]),
+    "lists of objects beside text": (
+        pd.Series([(np.int64(1), DATE), np.array([7]), "cold"]),
+        [f"1, {DATE}", "7", "cold"],
+    ),
     "lists beside text": (pd.Series([["hot", "leaf"], "cold", None]), ["hot, leaf", "cold", ""]),
     "lists beside numbers": (pd.Series([[1, 2], 3, None]), ["1, 2", "3", ""]),
     "categories": (pd.Series(["hot", "cold", None], dtype="category"), ["hot", "cold", ""]),
@@ -141,6 +147,7 @@ def test_pandas_times_of_every_unit(unit: str, zone: str | None) -> None:
     [
         ({"timestamp": pd.Series([DATE, pd.NaT, DATE])}, "row 2 has None"),
         ({"timestamp": pd.period_range("2024-01-31", periods=3)}, "timestamp is Object"),
+        ({"timestamp": np.array(["20240-01-31"] * 3, "datetime64[s]")}, "row 1 has 576548064000"),
         ({"timestamp": pd.Series([DATE, DATE.tz_convert("UTC"), None], dtype=object)}, "times of one zone"),
         ({"timestamp": 1, "note": ["half \ud83d", "", ""]}, "column 'note' can't be read"),
     ],
@@ -154,6 +161,21 @@ def test_pandas_columns_that_are_refused(column: dict[str, object], words: str) 
 def test_pandas_columns_of_one_name_are_refused() -> None:
     items = pd.DataFrame([["a", "Tea", "Mug"]], columns=["item_id", "title", "title"])
     with pytest.raises(DataError, match="items: column 'title' is repeated"):
+        Dataset.construct(items, events(timestamp=[1, 2, 3]))
+
+
+@pytest.mark.parametrize("column", [pd.interval_range(0, 3), [{1}] * 3, [{}] * 3, [[{}]] * 3])
+def test_columns_that_no_model_can_keep_are_refused_before_training(column: object) -> None:
+    items = pd.DataFrame({"item_id": ["a", "b", "c"], "x": column})
+    with pytest.raises(DataError, match=r"items: .*x is .*leave it out"):
+        Dataset.construct(items, events(timestamp=[1, 2, 3]))
+    log = pd.DataFrame(events(timestamp=[1, 2, 3]).to_dict(as_series=False)).assign(x=column)
+    assert Dataset.construct(ITEMS, log).n_users  # of events, nothing else is kept
+
+
+@pytest.mark.parametrize("items", [ITEMS.lazy(), ITEMS.to_dict(), ITEMS.to_dicts(), None])
+def test_what_is_no_frame_is_refused(items: Any) -> None:
+    with pytest.raises(DataError, match=f"items: give a .* DataFrame, not {type(items).__name__}"):
         Dataset.construct(items, events(timestamp=[1, 2, 3]))
 
 

@@ -137,6 +137,12 @@ def test_columns_that_parts_disagree_on_are_refused(
         read_items(lay(tmp_path, parts))
 
 
+def test_parts_without_a_header_are_refused(tmp_path: Path) -> None:
+    parts = {"items.csv/part-0": "item_id,title\na,Tea\n", "items.csv/part-1": "b,Mug\n"}
+    with pytest.raises(DataError, match=r"part-1: none of its columns is one of item_id, .* a header"):
+        read_items(lay(tmp_path, parts))
+
+
 @pytest.mark.parametrize("suffix", ["csv", "csv_gz", "csv_zst"])
 def test_quotes_that_stand_for_inches(suffix: str, tmp_path: Path) -> None:
     table = 'item_id,title,price\na,Pipe 3",1\n"b","5"" pipe, ""new""",2.5\n\nc,3" x 5" board,3\n'

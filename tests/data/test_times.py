@@ -72,9 +72,16 @@ def test_among_times_another_format_is_refused_with_its_row(other: int) -> None:
         Dataset.construct(pl.DataFrame({"item_id": ["a"]}), events)
 
 
+@pytest.mark.parametrize("other", [0, 20240230, 99991231, 19000101, 1_706_659_200])
+def test_among_compact_dates_another_format_is_refused_with_its_row(other: int) -> None:
+    assert read(20240131, other, 20240201) == [1706659200, None, 1706745600]
+
+
 @pytest.mark.parametrize(
     ("column", "name"),
     [
+        ([2023] * 10 + [0], "years, such as 2023"),
+        ([0] + [202312, 202401] * 5, "months, such as 202312"),
         ([2023, 2024], "years, such as 2023"),
         (["2023", None, "2024"], "years, such as 2023"),
         ([202312, 202401], "months, such as 202312"),
@@ -85,6 +92,15 @@ def test_what_is_too_coarse_is_refused_with_the_remedy(column: list[object], nam
     events = pl.DataFrame({"user_id": ["u"] * len(column), "item_id": ["a"] * len(column)})
     events = events.with_columns(timestamp=pl.Series(column, strict=False)).drop_nulls()
     with pytest.raises(DataError, match=f"timestamp holds {name}.*seconds since 1970.*`position`"):
+        Dataset.construct(pl.DataFrame({"item_id": ["a"]}), events)
+
+
+@pytest.mark.parametrize("dtype", [pl.Date, pl.Datetime("us"), pl.Datetime("us", "UTC")])
+def test_the_infinity_of_databases_is_refused_with_its_row(dtype: pl.DataType) -> None:
+    largest = 2**31 - 1 if dtype == pl.Date else 2**63 - 1
+    times = pl.Series([19_753, largest]).cast(dtype)
+    events = pl.DataFrame({"user_id": ["u"] * 2, "item_id": ["a"] * 2, "timestamp": times})
+    with pytest.raises(DataError, match=r"unreadable timestamp.*row 2 has \d+"):
         Dataset.construct(pl.DataFrame({"item_id": ["a"]}), events)
 
 

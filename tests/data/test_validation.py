@@ -170,6 +170,7 @@ def test_times_of_mixed_units_are_named(tmp_path: Path) -> None:
     [
         *("nan", "NULL", "None", r"\N", "undefined", "(not set)", "N/A", "<NA>", "-", "?", "NaT", "unknown"),
         *("Anonymous", "guest", "00000000-0000-0000-0000-000000000000", "[object Object]", "nil"),
+        *("ffffffff-ffff-ffff-ffff-ffffffffffff", "false", "not logged in"),
     ],
 )
 def test_placeholders_are_named_among_users_and_items(name: str, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def model(request: pytest.FixtureRequest) -> tuple[Reranker, str, str]:
 
 
 def attention(reranker: Reranker, like: str, event_type: str | None) -> float:
-    """How much of its own score an event gives to an item of its topic, beside two that were liked."""
+    """What the latest event adds to the score of an item of its topic, beside two that were liked."""
     history = [Event("coffee0", like), Event("coffee1", like), Event("tents0", event_type)]
     (reason,) = reranker.explain(history, ["tents7"])
     return reason.by_event["semantic"][-1]

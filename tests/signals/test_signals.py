@@ -520,6 +520,12 @@ def test_a_few_wrong_clocks_make_nothing_old(late: int, ahead: float) -> None:
         )
 
 
+@pytest.mark.parametrize("odd", [[4e9] * 50, [0.0] * 50 + [4e9], [3e9 + n * 1e6 for n in range(300)]])
+def test_implausible_times_say_nothing_of_the_end(odd: list[float]) -> None:
+    times = np.linspace(1.6e9, 1.7e9, 1_000)
+    assert robust_latest(np.append(times, odd)) == 1.7e9
+
+
 @given(st.lists(st.floats(0, 400 * DAY), min_size=1, max_size=9))
 def test_the_end_of_few_events_is_the_latest(times: list[float]) -> None:
     assert robust_latest(np.array(times)) == max(times)

@@ -60,10 +60,12 @@ def ids(joined: str | None, each: list[str] | None, option: str, option_of_one: 
     Raises
     ------
     RequestError
-        If both are given, because their order would be unclear.
+        If both are given, because their order would be unclear, or an id is empty.
     """
     if joined is not None and each:
         raise RequestError(f"give either {option} a,b,c or {option_of_one} ID for each, not both")
+    if not all(map(str.strip, each or [])):
+        raise RequestError(f"{option_of_one} is empty: give an id, or leave the option out")
     return each or (None if joined is None else comma_separated(joined))
 
 

@@ -13,7 +13,8 @@ from tailrank.data.schema import Check
 PLACEHOLDERS: Final = (
     *("nan", "nat", "null", "nil", "none", "na", "undefined", "empty", "blank", "missing", "objectobject"),
     *("notset", "notavailable", "notapplicable", "notprovided", "unknown", "unknownuser", "unknownitem"),
-    *("anon", "anonymous", "anonymoususer", "guest", "guestuser", "nouser", "noitem", "deleted", "0" * 32),
+    *("anon", "anonymous", "anonymoususer", "guest", "guestuser", "nouser", "noitem", "notloggedin"),
+    *("deleted", "deleteduser", "true", "false", "0" * 32, "f" * 32),
 )
 """Lower-case letters and digits of ids that stand for a missing one."""
 

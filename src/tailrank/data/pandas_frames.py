@@ -22,8 +22,11 @@ def from_pandas(frame: pd.DataFrame, source: str) -> pl.DataFrame:
     Raises
     ------
     DataError
-        If two columns have one name, or a column holds what has no type in polars; `source` names the table.
+        If it is no frame, two columns have one name, or a column holds what has no type in polars; `source`
+        names the table.
     """
+    if not hasattr(frame, "iloc"):
+        raise DataError(f"{source}: give a polars or pandas DataFrame, not {type(frame).__name__}.")
     names = list(map(str, frame.columns))
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"{source}: column {repeated[0]!r} is repeated. Keep one of them.")
@@ -32,10 +35,10 @@ def from_pandas(frame: pd.DataFrame, source: str) -> pl.DataFrame:
 
 def _series(column: pd.Series, name: str, source: str) -> pl.Series:
     missing = column.isna()
-    values = [None if gone else value for value, gone in zip(column.astype(object), missing, strict=True)]
-    if column.dtype == object or not isinstance(column.dtype, np.dtype):
-        values = _plain(values)
     try:
+        values = [None if gone else value for value, gone in zip(column.astype(object), missing, strict=True)]
+        if column.dtype == object or not isinstance(column.dtype, np.dtype):
+            values = _plain(values)
         return pl.Series(name, values, strict=False)
     except (PolarsError, TypeError, ValueError, OverflowError) as error:
         raise DataError(
@@ -46,14 +49,26 @@ def _series(column: pd.Series, name: str, source: str) -> pl.Series:
 
 def _plain(values: list[Any]) -> list[Any]:
     """Replace arrays by lists and UUIDs by text; beside other values, lists by JSON."""
-    plain = [
-        value.tolist() if isinstance(value, np.ndarray) else str(value) if isinstance(value, UUID) else value
-        for value in values
-    ]
-    lists = [isinstance(value, list | tuple) for value in plain]
+    plain = list(map(_plain_value, values))
+    lists = [isinstance(value, list) for value in plain]
     if any(lists) and sum(lists) < len(plain) - plain.count(None):
         return [
-            msgspec.json.encode(value).decode() if is_list else value
+            msgspec.json.encode(value, enc_hook=str).decode() if is_list else value
             for value, is_list in zip(plain, lists, strict=True)
         ]
     return plain
+
+
+def _plain_value(value: Any) -> Any:
+    """Replace an array or a tuple by a list, in which NaN is missing, and a UUID by text."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [None if _is_missing(each) else _plain_value(each) for each in value]
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _is_missing(value: object) -> bool:
+    import pandas as pd
+
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))

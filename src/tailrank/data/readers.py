@@ -115,10 +115,13 @@ def _read_parts(folder: Path, file_format: str, columns: Collection[str]) -> pl.
     parts = [path for path in paths if not _is_hidden(path.relative_to(folder))]
     if not parts:
         raise DataError(f"{folder}: no part files in this folder. Write the table anew.")
-    frames = [
-        read_file(part, file_format, columns).with_columns(_partition(part.relative_to(folder)))
-        for part in parts
-    ]
+    frames = []
+    for part in parts:
+        frame = read_file(part, file_format, columns)
+        if not set(columns).intersection(frame.columns):
+            named = ", ".join(columns)
+            raise DataError(f"{part}: none of its columns is one of {named}. Give each file a header.")
+        frames.append(frame.with_columns(_partition(part.relative_to(folder))))
     return _concatenated([frame for frame in frames if len(frame)] or frames[:1], folder)
 
 

@@ -6,12 +6,13 @@ failure, the last lists them all.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from tailrank.data import values
 from tailrank.data.columns import Columns
@@ -20,6 +21,9 @@ from tailrank.errors import DataError
 Status = Literal["PASS", "WARN", "FAIL"]
 N_EXAMPLES: Final = 3
 _CANONICAL: Final = (r"^(.{8})(.{4})(.{4})(.{4})(.{12})$", "${1}-${2}-${3}-${4}-${5}")  # of a UUID
+
+_DATETIMES: Final = (-62_135_596_800, 253_402_300_799)
+"""First and last second that Python's own type holds: the infinity of databases is beyond."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,12 @@ class Check:
     ) -> Check:
         """Make a check from a mask of bad rows and the column to show, each of shape (rows,)."""
         first = bad.arg_true().head(N_EXAMPLES)
-        examples = (
-            f"row {row + 1} has {value!r}" for row, value in zip(first, shown.gather(first), strict=True)
-        )
+        values = shown.gather(first)
+        if isinstance(values.dtype, pl.Date | pl.Datetime):
+            seconds = values.dt.epoch("s")
+            if not seconds.is_between(*_DATETIMES).all():
+                values = seconds
+        examples = (f"row {row + 1} has {value!r}" for row, value in zip(first, values, strict=True))
         count = int(bad.sum())
         return cls(name, status if count else "PASS", count, tuple(examples), remedy)
 
@@ -202,6 +209,11 @@ def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, l
             columns[name] = column
         else:
             wrong[name] = f"{name} is {raw[name].dtype} instead of {type_.description}"
+    if schema.name == ITEMS.name:  # which a model keeps whole
+        others = (name for name in raw.columns if name not in types and not _can_be_stored(raw[name]))
+        wrong |= {
+            name: f"{name} is {raw[name].dtype}, which no model can keep: leave it out" for name in others
+        }
     missing = (" or ".join(group) for group in schema.required if not set(group) & set(raw.columns))
     present = ", ".join(raw.columns) or "no columns"
     checks = [
@@ -235,6 +247,17 @@ def _unpacked(column: pl.Series) -> pl.Series:
     if not is_text and (column.bin.size() == 16).all():
         return column.bin.encode("hex").str.replace(*_CANONICAL)
     return text
+
+
+def _can_be_stored(column: pl.Series) -> bool:
+    """Whether Parquet can hold a column: no Python objects, and no objects without any field."""
+    if not (column.dtype.is_nested() or column.dtype == pl.Object):
+        return True
+    try:
+        column.clear().to_frame().write_parquet(io.BytesIO())
+    except (PolarsError, PanicException):
+        return False
+    return True
 
 
 def unknown_items(table: pl.DataFrame, items: pl.DataFrame) -> Check:

@@ -16,6 +16,9 @@ MAX_SECONDS: Final = 1e11
 UNITS: Final = ((0.0, 1.0), (MAX_SECONDS, 1e3), (MAX_SECONDS * 1e3, 1e6), (MAX_SECONDS * 1e6, 1e9))
 """Smallest size of a time in each unit, and units a second."""
 
+COARSE_SHARE: Final = 0.9
+"""At least so many numbers are years, months or days if the column holds these: of an order, fewer are."""
+
 FIRST_DAYS: Final = -62_000_000_000
 """Seconds since 1970 near the beginning of the year 6: before, it's the zero of a program, and no time."""
 
@@ -83,7 +86,7 @@ def to_seconds(column: pl.Series) -> pl.Series | None:
     """Read times, as seconds since 1970 in Float64.
 
     Numbers are seconds, milliseconds, microseconds or nanoseconds, one unit for the whole column,
-    chosen by the size of its median: seconds below 1e11, milliseconds below 1e14, and so on. If all
+    chosen by the size of its median: seconds below 1e11, milliseconds below 1e14, and so on. If most
     numbers are compact dates such as 20240131 or 20240131093000, they are read as such. Among times,
     numbers of another unit's size, and those of another format, can't be read. Numbers none of which is a
     plausible time are an order. Text is a number or ISO-8601; dates and times without a zone are UTC.
@@ -91,7 +94,7 @@ def to_seconds(column: pl.Series) -> pl.Series | None:
     Raises
     ------
     ValueError
-        If all numbers are years, months or days of a spreadsheet.
+        If the numbers are years, months or days of a spreadsheet.
 
     Examples
     --------
@@ -105,7 +108,10 @@ def to_seconds(column: pl.Series) -> pl.Series | None:
     if column.dtype.is_temporal():
         if not isinstance(column.dtype, pl.Date | pl.Datetime):
             return None
-        seconds = column.dt.epoch("us") / 1e6
+        if column.dtype == pl.Date:  # databases' infinity would overflow in microseconds
+            seconds = column.dt.epoch("s").cast(pl.Float64)
+        else:
+            seconds = column.dt.epoch("us") / 1e6
     else:
         number = to_numbers(column)
         if number is None:
@@ -128,7 +134,7 @@ def _whole_text(column: pl.Series) -> pl.Series | None:
 def _seconds(column: pl.Series, number: pl.Series) -> pl.Series:
     """Convert numeric times to seconds, whatever their unit or format."""
     compact, n = compact_seconds(column, number), number.count()
-    if n and compact.count() == n:
+    if 2 * compact.count() > n:
         return compact
     seconds = _from_unit(number)
     plausible = is_plausible(seconds).fill_null(False)
@@ -137,9 +143,9 @@ def _seconds(column: pl.Series, number: pl.Series) -> pl.Series:
     name, coarse = coarse_format(number)
     if plausible.any():
         return seconds.set(~plausible & (compact.is_not_null() | coarse.fill_null(False)), None)
-    if n and coarse.sum() == n:
+    if n and coarse.sum() >= COARSE_SHARE * n:
         raise ValueError(
-            f"holds {name}, such as {number.drop_nulls()[0]:.15g}, and no times: give dates such as "
+            f"holds {name}, such as {number.filter(coarse)[0]:.15g}, and no times: give dates such as "
             "2024-01-31, or seconds since 1970; an order goes into `position`"
         )
     return seconds

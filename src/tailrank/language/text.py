@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from string import Formatter
 from typing import Final
@@ -15,8 +16,11 @@ from tailrank.errors import DataError
 REPEATED_SHARE: Final = 0.99
 _SEPARATORS = " \t\n.,;:|/-\u2013\u2014\u2022\u00b7"
 _PLAIN: Final = (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Date, pl.Datetime, pl.Time, pl.Null)
-_QUOTED: Final = r"""(?:'[^'\\]*'|"[^"\\]*")"""
-_PYTHON_LIST: Final = re.compile(rf"\s*\[{_QUOTED}(?:, *{_QUOTED})*\]\s*")
+_ESCAPE: Final = r"""\\(?:['"\\nrt]|x[0-9a-f]{2}|u(?!d[89a-f])[0-9a-f]{4}|U000[0-9a-f]{5}|U0010[0-9a-f]{4})"""
+_QUOTED: Final = rf"""(?:'(?:[^'\\\n]|{_ESCAPE})*'|"(?:[^"\\\n]|{_ESCAPE})*")"""
+_ELEMENT: Final = rf"(?:{_QUOTED}|None|nan|NaT|<NA>)"
+_PYTHON_LIST: Final = re.compile(rf"\s*\[\s*{_ELEMENT}(?:(?:, *|\s+){_ELEMENT})*\s*\]\s*")
+"""Of text, as Python, pandas and NumPy print it; the latter without commas."""
 _CLOSERS = ")]}>»”\"'"
 
 
@@ -180,7 +184,7 @@ def _joined(cell: str) -> str:
         values = msgspec.json.decode(cell, type=list[str | int | float | bool | None])
     except (msgspec.DecodeError, RecursionError):
         is_list = _PYTHON_LIST.fullmatch(cell)
-        return ", ".join(text[1:-1] for text in re.findall(_QUOTED, cell)) if is_list else cell
+        return ", ".join(map(ast.literal_eval, re.findall(_QUOTED, cell))) if is_list else cell
     texts = (value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in values)
     return ", ".join(text for text, value in zip(texts, values, strict=True) if value is not None)
 
