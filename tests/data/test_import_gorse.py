@@ -176,7 +176,7 @@ def test_gorse_labels_between_bars_are_a_list(tmp_path: Path) -> None:
         (
             "feedback.csv",
             "feedback_type,user_id,item_id,time_stamp\nstar,ada,1,soon\n",
-            "line 2: Invalid isoformat",
+            "line 2: Expected ISO 8601",
         ),
         (
             "feedback.csv",

@@ -111,6 +111,18 @@ def test_it_goes_on_after_a_problem(tmp_path: Path) -> None:
             "'NULL' has 2 of 4 rows (50.0%)",
         ),
         (
+            {"events.csv": "user_id,item_id,event,timestamp\nu,a,nan,1\nu,b,nan,2\nu,a,view,3\n"},
+            "events: placeholders as event",
+            1,
+            "'nan' has 2 of 3 rows (66.7%)",
+        ),
+        (
+            {"items.csv": "item_id,title,brand\na,NULL,\\N\nb,Mug,\\N\n"},
+            "items: placeholders as brand",
+            1,
+            r"'\\N' has 2 of 2 rows",
+        ),
+        (
             {"events.csv": "user_id,item_id,timestamp\nu,a,2\nv,b,1\nu,b,1\nv,a,2\nu,a,3\nv,a,3\n"},
             "events: timestamp earlier than in the user's row before",
             1,
@@ -270,7 +282,7 @@ def test_command_says_what_to_do_after_the_checks_that_passed(tmp_path: Path) ->
     assert bad.exit_code == 1
     lines = bad.output.splitlines()
     assert max(map(len, lines)) <= 80
-    assert [line[:4] for line in lines if line[:1].isupper()] == ["PASS"] * 27 + ["WARN"] * 2 + ["FAIL"]
+    assert [line[:4] for line in lines if line[:1].isupper()] == ["PASS"] * 29 + ["WARN"] * 2 + ["FAIL"]
     at = lines.index(next(line for line in lines if "unknown item_id" in line))
     assert lines[at].split() == ["FAIL", "events:", "unknown", "item_id", "3"]
     assert lines[at + 1].rstrip() == "      row 1 has 'a', row 2 has 'b', row 3 has 'a'"

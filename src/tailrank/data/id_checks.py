@@ -1,4 +1,4 @@
-"""Checks of ids that name nobody: what programs write for a missing value, and what nobody did alone."""
+"""Checks of what programs write for a missing value, and of ids that did more than anybody does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLACEHOLDERS: Final = (
     *("anon", "anonymous", "anonymoususer", "guest", "guestuser", "nouser", "noitem", "notloggedin"),
     *("deleted", "deleteduser", "true", "false", "0" * 32, "f" * 32),
 )
-"""Lower-case letters and digits of ids that stand for a missing one."""
+"""Lower-case letters and digits of ids, and other text, that stand for a missing one."""
 
 SENTINEL: Final = r"^(0+|-1|-?9{3,})$"
 """Numbers that stand for a missing id, if they are frequent."""
@@ -40,10 +40,8 @@ def id_checks(table: pl.DataFrame) -> Iterator[Check]:
     for column, share in SHARES.items():
         if column in table.columns:
             counts = table[column].drop_nulls().value_counts(sort=True, name="n")
-            compact = pl.col(column).str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}]", "")
-            named = compact.is_in(PLACEHOLDERS) | pl.col(column).str.contains(r"^[\p{P}\p{Z}]+$|^\\[Nn]$")
             remedy = f"Drop these rows, or give them their own {column}: all of one placeholder count as one."
-            yield _check(f"placeholders as {column}", counts.filter(named), len(table), remedy)
+            yield _check(f"placeholders as {column}", _placeholders(counts), len(table), remedy)
             usual = TIMES_THE_MEDIAN * pl.col("n").median()
             limit = pl.when(pl.col(column).str.contains(SENTINEL)).then(SENTINEL_SHARE).otherwise(share)
             many = (pl.col("n") > usual) & (pl.col("n") > limit * len(table))
@@ -51,6 +49,28 @@ def id_checks(table: pl.DataFrame) -> Iterator[Check]:
                 "Drop these rows if it stands for many: a placeholder, a shared account, a robot, a test."
             )
             yield _check(f"{column} with an outlandish share", counts.filter(many), len(table), remedy)
+
+
+def text_checks(table: pl.DataFrame) -> Iterator[Check]:
+    """Check event types and item texts for placeholders that occur again.
+
+    Parameters
+    ----------
+    table
+        Text, or columns of other types, which are passed over; shape (rows,) each.
+    """
+    remedy = "Leave these cells empty: a placeholder counts as a type, or as words of the item."
+    for column in (Columns.EVENT, *Columns.TEXT):
+        if column in table.columns and table[column].dtype == pl.String:
+            counts = table[column].drop_nulls().value_counts(sort=True, name="n").filter(pl.col("n") > 1)
+            yield _check(f"placeholders as {column}", _placeholders(counts), len(table), remedy)
+
+
+def _placeholders(counts: pl.DataFrame) -> pl.DataFrame:
+    """Keep the rows whose first column holds what stands for a missing value."""
+    text = pl.col(counts.columns[0])
+    compact = text.str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}]", "")
+    return counts.filter(compact.is_in(PLACEHOLDERS) | text.str.contains(r"^[\p{P}\p{Z}]+$|^\\[Nn]$"))
 
 
 def _check(name: str, found: pl.DataFrame, rows: int, remedy: str) -> Check:

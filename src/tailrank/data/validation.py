@@ -11,7 +11,7 @@ import polars as pl
 
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import CLOCKS, choose_clock
-from tailrank.data.id_checks import id_checks
+from tailrank.data.id_checks import id_checks, text_checks
 from tailrank.data.readers import find_table, read_table, table_files
 from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS, Check, TableSchema, parse_table, unknown_items
 from tailrank.data.time_checks import time_checks
@@ -42,7 +42,8 @@ def validate(folder: Path) -> list[Check]:
         if raw is not None and frame is not None:
             tables[table.name] = frame
             own = frame.select(name for name in frame.columns if name in table.columns)
-            found += [*_time_checks(raw, own), *id_checks(own), *_WARNINGS[table.name](frame)]
+            found += [*_time_checks(raw, own), *id_checks(own), *text_checks(own)]
+            found += _WARNINGS[table.name](frame)
         checks += [replace(check, name=f"{table.name}: {check.name}") for check in found]
     return checks + list(_links(tables))
 

@@ -68,7 +68,10 @@ def iso_seconds(text: str) -> float:
     >>> iso_seconds("2022-06-22T11:21:39Z"), iso_seconds("1970-01-01T02:00:00+02:00[Europe/Berlin]")
     (1655896899.0, 0.0)
     """
-    moment = datetime.fromisoformat(text.partition("[")[0])
+    try:
+        moment = datetime.fromisoformat(text.partition("[")[0])
+    except ValueError:
+        raise ValueError(f"Expected ISO 8601 such as 2024-01-31T09:30:00Z, got {text!r:.40}") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
