@@ -227,6 +227,16 @@ def test_names_of_types_are_nothing_to_an_event_without_one() -> None:
     np.testing.assert_allclose(first.score(history, everything), second.score(swapped, everything), atol=0.02)
 
 
+@pytest.mark.parametrize("new", [0, 2])
+def test_a_type_that_nothing_was_learned_of_counts_as_none_whatever_its_name(new: int) -> None:
+    vectors = unit(300, 8, np.random.default_rng(1))
+    queries = followers("latest of type 0", vectors)
+    known = [code for code in range(3) if code != new]  # of the two types that occur
+    coded = replace(queries.source, types=np.array(known, np.int32)[queries.source.types])
+    bias = SemanticAttention.from_vectors(vectors, 3, replace(queries, source=coded)).event_type_bias
+    assert bias[known[1]] + 0.5 < bias[new] == bias[UNTYPED] < bias[known[0]] - 0.1
+
+
 def test_a_model_that_knows_no_untyped_events_takes_all_types_for_equally_frequent() -> None:
     signal = SemanticAttention(VectorTable.from_array(unit(9, 4, RNG)), np.array([0, 2, 1], np.float32))
     arrays = signal.arrays()

@@ -194,13 +194,15 @@ def with_untyped_bias(by_type: Floats, shares: Floats) -> Floats:
 
     Such an event counts as a mix of events of all types, each with its share, as a case with an unknown
     attribute does in a decision tree (Quinlan, 1993, "C4.5", chapter 3): ``log(sum_t share_t exp(bias_t))``.
+    So does one of a type that never occurs, of which nothing was learned.
 
     Parameters
     ----------
     by_type, shares
         Bias of each type and how often it occurs, shape (types,).
     """
-    return np.append(by_type, np.log(shares @ np.exp(by_type)))
+    untyped = np.log(shares @ np.exp(by_type))
+    return np.append(np.where(shares > 0, by_type, untyped), untyped)
 
 
 @dataclass(frozen=True)
