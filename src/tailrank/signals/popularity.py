@@ -8,6 +8,7 @@ from typing import ClassVar, Final, Self
 import numpy as np
 
 from tailrank.arrays import Floats
+from tailrank.bounds import latest_plausible_time
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
@@ -47,7 +48,8 @@ class Popularity:
     def from_events(cls, dataset: Dataset, half_life: float = float("inf")) -> Self:
         """Count events, each decaying with its age at the end of the data (`Histories.latest_time`).
 
-        An event beyond that end has no age.
+        An event beyond that end has no age; one that is still to come, by a wrong clock, counts as much as
+        the others do on average.
 
         Parameters
         ----------
@@ -60,6 +62,9 @@ class Popularity:
         weights = np.ones(len(h.items))
         if dataset.clock == "timestamp" and len(h.items):
             weights = 0.5 ** (np.maximum(h.latest_time - h.times, 0) / (half_life * DAY))
+            passed = h.times <= latest_plausible_time()
+            if passed.any():
+                weights[~passed] = weights[passed].mean()
         decayed = np.bincount(h.items, weights, dataset.n_items)
         return cls(np.log1p(decayed).astype(np.float32), half_life)
 
