@@ -156,6 +156,12 @@ def test_a_cell_that_holds_a_list_is_joined_like_a_list(cell: str, text: str) ->
     assert item_texts(pl.DataFrame({"a": ["Tea", cell, None]}), "{a}") == ["Tea", text, ""]
 
 
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=4))
+def test_lists_of_text_are_read_as_python_prints_them(values: list[str]) -> None:
+    [text] = item_texts(pl.DataFrame({"a": [repr(values)]}), "{a}")
+    assert text.strip() == ", ".join(values).strip()
+
+
 @pytest.mark.parametrize(
     "values", [[dt.timedelta(1)], [[dt.timedelta(1)]], [b"Tea"], [[b"Tea"]], [[["a"]]], [object()]]
 )

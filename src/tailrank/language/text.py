@@ -17,7 +17,7 @@ REPEATED_SHARE: Final = 0.99
 _SEPARATORS = " \t\n.,;:|/-\u2013\u2014\u2022\u00b7"
 _PLAIN: Final = (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Date, pl.Datetime, pl.Time, pl.Null)
 _ESCAPE: Final = r"""\\(?:['"\\nrt]|x[0-9a-f]{2}|u(?!d[89a-f])[0-9a-f]{4}|U000[0-9a-f]{5}|U0010[0-9a-f]{4})"""
-_QUOTED: Final = rf"""(?:'(?:[^'\\\n]|{_ESCAPE})*'|"(?:[^"\\\n]|{_ESCAPE})*")"""
+_QUOTED: Final = rf"""(?:'(?:[^'\\\x00\r\n]|{_ESCAPE})*'|"(?:[^"\\\x00\r\n]|{_ESCAPE})*")"""
 _ELEMENT: Final = rf"(?:{_QUOTED}|None|nan|NaT|<NA>)"
 _PYTHON_LIST: Final = re.compile(rf"\s*\[\s*{_ELEMENT}(?:(?:, *|\s+){_ELEMENT})*\s*\]\s*")
 """Of text, as Python, pandas and NumPy print it; the latter without commas."""
