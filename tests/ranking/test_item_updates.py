@@ -348,6 +348,12 @@ class TestSpaces:
         fitted = Reranker.fit(self.SHOP, ItemVectors(unit(4, 3)))
         with pytest.raises(RequestError, match="item 5 is no string"):
             fitted.with_items([5], ["Tent"])  # type: ignore[list-item]
+        with pytest.raises(RequestError, match="item 5 is no string"):
+            fitted.without_items([5])  # type: ignore[list-item]
+        with pytest.raises(RequestError, match="item ids must be a list, not 'ab'"):
+            fitted.with_items("ab", ["Tent", "Mug"])
+        with pytest.raises(RequestError, match="item ids must be a list, not 'ab'"):
+            fitted.without_items("ab")
         with pytest.raises(RequestError, match="texts must be strings"):
             fitted.with_items(["new"], [None])  # type: ignore[list-item]
         with pytest.raises(RequestError, match="by the names of their spaces: semantic"):

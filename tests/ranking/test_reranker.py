@@ -191,6 +191,7 @@ MIXED = [Event("1", timestamp=5.0), "50"]
         ([Event("1", timestamp=float("inf"))], FILMS, {}, "finite"),
         ([Event("1", timestamp=1.7e12)], FILMS, {}, "timestamp 1700000000000 is in the future: send seconds"),
         ([Event("1", timestamp=datetime(2020, 1, 1))], FILMS, {}, "must be numbers"),  # type: ignore[arg-type]
+        ([Event("1", timestamp=np.datetime64("2020-01-01"))], FILMS, {}, "must be numbers"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_requests_are_refused(

@@ -88,7 +88,10 @@ def _times(events: Sequence[Event]) -> list[float]:
     if len(given) < len(events):
         raise RequestError("only some of the history's events have a timestamp: give one to all, or to none")
     try:
-        times = np.array(given, dtype=np.float64)
+        found = np.array(given)
+        if found.dtype.kind == "M":  # whose numbers count from 1970, too, but in units of any size
+            raise TypeError
+        times = found.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         raise RequestError("the history's timestamps must be numbers: seconds since 1970") from None
     if not (np.isfinite(times).all() and (np.diff(times) >= 0).all()):

@@ -27,8 +27,10 @@ def check_strings(ids: Iterable[object], role: str) -> None:
     Raises
     ------
     RequestError
-        On the first that is none; it names its role.
+        On the first that is none, naming its role; or if `ids` is one, whose letters would count as ids.
     """
+    if isinstance(ids, str):
+        raise RequestError(f"{role} ids must be a list, not {ids!r}")
     for name in ids:
         if not isinstance(name, str):
             raise RequestError(f"{role} {name!r} is no string: give ids as they stand in the data")

@@ -233,7 +233,14 @@ class Reranker(Fitted):
         return replace(self, catalogue=catalogue, signals=signals)
 
     def without_items(self, ids: Sequence[str]) -> Self:
-        """Forget items: they are unknown from then on; ids that are unknown already are passed over."""
+        """Forget items: they are unknown from then on; ids that are unknown already are passed over.
+
+        Raises
+        ------
+        RequestError
+            On ids that are no strings.
+        """
+        check_strings(ids, "item")
         return replace(self, catalogue=self.catalogue.without_items(ids))
 
     def save(self, folder: Path | str, about: Mapping[str, object] | None = None) -> None:
