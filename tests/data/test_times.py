@@ -77,6 +77,12 @@ def test_among_compact_dates_another_format_is_refused_with_its_row(other: int) 
     assert read(20240131, other, 20240201) == [1706659200, None, 1706745600]
 
 
+@pytest.mark.parametrize("other", ["2024", "202401", "45322", "45322.5"])
+def test_among_dates_what_is_too_coarse_is_refused_with_its_row(other: str) -> None:
+    assert read("2024-01-31", other, "1706659300") == [1706659200, None, 1706659300]
+    assert read("2024-01-31", other) == [1706659200, None]
+
+
 @pytest.mark.parametrize(
     ("column", "name"),
     [

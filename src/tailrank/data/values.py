@@ -116,10 +116,12 @@ def to_seconds(column: pl.Series) -> pl.Series | None:
         number = to_numbers(column)
         if number is None:
             return None
-        seconds = _seconds(column, number)
         if _is_text(column.dtype) and number.null_count() > column.null_count():
-            text = column.cast(pl.String).str.strip_chars()
-            seconds = seconds.zip_with(number.is_not_null(), iso_seconds(text))
+            dates = iso_seconds(column.cast(pl.String).str.strip_chars())
+            seconds = _seconds(column, number, beside_dates=dates.count() > 0)
+            seconds = seconds.zip_with(number.is_not_null(), dates)
+        else:
+            seconds = _seconds(column, number)
     return seconds.set((seconds.abs() >= MAX_SECONDS) | (seconds < FIRST_DAYS), None).alias(column.name)
 
 
@@ -131,8 +133,8 @@ def _whole_text(column: pl.Series) -> pl.Series | None:
     return column.cast(pl.String) if _is_text(column.dtype) or column.dtype.is_integer() else None
 
 
-def _seconds(column: pl.Series, number: pl.Series) -> pl.Series:
-    """Convert numeric times to seconds, whatever their unit or format."""
+def _seconds(column: pl.Series, number: pl.Series, beside_dates: bool = False) -> pl.Series:
+    """Convert numeric times to seconds, whatever their unit or format; others may be dates."""
     compact, n = compact_seconds(column, number), number.count()
     if 2 * compact.count() > n:
         return compact
@@ -141,7 +143,7 @@ def _seconds(column: pl.Series, number: pl.Series) -> pl.Series:
     if plausible.sum() == n:
         return seconds
     name, coarse = coarse_format(number)
-    if plausible.any():
+    if beside_dates or plausible.any():
         return seconds.set(~plausible & (compact.is_not_null() | coarse.fill_null(False)), None)
     if n and coarse.sum() >= COARSE_SHARE * n:
         raise ValueError(
