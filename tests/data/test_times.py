@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrank.data.dataset import Dataset
+from tailrank.data.imports import records
 from tailrank.data.values import to_seconds
 from tailrank.errors import DataError
 
@@ -49,13 +50,19 @@ def test_a_day_is_a_day(moment: dt.datetime) -> None:
     "text",
     [
         *("20240131T093015Z", "20240131T093015.250Z", "20240131T0930", "20240131T113015+0200"),
+        *(
+            "2024-01-31 11:30:15 +02:00",
+            "2024-01-31T10:30:15.25+01:00[Europe/Berlin]",
+            "2024-01-31T09:30Z[UTC]",
+        ),
         *("2024-01-31T09:30:15.250+00:00", "2024-01-31 09:30:15.25 UTC", "2024-01-31T09:30"),
     ],
 )
 def test_iso_8601_has_a_basic_format(text: str) -> None:
-    moment = dt.datetime.fromisoformat(text.replace(" UTC", "Z"))
+    moment = dt.datetime.fromisoformat(text.partition("[")[0].replace(" UTC", "Z").replace(" +", "+"))
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
     assert read(text, "2024-02-01") == [seconds, 1706745600.0]
+    assert records.iso_seconds(text) == seconds  # as servers and imports read it
 
 
 @pytest.mark.parametrize("numbers", [[1, 2, 3], [0, 100_000], [20240131, 20240230], [5, 2024], [19891231]])

@@ -157,7 +157,7 @@ class TestVerdicts:
         assert httpx.post(f"{url}/feedback", json=[body[0]]).status_code == 422
 
     def test_times_may_be_iso_8601(self, url: str) -> None:
-        texts = ["2024-01-31T09:30:00Z", "2024-01-31T10:31:00+01:00", "2024-01-31T09:32:00", "2024-02-01"]
+        texts = ["2024-01-31T09:30:00Z", "2024-01-31T10:31:00+01:00", "2024-01-31 09:32:00 UTC", "2024-02-01"]
         body = [event(event_id=text, user_id="hal", timestamp=text) for text in texts]
         assert httpx.post(f"{url}/v1/events", json=body).json() == {"accepted": 4, "new": 4}
         events = httpx.get(f"{url}/v1/users/hal").json()["events"]

@@ -12,8 +12,9 @@ from tailrank.bounds import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP
 
 ISO: Final = (
     r"^(?<date>\d{4}-\d\d-\d\d)(?:[T ](?<minute>\d\d:\d\d)(?::(?<second>\d\d)(?<fraction>\.\d+)?)?)?"
-    r" ?(?:Z|UTC|(?<sign>[+-])(?<hours>\d\d):?(?<minutes>\d\d)?)?$"
+    r"(?: ?(?:Z|UTC|(?<sign>[+-])(?<hours>\d\d):?(?<minutes>\d\d)?)(?:\[.+\])?)?$"
 )
+"""With what databases write for a zone, and Java after it."""
 BASIC: Final = r"^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?"
 """ISO-8601 without separators."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
 EventType: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
 
 BUFFER: Final = 1 << 20
+ZONE_APART: Final = re.compile(r" (?=[+-]\d\d:?\d\d$)")
+"""A space before the zone, as databases write it."""
+
 REPORTED: Final = 1_000
 """Records between two reports of progress."""
 
@@ -56,7 +60,7 @@ class UnixTime(float):
 
 
 def iso_seconds(text: str) -> float:
-    """Read ISO-8601 text as seconds since 1970; without a zone it is UTC.
+    """Read ISO-8601 text, also as databases and Java write it, as seconds since 1970; without zone it's UTC.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def iso_seconds(text: str) -> float:
     (1655896899.0, 0.0)
     """
     try:
-        moment = datetime.fromisoformat(text.partition("[")[0])
+        moment = datetime.fromisoformat(ZONE_APART.sub("", text.partition("[")[0].replace(" UTC", "Z")))
     except ValueError:
         raise ValueError(f"Expected ISO 8601 such as 2024-01-31T09:30:00Z, got {text!r:.40}") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
