@@ -119,7 +119,10 @@ MALFORMED: dict[str, tuple[Mapping[str, str | bytes | pl.DataFrame], list[str]]]
         {"items.csv": "item_id,title\na,Tea\nb,Caf\xe9\n".encode("latin-1"), **EVENTS},
         ["items.csv", "line 3", "UTF-8"],
     ),
-    "UTF-16": ({"items.csv": "item_id,title\na,Tea\n".encode("utf-16"), **EVENTS}, ["items.csv", "UTF-8"]),
+    "UTF-16": (
+        {"items.csv": "item_id,title\na,Tea\n".encode("utf-16"), **EVENTS},
+        ["items.csv", "is UTF-16", "UTF-8"],
+    ),
     "Latin-1 JSON": (
         {"items.jsonl": b'{"item_id": "caf\xe9"}\n', **EVENTS},
         ["items.jsonl", "line 1", "UTF-8"],

@@ -52,7 +52,7 @@ def read_file(path: Path, file_format: str, columns: Collection[str]) -> pl.Data
 
 
 def _content(path: Path) -> bytes:
-    """Read and unpack a file of text, without its byte-order mark."""
+    """Read and unpack a file of text, without its byte-order mark; that of UTF-16 is refused."""
     if path.suffix == ".zst":
         # Python has no zstd before 3.14; what polars then takes for a field is a line.
         lines = pl.read_csv(path, has_header=False, separator="\x1f", quote_char=None, infer_schema=False)
@@ -60,6 +60,8 @@ def _content(path: Path) -> bytes:
     else:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             content = file.read()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("it is UTF-16")
     return content.removeprefix(b"\xef\xbb\xbf")
 
 
