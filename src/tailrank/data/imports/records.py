@@ -60,7 +60,9 @@ class UnixTime(float):
 
 
 def iso_seconds(text: str) -> float:
-    """Read ISO-8601 text, also as databases and Java write it, as seconds since 1970; without zone it's UTC.
+    """Read ISO-8601 text as seconds since 1970; without a zone it is UTC.
+
+    The zone may also be as databases and Java write it: ` UTC`, ` +0100`, `+01:00[Europe/Berlin]`.
 
     Raises
     ------
