@@ -48,3 +48,28 @@ def test_a_refusal_keeps_its_index_however_many_came_before() -> None:
     with pytest.raises(RequestError, match="letter 0: no a; letter 1: no b; letter 3: no d"):
         verdicts(batch.refused, 0, "letter")
     assert verdicts([], 0, "letter") is msgspec.UNSET
+
+
+@pytest.mark.parametrize("bad", [b"NaN", b"-Infinity", b'"\\ud83d"'])
+def test_what_no_json_may_hold_costs_its_entry_alone(bad: bytes) -> None:
+    good = msgspec.json.encode(GOOD)
+    faulty = good[:-1] + b',"value":' + bad + b"}"
+    batch = EVENTS.decode(b"[" + b", ".join([good, faulty, good]) + b"]")
+    assert list(batch.positions) == [0, 2]
+    assert [(one.index, "not JSON" in one.error, "send null" in one.error) for one in batch.refused] == [
+        (1, True, True)
+    ]
+    for body in (b"[" + faulty + b"]", b"[" + good + b"," + faulty, faulty):
+        with pytest.raises((DecodeError, UnicodeDecodeError)):
+            EVENTS.decode(body)
+    with pytest.raises(msgspec.ValidationError, match="length <= 20"):
+        EVENTS.decode(b"[" + b", ".join([faulty, *[good] * 20]) + b"]")
+
+
+def test_a_line_that_is_no_json_costs_that_line_alone() -> None:
+    lines: Entries[api.Event] = Entries(api.Event, lines=True)
+    good = msgspec.json.encode(GOOD)
+    batch = lines.decode(b"\n".join([good, b'{"event_id": ', b"", good[:-1] + b', "value": NaN}', good, b""]))
+    assert (list(batch.positions), [one.index for one in batch.refused]) == ([0, 3], [1, 2])
+    with pytest.raises(DecodeError):
+        lines.decode(b'{"event_id":\n"e"')

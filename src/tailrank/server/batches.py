@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ U = TypeVar("U")
 
 SHOWN: Final = 3
 """Refused entries that the message names if all are refused."""
+
+NOT_JSON_REMEDY: Final = "send null for NaN, and no half of a surrogate pair"
 
 RAW_LINES: Final = msgspec.json.Decoder(Raw)
 
@@ -60,7 +63,7 @@ class Batch(Generic[T]):
             except ValidationError as why:
                 faults[at] = str(why)
             except (DecodeError, UnicodeDecodeError) as why:
-                faults[at] = f"not JSON: {why}"
+                faults[at] = f"not JSON: {why}: {NOT_JSON_REMEDY}"
         left = self.without(faults) if faults else self
         return Batch(list(changed.values()), left.positions, left.refused)
 
@@ -94,7 +97,7 @@ class Entries(Generic[T]):
     def __init__(
         self, shape: Any, most: int | None = None, hook: Hook | None = None, *, lines: bool = False
     ) -> None:
-        limit = Meta(max_length=most)
+        self._most, limit = most, Meta(max_length=most)
         self._one: Body[T] = Body(shape, hook)
         self._all = msgspec.json.Decoder(Annotated[list[shape], limit], dec_hook=hook)
         self._raw = msgspec.json.Decoder(Annotated[list[Raw], limit])
@@ -111,15 +114,37 @@ class Entries(Generic[T]):
             If the list is too long, or the only entry is invalid.
         """
         if body.lstrip()[:1] == b"[":
-            all_at_once, split = self._all.decode, self._raw.decode
-        elif self._of_lines is not None:
-            all_at_once, split = self._of_lines.decode_lines, RAW_LINES.decode_lines
+            all_at_once, split, rescue = self._all.decode, self._raw.decode, self._elements
+        elif (lines := self._of_lines) is not None:
+            all_at_once, split, rescue = lines.decode_lines, RAW_LINES.decode_lines, bytes.splitlines
         else:
             return Batch.whole([self._one.decode(body)])
         try:
             return Batch.whole(all_at_once(body))
         except (DecodeError, UnicodeDecodeError):
+            pass
+        try:
             return Batch.whole(split(body)).map(self._one.decode)
+        except ValidationError:
+            raise
+        except (DecodeError, UnicodeDecodeError):
+            found = Batch.whole([entry for entry in rescue(body) if entry.strip()]).map(self._one.decode)
+            if not found.entries:
+                raise
+            return found
+
+    def _elements(self, body: bytes) -> list[bytes]:
+        """Split a list that is JSON but for NaN, infinities, halves of surrogate pairs and what is no UTF-8.
+
+        The entries with these are no JSON either. If the body is something else, there are none.
+        """
+        try:
+            found = json.loads(body.decode(errors="surrogateescape"))
+        except (ValueError, RecursionError):
+            return []
+        if self._most is not None and len(found) > self._most:
+            raise ValidationError(f"Expected `array` of length <= {self._most}")
+        return [json.dumps(entry).encode() for entry in found]
 
 
 def verdicts(refused: Iterable[Refused], accepted: int, noun: str) -> list[Refused] | UnsetType:
