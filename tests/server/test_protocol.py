@@ -235,6 +235,29 @@ def test_a_client_that_waits_to_send_its_body(running: Running) -> None:
     line.close()
 
 
+@pytest.mark.parametrize("size", [7, 100, 65_536])
+def test_who_would_rather_speak_http_2_is_answered_in_http_1(running: Running, size: int) -> None:
+    upgrade = b"host: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+    body = b"GET /no HTTP/1.1\r\n\r\n"
+    sent = b"POST /1 HTTP/1.1\r\n" + upgrade + b"content-length: %d\r\n\r\n" % len(body) + body
+    sent += b"POST /2 HTTP/1.1\r\n" + upgrade + b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    sent += b"POST /3 HTTP/1.1\r\n" + upgrade + b"content-length: 0\r\n\r\n"
+    sent += b"GET /4 HTTP/1.1\r\n" + upgrade + b"\r\n" + GET % 5
+    line = running.connect()
+    for start in range(0, len(sent), size):
+        line.sendall(sent[start : start + size])
+        time.sleep(0.001)
+    line.sendall(b"no HTTP\r\n\r\n")
+    received = everything(line)
+    assert re.findall(rb"/\w+ \d+ host", received) == [
+        b"/1 %d host" % len(body),
+        b"/2 3 host",
+        b"/3 0 host",
+        b"/4 0 host",
+        b"/5 0 host",
+    ]
+
+
 def test_a_client_that_has_gone_is_noticed_behind_another_request(running: Running) -> None:
     running.send(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n" + GET % 2).close()
     wait_until(lambda: running.app.disconnected == ["/slow"])

@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -39,6 +40,9 @@ SEND_SECONDS: Final = 30.0
 LINGER_SECONDS: Final = 1.0
 """From a refusal to the end of the connection, so that the client reads it."""
 
+FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+"""Fields that say where a body ends."""
+
 MAX_PIPELINED: Final = 32
 """Requests of one connection that wait for their answers."""
 
@@ -65,7 +69,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Wait for the first request, and make room if need be."""
         super().connection_made(transport)
         self._unanswered: deque[RequestResponseCycle] = deque()
-        self._receiving = self._refused = False
+        self._receiving = self._refused = self._replaying = False
+        self._ignored: list[tuple[bytes, bytes]] = []
         self._beside = self._received = 0
         self._unread_since = math.inf
         self._deadline = self.loop.time() + HEAD_SECONDS
@@ -91,12 +96,14 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             piece = data[start : start + HEAD_BYTES]
             self._beside += len(piece)
-            super().data_received(piece)
+            self._parse(piece)
             if self._receiving and self._beside > HEAD_BYTES + self._received:
                 self._refuse(431, _TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Note the time."""
+        if self._replaying:
+            return
         super().on_message_begin()
         self.scope[ARRIVED] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
         self._receiving, self._beside, self._received = True, 0, 0
@@ -104,6 +111,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Let the application answer, unless the head is too large or too many requests wait already."""
+        if self._replaying:
+            return
         if len(self.headers) > HEAD_FIELDS or (self._beside and self._head_bytes() > HEAD_BYTES):
             self._refuse(431, _TOO_LARGE)
         elif len(self._unanswered) >= MAX_PIPELINED:
@@ -112,6 +121,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         self._unanswered.append(self.cycle)
+        if self.parser.should_upgrade():
+            self._ignored = [field for field in self.headers if field[0] in FRAMING]
         self.headers = []  # trailers don't join the fields of the head
         self._deadline = self.loop.time() + BODY_SECONDS
 
@@ -127,7 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Work, and wait for the client no more."""
-        if self._refused:
+        if self._refused or self._ignored:
             return
         super().on_message_complete()
         self._receiving = False
@@ -158,6 +169,32 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser can't read."""
         self._refuse(400, "not HTTP/1.1: see RFC 9112")
+
+    def _parse(self, piece: bytes) -> None:
+        """Parse a piece. Who would rather speak another protocol, such as HTTP/2, is answered in this one."""
+        self._unset_keepalive_if_required()
+        while piece and not self._refused:
+            try:
+                self.parser.feed_data(piece)
+                return
+            except HttpParserError as why:
+                self.send_400_response(str(why))
+            except HttpParserUpgrade as upgrade:
+                self._ignore_upgrade()
+                piece = piece[upgrade.args[0] :]
+
+    def _ignore_upgrade(self) -> None:
+        """Read on after a head with an Upgrade, which the parser takes for the end of HTTP, body and all.
+
+        Another parser is given a head that only says where the body ends.
+        """
+        if not self._ignored:
+            return
+        fields = b"".join(b"%s: %s\r\n" % field for field in self._ignored)
+        self._ignored, self._replaying = [], True
+        self.parser = HttpRequestParser(self)
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % fields)
+        self._replaying = False
 
     def _head_bytes(self) -> int:
         """Count the bytes of a head that came in more than one piece; in one, they can't be too many."""
