@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Final
+
+SIMILAR: Final = 0.75
+"""How much of two names must agree (`difflib`) for one to be meant by the other."""
 
 
 class TailrankError(Exception):
@@ -48,11 +52,31 @@ def instead_of(name: str, known: Mapping[str, str]) -> str:
     'did you mean `policy.tail`?'
     >>> instead_of("diversity", {"tail": "policy.tail", "k": "k"})
     'there are `k`'
+    >>> instead_of("eventId", {"event": "event", "event_id": "event_id"})
+    'did you mean `event_id`?'
     """
-    near = get_close_matches(name, known, 1)
-    if near:
-        return f"did you mean `{known[near[0]]}`?"
+    near = nearest(name, known)
+    if near is not None:
+        return f"did you mean `{known[near]}`?"
     return f"there are {', '.join(f'`{one}`' for one, place in known.items() if one == place) or 'none'}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Find the name that was meant by another one, however that is written; None if none is near.
+
+    Examples
+    --------
+    >>> nearest("ITEM-ID", ["user_id", "item_id"]), nearest("price", ["title"])
+    ('item_id', None)
+    """
+    letters = {_letters(one): one for one in known}
+    near = get_close_matches(_letters(name), letters, 1, SIMILAR)
+    return letters[near[0]] if near else None
+
+
+def _letters(name: str) -> str:
+    """Leave out how a name is written: `itemId`, `item-id` and `item_id` are the same."""
+    return name.replace("_", "").replace("-", "").casefold()
 
 
 @contextmanager

@@ -179,6 +179,8 @@ class TestUnknownNames:
             ("/v1/rank", {"candidates": [{"id": "1", "scroe": 1}]}, "score"),
             ("/v1/rank", {"candidates": [], "history": [{"item_id": "1", "time_stamp": 1}]}, "timestamp"),
             ("/v1/rerank", {"documents": ["a"], "qurey": "b"}, "query"),
+            ("/v1/events", {"eventId": "1"}, "event_id"),
+            ("/v1/events", {"ITEM-ID": "1"}, "item_id"),
             ("/rank/any", {"id": "1", "timestamp": 1, "usr": "a", "items": []}, "user"),
             ("/rank/any?explian=true", {"id": "1", "timestamp": 1, "items": []}, "explain"),
         ],
@@ -191,6 +193,7 @@ class TestUnknownNames:
     def test_without_a_near_one_all_are_named(self, url: str) -> None:
         error = httpx.post(f"{url}/v1/rank", json={"candidates": [], "policy": {"diversity": 1}}).text
         assert "there are `tail`" in error
+        assert "there are `candidates`" in httpx.post(f"{url}/v1/rank", json={"items": ["1"]}).text
 
     @pytest.mark.parametrize("name", ["x" * 100_000, "` - at `$.nope", "` - at `$" * 10_000, "`", "\n", "ü"])
     def test_whatever_the_name_the_answer_is_short(self, url: str, name: str) -> None:
@@ -278,6 +281,23 @@ class TestItems:
         error = httpx.post(f"{url}/v1/items", json={"item_id": "any", **values}).json()["error"]
         assert "no text: the model reads `title`" in error
         assert all(f"`{name}`" in error for name in values)
+
+    @pytest.mark.parametrize("text", ["\u200b", ["", "\ufeff"]])
+    def test_text_that_nobody_can_see_is_none(self, url: str, text: object) -> None:
+        error = httpx.post(f"{url}/v1/items", json={"item_id": "any", "title": text}).json()["error"]
+        assert "no text" in error
+
+    @pytest.mark.parametrize("name", ["titel", "Title", "titles"])
+    def test_a_misspelt_column_is_refused_though_there_is_other_text(self, url: str, name: str) -> None:
+        body = {"item_id": "any", name: "Tea", "genres": "Drama"}
+        answer = httpx.post(f"{url}/v1/items", json=body)
+        assert (answer.status_code, f"unknown field `{name}`: did you mean `title`?" in answer.text) == (
+            422,
+            True,
+        )
+        both = httpx.post(f"{url}/v1/items", json={**body, "title": "Tea"}, timeout=60)
+        assert both.status_code == 200
+        httpx.delete(f"{url}/v1/items/any")
 
     def test_an_item_that_is_not_known_needs_no_deleting(self, url: str) -> None:
         before = httpx.delete(f"{url}/v1/items/never-put").json()

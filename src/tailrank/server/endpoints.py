@@ -261,7 +261,8 @@ class Endpoints:
     async def _put(self, batch: Batch[api.Item]) -> tuple[Batch[api.Item], int]:
         """Put items that have an id and text; returns what is put and refused, and the items' version."""
         served = self.models.served
-        batch = batch.map(lambda item: checked_item(item, served.columns_read))
+        trained = served.reranker.catalogue.items.columns
+        batch = batch.map(lambda item: checked_item(item, served.columns_read, trained))
         return batch, await self.models.put(batch.entries) if batch.entries else served.version
 
     async def _history(self, request: api.RankRequest, arrived: float) -> History:

@@ -9,12 +9,17 @@ from msgspec import ValidationError
 
 from tailrank import api
 from tailrank.data.columns import Columns
+from tailrank.errors import nearest
+from tailrank.server.relevance import is_blank
+
+COMPARED: Final = 100
+"""Columns of an item that are compared with those that it lacks."""
 
 NAMED: Final = 5
 """Columns of an item that a message names."""
 
 
-def checked_item(item: api.Item, read: Sequence[str]) -> api.Item:
+def checked_item(item: api.Item, read: Sequence[str], trained: Sequence[str]) -> api.Item:
     """Check an item; returns it without the columns that no template can write as text.
 
     Parameters
@@ -23,11 +28,14 @@ def checked_item(item: api.Item, read: Sequence[str]) -> api.Item:
         As it was sent.
     read
         Columns that the model reads.
+    trained
+        Columns of the items that it was trained with.
 
     Raises
     ------
     ValidationError
-        If it has no id or no text, or one of those columns can't be written as text.
+        If it has no id or no text, one of the columns that are read can't be written as text, or one is
+        misspelt.
     """
     item_id = item.get(Columns.ITEM)
     if not isinstance(item_id, str):
@@ -41,10 +49,11 @@ def checked_item(item: api.Item, read: Sequence[str]) -> api.Item:
             raise ValidationError(
                 f"`{name}` can't be written as text: send text, a number, or a list of these"
             )
-    if not any(as_text(item.get(name)).strip() for name in read):
+    if not any(_has_text(item.get(name)) for name in read):
         others = [name[:40] for name in item if name != Columns.ITEM and name not in read][:NAMED]
         instead = f", and the item has {_quoted(others)}" if others else ""
         raise ValidationError(f"no text: the model reads {_quoted(read)}{instead}")
+    _refuse_misspelt(item, read, trained)
     return {name: value for name, value in item.items() if not is_nested(value)}
 
 
@@ -68,6 +77,21 @@ def is_nested(value: Any) -> bool:
     return isinstance(value, dict) or (
         isinstance(value, list) and any(isinstance(each, dict | list) for each in value)
     )
+
+
+def _has_text(value: api.Value) -> bool:
+    """Whether there is anything to read in a column; a long list is not written for that."""
+    parts = value if isinstance(value, list) else [value]
+    return any(part is not None and not is_blank(as_text(part)) for part in parts)
+
+
+def _refuse_misspelt(item: api.Item, read: Sequence[str], trained: Sequence[str]) -> None:
+    """Refuse an unknown column that is nearly one that the model reads and the item lacks."""
+    lacking = [name for name in read if name not in item]
+    unknown = [name for name in item if name not in read and name not in trained] if lacking else []
+    for name in unknown[:COMPARED]:
+        if meant := nearest(name[:40], lacking):
+            raise ValidationError(f"unknown field `{name[:40]}`: did you mean `{meant}`?")
 
 
 def _quoted(names: Sequence[str]) -> str:
