@@ -8,6 +8,7 @@ import resource
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -207,3 +208,17 @@ def test_what_was_said_of_items_before_the_data_were_read_gives_way(tiny_copy: P
         with Server(tmp_path / "model", tmp_path / "state") as other:
             for item in ("t", "s", "new", "g", "m"):
                 assert contributions(other, item) == contributions(server, item)
+
+
+def test_changes_count_though_the_clock_of_the_trainer_is_ahead(tmp_path: Path) -> None:
+    data = replace(camping(), read_at=time.time() + 3600)
+    Reranker.fit(data, None).save(tmp_path / "model")
+    with Server(tmp_path / "model", tmp_path / "state") as server:
+        before = contributions(server, "g")
+        assert put(server, item_id="g", title="Tent for two, and sleeping bag") == 200
+        assert httpx.delete(f"{server.url}/v1/items/s").status_code == 200
+        assert contributions(server, "s") == {}
+        after = contributions(server, "g")
+        assert after != before
+    with Server(tmp_path / "model", tmp_path / "state") as server:
+        assert (contributions(server, "g"), contributions(server, "s")) == (after, {})

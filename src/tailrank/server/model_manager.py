@@ -190,7 +190,7 @@ class ModelManager:
             for each, row in zip(vectors, rows, strict=True):
                 each[vector_key(identity.sha256, identity)] = row.astype("<f4").tobytes()
         ids, fields = [str(item[Columns.ITEM]) for item in items], map(msgspec.json.encode, items)
-        return await self._change(list(map(ItemChange, ids, fields, vectors, repeat(time.time()))))
+        return await self._change(list(map(ItemChange, ids, fields, vectors, repeat(self._time_of_change()))))
 
     async def delete(self, item_id: str) -> int:
         """Delete an item; returns the version of the items.
@@ -200,7 +200,7 @@ class ModelManager:
         StateError
             If that can't be stored.
         """
-        return await self._change([ItemChange(item_id, None, {}, time.time())])
+        return await self._change([ItemChange(item_id, None, {}, self._time_of_change())])
 
     def columns(self, item_id: str) -> Item:
         """Return an item's columns as they are now; none if it isn't known."""
@@ -274,6 +274,10 @@ class ModelManager:
         """Serve a model, with what changed while it was prepared."""
         async with self._changing:
             self.served = await self._with_changes(model, None)
+
+    def _time_of_change(self) -> float:
+        """Return the time or, if the clock of whoever trained the model is ahead, when its data were read."""
+        return max(time.time(), self.served.reranker.as_of)
 
     async def _change(self, changes: Sequence[ItemChange]) -> int:
         version = await self.state.change_items(changes)
