@@ -163,6 +163,8 @@ def test_the_answer_has_the_shape_of_metarank() -> None:
         ({**CLICK, "timestamp": 1661431896}, r"from 1990 to now, got 1661431896 - at `\$.timestamp`"),
         ({**CLICK, "timestamp": 3976214400000}, r"from 1990 to now, got 3976214400000"),
         ({**CLICK, "timestamp": 10**400}, r"from 1990 to now, got 10{19} - at `\$.timestamp`"),
+        ({**CLICK, "timestamp": None}, "Expected milliseconds since 1970, or ISO 8601 text"),
+        ({**CLICK, "timestamp": "yesterday"}, "Expected ISO 8601 such as .*, got 'yesterday'"),
         ({**CLICK, "user": "ü" * 300}, "400 bytes"),
         ({**ITEM, "fields": [{"name": "item_id", "value": "x"}]}, "can't be named 'item_id'"),
         ({**CLICK, "usr": "alice"}, "unknown field `usr`: did you mean `user`"),

@@ -119,7 +119,7 @@ def read_time(_: type, value: object, earliest: int = EARLIEST_TIMESTAMP) -> Uni
         value = int(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return UnixTime.from_number(value, MILLIS, earliest)
-    raise ValueError(f"Expected `int | str`, got `{type(value).__name__}`")
+    raise ValueError("Expected milliseconds since 1970, or ISO 8601 text")
 
 
 DECODER: Final = msgspec.json.Decoder[MetarankEvent](MetarankEvent, dec_hook=read_time)

@@ -77,7 +77,7 @@ def iso_seconds(text: str) -> float:
     try:
         moment = datetime.fromisoformat(ZONE_APART.sub("", text.partition("[")[0].replace(" UTC", "Z")))
     except ValueError:
-        raise ValueError(f"Expected ISO 8601 such as 2024-01-31T09:30:00Z, got {text!r:.40}") from None
+        raise ValueError(f"Expected ISO 8601 such as 2024-01-31T09:30:00Z, got {text[:40]!r}") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
