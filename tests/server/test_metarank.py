@@ -182,6 +182,12 @@ def test_what_is_no_event_is_refused_and_costs_the_others_nothing(
     assert ([item["item_id"] for item in found.items.entries], found.items.positions) == (["item1"], [2])
 
 
+@pytest.mark.parametrize("body", [b"1\n" * 1_001, b"[" + b"1," * 1_000 + b"1]"], ids=["lines", "array"])
+def test_of_very_many_faults_one_is_told(body: bytes) -> None:
+    with pytest.raises(ValidationError, match=r"more than 1000 entries .* Expected `object`, got `int`"):
+        read_feedback(body, unknown)
+
+
 def test_what_metarank_knows_and_we_do_not_use_is_taken() -> None:
     unused = {"fields": [{"name": "count", "value": 1}], "tenant": "shop", "env": "test"}
     user = {"event": "user", "id": "u", "timestamp": "1599391467000", "user": "user1"}

@@ -21,6 +21,9 @@ U = TypeVar("U")
 SHOWN: Final = 3
 """Refused entries that the message names if all are refused."""
 
+MOST_REFUSED: Final = 1_000
+"""Entries of a body that are refused one by one; with more, it all is."""
+
 NOT_JSON_REMEDY: Final = "send null for NaN, and no half of a surrogate pair"
 
 RAW_LINES: Final = msgspec.json.Decoder(Raw)
@@ -54,7 +57,13 @@ class Batch(Generic[T]):
         return cls(entries, range(len(entries)))
 
     def map(self, change: Callable[[T], U]) -> Batch[U]:
-        """Change every entry, and refuse those that the change finds no JSON, or invalid."""
+        """Change every entry, and refuse those that the change finds no JSON, or invalid.
+
+        Raises
+        ------
+        ValidationError
+            If there are more than `MOST_REFUSED` of these.
+        """
         changed: dict[int, U] = {}
         faults: dict[int, str] = {}
         for at, entry in enumerate(self.entries):
@@ -64,6 +73,10 @@ class Batch(Generic[T]):
                 faults[at] = str(why)
             except (DecodeError, UnicodeDecodeError) as why:
                 faults[at] = f"not JSON: {why}: {NOT_JSON_REMEDY}"
+            if len(faults) > MOST_REFUSED:
+                raise ValidationError(
+                    f"more than {MOST_REFUSED} entries are refused, the last for: {faults[at]}"
+                )
         left = self.without(faults) if faults else self
         return Batch(list(changed.values()), left.positions, left.refused)
 
