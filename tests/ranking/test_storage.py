@@ -27,6 +27,7 @@ from tailrank.data.splits import leave_one_out
 from tailrank.errors import ModelError
 from tailrank.language.vectors import EncoderIdentity, ItemVectors
 from tailrank.ranking import storage
+from tailrank.ranking.model_folder import read_fitted
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 
@@ -363,10 +364,10 @@ def test_a_reader_in_between_finds_the_model_whose_manifest_is_there(
     checked, before = storage._checked, file_of(model, "signals")
     waiting = [1.0, 2.0]
 
-    def late(path: Path, digest: str, mapping: bool) -> Any:
+    def late(path: Path, digest: str) -> Any:
         while waiting:
             replace(small, fusion=replace(small.fusion, loss=waiting.pop())).save(model)
-        return checked(path, digest, mapping)
+        return checked(path, digest)
 
     monkeypatch.setattr(storage, "_checked", late)
     assert Reranker.load(model).fusion.loss == 1.0
@@ -410,15 +411,17 @@ def test_a_folder_of_the_version_before_opens_and_is_replaced(small: Reranker, m
         Reranker.load(model)
 
 
-def test_another_model_copied_over_leaves_the_mapped_one_alone(
-    small: Reranker, model: Path, tmp_path: Path
-) -> None:
+def test_models_copied_over_leave_the_loaded_one_alone(small: Reranker, model: Path, tmp_path: Path) -> None:
     other = replace(small, fusion=replace(small.fusion, biases=small.fusion.biases + 1))
     other.save(tmp_path / "other")
+    shutil.copytree(model, tmp_path / "again")
     loaded, expected = Reranker.load(model), small.rank(["a", "b"], ["c", "d"])
-    shutil.copytree(tmp_path / "other", model, dirs_exist_ok=True)
+    for name in ("other", "again"):
+        shutil.copytree(tmp_path / name, model, dirs_exist_ok=True)
+        assert loaded.rank(["a", "b"], ["c", "d"]) == expected
+    for arrays in model.glob("signals-*"):
+        arrays.write_bytes(b"")  # as the first step of `cp` does
     assert loaded.rank(["a", "b"], ["c", "d"]) == expected
-    assert Reranker.load(model).rank(["a"], ["c"]) == other.rank(["a"], ["c"])
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -460,21 +463,19 @@ def test_a_model_goes_on_ranking_when_its_folder_is_replaced_or_gone(small: Rera
     assert loaded.explain(["a", "b"], ["c", "d"]) == small.explain(["a", "b"], ["c", "d"])
 
 
-def test_processes_share_the_pages_of_a_model(reranker: Reranker, tmp_path: Path) -> None:
-    reranker.save(tmp_path / "model")
-    program = (
-        "import sys; from tailrank.ranking.reranker import Reranker; model = Reranker.load(sys.argv[1]); "
-        "model.rank(['1'], ['50', '2']); print(open('/proc/self/smaps').read())"
-    )
-    if not Path("/proc/self/smaps").exists():
-        pytest.skip("this system doesn't tell what processes share")
-    run = [sys.executable, "-c", program, str(tmp_path / "model")]
-    found = subprocess.run(run, capture_output=True, text=True, check=True).stdout
-    signals = file_of(tmp_path / "model", "signals")
-    mapped = found[found.index(str(signals)) :].splitlines()[1:25]
-    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in mapped if line.endswith("kB")}
-    assert kilobytes["Rss"] * 1024 >= signals.stat().st_size
-    assert kilobytes["Anonymous"] == 0
+def test_processes_share_a_copy_of_the_arrays(small: Reranker, model: Path, tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    one, again = (read_fitted(model, copies)[0] for _ in range(2))
+    [copy] = copies.iterdir()
+    assert copy.read_bytes() == file_of(model, "signals").read_bytes()
+    expected = small.rank(["a", "b"], ["c", "d"])
+    replace(small, fusion=replace(small.fusion, loss=9.0)).save(model)
+    other, _ = read_fitted(model, copies)
+    assert [path.exists() for path in (copy, *copies.iterdir())] == [False, True]
+    for fitted in (one, again, other):
+        assert Reranker.from_fitted(fitted).rank(["a", "b"], ["c", "d"]) == expected
+    (tmp_path / "file").touch()
+    read_fitted(model, tmp_path / "file")  # where no copy can be made
 
 
 def test_ranking_imports_nothing_that_only_fitting_needs(model: Path) -> None:

@@ -126,6 +126,12 @@ def test_a_server_without_the_encoder_ranks_what_another_one_put(tiny_copy: Path
             assert put(server, item_id="newer", title=NEW["title"]) == 200
             assert contributions(blind, "newer", user="ada") == expected
             assert put(blind, **NEW) == 503
+            item = {"event": "item", "id": "i", "timestamp": 1_700_000_000_000, "item": "newest"}
+            item["fields"] = [{"name": "title", "value": "Tent"}]
+            click = {**item, "event": "interaction", "id": "c", "type": "click", "user": "eve", "item": "t"}
+            answer = httpx.post(f"{blind.url}/feedback", json=[item, click])
+            assert answer.status_code == 503  # but only the item waits for the encoder
+            assert len(httpx.get(f"{blind.url}/v1/users/eve").json()["events"]) == 1
             assert httpx.get(f"{blind.url}/readyz").status_code == 200
 
 

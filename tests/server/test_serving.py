@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
-from server_helpers import rank
+from server_helpers import rank, wait_until
 
 from tailrank.benchmarks.launcher import Server, free_port
 
@@ -48,6 +51,29 @@ def test_a_server_that_only_ranks_does_without_torch(model: Path, tmp_path: Path
         rank(server.url, history=["50"])
         mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
     assert "libtorch" not in mapped
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_that_is_copied_over_the_model_stops_the_server(
+    model: Path, tmp_path: Path, workers: int
+) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    [arrays] = folder.glob("signals-*")
+    with Server(folder, tmp_path / "state", "--workers", str(workers)) as server:
+        before = rank(server.url, history=["50"])["items"]
+        if workers > 1:
+            wait_until(lambda: all(map(_copies, server.workers())))
+            assert len(set().union(*map(_copies, server.workers()))) == 1
+        running = server.workers()
+        os.truncate(arrays, 0)  # as the first step of `cp` does
+        for _ in range(10):
+            assert rank(server.url, history=["50"])["items"] == before
+        assert server.workers() == running
+
+
+def _copies(worker: int) -> set[str]:
+    """The files of arrays that a worker has mapped."""
+    return set(re.findall(r"\S+/models/\w{64}$", Path(f"/proc/{worker}/maps").read_text(), re.M))
 
 
 def test_what_one_worker_stores_the_others_know(model: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A safetensors file, mapped into memory and read as views of it."""
+"""A safetensors file, read or mapped into memory, and arrays that are views of it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ class Tensor(Struct, frozen=True, forbid_unknown_fields=True):
     data_offsets: tuple[Size, Size]
 
 
-def mapped(path: Path) -> Content:
-    """Map a file into memory, read-only."""
+def mapped(path: Path) -> mmap.mmap:
+    """Map a file into memory, read-only; it isn't empty."""
     with path.open("rb") as file:
-        # An empty file can't be mapped.
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def read_arrays(content: Content) -> Arrays:

@@ -52,9 +52,12 @@ def write_fitted(fitted: Fitted, folder: Path) -> None:
     write_model(folder, catalogue.items, _arrays(fitted), description)
 
 
-def read_fitted(folder: Path) -> tuple[Fitted, str]:
-    """Read a model folder, as `Reranker.load` does; returns the sha256 of its manifest, too."""
-    stored = read_model(folder)
+def read_fitted(folder: Path, copies: Path | None = None) -> tuple[Fitted, str]:
+    """Read a model folder, as `Reranker.load` does; returns the sha256 of its manifest, too.
+
+    `copies` is as in `read_model`.
+    """
+    stored = read_model(folder, copies)
     try:
         return _fitted(stored), stored.manifest.sha256
     except TailrankError as error:

@@ -265,8 +265,7 @@ class Reranker(Fitted):
     def load(cls, folder: Path | str) -> Self:
         """Open a model folder; it ranks bit by bit as the saved one did.
 
-        Its arrays stay in the file, which processes that open it share in memory. What was opened goes on
-        ranking when another model is saved there, or the folder is removed.
+        What was opened goes on ranking whatever becomes of the folder.
 
         Raises
         ------

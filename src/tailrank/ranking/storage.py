@@ -24,7 +24,7 @@ from safetensors.numpy import save
 
 from tailrank.data.columns import Columns
 from tailrank.errors import ModelError, TailrankError
-from tailrank.files import UNFINISHED, joining_files
+from tailrank.files import UNFINISHED, joining_files, written_file
 from tailrank.ranking.arrays_file import Content, mapped, read_arrays
 from tailrank.ranking.manifest import (
     ARRAYS,
@@ -102,11 +102,16 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
         raise ModelError(f"{folder}: can't be written as JSON ({error}): change `about`") from None
 
 
-def read_model(folder: Path) -> StoredModel:
-    """Open what `write_model` wrote, after checking every byte.
+def read_model(folder: Path, copies: Path | None = None) -> StoredModel:
+    """Read what `write_model` wrote, after checking every byte; the folder may change afterwards.
 
-    The arrays are read-only views of the mapped file, so that processes share its pages. Other models may be
-    written into the folder, or it may be removed meanwhile.
+    Parameters
+    ----------
+    folder
+        Where it was written.
+    copies
+        A folder in which processes that rank by the same model share one copy of its arrays: these are
+        read-only views of the mapped copy. Without one, they are in this process's memory.
 
     Raises
     ------
@@ -117,7 +122,7 @@ def read_model(folder: Path) -> StoredModel:
     while True:
         written = _content(manifest, "is this a model folder?")
         try:
-            return _read(folder, bytes(written))
+            return _read(folder, written, copies)
         except ModelError:
             if _content(manifest, "is this a model folder?") == written:
                 raise  # else another model has taken its place, and the files of this one may have gone
@@ -163,14 +168,12 @@ def _remove_outdated(place: Path, kept: set[str], before: float) -> None:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _read(folder: Path, written: bytes) -> StoredModel:
+def _read(folder: Path, written: bytes, copies: Path | None) -> StoredModel:
     """Read the files that a manifest speaks of."""
     manifest = _checked_manifest(folder, written)
     items_file, arrays_file = (folder / name for name in manifest.file_names)
-    # Files that aren't named by their content may be overwritten while they are mapped.
-    mapping = manifest.format == FORMAT
-    items = _checked(items_file, manifest.files.items, mapping=False)
-    arrays = _checked(arrays_file, manifest.files.signals, mapping)
+    items = _checked(items_file, manifest.files.items)
+    arrays = _arrays(arrays_file, manifest.files.signals, copies)
     try:
         catalogue = pl.read_parquet(BytesIO(items))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -206,20 +209,40 @@ def _checked_manifest(folder: Path, written: bytes) -> Manifest:
         ) from None
 
 
-def _checked(path: Path, digest: str, mapping: bool) -> Content:
-    """Read or map a file, and compare its sha256."""
-    content = _content(path, "train the model again", mapping)
+def _arrays(path: Path, digest: str, copies: Path | None) -> Content:
+    """Read a file of arrays, or map a copy of it: the file itself may be overwritten in place.
+
+    A copy that can't be made is done without. Copies for other models are removed; who mapped one keeps it.
+    """
+    content = _checked(path, digest)
+    if copies is None or not content:
+        return content
+    copy = copies / digest
+    with suppress(OSError):
+        if not copy.exists():
+            with written_file(copy) as new:
+                new.write_bytes(content)
+        content = mapped(copy)
+        for other in copies.iterdir():
+            if other.is_file() and other != copy:
+                other.unlink(missing_ok=True)
+    return content
+
+
+def _checked(path: Path, digest: str) -> bytes:
+    """Read a file, and compare its sha256."""
+    content = _content(path, "train the model again")
     if _sha256(content) != digest:
         raise ModelError(f"{path}: truncated, edited or damaged: train the model again")
     return content
 
 
-def _content(path: Path, remedy: str, mapping: bool = False) -> Content:
-    """Read or map a file of a model folder: no link, which may lead anywhere, and no device or pipe."""
+def _content(path: Path, remedy: str) -> bytes:
+    """Read a file of a model folder: no link, which may lead anywhere, and no device or pipe."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise ModelError(f"{path}: no ordinary file: put the file itself there")
     try:
-        return mapped(path) if mapping else path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: can't be read ({error.strerror}): {remedy}") from None
 
@@ -228,5 +251,5 @@ def _as_json(manifest: Mapping[str, Any]) -> bytes:
     return (json.dumps(manifest, indent=1) + "\n").encode()
 
 
-def _sha256(content: Content) -> str:
+def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()

@@ -15,7 +15,7 @@ import msgspec
 
 from tailrank import api
 from tailrank.data.histories import History
-from tailrank.errors import RequestError
+from tailrank.errors import EncoderError, RequestError
 from tailrank.server import metarank
 from tailrank.server.batches import Batch, Entries, verdicts
 from tailrank.server.decoding import Body
@@ -194,7 +194,11 @@ class Endpoints:
         for found, most in ((feedback.events, api.MAX_EVENTS), (feedback.items, api.MAX_ITEMS)):
             if len(found.entries) > most:
                 raise RequestError(f"{len(found.entries)} events at once: send at most {most}")
-        put, _ = await self._put(feedback.items)
+        try:
+            put, _ = await self._put(feedback.items)
+        except EncoderError:  # of which events need none; if all are sent again, these count once
+            await self._store(feedback.events)
+            raise
         stored, new = await self._store(feedback.events)
         refused = [*feedback.refused, *put.refused, *stored.refused]
         accepted = feedback.n_events - len(refused)

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable that names the folder through which workers add up their counts."""
+"""Environment variable that names the folder of what workers share: their counts, and a model's arrays."""
 
 LATENCY_BUCKETS: Final = (*(0.0005 * 2**n for n in range(12)), 4.096)
 LAG_BUCKETS: Final = (0.01, 0.1, 1, 10, 60, 600, 3600, 86_400)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from tailrank.server.backoff import Backoff
 from tailrank.server.encoding import Encoders
 from tailrank.server.item_vectors import vector_key, vectors_of
 from tailrank.server.items import as_text
-from tailrank.server.metrics import Metrics
+from tailrank.server.metrics import SHARED_FOLDER, Metrics
 from tailrank.state.base import ItemChange, State, StateError
 
 CHECK_EVERY: Final = 0.5
@@ -74,15 +75,17 @@ class LoadedModel:
         return np.append(tail_items(self.reranker.catalogue.counts), True)
 
     @classmethod
-    def load(cls, folder: Path) -> LoadedModel:
+    def load(cls, folder: Path, copies: Path | None = None) -> LoadedModel:
         """Load a model folder and rank once, so that a model that can't rank is never served.
+
+        `copies` is a folder in which workers share the arrays, as in `read_model`.
 
         Raises
         ------
         ModelError
             If the folder is missing, damaged or of another format, or a score is no number.
         """
-        fitted, digest = read_fitted(folder)
+        fitted, digest = read_fitted(folder, copies)
         loaded = cls(Reranker.from_fitted(fitted), f"{folder.name}@{digest[:12]}")
         ranking = loaded.reranker.rank(Request(loaded.some_items, loaded.some_items, explain=True))
         if not all(map(math.isfinite, ranking.scores)):
@@ -133,6 +136,8 @@ class ModelManager:
 
     def __init__(self, folder: Path, state: State, encoders: Encoders, metrics: Metrics) -> None:
         self.folder, self.state, self.encoders, self.metrics = folder, state, encoders, metrics
+        shared = os.environ.get(SHARED_FOLDER)
+        self._copies = None if shared is None else Path(shared, "models")
         self._signature_seen: tuple[int, ...] = ()
         self._loaded: LoadedModel
         """What serves, without the items that changed."""
@@ -150,7 +155,7 @@ class ModelManager:
             If the model or the state can't be used.
         """
         self._signature_seen = _signature(self.folder)
-        self._loaded = await asyncio.to_thread(LoadedModel.load, self.folder)
+        self._loaded = await asyncio.to_thread(LoadedModel.load, self.folder, self._copies)
         self.served = await self._with_changes(self._loaded, self.encoders)
         self.metrics.serves(self.served.name)
 
@@ -238,7 +243,7 @@ class ModelManager:
         if found in ((), self._signature_seen) or (found == self._refused and not self._reload.is_over):
             return
         try:
-            new = await asyncio.to_thread(LoadedModel.load, self.folder)
+            new = await asyncio.to_thread(LoadedModel.load, self.folder, self._copies)
             changed = await self._with_changes(new, self.encoders)
             if _signature(self.folder) != found:
                 return  # replaced meanwhile, so another one is next

@@ -70,7 +70,7 @@ def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
     # What keeps every worker from starting is found here, once, and not by each of them again and again.
     LoadedModel.load(settings.model)
     asyncio.run(open_state(settings.state, settings.ttl_days).close())
-    with tempfile.TemporaryDirectory(prefix="tailrank-metrics-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tailrank-shared-") as folder:
         os.environ[SHARED_FOLDER] = folder
         config = _uvicorn_config(partial(_make_app, settings), settings.workers)
         Multiprocess(config, sockets=[listener]).run()
