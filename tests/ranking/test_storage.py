@@ -446,7 +446,7 @@ def test_a_loaded_model_remembers_what_it_was_told(small: Reranker, model: Path,
     assert Reranker.load(tmp_path / "again").about == loaded.about
 
 
-def test_arrays_stay_in_the_file_where_nobody_can_write_them(model: Path) -> None:
+def test_arrays_are_views_that_nobody_can_write(model: Path) -> None:
     loaded = Reranker.load(model)
     arrays = {f"{s.name}/{name}": array for s in loaded.signals for name, array in s.arrays().items()}
     for name in ("semantic/vectors", "semantic/rows", "lexical/columns", "lexical/terms", "item-knn/values"):

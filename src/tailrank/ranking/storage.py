@@ -214,7 +214,7 @@ def _arrays(path: Path, digest: str, copies: Path | None) -> Content:
 
     A copy that can't be made is done without. Copies for other models are removed; who mapped one keeps it.
     """
-    content = _checked(path, digest)
+    content: Content = _checked(path, digest)
     if copies is None or not content:
         return content
     copy = copies / digest

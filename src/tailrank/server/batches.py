@@ -126,6 +126,7 @@ class Entries(Generic[T]):
         ValidationError
             If the list is too long, or the only entry is invalid.
         """
+        rescue: Callable[[bytes], list[bytes]]
         if body.lstrip()[:1] == b"[":
             all_at_once, split, rescue = self._all.decode, self._raw.decode, self._elements
         elif (lines := self._of_lines) is not None:
