@@ -70,7 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._unanswered: deque[RequestResponseCycle] = deque()
         self._receiving = self._refused = self._replaying = False
-        self._ignored: list[tuple[bytes, bytes]] = []
+        self._framing: list[tuple[bytes, bytes]] = []  # of a head with an Upgrade, whose body is left
         self._beside = self._received = 0
         self._unread_since = math.inf
         self._deadline = self.loop.time() + HEAD_SECONDS
@@ -122,7 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._unanswered.append(self.cycle)
         if self.parser.should_upgrade():
-            self._ignored = [field for field in self.headers if field[0] in FRAMING]
+            self._framing = [field for field in self.headers if field[0] in FRAMING]
         self.headers = []  # trailers don't join the fields of the head
         self._deadline = self.loop.time() + BODY_SECONDS
 
@@ -138,7 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Work, and wait for the client no more."""
-        if self._refused or self._ignored:
+        if self._refused or self._framing:
             return
         super().on_message_complete()
         self._receiving = False
@@ -188,10 +188,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
         Another parser is given a head that only says where the body ends.
         """
-        if not self._ignored:
+        if not self._framing:
             return
-        fields = b"".join(b"%s: %s\r\n" % field for field in self._ignored)
-        self._ignored, self._replaying = [], True
+        fields = b"".join(b"%s: %s\r\n" % field for field in self._framing)
+        self._framing, self._replaying = [], True
         self.parser = HttpRequestParser(self)
         self.parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % fields)
         self._replaying = False
