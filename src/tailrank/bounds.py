@@ -64,7 +64,7 @@ def check_time(seconds: float, earliest: float = EARLIEST_TIMESTAMP) -> None:
     >>> check_time(1_717_200_000)
     >>> check_time(1_717_200_000_000)
     Traceback (most recent call last):
-    ValueError: timestamp 1717200000000 is in the future: send seconds since 1970, by a clock that is right
+    ValueError: timestamp 1717200000000 is in the future: send seconds since 1970, not milliseconds
     >>> check_time(20240601)
     Traceback (most recent call last):
     ValueError: timestamp 20240601 is before 1990: send seconds since 1970
@@ -73,9 +73,8 @@ def check_time(seconds: float, earliest: float = EARLIEST_TIMESTAMP) -> None:
         year = time.gmtime(earliest).tm_year
         raise ValueError(f"timestamp {seconds:.15g} is before {year}: send seconds since 1970")
     if seconds > latest_plausible_time():
-        raise ValueError(
-            f"timestamp {seconds:.15g} is in the future: send seconds since 1970, by a clock that is right"
-        )
+        remedy = "not milliseconds" if seconds > LATEST_TIMESTAMP else "by a clock that is right"
+        raise ValueError(f"timestamp {seconds:.15g} is in the future: send seconds since 1970, {remedy}")
 
 
 def check_bounds(settings: DataclassInstance) -> None:
