@@ -108,7 +108,11 @@ class TestPackedBodies:
         assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "gzip")
         assert encoding in answer.json()["error"]
 
-    @pytest.mark.parametrize("body", [RANKING, gzip.compress(RANKING)[:-5], gzip.compress(RANKING) * 2])
+    @pytest.mark.parametrize(
+        "body",
+        [RANKING, gzip.compress(RANKING)[:-5], gzip.compress(RANKING) * 2],
+        ids=["plain", "cut", "two members"],
+    )
     def test_what_is_not_gzip_is_refused(self, url: str, body: bytes) -> None:
         answer = self.send(url, body, "gzip")
         assert (answer.status_code, "not gzip" in answer.json()["error"]) == (400, True)
