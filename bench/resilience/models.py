@@ -27,7 +27,7 @@ from tailrank.ranking.storage import MANIFEST
 
 FOLDERS: Final = 40
 SEED: Final = 0
-PATIENCE: Final = 30
+PATIENCE: Final = 120
 REFUSED: Final = re.compile(rb"^tailrank_models_refused_total (\S+)$", re.M)
 STRANGE: Final = (b'"score":null', b'"degraded":true')
 """What no answer may hold."""

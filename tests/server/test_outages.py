@@ -90,6 +90,7 @@ def test_models_come_and_go_and_every_ranking_is_of_one(model: Path, tmp_path: P
     assert len(found["by_model"]) == 2
 
 
+@pytest.mark.slow
 def test_mutated_models_are_refused_or_rank(model: Path, tmp_path: Path) -> None:
     found = models(model, tmp_path, 6, seed=1)
     assert (found["faults"], found["traceback"], found["serves_again"]) == ([], False, True)
