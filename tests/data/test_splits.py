@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -222,3 +223,12 @@ def test_queries_can_be_sampled_and_know_repeats(data: Dataset, n: int, seed: in
     assert len(drawn) == min(n, len(test))
     rest = iter(slices(test))
     assert all(query in rest for query in drawn)
+
+
+@given(data=datasets())
+@settings(max_examples=50, deadline=None)
+def test_the_least_count_is_of_the_data_before_anything_is_held_out(data: Dataset) -> None:
+    assume(any(len(events) >= 3 for events in flat(data)))
+    least = min(Counter(item for events in flat(data) for item, _ in events).values())
+    assert leave_one_out(data).least_count == hold_out(data).least_count == least
+    assert try_temporal(data).least_count == 0

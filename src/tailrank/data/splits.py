@@ -33,6 +33,11 @@ class Split:
         Queries that metrics are computed on.
     repeats
         Whether targets may occur in the history; if not, items of the history are masked.
+    least_count
+        Fewest events of any item that has one, in the data before anything was held out: where data sets
+        are filtered, the filter's own number. An item with fewer in training than this can only be one
+        whose events were held out, so knowing its count is knowing that it is a target. 0 if counts say
+        nothing of the kind, as when training ends at a moment.
     """
 
     protocol: str
@@ -41,6 +46,7 @@ class Split:
     full_train: Dataset
     test: Queries
     repeats: bool
+    least_count: int
 
     def sampled(self, n: int, seed: int) -> Split:
         """Test on at most `n` of the queries, drawn without replacement."""
@@ -78,7 +84,7 @@ def leave_one_out(dataset: Dataset, ties: Ties = "original", seed: int = 0, repe
         _queries_of(dataset.histories, at if repeats else at[new[at]]) for at in (last - 1, last)
     )
     name = "leave-one-out" + ("" if ties == "original" else f", ties shuffled with seed {seed}")
-    return Split(name, train, validation, train, test, repeats)
+    return Split(name, train, validation, train, test, repeats, _least_count(dataset))
 
 
 def temporal(
@@ -128,7 +134,7 @@ def temporal(
     test = _queries_between(dataset, split, np.inf, per_user, staleness, repeats)
     delay = "frozen" if staleness is None else f"{staleness:g} s"
     name = f"temporal, split at {split:.0f}, at most {per_user} events a user, staleness {delay}"
-    return Split(name, train, validation, full_train, test, repeats)
+    return Split(name, train, validation, full_train, test, repeats, least_count=0)
 
 
 def hold_out(dataset: Dataset) -> Split:
@@ -143,7 +149,8 @@ def hold_out(dataset: Dataset) -> Split:
     """
     train, last = _without_last(dataset, 1, "fitting")
     queries = _queries_of(dataset.histories, last)
-    return Split("none", train, queries, dataset, queries.take(slice(0, 0)), repeats=True)
+    nothing = queries.take(slice(0, 0))
+    return Split("none", train, queries, dataset, nothing, repeats=True, least_count=_least_count(dataset))
 
 
 def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
@@ -171,6 +178,12 @@ def _without_last(dataset: Dataset, n: int, purpose: str) -> tuple[Dataset, Offs
     ends = h.offsets[1:].copy()
     ends[users] -= n
     return dataset.until(ends), h.offsets[users + 1] - 1
+
+
+def _least_count(dataset: Dataset) -> int:
+    """Find the fewest events of any item that has one."""
+    counts = dataset.counts
+    return int(counts[counts > 0].min())
 
 
 def _queries_of(source: Histories, events: Offsets) -> Queries:
