@@ -232,3 +232,11 @@ def test_the_least_count_is_of_the_data_before_anything_is_held_out(data: Datase
     least = min(Counter(item for events in flat(data) for item, _ in events).values())
     assert leave_one_out(data).least_count == hold_out(data).least_count == least
     assert try_temporal(data).least_count == 0
+
+
+def test_one_item_that_slipped_through_a_filter_does_not_hide_it() -> None:
+    items = [str(code) for code in range(200) for _ in range(5)][1:]
+    events = pl.DataFrame({"user_id": [n // 3 for n in range(999)], "item_id": items, "position": range(999)})
+    data = Dataset.construct(pl.DataFrame({"item_id": sorted(set(items))}), events)
+    assert data.counts.min() == 4
+    assert hold_out(data).least_count == leave_one_out(data).least_count == 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from tailrank.data.histories import Histories, Queries
 from tailrank.errors import DataError
 
 Ties = Literal["original", "shuffled"]
+STRAYS: Final = 0.01
+"""Share of items that may have slipped through a data set's filter."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,13 @@ class Split:
     repeats
         Whether targets may occur in the history; if not, items of the history are masked.
     least_count
-        Fewest events of any item that has one, in the data before anything was held out: where data sets
-        are filtered, the filter's own number. An item with fewer in training than this can only be one
-        whose events were held out, so knowing its count is knowing that it is a target. 0 if counts say
-        nothing of the kind, as when training ends at a moment.
+        Fewest events of an item that has any, in the data before anything was held out, one item in a
+        hundred aside: where data sets are filtered, the filter's own number. An item with fewer in training
+        than this is, strays aside, one whose events were held out, so that its count gives it away as a
+        target. 0 if counts say nothing of the kind, as when training ends at a moment.
+    cold
+        Items whose events were taken out of training and of every history, shape (items,); None if none
+        were. See `cold_items`.
     """
 
     protocol: str
@@ -47,6 +52,13 @@ class Split:
     test: Queries
     repeats: bool
     least_count: int
+    cold: Bools | None = None
+
+    @property
+    def fair_items(self) -> Bools:
+        """Items whose counts say nothing of what was held out: those of fair ground; shape (items,)."""
+        known = self.full_train.counts >= self.least_count
+        return known if self.cold is None else known | self.cold
 
     def sampled(self, n: int, seed: int) -> Split:
         """Test on at most `n` of the queries, drawn without replacement."""
@@ -181,9 +193,9 @@ def _without_last(dataset: Dataset, n: int, purpose: str) -> tuple[Dataset, Offs
 
 
 def _least_count(dataset: Dataset) -> int:
-    """Find the fewest events of any item that has one."""
+    """Find the fewest events of an item that has any, strays aside."""
     counts = dataset.counts
-    return int(counts[counts > 0].min())
+    return int(np.quantile(counts[counts > 0], STRAYS, method="lower"))
 
 
 def _queries_of(source: Histories, events: Offsets) -> Queries:
