@@ -16,7 +16,7 @@ from bench.losses import losses, published_losses
 from bench.run import command
 from bench.stored import OURS, Evaluated, Published, Studies, evaluations, read
 from bench.study import RESULTS, Json
-from tailrank.evaluation.runner import SWEPT
+from tailrank.evaluation.grounds import SWEPT
 
 PUBLISHED: Final = Path(__file__).with_name("published.json")
 TEMPLATES: Final = Path(__file__).with_name("templates")

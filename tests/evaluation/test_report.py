@@ -12,10 +12,11 @@ import pytest
 
 from tailrank.errors import RequestError
 from tailrank.evaluation.report import higher_model, render, summary
-from tailrank.evaluation.results import Comparison, Evaluation, TradeoffPoint
+from tailrank.evaluation.results import Comparison, Evaluation, Ground, TradeoffPoint
 from tailrank.evaluation.runner import write
 from tailrank.metrics.beyond_accuracy import exposure
 from tailrank.metrics.full_ranking import Outcome, measure, per_query
+from tailrank.metrics.popularity import target_groups
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.ranking.fusion import Fusion
 
@@ -70,20 +71,25 @@ def evaluation() -> Evaluation:
     }
     found = paired_bootstrap(per_query(outcomes[NAUGHTY]), per_query(outcomes["popularity"]), users)
     assert found is not None
-    return Evaluation(
-        dataset="tea & coffee",
-        protocol="leave-one-out",
+    ground = Ground(
         users=40,
         queries=40,
-        settings={"seed": 0, "versions": {"numpy": np.__version__}, "l2": np.float32(0.5)},
+        items=30,
+        targets={name: int(items[targets].sum()) for name, items in target_groups(counts).items()},
         models=metrics,
-        counts=counts,
-        exposure={name: exposure(outcome.top, 30) for name, outcome in outcomes.items()},
         comparisons=[Comparison(NAUGHTY, "popularity", "ndcg@10", found.mean, (found.low, found.high))],
         tradeoff=[
             TradeoffPoint(0.0, metrics[NAUGHTY]),
             TradeoffPoint(1.0, metrics[NAUGHTY] | {"aplt@10": 0.9}),
         ],
+        exposure={name: exposure(outcome.top, 30) for name, outcome in outcomes.items()},
+    )
+    return Evaluation(
+        dataset="tea & coffee",
+        protocol="leave-one-out",
+        settings={"seed": 0, "versions": {"numpy": np.__version__}, "l2": np.float32(0.5)},
+        counts=counts,
+        full=ground,
         fusion=Fusion(
             (NAUGHTY, "lexical"),
             np.arange(8, dtype=np.float32).reshape(2, 2, 2) - 3,
@@ -133,7 +139,8 @@ def test_the_same_evaluation_gives_the_same_page(evaluation: Evaluation) -> None
 
 
 def test_what_was_not_measured_is_not_shown(evaluation: Evaluation) -> None:
-    bare = replace(evaluation, exposure={}, comparisons=[], tradeoff=[], fusion=None)
+    ground = replace(evaluation.full, exposure={}, comparisons=[], tradeoff=[])
+    bare = replace(evaluation, full=ground, fusion=None)
     page = Page(render(bare))
     assert "Quality by popularity" in page.text
     assert not {"What fusion learned", "The price of exposure", "Is it more than chance?"} & set(page.text)
@@ -143,7 +150,8 @@ def test_an_evaluation_without_queries_says_so(evaluation: Evaluation) -> None:
     empty = measure(
         Outcome(np.zeros(0, np.int32), np.zeros((0, 10), np.int32)), np.zeros(0, np.int32), evaluation.counts
     )
-    nothing = replace(evaluation, models={"popularity": empty}, exposure={}, comparisons=[], tradeoff=[])
+    ground = Ground(0, 0, 30, dict.fromkeys(target_groups(evaluation.counts), 0), {"popularity": empty})
+    nothing = replace(evaluation, full=ground)
     assert "no query" in summary(nothing)
     assert "—" in Page(render(nothing)).text
 
@@ -154,11 +162,15 @@ def test_the_summary_names_the_leader_the_tail_and_the_doubt() -> None:
         "new": {"ndcg@10": 0.12, "ndcg@10/tail80": 0.05},
     }
     unsure = Comparison("new", "old", "ndcg@10/tail80", -0.01, (-0.02, 0.01))
-    page = Evaluation("d", "p", 1, 1, {}, models, np.zeros(3, np.int64), comparisons=[unsure])
-    assert summary(page) == (
-        "For all targets new leads with NDCG@10 0.1200 against 0.1000 of old (+20%); for targets in the "
+    ground = Ground(1, 1, 3, {}, models, [unsure])
+    page = Evaluation("d", "p", {}, np.zeros(3, np.int64), ground)
+    told = (
+        "all targets new leads with NDCG@10 0.1200 against 0.1000 of old (+20%); for targets in the "
         "tail old leads with NDCG@10 0.0600 against 0.0500 of new (+20%), which may be chance."
     )
+    assert summary(page) == f"For {told}"
+    tilted = replace(ground, models={"old": {"ndcg@10": 1.0}})
+    assert summary(replace(page, full=tilted, fair=ground)) == f"On fair ground, for {told}"
 
 
 def test_a_loss_is_as_plain_as_a_win() -> None:
@@ -170,7 +182,8 @@ def test_a_loss_is_as_plain_as_a_win() -> None:
 
 
 def test_files_hold_the_contract(evaluation: Evaluation, tmp_path: Path) -> None:
-    odd = replace(evaluation, models=evaluation.models | {"odd": {"ndcg@10": float("nan"), "mrr": None}})
+    models = evaluation.full.models | {"odd": {"ndcg@10": float("nan"), "mrr": None}}
+    odd = replace(evaluation, full=replace(evaluation.full, models=models))
     write(odd, tmp_path / "new" / "folder")
     assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [
         "metrics.json",
@@ -183,16 +196,39 @@ def test_files_hold_the_contract(evaluation: Evaluation, tmp_path: Path) -> None
         "protocol",
         "users",
         "queries",
+        "items",
+        "targets",
         "models",
         "comparisons",
         "tradeoff",
+        "fair",
         "settings",
     } == found.keys()
+    assert found["fair"] is None
     assert found["models"]["odd"] == {"ndcg@10": None, "mrr": None}
-    assert found["models"]["popularity"] == evaluation.models["popularity"]
-    assert found["comparisons"][0]["ci95"] == list(evaluation.comparisons[0].ci95)
+    assert found["models"]["popularity"] == evaluation.full.models["popularity"]
+    assert found["comparisons"][0]["ci95"] == list(evaluation.full.comparisons[0].ci95)
     assert found["settings"] == {"seed": 0, "versions": {"numpy": np.__version__}, "l2": 0.5}
     assert (tmp_path / "new" / "folder" / "report.html").read_text() == render(odd)
+
+
+def test_fair_ground_comes_first_with_what_it_is_and_how_many_queries_it_has(evaluation: Evaluation) -> None:
+    fair = replace(evaluation.full, queries=31, items=22, targets=evaluation.full.targets | {"tail80": 17})
+    both = replace(evaluation, fair=fair, least_count=5)
+    text = " ".join(Page(render(both)).text)
+    first = text.index("Fair ground: the 22 items with at least 5 training interactions.")
+    assert first < text.index("Full ground: all 30 items.")
+    assert text.count("Is it more than chance?") == 2
+    assert re.search(r"ndcg@10 ↑\s+31\s", text)
+    assert re.search(r"ndcg@10/tail80 ↑\s+17\s", text)
+    found = json.loads(both.to_json())
+    assert {"least_count": 5, "queries": 31, "items": 22}.items() <= found["fair"].items()
+    assert found["queries"] == 40
+
+
+def test_where_fair_ground_has_no_query_the_full_one_is_shown(evaluation: Evaluation) -> None:
+    nothing = replace(evaluation, fair=replace(evaluation.full, queries=0), least_count=5)
+    assert render(nothing) == render(evaluation)
 
 
 def test_a_folder_that_is_a_file_is_named(evaluation: Evaluation, tmp_path: Path) -> None:

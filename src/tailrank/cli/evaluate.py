@@ -16,12 +16,13 @@ from rich.table import Column, Table
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
+from tailrank.data.cold_items import cold_items
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import runner
 from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model
-from tailrank.evaluation.results import Comparison, Evaluation
-from tailrank.evaluation.runner import SWEPT
+from tailrank.evaluation.grounds import SWEPT
+from tailrank.evaluation.results import Comparison, Evaluation, Ground
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.ranking.settings import Settings
@@ -30,11 +31,14 @@ SHOWN = {
     "ndcg@10": "ndcg@10",
     "ndcg@10/head20": "head",
     "ndcg@10/tail80": "tail",
+    "ndcg@10/count=0": "new",
+    "ndcg@10/cold": "cold",
+    "ndcg@10/warm": "warm",
     "recall@10": "recall@10",
     "coverage@10": "coverage",
     "aplt@10": "tail share",
 }
-"""Metrics to print and their headings: head and tail are ndcg@10 of targets there."""
+"""Metrics to print and their headings: from head to warm, ndcg@10 of targets there."""
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -43,7 +47,8 @@ def evaluate(
     data: options.Data,
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and report.html.")],
     protocol: Annotated[
-        Literal["leave-one-out", "temporal"], typer.Option(help="How to split; see docs/evaluation.md.")
+        Literal["leave-one-out", "temporal", "cold-items"],
+        typer.Option(help="How to split; see docs/evaluation.md."),
     ] = "leave-one-out",
     models: Annotated[str, typer.Option(help="Names, the one of interest first.")] = ",".join(DEFAULT_MODELS),
     ties: Annotated[Ties, typer.Option(help="Order of a user's events at the same time.")] = "original",
@@ -67,10 +72,12 @@ def evaluate(
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
     dataset = options.load(data)
-    if protocol == "temporal":
+    if protocol == "temporal" or (protocol == "cold-items" and dataset.clock == "timestamp"):
         split = temporal(dataset, per_user, delay, repeats=repeats)
     else:
         split = leave_one_out(dataset, ties, seed, repeats)
+    if protocol == "cold-items":
+        split = cold_items(split, seed)
     if queries is not None:
         split = split.sampled(queries, seed)
     spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train)
@@ -99,22 +106,34 @@ def measure(
 
 
 def _show(found: Evaluation) -> None:
-    """Print the main metrics, how the first model compares with the others, and what the tail costs."""
+    """Print for each ground the main metrics, how the first model compares, and what the tail costs."""
     console = Console()
-    console.print(f"[bold]{escape(found.dataset)}[/]: {found.users:,} users, {found.queries:,} queries")
+    users, queries = found.full.users, found.full.queries
+    console.print(f"[bold]{escape(found.dataset)}[/]: {users:,} users, {queries:,} queries")
     console.print(escape(found.protocol))
-    console.print(_metrics_table(found))
-    if found.comparisons:
-        console.print(_comparisons_table(found.comparisons))
-    if found.tradeoff:
-        console.print(_tradeoff_table(found))
+    shown = _shown(found.lead)
+    for title, ground in found.grounds.items():
+        console.print(_metrics_table(title, ground, shown))
+        if ground.comparisons:
+            console.print(_comparisons_table(ground.comparisons))
+    if found.lead.tradeoff:
+        console.print(_tradeoff_table(found.lead, min(SWEPT, queries), shown))
 
 
-def _metrics_table(found: Evaluation) -> Table:
-    table = _table("model", SHOWN)
-    best = {name: max(metrics[name] or 0 for metrics in found.models.values()) for name in SHOWN}
-    for model, metrics in found.models.items():
-        table.add_row(model, *(_cell(metrics[name], best[name]) for name in SHOWN))
+def _shown(ground: Ground) -> dict[str, str]:
+    """Choose what to print: of `SHOWN` all that has a query; new items only if none were made cold."""
+    hidden = "ndcg@10/count=0" if "cold" in ground.targets else None
+    return {name: text for name, text in SHOWN.items() if ground.queries_behind(name) and name != hidden}
+
+
+def _metrics_table(title: str, ground: Ground, shown: Mapping[str, str]) -> Table:
+    table = _table("model", shown)
+    table.title = title
+    best = {name: max(metrics[name] or 0 for metrics in ground.models.values()) for name in shown}
+    for model, metrics in ground.models.items():
+        table.add_row(model, *(_cell(metrics[name], best[name]) for name in shown))
+    table.add_section()
+    table.add_row("queries", *(f"{ground.queries_behind(name):,}" for name in shown))
     return table
 
 
@@ -132,11 +151,11 @@ def _comparisons_table(comparisons: list[Comparison]) -> Table:
     return table
 
 
-def _tradeoff_table(found: Evaluation) -> Table:
-    table = _table("strength", SHOWN)
-    table.title = f"tailrank as its tail policy gets stronger, on {min(SWEPT, found.queries):,} queries"
-    for point in found.tradeoff:
-        table.add_row(f"{point.strength:g}", *(_cell(point.metrics[name], np.inf) for name in SHOWN))
+def _tradeoff_table(ground: Ground, queries: int, shown: Mapping[str, str]) -> Table:
+    table = _table("strength", shown)
+    table.title = f"tailrank as its tail policy gets stronger, on {queries:,} queries"
+    for point in ground.tradeoff:
+        table.add_row(f"{point.strength:g}", *(_cell(point.metrics[name], np.inf) for name in shown))
     return table
 
 

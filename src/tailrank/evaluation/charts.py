@@ -77,13 +77,13 @@ def quality(axes: Axes, evaluation: Evaluation) -> None:
     """NDCG@10 of each model for all targets, and by how popular the target is."""
     groups = {"all": "ndcg@10"} | {
         name.removeprefix("ndcg@10/"): name
-        for name in next(iter(evaluation.models.values()))
+        for name in next(iter(evaluation.lead.models.values()))
         if name.startswith("ndcg@10/")
     }
     rows = np.arange(len(groups))
-    shifts = (np.arange(len(evaluation.models)) + 0.5) / len(evaluation.models) - 0.5
+    shifts = (np.arange(len(evaluation.lead.models)) + 0.5) / len(evaluation.lead.models) - 0.5
     for (model, (marker, colour)), shift in zip(marker_styles(evaluation).items(), shifts, strict=True):
-        values = [evaluation.models[model].get(name) for name in groups.values()]
+        values = [evaluation.lead.models[model].get(name) for name in groups.values()]
         axes.plot(np.array(values, float), rows + 0.8 * shift, marker, color=colour, clip_on=False, zorder=3)
     axes.hlines(rows[1:] - 0.5, 0, 1, RULE, linewidth=0.7, transform=axes.get_yaxis_transform())
     axes.set(yticks=rows, yticklabels=groups, ylim=(len(groups) - 0.5, -0.5), xlabel="NDCG@10")
@@ -99,8 +99,8 @@ def exposure(axes: Axes, evaluation: Evaluation) -> None:
     share = np.linspace(0, 1, 201)
     axes.plot(share, _cumulative(evaluation.counts[order], share), "--", color=INK)
     for model, (marker, colour) in marker_styles(evaluation).items():
-        if model in evaluation.exposure:
-            curve = _cumulative(evaluation.exposure[model][order], share)
+        if model in evaluation.lead.exposure:
+            curve = _cumulative(evaluation.lead.exposure[model][order], share)
             axes.plot(share, curve, marker=marker, color=colour, markevery=25)
     axes.axvline(HEAD_SHARE, color=INK, linewidth=0.7)
     axes.text(HEAD_SHARE + 0.01, 0.01, "tail80 →")
@@ -112,9 +112,9 @@ def exposure(axes: Axes, evaluation: Evaluation) -> None:
 
 def tradeoff(axes: Axes, evaluation: Evaluation) -> None:
     """NDCG@10 against the share of tail items shown: each model, and the tail policy as it gets stronger."""
-    sweep = _tail_share_and_ndcg([point.metrics for point in evaluation.tradeoff])
+    sweep = _tail_share_and_ndcg([point.metrics for point in evaluation.lead.tradeoff])
     axes.plot(*sweep.T, "o-", color=INK, markersize=4)
-    points = _tail_share_and_ndcg(list(evaluation.models.values()))
+    points = _tail_share_and_ndcg(list(evaluation.lead.models.values()))
     for point, (marker, colour) in zip(points, marker_styles(evaluation).values(), strict=True):
         axes.plot(*point, marker, color=colour, markersize=8.5, clip_on=False)
     axes.set(xlabel="Share of tail80 items in the top 10", ylabel="NDCG@10")
@@ -127,7 +127,7 @@ def marker_styles(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
     """Give each model the marker and the colour that it has in every chart."""
     return {
         model: (list(MARKERS)[nth % len(MARKERS)], f"{PLACEHOLDER}{1 + nth % COLOURS:02d}")
-        for nth, model in enumerate(evaluation.models)
+        for nth, model in enumerate(evaluation.lead.models)
     }
 
 
@@ -147,7 +147,7 @@ def _with_css_variables(text: str) -> str:
 def _label_strengths(axes: Axes, evaluation: Evaluation, sweep: Doubles) -> None:
     """Write strengths beside their points, from the last one back, as far as there is room."""
     last = np.array([np.inf, np.inf])
-    for point, position in zip(evaluation.tradeoff[::-1], sweep[::-1], strict=True):
+    for point, position in zip(evaluation.lead.tradeoff[::-1], sweep[::-1], strict=True):
         at = axes.transData.transform(position)
         if not np.hypot(*(at - last)) < LABEL_ROOM:
             axes.annotate(f"{point.strength:g}", tuple(position), (2, 6), textcoords="offset points")

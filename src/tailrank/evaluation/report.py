@@ -10,7 +10,7 @@ import jinja2
 import numpy as np
 
 from tailrank.evaluation import charts
-from tailrank.evaluation.results import Comparison, Evaluation
+from tailrank.evaluation.results import Comparison, Evaluation, Ground
 from tailrank.metrics.popularity import COUNT_LABELS
 from tailrank.ranking.fusion import HISTORY_LABELS, Fusion
 
@@ -23,7 +23,9 @@ METRICS: Final = {
     "NDCG@10 by the target's popularity in training": {
         "ndcg@10/tail80": ("↑", "Target outside the most popular 20% of items."),
         "ndcg@10/head20": ("↑", "Target among the most popular 20% of items."),
-        "ndcg@10/count=0": ("↑", "Target without training interactions."),
+        "ndcg@10/cold": ("↑", "Target among the items made cold."),
+        "ndcg@10/warm": ("↑", "Target among all others."),
+        "ndcg@10/count=0": ("↑", "Target without training interactions; in a split by time, a new item."),
         "ndcg@10/count=1-5": ("↑", "Target with 1 to 5."),
         "ndcg@10/count=6-20": ("↑", "Target with 6 to 20."),
         "ndcg@10/count>20": ("↑", "Target with more than 20."),
@@ -63,9 +65,9 @@ def render(evaluation: Evaluation) -> str:
         summary=summary(evaluation),
         legend=charts.legend(evaluation),
         metrics=METRICS,
-        best=best_values(evaluation),
+        best_values=best_values,
         higher=higher_model,
-        reach=max((abs(end) for each in evaluation.comparisons for end in each.ci95), default=1.0) or 1.0,
+        reach=_largest_end(evaluation),
         weights=None if evaluation.fusion is None else weights_and_shares(evaluation.fusion),
         candidates=COUNT_LABELS,
         histories=HISTORY_LABELS,
@@ -75,18 +77,19 @@ def render(evaluation: Evaluation) -> str:
 
 def summary(evaluation: Evaluation) -> str:
     """Say in one sentence who leads, for all targets and for those in the tail."""
-    overall, tail = (_lead(evaluation, metric) for metric in ("ndcg@10", "ndcg@10/tail80"))
+    overall, tail = (_lead(evaluation.lead, metric) for metric in ("ndcg@10", "ndcg@10/tail80"))
     if overall is None:
         return "There was no query to measure a model by."
-    return f"For all targets {overall}" + (f"; for targets in the tail {tail}." if tail else ".")
+    start = "For" if evaluation.lead is evaluation.full else "On fair ground, for"
+    return f"{start} all targets {overall}" + (f"; for targets in the tail {tail}." if tail else ".")
 
 
-def best_values(evaluation: Evaluation) -> dict[str, float]:
+def best_values(ground: Ground) -> dict[str, float]:
     """Find the best value of each metric in which models differ."""
     found = {}
     directions = {name: direction for rows in METRICS.values() for name, (direction, _) in rows.items()}
     for name, direction in directions.items():
-        known = [value for metrics in evaluation.models.values() if (value := metrics.get(name)) is not None]
+        known = [value for metrics in ground.models.values() if (value := metrics.get(name)) is not None]
         if known and min(known) < max(known):
             found[name] = max(known) if direction == "↑" else min(known)
     return found
@@ -140,11 +143,17 @@ def setting_text(value: object) -> str:
     return str(value)
 
 
-def _lead(evaluation: Evaluation, metric: str) -> str | None:
+def _largest_end(evaluation: Evaluation) -> float:
+    """Find how far any interval reaches from 0."""
+    ends = (
+        abs(end) for ground in evaluation.grounds.values() for each in ground.comparisons for end in each.ci95
+    )
+    return max(ends, default=1.0) or 1.0
+
+
+def _lead(ground: Ground, metric: str) -> str | None:
     """Say which model leads, by how much, and whether that may be chance."""
-    known = [
-        (value, name) for name, row in evaluation.models.items() if (value := row.get(metric)) is not None
-    ]
+    known = [(value, name) for name, row in ground.models.items() if (value := row.get(metric)) is not None]
     if not known:
         return None
     (value, first), *others = sorted(known, key=lambda pair: -pair[0])
@@ -155,7 +164,7 @@ def _lead(evaluation: Evaluation, metric: str) -> str | None:
     gain = f" (+{value / second_value - 1:.0%})" if second_value else ""
     doubt = any(
         each.may_be_chance
-        for each in evaluation.comparisons
+        for each in ground.comparisons
         if {each.a, each.b} == {first, second} and each.metric == metric
     )
     words += f" against {number_text(second_value)} of {second}{gain}"

@@ -37,6 +37,47 @@ class TradeoffPoint:
 
 
 @dataclass(frozen=True)
+class Ground:
+    """What models did where the same items competed, for the queries whose target is one of them.
+
+    Attributes
+    ----------
+    users, queries
+        How many users were tested, with how many queries.
+    items
+        How many competed.
+    targets
+        Queries whose target is in each group of `target_groups`.
+    models
+        Metrics of each model: those of `full_ranking.measure`, `fit_seconds` and `rank_ms_per_user`.
+    comparisons
+        Paired differences between models.
+    tradeoff
+        The long-tail policy at rising strengths.
+    exposure
+        How often each model put each item in the first ten, shape (items of the catalogue,).
+    """
+
+    users: int
+    queries: int
+    items: int
+    targets: dict[str, int]
+    models: dict[str, dict[str, float | None]]
+    comparisons: list[Comparison] = field(default_factory=list)
+    tradeoff: list[TradeoffPoint] = field(default_factory=list)
+    exposure: dict[str, Offsets] = field(default_factory=dict)
+
+    def queries_behind(self, metric: str) -> int | None:
+        """Count the queries that a metric is the mean of; None if there is no such group of targets."""
+        group = metric.partition("/")[2]
+        return self.targets.get(group) if group else self.queries
+
+    def contents(self) -> dict[str, object]:
+        """Give what `metrics.json` holds: all but exposure."""
+        return {name: value for name, value in vars(self).items() if name != "exposure"}
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Metrics of several models on the same queries.
 
@@ -44,41 +85,51 @@ class Evaluation:
     ----------
     dataset, protocol
         What was ranked and how it was split, as printed.
-    users, queries
-        How many users were tested, with how many queries.
     settings
         Whatever one needs to repeat it: seed, machine, versions, date, encoder.
-    models
-        Metrics of each model: those of `full_ranking.measure`, `fit_seconds` and `rank_ms_per_user`.
     counts
         Interactions of each item in training, shape (items,).
-    exposure
-        How often each model put each item in the first ten, shape (items,).
-    comparisons
-        Paired differences between models.
-    tradeoff
-        The long-tail policy at rising strengths.
+    full
+        On all items, as in published results.
+    fair
+        On the items whose counts say nothing of what was held out (`Split.fair_items`); None if that
+        is true of all.
+    least_count
+        That of the split: the training interactions that make an item one of fair ground.
     fusion
         Of the fused model, if one was fitted.
     """
 
     dataset: str
     protocol: str
-    users: int
-    queries: int
     settings: dict[str, object]
-    models: dict[str, dict[str, float | None]]
     counts: Offsets
-    exposure: dict[str, Offsets] = field(default_factory=dict)
-    comparisons: list[Comparison] = field(default_factory=list)
-    tradeoff: list[TradeoffPoint] = field(default_factory=list)
+    full: Ground
+    fair: Ground | None = None
+    least_count: int = 0
     fusion: Fusion | None = None
+
+    @property
+    def lead(self) -> Ground:
+        """The ground to judge by: the fair one, if it has a query."""
+        return self.fair if self.fair and self.fair.queries else self.full
+
+    @property
+    def grounds(self) -> dict[str, Ground]:
+        """Each ground by what competes there, the one to judge by first."""
+        everything = f"all {self.full.items:,} items"
+        if self.fair is None or self.lead is self.full:
+            return {everything: self.full}
+        some = f"the {self.fair.items:,} items with at least {self.least_count} training interactions"
+        cold = " or made cold" if "cold" in self.fair.targets else ""
+        return {f"fair ground: {some}{cold}": self.fair, f"full ground: {everything}": self.full}
 
     def to_json(self) -> str:
         """Write out the contents of `metrics.json`; a metric that does not exist is None, never NaN."""
-        names = ("dataset", "protocol", "users", "queries", "models", "comparisons", "tradeoff", "settings")
-        contents = msgspec.json.encode({name: getattr(self, name) for name in names}, enc_hook=_plain)
-        return msgspec.json.format(contents, indent=2).decode() + "\n"
+        fair = None if self.fair is None else {"least_count": self.least_count} | self.fair.contents()
+        about = {"dataset": self.dataset, "protocol": self.protocol}
+        contents = about | self.full.contents() | {"fair": fair, "settings": self.settings}
+        return msgspec.json.format(msgspec.json.encode(contents, enc_hook=_plain), indent=2).decode() + "\n"
 
 
 def _plain(value: object) -> object:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from tailrank.arrays import Codes, Doubles, Floats, Offsets
+from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
 from tailrank.metrics.popularity import tail_items
 from tailrank.metrics.ranking import mean
 
@@ -70,10 +70,12 @@ def _intra_list_distance(top: Codes, vectors: Floats) -> Doubles:
     return 1 - _share(cosines, lengths * (lengths - 1))
 
 
-def list_metrics(top: Codes, counts: Offsets, vectors: Floats | None = None) -> dict[str, float | None]:
+def list_metrics(
+    top: Codes, counts: Offsets, vectors: Floats | None = None, eligible: Bools | None = None
+) -> dict[str, float | None]:
     """Measure what lists, shape (queries, 10), show of the catalogue.
 
-    `counts` and `vectors` are those of `full_ranking.measure`.
+    `counts`, `vectors` and `eligible` are those of `full_ranking.measure`.
 
     Returns
     -------
@@ -82,6 +84,7 @@ def list_metrics(top: Codes, counts: Offsets, vectors: Floats | None = None) -> 
         list) follow Abdollahpouri, Burke and Mobasher (FLAIRS, 2019).
     """
     shown = exposure(top, len(counts))
+    shown = shown if eligible is None else shown[eligible]
     return {
         "coverage@10": float(np.mean(shown > 0)) if len(top) else None,
         "gini@10": gini(shown),

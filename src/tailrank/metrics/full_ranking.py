@@ -11,7 +11,7 @@ from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from tailrank.arrays import Codes, Doubles, Floats, Offsets
+from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates, Scorer
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
@@ -53,6 +53,22 @@ class Outcome:
     def from_scores(cls, scores: Floats, targets: Codes) -> Self:
         """Rank by scores, shape (queries, items); items at minus infinity are in no list."""
         return cls(target_ranks(scores, targets).astype(np.int32), top_items(scores))
+
+    @classmethod
+    def among(cls, eligible: Bools, scores: Floats, targets: Codes) -> Self:
+        """Rank as if the catalogue held the eligible items alone; only queries with such a target are kept.
+
+        Parameters
+        ----------
+        eligible
+            Shape (items,).
+        scores, targets
+            As for `from_scores`.
+        """
+        if eligible.all():
+            return cls.from_scores(scores, targets)
+        rows = eligible[targets]
+        return cls.from_scores(np.where(eligible, scores[rows], -np.inf), targets[rows])
 
     @classmethod
     def from_batches(cls, outcomes: Sequence[Self]) -> Self:
@@ -141,7 +157,12 @@ def per_query(outcome: Outcome, metric: str = "ndcg@10") -> Doubles:
 
 
 def measure(
-    outcome: Outcome, targets: Codes, counts: Offsets, vectors: Floats | None = None
+    outcome: Outcome,
+    targets: Codes,
+    counts: Offsets,
+    vectors: Floats | None = None,
+    cold: Bools | None = None,
+    eligible: Bools | None = None,
 ) -> dict[str, float | None]:
     """Compute all metrics of one model.
 
@@ -155,6 +176,10 @@ def measure(
         Interactions of each item in training, shape (items,): they say what is head and tail.
     vectors
         Unit or zero vectors of the items, shape (items, d), for `ild@10`; None if there are none.
+    cold
+        Items that were made cold, shape (items,); None if none were.
+    eligible
+        Items that could be in a list, shape (items,): what coverage and Gini are shares of; None for all.
 
     Returns
     -------
@@ -165,6 +190,9 @@ def measure(
     gains = per_query(outcome)
     return {
         **{name: mean(per_query(outcome, name)) for name in PER_QUERY},
-        **{f"ndcg@10/{name}": mean(gains[items[targets]]) for name, items in target_groups(counts).items()},
-        **list_metrics(outcome.top, counts, vectors),
+        **{
+            f"ndcg@10/{name}": mean(gains[items[targets]])
+            for name, items in target_groups(counts, cold).items()
+        },
+        **list_metrics(outcome.top, counts, vectors, eligible),
     }

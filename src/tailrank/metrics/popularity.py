@@ -45,8 +45,10 @@ def count_buckets(counts: Offsets) -> Codes:
     return np.searchsorted(COUNT_EDGES, counts, side="right").astype(np.int32)
 
 
-def target_groups(counts: Offsets) -> dict[str, Bools]:
+def target_groups(counts: Offsets, cold: Bools | None = None) -> dict[str, Bools]:
     """Mark the items of each group that metrics are broken down by; shape (items,).
+
+    If items were made cold (`Split.cold`), they and the others are groups, too.
 
     Examples
     --------
@@ -58,4 +60,6 @@ def target_groups(counts: Offsets) -> dict[str, Bools]:
     """
     tail, buckets = tail_items(counts), count_buckets(counts)
     names = [f"count{label}" if label[0] == ">" else f"count={label}" for label in COUNT_LABELS]
-    return {"tail80": tail, "head20": ~tail} | {name: buckets == at for at, name in enumerate(names)}
+    made_cold = {} if cold is None else {"cold": cold, "warm": ~cold}
+    by_count = {name: buckets == at for at, name in enumerate(names)}
+    return {"tail80": tail, "head20": ~tail} | made_cold | by_count

@@ -1,0 +1,172 @@
+"""Grounds: what models are measured on, all from the same scores.
+
+On full ground every item competes for every query. On fair ground only those items compete whose counts
+say nothing of what was held out, for the queries whose target is one of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from tailrank.arrays import Bools, Floats
+from tailrank.data.histories import Queries
+from tailrank.data.splits import Split
+from tailrank.evaluation.baselines import FittedModel
+from tailrank.evaluation.results import Comparison, Ground, TradeoffPoint
+from tailrank.metrics.beyond_accuracy import exposure
+from tailrank.metrics.full_ranking import Outcome, measure, per_query, scored
+from tailrank.metrics.popularity import target_groups
+from tailrank.metrics.significance import paired_bootstrap
+from tailrank.policy.base import Scored
+from tailrank.policy.tail import TailBoost, rarity
+from tailrank.ranking.reranker import Reranker
+from tailrank.reporting import Progress
+
+STRENGTHS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
+SWEPT: Final = 2_000
+"""Queries on which the strength of the tail policy is swept."""
+
+COMPARED: Final = ("tail80", "cold", "warm")
+"""Groups of targets on which models are compared, where there are such."""
+
+
+def measure_grounds(
+    models: Sequence[FittedModel], split: Split, vectors: Floats | None, seed: int, progress: Progress
+) -> list[Ground]:
+    """Rank the test queries with every model; measure on full ground and, if there is one, on fair ground.
+
+    Parameters
+    ----------
+    models
+        Fitted on the split, the one of interest first; the tail policy is swept on the first `Reranker`.
+    split
+        Whose test queries to rank.
+    vectors
+        Of the items, shape (items, d), to measure the diversity of lists; None if there are none.
+    seed
+        Of the bootstrap.
+    progress
+        Called with the number of queries that each model has ranked.
+    """
+    grounds = [np.ones(split.full_train.n_items, dtype=bool)]
+    grounds += [split.fair_items] if split.least_count else []
+    ranked, costs = {}, {}
+    for model in models:
+        ranked[model.name], seconds = _rank(model, split, grounds, progress)
+        milliseconds = 1000 * seconds / len(split.test)
+        costs[model.name] = {"fit_seconds": model.fit_seconds, "rank_ms_per_user": milliseconds}
+    fused = next((model.scorer for model in models if isinstance(model.scorer, Reranker)), None)
+    sample = split.test.sample(SWEPT, seed)
+    swept = _sweep(fused, sample, split, grounds) if fused else {}
+    found = []
+    for at, eligible in enumerate(grounds):
+        meter = _Meter(split, eligible, vectors)
+        ground = meter.ground({name: outcomes[at] for name, outcomes in ranked.items()}, costs, seed)
+        tradeoff = [
+            TradeoffPoint(strength, meter.metrics(outcomes[at], sample))
+            for strength, outcomes in swept.items()
+        ]
+        found.append(replace(ground, tradeoff=tradeoff))
+    return found
+
+
+@dataclass(frozen=True)
+class _Meter:
+    """Measures on one ground; `vectors` as for `measure_grounds`.
+
+    Attributes
+    ----------
+    split
+        Whose counts and cold items say which group an item is in.
+    eligible
+        Items that compete, shape (items,).
+    """
+
+    split: Split
+    eligible: Bools
+    vectors: Floats | None
+
+    def ground(
+        self, outcomes: Mapping[str, Outcome], costs: Mapping[str, Mapping[str, float]], seed: int
+    ) -> Ground:
+        """Measure and compare what models did with the test queries."""
+        test, counts = self._kept(self.split.test), self.split.full_train.counts
+        groups = {name: items[test.targets] for name, items in target_groups(counts, self.split.cold).items()}
+        return Ground(
+            users=len(np.unique(test.users)),
+            queries=len(test),
+            items=int(self.eligible.sum()),
+            targets={name: int(rows.sum()) for name, rows in groups.items()},
+            models={
+                name: {**self.metrics(outcome, self.split.test), **costs[name]}
+                for name, outcome in outcomes.items()
+            },
+            comparisons=_compare(outcomes, test, groups, seed),
+            exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
+        )
+
+    def metrics(self, outcome: Outcome, queries: Queries) -> dict[str, float | None]:
+        """Measure what was done with some queries, those with another target left out."""
+        counts, cold = self.split.full_train.counts, self.split.cold
+        return measure(outcome, self._kept(queries).targets, counts, self.vectors, cold, self.eligible)
+
+    def _kept(self, queries: Queries) -> Queries:
+        return queries.take(self.eligible[queries.targets])
+
+
+def _rank(
+    model: FittedModel, split: Split, grounds: Sequence[Bools], progress: Progress
+) -> tuple[list[Outcome], float]:
+    """Rank the test queries on each ground; gives also the seconds that the first of them took."""
+    batches, done, elsewhere, start = [], 0, 0.0, time.perf_counter()
+    for batch, scores in scored(model.scorer, split.test, split):
+        first = Outcome.among(grounds[0], scores, batch.targets)
+        between = time.perf_counter()
+        batches.append([first, *_outcomes(grounds[1:], scores, batch)])
+        elsewhere += time.perf_counter() - between
+        done += len(batch)
+        progress(f"rank with {model.name}", done, len(split.test))
+    return _joined(batches), time.perf_counter() - start - elsewhere
+
+
+def _sweep(
+    reranker: Reranker, queries: Queries, split: Split, grounds: Sequence[Bools]
+) -> dict[float, list[Outcome]]:
+    """Rank queries on each ground as the tail policy gets stronger."""
+    rare = rarity(split.full_train.counts)
+    batches: dict[float, list[list[Outcome]]] = {strength: [] for strength in STRENGTHS}
+    for batch, scores in scored(replace(reranker, policy=()), queries, split):
+        for strength, found in batches.items():
+            boosted = TailBoost(strength).apply(Scored(scores, rare)).scores
+            found.append(_outcomes(grounds, boosted, batch))
+    return {strength: _joined(found) for strength, found in batches.items()}
+
+
+def _outcomes(grounds: Sequence[Bools], scores: Floats, queries: Queries) -> list[Outcome]:
+    return [Outcome.among(eligible, scores, queries.targets) for eligible in grounds]
+
+
+def _joined(batches: Sequence[Sequence[Outcome]]) -> list[Outcome]:
+    """Put the batches of each ground together."""
+    return [Outcome.from_batches(found) for found in zip(*batches, strict=True)]
+
+
+def _compare(
+    outcomes: Mapping[str, Outcome], test: Queries, groups: Mapping[str, Bools], seed: int
+) -> list[Comparison]:
+    """Compare the first model with each other one, on all targets and on those of some groups."""
+    first, *others = outcomes
+    rows = {"ndcg@10": None} | {f"ndcg@10/{name}": groups[name] for name in COMPARED if name in groups}
+    comparisons = []
+    for other in others:
+        a, b = per_query(outcomes[first]), per_query(outcomes[other])
+        for metric, chosen in rows.items():
+            found = paired_bootstrap(a, b, test.users, chosen, seed=seed)
+            if found:
+                comparisons.append(Comparison(first, other, metric, found.mean, (found.low, found.high)))
+    return comparisons
