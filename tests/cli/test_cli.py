@@ -57,6 +57,47 @@ def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path
     assert "tailrank" in (tmp_path / "report.html").read_text()
 
 
+def test_leave_one_out_leads_with_fair_ground(folder: Path, tmp_path: Path) -> None:
+    events = pl.read_csv(folder / "events.csv").filter(pl.len().over("item_id") >= 5)
+    (tmp_path / "filtered").mkdir()
+    events.write_csv(tmp_path / "filtered" / "events.csv")
+    (tmp_path / "filtered" / "items.csv").write_bytes((folder / "items.csv").read_bytes())
+    words = ("--encoder", "none", "--models", "item-knn,popularity", "--out", tmp_path)
+    result = run("evaluate", "--data", tmp_path / "filtered", *words)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    fair = found["fair"]
+    assert fair["least_count"] == 5
+    assert 0 < fair["queries"] < found["queries"]
+    assert fair["targets"]["tail80"] <= found["targets"]["tail80"]
+    title = f"fair ground: the {fair['items']:,} items with at least 5 training interactions"
+    assert result.output.index(title) < result.output.index("full ground: all 1,682 items")
+    assert f"{fair['models']['item-knn']['ndcg@10']:.4f}" in result.output
+    assert f"{fair['targets']['tail80']:,}" in result.output
+
+
+def test_items_can_be_made_cold(folder: Path, tmp_path: Path) -> None:
+    words = (
+        "--protocol",
+        "cold-items",
+        "--seed",
+        3,
+        "--encoder",
+        "none",
+        "--models",
+        "last-tfidf,popularity",
+    )
+    result = run("evaluate", "--data", folder, *words, "--per-user", 3, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert found["protocol"].startswith("cold-items, 10% of the items with seed 3, temporal, split at")
+    assert found["fair"]["targets"]["cold"] > 0
+    assert found["fair"]["models"]["popularity"]["ndcg@10/cold"] == 0
+    compared = {each["metric"] for each in found["fair"]["comparisons"]}
+    assert {"ndcg@10/cold", "ndcg@10/warm"} <= compared
+    assert "or made cold" in result.output
+
+
 def test_a_stale_history_never_sees_more(folder: Path, tmp_path: Path) -> None:
     for staleness in ("0s", "1d", "frozen"):
         words = ("--protocol", "temporal", "--staleness", staleness, "--out", tmp_path / staleness)

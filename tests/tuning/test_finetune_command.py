@@ -46,6 +46,17 @@ class TestCommand:
         assert "may know the targets" in str(refused.exception)
         assert self.call("train", *common, *tuned, "--out", tmp_path / "model").exit_code == 0
 
+    def test_cold_items_are_hidden_from_tuning(self, data: Path, small_bert: Path, tmp_path: Path) -> None:
+        short = [part for name in ("steps=3", "every=3", "hidden=16") for part in ("--set", name)]
+        common = ["--data", data, "--encoder", small_bert, "--protocol", "cold-items"]
+        done = self.call("finetune", *common, "--out", tmp_path / "tuned", *short)
+        assert done.exit_code == 0, done.output
+        asked = ["evaluate", *common, "--tuned", tmp_path / "tuned", "--models", "tailrank", "--out"]
+        assert self.call(*asked, tmp_path / "report").exit_code == 0
+        refused = self.call(*asked, tmp_path / "report", "--seed", 1)
+        assert isinstance(refused.exception, RequestError)
+        assert "--protocol and --seed of this evaluation" in str(refused.exception)
+
     def test_how_an_encoder_came_about(self, data: Path, small_bert: Path, tmp_path: Path) -> None:
         common = ["--data", data, "--encoder", small_bert]
         short = ["--set", "steps=3", "--set", "every=3", "--set", "hidden=16"]

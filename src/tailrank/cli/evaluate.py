@@ -16,7 +16,7 @@ from rich.table import Column, Table
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
-from tailrank.data.cold_items import cold_items
+from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import runner
@@ -53,9 +53,9 @@ def evaluate(
     models: Annotated[str, typer.Option(help="Names, the one of interest first.")] = ",".join(DEFAULT_MODELS),
     ties: Annotated[Ties, typer.Option(help="Order of a user's events at the same time.")] = "original",
     seed: options.Seed = 0,
-    per_user: Annotated[int, typer.Option(min=1, help="temporal: at most this many queries a user.")] = 30,
+    per_user: Annotated[int, typer.Option(min=1, help="By time: at most this many queries a user.")] = 30,
     staleness: Annotated[
-        str, typer.Option(help="temporal: how late events reach the ranker: 0s, 1m, 1h, 1d, …, frozen.")
+        str, typer.Option(help="By time: how late events reach the ranker: 0s, 1m, 1h, 1d, …, frozen.")
     ] = "0s",
     repeats: Annotated[bool, typer.Option(help="Also ask for items of the history.")] = False,
     queries: Annotated[int | None, typer.Option(min=1, help="Test on a sample of this size.")] = None,
@@ -72,7 +72,8 @@ def evaluate(
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
     dataset = options.load(data)
-    if protocol == "temporal" or (protocol == "cold-items" and dataset.clock == "timestamp"):
+    base = natural_protocol(dataset) if protocol == "cold-items" else protocol
+    if base == "temporal":
         split = temporal(dataset, per_user, delay, repeats=repeats)
     else:
         split = leave_one_out(dataset, ties, seed, repeats)

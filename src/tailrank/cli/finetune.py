@@ -17,6 +17,7 @@ from rich.table import Column, Table
 
 from tailrank.cli.options import Encoder, Template, comma_separated, load
 from tailrank.cli.progress import progress_bars
+from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, hold_out, leave_one_out, temporal
 from tailrank.errors import RequestError
@@ -34,8 +35,8 @@ if TYPE_CHECKING:  # these bring torch, which no other command should wait for
 
 SHOWN_TRIALS: Final = 10
 
-Protocol = Literal["all", "leave-one-out", "temporal"]
-SPLITS: Final[dict[Protocol, Callable[[Dataset], Split]]] = {
+Protocol = Literal["all", "leave-one-out", "temporal", "cold-items"]
+SPLITS: Final[dict[str, Callable[[Dataset], Split]]] = {
     "all": hold_out,
     "leave-one-out": leave_one_out,
     "temporal": temporal,
@@ -73,7 +74,7 @@ def finetune(
     track: Tracks = None,
     encoder: Encoder = "default",
     template: Template = None,
-    seed: Annotated[int, typer.Option(help="Of batches and dropout.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of batches and dropout, and of the draw of cold items.")] = 0,
     settings: Sets = None,
 ) -> None:
     """Tune an encoder on behaviour; an interrupted run goes on when it is called again."""
@@ -84,7 +85,7 @@ def finetune(
     if merge and method == "prompt":
         raise RequestError("--merge: a prompt is no change of weights: leave --merge out, or choose lora")
     logs = trackers(track or [])
-    model, domains = prepare(data, out, encoder, template, protocol, since)
+    model, domains = prepare(data, out, encoder, template, protocol, seed, since)
     checkpoint = out.parent / f"{out.name}.checkpoint"
     started = time.perf_counter()
     with progress_bars() as progress:
@@ -112,7 +113,9 @@ def tune(
     merge: Merge = False,
     encoder: Encoder = "default",
     template: Template = None,
-    seed: Annotated[int, typer.Option(help="Of the search, and of batches and dropout.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Of the search, of batches and dropout, and of the draw of cold items.")
+    ] = 0,
     settings: Sets = None,
 ) -> None:
     """Search for the settings that tune best; called again, the search goes on."""
@@ -122,7 +125,7 @@ def tune(
 
     start = read_config({"seed": str(seed)}, settings or [])
     chosen = _chosen(methods, get_args(Method)), _chosen(losses, get_args(TuningLoss))
-    model, domains = prepare(data, out, encoder, template, protocol, None)
+    model, domains = prepare(data, out, encoder, template, protocol, seed, None)
 
     def run(config: FineTuningConfig, on_validation: Callable[[int, float], bool]) -> Tuned:
         with progress_bars() as progress:
@@ -161,6 +164,7 @@ def prepare(
     encoder: str,
     template: str | None,
     protocol: Protocol,
+    seed: int,
     since: datetime | None,
 ) -> tuple[TextEncoder, list[Domain]]:
     """Load an encoder and what it is to learn from, and encode what has no vectors yet."""
@@ -180,8 +184,14 @@ def prepare(
         texts = item_texts(dataset.items, template)
         with progress_bars() as progress:
             vectors = VectorStore().vectors(texts, model, progress)
-        domains.append(Domain(SPLITS[protocol](dataset), texts, vectors, moment))
+        domains.append(Domain(_split(dataset, protocol, seed), texts, vectors, moment))
     return model, domains
+
+
+def _split(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
+    if protocol == "cold-items":
+        return cold_items(SPLITS[natural_protocol(dataset)](dataset), seed)
+    return SPLITS[protocol](dataset)
 
 
 def read_config(given: Mapping[str, str], settings: Sequence[str]) -> FineTuningConfig:

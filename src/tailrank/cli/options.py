@@ -144,5 +144,5 @@ def _check_origin(tuned: str, dataset: Dataset, learned_from: Dataset) -> None:
         if origin["name"] == dataset.name and origin["fingerprint"] != learned_from.fingerprint:
             raise RequestError(
                 f"--tuned {tuned}: it learned from {origin['name']}, split as {origin['split']!r}, so it may "
-                "know the targets: tune it with the --protocol of this evaluation"
+                "know the targets: tune it with the --protocol and --seed of this evaluation"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +11,11 @@ from tailrank.arrays import Bools, Offsets
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
 from tailrank.data.splits import Split
+
+
+def natural_protocol(dataset: Dataset) -> Literal["leave-one-out", "temporal"]:
+    """Name the protocol to make items cold under: by time, if there are times."""
+    return "temporal" if dataset.clock == "timestamp" else "leave-one-out"
 
 
 def cold_items(split: Split, seed: int = 0, share: float = 0.1) -> Split:
