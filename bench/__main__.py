@@ -22,7 +22,7 @@ class Modules(TyperGroup):
     modules: ClassVar[tuple[str, ...]] = (
         *("page", "run", "ablation", "staleness", "reranking", "scale", "epoch", "tuning", "transfer"),
         *("forgetting", "annotation", "encoding", "service", "serving", "state", "frameworks"),
-        "relevance",
+        *("relevance", "tilt"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -117,6 +117,24 @@ def scale(figure: Figure, events: Sequence[int], costs: Mapping[str, Sequence[fl
         axis.set_minor_locator(NullLocator())
 
 
+def tilt(figure: Figure, sets: Sequence[Json]) -> None:
+    """Test targets of an item by its training count, as multiples of those of the average item."""
+    figure.set_size_inches(9, 4.2)
+    axes = figure.add_subplot(yscale="log", xlabel="Training interactions of the item")
+    axes.set_ylabel("Test targets an item, average = 1")
+    for one in sets:
+        average = one["queries"] / one["items"]
+        values = [
+            row["targets"] / row["items"] / average if row["items"] else math.nan for row in one["rows"]
+        ]
+        _line(axes, f"{one['dataset']}, {one['protocol']}", values)
+    axes.axhline(1, color="#777777", linewidth=1)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    _legend(axes)
+
+
 def _line(axes: Axes, name: str, values: Sequence[float], at: Sequence[int] | None = None) -> None:
     """Draw a line in the next colour; tailrank's is thick."""
     axes.plot(at or range(len(values)), values, label=name, linewidth=2.6 if name == OURS else 1.4)

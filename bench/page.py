@@ -1,4 +1,4 @@
-"""Write docs/benchmarks.md and its charts from what is stored; the same results give the same page."""
+"""Write docs/benchmarks.md and all charts from what is stored; the same results give the same page."""
 
 from __future__ import annotations
 
@@ -77,6 +77,8 @@ def write(results: Path = RESULTS, published: Path = PUBLISHED, docs: Path = DOC
     (docs / "benchmarks.md").write_text(text, encoding="utf-8")
     for name, svg in drawn.items():
         (docs / name).write_text(svg, encoding="utf-8")
+    if tilt := Studies(results).single("tilt"):
+        (docs / "fairness.svg").write_text(charts.svg(charts.tilt, tilt["sets"]), encoding="utf-8")
 
 
 def main() -> None:
