@@ -87,5 +87,7 @@ def test_the_draw_depends_on_the_seed_alone(movielens: Dataset) -> None:
     )
     assert first is not None
     assert first.sum() == pytest.approx(0.1 * movielens.n_items, abs=1)
+    assert again is not None
+    assert other is not None
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)

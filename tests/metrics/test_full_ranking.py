@@ -57,12 +57,14 @@ def test_an_outcome_is_the_target_s_rank_and_the_highest_scores(seed: int, items
 @given(st.integers(0, 2**32), st.integers(2, 30), st.floats(0.1, 1))
 def test_ranks_among_some_items_are_those_in_a_catalogue_of_them(seed: int, items: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    scores, targets = rng.integers(0, 9, (8, items)).astype(np.float32), rng.integers(0, items, 8)
+    scores, targets = rng.integers(0, 9, (8, items)).astype(np.float32), rng.integers(0, items, 8, np.int32)
     eligible = rng.random(items) < share
-    found = Outcome.among(eligible, scores, targets.astype(np.int32))
+    found = Outcome.among(eligible, scores, targets)
     known = np.flatnonzero(eligible)
     rows = np.flatnonzero(eligible[targets])
-    alone = Outcome.from_scores(scores[np.ix_(rows, known)], np.searchsorted(known, targets[rows]))
+    alone = Outcome.from_scores(
+        scores[np.ix_(rows, known)], np.searchsorted(known, targets[rows]).astype(np.int32)
+    )
     assert found.ranks.tolist() == alone.ranks.tolist()
     for row, top, shown in zip(rows, found.top, alone.top, strict=True):
         assert scores[row, top[top >= 0]].tolist() == scores[row, known[shown[shown >= 0]]].tolist()

@@ -122,9 +122,9 @@ def _show(found: Evaluation) -> None:
 
 
 def _shown(ground: Ground) -> dict[str, str]:
-    """Choose what to print: of `SHOWN` all that has a query; new items only if none were made cold."""
-    hidden = "ndcg@10/count=0" if "cold" in ground.targets else None
-    return {name: text for name, text in SHOWN.items() if ground.queries_behind(name) and name != hidden}
+    """Choose of `SHOWN` what has a query; if items were made cold, they stand for new ones and head."""
+    hidden = {"ndcg@10/count=0", "ndcg@10/head20"} if "cold" in ground.targets else set()
+    return {name: text for name, text in SHOWN.items() if ground.queries_behind(name) and name not in hidden}
 
 
 def _metrics_table(title: str, ground: Ground, shown: Mapping[str, str]) -> Table:

@@ -76,9 +76,7 @@ def draw_chart(draw: Draw, evaluation: Evaluation, title: str) -> str:
 def quality(axes: Axes, evaluation: Evaluation) -> None:
     """NDCG@10 of each model for all targets, and by how popular the target is."""
     groups = {"all": "ndcg@10"} | {
-        name.removeprefix("ndcg@10/"): name
-        for name in next(iter(evaluation.lead.models.values()))
-        if name.startswith("ndcg@10/")
+        name: f"ndcg@10/{name}" for name, queries in evaluation.lead.targets.items() if queries
     }
     rows = np.arange(len(groups))
     shifts = (np.arange(len(evaluation.lead.models)) + 0.5) / len(evaluation.lead.models) - 0.5

@@ -120,9 +120,10 @@ class Evaluation:
         everything = f"all {self.full.items:,} items"
         if self.fair is None or self.lead is self.full:
             return {everything: self.full}
-        some = f"the {self.fair.items:,} items with at least {self.least_count} training interactions"
+        known = f"at least {self.least_count} training interaction{'s' * (self.least_count > 1)}"
         cold = " or made cold" if "cold" in self.fair.targets else ""
-        return {f"fair ground: {some}{cold}": self.fair, f"full ground: {everything}": self.full}
+        some = f"the {self.fair.items:,} items with {known}{cold}"
+        return {f"fair ground: {some}": self.fair, f"full ground: {everything}": self.full}
 
     def to_json(self) -> str:
         """Write out the contents of `metrics.json`; a metric that does not exist is None, never NaN."""
