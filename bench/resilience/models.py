@@ -27,7 +27,7 @@ from tailrank.ranking.storage import MANIFEST
 
 FOLDERS: Final = 40
 SEED: Final = 0
-PATIENCE: Final = 120
+PATIENCE: Final = 60
 REFUSED: Final = re.compile(rb"^tailrank_models_refused_total (\S+)$", re.M)
 STRANGE: Final = (b'"score":null', b'"degraded":true')
 """What no answer may hold."""
@@ -65,7 +65,7 @@ def serve_each(model: Path, folders: list[Path], place: Path, items: list[str]) 
             before = followed()
             with written_folder(served) as new:
                 shutil.copytree(folder, new, dirs_exist_ok=True)
-            if folder is not model or not before[0].endswith(_digest(model)):
+            if not before[0].endswith(_digest(folder)):  # else it holds what serves already
                 wait_until(lambda: followed() != before, PATIENCE)  # noqa: B023
         last = followed()[0]
         connection.close()

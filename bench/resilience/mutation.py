@@ -72,7 +72,8 @@ class Mutator:
         self.manifest: dict[str, Any] = json.loads((model / MANIFEST).read_bytes())
         digests = self.manifest["files"]
         self.items = pl.read_parquet(model / named_by_content(ITEMS, digests[ITEMS]))
-        self.arrays = load((model / named_by_content(ARRAYS, digests[ARRAYS])).read_bytes())
+        arrays = load((model / named_by_content(ARRAYS, digests[ARRAYS])).read_bytes())
+        self.arrays = dict(sorted(arrays.items()))  # `load` has another order each time
 
     def write(self, folder: Path, rng: random.Random) -> str:
         """Write a changed model into an empty folder; returns what was changed."""

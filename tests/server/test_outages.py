@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from bench.resilience import cluster, outages
-from bench.resilience.clients import RecordingClient
-from bench.resilience.models import models
+from bench.resilience.clients import RecordingClient, items_of
+from bench.resilience.models import models, serve_each
 from bench.valkey import BINARY
 from bench.valkey import Server as Valkey
 from server_helpers import wait_until
@@ -90,12 +91,17 @@ def test_models_come_and_go_and_every_ranking_is_of_one(model: Path, tmp_path: P
     assert len(found["by_model"]) == 2
 
 
-@pytest.mark.slow
 def test_mutated_models_are_refused_or_rank(model: Path, tmp_path: Path) -> None:
     found = models(model, tmp_path, 6, seed=1)
     assert (found["faults"], found["traceback"], found["serves_again"]) == ([], False, True)
     assert found["answers"].keys() == {"200"}
     assert found["refused"] + found["ranked"] == 6
+
+
+def test_a_folder_that_holds_what_serves_already_is_not_waited_for(model: Path, tmp_path: Path) -> None:
+    same = shutil.copytree(model, tmp_path / "same")
+    found = serve_each(model, [same], tmp_path, items_of(model))
+    assert found["serves_again"]
 
 
 @pytest.mark.skipif(BINARY is None, reason="needs valkey-server or redis-server")
