@@ -20,8 +20,9 @@ from tailrank.server import metarank
 from tailrank.server.batches import Batch, Entries, verdicts
 from tailrank.server.decoding import Body
 from tailrank.server.items import checked_item
+from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.metrics import Metrics
-from tailrank.server.model_manager import LoadedModel, ModelManager
+from tailrank.server.model_manager import ModelManager
 from tailrank.server.openapi_page import docs_page
 from tailrank.server.relevance import is_blank
 from tailrank.server.routes import description

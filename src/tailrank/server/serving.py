@@ -20,9 +20,9 @@ from uvicorn.supervisors import Multiprocess
 from tailrank.errors import RequestError
 from tailrank.server.app import App
 from tailrank.server.descriptors import make_room
+from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.logs import start_logging
 from tailrank.server.metrics import SHARED_FOLDER
-from tailrank.server.model_manager import LoadedModel
 from tailrank.server.protocol import MAX_CONNECTIONS, BoundedProtocol
 from tailrank.server.settings import ServerSettings
 from tailrank.state.open import open_state

@@ -16,7 +16,7 @@ from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.server.encoding import Encoders
 from tailrank.server.items import as_text, is_nested
-from tailrank.server.model_manager import LoadedModel
+from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.relevance import CALIBRATIONS, is_blank, relevance
 from tailrank.signals.base import ItemUpdates
 

@@ -1,0 +1,59 @@
+"""Items that changed since a model was loaded, put into it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from tailrank.ranking.reranker import Reranker
+from tailrank.server.encoding import Encoders
+from tailrank.server.item_vectors import vectors_of
+from tailrank.server.loaded_model import LoadedModel
+from tailrank.state.base import ItemChange, State
+
+
+async def with_changes(served: LoadedModel, state: State, encoders: Encoders | None) -> LoadedModel:
+    """Add what changed since a model's version, but for what its training data were read after.
+
+    Without encoders, items whose vectors aren't stored have none for the time being.
+
+    Raises
+    ------
+    StateError
+        If the changes can't be read.
+    """
+    version, changes = await state.item_changes(served.version)
+    if version == served.version:
+        return served
+    reranker, trained = served.reranker, served.reranker.catalogue.trained
+    changes = [c for c in changes if c.time >= reranker.as_of or c.item_id not in trained]
+    put = {change.item_id: change.fields for change in changes if change.fields is not None}
+    deleted = [change.item_id for change in changes if change.fields is None]
+    whole = True
+    if put:
+        changed = [change for change in changes if change.fields is not None]
+        reranker, whole = await _with_items(served, changed, encoders)
+    if deleted:
+        reranker = reranker.without_items(deleted)
+    columns = {**served.columns, **put}
+    for item_id in deleted:
+        columns.pop(item_id, None)
+    return LoadedModel(reranker, served.name, version, columns, served.lacks_vectors or not whole)
+
+
+async def _with_items(
+    served: LoadedModel, put: Sequence[ItemChange], encoders: Encoders | None
+) -> tuple[Reranker, bool]:
+    """Put items into a model's reranker; also returns whether all have their vectors."""
+    items = [msgspec.json.decode(change.fields) for change in put if change.fields is not None]
+    vectors, all_whole = {}, True
+    for name, identity in served.encoders.items():
+        texts = await asyncio.to_thread(served.texts, items, identity.template)
+        width = served.reranker.spaces[name].width
+        vectors[name], whole = await vectors_of(put, texts, identity, width, encoders)
+        all_whole &= whole
+    texts = await asyncio.to_thread(served.texts, items)
+    ids = [change.item_id for change in put]
+    return await asyncio.to_thread(served.reranker.with_items, ids, texts, vectors), all_whole

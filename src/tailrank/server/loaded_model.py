@@ -1,0 +1,103 @@
+"""`LoadedModel`: a model as it serves, with what the server needs to know of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tailrank.api import Value
+from tailrank.arrays import Bools
+from tailrank.data.columns import Columns
+from tailrank.errors import ModelError
+from tailrank.language.text import default_template, item_texts, template_columns
+from tailrank.language.vectors import EncoderIdentity
+from tailrank.metrics.popularity import tail_items
+from tailrank.ranking.model_folder import read_fitted
+from tailrank.ranking.request import Request
+from tailrank.ranking.reranker import Reranker
+from tailrank.server.items import as_text
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model as it serves. It never changes, so a request sees one model from its first step to its last.
+
+    Attributes
+    ----------
+    reranker
+        Changed items included.
+    name
+        Of the model: its folder's name and the start of its digest.
+    version
+        Changes of items that are in it.
+    columns
+        Columns of the items that changed, as JSON.
+    lacks_vectors
+        Whether an item that changed is without a vector, because its encoder can't be loaded.
+    """
+
+    reranker: Reranker
+    name: str
+    version: int = 0
+    columns: Mapping[str, bytes] = field(default_factory=dict)
+    lacks_vectors: bool = False
+
+    @cached_property
+    def tail(self) -> Bools:
+        """Whether an item is outside the most popular 20%; shape (items + 1,), the last for unknown items."""
+        return np.append(tail_items(self.reranker.catalogue.counts), True)
+
+    @classmethod
+    def load(cls, folder: Path, copies: Path | None = None) -> LoadedModel:
+        """Load a model folder and rank once, so that a model that can't rank is never served.
+
+        `copies` is a folder in which workers share the arrays, as in `read_model`.
+
+        Raises
+        ------
+        ModelError
+            If the folder is missing, damaged or of another format, or a score is no number.
+        """
+        fitted, digest = read_fitted(folder, copies)
+        loaded = cls(Reranker.from_fitted(fitted), f"{folder.name}@{digest[:12]}")
+        ranking = loaded.reranker.rank(Request(loaded.some_items, loaded.some_items, explain=True))
+        if not all(map(math.isfinite, ranking.scores)):
+            raise ModelError(f"{folder}: its scores are no numbers: train the model again")
+        return loaded
+
+    @property
+    def some_items(self) -> list[Any]:
+        """Ids of two items, to try a ranking."""
+        return self.reranker.catalogue.items[Columns.ITEM].head(2).to_list()
+
+    @property
+    def encoders(self) -> dict[str, EncoderIdentity]:
+        """The encoder of each vector space that has one."""
+        spaces = self.reranker.spaces
+        return {name: space.encoder for name, space in spaces.items() if space.encoder is not None}
+
+    @property
+    def template(self) -> str:
+        """How the texts of items are written, but for those that an encoder reads in its own way."""
+        items, settings = self.reranker.catalogue.items, self.reranker.settings
+        return settings.template or default_template(items)
+
+    @cached_property
+    def columns_read(self) -> list[str]:
+        """Columns that the text of an item comes from, in any vector space."""
+        templates = [self.template, *(identity.template for identity in self.encoders.values())]
+        return list(dict.fromkeys(name for template in templates for name in template_columns(template)))
+
+    def texts(self, items: Sequence[Mapping[str, Value]], template: str | None = None) -> list[str]:
+        """Write item texts, as in training by default; columns that an item lacks are empty."""
+        template = template or self.template
+        columns = dict.fromkeys(template_columns(template))
+        rows = {name: [as_text(item.get(name)) for item in items] for name in columns}
+        return item_texts(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String)), template)
