@@ -20,8 +20,8 @@ class Modules(TyperGroup):
 
     package = "bench"
     modules: ClassVar[tuple[str, ...]] = (
-        *("page", "run", "ablation", "staleness", "reranking", "scale", "epoch", "tuning", "transfer"),
-        *("forgetting", "annotation", "encoding", "service", "serving", "state", "frameworks"),
+        *("page", "run", "ablation", "encoders", "staleness", "reranking", "scale", "epoch", "tuning"),
+        *("transfer", "forgetting", "annotation", "encoding", "service", "serving", "state", "frameworks"),
         *("relevance", "tilt"),
     )
 

@@ -1,143 +1,149 @@
-"""Leave parts of tailrank out: texts, signals and losses, each against another; start again to resume."""
+"""What the language model is worth: rankers that know other things of items; start again to resume."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Annotated, Final, get_args
+from pathlib import Path
+from typing import Annotated, Final
 
 import numpy as np
+import polars as pl
 import typer
 
 from bench import study
-from tailrank.arrays import Doubles, Floats
-from tailrank.data.splits import Split, leave_one_out
+from bench.grounds import WORDS, Ground, fair_ndcg, fair_splits
+from tailrank.arrays import Codes, Doubles
+from tailrank.cli.progress import progress_bars
+from tailrank.data.columns import Columns
+from tailrank.data.splits import Split
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
-from tailrank.ranking.fitting import FittedSignals, fit_both, fuse
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
-from tailrank.signals.base import Signal
-from tailrank.signals.sequence.config import SASRecConfig, SequenceLoss
-from tailrank.signals.sequence.signal import SequenceSignal
-from tailrank.signals.sequence.training import train
+from tailrank.tuning.config import FineTuningConfig
+from tailrank.tuning.domains import Domain
+from tailrank.tuning.finetuning import finetune
 
-EPOCHS: Final = 12
-WHOLE: Final = "whole"
-TEXTS: Final = ("no text", "random vectors", "permuted texts", "TF-IDF", "raw LM", "whitened LM")
-"""What signals know of items; only TF-IDF has the lexical signal, and it has no vectors."""
-
-SIGNALS: Final = ("semantic", "lexical", "sequence", "covisitation", "item-knn", "popularity")
-LOSSES: Final[dict[str, SequenceLoss]] = {
-    f"sequence: {loss}": loss for loss in get_args(SequenceLoss) if loss != "softmax"
+EVERYTHING: Final = "everything"
+VARIANTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "no text": ("no", ()),
+    "random vectors": ("no", ("random",)),
+    "permuted texts": ("permuted", ("permuted",)),
+    WORDS: ("own", ()),
+    "raw LM": ("no", ("raw",)),
+    "whitened LM": ("no", ("whitened",)),
+    "tuned LM": ("no", ("tuned",)),
+    EVERYTHING: ("own", ("whitened",)),
+    "everything, tuned": ("own", ("whitened", "tuned")),
 }
-ROWS: Final = (
-    ("whole", WHOLE, ""),
-    ("text", TEXTS[0], ""),
-    *(("text", name, before) for name, before in zip(TEXTS[1:], TEXTS, strict=False)),
-    ("text", "whitened LM", "TF-IDF"),
-    *(("signals", f"without {name}", WHOLE) for name in SIGNALS),
-    ("loss", "fusion: bce", WHOLE),
-    *(("loss", name, WHOLE) for name in LOSSES),
-)
-"""Group, variant, and the variant that it is compared with."""
-
-GROUPS: Final = ("", "tail80", "count=1-5", "count=6-20", "count>20")
-"""Of test queries, by their target."""
+"""What each ranker has of the items: whose words, and what vectors. All of them have behaviour."""
 
 
-class Parts:
-    """What the variants of one seed are put together from; each part is fitted when it is first needed."""
+@dataclass(frozen=True)
+class Knowledge:
+    """What rankers can be given of the items of one split.
 
-    def __init__(self, split: Split, vectors: ItemVectors, seed: int) -> None:
-        self.split, self.vectors = split, vectors
-        self.settings = Settings(seed=seed, sequence_epochs=EPOCHS)
-        self.trained: dict[tuple[str, SequenceLoss | None], Signal] = {}
+    Attributes
+    ----------
+    split
+        What they learn from.
+    vectors
+        Of the items, by an encoder.
+    settings
+        How rankers are fitted, with the seed of what is drawn.
+    tune
+        Gives the vectors of an encoder that was tuned on the split.
+    """
 
-    def values(self, name: str) -> study.Values:
-        """Rank the test queries by one variant."""
-        return {name: study.ndcg(self.reranker(name), self.split)}
+    split: Split
+    vectors: ItemVectors
+    settings: Settings
+    tune: Callable[[], ItemVectors]
 
-    def reranker(self, name: str) -> Reranker:
+    def values(self, name: str, variant: str) -> study.Values:
+        """Fit one variant, and give ndcg@10 of each test query under a name."""
+        return {name: fair_ndcg(self.reranker(variant), self.split)}
+
+    def reranker(self, variant: str) -> Reranker:
         """Fit one variant."""
-        settings, signals = self.settings, self._whole
-        if name in TEXTS:
-            signals = self._with_text(name)
-        elif name.startswith("without "):
-            signals = self._without(name.removeprefix("without "))
-        elif name in LOSSES:
-            signals = (*self._without("sequence"), self._sequence("whitened LM", LOSSES[name]))
-        elif name == "fusion: bce":
-            settings = replace(settings, loss="bce")
-        return Reranker.from_fitted(fuse(self.split, FittedSignals(signals, signals, {}), settings))
+        words, parts = VARIANTS[variant]
+        spaces = {"tuned" if part == "tuned" else "semantic": self._vectors(part) for part in parts}
+        return Reranker.fit(self._with(words), spaces, replace(self.settings, template="{text}"))
 
-    def _without(self, *names: str) -> tuple[Signal, ...]:
-        return tuple(signal for signal in self._whole if signal.name not in names)
+    def _with(self, words: str) -> Split:
+        """Give each item its words, another's, or none: a blank text shares no word with any other."""
+        train, full_train = self.split.train, self.split.full_train
+        own = item_texts(train.items)
+        texts = {"own": own, "permuted": [own[at] for at in self._order], "no": [""] * len(own)}[words]
+        items = train.items.select(Columns.ITEM, pl.Series("text", texts))
+        changed = replace(train, items=items)
+        after = changed if full_train is train else replace(full_train, items=items)
+        return replace(self.split, train=changed, full_train=after)
 
-    def _with_text(self, text: str) -> tuple[Signal, ...]:
-        kept = self._without("semantic", "sequence", *(["lexical"] if text != "TF-IDF" else []))
-        vectors = self._item_vectors(text)
-        semantic = [] if vectors is None else [study.attention(vectors, self.split, self.settings.seed)]
-        return (*kept, *semantic, self._sequence(text, None))
-
-    def _item_vectors(self, text: str) -> Floats | None:
-        """Give the vectors that a text gives items, shape (items, d); None if it gives none."""
-        rng = np.random.default_rng(self.settings.seed)
-        if text == "random vectors":
-            drawn = rng.normal(size=self._white.shape).astype(np.float32)
-            unit: Floats = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-            return unit
-        if text == "permuted texts":
-            return self._white[rng.permutation(len(self._white))]
-        return {"raw LM": self.vectors.values, "whitened LM": self._white}.get(text)
-
-    def _sequence(self, text: str, loss: SequenceLoss | None) -> Signal:
-        """Train the sequence model with the vectors of a text; the whole has that of the whitened LM."""
-        vectors = self._item_vectors(text)
-        key = (text if vectors is not None else "ids", loss)
-        if key == ("whitened LM", None):
-            return next(signal for signal in self._whole if signal.name == "sequence")
-        if key not in self.trained:
-            config = SASRecConfig(epochs=EPOCHS, seed=self.settings.seed, loss=loss)
-            split = self.split
-            model = train(split.train, split.validation, split.repeats, vectors, config).model
-            self.trained[key] = SequenceSignal(**vars(model))
-        return self.trained[key]
+    def _vectors(self, part: str) -> ItemVectors:
+        values = self.vectors.values
+        if part == "tuned":
+            return self.tune()
+        if part == "random":
+            drawn = np.random.default_rng(self.settings.seed).normal(size=values.shape)
+            return ItemVectors(drawn.astype(np.float32))
+        if part == "permuted":
+            return ItemVectors(values[self._order])
+        return ItemVectors(values, whiten=part == "whitened")
 
     @cached_property
-    def _white(self) -> Floats:
-        return study.whitened(self.vectors)
-
-    @cached_property
-    def _whole(self) -> tuple[Signal, ...]:
-        return fit_both(self.split, self.vectors, self.settings).before
+    def _order(self) -> Codes:
+        return np.random.default_rng(self.settings.seed).permutation(len(self.vectors)).astype(np.int32)
 
 
-def rows(split: Split, found: Mapping[str, list[Doubles]]) -> list[study.Json]:
-    """Average each variant over queries and seeds, and bound its difference to what it stands against."""
-    return [
-        {"group": group, "variant": name, "against": against, "difference": {}}
-        | study.row(found[name], split, found.get(against), GROUPS)
-        for group, name, against in ROWS
-        if name in found and (not against or against in found)
-    ]
+def tuned(split: Split, vectors: ItemVectors, seed: int, file: Path) -> ItemVectors:
+    """Tune the default encoder on a split, unless a file keeps the vectors that it gave."""
+
+    def compute() -> study.Values:
+        domain = Domain(split, item_texts(split.train.items), vectors.values)
+        with progress_bars() as progress:
+            found = finetune([domain], TextEncoder.load(), FineTuningConfig(seed=seed), progress)
+        return {"vectors": found.vectors[0].astype(np.float64)}
+
+    return ItemVectors(study.remembered(file, compute)["vectors"].astype(np.float32), whiten=False)
 
 
 def main(
     data: study.Data,
     name: study.Name,
-    seeds: study.Seeds = "0,1,2,3,4",
+    seeds: study.Seeds = "0,1,2",
     variant: Annotated[list[str] | None, typer.Option(help="May be given again; by default all.")] = None,
+    sequence_epochs: Annotated[int, typer.Option(help="Of the sequence model; 0 leaves it out.")] = 0,
 ) -> None:
     """Store the ablation of one data set."""
     dataset, vectors, about = study.encoded(name, data)
-    split, all_seeds = leave_one_out(dataset), study.numbers(seeds)
-    variants = study.chosen(variant, dict.fromkeys(each for _, each, _ in ROWS))
+    all_seeds, variants = study.numbers(seeds), study.chosen(variant, VARIANTS)
+    splits = {seed: fair_splits(dataset, seed) for seed in all_seeds}
+    suffix = f", {sequence_epochs} epochs" if sequence_epochs else ""
 
     def parts(seed: int) -> dict[str, Callable[[], study.Values]]:
-        one = Parts(split, vectors, seed)
-        return {each: partial(one.values, each) for each in variants}
+        settings, found = Settings(seed=seed, sequence_epochs=sequence_epochs), {}
+        for title, split in splits[seed].items():
+            file = study.kept_file("ablation", dataset, seed, f"{title}, tuned encoder")
+            known = Knowledge(split, vectors, settings, partial(tuned, split, vectors, seed, file))
+            for each in variants:
+                part = f"{title}, {each}{suffix}"
+                found[part] = partial(known.values, part, each)
+        return found
 
-    found = study.collect("ablation", dataset, all_seeds, parts)
-    about |= {"protocol": split.protocol, "seeds": all_seeds, "rows": rows(split, found)}
+    found, grounds = study.collect("ablation", dataset, all_seeds, parts), []
+    for title in splits[all_seeds[0]]:
+        values = {each: found[f"{title}, {each}{suffix}"] for each in variants}
+        ground = Ground([splits[seed][title] for seed in all_seeds])
+        grounds.append({"title": title, **ground.about(), "rows": rows(ground, values)})
+    about |= {"seeds": all_seeds, "sequence_epochs": sequence_epochs, "grounds": grounds}
     study.store(f"{name}/ablation.json", about)
+
+
+def rows(ground: Ground, values: Mapping[str, Sequence[Doubles]]) -> list[study.Json]:
+    """Measure each variant, and compare it with everything, and with everything but the language model."""
+    against = {each: values[each] for each in (EVERYTHING, WORDS) if each in values}
+    return [{"variant": each, **ground.row(found, against)} for each, found in values.items()]

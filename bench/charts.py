@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+from bench.grounds import WORDS
 from bench.stored import OURS
 from bench.study import Json
 
@@ -36,6 +38,7 @@ STYLE: Final[dict[Any, Any]] = {
     "lines.linewidth": 1.4,
 }
 TAIL: Final = "ndcg@10/tail80"
+COLD_TARGETS: Final = "ndcg@10/cold"
 NAMES: Final = {
     "ndcg@10": "NDCG@10",
     TAIL: "NDCG@10, tail",
@@ -54,24 +57,38 @@ def svg(draw: Callable[..., None], *stored: object) -> str:
     return buffer.getvalue()
 
 
-def ablation(figure: Figure, rows: Sequence[Json]) -> None:
-    """Each variant's differences with their intervals, one panel a metric, one colour a group."""
-    metrics = [name for name in NAMES if any(name in row["difference"] for row in rows)]
-    groups = list(dict.fromkeys(row["group"] for row in rows))
-    figure.set_size_inches(11, 1.2 + 0.32 * len(rows))
-    panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
-    for axes, metric in zip(panels, metrics, strict=True):
-        for at, row in enumerate(rows):
-            if found := row["difference"].get(metric):
-                mean, (low, high) = found["mean"], found["ci95"]
-                colour = COLOURS[groups.index(row["group"])]
-                axes.errorbar(mean, at, xerr=[[mean - low], [high - mean]], fmt="o", color=colour)
-        axes.axvline(0, color="#333333", linewidth=1)
-        axes.set(xlabel=f"{NAMES[metric]}: difference", yticks=range(len(rows)))
-        axes.grid(visible=False, axis="y")
-        axes.locator_params(axis="x", nbins=5)
-    panels[0].set_yticklabels([f"{row['variant']} (against {row['against']})" for row in rows])
+def ablation(figure: Figure, studies: Sequence[Json]) -> None:
+    """Each variant as a multiple of words alone, in the tail and for cold items; a marker a data set."""
+    figure.set_size_inches(9, 3.6)
+    panels = figure.subplots(1, 2, sharey=True)
+    shown = {TAIL: NAMES[TAIL], COLD_TARGETS: "NDCG@10, cold items"}
+    for at, (axes, metric) in enumerate(zip(panels, shown, strict=True)):
+        for study in studies:
+            found = {row["variant"]: row["metrics"] for row in study["grounds"][at]["rows"]}
+            means = {name: metrics[metric]["mean"] for name, metrics in found.items() if metric in metrics}
+            if words := means.get(WORDS):
+                multiples = [mean / words for mean in means.values()]
+                axes.plot(multiples, list(means), linestyle="", label=study["dataset"])
+        axes.axvline(1, color="#333333", linewidth=1)
+        axes.set(xlabel=f"{shown[metric]}: multiple of words alone", xlim=(0, None))
     panels[0].invert_yaxis()
+    _legend(panels[1])
+
+
+def encoders(figure: Figure, studies: Sequence[Json]) -> None:
+    """NDCG@10 and its tail by the number of an encoder's weights; dashed: words alone."""
+    figure.set_size_inches(9, 3.6)
+    for axes, metric in zip(figure.subplots(1, 2), (TAIL, "ndcg@10"), strict=True):
+        for study, colour in zip(studies, itertools.cycle(COLOURS)):
+            words, *rows = study["rows"]
+            sizes = [row["parameters"] / 1e6 for row in rows]
+            axes.plot(sizes, [row["metrics"][metric]["mean"] for row in rows], label=study["dataset"])
+            axes.axhline(words["metrics"][metric]["mean"], color=colour, linestyle="--")
+        axes.set(xscale="log", xlabel="Weights of the encoder, millions", ylabel=NAMES[metric])
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+    _legend(figure.axes[1])
 
 
 def staleness(figure: Figure, points: Sequence[Json]) -> None:

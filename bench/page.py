@@ -12,6 +12,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench import charts, filters
+from bench.grounds import COLD, COMPARED, WORDS
 from bench.losses import losses, published_losses
 from bench.run import command
 from bench.stored import OURS, Evaluated, Published, Studies, evaluations, read
@@ -61,6 +62,9 @@ def render(template: str, **context: object) -> str:
         "OURS": OURS,
         "COLUMNS": filters.COLUMNS,
         "CHARTED": charts.NAMES,
+        "BOUNDED": COMPARED,
+        "COLD": COLD,
+        "WORDS": WORDS,
         "STEEP": STEEP,
         "SWEPT": SWEPT,
         "repeat": _repeat,
@@ -125,12 +129,11 @@ def _scale(stored: Json | None) -> Json | None:
 
 def _charts(found: list[Evaluated], studies: Studies) -> dict[str, str]:
     """Draw every chart that the templates name."""
-    drawn = {
-        f"ablation-{study['dataset']}": charts.svg(
-            charts.ablation, [row for row in study["rows"] if row["difference"]]
-        )
-        for study in studies.each("ablation")
-    }
+    drawn = {}
+    if ablations := studies.each("ablation"):
+        drawn["ablation"] = charts.svg(charts.ablation, ablations)
+    if curves := studies.each("encoders"):
+        drawn["encoders"] = charts.svg(charts.encoders, curves)
     for study in studies.each("staleness"):
         drawn[f"staleness-{study['dataset']}"] = charts.svg(charts.staleness, study["points"])
     for one in found:

@@ -171,32 +171,43 @@ def drawn(text: str, charts: dict[str, str]) -> list[str]:
     return sorted(charts)
 
 
-def test_an_ablation_compares_variants(results: Path, published: Path) -> None:
-    known = {
-        "ndcg@10": {"mean": 0.05, "seeds": [0.04, 0.06]},
-        "ndcg@10/count=1-5": {"mean": 0.02, "seeds": [0.02]},
-    }
+def row_of(name: str, mean: float) -> dict[str, object]:
+    known = {metric: {"mean": mean, "seeds": [mean - 0.01, mean + 0.01]} for metric in QUERIES}
     change = {"ndcg@10": {"mean": -0.01, "ci95": [-0.02, 0.001]}}
-    variants = [
-        {"group": "whole", "variant": "whole", "against": "", "metrics": known, "difference": {}},
-        {"group": "text", "variant": "no text", "against": "whole", "metrics": known, "difference": change},
-    ]
-    made = {
-        "seeds": [0, 1],
-        "rows": variants,
-        "command": "make it",
-        "date": "2026-01-02",
-        "processor": "A chip",
-    }
-    store(results, "amazon-beauty/ablation.json", ABOUT | made)
+    return {"variant": name, "metrics": known, "difference": {"everything": change, "TF-IDF only": {}}}
+
+
+QUERIES = {"ndcg@10": 1000, "ndcg@10/tail80": 800, "ndcg@10/cold": 50}
+
+
+def test_an_ablation_compares_variants(results: Path, published: Path) -> None:
+    measured = [row_of("TF-IDF only", 0.02), row_of("everything", 0.05)]
+    ground = {"protocol": "leave-one-out", "least_count": 5, "queries": QUERIES, "rows": measured}
+    made = {"seeds": [0, 1], "sequence_epochs": 0, "command": "make it", "date": "2026-01-02"}
+    grounds = [{"title": "fair ground", **ground}, {"title": "cold items", **ground}]
+    stored = ABOUT | made | {"processor": "A chip", "grounds": grounds}
+    store(results, "amazon-beauty/ablation.json", stored)
     text, charts = page.build(results, published)
-    [_, _, whole, variant] = rows(text, "Ablation on amazon-beauty")
-    assert whole[-1] == "-"
-    assert variant == ["Text", "no text", "whole", ".0500 ± .0141", ".0200", "-.0100 (-.0200 to +.0010)"]
-    assert "leave-one-out; seeds 0, 1." in text
+    [_, _, queries, words, everything] = rows(text, "amazon-beauty, fair ground")
+    assert queries[:4] == ["queries", "1,000", "800", "50"]
+    assert everything[:2] == ["everything", ".0500 ± .0141"]
+    assert everything[4:] == ["-"] * 6
+    assert words[4:] == ["-.0100 (-.0200 to +.0010)", *["-"] * 5]
+    assert "items with at least 5 events in training, or made cold; seeds 0, 1; without the sequence" in text
     assert "Measured: 2026-01-02, A chip.\n\n```sh\nmake it\n```" in text
-    assert drawn(text, charts) == ["benchmarks-ablation-amazon-beauty.svg"]
+    assert drawn(text, charts) == ["benchmarks-ablation.svg"]
     assert page.build(results, published) == (text, charts)
+
+
+def test_encoders_are_compared_by_size(results: Path, published: Path) -> None:
+    sizes = {"TF-IDF only": 0, "default": 22_713_216, "large": 109_486_464}
+    curve = [{**row_of(name, 0.05), "encoder": name, "parameters": size} for name, size in sizes.items()]
+    made = {"seeds": [0], "least_count": 5, "queries": QUERIES, "rows": curve}
+    store(results, "amazon-beauty/encoders.json", ABOUT | made)
+    text, charts = page.build(results, published)
+    assert "TF-IDF only 0, default 22,713,216, large 109,486,464." in text
+    assert [row[0] for row in rows(text, "amazon-beauty, by encoder")[2:]] == ["queries", *sizes]
+    assert drawn(text, charts) == ["benchmarks-encoders.svg"]
 
 
 def test_staleness_is_told_by_metric_and_model(results: Path, published: Path) -> None:

@@ -9,11 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from bench import __main__ as application
-from bench import ablation, annotation, forgetting, run, scale, serving, staleness, study
+from bench import ablation, annotation, encoders, forgetting, grounds, run, scale, serving, staleness, study
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
 from tailrank.evaluation.baselines import DEFAULT_MODELS
 from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.reporting import silent
 
 
@@ -125,14 +127,66 @@ def random_vectors(n: int) -> ItemVectors:
     return ItemVectors(values / np.linalg.norm(values, axis=1, keepdims=True))
 
 
-def test_an_ablation_compares_every_variant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ablation, "EPOCHS", 1)
-    split = leave_one_out(Dataset.construct(*shop(40)))
-    parts = ablation.Parts(split, random_vectors(60), seed=0)
-    names = dict.fromkeys(name for _, name, _ in ablation.ROWS)
-    found = ablation.rows(split, {name: [study.ndcg(parts.reranker(name), split)] for name in names})
-    assert [(row["variant"], row["against"]) for row in found] == [row[1:] for row in ablation.ROWS]
-    assert all(("ndcg@10" in row["difference"]) == bool(row["against"]) for row in found)
+def test_an_ablation_compares_every_variant_with_the_product_as_it_is() -> None:
+    split, vectors = leave_one_out(Dataset.construct(*shop(40))), random_vectors(60)
+    known = ablation.Knowledge(split, vectors, Settings(), lambda: ItemVectors(vectors.values, whiten=False))
+    values = {each: [known.values("", each)[""]] for each in ablation.VARIANTS}
+    product = grounds.fair_ndcg(Reranker.fit(split, vectors, Settings()), split)
+    assert values[ablation.EVERYTHING][0].tolist() == product.tolist()
+    words = grounds.fair_ndcg(Reranker.fit(split, None, Settings()), split)
+    assert values[grounds.WORDS][0].tolist() == words.tolist()
+    found = ablation.rows(grounds.Ground([split]), values)
+    assert [row["variant"] for row in found] == list(ablation.VARIANTS)
+    for row in found:
+        mean = row["metrics"]["ndcg@10"]["mean"]
+        for other, differences in row["difference"].items():
+            expected = mean - np.mean(values[other][0])
+            assert differences["ndcg@10"]["mean"] == pytest.approx(expected)
+
+
+def test_a_variant_knows_only_what_it_is_given() -> None:
+    split, vectors = leave_one_out(Dataset.construct(*shop(40))), random_vectors(60)
+    known = ablation.Knowledge(split, vectors, Settings(), lambda: vectors)
+    titles = {name: known.reranker(name).catalogue.items["text"].to_list() for name in ablation.VARIANTS}
+    spaces = {name: set(known.reranker(name).spaces) for name in ablation.VARIANTS}
+    assert set(titles["no text"]) == {""}
+    assert titles["permuted texts"] != titles["everything"]
+    assert sorted(titles["permuted texts"]) == sorted(titles["everything"])
+    assert spaces["no text"] == spaces[grounds.WORDS] == set()
+    assert spaces["tuned LM"] == {"tuned"}
+    assert spaces["everything, tuned"] == {"semantic", "tuned"}
+
+
+def test_seeds_with_other_queries_are_compared_together() -> None:
+    dataset = Dataset.construct(*shop(40))
+    splits = [grounds.fair_splits(dataset, seed)[grounds.COLD] for seed in (0, 1)]
+    ground = grounds.Ground(splits)
+    zeros = [np.zeros(len(split.test)) for split in splits]
+    cold = [split.cold[split.test.targets].astype(float) for split in splits if split.cold is not None]
+    found = ground.row(cold, {"zeros": zeros})
+    assert found["metrics"]["ndcg@10/cold"] == {"mean": 1.0, "seeds": [1.0, 1.0]}
+    assert found["metrics"]["ndcg@10/warm"]["mean"] == 0
+    assert found["difference"]["zeros"]["ndcg@10/cold"] == {"mean": 1.0, "ci95": [1.0, 1.0]}
+    assert found["difference"]["zeros"]["ndcg@10"]["mean"] == pytest.approx(np.mean(np.concatenate(cold)))
+
+
+def test_an_encoder_is_measured_and_others_stay(
+    tiny_folder: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "RESULTS", tmp_path / "results")
+    for table, rows in zip(("items", "events"), shop(20), strict=True):
+        (tmp_path / "shop").mkdir(exist_ok=True)
+        rows.write_parquet(tmp_path / "shop" / f"{table}.parquet")
+    encoders.main(tmp_path, "shop", [str(tiny_folder)], "0")
+    file = tmp_path / "results" / "shop" / "encoders.json"
+    first = json.loads(file.read_text())
+    assert [row["encoder"] for row in first["rows"]] == [grounds.WORDS, "tiny"]
+    assert first["rows"][1]["parameters"] == 8 * 30_522
+    assert first["command"] == "python -m bench encoders DATA shop --encoder tiny"
+    other = {**first["rows"][1], "encoder": "large", "parameters": 10**9}
+    file.write_text(json.dumps({**first, "rows": [*first["rows"], other]}))
+    encoders.main(tmp_path, "shop", [str(tiny_folder)], "0")
+    assert json.loads(file.read_text())["rows"] == [*first["rows"], other]
 
 
 def test_describing_items_by_any_choice_is_measured() -> None:
