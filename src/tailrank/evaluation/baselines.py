@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Final, TypeAlias
 
@@ -14,16 +14,14 @@ from tailrank.data.candidates import Candidates, Scorer
 from tailrank.data.histories import Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
+from tailrank.evaluation.tuned_baselines import TUNED, Spaces, TunedBaseline, semantic_vectors
 from tailrank.language.text import item_texts
-from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.full_ranking import Model
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress
-from tailrank.signals.covisitation import ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
-from tailrank.signals.recency_decay import DECAY_QUERIES, with_best_recency_decay
 from tailrank.signals.repetition import Frequency
 
 PLUGINS: Final = "tailrank.models"
@@ -33,7 +31,6 @@ PEERS: Final = (
     "als",
     "bpr",
     "implicit-item-knn",
-    "ease",
     "sasrec-softmax",
     "sasrec-gbce",
     "sasrec-text",
@@ -41,10 +38,6 @@ PEERS: Final = (
     "lightgbm",
 )
 """Entry points of tailrank-peers."""
-
-WHOLE_HISTORY: Final = 10_000_000
-ALONE: Final = 200
-"""Neighbours kept where item-kNN ranks on its own: with fewer it would lose some of the tail."""
 
 
 @dataclass(frozen=True)
@@ -83,18 +76,8 @@ class MeanPooling:
         return scores
 
 
-Spaces: TypeAlias = Mapping[str, ItemVectors]
-
-
 def _popularity(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
     return Popularity.from_events(split.full_train, best_half_life(split.train, split.validation))
-
-
-def _item_knn(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
-    queries = split.validation.sample(DECAY_QUERIES, settings.seed)
-    signal, n_items = ItemKNN.from_events(split.train, ALONE), split.full_train.n_items
-    signal = with_best_recency_decay(signal, queries, n_items, WHOLE_HISTORY, split.repeats)
-    return replace(ItemKNN.from_events(split.full_train, ALONE), recency_decay=signal.recency_decay)
 
 
 def _last_tfidf(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
@@ -102,9 +85,7 @@ def _last_tfidf(split: Split, spaces: Spaces, settings: Settings, progress: Prog
 
 
 def _mean_pooling(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
-    if "semantic" not in spaces:
-        raise RequestError("lm-mean needs an encoder: leave it out of --models, or name one")
-    return MeanPooling(spaces["semantic"].values)
+    return MeanPooling(semantic_vectors("lm-mean", spaces).values)
 
 
 def _frequent(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
@@ -124,8 +105,8 @@ class FittedModel:
     fit_seconds
         Time to fit; of a model that was tuned, with the chosen setting only, preparation included.
     tuning
-        How a model of another package was tuned: the chosen setting, the number of `trials`, the
-        `tuning_seconds` of all of them, and the `validation_ndcg@10` of the choice.
+        How it was tuned, if it was: the chosen setting, the number of `trials`, the `tuning_seconds` of all
+        of them, and what the choice is worth on validation.
     """
 
     name: str
@@ -137,18 +118,26 @@ class FittedModel:
 Fit: TypeAlias = Callable[[Split, Spaces, Settings, Progress], Model | FittedModel]
 """Fits a model; a `FittedModel` counts its own seconds."""
 
+
+def _tuned(baseline: TunedBaseline) -> Fit:
+    def fit(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> FittedModel:
+        return FittedModel(baseline.name, *baseline.tune(split, spaces, settings, progress))
+
+    return fit
+
+
 MODELS: Final[dict[str, Fit]] = {
     "tailrank": Reranker.fit,
     "popularity": _popularity,
-    "item-knn": _item_knn,
+    **{baseline.name: _tuned(baseline) for baseline in TUNED},
     "last-tfidf": _last_tfidf,
     "lm-mean": _mean_pooling,
     "frequent": _frequent,
 }
 """How to fit each model for a split; `frequent` is what a user has most often, for protocols with repeats."""
 
-DEFAULT_MODELS: Final = ("tailrank", "popularity", "item-knn", "last-tfidf", "lm-mean")
-"""Those that can find items new to the user."""
+DEFAULT_MODELS: Final = ("tailrank", "popularity", "item-knn", "tfidf", "lm", "tfidf+lm")
+"""Those that can find items new to the user, are quick, and aren't what another is at a poorer setting."""
 
 
 def find_model(name: str) -> Fit:
