@@ -10,7 +10,15 @@ from scipy.optimize import approx_fprime
 from scipy.stats import spearmanr
 
 from tailrank.arrays import Floats
-from tailrank.ranking.fusion import PRIOR_WEIGHT, Fusion, Loss, SampledCandidates, _Objective, history_buckets
+from tailrank.ranking.fusion import (
+    COUNT_KNOTS,
+    HISTORY_LABELS,
+    PRIOR_WEIGHT,
+    Fusion,
+    history_buckets,
+    knot_shares,
+)
+from tailrank.ranking.fusion_objective import FusionObjective, Loss, SampledCandidates
 
 TRUTH = np.array([2.0, -1.0, 0.5])
 SCALES = np.array([1.0, 10.0, 0.1], np.float32)
@@ -25,10 +33,10 @@ def simulated(queries: int, candidates: int = 40, seed: int = 0) -> SampledCandi
     drawn = np.argmax(features @ TRUTH + rng.gumbel(size=(queries, candidates)), axis=1)
     rows = np.arange(queries)
     features[rows, 0], features[rows, drawn] = features[rows, drawn], features[rows, 0].copy()
-    buckets = rng.integers(0, 2, (queries, candidates)).astype(np.int32)
+    levels = rng.integers(0, 6, (queries, candidates)).astype(np.int32)
     histories = rng.integers(1, 3, queries).astype(np.int32)
     return SampledCandidates(
-        features * SCALES, buckets, histories, np.zeros((queries, candidates), np.float32)
+        features * SCALES, levels, histories, np.zeros((queries, candidates), np.float32)
     )
 
 
@@ -75,24 +83,36 @@ def test_shrinkage_pulls_buckets_together() -> None:
     np.testing.assert_allclose(tight, PRIOR_WEIGHT, atol=0.1)
 
 
+def prior_of(objective: FusionObjective) -> np.ndarray:
+    prior = np.zeros(objective.shape)
+    prior[0, :-1] = PRIOR_WEIGHT
+    return prior
+
+
+def objective_of(pool: SampledCandidates, loss: Loss, shrinkage: float) -> FusionObjective:
+    importance = np.arange(len(pool.features), dtype=np.float32)
+    return FusionObjective(pool, importance, knot_shares(COUNT_KNOTS), len(HISTORY_LABELS), loss, shrinkage)
+
+
 def naive_loss(flat: np.ndarray, pool: SampledCandidates, loss: Loss, shrinkage: float) -> float:
-    """Negative log posterior by loops, in double precision."""
-    parameters = flat.reshape(21, -1)
+    """Negative log posterior by loops, in double precision; query n counts n times."""
+    parameters = flat.reshape(1 + 5 * len(COUNT_KNOTS), -1)
     total = 0.0
     for query, candidates in enumerate(pool.candidates):
         logits, standing = [], np.exp(pool.log_odds[query].astype(float))
-        for at, bucket in enumerate(candidates):
-            own = parameters[0] + parameters[1 + 5 * bucket + pool.histories[query]]
+        for at, level in enumerate(candidates):
+            by_knot = parameters[1 + pool.histories[query] :: 5]
+            own = parameters[0] + [np.interp(level, COUNT_KNOTS, column) for column in by_knot.T]
             logits.append(pool.features[query, at].astype(float) @ own[:-1] + own[-1])
         chances = np.exp(logits)
         if loss == "listwise":
-            total -= np.log(chances[0] / (standing @ chances))
+            total -= query * np.log(chances[0] / (standing @ chances))
         else:
             chances /= 1 + chances
-            total -= np.log(chances[0]) + standing[1:] @ np.log(1 - chances[1:])
+            total -= query * (np.log(chances[0]) + standing[1:] @ np.log(1 - chances[1:]))
     prior = np.zeros_like(parameters)
     prior[0, :-1] = PRIOR_WEIGHT
-    return float((total + shrinkage * ((parameters - prior) ** 2).sum()) / len(pool.candidates))
+    return float((total + shrinkage * ((parameters - prior) ** 2).sum()) / sum(range(len(pool.candidates))))
 
 
 @each_loss
@@ -102,9 +122,10 @@ def test_the_gradient_is_that_of_the_definition(loss: Loss) -> None:
     log_odds[:, 3] = np.log(7.5)
     log_odds[2:, 4] = -np.inf
     pool = SampledCandidates(pool.features / SCALES, pool.candidates, pool.histories, log_odds)
-    objective = _Objective(pool, pool.features, np.isfinite(log_odds), loss, 0.7)
-    at = objective.prior.ravel() + np.random.default_rng(3).normal(0, 0.5, objective.prior.size)
-    value, gradient = objective(at)
+    objective = objective_of(pool, loss, 0.7)
+    prior = prior_of(objective)
+    at = prior.ravel() + np.random.default_rng(3).normal(0, 0.5, prior.size)
+    value, gradient = objective(at, prior)
     assert value == pytest.approx(naive_loss(at, pool, loss, 0.7), rel=1e-5)
     np.testing.assert_allclose(gradient, approx_fprime(at, naive_loss, 1e-6, pool, loss, 0.7), atol=1e-4)
 
@@ -112,9 +133,10 @@ def test_the_gradient_is_that_of_the_definition(loss: Loss) -> None:
 @each_loss
 def test_scores_far_out_neither_overflow_nor_turn_nan(loss: Loss) -> None:
     pool = simulated(4)
-    objective = _Objective(pool, pool.features * np.float32(1e4), np.isfinite(pool.log_odds), loss, 1.0)
+    objective = objective_of(pool.scaled(np.full(3, 1e-4, np.float32)), loss, 1.0)
+    prior = prior_of(objective)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        value, gradient = objective(objective.prior.ravel())
+        value, gradient = objective(prior.ravel(), prior)
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
 
@@ -146,20 +168,20 @@ def test_fused_scores_add_up_as_a_loop_does(users: int, items: int, signals: int
     rng = np.random.default_rng(seed)
     fusion = Fusion(
         tuple("abc"[:signals]),
-        rng.standard_normal((4, 5, signals)).astype(np.float32),
-        rng.standard_normal((4, 5)).astype(np.float32),
+        rng.standard_normal((6, 5, signals)).astype(np.float32),
+        rng.standard_normal((6, 5)).astype(np.float32),
         loss=0.0,
     )
     values = [rng.standard_normal((users, items)).astype(np.float32) for _ in range(signals)]
-    buckets, histories = rng.integers(0, 4, items), rng.integers(0, 5, users)
+    levels, histories = rng.integers(0, 151, items), rng.integers(0, 5, users)
     expected = np.zeros((users, items))
     for u in range(users):
         for c in range(items):
-            cell = (buckets[c], histories[u])
-            expected[u, c] = fusion.biases[cell] + sum(
-                fusion.weights[cell][s] * values[s][u, c] for s in range(signals)
+            bias, weights = fusion.biases[:, histories[u]], fusion.weights[:, histories[u]]
+            expected[u, c] = np.interp(levels[c], COUNT_KNOTS, bias) + sum(
+                np.interp(levels[c], COUNT_KNOTS, weights[:, s]) * values[s][u, c] for s in range(signals)
             )
-    fused = fusion.fuse(values, buckets.astype(np.int32), histories.astype(np.int32))
+    fused = fusion.fuse(values, levels.astype(np.int32), histories.astype(np.int32))
     found = fused.total
     for row in range(users):
         parts = fused.parts(row)[1].sum(axis=0)

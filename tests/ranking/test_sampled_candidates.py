@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 
+from tailrank.arrays import Bools
+from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
-from tailrank.metrics.popularity import count_buckets
-from tailrank.ranking.fusion import SampledCandidates
-from tailrank.ranking.sampled_candidates import BEST, EMPTY_HISTORIES, RANDOM, draw_candidates
+from tailrank.ranking.fusion_objective import SampledCandidates
+from tailrank.ranking.sampled_candidates import (
+    BEST,
+    EMPTY_HISTORIES,
+    RANDOM,
+    draw_candidates,
+    with_empty_histories,
+)
 from tailrank.signals.base import Signal
 from tailrank.signals.popularity import Popularity
 from tailrank.signals.repetition import Frequency
@@ -32,8 +39,22 @@ def signals_for(n_items: int) -> tuple[Signal, ...]:
 
 
 def draw(queries: Queries, n_items: int, repeats: bool = True) -> SampledCandidates:
-    buckets = count_buckets(np.arange(n_items))
-    return draw_candidates(signals_for(n_items), queries, buckets, 50, repeats, np.random.default_rng(1))[0]
+    everything = Candidates.everything(n_items)
+
+    def allowed(batch: Queries) -> Bools:
+        found = np.ones((len(batch), n_items), dtype=bool)
+        if not repeats:
+            found[batch.full_histories.owners, batch.full_histories.items] = False
+        return found
+
+    return draw_candidates(
+        lambda histories: [signal.score(histories, everything) for signal in signals_for(n_items)],
+        with_empty_histories(queries),
+        np.arange(n_items, dtype=np.int32),
+        allowed,
+        50,
+        np.random.default_rng(1),
+    )
 
 
 def items_of(pool: SampledCandidates) -> np.ndarray:
@@ -97,7 +118,7 @@ def test_features_and_buckets_are_those_of_the_items() -> None:
     queries = ask(30)
     pool = draw(queries, 30)
     items, h = items_of(pool), queries.histories
-    assert np.array_equal(pool.candidates, count_buckets(np.arange(30))[items])
+    assert np.array_equal(pool.candidates, items)
     repeated = [[np.log1p((h.items[5 * q : 5 * q + 5] == i).sum()) for i in items[q]] for q in range(12)]
     np.testing.assert_allclose(pool.features[:12, :, 1], repeated, rtol=1e-6)
 

@@ -382,7 +382,7 @@ def test_a_reader_is_never_without_a_model_while_writers_are_killed(model: Path,
 
 
 def as_format_4(model: Path) -> None:
-    """Write a model as the version before wrote it."""
+    """Write a model as the version before the last but one wrote it, weights of fusion aside."""
     manifest = json.loads((model / "manifest.json").read_text())
     for name, suffix in (("items", "parquet"), ("signals", "safetensors")):
         file_of(model, name).rename(model / f"{name}.{suffix}")

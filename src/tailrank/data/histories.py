@@ -227,6 +227,12 @@ class Queries:
         users, starts, ends = self.users[rows], self.starts[rows], self.ends[rows]
         return Queries(self.source, users, starts, ends, self.full_ends[rows], self.targets[rows])
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Queries]) -> Queries:
+        """Put queries of the same source one after another."""
+        columns = zip(*((q.users, q.starts, q.ends, q.full_ends, q.targets) for q in parts), strict=True)
+        return Queries(parts[0].source, *map(np.concatenate, columns))
+
     def in_time_order(self) -> Queries:
         """Sort by the time of the target; for times that are comparable between users."""
         return self.take(np.argsort(self.source.times[self.full_ends], kind="stable"))

@@ -16,6 +16,15 @@ Ties = Literal["original", "shuffled"]
 STRAYS: Final = 0.01
 """Share of items that may have slipped through a data set's filter."""
 
+VALIDATED: Final = 0.1
+"""Share of all events, the latest, that fitting is validated on where there are times."""
+
+PER_USER: Final = 10
+"""Queries a user at most in a period."""
+
+ENOUGH: Final = 200
+"""Queries from which on a period is worth more than each user's last event."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -101,10 +110,10 @@ def leave_one_out(dataset: Dataset, ties: Ties = "original", seed: int = 0, repe
 
 def temporal(
     dataset: Dataset,
-    per_user: int = 10,
+    per_user: int = PER_USER,
     staleness: float | None = 0.0,
     test_share: float = 0.1,
-    validation_share: float = 0.1,
+    validation_share: float = VALIDATED,
     repeats: bool = False,
 ) -> Split:
     """Train before a moment, then rank every later event in time order.
@@ -137,11 +146,7 @@ def temporal(
     periods = [(times < first).any(), ((times >= first) & (times < split)).any(), (times >= split).any()]
     if not all(periods):
         raise DataError(f"{dataset.name}: too few distinct timestamps for a temporal split")
-    users = np.arange(dataset.n_users)
-    train, full_train = (
-        dataset.until(_first_at_or_after(dataset.histories, users, np.full(len(users), moment)))
-        for moment in (first, split)
-    )
+    train, full_train = _before(dataset, first), _before(dataset, split)
     validation = _queries_between(dataset, first, split, per_user, staleness, repeats)
     test = _queries_between(dataset, split, np.inf, per_user, staleness, repeats)
     delay = "frozen" if staleness is None else f"{staleness:g} s"
@@ -150,9 +155,12 @@ def temporal(
 
 
 def hold_out(dataset: Dataset) -> Split:
-    """Hold out each user's last event for validation, test nothing, and refit signals on all events.
+    """Hold out the latest events for validation, test nothing, and refit signals on all events.
 
-    Targets may recur, as they do in life, so that weights for repetition are learned.
+    Where there are times, these are the last tenth of all events, at most ten a user: what is counted before
+    that moment is what was known then, so that counts give no target away. Otherwise, or if that gives
+    fewer than 200 queries or leaves less than half of the events, they are each user's last event. Targets
+    may recur, as they do in life, so that weights for repetition are learned.
 
     Raises
     ------
@@ -160,9 +168,15 @@ def hold_out(dataset: Dataset) -> Split:
         If no user has two events.
     """
     train, last = _without_last(dataset, 1, "fitting")
-    queries = _queries_of(dataset.histories, last)
+    queries, least_count = _queries_of(dataset.histories, last), _least_count(dataset)
+    if dataset.clock == "timestamp":
+        moment = float(np.quantile(dataset.histories.times, 1 - VALIDATED))
+        recent = _queries_between(dataset, moment, np.inf, PER_USER, staleness=0.0, repeats=True)
+        earlier = _before(dataset, moment)
+        if len(recent) >= ENOUGH and earlier.counts.sum() >= dataset.counts.sum() / 2:
+            train, queries, least_count = earlier, recent, 0
     nothing = queries.take(slice(0, 0))
-    return Split("none", train, queries, dataset, nothing, repeats=True, least_count=_least_count(dataset))
+    return Split("none", train, queries, dataset, nothing, repeats=True, least_count=least_count)
 
 
 def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
@@ -190,6 +204,12 @@ def _without_last(dataset: Dataset, n: int, purpose: str) -> tuple[Dataset, Offs
     ends = h.offsets[1:].copy()
     ends[users] -= n
     return dataset.until(ends), h.offsets[users + 1] - 1
+
+
+def _before(dataset: Dataset, moment: float) -> Dataset:
+    """Keep the events before a moment."""
+    users = np.arange(dataset.n_users)
+    return dataset.until(_first_at_or_after(dataset.histories, users, np.full(len(users), moment)))
 
 
 def _least_count(dataset: Dataset) -> int:

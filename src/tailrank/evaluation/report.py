@@ -11,7 +11,6 @@ import numpy as np
 
 from tailrank.evaluation import charts
 from tailrank.evaluation.results import Comparison, Evaluation, Ground
-from tailrank.metrics.popularity import COUNT_LABELS
 from tailrank.ranking.fusion import HISTORY_LABELS, Fusion
 
 METRICS: Final = {
@@ -69,7 +68,6 @@ def render(evaluation: Evaluation) -> str:
         higher=higher_model,
         reach=_largest_end(evaluation),
         weights=None if evaluation.fusion is None else weights_and_shares(evaluation.fusion),
-        candidates=COUNT_LABELS,
         histories=HISTORY_LABELS,
         **drawings,
     )

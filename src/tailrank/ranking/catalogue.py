@@ -17,8 +17,8 @@ from tailrank.data.columns import Columns
 from tailrank.data.dataset import Clock
 from tailrank.data.histories import UNTYPED, Histories, History
 from tailrank.errors import RequestError
-from tailrank.metrics.popularity import count_buckets
 from tailrank.policy.tail import rarity
+from tailrank.ranking.fusion import count_levels
 
 
 def check_strings(ids: Iterable[object], role: str) -> None:
@@ -167,9 +167,9 @@ class Catalogue:
         return coded, unknown
 
     @cached_property
-    def buckets(self) -> Codes:
-        """Count bucket of each item, shape (items,)."""
-        return count_buckets(self.counts)
+    def levels(self) -> Codes:
+        """Count level of each item, as fusion's weights tell them apart, shape (items,)."""
+        return count_levels(self.counts)
 
     @cached_property
     def rarity(self) -> Floats:

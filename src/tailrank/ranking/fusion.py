@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, Self
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
-from tailrank.metrics.popularity import COUNT_LABELS
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
+from tailrank.ranking.fusion_objective import FusionObjective, Loss, SampledCandidates
 from tailrank.signals.base import Arrays
 from tailrank.signals.stored import LARGEST, StoredArrays
 
-Loss = Literal["listwise", "bce"]
+COUNT_KNOTS: Final = (0, 5, 10, 20, 50, 150)
+"""Interactions of a candidate at which weights are learned; between two of them they change linearly."""
 
 HISTORY_EDGES: Final = (1, 4, 7, 13)
 HISTORY_LABELS: Final = ("0", "1-3", "4-6", "7-12", ">12")
@@ -22,6 +24,9 @@ LARGEST_WEIGHT: Final = 1e15
 
 PRIOR_WEIGHT: Final = 0.5
 """Weight of a signal, by its standard deviation, before any evidence."""
+
+KNOTS_OF_BUCKETS: Final = (0, 1, 5, 6, 20, 21)
+"""Where the count buckets of older models end: weights are constant from 1 to 5, and from 6 to 20."""
 
 
 def history_buckets(lengths: Offsets) -> Codes:
@@ -35,57 +40,58 @@ def history_buckets(lengths: Offsets) -> Codes:
     return np.searchsorted(HISTORY_EDGES, lengths, side="right").astype(np.int32)
 
 
-@dataclass(frozen=True)
-class SampledCandidates:
-    """Candidates drawn for each validation query, with their signals; the target comes first.
+def count_levels(counts: Offsets) -> Codes:
+    """Give interactions as weights tell them apart: alike from the last of `COUNT_KNOTS` on.
 
-    Attributes
-    ----------
-    features
-        Signals, shape (queries, candidates, signals).
-    candidates, histories
-        Count bucket of each candidate, shape (queries, candidates); history bucket, shape (queries,).
-    log_odds
-        Logarithm of how many catalogue items a candidate stands for, shape (queries, candidates):
-        0 for one certainly drawn, minus infinity for one that doesn't count.
+    Examples
+    --------
+    >>> count_levels(np.array([0, 7, 150, 4_000])).tolist()
+    [0, 7, 150, 150]
     """
+    return np.minimum(counts, COUNT_KNOTS[-1]).astype(np.int32)
 
-    features: Floats
-    candidates: Codes
-    histories: Codes
-    log_odds: Floats
 
-    def take(self, rows: slice) -> SampledCandidates:
-        """Select queries."""
-        return SampledCandidates(*(values[rows] for values in vars(self).values()))
+def knot_shares(knots: tuple[int, ...]) -> Doubles:
+    """Give the share of each knot in the weights at each count level; shape (levels, knots).
 
-    @classmethod
-    def join(cls, pools: list[SampledCandidates]) -> SampledCandidates:
-        """Put pools of equal width one after another."""
-        columns = zip(*(vars(pool).values() for pool in pools), strict=True)
-        return cls(*(np.concatenate(column) for column in columns))
+    Examples
+    --------
+    >>> knot_shares((0, 5, 10))[[0, 6, 30]].round(1).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.8, 0.2], [0.0, 0.0, 1.0]]
+    """
+    levels = np.arange(COUNT_KNOTS[-1] + 1)
+    return np.stack([np.interp(levels, knots, one) for one in np.eye(len(knots))], axis=1)
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """A linear score with its own weights in each bucket of candidate count and history length.
+    """A linear score whose weights depend on the candidate's interactions and the history's length.
+
+    By interactions they are splines of degree one, so that a single event never makes the score jump.
 
     Attributes
     ----------
     signals
         Names of the signals.
     weights
-        Shape (count buckets, history buckets, signals).
+        Shape (knots, history buckets, signals).
     biases
-        Shape (count buckets, history buckets).
+        Shape (knots, history buckets).
     loss
         What fitting ended with: mean loss a query, prior included.
+    knots
+        Interactions that the weights belong to.
+    tail_emphasis
+        How far the weights were moved from those of the most accurate ranking, 0, to those of a ranking
+        for the tail, 1.
     """
 
     signals: tuple[str, ...]
     weights: Floats
     biases: Floats
     loss: float
+    knots: tuple[int, ...] = COUNT_KNOTS
+    tail_emphasis: float = 0.0
 
     @classmethod
     def fit(
@@ -94,12 +100,14 @@ class Fusion:
         pool: SampledCandidates,
         loss: Loss = "listwise",
         shrinkage: float = 1.0,
+        importance: Floats | None = None,
+        start: Self | None = None,
     ) -> Self:
         """Find the weights under which the targets are most likely.
 
-        ``weights[b] = shared + own[b]`` with a normal prior on both: on `own` around 0, so that a
-        bucket with little evidence keeps the shared weights, and on `shared` around 0.5. Fitted
-        after the signals: learned jointly, text loses its weight to the ids.
+        ``weights[b] = shared + own[b]`` for each knot and history bucket b, with a normal prior on both: on
+        `own` around 0, so that one with little evidence keeps the shared weights, and on `shared` around
+        0.5. Fitted after the signals: learned jointly, text loses its weight to the ids.
 
         Parameters
         ----------
@@ -112,21 +120,52 @@ class Fusion:
             Softmax over the list, or binary cross-entropy of every candidate.
         shrinkage
             Precision of the prior, in units of signals of standard deviation one.
+        importance
+            How much each query counts, shape (queries,); alike by default.
+        start
+            Fitted on much the same, to be there sooner.
         """
         from scipy.optimize import minimize
 
         real = np.isfinite(pool.log_odds)
         spread = pool.features[real].std(axis=0, dtype=np.float64)
         spread = np.where(spread > 0, spread, 1).astype(np.float32)
-        objective = _Objective(pool, pool.features / spread, real, loss, shrinkage)
-        prior = objective.prior
+        if importance is None:
+            importance = np.ones(len(pool.features), np.float32)
+        objective = FusionObjective(
+            pool.scaled(spread), importance, knot_shares(COUNT_KNOTS), len(HISTORY_LABELS), loss, shrinkage
+        )
+        prior = np.zeros(objective.shape)
+        prior[0, :-1] = PRIOR_WEIGHT
         found = minimize(
-            objective, prior.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 100, "ftol": 1e-7}
+            objective,
+            (prior if start is None else start._parameters(spread, prior)).ravel(),
+            args=(prior,),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 100, "ftol": 1e-7},
         )
         parameters = found.x.reshape(prior.shape)
-        full = (parameters[0] + parameters[1:]).reshape(len(COUNT_LABELS), len(HISTORY_LABELS), -1)
+        full = (parameters[0] + parameters[1:]).reshape(len(COUNT_KNOTS), len(HISTORY_LABELS), -1)
         weights = (full[..., :-1] / spread).astype(np.float32)
         return cls(signals, weights, full[..., -1].astype(np.float32), float(found.fun))
+
+    def _parameters(self, spread: Floats, prior: Doubles) -> Doubles:
+        """Find the parameters of these weights that the prior likes best.
+
+        At that point ``shared = prior + sum_b own[b]``, with ``own[b] = weights[b] - shared``.
+        """
+        full = np.concatenate([self.weights * spread, self.biases[..., None]], axis=2)
+        full = full.reshape(-1, prior.shape[1])
+        shared = (prior[0] + full.sum(axis=0)) / (1 + len(full))
+        return np.concatenate([shared[None], full - shared])
+
+    def toward(self, other: Fusion, share: float) -> Self:
+        """Go a share of the way to the weights of another fusion of the same signals, for the tail."""
+        weights: Floats = ((1 - share) * self.weights + share * other.weights).astype(np.float32)
+        biases: Floats = ((1 - share) * self.biases + share * other.biases).astype(np.float32)
+        loss = (1 - share) * self.loss + share * other.loss
+        return replace(self, weights=weights, biases=biases, loss=loss, tail_emphasis=share)
 
     def fuse(self, signals: list[Floats], candidates: Codes, histories: Codes) -> FusedScores:
         """Add up the weighted signals.
@@ -135,46 +174,73 @@ class Fusion:
         ----------
         signals
             Each of shape (histories, candidates), in the order of `self.signals`.
-        candidates, histories
-            Buckets, shape (candidates,) and (histories,).
+        candidates
+            Count level of each, as `count_levels` gives them, shape (candidates,).
+        histories
+            Buckets, shape (histories,).
         """
-        weights = self.weights.T[:, histories].take(candidates, axis=2)
-        total = self.biases.T[histories].take(candidates, axis=1)
+        weights, biases = self._by_level
+        weights = weights[:, histories].take(candidates, axis=2)
+        total = biases[histories].take(candidates, axis=1)
         for weight, scores in zip(weights, signals, strict=True):
             total += weight * scores
         return FusedScores(self, signals, candidates, histories, total)
 
     def weights_of(self, candidates: Codes, history: int) -> Floats:
-        """Look up weights by buckets; shape (signals, candidates)."""
-        return self.weights.T[:, history].take(candidates, axis=1)
+        """Look up weights by count levels and history bucket; shape (signals, candidates)."""
+        weights, _ = self._by_level
+        found: Floats = np.take(weights[:, history], candidates, axis=1)
+        return found
 
-    def score(self, sampled: SampledCandidates) -> Floats:
-        """Score sampled candidates, (queries, candidates); minus infinity for those that don't count."""
-        known = sampled.histories[:, None]
-        total = self.biases[sampled.candidates, known]
-        for position in range(len(self.signals)):
-            total += self.weights[sampled.candidates, known, position] * sampled.features[..., position]
-        return np.where(np.isfinite(sampled.log_odds), total, -np.inf)
+    def biases_of(self, candidates: Codes, history: int) -> Floats:
+        """Look up biases by count levels and history bucket; shape (candidates,)."""
+        _, biases = self._by_level
+        found: Floats = biases[history].take(candidates)
+        return found
+
+    @cached_property
+    def _by_level(self) -> tuple[Floats, Floats]:
+        """Weights, shape (signals, history buckets, levels), and biases, shape (history buckets, levels)."""
+        shares = knot_shares(self.knots).T
+        weights, biases = self.weights.T @ shares, self.biases.T @ shares
+        return weights.astype(np.float32), biases.astype(np.float32)
 
     def arrays(self) -> Arrays:
         """Give everything learned, for storage."""
-        return {"weights": self.weights, "biases": self.biases, "loss": np.array([self.loss])}
+        numbers = {"loss": np.array([self.loss]), "tail_emphasis": np.array([self.tail_emphasis])}
+        return {"weights": self.weights, "biases": self.biases, "knots": np.array(self.knots), **numbers}
 
     @classmethod
     def from_arrays(cls, signals: tuple[str, ...], arrays: StoredArrays) -> Self:
-        """Take back what `arrays` gave.
+        """Take back what `arrays` gave, or what it gave before weights had knots.
 
         Raises
         ------
         ModelError
             If it is something else than finite weights of these signals.
         """
-        buckets = len(COUNT_LABELS), len(HISTORY_LABELS)
-        weights = arrays.floats(
-            "weights", *buckets, len(signals), least=-LARGEST_WEIGHT, largest=LARGEST_WEIGHT
-        )
-        biases = arrays.floats("biases", *buckets)
-        return cls(signals, weights, biases, arrays.number("loss", -LARGEST, LARGEST))
+        if "knots" not in arrays:
+            return cls._from_buckets(signals, arrays)
+        knots = tuple(arrays.offsets("knots", len(COUNT_KNOTS), largest=COUNT_KNOTS[-1]).tolist())
+        if list(knots) != sorted(set(knots)):
+            raise arrays.error("knots", "they must ascend")
+        weights, biases = _stored_weights(arrays, len(knots), len(signals))
+        loss = arrays.number("loss", -LARGEST, LARGEST)
+        return cls(signals, weights, biases, loss, knots, arrays.number("tail_emphasis", 0, 1))
+
+    @classmethod
+    def _from_buckets(cls, signals: tuple[str, ...], arrays: StoredArrays) -> Self:
+        """Take the weights of an older model, one in each bucket of counts, and rank as it did."""
+        repeated = [0, 1, 1, 2, 2, 3]
+        weights, biases = _stored_weights(arrays, 4, len(signals))
+        loss = arrays.number("loss", -LARGEST, LARGEST)
+        return cls(signals, weights[repeated], biases[repeated], loss, KNOTS_OF_BUCKETS)
+
+
+def _stored_weights(arrays: StoredArrays, knots: int, signals: int) -> tuple[Floats, Floats]:
+    """Take weights, shape (knots, history buckets, signals), and biases."""
+    shape, bounds = (knots, len(HISTORY_LABELS)), {"least": -LARGEST_WEIGHT, "largest": LARGEST_WEIGHT}
+    return arrays.floats("weights", *shape, signals, **bounds), arrays.floats("biases", *shape)
 
 
 @dataclass(frozen=True)
@@ -188,7 +254,7 @@ class FusedScores:
     signals
         Each of shape (histories, candidates).
     candidates, histories
-        Buckets, shape (candidates,) and (histories,).
+        Count levels, shape (candidates,), and history buckets, shape (histories,).
     total
         Log-odds, shape (histories, candidates).
     """
@@ -203,63 +269,8 @@ class FusedScores:
         """Take the scores of one history apart: names of the bias and the signals; (names, candidates)."""
         history = int(self.histories[row])
         parts = np.empty((1 + len(self.signals), len(self.candidates)), np.float32)
-        parts[0] = self.fusion.biases.T[history].take(self.candidates)
+        parts[0] = self.fusion.biases_of(self.candidates, history)
         for at, scores in enumerate(self.signals, 1):
             parts[at] = scores[row]
         parts[1:] *= self.fusion.weights_of(self.candidates, history)
         return ("base", *self.fusion.signals), parts
-
-
-@dataclass(frozen=True)
-class _Objective:
-    """Negative log posterior per query; row 0 of the parameters is shared, the others belong to buckets."""
-
-    pool: SampledCandidates
-    features: Floats
-    real: Bools
-    loss: Loss
-    shrinkage: float
-
-    @property
-    def prior(self) -> Doubles:
-        """Mean of the prior, shape (1 + buckets, signals + bias)."""
-        mean = np.zeros((1 + len(COUNT_LABELS) * len(HISTORY_LABELS), self.features.shape[2] + 1))
-        mean[0, :-1] = PRIOR_WEIGHT
-        return mean
-
-    def __call__(self, flat: Doubles) -> tuple[float, Doubles]:
-        prior = self.prior
-        parameters = flat.reshape(prior.shape)
-        full = (parameters[0] + parameters[1:]).astype(np.float32)
-        buckets = self.pool.candidates * len(HISTORY_LABELS) + self.pool.histories[:, None]
-        logits = full[buckets, -1]
-        for position in range(self.features.shape[2]):
-            logits = logits + full[buckets, position] * self.features[..., position]
-        loss, slope = self._listwise(logits) if self.loss == "listwise" else self._bce(logits)
-        gradient = np.empty_like(prior)
-        for position in range(prior.shape[1]):
-            pull = slope if position == self.features.shape[2] else slope * self.features[..., position]
-            gradient[1:, position] = np.bincount(buckets.ravel(), pull.ravel(), len(prior) - 1)
-        gradient[0] = gradient[1:].sum(axis=0)
-        off = parameters - prior
-        strength = self.shrinkage / len(self.features)
-        return loss + strength * float((off**2).sum()), (gradient + 2 * strength * off).ravel()
-
-    def _listwise(self, logits: Floats) -> tuple[float, Doubles]:
-        logits = logits + self.pool.log_odds
-        logits -= logits.max(axis=1, keepdims=True)
-        chances = np.exp(logits)
-        chances /= chances.sum(axis=1, keepdims=True)
-        loss = -float(np.log(np.maximum(chances[:, 0], 1e-30)).mean())
-        chances[:, 0] -= 1
-        return loss, chances / len(chances)
-
-    def _bce(self, logits: Floats) -> tuple[float, Doubles]:
-        from scipy.special import expit
-
-        labels = np.zeros_like(logits)
-        labels[:, 0] = 1
-        standing = np.exp(self.pool.log_odds)
-        losses = standing * (np.logaddexp(0, logits) - labels * logits)
-        slope = standing * (expit(logits) - labels)
-        return float(losses.sum() / len(logits)), slope / len(logits)

@@ -16,9 +16,12 @@ from tailrank.errors import ModelError
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.ranking.settings import Settings
 
-FORMAT: Final = "tailrank model 5"
-PREVIOUS_FORMAT: Final = "tailrank model 4"
+FORMAT: Final = "tailrank model 6"
+PLAIN_NAMES: Final = "tailrank model 4"
 """Whose files are not named by their content, and which doesn't say when its data were read."""
+
+READABLE: Final = (FORMAT, "tailrank model 5", PLAIN_NAMES)
+"""Before 6, fusion had weights in buckets of counts, not at knots."""
 
 ITEMS: Final = "items.parquet"
 ARRAYS: Final = "signals.safetensors"
@@ -62,7 +65,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def file_names(self) -> tuple[str, str]:
         """Names of the files of items and arrays: none is taken from the manifest, so none is a path."""
-        if self.format == PREVIOUS_FORMAT:
+        if self.format == PLAIN_NAMES:
             return ITEMS, ARRAYS
         return named_by_content(ITEMS, self.files.items), named_by_content(ARRAYS, self.files.signals)
 

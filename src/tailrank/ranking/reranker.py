@@ -155,7 +155,7 @@ class Reranker(Fitted):
         known = codes >= 0
         history = self.catalogue.histories(request.columns)[0].latest(self.settings.max_history)
         weights = self.fusion.weights_of(
-            self.catalogue.buckets[codes[known]], int(history_buckets(history.lengths)[0])
+            self.catalogue.levels[codes[known]], int(history_buckets(history.lengths)[0])
         )
         candidate_list = self.catalogue.candidates(codes[known])
         by_event = iter(contributions_by_event(self.signals, weights, history, candidate_list))
@@ -278,8 +278,8 @@ class Reranker(Fitted):
         """Score with every signal, and weigh."""
         latest = histories.latest(self.settings.max_history)
         scores = [signal.score(latest, candidates) for signal in self.signals]
-        buckets = self.catalogue.buckets.take(candidates.codes)
-        return self.fusion.fuse(scores, buckets, history_buckets(latest.lengths))
+        levels = self.catalogue.levels.take(candidates.codes)
+        return self.fusion.fuse(scores, levels, history_buckets(latest.lengths))
 
     def _rank_together(self, candidates: Sequence[str], requests: Sequence[Request]) -> list[Ranking]:
         """Rank requests that have the same candidates: the one way to a ranking."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Floats
-from tailrank.data.candidates import Candidates
-from tailrank.data.histories import Queries
-from tailrank.ranking.fusion import SampledCandidates, history_buckets
-from tailrank.signals.base import Signal
+from tailrank.data.histories import Histories, Queries
+from tailrank.ranking.fusion import history_buckets
+from tailrank.ranking.fusion_objective import SampledCandidates
 
 BEST: Final = 40
 RANDOM: Final = 64
@@ -19,67 +19,65 @@ EMPTY_HISTORIES: Final = 500
 
 
 def draw_candidates(
-    signals: tuple[Signal, ...],
+    score: Callable[[Histories], list[Floats]],
     queries: Queries,
-    item_buckets: Codes,
+    levels: Codes,
+    allowed: Callable[[Queries], Bools],
     max_history: int,
-    repeats: bool,
     rng: np.random.Generator,
-) -> tuple[SampledCandidates, Codes]:
+) -> SampledCandidates:
     """Score the whole catalogue for each query and keep the candidates that matter.
 
     Parameters
     ----------
-    signals
-        Fitted without the queries' targets.
+    score
+        Gives the signals of every item for some histories, each of shape (histories, items); they are
+        fitted without the queries' targets.
     queries
-        Validation queries. Up to 500 of them are repeated without any history, so that
-        empty histories get weights of their own.
-    item_buckets
-        Count bucket of each item, shape (items,).
+        Validation queries, at least one.
+    levels
+        Count level of each item, shape (items,).
+    allowed
+        Marks the items that are candidates of some queries, shape (queries, items); targets always are.
     max_history
         Latest events that signals see.
-    repeats
-        Whether items of the history are candidates.
     rng
         Source of the random rest.
-
-    Returns
-    -------
-    tuple[Pool, Codes]
-        The sample, empty histories last, and its item codes, shape (queries, candidates).
     """
-    without_history = queries.sample(EMPTY_HISTORIES, seed=0)
-    without_history = replace(without_history, ends=without_history.starts, full_ends=without_history.starts)
-    n_items = len(item_buckets)
-    everything = Candidates.everything(n_items)
-    samples, drawn = [], []
-    for batch in (*queries.batches(n_items), *without_history.batches(n_items)):
+    samples = []
+    for batch in queries.batches(len(levels)):
         histories = batch.histories.latest(max_history)
-        scores = [signal.score(histories, everything) for signal in signals]
-        codes, log_odds = _choose(scores, batch, n_items, repeats, rng)
+        scores, may = score(histories), allowed(batch)
+        may[np.arange(len(batch)), batch.targets] = True
+        codes, log_odds = _choose(scores, batch.targets, may, rng)
         features = np.stack([np.take_along_axis(values, codes, axis=1) for values in scores], axis=-1)
         samples.append(
-            SampledCandidates(features, item_buckets[codes], history_buckets(histories.lengths), log_odds)
+            SampledCandidates(features, levels[codes], history_buckets(histories.lengths), log_odds)
         )
-        drawn.append(codes)
-    return SampledCandidates.join(samples), np.concatenate(drawn)
+    return SampledCandidates.join(samples)
+
+
+def with_empty_histories(queries: Queries) -> Queries:
+    """Ask up to 500 of the queries again without any history, behind all others.
+
+    So empty histories get weights of their own.
+    """
+    again = queries.sample(EMPTY_HISTORIES, seed=0)
+    again = replace(again, ends=again.starts, full_ends=again.starts)
+    return Queries.concatenate([queries, again])
 
 
 def _choose(
-    scores: list[Floats], queries: Queries, n_items: int, repeats: bool, rng: np.random.Generator
+    scores: list[Floats], targets: Codes, allowed: Bools, rng: np.random.Generator
 ) -> tuple[Codes, Floats]:
     """Pick item codes and what each stands for, both (queries, candidates)."""
-    allowed = np.ones((len(queries), n_items), dtype=bool)
-    if not repeats:
-        allowed[queries.full_histories.owners, queries.full_histories.items] = False
-    allowed[np.arange(len(queries)), queries.targets] = True
+    n_queries, n_items = allowed.shape
     best = min(BEST, n_items)
-    columns = [queries.targets[:, None]]
+    columns = [targets[:, None]]
     for values in scores:
         ordered = np.argpartition(np.where(allowed, -values, np.inf), best - 1, axis=1)
         columns.append(ordered[:, :best].astype(np.int32))
-    columns.append(rng.integers(0, n_items, (len(queries), RANDOM), dtype=np.int32))
+    columns.append(rng.integers(0, n_items, (n_queries, RANDOM), dtype=np.int32))
     codes = np.concatenate(columns, axis=1)
     counts = _first_seen(codes) & np.take_along_axis(allowed, codes, axis=1)
     certain, drawn = counts[:, :-RANDOM].sum(axis=1), counts[:, -RANDOM:].sum(axis=1)

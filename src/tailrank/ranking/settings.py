@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from tailrank.bounds import check_bounds
-from tailrank.ranking.fusion import Loss
+from tailrank.ranking.fusion_objective import Loss
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Settings:
     shrinkage
         Pull of fusion's buckets toward the shared weights.
     tail
-        Strength of the tail policy, 0 to 1; None chooses the highest that `tail_cost` affords, or 0 if fewer
-        than 200 queries could tell.
+        Strength of the tail policy, 0 to 1, on top of the most accurate weights; None learns weights for the
+        tail instead, as far as `tail_cost` affords, if at least 200 queries can tell.
     tail_cost
-        Share of ndcg@10 on validation that a strength chosen by itself may give up.
+        Share of ndcg@10 on validation that weights for the tail may give up.
     upstream_weight
         Weight of the caller's own scores, standardised within the list.
     template

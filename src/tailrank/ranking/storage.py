@@ -30,7 +30,7 @@ from tailrank.ranking.manifest import (
     ARRAYS,
     FORMAT,
     ITEMS,
-    PREVIOUS_FORMAT,
+    READABLE,
     Manifest,
     named_by_content,
     read_manifest,
@@ -196,7 +196,7 @@ def _checked_manifest(folder: Path, written: bytes) -> Manifest:
         found = json.loads(written)
     except (ValueError, RecursionError):
         raise ModelError(f"{file}: damaged (not JSON): train the model again") from None
-    if not isinstance(found, dict) or found.get("format") not in (FORMAT, PREVIOUS_FORMAT):
+    if not isinstance(found, dict) or found.get("format") not in READABLE:
         raise ModelError(f"{folder}: not of the format {FORMAT!r}: train it again with this version")
     digest = found.pop("sha256", None)
     if digest != _sha256(_as_json(found)) or written != _as_json(found | {"sha256": digest}):

@@ -13,6 +13,7 @@ from tailrank.signals.popularity import Popularity
 from tailrank.signals.repetition import Frequency, RelativeFrequency
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.sequence.signal import SequenceSignal
+from tailrank.signals.taste import PopularityTaste
 from tailrank.signals.training_data import TrainingData
 
 SIGNALS: Final[dict[str, type[Any]]] = {
@@ -23,6 +24,7 @@ SIGNALS: Final[dict[str, type[Any]]] = {
     "frequency": Frequency,
     "relative-frequency": RelativeFrequency,
     "popularity": Popularity,
+    "taste": PopularityTaste,
     "sequence": SequenceSignal,
 }
 """Classes of signals by their type, as model folders name it."""

@@ -1,0 +1,133 @@
+"""Fusion must not learn from counts what they say only of held-out events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tailrank.data.dataset import Dataset
+from tailrank.data.splits import Split, hold_out, leave_one_out
+from tailrank.language.text import item_texts
+from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.evidence import ARRIVING, Evidence
+from tailrank.ranking.fitting import fit_both, fuse, with_template
+from tailrank.ranking.fusion import COUNT_KNOTS
+from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
+
+N_ITEMS, FILTER = 120, 5
+RNG = np.random.default_rng(0)
+VECTORS = ItemVectors(RNG.standard_normal((N_ITEMS, 16)).astype(np.float32))
+
+
+def filtered() -> Dataset:
+    """Users choose at random by popularity, and every item has at least five events, as filters leave it."""
+    chances = 1 / np.arange(1, N_ITEMS + 1)
+    events = [RNG.choice(N_ITEMS, 8, replace=False, p=chances / chances.sum()) for _ in range(400)]
+    users = np.repeat(np.arange(400), 8)
+    items = np.concatenate(events)
+    short = np.flatnonzero(np.bincount(items, minlength=N_ITEMS) < FILTER)
+    users = np.concatenate([users, np.tile(400 + np.arange(FILTER), len(short))])
+    items = np.concatenate([items, np.repeat(short, FILTER)])
+    return Dataset.construct(
+        pl.DataFrame(
+            {"item_id": [f"i{n}" for n in range(N_ITEMS)], "title": [f"thing {n}" for n in range(N_ITEMS)]}
+        ),
+        pl.DataFrame(
+            {
+                "user_id": [f"u{n}" for n in users],
+                "item_id": [f"i{n}" for n in items],
+                "position": np.arange(len(items)),
+            }
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return leave_one_out(filtered())
+
+
+@pytest.fixture(scope="module")
+def evidence(split: Split) -> Evidence:
+    settings = with_template(Settings(), split.train)
+    signals = fit_both(split, VECTORS, settings).before
+    texts = item_texts(split.train.items, settings.template)
+    return Evidence.draw(split, signals, texts, np.random.default_rng(0))
+
+
+def test_items_below_the_filter_are_neither_targets_nor_candidates(split: Split, evidence: Evidence) -> None:
+    short = split.train.counts < FILTER
+    assert short.any()
+    queries = split.validation
+    assert not evidence.candidates(queries)[:, short].any()
+    assert not evidence.counts_for(queries)[short[queries.targets]].any()
+
+
+def test_a_tenth_of_the_others_is_seen_as_new(split: Split, evidence: Evidence) -> None:
+    arriving = evidence.arriving
+    assert len(arriving) == round(ARRIVING * evidence.fair.sum())
+    assert evidence.fair[arriving].all()
+    assert not evidence.levels[arriving].any()
+    others = np.setdiff1d(np.arange(N_ITEMS), arriving)
+    assert np.array_equal(evidence.levels[others], np.minimum(split.train.counts, COUNT_KNOTS[-1])[others])
+
+
+def test_an_item_seen_as_new_scores_as_one_that_arrives_after_training(
+    split: Split, evidence: Evidence
+) -> None:
+    settings = Settings()
+    reranker = Reranker.from_fitted(fuse(split, fit_both(split, VECTORS, settings), settings))
+    code = int(evidence.arriving[0])
+    arrived = reranker.with_items(["new"], [f"thing {code}"], {"semantic": VECTORS.values[[code]]})
+    history = split.validation.histories.latest(50).cut(np.array([0]), np.array([6]))
+    expected = [
+        signal.score(history, arrived.catalogue.candidates(np.array([N_ITEMS], np.int32)))[0, 0]
+        for signal in arrived.signals
+    ]
+    found = [scores[0, code] for scores in evidence.score(history)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_single_event_never_makes_a_score_jump(split: Split) -> None:
+    reranker = Reranker.fit(split, VECTORS)
+    items = [f"i{n}" for n in range(0, N_ITEMS, 7)]
+    history = ["i1", "i2", "i3"]
+
+    def scores(count: int) -> np.ndarray:
+        catalogue = replace(reranker.catalogue, counts=np.full(N_ITEMS, count))
+        ranking = replace(reranker, catalogue=catalogue, policy=()).rank(history, items)
+        return np.array([score for _, score in sorted(zip(ranking.item_ids, ranking.scores, strict=True))])
+
+    walk = np.stack([scores(count) for count in range(31)])
+    assert np.abs(np.diff(walk, axis=0)).max() < 0.2
+
+
+def test_never_chosen_items_are_not_put_first_because_others_events_are_held_out(split: Split) -> None:
+    """By counts alone every item below the filter is a target: the tilt that used to be learned."""
+    reranker = Reranker.fit(split, VECTORS, Settings(tail=0.0))
+    counts = split.full_train.counts
+    popular, short = np.argsort(-counts)[:20], np.flatnonzero(counts < FILTER)[:20]
+    ranking = reranker.rank([], [f"i{n}" for n in (*short, *popular)])
+    first = {f"i{n}" for n in popular}
+    assert np.mean([item in first for item in ranking.item_ids[:10]]) > 0.8
+
+
+def test_where_there_are_times_the_latest_events_are_held_out() -> None:
+    data = filtered()
+    h = data.histories
+    timed = replace(
+        data, histories=replace(h, times=1.6e9 + RNG.permutation(len(h.items)) * 60.0), clock="timestamp"
+    )
+    order = np.lexsort((timed.histories.times, h.owners))
+    timed = replace(
+        timed, histories=replace(timed.histories, items=h.items[order], times=timed.histories.times[order])
+    )
+    split = hold_out(timed)
+    assert split.least_count == 0
+    source = split.validation.source
+    assert split.train.histories.times.max() < source.times[split.validation.full_ends].min()
+    assert split.full_train is timed

@@ -1,0 +1,75 @@
+"""How far weights go for the tail, on samples where the right answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tailrank.data.histories import Histories, Queries
+from tailrank.ranking.evidence import Evidence
+from tailrank.ranking.fusion import Fusion
+from tailrank.ranking.tail_emphasis import EMPHASIS, PATH, affordable_emphasis, query_importances
+from tailrank.signals.popularity import Popularity
+
+N_ITEMS = 60
+TAIL = np.arange(N_ITEMS) >= 12
+
+
+def asked(targets: list[int]) -> Queries:
+    """Ask for each target after a history of one other item."""
+    n = len(targets)
+    items = np.array([(target + 1) % N_ITEMS for target in targets], np.int32)
+    source = Histories(items, np.zeros(n, np.int32), np.zeros(n), np.arange(n + 1))
+    starts = np.arange(n)
+    return Queries(
+        source, np.arange(n, dtype=np.int32), starts, starts + 1, starts + 1, np.array(targets, np.int32)
+    )
+
+
+def seen(arriving: tuple[int, ...] = (), unfair: tuple[int, ...] = ()) -> Evidence:
+    """Items of falling popularity, which is the only signal."""
+    signal = Popularity(np.linspace(1, -1, N_ITEMS + len(arriving)).astype(np.float32))
+    fair = np.ones(N_ITEMS, bool)
+    fair[list(unfair)] = False
+    levels = np.full(N_ITEMS, 5, np.int32)
+    return Evidence((signal,), levels, fair, np.array(arriving, np.int32), repeats=False)
+
+
+def fusion(weight: float) -> Fusion:
+    return Fusion(("popularity",), np.full((6, 5, 1), weight, np.float32), np.zeros((6, 5), np.float32), 0.0)
+
+
+POPULAR, RARE = fusion(1.0), fusion(-1.0)
+
+
+def choose(targets: list[int], cost: float = 0.01, accurate: Fusion = POPULAR) -> float:
+    return affordable_emphasis(accurate, RARE, seen(), asked(targets), TAIL, cost, 50)
+
+
+def test_the_tail_is_not_bought_at_any_price() -> None:
+    assert choose([0, 1, 2, 3] * 20 + [59]) == 0.0
+
+
+def test_what_costs_nothing_is_taken() -> None:
+    share = choose([59, 58] * 20 + [0])
+    assert share > 0.5
+    assert share in PATH
+
+
+def test_a_higher_price_buys_more_of_the_tail() -> None:
+    targets = [0, 1] * 20 + [59, 58] * 15
+    chosen = [choose(targets, cost) for cost in (0.0, 0.01, 0.9)]
+    assert chosen == sorted(chosen)
+    assert chosen[0] == 0.0 < chosen[-1]
+
+
+@pytest.mark.parametrize("targets", [[0, 1, 2], [30, 40], []])
+def test_without_targets_on_both_sides_nothing_can_be_weighed(targets: list[int]) -> None:
+    assert choose(targets) == 0.0
+
+
+def test_a_query_counts_by_its_target() -> None:
+    evidence, queries = seen(unfair=(3,)), asked([0, 3, 59])
+    plain, stressed = query_importances(evidence, queries, TAIL)
+    assert plain.tolist() == [1, 0, 1]
+    assert stressed.tolist() == [1, 0, EMPHASIS]
