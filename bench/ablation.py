@@ -125,7 +125,8 @@ def main(
     suffix = f", {sequence_epochs} epochs" if sequence_epochs else ""
 
     def parts(seed: int) -> dict[str, Callable[[], study.Values]]:
-        settings, found = Settings(seed=seed, sequence_epochs=sequence_epochs), {}
+        settings = Settings(seed=seed, sequence_epochs=sequence_epochs)
+        found: dict[str, Callable[[], study.Values]] = {}
         for title, split in splits[seed].items():
             file = study.kept_file("ablation", dataset, seed, f"{title}, tuned encoder")
             known = Knowledge(split, vectors, settings, partial(tuned, split, vectors, seed, file))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,17 +87,17 @@ def main(
 
     found, ground = study.collect("encoders", dataset, all_seeds, parts), Ground([split] * len(all_seeds))
     file = study.RESULTS / name / "encoders.json"
-    stored: list[study.Json] = read(file)["rows"] if file.exists() else []
-    rows = {row["encoder"]: row for row in stored}
+    rows = {row["encoder"]: row for row in (read(file)["rows"] if file.exists() else [])}
     rows[WORDS] = {"encoder": WORDS, "parameters": 0, **ground.row(found[WORDS], {})}
     for each in encoded:
         rows[each.name] = each.about() | ground.row(found[each.key], {WORDS: found[WORDS]})
-    options = [part for row in rows if row != WORDS for part in ("--encoder", row)]
-    about = {"command": shlex.join(["python", "-m", "bench", "encoders", "DATA", name, *options])}
-    about |= {"dataset": name, "seeds": all_seeds, **ground.about()}
-    study.store(f"{name}/encoders.json", {**about, "rows": sorted(rows.values(), key=_size)})
+    study.store(f"{name}/encoders.json", report(name, all_seeds, ground, list(rows.values())))
 
 
-def _size(row: study.Json) -> int:
-    size: int = row["parameters"]
-    return size
+def report(name: str, seeds: Sequence[int], ground: Ground, rows: Sequence[study.Json]) -> study.Json:
+    """Put the rows of a data set in the order of size, with the command that measures them all."""
+    ordered = sorted(rows, key=lambda row: float(row["parameters"]))
+    options = [part for row in ordered if row["encoder"] != WORDS for part in ("--encoder", row["encoder"])]
+    command = shlex.join(["python", "-m", "bench", "encoders", "DATA", name, *options])
+    about = {"command": command, "dataset": name, "seeds": seeds}
+    return {**about, **ground.about(), "rows": ordered}

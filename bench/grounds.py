@@ -84,7 +84,8 @@ class Ground:
         return [float(found[groups[metric]].mean()) for found, groups in pairs if groups[metric].any()]
 
     def _differences(self, a: Sequence[Doubles], b: Sequence[Doubles]) -> Json:
-        one, other, found = np.concatenate(a), np.concatenate(b), {}
+        one, other = np.concatenate(a), np.concatenate(b)
+        found: Json = {}
         for metric in [name for name in COMPARED if name in self.groups[0]]:
             rows = np.concatenate([groups[metric] for groups in self.groups])
             if pair := paired_bootstrap(one, other, self.users, rows):
