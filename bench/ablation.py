@@ -13,7 +13,7 @@ import polars as pl
 import typer
 
 from bench import study
-from bench.grounds import WORDS, Ground, fair_ndcg, fair_splits
+from bench.grounds import GROUNDS, WORDS, Ground, fair_ndcg, fair_splits
 from tailrank.arrays import Codes, Doubles
 from tailrank.cli.progress import progress_bars
 from tailrank.data.columns import Columns
@@ -122,25 +122,18 @@ def main(
     dataset, vectors, about = study.encoded(name, data)
     all_seeds, variants = study.numbers(seeds), study.chosen(variant, VARIANTS)
     splits = {seed: fair_splits(dataset, seed) for seed in all_seeds}
-    suffix = f", {sequence_epochs} epochs" if sequence_epochs else ""
-
-    def parts(seed: int) -> dict[str, Callable[[], study.Values]]:
-        settings = Settings(seed=seed, sequence_epochs=sequence_epochs)
-        found: dict[str, Callable[[], study.Values]] = {}
-        for title, split in splits[seed].items():
-            file = study.kept_file("ablation", dataset, seed, f"{title}, tuned encoder")
-            known = Knowledge(split, vectors, settings, partial(tuned, split, vectors, seed, file))
-            for each in variants:
-                part = f"{title}, {each}{suffix}"
-                found[part] = partial(known.values, part, each)
-        return found
-
-    found, grounds = study.collect("ablation", dataset, all_seeds, parts), []
-    for title in splits[all_seeds[0]]:
-        values = {each: found[f"{title}, {each}{suffix}"] for each in variants}
+    settings = Settings(sequence_epochs=sequence_epochs)
+    found = study.collect(
+        "ablation",
+        dataset,
+        all_seeds,
+        lambda seed: _parts(splits[seed], vectors, variants, replace(settings, seed=seed)),
+    )
+    about |= {"seeds": all_seeds, "sequence_epochs": sequence_epochs, "grounds": []}
+    for title in GROUNDS:
+        values = {each: found[_part(title, each, settings)] for each in variants}
         ground = Ground([splits[seed][title] for seed in all_seeds])
-        grounds.append({"title": title, **ground.about(), "rows": rows(ground, values)})
-    about |= {"seeds": all_seeds, "sequence_epochs": sequence_epochs, "grounds": grounds}
+        about["grounds"].append({"title": title, **ground.about(), "rows": rows(ground, values)})
     study.store(f"{name}/ablation.json", about)
 
 
@@ -148,3 +141,22 @@ def rows(ground: Ground, values: Mapping[str, Sequence[Doubles]]) -> list[study.
     """Measure each variant, and compare it with everything, and with everything but the language model."""
     against = {each: values[each] for each in (EVERYTHING, WORDS) if each in values}
     return [{"variant": each, **ground.row(found, against)} for each, found in values.items()]
+
+
+def _parts(
+    splits: Mapping[str, Split], vectors: ItemVectors, variants: Sequence[str], settings: Settings
+) -> dict[str, Callable[[], study.Values]]:
+    """Give what computes each variant on each ground, for one seed."""
+    parts: dict[str, Callable[[], study.Values]] = {}
+    for title, split in splits.items():
+        file = study.kept_file("ablation", split.train, settings.seed, f"{title}, tuned encoder")
+        known = Knowledge(split, vectors, settings, partial(tuned, split, vectors, settings.seed, file))
+        for each in variants:
+            part = _part(title, each, settings)
+            parts[part] = partial(known.values, part, each)
+    return parts
+
+
+def _part(title: str, variant: str, settings: Settings) -> str:
+    epochs = settings.sequence_epochs
+    return f"{title}, {variant}" + (f", {epochs} epochs" if epochs else "")

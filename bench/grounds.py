@@ -20,6 +20,7 @@ from tailrank.metrics.significance import paired_bootstrap
 
 FAIR: Final = "fair ground"
 COLD: Final = "cold items"
+GROUNDS: Final = (FAIR, COLD)
 WORDS: Final = "TF-IDF only"
 """The ranker without a language model."""
 

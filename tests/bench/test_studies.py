@@ -49,6 +49,13 @@ def shop(users: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     return pl.DataFrame(items), pl.DataFrame(events, ["user_id", "item_id", "timestamp"], orient="row")
 
 
+def write_shop(folder: Path) -> Path:
+    folder.mkdir()
+    for table, rows in zip(("items", "events"), shop(20), strict=True):
+        rows.write_parquet(folder / f"{table}.parquet")
+    return folder
+
+
 def test_late_events_change_what_ranks_by_them_and_nothing_else() -> None:
     data = Dataset.construct(*shop(40))
     found = staleness.study(data, {}, ["popularity", "item-knn"], None, silent)
@@ -61,12 +68,8 @@ def test_late_events_change_what_ranks_by_them_and_nothing_else() -> None:
 
 
 def test_a_smaller_size_holds_some_users_and_their_items(tmp_path: Path) -> None:
-    source, target = tmp_path / "source", tmp_path / "target"
-    source.mkdir()
+    source, target = write_shop(tmp_path / "source"), tmp_path / "target"
     target.mkdir()
-    items, events = shop(20)
-    items.write_parquet(source / "items.parquet")
-    events.write_parquet(source / "events.parquet")
     scale.sampled(source, 1, target)
     some = Dataset.load(target)
     assert some.n_users == 2
@@ -170,13 +173,26 @@ def test_seeds_with_other_queries_are_compared_together() -> None:
     assert found["difference"]["zeros"]["ndcg@10"]["mean"] == pytest.approx(np.mean(np.concatenate(cold)))
 
 
+def test_an_ablation_is_stored_by_ground(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "RESULTS", tmp_path / "results")
+    write_shop(tmp_path / "shop")
+    ablation.main(tmp_path, "shop", "0,1", ["no text", "everything"])
+    stored = json.loads((tmp_path / "results" / "shop" / "ablation.json").read_text())
+    assert [ground["title"] for ground in stored["grounds"]] == list(grounds.GROUNDS)
+    assert [ground["least_count"] for ground in stored["grounds"]] == [0, 1]
+    for ground in stored["grounds"]:
+        assert [row["variant"] for row in ground["rows"]] == ["no text", "everything"]
+        assert all(list(row["difference"]) == ["everything"] for row in ground["rows"])
+    assert "ndcg@10/cold" in stored["grounds"][1]["queries"]
+
+
 def test_an_encoder_is_measured_and_others_stay(
     tiny_folder: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(study, "RESULTS", tmp_path / "results")
-    for table, rows in zip(("items", "events"), shop(20), strict=True):
-        (tmp_path / "shop").mkdir(exist_ok=True)
-        rows.write_parquet(tmp_path / "shop" / f"{table}.parquet")
+    write_shop(tmp_path / "shop")
     encoders.main(tmp_path, "shop", [str(tiny_folder)], "0")
     file = tmp_path / "results" / "shop" / "encoders.json"
     first = json.loads(file.read_text())
