@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import shutil
 import time
@@ -23,7 +24,9 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.vectors import ItemVectors
+from tailrank.policy.tail import TailBoost
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.storage import MANIFEST
 from tailrank.state.base import ItemChange
 from tailrank.state.open import open_state
 
@@ -47,6 +50,20 @@ def test_a_new_model_serves_without_a_restart_and_a_broken_one_is_refused(
         metrics = f"{server.url}/metrics"
         wait_until(lambda: "tailrank_models_refused_total 1.0" in httpx.get(metrics).text)
         assert rank(server.url)["model"] == after
+
+
+def test_a_copy_with_the_size_and_time_of_what_it_overwrites_is_noticed(model: Path, tmp_path: Path) -> None:
+    reranker, folders = Reranker.load(model), [tmp_path / "movies", tmp_path / "others"]
+    for folder, strength in zip(folders, (0.25, 0.75), strict=True):
+        replace(reranker, policy=(TailBoost(strength),)).save(folder)
+        os.utime(folder / MANIFEST, (1e9, 1e9))
+    served, other = (folder / MANIFEST for folder in folders)
+    assert served.stat().st_size == other.stat().st_size
+    with Server(folders[0], tmp_path / "state") as server:
+        before, inode = rank(server.url)["model"], served.stat().st_ino
+        shutil.copy2(other, served)
+        assert (served.stat().st_ino, served.stat().st_mtime) == (inode, 1e9)
+        wait_until(lambda: bool(rank(server.url)["model"] != before))
 
 
 @pytest.mark.parametrize("with_encoder", [True, False])

@@ -207,4 +207,5 @@ def _signature(folder: Path) -> tuple[int, ...]:
         found = (folder / MANIFEST).stat()
     except OSError:
         return ()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    # Copies may keep the time of writing, and take the place of a file of the same size: ctime is their own.
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
