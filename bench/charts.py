@@ -70,7 +70,7 @@ def ablation(figure: Figure, studies: Sequence[Json]) -> None:
                 multiples = [mean / words for mean in means.values()]
                 axes.plot(multiples, list(means), linestyle="", label=study["dataset"])
         axes.axvline(1, color="#333333", linewidth=1)
-        axes.set(xlabel=f"{shown[metric]}: multiple of words alone", xlim=(0, None))
+        axes.set(title=shown[metric], xlabel="Multiple of words alone", xlim=(0, None))
     panels[0].invert_yaxis()
     _legend(panels[1])
 
@@ -84,7 +84,8 @@ def encoders(figure: Figure, studies: Sequence[Json]) -> None:
             sizes = [row["parameters"] / 1e6 for row in rows]
             axes.plot(sizes, [row["metrics"][metric]["mean"] for row in rows], label=study["dataset"])
             axes.axhline(words["metrics"][metric]["mean"], color=colour, linestyle="--")
-        axes.set(xscale="log", xlabel="Weights of the encoder, millions", ylabel=NAMES[metric])
+        axes.set(title=NAMES[metric], xlabel="Weights of the encoder, millions")
+        axes.set(xscale="log", xlim=(10, None), ylim=(0, None))
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
