@@ -205,7 +205,7 @@ def test_encoders_are_compared_by_size(results: Path, published: Path) -> None:
     made = {"seeds": [0], "least_count": 5, "queries": QUERIES, "rows": curve}
     store(results, "amazon-beauty/encoders.json", ABOUT | made)
     text, charts = page.build(results, published)
-    assert "TF-IDF only 0, default 22,713,216, large 109,486,464." in text
+    assert "Weights: default 22,713,216, large 109,486,464." in text
     assert [row[0] for row in rows(text, "amazon-beauty, by encoder")[2:]] == ["queries", *sizes]
     assert drawn(text, charts) == ["benchmarks-encoders.svg"]
 
