@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 from rich.console import Console
 
-from tailrank.cli.demo_walkthrough import show, walk_through
+from tailrank.cli.demo_queries import TailQueries
+from tailrank.cli.demo_reasons import Reader
+from tailrank.cli.demo_summary import in_short
+from tailrank.cli.demo_walkthrough import Walkthrough
 from tailrank.cli.evaluate import measure
 from tailrank.cli.options import Seed, load, vector_spaces
-from tailrank.data.candidates import Scorer
 from tailrank.data.splits import Split, temporal
-from tailrank.evaluation.baselines import DEFAULT_MODELS
-from tailrank.metrics.full_ranking import Model
+from tailrank.evaluation.results import Evaluation
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 
-REPEATING: Final = ("tailrank", "frequent", "popularity", "item-knn")
+MODELS: Final = ("tailrank", "without-lm", "popularity", "item-knn", "tfidf+lm")
+REPEATING: Final = ("tailrank", "without-lm", "frequent", "popularity", "item-knn")
 FINDER: Final = "item-knn"
+RANKED: Final = (FINDER, "without-lm", "tailrank")
+Models: TypeAlias = Mapping[str, Any]
+
 QUERIES: Final = 4_000
 """Test queries at most, so that a demo stays one."""
 
@@ -39,7 +46,7 @@ def demo(
     per_user: Annotated[int, typer.Option(min=1, help="Test at most this many events a user.")] = 30,
     seed: Seed = 0,
 ) -> None:
-    """Fetch a data set, fit, measure against baselines, and show one user's list before and after."""
+    """Fetch a data set, fit, measure with and without the language model, and show one user's lists."""
     console = Console()
     dataset = load(data)
     console.print(
@@ -48,16 +55,33 @@ def demo(
     )
     spaces = vector_spaces(dataset, "default", None)
 
-    def compare(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, dict[str, Model]]:
+    def compare(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, Models, Evaluation]:
         settings = Settings(max_history=LONG_HISTORY if repeats else 50, seed=seed)
         split = temporal(dataset, per_user, repeats=repeats).sampled(QUERIES, seed)
-        models = measure(names, split, spaces, settings, folder)
+        models, found = measure(names, split, spaces, settings, folder)
         console.print(f"Report: [bold]{folder / 'report.html'}[/]\n")
-        return split, {model.name: model.scorer for model in models}
+        return split, {model.name: model.scorer for model in models}, found
 
-    split, fitted = compare(DEFAULT_MODELS, out / dataset.name, repeats=False)
+    split, fitted, found = compare(MODELS, out / dataset.name, repeats=False)
     if temporal(dataset, per_user, repeats=True).test.repeated.mean() >= REPEATED:
         console.print("Users here choose items again, so the same with repeats allowed:\n")
         compare(REPEATING, out / f"{dataset.name}-repeats", repeats=True)
-    walk = walk_through(cast(Reranker, fitted["tailrank"]), cast(Scorer, fitted[FINDER]), split)
-    show(walk, split.full_train, FINDER, console)
+    walkthrough = _walkthrough(split, fitted, spaces)
+    if walkthrough is None:
+        console.print(f"No user to show: {FINDER} finds no tail item that is the answer to a test query.")
+    else:
+        walkthrough.show(console)
+    console.rule("[bold]In short")
+    for line in in_short(found):
+        console.print(line)
+
+
+def _walkthrough(split: Split, fitted: Models, spaces: Mapping[str, ItemVectors]) -> Walkthrough | None:
+    """Find what to show of a split; None if there is nothing."""
+    reranker: Reranker = fitted["tailrank"]
+    vectors = reranker.spaces["semantic"].transform(spaces["semantic"].values)
+    queries = TailQueries.find(split, fitted[FINDER], {name: fitted[name] for name in RANKED}, vectors)
+    if queries is None:
+        return None
+    reader = Reader.of(TextEncoder.load(), split.full_train, reranker.settings.template, spaces)
+    return Walkthrough(split.full_train, queries, reranker, reader)

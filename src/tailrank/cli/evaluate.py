@@ -95,7 +95,7 @@ def evaluate(
 
 def measure(
     names: Sequence[str], split: Split, spaces: Mapping[str, ItemVectors], settings: Settings, out: Path
-) -> list[FittedModel]:
+) -> tuple[list[FittedModel], Evaluation]:
     """Fit models and evaluate them, write the report into a folder, and print the main metrics."""
     about = {"encoders": options.encoders(spaces), **machine()}
     with progress_bars() as progress:
@@ -103,7 +103,7 @@ def measure(
         found = runner.evaluate(fitted, split, spaces, settings, about, progress)
     runner.write(found, out)
     _show(found)
-    return fitted
+    return fitted, found
 
 
 def _show(found: Evaluation) -> None:

@@ -76,6 +76,10 @@ class MeanPooling:
         return scores
 
 
+def _without_lm(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Reranker:
+    return Reranker.fit(split, None, settings, progress)
+
+
 def _popularity(split: Split, spaces: Spaces, settings: Settings, progress: Progress) -> Scorer:
     return Popularity.from_events(split.full_train, best_half_life(split.train, split.validation))
 
@@ -128,6 +132,7 @@ def _tuned(baseline: TunedBaseline) -> Fit:
 
 MODELS: Final[dict[str, Fit]] = {
     "tailrank": Reranker.fit,
+    "without-lm": _without_lm,
     "popularity": _popularity,
     **{baseline.name: _tuned(baseline) for baseline in TUNED},
     "last-tfidf": _last_tfidf,
