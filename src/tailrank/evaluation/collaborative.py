@@ -182,11 +182,12 @@ class SessionNeighbours:
         holders = sp.csr_array(self.sessions.T)[entries.col]
         of = np.repeat(np.arange(len(entries.data)), np.diff(holders.indptr))
         cells = entries.row[of].astype(np.int64) * shape[1] + holders.indices
-        order = np.argsort(cells, kind="stable")
-        distinct, starts = np.unique(cells[order], return_index=True)
-        weights, at = entries.data[of[order]], np.divmod(distinct, shape[1])
+        order = np.argsort(cells)
+        cells, weights = cells[order], entries.data[of[order]]
+        starts = np.flatnonzero(np.diff(cells, prepend=-1))
+        at = np.divmod(cells[starts], shape[1])
         total, largest = (
-            sp.csr_array((reduce(weights, starts) if len(starts) else weights, at), shape=shape)
-            for reduce in (np.add.reduceat, np.maximum.reduceat)
+            sp.csr_array((reduce.reduceat(weights, starts), at), shape=shape)
+            for reduce in (np.add, np.maximum)
         )
         return total, largest
