@@ -23,7 +23,7 @@ from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 
 MODELS: Final = ("tailrank", "without-lm", "popularity", "item-knn", "tfidf+lm")
-REPEATING: Final = ("tailrank", "without-lm", "frequent", "popularity", "item-knn")
+REPEATING: Final = ("tailrank", "frequent", "popularity", "item-knn")
 FINDER: Final = "item-knn"
 RANKED: Final = (FINDER, "without-lm", "tailrank")
 Models: TypeAlias = Mapping[str, Any]
