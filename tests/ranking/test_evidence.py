@@ -119,13 +119,9 @@ def test_never_chosen_items_are_not_put_first_because_others_events_are_held_out
 def test_where_there_are_times_the_latest_events_are_held_out() -> None:
     data = filtered()
     h = data.histories
-    timed = replace(
-        data, histories=replace(h, times=1.6e9 + RNG.permutation(len(h.items)) * 60.0), clock="timestamp"
-    )
-    order = np.lexsort((timed.histories.times, h.owners))
-    timed = replace(
-        timed, histories=replace(timed.histories, items=h.items[order], times=timed.histories.times[order])
-    )
+    times = (1.6e9 + RNG.permutation(len(h.items)) * 60).astype(np.float64)
+    order = np.lexsort((times, h.owners))
+    timed = replace(data, histories=replace(h, items=h.items[order], times=times[order]), clock="timestamp")
     split = hold_out(timed)
     assert split.least_count == 0
     source = split.validation.source

@@ -12,10 +12,12 @@ from tailrank.arrays import Bools, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
+from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
-from tailrank.metrics.popularity import count_buckets
+from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fitting import fit_both, validation_sample, with_template
-from tailrank.ranking.sampled_candidates import BEST, draw_candidates
+from tailrank.ranking.fusion import count_levels
+from tailrank.ranking.sampled_candidates import BEST, draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
 from tailrank.signals.base import Signal
 from tailrank_peers.tuning import Fit, Peer, Setting
@@ -83,23 +85,28 @@ def _liked(scores: Sequence[Floats], allowed: Bools) -> Bools:
 
 def _features(values: Floats, counts: Offsets, lengths: Offsets) -> Floats:
     """Put interactions and lengths beside the signals; shape (n, signals + 2)."""
-    return np.column_stack([values, np.log1p(counts), lengths]).astype(np.float32)
+    return np.column_stack([values, np.log1p(count_levels(counts)), lengths]).astype(np.float32)
 
 
 def _examples(
     signals: tuple[Signal, ...], queries: Queries, split: Split, settings: Settings
 ) -> tuple[Floats, Bools, Offsets]:
     """Draw the pools that fusion learns from: features, whether it is the target, and sizes of pools."""
-    counts = split.train.counts
     rng = np.random.default_rng(settings.seed)
-    pool, codes = draw_candidates(
-        signals, queries, count_buckets(counts), settings.max_history, split.repeats, rng
+    evidence = Evidence.draw(split, signals, item_texts(split.train.items, settings.template), rng)
+    asked = with_empty_histories(queries)
+    asked = asked.take(evidence.counts_for(asked))
+    pool = draw_candidates(
+        evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng
     )
-    lengths = np.zeros(len(codes), dtype=np.int64)
-    lengths[: len(queries)] = np.minimum(queries.histories.lengths, settings.max_history)
     real = np.isfinite(pool.log_odds)
     rows, columns = np.nonzero(real)
-    return _features(pool.features[real], counts[codes[real]], lengths[rows]), columns == 0, real.sum(axis=1)
+    lengths = np.minimum(asked.histories.lengths, settings.max_history)[rows]
+    return (
+        _features(pool.features[real], pool.candidates[real].astype(np.int64), lengths),
+        columns == 0,
+        real.sum(axis=1),
+    )
 
 
 def _lambdamart(split: Split, vectors: Floats | None, settings: Settings) -> Fit:
