@@ -68,7 +68,7 @@ def ablation(figure: Figure, studies: Sequence[Json]) -> None:
             means = {name: metrics[metric]["mean"] for name, metrics in found.items() if metric in metrics}
             if words := means.get(WORDS):
                 multiples = [mean / words for mean in means.values()]
-                axes.plot(multiples, list(means), linestyle="", label=study["dataset"])
+                axes.plot(multiples, list(means), linestyle="", clip_on=False, label=study["dataset"])
         axes.axvline(1, color="#333333", linewidth=1)
         axes.set(title=shown[metric], xlabel="Multiple of words alone", xlim=(0, None))
     panels[0].invert_yaxis()
