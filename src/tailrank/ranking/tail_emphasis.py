@@ -48,7 +48,7 @@ def affordable_emphasis(
     accurate, for_tail
         The ends of the path, fitted on other queries.
     evidence
-        How items are seen; only those it learns from compete, and those that arrive stand aside.
+        How items are seen; only those it learns from compete, the arriving ones as new.
     queries
         To choose by.
     tail
@@ -63,27 +63,25 @@ def affordable_emphasis(
     float
         One of `PATH`.
     """
-    warm = evidence.fair.copy()
-    warm[evidence.arriving] = False
-    queries = queries.take(warm[queries.targets])
+    queries = queries.take(evidence.counts_for(queries))
     rare = tail[queries.targets]
     if not rare.any() or rare.all():
         return 0.0
-    gains = np.concatenate(list(_gains(accurate, for_tail, evidence, queries, warm, max_history)), axis=1)
+    gains = np.concatenate(list(_gains(accurate, for_tail, evidence, queries, max_history)), axis=1)
     overall, in_tail = gains.mean(axis=1), gains[:, rare].mean(axis=1)
     affordable = overall >= (1 - cost) * overall.max()
     return PATH[int(np.where(affordable, in_tail, -1.0).argmax())]
 
 
 def _gains(
-    accurate: Fusion, for_tail: Fusion, evidence: Evidence, queries: Queries, warm: Bools, max_history: int
+    accurate: Fusion, for_tail: Fusion, evidence: Evidence, queries: Queries, max_history: int
 ) -> Iterator[Doubles]:
     """Give ndcg@10 at each point of the path, shape (points, queries), a batch at a time."""
-    for batch in queries.batches(len(warm)):
+    for batch in queries.batches(len(evidence.fair)):
         histories = batch.histories.latest(max_history)
         scores, known = evidence.score(histories), history_buckets(histories.lengths)
         start, end = (one.fuse(scores, evidence.levels, known).total for one in (accurate, for_tail))
-        hidden = ~(evidence.candidates(batch) & warm)
+        hidden = ~evidence.candidates(batch)
         hidden[np.arange(len(batch)), batch.targets] = False
         yield np.stack(
             [
