@@ -26,7 +26,9 @@ MODELS: Final = ("tailrank", "without-lm", "popularity", "item-knn", "tfidf+lm")
 REPEATING: Final = ("tailrank", "frequent", "popularity", "item-knn")
 FINDER: Final = "item-knn"
 RANKED: Final = (FINDER, "without-lm", "tailrank")
+
 Models: TypeAlias = Mapping[str, Any]
+"""Fitted models by name."""
 
 QUERIES: Final = 4_000
 """Test queries at most, so that a demo stays one."""

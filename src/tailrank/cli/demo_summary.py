@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tailrank.evaluation.results import Comparison, Evaluation, TradeoffPoint
 
-AFFORDABLE = 0.99
+AFFORDABLE: Final = 0.99
 """Share of ndcg@10 that is kept while the tail policy gets stronger."""
 
 
@@ -28,7 +30,7 @@ def _gain(one: Comparison) -> str:
 
 
 def _price(tradeoff: list[TradeoffPoint]) -> str:
-    """Find the strongest tail policy that keeps 99% of the ndcg."""
+    """Find the tail policy that shows the most tail for 1% of the ndcg."""
     none, *_ = tradeoff
     before = none.metrics["ndcg@10"] or 0
     best = max(

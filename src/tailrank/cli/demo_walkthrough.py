@@ -103,7 +103,7 @@ class Walkthrough:
             )
             table.add_row(str(rank + 1), *cells)
         table.add_section()
-        table.add_row("◆", *(str(int(tail[column].sum())) for column in columns))
+        table.add_row("all ◆", *(str(int(tail[column].sum())) for column in columns))
         return table
 
     def _reasons(self, why: dict[str, list[Reason]]) -> Table:
@@ -119,11 +119,10 @@ class Walkthrough:
     def _all(self) -> Table:
         """Count how often each model has the answer in its first ten, and what the language model moves."""
         queries, moved = self.queries, self.queries.moved
-        title = (
-            f"Answers in the first {SHOWN} of {FOUND}, and how often the language model moves them up or down"
-        )
-        names = [*queries.ranks, "up", "down"]
-        columns = (Column(name, justify="right") for name in ("queries", *names))
+        finder, *others = queries.ranks
+        title = f"Answers in the first {SHOWN} of {FOUND}; how often the language model moves them"
+        names = ("queries", finder, *others, "up", "down")
+        columns = (Column(name, justify="right") for name in names)
         table = Table("the answer reads", *columns, title=title, box=SIMPLE_HEAD)
         groups = {"like the history (closer half)": queries.closer, "unlike it": ~queries.closer}
         for label, rows in {**groups, "either way": queries.closer | True}.items():
@@ -131,7 +130,5 @@ class Walkthrough:
             ups, downs = (moved[rows] > 0).sum(), (moved[rows] < 0).sum()
             table.add_row(label, f"{rows.sum():,}", *shares, f"{ups:,}", f"{downs:,}")
         missed = queries.asked - len(queries.queries)
-        table.caption = (
-            f"{missed:,} more answers are tail items that {next(iter(queries.ranks))} did not find."
-        )
+        table.caption = f"{missed:,} more answers are tail items that {finder} did not find."
         return table
