@@ -25,12 +25,14 @@ from tailrank.metrics.popularity import tail_items
 from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.covisitation import ItemKNN
+from tailrank.signals.popularity import Popularity
 
 
 @pytest.fixture(scope="module")
 def found(movielens_split: Split, movielens_vectors: ItemVectors, reranker: Reranker) -> TailQueries:
     finder = ItemKNN.from_events(movielens_split.full_train)
-    models: dict[str, Scorer] = {"item-knn": finder, "popularity": reranker.signals[-1], "tailrank": reranker}
+    popularity = Popularity.from_events(movielens_split.full_train)
+    models: dict[str, Scorer] = {"item-knn": finder, "popularity": popularity, "tailrank": reranker}
     found = TailQueries.find(movielens_split, finder, models, movielens_vectors.values)
     assert found is not None
     return found
@@ -64,9 +66,9 @@ def test_closeness_is_the_highest_cosine_with_another_text_of_the_history(
 
 
 def test_a_finder_that_finds_no_tail_item_leaves_nothing_to_show(
-    movielens_split: Split, movielens_vectors: ItemVectors, reranker: Reranker
+    movielens_split: Split, movielens_vectors: ItemVectors
 ) -> None:
-    popularity = reranker.signals[-1]
+    popularity = Popularity.from_events(movielens_split.full_train)
     assert TailQueries.find(movielens_split, popularity, {}, movielens_vectors.values) is None
 
 
@@ -104,7 +106,7 @@ def test_the_language_model_quotes_the_sentence_that_it_read(reader: Reader) -> 
     assert reader.others([like, rest]) == "chosen after Waiting +0.5"
     assert reader.meaning("dull", [like, rest]) == "reads like Jaws +1.2"
     against = [Reason("semantic", -0.3, Event("jaws")), Reason("popularity", 0.2, None)]
-    assert reader.meaning("orca", against) == "reads no closer than the rest -0.3"
+    assert reader.meaning("orca", against) == "reads no closer -0.3"
     assert reader.others(against) == "chosen often lately +0.2"
 
 
@@ -115,7 +117,7 @@ def test_the_walkthrough_fits_a_terminal_and_counts_losses_too(
     console = Console(file=page, width=100)
     data = movielens_split.full_train
     reader = Reader.of(encoder, data, reranker.settings.template, reranker.spaces)
-    Walkthrough(data, found, reranker, reader).show(console)
+    Walkthrough(data, found, reranker, reranker, reader).show(console)
     text = page.getvalue()
     assert max(map(len, text.splitlines())) <= 100
     row = int(np.argmax(found.closeness))

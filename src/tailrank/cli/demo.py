@@ -86,4 +86,4 @@ def _walkthrough(split: Split, fitted: Models, spaces: Mapping[str, ItemVectors]
     if queries is None:
         return None
     reader = Reader.of(TextEncoder.load(), split.full_train, reranker.settings.template, spaces)
-    return Walkthrough(split.full_train, queries, reranker, reader)
+    return Walkthrough(split.full_train, queries, reranker, fitted["without-lm"], reader)

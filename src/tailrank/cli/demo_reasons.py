@@ -24,6 +24,7 @@ SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 WORDS: Final = {
     "base": "how often it is chosen",
     "popularity": "chosen often lately",
+    "taste": "as rare or popular as this user likes",
     "tail": "rare, lifted by the tail policy",
     "covisitation": "chosen after",
     "item-knn": "has users in common with",
@@ -105,7 +106,7 @@ class Reader:
         """Name the event that the item reads most like, and the sentence that is closest to that."""
         reason = max((each for each in reasons if each.signal in self.spaces), key=lambda each: each.lift)
         if reason.lift < LEAST or reason.event is None:
-            return f"reads no closer than the rest {reason.lift:+.1f}"
+            return f"reads no closer {reason.lift:+.1f}"
         sentence = self.closest_sentence(item_id, reason.event.item_id)
         quoted = f": “{sentence}”" if sentence else ""
         return f"reads like {self.titles[reason.event.item_id]}{quoted} {reason.lift:+.1f}"

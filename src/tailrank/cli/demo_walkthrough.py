@@ -33,10 +33,10 @@ class Walkthrough:
     dataset
         Training data.
     queries
-        Those to show, ranked by the three models: what found the candidates, the re-ranker without the
-        language model, and the re-ranker.
-    reranker
-        The last of them, which gives reasons.
+        Those to show, ranked by three models: what found the candidates, the re-ranker without the language
+        model, and the re-ranker.
+    reranker, without
+        The last of them, which gives reasons, and the same without the language model.
     reader
         Puts reasons into words.
     """
@@ -44,6 +44,7 @@ class Walkthrough:
     dataset: Dataset
     queries: TailQueries
     reranker: Reranker
+    without: Reranker
     reader: Reader
 
     def show(self, console: Console) -> None:
@@ -56,7 +57,8 @@ class Walkthrough:
         console.print(
             f"Of the test queries whose answer is a tail item among the {FOUND} that {finder} finds, this "
             "one's answer reads most like an item of the history: here meaning can decide. The rule knows "
-            "the answer, but not who ranks it well; all queries of that sort are below."
+            "the answer, but not who ranks it well; all queries of that sort are below. without-lm is "
+            "tailrank fitted without the language model."
         )
         console.print(self._history(history))
         console.print(self._lists(row))
@@ -130,5 +132,10 @@ class Walkthrough:
             ups, downs = (moved[rows] > 0).sum(), (moved[rows] < 0).sum()
             table.add_row(label, f"{rows.sum():,}", *shares, f"{ups:,}", f"{downs:,}")
         missed = queries.asked - len(queries.queries)
-        table.caption = f"{missed:,} more answers are tail items that {finder} did not find."
+        emphases = (model.fusion.tail_emphasis for model in (self.without, self.reranker))
+        chosen = ", ".join(f"{name} {share:g}" for name, share in zip(others, emphases, strict=True))
+        table.caption = (
+            f"{missed:,} more answers are tail items that {finder} did not find. Each of the others chose "
+            f"on validation how far to go for the tail, from 0 to 1: {chosen}."
+        )
         return table

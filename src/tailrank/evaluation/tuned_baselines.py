@@ -114,7 +114,7 @@ def _session_knn(split: Split, spaces: Spaces, settings: Settings) -> Learn:
 
 
 TUNED: Final = (
-    TunedBaseline("item-knn", _item_knn, {"neighbours": (200, 50, 1_000), "shrinkage": (0, 1, 3, 10, 30)}),
+    TunedBaseline("item-knn", _item_knn, {"neighbours": (200, 1_000), "shrinkage": (0, 2, 10)}),
     TunedBaseline("tfidf", _tfidf, {}),
     TunedBaseline("lm", _lm, {}),
     TunedBaseline("tfidf+lm", _tfidf_and_lm, {"lm_share": (0.5, 0.2, 0.35, 0.65, 0.8)}),
