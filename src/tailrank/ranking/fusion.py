@@ -25,6 +25,15 @@ LARGEST_WEIGHT: Final = 1e15
 PRIOR_WEIGHT: Final = 0.5
 """Weight of a signal, by its standard deviation, before any evidence."""
 
+UNSIGNED: Final = "taste"
+"""The signal of which only evidence can say whether more of it is better."""
+
+LOGARITHMIC: Final = "popularity"
+"""The signal in a unit of its own, whose deviation counts as one at least.
+
+Where counts hardly differ, as in a shop with ten events, half a deviation would make much of a single one.
+"""
+
 KNOTS_OF_BUCKETS: Final = (0, 1, 5, 6, 20, 21)
 """Where the count buckets of older models end: weights are constant from 1 to 5, and from 6 to 20."""
 
@@ -130,13 +139,17 @@ class Fusion:
         real = np.isfinite(pool.log_odds)
         spread = pool.features[real].std(axis=0, dtype=np.float64)
         spread = np.where(spread > 0, spread, 1).astype(np.float32)
+        logarithmic, unsigned = (
+            np.array([name == one for name in signals]) for one in (LOGARITHMIC, UNSIGNED)
+        )
+        spread[logarithmic] = np.maximum(spread[logarithmic], 1)
         if importance is None:
             importance = np.ones(len(pool.features), np.float32)
         objective = FusionObjective(
             pool.scaled(spread), importance, knot_shares(COUNT_KNOTS), len(HISTORY_LABELS), loss, shrinkage
         )
         prior = np.zeros(objective.shape)
-        prior[0, :-1] = PRIOR_WEIGHT
+        prior[0, :-1] = np.where(unsigned, 0, PRIOR_WEIGHT)
         found = minimize(
             objective,
             (prior if start is None else start._parameters(spread, prior)).ravel(),
