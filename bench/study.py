@@ -233,7 +233,7 @@ def report(file: str, contents: Mapping[str, Any], kept: bool) -> None:
 def command() -> str:
     """Write the command that runs, for anyone to repeat: a folder by what it holds."""
     words = [word for word in sys.argv[1:] if word != "--keep"]
-    at = 2 if words[0] == "resilience" else 1
+    at = 2 if words[:1] == ["resilience"] else 1
     if len(words) > at and Path(words[at]).is_dir():
         words[at] = "MODEL" if Path(words[at], "manifest.json").exists() else "DATA"
     return f"python -m bench {shlex.join(words)}"
