@@ -21,15 +21,22 @@ from bench.resilience.mutation import Mutator
 from bench.resilience.saves import saves
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
 from tailrank.errors import ModelError
 from tailrank.language.vectors import EncoderIdentity, ItemVectors
+from tailrank.metrics.popularity import count_buckets
 from tailrank.ranking import storage
+from tailrank.ranking.fusion import count_levels
+from tailrank.ranking.manifest import ARRAYS, named_by_content
 from tailrank.ranking.model_folder import read_fitted
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
+from tailrank.signals.base import Arrays
+from tailrank.signals.registry import SIGNALS, type_of
 
 FILES = ["items", "manifest", "signals"]
 OFTEN = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -185,7 +192,7 @@ def mutator(small: Reranker, tmp_path_factory: pytest.TempPathFactory) -> Mutato
     }
     split = leave_one_out(Dataset.construct(items, events), repeats=True)
     fitted = Reranker.fit(split, spaces, Settings(sequence_epochs=1))
-    assert len(fitted.signals) == 9
+    assert {type_of(signal) for signal in fitted.signals} == set(SIGNALS)
     grown = fitted.with_items(
         ["new", "3"], ["new tea", "old tea"], {"semantic": vectors[:2], "tuned": units[:2]}
     )
@@ -408,6 +415,57 @@ def test_a_folder_of_the_version_before_opens_and_is_replaced(small: Reranker, m
     for size in (5, 3):
         small.save(model)
         assert len(content(model)) == size
+        Reranker.load(model)
+
+
+def rewrite(model: Path, arrays: Arrays, **fields: object) -> None:
+    """Write a model with other arrays and other fields of the manifest, every sum right."""
+    content = save_arrays(dict(arrays))
+    digest = hashlib.sha256(content).hexdigest()
+    file_of(model, "signals").unlink()
+    (model / named_by_content(ARRAYS, digest)).write_bytes(content)
+    manifest = json.loads((model / "manifest.json").read_text())
+    del manifest["sha256"]
+    manifest["files"][ARRAYS] = digest
+    sign(model, manifest | fields)
+
+
+def test_weights_in_buckets_of_counts_score_as_they_did(model: Path, tmp_path: Path) -> None:
+    """So a model of format 5 has them: for 0, 1 to 5, 6 to 20, and more interactions."""
+    rng = np.random.default_rng(0)
+    arrays = load_arrays(file_of(model, "signals").read_bytes())
+    del arrays["fusion/knots"], arrays["fusion/tail_emphasis"]
+    n_signals = arrays["fusion/weights"].shape[2]
+    arrays["fusion/weights"] = weights = rng.standard_normal((4, 5, n_signals)).astype(np.float32)
+    arrays["fusion/biases"] = biases = rng.standard_normal((4, 5)).astype(np.float32)
+    rewrite(model, arrays, format="tailrank model 5")
+    loaded = Reranker.load(model)
+    loaded.save(tmp_path / "again")
+
+    counts, histories = np.array([0, 1, 3, 5, 6, 13, 20, 21, 150, 200]), np.arange(5, dtype=np.int32)
+    signals = list(rng.standard_normal((n_signals, 5, len(counts))).astype(np.float32))
+    buckets = count_buckets(counts)
+    expected = biases[buckets].T + np.einsum("chs,shc->hc", weights[buckets], signals)
+    for each in (loaded, Reranker.load(tmp_path / "again")):
+        fused = each.fusion.fuse(signals, count_levels(counts), histories)
+        np.testing.assert_allclose(fused.total, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("knots", "why"),
+    [
+        ([0, 5, 10, 10, 50, 150], "must ascend"),
+        ([5, 0, 10, 20, 50, 150], "must ascend"),
+        ([0, 5, 10, 20, 50], r"of shape \(5,\) where \(6\) is expected"),
+        ([0, 5, 10, 20, 50, 151], "from 0 to 150"),
+        ([-1, 5, 10, 20, 50, 150], "from 0 to 150"),
+    ],
+    ids=str,
+)
+def test_knots_that_make_no_sense_are_refused(model: Path, knots: list[int], why: str) -> None:
+    arrays = load_arrays(file_of(model, "signals").read_bytes())
+    rewrite(model, arrays | {"fusion/knots": np.array(knots)})
+    with pytest.raises(ModelError, match=rf"fusion/knots: .*{why}.*train it again"):
         Reranker.load(model)
 
 

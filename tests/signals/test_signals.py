@@ -29,6 +29,7 @@ from tailrank.signals.repetition import Frequency, RelativeFrequency
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.sparse import SparseRows, strongest
 from tailrank.signals.stored import StoredArrays
+from tailrank.signals.taste import PopularityTaste
 from tailrank.signals.vocabulary import Vocabulary, terms_of
 
 DAY = 86_400.0
@@ -90,6 +91,7 @@ SIGNALS: list[Signal] = [
     CoVisitation.from_events(DATA),
     ItemKNN.from_events(DATA),
     Popularity.from_events(DATA, 30.0),
+    PopularityTaste.from_counts(DATA.counts),
 ]
 each_signal = pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
 
@@ -176,6 +178,12 @@ def naive_popularity(item: int, events: list[tuple[int, int, float, int]]) -> fl
     return float(np.log1p(sum(0.5 ** (age / 30) for age in ages)))
 
 
+def naive_taste(item: int, events: list[tuple[int, int, float, int]]) -> float:
+    logs = np.log1p(np.bincount(DATA.histories.items, minlength=N_ITEMS))
+    centred = logs - np.mean([logs[other] for other in DATA.histories.items])
+    return float(centred[item] * np.mean([centred[other] for other, *_ in events])) if events else 0.0
+
+
 ORACLES: dict[str, Callable[[int, list[tuple[int, int, float, int]]], float]] = {
     "semantic": naive_semantic,
     "tuned": naive_semantic,
@@ -185,6 +193,7 @@ ORACLES: dict[str, Callable[[int, list[tuple[int, int, float, int]]], float]] = 
     "covisitation": naive_covisitation,
     "item-knn": naive_item_knn,
     "popularity": naive_popularity,
+    "taste": naive_taste,
 }
 
 
@@ -500,6 +509,15 @@ def test_popularity_halves_with_the_half_life() -> None:
     data = events_of("ab", every=7 * DAY)
     np.testing.assert_allclose(Popularity.from_events(data, 7.0).values, np.log1p([0.5, 1.0]), rtol=1e-6)
     np.testing.assert_allclose(Popularity.from_events(data).values, np.log1p([1.0, 1.0]), rtol=1e-6)
+
+
+def test_who_chose_rare_items_is_offered_rare_ones() -> None:
+    signal = PopularityTaste.from_counts(np.array([3, 1, 0]))
+    scores = signal.score(histories_of([1, 1], [0], [0, 1]), Candidates.everything(3))
+    # log2(1 + count) is 2, 1 and 0; less its mean over the four events, 7 / 4, it is:
+    popular, rare, cold = 1 / 4, -3 / 4, -7 / 4
+    expected = np.outer([rare, popular, (popular + rare) / 2], [popular, rare, cold])
+    np.testing.assert_allclose(scores, expected * np.log(2) ** 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("late", [1, 7])
