@@ -31,7 +31,7 @@ SequenceEpochs = Annotated[
     int, typer.Option(min=0, help="Train a sequence model for at most this many epochs; 0: none.")
 ]
 TailCost = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of ndcg@10 that the tail policy may cost.")
+    float, typer.Option(min=0, max=1, help="Share of ndcg@10 that weights for the tail may give up.")
 ]
 TunedEncoder = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""Head and tail: the words of every report, policy and fusion bucket."""
+"""Head and tail: the words of every report and policy."""
 
 from typing import Final
 

@@ -135,7 +135,7 @@ class Contributions(NamedTuple):
     Attributes
     ----------
     names
-        `base` is what an item's count bucket earns without any signal; `upstream` the caller's own score (of
+        `base` is what an item's interactions earn without any signal; `upstream` the caller's own score (of
         several recommenders, `upstream NAME` each); the others are names of signals and policies. `rank
         kept` is what an unknown item gets for keeping its rank.
     values

@@ -26,7 +26,7 @@ class Settings:
     loss
         Listwise softmax, or binary cross-entropy.
     shrinkage
-        Pull of fusion's buckets toward the shared weights.
+        Pull of fusion's weights toward those that all items and histories share.
     tail
         Strength of the tail policy, 0 to 1, on top of the most accurate weights; None learns weights for the
         tail instead, as far as `tail_cost` affords, if at least 200 queries can tell.
