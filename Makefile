@@ -32,7 +32,7 @@ lint: $(STAMP) ## Check style, types and layers
 bench: $(STAMP) ## Measure how long a ranking takes (ARGS="--json" for one line of JSON)
 	@$(BIN)/tailrank bench latency $(ARGS)
 
-benchmarks: $(STAMP) ## Write docs/benchmarks.md from the measurements in bench/results
+benchmarks: $(STAMP) ## Write docs/benchmarks.md and the README's figures from bench/results
 	@$(BIN)/python -m bench page
 
 clean: ## Remove .venv, caches, builds and the reports in demo/

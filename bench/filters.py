@@ -15,12 +15,25 @@ COLUMNS: Final = {
     "ndcg@10": "NDCG@10",
     "recall@10": "Recall@10",
     "ndcg@10/tail80": "tail",
+    "ndcg@10/count=0": "new",
     "ndcg@10/count=1-5": "≤5",
+    "ndcg@10/cold": "cold",
+    "ndcg@10/warm": "warm",
     "coverage@10": "coverage",
+    "aplt@10": "tail share",
     "fit_seconds": "fit, s",
     "rank_ms_per_user": "ms a query",
 }
-"""Metrics of the table of each data set."""
+"""Metrics of the tables of each data set."""
+
+
+TARGETS: Final = {
+    "ndcg@10": "all targets",
+    "ndcg@10/tail80": "the tail",
+    "ndcg@10/cold": "cold items",
+    "ndcg@10/warm": "warm items",
+}
+"""Whom the metrics are of that models are compared by."""
 
 
 def label(metric: str) -> str:
@@ -52,9 +65,9 @@ def cost(value: float | None) -> str:
     return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
-def count(value: float) -> str:
+def count(value: float | None) -> str:
     """Print a whole number."""
-    return f"{value:,.0f}"
+    return "-" if value is None else f"{value:,.0f}"
 
 
 def percent(share: float) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from bench.filters import CHANCE, cost, difference, number, verdict
 from bench.stored import OURS, RISING, Evaluated, Published
 from bench.study import Json
 from tailrank.evaluation.report import METRICS
+
+ONCE: Final = ("Use of the catalogue", "Cost")
+"""Groups of metrics that are listed on the ground to judge by only."""
 
 NAMED: Final = 3
 """Better models to name in a cell; the rest are counted."""
@@ -16,9 +20,16 @@ NAMED: Final = 3
 def losses(found: list[Evaluated]) -> dict[str, list[Json]]:
     """List, by group of metrics, those at which another model is better, or the difference may be chance."""
     return {
-        heading: [row for metric in group for one in found if (row := _row(one, metric, heading))]
+        heading: rows(
+            [ground for one in found for ground in one.grounds[: 1 if heading in ONCE else 2]], group
+        )
         for heading, group in METRICS.items()
     }
+
+
+def rows(found: list[Evaluated], metrics: Iterable[str]) -> list[Json]:
+    """List those of some metrics at which another model is better, or the difference may be chance."""
+    return [row for metric in metrics for one in found if (row := _row(one, metric))]
 
 
 def published_losses(found: list[Evaluated], published: Published) -> list[Json]:
@@ -32,8 +43,8 @@ def published_losses(found: list[Evaluated], published: Published) -> list[Json]
     ]
 
 
-def _row(one: Evaluated, metric: str, group: str) -> Json | None:
-    printed = cost if group == "Cost" else number
+def _row(one: Evaluated, metric: str) -> Json | None:
+    printed = cost if metric in METRICS["Cost"] else number
     pairs, ours, sign = one.comparisons(), one.mean(OURS, metric), 1 if RISING[metric] else -1
     better: list[tuple[float, str]] = []
     unsure: list[str] = []
@@ -50,8 +61,9 @@ def _row(one: Evaluated, metric: str, group: str) -> Json | None:
     ordered = [f"{name} {printed(value)}" for value, name in sorted(better, reverse=sign > 0)]
     more = [f"and {len(ordered) - NAMED} more"] if len(ordered) > NAMED else []
     return {
-        "metric": f"{metric} {'↑' if sign > 0 else '↓'}",
-        "title": one.title,
+        "metric": metric,
+        "way": "↑" if sign > 0 else "↓",
+        "one": one,
         "better": ", ".join([*ordered[:NAMED], *more]),
         "unsure": "; ".join(unsure),
         "ours": printed(ours),

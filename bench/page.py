@@ -1,4 +1,4 @@
-"""Write docs/benchmarks.md and all charts from what is stored; the same results give the same page."""
+"""Write docs/benchmarks.md, its charts and the figures of the README; the same results give the same text."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench import charts, filters
-from bench.grounds import COLD, COMPARED, WORDS
+from bench.grounds import COLD, COMPARED, FAIR, WORDS
 from bench.losses import losses, published_losses
 from bench.run import command
-from bench.stored import OURS, Evaluated, Published, Studies, evaluations, read
+from bench.stored import OURS, WITHOUT, Evaluated, Published, Studies, evaluations, period, read
 from bench.study import RESULTS, Json
+from bench.summary import summary, with_figures
 from tailrank.evaluation.grounds import SWEPT
 
 PUBLISHED: Final = Path(__file__).with_name("published.json")
 TEMPLATES: Final = Path(__file__).with_name("templates")
-DOCS: Final = Path(__file__).parents[1] / "docs"
+ROOT: Final = Path(__file__).parents[1]
 STEEP: Final = 1.1
 """Exponent above which a cost is said to grow worse than linearly."""
 
@@ -33,23 +34,23 @@ COSTS: Final = {
 """Of the study of scale, beside the steps of a fit."""
 
 
-def build(results: Path, published: Path) -> tuple[str, dict[str, str]]:
-    """Make the page in Markdown, and its charts as SVG by file name, from stored and published metrics."""
+def build(results: Path, published: Path) -> tuple[str, str, dict[str, str]]:
+    """Make the page and the README's figures in Markdown, and charts as SVG by file name."""
     found, studies = evaluations(results), Studies(results)
     if not found:
         raise SystemExit(f"{results} holds no evaluation: make some with `python -m bench run DATA`")
     rows = Published(read(published)["rows"])
-    text = render(
-        "page.md.j2",
-        found=found,
-        studies=studies,
-        published=rows,
-        conditions=_conditions(found),
-        losses=losses(found),
-        published_losses=published_losses(found, rows),
-        scale=_scale(studies.single("scale")),
-    )
-    return text, _charts(found, studies)
+    context = {
+        "found": found,
+        "studies": studies,
+        "published": rows,
+        "conditions": _conditions(found),
+        "summary": summary(found),
+        "losses": losses(found),
+        "published_losses": published_losses(found, rows),
+        "scale": _scale(studies.single("scale")),
+    }
+    return render("page.md.j2", **context), render("readme.md.j2", **context), _charts(found, studies)
 
 
 def render(template: str, **context: object) -> str:
@@ -61,9 +62,12 @@ def render(template: str, **context: object) -> str:
     environment.globals |= {
         "OURS": OURS,
         "COLUMNS": filters.COLUMNS,
+        "TARGETS": filters.TARGETS,
         "CHARTED": charts.NAMES,
         "BOUNDED": COMPARED,
         "COLD": COLD,
+        "FAIR": FAIR,
+        "WITHOUT": WITHOUT,
         "WORDS": WORDS,
         "STEEP": STEEP,
         "SWEPT": SWEPT,
@@ -73,9 +77,11 @@ def render(template: str, **context: object) -> str:
     return re.sub(r"\n{3,}", "\n\n", filled).strip() + "\n"
 
 
-def write(results: Path = RESULTS, published: Path = PUBLISHED, docs: Path = DOCS) -> None:
-    """Write the page and its charts, and remove charts that are no longer drawn."""
-    text, drawn = build(results, published)
+def write(results: Path = RESULTS, published: Path = PUBLISHED, root: Path = ROOT) -> None:
+    """Write the page, its charts and the README's figures, and remove charts that are no longer drawn."""
+    text, figures, drawn = build(results, published)
+    docs, readme = root / "docs", root / "README.md"
+    readme.write_text(with_figures(readme.read_text(encoding="utf-8"), figures), encoding="utf-8")
     for old in docs.glob("benchmarks-*.svg"):
         old.unlink()
     (docs / "benchmarks.md").write_text(text, encoding="utf-8")
@@ -86,7 +92,7 @@ def write(results: Path = RESULTS, published: Path = PUBLISHED, docs: Path = DOC
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page and the figures."""
     write()
 
 
@@ -97,10 +103,9 @@ def _conditions(found: list[Evaluated]) -> dict[str, str]:
     def distinct(show: Callable[[Json], str]) -> str:
         return "; ".join(sorted({show(each) for each in settings}))
 
-    dates = sorted(each["date"] for each in settings)
     return {
         "machine": distinct(lambda each: f"{each['processor']}, {each['cores']} cores, {each['system']}"),
-        "dates": dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}",
+        "dates": period(each["date"] for each in settings),
         "versions": distinct(lambda each: ", ".join(f"{k} {v}" for k, v in sorted(each["versions"].items()))),
         "encoder": distinct(
             lambda each: "{name}, sha256 {sha256:.12}…".format_map(each["encoders"]["semantic"])
@@ -111,7 +116,8 @@ def _conditions(found: list[Evaluated]) -> dict[str, str]:
 def _repeat(one: Evaluated) -> str:
     """Write the command that repeats the first seed of an evaluation, from within the folder of data."""
     seed, run = next(iter(one.runs.items()))
-    return shlex.join(command(one.dataset, one.protocol, seed, list(run["models"]), one.dataset, "out"))
+    epochs, names = run["settings"]["sequence_epochs"], list(run["models"])
+    return shlex.join(command(one.dataset, one.protocol, seed, epochs, names, one.dataset, "out"))
 
 
 def _scale(stored: Json | None) -> Json | None:
@@ -137,7 +143,7 @@ def _charts(found: list[Evaluated], studies: Studies) -> dict[str, str]:
     for study in studies.each("staleness"):
         drawn[f"staleness-{study['dataset']}"] = charts.svg(charts.staleness, study["points"])
     for one in found:
-        if points := one.first["tradeoff"]:
+        if points := one.grounds[0].first["tradeoff"]:
             drawn[f"frontier-{one.dataset}-{one.protocol}"] = charts.svg(charts.frontier, points)
     if scale := _scale(studies.single("scale")):
         drawn["scale"] = charts.svg(charts.scale, scale["events"], scale["costs"])

@@ -6,25 +6,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
-from bench.study import RESULTS, Data, Seeds, numbers, path_of, tailrank
+import typer
+
+from bench.study import RESULTS, Data, Seeds, chosen, numbers, path_of, tailrank
 from tailrank.evaluation.baselines import DEFAULT_MODELS, PEERS
 
 TEMPORAL: Final = ("--protocol", "temporal")
+COLD: Final = ("--protocol", "cold-items")
 SETS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("amazon-scientific", "leave-one-out"): (),
-    ("amazon-beauty", "leave-one-out"): (),
-    ("amazon-beauty", "leave-one-out-shuffled"): ("--ties", "shuffled"),
-    ("amazon-sports", "leave-one-out"): (),
     ("movielens-small-plots", "temporal"): TEMPORAL,
-    ("complete-journey", "temporal"): (*TEMPORAL, "--queries", "4000", "--sequence-epochs", "2"),
+    ("movielens-100k", "temporal"): TEMPORAL,
+    ("amazon-beauty", "leave-one-out"): (),
+    ("amazon-sports", "leave-one-out"): (),
+    ("amazon-scientific", "cold-items"): COLD,
+    ("movielens-small-plots", "cold-items"): COLD,
+    ("amazon-beauty", "cold-items"): COLD,
+    ("amazon-sports", "cold-items"): COLD,
+    ("amazon-beauty", "leave-one-out-shuffled"): ("--ties", "shuffled"),
+    ("complete-journey", "temporal"): (*TEMPORAL, "--queries", "4000"),
 }
-"""Data sets and protocols, in the order of the page, and the options of their commands.
-
-An epoch of the sequence model takes minutes on Complete Journey, so there it gets two and not twelve.
-"""
+"""Data sets and protocols, in the order of the page, and the options of their commands."""
 
 PEERED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("amazon-scientific", "leave-one-out"): PEERS,
@@ -34,12 +40,33 @@ PEERED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 """Peers that are fitted too, with seed 0: those that can be, and in reasonable time."""
 
 
-def command(dataset: str, protocol: str, seed: int, names: Sequence[str], data: str, out: str) -> list[str]:
-    """Give the command of one evaluation."""
-    options = [*SETS[dataset, protocol], "--seed", str(seed)]
-    options += [] if "--sequence-epochs" in options else ["--sequence-epochs", "12"]
+Only: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME[,PROTOCOL]", help="A data set, or one protocol of it; may be given again."),
+]
+
+
+def command(
+    dataset: str, protocol: str, seed: int, epochs: int, names: Sequence[str], data: str, out: str
+) -> list[str]:
+    """Give the command of one evaluation, with so many epochs of the sequence model."""
+    options = [*SETS[dataset, protocol], "--seed", str(seed), "--sequence-epochs", str(epochs)]
     options += ["--models", ",".join(names), "--out", out]
     return ["tailrank", "evaluate", "--data", data, *options]
+
+
+def sequence_epochs(dataset: str, protocol: str) -> int:
+    """Choose the epochs of the sequence model: as many as there is time for."""
+    if protocol == "cold-items":
+        return 0
+    return 2 if dataset == "complete-journey" else 12
+
+
+def models(dataset: str, protocol: str, seed: int) -> list[str]:
+    """Name the models of one evaluation, tailrank first."""
+    last = ["last-tfidf"] if protocol.startswith("leave-one-out") else []
+    peers = PEERED.get((dataset, protocol), ()) if seed == 0 else ()
+    return [*DEFAULT_MODELS, "without-lm", *last, *peers]
 
 
 def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path = RESULTS) -> bool:
@@ -51,8 +78,8 @@ def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path =
     data = path_of(dataset, root)
     results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=results) as out:
-        peers = PEERED.get((dataset, protocol), ()) if seed == 0 else ()
-        _, *arguments = command(dataset, protocol, seed, (*DEFAULT_MODELS, *peers), data, out)
+        epochs, names = sequence_epochs(dataset, protocol), models(dataset, protocol, seed)
+        _, *arguments = command(dataset, protocol, seed, epochs, names, data, out)
         worked = tailrank(*arguments).returncode == 0
         if worked:
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -60,9 +87,16 @@ def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path =
     return worked
 
 
-def main(data: Data, seeds: Seeds = "0,1,2") -> None:
+def wanted(only: Sequence[str] | None) -> list[tuple[str, str]]:
+    """Choose data sets and protocols by name; refuses names that aren't known."""
+    names = {pair: (pair[0], ",".join(pair)) for pair in SETS}
+    listed = chosen(only, dict.fromkeys(chain.from_iterable(names.values())))
+    return [pair for pair in SETS if not set(names[pair]).isdisjoint(listed)]
+
+
+def main(data: Data, seeds: Seeds = "0,1,2", only: Only = None) -> None:
     """Run what is missing."""
-    jobs = [(*pair, seed) for seed in numbers(seeds) for pair in SETS]
+    jobs = [(*pair, seed) for seed in numbers(seeds) for pair in wanted(only)]
     failed = [" ".join(map(str, job)) for job in jobs if not evaluate(*job, data)]
     if failed:
         raise SystemExit(f"failed: {'; '.join(failed)}")

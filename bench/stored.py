@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Final
 
+from bench.grounds import COLD, FAIR
 from bench.run import SETS
 from bench.study import Json
 from tailrank.evaluation.report import METRICS
 
 OURS: Final = "tailrank"
+WITHOUT: Final = "without-lm"
+FULL: Final = "full ground"
 RISING: Final = {name: way == "↑" for group in METRICS.values() for name, (way, _) in group.items()}
 """Whether a metric gets better as it rises."""
 
@@ -24,6 +28,7 @@ TITLES: Final = {
     "leave-one-out": "leave-one-out",
     "leave-one-out-shuffled": "leave-one-out, same-day ties shuffled",
     "temporal": "temporal",
+    "cold-items": COLD,
 }
 
 
@@ -37,16 +42,40 @@ class Evaluated:
         The folders it lies in.
     runs
         The contents of each `metrics.json`, by seed, the lowest first.
+    ground
+        What its metrics are of, if there are two grounds and this is one of them.
     """
 
     dataset: str
     protocol: str
     runs: dict[int, Json]
+    ground: str = ""
 
     @property
     def title(self) -> str:
-        """Name the data set and the protocol."""
-        return f"{self.dataset}, {TITLES[self.protocol]}"
+        """Name the data set, the protocol and the ground."""
+        return ", ".join(filter(None, (self.dataset, TITLES[self.protocol], self.ground)))
+
+    @property
+    def grounds(self) -> list[Evaluated]:
+        """The same on each ground, the one to judge by first; itself if there is only one."""
+        fair = {seed: run | run["fair"] for seed, run in self.runs.items() if run.get("fair")}
+        return [replace(self, runs=fair, ground=FAIR), replace(self, ground=FULL)] if fair else [self]
+
+    @property
+    def earlier(self) -> bool:
+        """Whether an earlier build made it, which knew one ground only."""
+        return "fair" not in self.first
+
+    @property
+    def epochs(self) -> str:
+        """How many epochs the sequence model got; 0 if it was left out."""
+        return ", ".join(sorted({str(run["settings"]["sequence_epochs"]) for run in self.runs.values()}))
+
+    @property
+    def dates(self) -> str:
+        """When it was measured: a day, or the first and the last."""
+        return period(run["settings"]["date"] for run in self.runs.values())
 
     @property
     def first(self) -> Json:
@@ -69,6 +98,17 @@ class Evaluated:
         values = self.values(model, metric)
         return fmean(values) if values else None
 
+    def measured(self, metrics: Iterable[str]) -> list[str]:
+        """Choose the metrics that a model has."""
+        return [metric for metric in metrics if self.best(metric) is not None]
+
+    def queries(self, metric: str) -> int | None:
+        """Count the first seed's queries behind a metric; None if it isn't of rankings, or nobody counted."""
+        group = metric.partition("/")[2]
+        whole = self.first["queries"] if "@" in metric else None
+        counted: int | None = self.first.get("targets", {}).get(group) if group else whole
+        return counted
+
     def comparisons(self) -> dict[tuple[str, str], Json]:
         """Give the paired differences of tailrank by (other model, metric), from the lowest seed of each."""
         found: dict[tuple[str, str], Json] = {}
@@ -84,9 +124,10 @@ class Evaluated:
         return (max if RISING[metric] else min)(known, default=None)
 
     def runner_up(self, metric: str) -> str | None:
-        """Name the best model but tailrank."""
-        others = [name for name in self.models if name != OURS and self.mean(name, metric) is not None]
-        return max(others, key=lambda name: self.mean(name, metric) or 0.0, default=None)
+        """Name the best model but tailrank, with and without the language model."""
+        means = {name: self.mean(name, metric) for name in self.models if name not in (OURS, WITHOUT)}
+        known = {name: mean for name, mean in means.items() if mean is not None}
+        return max(known, key=known.__getitem__, default=None)
 
 
 @dataclass(frozen=True)
@@ -97,7 +138,7 @@ class Published:
 
     def about(self, one: Evaluated) -> list[Json]:
         """Choose the rows to compare an evaluation with, comparable ones and the highest first."""
-        if one.protocol != PUBLISHED_PROTOCOL:
+        if one.protocol != PUBLISHED_PROTOCOL or one.ground == FAIR:
             return []
         rows = [row for row in self.rows if row["dataset"] == one.dataset]
         return sorted(rows, key=lambda row: (not row["same_protocol"], -(row["ndcg@10"] or 0), row["method"]))
@@ -139,7 +180,17 @@ def evaluations(results: Path) -> list[Evaluated]:
         if (dataset, protocol) not in SETS:
             raise SystemExit(f"{path}: add ({dataset}, {protocol}) to SETS in bench/run.py, or remove it")
         runs[dataset, protocol][int(seed.removeprefix("seed-"))] = read(path)
+    for (dataset, protocol), seeds in runs.items():
+        if len({"fair" in run for run in seeds.values()}) > 1:
+            old = ", ".join(f"seed-{seed}" for seed, run in sorted(seeds.items()) if "fair" not in run)
+            raise SystemExit(f"{results / dataset / protocol}: an earlier build made {old}: remove or repeat")
     return [Evaluated(*pair, dict(sorted(runs[pair].items()))) for pair in SETS if pair in runs]
+
+
+def period(dates: Iterable[str]) -> str:
+    """Write a day, or the first and the last of several."""
+    first, *_, last = sorted(dates) * 2
+    return first if first == last else f"{first} to {last}"
 
 
 def read(path: Path) -> Json:

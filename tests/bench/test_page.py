@@ -10,6 +10,7 @@ from typing import TypeAlias
 import pytest
 from bench.stored import Studies
 from bench.study import RESULTS
+from bench.summary import with_figures
 
 from bench import filters, page, run
 from tailrank.evaluation.report import METRICS
@@ -32,7 +33,7 @@ def evaluation(
     models: dict[str, Metrics], comparisons: Sequence[object], tradeoff: Sequence[object] = ()
 ) -> dict[str, object]:
     settings = {
-        **{"date": "2026-01-02", "processor": "A chip", "cores": 2, "system": "Linux"},
+        **{"date": "2026-01-02", "processor": "A chip", "cores": 2, "system": "Linux", "sequence_epochs": 12},
         **{"encoders": {"semantic": {"name": "default", "sha256": "f" * 64}}, "versions": {"tailrank": "1"}},
     }
     return {
@@ -92,20 +93,21 @@ def rows(text: str, heading: str) -> list[list[str]]:
 
 
 def test_a_table_gives_means_over_seeds_and_the_best_in_bold(results: Path, published: Path) -> None:
-    text, charts = page.build(results, published)
-    [_, _, *lines] = rows(text, "amazon-beauty, leave-one-out")[:6]
+    text, _, charts = page.build(results, published)
+    [_, _, *lines] = rows(text, "amazon-beauty, leave-one-out")[:7]
     table = {cells[0]: cells[1:] for cells in lines}
     assert table["ease"][:3] == ["**.0721**", "**.1442**", ".0300"]
     assert table["**tailrank**"][:3] == [".0700 ± .0007", ".1400 ± .0014", "**.0500**"]
-    assert table["**tailrank**"][5] == "25.0"
+    assert table["**tailrank**"][3] == "25.0"
     assert table["popularity"][2] == "-"
-    assert list(table) == ["ease", "**tailrank**", "item-knn", "popularity"]
-    assert "1,234 users, 1,234 queries; leave-one-out. Seeds: 0, 1." in text
+    assert list(table) == ["ease", "**tailrank**", "item-knn", "popularity", "queries"]
+    assert "1,234 users, 1,234 queries; leave-one-out. Seeds: 0, 1. Epochs of the sequence" in text
+    assert "model: 12. Measured: 2026-01-02, by an earlier build" in text
     assert not charts
 
 
 def test_the_commands_repeat_the_evaluations(results: Path, published: Path) -> None:
-    text, _ = page.build(results, published)
+    text, _, _ = page.build(results, published)
     models = "tailrank,ease,item-knn,popularity"
     options = f"--seed 0 --sequence-epochs 12 --models {models} --out out"
     assert f"tailrank evaluate --data amazon-beauty {options}" in text
@@ -114,7 +116,7 @@ def test_the_commands_repeat_the_evaluations(results: Path, published: Path) -> 
 
 
 def test_losses_are_computed_from_the_metrics(results: Path, published: Path) -> None:
-    text, _ = page.build(results, published)
+    text, _, _ = page.build(results, published)
     found = next(iter(METRICS))
     where = "amazon-beauty, leave-one-out"
     assert rows(text, found)[2:] == [
@@ -132,12 +134,12 @@ def test_losses_are_computed_from_the_metrics(results: Path, published: Path) ->
 
 
 def test_published_metrics_stand_beside_ours_with_their_sources(results: Path, published: Path) -> None:
-    text, _ = page.build(results, published)
+    text, _, _ = page.build(results, published)
     cells = rows(text, "amazon-beauty, leave-one-out")
     assert ["Best", "2024", "?", "[1](#sources)", ".0600", ".1000"] in cells
     assert ["Leaky †", "2024", "?", "[1](#sources)", ".0900", "-"] in cells
     assert rows(text, "Sources")[2:] == [["1", "A paper", "README"]]
-    assert rows(text, "In one table")[2][3] == ".0600 (Best)"
+    assert rows(text, "In short")[-1][4] == ".0600 (Best)"
 
 
 def test_the_published_metrics_are_sound() -> None:
@@ -152,10 +154,10 @@ def test_the_published_metrics_are_sound() -> None:
 
 
 def test_what_is_not_stored_has_no_section(results: Path, published: Path) -> None:
-    text, _ = page.build(results, published)
+    text, _, _ = page.build(results, published)
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert headings == [
-        "## In one table",
+        "## In short",
         "## What we lose at",
         "## amazon-beauty, leave-one-out",
         "## Sources",
@@ -187,7 +189,7 @@ def test_an_ablation_compares_variants(results: Path, published: Path) -> None:
     grounds = [{"title": "fair ground", **ground}, {"title": "cold items", **ground}]
     stored = ABOUT | made | {"processor": "A chip", "grounds": grounds}
     store(results, "amazon-beauty/ablation.json", stored)
-    text, charts = page.build(results, published)
+    text, _, charts = page.build(results, published)
     [_, _, queries, words, everything] = rows(text, "amazon-beauty, fair ground")
     assert queries[:4] == ["queries", "1,000", "800", "50"]
     assert everything[:2] == ["everything", ".0500 ± .0141"]
@@ -196,7 +198,7 @@ def test_an_ablation_compares_variants(results: Path, published: Path) -> None:
     assert "items with at least 5 events in training, or made cold; seeds 0, 1; without the sequence" in text
     assert "Measured: 2026-01-02, A chip.\n\n```sh\nmake it\n```" in text
     assert drawn(text, charts) == ["benchmarks-ablation.svg"]
-    assert page.build(results, published) == (text, charts)
+    assert page.build(results, published)[::2] == (text, charts)
 
 
 def test_encoders_are_compared_by_size(results: Path, published: Path) -> None:
@@ -204,7 +206,7 @@ def test_encoders_are_compared_by_size(results: Path, published: Path) -> None:
     curve = [{**row_of(name, 0.05), "encoder": name, "parameters": size} for name, size in sizes.items()]
     made = {"seeds": [0], "least_count": 5, "queries": QUERIES, "rows": curve}
     store(results, "amazon-beauty/encoders.json", ABOUT | made)
-    text, charts = page.build(results, published)
+    text, _, charts = page.build(results, published)
     assert "Weights: default 22,713,216, large 109,486,464." in text
     assert [row[0] for row in rows(text, "amazon-beauty, by encoder")[2:]] == ["queries", *sizes]
     assert drawn(text, charts) == ["benchmarks-encoders.svg"]
@@ -220,7 +222,7 @@ def test_staleness_is_told_by_metric_and_model(results: Path, published: Path) -
         for name, empty, value in (("0s", 0.01, 0.1), ("1d", 0.25, 0.08))
     ]
     store(results, "amazon-beauty/staleness.json", ABOUT | {"points": late})
-    text, charts = page.build(results, published)
+    text, _, charts = page.build(results, published)
     assert rows(text, "What freshness is worth on amazon-beauty")[2:] == [
         ["empty histories", "", "1%", "25%"],
         ["NDCG@10", "tailrank", ".1000", ".0800"],
@@ -245,7 +247,7 @@ def test_the_frontier_is_that_of_the_lowest_seed(results: Path, published: Path)
             "/".join(("amazon-beauty", "leave-one-out-shuffled", f"seed-{seed}", "metrics.json")),
             contents,
         )
-    text, charts = page.build(results, published)
+    text, _, charts = page.build(results, published)
     heading = "Tail strength on amazon-beauty, leave-one-out, same-day ties shuffled"
     assert rows(text, heading)[3] == ["0.5", ".0650", ".5000", ".5000", ".3000"]
     assert drawn(text, charts) == ["benchmarks-frontier-amazon-beauty-leave-one-out-shuffled.svg"]
@@ -255,7 +257,7 @@ def test_re_ranking_is_told_by_retriever(results: Path, published: Path) -> None
     orders = {"als": {"ndcg@10": 0.02}, "tailrank": {"ndcg@10": 0.04}}
     lists = [{"retriever": "als", "ceiling": 0.3, "models": orders}]
     store(results, "amazon-beauty/reranking.json", ABOUT | {"lists": lists})
-    text, _ = page.build(results, published)
+    text, _, _ = page.build(results, published)
     assert rows(text, "Re-ranking on amazon-beauty")[3] == ["als", "tailrank", ".3000", ".0400"]
 
 
@@ -267,7 +269,7 @@ def test_what_grows_faster_than_the_data_is_marked(results: Path, published: Pat
         for factor in (1, 10)
     ]
     store(results, "scale.json", {"points": points, "seed": 0})
-    text, charts = page.build(results, published)
+    text, _, charts = page.build(results, published)
     lines = {cells[0]: cells[1:] for cells in rows(text, "Cost as the data grow")[2:]}
     assert lines["events"][:2] == ["1,000", "10,000"]
     assert lines["signals, s"][:3] == ["1.00", "10.0", "1.00"]
@@ -284,7 +286,7 @@ def test_speed_is_told_beside_others(results: Path, published: Path) -> None:
     theirs = {"rectools_seconds": 20.0, "rectools_events": 8_000}
     store(results, "epoch.json", ABOUT | epoch | ours | theirs)
     store(results, "serving.json", {"rows": [{"runtime": "numpy", "p50_ms": 0.45, "p99_ms": 0.52}]})
-    text, charts = page.build(results, published)
+    text, _, charts = page.build(results, published)
     assert rows(text, "One epoch of the sequence model")[2:] == [
         ["**tailrank**", "5.00", "2,000", "0.25"],
         ["RecTools", "20.0", "400", "1.00"],
@@ -295,16 +297,107 @@ def test_speed_is_told_beside_others(results: Path, published: Path) -> None:
 
 
 def test_writing_removes_charts_that_are_gone(results: Path, published: Path, tmp_path: Path) -> None:
-    (tmp_path / "benchmarks-scale.svg").write_text("old")
+    docs, readme = tmp_path / "docs", tmp_path / "README.md"
+    docs.mkdir()
+    (docs / "benchmarks-scale.svg").write_text("old")
+    readme.write_text("Before\n<!-- figures -->\nOld\n<!-- /figures -->\nAfter\n")
     page.write(results, published, tmp_path)
-    assert (tmp_path / "benchmarks.md").read_text() == page.build(results, published)[0]
-    assert not list(tmp_path.glob("*.svg"))
+    text, figures, _ = page.build(results, published)
+    assert (docs / "benchmarks.md").read_text() == text
+    assert not list(docs.glob("*.svg"))
+    assert readme.read_text() == f"Before\n<!-- figures -->\n{figures}<!-- /figures -->\nAfter\n"
+    readme.write_text("No marks")
+    with pytest.raises(SystemExit, match="mark once what is generated"):
+        page.write(results, published, tmp_path)
 
 
 def test_without_evaluations_there_is_no_page(tmp_path: Path, published: Path) -> None:
     with pytest.raises(SystemExit, match=r"holds no evaluation.*bench run"):
         page.write(tmp_path, published, tmp_path)
-    assert not (tmp_path / "benchmarks.md").exists()
+    assert not (tmp_path / "docs").exists()
+
+
+def on_ground(
+    models: dict[str, Metrics], queries: int, targets: dict[str, int], low: float
+) -> dict[str, object]:
+    """Give what is stored of one ground; tailrank is better than `lm` by `low` or more, in the tail too."""
+    pairs = [against("lm", metric, low, low + 0.01) for metric in ("ndcg@10", "ndcg@10/tail80")]
+    measured = {"models": models, "comparisons": pairs, "tradeoff": []}
+    return {"users": queries, "queries": queries, "items": 10 * queries, "targets": targets, **measured}
+
+
+@pytest.fixture
+def two_grounds(tmp_path: Path) -> Path:
+    """Scientific on two grounds, which differ in who is better, and with items made cold."""
+    folder = tmp_path / "two"
+    for protocol, made in (("leave-one-out", {}), ("cold-items", {"cold": 7, "warm": 73})):
+        groups: Metrics = {f"ndcg@10/{group}": 0.04 for group in made}
+        fair = {
+            "tailrank": metrics(0.12, 0.06, 1.0) | groups,
+            "without-lm": metrics(0.13, 0.07, 1.0) | groups,
+            "lm": metrics(0.1, 0.065, 1.0) | groups,
+        }
+        full = {name: values | {"ndcg@10": (values["ndcg@10"] or 0) - 0.02} for name, values in fair.items()}
+        about = evaluation({}, []) | {"dataset": "amazon-scientific", "protocol": protocol}
+        known = {"least_count": 5, **on_ground(fair, 80, {"tail80": 30, **made}, -0.001)}
+        everything = on_ground(full, 100, {"tail80": 40, **made}, 0.001)
+        path = f"amazon-scientific/{protocol}/seed-0/metrics.json"
+        store(folder, path, about | everything | {"fair": known})
+    return folder
+
+
+def test_fair_ground_leads_and_full_ground_stands_beside_what_is_published(
+    two_grounds: Path, tmp_path: Path
+) -> None:
+    about = {"dataset": "amazon-scientific", "year": 2024, "source": "A paper", "verified": "", "remark": ""}
+    store(tmp_path, "published.json", {"rows": [about | PUBLISHED[0]]})
+    text, _, _ = page.build(two_grounds, tmp_path / "published.json")
+    section = "amazon-scientific, leave-one-out, fair ground"
+    assert text.index(f"### {section}\n") < text.index("### amazon-scientific, leave-one-out, full ground\n")
+    assert "Only the 800 items compete that have at least 5 training interactions, for the 80 queries" in text
+    assert rows(text, section)[3][:4] == ["**tailrank**", ".1200", ".2400", ".0600"]
+    assert rows(text, section)[5] == ["queries", "80", "80", "30", "-"]
+    beside = rows(text, "amazon-scientific, leave-one-out, full ground")
+    assert ["Best", "2024", "", "[1](#sources)", ".0600", ".1000"] in beside
+    assert not any("Best" in cells for cells in rows(text, section))
+    assert "amazon-scientific, cold items, fair ground\n\nOnly the 800 items compete" in text
+    assert "5 training interactions, or were made cold, for" in text
+    lost = rows(text, next(iter(METRICS)))[2:]
+    assert [cells[1:3] for cells in lost if cells[0] == "ndcg@10 ↑"] == [
+        [section, "without-lm .1300"],
+        ["amazon-scientific, leave-one-out, full ground", "without-lm .1100"],
+        ["amazon-scientific, cold items, fair ground", "without-lm .1300"],
+        ["amazon-scientific, cold items, full ground", "without-lm .1100"],
+    ]
+
+
+def test_the_readme_says_first_what_is_lost(two_grounds: Path, published: Path) -> None:
+    _, figures, _ = page.build(two_grounds, published)
+    blocks = [part.splitlines()[2:] for part in figures.split("\n\n") if part.startswith("|")]
+    doubts, judged, cold, full = ([line.strip("| ").split(" | ") for line in block] for block in blocks)
+    fair = "amazon-scientific, leave-one-out, fair ground"
+    assert doubts[0] == ["all targets", fair, "without-lm .1300", "lm +.0040 (-.0010 to +.0090)", ".1200"]
+    in_tail = ["30", ".0600", ".0700", ".0650 (lm)"]
+    assert judged == [[fair, "12", "80", ".1200", ".1300", ".1000 (lm)", *in_tail]]
+    values = [".0400", ".0400", ".0400 (lm)"]
+    assert cold == [["amazon-scientific, cold items, fair ground", "12", "7", *values, "73", *values]]
+    assert full[0][:4] == ["amazon-scientific, leave-one-out, full ground", "12", ".1000", ".0800 (lm)"]
+    assert "‡" not in figures
+
+
+def test_a_lead_without_doubt_is_said(tmp_path: Path, published: Path) -> None:
+    models = {"tailrank": metrics(0.12, 0.06, 1.0), "lm": metrics(0.1, 0.05, 1.0)}
+    contents = evaluation({}, []) | on_ground(models, 9, {"tail80": 4}, 0.001) | {"fair": None}
+    store(tmp_path, "sure/movielens-100k/temporal/seed-0/metrics.json", contents)
+    _, figures, _ = page.build(tmp_path / "sure", published)
+    assert figures.startswith("tailrank leads all other models in the next tables")
+    assert "movielens-100k, temporal | 12 | 9 | .1200 | - | .1000 (lm) | 4 |" in figures
+
+
+def test_seeds_of_two_builds_are_not_averaged(two_grounds: Path, published: Path) -> None:
+    store(two_grounds, "amazon-scientific/leave-one-out/seed-1/metrics.json", evaluation({}, []))
+    with pytest.raises(SystemExit, match=r"leave-one-out: an earlier build made seed-1: remove or repeat"):
+        page.build(two_grounds, published)
 
 
 def test_evaluations_that_no_run_makes_are_named(results: Path, published: Path) -> None:
@@ -313,11 +406,19 @@ def test_evaluations_that_no_run_makes_are_named(results: Path, published: Path)
         page.build(results, published)
 
 
-@pytest.mark.skipif(not (page.DOCS / "benchmarks.md").exists(), reason="no results are stored yet")
-def test_the_page_is_what_the_stored_results_give() -> None:
-    text, charts = page.build(RESULTS, page.PUBLISHED)
-    assert (page.DOCS / "benchmarks.md").read_text(encoding="utf-8") == text, "run `make benchmarks`"
-    assert {path.name for path in page.DOCS.glob("benchmarks-*.svg")} == set(charts)
+def test_the_page_and_the_readme_are_what_the_stored_results_give() -> None:
+    text, figures, charts = page.build(RESULTS, page.PUBLISHED)
+    docs, readme = page.ROOT / "docs", (page.ROOT / "README.md").read_text(encoding="utf-8")
+    assert (docs / "benchmarks.md").read_text(encoding="utf-8") == text, "run `make benchmarks`"
+    assert with_figures(readme, figures) == readme, "run `make benchmarks`"
+    assert {path.name for path in docs.glob("benchmarks-*.svg")} == set(charts)
+
+
+def test_every_row_of_a_table_has_as_many_cells(two_grounds: Path, published: Path) -> None:
+    for folder in (two_grounds, RESULTS):
+        text, figures, _ = page.build(folder, published)
+        for table in re.findall(r"(?:^\|.*\n)+", text + "\n" + figures, re.M):
+            assert len({row.count("|") for row in table.splitlines()}) == 1, table
 
 
 def service_sections(results: Path) -> list[str]:

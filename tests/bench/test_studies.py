@@ -12,7 +12,8 @@ from bench import __main__ as application
 from bench import ablation, annotation, encoders, forgetting, grounds, run, scale, serving, staleness, study
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
-from tailrank.evaluation.baselines import DEFAULT_MODELS
+from tailrank.errors import RequestError
+from tailrank.evaluation.baselines import DEFAULT_MODELS, PEERS
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
@@ -31,11 +32,37 @@ def test_a_run_keeps_its_metrics_and_is_not_repeated(tmp_path: Path) -> None:
     assert run.evaluate(*job, tmp_path, results)
     [kept] = [path for path in results.rglob("*") if path.is_file()]
     assert kept.relative_to(results).parts == ("amazon-scientific", "leave-one-out", "seed-1", "metrics.json")
-    assert list(json.loads(kept.read_text())["models"]) == list(DEFAULT_MODELS)
+    assert list(json.loads(kept.read_text())["models"]) == [*DEFAULT_MODELS, "without-lm", "last-tfidf"]
     (data / "events.csv").write_text("damaged")
     assert run.evaluate(*job, tmp_path, results)
     assert not run.evaluate("amazon-scientific", "leave-one-out", 2, tmp_path, results)
     assert [path for path in results.rglob("*") if path.is_file()] == [kept]
+
+
+def test_runs_are_chosen_by_data_set_or_protocol() -> None:
+    assert run.wanted(None) == list(run.SETS)
+    assert run.wanted(["amazon-sports"]) == [
+        ("amazon-sports", "leave-one-out"),
+        ("amazon-sports", "cold-items"),
+    ]
+    some = ["movielens-100k", "amazon-beauty,cold-items"]
+    assert run.wanted(some) == [("movielens-100k", "temporal"), ("amazon-beauty", "cold-items")]
+    with pytest.raises(RequestError, match="amazon-toys: choose from"):
+        run.wanted(["amazon-toys"])
+
+
+def test_peers_are_fitted_once_and_the_last_item_where_others_do() -> None:
+    assert run.models("amazon-scientific", "leave-one-out", 0)[-1] == PEERS[-1]
+    assert run.models("amazon-scientific", "leave-one-out", 1)[-1] == "last-tfidf"
+    assert run.models("amazon-scientific", "cold-items", 0) == [*DEFAULT_MODELS, "without-lm"]
+
+
+def test_a_command_says_all_that_an_evaluation_depends_on() -> None:
+    job = ("complete-journey", "temporal")
+    command = run.command(*job, 1, run.sequence_epochs(*job), ["tailrank"], "data", "out")
+    assert command[4:10] == ["--protocol", "temporal", "--queries", "4000", "--seed", "1"]
+    assert command[10:] == ["--sequence-epochs", "2", "--models", "tailrank", "--out", "out"]
+    assert [run.sequence_epochs("amazon-beauty", each) for each in ("leave-one-out", "cold-items")] == [12, 0]
 
 
 def shop(users: int) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -43,7 +43,7 @@ def test_targets_are_counted_by_what_training_has_of_their_items() -> None:
 def test_the_page_and_its_picture_are_what_is_stored() -> None:
     stored = Studies(RESULTS).single("tilt")
     assert stored is not None
-    text = (page.DOCS / "fairness.md").read_text(encoding="utf-8")
+    text = (page.ROOT / "docs" / "fairness.md").read_text(encoding="utf-8")
     for count in range(HIGHEST + 1):
         rows = [one["rows"][count] for one in stored["sets"]]
         cells = [str(count), *(f"{row['targets'] / row['items']:.2f}" for row in rows)]
@@ -51,4 +51,4 @@ def test_the_page_and_its_picture_are_what_is_stored() -> None:
     for one in stored["sets"][:3]:
         assert f"{one['below'] / one['queries']:.0%}" in text
     drawn = charts.svg(charts.tilt, stored["sets"])
-    assert (page.DOCS / "fairness.svg").read_text(encoding="utf-8") == drawn
+    assert (page.ROOT / "docs" / "fairness.svg").read_text(encoding="utf-8") == drawn
