@@ -179,6 +179,21 @@ def hold_out(dataset: Dataset) -> Split:
     return Split("none", train, queries, dataset, nothing, repeats=True, least_count=least_count)
 
 
+def step_back(split: Split) -> Split:
+    """Make the same split one event of each user earlier: validate on the last events of its training.
+
+    Nothing is tested, and signals aren't fitted again.
+    """
+    h = split.train.histories
+    users = np.flatnonzero(h.lengths > 1)
+    last, ends = h.offsets[users + 1] - 1, h.offsets[1:].copy()
+    ends[users] -= 1
+    train = split.train.until(ends)
+    queries = _queries_of(h, last if split.repeats else last[_new_to_user(h, split.train.n_items)[last]])
+    nothing = queries.take(slice(0, 0))
+    return replace(split, train=train, validation=queries, full_train=train, test=nothing)
+
+
 def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
     """Shuffle the events of each user that carry the same time.
 

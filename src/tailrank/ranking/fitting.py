@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-import numpy as np
-
-from tailrank.arrays import Bools
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split, hold_out
 from tailrank.errors import DataError, RequestError
 from tailrank.language.text import default_template, item_texts
 from tailrank.language.vectors import ItemVectors, VectorSpace
-from tailrank.metrics.popularity import tail_items
 from tailrank.policy.registry import POLICIES
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.catalogue import Catalogue
-from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fitted import Fitted
-from tailrank.ranking.fusion import Fusion
-from tailrank.ranking.sampled_candidates import draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
-from tailrank.ranking.tail_emphasis import affordable_emphasis, query_importances
+from tailrank.ranking.weighing import learn_weights
 from tailrank.reporting import Progress, silent
 from tailrank.signals.base import Signal
 from tailrank.signals.registry import SIGNALS, fit_signals, refit_signals
@@ -42,9 +35,6 @@ RESERVED_NAMES: Final = {"base", "fusion", "items", "upstream", *SIGNALS, *POLIC
 
 CELLS: Final = 120_000_000
 """Scores of validation queries times items that fitting computes at most, for each signal."""
-
-TAIL_QUERIES: Final = 200
-"""Validation queries from which on weights are learned for the tail."""
 
 
 class FittedSignals(NamedTuple):
@@ -138,41 +128,12 @@ def fuse(split: Split, signals: FittedSignals, settings: Settings) -> Fitted:
     DataError
         If there is no validation query.
     """
-    rng = np.random.default_rng(settings.seed)
     texts = item_texts(split.train.items, settings.template)
-    evidence = Evidence.draw(split, signals.before, texts, rng)
-    tail = tail_items(split.train.counts)
-    fusion = _fusion(evidence, validation_sample(split, settings), tail, settings, rng)
+    fusion = learn_weights(split, validation_sample(split, settings), signals.before, texts, settings)
     train = split.full_train
     catalogue = Catalogue.from_items(train.items, train.counts, train.event_types, train.clock)
     policy = (TailBoost(settings.tail or 0.0),)
     return Fitted(catalogue, signals.after, fusion, policy, settings, signals.spaces, as_of=train.read_at)
-
-
-def _fusion(
-    evidence: Evidence, queries: Queries, tail: Bools, settings: Settings, rng: np.random.Generator
-) -> Fusion:
-    """Learn the weights of the most accurate ranking, and go from there toward the tail."""
-    names = tuple(signal.name for signal in evidence.signals)
-    asked, half = with_empty_histories(queries), len(queries) // 2
-    sampled = draw_candidates(
-        evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng
-    )
-
-    def ends(rows: slice, near: Sequence[Fusion | None] = (None, None)) -> tuple[Fusion, Fusion]:
-        given = names, sampled.take(rows), settings.loss, settings.shrinkage
-        plain, stressed = query_importances(evidence, asked.take(rows), tail)
-        accurate = Fusion.fit(*given, plain, near[0])
-        return accurate, Fusion.fit(*given, stressed, near[1] or accurate)
-
-    if settings.tail is not None or len(queries) < TAIL_QUERIES:
-        plain, _ = query_importances(evidence, asked, tail)
-        return Fusion.fit(names, sampled, settings.loss, settings.shrinkage, plain)
-    of_earlier = ends(slice(0, half))
-    later = queries.take(slice(half, len(queries)))
-    share = affordable_emphasis(*of_earlier, evidence, later, tail, settings.tail_cost, settings.max_history)
-    accurate, for_tail = ends(slice(0, len(asked)), of_earlier)
-    return accurate.toward(for_tail, share)
 
 
 def _named(vectors: Vectors) -> Mapping[str, ItemVectors]:

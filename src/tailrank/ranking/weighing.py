@@ -1,0 +1,119 @@
+"""How fusion's weights are learned: the most accurate ones, and from there as far for the tail as pays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+
+from tailrank.arrays import Bools
+from tailrank.data.histories import Queries
+from tailrank.data.splits import Split, step_back
+from tailrank.metrics.popularity import tail_items
+from tailrank.ranking.evidence import Evidence
+from tailrank.ranking.fusion import Fusion
+from tailrank.ranking.fusion_objective import SampledCandidates
+from tailrank.ranking.sampled_candidates import draw_candidates, with_empty_histories
+from tailrank.ranking.settings import Settings
+from tailrank.ranking.tail_emphasis import affordable_emphasis, query_importances
+from tailrank.signals.base import Signal
+from tailrank.signals.registry import fit_signals
+from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.training_data import TrainingData
+
+TAIL_QUERIES: Final = 200
+"""Validation queries from which on weights are learned for the tail."""
+
+
+def learn_weights(
+    split: Split, queries: Queries, signals: tuple[Signal, ...], texts: Sequence[str], settings: Settings
+) -> Fusion:
+    """Weigh signals on validation queries, and choose how far to go for the tail.
+
+    A model ranks later than what its weights were learned on, and what was popular then is overrated by then:
+    a price for the tail that is measured on the same events is too high. So it is measured on later ones.
+    Where there are times, these are the later half of the queries, under the weights of the earlier half.
+    Otherwise everything but the sequence model is rehearsed one event of each user earlier.
+
+    Parameters
+    ----------
+    split
+        What the queries are from.
+    queries
+        Of its validation, in time order if times are comparable.
+    signals
+        Fitted without the queries' targets.
+    texts
+        Of the items, shape (items,).
+    settings
+        How to fit.
+    """
+    pool = _Pool.draw(split, queries, signals, texts, settings)
+    if settings.tail is not None or len(queries) < TAIL_QUERIES:
+        return pool.fit(slice(None))[0]
+    half = len(queries) // 2
+    if split.train.clock == "timestamp":
+        past, near = pool, pool.fit(slice(0, half))
+        share = past.affordable(near, queries.take(slice(half, len(queries))))
+        accurate, for_tail = pool.fit(slice(None), near)
+    else:
+        accurate, for_tail = pool.fit(slice(None))
+        share = _rehearsed_share(split, queries, signals, texts, settings)
+    return accurate.toward(for_tail, share)
+
+
+def _rehearsed_share(
+    split: Split, queries: Queries, signals: tuple[Signal, ...], texts: Sequence[str], settings: Settings
+) -> float:
+    """Fit all one event of each user earlier, and measure the price of the tail on the queries."""
+    past = step_back(split)
+    asked = past.validation.sample(len(queries) // 2, settings.seed)
+    if len(asked) < TAIL_QUERIES:
+        return 0.0
+    everything = np.arange(len(texts), dtype=np.int32)
+    vectors = {s.space: s.vectors_of(everything) for s in signals if isinstance(s, SemanticAttention)}
+    data = TrainingData(past, asked, texts, vectors, settings.max_history, settings.seed)
+    pool = _Pool.draw(past, asked, fit_signals(data), texts, settings)
+    return pool.affordable(pool.fit(slice(None)), queries)
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """What weights are learned from; `asked` are the queries and some of them again without a history."""
+
+    evidence: Evidence
+    asked: Queries
+    sampled: SampledCandidates
+    tail: Bools
+    settings: Settings
+
+    @classmethod
+    def draw(
+        cls,
+        split: Split,
+        queries: Queries,
+        signals: tuple[Signal, ...],
+        texts: Sequence[str],
+        settings: Settings,
+    ) -> Self:
+        rng, asked = np.random.default_rng(settings.seed), with_empty_histories(queries)
+        evidence = Evidence.draw(split, signals, texts, rng)
+        sampled = draw_candidates(
+            evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng
+        )
+        return cls(evidence, asked, sampled, tail_items(split.train.counts), settings)
+
+    def fit(self, rows: slice, near: Sequence[Fusion | None] = (None, None)) -> tuple[Fusion, Fusion]:
+        """Learn the weights of the most accurate ranking, and those for the tail."""
+        names = tuple(signal.name for signal in self.evidence.signals)
+        given = names, self.sampled.take(rows), self.settings.loss, self.settings.shrinkage
+        plain, stressed = query_importances(self.evidence, self.asked.take(rows), self.tail)
+        accurate = Fusion.fit(*given, plain, near[0])
+        return accurate, Fusion.fit(*given, stressed, near[1] or accurate)
+
+    def affordable(self, ends: tuple[Fusion, Fusion], queries: Queries) -> float:
+        """Choose how far to go from one end to the other."""
+        cost, max_history = self.settings.tail_cost, self.settings.max_history
+        return affordable_emphasis(*ends, self.evidence, queries, self.tail, cost, max_history)
