@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
-from tailrank.data.splits import Split, _new_to_user, hold_out, leave_one_out, shuffle_ties, temporal
+from tailrank.data.splits import (
+    Split,
+    _new_to_user,
+    hold_out,
+    leave_one_out,
+    shuffle_ties,
+    step_back,
+    temporal,
+)
 from tailrank.errors import DataError
 
 N_ITEMS = 6
@@ -88,6 +96,22 @@ def test_hold_out_validates_on_last_events_and_tests_nothing(data: Dataset) -> N
     assert flat(split.train) == [events[:-1] if len(events) >= 2 else events for events in flat(data)]
     assert split.full_train is data
     assert len(split.test) == 0
+
+
+@given(data=datasets(), repeats=st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_a_step_back_validates_on_the_last_events_of_training(data: Dataset, repeats: bool) -> None:
+    assume(any(len(events) >= 3 for events in flat(data)))
+    split = leave_one_out(data, repeats=repeats)
+    past, users = step_back(split), list(enumerate(flat(split.train)))
+    assert slices(past.validation) == [
+        (user, events[:-1], events[:-1], events[-1][0])
+        for user, events in users
+        if len(events) >= 2 and (repeats or events[-1][0] not in {item for item, _ in events[:-1]})
+    ]
+    assert flat(past.train) == [events[:-1] if len(events) >= 2 else events for _, events in users]
+    assert len(past.test) == 0
+    assert past.least_count == split.least_count
 
 
 @given(data=datasets(), n_items=st.sampled_from([6, 1_000_000, 10_000_000]))
