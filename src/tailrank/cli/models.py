@@ -60,7 +60,7 @@ def train(
     typer.echo(
         f"{out}: {dataset.n_items:,} items, learned from {len(dataset.histories.items):,} events "
         f"of {dataset.n_users:,} users; signals: {', '.join(reranker.fusion.signals)}; "
-        f"policy: {_policy(reranker)}"
+        f"tail emphasis: {reranker.fusion.tail_emphasis:g}; policy: {_policy(reranker)}"
     )
 
 
