@@ -33,6 +33,9 @@ Models: TypeAlias = Mapping[str, Any]
 QUERIES: Final = 4_000
 """Test queries at most, so that a demo stays one."""
 
+LEARNED: Final = 3_000
+"""Validation queries to learn fusion from at most, for the same reason: half of what is usual."""
+
 LONG_HISTORY: Final = 1_000
 """Events to read if items are chosen again: what a user chooses often shows only over a long time."""
 
@@ -58,7 +61,7 @@ def demo(
     spaces = vector_spaces(dataset, "default", None)
 
     def compare(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, Models, Evaluation]:
-        settings = Settings(max_history=LONG_HISTORY if repeats else 50, seed=seed)
+        settings = Settings(max_history=LONG_HISTORY if repeats else 50, queries=LEARNED, seed=seed)
         split = temporal(dataset, per_user, repeats=repeats).sampled(QUERIES, seed)
         models, found = measure(names, split, spaces, settings, folder)
         console.print(f"Report: [bold]{folder / 'report.html'}[/]\n")
