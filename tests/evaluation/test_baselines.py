@@ -27,6 +27,7 @@ from tailrank.metrics.full_ranking import per_query, rank_queries
 from tailrank.metrics.popularity import tail_items
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import silent
+from tailrank.signals.covisitation import item_neighbours
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +120,9 @@ def test_neighbours_are_the_nearest_by_shrunk_cosine(
     sizes = np.sqrt(np.outer(users, users))
     expected = np.divide(shared**2, sizes * (shared + shrinkage), where=shared > 0, out=shared * 0)
     np.fill_diagonal(expected, 0)
-    found = ItemToItem.neighbours(dataset, dataset.n_items, shrinkage).weights
+    found = item_neighbours(dataset, dataset.n_items, shrinkage)
     np.testing.assert_allclose(found.toarray(), expected, rtol=1e-5, atol=1e-7)
-    few = ItemToItem.neighbours(dataset, 20, shrinkage).weights.toarray()
+    few = item_neighbours(dataset, 20, shrinkage).toarray()
     for item in (0, 49, 257):
         kept = np.flatnonzero(few[item])
         assert len(kept) == min(20, np.count_nonzero(expected[item]))
@@ -252,7 +253,7 @@ def test_the_choice_learns_from_the_full_training_set(dataset: Dataset) -> None:
     assert isinstance(found, FittedModel)
     assert isinstance(found.scorer, Fading)
     neighbours, shrinkage = (found.tuning[name] for name in ("neighbours", "shrinkage"))
-    expected = ItemToItem.neighbours(late.full_train, int(neighbours), float(shrinkage)).weights
+    expected = item_neighbours(late.full_train, int(neighbours), float(shrinkage))
     assert isinstance(found.scorer.items, ItemToItem)
     assert abs(sparse.csr_array(found.scorer.items.weights - expected)).sum() == 0
 

@@ -64,7 +64,7 @@ def test_items_below_the_filter_are_neither_targets_nor_candidates(split: Split,
     assert short.any()
     queries = split.validation
     assert not evidence.candidates(queries)[:, short].any()
-    assert not evidence.counts_for(queries)[short[queries.targets]].any()
+    assert not evidence.learnable(queries)[short[queries.targets]].any()
 
 
 def test_a_tenth_of_the_others_is_seen_as_new(split: Split, evidence: Evidence) -> None:

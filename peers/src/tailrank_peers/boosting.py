@@ -95,7 +95,7 @@ def _examples(
     rng = np.random.default_rng(settings.seed)
     evidence = Evidence.draw(split, signals, item_texts(split.train.items, settings.template), rng)
     asked = with_empty_histories(queries)
-    asked = asked.take(evidence.counts_for(asked))
+    asked = asked.take(evidence.learnable(asked))
     pool = draw_candidates(
         evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng
     )

@@ -69,6 +69,11 @@ class Split:
         known = self.full_train.counts >= self.least_count
         return known if self.cold is None else known | self.cold
 
+    @property
+    def learnable_items(self) -> Bools:
+        """Items whose counts in `train` say nothing of what is validated on; shape (items,)."""
+        return self.train.counts >= self.least_count
+
     def sampled(self, n: int, seed: int) -> Split:
         """Test on at most `n` of the queries, drawn without replacement."""
         protocol = f"{self.protocol}, sample of {n}" if len(self.test) > n else self.protocol

@@ -131,9 +131,9 @@ class _Referee:
 
     @classmethod
     def of(cls, split: Split, settings: Settings) -> Self:
-        """Rank only items whose count doesn't tell that they are targets; see `Split.least_count`."""
+        """Rank only items whose count doesn't tell that they are targets; all, if no target is of them."""
         counts, queries = split.train.counts, validation_sample(split, settings)
-        eligible = counts >= split.least_count
+        eligible = split.learnable_items
         if not eligible[queries.targets].any():
             eligible[:] = True
         return cls(queries.take(eligible[queries.targets]), eligible, tail_items(counts), split.repeats)

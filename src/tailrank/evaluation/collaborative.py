@@ -17,9 +17,6 @@ from tailrank.signals.sparse import strongest
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-BLOCK: Final = 1_024
-"""Rows of the product of items with items that are in memory at once."""
-
 EASE_ITEMS: Final = 20_000
 """Above this many items, a matrix of items by items takes more than 1.6 GB, and fitting takes several."""
 
@@ -42,38 +39,6 @@ class ItemToItem:
         total = profiles @ self.weights
         scores: Floats = total if isinstance(total, np.ndarray) else total.toarray()
         return scores
-
-    @classmethod
-    def neighbours(cls, dataset: Dataset, neighbours: int, shrinkage: float) -> Self:
-        """Compare items by the users whom they share.
-
-        The cosine of Sarwar et al. (2001, section 3.1.1), times ``shared / (shared + shrinkage)``, which
-        trusts a pair the less the fewer users it has (Bell and Koren, 2007, "Improved neighborhood-based
-        collaborative filtering", section 3.1).
-
-        Parameters
-        ----------
-        dataset
-            Users and their items; how often doesn't count.
-        neighbours
-            Most similar items that each item keeps.
-        shrinkage
-            0 leaves the cosine as it is.
-        """
-        import scipy.sparse as sp
-
-        by_user = interactions(dataset.histories, dataset.n_items)
-        by_item, users = sp.csr_array(by_user.T), np.bincount(by_user.indices, minlength=dataset.n_items)
-        blocks = []
-        for start in range(0, dataset.n_items, BLOCK):
-            shared = sp.csr_array(by_item[start : start + BLOCK] @ by_user)
-            rows = np.repeat(np.arange(start, start + shared.shape[0]), np.diff(shared.indptr))
-            cosines = shared.data / np.sqrt(users[rows] * users[shared.indices])
-            shared.data = (cosines * shared.data / (shared.data + shrinkage)).astype(np.float32)
-            shared.data[rows == shared.indices] = 0
-            shared.eliminate_zeros()
-            blocks.append(strongest(shared, neighbours))
-        return cls(sp.csr_array(sp.vstack(blocks)))
 
     @classmethod
     def ease(cls, dataset: Dataset, regularisation: float) -> Self:

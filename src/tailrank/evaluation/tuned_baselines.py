@@ -16,6 +16,7 @@ from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress
+from tailrank.signals.covisitation import item_neighbours
 
 Spaces: TypeAlias = Mapping[str, ItemVectors]
 """Vector spaces by name; baselines read `semantic`."""
@@ -96,7 +97,7 @@ def _tfidf_and_lm(split: Split, spaces: Spaces, settings: Settings) -> Learn:
 
 def _item_knn(split: Split, spaces: Spaces, settings: Settings) -> Learn:
     def learn(dataset: Dataset, setting: Setting) -> ItemToItem:
-        return ItemToItem.neighbours(dataset, int(setting["neighbours"]), setting["shrinkage"])
+        return ItemToItem(item_neighbours(dataset, int(setting["neighbours"]), setting["shrinkage"]))
 
     return learn
 

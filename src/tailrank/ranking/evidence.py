@@ -66,8 +66,7 @@ class Evidence:
         rng
             Source of the choice.
         """
-        counts = split.train.counts
-        fair, levels = counts >= split.least_count, count_levels(counts)
+        fair, levels = split.learnable_items, count_levels(split.train.counts)
         if not split.least_count:
             return cls(signals, levels, fair, np.zeros(0, np.int32), split.repeats)
         choice = rng.choice(np.flatnonzero(fair), round(ARRIVING * fair.sum()), replace=False)
@@ -97,7 +96,7 @@ class Evidence:
         allowed[h.owners[hidden], h.items[hidden]] = False
         return allowed
 
-    def counts_for(self, queries: Queries) -> Bools:
+    def learnable(self, queries: Queries) -> Bools:
         """Whether a query's target is one to learn from, shape (queries,)."""
         return self.fair[queries.targets] & ~(queries.repeated & np.isin(queries.targets, self.arriving))
 

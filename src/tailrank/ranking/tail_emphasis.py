@@ -25,7 +25,7 @@ def query_importances(evidence: Evidence, queries: Queries, tail: Bools) -> tupl
 
     0 if its target is none to learn from; otherwise 1, and `EMPHASIS` for one in the tail at the far end.
     """
-    plain = evidence.counts_for(queries).astype(np.float32)
+    plain = evidence.learnable(queries).astype(np.float32)
     return plain, plain * np.where(tail[queries.targets], EMPHASIS, 1).astype(np.float32)
 
 
@@ -63,7 +63,7 @@ def affordable_emphasis(
     float
         One of `PATH`.
     """
-    queries = queries.take(evidence.counts_for(queries))
+    queries = queries.take(evidence.learnable(queries))
     rare = tail[queries.targets]
     if not rare.any() or rare.all():
         return 0.0

@@ -53,10 +53,10 @@ def learn_weights(
     pool = _Pool.draw(split, queries, signals, texts, settings)
     if settings.tail is not None or len(queries) < TAIL_QUERIES:
         return pool.fit(slice(None))[0]
-    half = len(queries) // 2
     if split.train.clock == "timestamp":
-        past, near = pool, pool.fit(slice(0, half))
-        share = past.affordable(near, queries.take(slice(half, len(queries))))
+        half = len(queries) // 2
+        near = pool.fit(slice(0, half))
+        share = pool.affordable(near, queries.take(slice(half, len(queries))))
         accurate, for_tail = pool.fit(slice(None), near)
     else:
         accurate, for_tail = pool.fit(slice(None))
