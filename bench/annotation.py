@@ -19,7 +19,7 @@ from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import leave_one_out
 from tailrank.language.vectors import ItemVectors
-from tailrank.ranking.fitting import fit_both, fuse
+from tailrank.ranking.fitting import fit_before, fuse
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.tuning.annotation import items_to_annotate
@@ -114,11 +114,11 @@ def values(dataset: Dataset, vectors: ItemVectors, choice: str, seed: int) -> st
     texts = [name for name in Columns.TEXT if name in dataset.items.columns]
     items = dataset.items.with_columns(pl.when(pl.lit(pl.Series(known))).then(pl.col(texts)))
     split, settings = leave_one_out(replace(dataset, items=items)), Settings(seed=seed)
-    signals = fit_both(split, replace(vectors, values=vectors.values * known[:, None]), settings)
-    semantic = next(signal for signal in signals.after if signal.name == "semantic")
+    signals = fit_before(split, replace(vectors, values=vectors.values * known[:, None]), settings)
+    semantic = next(signal for signal in signals.before if signal.name == "semantic")
     return {
         f"{choice}/alone": study.ndcg(semantic, split),
-        f"{choice}/whole": study.ndcg(Reranker.from_fitted(fuse(split, signals, settings)), split),
+        f"{choice}/whole": study.ndcg(Reranker.from_fitted(fuse(signals, settings)), split),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,7 +21,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
-from tailrank.ranking.fitting import FittedSignals, fit_both, fuse
+from tailrank.ranking.fitting import fit_before, fuse
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.signals.lexical import Lexical
@@ -90,10 +91,10 @@ def tune(way: str, seed: int, name: str, data: Path) -> study.Values:
 def fused(seed: int, split: Split, vectors: ItemVectors, tuned: Floats) -> study.Values:
     """Give ndcg@10 of each test query of four rankers: with the tuned signal, the sequence model, or both."""
     settings, found = Settings(seed=seed, sequence_epochs=EPOCHS), {}
-    signals = fit_both(split, {"semantic": vectors, "tuned": ItemVectors(tuned, whiten=False)}, settings)
+    signals = fit_before(split, {"semantic": vectors, "tuned": ItemVectors(tuned, whiten=False)}, settings)
     for name, left_out in RANKERS.items():
-        before, after = (tuple(s for s in each if s.name not in left_out) for each in signals[:2])
-        fitted = fuse(split, FittedSignals(before, after, signals.spaces), settings)
+        before = tuple(signal for signal in signals.before if signal.name not in left_out)
+        fitted = fuse(replace(signals, before=before), settings)
         found[name] = study.ndcg(Reranker.from_fitted(fitted), split)
     return found
 

@@ -13,7 +13,7 @@ from tailrank.data.splits import Split, hold_out, leave_one_out
 from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.evidence import ARRIVING, Evidence
-from tailrank.ranking.fitting import fit_both, fuse, with_template
+from tailrank.ranking.fitting import fit_before, fuse, with_template
 from tailrank.ranking.fusion import COUNT_KNOTS
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
@@ -54,7 +54,7 @@ def split() -> Split:
 @pytest.fixture(scope="module")
 def evidence(split: Split) -> Evidence:
     settings = with_template(Settings(), split.train)
-    signals = fit_both(split, VECTORS, settings).before
+    signals = fit_before(split, VECTORS, settings).before
     texts = item_texts(split.train.items, settings.template)
     return Evidence.draw(split, signals, texts, np.random.default_rng(0))
 
@@ -80,7 +80,7 @@ def test_an_item_seen_as_new_scores_as_one_that_arrives_after_training(
     split: Split, evidence: Evidence
 ) -> None:
     settings = Settings()
-    reranker = Reranker.from_fitted(fuse(split, fit_both(split, VECTORS, settings), settings))
+    reranker = Reranker.from_fitted(fuse(fit_before(split, VECTORS, settings), settings))
     code = int(evidence.arriving[0])
     arrived = reranker.with_items(["new"], [f"thing {code}"], {"semantic": VECTORS.values[[code]]})
     history = split.validation.histories.latest(50).cut(np.array([0]), np.array([6]))

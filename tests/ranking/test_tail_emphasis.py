@@ -8,7 +8,7 @@ import pytest
 from tailrank.data.histories import Histories, Queries
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fusion import Fusion
-from tailrank.ranking.tail_emphasis import EMPHASIS, PATH, affordable_emphasis, query_importances
+from tailrank.ranking.tail_emphasis import EMPHASIS, PATH, best_point, frontier, query_importances
 from tailrank.signals.popularity import Popularity
 
 N_ITEMS = 60
@@ -43,7 +43,8 @@ POPULAR, RARE = fusion(1.0), fusion(-1.0)
 
 
 def choose(targets: list[int], cost: float = 0.01, accurate: Fusion = POPULAR) -> float:
-    return affordable_emphasis(accurate, RARE, seen(), asked(targets), TAIL, cost, 50)
+    path = frontier(accurate, RARE, seen(), asked(targets), TAIL, 50)
+    return PATH[best_point([path], cost)[1]]
 
 
 def test_the_tail_is_not_bought_at_any_price() -> None:

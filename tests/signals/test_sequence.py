@@ -20,7 +20,7 @@ from tailrank.data.histories import UNTYPED, Histories
 from tailrank.data.splits import hold_out, leave_one_out
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.ranking import ndcg, target_ranks
-from tailrank.ranking.fitting import fit_both, with_template
+from tailrank.ranking.fitting import fit_before, fuse, with_template
 from tailrank.ranking.settings import Settings
 from tailrank.signals.base import ItemUpdates
 from tailrank.signals.sequence import training
@@ -252,8 +252,8 @@ def test_new_items_are_as_likely_as_cold_ones() -> None:
 
 def test_a_fitted_model_has_learned_from_the_latest_events_too(ring: Dataset) -> None:
     settings = with_template(Settings(sequence_epochs=2), ring)
-    fitted = fit_both(hold_out(ring), None, settings)
-    before, after = (each[-1].arrays()["vectors"] for each in (fitted.before, fitted.after))
+    fitted = fit_before(hold_out(ring), None, settings)
+    before, after = (each[-1].arrays()["vectors"] for each in (fitted.before, fuse(fitted, settings).signals))
     assert not np.array_equal(before, after)
 
 

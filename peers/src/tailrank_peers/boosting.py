@@ -15,11 +15,12 @@ from tailrank.data.splits import Split
 from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.evidence import Evidence
-from tailrank.ranking.fitting import fit_both, validation_sample, with_template
+from tailrank.ranking.fitting import fit_before, validation_sample, with_template
 from tailrank.ranking.fusion import count_levels
 from tailrank.ranking.sampled_candidates import BEST, draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
 from tailrank.signals.base import Signal
+from tailrank.signals.registry import refit_signals
 from tailrank_peers.tuning import Fit, Peer, Setting
 
 BEHIND: Final = -1_000.0
@@ -113,7 +114,7 @@ def _lambdamart(split: Split, vectors: Floats | None, settings: Settings) -> Fit
     from lightgbm import LGBMRanker
 
     settings = with_template(settings, split.train)
-    signals = fit_both(split, None if vectors is None else ItemVectors(vectors), settings)
+    signals = fit_before(split, None if vectors is None else ItemVectors(vectors), settings)
     features, is_target, lengths = _examples(
         signals.before, validation_sample(split, settings), split, settings
     )
@@ -121,9 +122,8 @@ def _lambdamart(split: Split, vectors: Floats | None, settings: Settings) -> Fit
     def fit(setting: Setting) -> BoostedTrees:
         trees = LGBMRanker(**setting, random_state=settings.seed, deterministic=True, verbose=-1)
         trees.fit(features, is_target.astype(np.int32), group=lengths)
-        return BoostedTrees(
-            trees, signals.after, split.full_train.counts, settings.max_history, split.repeats
-        )
+        after = refit_signals(signals.before, signals.data)
+        return BoostedTrees(trees, after, split.full_train.counts, settings.max_history, split.repeats)
 
     return fit
 

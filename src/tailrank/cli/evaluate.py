@@ -60,7 +60,9 @@ def evaluate(
     repeats: Annotated[bool, typer.Option(help="Also ask for items of the history.")] = False,
     queries: Annotated[int | None, typer.Option(min=1, help="Test on a sample of this size.")] = None,
     max_history: options.MaxHistory = 50,
-    sequence_epochs: options.SequenceEpochs = 0,
+    minutes: options.Minutes = 15.0,
+    fast: options.Fast = False,
+    sequence_epochs: options.SequenceEpochs = None,
     tail_cost: options.TailCost = 0.01,
     encoder: options.Encoder = "default",
     template: options.Template = None,
@@ -86,7 +88,8 @@ def evaluate(
         template=template,
         max_history=max_history,
         seed=seed,
-        sequence_epochs=sequence_epochs,
+        sequence_epochs=options.sequence_epochs(sequence_epochs, fast),
+        minutes=minutes,
         tail_cost=tail_cost,
     )
     measure(names, split, spaces, settings, out)
@@ -103,6 +106,8 @@ def measure(
         found = runner.evaluate(fitted, split, spaces, settings, about, progress)
     runner.write(found, out)
     _show(found)
+    if "sequence" in found.settings:
+        Console().print(escape(options.sequence_outcome(found.settings)))
     return fitted, found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +19,7 @@ from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError, needs
+from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.policy.registry import described
 from tailrank.policy.tail import TailBoost
@@ -31,7 +32,9 @@ from tailrank.signals.training_data import checkpoint_files
 def train(
     data: options.Data,
     out: Annotated[Path, typer.Option(help="Model folder to write; one that is there is replaced.")],
-    sequence_epochs: options.SequenceEpochs = 0,
+    minutes: options.Minutes = 15.0,
+    fast: options.Fast = False,
+    sequence_epochs: options.SequenceEpochs = None,
     tail_cost: options.TailCost = 0.01,
     encoder: options.Encoder = "default",
     template: options.Template = None,
@@ -46,21 +49,25 @@ def train(
         template=template,
         max_history=max_history,
         seed=seed,
-        sequence_epochs=sequence_epochs,
+        sequence_epochs=options.sequence_epochs(sequence_epochs, fast),
+        minutes=minutes,
         tail_cost=tail_cost,
     )
-    checkpoint = out.parent / f"{out.name}.checkpoint" if sequence_epochs else None
+    checkpoint = None if settings.sequence_epochs == 0 else out.parent / f"{out.name}.checkpoint"
+    typer.echo(_plan(dataset, spaces, settings), err=True)
     with progress_bars() as progress:
         progress("fit", 0, None)
         reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)
     data_set = {"data": dataset.name, "data_fingerprint": dataset.fingerprint}
-    reranker.save(out, data_set | machine() | {"metrics": {"validation_loss": reranker.fusion.loss}})
+    measured = {"metrics": {"validation_loss": reranker.fusion.loss}}
+    reranker.save(out, dict(reranker.about) | data_set | machine() | measured)
     for file in () if checkpoint is None else checkpoint_files(checkpoint):
         file.unlink(missing_ok=True)
     typer.echo(
         f"{out}: {dataset.n_items:,} items, learned from {len(dataset.histories.items):,} events "
         f"of {dataset.n_users:,} users; signals: {', '.join(reranker.fusion.signals)}; "
-        f"tail emphasis: {reranker.fusion.tail_emphasis:g}; policy: {_policy(reranker)}"
+        f"tail emphasis: {reranker.fusion.tail_emphasis:g}; policy: {_policy(reranker)}\n"
+        f"{options.sequence_outcome(reranker.about)}"
     )
 
 
@@ -115,6 +122,19 @@ def rank(
     if ranking.unknown_history:
         unknown = escape(", ".join(ranking.unknown_history))
         console.print(f"not in the model, so left out of the history: {unknown}")
+
+
+def _plan(dataset: Dataset, spaces: Mapping[str, ItemVectors], settings: Settings) -> str:
+    """Say what is about to be fitted, and how long it may take."""
+    within = f"takes no more than {settings.minutes:g} min (--minutes; --fast: none)"
+    sequence = {None: f"a sequence model, if it pays and {within}", 0: "no sequence model (--fast)"}.get(
+        settings.sequence_epochs, f"a sequence model of up to {settings.sequence_epochs} epochs"
+    )
+    tuned = "a tuned encoder" if "tuned" in spaces else "no tuned encoder (see `tailrank finetune`)"
+    return (
+        f"{dataset.name}: {dataset.n_items:,} items, {len(dataset.histories.items):,} events of "
+        f"{dataset.n_users:,} users. Plan: signals of text and behaviour; {sequence}; {tuned}; then fusion."
+    )
 
 
 def _history(ids: list[str] | None, user: str | None, state: str | None) -> Sequence[str | Event] | History:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,8 +28,16 @@ Template = Annotated[
 ]
 MaxHistory = Annotated[int, typer.Option(min=1, help="Latest events of a user that a ranking reads.")]
 SequenceEpochs = Annotated[
-    int, typer.Option(min=0, help="Train a sequence model for at most this many epochs; 0: none.")
+    int | None,
+    typer.Option(
+        min=0,
+        help="Train a sequence model for at most this many epochs, 0: none. By default one is tried if time "
+        "and data are enough, and kept if it pays.",
+        show_default=False,
+    ),
 ]
+Minutes = Annotated[float, typer.Option(min=0, help="That trying a sequence model may take.")]
+Fast = Annotated[bool, typer.Option("--fast", help="Try no sequence model: --sequence-epochs 0.")]
 TailCost = Annotated[
     float, typer.Option(min=0, max=1, help="Share of ndcg@10 that weights for the tail may give up.")
 ]
@@ -47,6 +55,26 @@ def load(data: str) -> Dataset:
     with progress_bars() as progress:
         folder = fetch(data, progress=progress)
     return Dataset.load(folder)
+
+
+def sequence_epochs(given: int | None, fast: bool) -> int | None:
+    """Read `--sequence-epochs` and `--fast`.
+
+    Raises
+    ------
+    RequestError
+        If they contradict each other.
+    """
+    if fast and given:
+        raise RequestError(f"--fast trains no sequence model, --sequence-epochs {given} does: leave one out")
+    return 0 if fast else given
+
+
+def sequence_outcome(about: Mapping[str, Any]) -> str:
+    """Say what came of the sequence model, as fitting notes it."""
+    found = about["sequence"]
+    trained = f"{found['epochs']} epochs, " if found["epochs"] else ""
+    return f"sequence model: {trained}{'kept' if found['kept'] else 'left out'}: {found['why']}"
 
 
 def comma_separated(text: str) -> list[str]:

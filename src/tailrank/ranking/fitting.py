@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
@@ -18,11 +18,13 @@ from tailrank.policy.registry import POLICIES
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.fitted import Fitted
+from tailrank.ranking.sequence_plan import SequencePlan, outcome, plan_sequence
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.weighing import learn_weights
 from tailrank.reporting import Progress, silent
 from tailrank.signals.base import Signal
 from tailrank.signals.registry import SIGNALS, fit_signals, refit_signals
+from tailrank.signals.sequence.signal import SequenceSignal
 from tailrank.signals.training_data import TrainingData
 
 Vectors: TypeAlias = ItemVectors | Mapping[str, ItemVectors] | None
@@ -37,22 +39,26 @@ CELLS: Final = 120_000_000
 """Scores of validation queries times items that fitting computes at most, for each signal."""
 
 
-class FittedSignals(NamedTuple):
-    """The same signals twice: as fusion learns to weigh them, and as they rank.
+@dataclass(frozen=True)
+class FittedSignals:
+    """Signals as fusion learns to weigh them: fitted without the validation targets.
 
     Attributes
     ----------
     before
-        Fitted on `Split.train`, so that the validation targets are new to them.
-    after
-        Fitted on `Split.full_train`.
+        Fitted on `Split.train`.
+    data
+        What they are fitted on, and those that stay are fitted on again.
     spaces
-        The vector spaces that both use.
+        The vector spaces that they use.
+    plan
+        Of the sequence model.
     """
 
     before: tuple[Signal, ...]
-    after: tuple[Signal, ...]
+    data: TrainingData
     spaces: Mapping[str, VectorSpace]
+    plan: SequencePlan
 
 
 def fit(
@@ -65,22 +71,22 @@ def fit(
     """Fit signals, then fusion; the parameters are those of `Reranker.fit`."""
     split = data if isinstance(data, Split) else hold_out(data)
     settings = with_template(settings or Settings(), split.train)
-    return fuse(split, fit_both(split, vectors, settings, progress, checkpoint), settings)
+    return fuse(fit_before(split, vectors, settings, progress, checkpoint), settings)
 
 
-def fit_both(
+def fit_before(
     split: Split,
     vectors: Vectors,
     settings: Settings,
     progress: Progress = silent,
     checkpoint: Path | None = None,
 ) -> FittedSignals:
-    """Fit every signal on what came before validation, choose its settings there, and fit it on all.
+    """Fit every signal on what came before validation, and choose its settings there.
 
     Parameters
     ----------
     split
-        Signals learn from `train` and are checked on `validation`; what is kept learns from `full_train`.
+        Signals learn from `train` and are checked on `validation`.
     vectors
         One vector an item in each space; None leaves the semantic signal out.
     settings
@@ -112,28 +118,31 @@ def fit_both(
         {name: space.transform(named[name].values) for name, space in spaces.items()},
         settings.max_history,
         settings.seed,
-        settings.sequence_epochs,
-        progress,
-        checkpoint,
+        progress=progress,
+        checkpoint=checkpoint,
     )
-    before = fit_signals(data)
-    return FittedSignals(before, refit_signals(before, data), spaces)
+    plan = plan_sequence(data, settings)
+    data = replace(data, sequence_epochs=plan.epochs, sequence_seconds=plan.seconds)
+    return FittedSignals(fit_signals(data), data, spaces, plan)
 
 
-def fuse(split: Split, signals: FittedSignals, settings: Settings) -> Fitted:
-    """Weigh signals on the split's validation queries, and choose how far to go for the tail.
+def fuse(signals: FittedSignals, settings: Settings) -> Fitted:
+    """Weigh signals on validation queries, and fit those that stay on all events.
 
     Raises
     ------
-    DataError
-        If there is no validation query.
+    ModelError
+        If training the sequence model diverges, or its checkpoint can't be used.
     """
-    texts = item_texts(split.train.items, settings.template)
-    fusion = learn_weights(split, validation_sample(split, settings), signals.before, texts, settings)
-    train = split.full_train
+    data, plan = signals.data, signals.plan
+    on_trial = SequenceSignal.name if plan.on_trial else None
+    fusion, trial = learn_weights(data.split, data.validation, signals.before, data.texts, settings, on_trial)
+    kept = refit_signals([signal for signal in signals.before if signal.name in fusion.signals], data)
+    train = data.split.full_train
     catalogue = Catalogue.from_items(train.items, train.counts, train.event_types, train.clock)
     policy = (TailBoost(settings.tail or 0.0),)
-    return Fitted(catalogue, signals.after, fusion, policy, settings, signals.spaces, as_of=train.read_at)
+    about = {"sequence": outcome(plan, trial, signals.before)}
+    return Fitted(catalogue, kept, fusion, policy, settings, signals.spaces, about=about, as_of=train.read_at)
 
 
 def _named(vectors: Vectors) -> Mapping[str, ItemVectors]:

@@ -39,7 +39,10 @@ class Settings:
     seed
         Of every sample drawn.
     sequence_epochs
-        Epochs that the sequence model is trained for, at most; 0 leaves it out. Training needs torch.
+        Epochs that the sequence model is trained for, at most; 0 leaves it out. Training needs torch. None
+        tries one if time and queries are enough, and keeps it if the whole ranks validation better with it.
+    minutes
+        That such a trial may take on this machine: training before validation and again on all events.
 
     Raises
     ------
@@ -57,7 +60,8 @@ class Settings:
     upstream_weight: Annotated[float, Meta(ge=-1e6, le=1e6)] = 1.0
     template: str | None = None
     seed: Annotated[int, Meta(ge=0)] = 0
-    sequence_epochs: Annotated[int, Meta(ge=0)] = 0
+    sequence_epochs: Annotated[int, Meta(ge=0)] | None = 0
+    minutes: Annotated[float, Meta(ge=0)] = 15.0
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -29,19 +29,35 @@ def query_importances(evidence: Evidence, queries: Queries, tail: Bools) -> tupl
     return plain, plain * np.where(tail[queries.targets], EMPHASIS, 1).astype(np.float32)
 
 
-def affordable_emphasis(
+class Frontier(NamedTuple):
+    """What each point of the path ranks like, by full ranking.
+
+    Attributes
+    ----------
+    overall
+        Mean ndcg@10, shape (points,).
+    in_tail
+        Mean ndcg@10 of targets in the tail, shape (points,). Where targets aren't on both sides nothing can
+        be weighed: then it is `overall` at the accurate end, and nothing elsewhere.
+    """
+
+    overall: Doubles
+    in_tail: Doubles
+
+    def between(self, points: slice) -> Frontier:
+        """Keep some points."""
+        return Frontier(self.overall[points], self.in_tail[points])
+
+
+def frontier(
     accurate: Fusion,
     for_tail: Fusion,
     evidence: Evidence,
     queries: Queries,
     tail: Bools,
-    cost: float,
     max_history: int,
-) -> float:
-    """Choose how far to go from one fusion's weights to another's, by full ranking.
-
-    Of the points of the path that give up no more than `cost` of the best ndcg@10, that with the best
-    ndcg@10 of targets in the tail.
+) -> Frontier:
+    """Rank by the weights along the path from one fusion to another.
 
     Parameters
     ----------
@@ -50,27 +66,52 @@ def affordable_emphasis(
     evidence
         How items are seen; only those it learns from compete, the arriving ones as new.
     queries
-        To choose by.
+        To rank for.
     tail
         Items of the tail, shape (items,).
-    cost
-        Share of ndcg@10 that may be given up.
     max_history
         Latest events that signals see.
-
-    Returns
-    -------
-    float
-        One of `PATH`.
     """
     queries = queries.take(evidence.learnable(queries))
     rare = tail[queries.targets]
-    if not rare.any() or rare.all():
-        return 0.0
+    if not len(queries):
+        return Frontier(np.zeros(len(PATH)), np.zeros(len(PATH)))
     gains = np.concatenate(list(_gains(accurate, for_tail, evidence, queries, max_history)), axis=1)
-    overall, in_tail = gains.mean(axis=1), gains[:, rare].mean(axis=1)
+    overall = gains.mean(axis=1)
+    if not rare.any() or rare.all():
+        return Frontier(overall, np.where(np.arange(len(PATH)) == 0, overall, -1.0))
+    return Frontier(overall, gains[:, rare].mean(axis=1))
+
+
+def best_point(frontiers: Sequence[Frontier], cost: float) -> tuple[int, int]:
+    """Choose among the points of several paths.
+
+    Of those that give up no more than a share of the best ndcg@10 of all, that with the best ndcg@10 of
+    targets in the tail.
+
+    Parameters
+    ----------
+    frontiers
+        Each measured on the same queries.
+    cost
+        Share of ndcg@10 that may be given up.
+
+    Returns
+    -------
+    tuple of int
+        Which path, and which of its points; the first of equals.
+
+    Examples
+    --------
+    >>> plain = Frontier(np.array([0.100, 0.0995, 0.08]), np.array([0.03, 0.04, 0.06]))
+    >>> other = Frontier(np.array([0.101, 0.0990, 0.09]), np.array([0.02, 0.05, 0.07]))
+    >>> best_point([plain], 0.01), best_point([plain, other], 0.01), best_point([plain, other], 0.05)
+    ((0, 1), (0, 0), (1, 1))
+    """
+    overall, in_tail = (np.stack(values) for values in zip(*frontiers, strict=True))
     affordable = overall >= (1 - cost) * overall.max()
-    return PATH[int(np.where(affordable, in_tail, -1.0).argmax())]
+    path, point = divmod(int(np.where(affordable, in_tail, -1.0).argmax()), overall.shape[1])
+    return path, point
 
 
 def _gains(

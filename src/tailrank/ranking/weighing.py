@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Self
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
@@ -17,19 +17,53 @@ from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.fusion_objective import SampledCandidates
 from tailrank.ranking.sampled_candidates import draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
-from tailrank.ranking.tail_emphasis import affordable_emphasis, query_importances
+from tailrank.ranking.tail_emphasis import PATH, Frontier, best_point, frontier, query_importances
 from tailrank.signals.base import Signal
 from tailrank.signals.registry import fit_signals
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.training_data import TrainingData
 
 TAIL_QUERIES: Final = 200
-"""Validation queries from which on weights are learned for the tail."""
+"""Validation queries from which on weights are learned for the tail, and a signal can be on trial."""
+
+
+class Trial(NamedTuple):
+    """How the whole ranks validation with and without a signal.
+
+    Attributes
+    ----------
+    kept
+        Whether the signal stays.
+    queries
+        Validation queries that decided.
+    ndcg_without, ndcg
+        ndcg@10 without the signal and with it, each as far toward the tail as pays.
+    tail_without, tail
+        The same for targets in the tail.
+    """
+
+    kept: bool
+    queries: int
+    ndcg_without: float
+    tail_without: float
+    ndcg: float
+    tail: float
+
+    @classmethod
+    def of(cls, kept: bool, queries: int, paths: Sequence[Frontier], cost: float) -> Self:
+        """Read each figure off at the point that its path would have chosen."""
+        both = ((path, best_point([path], cost)[1]) for path in paths)
+        return cls(kept, queries, *(float(values[at]) for path, at in both for values in path))
 
 
 def learn_weights(
-    split: Split, queries: Queries, signals: tuple[Signal, ...], texts: Sequence[str], settings: Settings
-) -> Fusion:
+    split: Split,
+    queries: Queries,
+    signals: tuple[Signal, ...],
+    texts: Sequence[str],
+    settings: Settings,
+    on_trial: str | None = None,
+) -> tuple[Fusion, Trial | None]:
     """Weigh signals on validation queries, and choose how far to go for the tail.
 
     A model ranks later than what its weights were learned on, and what was popular then is overrated by then:
@@ -49,19 +83,39 @@ def learn_weights(
         Of the items, shape (items,).
     settings
         How to fit.
+    on_trial
+        Name of the signal that must be worth its place: with and without it, weights are learned on one half
+        of the queries and rank the other, and the better point is chosen as on one path, by `best_point`.
+
+    Returns
+    -------
+    Fusion
+        Of the signals that stay.
+    Trial or None
+        How that was decided, if a signal was on trial and there were enough queries.
     """
     pool = _Pool.draw(split, queries, signals, texts, settings)
     if settings.tail is not None or len(queries) < TAIL_QUERIES:
-        return pool.fit(slice(None))[0]
-    if split.train.clock == "timestamp":
-        half = len(queries) // 2
-        near = pool.fit(slice(0, half))
-        share = pool.affordable(near, queries.take(slice(half, len(queries))))
-        accurate, for_tail = pool.fit(slice(None), near)
+        return pool.fit(slice(None))[0], None
+    # Of equals the first is chosen, so a signal that brings nothing is left out.
+    pools = [pool] if on_trial is None else [pool.without(on_trial), pool]
+    n, by_time = len(queries), split.train.clock == "timestamp"
+    if by_time:
+        early, late, points = slice(0, n // 2), slice(n // 2, n), slice(0, None)
     else:
+        point = PATH.index(_rehearsed_share(split, queries, signals, texts, settings))
+        early, late, points = slice(0, n, 2), slice(1, n, 2), slice(point, point + 1)
+    if not by_time and len(pools) == 1:
         accurate, for_tail = pool.fit(slice(None))
-        share = _rehearsed_share(split, queries, signals, texts, settings)
-    return accurate.toward(for_tail, share)
+        return accurate.toward(for_tail, PATH[point]), None
+    ends = [one.fit(early) for one in pools]
+    paths = [
+        one.frontier(near, queries.take(late)).between(points) for one, near in zip(pools, ends, strict=True)
+    ]
+    path, point = best_point(paths, settings.tail_cost)
+    accurate, for_tail = pools[path].fit(slice(None), ends[path])
+    fusion = accurate.toward(for_tail, PATH[points.start + point])
+    return fusion, Trial.of(path == 1, n - n // 2, paths, settings.tail_cost) if on_trial else None
 
 
 def _rehearsed_share(
@@ -76,7 +130,8 @@ def _rehearsed_share(
     vectors = {s.space: s.vectors_of(everything) for s in signals if isinstance(s, SemanticAttention)}
     data = TrainingData(past, asked, texts, vectors, settings.max_history, settings.seed)
     pool = _Pool.draw(past, asked, fit_signals(data), texts, settings)
-    return pool.affordable(pool.fit(slice(None)), queries)
+    path = pool.frontier(pool.fit(slice(None)), queries)
+    return PATH[best_point([path], settings.tail_cost)[1]]
 
 
 @dataclass(frozen=True)
@@ -105,6 +160,13 @@ class _Pool:
         )
         return cls(evidence, asked, sampled, tail_items(split.train.counts), settings)
 
+    def without(self, name: str) -> Self:
+        """Leave a signal out."""
+        stays = np.array([signal.name != name for signal in self.evidence.signals])
+        signals = tuple(signal for signal in self.evidence.signals if signal.name != name)
+        sampled = replace(self.sampled, features=self.sampled.features[..., stays])
+        return replace(self, evidence=replace(self.evidence, signals=signals), sampled=sampled)
+
     def fit(self, rows: slice, near: Sequence[Fusion | None] = (None, None)) -> tuple[Fusion, Fusion]:
         """Learn the weights of the most accurate ranking, and those for the tail."""
         names = tuple(signal.name for signal in self.evidence.signals)
@@ -113,7 +175,6 @@ class _Pool:
         accurate = Fusion.fit(*given, plain, near[0])
         return accurate, Fusion.fit(*given, stressed, near[1] or accurate)
 
-    def affordable(self, ends: tuple[Fusion, Fusion], queries: Queries) -> float:
-        """Choose how far to go from one end to the other."""
-        cost, max_history = self.settings.tail_cost, self.settings.max_history
-        return affordable_emphasis(*ends, self.evidence, queries, self.tail, cost, max_history)
+    def frontier(self, ends: tuple[Fusion, Fusion], queries: Queries) -> Frontier:
+        """Rank by the weights along the path from one end to the other."""
+        return frontier(*ends, self.evidence, queries, self.tail, self.settings.max_history)

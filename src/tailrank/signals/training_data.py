@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from tailrank.arrays import Floats
@@ -30,8 +31,8 @@ class TrainingData:
         Latest events that a ranking looks at.
     seed
         Of every sample drawn.
-    sequence_epochs
-        Epochs of the sequence model at most; 0 leaves it out.
+    sequence_epochs, sequence_seconds
+        Epochs of the sequence model at most, 0 leaves it out; and time for training it, both times together.
     progress
         Is told how far long training is.
     checkpoint
@@ -46,6 +47,7 @@ class TrainingData:
     max_history: int = 50
     seed: int = 0
     sequence_epochs: int = 0
+    sequence_seconds: float = inf
     progress: Progress = silent
     checkpoint: Path | None = None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Self
 
 from tailrank.data.dataset import Dataset
@@ -42,7 +44,8 @@ class SequenceSignal(SequenceModel):
         """
         if not data.sequence_epochs:
             return []
-        trained = _train(data, data.split.train, data.split.validation, again=False)
+        split, seconds = data.split, data.sequence_seconds
+        trained = _train(data, split.train, split.validation, again=False, seconds=seconds)
         return [cls(**vars(trained.model), rates=tuple(trained.rates))]
 
     def refit(self, data: TrainingData) -> Self:
@@ -57,16 +60,41 @@ def _train(
     validation: Queries | None,
     again: bool,
     rates: Sequence[float] | None = None,
+    seconds: float = inf,
 ) -> Trained:
-    try:
+    with _needs_torch():
         from tailrank.signals.sequence.training import train
+    checkpoint = None if data.checkpoint is None else checkpoint_files(data.checkpoint)[again]
+    vectors, repeats = data.vectors.get(SPACE), data.split.repeats
+    return train(
+        dataset, validation, repeats, vectors, _config(data), data.progress, checkpoint, rates, seconds
+    )
+
+
+def seconds_per_epoch(data: TrainingData) -> float:
+    """Measure by a few steps how long an epoch before validation would take.
+
+    Raises
+    ------
+    RequestError
+        If torch is missing.
+    """
+    with _needs_torch():
+        from tailrank.signals.sequence.training import seconds_per_epoch as measured
+    return measured(data.split.train, data.vectors.get(SPACE), _config(data))
+
+
+def _config(data: TrainingData) -> SASRecConfig:
+    length = min(data.max_history, SASRecConfig.length)
+    return SASRecConfig(epochs=data.sequence_epochs, length=length, seed=data.seed)
+
+
+@contextmanager
+def _needs_torch() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as missing:
         raise RequestError(
             f"the sequence model needs {missing.name}: install it with `pip install 'tailrank[language]'`, "
             "or leave sequence_epochs at 0"
         ) from None
-    length = min(data.max_history, SASRecConfig.length)
-    config = SASRecConfig(epochs=data.sequence_epochs, length=length, seed=data.seed)
-    checkpoint = None if data.checkpoint is None else checkpoint_files(data.checkpoint)[again]
-    vectors, repeats = data.vectors.get(SPACE), data.split.repeats
-    return train(dataset, validation, repeats, vectors, config, data.progress, checkpoint, rates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,9 @@ RATE_DECAYS: Final = 2
 
 CLIP: Final = 5.0
 """Largest norm of a gradient."""
+
+TIMED: Final = 10
+"""Steps that say how long an epoch takes."""
 
 CHECKED: Final = 4_000
 """Validation queries that decide when to stop, at most."""
@@ -79,6 +83,7 @@ def train(
     progress: Progress = silent,
     checkpoint: Path | None = None,
     rates: Sequence[float] | None = None,
+    seconds: float = inf,
 ) -> Trained:
     """Train on every event of a data set, as long as that ranks the validation queries better.
 
@@ -103,6 +108,8 @@ def train(
     rates
         Without validation, the learning rate of each epoch: `Trained.rates`, if training is repeated on
         more events. By default the config's in every epoch.
+    seconds
+        Time for this and for a second training by the epochs that are kept. The first epoch is always tried.
 
     Raises
     ------
@@ -117,10 +124,12 @@ def train(
     found = None if checkpoint is None else checkpoints.read(checkpoint, name)
     if found is not None:
         run.restore(*found)
-    while run.epochs < last and run.rate_decays <= RATE_DECAYS:
+    while run.epochs < last and run.rate_decays <= RATE_DECAYS and run.seconds_with_another <= seconds:
         note = f"loss {run.learn(planned[run.epochs] if planned else run.rate):.2f}"
         if checked is not None:
+            started = time.perf_counter()
             ndcg = _ndcg(run.network.frozen(), checked, dataset.n_items, repeats)
+            run.checking += time.perf_counter() - started
             run.keep_or_undo(ndcg)
             note += f", ndcg@10 {ndcg:.4f}"
         if checkpoint is not None:
@@ -128,6 +137,19 @@ def train(
         progress("sequence model", run.epochs, last, note)
     progress("sequence model", run.epochs, run.epochs)
     return Trained(run.network.frozen(dataset.counts), run.ndcg, run.seconds, run.rates)
+
+
+def seconds_per_epoch(dataset: Dataset, vectors: Floats | None, config: SASRecConfig) -> float:
+    """Measure a few steps of training, after one to warm up; gives the seconds that an epoch would take."""
+    run = _Run(dataset, vectors, config)
+    batches = list(run.windows.batches(config.events, np.random.default_rng(config.seed)))
+    first, *some = batches[: 1 + TIMED]
+    run.network.train()
+    run._step(first)
+    started = time.perf_counter()
+    for batch in some:
+        run._step(batch)
+    return (time.perf_counter() - started) / max(len(some), 1) * len(batches)
 
 
 def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -> float:
@@ -159,12 +181,21 @@ class _Run:
         self.ndcg: list[float] = []
         self.seconds: list[float] = []
         self.rates: list[float] = []
+        self.checking = 0.0  # seconds spent on validation, but for those before a restart
         self.kept: dict[str, Tensor] = {}
 
     @property
     def epochs(self) -> int:
         """How many were tried."""
         return len(self.seconds)
+
+    @property
+    def seconds_with_another(self) -> float:
+        """Time spent once another epoch is done, and all that are kept again."""
+        if not self.epochs:
+            return 0.0
+        spent = self.checking + sum(self.seconds)
+        return spent + spent / self.epochs * (2 + len(self.rates))
 
     @property
     def rate_decays(self) -> int:
