@@ -117,7 +117,7 @@ def _repeat(one: Evaluated) -> str:
     """Write the command that repeats the first seed of an evaluation, from within the folder of data."""
     seed, run = next(iter(one.runs.items()))
     epochs, names = run["settings"]["sequence_epochs"], list(run["models"])
-    return shlex.join(command(one.dataset, one.protocol, seed, epochs, names, one.dataset, "out"))
+    return shlex.join(command(one.dataset, one.protocol, seed, names, one.dataset, "out", epochs))
 
 
 def _scale(stored: Json | None) -> Json | None:

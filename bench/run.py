@@ -47,19 +47,19 @@ Only: TypeAlias = Annotated[
 
 
 def command(
-    dataset: str, protocol: str, seed: int, epochs: int, names: Sequence[str], data: str, out: str
+    dataset: str,
+    protocol: str,
+    seed: int,
+    names: Sequence[str],
+    data: str,
+    out: str,
+    epochs: int | None = None,
 ) -> list[str]:
-    """Give the command of one evaluation, with so many epochs of the sequence model."""
-    options = [*SETS[dataset, protocol], "--seed", str(seed), "--sequence-epochs", str(epochs)]
+    """Give the command of one evaluation, by default with the sequence model only if it pays."""
+    options = [*SETS[dataset, protocol], "--seed", str(seed)]
+    options += [] if epochs is None else ["--sequence-epochs", str(epochs)]
     options += ["--models", ",".join(names), "--out", out]
     return ["tailrank", "evaluate", "--data", data, *options]
-
-
-def sequence_epochs(dataset: str, protocol: str) -> int:
-    """Choose the epochs of the sequence model: as many as there is time for."""
-    if protocol == "cold-items":
-        return 0
-    return 2 if dataset == "complete-journey" else 12
 
 
 def models(dataset: str, protocol: str, seed: int) -> list[str]:
@@ -78,8 +78,7 @@ def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path =
     data = path_of(dataset, root)
     results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=results) as out:
-        epochs, names = sequence_epochs(dataset, protocol), models(dataset, protocol, seed)
-        _, *arguments = command(dataset, protocol, seed, epochs, names, data, out)
+        _, *arguments = command(dataset, protocol, seed, models(dataset, protocol, seed), data, out)
         worked = tailrank(*arguments).returncode == 0
         if worked:
             kept.parent.mkdir(parents=True, exist_ok=True)

@@ -69,8 +69,9 @@ class Evaluated:
 
     @property
     def epochs(self) -> str:
-        """How many epochs the sequence model got; 0 if it was left out."""
-        return ", ".join(sorted({str(run["settings"]["sequence_epochs"]) for run in self.runs.values()}))
+        """How many epochs the sequence model got, by seed; 0 if it was left out."""
+        found = [_epochs(run["settings"]) for run in self.runs.values()]
+        return ", ".join(map(str, dict.fromkeys(found)))
 
     @property
     def dates(self) -> str:
@@ -185,6 +186,13 @@ def evaluations(results: Path) -> list[Evaluated]:
             old = ", ".join(f"seed-{seed}" for seed, run in sorted(seeds.items()) if "fair" not in run)
             raise SystemExit(f"{results / dataset / protocol}: an earlier build made {old}: remove or repeat")
     return [Evaluated(*pair, dict(sorted(runs[pair].items()))) for pair in SETS if pair in runs]
+
+
+def _epochs(settings: Json) -> int:
+    """Read how many epochs the sequence model got; earlier builds note only how many they asked for."""
+    outcome: Json = settings.get("sequence", {"kept": True, "epochs": settings["sequence_epochs"]})
+    epochs: int = outcome["epochs"] if outcome["kept"] else 0
+    return epochs
 
 
 def period(dates: Iterable[str]) -> str:
