@@ -23,6 +23,12 @@ _EXCHANGE: Final = 2
 """AT_FDCWD and RENAME_EXCHANGE of Linux."""
 
 
+def is_writable(place: Path) -> bool:
+    """Whether a file or folder can be made at a place, or is there and can be written to."""
+    nearest = next(path for path in (place, *place.resolve().parents) if path.exists())
+    return os.access(nearest, os.W_OK) and (nearest == place or nearest.is_dir())
+
+
 @contextmanager
 def written_file(file: Path) -> Iterator[Path]:
     """Give a path to write to; what is written there becomes `file` once that has gone well.

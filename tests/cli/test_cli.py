@@ -101,7 +101,9 @@ def test_items_can_be_made_cold(folder: Path, tmp_path: Path) -> None:
 def test_a_stale_history_never_sees_more(folder: Path, tmp_path: Path) -> None:
     for staleness in ("0s", "1d", "frozen"):
         words = ("--protocol", "temporal", "--staleness", staleness, "--out", tmp_path / staleness)
-        result = run("evaluate", "--data", folder, "--encoder", "none", "--models", "tailrank", *words)
+        result = run(
+            "evaluate", "--data", folder, "--fast", "--encoder", "none", "--models", "tailrank", *words
+        )
         assert result.exit_code == 0, result.output
     names = [
         json.loads((tmp_path / s / "metrics.json").read_text())["protocol"] for s in ("0s", "1d", "frozen")
@@ -221,6 +223,9 @@ def test_scores_of_several_recommenders_go_by_their_names(model: Path) -> None:
         (["rank", "--model", "no-model", "--candidates", "1", "--history", ""], "no-model"),
         (["train", "--data", "no-data", "--out", "out"], "no-data"),
         (["train", "--data", "DATA", "--out", "DATA", "--encoder", "none"], "not a model folder"),
+        (["train", "--data", "DATA", "--out", f"{__file__}/model"], "can't be written to"),
+        (["train", "--data", "DATA", "--out", "out", "--fast", "--sequence-epochs", "2"], "leave one out"),
+        (["evaluate", "--data", "DATA", "--out", __file__], "name another"),
         (
             ["train", "--data", "DATA", "--out", "out", "--encoder", "none", "--template", "{colour}"],
             "colour",

@@ -23,6 +23,7 @@ from tailrank.evaluation import runner
 from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model
 from tailrank.evaluation.grounds import SWEPT
 from tailrank.evaluation.results import Comparison, Evaluation, Ground
+from tailrank.files import is_writable
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.ranking.settings import Settings
@@ -70,6 +71,9 @@ def evaluate(
 ) -> None:
     """Measure models on held-out events: full ranking, head and tail, with intervals."""
     delay = _seconds(staleness)
+    if out.is_file() or not is_writable(out):
+        raise RequestError(f"--out {out}: can't be a folder to write to: name another one")
+    epochs = options.sequence_epochs(sequence_epochs, fast)
     names = [name.strip() for name in models.split(",")]
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
@@ -88,7 +92,7 @@ def evaluate(
         template=template,
         max_history=max_history,
         seed=seed,
-        sequence_epochs=options.sequence_epochs(sequence_epochs, fast),
+        sequence_epochs=epochs,
         minutes=minutes,
         tail_cost=tail_cost,
     )

@@ -26,6 +26,7 @@ from tailrank.policy.tail import TailBoost
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
+from tailrank.ranking.storage import check_place
 from tailrank.signals.training_data import checkpoint_files
 
 
@@ -43,13 +44,15 @@ def train(
     seed: options.Seed = 0,
 ) -> None:
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
+    check_place(out)
+    epochs = options.sequence_epochs(sequence_epochs, fast)
     dataset = options.load(data)
     spaces = options.vector_spaces(dataset, encoder, template, tuned)
     settings = Settings(
         template=template,
         max_history=max_history,
         seed=seed,
-        sequence_epochs=options.sequence_epochs(sequence_epochs, fast),
+        sequence_epochs=epochs,
         minutes=minutes,
         tail_cost=tail_cost,
     )

@@ -24,7 +24,7 @@ from safetensors.numpy import save
 
 from tailrank.data.columns import Columns
 from tailrank.errors import ModelError, TailrankError
-from tailrank.files import UNFINISHED, joining_files, written_file
+from tailrank.files import UNFINISHED, is_writable, joining_files, written_file
 from tailrank.ranking.arrays_file import Content, mapped, read_arrays
 from tailrank.ranking.manifest import (
     ARRAYS,
@@ -90,9 +90,7 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
         If the folder holds something else than a model, or can't be written.
     """
     try:
-        place = folder.resolve()
-        if place.exists() and (place.is_file() or not _is_model_or_free(place)):
-            raise ModelError(f"{folder} exists and is not a model folder: choose another folder")
+        place = check_place(folder)
         present, since = _present(place)
         names = _write(place, items, arrays, description)
         _remove_outdated(place, names | present, since)
@@ -100,6 +98,22 @@ def write_model(folder: Path, items: pl.DataFrame, arrays: Arrays, description: 
         raise ModelError(f"{folder}: can't be written ({error}): choose another folder") from None
     except TypeError as error:
         raise ModelError(f"{folder}: can't be written as JSON ({error}): change `about`") from None
+
+
+def check_place(folder: Path) -> Path:
+    """Check before long work that a model may be written to a folder; gives the path that links lead to.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds something else than a model, or can't be written to.
+    """
+    place = folder.resolve()
+    if place.exists() and (place.is_file() or not _is_model_or_free(place)):
+        raise ModelError(f"{folder} exists and is not a model folder: choose another folder")
+    if not is_writable(place):
+        raise ModelError(f"{folder}: can't be written to: choose another folder")
+    return place
 
 
 def read_model(folder: Path, copies: Path | None = None) -> StoredModel:
