@@ -86,6 +86,38 @@ def paired_bootstrap(
     return Difference(float(_ratio(sums, queries)), float(low), float(high))
 
 
+def standard_error(a: Doubles, b: Doubles, users: Codes) -> float:
+    """Estimate the standard error of mean(a) - mean(b) over queries, whose users are drawn and not they.
+
+    That of a ratio of two sums over users, by linearisation (Cochran, "Sampling techniques", 1977, section
+    6.4).
+
+    Parameters
+    ----------
+    a, b
+        Values of the two models, shape (queries,).
+    users
+        User code of each query, shape (queries,).
+
+    Returns
+    -------
+    float
+        Infinite without a query.
+
+    Examples
+    --------
+    >>> a, b = np.array([1.0, 0.0, 1.0, 0.0]), np.zeros(4)
+    >>> standard_error(a, b, users=np.arange(4))  # of a mean of four, with standard deviation one half
+    0.25
+    >>> round(standard_error(a, b, users=np.array([0, 1, 0, 1])), 4)  # two users of two queries each
+    0.3536
+    """
+    if not len(users):
+        return np.inf
+    off = (a - b) - np.mean(a - b)
+    return float(np.sqrt((np.bincount(users, weights=off) ** 2).sum()) / len(users))
+
+
 def _ratio(sums: npt.NDArray[Any], queries: npt.NDArray[Any], axis: int = -1) -> Any:
     """Mean over queries, from sums over the queries of each user."""
     return sums.sum(axis=axis) / queries.sum(axis=axis)

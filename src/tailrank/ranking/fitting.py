@@ -20,7 +20,7 @@ from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.sequence_plan import SequencePlan, outcome, plan_sequence
 from tailrank.ranking.settings import Settings
-from tailrank.ranking.weighing import learn_weights
+from tailrank.ranking.weighing import halves, learn_weights
 from tailrank.reporting import Progress, silent
 from tailrank.signals.base import Signal
 from tailrank.signals.registry import SIGNALS, fit_signals, refit_signals
@@ -122,7 +122,9 @@ def fit_before(
         checkpoint=checkpoint,
     )
     plan = plan_sequence(data, settings)
-    data = replace(data, sequence_epochs=plan.epochs, sequence_seconds=plan.seconds)
+    # What a trial is decided by may not have decided before when training stopped.
+    early = data.validation.take(halves(split, data.validation)[0]) if plan.on_trial else None
+    data = replace(data, sequence_epochs=plan.epochs, sequence_seconds=plan.seconds, stopping=early)
     return FittedSignals(fit_signals(data), data, spaces, plan)
 
 

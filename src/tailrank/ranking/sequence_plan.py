@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from tailrank.errors import RequestError
 from tailrank.ranking.settings import Settings
-from tailrank.ranking.weighing import TAIL_QUERIES, Trial
+from tailrank.ranking.trial import Comparison, Trial
+from tailrank.ranking.weighing import TAIL_QUERIES
 from tailrank.signals.base import Signal
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.signal import SequenceSignal, seconds_per_epoch
@@ -87,7 +88,11 @@ def outcome(plan: SequencePlan, trial: Trial | None, signals: Sequence[Signal]) 
     if trial is None:
         return {"kept": epochs > 0, "epochs": epochs, "why": plan.why_not or "as the settings ask"}
     why = (
-        f"ndcg@10 of {trial.queries:,} validation queries {trial.ndcg_without:.4f} without it, "
-        f"{trial.ndcg:.4f} with it; of those in the tail {trial.tail_without:.4f}, {trial.tail:.4f}"
+        f"ndcg@10 of {trial.queries:,} validation queries {_words(trial.overall)}; "
+        f"of those in the tail {_words(trial.in_tail)}"
     )
     return {"kept": trial.kept, "epochs": epochs, "why": why}
+
+
+def _words(found: Comparison) -> str:
+    return f"{found.without:.4f} without it, {found.whole:.4f} with it, standard error {found.error:.4f}"

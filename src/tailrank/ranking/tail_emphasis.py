@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from tailrank.arrays import Bools, Doubles, Floats
+from tailrank.arrays import Bools, Codes, Doubles, Floats
 from tailrank.data.histories import Queries
 from tailrank.metrics.ranking import ndcg, target_ranks
 from tailrank.ranking.evidence import Evidence
@@ -30,23 +30,42 @@ def query_importances(evidence: Evidence, queries: Queries, tail: Bools) -> tupl
 
 
 class Frontier(NamedTuple):
-    """What each point of the path ranks like, by full ranking.
+    """How each point of a path ranks, by full ranking.
 
     Attributes
     ----------
-    overall
-        Mean ndcg@10, shape (points,).
-    in_tail
-        Mean ndcg@10 of targets in the tail, shape (points,). Where targets aren't on both sides nothing can
-        be weighed: then it is `overall` at the accurate end, and nothing elsewhere.
+    gains
+        ndcg@10 of each query, shape (points, queries).
+    rare
+        Whether its target is in the tail, shape (queries,).
+    users
+        Who asks, shape (queries,).
     """
 
-    overall: Doubles
-    in_tail: Doubles
+    gains: Doubles
+    rare: Bools
+    users: Codes
+
+    @property
+    def overall(self) -> Doubles:
+        """Mean ndcg@10, shape (points,)."""
+        mean: Doubles = self.gains.sum(axis=1) / max(len(self.users), 1)
+        return mean
+
+    @property
+    def in_tail(self) -> Doubles:
+        """Mean ndcg@10 of targets in the tail, shape (points,).
+
+        Where targets aren't on both sides nothing can be weighed, and only the first point has any.
+        """
+        if self.rare.all() or not self.rare.any():
+            return np.where(np.arange(len(self.gains)) == 0, self.overall, -1.0)
+        mean: Doubles = self.gains[:, self.rare].mean(axis=1)
+        return mean
 
     def between(self, points: slice) -> Frontier:
         """Keep some points."""
-        return Frontier(self.overall[points], self.in_tail[points])
+        return self._replace(gains=self.gains[points])
 
 
 def frontier(
@@ -73,14 +92,9 @@ def frontier(
         Latest events that signals see.
     """
     queries = queries.take(evidence.learnable(queries))
-    rare = tail[queries.targets]
-    if not len(queries):
-        return Frontier(np.zeros(len(PATH)), np.zeros(len(PATH)))
-    gains = np.concatenate(list(_gains(accurate, for_tail, evidence, queries, max_history)), axis=1)
-    overall = gains.mean(axis=1)
-    if not rare.any() or rare.all():
-        return Frontier(overall, np.where(np.arange(len(PATH)) == 0, overall, -1.0))
-    return Frontier(overall, gains[:, rare].mean(axis=1))
+    batches = _gains(accurate, for_tail, evidence, queries, max_history) if len(queries) else ()
+    gains = np.concatenate([np.zeros((len(PATH), 0)), *batches], axis=1)
+    return Frontier(gains, tail[queries.targets], queries.users)
 
 
 def best_point(frontiers: Sequence[Frontier], cost: float) -> tuple[int, int]:
@@ -103,12 +117,12 @@ def best_point(frontiers: Sequence[Frontier], cost: float) -> tuple[int, int]:
 
     Examples
     --------
-    >>> plain = Frontier(np.array([0.100, 0.0995, 0.08]), np.array([0.03, 0.04, 0.06]))
-    >>> other = Frontier(np.array([0.101, 0.0990, 0.09]), np.array([0.02, 0.05, 0.07]))
-    >>> best_point([plain], 0.01), best_point([plain, other], 0.01), best_point([plain, other], 0.05)
-    ((0, 1), (0, 0), (1, 1))
+    >>> gains = np.array([[0.60, 0.20], [0.55, 0.24], [0.30, 0.40]])  # the second target is in the tail
+    >>> path = Frontier(gains, rare=np.array([False, True]), users=np.arange(2))
+    >>> best_point([path], 0.0), best_point([path], 0.02), best_point([path], 0.2)
+    ((0, 0), (0, 1), (0, 2))
     """
-    overall, in_tail = (np.stack(values) for values in zip(*frontiers, strict=True))
+    overall, in_tail = np.stack([p.overall for p in frontiers]), np.stack([p.in_tail for p in frontiers])
     affordable = overall >= (1 - cost) * overall.max()
     path, point = divmod(int(np.where(affordable, in_tail, -1.0).argmax()), overall.shape[1])
     return path, point

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from tailrank.ranking.fusion_objective import SampledCandidates
 from tailrank.ranking.sampled_candidates import draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.tail_emphasis import PATH, Frontier, best_point, frontier, query_importances
+from tailrank.ranking.trial import Trial
 from tailrank.signals.base import Signal
 from tailrank.signals.registry import fit_signals
 from tailrank.signals.semantic import SemanticAttention
@@ -25,35 +26,6 @@ from tailrank.signals.training_data import TrainingData
 
 TAIL_QUERIES: Final = 200
 """Validation queries from which on weights are learned for the tail, and a signal can be on trial."""
-
-
-class Trial(NamedTuple):
-    """How the whole ranks validation with and without a signal.
-
-    Attributes
-    ----------
-    kept
-        Whether the signal stays.
-    queries
-        Validation queries that decided.
-    ndcg_without, ndcg
-        ndcg@10 without the signal and with it, each as far toward the tail as pays.
-    tail_without, tail
-        The same for targets in the tail.
-    """
-
-    kept: bool
-    queries: int
-    ndcg_without: float
-    tail_without: float
-    ndcg: float
-    tail: float
-
-    @classmethod
-    def of(cls, kept: bool, queries: int, paths: Sequence[Frontier], cost: float) -> Self:
-        """Read each figure off at the point that its path would have chosen."""
-        both = ((path, best_point([path], cost)[1]) for path in paths)
-        return cls(kept, queries, *(float(values[at]) for path, at in both for values in path))
 
 
 def learn_weights(
@@ -85,7 +57,7 @@ def learn_weights(
         How to fit.
     on_trial
         Name of the signal that must be worth its place: with and without it, weights are learned on one half
-        of the queries and rank the other, and the better point is chosen as on one path, by `best_point`.
+        of the queries and rank the other.
 
     Returns
     -------
@@ -99,23 +71,30 @@ def learn_weights(
         return pool.fit(slice(None))[0], None
     # Of equals the first is chosen, so a signal that brings nothing is left out.
     pools = [pool] if on_trial is None else [pool.without(on_trial), pool]
-    n, by_time = len(queries), split.train.clock == "timestamp"
-    if by_time:
-        early, late, points = slice(0, n // 2), slice(n // 2, n), slice(0, None)
-    else:
+    points = slice(0, None)
+    if split.train.clock != "timestamp":
         point = PATH.index(_rehearsed_share(split, queries, signals, texts, settings))
-        early, late, points = slice(0, n, 2), slice(1, n, 2), slice(point, point + 1)
-    if not by_time and len(pools) == 1:
-        accurate, for_tail = pool.fit(slice(None))
-        return accurate.toward(for_tail, PATH[point]), None
+        points = slice(point, point + 1)
+        if len(pools) == 1:
+            accurate, for_tail = pool.fit(slice(None))
+            return accurate.toward(for_tail, PATH[point]), None
+    early, late = halves(split, queries)
     ends = [one.fit(early) for one in pools]
-    paths = [
-        one.frontier(near, queries.take(late)).between(points) for one, near in zip(pools, ends, strict=True)
-    ]
-    path, point = best_point(paths, settings.tail_cost)
+    judged = queries.take(late)
+    paths = [one.frontier(near, judged).between(points) for one, near in zip(pools, ends, strict=True)]
+    trial = Trial.of(*paths, settings.tail_cost) if len(paths) == 2 else None
+    path = len(paths) - 1 if trial is None or trial.kept else 0
+    _, point = best_point([paths[path]], settings.tail_cost)
     accurate, for_tail = pools[path].fit(slice(None), ends[path])
-    fusion = accurate.toward(for_tail, PATH[points.start + point])
-    return fusion, Trial.of(path == 1, n - n // 2, paths, settings.tail_cost) if on_trial else None
+    return accurate.toward(for_tail, PATH[points.start + point]), trial
+
+
+def halves(split: Split, queries: Queries) -> tuple[slice, slice]:
+    """Cut queries into those that weights are tried on first, and those that judge: later ones, by time."""
+    n = len(queries)
+    if split.train.clock == "timestamp":
+        return slice(0, n // 2), slice(n // 2, n)
+    return slice(0, n, 2), slice(1, n, 2)
 
 
 def _rehearsed_share(

@@ -33,6 +33,8 @@ class TrainingData:
         Of every sample drawn.
     sequence_epochs, sequence_seconds
         Epochs of the sequence model at most, 0 leaves it out; and time for training it, both times together.
+    stopping
+        Validation queries that say when to stop long training; None takes all of the split's.
     progress
         Is told how far long training is.
     checkpoint
@@ -48,6 +50,7 @@ class TrainingData:
     seed: int = 0
     sequence_epochs: int = 0
     sequence_seconds: float = inf
+    stopping: Queries | None = None
     progress: Progress = silent
     checkpoint: Path | None = None
 

@@ -33,7 +33,7 @@ class SequenceSignal(SequenceModel):
 
     @classmethod
     def fit(cls, data: TrainingData) -> list[Self]:
-        """Train as long as that ranks all validation queries of the split better; see `training.train`.
+        """Train as long as that ranks the stopping queries better; see `training.train`.
 
         Raises
         ------
@@ -45,7 +45,8 @@ class SequenceSignal(SequenceModel):
         if not data.sequence_epochs:
             return []
         split, seconds = data.split, data.sequence_seconds
-        trained = _train(data, split.train, split.validation, again=False, seconds=seconds)
+        validation = split.validation if data.stopping is None else data.stopping
+        trained = _train(data, split.train, validation, again=False, seconds=seconds)
         return [cls(**vars(trained.model), rates=tuple(trained.rates))]
 
     def refit(self, data: TrainingData) -> Self:
