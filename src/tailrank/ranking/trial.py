@@ -53,8 +53,8 @@ class Trial(NamedTuple):
         less, more = (path.gains[best_point([path], cost)[1]] for path in (without, whole))
 
         def compared(rows: Bools) -> Comparison:
-            means = (float(gains[rows].sum()) / max(int(rows.sum()), 1) for gains in (less, more))
-            return Comparison(*means, standard_error(more[rows], less[rows], whole.users[rows]))
+            a, b = (float(gains[rows].sum()) / max(int(rows.sum()), 1) for gains in (less, more))
+            return Comparison(a, b, standard_error(more[rows], less[rows], whole.users[rows]))
 
         overall, in_tail = compared(np.ones(len(whole.rare), bool)), compared(whole.rare)
         chosen, _ = best_point([without, whole], cost)

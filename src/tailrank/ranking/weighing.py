@@ -82,7 +82,7 @@ def learn_weights(
     ends = [one.fit(early) for one in pools]
     judged = queries.take(late)
     paths = [one.frontier(near, judged).between(points) for one, near in zip(pools, ends, strict=True)]
-    trial = Trial.of(*paths, settings.tail_cost) if len(paths) == 2 else None
+    trial = None if on_trial is None else Trial.of(paths[0], paths[1], settings.tail_cost)
     path = len(paths) - 1 if trial is None or trial.kept else 0
     _, point = best_point([paths[path]], settings.tail_cost)
     accurate, for_tail = pools[path].fit(slice(None), ends[path])
