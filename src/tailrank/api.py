@@ -71,7 +71,8 @@ class RankedItem(Struct, gc=False, frozen=True):
     """An item of a ranking; ranks count from 1.
 
     `unknown` marks an item that the model doesn't know: its upstream score decides its rank or, if there is
-    none, it keeps its previous one. `contributions` add up to the score.
+    none, it keeps its previous one. `contributions` add up to the score: `list mean`, the mean score of the
+    candidates, and how much more of each part the item has than they have on average.
     """
 
     id: str

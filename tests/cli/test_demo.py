@@ -10,13 +10,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tailrank.cli.demo_queries import FOUND, TailQueries
-from tailrank.cli.demo_reasons import Reader, Reason, reasons
+from tailrank.cli.demo_reasons import Reader
 from tailrank.cli.demo_summary import in_short
 from tailrank.cli.demo_walkthrough import Walkthrough
 from tailrank.cli.main import app
 from tailrank.data.candidates import Scorer
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Event
 from tailrank.data.splits import Split
 from tailrank.evaluation.results import Comparison, Evaluation, Ground, TradeoffPoint
 from tailrank.language.encoder import TextEncoder
@@ -72,17 +71,6 @@ def test_a_finder_that_finds_no_tail_item_leaves_nothing_to_show(
     assert TailQueries.find(movielens_split, popularity, {}, movielens_vectors.values) is None
 
 
-def test_a_reason_is_what_sets_an_item_apart_from_the_list_and_the_event_behind_it() -> None:
-    history = [Event("old"), Event("tea"), Event("mug")]
-    ranking = [
-        Explanation("pot", 3.0, {"semantic": 2.0, "popularity": 1.0}, {"semantic": [1.5, 0.5]}),
-        Explanation("cup", 2.0, {"semantic": 1.0, "popularity": 1.0}, {"semantic": [0.2, 0.8]}),
-    ]
-    first, second = reasons(ranking, history)
-    assert first == [Reason("semantic", 0.5, history[1]), Reason("popularity", 0.0, None)]
-    assert second[-1] == Reason("semantic", -0.5, history[2])
-
-
 @pytest.fixture(scope="module")
 def reader(encoder: TextEncoder) -> Reader:
     items = pl.DataFrame(
@@ -100,14 +88,21 @@ def reader(encoder: TextEncoder) -> Reader:
     return Reader.of(encoder, data, "{title}. {description}", {"semantic"})
 
 
+def explained(item_id: str, semantic: float, covisitation: float) -> Explanation:
+    """Take a score apart of an item for a history of two."""
+    parts = {"list mean": 1.0, "semantic": semantic, "covisitation": covisitation}
+    by_event = {"semantic": [semantic, 0.0], "covisitation": [0.0, covisitation]}
+    return Explanation(item_id, sum(parts.values()), parts, by_event, ("jaws", "dull"))
+
+
 def test_the_language_model_quotes_the_sentence_that_it_read(reader: Reader) -> None:
-    like, rest = Reason("semantic", 1.25, Event("jaws")), Reason("covisitation", 0.5, Event("dull"))
-    assert reader.meaning("orca", [like, rest]) == "reads like Jaws: “A killer whale attacks the boats.” +1.2"
-    assert reader.others([like, rest]) == "chosen after Waiting +0.5"
-    assert reader.meaning("dull", [like, rest]) == "reads like Jaws +1.2"
-    against = [Reason("semantic", -0.3, Event("jaws")), Reason("popularity", 0.2, None)]
-    assert reader.meaning("orca", against) == "reads no closer -0.3"
-    assert reader.others(against) == "chosen often lately +0.2"
+    orca = explained("orca", 1.25, 0.5)
+    assert reader.meaning(orca) == "reads like Jaws: “A killer whale attacks the boats.” +1.2"
+    assert reader.others(orca) == "is chosen soon after “Waiting” +0.5"
+    assert reader.meaning(explained("dull", 1.25, 0.5)) == "reads like Jaws +1.2"
+    against = explained("orca", -0.3, -0.2)
+    assert reader.meaning(against) == "reads no closer -0.3"
+    assert reader.others(against) == "seldom follows such a history -0.2"
 
 
 def test_the_walkthrough_fits_a_terminal_and_counts_losses_too(

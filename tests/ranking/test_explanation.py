@@ -28,7 +28,7 @@ def test_contributions_add_up_to_the_score_it_was_ranked_by(
     for part in explained:
         assert part.score == pytest.approx(ranked[part.item_id], abs=1e-4)
         assert sum(part.contributions.values()) == pytest.approx(part.score, abs=1e-4)
-        own = {"base", *reranker.fusion.signals}
+        own = {"list mean", "base", *reranker.fusion.signals}
         added = {name for name, used in (("upstream", scores), ("tail", tail)) if used}
         assert set(part.contributions) == own | added
 
@@ -47,6 +47,34 @@ def test_only_unknown_items_have_kept_their_rank(reranker: Reranker) -> None:
         assert (contributions["rank kept"] == 0) == item.known
 
 
+@pytest.mark.parametrize("scores", [None, [5.0, 3.0, 1.0, float("nan"), 9.0, 2.0, 2.0, 0.0]])
+def test_the_parts_say_what_sets_an_item_apart_from_the_known_items_of_its_list(
+    reranker: Reranker, scores: list[float] | None
+) -> None:
+    found = reranker.explain(["172"], ["?", *FILMS], scores=scores)
+    known = [part for part in found if part.by_event]
+    assert len(known) == len(FILMS)
+    mean = np.mean([part.score for part in known])
+    for part in found:
+        assert part.contributions["list mean"] == pytest.approx(mean, abs=1e-4)
+        assert part.lift == pytest.approx(sum(reason.lift for reason in part.reasons), abs=1e-4)
+    for name in set(known[0].contributions) - {"list mean"}:
+        assert np.mean([part.contributions[name] for part in known]) == pytest.approx(0, abs=1e-4)
+
+
+def test_a_shorter_ranking_is_explained_as_the_same_items_of_the_whole_one(reranker: Reranker) -> None:
+    assert reranker.explain(["172"], FILMS, k=2) == reranker.explain(["172"], FILMS)[:2]
+
+
+def test_a_reason_names_the_event_behind_it_whatever_the_model_does_not_know(reranker: Reranker) -> None:
+    history = ["172", "?", "1682"]
+    for part in reranker.explain(history, FILMS):
+        assert part.events == ("172", "1682")
+        [reason] = [each for each in part.reasons if each.name == "semantic"]
+        shares = dict(zip(part.events, part.by_event["semantic"], strict=True))
+        assert reason.event == (max if reason.lift > 0 else min)(shares, key=lambda event: shares[event])
+
+
 @HISTORIES
 def test_events_add_up_to_their_signal(reranker: Reranker, history: list[str]) -> None:
     for part in reranker.explain(history, FILMS):
@@ -57,10 +85,11 @@ def test_events_add_up_to_their_signal(reranker: Reranker, history: list[str]) -
 
 
 def test_an_item_of_the_history_is_explained_by_its_own_events(reranker: Reranker) -> None:
-    film = reranker.explain(["172", "174", "210", "172"], ["172"])[0]
+    film = reranker.explain(["172", "174", "210", "172"], ["172", "1682"])[0]
     shares = film.by_event["frequency"]
+    assert film.item_id == "172"
     assert shares[1] == shares[2] == 0
-    assert shares[0] == shares[3]
+    assert shares[0] == shares[3] != 0
 
 
 def test_only_events_that_the_signals_saw_are_named(reranker: Reranker, movielens: Dataset) -> None:

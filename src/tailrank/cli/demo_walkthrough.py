@@ -14,10 +14,12 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from tailrank.cli.demo_queries import FOUND, TailQueries
-from tailrank.cli.demo_reasons import Reader, Reason, reasons
+from tailrank.cli.demo_reasons import Reader
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event
 from tailrank.metrics.popularity import tail_items
+from tailrank.ranking.explanation import Explanation
+from tailrank.ranking.reasons import as_sum
 from tailrank.ranking.reranker import Reranker
 
 SHOWN: Final = 10
@@ -62,14 +64,14 @@ class Walkthrough:
         )
         console.print(self._history(history))
         console.print(self._lists(row))
-        ranking = self.reranker.explain(history, candidates)
-        why = dict(zip([item.item_id for item in ranking], reasons(ranking, history), strict=True))
+        why = {each.item_id: each for each in self.reranker.explain(history, candidates)}
         console.print(self._reasons(why))
         answer = self.dataset.item_ids[self.queries.queries.targets[row]]
         ranks = ", ".join(f"{found[row]} by {name}" for name, found in self.queries.ranks.items())
         console.print(f"→ What this user chose next: [bold]{self._title(answer)}[/], {ranks}.")
-        told = self.reader.meaning(answer, why[answer]), self.reader.others(why[answer])
+        told = self.reader.meaning(why[answer]), self.reader.others(why[answer])
         console.print(escape("  It {}; {}.".format(*told)))
+        console.print(escape(f"  {as_sum(why[answer])}"))
         console.rule(f"[bold]All {len(self.queries.queries):,} queries of that sort")
         console.print(self._all())
 
@@ -108,13 +110,13 @@ class Walkthrough:
         table.add_row("all ◆", *(str(int(tail[column].sum())) for column in columns))
         return table
 
-    def _reasons(self, why: dict[str, list[Reason]]) -> Table:
+    def _reasons(self, why: dict[str, Explanation]) -> Table:
         headings = "", "item", "events", "language model", "strongest of the rest"
         title = f"Why tailrank ranks them so: what sets each apart from the {FOUND}, in log-odds"
         table = Table(*headings, title=title, box=SIMPLE_HEAD)
         for rank, (item_id, found) in enumerate(islice(why.items(), SHOWN), start=1):
             events = f"{self.dataset.counts[self.dataset.item_index[item_id]]:,}"
-            meaning, rest = self.reader.meaning(item_id, found), self.reader.others(found)
+            meaning, rest = self.reader.meaning(found), self.reader.others(found)
             table.add_row(str(rank), self._title(item_id), events, escape(meaning), escape(rest))
         return table
 

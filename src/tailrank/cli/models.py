@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -15,7 +15,6 @@ from rich.table import Table
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
-from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError, needs
@@ -23,11 +22,18 @@ from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.policy.registry import described
 from tailrank.policy.tail import TailBoost
+from tailrank.ranking.reasons import as_sum, because, item_titles
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.storage import check_place
 from tailrank.signals.training_data import checkpoint_files
+
+EXPLAINED: Final = (
+    "Scores are log-odds. list mean is the mean score of the candidates; each other part is how much more "
+    "of it an item has than they have on average. base is for how often an item was chosen, whatever the "
+    "history."
+)
 
 
 def train(
@@ -102,7 +108,7 @@ def rank(
     tail: Annotated[
         float | None, typer.Option(min=0, max=1, help="Strength of the tail policy; else the model's own.")
     ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show where each score comes from.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what sets each item apart.")] = False,
 ) -> None:
     """Rank candidates for one user."""
     ids = options.ids(candidates, candidate, "--candidates", "--candidate")
@@ -111,17 +117,19 @@ def rank(
         raise RequestError("--candidates names no item: give ids as a,b,c, or --candidate ID for each")
     reranker = Reranker.load(model)
     policy = None if tail is None else (TailBoost(tail),)
-    ranking = reranker.rank(Request(_history(past, user, state), ids, own, policy, k, explain))
-    items = reranker.catalogue.items
-    named = dict(zip(items[Columns.ITEM], items["title"], strict=True)) if "title" in items.columns else {}
-    table = Table("rank", "was", "item", "title", "score", *(["why"] if explain else []), box=SIMPLE_HEAD)
+    request = Request(_history(past, user, state), ids, own, policy, k)
+    ranking, titles = reranker.rank(request), item_titles(reranker.catalogue.items)
+    why = {each.item_id: each for each in reranker.explain(request)} if explain else {}
+    table = Table("rank", "was", "item", "title", "score", box=SIMPLE_HEAD)
     for item in ranking:
-        title = escape((named.get(item.item_id) or "")[:48] if item.known else "(not in the model)")
-        why = [_why(item.contributions or {})] if explain else []
+        told = [titles.get(item.item_id, "") if item.known else "(not in the model)"]
+        told += [because(why[item.item_id], titles), as_sum(why[item.item_id])] if explain else []
         ranks, score = (str(item.rank), str(item.previous_rank)), f"{item.score:.3f}"
-        table.add_row(*ranks, escape(item.item_id), title, score, *why)
+        table.add_row(*ranks, escape(item.item_id), escape("\n".join(told)), score, end_section=explain)
     console = Console()
     console.print(table)
+    if explain:
+        console.print(EXPLAINED)
     if ranking.unknown_history:
         unknown = escape(", ".join(ranking.unknown_history))
         console.print(f"not in the model, so left out of the history: {unknown}")
@@ -171,12 +179,6 @@ def _policy(reranker: Reranker) -> str:
         for step in described(reranker.policy)
     ]
     return ", ".join(steps) or "none"
-
-
-def _why(contributions: dict[str, float]) -> str:
-    """Write out the contributions, the largest first."""
-    parts = sorted(contributions.items(), key=lambda part: -abs(part[1]))
-    return ", ".join(f"{name} {value:+.2f}" for name, value in parts if abs(value) >= 0.005)
 
 
 def _scores(given: list[str]) -> list[float] | dict[str, list[float]] | None:

@@ -12,7 +12,7 @@ from tailrank.data.candidates import Candidates
 from tailrank.errors import RequestError
 from tailrank.policy.base import Policy, Scored, apply_all
 from tailrank.ranking.catalogue import Catalogue
-from tailrank.ranking.request import Contributions, Ranking, distinct
+from tailrank.ranking.request import LIST_MEAN, Contributions, Ranking, distinct
 from tailrank.ranking.upstream import Scores
 
 
@@ -131,7 +131,7 @@ def order_candidates(
         values[: len(parts[0])] = _spread(parts[1], known)
         for row, part in enumerate(added.values(), len(parts[0])):
             values[row] = part
-        contributions = Contributions(names, values.take(chosen, axis=1).T)
+        contributions = _centred(names, values, known, chosen)
     at = chosen.tolist()
     return Ranking(
         [listed.ids[i] for i in at],
@@ -141,6 +141,15 @@ def order_candidates(
         contributions,
         unknown_history,
     )
+
+
+def _centred(names: tuple[str, ...], values: Floats, known: Bools | None, chosen: Offsets) -> Contributions:
+    """Tell what sets the chosen candidates apart from the mean of those that the model knows."""
+    compared = values if known is None or not known.any() else values[:, known]
+    means = compared.sum(axis=1, keepdims=True) / np.float32(max(compared.shape[1], 1))
+    mean = np.full((1, len(chosen)), means.sum(), np.float32)
+    apart = np.concatenate([mean, values.take(chosen, axis=1) - means])
+    return Contributions((LIST_MEAN, *names), apart.T)
 
 
 def _spread(values: Floats, known: Bools | None) -> Floats:

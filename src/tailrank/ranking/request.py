@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any, NamedTuple, overload
+from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Request:
     k
         Length of the ranking; None ranks all candidates.
     explain
-        Whether the ranking says what each score is made of.
+        Whether the ranking says what each score is made of, and so what sets an item apart from the list.
 
     Raises
     ------
@@ -129,15 +129,20 @@ def _ranking_id() -> str:
     return os.urandom(12).hex()
 
 
+LIST_MEAN: Final = "list mean"
+"""The contribution that is the same for all items of a list."""
+
+
 class Contributions(NamedTuple):
-    """What the scores of a ranking are made of, in log-odds.
+    """What the scores of a ranking are made of, in log-odds: the list's mean, and what sets each item apart.
 
     Attributes
     ----------
     names
-        `base` is what an item's interactions earn without any signal; `upstream` the caller's own score (of
-        several recommenders, `upstream NAME` each); the others are names of signals and policies. `rank
-        kept` is what an unknown item gets for keeping its rank.
+        `list mean` is the mean score of the candidates that the model knows. The others say how much more an
+        item gets than these do on average: `base` for how often it was chosen, whatever the history;
+        `upstream` for the caller's own score (of several recommenders, `upstream NAME` each); signals and
+        policies by their names; `rank kept` for keeping the rank of an unknown item.
     values
         Shape (items, names); a row adds up to the item's score.
     """

@@ -139,7 +139,7 @@ class Reranker(Fitted):
     def explain(
         self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any
     ) -> list[Explanation]:
-        """Say which signals and which events each score comes from; in the order of the ranking.
+        """Say which signals and which events set each item apart from the list; in the order of the ranking.
 
         Takes what `rank` takes. A `Request` with `explain` gives the same contributions, without those of
         single events, in less time.
@@ -150,21 +150,30 @@ class Reranker(Fitted):
             As `rank` does.
         """
         request = _as_request(request, candidates, options)
-        ranking = self.rank(replace(request, explain=True))
-        codes = self.catalogue.codes_of(ranking.item_ids)
-        known = codes >= 0
-        history = self.catalogue.histories(request.columns)[0].latest(self.settings.max_history)
-        weights = self.fusion.weights_of(
-            self.catalogue.levels[codes[known]], int(history_buckets(history.lengths)[0])
-        )
-        candidate_list = self.catalogue.candidates(codes[known])
-        by_event = iter(contributions_by_event(self.signals, weights, history, candidate_list))
+        ranking = self.rank(replace(request, explain=True, k=None))
+        seen, by_event = self._by_event(request, ranking)
         return [
             Explanation(
-                item.item_id, item.score, item.contributions or {}, next(by_event) if item.known else {}
+                item.item_id, item.score, item.contributions or {}, by_event.get(item.item_id, {}), seen
             )
-            for item in ranking
+            for item in ranking[: request.k]
         ]
+
+    def _by_event(
+        self, request: Request, ranking: Ranking
+    ) -> tuple[tuple[str, ...], dict[str, dict[str, list[float]]]]:
+        """Name the events that the signals saw, and split the contributions of known items by them."""
+        columns, most = request.columns, self.settings.max_history
+        coded, unknown = self.catalogue.histories(columns)
+        history, gone = coded.latest(most), set(unknown)
+        seen = tuple([name for name in columns.items if name not in gone][-most:])
+        known = [item.item_id for item in ranking if item.known]
+        if not known:
+            return seen, {}
+        codes, bucket = self.catalogue.codes_of(known), int(history_buckets(history.lengths)[0])
+        weights = self.fusion.weights_of(self.catalogue.levels[codes], bucket)
+        parts = contributions_by_event(self.signals, weights, history, self.catalogue.candidates(codes))
+        return seen, dict(zip(known, parts, strict=True))
 
     def learn_upstream(self, choices: Sequence[Choice]) -> Self:
         """Learn how much the scores of other recommenders count, from lists that users chose from.

@@ -1,0 +1,67 @@
+"""A sentence says what sets an item apart, and a sum leaves nothing over."""
+
+import re
+
+import polars as pl
+import pytest
+
+from tailrank.ranking.explanation import Explanation
+from tailrank.ranking.reasons import as_sum, because, item_titles, phrase
+from tailrank.ranking.reranker import Reranker
+
+EVENTS = ("tent", "bag")
+TITLES = {"tent": "Two-person tent", "bag": "Down sleeping bag"}
+
+
+def explained(**parts: float) -> Explanation:
+    """Take a score apart: the first event is what speaks for it, the second what speaks against."""
+    by_event = {name: [max(lift, 0.0), min(lift, 0.0)] for name, lift in parts.items()}
+    return Explanation("mug", 1.0 + sum(parts.values()), {"list mean": 1.0, **parts}, by_event, EVENTS)
+
+
+def test_above_the_mean_the_two_strongest_reasons_are_told() -> None:
+    told = because(explained(lexical=0.2, semantic=0.5, covisitation=0.3, popularity=-0.1), TITLES)
+    assert told == ("because it reads like “Two-person tent”, and it is chosen soon after “Two-person tent”")
+
+
+def test_below_the_mean_what_speaks_against_it_is_told_too() -> None:
+    told = because(explained(semantic=0.2, popularity=-0.5), TITLES)
+    assert told == "because it reads like “Two-person tent”, but it was chosen seldom lately"
+    assert because(explained(popularity=-0.5), TITLES) == "because it was chosen seldom lately"
+
+
+def test_an_item_like_the_rest_has_no_reason() -> None:
+    assert because(explained(semantic=0.01), TITLES) == "because nothing sets it apart"
+
+
+def test_a_signal_without_words_of_its_own_goes_by_its_name() -> None:
+    assert because(explained(image=0.4), TITLES) == "because image speaks for it"
+    assert because(Explanation("mug", 2.0, {"list mean": 1.0, "upstream als": 1.0}, {}), {}) == (
+        "because als speaks for it"
+    )
+
+
+def test_what_was_chosen_before_is_told_once() -> None:
+    both = {"list mean": 1.0, "frequency": 0.4, "relative-frequency": 0.3}
+    assert because(Explanation("mug", 1.7, both, {}, ("mug",)), {}) == "because it was chosen before"
+    assert because(Explanation("mug", 1.7, both, {}, EVENTS), {}) == "because it was not chosen before"
+
+
+@pytest.mark.parametrize("history", [[], ["172"], ["172", "174", "210", "172"]], ids=len)
+def test_printed_parts_add_up_to_the_printed_score(reranker: Reranker, history: list[str]) -> None:
+    for each in reranker.explain(history, ["50", "181", "?", "1682"], scores=[1.0, 2.0, 3.0, 4.0]):
+        score, parts = as_sum(each).split(" = ")
+        terms = re.findall(r"([+-]?) ?[a-z][\w -]*? (-?[\d.]+)", parts)
+        assert sum(float(f"{sign}{size}") for sign, size in terms) == pytest.approx(float(score), abs=1e-6)
+        assert score == f"{each.score:.2f}"
+
+
+def test_every_signal_has_words(reranker: Reranker) -> None:
+    for each in reranker.explain(["172"], ["50", "1682"]):
+        told = [phrase(reason, each, {}) for reason in each.reasons]
+        assert not [words for words in told if "speaks" in words or "{" in words]
+
+
+def test_long_titles_are_cut_and_missing_ones_are_ids() -> None:
+    items = pl.DataFrame({"item_id": ["a", "b"], "name": ["茶" * 50, None]})
+    assert item_titles(items) == {"a": "茶" * 39 + "…", "b": "b"}
