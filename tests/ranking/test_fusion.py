@@ -65,6 +65,14 @@ def test_the_listwise_loss_finds_the_weights_themselves(fitted: dict[Loss, Fusio
     np.testing.assert_allclose(seen, np.broadcast_to(TRUTH, seen.shape), atol=0.35)
 
 
+def test_weights_in_units_of_spread_do_not_depend_on_the_scale_of_a_signal(
+    fitted: dict[Loss, Fusion],
+) -> None:
+    fusion = fitted["listwise"]
+    np.testing.assert_allclose(fusion.spreads, SCALES, rtol=0.05)
+    np.testing.assert_allclose(fusion.standardised_weights, fusion.weights * SCALES, rtol=0.05)
+
+
 @each_loss
 def test_buckets_without_evidence_keep_the_shared_weights(fitted: dict[Loss, Fusion], loss: Loss) -> None:
     weights, biases = fitted[loss].weights, fitted[loss].biases

@@ -94,7 +94,8 @@ def test_the_folder_holds_three_files_and_no_pickle(model: Path) -> None:
     for path in model.iterdir():
         digest = path.stem.partition("-")[2]
         assert hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest)
-    assert not any(raw.startswith((b"\x80", b"PK")) for raw in content(model).values())
+    pickled = *(bytes([0x80, protocol]) for protocol in range(2, 6)), b"PK"
+    assert not any(raw.startswith(pickled) for raw in content(model).values())
     assert [path.name for path in model.parent.iterdir()] == ["model"]
 
 
@@ -430,11 +431,20 @@ def rewrite(model: Path, arrays: Arrays, **fields: object) -> None:
     sign(model, manifest | fields)
 
 
+def test_a_folder_that_does_not_say_how_signals_spread_ranks_as_ever(small: Reranker, model: Path) -> None:
+    arrays = load_arrays(file_of(model, "signals").read_bytes())
+    del arrays["fusion/spreads"]
+    rewrite(model, arrays)
+    loaded = Reranker.load(model)
+    assert loaded.rank(["a"], ["c", "b"]) == small.rank(["a"], ["c", "b"])
+    assert loaded.fusion.standardised_weights is loaded.fusion.weights
+
+
 def test_weights_in_buckets_of_counts_score_as_they_did(model: Path, tmp_path: Path) -> None:
     """So a model of format 5 has them: for 0, 1 to 5, 6 to 20, and more interactions."""
     rng = np.random.default_rng(0)
     arrays = load_arrays(file_of(model, "signals").read_bytes())
-    del arrays["fusion/knots"], arrays["fusion/tail_emphasis"]
+    del arrays["fusion/knots"], arrays["fusion/tail_emphasis"], arrays["fusion/spreads"]
     n_signals = arrays["fusion/weights"].shape[2]
     arrays["fusion/weights"] = weights = rng.standard_normal((4, 5, n_signals)).astype(np.float32)
     arrays["fusion/biases"] = biases = rng.standard_normal((4, 5)).astype(np.float32)

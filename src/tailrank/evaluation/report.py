@@ -101,8 +101,8 @@ def higher_model(comparison: Comparison) -> str:
 
 
 def weights_and_shares(fusion: Fusion) -> list[list[list[tuple[float, float]]]]:
-    """Pair each fusion weight with its share of the largest, from -1 to 1."""
-    weights = np.asarray(fusion.weights, dtype=np.float64)
+    """Pair what a deviation of each signal is worth with its share of the largest, from -1 to 1."""
+    weights = np.asarray(fusion.standardised_weights, dtype=np.float64)
     shares = weights / (np.abs(weights).max() or 1.0)
     cells: list[list[list[tuple[float, float]]]] = np.stack([weights, shares], axis=-1).tolist()
     return cells

@@ -93,6 +93,9 @@ class Fusion:
     tail_emphasis
         How far the weights were moved from those of the most accurate ranking, 0, to those of a ranking
         for the tail, 1.
+    spreads
+        Standard deviation of each signal over the candidates that the weights were learned on, shape
+        (signals,); None for a model of before it was kept.
     """
 
     signals: tuple[str, ...]
@@ -101,6 +104,7 @@ class Fusion:
     loss: float
     knots: tuple[int, ...] = COUNT_KNOTS
     tail_emphasis: float = 0.0
+    spreads: Floats | None = None
 
     @classmethod
     def fit(
@@ -137,8 +141,8 @@ class Fusion:
         from scipy.optimize import minimize
 
         real = np.isfinite(pool.log_odds)
-        spread = pool.features[real].std(axis=0, dtype=np.float64)
-        spread = np.where(spread > 0, spread, 1).astype(np.float32)
+        spreads = pool.features[real].std(axis=0, dtype=np.float64).astype(np.float32)
+        spread = np.where(spreads > 0, spreads, 1)
         logarithmic, unsigned = (
             np.array([name == one for name in signals]) for one in (LOGARITHMIC, UNSIGNED)
         )
@@ -161,7 +165,7 @@ class Fusion:
         parameters = found.x.reshape(prior.shape)
         full = (parameters[0] + parameters[1:]).reshape(len(COUNT_KNOTS), len(HISTORY_LABELS), -1)
         weights = (full[..., :-1] / spread).astype(np.float32)
-        return cls(signals, weights, full[..., -1].astype(np.float32), float(found.fun))
+        return cls(signals, weights, full[..., -1].astype(np.float32), float(found.fun), spreads=spreads)
 
     def _parameters(self, spread: Floats, prior: Doubles) -> Doubles:
         """Find the parameters of these weights that the prior likes best.
@@ -179,6 +183,14 @@ class Fusion:
         biases: Floats = ((1 - share) * self.biases + share * other.biases).astype(np.float32)
         loss = (1 - share) * self.loss + share * other.loss
         return replace(self, weights=weights, biases=biases, loss=loss, tail_emphasis=share)
+
+    @property
+    def standardised_weights(self) -> Floats:
+        """What one standard deviation of a signal is worth in log-odds, so that weights of signals compare.
+
+        Shape (knots, history buckets, signals); the weights themselves if the deviations aren't known.
+        """
+        return self.weights if self.spreads is None else self.weights * self.spreads
 
     def fuse(self, signals: list[Floats], candidates: Codes, histories: Codes) -> FusedScores:
         """Add up the weighted signals.
@@ -221,7 +233,8 @@ class Fusion:
     def arrays(self) -> Arrays:
         """Give everything learned, for storage."""
         numbers = {"loss": np.array([self.loss]), "tail_emphasis": np.array([self.tail_emphasis])}
-        return {"weights": self.weights, "biases": self.biases, "knots": np.array(self.knots), **numbers}
+        learned = {"weights": self.weights, "biases": self.biases, "knots": np.array(self.knots), **numbers}
+        return learned if self.spreads is None else {**learned, "spreads": self.spreads}
 
     @classmethod
     def from_arrays(cls, signals: tuple[str, ...], arrays: StoredArrays) -> Self:
@@ -239,7 +252,9 @@ class Fusion:
             raise arrays.error("knots", "they must ascend")
         weights, biases = _stored_weights(arrays, len(knots), len(signals))
         loss = arrays.number("loss", -LARGEST, LARGEST)
-        return cls(signals, weights, biases, loss, knots, arrays.number("tail_emphasis", 0, 1))
+        emphasis = arrays.number("tail_emphasis", 0, 1)
+        spreads = arrays.floats("spreads", len(signals), least=0) if "spreads" in arrays else None
+        return cls(signals, weights, biases, loss, knots, emphasis, spreads)
 
     @classmethod
     def _from_buckets(cls, signals: tuple[str, ...], arrays: StoredArrays) -> Self:
