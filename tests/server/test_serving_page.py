@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from docs.shop import run, write_tables
 
 from tailrank.benchmarks.launcher import Server
 from tailrank.server.metrics import Metrics
 from tailrank.server.routes import ROUTES
-from test_docs import README, ROOT, TABLE, blocks, tailrank
+from test_docs import README, ROOT, blocks
 
 PAGE = ROOT / "docs" / "serving.md"
 PLACE = "localhost:8000"
@@ -24,11 +25,9 @@ SHOWN = re.compile(r"^```sh\n(curl [^\n]+)\n```\n\n```json\n(.*?)^```", re.M | r
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Train and serve as the page says."""
     folder = tmp_path_factory.mktemp("shop")
-    for name, table in TABLE.findall(README.read_text(encoding="utf-8")):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(table, encoding="utf-8")
+    write_tables(README.read_text(encoding="utf-8"), folder)
     _, train, serve = blocks(PAGE, "sh")[0][1].splitlines()
-    tailrank(train.replace("--data shop --out model", f"--data {folder}/shop --out {folder}/model"))
+    run(train.replace("--data shop --out model", f"--data {folder}/shop --out {folder}/model"))
     assert serve == "tailrank serve --model model --state state"
     with Server(folder / "model", folder / "state") as found:
         yield found.url
