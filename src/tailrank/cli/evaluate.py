@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
-from tailrank.cli import options
+from tailrank.cli import options, own_lists
+from tailrank.cli.evaluation_tables import cell, comparisons_table, metrics_table, table_of
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
@@ -22,7 +22,7 @@ from tailrank.errors import RequestError
 from tailrank.evaluation import runner
 from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model
 from tailrank.evaluation.grounds import SWEPT
-from tailrank.evaluation.results import Comparison, Evaluation, Ground
+from tailrank.evaluation.results import Evaluation, Ground
 from tailrank.files import is_writable
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
@@ -45,6 +45,7 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def evaluate(
+    context: typer.Context,
     data: options.Data,
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and report.html.")],
     protocol: Annotated[
@@ -60,6 +61,14 @@ def evaluate(
     ] = "0s",
     repeats: Annotated[bool, typer.Option(help="Also ask for items of the history.")] = False,
     queries: Annotated[int | None, typer.Option(min=1, help="Test on a sample of this size.")] = None,
+    candidates: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge the lists of your own system: a file of them, or `impressions` for those of the data "
+            "folder; see docs/evaluation.md.",
+            show_default=False,
+        ),
+    ] = None,
     max_history: options.MaxHistory = 50,
     minutes: options.Minutes = 15.0,
     fast: options.Fast = False,
@@ -70,6 +79,8 @@ def evaluate(
     tuned: options.TunedEncoder = None,
 ) -> None:
     """Measure models on held-out events: full ranking, head and tail, with intervals."""
+    if candidates is not None:
+        _refuse_protocol(context)
     delay = _seconds(staleness)
     if out.is_file() or not is_writable(out):
         raise RequestError(f"--out {out}: can't be a folder to write to: name another one")
@@ -78,6 +89,21 @@ def evaluate(
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
     dataset = options.load(data)
+    settings = Settings(
+        template=template,
+        max_history=max_history,
+        seed=seed,
+        sequence_epochs=epochs,
+        minutes=minutes,
+        tail_cost=tail_cost,
+    )
+    if candidates is not None:
+        lists, spaces = (
+            own_lists.read(candidates, data),
+            options.vector_spaces(dataset, encoder, template, tuned),
+        )
+        own_lists.measure(lists, dataset, spaces, settings, out)
+        return
     base = natural_protocol(dataset) if protocol == "cold-items" else protocol
     if base == "temporal":
         split = temporal(dataset, per_user, delay, repeats=repeats)
@@ -88,14 +114,6 @@ def evaluate(
     if queries is not None:
         split = split.sampled(queries, seed)
     spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train)
-    settings = Settings(
-        template=template,
-        max_history=max_history,
-        seed=seed,
-        sequence_epochs=epochs,
-        minutes=minutes,
-        tail_cost=tail_cost,
-    )
     measure(names, split, spaces, settings, out)
     Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")
 
@@ -123,9 +141,9 @@ def _show(found: Evaluation) -> None:
     console.print(escape(found.protocol))
     shown = _shown(found.lead)
     for title, ground in found.grounds.items():
-        console.print(_metrics_table(title, ground, shown))
+        console.print(metrics_table(title, ground, shown))
         if ground.comparisons:
-            console.print(_comparisons_table(ground.comparisons))
+            console.print(comparisons_table(ground.comparisons, SHOWN))
     if found.lead.tradeoff:
         console.print(_tradeoff_table(found.lead, min(SWEPT, queries), shown))
 
@@ -136,48 +154,21 @@ def _shown(ground: Ground) -> dict[str, str]:
     return {name: text for name, text in SHOWN.items() if ground.queries_behind(name) and name not in hidden}
 
 
-def _metrics_table(title: str, ground: Ground, shown: Mapping[str, str]) -> Table:
-    table = _table("model", shown)
-    table.title = title
-    best = {name: max(metrics[name] or 0 for metrics in ground.models.values()) for name in shown}
-    for model, metrics in ground.models.items():
-        table.add_row(model, *(_cell(metrics[name], best[name]) for name in shown))
-    table.add_section()
-    table.add_row("queries", *(f"{ground.queries_behind(name):,}" for name in shown))
-    return table
-
-
-def _comparisons_table(comparisons: list[Comparison]) -> Table:
-    """Lay out differences with their 95% intervals; bold if the interval excludes 0."""
-    metrics = {comparison.metric: SHOWN[comparison.metric] for comparison in comparisons}
-    table = _table(f"{comparisons[0].a} minus", metrics)
-    cells: dict[str, dict[str, str]] = {}
-    for one in comparisons:
-        low, high = one.ci95
-        text = f"{one.difference:+.4f} ({low:+.4f} to {high:+.4f})"
-        cells.setdefault(one.b, {})[one.metric] = text if one.may_be_chance else f"[bold]{text}[/]"
-    for other, row in cells.items():
-        table.add_row(other, *(row.get(metric, "-") for metric in metrics))
-    return table
-
-
 def _tradeoff_table(ground: Ground, queries: int, shown: Mapping[str, str]) -> Table:
-    table = _table("strength", shown)
+    table = table_of("strength", shown)
     table.title = f"tailrank as its tail policy gets stronger, on {queries:,} queries"
     for point in ground.tradeoff:
-        table.add_row(f"{point.strength:g}", *(_cell(point.metrics[name], np.inf) for name in shown))
+        table.add_row(f"{point.strength:g}", *(cell(point.metrics[name], np.inf) for name in shown))
     return table
 
 
-def _table(first: str, headings: Mapping[str, str]) -> Table:
-    columns = (Column(heading, justify="right") for heading in headings.values())
-    return Table(Column(first, no_wrap=True), *columns, box=SIMPLE_HEAD)
-
-
-def _cell(value: float | None, best: float) -> str:
-    if value is None:
-        return "-"
-    return f"[bold]{value:.4f}[/]" if value == best else f"{value:.4f}"
+def _refuse_protocol(context: typer.Context) -> None:
+    """Refuse options that say what to rank for, as lists say that themselves."""
+    for name in ("protocol", "models", "ties", "per_user", "staleness", "repeats", "queries"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = name.replace("_", "-")
+            raise RequestError(f"--{option} doesn't go with --candidates: the lists say what is ranked")
 
 
 def _seconds(staleness: str) -> float | None:

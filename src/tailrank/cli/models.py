@@ -17,7 +17,11 @@ from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
+from tailrank.data.lists import Lists
+from tailrank.data.readers import table_files
+from tailrank.data.schema import IMPRESSIONS
 from tailrank.errors import RequestError, needs
+from tailrank.evaluation.own_lists import with_upstream
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.policy.registry import described
@@ -63,10 +67,13 @@ def train(
         tail_cost=tail_cost,
     )
     checkpoint = None if settings.sequence_epochs == 0 else out.parent / f"{out.name}.checkpoint"
+    lists = _scored_impressions(data)
     typer.echo(_plan(dataset, spaces, settings), err=True)
     with progress_bars() as progress:
         progress("fit", 0, None)
         reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)
+        if lists is not None:
+            reranker = with_upstream(reranker, lists, dataset, spaces, progress)
     data_set = {"data": dataset.name, "data_fingerprint": dataset.fingerprint}
     measured = {"metrics": {"validation_loss": reranker.fusion.loss}}
     reranker.save(out, dict(reranker.about) | data_set | machine() | measured)
@@ -78,6 +85,9 @@ def train(
         f"tail emphasis: {reranker.fusion.tail_emphasis:g}; policy: {_policy(reranker)}\n"
         f"{options.sequence_outcome(reranker.about)}"
     )
+    if lists is not None:
+        weights = ", ".join(f"{name} {weight:+.2f}" for name, weight in reranker.upstream.items())
+        typer.echo(f"weights of upstream scores, learned from {lists.name}: {weights}")
 
 
 def rank(
@@ -133,6 +143,15 @@ def rank(
     if ranking.unknown_history:
         unknown = escape(", ".join(ranking.unknown_history))
         console.print(f"not in the model, so left out of the history: {unknown}")
+
+
+def _scored_impressions(data: str) -> Lists | None:
+    """Read the impressions of a data folder, if it has any that hold scores."""
+    folder = Path(data)
+    if not table_files(folder, IMPRESSIONS.name):
+        return None
+    lists = Lists.impressions(folder)
+    return lists if lists.scores else None
 
 
 def _plan(dataset: Dataset, spaces: Mapping[str, ItemVectors], settings: Settings) -> str:

@@ -177,6 +177,20 @@ IMPRESSIONS: Final = TableSchema(
         *((Columns.ITEM,), (Columns.POSITION,), (Columns.CLICKED,)),
     ),
 )
+LISTS: Final = TableSchema(
+    "lists",
+    {
+        Columns.USER: ID,
+        Columns.ITEM: ID,
+        Columns.RANKING: ID,
+        Columns.TIMESTAMP: TIME,
+        Columns.POSITION: INTEGER,
+        Columns.CLICKED: BOOLEAN,
+        Columns.PROPENSITY: OPTIONAL_NUMBER,
+    },
+    required=((Columns.USER,), (Columns.ITEM,)),
+)
+"""Lists of candidates, a row an item; every other column is the score of one recommender."""
 
 
 def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, list[Check]]:

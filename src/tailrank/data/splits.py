@@ -151,7 +151,7 @@ def temporal(
     periods = [(times < first).any(), ((times >= first) & (times < split)).any(), (times >= split).any()]
     if not all(periods):
         raise DataError(f"{dataset.name}: too few distinct timestamps for a temporal split")
-    train, full_train = _before(dataset, first), _before(dataset, split)
+    train, full_train = before(dataset, first), before(dataset, split)
     validation = _queries_between(dataset, first, split, per_user, staleness, repeats)
     test = _queries_between(dataset, split, np.inf, per_user, staleness, repeats)
     delay = "frozen" if staleness is None else f"{staleness:g} s"
@@ -177,7 +177,7 @@ def hold_out(dataset: Dataset) -> Split:
     if dataset.clock == "timestamp":
         moment = float(np.quantile(dataset.histories.times, 1 - VALIDATED))
         recent = _queries_between(dataset, moment, np.inf, PER_USER, staleness=0.0, repeats=True)
-        earlier = _before(dataset, moment)
+        earlier = before(dataset, moment)
         if len(recent) >= ENOUGH and earlier.counts.sum() >= dataset.counts.sum() / 2:
             train, queries, least_count = earlier, recent, 0
     nothing = queries.take(slice(0, 0))
@@ -226,7 +226,7 @@ def _without_last(dataset: Dataset, n: int, purpose: str) -> tuple[Dataset, Offs
     return dataset.until(ends), h.offsets[users + 1] - 1
 
 
-def _before(dataset: Dataset, moment: float) -> Dataset:
+def before(dataset: Dataset, moment: float) -> Dataset:
     """Keep the events before a moment."""
     users = np.arange(dataset.n_users)
     return dataset.until(_first_at_or_after(dataset.histories, users, np.full(len(users), moment)))

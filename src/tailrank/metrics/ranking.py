@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from tailrank.arrays import Codes, Doubles, Floats
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
 
 TOP: Final = 10
 """Length of the list that counts."""
@@ -61,7 +61,7 @@ def top_items(scores: Floats) -> Codes:
     return top
 
 
-def ndcg(ranks: Codes | Doubles) -> Doubles:
+def ndcg(ranks: Codes | Offsets | Doubles) -> Doubles:
     """Discount a hit in the first ten by the logarithm of its rank: 1 / log2(1 + rank), else 0.
 
     With one target the ideal gain is 1 (Järvelin and Kekäläinen, 2002); shape (queries,).

@@ -1,0 +1,169 @@
+"""Lists of candidates that another system made: to judge their order by, and to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from tailrank.arrays import Bools, Doubles, Seconds
+from tailrank.data.columns import Columns
+from tailrank.data.dataset import Frame
+from tailrank.data.pandas_frames import from_pandas
+from tailrank.data.readers import FOLDERS, SUFFIXES, find_table, read_table
+from tailrank.data.schema import IMPRESSIONS, LISTS, Check, parse_table, raise_failures
+from tailrank.errors import DataError
+
+_ROW: Final = "tailrank row"
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Lists of candidates in the order of the system that made them.
+
+    Attributes
+    ----------
+    name
+        The file, or what a frame is called in messages.
+    users
+        Whom each list is for, shape (lists,).
+    items
+        Item ids of each list, the first one first.
+    scores
+        By the name of a recommender, its scores of each list; NaN where it gave none.
+    clicked
+        Which items of each list the user chose; None if that isn't known.
+    times
+        When each list was made, in seconds since 1970, shape (lists,); None if that isn't known.
+    order
+        What the order of the lists is by.
+    """
+
+    name: str
+    users: Sequence[str]
+    items: Sequence[Sequence[str]]
+    scores: Mapping[str, Sequence[Doubles]]
+    clicked: Sequence[Bools] | None
+    times: Seconds | None
+    order: str
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @classmethod
+    def read(cls, file: Path) -> Lists:
+        """Read a file, or a folder of part files, of lists (docs/evaluation.md).
+
+        Raises
+        ------
+        DataError
+            If it is missing or damaged, or as `from_frame` does.
+        """
+        if not file.name.endswith((*SUFFIXES, *FOLDERS)):
+            raise DataError(f"{file}: give a file that ends in {', '.join(SUFFIXES)}.")
+        if not file.exists():
+            raise DataError(f"{file}: no such file. Give lists of candidates (docs/evaluation.md).")
+        return cls.from_frame(read_table(file, LISTS), str(file))
+
+    @classmethod
+    def impressions(cls, folder: Path) -> Lists:
+        """Read the impressions of a data folder.
+
+        Raises
+        ------
+        DataError
+            If there are none, or they break the contract (docs/data.md).
+        """
+        file = find_table(folder, IMPRESSIONS.name)
+        frame, checks = parse_table(read_table(file, IMPRESSIONS), IMPRESSIONS)
+        raise_failures(checks, str(file))
+        return cls.from_frame(frame.select(set(IMPRESSIONS.columns) & set(frame.columns)), str(file))
+
+    @classmethod
+    def from_frame(cls, raw: Frame, name: str = "lists") -> Lists:
+        """Take lists from a table with a row for each item of each list.
+
+        Parameters
+        ----------
+        raw
+            polars or pandas: `user_id` and `item_id`; optionally `ranking_id`, which tells lists apart,
+            `timestamp`, `position`, `clicked`, and any number of columns of scores, one a recommender.
+            Without `ranking_id` a list is what has the same user and time. Lists are in the order of
+            `position`; else, if there is one column of scores, in that of these; else in that of the table.
+        name
+            For messages.
+
+        Raises
+        ------
+        DataError
+            If the table breaks that contract, names an item twice in a list, or has times or users that
+            differ within a list.
+        """
+        raw = raw if isinstance(raw, pl.DataFrame) else from_pandas(raw, name)
+        frame, checks = parse_table(raw, LISTS)
+        scores = [column for column in frame.columns if column not in LISTS.columns]
+        raise_failures([*checks, _numbers(frame, scores)], name)
+        key = next(list(each) for each in _KEYS if set(each) <= set(frame.columns))
+        order, frame = _ordered(frame.with_row_index(_ROW), key, scores)
+        raise_failures(_consistent(frame, key), name)
+        lists = frame.group_by(key, maintain_order=True).agg(pl.exclude(key))
+        clicked, timed = (column in frame.columns for column in (Columns.CLICKED, Columns.TIMESTAMP))
+        first = lists if key == [Columns.USER] else lists.with_columns(_first(lists, key))
+        return cls(
+            name,
+            first[Columns.USER].to_list(),
+            lists[Columns.ITEM].to_list(),
+            {column: [each.to_numpy() for each in lists[column]] for column in scores},
+            [each.to_numpy() for each in lists[Columns.CLICKED]] if clicked else None,
+            first[Columns.TIMESTAMP].to_numpy() if timed else None,
+            order,
+        )
+
+
+_KEYS: Final = ((Columns.RANKING,), (Columns.USER, Columns.TIMESTAMP), (Columns.USER,))
+"""Columns that tell lists apart, the first of these that are there."""
+
+
+def _numbers(frame: pl.DataFrame, scores: Sequence[str]) -> Check:
+    """Check that what isn't of the contract is a recommender's scores: finite, or missing."""
+    faults = [f"{name} is {frame.schema[name]}" for name in scores if not frame.schema[name].is_numeric()] + [
+        f"{name} holds infinity"
+        for name in scores
+        if frame.schema[name].is_float() and frame[name].is_infinite().any()
+    ]
+    known = ", ".join(LISTS.columns)
+    return Check.from_faults(
+        "columns that are no scores", faults, f"Leave them out, or call them by their names: {known}."
+    )
+
+
+def _ordered(frame: pl.DataFrame, key: Sequence[str], scores: Sequence[str]) -> tuple[str, pl.DataFrame]:
+    """Bring each list into its own order; says what that is by. Scores become NaN where there are none."""
+    frame = frame.with_columns(pl.col(scores).cast(pl.Float64).fill_null(np.nan))
+    if Columns.POSITION in frame.columns:
+        return "their position", frame.sort(Columns.POSITION, _ROW)
+    if len(scores) == 1:
+        by_score = -pl.col(scores[0]).fill_nan(-np.inf)
+        return f"the scores of {scores[0]}", frame.sort(by_score, _ROW)
+    return "the rows of the table", frame
+
+
+def _consistent(frame: pl.DataFrame, key: Sequence[str]) -> list[Check]:
+    """Check that a list is one user's, of one moment, and names an item once."""
+    twice = frame.select(*key, Columns.ITEM).is_duplicated()
+    checks = [Check.from_mask("item twice in a list", twice, frame[Columns.ITEM], "Keep one row for each.")]
+    for column in {Columns.USER, Columns.TIMESTAMP} & (set(frame.columns) - set(key)):
+        mixed = frame.select(pl.col(column).n_unique().over(key) > 1).to_series()
+        remedy = f"Give each list a {Columns.RANKING} of its own, and one {column}."
+        checks.append(Check.from_mask(f"lists with several {column}", mixed, frame[column], remedy))
+    return checks
+
+
+def _first(lists: pl.DataFrame, key: Sequence[str]) -> list[pl.Expr]:
+    """Take the user and the time of each list from its first row."""
+    names = {Columns.USER, Columns.TIMESTAMP} & (set(lists.columns) - set(key))
+    return [pl.col(name).list.first() for name in names]

@@ -1,0 +1,175 @@
+"""Lists of another system are judged by what users chose, and its scores weighed beside tailrank's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import ndcg_score
+from typer.testing import CliRunner
+
+from tailrank.cli.main import app
+from tailrank.data.dataset import Dataset
+from tailrank.data.lists import Lists
+from tailrank.errors import DataError
+from tailrank.evaluation.list_reranking import OURS, WITH_SCORES
+from tailrank.evaluation.own_lists import OWN, judge
+from tailrank.metrics.lists import list_metrics
+from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
+
+N_ITEMS, USERS = 40, 150
+DAY = 86_400
+START = 1_700_000_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Users who choose at random, and lists of ten of which the one with a high score is clicked."""
+    rng = np.random.default_rng(0)
+    out = tmp_path_factory.mktemp("lists") / "shop"
+    out.mkdir()
+    pl.DataFrame({"item_id": [f"i{n}" for n in range(N_ITEMS)], "title": ["thing"] * N_ITEMS}).write_csv(
+        out / "items.csv"
+    )
+    events, shown = [], []
+    for user in range(USERS):
+        for day in range(6):
+            moment = START + day * DAY + user
+            candidates = rng.choice(N_ITEMS, 10, replace=False)
+            scores = rng.normal(size=10)
+            clicked = int(scores.argmax()) if rng.random() < 0.8 else int(rng.integers(10))
+            for position, (item, score) in enumerate(zip(candidates, scores, strict=True)):
+                hit = position == clicked
+                shown.append((f"{user}-{day}", f"u{user}", moment, f"i{item}", position, hit, score))
+            events.append((f"u{user}", f"i{candidates[clicked]}", moment + 60))
+    columns = ["ranking_id", "user_id", "timestamp", "item_id", "position", "clicked", "score"]
+    pl.DataFrame(events, ["user_id", "item_id", "timestamp"], orient="row").write_csv(out / "events.csv")
+    pl.DataFrame(shown, columns, orient="row").write_parquet(out / "impressions.parquet")
+    return out
+
+
+@pytest.fixture(scope="module")
+def dataset(folder: Path) -> Dataset:
+    return Dataset.load(folder)
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=15).filter(any))
+def test_metrics_are_those_of_scikit_learn(relevant: list[bool]) -> None:
+    hits, scores = np.array(relevant), -np.arange(len(relevant))
+    found = list_metrics(hits, int(hits.sum()))
+    assert found.ndcg == pytest.approx(ndcg_score(hits[None].astype(int), scores[None], k=10))
+    assert found.recall == pytest.approx(hits[:10].sum() / hits.sum())
+    assert found.reciprocal_rank == pytest.approx(1 / (1 + relevant.index(True)))
+
+
+def test_what_the_list_misses_lowers_its_metrics() -> None:
+    whole, half = list_metrics(np.array([True]), 1), list_metrics(np.array([True]), 2)
+    assert (whole.ndcg, whole.recall) == (1, 1)
+    assert half.recall == 0.5
+    assert half.ndcg == pytest.approx(1 / (1 + 1 / np.log2(3)))
+    assert list_metrics(np.zeros(3, bool), 1) == (0, 0, 0)
+
+
+def test_clicked_lists_are_measured_after_what_is_learned_from(folder: Path, dataset: Dataset) -> None:
+    found = judge(Lists.impressions(folder), dataset, None)
+    about = found.settings["lists"]
+    assert isinstance(about, dict)
+    assert (about["lists"], about["measured"], about["ceiling"]) == (6 * USERS, 3 * USERS, 1.0)
+    assert about["chosen"] == "what the user clicked"
+    assert about["weights"]["score"] > 1
+    metrics = {name: each["ndcg@10"] or 0 for name, each in found.full.models.items()}
+    assert metrics[WITH_SCORES] > metrics[OWN] + 0.2
+    assert metrics[WITH_SCORES] == pytest.approx(metrics["by score"], abs=0.05)
+    compared = {(each.a, each.b): each for each in found.full.comparisons if each.metric == "ndcg@10"}
+    assert compared[WITH_SCORES, OWN].ci95[0] > 0
+    assert json.loads(found.to_json())["models"][OURS]["mrr"] > 0
+
+
+def test_lists_without_times_are_judged_by_the_last_event_of_other_users(dataset: Dataset) -> None:
+    h = dataset.histories
+    rows = [
+        (user, f"i{item}", float(f"i{item}" == dataset.item_ids[h.items[h.offsets[code + 1] - 1]]))
+        for code, user in enumerate(dataset.user_ids)
+        for item in range(20)
+    ]
+    lists = Lists.from_frame(pd.DataFrame(rows, columns=["user_id", "item_id", "als"]))
+    found = judge(lists, dataset, None)
+    about = found.settings["lists"]
+    assert isinstance(about, dict)
+    assert about["measured"] + about["learned_from"] == about["lists"] == USERS
+    assert about["own_order"] == "the scores of als"
+    assert found.full.models[OWN]["recall@10"] == pytest.approx(about["ceiling"])
+    assert about["ceiling"] < 1
+    assert found.full.models[WITH_SCORES]["mrr"] == pytest.approx(about["ceiling"], abs=0.02)
+
+
+def test_items_that_the_data_do_not_know_are_named(folder: Path, dataset: Dataset) -> None:
+    lists = Lists.impressions(folder)
+    renamed = replace(lists, items=[["new", *items[1:]] for items in lists.items])
+    about = judge(renamed, dataset, None).settings["lists"]
+    assert isinstance(about, dict)
+    assert (about["unknown_items"], about["unknown_examples"]) == (1, ["new"])
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"user_id": ["u", "u"], "item_id": ["a", "a"]}, "item twice in a list"),
+        ({"user_id": ["u"], "item_id": ["a"], "shelf": ["top"]}, "shelf is String"),
+        ({"user_id": ["u"], "item_id": ["a"], "als": [np.inf]}, "als holds infinity"),
+        (
+            {"user_id": ["u", "v"], "item_id": ["a", "b"], "ranking_id": ["r", "r"]},
+            "lists with several user_id",
+        ),
+        ({"item_id": ["a"]}, "missing columns"),
+    ],
+)
+def test_a_table_that_holds_no_lists_is_refused(table: dict[str, list[object]], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        Lists.from_frame(pl.DataFrame(table))
+
+
+def test_what_cannot_be_judged_is_refused(dataset: Dataset) -> None:
+    clicks = pl.DataFrame({"user_id": ["u1", "u1"], "item_id": ["i1", "i2"], "clicked": [True, False]})
+    with pytest.raises(DataError, match="`clicked` need a `timestamp`"):
+        judge(Lists.from_frame(clicks), dataset, None)
+    with pytest.raises(DataError, match="at least 20 lists"):
+        judge(Lists.from_frame(clicks.drop("clicked")), dataset, None)
+
+
+def run(*words: object) -> str:
+    result = CliRunner().invoke(app, list(map(str, words)))
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_command_judges_a_file_and_the_impressions_of_a_folder(folder: Path, tmp_path: Path) -> None:
+    words = ("evaluate", "--data", folder, "--encoder", "none", "--fast")
+    printed = run(*words, "--candidates", "impressions", "--out", tmp_path / "shown")
+    assert "no order can do better" in printed.replace("\n", " ")
+    assert "Weights of the scores" in printed
+    assert (tmp_path / "shown" / "report.html").exists()
+    assert run(*words, "--candidates", folder / "impressions.parquet", "--out", tmp_path / "file")
+    same = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("shown", "file")]
+    assert same[0]["models"][WITH_SCORES]["ndcg@10"] == same[1]["models"][WITH_SCORES]["ndcg@10"]
+    refused = CliRunner().invoke(
+        app, [*map(str, words), "--candidates", "impressions", "--models", "tfidf", "--out", str(tmp_path)]
+    )
+    assert refused.exit_code != 0
+    assert "--models doesn't go with --candidates" in str(refused.exception)
+
+
+def test_train_learns_how_much_shown_scores_count(folder: Path, tmp_path: Path) -> None:
+    printed = run("train", "--data", folder, "--encoder", "none", "--fast", "--out", tmp_path / "model")
+    assert "weights of upstream scores, learned from" in printed
+    reranker = Reranker.load(tmp_path / "model")
+    assert reranker.upstream["score"] > 1
+    assert reranker.settings == Settings(template="{title}")
