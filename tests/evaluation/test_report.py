@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tailrank.errors import RequestError
-from tailrank.evaluation.report import higher_model, render, summary
+from tailrank.evaluation.charts import near_tradeoff
+from tailrank.evaluation.report import higher_model, price_of_exposure, render, summary
 from tailrank.evaluation.results import Comparison, Evaluation, Ground, TradeoffPoint
 from tailrank.evaluation.runner import write
 from tailrank.metrics.beyond_accuracy import exposure
@@ -82,6 +83,7 @@ def evaluation() -> Evaluation:
             TradeoffPoint(0.0, metrics[NAUGHTY]),
             TradeoffPoint(1.0, metrics[NAUGHTY] | {"aplt@10": 0.9}),
         ],
+        intervals={NAUGHTY: {"ndcg@10": (0.1234, 0.5678)}},
         exposure={name: exposure(outcome.top, 30) for name, outcome in outcomes.items()},
     )
     return Evaluation(
@@ -117,13 +119,14 @@ def test_names_are_escaped_and_still_read(evaluation: Evaluation) -> None:
     assert "<script" not in html
     assert Page(html).text.count(NAUGHTY) >= 3
     assert "tea & coffee" in Page(html).text
+    assert "0.1234 to 0.5678" in Page(html).text
 
 
 def test_each_chart_has_a_title_and_each_table_a_caption(evaluation: Evaluation) -> None:
     page = Page(render(evaluation))
     assert page.attributes.count(("role", "img")) == 3
     assert page.tags.count("title") == 1 + 3
-    assert page.tags.count("caption") == page.tags.count("table") == 4
+    assert page.tags.count("caption") == page.tags.count("table") == 5
 
 
 def test_colours_follow_the_theme_and_text_stays_text(evaluation: Evaluation) -> None:
@@ -131,7 +134,28 @@ def test_colours_follow_the_theme_and_text_stays_text(evaluation: Evaluation) ->
     assert "prefers-color-scheme: dark" in html
     assert "var(--colour-02)" in html
     assert "#0a00" not in html
-    assert {"all", "tail80", "count=0", "NDCG@10"} <= set(Page(html).text)
+    assert {"all", "tail80", "n = 40", "NDCG@10"} <= set(Page(html).text)
+
+
+def test_the_price_of_the_tail_stands_there_in_numbers_too(evaluation: Evaluation) -> None:
+    points = [
+        TradeoffPoint(0.0, {"ndcg@10": 0.2, "ndcg@10/tail80": 0.1, "aplt@10": 0.05}),
+        TradeoffPoint(1.0, {"ndcg@10": 0.15, "ndcg@10/tail80": None, "aplt@10": 0.4}),
+    ]
+    first, last = price_of_exposure(replace(evaluation.full, tradeoff=points))
+    assert (first.change, first.share, first.tail) == ("+0.0%", "5.0%", 0.1)
+    assert (last.strength, last.change, last.share, last.tail) == ("1", "-25.0%", "40.0%", None)
+
+
+def test_a_model_that_would_squeeze_the_trade_off_is_named_instead_of_drawn(evaluation: Evaluation) -> None:
+    models: dict[str, dict[str, float | None]] = {
+        "near": {"ndcg@10": 0.1, "aplt@10": 0.5},
+        "far": {"ndcg@10": 0.01, "aplt@10": 0.5},
+    }
+    points = [TradeoffPoint(at, {"ndcg@10": 0.1 - at / 50, "aplt@10": 0.3 + at / 2}) for at in (0.0, 1.0)]
+    ground = replace(evaluation.full, models=models, tradeoff=points, intervals={}, exposure={})
+    assert list(near_tradeoff(ground)) == ["near"]
+    assert "Too far off to be drawn: far (0.0100 at 50%)." in render(replace(evaluation, full=ground))
 
 
 def test_the_same_evaluation_gives_the_same_page(evaluation: Evaluation) -> None:
@@ -162,15 +186,25 @@ def test_the_summary_names_the_leader_the_tail_and_the_doubt() -> None:
         "new": {"ndcg@10": 0.12, "ndcg@10/tail80": 0.05},
     }
     unsure = Comparison("new", "old", "ndcg@10/tail80", -0.01, (-0.02, 0.01))
-    ground = Ground(1, 1, 3, {}, models, [unsure])
+    intervals = {"new": {"ndcg@10": (0.11, 0.13)}}
+    ground = Ground(1, 9, 3, {"tail80": 4}, models, [unsure], intervals=intervals)
     page = Evaluation("d", "p", {}, np.zeros(3, np.int64), ground)
     told = (
-        "all targets new leads with NDCG@10 0.1200 against 0.1000 of old (+20%); for targets in the "
-        "tail old leads with NDCG@10 0.0600 against 0.0500 of new (+20%), which may be chance."
+        "all 9 targets new leads with NDCG@10 0.1200 (0.1100 to 0.1300) against 0.1000 of old (+20%); for "
+        "the 4 in the tail old leads with NDCG@10 0.0600 against 0.0500 of new (+20%), which may be chance."
     )
     assert summary(page) == f"For {told}"
     tilted = replace(ground, models={"old": {"ndcg@10": 1.0}})
     assert summary(replace(page, full=tilted, fair=ground)) == f"On fair ground, for {told}"
+
+
+@pytest.mark.parametrize(("low", "doubt"), [(0.09, True), (0.11, False)])
+def test_two_models_that_were_not_compared_are_judged_by_their_intervals(low: float, doubt: bool) -> None:
+    models: dict[str, dict[str, float | None]] = {"a": {"ndcg@10": 0.12}, "b": {"ndcg@10": 0.08}}
+    intervals = {"a": {"ndcg@10": (low, 0.2)}, "b": {"ndcg@10": (0.05, 0.1)}}
+    ground = Ground(1, 9, 3, {}, models, intervals=intervals)
+    page = Evaluation("d", "p", {}, np.zeros(3, np.int64), ground)
+    assert ("may be chance" in summary(page)) is doubt
 
 
 def test_a_loss_is_as_plain_as_a_win() -> None:
@@ -201,6 +235,7 @@ def test_files_hold_the_contract(evaluation: Evaluation, tmp_path: Path) -> None
         "models",
         "comparisons",
         "tradeoff",
+        "intervals",
         "fair",
         "settings",
     } == found.keys()
@@ -219,8 +254,8 @@ def test_fair_ground_comes_first_with_what_it_is_and_how_many_queries_it_has(eva
     first = text.index("Fair ground: the 22 items with at least 5 training interactions.")
     assert first < text.index("Full ground: all 30 items.")
     assert text.count("Is it more than chance?") == 2
-    assert re.search(r"ndcg@10 ↑\s+31\s", text)
-    assert re.search(r"ndcg@10/tail80 ↑\s+17\s", text)
+    assert re.search(r"ndcg@10 ↑\s+Hits[^.]*\.\s+31\s", text)
+    assert re.search(r"ndcg@10/tail80 ↑\s+Target[^.]*\.\s+17\s", text)
     found = json.loads(both.to_json())
     assert {"least_count": 5, "queries": 31, "items": 22}.items() <= found["fair"].items()
     assert found["queries"] == 40

@@ -70,7 +70,7 @@ def test_weights_in_units_of_spread_do_not_depend_on_the_scale_of_a_signal(
 ) -> None:
     fusion = fitted["listwise"]
     assert fusion.spreads is not None
-    np.testing.assert_allclose(fusion.spreads, SCALES.tolist(), rtol=0.05)
+    np.testing.assert_allclose(fusion.spreads, SCALES, rtol=0.05)
     np.testing.assert_allclose(fusion.standardised_weights, fusion.weights * SCALES, rtol=0.05)
 
 

@@ -16,6 +16,7 @@ from tailrank.cli.encode import encode, label
 from tailrank.cli.evaluate import evaluate
 from tailrank.cli.finetune import finetune, tune
 from tailrank.cli.models import rank, train
+from tailrank.cli.report import report
 from tailrank.cli.serve import compact, serve
 from tailrank.errors import TailrankError
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (demo, validate, train, evaluate, rank, serve, compact, encode, finetune, tune, label):
+for command in (demo, validate, train, evaluate, report, rank, serve, compact, encode, finetune, tune, label):
     app.command()(command)
 app.command("import")(import_)
 app.add_typer(bench, name="bench")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 import numpy as np
@@ -155,7 +156,10 @@ def temporal(
     validation = _queries_between(dataset, first, split, per_user, staleness, repeats)
     test = _queries_between(dataset, split, np.inf, per_user, staleness, repeats)
     delay = "frozen" if staleness is None else f"{staleness:g} s"
-    name = f"temporal, split at {split:.0f}, at most {per_user} events a user, staleness {delay}"
+    moment = datetime.fromtimestamp(split, UTC)
+    name = (
+        f"temporal, split at {moment:%Y-%m-%d %H:%M} UTC, at most {per_user} events a user, staleness {delay}"
+    )
     return Split(name, train, validation, full_train, test, repeats, least_count=0)
 
 

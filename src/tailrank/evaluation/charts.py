@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from tailrank.arrays import Doubles, Offsets
-from tailrank.evaluation.results import Evaluation
+from tailrank.evaluation.results import Evaluation, Ground, TradeoffPoint
 from tailrank.metrics.popularity import HEAD_SHARE
 
 PLACEHOLDER: Final = "#0a00"
@@ -27,8 +27,12 @@ RULE: Final = PLACEHOLDER + "99"
 COLOURS: Final = 8
 MARKERS: Final = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "*": "★"}
 """Matplotlib's markers, and the characters that look like them."""
-LABEL_ROOM: Final = 36
+LABEL_ROOM: Final = 26
 """Pixels between two labels of a line."""
+AFFORDABLE: Final = 0.99
+"""Share of NDCG@10 that a line marks in the trade-off."""
+ROOM: Final = 0.3
+"""How far from the trade-off's curves a model may be to be drawn, in shares of their extent."""
 STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tailrank",
@@ -74,21 +78,27 @@ def draw_chart(draw: Draw, evaluation: Evaluation, title: str) -> str:
 
 
 def quality(axes: Axes, evaluation: Evaluation) -> None:
-    """NDCG@10 of each model for all targets, and by how popular the target is."""
+    """NDCG@10 of each model with intervals, for all targets and by how popular the target is."""
+    lead = evaluation.lead
     groups = {"all": "ndcg@10"} | {
-        name: f"ndcg@10/{name}" for name, queries in evaluation.lead.targets.items() if queries
+        name: f"ndcg@10/{name}" for name, queries in lead.targets.items() if queries
     }
     rows = np.arange(len(groups))
-    shifts = (np.arange(len(evaluation.lead.models)) + 0.5) / len(evaluation.lead.models) - 0.5
+    shifts = (np.arange(len(lead.models)) + 0.5) / len(lead.models) - 0.5
     for (model, (marker, colour)), shift in zip(marker_styles(evaluation).items(), shifts, strict=True):
-        values = [evaluation.lead.models[model].get(name) for name in groups.values()]
+        values = [lead.models[model].get(name) for name in groups.values()]
         axes.plot(np.array(values, float), rows + 0.8 * shift, marker, color=colour, clip_on=False, zorder=3)
+        ends = np.array(
+            [lead.intervals.get(model, {}).get(name, (np.nan, np.nan)) for name in groups.values()]
+        )
+        axes.hlines(rows + 0.8 * shift, ends[:, 0], ends[:, 1], colour, linewidth=1.5, zorder=2)
     axes.hlines(rows[1:] - 0.5, 0, 1, RULE, linewidth=0.7, transform=axes.get_yaxis_transform())
-    axes.set(yticks=rows, yticklabels=groups, ylim=(len(groups) - 0.5, -0.5), xlabel="NDCG@10")
+    labels = [f"{name}\nn = {lead.queries_behind(metric):,}" for name, metric in groups.items()]
+    axes.set(yticks=rows, yticklabels=labels, ylim=(len(groups) - 0.5, -0.5), xlabel="NDCG@10")
     axes.set_xlim(left=0)
     axes.grid(visible=False, axis="y")
     axes.locator_params(axis="x", nbins=6)
-    axes.tick_params(axis="y", length=0, pad=8)
+    axes.tick_params(axis="y", length=0, pad=8, labelsize=10)
 
 
 def exposure(axes: Axes, evaluation: Evaluation) -> None:
@@ -109,16 +119,34 @@ def exposure(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def tradeoff(axes: Axes, evaluation: Evaluation) -> None:
-    """NDCG@10 against the share of tail items shown: each model, and the tail policy as it gets stronger."""
-    sweep = _tail_share_and_ndcg([point.metrics for point in evaluation.lead.tradeoff])
+    """NDCG@10 against the share of tail items shown: the policy as it gets stronger, and models near it."""
+    lead, styles = evaluation.lead, marker_styles(evaluation)
+    sweep, earlier = _tail_share_and_ndcg(lead.tradeoff), _tail_share_and_ndcg(lead.earlier_tradeoff)
+    axes.plot(*earlier.T, "o--", color=INK, markersize=4, linewidth=1)
     axes.plot(*sweep.T, "o-", color=INK, markersize=4)
-    points = _tail_share_and_ndcg(list(evaluation.lead.models.values()))
-    for point, (marker, colour) in zip(points, marker_styles(evaluation).values(), strict=True):
+    axes.axhline(AFFORDABLE * sweep[0, 1], color=INK, linewidth=1, linestyle=(0, (1, 3)))
+    for model, point in near_tradeoff(lead).items():
+        marker, colour = styles[model]
         axes.plot(*point, marker, color=colour, markersize=8.5, clip_on=False)
+    axes.margins(0.08, 0.12)
     axes.set(xlabel="Share of tail80 items in the top 10", ylabel="NDCG@10")
-    axes.set_ylim(bottom=0)
-    _label_strengths(axes, evaluation, sweep)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.locator_params(nbins=6)
+    axes.autoscale_view()  # or the labels would be placed by other limits than those drawn
+    _label_strengths(axes, lead.tradeoff, sweep)
+
+
+def near_tradeoff(ground: Ground) -> dict[str, Doubles]:
+    """Find the models that the chart has room for; share of tail items shown and NDCG@10 of each."""
+    curves = _tail_share_and_ndcg([*ground.tradeoff, *ground.earlier_tradeoff])
+    low, high = curves.min(axis=0), curves.max(axis=0)
+    room = ROOM * (high - low)
+    points = {model: _pair(metrics) for model, metrics in ground.models.items()}
+    return {
+        model: point
+        for model, point in points.items()
+        if (point >= low - room).all() and (point <= high + room).all()
+    }
 
 
 def marker_styles(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
@@ -142,20 +170,23 @@ def _with_css_variables(text: str) -> str:
     return re.sub(PLACEHOLDER + r"(\d\d)", r"var(--colour-\1)", text)
 
 
-def _label_strengths(axes: Axes, evaluation: Evaluation, sweep: Doubles) -> None:
+def _label_strengths(axes: Axes, tradeoff: list[TradeoffPoint], sweep: Doubles) -> None:
     """Write strengths beside their points, from the last one back, as far as there is room."""
     last = np.array([np.inf, np.inf])
-    for point, position in zip(evaluation.lead.tradeoff[::-1], sweep[::-1], strict=True):
+    for point, position in zip(tradeoff[::-1], sweep[::-1], strict=True):
         at = axes.transData.transform(position)
         if not np.hypot(*(at - last)) < LABEL_ROOM:
-            axes.annotate(f"{point.strength:g}", tuple(position), (2, 6), textcoords="offset points")
+            axes.annotate(f"{point.strength:g}", tuple(position), (6, 5), textcoords="offset points")
             last = at
 
 
-def _tail_share_and_ndcg(rows: list[dict[str, float | None]]) -> Doubles:
-    """Share of tail items shown and NDCG@10, NaN if unknown; shape (len(rows), 2)."""
-    pairs = [[each.get("aplt@10"), each.get("ndcg@10")] for each in rows]
-    return np.array(pairs, dtype=np.float64).reshape(-1, 2)
+def _tail_share_and_ndcg(points: list[TradeoffPoint]) -> Doubles:
+    """Share of tail items shown and NDCG@10, NaN if unknown; shape (len(points), 2)."""
+    return np.array([_pair(point.metrics) for point in points], np.float64).reshape(-1, 2)
+
+
+def _pair(metrics: Mapping[str, float | None]) -> Doubles:
+    return np.array([metrics.get("aplt@10"), metrics.get("ndcg@10")], np.float64)
 
 
 def _cumulative(amounts: Offsets, share: Doubles) -> Doubles:

@@ -32,7 +32,7 @@ SWEPT: Final = 2_000
 """Queries on which the strength of the tail policy is swept."""
 
 COMPARED: Final = ("tail80", "cold", "warm")
-"""Groups of targets on which models are compared, where there are such."""
+"""Groups of targets on which models are compared and have intervals, where there are such."""
 
 
 def measure_grounds(
@@ -107,6 +107,7 @@ class _Meter:
                 for name, outcome in outcomes.items()
             },
             comparisons=_compare(outcomes, test, groups, seed),
+            intervals={name: _intervals(outcome, test, groups, seed) for name, outcome in outcomes.items()},
             exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
         )
 
@@ -156,16 +157,32 @@ def _joined(batches: Sequence[Sequence[Outcome]]) -> list[Outcome]:
     return [Outcome.from_batches(found) for found in zip(*batches, strict=True)]
 
 
+def _compared(groups: Mapping[str, Bools]) -> dict[str, Bools | None]:
+    """Give the metrics that have intervals, and the queries that each is the mean of; None for all."""
+    return {"ndcg@10": None} | {f"ndcg@10/{name}": groups[name] for name in COMPARED if name in groups}
+
+
+def _intervals(
+    outcome: Outcome, test: Queries, groups: Mapping[str, Bools], seed: int
+) -> dict[str, tuple[float, float]]:
+    """Bound the means of one model."""
+    values = per_query(outcome)
+    bounds = {
+        metric: paired_bootstrap(values, np.zeros_like(values), test.users, chosen, seed=seed)
+        for metric, chosen in _compared(groups).items()
+    }
+    return {metric: (found.low, found.high) for metric, found in bounds.items() if found}
+
+
 def _compare(
     outcomes: Mapping[str, Outcome], test: Queries, groups: Mapping[str, Bools], seed: int
 ) -> list[Comparison]:
     """Compare the first model with each other one, on all targets and on those of some groups."""
     first, *others = outcomes
-    rows = {"ndcg@10": None} | {f"ndcg@10/{name}": groups[name] for name in COMPARED if name in groups}
     comparisons = []
     for other in others:
         a, b = per_query(outcomes[first]), per_query(outcomes[other])
-        for metric, chosen in rows.items():
+        for metric, chosen in _compared(groups).items():
             found = paired_bootstrap(a, b, test.users, chosen, seed=seed)
             if found:
                 comparisons.append(Comparison(first, other, metric, found.mean, (found.low, found.high)))

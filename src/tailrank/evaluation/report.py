@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -10,7 +11,7 @@ import jinja2
 import numpy as np
 
 from tailrank.evaluation import charts
-from tailrank.evaluation.results import Comparison, Evaluation, Ground
+from tailrank.evaluation.results import Comparison, Evaluation, Ground, TradeoffPoint
 from tailrank.ranking.fusion import HISTORY_LABELS, Fusion
 
 METRICS: Final = {
@@ -66,6 +67,8 @@ def render(evaluation: Evaluation) -> str:
         metrics=METRICS,
         best_values=best_values,
         higher=higher_model,
+        price=price_of_exposure(evaluation.lead),
+        far=_far_from_tradeoff(evaluation.lead),
         reach=_largest_end(evaluation),
         weights=None if evaluation.fusion is None else weights_and_shares(evaluation.fusion),
         histories=HISTORY_LABELS,
@@ -79,7 +82,9 @@ def summary(evaluation: Evaluation) -> str:
     if overall is None:
         return "There was no query to measure a model by."
     start = "For" if evaluation.lead is evaluation.full else "On fair ground, for"
-    return f"{start} all targets {overall}" + (f"; for targets in the tail {tail}." if tail else ".")
+    lead = evaluation.lead
+    told = f"{start} all {lead.queries:,} targets {overall}"
+    return f"{told}; for the {lead.targets.get('tail80', 0):,} in the tail {tail}." if tail else f"{told}."
 
 
 def best_values(ground: Ground) -> dict[str, float]:
@@ -98,6 +103,30 @@ def higher_model(comparison: Comparison) -> str:
     if comparison.may_be_chance:
         return "may be chance"
     return f"{comparison.a if comparison.difference > 0 else comparison.b} is higher"
+
+
+@dataclass(frozen=True)
+class Price:
+    """One strength of the tail policy as it is printed; `change` is that of NDCG@10 against strength 0."""
+
+    strength: str
+    ndcg: float | None
+    change: str
+    tail: float | None
+    share: str
+
+
+def price_of_exposure(ground: Ground) -> list[Price]:
+    """Tabulate what each strength of the tail policy costs and brings."""
+
+    def price(point: TradeoffPoint) -> Price:
+        ndcg, share = point.metrics.get("ndcg@10"), point.metrics.get("aplt@10")
+        change = f"{ndcg / plain - 1:+.1%}" if ndcg is not None and plain else "—"
+        shown = "—" if share is None else f"{share:.1%}"
+        return Price(f"{point.strength:g}", ndcg, change, point.metrics.get("ndcg@10/tail80"), shown)
+
+    plain = ground.tradeoff[0].metrics.get("ndcg@10") if ground.tradeoff else None
+    return [price(point) for point in ground.tradeoff]
 
 
 def weights_and_shares(fusion: Fusion) -> list[list[list[tuple[float, float]]]]:
@@ -149,21 +178,40 @@ def _largest_end(evaluation: Evaluation) -> float:
     return max(ends, default=1.0) or 1.0
 
 
+def _far_from_tradeoff(ground: Ground) -> str:
+    """Name the models that the chart of the trade-off has no room for."""
+    if not ground.tradeoff:
+        return ""
+    near = charts.near_tradeoff(ground)
+    return ", ".join(
+        f"{model} ({number_text(metrics.get('ndcg@10'))} at {metrics.get('aplt@10') or 0:.0%})"
+        for model, metrics in ground.models.items()
+        if model not in near
+    )
+
+
 def _lead(ground: Ground, metric: str) -> str | None:
     """Say which model leads, by how much, and whether that may be chance."""
     known = [(value, name) for name, row in ground.models.items() if (value := row.get(metric)) is not None]
     if not known:
         return None
     (value, first), *others = sorted(known, key=lambda pair: -pair[0])
-    words = f"{first} leads with NDCG@10 {number_text(value)}"
+    low, high = ground.intervals.get(first, {}).get(metric, (None, None))
+    interval = f" ({number_text(low)} to {number_text(high)})" if low is not None else ""
+    words = f"{first} leads with NDCG@10 {number_text(value)}{interval}"
     if not others:
         return words
     second_value, second = others[0]
     gain = f" (+{value / second_value - 1:.0%})" if second_value else ""
-    doubt = any(
-        each.may_be_chance
-        for each in ground.comparisons
-        if {each.a, each.b} == {first, second} and each.metric == metric
-    )
+    doubt = _may_be_chance(ground, first, second, metric)
     words += f" against {number_text(second_value)} of {second}{gain}"
     return f"{words}, which may be chance" if doubt else words
+
+
+def _may_be_chance(ground: Ground, higher: str, lower: str, metric: str) -> bool:
+    """Judge by the comparison of two models or, if there is none, by whether their intervals overlap."""
+    for each in ground.comparisons:
+        if {each.a, each.b} == {higher, lower} and each.metric == metric:
+            return each.may_be_chance
+    above, below = (ground.intervals.get(model, {}).get(metric) for model in (higher, lower))
+    return above is not None and below is not None and above[0] <= below[1]

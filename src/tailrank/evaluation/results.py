@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -54,8 +55,12 @@ class Ground:
         Paired differences between models.
     tradeoff
         The long-tail policy at rising strengths.
+    intervals
+        For each model, 95% intervals of some metrics, by bootstrap over users.
     exposure
         How often each model put each item in the first ten, shape (items of the catalogue,).
+    earlier_tradeoff
+        The same policy in the first of two runs that are shown side by side.
     """
 
     users: int
@@ -65,7 +70,9 @@ class Ground:
     models: dict[str, dict[str, float | None]]
     comparisons: list[Comparison] = field(default_factory=list)
     tradeoff: list[TradeoffPoint] = field(default_factory=list)
+    intervals: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
     exposure: dict[str, Offsets] = field(default_factory=dict)
+    earlier_tradeoff: list[TradeoffPoint] = field(default_factory=list)
 
     def queries_behind(self, metric: str) -> int | None:
         """Count the queries that a metric is the mean of; None if there is no such group of targets."""
@@ -73,8 +80,9 @@ class Ground:
         return self.targets.get(group) if group else self.queries
 
     def contents(self) -> dict[str, object]:
-        """Give what `metrics.json` holds: all but exposure."""
-        return {name: value for name, value in vars(self).items() if name != "exposure"}
+        """Give what `metrics.json` holds: what one run found, but for exposure."""
+        left_out = {"exposure", "earlier_tradeoff"}
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,8 @@ class Evaluation:
         That of the split: the training interactions that make an item one of fair ground.
     fusion
         Of the fused model, if one was fitted.
+    runs
+        Names of the two runs that are shown side by side; empty if it is one.
     """
 
     dataset: str
@@ -108,6 +118,7 @@ class Evaluation:
     fair: Ground | None = None
     least_count: int = 0
     fusion: Fusion | None = None
+    runs: tuple[str, ...] = ()
 
     @property
     def lead(self) -> Ground:
@@ -131,6 +142,30 @@ class Evaluation:
         about = {"dataset": self.dataset, "protocol": self.protocol}
         contents = about | self.full.contents() | {"fair": fair, "settings": self.settings}
         return msgspec.json.format(msgspec.json.encode(contents, enc_hook=_plain), indent=2).decode() + "\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Take back what `to_json` wrote; counts, exposure and fusion are not in it.
+
+        Raises
+        ------
+        msgspec.DecodeError
+            If it is something else.
+        """
+        found, no_counts = msgspec.json.decode(text, type=_Stored), np.zeros(0, np.int64)
+        full = msgspec.json.decode(text, type=Ground)
+        fair = None if found.fair is None else msgspec.convert(found.fair, Ground)
+        least = 0 if found.fair is None else int(found.fair["least_count"])
+        return cls(found.dataset, found.protocol, found.settings, no_counts, full, fair, least)
+
+
+class _Stored(msgspec.Struct):
+    """What `metrics.json` holds beside the metrics on full ground."""
+
+    dataset: str
+    protocol: str
+    settings: dict[str, object]
+    fair: dict[str, Any] | None
 
 
 def _plain(value: object) -> object:
