@@ -49,6 +49,7 @@ def build(results: Path, published: Path) -> tuple[str, str, dict[str, str]]:
         "losses": losses(found),
         "published_losses": published_losses(found, rows),
         "scale": _scale(studies.single("scale")),
+        "sizes": studies.single("sizes"),
     }
     return render("page.md.j2", **context), render("readme.md.j2", **context), _charts(found, studies)
 
