@@ -35,10 +35,10 @@ def model(request: pytest.FixtureRequest) -> tuple[Reranker, str, str]:
 
 
 def attention(reranker: Reranker, like: str, event_type: str | None) -> float:
-    """What the latest event adds to the score of an item of its topic, beside two that were liked."""
+    """By how much the latest event sets an item of its topic apart, beside two that were liked."""
     history = [Event("coffee0", like), Event("coffee1", like), Event("tents0", event_type)]
-    (reason,) = reranker.explain(history, ["tents7"])
-    return reason.by_event["semantic"][-1]
+    found = {each.item_id: each for each in reranker.explain(history, ["tents7", "coffee7"])}
+    return found["tents7"].by_event["semantic"][-1]
 
 
 def test_an_unknown_type_lies_between_the_best_and_the_worst(model: tuple[Reranker, str, str]) -> None:
