@@ -1,4 +1,4 @@
-"""Progress bars: drawn on a terminal, silent elsewhere."""
+"""Progress: bars on a terminal; elsewhere lines, but not for what is quick."""
 
 import pytest
 

@@ -54,7 +54,7 @@ def test_only_new_texts_are_encoded(tiny: TextEncoder, tmp_path: Path) -> None:
         told.append((task, done, total))
 
     store.vectors(["coffee", "Coffee"], tiny, progress)
-    assert told == [("encoding", 1, 1)]
+    assert told[-1] == ("encoding", 1, 1)
     assert (store.folder(tiny) / "keys").stat().st_size == 4 * 16
 
 

@@ -23,6 +23,7 @@ from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
 from tailrank.data.schema import Check
 from tailrank.data.validation import validate as validate_folder
 from tailrank.errors import DataError
+from tailrank.reporting import step
 
 datasets = typer.Typer(help="Public data sets: list them, get them.", no_args_is_help=True)
 
@@ -32,7 +33,8 @@ COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 
 def validate(data: Annotated[Path, typer.Argument(help="Data folder with items and events.")]) -> None:
     """Check a data folder; exit code 1 when a check fails."""
-    checks = validate_folder(data)
+    with progress_bars() as progress, step(progress, f"reading {data}"):
+        checks = validate_folder(data)
     console = Console(highlight=False)
     width = max(len(check.name) for check in checks)
     for check in sorted(checks, key=lambda check: list(COLOURS).index(check.status)):
@@ -90,7 +92,8 @@ def import_(
     check_free(out)
     with progress_bars() as progress:
         found = {"metarank": metarank, "gorse": gorse}[system].read(source, progress)
-    found.write(out)
+        with step(progress, f"writing {out}"):
+            found.write(out)
     typer.echo("\n".join(_summary(out, found)))
 
 

@@ -15,9 +15,9 @@ from tailrank.data.columns import Columns
 from tailrank.data.readers import read_items
 from tailrank.errors import RequestError
 from tailrank.files import written_file
-from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
+from tailrank.reporting import step
 from tailrank.tuning.annotation import items_to_annotate
 
 
@@ -30,15 +30,16 @@ def encode(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; without it, the best there is.")] = None,
 ) -> None:
     """Encode the items' texts ahead of time; only new or changed texts cost anything."""
-    texts = item_texts(read_items(data), template)
-    model = TextEncoder.load(encoder, device)
-    store = VectorStore()
-    distinct = len({text for text in texts if text.strip()})
-    new = len(store.missing(texts, model))
-    start = time.perf_counter()
     with progress_bars() as progress:
+        with step(progress, f"reading {data}"):
+            texts = item_texts(read_items(data), template)
+        model = options.load_encoder(encoder, device, progress)
+        store = VectorStore()
+        distinct = len({text for text in texts if text.strip()})
+        new = len(store.missing(texts, model))
+        start = time.perf_counter()
         store.vectors(texts, model, progress)
-    seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start
     rate = f" ({new / seconds:,.0f} texts/s)" if new else ""
     blank = sum(not text.strip() for text in texts)
     typer.echo(

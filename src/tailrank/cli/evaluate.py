@@ -27,6 +27,7 @@ from tailrank.files import is_writable
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.ranking.settings import Settings
+from tailrank.reporting import step
 
 SHOWN = {
     "ndcg@10": "ndcg@10",
@@ -126,7 +127,8 @@ def measure(
     with progress_bars() as progress:
         fitted = runner.fit(names, split, spaces, settings, progress)
         found = runner.evaluate(fitted, split, spaces, settings, about, progress)
-    runner.write(found, out)
+        with step(progress, f"writing {out}"):
+            runner.write(found, out)
     _show(found)
     if "sequence" in found.settings:
         Console().print(escape(options.sequence_outcome(found.settings)))

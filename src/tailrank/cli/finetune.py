@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from tailrank.cli.options import Encoder, Template, comma_separated, load
+from tailrank.cli.options import Encoder, Template, comma_separated, load, load_encoder
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.dataset import Dataset
@@ -25,6 +25,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
 from tailrank.machine import machine
+from tailrank.reporting import step
 from tailrank.tuning.config import FineTuningConfig, Method, TuningLoss
 from tailrank.tuning.tracking import trackers
 from tailrank.tuning.validator import Validator
@@ -90,11 +91,12 @@ def finetune(
     started = time.perf_counter()
     with progress_bars() as progress:
         tuned = tune_encoder(domains, model, config, progress, checkpoint, logs)
-    minutes = (time.perf_counter() - started) / 60
-    save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
+        minutes = (time.perf_counter() - started) / 60
+        with step(progress, f"writing {out}"):
+            save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
     checkpoint.unlink(missing_ok=True)
-    after = TextEncoder.load(str(out))
     with progress_bars() as progress:
+        after = load_encoder(str(out), None, progress)
         for domain in domains:
             VectorStore().vectors(list(domain.texts), after, progress)
     show(tuned)
@@ -173,7 +175,8 @@ def prepare(
 
     if encoder == "none":
         raise RequestError("--encoder none: there is nothing to tune: name an encoder")
-    model = TextEncoder.load(encoder)
+    with progress_bars() as progress:
+        model = load_encoder(encoder, None, progress)
     check_folder(out, model)
     sets = [load(name) for name in data]
     if since is not None and any(dataset.clock != "timestamp" for dataset in sets):
@@ -257,7 +260,7 @@ def show(tuned: Tuned) -> None:
         box=SIMPLE_HEAD,
     )
     for name in before:
-        for label, step in (("before", before), ("after", after)):
-            cells = (f"{step[name][group]:.4f}" if group in step[name] else "-" for group in groups)
+        for label, at in (("before", before), ("after", after)):
+            cells = (f"{at[name][group]:.4f}" if group in at[name] else "-" for group in groups)
             table.add_row(f"{name}, {label}", *cells)
     Console().print(table)

@@ -31,6 +31,7 @@ from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.storage import check_place
+from tailrank.reporting import step
 from tailrank.signals.training_data import checkpoint_files
 
 EXPLAINED: Final = (
@@ -70,13 +71,13 @@ def train(
     lists = _scored_impressions(data)
     typer.echo(_plan(dataset, spaces, settings), err=True)
     with progress_bars() as progress:
-        progress("fit", 0, None)
         reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)
         if lists is not None:
             reranker = with_upstream(reranker, lists, dataset, spaces, progress)
-    data_set = {"data": dataset.name, "data_fingerprint": dataset.fingerprint}
-    measured = {"metrics": {"validation_loss": reranker.fusion.loss}}
-    reranker.save(out, dict(reranker.about) | data_set | machine() | measured)
+        data_set = {"data": dataset.name, "data_fingerprint": dataset.fingerprint}
+        measured = {"metrics": {"validation_loss": reranker.fusion.loss}}
+        with step(progress, f"writing {out}"):
+            reranker.save(out, dict(reranker.about) | data_set | machine() | measured)
     for file in () if checkpoint is None else checkpoint_files(checkpoint):
         file.unlink(missing_ok=True)
     typer.echo(

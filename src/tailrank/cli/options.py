@@ -18,6 +18,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.sources import tuning_record
 from tailrank.language.store import VectorStore
 from tailrank.language.vectors import ItemVectors
+from tailrank.reporting import Progress, step
 
 Data = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
 Encoder = Annotated[
@@ -50,11 +51,17 @@ Seed = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 def load(data: str) -> Dataset:
     """Read a data folder; a public set is fetched by its name unless a folder of that name exists."""
-    if data not in PUBLIC or Path(data).exists():
-        return Dataset.load(Path(data))
     with progress_bars() as progress:
-        folder = fetch(data, progress=progress)
-    return Dataset.load(folder)
+        public = data in PUBLIC and not Path(data).exists()
+        folder = fetch(data, progress=progress) if public else Path(data)
+        with step(progress, f"reading {data}"):
+            return Dataset.load(folder)
+
+
+def load_encoder(name: str, device: str | None, progress: Progress) -> TextEncoder:
+    """Load an encoder; most of the time goes into importing torch."""
+    with step(progress, f"loading encoder {name}"):
+        return TextEncoder.load(name, device)
 
 
 def sequence_epochs(given: int | None, fast: bool) -> int | None:
@@ -154,8 +161,8 @@ def vector_spaces(
     spaces = {}
     for space, name in (("semantic", encoder), ("tuned", tuned)):
         if name is not None and name != "none":
-            model, whiten = TextEncoder.load(name), space != "tuned"
             with progress_bars() as progress:
+                model, whiten = load_encoder(name, None, progress), space != "tuned"
                 spaces[space] = ItemVectors.encode(
                     dataset.items, model, template, whiten=whiten, store=VectorStore(), progress=progress
                 )

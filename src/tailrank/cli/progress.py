@@ -1,4 +1,4 @@
-"""Progress bars of the command line: the only place that draws them."""
+"""Progress of the command line: bars on a terminal, and the only place that draws them; lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.filesize import pick_unit_and_suffix
 from rich.text import Text
 
-from tailrank.reporting import Progress
+from tailrank.reporting import Progress, progress_lines
 
 
 class _Count(rich.ProgressColumn):
@@ -27,11 +27,18 @@ class _Count(rich.ProgressColumn):
 def progress_bars() -> Iterator[Progress]:
     """Draw a bar for each task on the error stream; they go when the block ends.
 
+    Where there is no terminal, a task that takes long gets a line now and then.
+
     Yields
     ------
     Progress
         What library functions take as `progress`. A task that starts again starts its bar again.
     """
+    console = Console(stderr=True)
+    if not console.is_terminal or console.is_dumb_terminal:
+        with progress_lines() as lines:
+            yield lines
+        return
     columns = (
         rich.TextColumn("{task.description}", markup=False),
         rich.BarColumn(),
@@ -40,7 +47,8 @@ def progress_bars() -> Iterator[Progress]:
         rich.TimeRemainingColumn(),
     )
     bars: dict[str, rich.TaskID] = {}
-    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+    # An epoch may take minutes: a shorter memory would never know how much time is left.
+    with rich.Progress(*columns, console=console, transient=True, speed_estimate_period=3600) as drawn:
 
         def draw(task: str, done: int, total: int | None, note: str = "") -> None:
             if task not in bars:

@@ -25,7 +25,7 @@ from tailrank.metrics.significance import paired_bootstrap
 from tailrank.policy.base import Scored
 from tailrank.policy.tail import TailBoost, rarity
 from tailrank.ranking.reranker import Reranker
-from tailrank.reporting import Progress
+from tailrank.reporting import Progress, step
 
 STRENGTHS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
 SWEPT: Final = 2_000
@@ -62,15 +62,16 @@ def measure_grounds(
         costs[model.name] = {"fit_seconds": model.fit_seconds, "rank_ms_per_user": milliseconds}
     fused = next((model.scorer for model in models if isinstance(model.scorer, Reranker)), None)
     sample = split.test.sample(SWEPT, seed)
-    swept = _sweep(fused, sample, split, grounds) if fused else {}
+    swept = _sweep(fused, sample, split, grounds, progress) if fused else {}
     found = []
     for at, eligible in enumerate(grounds):
         meter = _Meter(split, eligible, vectors)
-        ground = meter.ground({name: outcomes[at] for name, outcomes in ranked.items()}, costs, seed)
-        tradeoff = [
-            TradeoffPoint(strength, meter.metrics(outcomes[at], sample))
-            for strength, outcomes in swept.items()
-        ]
+        with step(progress, "measuring"):
+            ground = meter.ground({name: outcomes[at] for name, outcomes in ranked.items()}, costs, seed)
+            tradeoff = [
+                TradeoffPoint(strength, meter.metrics(outcomes[at], sample))
+                for strength, outcomes in swept.items()
+            ]
         found.append(replace(ground, tradeoff=tradeoff))
     return found
 
@@ -136,15 +137,18 @@ def _rank(
 
 
 def _sweep(
-    reranker: Reranker, queries: Queries, split: Split, grounds: Sequence[Bools]
+    reranker: Reranker, queries: Queries, split: Split, grounds: Sequence[Bools], progress: Progress
 ) -> dict[float, list[Outcome]]:
     """Rank queries on each ground as the tail policy gets stronger."""
     rare = rarity(split.full_train.counts)
     batches: dict[float, list[list[Outcome]]] = {strength: [] for strength in STRENGTHS}
+    done = 0
     for batch, scores in scored(replace(reranker, policy=()), queries, split):
         for strength, found in batches.items():
             boosted = TailBoost(strength).apply(Scored(scores, rare)).scores
             found.append(_outcomes(grounds, boosted, batch))
+        done += len(batch)
+        progress("rank with stronger tail policies", done, len(queries))
     return {strength: _joined(found) for strength, found in batches.items()}
 
 

@@ -159,6 +159,7 @@ def encode_distinct(
     """
     distinct, done = distinct_texts(texts), 0
     vectors = np.zeros((len(distinct) + 1, dimension), dtype=np.float32)
+    progress("encoding", done, len(distinct))
     for start in range(0, len(distinct), BLOCK):
         for rows, encoded in encode_block(distinct[start : start + BLOCK]):
             vectors[start + rows] = encoded

@@ -20,7 +20,7 @@ from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
 from tailrank.files import written_file
 from tailrank.language.encoder import TextEncoder, distinct_texts
-from tailrank.reporting import Progress, silent
+from tailrank.reporting import Progress, part, silent
 
 FORMAT: Final = "tailrank vectors 1"
 CHUNK: Final = 1024
@@ -86,8 +86,7 @@ class VectorStore:
                 folder.repair()
                 for start in range(0, len(new), CHUNK):
                     batch = new[start : start + CHUNK]
-                    folder.append(_keys(batch), encoder.encode(batch))
-                    progress("encoding", start + len(batch), len(new))
+                    folder.append(_keys(batch), encoder.encode(batch, part(progress, start, len(new))))
         vectors = np.zeros((len(texts), encoder.dimension), dtype=np.float32)
         rows_with_text = [i for i, text in enumerate(texts) if text.strip()]
         vectors[rows_with_text] = folder.read(_keys([texts[i] for i in rows_with_text]))

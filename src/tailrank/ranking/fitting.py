@@ -21,7 +21,7 @@ from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.sequence_plan import SequencePlan, outcome, plan_sequence
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.weighing import halves, learn_weights
-from tailrank.reporting import Progress, silent
+from tailrank.reporting import Progress, silent, step
 from tailrank.signals.base import Signal
 from tailrank.signals.registry import SIGNALS, fit_signals, refit_signals
 from tailrank.signals.sequence.signal import SequenceSignal
@@ -110,12 +110,14 @@ def fit_before(
     for given in named.values():
         if len(given) != len(items):
             raise DataError(f"{split.train.name}: {len(given)} vectors for {len(items)} items: give one each")
-    spaces = {name: given.space(settings.dimensions) for name, given in named.items()}
+    with step(progress, "whitening vectors"):
+        spaces = {name: given.space(settings.dimensions) for name, given in named.items()}
+        vectors_of = {name: space.transform(named[name].values) for name, space in spaces.items()}
     data = TrainingData(
         split,
         validation_sample(split, settings),
         item_texts(items, settings.template),
-        {name: space.transform(named[name].values) for name, space in spaces.items()},
+        vectors_of,
         settings.max_history,
         settings.seed,
         progress=progress,
@@ -138,7 +140,8 @@ def fuse(signals: FittedSignals, settings: Settings) -> Fitted:
     """
     data, plan = signals.data, signals.plan
     on_trial = SequenceSignal.name if plan.on_trial else None
-    fusion, trial = learn_weights(data.split, data.validation, signals.before, data.texts, settings, on_trial)
+    given = data.split, data.validation, signals.before, data.texts, settings, on_trial, data.progress
+    fusion, trial = learn_weights(*given)
     kept = refit_signals([signal for signal in signals.before if signal.name in fusion.signals], data)
     train = data.split.full_train
     catalogue = Catalogue.from_items(train.items, train.counts, train.event_types, train.clock)

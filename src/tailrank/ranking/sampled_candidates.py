@@ -12,6 +12,7 @@ from tailrank.arrays import Bools, Codes, Floats
 from tailrank.data.histories import Histories, Queries
 from tailrank.ranking.fusion import history_buckets
 from tailrank.ranking.fusion_objective import SampledCandidates
+from tailrank.reporting import Progress, counted, silent
 
 BEST: Final = 40
 RANDOM: Final = 64
@@ -25,6 +26,7 @@ def draw_candidates(
     allowed: Callable[[Queries], Bools],
     max_history: int,
     rng: np.random.Generator,
+    progress: Progress = silent,
 ) -> SampledCandidates:
     """Score the whole catalogue for each query and keep the candidates that matter.
 
@@ -43,9 +45,12 @@ def draw_candidates(
         Latest events that signals see.
     rng
         Source of the random rest.
+    progress
+        Is told how many queries are done.
     """
     samples = []
-    for batch in queries.batches(len(levels)):
+    batches = queries.batches(len(levels))
+    for batch in counted(batches, progress, "drawing candidates for fusion", len(queries)):
         histories = batch.histories.latest(max_history)
         scores, may = score(histories), allowed(batch)
         may[np.arange(len(batch)), batch.targets] = True

@@ -12,6 +12,7 @@ from tailrank.data.histories import Queries
 from tailrank.metrics.ranking import ndcg, target_ranks
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fusion import Fusion, history_buckets
+from tailrank.reporting import Progress, counted, silent
 
 EMPHASIS: Final = 8.0
 """How many times as much a query with a target in the tail counts at the far end of the path."""
@@ -75,6 +76,7 @@ def frontier(
     queries: Queries,
     tail: Bools,
     max_history: int,
+    progress: Progress = silent,
 ) -> Frontier:
     """Rank by the weights along the path from one fusion to another.
 
@@ -90,9 +92,12 @@ def frontier(
         Items of the tail, shape (items,).
     max_history
         Latest events that signals see.
+    progress
+        Is told how many queries are done.
     """
     queries = queries.take(evidence.learnable(queries))
-    batches = _gains(accurate, for_tail, evidence, queries, max_history) if len(queries) else ()
+    given = accurate, for_tail, evidence, queries, max_history, progress
+    batches = _gains(*given) if len(queries) else ()
     gains = np.concatenate([np.zeros((len(PATH), 0)), *batches], axis=1)
     return Frontier(gains, tail[queries.targets], queries.users)
 
@@ -129,10 +134,16 @@ def best_point(frontiers: Sequence[Frontier], cost: float) -> tuple[int, int]:
 
 
 def _gains(
-    accurate: Fusion, for_tail: Fusion, evidence: Evidence, queries: Queries, max_history: int
+    accurate: Fusion,
+    for_tail: Fusion,
+    evidence: Evidence,
+    queries: Queries,
+    max_history: int,
+    progress: Progress,
 ) -> Iterator[Doubles]:
     """Give ndcg@10 at each point of the path, shape (points, queries), a batch at a time."""
-    for batch in queries.batches(len(evidence.fair)):
+    batches = queries.batches(len(evidence.fair))
+    for batch in counted(batches, progress, "choosing weights for the tail", len(queries)):
         histories = batch.histories.latest(max_history)
         scores, known = evidence.score(histories), history_buckets(histories.lengths)
         start, end = (one.fuse(scores, evidence.levels, known).total for one in (accurate, for_tail))

@@ -19,6 +19,7 @@ from tailrank.ranking.sampled_candidates import draw_candidates, with_empty_hist
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.tail_emphasis import PATH, Frontier, best_point, frontier, query_importances
 from tailrank.ranking.trial import Trial
+from tailrank.reporting import Progress, silent, step
 from tailrank.signals.base import Signal
 from tailrank.signals.registry import fit_signals
 from tailrank.signals.semantic import SemanticAttention
@@ -35,6 +36,7 @@ def learn_weights(
     texts: Sequence[str],
     settings: Settings,
     on_trial: str | None = None,
+    progress: Progress = silent,
 ) -> tuple[Fusion, Trial | None]:
     """Weigh signals on validation queries, and choose how far to go for the tail.
 
@@ -58,6 +60,8 @@ def learn_weights(
     on_trial
         Name of the signal that must be worth its place: with and without it, weights are learned on one half
         of the queries and rank the other.
+    progress
+        Is told what is done, and how far it is.
 
     Returns
     -------
@@ -66,14 +70,14 @@ def learn_weights(
     Trial or None
         How that was decided, if a signal was on trial and there were enough queries.
     """
-    pool = _Pool.draw(split, queries, signals, texts, settings)
+    pool = _Pool.draw(split, queries, signals, texts, settings, progress)
     if settings.tail is not None or len(queries) < TAIL_QUERIES:
         return pool.fit(slice(None))[0], None
     # Of equals the first is chosen, so a signal that brings nothing is left out.
     pools = [pool] if on_trial is None else [pool.without(on_trial), pool]
     points = slice(0, None)
     if split.train.clock != "timestamp":
-        point = PATH.index(_rehearsed_share(split, queries, signals, texts, settings))
+        point = PATH.index(_rehearsed_share(split, queries, signals, texts, settings, progress))
         points = slice(point, point + 1)
         if len(pools) == 1:
             accurate, for_tail = pool.fit(slice(None))
@@ -98,7 +102,12 @@ def halves(split: Split, queries: Queries) -> tuple[slice, slice]:
 
 
 def _rehearsed_share(
-    split: Split, queries: Queries, signals: tuple[Signal, ...], texts: Sequence[str], settings: Settings
+    split: Split,
+    queries: Queries,
+    signals: tuple[Signal, ...],
+    texts: Sequence[str],
+    settings: Settings,
+    progress: Progress,
 ) -> float:
     """Fit all one event of each user earlier, and measure the price of the tail on the queries."""
     past = step_back(split)
@@ -107,8 +116,8 @@ def _rehearsed_share(
         return 0.0
     everything = np.arange(len(texts), dtype=np.int32)
     vectors = {s.space: s.vectors_of(everything) for s in signals if isinstance(s, SemanticAttention)}
-    data = TrainingData(past, asked, texts, vectors, settings.max_history, settings.seed)
-    pool = _Pool.draw(past, asked, fit_signals(data), texts, settings)
+    data = TrainingData(past, asked, texts, vectors, settings.max_history, settings.seed, progress=progress)
+    pool = _Pool.draw(past, asked, fit_signals(data), texts, settings, progress)
     path = pool.frontier(pool.fit(slice(None)), queries)
     return PATH[best_point([path], settings.tail_cost)[1]]
 
@@ -122,6 +131,7 @@ class _Pool:
     sampled: SampledCandidates
     tail: Bools
     settings: Settings
+    progress: Progress
 
     @classmethod
     def draw(
@@ -131,13 +141,14 @@ class _Pool:
         signals: tuple[Signal, ...],
         texts: Sequence[str],
         settings: Settings,
+        progress: Progress,
     ) -> Self:
         rng, asked = np.random.default_rng(settings.seed), with_empty_histories(queries)
         evidence = Evidence.draw(split, signals, texts, rng)
         sampled = draw_candidates(
-            evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng
+            evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng, progress
         )
-        return cls(evidence, asked, sampled, tail_items(split.train.counts), settings)
+        return cls(evidence, asked, sampled, tail_items(split.train.counts), settings, progress)
 
     def without(self, name: str) -> Self:
         """Leave a signal out."""
@@ -151,9 +162,11 @@ class _Pool:
         names = tuple(signal.name for signal in self.evidence.signals)
         given = names, self.sampled.take(rows), self.settings.loss, self.settings.shrinkage
         plain, stressed = query_importances(self.evidence, self.asked.take(rows), self.tail)
-        accurate = Fusion.fit(*given, plain, near[0])
-        return accurate, Fusion.fit(*given, stressed, near[1] or accurate)
+        with step(self.progress, "learning fusion"):
+            accurate = Fusion.fit(*given, plain, near[0])
+            return accurate, Fusion.fit(*given, stressed, near[1] or accurate)
 
     def frontier(self, ends: tuple[Fusion, Fusion], queries: Queries) -> Frontier:
         """Rank by the weights along the path from one end to the other."""
-        return frontier(*ends, self.evidence, queries, self.tail, self.settings.max_history)
+        max_history = self.settings.max_history
+        return frontier(*ends, self.evidence, queries, self.tail, max_history, self.progress)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from typing import Any, Final
 
+from tailrank.reporting import Progress
 from tailrank.signals.base import Signal
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
@@ -32,14 +33,25 @@ SIGNALS: Final[dict[str, type[Any]]] = {
 
 def fit_signals(data: TrainingData) -> tuple[Signal, ...]:
     """Fit every signal that the data have a use for on the events before validation."""
-    return tuple(chain.from_iterable(kind.fit(data) for kind in SIGNALS.values()))
+    found = _told("fitting signals", SIGNALS, data.progress)
+    return tuple(chain.from_iterable(SIGNALS[name].fit(data) for name in found))
 
 
 def refit_signals(signals: Iterable[Signal], data: TrainingData) -> tuple[Signal, ...]:
     """Fit signals anew on all events of training; they stay as they are if there are no more than before."""
     if data.split.full_train is data.split.train:
         return tuple(signals)
-    return tuple(signal.refit(data) for signal in signals)
+    by_name = {signal.name: signal for signal in signals}
+    found = _told("fitting signals on all events", by_name, data.progress)
+    return tuple(by_name[name].refit(data) for name in found)
+
+
+def _told(task: str, names: Collection[str], progress: Progress) -> Iterator[str]:
+    """Give names one by one, and tell which of them is under way."""
+    for done, name in enumerate(names):
+        progress(task, done, len(names), name)
+        yield name
+    progress(task, len(names), len(names))
 
 
 def type_of(signal: Signal) -> str:

@@ -125,7 +125,7 @@ def train(
     if found is not None:
         run.restore(*found)
     while run.epochs < last and run.rate_decays <= RATE_DECAYS and run.seconds_with_another <= seconds:
-        note = f"loss {run.learn(planned[run.epochs] if planned else run.rate):.2f}"
+        note = f"loss {run.learn(planned[run.epochs] if planned else run.rate, progress):.2f}"
         if checked is not None:
             started = time.perf_counter()
             ndcg = _ndcg(run.network.frozen(), checked, dataset.n_items, repeats)
@@ -207,7 +207,7 @@ class _Run:
         """The learning rate of the next epoch."""
         return self.config.rate * RATE_DECAY**self.rate_decays
 
-    def learn(self, rate: float) -> float:
+    def learn(self, rate: float, progress: Progress = silent) -> float:
         """Go once over all events; give the mean loss of its batches."""
         started, epoch = time.perf_counter(), len(self.rates)
         torch.manual_seed(self.config.seed + 1_000_003 * (epoch + 1))
@@ -219,6 +219,7 @@ class _Run:
             for group in self.optimiser.param_groups:
                 group["lr"] = rate * min((epoch * len(batches) + at + 1) / WARM_UP, 1)
             losses.append(self._step(batch))
+            progress("epoch", at + 1, len(batches), str(self.epochs + 1))
         self.seconds.append(time.perf_counter() - started)
         self.rates.append(rate)
         if not all(bool(weights.isfinite().all()) for weights in self.network.parameters()):
