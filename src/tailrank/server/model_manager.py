@@ -65,6 +65,7 @@ class ModelManager:
         TailrankError
             If the model or the state can't be used.
         """
+        log.info("loading the model", extra={"folder": str(self.folder)})
         self._signature_seen = _signature(self.folder)
         self._loaded = await asyncio.to_thread(LoadedModel.load, self.folder, self._copies)
         self.served = await with_changes(self._loaded, self.state, self.encoders)
