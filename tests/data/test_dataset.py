@@ -175,7 +175,7 @@ def test_columns_that_no_model_can_keep_are_refused_before_training(column: obje
 
 @pytest.mark.parametrize("items", [ITEMS.lazy(), ITEMS.to_dict(), ITEMS.to_dicts(), None])
 def test_what_is_no_frame_is_refused(items: Any) -> None:
-    with pytest.raises(DataError, match=f"items: give a .* DataFrame, not {type(items).__name__}"):
+    with pytest.raises(DataError, match=f"items: give a .*, not {type(items).__name__}"):
         Dataset.construct(items, events(timestamp=[1, 2, 3]))
 
 

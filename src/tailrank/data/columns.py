@@ -14,6 +14,7 @@ class Columns:
     EVENT: Final = "event"
     VALUE: Final = "value"
     RANKING: Final = "ranking_id"
+    QUERY: Final = "query"
     CLICKED: Final = "clicked"
     SCORE: Final = "score"
     PROPENSITY: Final = "propensity"

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
-from tailrank.data.histories import UNTYPED, Event, Histories, flat_offsets
-from tailrank.data.pandas_frames import from_pandas
+from tailrank.data.frames import Frame, to_polars
+from tailrank.data.histories import UNTYPED, Event, Histories, History, flat_offsets
 from tailrank.data.readers import read_events, read_items
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
 from tailrank.errors import RequestError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-Frame: TypeAlias = "pl.DataFrame | pd.DataFrame"
 Clock = Literal["timestamp", "elapsed", "position"]
 """What event times are: seconds since 1970, seconds since the user's first event, or only an order."""
 
@@ -92,11 +89,12 @@ class Dataset:
         Parameters
         ----------
         items
-            polars or pandas: `item_id` and any text or attribute columns.
+            polars, pandas or Arrow: `item_id` and any text or attribute columns.
         events
-            polars or pandas: `user_id`, `item_id`, and `timestamp` or `position`; optionally `event`, which
-            some may lack, and `elapsed_seconds`. Values are read as from a data folder (docs/data.md). Events
-            at the same time keep the order of `position`, if given, then that of the table.
+            polars, pandas or Arrow: `user_id`, `item_id`, and `timestamp` or `position`; optionally
+            `event`, which some may lack, and `elapsed_seconds`. Values are read as from a data folder
+            (docs/data.md). Events at the same time keep the order of `position`, if given, then that of the
+            table.
 
         Raises
         ------
@@ -186,6 +184,21 @@ class Dataset:
         at = slice(*self.histories.offsets[user : user + 2].tolist())
         return self.events(self.histories, at)
 
+    def latest(self, user_ids: Sequence[str], n: int) -> list[History]:
+        """Give the latest `n` events of each of some users; of one who has none, an empty history."""
+        index = {name: code for code, name in enumerate(self.user_ids.to_list())}
+        users = np.fromiter(map(index.get, user_ids, repeat(-1)), np.int64, len(user_ids))
+        offsets, known = self.histories.offsets, users >= 0
+        starts, ends = np.where(known, offsets[users], 0), np.where(known, offsets[users + 1], 0)
+        found = self.histories.cut(np.maximum(starts, ends - n), ends)
+        items = np.array(self.item_ids, object)[found.items].tolist()
+        types = np.array([*self.event_types, ""], object)[found.types].tolist()  # `UNTYPED` is the last
+        times = found.times.tolist()
+        return [
+            History(items[start:end], types[start:end], times[start:end])
+            for start, end in pairwise(found.offsets.tolist())
+        ]
+
     def events(self, histories: Histories, at: slice) -> list[Event]:
         """Name the items and types of a slice of coded events."""
         ids = (self.item_ids[code] for code in histories.items[at])
@@ -213,8 +226,6 @@ def choose_clock(columns: Collection[str]) -> Clock:
 
 
 def _checked(raw: Frame, schema: TableSchema) -> pl.DataFrame:
-    frame, checks = parse_table(
-        raw if isinstance(raw, pl.DataFrame) else from_pandas(raw, schema.name), schema
-    )
+    frame, checks = parse_table(to_polars(raw, schema.name), schema)
     raise_failures(checks, schema.name)
     return frame

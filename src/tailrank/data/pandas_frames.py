@@ -22,11 +22,9 @@ def from_pandas(frame: pd.DataFrame, source: str) -> pl.DataFrame:
     Raises
     ------
     DataError
-        If it is no frame, two columns have one name, or a column holds what has no type in polars; `source`
+        If two columns have one name, or a column holds what has no type in polars; `source`
         names the table.
     """
-    if not hasattr(frame, "iloc"):
-        raise DataError(f"{source}: give a polars or pandas DataFrame, not {type(frame).__name__}.")
     names = list(map(str, frame.columns))
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"{source}: column {repeated[0]!r} is repeated. Keep one of them.")

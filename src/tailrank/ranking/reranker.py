@@ -12,14 +12,16 @@ import numpy as np
 from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
+from tailrank.data.frames import AnyFrame, Frame
 from tailrank.data.histories import Event, Histories
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError, instead_of
-from tailrank.policy.base import Scored, apply_all
+from tailrank.policy.base import Policy, Scored, apply_all
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.explanation import Explanation, contributions_by_event
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.fitting import Vectors, fit
+from tailrank.ranking.frame_lists import FrameLists
 from tailrank.ranking.fusion import FusedScores, history_buckets
 from tailrank.ranking.item_updates import item_updates
 from tailrank.ranking.model_folder import read_fitted, write_fitted
@@ -27,7 +29,10 @@ from tailrank.ranking.ordering import Listed, order_candidates
 from tailrank.ranking.request import Ranking, Request
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.upstream import Choice, learn_weights, shares
-from tailrank.reporting import Progress, silent
+from tailrank.reporting import Progress, counted, silent
+
+LISTS_AT_ONCE: Final = 1_000
+"""Lists of a frame that are ranked between two reports of progress."""
 
 REQUEST_FIELDS: Final = {field.name: field.name for field in fields(Request)}
 
@@ -123,6 +128,54 @@ class Reranker(Fitted):
             ranked = self._rank_together(candidates, [requests[at] for at in rows])
             rankings.update(zip(rows, ranked, strict=True))
         return [rankings[at] for at in range(len(requests))]
+
+    def rank_frame(
+        self,
+        lists: AnyFrame,
+        history: Dataset | Frame | None = None,
+        *,
+        scores: Sequence[str] | None = None,
+        policy: Sequence[Policy] | None = None,
+        k: int | None = None,
+        progress: Progress = silent,
+    ) -> AnyFrame:
+        """Rank many lists at once: a frame of polars, pandas or Arrow in, and one of the same kind out.
+
+        Parameters
+        ----------
+        lists
+            One row a candidate: `item_id`, and which list it is in, by `ranking_id` or `query`, else by
+            `user_id` and, if there is one, `timestamp`. Its rows are in the order of the recommender, unless
+            `position` says otherwise. Other columns pass through.
+        history
+            What the users of the lists did: a data set, or a frame of its events. Who isn't in it has no
+            history; None ranks without any.
+        scores
+            Columns with scores of other recommenders, missing where one gave none; by default `score`, if
+            there is such a column.
+        policy, k
+            As in `Request`.
+        progress
+            Is told how many lists are ranked.
+
+        Returns
+        -------
+        AnyFrame
+            The rows list by list, the best first, with `rank`, `score` and `previous_rank`, in place of
+            columns of these names; a `score` that was given is `previous_score` now.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, or holds something else.
+        RequestError
+            As `rank` does, or on a history for lists without `user_id`.
+        """
+        found = FrameLists.read(lists, scores)
+        requests = list(found.requests(history, self.settings.max_history, policy, k))
+        batches = [requests[at : at + LISTS_AT_ONCE] for at in range(0, len(requests), LISTS_AT_ONCE)]
+        counting = counted(batches, progress, "ranking lists", len(requests))
+        return found.ranked(lists, [ranking for batch in counting for ranking in self.rank_many(batch)])
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Score every candidate for every history, the model's policy included.
