@@ -2,6 +2,7 @@
 
 import os
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tailrank.ranking.settings import Settings
     from tailrank.ranking.upstream import Choice
 
+    __version__: str
+
 __all__ = [
     "Choice",
     "Dataset",
@@ -34,6 +37,7 @@ __all__ = [
     "TailrankError",
     "TextEncoder",
     "VectorStore",
+    "__version__",
     "item_texts",
 ]
 
@@ -60,6 +64,8 @@ _MODULES: Final = {
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used: `tailrank.client` needs none of them."""
+    if name == "__version__":
+        return version("tailrank")
     for module, names in _MODULES.items():
         if name in names:
             return getattr(import_module(f"tailrank.{module}"), name)

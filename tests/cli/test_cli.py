@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
+import tailrank
 from tailrank.cli.main import app
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError, TailrankError
@@ -41,6 +42,10 @@ def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = run("train", "--data", folder, "--out", out, "--encoder", "none")
     assert result.exit_code == 0, result.output
     return out
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert run("--version").output == f"tailrank {tailrank.__version__}\n"
 
 
 def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path) -> None:

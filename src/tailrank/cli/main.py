@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+import tailrank
 from tailrank.cli.bench import bench
 from tailrank.cli.data import datasets, import_, validate
 from tailrank.cli.demo import demo
@@ -20,6 +22,13 @@ from tailrank.cli.report import report
 from tailrank.cli.serve import compact, serve
 from tailrank.errors import TailrankError
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tailrank {tailrank.__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     help="Re-rank candidates for one user, now, from the text of items and what the user has just done.",
     no_args_is_help=True,
@@ -30,6 +39,15 @@ for command in (demo, validate, train, evaluate, report, rank, serve, compact, e
 app.command("import")(import_)
 app.add_typer(bench, name="bench")
 app.add_typer(datasets, name="datasets")
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take what stands before the name of a command."""
 
 
 def main() -> None:

@@ -123,6 +123,10 @@ class Dataset:
         )
         return cls(name, items, users, histories, tuple(types), clock)
 
+    def __repr__(self) -> str:
+        events = f"{len(self.histories.items):,} events of {self.n_users:,} users"
+        return f"Dataset({self.name!r}: {self.n_items:,} items, {events}, by {CLOCKS[self.clock]})"
+
     @property
     def n_items(self) -> int:
         """Size of the catalogue."""

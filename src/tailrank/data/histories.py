@@ -129,6 +129,9 @@ class Histories:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def __repr__(self) -> str:
+        return f"Histories({len(self.items):,} events of {len(self):,} users)"
+
     @cached_property
     def lengths(self) -> Offsets:
         """Number of events of each history, shape (histories,)."""
@@ -221,6 +224,9 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def __repr__(self) -> str:
+        return f"Queries({len(self):,} of {len(np.unique(self.users)):,} users)"
 
     def take(self, rows: Offsets | Bools | slice) -> Queries:
         """Select queries by position, mask or slice."""

@@ -64,6 +64,9 @@ class Split:
     least_count: int
     cold: Bools | None = None
 
+    def __repr__(self) -> str:
+        return f"Split({self.protocol!r} of {self.full_train!r}: {len(self.test):,} test queries)"
+
     @property
     def fair_items(self) -> Bools:
         """Items whose counts say nothing of what was held out: those of fair ground; shape (items,)."""

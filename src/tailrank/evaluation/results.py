@@ -120,6 +120,13 @@ class Evaluation:
     fusion: Fusion | None = None
     runs: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        found = {name: metrics.get("ndcg@10") for name, metrics in self.lead.models.items()}
+        shown = ", ".join(f"{name} {'-' if ndcg is None else f'{ndcg:.4f}'}" for name, ndcg in found.items())
+        return (
+            f"Evaluation({self.dataset!r}, {self.protocol}, {self.lead.queries:,} queries; ndcg@10: {shown})"
+        )
+
     @property
     def lead(self) -> Ground:
         """The ground to judge by: the fair one, if it has a query."""

@@ -120,6 +120,10 @@ class ItemVectors:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __repr__(self) -> str:
+        encoder = "your own" if self.encoder is None else f"by encoder {self.encoder.name!r}"
+        return f"ItemVectors({len(self):,} of width {self.values.shape[1]}, {encoder})"
+
     def space(self, dimensions: int) -> VectorSpace:
         """Fit the space that signals compare these vectors in, of at most so many dimensions."""
         width = self.values.shape[1]
@@ -144,6 +148,10 @@ class VectorSpace:
     encoder: EncoderIdentity | None
     whitening: Whitening | None
     width: int
+
+    def __repr__(self) -> str:
+        encoder = "your own" if self.encoder is None else f"encoder {self.encoder.name!r}"
+        return f"VectorSpace({encoder}, {self.width} to {self.dimensions} dimensions)"
 
     @property
     def dimensions(self) -> int:

@@ -79,6 +79,9 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self.counts)
 
+    def __repr__(self) -> str:
+        return f"Catalogue({len(self):,} items, {self.counts.sum():,} events)"
+
     def codes_of(self, ids: Sequence[str]) -> Codes:
         """Code items, shape (ids,); -1 for those that are unknown."""
         codes = np.fromiter(map(self.trained.get, ids, repeat(-1)), np.int32, len(ids))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
+from tailrank.ranking.display import html_table
 from tailrank.ranking.request import LIST_MEAN
 from tailrank.signals.base import Signal
+
+LEAST: Final = 0.005
+"""Log-odds that two digits show."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,15 @@ class Explanation:
     contributions: dict[str, float]
     by_event: dict[str, list[float]]
     events: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{each.name} {each.lift:+.2f}" for each in self.reasons if abs(each.lift) >= LEAST)
+        return f"Explanation({self.item_id!r} {self.score:.2f}: {parts})"
+
+    def _repr_html_(self) -> str:
+        rows = [(each.name, each.lift, each.event or "") for each in self.reasons]
+        rows += [(LIST_MEAN, self.score - self.lift, ""), ("score", self.score, "")]
+        return html_table([self.item_id, "log-odds", "most by"], rows)
 
     @property
     def lift(self) -> float:

@@ -49,3 +49,7 @@ class Fitted:
     upstream: Mapping[str, float] = field(default_factory=dict)
     about: Mapping[str, object] = field(default_factory=dict)
     as_of: float = 0.0
+
+    def __repr__(self) -> str:
+        signals = ", ".join(self.fusion.signals)
+        return f"{type(self).__name__}({len(self.catalogue):,} items; signals: {signals})"

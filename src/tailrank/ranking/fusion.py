@@ -106,6 +106,9 @@ class Fusion:
     tail_emphasis: float = 0.0
     spreads: Floats | None = None
 
+    def __repr__(self) -> str:
+        return f"Fusion({', '.join(self.signals)}; tail emphasis {self.tail_emphasis:g})"
+
     @classmethod
     def fit(
         cls,

@@ -16,6 +16,7 @@ from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError
 from tailrank.policy.base import Policy
 from tailrank.ranking.catalogue import check_strings
+from tailrank.ranking.display import html_table
 from tailrank.ranking.upstream import Scores
 
 
@@ -129,6 +130,9 @@ def _ranking_id() -> str:
     return os.urandom(12).hex()
 
 
+SHOWN: Final = 5
+"""Items of a ranking that its short form names."""
+
 LIST_MEAN: Final = "list mean"
 """The contribution that is the same for all items of a list."""
 
@@ -185,6 +189,18 @@ class Ranking(Sequence[RankedItem]):
 
     def __len__(self) -> int:
         return len(self.item_ids)
+
+    def __repr__(self) -> str:
+        shown = [f"{name} {score:.2f}" for name, score in zip(self.item_ids, self.scores, strict=True)]
+        more = ["…"] if len(shown) > SHOWN else []
+        return f"Ranking({len(self)} items: {', '.join(shown[:SHOWN] + more)})"
+
+    def _repr_html_(self) -> str:
+        names = () if self.contributions is None else self.contributions.names
+        parts = repeat(()) if self.contributions is None else self.contributions.values.tolist()
+        ranks = range(1, len(self) + 1)
+        columns = zip(ranks, self.previous_ranks, self.item_ids, self.scores, parts)  # noqa: B905 - they agree
+        return html_table(["rank", "was", "item", "score", *names], ((*row[:4], *row[4]) for row in columns))
 
     def __iter__(self) -> Iterator[RankedItem]:
         ranks = range(1, len(self) + 1)
