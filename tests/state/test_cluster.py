@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from bench.valkey import BINARY, Cluster
 from state_helpers import NOON, event, run
@@ -17,6 +18,7 @@ from valkey.crc import key_slot
 
 from tailrank.data.histories import History
 from tailrank.state.base import ItemChange, State, StateError, UserSnapshot
+from tailrank.state.loading import load_events
 
 USERS = [f"u{n}" for n in range(60)]
 SECONDS_TO_TAKE_OVER = 30
@@ -213,3 +215,15 @@ def test_a_write_that_the_replica_has_not_confirmed_is_no_success(mortal: Cluste
         assert await state.append(batch(2)) == len(USERS)  # there is nobody to wait for
 
     run(body, mortal.url)
+
+
+def test_the_servers_share_what_is_loaded(cluster: Cluster) -> None:
+    events = pl.DataFrame({"user_id": USERS, "item_id": "tea", "timestamp": [NOON] * len(USERS)})
+    assert asyncio.run(load_events(cluster.url, events)).new == len(USERS)
+    assert asyncio.run(load_events(cluster.url, events)).new == 0
+    assert sum(cluster.client(n).dbsize() > 0 for n in range(3)) == 3
+
+    async def read(state: State) -> Any:
+        return [(await state.read(user)).history.items for user in USERS]
+
+    assert run(read, cluster.url) == [["tea"]] * len(USERS)

@@ -19,7 +19,7 @@ from tailrank.cli.evaluate import evaluate
 from tailrank.cli.finetune import finetune, tune
 from tailrank.cli.models import rank, train
 from tailrank.cli.report import report
-from tailrank.cli.serve import compact, serve
+from tailrank.cli.serve import compact, serve, state_app
 from tailrank.errors import TailrankError
 
 
@@ -39,6 +39,7 @@ for command in (demo, validate, train, evaluate, report, rank, serve, compact, e
 app.command("import")(import_)
 app.add_typer(bench, name="bench")
 app.add_typer(datasets, name="datasets")
+app.add_typer(state_app, name="state")
 
 
 @app.callback()

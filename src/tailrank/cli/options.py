@@ -50,12 +50,18 @@ Seed = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 
 def load(data: str) -> Dataset:
-    """Read a data folder; a public set is fetched by its name unless a folder of that name exists."""
+    """Read a data folder, as `data_folder` finds it."""
+    folder = data_folder(data)
+    with progress_bars() as progress, step(progress, f"reading {data}"):
+        return Dataset.load(folder)
+
+
+def data_folder(data: str) -> Path:
+    """Find a data folder; a public set is fetched by its name unless a folder of that name exists."""
+    if data not in PUBLIC or Path(data).exists():
+        return Path(data)
     with progress_bars() as progress:
-        public = data in PUBLIC and not Path(data).exists()
-        folder = fetch(data, progress=progress) if public else Path(data)
-        with step(progress, f"reading {data}"):
-            return Dataset.load(folder)
+        return fetch(data, progress=progress)
 
 
 def load_encoder(name: str, device: str | None, progress: Progress) -> TextEncoder:

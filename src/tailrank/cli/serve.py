@@ -1,7 +1,8 @@
-"""`tailrank serve` and `tailrank compact`: the real-time server, and the state that it keeps."""
+"""`tailrank serve`, `state load` and `compact`: the real-time server, and the state that it keeps."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Annotated
@@ -9,19 +10,26 @@ from typing import Annotated
 import typer
 
 from tailrank.cli import options
+from tailrank.cli.progress import progress_bars
+from tailrank.data.readers import read_events
 from tailrank.errors import needs
+
+State = Annotated[
+    str,
+    typer.Option(
+        envvar="TAILRANK_STATE",
+        callback=options.location,
+        help="Where events are kept: a folder, or redis://… (Valkey, Redis); @FILE: what it says.",
+    ),
+]
+TtlDays = Annotated[float | None, typer.Option(help="Forget events after so many days.")]
+
+state_app = typer.Typer(no_args_is_help=True, help="What a server knows of its users.")
 
 
 def serve(
     model: Annotated[Path, typer.Option(help="Model folder; replaced meanwhile, the new one serves.")],
-    state: Annotated[
-        str,
-        typer.Option(
-            envvar="TAILRANK_STATE",
-            callback=options.location,
-            help="Where events are kept: a folder, or redis://… (Valkey, Redis); @FILE: what it says.",
-        ),
-    ],
+    state: State,
     host: Annotated[str, typer.Option(help="Address to listen at; others than this machine's need keys.")] = (
         "127.0.0.1"
     ),
@@ -33,7 +41,11 @@ def serve(
     rate_limit: Annotated[
         float | None, typer.Option(help="Requests a second for each key or, without keys, each address.")
     ] = None,
-    ttl_days: Annotated[float | None, typer.Option(help="Forget events after so many days.")] = None,
+    ttl_days: TtlDays = None,
+    seed_from: Annotated[
+        str | None,
+        typer.Option(help="Data whose users are known from the start: first `tailrank state load`."),
+    ] = None,
     queue_ms: Annotated[float, typer.Option(help="Refuse requests that waited longer, with 429.")] = 12.0,
     body_mb: Annotated[float, typer.Option(help="Largest body of a request, in MB.")] = 4.0,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
@@ -46,22 +58,37 @@ def serve(
         from tailrank.server.auth import load_keys
         from tailrank.server.serving import serve as run
         from tailrank.server.settings import ServerSettings
-    run(
-        ServerSettings(
-            model=model,
-            state=state,
-            host=host,
-            port=port,
-            workers=workers,
-            keys=load_keys(keys, os.environ),
-            rate_limit=rate_limit,
-            ttl_days=ttl_days,
-            queue_ms=queue_ms,
-            body_mb=body_mb,
-            access_log=access_log,
-            traces=traces,
-        )
+    settings = ServerSettings(
+        model=model,
+        state=state,
+        host=host,
+        port=port,
+        workers=workers,
+        keys=load_keys(keys, os.environ),
+        rate_limit=rate_limit,
+        ttl_days=ttl_days,
+        queue_ms=queue_ms,
+        body_mb=body_mb,
+        access_log=access_log,
+        traces=traces,
     )
+    if seed_from is not None:
+        load(state, seed_from, ttl_days)
+    run(settings)
+
+
+@state_app.command()
+def load(state: State, data: options.Data, ttl_days: TtlDays = None) -> None:
+    """Load users' latest events from a data folder into a state; what is there stays, and counts once."""
+    with needs("state load", "server"):
+        from tailrank.state.loading import load_events
+    events = read_events(options.data_folder(data))
+    with progress_bars() as progress:
+        found = asyncio.run(load_events(state, events, ttl_days, progress))
+    known = f"{found.users:,} users with {found.events:,} latest events, {found.new:,} of them new"
+    typer.echo(f"{data}: {known}", err=True)
+    for reason, n in found.left_out.items():
+        typer.echo(f"left out: {n:,} events {reason}", err=True)
 
 
 def compact(

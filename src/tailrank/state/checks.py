@@ -41,7 +41,7 @@ def check_events(events: Sequence[StoredEvent], oldest: int) -> list[CheckedEven
         try:
             id_bytes(event.item_id, "item_id")
             id_bytes(event.event_type, "event")
-            digest = blake2b(id_bytes(event.event_id, "event_id"), digest_size=DIGEST_BYTES).digest()
+            digest = id_digest(event.event_id)
             user_key = id_bytes(event.user_id, "user_id")
             check_time(event.timestamp)
             time_ms = round(min(event.timestamp, now) * 1000)
@@ -71,6 +71,11 @@ def id_bytes(name: str, field: str) -> bytes:
         fault = f"{name[:40]!r} has {len(encoded)} bytes of UTF-8" if name else "is empty"
         raise StateError(f"{field} {fault}: send 1 to {MAX_ID_BYTES} bytes")
     return encoded
+
+
+def id_digest(event_id: str) -> bytes:
+    """Hash the id of an event; raises as `id_bytes`."""
+    return blake2b(id_bytes(event_id, "event_id"), digest_size=DIGEST_BYTES).digest()
 
 
 def latest_time() -> int:

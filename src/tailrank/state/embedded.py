@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from tailrank.data.histories import History
 from tailrank.state.base import InvalidEventsError, ItemChange, StateError, StoredEvent, UserSnapshot
+from tailrank.state.bulk import BulkHistories
+from tailrank.state.bulk_records import put_histories
 from tailrank.state.checks import (
     CheckedEvent,
     check_events,
@@ -67,6 +69,10 @@ class EmbeddedState:
         """Store events, as `State.append`."""
         checked = check_events(events, expiry_time(self._ttl))
         return await self._writer.submit(partial(self._append, checked), len(checked)) if checked else 0
+
+    async def load(self, bulk: BulkHistories) -> int:
+        """Store whole histories, as `State.load`."""
+        return await self._writer.submit(partial(self._load, bulk), len(bulk.items))
 
     async def read(self, user_id: str) -> UserSnapshot:
         """Read a user's history, as `State.read`; without waiting if the page is in memory."""
@@ -132,6 +138,12 @@ class EmbeddedState:
                 coder.txn.put(key, record, db=self._users)
                 stored += new
         return stored
+
+    def _load(self, bulk: BulkHistories, coder: RowCoder) -> int:
+        try:
+            return put_histories(bulk, self._users, coder)
+        except ValueError as error:
+            raise record_error(self._env.folder, error) from None
 
     def _put_changes(self, changes: Sequence[tuple[bytes, bytes]], coder: RowCoder) -> int:
         version = self._version(coder.txn)

@@ -101,6 +101,21 @@ class RowCoder:
         """
         return joined_codes(self._code(self._names.types, event_type), self._code(self._names.items, item))
 
+    def items(self, names: Sequence[str]) -> list[int]:
+        """Return the codes of items; raises as `codes`."""
+        return self._all_codes(self._names.items, names)
+
+    def event_types(self, names: Sequence[str]) -> list[int]:
+        """Return the codes of event types; raises as `codes`."""
+        return self._all_codes(self._names.types, names)
+
+    def _all_codes(self, committed: InternTable, names: Sequence[str]) -> list[int]:
+        known = map(committed.codes.get, names)
+        return [
+            self._code(committed, name) if code is None else code
+            for name, code in zip(names, known, strict=True)
+        ]
+
     def _code(self, committed: InternTable, name: str) -> int:
         code = committed.codes.get(name)
         if code is not None:

@@ -4,45 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
 from itertools import chain
 from typing import Any, Final
 
-from tailrank.bounds import LATEST_TIMESTAMP
+import numpy as np
+
 from tailrank.data.histories import History
 from tailrank.state.base import EVENTS_PER_USER, ItemChange, StateError, StoredEvent, UserSnapshot
-from tailrank.state.checks import (
-    DIGEST_BYTES,
-    CheckedEvent,
-    check_events,
-    expiry_time,
-    id_bytes,
-    latest_time,
-    without_future,
-)
+from tailrank.state.bulk import SECOND, BulkHistories
+from tailrank.state.checks import check_events, expiry_time, id_bytes, latest_time, without_future
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
+from tailrank.state.list_element import decode_event, encode_event, encode_histories, split_history
 from tailrank.state.server_url import TIMEOUT, ServerUrl
 from tailrank.state.servers import Command, Servers
 
-EVENT_HEAD: Final = struct.Struct(">HIH")
 USER_PREFIX: Final = b"tailrank:user:"
 ITEM_KEYS: Final = ("tailrank:{items}:version", "tailrank:{items}:latest", "tailrank:{items}:order")
 VERSION_KEY: Final = ITEM_KEYS[0]
 
-FILES: Final = ("append.lua", "change_items.lua", "item_changes.lua")
+FILES: Final = ("append.lua", "load.lua", "change_items.lua", "item_changes.lua")
 SCRIPTS: Final = {
     sha1(text, usedforsecurity=False).hexdigest(): text
     for text in (files("tailrank.state").joinpath(name).read_bytes() for name in FILES)
 }
 """What the servers run, by the hash that names it to them."""
 
-APPEND, CHANGE_ITEMS, ITEM_CHANGES = SCRIPTS
-LATEST_TIME: Final = LATEST_TIMESTAMP * 1000
+APPEND, LOAD, CHANGE_ITEMS, ITEM_CHANGES = SCRIPTS
 LOG_EVERY: Final = 60.0
 """Seconds between two warnings that something stored makes no sense."""
 
@@ -101,22 +93,43 @@ class NetworkedState:
 
     def __init__(self, url: str, ttl: float | None = None) -> None:
         self._ttl, self._url = ttl, ServerUrl.parse(url)
+        self._ttl_ms = 0 if ttl is None else round(ttl * 1000)
         self._servers = Servers(self._url, SCRIPTS)
         self._began, self._warned = False, 0.0
 
     async def append(self, events: Sequence[StoredEvent]) -> int:
         """Store events, as `State.append`."""
-        oldest = expiry_time(self._ttl)
         by_user: dict[bytes, list[bytes]] = {}
-        for event in check_events(events, oldest):
-            by_user.setdefault(event.user_key, []).append(_encode_event(event))
+        for event in check_events(events, expiry_time(self._ttl)):
+            by_user.setdefault(event.user_key, []).append(encode_event(event))
+        return await self._append(by_user)
+
+    async def load(self, bulk: BulkHistories) -> int:
+        """Store whole histories, as `State.load`."""
+        histories = list(encode_histories(bulk))
+        latest = bulk.times[bulk.offsets[1:] - 1]
+        expires = (latest + self._ttl_ms if self._ttl_ms else np.zeros_like(latest)).tolist()
+        commands = [
+            ("EVALSHA", LOAD, 1, USER_PREFIX + user, end, history)
+            for user, end, history in zip(bulk.user_keys, expires, histories, strict=True)
+        ]
+        stored, left = 0, dict[bytes, list[bytes]]()
+        answers = await self._execute(*commands, write=True)
+        for user, history, answer in zip(bulk.user_keys, histories, answers, strict=True):
+            if isinstance(answer, int):
+                stored += answer
+            else:
+                events = list(split_history(history))
+                left[user] = events if bulk.have_ids else _without_known(events, answer)
+        return stored + await self._append({user: events for user, events in left.items() if events})
+
+    async def _append(self, by_user: Mapping[bytes, Sequence[bytes]]) -> int:
+        """Merge encoded events into the lists of their users."""
         if not by_user:
             return 0
-        ttl = 0 if self._ttl is None else round(self._ttl * 1000)
-        script = "EVALSHA", APPEND, 1
-        latest = latest_time()
+        settings = EVENTS_PER_USER, expiry_time(self._ttl), self._ttl_ms, latest_time()
         commands = [
-            (*script, USER_PREFIX + user, EVENTS_PER_USER, oldest, ttl, latest, *encoded)
+            ("EVALSHA", APPEND, 1, USER_PREFIX + user, *settings, *encoded)
             for user, encoded in by_user.items()
         ]
         return sum(await self._execute(*commands, write=True))
@@ -125,7 +138,7 @@ class NetworkedState:
         """Read a user's history, as `State.read`."""
         key = USER_PREFIX + id_bytes(user_id, "user_id")
         encoded, version = await self._execute(("LRANGE", key, 0, -1), ("GET", VERSION_KEY))
-        decoded = [event for event in map(_decode_event, encoded) if event is not None]
+        decoded = [event for event in map(decode_event, encoded) if event is not None]
         if len(decoded) < len(encoded):
             self._warn(f"{len(encoded) - len(decoded)} elements of a user's list are no events: left out")
         latest, oldest = latest_time(), expiry_time(self._ttl)
@@ -211,20 +224,12 @@ class NetworkedState:
         return StateError(f"{self._url}: {remedy}")
 
 
-def _encode_event(event: CheckedEvent) -> bytes:
-    event_type = event.event_type.encode()
-    head = EVENT_HEAD.pack(event.time >> 32, event.time & 0xFFFFFFFF, len(event_type))
-    return b"".join((head, event_type, event.digest, event.item_id.encode()))
+def _without_known(events: Sequence[bytes], stored: Sequence[bytes]) -> list[bytes]:
+    known = {_moment(event) for event in stored}
+    return [event for event in events if _moment(event) not in known]
 
 
-def _decode_event(encoded: bytes) -> tuple[str, str, int] | None:
-    """Return an event's item, type, and time in milliseconds; None if these bytes are none."""
-    try:
-        high, low, length = EVENT_HEAD.unpack_from(encoded)
-        type_end = EVENT_HEAD.size + length
-        event_type = encoded[EVENT_HEAD.size : type_end].decode()
-        item = encoded[type_end + DIGEST_BYTES :].decode()
-    except (struct.error, UnicodeDecodeError):
-        return None
-    time_ms = high << 32 | low
-    return (item, event_type, time_ms) if item and event_type and time_ms <= LATEST_TIME else None
+def _moment(encoded: bytes) -> tuple[str, str, int] | None:
+    """Return an event's item, type and second; None if these bytes are no event."""
+    event = decode_event(encoded)
+    return event and (event[0], event[1], event[2] // SECOND)

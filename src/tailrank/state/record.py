@@ -31,7 +31,7 @@ _IDENTITY: Final = slice(1, 8)
 """The bytes of a row that hold item and digest."""
 
 _GAP_OFFSET: Final = 8
-_LONG_GAP_BYTES: Final = 8
+LONG_GAP_BYTES: Final = 8
 _TYPE_BYTES: Final = 2
 _LONG_GAP: Final = LONG_GAP.to_bytes(4, "little")
 _ROWS: Final = [Struct(f"<{3 * n}I") for n in range(EVENTS_PER_USER + 1)]
@@ -109,7 +109,7 @@ def encode_rows(rows: Sequence[Row]) -> bytes:
         for row, gap in zip(rows, gaps, strict=True)
         for n in (row.codes & ROW_CODES, row.digest, min(gap, LONG_GAP))
     ]
-    long_gaps = b"".join(gap.to_bytes(_LONG_GAP_BYTES, "little") for gap in gaps if gap >= LONG_GAP)
+    long_gaps = b"".join(gap.to_bytes(LONG_GAP_BYTES, "little") for gap in gaps if gap >= LONG_GAP)
     beyond = [row.codes >> CODE_BITS for row in rows if row.codes & RARE_TYPE == RARE_TYPE]
     types = b"".join(n.to_bytes(_TYPE_BYTES, "little") for n in beyond) if any(beyond) else b""
     return _head(len(rows), rows[-1].time) + _ROWS[len(rows)].pack(*numbers) + long_gaps + types
@@ -174,8 +174,8 @@ def _append_latest(record: bytes, row: Row) -> bytes | None:
     if n == EVENTS_PER_USER:
         start += ROW.size
         if record.startswith(_LONG_GAP, start + _GAP_OFFSET):  # becomes the first gap, which has no meaning
-            long_gaps += _LONG_GAP_BYTES
-    tail = gap.to_bytes(_LONG_GAP_BYTES, "little") if gap >= LONG_GAP else b""
+            long_gaps += LONG_GAP_BYTES
+    tail = gap.to_bytes(LONG_GAP_BYTES, "little") if gap >= LONG_GAP else b""
     head = _head(min(n + 1, EVENTS_PER_USER), row.time)
     return b"".join((head, record[start:end], encoded, record[long_gaps:], tail))
 
@@ -200,11 +200,11 @@ def _identity(row: Row) -> tuple[int, int]:
 def _restore_long_gaps(gaps: list[int], tail: bytes) -> bytes:
     """Replace each `LONG_GAP` by the gap that follows the rows for it; returns what follows those."""
     long = [i for i, gap in enumerate(gaps) if gap == LONG_GAP]
-    if len(tail) < len(long) * _LONG_GAP_BYTES:
+    if len(tail) < len(long) * LONG_GAP_BYTES:
         raise ValueError("the number of long gaps doesn't fit the length")
     for at, i in enumerate(long):
-        gaps[i] = int.from_bytes(tail[at * _LONG_GAP_BYTES :][:_LONG_GAP_BYTES], "little")
-    return tail[len(long) * _LONG_GAP_BYTES :]
+        gaps[i] = int.from_bytes(tail[at * LONG_GAP_BYTES :][:LONG_GAP_BYTES], "little")
+    return tail[len(long) * LONG_GAP_BYTES :]
 
 
 def _restore_rare_types(codes: tuple[int, ...], tail: bytes) -> Sequence[int]:
