@@ -86,7 +86,8 @@ class RankedItem(Struct, gc=False, frozen=True):
 class Ranking(Struct, frozen=True):
     """A ranking that was returned. If it is `degraded`, it is the upstream order, and `reason` says why.
 
-    `unknown_history` lists the items of the history that the model doesn't know.
+    `unknown_history` lists the items of the history that the model doesn't know, `history_length` counts the
+    events that the ranking was made from. `unknown_user` marks a user or session of whom nothing is stored.
     """
 
     ranking_id: str
@@ -96,6 +97,8 @@ class Ranking(Struct, frozen=True):
     items: list[RankedItem]
     reason: DegradedReason | UnsetType = UNSET
     unknown_history: list[str] | UnsetType = UNSET
+    history_length: int = 0
+    unknown_user: bool | UnsetType = UNSET
 
 
 class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):

@@ -223,6 +223,16 @@ class TestUnknown:
         ranking = reranker.rank(["nope", *HISTORY, "gone"], FILMS)
         assert ranking == replace(reranker.rank(HISTORY, FILMS), unknown_history=["nope", "gone"])
 
+    def test_only_those_that_were_read_count(self, reranker: Reranker) -> None:
+        most = reranker.settings.max_history
+        lengths = [
+            each.history_length
+            for each in reranker.rank_many(
+                [Request(["nope", "1", "2"], FILMS), Request(["1"] * (most + 1), FILMS), Request([], FILMS)]
+            )
+        ]
+        assert lengths == [2, most, 0]
+
     def test_they_are_named_without_candidates_too(self, reranker: Reranker) -> None:
         ranking = reranker.rank(["nope", "1"], [], scores={"als": []}, explain=True)
         assert (list(ranking), ranking.unknown_history) == ([], ["nope"])

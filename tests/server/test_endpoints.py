@@ -45,6 +45,19 @@ class TestRank:
         assert store(url, "bea", "50") == {"accepted": 1, "new": 1}
         assert store(url, "bea", "50") == {"accepted": 1, "new": 0}
 
+    def test_it_says_how_long_a_history_it_used_and_whether_the_user_is_unknown(self, url: str) -> None:
+        def said(**request: object) -> tuple[int, bool]:
+            found = rank(url, **request)
+            return found["history_length"], found.get("unknown_user", False)
+
+        store(url, "eva", "50", "no such film", "181")
+        assert said(user="eva") == (2, False)
+        assert said(session="eva", history=["172", "?"]) == (3, False)
+        assert said(user="nobody") == (0, True)
+        assert said(user="nobody", history=["50"]) == (1, True)
+        assert said(history=["50"] * 60) == (50, False)
+        assert said() == (0, False)
+
     def test_only_so_many_and_with_reasons(self, url: str) -> None:
         found = rank(url, history=["50"], k=3, explain=True, policy={"tail": 1.0})
         assert len(found["items"]) == 3

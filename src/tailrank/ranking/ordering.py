@@ -90,6 +90,7 @@ def order_candidates(
     k: int | None,
     parts: tuple[tuple[str, ...], Floats] | None,
     unknown_history: list[str],
+    history_length: int,
 ) -> Ranking:
     """Add upstream shares, apply the policy, and sort.
 
@@ -108,8 +109,8 @@ def order_candidates(
         Length of the ranking; None for all.
     parts
         Names of what `own` is made of, and the values, shape (names, known); None leaves contributions out.
-    unknown_history
-        Goes into the ranking.
+    unknown_history, history_length
+        Go into the ranking.
     """
     known = listed.known
     total = _spread(own, known)
@@ -140,6 +141,7 @@ def order_candidates(
         None if known is None else known[chosen].tolist(),
         contributions,
         unknown_history,
+        history_length,
     )
 
 

@@ -175,6 +175,8 @@ class Ranking(Sequence[RankedItem]):
         What the scores are made of; None unless asked for.
     unknown_history
         Items of the history that the model doesn't know.
+    history_length
+        How many events of the history were read: the latest ones of known items, at most `max_history`.
     ranking_id
         Different for each ranking.
     """
@@ -185,6 +187,7 @@ class Ranking(Sequence[RankedItem]):
     known: list[bool] | None = None
     contributions: Contributions | None = field(default=None, compare=False)
     unknown_history: list[str] = field(default_factory=list)
+    history_length: int = 0
     ranking_id: str = field(default_factory=_ranking_id, compare=False)
 
     def __len__(self) -> int:

@@ -349,12 +349,13 @@ class Reranker(Fitted):
         coded = [self.catalogue.histories(request.columns) for request in requests]
         fused = self._fuse(Histories.concatenate([history for history, _ in coded]), listed.candidates)
         rankings = []
-        for row, (request, (_, unknown)) in enumerate(zip(requests, coded, strict=True)):
+        for row, (request, (history, unknown)) in enumerate(zip(requests, coded, strict=True)):
             given = shares(listed.first(request.scores), self.upstream, self.settings.upstream_weight)
             policy = self.policy if request.policy is None else request.policy
             parts = fused.parts(row) if request.explain else None
+            read = min(len(history.items), self.settings.max_history)
             rankings.append(
-                order_candidates(listed, fused.total[row], given, policy, request.k, parts, unknown)
+                order_candidates(listed, fused.total[row], given, policy, request.k, parts, unknown, read)
             )
         return rankings
 

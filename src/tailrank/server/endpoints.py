@@ -113,6 +113,7 @@ class Endpoints:
         served = self.models.served
         check_times(request.history, served.reranker.catalogue.clock)
         reason: api.DegradedReason | None = None
+        is_unknown = False
         try:
             history = await self._history(request, arrived)
             served, started = self.models.served, time.perf_counter()
@@ -120,6 +121,7 @@ class Endpoints:
                 # Or one slow ranking could keep every later one from being tried.
                 self._expected *= 1 - SLOWNESS
                 raise TimeoutError
+            is_unknown = (request.user or request.session) is not None and not history.items
             ranking = served.reranker.rank(to_request(request, history))
             self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
             self._expose(served, ranking.item_ids)
@@ -146,6 +148,8 @@ class Endpoints:
             to_items(ranking),
             msgspec.UNSET if reason is None else reason,
             ranking.unknown_history or msgspec.UNSET,
+            ranking.history_length,
+            is_unknown or msgspec.UNSET,
         )
 
     async def events(self, call: Call) -> Answer:
