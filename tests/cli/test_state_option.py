@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from tailrank.cli import options
+from tailrank.cli.main import app as tailrank
 
 app = typer.Typer()
 WARNING = "can see the password in --state: give --state @FILE, or set TAILRANK_STATE"
@@ -57,3 +58,15 @@ def test_a_file_that_holds_no_location_is_refused(tmp_path: Path, content: bytes
     assert "state" in str(refused.exception)
     assert type(refused.exception).__name__ == "RequestError"
     assert "two" not in str(refused.exception)
+
+
+def test_loading_says_what_was_loaded_and_what_was_left_out(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\nann,tea,1e9\nann,jam,7\nbob,tea,1e9\n")
+    words = ["state", "load", "--data", str(tmp_path), "--state", str(tmp_path / "state")]
+    for new in (2, 0):
+        shown = CliRunner().invoke(tailrank, words)
+        assert shown.exit_code == 0
+        assert f"2 users with 2 latest events, {new} of them new" in shown.stderr
+        assert "events left out: 1 before 1990: if their times are only an order" in shown.stderr
+    shown = CliRunner().invoke(tailrank, [*words, "--ttl-days", "90"])
+    assert "events left out: 2 older than 90 days: leave out --ttl-days to keep them" in shown.stderr

@@ -12,8 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 from server_helpers import rank, wait_until
+from typer.testing import CliRunner
 
 from tailrank.benchmarks.launcher import Server, free_port
+from tailrank.cli.main import app
+from tailrank.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,24 @@ def test_nothing_that_is_copied_over_the_model_stops_the_server(
 def _copies(worker: int) -> set[str]:
     """The files of arrays that a worker has mapped."""
     return set(re.findall(r"\S+/models/\w{64}$", Path(f"/proc/{worker}/maps").read_text(), re.M))
+
+
+def test_the_users_of_a_data_folder_are_known_from_the_start(model: Path, tmp_path: Path) -> None:
+    data, state = tmp_path / "data", tmp_path / "state"
+    data.mkdir()
+    (data / "events.csv").write_text("user_id,item_id,timestamp\nann,50,1e9\nann,181,1000000001\n")
+    for _ in range(2):  # and once only
+        with Server(model, state, "--workers", "2", "--seed-from", str(data)) as server:
+            found = rank(server.url, user="ann")
+            assert (found["history_length"], "unknown_user" in found) == (2, False)
+            assert rank(server.url, user="bob")["unknown_user"]
+
+
+def test_data_that_can_not_be_loaded_are_named_before_anything_is_served(model: Path, tmp_path: Path) -> None:
+    options = ["--model", str(model), "--state", str(tmp_path / "state"), "--seed-from", str(tmp_path)]
+    done = CliRunner().invoke(app, ["serve", *options])
+    assert isinstance(done.exception, DataError)
+    assert "no events file" in str(done.exception)
 
 
 def test_what_one_worker_stores_the_others_know(model: Path, tmp_path: Path) -> None:

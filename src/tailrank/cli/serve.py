@@ -88,7 +88,7 @@ def load(state: State, data: options.Data, ttl_days: TtlDays = None) -> None:
     known = f"{found.users:,} users with {found.events:,} latest events, {found.new:,} of them new"
     typer.echo(f"{data}: {known}", err=True)
     for reason, n in found.left_out.items():
-        typer.echo(f"left out: {n:,} events {reason}", err=True)
+        typer.echo(f"events left out: {n:,} {reason}", err=True)
 
 
 def compact(
