@@ -27,8 +27,8 @@ _ODD: Final = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _HALF: Final = np.uint64(32)
 
 
-def latest_histories(events: pl.DataFrame) -> Iterator[BulkHistories]:
-    """Give the latest `EVENTS_PER_USER` events of all users, in the order of the users' ids.
+def latest_histories(events: pl.DataFrame) -> tuple[int, Iterator[BulkHistories]]:
+    """Count the users, and give their latest `EVENTS_PER_USER` events, in the order of the users' ids.
 
     Parameters
     ----------
@@ -42,8 +42,14 @@ def latest_histories(events: pl.DataFrame) -> Iterator[BulkHistories]:
         *event_order(events.columns),
         *({EVENT_ID} & {*events.columns}),
     )
-    coded = sort_events(coded)
     users, item_ids, event_types = (ids.to_list() for ids in names)
+    return len(users), _batches(sort_events(coded), users, item_ids, event_types)
+
+
+def _batches(
+    coded: pl.DataFrame, users: list[str], item_ids: list[str], event_types: list[str]
+) -> Iterator[BulkHistories]:
+    """Cut sorted events, whose ids are positions, into batches."""
     lengths = np.bincount(coded[Columns.USER].to_numpy(), minlength=len(users))
     ends, kept = np.cumsum(lengths), np.minimum(lengths, EVENTS_PER_USER)
     items, types = coded[Columns.ITEM].to_numpy(), coded[Columns.EVENT].to_numpy()

@@ -77,8 +77,7 @@ async def load_events(
     state = open_state(location, ttl_days)
     users = n_events = new = 0
     try:
-        total = kept[Columns.USER].n_unique()
-        bulks = latest_histories(kept)
+        total, bulks = latest_histories(kept)
         while some := list(islice(bulks, AT_ONCE)):
             new += sum(await asyncio.gather(*map(state.load, some)))
             users += sum(len(bulk.user_keys) for bulk in some)
@@ -125,9 +124,8 @@ def _timely(events: pl.DataFrame, ttl_days: float | None) -> tuple[pl.DataFrame,
 
 def _id_checks(events: pl.DataFrame) -> Iterator[Check]:
     for name in (Columns.USER, Columns.ITEM, Columns.EVENT):
-        long = events[name].str.len_bytes() > MAX_ID_BYTES
-        remedy = f"A state takes at most {MAX_ID_BYTES} bytes: shorten them."
-        yield Check.from_mask(f"{name} too long", long, events[name].str.head(40), remedy)
+        ids, remedy = events[name], f"A state takes at most {MAX_ID_BYTES} bytes: shorten them."
+        yield Check.from_mask(f"{name} too long", ids.str.len_bytes() > MAX_ID_BYTES, ids, remedy)
 
 
 def _with_ids(events: pl.DataFrame) -> pl.DataFrame:
