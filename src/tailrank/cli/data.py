@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,12 +16,15 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.data.columns import Columns
 from tailrank.data.imports import gorse, metarank
 from tailrank.data.imports.tables import Imported, check_free
 from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
+from tailrank.data.reading import Reading, as_settings, keep_settings
 from tailrank.data.schema import Check
+from tailrank.data.validation import guess_names
 from tailrank.data.validation import validate as validate_folder
 from tailrank.errors import DataError
 from tailrank.reporting import step
@@ -31,17 +35,37 @@ COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 """By status, in the order in which checks are printed: the worst come last, where they are read first."""
 
 
-def validate(data: Annotated[Path, typer.Argument(help="Data folder with items and events.")]) -> None:
+def validate(
+    data: Annotated[Path, typer.Argument(help="Data folder with items and events.")],
+    columns: options.Columns = None,
+    guess: Annotated[
+        bool, typer.Option("--guess", help="Guess by name what columns mean, and write it to tailrank.toml.")
+    ] = False,
+) -> None:
     """Check a data folder; exit code 1 when a check fails."""
-    with progress_bars() as progress, step(progress, f"reading {data}"):
-        checks = validate_folder(data)
     console = Console(highlight=False)
+    reading = replace(options.reading(columns), note=console.out)
+    if guess:
+        _keep_guesses(data, reading, console)
+    with progress_bars() as progress, step(progress, f"reading {data}"):
+        checks = validate_folder(data, reading)
     width = max(len(check.name) for check in checks)
     for check in sorted(checks, key=lambda check: list(COLOURS).index(check.status)):
         _print(console, check, width)
     tally = Counter(check.status for check in checks)
     console.print(f"\n{tally['FAIL']} failed, {tally['WARN']} warned, {tally['PASS']} passed.")
     raise typer.Exit(1 if tally["FAIL"] else 0)
+
+
+def _keep_guesses(data: Path, reading: Reading, console: Console) -> None:
+    quiet = replace(reading, note=lambda _: None)
+    guessed = {
+        name: dict(reading.columns.get(name, {})) | found for name, found in guess_names(data, quiet).items()
+    }
+    if not any(guessed.values()):
+        console.out("nothing to guess")
+        return
+    console.out(f"{keep_settings(data, guessed)}:\n\n{as_settings(guessed)}")
 
 
 def _print(console: Console, check: Check, width: int) -> None:

@@ -78,6 +78,7 @@ def evaluate(
     encoder: options.Encoder = "default",
     template: options.Template = None,
     tuned: options.TunedEncoder = None,
+    columns: options.Columns = None,
 ) -> None:
     """Measure models on held-out events: full ranking, head and tail, with intervals."""
     if candidates is not None:
@@ -89,7 +90,7 @@ def evaluate(
     names = [name.strip() for name in models.split(",")]
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
-    dataset = options.load(data)
+    dataset = options.load(data, columns)
     settings = Settings(
         template=template,
         max_history=max_history,
@@ -99,10 +100,8 @@ def evaluate(
         tail_cost=tail_cost,
     )
     if candidates is not None:
-        lists, spaces = (
-            own_lists.read(candidates, data),
-            options.vector_spaces(dataset, encoder, template, tuned),
-        )
+        lists = own_lists.read(candidates, data, options.reading(columns))
+        spaces = options.vector_spaces(dataset, encoder, template, tuned)
         own_lists.measure(lists, dataset, spaces, settings, out)
         return
     base = natural_protocol(dataset) if protocol == "cold-items" else protocol

@@ -19,6 +19,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
 from tailrank.data.lists import Lists
 from tailrank.data.readers import table_files
+from tailrank.data.reading import Reading
 from tailrank.data.schema import IMPRESSIONS
 from tailrank.errors import RequestError, needs
 from tailrank.evaluation.own_lists import with_upstream
@@ -53,11 +54,12 @@ def train(
     tuned: options.TunedEncoder = None,
     max_history: options.MaxHistory = 50,
     seed: options.Seed = 0,
+    columns: options.Columns = None,
 ) -> None:
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
     check_place(out)
     epochs = options.sequence_epochs(sequence_epochs, fast)
-    dataset = options.load(data)
+    dataset = options.load(data, columns)
     spaces = options.vector_spaces(dataset, encoder, template, tuned)
     settings = Settings(
         template=template,
@@ -68,7 +70,7 @@ def train(
         tail_cost=tail_cost,
     )
     checkpoint = None if settings.sequence_epochs == 0 else out.parent / f"{out.name}.checkpoint"
-    lists = _scored_impressions(data)
+    lists = _scored_impressions(data, options.reading(columns))
     typer.echo(_plan(dataset, spaces, settings), err=True)
     with progress_bars() as progress:
         reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)
@@ -147,12 +149,12 @@ def rank(
         console.print(f"not in the model, so left out of the history: {unknown}")
 
 
-def _scored_impressions(data: str) -> Lists | None:
+def _scored_impressions(data: str, reading: Reading) -> Lists | None:
     """Read the impressions of a data folder, if it has any that hold scores."""
     folder = Path(data)
     if not table_files(folder, IMPRESSIONS.name):
         return None
-    lists = Lists.impressions(folder)
+    lists = Lists.impressions(folder, reading)
     return lists if lists.scores else None
 
 

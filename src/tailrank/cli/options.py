@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import typer
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
+from tailrank.data.reading import Reading, column_names
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.sources import tuning_record
@@ -21,6 +23,14 @@ from tailrank.language.vectors import ItemVectors
 from tailrank.reporting import Progress, step
 
 Data = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="NAME=COLUMN",
+        help="Read a column from one of another name: user_id=userId; may be repeated. See docs/data.md.",
+    ),
+]
 Encoder = Annotated[
     str, typer.Option(help="`default`, a folder, `package:NAME`, a hub id, or `none` to do without.")
 ]
@@ -49,11 +59,16 @@ TunedEncoder = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 
-def load(data: str) -> Dataset:
+def reading(columns: list[str] | None) -> Reading:
+    """Read `--map`; what is recognised in the files goes to the error stream."""
+    return Reading(column_names(columns or []), partial(typer.echo, err=True))
+
+
+def load(data: str, columns: list[str] | None = None) -> Dataset:
     """Read a data folder, as `data_folder` finds it."""
     folder = data_folder(data)
     with progress_bars() as progress, step(progress, f"reading {data}"):
-        return Dataset.load(folder)
+        return Dataset.load(folder, reading(columns))
 
 
 def data_folder(data: str) -> Path:

@@ -14,6 +14,7 @@ from tailrank.cli.evaluation_tables import comparisons_table, metrics_table
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.lists import Lists
+from tailrank.data.reading import Reading
 from tailrank.evaluation import runner
 from tailrank.evaluation.own_lists import judge
 from tailrank.language.vectors import ItemVectors
@@ -30,9 +31,11 @@ SHOWN: Final = {
 }
 
 
-def read(given: str, data: str) -> Lists:
+def read(given: str, data: str, reading: Reading) -> Lists:
     """Read a file of lists, or the impressions of a data folder."""
-    return Lists.impressions(Path(data)) if given == IMPRESSIONS else Lists.read(Path(given))
+    return (
+        Lists.impressions(Path(data), reading) if given == IMPRESSIONS else Lists.read(Path(given), reading)
+    )
 
 
 def measure(

@@ -18,7 +18,8 @@ from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
 from tailrank.data.frames import Frame, to_polars
 from tailrank.data.histories import UNTYPED, Event, Histories, History, flat_offsets
-from tailrank.data.readers import read_events, read_items
+from tailrank.data.readers import AS_IS, read_events, read_items
+from tailrank.data.reading import Reading
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
 from tailrank.errors import RequestError
 
@@ -71,8 +72,15 @@ class Dataset:
     read_at: float = field(default_factory=time.time, compare=False)
 
     @classmethod
-    def load(cls, folder: Path | str) -> Dataset:
+    def load(cls, folder: Path | str, reading: Reading = AS_IS) -> Dataset:
         """Read a data folder (see docs/data.md).
+
+        Parameters
+        ----------
+        folder
+            Holds `items` and `events`, and perhaps a `tailrank.toml`.
+        reading
+            What columns are called there, and whom to tell what was recognised.
 
         Raises
         ------
@@ -80,7 +88,8 @@ class Dataset:
             If a file is missing or breaks the contract; the message names file, row and remedy.
         """
         folder = Path(folder)
-        return cls.construct(read_items(folder), read_events(folder), name=folder.resolve().name)
+        items, events = read_items(folder, reading), read_events(folder, reading)
+        return cls.construct(items, events, name=folder.resolve().name)
 
     @classmethod
     def construct(cls, items: Frame, events: Frame, name: str = "data") -> Dataset:

@@ -31,7 +31,7 @@ def read_file(path: Path, file_format: str, columns: Collection[str]) -> pl.Data
     file_format
         A key of `REMEDIES`.
     columns
-        Columns of the table's contract: CSV gives them as text.
+        Lower-case names of the columns of the table's contract: CSV gives them as text.
 
     Raises
     ------
@@ -78,9 +78,9 @@ def _read_csv(content: bytes, columns: Collection[str]) -> pl.DataFrame:
 
 def _parse_csv(content: bytes, columns: Collection[str]) -> pl.DataFrame:
     # As text, because inference would turn the id 007 into 7, and report a bad time without its row.
-    as_text = dict.fromkeys(columns, pl.String)
-    others = set(pl.read_csv(content, n_rows=0, infer_schema=False).columns) - as_text.keys()
-    length = None if others else 0  # other columns get the type that suits all of their rows
+    header = pl.read_csv(content, n_rows=0, infer_schema=False).columns
+    as_text = {name: pl.String for name in header if name.lower() in columns}
+    length = None if len(as_text) < len(header) else 0  # others get the type that suits all of their rows
     return pl.read_csv(content, schema_overrides=as_text, infer_schema_length=length)
 
 

@@ -72,7 +72,8 @@ def checked_json_lines(content: bytes, flat: Collection[str], keep_nested: bool)
     content
         The file.
     flat
-        Columns in which nested values, beside others, are refused; elsewhere they become JSON.
+        Lower-case names of columns in which nested values, beside others, are refused; elsewhere they become
+        JSON.
     keep_nested
         Whether columns of nothing but nested values stay as they are.
 
@@ -89,11 +90,11 @@ def checked_json_lines(content: bytes, flat: Collection[str], keep_nested: bool)
     as_text = {
         name
         for name, column in columns.items()
-        if column.mixed or (column.nested and not keep_nested and name not in flat)
+        if column.mixed or (column.nested and not keep_nested and name.lower() not in flat)
     }
     for number, row in rows.items():
         for name in as_text & row.keys():
-            if name in flat and _Column().add(row[name]).nested:
+            if name.lower() in flat and _Column().add(row[name]).nested:
                 raise ValueError(
                     f"line {number}: {name!r} nests values here and not elsewhere: give it one kind"
                 )

@@ -12,9 +12,9 @@ import polars as pl
 
 from tailrank.arrays import Bools, Doubles, Seconds
 from tailrank.data.columns import Columns
-from tailrank.data.dataset import Frame
-from tailrank.data.pandas_frames import from_pandas
-from tailrank.data.readers import FOLDERS, SUFFIXES, find_table, read_table
+from tailrank.data.frames import Frame, to_polars
+from tailrank.data.readers import AS_IS, FOLDERS, SUFFIXES, find_table, read_table
+from tailrank.data.reading import Reading
 from tailrank.data.schema import IMPRESSIONS, LISTS, Check, parse_table, raise_failures
 from tailrank.errors import DataError
 
@@ -55,7 +55,7 @@ class Lists:
         return len(self.users)
 
     @classmethod
-    def read(cls, file: Path) -> Lists:
+    def read(cls, file: Path, reading: Reading = AS_IS) -> Lists:
         """Read a file, or a folder of part files, of lists (docs/evaluation.md).
 
         Raises
@@ -67,10 +67,10 @@ class Lists:
             raise DataError(f"{file}: give a file that ends in {', '.join(SUFFIXES)}.")
         if not file.exists():
             raise DataError(f"{file}: no such file. Give lists of candidates (docs/evaluation.md).")
-        return cls.from_frame(read_table(file, LISTS), str(file))
+        return cls.from_frame(read_table(file, LISTS, reading), str(file))
 
     @classmethod
-    def impressions(cls, folder: Path) -> Lists:
+    def impressions(cls, folder: Path, reading: Reading = AS_IS) -> Lists:
         """Read the impressions of a data folder.
 
         Raises
@@ -79,7 +79,7 @@ class Lists:
             If there are none, or they break the contract (docs/data.md).
         """
         file = find_table(folder, IMPRESSIONS.name)
-        frame, checks = parse_table(read_table(file, IMPRESSIONS), IMPRESSIONS)
+        frame, checks = parse_table(read_table(file, IMPRESSIONS, reading), IMPRESSIONS)
         raise_failures(checks, str(file))
         return cls.from_frame(frame.select(set(IMPRESSIONS.columns) & set(frame.columns)), str(file))
 
@@ -90,7 +90,7 @@ class Lists:
         Parameters
         ----------
         raw
-            polars or pandas: `user_id` and `item_id`; optionally `ranking_id`, which tells lists apart,
+            polars, pandas or Arrow: `user_id` and `item_id`; optionally `ranking_id`, which tells lists apart,
             `timestamp`, `position`, `clicked`, and any number of columns of scores, one a recommender.
             Without `ranking_id` a list is what has the same user and time. Lists are in the order of
             `position`; else, if there is one column of scores, in that of these; else in that of the table.
@@ -103,8 +103,7 @@ class Lists:
             If the table breaks that contract, names an item twice in a list, or has times or users that
             differ within a list.
         """
-        raw = raw if isinstance(raw, pl.DataFrame) else from_pandas(raw, name)
-        frame, checks = parse_table(raw, LISTS)
+        frame, checks = parse_table(to_polars(raw, name), LISTS)
         scores = [column for column in frame.columns if column not in LISTS.columns]
         raise_failures([*checks, _numbers(frame, scores)], name)
         key = next(list(each) for each in _KEYS if set(each) <= set(frame.columns))

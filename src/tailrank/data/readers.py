@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -10,6 +10,8 @@ from urllib.parse import unquote
 import polars as pl
 
 from tailrank.data.formats import read_file
+from tailrank.data.naming import rename_columns
+from tailrank.data.reading import Reading
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures
 from tailrank.errors import DataError
 
@@ -21,6 +23,8 @@ SUFFIXES: Final = (
 FOLDERS: Final = (".parquet", ".csv", ".jsonl", ".json")
 """What Spark and its like call a folder of part files; its ending says what they hold."""
 
+AS_IS: Final = Reading()
+
 NOT_ALL_DATA: Final = {
     "_temporary": "is still being written, or its writing broke off",
     "_delta_log": "is a Delta table, whose files hold deleted rows, too",
@@ -28,7 +32,7 @@ NOT_ALL_DATA: Final = {
 """Entries of such a folder that say that its files aren't the table."""
 
 
-def read_items(folder: Path) -> pl.DataFrame:
+def read_items(folder: Path, reading: Reading = AS_IS) -> pl.DataFrame:
     """Read the items of a data folder.
 
     Returns
@@ -41,10 +45,10 @@ def read_items(folder: Path) -> pl.DataFrame:
     DataError
         If the file is missing, ambiguous, damaged or breaks the contract (docs/data.md).
     """
-    return _read(folder, ITEMS)
+    return _read(folder, ITEMS, reading)
 
 
-def read_events(folder: Path) -> pl.DataFrame:
+def read_events(folder: Path, reading: Reading = AS_IS) -> pl.DataFrame:
     """Read the events of a data folder, in the order of the file.
 
     Raises as `read_items` does.
@@ -55,7 +59,7 @@ def read_events(folder: Path) -> pl.DataFrame:
         One row an event: ids as text, `timestamp` in seconds since 1970 (Float64), `position` Int64,
         `elapsed_seconds` and `value` Float64, `event` text.
     """
-    return _read(folder, EVENTS)
+    return _read(folder, EVENTS, reading)
 
 
 def table_files(folder: Path, name: str) -> list[Path]:
@@ -85,8 +89,10 @@ def find_table(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def read_table(path: Path, table: TableSchema) -> pl.DataFrame:
-    """Read a file, or a folder of part files, before the contract is applied.
+def read_table(path: Path, table: TableSchema, reading: Reading = AS_IS) -> pl.DataFrame:
+    """Read a file, or a folder of part files, before the contract is applied to its values.
+
+    Columns get the names of the contract where `reading`, or a `tailrank.toml` beside the file, says so.
 
     Raises
     ------
@@ -96,14 +102,27 @@ def read_table(path: Path, table: TableSchema) -> pl.DataFrame:
     ending = path.name.split(".")[1]
     file_format = "jsonl" if ending == "json" else ending
     read = _read_parts if path.is_dir() else read_file
-    frame = read(path, file_format, table.columns)
+    asked = reading.names(path.parent, table.name)
+    as_text = dict.fromkeys(name.lower() for name in (*table.columns, *asked.values()))
+    frame = read(path, file_format, as_text)
     garbled = [name for name in frame.columns if "\ufffd" in name or name.endswith("_duplicated_0")]
     if garbled:
         name = garbled[0].removesuffix("_duplicated_0")
         raise DataError(f"{path}: column {name!r} is repeated or not UTF-8. Correct the header.")
     if not len(frame):
         raise DataError(f"{path}: no rows. Give at least one.")
+    frame, taken = rename_columns(frame, table.columns, asked, str(path))
+    reading.note(f"{path.name}: {_recognised(frame, table, taken)}")
     return frame
+
+
+def _recognised(frame: pl.DataFrame, table: TableSchema, taken: Mapping[str, str]) -> str:
+    """Say which columns are read, from where, and which are not."""
+    read = [name for name in table.columns if name in frame.columns]
+    said = ", ".join(f"{name} from {taken[name]}" if name in taken else name for name in read)
+    rest = [name for name in frame.columns if name not in read]
+    left = "only by a --template" if table.name == ITEMS.name else "ignored"
+    return f"reads {said or 'nothing'}" + (f"; {left}: {', '.join(rest)}" if rest else "")
 
 
 def _read_parts(folder: Path, file_format: str, columns: Collection[str]) -> pl.DataFrame:
@@ -118,7 +137,7 @@ def _read_parts(folder: Path, file_format: str, columns: Collection[str]) -> pl.
     frames = []
     for part in parts:
         frame = read_file(part, file_format, columns)
-        if not set(columns).intersection(frame.columns):
+        if not any(name.lower() in columns for name in frame.columns):
             named = ", ".join(columns)
             raise DataError(f"{part}: none of its columns is one of {named}. Give each file a header.")
         frames.append(frame.with_columns(_partition(part.relative_to(folder))))
@@ -155,8 +174,8 @@ def _partition(part: Path) -> Iterator[pl.Expr]:
             yield pl.lit(known, dtype=pl.String).alias(unquote(key))
 
 
-def _read(folder: Path, table: TableSchema) -> pl.DataFrame:
+def _read(folder: Path, table: TableSchema, reading: Reading) -> pl.DataFrame:
     path = find_table(folder, table.name)
-    frame, checks = parse_table(read_table(path, table), table)
+    frame, checks = parse_table(read_table(path, table, reading), table)
     raise_failures(checks, str(path))
     return frame

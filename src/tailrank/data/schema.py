@@ -16,6 +16,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from tailrank.data import values
 from tailrank.data.columns import Columns
+from tailrank.data.naming import as_options, guess_columns
 from tailrank.errors import DataError
 
 Status = Literal["PASS", "WARN", "FAIL"]
@@ -228,10 +229,9 @@ def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, l
         wrong |= {
             name: f"{name} is {raw[name].dtype}, which no model can keep: leave it out" for name in others
         }
-    missing = (" or ".join(group) for group in schema.required if not set(group) & set(raw.columns))
-    present = ", ".join(raw.columns) or "no columns"
+    missing = [group for group in schema.required if not set(group) & set(raw.columns)]
     checks = [
-        Check.from_faults("missing columns", missing, f"Add them; the table has {present}."),
+        Check.from_faults("missing columns", map(" or ".join, missing), _added(missing, raw.columns)),
         Check.from_faults("columns of a wrong type", wrong.values(), "Write these columns anew."),
     ]
     for name, column in columns.items():
@@ -243,6 +243,13 @@ def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, l
         again = ~key.is_first_distinct() & key.is_not_null()
         checks.append(Check.from_mask(f"duplicate {schema.unique}", again, key, "Keep one row for each."))
     return raw.drop(wrong).with_columns(columns.values()), checks
+
+
+def _added(missing: list[tuple[str, ...]], present: list[str]) -> str:
+    """Say what to do about missing columns: add them, or read others in their place."""
+    guesses = guess_columns(present, (name for group in missing for name in group))
+    remedy = f"Add them; the table has {', '.join(present) or 'no columns'}."
+    return f"{remedy} If they are what it seems: {as_options(guesses)}." if guesses else remedy
 
 
 def _unpacked(column: pl.Series) -> pl.Series:

@@ -12,7 +12,9 @@ import polars as pl
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import CLOCKS, choose_clock
 from tailrank.data.id_checks import id_checks, text_checks
-from tailrank.data.readers import find_table, read_table, table_files
+from tailrank.data.naming import as_options, guess_columns
+from tailrank.data.readers import AS_IS, find_table, read_table, table_files
+from tailrank.data.reading import Names, Reading
 from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS, Check, TableSchema, parse_table, unknown_items
 from tailrank.data.time_checks import time_checks
 from tailrank.errors import DataError
@@ -21,10 +23,11 @@ MIN_EVENTS: Final = 3
 """A user with fewer events can't be ranked for in the leave-one-out protocol."""
 
 
-def validate(folder: Path) -> list[Check]:
+def validate(folder: Path, reading: Reading = AS_IS) -> list[Check]:
     """Check `items`, `events` and, if there are any, `impressions` of a data folder (docs/data.md).
 
-    The readers stop at the first failure; this goes on as far as it can.
+    The readers stop at the first failure; this goes on as far as it can. `reading` says how they are read,
+    and is told what was recognised.
 
     Returns
     -------
@@ -37,8 +40,8 @@ def validate(folder: Path) -> list[Check]:
         return [Check.from_faults("missing folder", [fault], remedy)]
     checks: list[Check] = []
     tables: dict[str, pl.DataFrame] = {}
-    for table in [ITEMS, EVENTS, *([IMPRESSIONS] if table_files(folder, IMPRESSIONS.name) else [])]:
-        raw, frame, found = _table(folder, table)
+    for table in _tables(folder):
+        raw, frame, found = _table(folder, table, reading)
         if raw is not None and frame is not None:
             tables[table.name] = frame
             own = frame.select(name for name in frame.columns if name in table.columns)
@@ -48,13 +51,39 @@ def validate(folder: Path) -> list[Check]:
     return checks + list(_links(tables))
 
 
-def _table(folder: Path, table: TableSchema) -> tuple[pl.DataFrame | None, pl.DataFrame | None, list[Check]]:
+def guess_names(folder: Path, reading: Reading = AS_IS) -> Names:
+    """Guess what columns of a data folder are called in its files, beside those that are found by name.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or can't be read.
+    """
+    return {
+        table.name: guess_columns(
+            read_table(find_table(folder, table.name), table, reading).columns, table.columns
+        )
+        for table in _tables(folder)
+    }
+
+
+def _tables(folder: Path) -> list[TableSchema]:
+    return [ITEMS, EVENTS, *([IMPRESSIONS] if table_files(folder, IMPRESSIONS.name) else [])]
+
+
+def _table(
+    folder: Path, table: TableSchema, reading: Reading
+) -> tuple[pl.DataFrame | None, pl.DataFrame | None, list[Check]]:
     """Read one table as far as it can be read: as it is, and by the contract."""
     remedy = "Give one file in Parquet, CSV or JSON Lines, in UTF-8."
     try:
-        raw = read_table(find_table(folder, table.name), table)
+        raw = read_table(find_table(folder, table.name), table, reading)
     except DataError as error:
         return None, None, [Check.from_faults("missing or unreadable file", [str(error)], remedy)]
+    if guesses := guess_columns(raw.columns, table.columns):
+        reading.note(
+            f"{table.name}: by its names, more could be read: {as_options(guesses)}; --guess keeps these"
+        )
     frame, checks = parse_table(raw, table)
     return raw, frame, [Check.from_faults("missing or unreadable file", [], remedy), *checks]
 
