@@ -135,9 +135,7 @@ def test_guesses_are_kept_on_demand_only(tmp_path: Path) -> None:
     guessed = run("validate", folder, "--guess", "--map", "event=rating")
     assert guessed.exit_code == 0, guessed.output
     assert 'user_id = "userId"' in (folder / "tailrank.toml").read_text()
-    assert "events.csv: reads user_id from userId, item_id from movieId, timestamp, event from rating" in (
-        guessed.output
-    )
+    assert "reads user_id from userId, item_id from movieId, timestamp, event from rating" in guessed.output
     Dataset.load(folder)
     assert "nothing to guess" in run("validate", folder, "--guess").output
 

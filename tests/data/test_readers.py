@@ -87,10 +87,6 @@ MALFORMED: dict[str, tuple[Mapping[str, str | bytes | pl.DataFrame], list[str]]]
     "empty file": ({"items.csv": "", **EVENTS}, ["items.csv", "not a readable csv"]),
     "header only": ({"items.csv": "item_id,title\n", **EVENTS}, ["items.csv", "no rows"]),
     "blank lines only": ({"items.jsonl": "\n\n", **EVENTS}, ["items.jsonl", "not a readable jsonl"]),
-    "semicolons": (
-        {"items.csv": "item_id;title\na;Tea\n", **EVENTS},
-        ["items.csv", "missing columns", "item_id;title"],
-    ),
     "repeated column": (
         {"items.csv": "item_id,item_id\na,b\n", **EVENTS},
         ["items.csv", "'item_id' is repeated"],
@@ -115,13 +111,17 @@ MALFORMED: dict[str, tuple[Mapping[str, str | bytes | pl.DataFrame], list[str]]]
         {"items.csv.gz": gzip.compress(b'item_id,title\na,"5\\" pipe"\n'), **EVENTS},
         ["items.csv.gz", "line 2: a quote"],
     ),
-    "Latin-1": (
-        {"items.csv": "item_id,title\na,Tea\nb,Caf\xe9\n".encode("latin-1"), **EVENTS},
+    "Cyrillic letters that aren't UTF-8": (
+        {"items.csv": "item_id,title\na,Tea\nb,Чай\n".encode("cp1251"), **EVENTS},
+        ["items.csv", "line 3", "neither UTF-8 nor Windows-1252", "Write it anew, in UTF-8"],
+    ),
+    "UTF-8 that is damaged": (
+        {"items.csv": "item_id,title\na,Café\nb,Th".encode() + b"\xe9, \n", **EVENTS},
         ["items.csv", "line 3", "UTF-8"],
     ),
-    "UTF-16": (
-        {"items.csv": "item_id,title\na,Tea\n".encode("utf-16"), **EVENTS},
-        ["items.csv", "is UTF-16", "UTF-8"],
+    "half a UTF-16 file": (
+        {"items.csv": "item_id,title\na,Tea\n".encode("utf-16")[:-1], **EVENTS},
+        ["items.csv", "not a readable csv", "utf-16"],
     ),
     "Latin-1 JSON": (
         {"items.jsonl": b'{"item_id": "caf\xe9"}\n', **EVENTS},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,8 +23,9 @@ from tailrank.data.columns import Columns
 from tailrank.data.imports import gorse, metarank
 from tailrank.data.imports.tables import Imported, check_free
 from tailrank.data.public import PUBLIC, fetch, is_prepared, prepared_path
+from tailrank.data.readers import read_items
 from tailrank.data.reading import Reading, as_settings, keep_settings
-from tailrank.data.schema import Check
+from tailrank.data.schema import ITEMS, Check
 from tailrank.data.validation import guess_names
 from tailrank.data.validation import validate as validate_folder
 from tailrank.errors import DataError
@@ -44,17 +46,27 @@ def validate(
 ) -> None:
     """Check a data folder; exit code 1 when a check fails."""
     console = Console(highlight=False)
-    reading = replace(options.reading(columns), note=console.out)
+    reading = replace(options.reading(columns), note=lambda line: console.print(Text(line)))
     if guess:
         _keep_guesses(data, reading, console)
     with progress_bars() as progress, step(progress, f"reading {data}"):
         checks = validate_folder(data, reading)
+    _print_texts(console, data, reading, checks)
     width = max(len(check.name) for check in checks)
     for check in sorted(checks, key=lambda check: list(COLOURS).index(check.status)):
         _print(console, check, width)
     tally = Counter(check.status for check in checks)
     console.print(f"\n{tally['FAIL']} failed, {tally['WARN']} warned, {tally['PASS']} passed.")
     raise typer.Exit(1 if tally["FAIL"] else 0)
+
+
+def _print_texts(console: Console, data: Path, reading: Reading, checks: list[Check]) -> None:
+    """Show item texts if the items can be read, and have any."""
+    of_items = {check.name: check.status for check in checks if check.name.startswith(f"{ITEMS.name}: ")}
+    if of_items and "FAIL" not in of_items.values():
+        with suppress(DataError):
+            items = read_items(data, replace(reading, note=lambda _: None))
+            console.print(Text(options.about_texts(items, None) + "\n"))
 
 
 def _keep_guesses(data: Path, reading: Reading, console: Console) -> None:

@@ -60,6 +60,7 @@ def train(
     check_place(out)
     epochs = options.sequence_epochs(sequence_epochs, fast)
     dataset = options.load(data, columns)
+    typer.echo(options.about_texts(dataset.items, template, encoder), err=True)
     spaces = options.vector_spaces(dataset, encoder, template, tuned)
     settings = Settings(
         template=template,

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
+import polars as pl
 import typer
 
 from tailrank.cli.progress import progress_bars
@@ -17,10 +18,14 @@ from tailrank.data.public import PUBLIC, fetch
 from tailrank.data.reading import Reading, column_names
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
+from tailrank.language.languages import not_english
 from tailrank.language.sources import tuning_record
 from tailrank.language.store import VectorStore
+from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
 from tailrank.reporting import Progress, step
+
+N_TEXTS: Final = 3
 
 Data = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
 Columns = Annotated[
@@ -83,6 +88,19 @@ def load_encoder(name: str, device: str | None, progress: Progress) -> TextEncod
     """Load an encoder; most of the time goes into importing torch."""
     with step(progress, f"loading encoder {name}"):
         return TextEncoder.load(name, device)
+
+
+def about_texts(items: pl.DataFrame, template: str | None, encoder: str = "default") -> str:
+    """Show what is read of the first items, and warn if the default encoder hardly reads their language."""
+    texts = [text for text in item_texts(items, template) if text]
+    shown = [text if len(text) <= 100 else f"{text[:99]}…" for text in texts[:N_TEXTS]]
+    lines = ["item texts, such as", *(f"  {' '.join(text.split())}" for text in shown)]
+    if encoder == "default" and (why := not_english(texts)) is not None:
+        lines.append(
+            f"warning: the default encoder reads English, and {why}. If so, give another: --encoder "
+            "(docs/encoders.md)."
+        )
+    return "\n".join(lines)
 
 
 def sequence_epochs(given: int | None, fast: bool) -> int | None:

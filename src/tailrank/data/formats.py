@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Collection
@@ -11,6 +12,7 @@ from typing import Final
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
+from tailrank.data.dialects import recognise
 from tailrank.data.line_checks import checked_csv, checked_json_lines, is_well_quoted
 from tailrank.errors import DataError, first_line
 
@@ -21,7 +23,7 @@ REMEDIES: Final = {
 }
 
 
-def read_file(path: Path, file_format: str, columns: Collection[str]) -> pl.DataFrame:
+def read_file(path: Path, file_format: str, columns: Collection[str]) -> tuple[pl.DataFrame, str]:
     """Read a file as it is, but for rows of CSV without any value.
 
     Parameters
@@ -33,18 +35,23 @@ def read_file(path: Path, file_format: str, columns: Collection[str]) -> pl.Data
     columns
         Lower-case names of the columns of the table's contract: CSV gives them as text.
 
+    Returns
+    -------
+    tuple[pl.DataFrame, str]
+        Its rows, and how it is written, in words.
+
     Raises
     ------
     DataError
-        If it is damaged, not UTF-8 or not in the format. CSV and JSON Lines: with the line, if it is known.
+        If it is damaged or not in the format. CSV and JSON Lines: with the line, if it is known.
     """
     try:
         if file_format == "csv":
             return _read_csv(_content(path), columns)
         if file_format == "jsonl":
-            return _read_json_lines(_content(path), columns)
+            return _read_json_lines(_content(path), columns), "JSON Lines"
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            return pl.read_parquet(file.read())
+            return pl.read_parquet(file.read()), "Parquet"
     except (PolarsError, PanicException, OSError, EOFError, zlib.error, ValueError) as error:
         raise DataError(
             f"{path}: not a readable {file_format} file: {first_line(error)}. {REMEDIES[file_format]}"
@@ -52,39 +59,38 @@ def read_file(path: Path, file_format: str, columns: Collection[str]) -> pl.Data
 
 
 def _content(path: Path) -> bytes:
-    """Read and unpack a file of text, without its byte-order mark; that of UTF-16 is refused."""
+    """Read and unpack a file of text."""
     if path.suffix == ".zst":
         # Python has no zstd before 3.14; what polars then takes for a field is a line.
         lines = pl.read_csv(path, has_header=False, separator="\x1f", quote_char=None, infer_schema=False)
-        content = "\n".join(lines.to_series().fill_null("")).encode()
-    else:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            content = file.read()
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ValueError("it is UTF-16")
-    return content.removeprefix(b"\xef\xbb\xbf")
+        return "\n".join(lines.to_series().fill_null("")).encode()
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+        return file.read()
 
 
-def _read_csv(content: bytes, columns: Collection[str]) -> pl.DataFrame:
+def _read_csv(content: bytes, columns: Collection[str]) -> tuple[pl.DataFrame, str]:
+    content, dialect = recognise(content)
+    separator = dialect.separator
     if b"\n" not in content:
         content = content.replace(b"\r", b"\n")
-    checked = content if is_well_quoted(content) else checked_csv(content)
+    checked = content if is_well_quoted(content, separator) else checked_csv(content, separator)
     try:
-        frame = _parse_csv(checked, columns)
+        frame = _parse_csv(checked, separator, columns)
     except (PolarsError, PanicException):
-        frame = _parse_csv(checked_csv(content), columns)
-    return frame.filter(~pl.all_horizontal(pl.all().is_null()))
+        frame = _parse_csv(checked_csv(content, separator), separator, columns)
+    return frame.filter(~pl.all_horizontal(pl.all().is_null())), str(dialect)
 
 
-def _parse_csv(content: bytes, columns: Collection[str]) -> pl.DataFrame:
+def _parse_csv(content: bytes, separator: str, columns: Collection[str]) -> pl.DataFrame:
     # As text, because inference would turn the id 007 into 7, and report a bad time without its row.
-    header = pl.read_csv(content, n_rows=0, infer_schema=False).columns
+    header = pl.read_csv(content, separator=separator, n_rows=0, infer_schema=False).columns
     as_text = {name: pl.String for name in header if name.lower() in columns}
     length = None if len(as_text) < len(header) else 0  # others get the type that suits all of their rows
-    return pl.read_csv(content, schema_overrides=as_text, infer_schema_length=length)
+    return pl.read_csv(content, separator=separator, schema_overrides=as_text, infer_schema_length=length)
 
 
 def _read_json_lines(content: bytes, columns: Collection[str]) -> pl.DataFrame:
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
         frame = pl.read_ndjson(content, infer_schema_length=None)
     except (PolarsError, PanicException):

@@ -16,10 +16,9 @@ import msgspec
 import numpy as np
 
 MAX_CELL: Final = 2**31 - 1
-_EDGES: Final = np.isin(np.arange(256), np.frombuffer(b',\r\n"', np.uint8))
 
 
-def is_well_quoted(content: bytes) -> bool:
+def is_well_quoted(content: bytes, separator: str = ",") -> bool:
     r"""Tell whether each quote of a CSV file opens or closes a field, or is one of two inside a field.
 
     Otherwise polars may refuse the file, or take several rows for one.
@@ -31,13 +30,14 @@ def is_well_quoted(content: bytes) -> bool:
     """
     if b'"' not in content:
         return True
+    edges = np.isin(np.arange(256), np.frombuffer(f'{separator}\r\n"'.encode(), np.uint8))
     octets = np.frombuffer(b"\n%b\n" % content, np.uint8)
     quotes = np.flatnonzero(octets == ord('"'))
     outside = octets[np.concatenate([quotes[::2] - 1, quotes[1::2] + 1])]
-    return len(quotes) % 2 == 0 and bool(_EDGES[outside].all())
+    return len(quotes) % 2 == 0 and bool(edges[outside].all())
 
 
-def checked_csv(content: bytes) -> bytes:
+def checked_csv(content: bytes, separator: str = ",") -> bytes:
     """Quote a CSV file anew, in which a quote inside an unquoted field is that: the inches of `5" pipe`.
 
     Raises
@@ -46,8 +46,8 @@ def checked_csv(content: bytes) -> bytes:
         With the first line that isn't UTF-8, has too many fields, or quotes that can't be read.
     """
     written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    reader = csv.reader(_decoded(content), strict=True)
+    writer = csv.writer(written, delimiter=separator, lineterminator="\n")
+    reader = csv.reader(_decoded(content), delimiter=separator, strict=True)
     limit = csv.field_size_limit(MAX_CELL)
     first, width = 1, 0
     try:

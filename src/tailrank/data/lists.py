@@ -90,8 +90,8 @@ class Lists:
         Parameters
         ----------
         raw
-            polars, pandas or Arrow: `user_id` and `item_id`; optionally `ranking_id`, which tells lists apart,
-            `timestamp`, `position`, `clicked`, and any number of columns of scores, one a recommender.
+            polars, pandas or Arrow: `user_id` and `item_id`; optionally `ranking_id`, which tells lists
+            apart, `timestamp`, `position`, `clicked`, and any number of columns of scores, one a recommender.
             Without `ranking_id` a list is what has the same user and time. Lists are in the order of
             `position`; else, if there is one column of scores, in that of these; else in that of the table.
         name

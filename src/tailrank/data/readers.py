@@ -104,7 +104,7 @@ def read_table(path: Path, table: TableSchema, reading: Reading = AS_IS) -> pl.D
     read = _read_parts if path.is_dir() else read_file
     asked = reading.names(path.parent, table.name)
     as_text = dict.fromkeys(name.lower() for name in (*table.columns, *asked.values()))
-    frame = read(path, file_format, as_text)
+    frame, dialect = read(path, file_format, as_text)
     garbled = [name for name in frame.columns if "\ufffd" in name or name.endswith("_duplicated_0")]
     if garbled:
         name = garbled[0].removesuffix("_duplicated_0")
@@ -112,7 +112,7 @@ def read_table(path: Path, table: TableSchema, reading: Reading = AS_IS) -> pl.D
     if not len(frame):
         raise DataError(f"{path}: no rows. Give at least one.")
     frame, taken = rename_columns(frame, table.columns, asked, str(path))
-    reading.note(f"{path.name}: {_recognised(frame, table, taken)}")
+    reading.note(f"{path.name}: {dialect}; {_recognised(frame, table, taken)}")
     return frame
 
 
@@ -125,7 +125,7 @@ def _recognised(frame: pl.DataFrame, table: TableSchema, taken: Mapping[str, str
     return f"reads {said or 'nothing'}" + (f"; {left}: {', '.join(rest)}" if rest else "")
 
 
-def _read_parts(folder: Path, file_format: str, columns: Collection[str]) -> pl.DataFrame:
+def _read_parts(folder: Path, file_format: str, columns: Collection[str]) -> tuple[pl.DataFrame, str]:
     """Read the part files of a folder, in the order of their names, one below the other."""
     for name, why in NOT_ALL_DATA.items():
         if (folder / name).exists():
@@ -134,14 +134,16 @@ def _read_parts(folder: Path, file_format: str, columns: Collection[str]) -> pl.
     parts = [path for path in paths if not _is_hidden(path.relative_to(folder))]
     if not parts:
         raise DataError(f"{folder}: no part files in this folder. Write the table anew.")
-    frames = []
+    frames, dialects = [], dict[str, None]()
     for part in parts:
-        frame = read_file(part, file_format, columns)
+        frame, dialect = read_file(part, file_format, columns)
+        dialects[dialect] = None
         if not any(name.lower() in columns for name in frame.columns):
             named = ", ".join(columns)
             raise DataError(f"{part}: none of its columns is one of {named}. Give each file a header.")
         frames.append(frame.with_columns(_partition(part.relative_to(folder))))
-    return _concatenated([frame for frame in frames if len(frame)] or frames[:1], folder)
+    joined = _concatenated([frame for frame in frames if len(frame)] or frames[:1], folder)
+    return joined, f"{len(parts):,} files, {' and '.join(dialects)}"
 
 
 def _concatenated(frames: list[pl.DataFrame], folder: Path) -> pl.DataFrame:

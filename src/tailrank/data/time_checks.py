@@ -10,7 +10,7 @@ import polars as pl
 from tailrank.bounds import EARLIEST_TIMESTAMP, latest_plausible_time
 from tailrank.data.columns import Columns
 from tailrank.data.schema import Check
-from tailrank.data.time_formats import compact_seconds
+from tailrank.data.time_formats import WRITTEN, compact_seconds
 from tailrank.data.values import to_numbers
 
 
@@ -36,7 +36,14 @@ def time_checks(times: pl.Series, raw: pl.Series) -> Iterator[Check]:
     mixed = number.is_not_null() & times.is_null()
     yield Check.from_mask(f"{name} of another unit or format than most", mixed, raw, remedy)
     compact = number.is_not_null() & (times == compact_seconds(raw, number))
-    shown = times.filter(compact.fill_null(False)).head(1)
-    read = datetime.fromtimestamp(shown[0], UTC).isoformat(" ") if len(shown) else ""
-    remedy = f"Nothing is lost if they are meant as dates: the first is read as {read}."
+    first = _moment(times.filter(compact.fill_null(False)))
+    remedy = f"Nothing is lost if they are meant as dates: the first is read as {first}."
     yield Check.from_mask(f"{name} as a compact date", compact, raw, remedy, "WARN")
+    if raw.dtype == pl.String:
+        written = raw.str.strip_chars().str.contains(WRITTEN) & times.is_not_null()
+        remedy = f"Nothing is lost: the first is read as {_moment(times.filter(written))}."
+        yield Check.from_mask(f"{name} as day, month and year", written, raw, remedy, "WARN")
+
+
+def _moment(times: pl.Series) -> str:
+    return datetime.fromtimestamp(times[0], UTC).isoformat(" ") if len(times) else ""

@@ -18,6 +18,12 @@ ISO: Final = (
 BASIC: Final = r"^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?"
 """ISO-8601 without separators."""
 
+WRITTEN: Final = (
+    r"^(?<first>\d{1,2})(?<mark>[./-])(?<second>\d{1,2})[./-](?<year>\d{4})"
+    r"(?:,? +(?<hour>\d{1,2}):(?<minute>\d\d)(?::(?<seconds>\d\d))?)?$"
+)
+"""Dates as people write them: with points, the day comes first; else the whole column has to tell."""
+
 COMPACT_DIGITS: Final = (8, 10, 12, 14, 17)
 """Of a date alone, and one to hours, minutes, seconds and milliseconds."""
 
@@ -53,6 +59,43 @@ def iso_seconds(text: pl.Series) -> pl.Series:
     ahead = pl.when(part("sign") == "-").then(-offset).otherwise(offset)
     whole = clock.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).dt.epoch("s")
     return pl.select(whole + part("fraction").cast(pl.Float64).fill_null(0) - ahead).to_series()
+
+
+def written_seconds(text: pl.Series) -> pl.Series:
+    """Read dates and times such as `31.12.2024 14:05` or `12/31/2024` as seconds since 1970; others are null.
+
+    Raises
+    ------
+    ValueError
+        If none of the dates tells whether the day or the month comes first.
+
+    Examples
+    --------
+    >>> written_seconds(pl.Series(["2.1.1970 01:00", "1970-01-02"])).to_list()
+    [90000.0, None]
+    >>> written_seconds(pl.Series(["1/2/1970", "1/31/1970"])).to_list()
+    [86400.0, 2592000.0]
+    """
+    part = text.str.extract_groups(WRITTEN).struct.unnest()
+    first, second = (part[name].cast(pl.Int32) for name in ("first", "second"))
+    pointed = part["mark"] == "."
+    n_days_first, n_months_first = int((first > 12).sum()), int((second > 12).sum())
+    if not (n_days_first or n_months_first) and (~pointed).any():
+        raise ValueError(
+            f"holds dates such as {text.filter(~pointed)[0]}, in which day and month can't be told apart: "
+            "give dates such as 2024-01-31"
+        )
+    swapped = ~pointed if n_months_first > n_days_first else pl.lit(False)
+    month, day = (
+        pl.when(swapped).then(one).otherwise(other)
+        for one, other in (("first", "second"), ("second", "first"))
+    )
+    clock = (pl.col(name).fill_null("00").str.zfill(2) for name in ("hour", "minute", "seconds"))
+    moment = pl.concat_str("year", month.str.zfill(2), day.str.zfill(2), *clock, separator=" ")
+    read = part.select(
+        moment.str.to_datetime("%Y %m %d %H %M %S", time_unit="us", strict=False).dt.epoch("s")
+    )
+    return read.to_series().cast(pl.Float64)
 
 
 def compact_seconds(column: pl.Series, number: pl.Series) -> pl.Series:

@@ -8,13 +8,22 @@ from typing import Final
 
 import polars as pl
 
-from tailrank.data.time_formats import coarse_format, compact_seconds, is_plausible, iso_seconds
+from tailrank.data.time_formats import (
+    coarse_format,
+    compact_seconds,
+    is_plausible,
+    iso_seconds,
+    written_seconds,
+)
 
 MAX_SECONDS: Final = 1e11
 """Numbers are seconds up to year 5138; read as milliseconds, the same number is March 1973."""
 
 UNITS: Final = ((0.0, 1.0), (MAX_SECONDS, 1e3), (MAX_SECONDS * 1e3, 1e6), (MAX_SECONDS * 1e6, 1e9))
 """Smallest size of a time in each unit, and units a second."""
+
+NAMES: Final = ("name", "title", "label", "value")
+"""Fields of which one, the first that there is, is the text of an object in a list."""
 
 COARSE_SHARE: Final = 0.9
 """At least so many numbers are years, months or days if the column holds these: of an order, fewer are."""
@@ -41,22 +50,36 @@ def to_labels(column: pl.Series) -> pl.Series | None:
 
 
 def to_texts(column: pl.Series) -> pl.Series | None:
-    """Read item text: text, whole numbers (a title such as 1984) or lists of text."""
-    if isinstance(column.dtype, pl.List) and _is_text(column.dtype.inner):
-        return column.cast(pl.List(pl.String))
+    """Read item text: text, whole numbers (a title such as 1984), lists of text or of objects with names.
+
+    Examples
+    --------
+    >>> to_texts(pl.Series([[{"id": 28, "name": "Action"}, {"id": 12, "name": "Drama"}]])).to_list()
+    [['Action', 'Drama']]
+    """
+    while isinstance(column.dtype, pl.List):
+        inner = column.dtype.inner
+        if isinstance(inner, pl.List):  # of lists: a path in a tree of categories each
+            column = column.list.eval(pl.element().list.explode()).list.unique(maintain_order=True)
+        elif isinstance(inner, pl.Struct) and (named := [key for key in NAMES if key in inner.to_schema()]):
+            column = column.list.eval(pl.element().struct.field(named[0]))
+        else:
+            return column.cast(pl.List(pl.String)) if _is_text(inner) else None
     return _whole_text(column)
 
 
 def to_numbers(column: pl.Series) -> pl.Series | None:
-    """Read finite numbers, as Float64.
+    """Read finite numbers, as Float64; also with decimal commas, if the column has them throughout.
 
     Examples
     --------
     >>> to_numbers(pl.Series(["1.5", "nan", "two"])).to_list()
     [1.5, None, None]
+    >>> to_numbers(pl.Series(["1,5", "1.234,56", "2"])).to_list()
+    [1.5, 1234.56, 2.0]
     """
     if _is_text(column.dtype):
-        column = column.cast(pl.String).str.strip_chars()
+        column = _with_points(column.cast(pl.String).str.strip_chars())
     elif not column.dtype.is_numeric():
         return None
     number = column.cast(pl.Float64, strict=False)
@@ -89,12 +112,13 @@ def to_seconds(column: pl.Series) -> pl.Series | None:
     chosen by the size of its median: seconds below 1e11, milliseconds below 1e14, and so on. If most
     numbers are compact dates such as 20240131 or 20240131093000, they are read as such. Among times,
     numbers of another unit's size, and those of another format, can't be read. Numbers none of which is a
-    plausible time are an order. Text is a number or ISO-8601; dates and times without a zone are UTC.
+    plausible time are an order. Text is a number, ISO-8601 or day, month and year; dates and times without a
+    zone are UTC.
 
     Raises
     ------
     ValueError
-        If the numbers are years, months or days of a spreadsheet.
+        If the numbers are years, months or days of a spreadsheet, or days and months can't be told apart.
 
     Examples
     --------
@@ -117,7 +141,8 @@ def to_seconds(column: pl.Series) -> pl.Series | None:
         if number is None:
             return None
         if _is_text(column.dtype) and number.null_count() > column.null_count():
-            dates = iso_seconds(column.cast(pl.String).str.strip_chars())
+            text = column.cast(pl.String).str.strip_chars()
+            dates = iso_seconds(text).fill_null(written_seconds(text))
             seconds = _seconds(column, number, beside_dates=dates.count() > 0)
             seconds = seconds.zip_with(number.is_not_null(), dates)
         else:
@@ -131,6 +156,18 @@ def _is_text(dtype: object) -> bool:
 
 def _whole_text(column: pl.Series) -> pl.Series | None:
     return column.cast(pl.String) if _is_text(column.dtype) or column.dtype.is_integer() else None
+
+
+def _with_points(text: pl.Series) -> pl.Series:
+    """Write decimal commas as points, unless they may be something else: 1,234 alone may be a thousand."""
+    commas = text.str.contains(",", literal=True).fill_null(False)
+    if not commas.any():
+        return text
+    german = text.filter(commas).str.contains(r"^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$").all()
+    clear = text.str.contains(r",(\d{1,2}|\d{4,})$").any()
+    if not (german and clear) or text.filter(~commas).str.contains(r"\.(\d{1,2}|\d{4,})$").any():
+        return text
+    return text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
 
 
 def _seconds(column: pl.Series, number: pl.Series, beside_dates: bool = False) -> pl.Series:

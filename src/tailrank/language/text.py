@@ -11,6 +11,7 @@ import msgspec
 import polars as pl
 
 from tailrank.data.columns import Columns
+from tailrank.data.values import NAMES
 from tailrank.errors import DataError
 
 REPEATED_SHARE: Final = 0.99
@@ -18,6 +19,9 @@ _SEPARATORS = " \t\n.,;:|/-\u2013\u2014\u2022\u00b7"
 _PLAIN: Final = (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Date, pl.Datetime, pl.Time, pl.Null)
 _ESCAPE: Final = r"""\\(?:['"\\nrt]|x[0-9a-f]{2}|u(?!d[89a-f])[0-9a-f]{4}|U000[0-9a-f]{5}|U0010[0-9a-f]{4})"""
 _QUOTED: Final = rf"""(?:'(?:[^'\\\x00\r\n]|{_ESCAPE})*'|"(?:[^"\\\x00\r\n]|{_ESCAPE})*")"""
+_NAMES: Final = re.compile(rf"""(['"])({"|".join(NAMES)})\1\s*:\s*({_QUOTED})""")
+_OBJECTS: Final = re.compile(r"^\s*\[\s*\{.*\}\s*\]\s*$", re.DOTALL)
+"""Of text, as JSON and Python print a list of objects, and the names in it."""
 _ELEMENT: Final = rf"(?:{_QUOTED}|None|nan|NaT|<NA>)"
 _PYTHON_LIST: Final = re.compile(rf"\s*\[\s*{_ELEMENT}(?:(?:, *|\s+){_ELEMENT})*\s*\]\s*")
 """Of text, as Python, pandas and NumPy print it; the latter without commas."""
@@ -179,7 +183,9 @@ def _without_brackets(column: pl.Series) -> pl.Series:
 
 
 def _joined(cell: str) -> str:
-    """Write a list in JSON, or of plain text in Python's notation, as `a, b`; other text as it is."""
+    """Write a list in JSON, or of plain text in Python's notation, as `a, b`; of objects, their names."""
+    if _OBJECTS.match(cell):
+        return ", ".join(_names(cell)) or cell
     try:
         values = msgspec.json.decode(cell, type=list[str | int | float | bool | None])
     except (msgspec.DecodeError, RecursionError):
@@ -187,6 +193,19 @@ def _joined(cell: str) -> str:
         return ", ".join(map(ast.literal_eval, re.findall(_QUOTED, cell))) if is_list else cell
     texts = (value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in values)
     return ", ".join(text for text, value in zip(texts, values, strict=True) if value is not None)
+
+
+def _names(cell: str) -> list[str]:
+    """Take the names out of a list of objects, as JSON and Python print it."""
+    try:
+        objects = msgspec.json.decode(cell, type=list[dict[str, object]])
+    except (msgspec.DecodeError, RecursionError):
+        found = [(key, ast.literal_eval(value)) for _, key, value in _NAMES.findall(cell)]
+    else:
+        found = [(key, str(value)) for each in objects for key, value in each.items() if value is not None]
+    kinds = {key for key, _ in found}
+    chosen = next((key for key in NAMES if key in kinds), None)
+    return [name for key, name in found if key == chosen]
 
 
 def _repeated(values: pl.DataFrame, name: str, other: str) -> bool:
