@@ -80,6 +80,23 @@ class TestCommand:
         refused = self.call(*asked, "--since", "2070-01-01")
         assert "no event to learn from is as new" in str(refused.exception)
 
+    @pytest.mark.parametrize("command", ["finetune", "tune"])
+    def test_nothing_learned(self, data: Path, small_bert: Path, tmp_path: Path, command: str) -> None:
+        frozen = ["steps=1", "every=1", "hidden=16", "head_rate=1e-30"]
+        asked = ["--data", data, "--encoder", small_bert, "--out", tmp_path / "tuned"]
+        asked += [part for name in frozen for part in ("--set", name)]
+        choice = ["--loss", "next-item"]
+        if command == "tune":
+            choice = ["--methods", "head", "--losses", "next-item", "--minutes", "0.0001"]
+        done = self.call(command, *asked, *choice)
+        assert done.exit_code == 3, done.output
+        assert "nothing learned" in done.output.splitlines()[-1]
+        assert "train without --tuned" in done.output.splitlines()[-1]
+        assert not (tmp_path / "tuned").exists()
+        if command == "tune":
+            assert "encoder given: " in done.output
+            assert "trial 0: " in done.output
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
@@ -88,6 +105,7 @@ class TestCommand:
             (["--set", "rate=nan"], "rate must be above 0"),
             (["--method", "prompt", "--merge"], "leave --merge out"),
             (["--encoder", "none"], "nothing to tune"),
+            (["--device", "abacus"], "--device abacus: there is none here: choose from auto, "),
             (["--track", "paper=notes"], "names no tracker"),
         ],
     )

@@ -14,7 +14,7 @@ from tailrank.cli.demo_reasons import Reader
 from tailrank.cli.demo_summary import in_short
 from tailrank.cli.demo_walkthrough import Walkthrough
 from tailrank.cli.evaluate import measure
-from tailrank.cli.options import Seed, load, vector_spaces
+from tailrank.cli.options import Device, Seed, load, vector_spaces
 from tailrank.data.splits import Split, temporal
 from tailrank.evaluation.results import Evaluation
 from tailrank.language.encoder import TextEncoder
@@ -50,6 +50,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the reports.")] = Path("demo"),
     per_user: Annotated[int, typer.Option(min=1, help="Test at most this many events a user.")] = 30,
     seed: Seed = 0,
+    device: Device = "auto",
 ) -> None:
     """Fetch a data set, fit, measure with and without the language model, and show one user's lists."""
     console = Console()

@@ -27,13 +27,13 @@ def encode(
         str, typer.Option(help="`default`, a folder, `package:NAME` or a hub id `organisation/model`.")
     ] = "default",
     template: options.Template = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; without it, the best there is.")] = None,
+    device: options.Device = "auto",
 ) -> None:
     """Encode the items' texts ahead of time; only new or changed texts cost anything."""
     with progress_bars() as progress:
         with step(progress, f"reading {data}"):
             texts = item_texts(read_items(data), template)
-        model = options.load_encoder(encoder, device, progress)
+        model = options.load_encoder(encoder, progress)
         store = VectorStore()
         distinct = len({text for text in texts if text.strip()})
         new = len(store.missing(texts, model))

@@ -79,6 +79,7 @@ def evaluate(
     template: options.Template = None,
     tuned: options.TunedEncoder = None,
     columns: options.Columns = None,
+    device: options.Device = "auto",
 ) -> None:
     """Measure models on held-out events: full ranking, head and tail, with intervals."""
     if candidates is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, get_args
 
 import numpy as np
 import typer
@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from tailrank.cli.options import Encoder, Template, comma_separated, load, load_encoder
+from tailrank.cli.options import Device, Encoder, Template, comma_separated, load, load_encoder
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.dataset import Dataset
@@ -33,8 +33,12 @@ from tailrank.tuning.validator import Validator
 if TYPE_CHECKING:  # these bring torch, which no other command should wait for
     from tailrank.tuning.domains import Domain
     from tailrank.tuning.finetuning import Tuned
+    from tailrank.tuning.search import Search
 
 SHOWN_TRIALS: Final = 10
+
+NOTHING_LEARNED: Final = 3
+"""Exit status if nothing ranks validation better than the encoder given, so that no folder is written."""
 
 Protocol = Literal["all", "leave-one-out", "temporal", "cold-items"]
 SPLITS: Final[dict[str, Callable[[Dataset], Split]]] = {
@@ -77,8 +81,9 @@ def finetune(
     template: Template = None,
     seed: Annotated[int, typer.Option(help="Of batches and dropout, and of the draw of cold items.")] = 0,
     settings: Sets = None,
+    device: Device = "auto",
 ) -> None:
-    """Tune an encoder on behaviour; an interrupted run goes on when it is called again."""
+    """Tune an encoder on behaviour; an interrupted run goes on. Exit status 3: it learned nothing."""
     from tailrank.tuning.finetuning import finetune as tune_encoder
     from tailrank.tuning.saving import save
 
@@ -92,11 +97,16 @@ def finetune(
     with progress_bars() as progress:
         tuned = tune_encoder(domains, model, config, progress, checkpoint, logs)
         minutes = (time.perf_counter() - started) / 60
-        with step(progress, f"writing {out}"):
-            save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
+        if tuned.best_step:
+            with step(progress, f"writing {out}"):
+                save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
+    if not tuned.best_step:
+        show(tuned)
+        checkpoint.unlink(missing_ok=True)
+        _stop_without_gain(out, tuned.starting_score)
     checkpoint.unlink(missing_ok=True)
     with progress_bars() as progress:
-        after = load_encoder(str(out), None, progress)
+        after = load_encoder(str(out), progress)
         for domain in domains:
             VectorStore().vectors(list(domain.texts), after, progress)
     show(tuned)
@@ -119,14 +129,19 @@ def tune(
         int, typer.Option(help="Of the search, of batches and dropout, and of the draw of cold items.")
     ] = 0,
     settings: Sets = None,
+    device: Device = "auto",
 ) -> None:
-    """Search for the settings that tune best; called again, the search goes on."""
+    """Search for the settings that tune best; it can go on later. Exit status 3: nothing was learned."""
+    from tailrank.checkpoint import key
     from tailrank.tuning.finetuning import finetune as tune_encoder
     from tailrank.tuning.saving import save
     from tailrank.tuning.search import search
 
     start = read_config({"seed": str(seed)}, settings or [])
-    chosen = _chosen(methods, get_args(Method)), _chosen(losses, get_args(TuningLoss))
+    chosen = (
+        _chosen(methods, get_args(Method), start.method),
+        _chosen(losses, get_args(TuningLoss), start.loss),
+    )
     model, domains = prepare(data, out, encoder, template, protocol, seed, None)
 
     def run(config: FineTuningConfig, on_validation: Callable[[int, float], bool]) -> Tuned:
@@ -138,26 +153,54 @@ def tune(
     def keep(tuned: Tuned) -> None:
         save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
 
-    name = " ".join(
-        [model.fingerprint[:12], protocol, *(d.split.full_train.fingerprint[:12] for d in domains)]
+    name = key(
+        model.fingerprint, protocol, [d.split.full_train.fingerprint for d in domains], asdict(start), *chosen
     )
-    trials = search(out.parent / f"{out.name}.trials.db", name, start, *chosen, minutes, run, keep)
-    table = Table("trial", "state", "validation", "settings", box=SIMPLE_HEAD)
-    for trial in trials[:SHOWN_TRIALS]:
+    outcome = search(out.parent / f"{out.name}.trials.db", name, start, *chosen, minutes, run, keep, _report)
+    show_trials(outcome)
+    if not outcome.learned:
+        _stop_without_gain(out, outcome.start)
+    typer.echo(f"{out}: the best of {len(outcome.trials)} trials, {outcome.gain:+.4f} over the encoder given")
+
+
+def _report(number: int, tuned: Tuned, start: float) -> None:
+    """Print how a trial did, and before the first how the encoder given does."""
+    if number == 0:
+        typer.echo(f"encoder given: {start:.4f} (validation score, see docs/finetuning.md)")
+    gain = tuned.validation_score - start
+    verdict = f"better by {gain:.4f}" if gain > 0 else "no better than the encoder given"
+    typer.echo(f"trial {number}: {tuned.validation_score:.4f}, {verdict}")
+
+
+def _stop_without_gain(out: Path, start: float) -> NoReturn:
+    there = f"{out} stays as it was" if out.exists() else f"{out} was not written"
+    typer.echo(
+        f"nothing learned: no validation score above {start:.4f}, that of the encoder given, so {there}: "
+        "train without --tuned"
+    )
+    raise typer.Exit(NOTHING_LEARNED)
+
+
+def show_trials(outcome: Search) -> None:
+    """Print the best trials, and the encoder given among them."""
+    table = Table("trial", "state", "validation", "over the start", "settings", box=SIMPLE_HEAD)
+    for trial in outcome.trials[:SHOWN_TRIALS]:
         changes = ", ".join(
             f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in trial.params.items()
         )
-        score = "-" if trial.value is None else f"{trial.value:.4f}"
-        table.add_row(str(trial.number), trial.state.name.lower(), score, changes)
+        score, gain = "-", "-"
+        if trial.value is not None:
+            score, gain = f"{trial.value:.4f}", f"{trial.value - outcome.start:+.4f}"
+        table.add_row(str(trial.number), trial.state.name.lower(), score, gain, changes)
     Console().print(table)
-    typer.echo(f"{out}: the best of {len(trials)} trials")
 
 
-def _chosen(names: str, known: tuple[Any, ...]) -> list[Any]:
+def _chosen(names: str, known: tuple[Any, ...], first: str) -> list[Any]:
+    """Read names to choose from; the one that a search begins with comes first, if it is among them."""
     found = comma_separated(names)
     if not found or not set(found) <= set(known):
         raise RequestError(f"choose from {', '.join(known)}, not {names!r}")
-    return found
+    return sorted(dict.fromkeys(found), key=lambda name: name != first)
 
 
 def prepare(
@@ -176,7 +219,7 @@ def prepare(
     if encoder == "none":
         raise RequestError("--encoder none: there is nothing to tune: name an encoder")
     with progress_bars() as progress:
-        model = load_encoder(encoder, None, progress)
+        model = load_encoder(encoder, progress)
     check_folder(out, model)
     sets = [load(name) for name in data]
     if since is not None and any(dataset.clock != "timestamp" for dataset in sets):

@@ -55,6 +55,7 @@ def train(
     max_history: options.MaxHistory = 50,
     seed: options.Seed = 0,
     columns: options.Columns = None,
+    device: options.Device = "auto",
 ) -> None:
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
     check_place(out)

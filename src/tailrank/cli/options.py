@@ -16,6 +16,7 @@ from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.data.reading import Reading, column_names
+from tailrank.devices import use_device
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.languages import not_english
@@ -64,6 +65,17 @@ TunedEncoder = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 
+def _use_device(name: str) -> str:
+    use_device(name)
+    return name
+
+
+Device = Annotated[
+    str,
+    typer.Option(callback=_use_device, help="What encodes and trains: cpu, cuda, mps, …; `auto`: the best."),
+]
+
+
 def reading(columns: list[str] | None) -> Reading:
     """Read `--map`; what is recognised in the files goes to the error stream."""
     return Reading(column_names(columns or []), partial(typer.echo, err=True))
@@ -84,10 +96,10 @@ def data_folder(data: str) -> Path:
         return fetch(data, progress=progress)
 
 
-def load_encoder(name: str, device: str | None, progress: Progress) -> TextEncoder:
+def load_encoder(name: str, progress: Progress) -> TextEncoder:
     """Load an encoder; most of the time goes into importing torch."""
     with step(progress, f"loading encoder {name}"):
-        return TextEncoder.load(name, device)
+        return TextEncoder.load(name)
 
 
 def about_texts(items: pl.DataFrame, template: str | None, encoder: str = "default") -> str:
@@ -201,7 +213,7 @@ def vector_spaces(
     for space, name in (("semantic", encoder), ("tuned", tuned)):
         if name is not None and name != "none":
             with progress_bars() as progress:
-                model, whiten = load_encoder(name, None, progress), space != "tuned"
+                model, whiten = load_encoder(name, progress), space != "tuned"
                 spaces[space] = ItemVectors.encode(
                     dataset.items, model, template, whiten=whiten, store=VectorStore(), progress=progress
                 )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tailrank.arrays import Floats
-from tailrank.devices import has_bfloat16
+from tailrank.devices import chosen_device, has_bfloat16
 from tailrank.errors import EncoderError
 from tailrank.language import adapters
 from tailrank.language.loading import load_model
@@ -67,7 +67,7 @@ class TextEncoder:
         name
             See `tailrank.language.sources.find_encoder`.
         device
-            `cpu`, `cuda`, `mps`, …; None chooses the best available.
+            `cpu`, `cuda`, `mps`, …; None takes that of `devices.use_device`, or the best available.
         max_tokens
             Longer texts are cut; an encoder's own lower limit stays, and one without limit reads all.
 
@@ -80,7 +80,7 @@ class TextEncoder:
             raise EncoderError(f"max_tokens must be at least 1, not {max_tokens}")
         source = find_encoder(name)
         base = adapters.find_base(source.path)
-        model = load_model(str((base or source).path), device)
+        model = load_model(str((base or source).path), device or chosen_device())
         if base is not None:
             adapters.attach(model, source.path)
         own = model.max_seq_length

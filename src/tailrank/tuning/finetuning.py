@@ -64,6 +64,11 @@ class Tuned:
         """Validation score of the best step, the mean over domains."""
         return mean_validation_score(self.validation_steps[self.best_step])
 
+    @property
+    def starting_score(self) -> float:
+        """Validation score of the encoder as it was given, whitened."""
+        return mean_validation_score(self.validation_steps[0])
+
 
 def finetune(
     domains: Sequence[Domain],

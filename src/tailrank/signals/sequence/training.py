@@ -19,7 +19,7 @@ from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
-from tailrank.devices import has_bfloat16
+from tailrank.devices import chosen_device, has_bfloat16
 from tailrank.errors import ModelError
 from tailrank.metrics.full_ranking import full_ranks
 from tailrank.metrics.ranking import ndcg
@@ -165,7 +165,7 @@ class _Run:
     def __init__(self, dataset: Dataset, vectors: Floats | None, config: SASRecConfig) -> None:
         torch.manual_seed(config.seed)
         self.config = config
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = torch.device(chosen_device() or ("cuda" if torch.cuda.is_available() else "cpu"))
         shares = dataset.histories.type_shares(len(dataset.event_types))
         self.network = Network(dataset.n_items, shares, vectors, config).to(self.device)
         # The start token takes a place too, so a window whose last event is a target has one more event.
