@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrank.data.cold_items import cold_items
+from tailrank.data.cold_items import cold_items, with_held_out_items
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
 from tailrank.data.splits import Split, leave_one_out, temporal
@@ -91,3 +91,21 @@ def test_the_draw_depends_on_the_seed_alone(movielens: Dataset) -> None:
     assert other is not None
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_items_held_out_of_what_is_learned() -> None:
+    rng = np.random.default_rng(0)
+    events = {"user_id": np.repeat(np.arange(400), 20), "item_id": rng.integers(0, 50, 8000).astype(str)}
+    data = Dataset.construct(
+        pl.DataFrame({"item_id": [str(code) for code in range(60)]}),
+        pl.DataFrame(events | {"timestamp": rng.permutation(8000)}),
+    )
+    split = temporal(data, repeats=True)
+    made = with_held_out_items(split, share=0.3)
+    assert made.cold is not None
+    assert made.cold.sum() == 15
+    assert (made.train.counts == np.where(made.cold, 0, split.train.counts)).all()
+    assert (made.validation.targets == split.validation.targets).all()
+    assert not made.cold[made.validation.histories.items].any()
+    assert made.full_train is split.full_train
+    assert with_held_out_items(split, share=0.02) is split  # too few queries ask for one item

@@ -10,7 +10,7 @@ import numpy as np
 from tailrank.arrays import Bools, Offsets
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
-from tailrank.data.splits import Split
+from tailrank.data.splits import ENOUGH, Split
 
 
 def natural_protocol(dataset: Dataset) -> Literal["leave-one-out", "temporal"]:
@@ -67,6 +67,35 @@ def cold_items(split: Split, seed: int = 0, share: float = 0.1) -> Split:
         least_count=max(1, split.least_count),
         cold=cold,
     )
+
+
+def with_held_out_items(split: Split, seed: int = 0, share: float = 0.1) -> Split:
+    """Take the events of some items out of training and of validation's histories, and validate on them too.
+
+    So what learns from behaviour is validated on items that it knows by text alone, as on new ones.
+
+    Parameters
+    ----------
+    split
+        Of any protocol; only its `train` and `validation` change.
+    seed
+        Seed of the draw.
+    share
+        Share of the items that have events in training, drawn uniformly.
+
+    Returns
+    -------
+    Split
+        With `cold`; the split as it was if fewer than 200 queries would ask for such items.
+    """
+    known = np.flatnonzero(split.train.counts)
+    drawn = np.random.default_rng(seed).choice(known, round(share * len(known)), replace=False)
+    cold = np.zeros(split.train.n_items, dtype=bool)
+    cold[drawn] = True
+    if cold[split.validation.targets].sum() < ENOUGH:
+        return split
+    train, validation = _without(split.train, cold), _forget(split.validation, cold)
+    return replace(split, train=train, validation=validation, cold=cold)
 
 
 def _without(data: Dataset, cold: Bools) -> Dataset:

@@ -13,7 +13,7 @@ from torch import Tensor
 from tailrank.arrays import Doubles, Offsets
 from tailrank.tuning.trainable_encoder import ROWS, TrainableEncoder
 
-PENALTIES: Final = (1e-1, 1e-2, 1e-3)
+PENALTIES: Final = (1.0, 1e-1, 1e-2, 1e-3)
 """Shares of the mean square of a hidden unit."""
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tailrank.arrays import Bools, Doubles, Floats
+from tailrank.data.cold_items import with_held_out_items
 from tailrank.data.splits import Split
 from tailrank.errors import DataError
 from tailrank.reporting import Progress, silent
@@ -27,7 +28,7 @@ class Domain:
     Attributes
     ----------
     split
-        Training events to learn from, and validation queries that say when to stop.
+        Training events to learn from, and validation queries that say when to stop; see `learned`.
     texts
         Of every item.
     vectors
@@ -42,6 +43,11 @@ class Domain:
     since: float | None = None
 
     @cached_property
+    def learned(self) -> Split:
+        """What is learned from, and validated on: some items are held out, if enough queries ask for them."""
+        return with_held_out_items(self.split)
+
+    @cached_property
     def has_text(self) -> Bools:
         """Whether an item's text isn't blank, shape (items,)."""
         return np.array([bool(text.strip()) for text in self.texts])
@@ -51,8 +57,8 @@ class Domain:
         if config.loss == "simcse":
             return TextExamples(self.has_text, config.batch, twice=True)
         if config.loss == "distillation" and not config.blend:
-            return TextExamples(self.has_text & (self.split.train.counts > 0), config.batch, twice=False)
-        return BehaviourExamples(self.split.train, self.has_text, config, self.since)
+            return TextExamples(self.has_text & (self.learned.train.counts > 0), config.batch, twice=False)
+        return BehaviourExamples(self.learned.train, self.has_text, config, self.since)
 
 
 class Mixture:
@@ -87,7 +93,7 @@ class Mixture:
                     f"{name}: fewer than two items have a text, so there is nothing to learn from"
                 )
         self.validators = {
-            name: Validator(domain.split, config.recency_decay, config.seed)
+            name: Validator(domain.learned, config.recency_decay, config.seed)
             for name, domain in zip(names, domains, strict=True)
         }
         self.examples = [domain.examples(config) for domain in domains]
@@ -124,4 +130,4 @@ class Mixture:
 
     def weights(self) -> Doubles:
         """Say how much each item counts in a distillation: the log of its events, shape (items,)."""
-        return np.concatenate([np.log1p(d.split.train.counts) * d.has_text for d in self.domains])
+        return np.concatenate([np.log1p(d.learned.train.counts) * d.has_text for d in self.domains])
