@@ -80,6 +80,7 @@ def evaluate(
     tuned: options.TunedEncoder = None,
     columns: options.Columns = None,
     device: options.Device = "auto",
+    drop_bad: options.DropBad = None,
 ) -> None:
     """Measure models on held-out events: full ranking, head and tail, with intervals."""
     if candidates is not None:
@@ -91,7 +92,7 @@ def evaluate(
     names = [name.strip() for name in models.split(",")]
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
-    dataset = options.load(data, columns)
+    dataset = options.load(data, columns, drop_bad)
     settings = Settings(
         template=template,
         max_history=max_history,

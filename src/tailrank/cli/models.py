@@ -56,11 +56,12 @@ def train(
     seed: options.Seed = 0,
     columns: options.Columns = None,
     device: options.Device = "auto",
+    drop_bad: options.DropBad = None,
 ) -> None:
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
     check_place(out)
     epochs = options.sequence_epochs(sequence_epochs, fast)
-    dataset = options.load(data, columns)
+    dataset = options.load(data, columns, drop_bad)
     typer.echo(options.about_texts(dataset.items, template, encoder), err=True)
     spaces = options.vector_spaces(dataset, encoder, template, tuned)
     settings = Settings(

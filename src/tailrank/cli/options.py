@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,6 +13,7 @@ import polars as pl
 import typer
 
 from tailrank.cli.progress import progress_bars
+from tailrank.data.bad_rows import BadRows
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.data.reading import Reading, column_names
@@ -35,6 +36,13 @@ Columns = Annotated[
         "--map",
         metavar="NAME=COLUMN",
         help="Read a column from one of another name: user_id=userId; may be repeated. See docs/data.md.",
+    ),
+]
+DropBad = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Leave out rows that break the contract, and write them with the reason to this CSV.",
     ),
 ]
 Encoder = Annotated[
@@ -81,11 +89,14 @@ def reading(columns: list[str] | None) -> Reading:
     return Reading(column_names(columns or []), partial(typer.echo, err=True))
 
 
-def load(data: str, columns: list[str] | None = None) -> Dataset:
-    """Read a data folder, as `data_folder` finds it."""
-    folder = data_folder(data)
+def load(data: str, columns: list[str] | None = None, drop_bad: Path | None = None) -> Dataset:
+    """Read a data folder, as `data_folder` finds it; rows that break the contract may go to a file."""
+    folder, bad_rows = data_folder(data), None if drop_bad is None else BadRows()
     with progress_bars() as progress, step(progress, f"reading {data}"):
-        return Dataset.load(folder, reading(columns))
+        dataset = Dataset.load(folder, replace(reading(columns), bad_rows=bad_rows))
+    if drop_bad is not None and bad_rows is not None:
+        bad_rows.write(drop_bad)
+    return dataset
 
 
 def data_folder(data: str) -> Path:

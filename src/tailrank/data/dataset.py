@@ -18,7 +18,7 @@ from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
 from tailrank.data.frames import Frame, to_polars
 from tailrank.data.histories import UNTYPED, Event, Histories, History, flat_offsets
-from tailrank.data.readers import AS_IS, read_events, read_items
+from tailrank.data.readers import AS_IS, read_tables
 from tailrank.data.reading import Reading
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
 from tailrank.errors import RequestError
@@ -80,7 +80,7 @@ class Dataset:
         folder
             Holds `items` and `events`, and perhaps a `tailrank.toml`.
         reading
-            What columns are called there, and whom to tell what was recognised.
+            What columns are called there, who takes bad rows, and whom to tell what was recognised.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class Dataset:
             If a file is missing or breaks the contract; the message names file, row and remedy.
         """
         folder = Path(folder)
-        items, events = read_items(folder, reading), read_events(folder, reading)
+        items, events = read_tables(folder, reading)
         return cls.construct(items, events, name=folder.resolve().name)
 
     @classmethod

@@ -12,7 +12,7 @@ import polars as pl
 from tailrank.data.formats import read_file
 from tailrank.data.naming import rename_columns
 from tailrank.data.reading import Reading
-from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures
+from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
 from tailrank.errors import DataError
 
 SUFFIXES: Final = (
@@ -60,6 +60,15 @@ def read_events(folder: Path, reading: Reading = AS_IS) -> pl.DataFrame:
         `elapsed_seconds` and `value` Float64, `event` text.
     """
     return _read(folder, EVENTS, reading)
+
+
+def read_tables(folder: Path, reading: Reading = AS_IS) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read items and events; if bad rows are left out, so are events of items that are then missing.
+
+    Raises as `read_items` does.
+    """
+    items = read_items(folder, reading)
+    return items, _read(folder, EVENTS, reading, items)
 
 
 def table_files(folder: Path, name: str) -> list[Path]:
@@ -176,8 +185,20 @@ def _partition(part: Path) -> Iterator[pl.Expr]:
             yield pl.lit(known, dtype=pl.String).alias(unquote(key))
 
 
-def _read(folder: Path, table: TableSchema, reading: Reading) -> pl.DataFrame:
+def _read(
+    folder: Path, table: TableSchema, reading: Reading, items: pl.DataFrame | None = None
+) -> pl.DataFrame:
     path = find_table(folder, table.name)
-    frame, checks = parse_table(read_table(path, table, reading), table)
-    raise_failures(checks, str(path))
-    return frame
+    raw = read_table(path, table, reading)
+    frame, checks = parse_table(raw, table)
+    if reading.bad_rows is None:
+        raise_failures(checks, str(path))
+        return frame
+    raise_failures((check for check in checks if check.bad is None), str(path))
+    if items is not None:
+        checks.append(unknown_items(frame, items))
+    good = reading.bad_rows.take(frame, raw, checks, path.name)
+    if n := len(frame) - len(good):
+        reasons = ", ".join(f"{check.name} {check.count:,}" for check in checks if check.count)
+        reading.note(f"{path.name}: dropped {n:,} of {len(frame):,} rows ({n / len(frame):.1%}): {reasons}")
+    return good

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from tailrank.data.bad_rows import BadRows
 from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS
 from tailrank.errors import DataError, instead_of
 from tailrank.files import written_file
@@ -35,10 +36,13 @@ class Reading:
         For each table, the file's name of columns of the contract; they go before those of `tailrank.toml`.
     note
         Is told in a line what was recognised in each file.
+    bad_rows
+        Takes the rows that break the contract; without it, the first of them is an error.
     """
 
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     note: Callable[[str], None] = _silent
+    bad_rows: BadRows | None = None
 
     def names(self, folder: Path, table: str) -> dict[str, str]:
         """Name the columns of one table of a folder, as asked and as its `tailrank.toml` says.

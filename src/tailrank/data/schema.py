@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import polars as pl
@@ -43,6 +43,8 @@ class Check:
         The first of them, with their rows (row 1 is the first record, not the header).
     remedy
         What to do about it.
+    bad
+        Which rows break the rule, shape (rows,); None if it isn't about rows.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Check:
     count: int
     examples: tuple[str, ...]
     remedy: str
+    bad: pl.Series | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_faults(cls, name: str, faults: Iterable[str], remedy: str, status: Status = "FAIL") -> Check:
@@ -70,7 +73,7 @@ class Check:
                 values = seconds
         examples = (f"row {row + 1} has {value!r}" for row, value in zip(first, values, strict=True))
         count = int(bad.sum())
-        return cls(name, status if count else "PASS", count, tuple(examples), remedy)
+        return cls(name, status if count else "PASS", count, tuple(examples), remedy, bad.fill_null(False))
 
 
 def raise_failures(checks: Iterable[Check], source: str) -> None:
