@@ -111,6 +111,28 @@ def test_folders_of_packed_and_partitioned_files(tmp_path: Path) -> None:
     assert events["day"].to_list() == [None, None, "2024-01-31"]
 
 
+def test_folders_that_only_have_the_name_of_the_table(tmp_path: Path) -> None:
+    days = {
+        f"events/date=2024-01-0{day}/export.{ending}": pl.DataFrame(
+            {"user_id": ["u"], "item_id": ["a"], "timestamp": [f"2024-01-0{day}"]}
+        )
+        for day, ending in enumerate(["parquet", "csv.gz", "jsonl"], start=1)
+    }
+    events = read_events(lay(tmp_path, {**days, "events/_SUCCESS": ""}))
+    assert events["date"].to_list() == ["2024-01-01", "2024-01-02", "2024-01-03"]
+    lay(tmp_path, {"events/date=2024-01-04/export.xlsx": b"PK"})
+    with pytest.raises(DataError, match=r"date=2024-01-04/export.xlsx: neither Parquet, CSV nor JSON Lines"):
+        read_events(tmp_path)
+
+
+def test_files_of_other_names_are_listed(tmp_path: Path) -> None:
+    lay(tmp_path, {"meta_Toys.jsonl.gz": "", "reviews.csv": ""})
+    with pytest.raises(
+        DataError, match=r"no items file. .* If it is one of meta_Toys.jsonl.gz, reviews.csv, ren"
+    ):
+        read_items(tmp_path)
+
+
 def test_a_folder_and_a_file_of_one_table_are_refused(tmp_path: Path) -> None:
     lay(tmp_path, {**ITEMS, "items.json/part-0.json": '{"item_id": "a"}\n', **EVENTS})
     with pytest.raises(DataError, match=r"items.csv and items.json both hold items"):

@@ -44,8 +44,9 @@ def write(frame: pl.DataFrame, path: Path) -> None:
     compression = packed.get(path.suffix, "uncompressed")
     if form == "parquet":
         frame.write_parquet(path)
-    elif form == "csv":
-        frame.lazy().sink_csv(path, compression=compression, check_extension=False)
+    elif form in ("csv", "tsv"):
+        separator = "," if form == "csv" else "\t"
+        frame.lazy().sink_csv(path, separator=separator, compression=compression, check_extension=False)
     else:
         frame.lazy().sink_ndjson(path, compression=compression, check_extension=False)
     if path.name.endswith(".parquet.gz"):

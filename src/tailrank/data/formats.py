@@ -16,6 +16,16 @@ from tailrank.data.dialects import recognise
 from tailrank.data.line_checks import checked_csv, checked_json_lines, is_well_quoted
 from tailrank.errors import DataError, first_line
 
+FORMATS: Final = {
+    "parquet": "parquet",
+    "csv": "csv",
+    "tsv": "csv",
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "json": "jsonl",
+}
+"""What the ending of a name says, before that of packing."""
+
 REMEDIES: Final = {
     "csv": "Write it anew, in UTF-8.",
     "jsonl": "Write one JSON object a line, in UTF-8: null for NaN, surrogates only in pairs.",
@@ -23,7 +33,18 @@ REMEDIES: Final = {
 }
 
 
-def read_file(path: Path, file_format: str, columns: Collection[str]) -> tuple[pl.DataFrame, str]:
+def format_of(path: Path) -> str | None:
+    """Tell the format of a file, or of a folder's files, by the endings of its name; None if they don't say.
+
+    Examples
+    --------
+    >>> format_of(Path("events.tsv.gz")), format_of(Path("events"))
+    ('csv', None)
+    """
+    return next((FORMATS[ending[1:]] for ending in path.suffixes[-2:] if ending[1:] in FORMATS), None)
+
+
+def read_file(path: Path, file_format: str | None, columns: Collection[str]) -> tuple[pl.DataFrame, str]:
     """Read a file as it is, but for rows of CSV without any value.
 
     Parameters
@@ -31,7 +52,7 @@ def read_file(path: Path, file_format: str, columns: Collection[str]) -> tuple[p
     path
         A name that ends in `.gz` or `.zst` says how the file is packed.
     file_format
-        A key of `REMEDIES`.
+        A key of `REMEDIES`; None if the name says it.
     columns
         Lower-case names of the columns of the table's contract: CSV gives them as text.
 
@@ -43,8 +64,14 @@ def read_file(path: Path, file_format: str, columns: Collection[str]) -> tuple[p
     Raises
     ------
     DataError
-        If it is damaged or not in the format. CSV and JSON Lines: with the line, if it is known.
+        If its format is unknown, or it is damaged or not in that format. CSV and JSON Lines: with the line, if
+        it is known.
     """
+    file_format = file_format or format_of(path)
+    if file_format is None:
+        raise DataError(
+            f"{path}: neither Parquet, CSV nor JSON Lines by its name. Rename it, or move it away."
+        )
     try:
         if file_format == "csv":
             return _read_csv(_content(path), columns)

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
 import polars as pl
 
-from tailrank.data.formats import read_file
+from tailrank.data.formats import FORMATS, format_of, read_file
 from tailrank.data.naming import rename_columns
-from tailrank.data.reading import Reading
+from tailrank.data.part_files import read_parts
+from tailrank.data.reading import SETTINGS, Reading
 from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
 from tailrank.errors import DataError
 
-SUFFIXES: Final = (
-    *(".parquet", ".parquet.gz"),
-    *(".csv", ".csv.gz", ".csv.zst"),
-    *(".jsonl", ".jsonl.gz", ".jsonl.zst"),
+SUFFIXES: Final = tuple(
+    f".{ending}{packed}"
+    for ending in FORMATS
+    for packed in ("", ".gz", ".zst")
+    if (ending, packed) != ("parquet", ".zst")
 )
-FOLDERS: Final = (".parquet", ".csv", ".jsonl", ".json")
-"""What Spark and its like call a folder of part files; its ending says what they hold."""
+FOLDERS: Final = ("", *(f".{ending}" for ending in FORMATS))
+"""What a folder of part files ends with: nothing, or what they hold, as Spark and its like call it."""
 
 AS_IS: Final = Reading()
-
-NOT_ALL_DATA: Final = {
-    "_temporary": "is still being written, or its writing broke off",
-    "_delta_log": "is a Delta table, whose files hold deleted rows, too",
-}
-"""Entries of such a folder that say that its files aren't the table."""
 
 
 def read_items(folder: Path, reading: Reading = AS_IS) -> pl.DataFrame:
@@ -89,9 +84,13 @@ def find_table(folder: Path, name: str) -> Path:
         raise DataError(f"{folder}: no such folder. Give a data folder with items and events (docs/data.md).")
     found = table_files(folder, name)
     if not found:
-        raise DataError(
-            f"{folder}: no {name} file. Add one of {', '.join(name + suffix for suffix in SUFFIXES)}."
+        there = [path.name for path in sorted(folder.iterdir()) if path.suffix and path.name != SETTINGS]
+        near = (
+            f" If it is one of {', '.join(there)}, rename that, or put parts into a folder {name}."
+            if there
+            else ""
         )
+        raise DataError(f"{folder}: no {name} file. Add {name}.parquet, {name}.csv or {name}.jsonl.{near}")
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise DataError(f"{folder}: {names} both hold {name}. Keep one of them.")
@@ -108,12 +107,10 @@ def read_table(path: Path, table: TableSchema, reading: Reading = AS_IS) -> pl.D
     DataError
         If it is empty, damaged, not UTF-8 or not in the format that its suffix names.
     """
-    ending = path.name.split(".")[1]
-    file_format = "jsonl" if ending == "json" else ending
-    read = _read_parts if path.is_dir() else read_file
     asked = reading.names(path.parent, table.name)
     as_text = dict.fromkeys(name.lower() for name in (*table.columns, *asked.values()))
-    frame, dialect = read(path, file_format, as_text)
+    read = read_parts if path.is_dir() else read_file
+    frame, dialect = read(path, format_of(path), as_text)
     garbled = [name for name in frame.columns if "\ufffd" in name or name.endswith("_duplicated_0")]
     if garbled:
         name = garbled[0].removesuffix("_duplicated_0")
@@ -132,57 +129,6 @@ def _recognised(frame: pl.DataFrame, table: TableSchema, taken: Mapping[str, str
     rest = [name for name in frame.columns if name not in read]
     left = "only by a --template" if table.name == ITEMS.name else "ignored"
     return f"reads {said or 'nothing'}" + (f"; {left}: {', '.join(rest)}" if rest else "")
-
-
-def _read_parts(folder: Path, file_format: str, columns: Collection[str]) -> tuple[pl.DataFrame, str]:
-    """Read the part files of a folder, in the order of their names, one below the other."""
-    for name, why in NOT_ALL_DATA.items():
-        if (folder / name).exists():
-            raise DataError(f"{folder} {why} ({name}). Write the table anew.")
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size)
-    parts = [path for path in paths if not _is_hidden(path.relative_to(folder))]
-    if not parts:
-        raise DataError(f"{folder}: no part files in this folder. Write the table anew.")
-    frames, dialects = [], dict[str, None]()
-    for part in parts:
-        frame, dialect = read_file(part, file_format, columns)
-        dialects[dialect] = None
-        if not any(name.lower() in columns for name in frame.columns):
-            named = ", ".join(columns)
-            raise DataError(f"{part}: none of its columns is one of {named}. Give each file a header.")
-        frames.append(frame.with_columns(_partition(part.relative_to(folder))))
-    joined = _concatenated([frame for frame in frames if len(frame)] or frames[:1], folder)
-    return joined, f"{len(parts):,} files, {' and '.join(dialects)}"
-
-
-def _concatenated(frames: list[pl.DataFrame], folder: Path) -> pl.DataFrame:
-    for name in dict.fromkeys(name for frame in frames for name in frame.columns):
-        kinds = {_kind(frame.schema[name]) for frame in frames if name in frame.columns} - {"Null"}
-        if len(kinds) > 1:
-            raise DataError(
-                f"{folder}: its files hold {' and '.join(sorted(kinds))} in column {name!r}. Write one type."
-            )
-    return pl.concat(frames, how="diagonal_relaxed")
-
-
-def _kind(dtype: pl.DataType) -> str:
-    """Name the types that polars can join without changing what the values mean."""
-    if dtype.is_numeric() or dtype in (pl.String, pl.Categorical, pl.Enum):
-        return "text or numbers"
-    return str(dtype) if dtype == pl.Datetime else dtype.base_type().__name__
-
-
-def _is_hidden(part: Path) -> bool:
-    """Whether a name on the way says that this is no data, as `_SUCCESS` and checksums do."""
-    return any(name.startswith(("_", ".")) for name in part.parts)
-
-
-def _partition(part: Path) -> Iterator[pl.Expr]:
-    """Give the columns that the folders of a part file name, such as `event=view`."""
-    for key, equals, value in (name.partition("=") for name in part.parent.parts):
-        if equals:
-            known = None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
-            yield pl.lit(known, dtype=pl.String).alias(unquote(key))
 
 
 def _read(
