@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from warnings import catch_warnings, filterwarnings
 
 from tailrank.errors import EncoderError, first_line, needs
 
@@ -22,7 +23,8 @@ def load_model(folder: str, device: str | None) -> SentenceTransformer:
     EncoderError
         If the folder or the device can't be used, or weights are missing from the files.
     """
-    with needs("an encoder", "language", EncoderError):
+    with needs("an encoder", "language", EncoderError), catch_warnings():
+        filterwarnings("ignore", "IProgress not found")  # of bars in a notebook, which none is drawn of
         import torch
         from sentence_transformers import SentenceTransformer
     settings = {"dtype": torch.float32, "use_safetensors": True}
