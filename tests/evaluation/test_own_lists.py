@@ -122,7 +122,6 @@ def test_items_that_the_data_do_not_know_are_named(folder: Path, dataset: Datase
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ({"user_id": ["u", "u"], "item_id": ["a", "a"]}, "item twice in a list"),
         ({"user_id": ["u"], "item_id": ["a"], "shelf": ["top"]}, "shelf is String"),
         ({"user_id": ["u"], "item_id": ["a"], "als": [np.inf]}, "als holds infinity"),
         (
@@ -135,6 +134,14 @@ def test_items_that_the_data_do_not_know_are_named(folder: Path, dataset: Datase
 def test_a_table_that_holds_no_lists_is_refused(table: dict[str, list[object]], said: str) -> None:
     with pytest.raises(DataError, match=said):
         Lists.from_frame(pl.DataFrame(table))
+
+
+def test_an_item_that_occurs_again_counts_once_by_its_first_place() -> None:
+    table = {"user_id": ["u"] * 3, "item_id": ["a", "b", "a"], "clicked": [False, False, True]}
+    lists = Lists.from_frame(pl.DataFrame(table))
+    assert lists.items == [["a", "b"]]
+    assert lists.clicked is not None
+    assert lists.clicked[0].tolist() == [True, False]
 
 
 def test_what_cannot_be_judged_is_refused(dataset: Dataset) -> None:

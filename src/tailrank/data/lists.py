@@ -94,21 +94,21 @@ class Lists:
             apart, `timestamp`, `position`, `clicked`, and any number of columns of scores, one a recommender.
             Without `ranking_id` a list is what has the same user and time. Lists are in the order of
             `position`; else, if there is one column of scores, in that of these; else in that of the table.
+            An item that occurs again in a list counts once, by its first place, as when ranking.
         name
             For messages.
 
         Raises
         ------
         DataError
-            If the table breaks that contract, names an item twice in a list, or has times or users that
-            differ within a list.
+            If the table breaks that contract, or has times or users that differ within a list.
         """
         frame, checks = parse_table(to_polars(raw, name), LISTS)
         scores = [column for column in frame.columns if column not in LISTS.columns]
         raise_failures([*checks, _numbers(frame, scores)], name)
         key = next(list(each) for each in _KEYS if set(each) <= set(frame.columns))
-        order, frame = _ordered(frame.with_row_index(_ROW), key, scores)
         raise_failures(_consistent(frame, key), name)
+        order, frame = _ordered(frame.with_row_index(_ROW), key, scores)
         lists = frame.group_by(key, maintain_order=True).agg(pl.exclude(key))
         clicked, timed = (column in frame.columns for column in (Columns.CLICKED, Columns.TIMESTAMP))
         first = lists if key == [Columns.USER] else lists.with_columns(_first(lists, key))
@@ -141,20 +141,26 @@ def _numbers(frame: pl.DataFrame, scores: Sequence[str]) -> Check:
 
 
 def _ordered(frame: pl.DataFrame, key: Sequence[str], scores: Sequence[str]) -> tuple[str, pl.DataFrame]:
-    """Bring each list into its own order; says what that is by. Scores become NaN where there are none."""
+    """Bring each list into its own order, each item once; says what that is by.
+
+    Scores become NaN where there are none.
+    """
     frame = frame.with_columns(pl.col(scores).cast(pl.Float64).fill_null(np.nan))
+    order = "the rows of the table"
     if Columns.POSITION in frame.columns:
-        return "their position", frame.sort(Columns.POSITION, _ROW)
-    if len(scores) == 1:
+        order, frame = "their position", frame.sort(Columns.POSITION, _ROW)
+    elif len(scores) == 1:
         by_score = -pl.col(scores[0]).fill_nan(-np.inf)
-        return f"the scores of {scores[0]}", frame.sort(by_score, _ROW)
-    return "the rows of the table", frame
+        order, frame = f"the scores of {scores[0]}", frame.sort(by_score, _ROW)
+    listed = [*key, Columns.ITEM]
+    if Columns.CLICKED in frame.columns:
+        frame = frame.with_columns(pl.col(Columns.CLICKED).any().over(listed))
+    return order, frame.unique(listed, keep="first", maintain_order=True)
 
 
 def _consistent(frame: pl.DataFrame, key: Sequence[str]) -> list[Check]:
-    """Check that a list is one user's, of one moment, and names an item once."""
-    twice = frame.select(*key, Columns.ITEM).is_duplicated()
-    checks = [Check.from_mask("item twice in a list", twice, frame[Columns.ITEM], "Keep one row for each.")]
+    """Check that a list is one user's, and of one moment."""
+    checks = []
     for column in {Columns.USER, Columns.TIMESTAMP} & (set(frame.columns) - set(key)):
         mixed = frame.select(pl.col(column).n_unique().over(key) > 1).to_series()
         remedy = f"Give each list a {Columns.RANKING} of its own, and one {column}."
