@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from rich.markup import escape
 
 import tailrank
 from tailrank.cli.bench import bench
+from tailrank.cli.config import configure
 from tailrank.cli.data import datasets, import_, validate
 from tailrank.cli.demo import demo
 from tailrank.cli.encode import encode, label
@@ -19,6 +21,7 @@ from tailrank.cli.evaluate import evaluate
 from tailrank.cli.finetune import finetune, tune
 from tailrank.cli.models import rank, train
 from tailrank.cli.report import report
+from tailrank.cli.retrain import retrain
 from tailrank.cli.serve import compact, serve, state_app
 from tailrank.errors import TailrankError
 
@@ -34,7 +37,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (demo, validate, train, evaluate, report, rank, serve, compact, encode, finetune, tune, label):
+COMMANDS = (
+    *(demo, validate, train, evaluate, report, rank, serve, retrain, compact),
+    *(encode, finetune, tune, label),
+)
+for command in COMMANDS:
     app.command()(command)
 app.command("import")(import_)
 app.add_typer(bench, name="bench")
@@ -44,11 +51,16 @@ app.add_typer(state_app, name="state")
 
 @app.callback()
 def options(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(help="Options by command; else tailrank.toml of the working folder.")
+    ] = None,
     show_version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
     ] = False,
 ) -> None:
     """Take what stands before the name of a command."""
+    configure(context, config)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
+from tailrank.cli.retrain import learned_until
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
 from tailrank.data.lists import Lists
@@ -79,7 +80,7 @@ def train(
         reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)
         if lists is not None:
             reranker = with_upstream(reranker, lists, dataset, spaces, progress)
-        data_set = {"data": dataset.name, "data_fingerprint": dataset.fingerprint}
+        data_set = {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **learned_until(dataset)}
         measured = {"metrics": {"validation_loss": reranker.fusion.loss}}
         with step(progress, f"writing {out}"):
             reranker.save(out, dict(reranker.about) | data_set | machine() | measured)

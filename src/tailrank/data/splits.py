@@ -191,6 +191,16 @@ def hold_out(dataset: Dataset) -> Split:
     return Split("none", train, queries, dataset, nothing, repeats=True, least_count=least_count)
 
 
+def events_since(dataset: Dataset, moment: float) -> tuple[Dataset, Queries]:
+    """Cut off the events after a moment, in seconds; gives the rest, and a query of each, at most ten a user.
+
+    The history of a query holds all events of the user strictly before it, new ones included.
+    """
+    after = float(np.nextafter(moment, np.inf))
+    queries = _queries_between(dataset, after, np.inf, PER_USER, staleness=0.0, repeats=True)
+    return _before(dataset, after), queries
+
+
 def step_back(split: Split) -> Split:
     """Make the same split one event of each user earlier: validate on the last events of its training.
 
