@@ -182,7 +182,7 @@ def _stop_without_gain(out: Path, start: float) -> NoReturn:
 
 
 def show_trials(outcome: Search) -> None:
-    """Print the best trials, and the encoder given among them."""
+    """Print the best trials, and by how much each beats the encoder given."""
     table = Table("trial", "state", "validation", "over the start", "settings", box=SIMPLE_HEAD)
     for trial in outcome.trials[:SHOWN_TRIALS]:
         changes = ", ".join(
