@@ -198,7 +198,7 @@ def events_since(dataset: Dataset, moment: float) -> tuple[Dataset, Queries]:
     """
     after = float(np.nextafter(moment, np.inf))
     queries = _queries_between(dataset, after, np.inf, PER_USER, staleness=0.0, repeats=True)
-    return _before(dataset, after), queries
+    return before(dataset, after), queries
 
 
 def step_back(split: Split) -> Split:
