@@ -128,7 +128,7 @@ def test_folders_that_only_have_the_name_of_the_table(tmp_path: Path) -> None:
 def test_files_of_other_names_are_listed(tmp_path: Path) -> None:
     lay(tmp_path, {"meta_Toys.jsonl.gz": "", "reviews.csv": ""})
     with pytest.raises(
-        DataError, match=r"no items file. .* If it is one of meta_Toys.jsonl.gz, reviews.csv, ren"
+        DataError, match=r"no items file. .* If it is in meta_Toys.jsonl.gz, reviews.csv, call"
     ):
         read_items(tmp_path)
 

@@ -64,8 +64,7 @@ def read_file(path: Path, file_format: str | None, columns: Collection[str]) -> 
     Raises
     ------
     DataError
-        If its format is unknown, or it is damaged or not in that format. CSV and JSON Lines: with the line,
-        if it is known.
+        If its format is unknown, or it is damaged or not in that format; of CSV and JSON Lines with the line.
     """
     file_format = file_format or format_of(path)
     if file_format is None:

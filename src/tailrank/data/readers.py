@@ -85,11 +85,7 @@ def find_table(folder: Path, name: str) -> Path:
     found = table_files(folder, name)
     if not found:
         there = [path.name for path in sorted(folder.iterdir()) if path.suffix and path.name != SETTINGS]
-        near = (
-            f" If it is one of {', '.join(there)}, rename that, or put parts into a folder {name}."
-            if there
-            else ""
-        )
+        near = f" If it is in {', '.join(there)}, call that {name}, with the same ending." if there else ""
         raise DataError(f"{folder}: no {name} file. Add {name}.parquet, {name}.csv or {name}.jsonl.{near}")
     if len(found) > 1:
         names = " and ".join(path.name for path in found)

@@ -75,7 +75,7 @@ def _table(
     folder: Path, table: TableSchema, reading: Reading
 ) -> tuple[pl.DataFrame | None, pl.DataFrame | None, list[Check]]:
     """Read one table as far as it can be read: as it is, and by the contract."""
-    remedy = "Give one file in Parquet, CSV or JSON Lines, in UTF-8."
+    remedy = "Give one file, or a folder of files, in Parquet, CSV or JSON Lines."
     try:
         raw = read_table(find_table(folder, table.name), table, reading)
     except DataError as error:
