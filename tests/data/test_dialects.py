@@ -22,6 +22,7 @@ from test_readers import EVENTS, ITEMS, lay
 from tailrank.data import schema
 from tailrank.data.dataset import Dataset
 from tailrank.data.readers import read_events, read_items, read_table
+from tailrank.data.validation import validate
 from tailrank.errors import DataError
 from tailrank.language.text import item_texts
 
@@ -123,6 +124,15 @@ def test_folders_that_only_have_the_name_of_the_table(tmp_path: Path) -> None:
     lay(tmp_path, {"events/date=2024-01-04/export.xlsx": b"PK"})
     with pytest.raises(DataError, match=r"date=2024-01-04/export.xlsx: neither Parquet, CSV nor JSON Lines"):
         read_events(tmp_path)
+
+
+def test_a_bad_value_in_a_folder_is_told_with_its_file(tmp_path: Path) -> None:
+    rows = "user_id,item_id,timestamp\nu,a,2024-01-01\n"
+    lay(tmp_path, {**ITEMS, "events/1.csv": rows, "events/2.csv": rows + "u,a,soon\n"})
+    with pytest.raises(DataError, match=r"row 3 has 'soon'.* The first is row 2 of .*events/2\.csv\."):
+        read_events(tmp_path)
+    [check] = [check for check in validate(tmp_path) if check.status == "FAIL"]
+    assert check.remedy.endswith("events/2.csv.")
 
 
 def test_files_of_other_names_are_listed(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
+from tailrank.cli.texts import about_texts
 from tailrank.data.columns import Columns
 from tailrank.data.imports import gorse, metarank
 from tailrank.data.imports.tables import Imported, check_free
@@ -61,12 +61,11 @@ def validate(
 
 
 def _print_texts(console: Console, data: Path, reading: Reading, checks: list[Check]) -> None:
-    """Show item texts if the items can be read, and have any."""
+    """Show item texts if the items can be read."""
     of_items = {check.name: check.status for check in checks if check.name.startswith(f"{ITEMS.name}: ")}
     if of_items and "FAIL" not in of_items.values():
-        with suppress(DataError):
-            items = read_items(data, replace(reading, note=lambda _: None))
-            console.print(Text(options.about_texts(items, None) + "\n"))
+        items = read_items(data, replace(reading, note=lambda _: None))
+        console.print(Text(about_texts(items, None) + "\n"))
 
 
 def _keep_guesses(data: Path, reading: Reading, console: Console) -> None:

@@ -92,7 +92,8 @@ def evaluate(
     names = [name.strip() for name in models.split(",")]
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
-    dataset = options.load(data, columns, drop_bad)
+    how = options.reading(columns)
+    dataset = options.load(data, how, drop_bad)
     settings = Settings(
         template=template,
         max_history=max_history,
@@ -102,7 +103,7 @@ def evaluate(
         tail_cost=tail_cost,
     )
     if candidates is not None:
-        lists = own_lists.read(candidates, data, options.reading(columns))
+        lists = own_lists.read(candidates, data, how)
         spaces = options.vector_spaces(dataset, encoder, template, tuned)
         own_lists.measure(lists, dataset, spaces, settings, out)
         return

@@ -16,6 +16,7 @@ from rich.table import Table
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.retrain import learned_until
+from tailrank.cli.texts import about_texts
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
 from tailrank.data.lists import Lists
@@ -62,8 +63,9 @@ def train(
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
     check_place(out)
     epochs = options.sequence_epochs(sequence_epochs, fast)
-    dataset = options.load(data, columns, drop_bad)
-    typer.echo(options.about_texts(dataset.items, template, encoder), err=True)
+    how = options.reading(columns)
+    dataset = options.load(data, how, drop_bad)
+    typer.echo(about_texts(dataset.items, template, encoder), err=True)
     spaces = options.vector_spaces(dataset, encoder, template, tuned)
     settings = Settings(
         template=template,
@@ -74,7 +76,7 @@ def train(
         tail_cost=tail_cost,
     )
     checkpoint = None if settings.sequence_epochs == 0 else out.parent / f"{out.name}.checkpoint"
-    lists = _scored_impressions(data, options.reading(columns))
+    lists = _scored_impressions(data, how)
     typer.echo(_plan(dataset, spaces, settings), err=True)
     with progress_bars() as progress:
         reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)

@@ -7,27 +7,23 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
-import polars as pl
 import typer
 
 from tailrank.cli.progress import progress_bars
 from tailrank.data.bad_rows import BadRows
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
+from tailrank.data.readers import AS_IS
 from tailrank.data.reading import Reading, column_names
 from tailrank.devices import use_device
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.languages import not_english
 from tailrank.language.sources import tuning_record
 from tailrank.language.store import VectorStore
-from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
 from tailrank.reporting import Progress, step
-
-N_TEXTS: Final = 3
 
 Data = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
 Columns = Annotated[
@@ -89,11 +85,11 @@ def reading(columns: list[str] | None) -> Reading:
     return Reading(column_names(columns or []), partial(typer.echo, err=True))
 
 
-def load(data: str, columns: list[str] | None = None, drop_bad: Path | None = None) -> Dataset:
+def load(data: str, how: Reading = AS_IS, drop_bad: Path | None = None) -> Dataset:
     """Read a data folder, as `data_folder` finds it; rows that break the contract may go to a file."""
     folder, bad_rows = data_folder(data), None if drop_bad is None else BadRows()
     with progress_bars() as progress, step(progress, f"reading {data}"):
-        dataset = Dataset.load(folder, replace(reading(columns), bad_rows=bad_rows))
+        dataset = Dataset.load(folder, replace(how, bad_rows=bad_rows))
     if drop_bad is not None and bad_rows is not None:
         bad_rows.write(drop_bad)
     return dataset
@@ -111,19 +107,6 @@ def load_encoder(name: str, progress: Progress) -> TextEncoder:
     """Load an encoder; most of the time goes into importing torch."""
     with step(progress, f"loading encoder {name}"):
         return TextEncoder.load(name)
-
-
-def about_texts(items: pl.DataFrame, template: str | None, encoder: str = "default") -> str:
-    """Show what is read of the first items, and warn if the default encoder hardly reads their language."""
-    texts = [text for text in item_texts(items, template) if text]
-    shown = [text if len(text) <= 100 else f"{text[:99]}…" for text in texts[:N_TEXTS]]
-    lines = ["item texts, such as", *(f"  {' '.join(text.split())}" for text in shown)]
-    if encoder == "default" and (why := not_english(texts)) is not None:
-        lines.append(
-            f"warning: the default encoder reads English, and {why}. If so, give another: --encoder "
-            "(docs/encoders.md)."
-        )
-    return "\n".join(lines)
 
 
 def sequence_epochs(given: int | None, fast: bool) -> int | None:

@@ -41,7 +41,9 @@ def format_of(path: Path) -> str | None:
     >>> format_of(Path("events.tsv.gz")), format_of(Path("events"))
     ('csv', None)
     """
-    return next((FORMATS[ending[1:]] for ending in path.suffixes[-2:] if ending[1:] in FORMATS), None)
+    return next(
+        (FORMATS[ending[1:]] for ending in reversed(path.suffixes[-2:]) if ending[1:] in FORMATS), None
+    )
 
 
 def read_file(path: Path, file_format: str | None, columns: Collection[str]) -> tuple[pl.DataFrame, str]:

@@ -19,6 +19,9 @@ NOT_ALL_DATA: Final = {
 """Entries of such a folder that say that its files aren't the table."""
 
 
+N_DIALECTS: Final = 2
+
+
 def read_parts(folder: Path, file_format: str | None, columns: Collection[str]) -> tuple[pl.DataFrame, str]:
     """Read the part files of a folder, in the order of their names, one below the other.
 
@@ -44,8 +47,7 @@ def read_parts(folder: Path, file_format: str | None, columns: Collection[str]) 
     for name, why in NOT_ALL_DATA.items():
         if (folder / name).exists():
             raise DataError(f"{folder} {why} ({name}). Write the table anew.")
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size)
-    parts = [path for path in paths if not _is_hidden(path.relative_to(folder))]
+    parts = _parts(folder)
     if not parts:
         raise DataError(f"{folder}: no part files in this folder. Write the table anew.")
     frames, dialects = [], dict[str, None]()
@@ -57,7 +59,26 @@ def read_parts(folder: Path, file_format: str | None, columns: Collection[str]) 
             raise DataError(f"{part}: none of its columns is one of {named}. Give each file a header.")
         frames.append(frame.with_columns(_partition(part.relative_to(folder))))
     joined = _concatenated([frame for frame in frames if len(frame)] or frames[:1], folder)
-    return joined, f"{len(parts):,} files, {' and '.join(dialects)}"
+    others = " and others" if len(dialects) > N_DIALECTS else ""
+    return joined, f"{len(parts):,} files, {' and '.join(list(dialects)[:N_DIALECTS])}{others}"
+
+
+def part_of_row(folder: Path, file_format: str | None, row: int) -> str:
+    """Name the part that holds a row of all parts together, counted from 0, and its number there, from 1.
+
+    Raises as `read_parts` does.
+    """
+    for part in _parts(folder):
+        n_rows = len(read_file(part, file_format, ())[0])
+        if row < n_rows:
+            return f"row {row + 1} of {part}"
+        row -= n_rows
+    raise IndexError(row)
+
+
+def _parts(folder: Path) -> list[Path]:
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size)
+    return [path for path in paths if not _is_hidden(path.relative_to(folder))]
 
 
 def _concatenated(frames: list[pl.DataFrame], folder: Path) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,9 +11,17 @@ import polars as pl
 
 from tailrank.data.formats import FORMATS, format_of, read_file
 from tailrank.data.naming import rename_columns
-from tailrank.data.part_files import read_parts
+from tailrank.data.part_files import part_of_row, read_parts
 from tailrank.data.reading import SETTINGS, Reading
-from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
+from tailrank.data.schema import (
+    EVENTS,
+    ITEMS,
+    Check,
+    TableSchema,
+    parse_table,
+    raise_failures,
+    unknown_items,
+)
 from tailrank.errors import DataError
 
 SUFFIXES: Final = tuple(
@@ -118,6 +127,16 @@ def read_table(path: Path, table: TableSchema, reading: Reading = AS_IS) -> pl.D
     return frame
 
 
+def located(checks: list[Check], path: Path) -> list[Check]:
+    """Say of the rows of a folder that fail a check in which file the first of them is."""
+    return [
+        replace(check, remedy=f"{check.remedy} The first is {part_of_row(path, format_of(path), first)}.")
+        if path.is_dir() and (first := check.first_bad) is not None
+        else check
+        for check in checks
+    ]
+
+
 def _recognised(frame: pl.DataFrame, table: TableSchema, taken: Mapping[str, str]) -> str:
     """Say which columns are read, from where, and which are not."""
     read = [name for name in table.columns if name in frame.columns]
@@ -134,7 +153,7 @@ def _read(
     raw = read_table(path, table, reading)
     frame, checks = parse_table(raw, table)
     if reading.bad_rows is None:
-        raise_failures(checks, str(path))
+        raise_failures(located(checks, path), str(path))
         return frame
     raise_failures((check for check in checks if check.bad is None), str(path))
     if items is not None:

@@ -96,7 +96,8 @@ def read_settings(folder: Path) -> Names:
         return {}
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable TOML ({error}). Write it as in docs/data.md.") from None
-    if other := settings.keys() - {"columns"}:
+    # In the working folder the file may hold options of commands, too, which the command line checks.
+    if (other := settings.keys() - {"columns"}) and folder.resolve() != Path.cwd():
         raise DataError(f"{path}: unknown {min(other)!r}; there are [columns.{'], [columns.'.join(TABLES)}].")
     try:
         names = msgspec.convert(settings.get("columns", {}), Names)

@@ -54,6 +54,11 @@ class Check:
     remedy: str
     bad: pl.Series | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def first_bad(self) -> int | None:
+        """First row that fails, from 0; None if none does."""
+        return self.bad.arg_max() if self.bad is not None and self.status == "FAIL" else None
+
     @classmethod
     def from_faults(cls, name: str, faults: Iterable[str], remedy: str, status: Status = "FAIL") -> Check:
         """Make a check from the list of what breaks it."""

@@ -13,7 +13,7 @@ from tailrank.data.columns import Columns
 from tailrank.data.dataset import CLOCKS, choose_clock
 from tailrank.data.id_checks import id_checks, text_checks
 from tailrank.data.naming import as_options, guess_columns
-from tailrank.data.readers import AS_IS, find_table, read_table, table_files
+from tailrank.data.readers import AS_IS, find_table, located, read_table, table_files
 from tailrank.data.reading import Names, Reading
 from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS, Check, TableSchema, parse_table, unknown_items
 from tailrank.data.time_checks import time_checks
@@ -77,7 +77,8 @@ def _table(
     """Read one table as far as it can be read: as it is, and by the contract."""
     remedy = "Give one file, or a folder of files, in Parquet, CSV or JSON Lines."
     try:
-        raw = read_table(find_table(folder, table.name), table, reading)
+        path = find_table(folder, table.name)
+        raw = read_table(path, table, reading)
     except DataError as error:
         return None, None, [Check.from_faults("missing or unreadable file", [str(error)], remedy)]
     if guesses := guess_columns(raw.columns, table.columns):
@@ -85,7 +86,7 @@ def _table(
             f"{table.name}: by its names, more could be read: {as_options(guesses)}; --guess keeps these"
         )
     frame, checks = parse_table(raw, table)
-    return raw, frame, [Check.from_faults("missing or unreadable file", [], remedy), *checks]
+    return raw, frame, [Check.from_faults("missing or unreadable file", [], remedy), *located(checks, path)]
 
 
 def _time_checks(raw: pl.DataFrame, frame: pl.DataFrame) -> Iterator[Check]:
