@@ -20,7 +20,7 @@ from tailrank.state.bulk import BulkHistories
 from tailrank.state.checks import id_digest
 
 EVENT_ID: Final = "event_id"
-USERS_AT_ONCE: Final = 1_000
+USERS_AT_ONCE: Final = 250
 """Users of one transaction: a server that shares the state stores other events between two."""
 
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)

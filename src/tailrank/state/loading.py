@@ -20,7 +20,7 @@ from tailrank.reporting import Progress, silent
 from tailrank.state.latest_histories import EVENT_ID, latest_histories
 from tailrank.state.open import SECONDS_PER_DAY, open_state
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 8
 """Batches under way: a server that syncs every write to its disk then syncs several at a time."""
 
 UNTYPED_NAME: Final = "event"
