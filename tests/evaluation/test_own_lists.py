@@ -148,6 +148,8 @@ def test_what_cannot_be_judged_is_refused(dataset: Dataset) -> None:
     clicks = pl.DataFrame({"user_id": ["u1", "u1"], "item_id": ["i1", "i2"], "clicked": [True, False]})
     with pytest.raises(DataError, match="`clicked` need a `timestamp`"):
         judge(Lists.from_frame(clicks), dataset, None)
+    with pytest.raises(DataError, match="no order to judge"):
+        judge(Lists.from_frame(clicks.head(1).drop("clicked")), dataset, None)
     with pytest.raises(DataError, match="at least 20 lists"):
         judge(Lists.from_frame(clicks.drop("clicked")), dataset, None)
 

@@ -139,6 +139,8 @@ def with_upstream(
 
 
 def _check(lists: Lists, planned: Plan) -> None:
+    if max(map(len, lists.items)) < 2:
+        raise DataError(f"{lists.name}: each list holds a single item, so there is no order to judge.")
     if len(planned.measured) < FEWEST:
         raise DataError(
             f"{lists.name}: {len(planned.measured)} of {len(lists):,} lists can be measured, by "
