@@ -74,32 +74,30 @@ def judge(
     orders, milliseconds = _orders(lists, planned.measured, reranker, progress)
     counts, users = planned.late.counts, [lists.users[o.row] for o in planned.measured]
     found = ListMeter(users, planned.measured, planned.late, settings.seed).ground(orders, milliseconds)
-    listed = {name for occasion in planned.measured for name in lists.items[occasion.row]}
-    unknown = sorted(listed - dataset.item_index.keys())
     about = {
+        "lists": _described(lists, planned, dataset) | {"weights": dict(reranker.upstream)},
+        **vars(settings),
+        "sequence": reranker.about["sequence"],
+        "tail_emphasis": reranker.fusion.tail_emphasis,
+    }
+    return Evaluation(dataset.name, f"lists of {lists.name}", about, counts, found, fusion=reranker.fusion)
+
+
+def _described(lists: Lists, planned: Plan, dataset: Dataset) -> dict[str, object]:
+    """Say what was measured, and what no order can change."""
+    measured = [(lists.items[occasion.row], occasion.chosen) for occasion in planned.measured]
+    unknown = sorted({name for items, _ in measured for name in items} - dataset.item_index.keys())
+    return {
         "lists": len(lists),
-        "measured": len(planned.measured),
+        "measured": len(measured),
         "learned_from": len(planned.learning) if lists.scores else 0,
-        "items_per_list": float(np.mean([len(lists.items[o.row]) for o in planned.measured])),
-        "ceiling": float(
-            np.mean([bool(o.chosen.intersection(lists.items[o.row])) for o in planned.measured])
-        ),
+        "items_per_list": float(np.mean([len(items) for items, _ in measured])),
+        "ceiling": float(np.mean([not chosen.isdisjoint(items) for items, chosen in measured])),
         "own_order": lists.order,
         "chosen": planned.chosen,
-        "weights": dict(reranker.upstream),
         "unknown_items": len(unknown),
         "unknown_examples": unknown[:NAMED],
     }
-    kept = {"sequence": reranker.about["sequence"], "tail_emphasis": reranker.fusion.tail_emphasis}
-    protocol = f"lists of {lists.name}"
-    return Evaluation(
-        dataset.name,
-        protocol,
-        {"lists": about, **vars(settings), **kept},
-        counts,
-        found,
-        fusion=reranker.fusion,
-    )
 
 
 def with_upstream(
