@@ -16,6 +16,7 @@ from tailrank.data.reading import SETTINGS, Reading
 from tailrank.data.schema import (
     EVENTS,
     ITEMS,
+    LISTS,
     Check,
     TableSchema,
     parse_table,
