@@ -163,6 +163,7 @@ def _orders(
     """Order each list in every way; gives also the milliseconds that tailrank takes for a list."""
     orders: dict[str, list[Sequence[str]]] = {}
     spent: dict[str, float] = {}
+    progress("rank lists", 0, len(occasions))
     for done, occasion in enumerate(occasions, 1):
         ids = lists.items[occasion.row]
         scores = {name: each[occasion.row] for name, each in lists.scores.items()}
