@@ -135,7 +135,9 @@ class Evaluation:
     @property
     def grounds(self) -> dict[str, Ground]:
         """Each ground by what competes there, the one to judge by first."""
-        everything = f"all {self.full.items:,} items"
+        everything, lists = f"all {self.full.items:,} items", self.settings.get("lists")
+        if isinstance(lists, dict):
+            everything = f"{lists['measured']:,} lists of {lists['items_per_list']:.0f} items"
         if self.fair is None or self.lead is self.full:
             return {everything: self.full}
         known = f"at least {self.least_count} training interaction{'s' * (self.least_count > 1)}"
