@@ -36,7 +36,7 @@ SHOWN = {
     "ndcg@10/count=0": "new",
     "ndcg@10/cold": "cold",
     "ndcg@10/warm": "warm",
-    "recall@10": "recall@10",
+    "recall@10": "recall",
     "coverage@10": "coverage",
     "aplt@10": "tail share",
 }

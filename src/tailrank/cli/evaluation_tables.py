@@ -10,8 +10,8 @@ from rich.table import Column, Table
 
 from tailrank.evaluation.results import Comparison, Ground
 
-NAME = 14
-"""Characters of a model's name that stay together; numbers are never cut."""
+NAME, NUMBER = 10, 6
+"""Characters of a model's name, and of a number, that stay together however narrow the terminal is."""
 
 
 def metrics_table(title: str, ground: Ground, shown: Mapping[str, str]) -> Table:
@@ -42,7 +42,9 @@ def comparisons_table(comparisons: list[Comparison], shown: Mapping[str, str]) -
 
 def table_of(first: str, headings: Mapping[str, str]) -> Table:
     """Start a table of numbers, by names in the first column."""
-    columns = (Column(heading, justify="right", no_wrap=True) for heading in headings.values())
+    columns = (
+        Column(heading, justify="right", min_width=NUMBER, overflow="fold") for heading in headings.values()
+    )
     return Table(Column(first, min_width=NAME), *columns, box=SIMPLE_HEAD)
 
 

@@ -26,7 +26,7 @@ SHOWN: Final = {
     "ndcg@10": "ndcg@10",
     "ndcg@10/head20": "head",
     "ndcg@10/tail80": "tail",
-    "recall@10": "recall@10",
+    "recall@10": "recall",
     "aplt@10": "tail share",
 }
 
