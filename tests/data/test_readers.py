@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import string
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -392,7 +393,7 @@ def test_random_bytes_raise_nothing_but_data_errors(
 ) -> None:
     content = gzip.compress(junk) if wrap and suffix.endswith(".gz") else junk
     folder = lay(tmp_path_factory.mktemp("data"), {f"items{suffix}": content})
-    with pytest.raises(DataError):
+    with suppress(DataError):  # hypothesis also draws bytes from the code, and those may be a table
         read_items(folder)
 
 
