@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import repeat
 from typing import Any, Final, NamedTuple, overload
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from tailrank.arrays import Floats, Offsets
 from tailrank.data.histories import Event, History
-from tailrank.errors import RequestError
+from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.display import html_table
@@ -88,6 +88,30 @@ class Request:
             given = np.nan_to_num(np.array(self.scores, np.float64))
             scores = [float(given[rank - 1]) for rank in ranks]
         return Ranking(ids[: self.k], scores[: self.k], ranks[: self.k].tolist())
+
+
+REQUEST_FIELDS: Final = {field.name: field.name for field in fields(Request)}
+
+
+def as_request(
+    asked: Request | Sequence[str | Event], candidates: Sequence[str], options: Mapping[str, Any]
+) -> Request:
+    """Make a request of a history, candidates and options.
+
+    Raises
+    ------
+    RequestError
+        If a request comes with candidates or options, which would be passed over; on options by unknown
+        names.
+    """
+    if not isinstance(asked, Request):
+        for name in options:
+            if name not in REQUEST_FIELDS:
+                raise RequestError(f"unknown option `{name}`: {instead_of(name, REQUEST_FIELDS)}")
+        return Request(asked, candidates, **options)
+    if options or candidates or not isinstance(candidates, tuple):
+        raise RequestError("a Request holds all that is asked: give it the candidates and the options")
+    return asked
 
 
 class RankedItem(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -15,7 +15,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.frames import AnyFrame, Frame
 from tailrank.data.histories import Event, Histories
 from tailrank.data.splits import Split
-from tailrank.errors import RequestError, instead_of
+from tailrank.errors import RequestError
 from tailrank.policy.base import Policy, Scored, apply_all
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.explanation import Explanation, contributions_by_event
@@ -26,15 +26,13 @@ from tailrank.ranking.fusion import FusedScores, history_buckets
 from tailrank.ranking.item_updates import item_updates
 from tailrank.ranking.model_folder import read_fitted, write_fitted
 from tailrank.ranking.ordering import Listed, order_candidates
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.request import Ranking, Request, as_request
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.upstream import Choice, learn_weights, shares
 from tailrank.reporting import Progress, counted, silent
 
 LISTS_AT_ONCE: Final = 1_000
 """Lists of a frame that are ranked between two reports of progress."""
-
-REQUEST_FIELDS: Final = {field.name: field.name for field in fields(Request)}
 
 
 class Reranker(Fitted):
@@ -102,7 +100,7 @@ class Reranker(Fitted):
         RequestError
             On timestamps or scores that make no sense, or a `k` below 1.
         """
-        request = _as_request(request, candidates, options)
+        request = as_request(request, candidates, options)
         [ranking] = self._rank_together(request.candidates, [request])
         return ranking
 
@@ -202,7 +200,7 @@ class Reranker(Fitted):
         RequestError
             As `rank` does.
         """
-        request = _as_request(request, candidates, options)
+        request = as_request(request, candidates, options)
         ranking = self.rank(replace(request, explain=True, k=None))
         seen, by_event = self._by_event(request, ranking)
         return [
@@ -358,24 +356,3 @@ class Reranker(Fitted):
                 order_candidates(listed, fused.total[row], given, policy, request.k, parts, unknown, read)
             )
         return rankings
-
-
-def _as_request(
-    asked: Request | Sequence[str | Event], candidates: Sequence[str], options: Mapping[str, Any]
-) -> Request:
-    """Make a request of a history, candidates and options.
-
-    Raises
-    ------
-    RequestError
-        If a request comes with candidates or options, which would be passed over; on options by unknown
-        names.
-    """
-    if not isinstance(asked, Request):
-        for name in options:
-            if name not in REQUEST_FIELDS:
-                raise RequestError(f"unknown option `{name}`: {instead_of(name, REQUEST_FIELDS)}")
-        return Request(asked, candidates, **options)
-    if options or candidates or not isinstance(candidates, tuple):
-        raise RequestError("a Request holds all that is asked: give it the candidates and the options")
-    return asked
