@@ -34,11 +34,11 @@ LISTS = pl.DataFrame(
 
 def expected(**options: Any) -> list[tuple[int, str, int, float, int]]:
     found = []
-    for user, items in ((1, ["d", "b", "c"]), (2, ["a", "d"]), (9, ["c", "new"])):
-        rows = LISTS.filter(user_id=user)
+    for user in (1, 2, 9):
+        rows = LISTS.filter(user_id=user).sort("als", descending=True, nulls_last=True)
         history = [] if user == 9 else SHOP.history(str(user))
         given = {"als": rows["als"].fill_null(np.nan).to_list()}
-        ranking = RERANKER.rank(Request(history, items, given, **options))
+        ranking = RERANKER.rank(Request(history, rows["item_id"].to_list(), given, **options))
         found += [(user, item.item_id, item.rank, item.score, item.previous_rank) for item in ranking]
     return found
 
@@ -124,6 +124,7 @@ def test_a_given_score_counts_and_stays_and_a_ranked_frame_can_be_ranked_again()
         (LISTS.with_columns(item_id=None), None, DataError, "item_id"),
         (pl.DataFrame({"query": ["x"], "item_id": ["a"]}), SHOP, RequestError, "lists without user_id"),
         ([1], None, DataError, "not list"),
+        (LISTS.with_columns(query=pl.lit("x")), None, DataError, "lists with several user_id"),
     ],
 )
 def test_what_is_no_frame_of_lists_is_refused(

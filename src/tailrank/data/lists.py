@@ -13,12 +13,13 @@ import polars as pl
 from tailrank.arrays import Bools, Doubles, Seconds
 from tailrank.data.columns import Columns
 from tailrank.data.frames import Frame, to_polars
+from tailrank.data.list_rows import ListRows
 from tailrank.data.readers import AS_IS, FOLDERS, SUFFIXES, find_table, read_table
 from tailrank.data.reading import Reading
 from tailrank.data.schema import IMPRESSIONS, LISTS, Check, parse_table, raise_failures
 from tailrank.errors import DataError
 
-_ROW: Final = "tailrank row"
+_LIST: Final = "tailrank list"
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,10 @@ class Lists:
         Parameters
         ----------
         raw
-            polars, pandas or Arrow: `user_id` and `item_id`; optionally `ranking_id`, which tells lists
-            apart, `timestamp`, `position`, `clicked`, and any number of columns of scores, one a recommender.
-            Without `ranking_id` a list is what has the same user and time. Lists are in the order of
-            `position`; else, if there is one column of scores, in that of these; else in that of the table.
-            An item that occurs again in a list counts once, by its first place, as when ranking.
+            polars, pandas or Arrow: `user_id` and `item_id`; optionally `ranking_id` or `query`, which tell
+            lists apart, `timestamp`, `position`, `clicked`, and any number of columns of scores, one a
+            recommender. Which rows are a list, and their order, is as `ListRows.find` says. An item that
+            occurs again in a list counts once, by its first place, as when ranking.
         name
             For messages.
 
@@ -106,25 +106,19 @@ class Lists:
         frame, checks = parse_table(to_polars(raw, name), LISTS)
         scores = [column for column in frame.columns if column not in LISTS.columns]
         raise_failures([*checks, _numbers(frame, scores)], name)
-        key = next(list(each) for each in _KEYS if set(each) <= set(frame.columns))
-        raise_failures(_consistent(frame, key), name)
-        order, frame = _ordered(frame.with_row_index(_ROW), key, scores)
-        lists = frame.group_by(key, maintain_order=True).agg(pl.exclude(key))
+        found = ListRows.find(frame, scores, name)
+        numbers = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))
+        lists = _distinct(frame[found.rows].with_columns(pl.Series(_LIST, numbers)), scores)
         clicked, timed = (column in frame.columns for column in (Columns.CLICKED, Columns.TIMESTAMP))
-        first = lists if key == [Columns.USER] else lists.with_columns(_first(lists, key))
         return cls(
             name,
-            first[Columns.USER].to_list(),
+            lists[Columns.USER].list.first().to_list(),
             lists[Columns.ITEM].to_list(),
             {column: [each.to_numpy() for each in lists[column]] for column in scores},
             [each.to_numpy() for each in lists[Columns.CLICKED]] if clicked else None,
-            first[Columns.TIMESTAMP].to_numpy() if timed else None,
-            order,
+            lists[Columns.TIMESTAMP].list.first().to_numpy() if timed else None,
+            found.order,
         )
-
-
-_KEYS: Final = ((Columns.RANKING,), (Columns.USER, Columns.TIMESTAMP), (Columns.USER,))
-"""Columns that tell lists apart, the first of these that are there."""
 
 
 def _numbers(frame: pl.DataFrame, scores: Sequence[str]) -> Check:
@@ -140,35 +134,11 @@ def _numbers(frame: pl.DataFrame, scores: Sequence[str]) -> Check:
     )
 
 
-def _ordered(frame: pl.DataFrame, key: Sequence[str], scores: Sequence[str]) -> tuple[str, pl.DataFrame]:
-    """Bring each list into its own order, each item once; says what that is by.
-
-    Scores become NaN where there are none.
-    """
-    frame = frame.with_columns(pl.col(scores).cast(pl.Float64).fill_null(np.nan))
-    order = "the rows of the table"
-    if Columns.POSITION in frame.columns:
-        order, frame = "their position", frame.sort(Columns.POSITION, _ROW)
-    elif len(scores) == 1:
-        by_score = -pl.col(scores[0]).fill_nan(-np.inf)
-        order, frame = f"the scores of {scores[0]}", frame.sort(by_score, _ROW)
-    listed = [*key, Columns.ITEM]
-    if Columns.CLICKED in frame.columns:
-        frame = frame.with_columns(pl.col(Columns.CLICKED).any().over(listed))
-    return order, frame.unique(listed, keep="first", maintain_order=True)
-
-
-def _consistent(frame: pl.DataFrame, key: Sequence[str]) -> list[Check]:
-    """Check that a list is one user's, and of one moment."""
-    checks = []
-    for column in {Columns.USER, Columns.TIMESTAMP} & (set(frame.columns) - set(key)):
-        mixed = frame.select(pl.col(column).n_unique().over(key) > 1).to_series()
-        remedy = f"Give each list a {Columns.RANKING} of its own, and one {column}."
-        checks.append(Check.from_mask(f"lists with several {column}", mixed, frame[column], remedy))
-    return checks
-
-
-def _first(lists: pl.DataFrame, key: Sequence[str]) -> list[pl.Expr]:
-    """Take the user and the time of each list from its first row."""
-    names = {Columns.USER, Columns.TIMESTAMP} & (set(lists.columns) - set(key))
-    return [pl.col(name).list.first() for name in names]
+def _distinct(rows: pl.DataFrame, scores: Sequence[str]) -> pl.DataFrame:
+    """Gather the rows of each list, each item once; scores become NaN where there are none."""
+    rows = rows.with_columns(pl.col(scores).cast(pl.Float64).fill_null(np.nan))
+    listed = [_LIST, Columns.ITEM]
+    if Columns.CLICKED in rows.columns:
+        rows = rows.with_columns(pl.col(Columns.CLICKED).any().over(listed))
+    distinct = rows.unique(listed, keep="first", maintain_order=True)
+    return distinct.group_by(_LIST, maintain_order=True).agg(pl.all())

@@ -192,6 +192,7 @@ LISTS: Final = TableSchema(
         Columns.USER: ID,
         Columns.ITEM: ID,
         Columns.RANKING: ID,
+        Columns.QUERY: ID,
         Columns.TIMESTAMP: TIME,
         Columns.POSITION: INTEGER,
         Columns.CLICKED: BOOLEAN,

@@ -15,6 +15,7 @@ from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.frames import AnyFrame, Frame, taken, to_polars
 from tailrank.data.histories import History, flat_offsets
+from tailrank.data.list_rows import ListRows, list_key
 from tailrank.data.schema import ID, INTEGER, OPTIONAL_NUMBER, TIME, TableSchema, parse_table, raise_failures
 from tailrank.errors import RequestError
 from tailrank.policy.base import Policy
@@ -29,8 +30,6 @@ COLUMNS: Final = {
     Columns.TIMESTAMP: TIME,
     Columns.POSITION: INTEGER,
 }
-NAMES_OF_LISTS: Final = ((Columns.RANKING,), (Columns.QUERY,), (Columns.USER, Columns.TIMESTAMP))
-"""Columns that tell lists apart: the first of these that a frame has."""
 
 
 @dataclass(frozen=True)
@@ -61,23 +60,17 @@ class FrameLists:
         Raises
         ------
         DataError
-            If columns are missing, or hold something else.
+            If columns are missing, or hold something else, or as `ListRows.find` does.
         """
         raw = to_polars(frame, "lists")
         own = (Columns.SCORE,) if Columns.SCORE in raw.columns else ()
         named = own if scores is None else tuple(scores)
-        names = next((some for some in NAMES_OF_LISTS if some[0] in raw.columns), (Columns.USER,))
-        required = ((names[0],), (Columns.ITEM,), *((name,) for name in named))
+        required = ((list_key(raw.columns)[0],), (Columns.ITEM,), *((name,) for name in named))
         schema = TableSchema("lists", COLUMNS | dict.fromkeys(named, OPTIONAL_NUMBER), required)
         table, checks = parse_table(raw, schema)
         raise_failures(checks, schema.name)
-        keys = [name for name in names if name in table.columns]
-        numbered = table.select(*keys, row=pl.int_range(pl.len()))
-        first = numbered.select(pl.col("row").min().over(keys)).to_series().to_numpy()
-        places = table[Columns.POSITION].to_numpy() if Columns.POSITION in table.columns else first
-        rows = np.lexsort((places, first))
-        lengths = np.bincount(first, minlength=len(first))
-        return cls(table[rows], rows, flat_offsets(lengths[lengths > 0]), named)
+        found = ListRows.find(table, named, schema.name)
+        return cls(table[found.rows], found.rows, found.offsets, named)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -143,8 +143,8 @@ class Reranker(Fitted):
         ----------
         lists
             One row a candidate: `item_id`, and which list it is in, by `ranking_id` or `query`, else by
-            `user_id` and, if there is one, `timestamp`. Its rows are in the order of the recommender, unless
-            `position` says otherwise. Other columns pass through.
+            `user_id` and, if there is one, `timestamp`. The order of the recommender is that of `position`,
+            else of its scores if there is one column of them, else of the rows. Other columns pass through.
         history
             What the users of the lists did: a data set, or a frame of its events. Who isn't in it has no
             history; None ranks without any.
@@ -165,7 +165,7 @@ class Reranker(Fitted):
         Raises
         ------
         DataError
-            If a column is missing, or holds something else.
+            If a column is missing, or holds something else, or a list has several users or times.
         RequestError
             As `rank` does, or on a history for lists without `user_id`.
         """
