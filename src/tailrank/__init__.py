@@ -2,7 +2,6 @@
 
 import os
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ _MODULES: Final = {
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used: `tailrank.client` needs none of them."""
     if name == "__version__":
-        return version("tailrank")
+        return import_module("importlib.metadata").version("tailrank")
     for module, names in _MODULES.items():
         if name in names:
             return getattr(import_module(f"tailrank.{module}"), name)

@@ -24,7 +24,7 @@ def configure(context: typer.Context, config: Path | None) -> None:
         return
     commands: Mapping[str, Any] = context.command.commands  # type: ignore[attr-defined]
     options = {
-        name: {option.lstrip("-"): param.name for param in command.params for option in param.opts}
+        name: {option.lstrip("-"): param.name for param in command.loaded.params for option in param.opts}
         for name, command in commands.items()
     }
     context.default_map = read_config_file(file, options)

@@ -5,25 +5,82 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperGroup
 
 import tailrank
-from tailrank.cli.bench import bench
 from tailrank.cli.config import configure
-from tailrank.cli.data import datasets, import_, validate
-from tailrank.cli.demo import demo
-from tailrank.cli.encode import encode, label
-from tailrank.cli.evaluate import evaluate
-from tailrank.cli.finetune import finetune, tune
-from tailrank.cli.models import rank, train
-from tailrank.cli.report import report
-from tailrank.cli.retrain import retrain
-from tailrank.cli.serve import compact, serve, state_app
+from tailrank.cli.lazy import LazyCommand
 from tailrank.errors import TailrankError
+
+COMMANDS: Final = (
+    LazyCommand(
+        "demo",
+        "demo:demo",
+        "Fetch a data set, fit, measure with and without the language model, and show one user's lists.",
+    ),
+    LazyCommand("validate", "data:validate", "Check a data folder; exit code 1 when a check fails."),
+    LazyCommand(
+        "train",
+        "models:train",
+        "Fit a model on all events of a data folder; an interrupted training of the sequence model goes on.",
+    ),
+    LazyCommand(
+        "evaluate",
+        "evaluate:evaluate",
+        "Measure models on held-out events: full ranking, head and tail, with intervals.",
+    ),
+    LazyCommand(
+        "report", "report:report", "Show two evaluations on one page, with what differs between them."
+    ),
+    LazyCommand("rank", "models:rank", "Rank candidates for one user."),
+    LazyCommand("serve", "serve:serve", "Serve a model over HTTP: events in, rankings out."),
+    LazyCommand(
+        "retrain",
+        "retrain:retrain",
+        "Fit the model in service anew with new events, if that ranks no worse. Exit status 3: it stays.",
+    ),
+    LazyCommand(
+        "compact",
+        "serve:compact",
+        "Rewrite a state folder: a third smaller, without expired events and deleted bytes.",
+    ),
+    LazyCommand(
+        "encode",
+        "encode:encode",
+        "Encode the items' texts ahead of time; only new or changed texts cost anything.",
+    ),
+    LazyCommand(
+        "finetune",
+        "finetune:finetune",
+        "Tune an encoder on behaviour; an interrupted run goes on. Exit status 3: it learned nothing.",
+    ),
+    LazyCommand(
+        "tune",
+        "finetune:tune",
+        "Search for the settings that tune best; it can go on later. Exit status 3: nothing was learned.",
+    ),
+    LazyCommand(
+        "label",
+        "encode:label",
+        "List the items whose description would be used most, among those with a short text or none.",
+    ),
+    LazyCommand("import", "data:import_", "Turn an export of Metarank or Gorse into a data folder."),
+    LazyCommand("bench", "bench:bench", "Measure speed; with --json, the last line is one JSON object."),
+    LazyCommand("datasets", "data:datasets", "Public data sets: list them, get them."),
+    LazyCommand("state", "serve:state_app", "What a server knows of its users."),
+)
+
+
+class Commands(TyperGroup):
+    """All of them."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given | {"commands": {command.name: command for command in COMMANDS}})
 
 
 def _show_version(wanted: bool) -> None:
@@ -33,20 +90,11 @@ def _show_version(wanted: bool) -> None:
 
 
 app = typer.Typer(
+    cls=Commands,
     help="Re-rank candidates for one user, now, from the text of items and what the user has just done.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-COMMANDS = (
-    *(demo, validate, train, evaluate, report, rank, serve, retrain, compact),
-    *(encode, finetune, tune, label),
-)
-for command in COMMANDS:
-    app.command()(command)
-app.command("import")(import_)
-app.add_typer(bench, name="bench")
-app.add_typer(datasets, name="datasets")
-app.add_typer(state_app, name="state")
 
 
 @app.callback()
