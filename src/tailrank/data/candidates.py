@@ -41,7 +41,7 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def find(self, items: Codes) -> tuple[Offsets, Offsets]:
+    def find(self, items: Codes) -> tuple[Offsets, Codes | Offsets]:
         """Find the candidates among items.
 
         In a large catalogue a table of the codes' low bits rules nearly all others out, so that a request
@@ -54,13 +54,13 @@ class Candidates:
 
         Returns
         -------
-        tuple[Offsets, Offsets]
+        tuple[Offsets, Codes | Offsets]
             Positions of candidates in `items`, and which candidates they are; each of shape (found,).
         """
         if self.whole:
             return np.arange(len(items)), items.astype(np.int64)
         if self.n_items <= FOLD:
-            slots = self._slots.take(items)
+            slots = self._slots.take(items, mode="clip")  # which skips a copy
             (at,) = (slots >= 0).nonzero()
             return at, slots.take(at)
         marks, ordered, order = self._table
@@ -71,10 +71,10 @@ class Candidates:
         return at.take(right), order.take(positions.take(right))
 
     @cached_property
-    def _slots(self) -> Offsets:
+    def _slots(self) -> Codes:
         """Position of each item among the candidates, -1 if it is none; shape (items,)."""
-        slots = np.full(self.n_items, -1, np.int64)
-        slots[self.codes] = np.arange(len(self.codes))
+        slots = np.full(self.n_items, -1, np.int32)
+        slots[self.codes] = np.arange(len(self.codes), dtype=np.int32)
         return slots
 
     @cached_property

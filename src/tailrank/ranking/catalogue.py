@@ -86,7 +86,7 @@ class Catalogue:
         """Code items, shape (ids,); -1 for those that are unknown."""
         codes = np.fromiter(map(self.trained.get, ids, repeat(-1)), np.int32, len(ids))
         later = self.changed
-        if not later.keys().isdisjoint(ids):
+        if later and not later.keys().isdisjoint(ids):
             for at, name in enumerate(ids):
                 if name in later:
                     codes[at] = later[name]
@@ -158,16 +158,16 @@ class Catalogue:
         except TypeError:  # a list or dict can't be looked up
             check_strings(ids, "history item")
             raise
-        known = codes >= 0
-        unknown = [] if known.all() else self.unknown(ids, "history item")
-        n = len(codes) - len(unknown)
+        type_codes, seconds, unknown = self.types_of(types), np.array(times, np.float64), list[str]()
+        if codes.min(initial=0) < 0:
+            unknown, known = self.unknown(ids, "history item"), codes >= 0
+            codes, type_codes, seconds = codes[known], type_codes[known], seconds[known]
         if self.clock == "position":
-            seconds = np.arange(n, dtype=np.float64)
+            seconds = np.arange(len(codes), dtype=np.float64)
         else:
-            seconds = np.maximum.accumulate(np.array(times, np.float64)[known])
+            seconds = np.maximum.accumulate(seconds)
             seconds[np.isinf(seconds)] = 0.0
-        coded = Histories(codes[known], self.types_of(types)[known], seconds, np.array([0, n], np.int64))
-        return coded, unknown
+        return Histories(codes, type_codes, seconds, np.array([0, len(codes)], np.int64)), unknown
 
     @cached_property
     def levels(self) -> Codes:

@@ -16,7 +16,7 @@ from tailrank.signals.stored import LARGEST, StoredArrays
 COUNT_KNOTS: Final = (0, 5, 10, 20, 50, 150)
 """Interactions of a candidate at which weights are learned; between two of them they change linearly."""
 
-HISTORY_EDGES: Final = (1, 4, 7, 13)
+HISTORY_EDGES: Final = np.array([1, 4, 7, 13])
 HISTORY_LABELS: Final = ("0", "1-3", "4-6", "7-12", ">12")
 
 LARGEST_WEIGHT: Final = 1e15
@@ -46,7 +46,7 @@ def history_buckets(lengths: Offsets) -> Codes:
     >>> history_buckets(np.array([0, 1, 3, 4, 50])).tolist()
     [0, 1, 1, 2, 4]
     """
-    return np.searchsorted(HISTORY_EDGES, lengths, side="right").astype(np.int32)
+    return HISTORY_EDGES.searchsorted(lengths, side="right").astype(np.int32)
 
 
 def count_levels(counts: Offsets) -> Codes:
@@ -207,31 +207,26 @@ class Fusion:
         histories
             Buckets, shape (histories,).
         """
-        weights, biases = self._by_level
-        weights = weights[:, histories].take(candidates, axis=2)
-        total = biases[histories].take(candidates, axis=1)
-        for weight, scores in zip(weights, signals, strict=True):
-            total += weight * scores
+        total, *parts = self._by_level.take(histories, axis=1).take(candidates, axis=2)
+        total = total.copy()  # so that the rest of the table goes
+        for part, scores in zip(parts, signals, strict=True):
+            part *= scores
+            total += part
         return FusedScores(self, signals, candidates, histories, total)
 
     def weights_of(self, candidates: Codes, history: int) -> Floats:
         """Look up weights by count levels and history bucket; shape (signals, candidates)."""
-        weights, _ = self._by_level
-        found: Floats = np.take(weights[:, history], candidates, axis=1)
-        return found
+        return self._by_level[1:, history].take(candidates, axis=1)
 
     def biases_of(self, candidates: Codes, history: int) -> Floats:
         """Look up biases by count levels and history bucket; shape (candidates,)."""
-        _, biases = self._by_level
-        found: Floats = biases[history].take(candidates)
-        return found
+        return self._by_level[0, history].take(candidates)
 
     @cached_property
-    def _by_level(self) -> tuple[Floats, Floats]:
-        """Weights, shape (signals, history buckets, levels), and biases, shape (history buckets, levels)."""
+    def _by_level(self) -> Floats:
+        """Biases, then the weights of each signal; shape (1 + signals, history buckets, levels)."""
         shares = knot_shares(self.knots).T
-        weights, biases = self.weights.T @ shares, self.biases.T @ shares
-        return weights.astype(np.float32), biases.astype(np.float32)
+        return np.stack([self.biases.T @ shares, *(self.weights.T @ shares)]).astype(np.float32)
 
     def arrays(self) -> Arrays:
         """Give everything learned, for storage."""

@@ -48,11 +48,11 @@ class Listed:
         """Look the candidates up."""
         names, ranks = distinct(ids)
         codes = catalogue.codes_of(names)
-        found = codes >= 0
-        known = None if found.all() else found
+        known = None if codes.min(initial=0) >= 0 else codes >= 0
         if known is not None:
             catalogue.unknown(names, "candidate")
-        candidates = catalogue.candidates(codes if known is None else codes[known])
+            codes = codes[known]
+        candidates = catalogue.candidates(codes)
         rarity = _spread(catalogue.rarity.take(candidates.codes), known)
         return cls(names, ranks, len(ids), known, candidates, rarity)
 
@@ -135,7 +135,7 @@ def order_candidates(
         contributions = _centred(names, values, known, chosen)
     at = chosen.tolist()
     return Ranking(
-        [listed.ids[i] for i in at],
+        list(map(listed.ids.__getitem__, at)),
         scores.tolist(),
         listed.previous_ranks.take(chosen).tolist(),
         None if known is None else known[chosen].tolist(),

@@ -12,7 +12,7 @@ from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.recency_decay import DecayedRows, fit_recency_decay, stored_recency_decay
-from tailrank.signals.sparse import SparseRows
+from tailrank.signals.sparse import SparseRows, summed
 from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 from tailrank.signals.vocabulary import Vocabulary, terms_of
@@ -72,15 +72,14 @@ class Lexical(DecayedRows):
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
     ) -> Floats:
-        rows, size = self.rows, n_owners * len(candidates)
+        rows = self.rows
         of, at = rows.entries(items)
-        cells = (owners * rows.width).take(of) + rows.columns.take(at)
-        decayed = rows.values.take(at) * (self.steepness * weights).take(of)
-        query = np.bincount(cells, decayed, n_owners * rows.width).reshape(n_owners, rows.width)
+        decayed = (self.steepness * weights).take(of)
+        decayed *= rows.values.take(at)
+        query = summed(owners.take(of), rows.columns.take(at), decayed, (n_owners, rows.width))
         if candidates.whole:
-            return np.ascontiguousarray((rows.matrix @ query.astype(np.float32).T).T)
+            return np.ascontiguousarray((rows.matrix @ query.T).T)
         of, at = rows.entries(candidates.codes)
-        shared = query.take(rows.columns.take(at), axis=1) * rows.values.take(at)
-        cells = np.arange(n_owners)[:, None] * len(candidates) + of
-        summed = np.bincount(cells.ravel(), shared.ravel(), size)
-        return summed.reshape(n_owners, len(candidates)).astype(np.float32)
+        shared = query.take(rows.columns.take(at), axis=1)
+        shared *= rows.values.take(at)
+        return summed(np.arange(n_owners)[:, None], of, shared, (n_owners, len(candidates)))

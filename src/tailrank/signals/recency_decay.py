@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Self, TypeVar
 
 import numpy as np
@@ -43,6 +44,12 @@ def recency_weights(ages: Ages, recency_decay: float) -> Ages:
     return weights
 
 
+@lru_cache(64)
+def _weights_by_age(n: int, recency_decay: float) -> Floats:
+    """Weigh the ages below n, shape (n,)."""
+    return recency_weights(np.arange(n, dtype=np.float32), recency_decay)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecayedSum(ABC):
     """``log(1 + sum_j (1 + age_j) ** -recency_decay * part(c, j))`` over the events j of a history.
@@ -73,7 +80,8 @@ class DecayedSum(ABC):
         return shares
 
     def _weights(self, histories: Histories) -> Floats:
-        return recency_weights(histories.ages.astype(np.float32), self.recency_decay)
+        longest = 1 << len(histories.items).bit_length()  # few lengths, so that each is looked up again
+        return _weights_by_age(longest, self.recency_decay).take(histories.ages)
 
     @abstractmethod
     def _sums(

@@ -12,6 +12,7 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.recency_decay import DecayedSum, fit_recency_decay, stored_recency_decay
+from tailrank.signals.sparse import summed
 from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 
@@ -51,9 +52,7 @@ class Frequency(DecayedSum):
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
     ) -> Floats:
         hit, slots = candidates.find(items)
-        cells = owners.take(hit) * len(candidates) + slots
-        total = np.bincount(cells, weights.take(hit), n_owners * len(candidates))
-        return total.reshape(n_owners, len(candidates)).astype(np.float32)
+        return summed(owners.take(hit), slots, weights.take(hit), (n_owners, len(candidates)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,4 +120,5 @@ class RelativeFrequency(Frequency):
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
     ) -> Floats:
         counts = super()._sums(items, weights, owners, n_owners, candidates)
-        return counts / self.expected.take(candidates.codes)
+        counts /= self.expected.take(candidates.codes)
+        return counts

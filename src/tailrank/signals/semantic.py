@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Codes, Doubles, Floats
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import UNTYPED, Histories, Queries
 from tailrank.language.vectors import LONGEST
@@ -18,7 +18,7 @@ from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 
 SHARPEST: Final = 30.0
-"""Bound on the inverse temperature: exp(-2 * 30) is a normal float32, so no maximum needs subtracting."""
+"""Bound on the inverse temperature: exp(30) and exp(-30) are normal float32, so no maximum is subtracted."""
 
 STEEPEST: Final = 10.0
 """Bound on what an event type adds to the logarithm of attention."""
@@ -118,23 +118,21 @@ class SemanticAttention:
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Attend to each history; shape (histories, candidates). An empty history scores 0."""
-        histories = histories.latest(self.window)
-        whole = candidates.whole
+        histories, whole = histories.latest(self.window), candidates.whole
         values = self.vectors.vectors.whole if whole else self.vectors.take(candidates.codes)
-        scores = np.zeros((len(histories), len(values)), dtype=np.float32)
-        filled = np.flatnonzero(histories.lengths)
+        (filled,) = histories.lengths.nonzero()
+        scores = np.zeros((len(histories), len(values)), np.float32)
         if len(filled):
-            similarity, attention = self._attend(histories, values)
-            starts = histories.offsets[filled]
-            total = np.add.reduceat(attention, starts, axis=1)
-            attention *= similarity
-            scores[filled] = (np.add.reduceat(attention, starts, axis=1) / total).T
+            score = self._attended if self.inverse_temperature else self._compared_to_mean
+            scores[filled] = score(histories, histories.offsets.take(filled), values)
         return self.vectors.by_item(scores) if whole else scores
 
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
         """Give the terms of the sum for one history; shape (events, candidates)."""
         values = self.vectors.take(candidates.codes)
-        similarity, attention = self._attend(histories.latest(self.window), values)
+        histories_seen = histories.latest(self.window)
+        similarity, attention = self._attraction(histories_seen, values)
+        attention *= self._weights(histories_seen)
         terms = np.zeros((len(histories.items), len(candidates)), dtype=np.float32)
         terms[-similarity.shape[1] :] = (similarity * attention / attention.sum(axis=1, keepdims=True)).T
         return terms
@@ -178,15 +176,40 @@ class SemanticAttention:
         found[known] = self.vectors.take(codes[known])
         return found
 
-    def _attend(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
-        """Compute similarities to `values` and unnormalised attention, each (values, events)."""
-        similarity = values @ self.vectors.take(histories.items).T
-        prior = self.event_type_bias[histories.types] - self.recency_decay * np.log1p(histories.ages)
+    def _attended(self, histories: Histories, starts: Offsets, values: Floats) -> Floats:
+        """Score `values` for the histories that start at `starts`, the ones with events."""
+        similarity, attention = self._attraction(histories, values)
+        weights = self._weights(histories)
+        total = _weighted_sums(weights, attention.T, starts)
+        attention *= similarity
+        return _weighted_sums(weights, attention.T, starts) / total
+
+    def _compared_to_mean(self, histories: Histories, starts: Offsets, values: Floats) -> Floats:
+        """Do the same if attention doesn't depend on the candidate: one mean of each history will do."""
+        weights = self._weights(histories)
+        sums = _weighted_sums(weights, self.vectors.take(histories.items), starts)
+        sums /= np.add.reduceat(weights, starts)[:, None]
+        return sums @ values.T
+
+    def _attraction(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
+        """Compute similarities to `values`, and what they make of attention; each (values, events)."""
+        similarity: Floats = values @ self.vectors.take(histories.items).T
+        attraction = similarity * np.float32(self.inverse_temperature)
+        return similarity, np.exp(attraction, out=attraction)
+
+    def _weights(self, histories: Histories) -> Floats:
+        """Weigh events by all but similarity, shape (events,)."""
+        logs = self.event_type_bias.take(histories.types) - self.recency_decay * np.log1p(histories.ages)
         if self.time_decay:
-            prior -= self.time_decay * np.log1p(histories.gaps / DAY)
-        attention = similarity * np.float32(self.inverse_temperature)
-        attention += (prior - self.inverse_temperature).astype(np.float32)
-        return similarity, np.exp(attention, out=attention)
+            logs -= self.time_decay * np.log1p(histories.gaps / DAY)
+        return np.exp(logs).astype(np.float32)
+
+
+def _weighted_sums(weights: Floats, rows: Floats, starts: Offsets) -> Floats:
+    """Add up the weighted rows of events by the histories that start there; (histories, columns)."""
+    if len(starts) == 1:
+        return weights[None] @ rows
+    return np.add.reduceat(weights[:, None] * rows, starts)
 
 
 def with_untyped_bias(by_type: Floats, shares: Floats) -> Floats:

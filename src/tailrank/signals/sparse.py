@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 
+def summed(rows: Offsets, columns: Codes | Offsets, values: Floats, shape: tuple[int, int]) -> Floats:
+    """Add up values by their cells of a table of this shape."""
+    cells = columns if shape[0] == 1 else rows * shape[1] + columns
+    return np.bincount(cells.ravel(), values.ravel(), shape[0] * shape[1]).reshape(shape).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class SparseRows:
     """Compressed sparse rows as bare arrays: scipy's own indexing costs more than a request may take.
@@ -131,9 +137,9 @@ class SparseRows:
         if not candidates.whole:
             hits, slots = candidates.find(slots)
             of, at = of.take(hits), at.take(hits)
-        cells = (owners * len(candidates)).take(of) + slots
-        total = np.bincount(cells, weights.take(of) * self.values.take(at), n_owners * len(candidates))
-        return total.reshape(n_owners, len(candidates)).astype(np.float32)
+        values = weights.take(of)
+        values *= self.values.take(at)
+        return summed(owners.take(of), slots, values, (n_owners, len(candidates)))
 
     def arrays(self) -> Arrays:
         """Give the arrays, for storage."""
