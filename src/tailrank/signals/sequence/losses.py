@@ -19,7 +19,13 @@ Criterion: TypeAlias = Callable[[Tensor, LookUp, Tensor], Tensor]
 """From hidden vectors (rows, d), a look-up of items and targets (rows,) to a mean loss."""
 
 CHUNK: Final = 256
-"""Rows whose logits over all items are in memory at once."""
+"""Rows whose logits are computed at once."""
+
+CELLS: Final = 1 << 24
+"""Chances of rows times items that are in memory at once, if that is more than a chunk's."""
+
+SMALLEST: Final = 1e-30
+"""A chance whose logarithm is still a number."""
 
 SAMPLED: Final = 4096
 GBCE_NEGATIVES: Final = 256
@@ -49,28 +55,29 @@ def criterion(loss: SequenceLoss, counts: Tensor, half: torch.dtype) -> Criterio
 
 
 class _Softmax(torch.autograd.Function):
-    """Cross-entropy whose gradient is computed together with it, a chunk of rows at a time."""
+    """Cross-entropy whose gradient is computed together with it, some rows at a time."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor, half: torch.dtype) -> Tensor:
         rows, items = hidden.detach().to(half), table.detach().to(half)
+        across, n = items.T.contiguous(), len(rows)
         rows_gradient, items_gradient = torch.empty_like(hidden), torch.zeros_like(table)
         loss = hidden.new_zeros(())
-        for start in range(0, len(rows), CHUNK):
-            some, wanted = rows[start : start + CHUNK], targets[start : start + CHUNK, None]
-            logits = (some @ items.T).float()
-            logits -= logits.amax(dim=1, keepdim=True)
-            hit = logits.gather(1, wanted)
-            chances = logits.exp_()
-            total = chances.sum(dim=1, keepdim=True)
-            loss += (total.log() - hit).sum()
-            chances /= total
-            chances.scatter_add_(1, wanted, torch.full_like(hit, -1))
-            slope = chances.to(half)
-            rows_gradient[start : start + CHUNK] = (slope @ items).to(hidden.dtype)
-            items_gradient += (slope.T @ some).to(table.dtype)
-        ctx.save_for_backward(rows_gradient / len(rows), items_gradient / len(rows))
-        return loss / len(rows)
+        block = max(CHUNK, CELLS // len(items))
+        for start in range(0, n, block):
+            some, wanted = rows[start : start + block], targets[start : start + block]
+            slope = some.new_empty(len(some), len(items))
+            for at in range(0, len(some), CHUNK):  # as many logits as a cache holds
+                torch.softmax(some[at : at + CHUNK] @ across, dim=1, out=slope[at : at + CHUNK])
+            cells = torch.arange(len(some), device=some.device) * len(items) + wanted
+            hit = slope.take(cells)
+            loss -= hit.float().clamp(min=SMALLEST).log().sum()
+            slope.put_(cells, hit - 1)  # scatter_ would copy all of it
+            rows_gradient[start : start + block] = slope @ items
+            # Products of a turned matrix are slow if that is the larger one.
+            items_gradient += (some.T.contiguous() @ slope).T
+        ctx.save_for_backward(rows_gradient.div_(n), items_gradient.div_(n))
+        return loss / n
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None, None]:

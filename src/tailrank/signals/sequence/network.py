@@ -28,18 +28,28 @@ class Network(nn.Module):
         Whitened vectors, shape (items, dimensions), which stay as they are; None learns items by id alone.
     config
         Its size and dropout.
+    half
+        Type in which vectors are mapped while it trains, such as bfloat16.
     """
 
     text_vectors: Tensor | None
+    rounded_vectors: Tensor | None
     type_shares: Tensor
 
     def __init__(
-        self, n_items: int, type_shares: Floats, vectors: Floats | None, config: SASRecConfig
+        self,
+        n_items: int,
+        type_shares: Floats,
+        vectors: Floats | None,
+        config: SASRecConfig,
+        half: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.heads, self.dropout, width = config.heads, config.dropout, config.width
         text_vectors = None if vectors is None else torch.from_numpy(vectors)
         self.register_buffer("text_vectors", text_vectors, persistent=False)
+        rounded = None if text_vectors is None else text_vectors.to(half)
+        self.register_buffer("rounded_vectors", rounded, persistent=False)
         self.map = None if vectors is None else nn.Linear(vectors.shape[1], width, bias=False)
         spread = 0.0 if self.map else 0.02
         self.residual = nn.Parameter(torch.randn(n_items, width) * spread)
@@ -57,10 +67,12 @@ class Network(nn.Module):
         """Put together the vectors of items, by default of all; the shape of `codes`, then width."""
         # Bracketed look-ups add up their gradients in an order that changes from run to run.
         own = self.residual if codes is None else functional.embedding(codes, self.residual)
-        if self.map is None or self.text_vectors is None:
+        text_vectors = self.rounded_vectors if self.training else self.text_vectors
+        if self.map is None or text_vectors is None:
             return own
-        text_vectors = self.text_vectors if codes is None else functional.embedding(codes, self.text_vectors)
-        return own + functional.linear(text_vectors, self.map.weight)
+        if codes is not None:
+            text_vectors = functional.embedding(codes, text_vectors)
+        return own + functional.linear(text_vectors, self.map.weight.to(text_vectors.dtype))
 
     def forward(self, items: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
         """Predict at the start and after each event; (n, length + 1, width) out.
@@ -77,7 +89,7 @@ class Network(nn.Module):
         x = self.entry(items)
         x = x + functional.embedding(types % len(table), table) + functional.embedding(gaps, self.gaps)
         x = torch.cat([self.start.expand(len(x), 1, -1), x], dim=1) + self.positions[: x.shape[1] + 1]
-        x = functional.dropout(x, self.dropout, self.training)
+        x = dropped(x, self.dropout, self.training)
         for block in self.blocks:
             x = block(x)
         return self.exit(x)  # type: ignore[no-any-return]
@@ -97,6 +109,23 @@ class Network(nn.Module):
             table = VectorTable.from_array(_frozen(self.vectors()))
         mapping = None if mapping is None else np.ascontiguousarray(mapping.T)
         return SequenceModel(table, Transformer(weights, self.heads), cold_residual, mapping)
+
+
+def dropped(x: Tensor, share: float, training: bool) -> Tensor:
+    """Set a share of the numbers to zero while training, and scale the rest.
+
+    Each random number decides for four of them: torch's own dropout takes longer than the products between.
+
+    Examples
+    --------
+    >>> dropped(torch.ones(1000), 0.5, training=True).unique()
+    tensor([0., 2.])
+    """
+    if not training or not share:
+        return x
+    drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(1 << 63), None)
+    kept = drawn.view(torch.int16)[: x.numel()].view(x.shape) >= round(share * (1 << 16)) - (1 << 15)
+    return x * (kept / (1 - share)).to(x.dtype)
 
 
 def _frozen(value: Tensor) -> Floats:
@@ -129,4 +158,4 @@ class Block(nn.Module):
         return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def _drop(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, self.dropout, self.training)
+        return dropped(x, self.dropout, self.training)

@@ -167,14 +167,18 @@ class _Run:
         self.config = config
         self.device = torch.device(chosen_device() or ("cuda" if torch.cuda.is_available() else "cpu"))
         shares = dataset.histories.type_shares(len(dataset.event_types))
-        self.network = Network(dataset.n_items, shares, vectors, config).to(self.device)
+        native = self.device.type == "cuda" or has_bfloat16()
+        self.half = torch.bfloat16 if native else torch.float32
+        self.network = Network(dataset.n_items, shares, vectors, config, self.half).to(self.device)
         # The start token takes a place too, so a window whose last event is a target has one more event.
         self.windows = Windows.of(dataset.histories, config.length + 1)
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), config.rate, betas=(0.9, 0.98), weight_decay=0.0
+            self.network.parameters(),
+            config.rate,
+            betas=(0.9, 0.98),
+            weight_decay=0.0,
+            fused=self.device.type in ("cpu", "cuda"),
         )
-        native = self.device.type == "cuda" or has_bfloat16()
-        self.half = torch.bfloat16 if native else torch.float32
         loss = config.loss or ("softmax" if dataset.n_items <= MANY_ITEMS else "sampled-softmax")
         self.whole = loss == "softmax"
         self.criterion = criterion(loss, torch.from_numpy(dataset.counts).to(self.device), self.half)
