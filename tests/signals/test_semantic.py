@@ -11,7 +11,13 @@ from tailrank.arrays import Doubles, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import UNTYPED, Histories, Queries
 from tailrank.signals.appendable import VectorTable
-from tailrank.signals.semantic import SHARPEST, SemanticAttention, _Sample, with_untyped_bias
+from tailrank.signals.semantic import (
+    SHARPEST,
+    SemanticAttention,
+    draw_samples,
+    mean_loss,
+    with_untyped_bias,
+)
 from tailrank.signals.stored import StoredArrays
 
 DAY = 86_400.0
@@ -140,12 +146,13 @@ def test_the_gradient_is_that_of_the_definition(parameters: list[float]) -> None
         np.concatenate([[0], np.cumsum(lengths)]),
     )
     queries = asked(histories, rng.integers(0, 40, 4))
-    sample = _Sample.draw(vectors, 2, queries, np.random.default_rng(1))
+    samples = draw_samples(vectors, 2, queries, np.random.default_rng(1))
+    assert len(samples) == 4
     negatives = np.random.default_rng(1).integers(0, 40, (4, 128), dtype=np.int32)
     candidates = np.concatenate([queries.targets[:, None], negatives], axis=1)
     at = np.array(parameters, dtype=np.float64)
 
-    loss, gradient = sample.loss(at)
+    loss, gradient = mean_loss(at, samples)
     assert loss == pytest.approx(naive_loss(at, vectors, queries, candidates), rel=1e-4)
     expected = approx_fprime(at, naive_loss, 1e-6, vectors, queries, candidates)
     np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-4)

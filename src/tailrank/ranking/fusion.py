@@ -163,7 +163,7 @@ class Fusion:
             args=(prior,),
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": 100, "ftol": 1e-5, "maxcor": 20},
+            options={"maxiter": 100, "ftol": 2e-5, "maxcor": 20},
         )
         parameters = found.x.reshape(prior.shape)
         full = (parameters[0] + parameters[1:]).reshape(len(COUNT_KNOTS), len(HISTORY_LABELS), -1)

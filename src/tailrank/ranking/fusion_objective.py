@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
-from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
-from tailrank.data.histories import flat_offsets
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
 
 Loss = Literal["listwise", "bce"]
 
@@ -87,51 +87,48 @@ class FusionObjective:
         """Give the value at parameters, and its gradient; both flat, the prior's mean of their shape."""
         parameters = flat.reshape(self.shape)
         by_cell = self._cells_of(parameters[0] + parameters[1:])
-        logits = np.einsum("es,es->e", self._features, by_cell.take(self._cells, axis=0))
+        found = np.empty(len(self._places), np.float32)
+        for cell, entries in self._entries:
+            found[entries] = self._features[:, entries].T @ by_cell[cell]
+        logits = np.zeros_like(self.pool.log_odds)
+        logits.ravel()[self._places] = found
         loss, slope = self._listwise(logits) if self.loss == "listwise" else self._bce(logits)
+        pull, by_entry = np.zeros_like(by_cell), slope.ravel().take(self._places)
+        for cell, entries in self._entries:
+            pull[cell] = self._features[:, entries] @ by_entry[entries]
         gradient = np.empty(self.shape)
-        gradient[1:] = self._buckets_of(self._summing @ (slope[:, None] * self._features))
+        gradient[1:] = self._buckets_of(pull)
         gradient[0] = gradient[1:].sum(axis=0)
         off, strength = parameters - prior, self.shrinkage / self._total
         return loss + strength * float((off**2).sum()), (gradient + 2 * strength * off).ravel()
 
     @cached_property
-    def _real(self) -> Bools:
-        """Which candidates count, shape (queries, candidates); below, `entries` are these, by query."""
-        return np.isfinite(self.pool.log_odds)
+    def _cells(self) -> Codes:
+        """Count level and history bucket as one number, shape (queries, candidates)."""
+        cells: Codes = self.pool.candidates * self.n_histories + self.pool.histories[:, None]
+        return cells
 
     @cached_property
-    def _starts(self) -> Offsets:
-        """First entry of each query, its target, shape (queries,)."""
-        return flat_offsets(self._real.sum(axis=1))[:-1]
+    def _places(self) -> Offsets:
+        """Where the candidates that count are in the flat pool, ordered by cell, shape (entries,)."""
+        real = np.flatnonzero(np.isfinite(self.pool.log_odds))
+        return real[np.argsort(self._cells.ravel()[real], kind="stable")]
+
+    @cached_property
+    def _entries(self) -> list[tuple[int, slice]]:
+        """Each cell that has entries, and which."""
+        cells = self._cells.ravel()[self._places]
+        bounds = [0, *(np.flatnonzero(np.diff(cells)) + 1).tolist(), len(cells)]
+        return [(int(cells[start]), slice(start, end)) for start, end in pairwise(bounds)]
 
     @cached_property
     def _features(self) -> Floats:
-        """Signals and a one for the bias, shape (entries, signals + 1)."""
-        found = np.ones((int(self._real.sum()), self.shape[1]), np.float32)
-        found[:, :-1] = self.pool.features[self._real]
+        """Signals and a one for the bias, shape (signals + 1, entries): a cell's are a product away."""
+        features = self.pool.features.reshape(-1, self.shape[1] - 1)
+        found = np.ones((self.shape[1], len(self._places)), np.float32)
+        for row, column in zip(found, features.T, strict=False):
+            column.take(self._places, out=row)
         return found
-
-    @cached_property
-    def _cells(self) -> Codes:
-        """Count level and history bucket of each entry as one number, shape (entries,)."""
-        cells = self.pool.candidates * self.n_histories + self.pool.histories[:, None]
-        found: Codes = cells[self._real]
-        return found
-
-    @cached_property
-    def _summing(self) -> Any:
-        """Sparse matrix that adds entries up by cell, shape (cells, entries)."""
-        import scipy.sparse as sp
-
-        n = len(self._cells)
-        ones = np.ones(n, np.float32)
-        shape = (len(self.shares) * self.n_histories, n)
-        return sp.csr_array((ones, (self._cells, np.arange(n, dtype=np.int32))), shape=shape)
-
-    @cached_property
-    def _log_odds(self) -> Floats:
-        return self.pool.log_odds[self._real]
 
     @cached_property
     def _total(self) -> float:
@@ -140,8 +137,8 @@ class FusionObjective:
 
     @cached_property
     def _weights(self) -> Floats:
-        """Importance of the query of each entry, as a share of all, shape (entries,)."""
-        return np.repeat(self.importance / np.float32(self._total), self._real.sum(axis=1))
+        """Importance of each query as a share of all, shape (queries, 1)."""
+        return (self.importance / np.float32(self._total))[:, None]
 
     def _cells_of(self, buckets: Doubles) -> Floats:
         """Blend parameters of buckets, (buckets, n), into those of cells, (cells, n)."""
@@ -156,21 +153,22 @@ class FusionObjective:
         return found
 
     def _listwise(self, logits: Floats) -> tuple[float, Floats]:
-        lengths, starts = self._real.sum(axis=1), self._starts
-        logits = logits + self._log_odds
-        logits -= np.maximum.reduceat(logits, starts).repeat(lengths)
-        chances = np.exp(logits)
-        chances /= np.add.reduceat(chances, starts).repeat(lengths)
-        weights = self._weights
-        loss = -float(weights[starts] @ np.log(np.maximum(chances[starts], 1e-30)))
-        chances[starts] -= 1
-        return loss, chances * weights
+        logits += self.pool.log_odds
+        logits -= logits.max(axis=1, keepdims=True)
+        chances = np.exp(logits, out=logits)
+        chances /= chances.sum(axis=1, keepdims=True)
+        loss = -float(self._weights[:, 0] @ np.log(np.maximum(chances[:, 0], 1e-30)))
+        chances[:, 0] -= 1
+        chances *= self._weights
+        return loss, chances
 
     def _bce(self, logits: Floats) -> tuple[float, Floats]:
         from scipy.special import expit
 
-        labels = np.zeros_like(logits)
-        labels[self._starts] = 1
-        standing = np.exp(self._log_odds) * self._weights
-        losses = standing * (np.logaddexp(0, logits) - labels * logits)
-        return float(losses.sum(dtype=np.float64)), standing * (expit(logits) - labels)
+        standing = np.exp(self.pool.log_odds) * self._weights
+        losses = np.logaddexp(0, logits)
+        losses[:, 0] -= logits[:, 0]
+        slope = expit(logits)
+        slope[:, 0] -= 1
+        slope *= standing
+        return float((standing * losses).sum(dtype=np.float64)), slope

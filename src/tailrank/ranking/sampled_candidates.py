@@ -80,7 +80,7 @@ def _choose(
     best = min(BEST, n_items)
     columns = [targets[:, None]]
     for values in scores:
-        ordered = np.argpartition(np.where(allowed, -values, np.inf), best - 1, axis=1)
+        ordered = np.argpartition(np.where(allowed, _best_lowest(values), np.inf), best - 1, axis=1)
         columns.append(ordered[:, :best].astype(np.int32))
     columns.append(rng.integers(0, n_items, (n_queries, RANDOM), dtype=np.int32))
     codes = np.concatenate(columns, axis=1)
@@ -90,6 +90,19 @@ def _choose(
     rest = np.maximum(allowed.sum(axis=1) - certain, 1) / np.maximum(drawn, 1)
     log_odds[:, -RANDOM:] += np.log(rest)[:, None]
     return codes, log_odds
+
+
+def _best_lowest(values: Floats) -> Floats:
+    """Turn scores around; those of a signal that leaves most items at its lowest are told apart by code.
+
+    Selecting among equal ones takes five times as long.
+    """
+    lowest = values.min(axis=1, keepdims=True)
+    level = values == lowest
+    if np.count_nonzero(level) < level.size / 2:
+        return -values
+    apart = np.arange(1, values.shape[1] + 1, dtype=np.float32) - lowest
+    return np.where(level, apart, -values)
 
 
 def _first_seen(codes: Codes) -> Bools:

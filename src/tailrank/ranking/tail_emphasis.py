@@ -9,7 +9,7 @@ import numpy as np
 
 from tailrank.arrays import Bools, Codes, Doubles, Floats
 from tailrank.data.histories import Queries
-from tailrank.metrics.ranking import ndcg, target_ranks
+from tailrank.metrics.ranking import TOP, ndcg
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fusion import Fusion, history_buckets
 from tailrank.reporting import Progress, counted, silent
@@ -144,16 +144,51 @@ def _gains(
     """Give ndcg@10 at each point of the path, shape (points, queries), a batch at a time."""
     batches = queries.batches(len(evidence.fair))
     for batch in counted(batches, progress, "choosing weights for the tail", len(queries)):
-        histories = batch.histories.latest(max_history)
+        histories, rows = batch.histories.latest(max_history), np.arange(len(batch))
         scores, known = evidence.score(histories), history_buckets(histories.lengths)
-        start, end = (one.fuse(scores, evidence.levels, known).total for one in (accurate, for_tail))
         hidden = ~evidence.candidates(batch)
-        hidden[np.arange(len(batch)), batch.targets] = False
-        yield np.stack(
-            [
-                ndcg(
-                    target_ranks(np.where(hidden, -np.inf, (1 - share) * start + share * end), batch.targets)
-                )
-                for share in PATH
-            ]
-        )
+        hidden[rows, batch.targets] = False
+        ends = (_totals(one, scores, evidence.levels, known) for one in (accurate, for_tail))
+        ahead = (total - total[rows, batch.targets][:, None] for total in ends)
+        yield path_gains(*(np.where(hidden, -np.inf, lead) for lead in ahead))
+
+
+def _totals(fusion: Fusion, scores: Sequence[Floats], levels: Codes, known: Codes) -> Floats:
+    """Add up weighted signals, histories of one bucket at a time; shape (histories, items)."""
+    total = np.empty_like(scores[0])
+    for bucket in np.unique(known).tolist():
+        rows, weights = np.flatnonzero(known == bucket), fusion.weights_of(levels, bucket)
+        some = np.repeat(fusion.biases_of(levels, bucket)[None], len(rows), axis=0)
+        for weight, values in zip(weights, scores, strict=True):
+            some += weight * values[rows]
+        total[rows] = some
+    return total
+
+
+def path_gains(start: Floats, end: Floats) -> Doubles:
+    """Give ndcg@10 of the targets at each point between two rankings, shape (points, queries).
+
+    Only items that are ahead at one end can be ahead between, and a target with ten items ahead of it at
+    both ends has no gain anywhere.
+
+    Parameters
+    ----------
+    start, end
+        How far each item is ahead of the target, shape (queries, items): 0 for the target.
+
+    Examples
+    --------
+    >>> path_gains(np.array([[0.0, -1.0]]), np.array([[0.0, 1.0]]))[[0, -1], 0].round(2).tolist()
+    [1.0, 0.63]
+    """
+    gains = np.zeros((len(PATH), len(start)))
+    not_ahead = ((start <= 0) | (end <= 0)).sum(axis=1)
+    (close,) = np.nonzero(start.shape[1] - not_ahead < TOP)
+    start, end = start[close], end[close]
+    rows, items = np.nonzero((start >= 0) | (end >= 0))
+    start, end = start[rows, items], end[rows, items]
+    for gain, share in zip(gains, PATH, strict=True):
+        ahead = (1 - share) * start + share * end
+        above, level = (np.bincount(rows, found, len(close)) for found in (ahead > 0, ahead == 0))
+        gain[close] = ndcg(above + (level + 1) / 2)
+    return gains

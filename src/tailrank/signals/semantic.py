@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Self
 
@@ -101,14 +102,20 @@ class SemanticAttention:
         queries = validation.take(validation.histories.lengths > 0).sample(QUERIES, seed)
         if not len(queries):
             return start
-        sample = _Sample.draw(vectors, n_types, queries, np.random.default_rng(seed))
+        samples = draw_samples(vectors, n_types, queries, np.random.default_rng(seed))
         initial = [10.0, start.inverse_temperature, start.recency_decay, start.time_decay, *np.zeros(n_types)]
         bounds = [(0.1, 100.0), (0.0, SHARPEST), (0.0, 5.0), (0.0, 5.0)]
         bounds += [(0.0, 0.0), *[(-3.0, 3.0)] * (n_types - 1)]
         found = minimize(
-            sample.loss, initial, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
+            mean_loss,
+            initial,
+            args=(samples,),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": 40},
         )
-        bias = with_untyped_bias(found.x[4:].astype(np.float32), sample.type_shares)
+        bias = with_untyped_bias(found.x[4:].astype(np.float32), samples[0].type_shares)
         inverse_temperature, recency_decay, time_decay = found.x[1:4].tolist()
         return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
 
@@ -228,6 +235,24 @@ def with_untyped_bias(by_type: Floats, shares: Floats) -> Floats:
     return np.append(np.where(shares > 0, by_type, untyped), untyped)
 
 
+def draw_samples(vectors: Floats, n_types: int, queries: Queries, rng: np.random.Generator) -> list[_Sample]:
+    """Draw the candidates of queries, and pad their histories to the next power of two."""
+    negatives = rng.integers(0, len(vectors), (len(queries), NEGATIVES), dtype=np.int32)
+    candidates = np.concatenate([queries.targets[:, None], negatives], axis=1)
+    h = queries.histories.latest(SemanticAttention.window)
+    shares, sizes = h.type_shares(n_types), np.ceil(np.log2(h.lengths))
+    alike = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
+    return [_Sample.draw(vectors, shares, queries.take(rows), candidates[rows]) for rows in alike]
+
+
+def mean_loss(parameters: Doubles, samples: Sequence[_Sample]) -> tuple[float, Doubles]:
+    """Mean negative log-likelihood of the targets of all samples, and its gradient."""
+    weights = np.array([len(sample.similarity) for sample in samples], np.float64)
+    losses, gradients = zip(*(sample.loss(parameters) for sample in samples), strict=True)
+    weights /= weights.sum()
+    return float(weights @ losses), weights @ np.stack(gradients)
+
+
 @dataclass(frozen=True)
 class _Sample:
     """Validation queries padded to rectangles.
@@ -256,7 +281,7 @@ class _Sample:
     padding: Floats
 
     @classmethod
-    def draw(cls, vectors: Floats, n_types: int, queries: Queries, rng: np.random.Generator) -> Self:
+    def draw(cls, vectors: Floats, type_shares: Floats, queries: Queries, candidates: Codes) -> Self:
         h = queries.histories.latest(SemanticAttention.window)
         width = int(h.lengths.max())
         rows, columns = h.owners, width - 1 - h.ages
@@ -269,14 +294,12 @@ class _Sample:
 
         items: Codes = np.zeros(shape, np.int32)
         items[rows, columns] = h.items
-        negatives = rng.integers(0, len(vectors), (len(queries), NEGATIVES), dtype=np.int32)
-        candidates = np.concatenate([queries.targets[:, None], negatives], axis=1)
         return cls(
             similarity=np.matmul(vectors[candidates], vectors[items].transpose(0, 2, 1)),
             features=-np.stack([padded(np.log1p(h.ages), 0), padded(np.log1p(h.gaps / DAY), 0)]),
-            event_types=np.stack([padded(h.types == code, 0) for code in range(n_types)]),
+            event_types=np.stack([padded(h.types == code, 0) for code in range(len(type_shares))]),
             untyped=padded(h.types == UNTYPED, 0),
-            type_shares=h.type_shares(n_types),
+            type_shares=type_shares,
             padding=np.where(padded(np.ones(len(h.items)), 0) > 0, 0, -np.inf).astype(np.float32),
         )
 
