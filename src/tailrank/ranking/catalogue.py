@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,6 +20,8 @@ from tailrank.data.histories import UNTYPED, Histories, History
 from tailrank.errors import RequestError
 from tailrank.policy.tail import rarity
 from tailrank.ranking.fusion import count_levels
+from tailrank.ranking.layers import no_layers, with_layer, without
+from tailrank.signals.appendable import Room
 
 
 def check_strings(ids: Iterable[object], role: str) -> None:
@@ -52,8 +55,17 @@ class Catalogue:
         What event times meant in the data learned from.
     trained
         Codes of `items` by their ids.
+    levels
+        Count level of each item, as fusion's weights tell them apart, shape (items,).
+    rarity
+        Rarity of each item, shape (items,).
     changed
-        Codes of items that came since, and -1 for those that went.
+        Codes of items that came since, and -1 for those that went: the latest first, so that one more costs
+        no copy of all.
+    free
+        Codes of items that came since and went again.
+    room
+        Behind `counts`, `levels` and `rarity`.
     """
 
     items: pl.DataFrame
@@ -61,7 +73,11 @@ class Catalogue:
     event_types: tuple[str, ...]
     clock: Clock
     trained: Mapping[str, int]
-    changed: Mapping[str, int] = field(default_factory=dict)
+    levels: Codes
+    rarity: Floats
+    changed: ChainMap[str, int] = field(default_factory=no_layers)
+    free: tuple[int, ...] = ()
+    room: Room = field(default_factory=Room, compare=False, repr=False)
 
     @classmethod
     def from_items(
@@ -74,7 +90,19 @@ class Catalogue:
     ) -> Self:
         """Code the items by their rows."""
         trained = {name: code for code, name in enumerate(items[Columns.ITEM].to_list())}
-        return cls(items, counts, event_types, clock, trained, changed or {})
+        known = changed or {}
+        free = set(range(len(items), len(counts))).difference(known.values())
+        return cls(
+            items,
+            counts,
+            event_types,
+            clock,
+            trained,
+            count_levels(counts),
+            rarity(counts),
+            ChainMap({}, dict(known)),
+            tuple(sorted(free, reverse=True)),
+        )
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -85,11 +113,11 @@ class Catalogue:
     def codes_of(self, ids: Sequence[str]) -> Codes:
         """Code items, shape (ids,); -1 for those that are unknown."""
         codes = np.fromiter(map(self.trained.get, ids, repeat(-1)), np.int32, len(ids))
-        later = self.changed
-        if later and not later.keys().isdisjoint(ids):
-            for at, name in enumerate(ids):
-                if name in later:
-                    codes[at] = later[name]
+        for later in reversed(self.changed.maps):
+            if later and not later.keys().isdisjoint(ids):
+                for at, name in enumerate(ids):
+                    if name in later:
+                        codes[at] = later[name]
         return codes
 
     def types_of(self, names: Sequence[str]) -> Codes:
@@ -102,26 +130,24 @@ class Catalogue:
         An item that went and comes back has the code, and so the interactions, that it was trained with.
         One that was not trained with has a code that is free because another one went, or the next one.
         """
-        changed, size = dict(self.changed), len(self)
-        free = sorted(set(range(len(self.items), size)).difference(changed.values()), reverse=True)
-        for name in ids:
-            if name in self.trained:
-                changed.pop(name, None)
-            elif name not in changed:
-                changed[name] = free.pop() if free else size
-                size = max(size, changed[name] + 1)
-        counts = np.zeros(size, np.int64)
-        counts[: len(self)] = self.counts
-        return replace(self, counts=counts, changed=changed)
+        back = [name for name in ids if name in self.trained]
+        came = [name for name in ids if name not in self.trained and name not in self.changed]
+        size, reused = len(self), min(len(came), len(self.free))
+        free, taken = self.free[: len(self.free) - reused], self.free[len(self.free) - reused :]
+        grown = size + len(came) - reused
+        codes = [*reversed(taken), *range(size, grown)]
+        counts, levels, rarity = self.room.extended(
+            grown, (self.counts, 0), (self.levels, 0), (self.rarity, 1)
+        )
+        changed = with_layer(without(self.changed, back), dict(zip(came, codes, strict=True)))
+        return replace(self, counts=counts, levels=levels, rarity=rarity, changed=changed, free=free)
 
     def without_items(self, ids: Sequence[str]) -> Self:
         """Forget items: their ids become unknown. Ids that are unknown already are passed over."""
-        changed = dict(self.changed)
-        for name in ids:
-            changed.pop(name, None)
-            if name in self.trained:
-                changed[name] = -1
-        return replace(self, changed=changed)
+        gone = {name: -1 for name in ids if name in self.trained}
+        came = {name: self.changed[name] for name in ids if name not in self.trained and name in self.changed}
+        free = tuple(sorted((*self.free, *came.values()), reverse=True))
+        return replace(self, changed=with_layer(without(self.changed, came), gone), free=free)
 
     def unknown(self, ids: Sequence[str], role: str) -> list[str]:
         """List the ids that aren't in the catalogue.
@@ -168,16 +194,6 @@ class Catalogue:
             seconds = np.maximum.accumulate(seconds)
             seconds[np.isinf(seconds)] = 0.0
         return Histories(codes, type_codes, seconds, np.array([0, len(codes)], np.int64)), unknown
-
-    @cached_property
-    def levels(self) -> Codes:
-        """Count level of each item, as fusion's weights tell them apart, shape (items,)."""
-        return count_levels(self.counts)
-
-    @cached_property
-    def rarity(self) -> Floats:
-        """Rarity of each item, shape (items,)."""
-        return rarity(self.counts)
 
     @cached_property
     def _type_codes(self) -> dict[str, int]:

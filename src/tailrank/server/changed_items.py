@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
+from tailrank.ranking.layers import with_layer, without
 from tailrank.ranking.reranker import Reranker
 from tailrank.server.encoding import Encoders
 from tailrank.server.item_vectors import vectors_of
@@ -37,10 +39,11 @@ async def with_changes(served: LoadedModel, state: State, encoders: Encoders | N
         reranker, whole = await _with_items(served, changed, encoders)
     if deleted:
         reranker = reranker.without_items(deleted)
-    columns = {**served.columns, **put}
-    for item_id in deleted:
-        columns.pop(item_id, None)
-    return LoadedModel(reranker, served.name, version, columns, served.lacks_vectors or not whole)
+    columns = without(with_layer(served.columns, put), deleted)
+    lacks_vectors = served.lacks_vectors or not whole
+    return replace(
+        served, reranker=reranker, version=version, columns=columns, lacks_vectors=lacks_vectors
+    )
 
 
 async def _with_items(

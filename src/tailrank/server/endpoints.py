@@ -293,9 +293,9 @@ class Endpoints:
     def _expose(self, served: LoadedModel, item_ids: Sequence[str]) -> None:
         """Count how many of the items shown are of the head, and how many of the tail."""
         codes = served.reranker.catalogue.codes_of(item_ids[:SHOWN])
-        tail = int(served.tail[codes].sum())
-        self.metrics.tail.inc(tail)
-        self.metrics.head.inc(len(codes) - tail)
+        head = served.n_head(codes)
+        self.metrics.head.inc(head)
+        self.metrics.tail.inc(len(codes) - head)
 
 
 def _stored(event: api.Event) -> StoredEvent:

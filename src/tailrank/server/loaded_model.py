@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from tailrank.api import Value
-from tailrank.arrays import Bools
+from tailrank.arrays import Bools, Codes
 from tailrank.data.columns import Columns
 from tailrank.errors import ModelError
 from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.metrics.popularity import tail_items
+from tailrank.ranking.layers import no_layers
 from tailrank.ranking.model_folder import read_fitted
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
@@ -35,24 +36,26 @@ class LoadedModel:
         Changed items included.
     name
         Of the model: its folder's name and the start of its digest.
+    head
+        Whether an item that the model was trained with is of the most popular 20%.
     version
         Changes of items that are in it.
     columns
-        Columns of the items that changed, as JSON.
+        Columns of the items that changed, as JSON; the latest first, so that one more costs no copy of all.
     lacks_vectors
         Whether an item that changed is without a vector, because its encoder can't be loaded.
     """
 
     reranker: Reranker
     name: str
+    head: Bools
     version: int = 0
-    columns: Mapping[str, bytes] = field(default_factory=dict)
+    columns: ChainMap[str, bytes] = field(default_factory=no_layers)
     lacks_vectors: bool = False
 
-    @cached_property
-    def tail(self) -> Bools:
-        """Whether an item is outside the most popular 20%; shape (items + 1,), the last for unknown items."""
-        return np.append(tail_items(self.reranker.catalogue.counts), True)
+    def n_head(self, codes: Codes) -> int:
+        """Count the items that are of the head; an item that is unknown or came since is of the tail."""
+        return int(self.head.take(codes[(codes >= 0) & (codes < len(self.head))]).sum())
 
     @classmethod
     def load(cls, folder: Path, copies: Path | None = None) -> LoadedModel:
@@ -66,7 +69,8 @@ class LoadedModel:
             If the folder is missing, damaged or of another format, or a score is no number.
         """
         fitted, digest = read_fitted(folder, copies)
-        loaded = cls(Reranker.from_fitted(fitted), f"{folder.name}@{digest[:12]}")
+        head = ~tail_items(fitted.catalogue.counts[: len(fitted.catalogue.items)])
+        loaded = cls(Reranker.from_fitted(fitted), f"{folder.name}@{digest[:12]}", head)
         ranking = loaded.reranker.rank(Request(loaded.some_items, loaded.some_items, explain=True))
         if not all(map(math.isfinite, ranking.scores)):
             raise ModelError(f"{folder}: its scores are no numbers: train the model again")

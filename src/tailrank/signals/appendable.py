@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,86 @@ from tailrank.arrays import Codes, Floats, Offsets
 
 if TYPE_CHECKING:
     from tailrank.signals.stored import StoredArrays
+
+SPARE: Final = 64
+"""Rows that there is room for behind any array."""
+
+
+class Room:
+    """Spare room behind arrays of one length, so that rows are added without a copy of those before.
+
+    The arrays that come out of it begin in the same memory, and what was given never changes: only behind the
+    longest is there something to write. Whoever extends a shorter one moves into new room, with all its rows.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: list[npt.NDArray[Any]] = []
+        self._used, self._lock = 0, Lock()
+
+    def __reduce__(self) -> tuple[type[Room], tuple[()]]:
+        """Let copies of what has room find room of their own."""
+        return Room, ()
+
+    def extended(self, n: int, *arrays: tuple[npt.NDArray[Any], Any]) -> list[npt.NDArray[Any]]:
+        """Extend arrays to `n` rows.
+
+        Parameters
+        ----------
+        n
+            Rows that each array has then.
+        arrays
+            Each with the rows to add, or the one that is added as often as needed.
+        """
+        begin = len(arrays[0][0])
+        if n == begin:
+            return [array for array, _ in arrays]
+        with self._lock:
+            ends_here = begin == self._used and len(arrays) == len(self._buffers)
+            if not ends_here or n > len(self._buffers[0]) or not self._hold(arrays):
+                self._buffers = [_roomy(array, n) for array, _ in arrays]
+            for buffer, (_, rows) in zip(self._buffers, arrays, strict=True):
+                buffer[begin:n] = rows
+            self._used = n
+            return [buffer[:n] for buffer in self._buffers]
+
+    def _hold(self, arrays: Sequence[tuple[npt.NDArray[Any], Any]]) -> bool:
+        return all(array.base is mine for mine, (array, _) in zip(self._buffers, arrays, strict=True))
+
+
+def _roomy(array: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
+    """Copy an array to where there is room for half as many rows as `n` beyond those."""
+    buffer = np.empty((n + n // 2 + SPARE, *array.shape[1:]), array.dtype)
+    buffer[: len(array)] = array
+    return buffer
+
+
+def with_rows(
+    room: Room, at: Codes, n: int, *arrays: tuple[npt.NDArray[Any], npt.NDArray[Any]]
+) -> list[npt.NDArray[Any]]:
+    """Set rows of arrays, which are copied only if one of these rows is there already.
+
+    Parameters
+    ----------
+    room
+        Behind the arrays.
+    at
+        Number of each row, distinct.
+    n
+        Rows that each array has then; new ones that `at` doesn't name are zero.
+    arrays
+        Each with what its rows are set to.
+    """
+    begin = len(arrays[0][0])
+    late = at >= begin
+    if late.all() and np.array_equal(at, np.arange(begin, n)):
+        return room.extended(n, *arrays)
+    found = []
+    for array, rows in arrays:
+        whole = np.zeros((n, *array.shape[1:]), array.dtype)
+        whole[:begin] = array
+        whole[at] = rows
+        found.append(whole)
+    return found
 
 
 @dataclass(frozen=True)
@@ -24,15 +106,23 @@ class AppendableArray:
         Shape (n, ...). It is never copied.
     more
         Shape (m, ...): its rows count on from those of `base`.
+    room
+        Behind `more`.
     """
 
     base: npt.NDArray[Any]
     more: npt.NDArray[Any]
+    room: Room = field(default_factory=Room, compare=False, repr=False)
 
     @classmethod
     def from_array(cls, base: npt.NDArray[Any]) -> Self:
         """Start without any row that came since."""
         return cls(base, base[:0])
+
+    def appended(self, rows: npt.NDArray[Any]) -> Self:
+        """Add rows behind all others."""
+        [more] = self.room.extended(len(self.more) + len(rows), (self.more, rows))
+        return replace(self, more=more)
 
     def __len__(self) -> int:
         return len(self.base) + len(self.more)
@@ -62,10 +152,16 @@ class VectorTable:
         Shape (vectors, d).
     rows
         The vector of each item, shape (items,): several may share one. None if item `c` has vector `c`.
+    stale
+        How many of the vectors that came since are no item's any more.
+    room
+        Behind `rows`.
     """
 
     vectors: AppendableArray
     rows: Codes | None = None
+    stale: int = 0
+    room: Room = field(default_factory=Room, compare=False, repr=False)
 
     @classmethod
     def from_array(cls, vectors: Floats, rows: Codes | None = None) -> Self:
@@ -74,8 +170,9 @@ class VectorTable:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Give the vectors and, if they are needed, the rows; for storage."""
-        rows = {} if self.rows is None else {"rows": self.rows}
-        return {"vectors": self.vectors.whole, **rows}
+        packed = self._packed()
+        rows = {} if packed.rows is None else {"rows": packed.rows}
+        return {"vectors": packed.vectors.whole, **rows}
 
     @classmethod
     def from_arrays(cls, arrays: StoredArrays, width: int | None, largest: float) -> Self:
@@ -120,14 +217,24 @@ class VectorTable:
         n_items
             How many items there are with them.
         """
-        rows = np.arange(n_items, dtype=np.int32)
-        if self.rows is not None:
-            rows[: len(self.rows)] = self.rows
+        base, first = len(self.vectors.base), len(self.vectors)
+        added = np.arange(first, first + len(items), dtype=np.int32)
+        appended = self.vectors.appended(vectors.astype(self.vectors.base.dtype))
+        if self.rows is None and np.array_equal(items, added):
+            return replace(self, vectors=appended)
+        before = np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows
+        left = int((before.take(items[items < len(self)]) >= base).sum())
+        [rows] = with_rows(self.room, items, n_items, (before, added))
+        found = replace(self, vectors=appended, rows=rows, stale=self.stale + left)
+        return found._packed() if 2 * found.stale > len(appended.more) else found
+
+    def _packed(self) -> Self:
+        """Leave out the vectors that are no item's any more."""
+        if self.rows is None or not self.stale:
+            return self
         base, more = self.vectors.base, self.vectors.more
-        # Rows that came since belong to one item each, so those of an item that changes again are used again.
-        fresh = (items >= len(self)) | (rows[items] < len(base))
-        first = len(base) + len(more)
-        rows[items[fresh]] = np.arange(first, first + int(fresh.sum()), dtype=np.int32)
-        more = np.concatenate([more, vectors[fresh].astype(base.dtype)])
-        more[rows[items] - len(base)] = vectors
-        return type(self)(AppendableArray(base, more), rows)
+        late = np.flatnonzero(self.rows >= len(base))
+        rows = self.rows.copy()
+        rows[late] = np.arange(len(base), len(base) + len(late))
+        vectors = AppendableArray(base, more.take(self.rows[late] - len(base), axis=0))
+        return replace(self, vectors=vectors, rows=rows, stale=0)

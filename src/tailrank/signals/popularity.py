@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from tailrank.bounds import latest_plausible_time
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
+from tailrank.signals.appendable import Room
 from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
@@ -31,10 +32,13 @@ class Popularity:
         Shape (items,).
     half_life
         Days.
+    room
+        Behind `values`.
     """
 
     values: Floats
     half_life: float = float("inf")
+    room: Room = field(default_factory=Room, compare=False, repr=False)
 
     name: ClassVar[str] = "popularity"
 
@@ -83,8 +87,7 @@ class Popularity:
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Let new items have no interaction."""
-        values = np.zeros(updates.n_items, np.float32)
-        values[: len(self.values)] = self.values
+        [values] = self.room.extended(updates.n_items, (self.values, 0))
         return replace(self, values=values)
 
     def arrays(self) -> Arrays:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
+from tailrank.signals.appendable import Room
 from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.recency_decay import DecayedSum, fit_recency_decay, stored_recency_decay
 from tailrank.signals.sparse import summed
@@ -68,10 +69,13 @@ class RelativeFrequency(Frequency):
         Occurrences in 30 events by popularity alone, shape (items,).
     expected_cold
         The same for a cold item.
+    room
+        Behind `expected`.
     """
 
     expected: Floats
     expected_cold: float
+    room: Room = field(default_factory=Room, compare=False, repr=False)
 
     name: ClassVar[str] = "relative-frequency"
     smoothing: ClassVar[float] = 30.0
@@ -98,8 +102,7 @@ class RelativeFrequency(Frequency):
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Expect new items as cold ones."""
-        expected = np.full(updates.n_items, self.expected_cold, np.float32)
-        expected[: len(self.expected)] = self.expected
+        [expected] = self.room.extended(updates.n_items, (self.expected, self.expected_cold))
         return replace(self, expected=expected)
 
     def arrays(self) -> Arrays:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import ranges
-from tailrank.signals.appendable import AppendableArray
+from tailrank.signals.appendable import AppendableArray, Room, with_rows
 from tailrank.signals.base import Arrays
 from tailrank.signals.stored import StoredArrays
 
@@ -37,6 +37,10 @@ class SparseRows:
         Shape (entries,).
     width
         Number of columns.
+    stale
+        How many of the entries that came since are in no row any more.
+    room
+        Behind `starts` and `lengths`.
     """
 
     starts: Offsets
@@ -44,6 +48,8 @@ class SparseRows:
     columns: AppendableArray
     values: AppendableArray
     width: int
+    stale: int = 0
+    room: Room = field(default_factory=Room, compare=False, repr=False)
 
     @classmethod
     def from_scipy(cls, matrix: Any) -> Self:
@@ -81,8 +87,7 @@ class SparseRows:
 
     def padded(self, n_rows: int, width: int) -> Self:
         """Add empty rows and columns up to these numbers."""
-        empty = np.zeros(n_rows - len(self.starts), np.int64)
-        starts, lengths = (np.concatenate([each, empty]) for each in (self.starts, self.lengths))
+        starts, lengths = self.room.extended(n_rows, (self.starts, 0), (self.lengths, 0))
         return replace(self, starts=starts, lengths=lengths, width=width)
 
     def with_rows(self, at: Codes, n_rows: int, rows: SparseRows) -> Self:
@@ -97,20 +102,38 @@ class SparseRows:
         rows
             As many, of the same columns.
         """
-        padded, base = self.padded(n_rows, self.width), len(self.columns.base)
-        padded.lengths[at] = 0
-        # What came since is packed anew, so that an item that changes often leaves nothing behind.
-        late = np.flatnonzero((padded.starts >= base) & (padded.lengths > 0)).astype(np.int32)
-        _, kept = padded.entries(late)
-        lengths = np.concatenate([padded.lengths[late], rows.lengths])
-        changed = np.concatenate([late, at])
-        padded.starts[changed] = base + lengths.cumsum() - lengths
-        padded.lengths[changed] = lengths
-        columns, values = (
-            AppendableArray(mine.base, np.concatenate([mine.take(kept), theirs.whole]))
-            for mine, theirs in ((self.columns, rows.columns), (self.values, rows.values))
+        known = at[at < len(self.starts)]
+        left = self.lengths.take(known)[self.starts.take(known) >= len(self.columns.base)]
+        starts, lengths = with_rows(
+            self.room,
+            at,
+            n_rows,
+            (self.starts, len(self.columns) + rows.lengths.cumsum() - rows.lengths),
+            (self.lengths, rows.lengths),
         )
-        return replace(padded, columns=columns, values=values)
+        found = replace(
+            self,
+            starts=starts,
+            lengths=lengths,
+            columns=self.columns.appended(rows.columns.whole),
+            values=self.values.appended(rows.values.whole),
+            stale=self.stale + int(left.sum()),
+        )
+        return found._packed() if 2 * found.stale > len(found.columns.more) else found
+
+    def _packed(self) -> Self:
+        """Leave out the entries that are in no row any more."""
+        if not self.stale:
+            return self
+        base = len(self.columns.base)
+        late = np.flatnonzero((self.starts >= base) & (self.lengths > 0)).astype(np.int32)
+        _, kept = self.entries(late)
+        starts, lengths = self.starts.copy(), self.lengths.take(late)
+        starts[late] = base + lengths.cumsum() - lengths
+        columns, values = (
+            AppendableArray(each.base, each.take(kept)) for each in (self.columns, self.values)
+        )
+        return replace(self, starts=starts, columns=columns, values=values, stale=0)
 
     def sum_at(
         self, rows: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -143,8 +166,9 @@ class SparseRows:
 
     def arrays(self) -> Arrays:
         """Give the arrays, for storage."""
-        parts = {"starts": self.starts, "lengths": self.lengths, "width": np.array([self.width])}
-        return {**parts, "columns": self.columns.whole, "values": self.values.whole}
+        packed = self._packed()
+        parts = {"starts": packed.starts, "lengths": packed.lengths, "width": np.array([packed.width])}
+        return {**parts, "columns": packed.columns.whole, "values": packed.values.whole}
 
     @classmethod
     def from_arrays(cls, arrays: StoredArrays, width: int) -> Self:

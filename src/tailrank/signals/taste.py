@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from tailrank.arrays import Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
+from tailrank.signals.appendable import Room
 from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
@@ -30,10 +31,13 @@ class PopularityTaste:
         p of each item, shape (items,).
     cold
         p of an item without interactions.
+    room
+        Behind `values`.
     """
 
     values: Floats
     cold: float
+    room: Room = field(default_factory=Room, compare=False, repr=False)
 
     name: ClassVar[str] = "taste"
 
@@ -68,8 +72,7 @@ class PopularityTaste:
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Let new items have no interaction."""
-        values = np.full(updates.n_items, self.cold, np.float32)
-        values[: len(self.values)] = self.values
+        [values] = self.room.extended(updates.n_items, (self.values, self.cold))
         return replace(self, values=values)
 
     def arrays(self) -> Arrays:
