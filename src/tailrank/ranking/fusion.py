@@ -210,8 +210,7 @@ class Fusion:
         total, *parts = self._by_level.take(histories, axis=1).take(candidates, axis=2)
         total = total.copy()  # so that the rest of the table goes
         for part, scores in zip(parts, signals, strict=True):
-            part *= scores
-            total += part
+            total += np.multiply(part, scores, out=part)
         return FusedScores(self, signals, candidates, histories, total)
 
     def weights_of(self, candidates: Codes, history: int) -> Floats:

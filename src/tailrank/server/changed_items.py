@@ -41,9 +41,7 @@ async def with_changes(served: LoadedModel, state: State, encoders: Encoders | N
         reranker = reranker.without_items(deleted)
     columns = without(with_layer(served.columns, put), deleted)
     lacks_vectors = served.lacks_vectors or not whole
-    return replace(
-        served, reranker=reranker, version=version, columns=columns, lacks_vectors=lacks_vectors
-    )
+    return replace(served, reranker=reranker, version=version, columns=columns, lacks_vectors=lacks_vectors)
 
 
 async def _with_items(

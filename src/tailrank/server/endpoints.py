@@ -20,7 +20,6 @@ from tailrank.server import metarank
 from tailrank.server.batches import Batch, Entries, verdicts
 from tailrank.server.decoding import Body
 from tailrank.server.items import checked_item
-from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.openapi_page import docs_page
@@ -124,7 +123,7 @@ class Endpoints:
             is_unknown = (request.user or request.session) is not None and not history.items
             ranking = served.reranker.rank(to_request(request, history))
             self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
-            self._expose(served, ranking.item_ids)
+            self._expose(served.head, ranking.item_ids[:SHOWN])
         except TimeoutError:
             reason = "deadline"
         except StateError as why:
@@ -290,12 +289,11 @@ class Endpoints:
             await self.models.catch_up()
         return found.history
 
-    def _expose(self, served: LoadedModel, item_ids: Sequence[str]) -> None:
+    def _expose(self, head: frozenset[str], shown: Sequence[str]) -> None:
         """Count how many of the items shown are of the head, and how many of the tail."""
-        codes = served.reranker.catalogue.codes_of(item_ids[:SHOWN])
-        head = served.n_head(codes)
-        self.metrics.head.inc(head)
-        self.metrics.tail.inc(len(codes) - head)
+        of_head = len(head.intersection(shown))
+        self.metrics.head.inc(of_head)
+        self.metrics.tail.inc(len(shown) - of_head)
 
 
 def _stored(event: api.Event) -> StoredEvent:

@@ -13,7 +13,6 @@ from typing import Any
 import polars as pl
 
 from tailrank.api import Value
-from tailrank.arrays import Bools, Codes
 from tailrank.data.columns import Columns
 from tailrank.errors import ModelError
 from tailrank.language.text import default_template, item_texts, template_columns
@@ -37,7 +36,7 @@ class LoadedModel:
     name
         Of the model: its folder's name and the start of its digest.
     head
-        Whether an item that the model was trained with is of the most popular 20%.
+        Ids of the most popular 20% of the items that it was trained with.
     version
         Changes of items that are in it.
     columns
@@ -48,14 +47,10 @@ class LoadedModel:
 
     reranker: Reranker
     name: str
-    head: Bools
+    head: frozenset[str] = frozenset()
     version: int = 0
     columns: ChainMap[str, bytes] = field(default_factory=no_layers)
     lacks_vectors: bool = False
-
-    def n_head(self, codes: Codes) -> int:
-        """Count the items that are of the head; an item that is unknown or came since is of the tail."""
-        return int(self.head.take(codes[(codes >= 0) & (codes < len(self.head))]).sum())
 
     @classmethod
     def load(cls, folder: Path, copies: Path | None = None) -> LoadedModel:
@@ -69,8 +64,10 @@ class LoadedModel:
             If the folder is missing, damaged or of another format, or a score is no number.
         """
         fitted, digest = read_fitted(folder, copies)
-        head = ~tail_items(fitted.catalogue.counts[: len(fitted.catalogue.items)])
-        loaded = cls(Reranker.from_fitted(fitted), f"{folder.name}@{digest[:12]}", head)
+        items = fitted.catalogue.items[Columns.ITEM]
+        head = items.filter(~tail_items(fitted.catalogue.counts[: len(items)]))
+        name, ids = f"{folder.name}@{digest[:12]}", frozenset(head.to_list())
+        loaded = cls(Reranker.from_fitted(fitted), name, ids)
         ranking = loaded.reranker.rank(Request(loaded.some_items, loaded.some_items, explain=True))
         if not all(map(math.isfinite, ranking.scores)):
             raise ModelError(f"{folder}: its scores are no numbers: train the model again")

@@ -20,6 +20,9 @@ HTTP_PORT: Final = 80
 OWN_PAGES: Final = frozenset({b"same-origin", b"none"})
 """Of `Sec-Fetch-Site`: a page of this server; nobody's page, such as an address that was typed."""
 
+TELLING: Final = frozenset({b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode"})
+"""Fields that say whose page asks, and by which name."""
+
 REMEDY: Final = "give the server keys (--keys FILE, or TAILRANK_API_KEYS)"
 
 _AUTHORITY: Final = re.compile(r"(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{0,5}))?", re.ASCII | re.IGNORECASE)
@@ -73,7 +76,8 @@ def reason_to_refuse(headers: Iterable[tuple[bytes, bytes]], navigates: bool = F
     """
     found: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        found.setdefault(name, []).append(value)
+        if name in TELLING:
+            found.setdefault(name, []).append(value)
     hosts = found.get(b"host", [])
     for host in hosts:
         if not _is_own(host):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from msgspec import UNSET
 
@@ -21,12 +21,19 @@ NO_EVENTS: Final = History([], [], [])
 
 def to_request(body: api.RankRequest, stored: History) -> Request:
     """Put a request together from its body and what is stored of the user."""
-    ids = [each if isinstance(each, str) else each.id for each in body.candidates]
-    scores = [math.nan if isinstance(c, str) or c.score is None else c.score for c in body.candidates]
-    given = None if all(map(math.isnan, scores)) else scores
+    ids, scores = _columns(body.candidates)
     tail = None if body.policy is None else body.policy.tail
     policy = None if tail is None else (TailBoost(tail),)
-    return Request(_joined(stored, body.history), ids, given, policy, body.k, body.explain)
+    return Request(_joined(stored, body.history), ids, scores, policy, body.k, body.explain)
+
+
+def _columns(candidates: list[str | api.Candidate]) -> tuple[list[str], list[float] | None]:
+    """Split candidates into ids and scores; no scores if none has one."""
+    if api.Candidate not in set(map(type, candidates)):
+        return cast("list[str]", candidates), None
+    ids = [each if isinstance(each, str) else each.id for each in candidates]
+    scores = [math.nan if isinstance(c, str) or c.score is None else c.score for c in candidates]
+    return ids, None if all(map(math.isnan, scores)) else scores
 
 
 def check_times(history: Sequence[str | api.HistoryEvent], clock: Clock) -> None:
@@ -68,4 +75,4 @@ def to_items(ranking: Ranking) -> list[api.RankedItem]:
         columns.append([UNSET] * len(ranking))
     if ranking.contributions is not None:
         columns.append(ranking.contributions.by_item())
-    return [api.RankedItem(*row) for row in zip(*columns, strict=True)]
+    return list(map(api.RankedItem, *columns))
