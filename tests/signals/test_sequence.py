@@ -23,7 +23,7 @@ from tailrank.metrics.ranking import ndcg, target_ranks
 from tailrank.ranking.fitting import fit_before, fuse, with_template
 from tailrank.ranking.settings import Settings
 from tailrank.signals.base import ItemUpdates
-from tailrank.signals.sequence import training
+from tailrank.signals.sequence import recall, training
 from tailrank.signals.sequence.config import SASRecConfig, SequenceLoss
 from tailrank.signals.sequence.losses import criterion
 from tailrank.signals.sequence.model import SequenceModel
@@ -298,3 +298,39 @@ def test_what_is_recalled_of_a_history_is_what_it_gives() -> None:
     expected = [model.encode(each) @ model.table.vectors.whole.T for each in (one, other, one)]
     for history, scores in zip((one, other, one), expected, strict=True):
         np.testing.assert_array_equal(model.score(history, candidates), scores)
+
+
+def window(h: Histories, start: int, end: int) -> Histories:
+    return h.cut(np.array([start]), np.array([end]))
+
+
+def test_going_on_from_what_is_remembered_gives_what_reading_anew_does() -> None:
+    model, candidates, h = random_network().frozen(), Candidates.everything(N_ITEMS), histories([30])
+    for end in [0, 1, 2, 3, 5, 6, *range(7, 22), 24, 23, 29]:  # one more, several, and one less
+        history = window(h, max(0, end - 8), end)
+        expected = model.encode(history) @ model.table.vectors.whole.T
+        np.testing.assert_allclose(model.score(history, candidates), expected, atol=1e-5)
+    other = replace(history, items=np.append(history.items[:-1], (history.items[-1:] + 1) % N_ITEMS))
+    expected = model.encode(other) @ model.table.vectors.whole.T
+    np.testing.assert_allclose(model.score(other, candidates), expected, atol=1e-5)
+
+
+def test_one_more_event_costs_one_position(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, candidates = replace(random_network().frozen(), slack=3), Candidates.everything(N_ITEMS)
+    h, whole = histories([2_000]), list[int]()
+    read = recall._read
+    monkeypatch.setattr(recall, "_read", lambda *given: whole.append(len(given[1])) or read(*given))
+    for end in range(1, 1_000):
+        model.score(window(h, max(0, end - 8), end), candidates)
+    assert whole[0] == 1
+    assert len(whole) < 1_000 / 2  # the oldest of four events is the chosen one in a quarter of the cases
+
+
+def test_a_long_history_is_read_from_one_of_its_oldest_events() -> None:
+    model, h = random_network().frozen(), histories([20])
+    assert model.slack == 2
+    older = {name: array for name, array in model.arrays().items() if name != "slack"}
+    before = SequenceModel.from_arrays(StoredArrays(older, N_ITEMS, 2))
+    possible = [before.encode(window(h, start, 20)) for start in (12, 13, 14)]
+    np.testing.assert_array_equal(before.encode(h), possible[0])
+    assert any(np.array_equal(model.encode(h), each) for each in possible)

@@ -32,7 +32,9 @@ def ranges(starts: Offsets, lengths: Offsets) -> Offsets:
 
 def flat_offsets(lengths: Offsets) -> Offsets:
     """Find where histories of these lengths begin, and the last one ends; shape (histories + 1,)."""
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    lengths.cumsum(out=offsets[1:])
+    return offsets
 
 
 UNTYPED: Final = -1
@@ -182,7 +184,7 @@ class Histories:
             Positions in the flat arrays, shape (n,).
         """
         lengths = ends - starts
-        at = ranges(starts, lengths)
+        at = slice(int(starts[0]), int(ends[0])) if len(starts) == 1 else ranges(starts, lengths)
         return Histories(self.items[at], self.types[at], self.times[at], flat_offsets(lengths))
 
     @classmethod

@@ -1,7 +1,8 @@
 """The network in NumPy: what torch trained, rearranged so that a request costs few and small products.
 
 The result is the same but for rounding. Of layer normalisation only the division by the deviation is left to
-do: its centring, scale and shift are linear, so they are part of the matrices that follow.
+do: scale and shift are linear, so they are part of the matrices that follow; and all that is added to a
+vector on its way through the blocks is centred beforehand, so that its mean stays zero.
 """
 
 from __future__ import annotations
@@ -28,29 +29,20 @@ def _layers(width: int, *names: str) -> dict[str, tuple[int | None, ...]]:
     return {f"{name}.{part}": (width,) for name in names for part in ("weight", "bias")}
 
 
-def inverse_deviations(x: Floats) -> Floats:
-    """One over the standard deviation of each vector; shape (..., d) to (..., 1)."""
+def _centred(x: Floats) -> Floats:
+    """Subtract the mean of each vector."""
     d = x.shape[-1]
-    squares = np.einsum("...d,...d->...", x, x)
-    sums = x @ np.ones(d, np.float32)
-    inverse: Floats = 1 / np.sqrt((squares - sums * sums / d) / d + np.float32(EPSILON))
-    return inverse[..., None]
-
-
-def _divided(x: Floats) -> Floats:
-    """Divide each vector by its standard deviation."""
-    y: Floats = x * inverse_deviations(x)
+    y: Floats = x - x @ np.full((d, 1), 1 / d, np.float32)  # in half the time of `mean`
     return y
 
 
-def normalise(x: Floats, scale: Floats, shift: Floats) -> Floats:
-    """Layer normalisation over the last axis, in full and in place."""
-    d = x.shape[-1]
-    x -= x @ np.full((d, 1), 1 / d, np.float32)
-    x *= inverse_deviations(x)
-    x *= scale
-    x += shift
-    return x
+def _normed(x: Floats) -> Floats:
+    """Divide vectors of mean zero by their standard deviation, times the root of d: to about length one."""
+    squares = np.einsum("...d,...d->...", x, x)
+    squares += np.float32(EPSILON * x.shape[-1])
+    np.sqrt(squares, out=squares)
+    y: Floats = x / squares[..., None]
+    return y
 
 
 @dataclass(frozen=True)
@@ -114,23 +106,78 @@ class Transformer:
         Parameters
         ----------
         items
-            Vectors of their items, shape (histories, length, d), which are overwritten.
+            Vectors of their items, shape (histories, length, d).
         types, gaps
             Codes, shape (histories, length).
         """
-        w, (n, length, d) = self.weights, items.shape
+        return self.trace(items, types, gaps)[0]
+
+    def trace(self, items: Floats, types: Codes, gaps: Codes) -> tuple[Floats, list[Floats]]:
+        """Do the same, and keep what attention looks at in each block; (histories, 1 + length, d) each."""
+        n, length, d = items.shape
         x = np.empty((n, length + 1, d), np.float32)
-        x[:, 0] = w["start"]
-        events = normalise(items, w["entry.weight"], w["entry.bias"])
-        events += self._types.take(types, axis=0)
-        events += w["gaps"].take(gaps, axis=0)
-        x[:, 1:] = events
-        x += w["positions"][: length + 1]
+        x[:, 0] = _centred(self.weights["start"] + self.weights["positions"][0])
+        x[:, 1:] = self._events(items, types, gaps, 1)
         mask = self._mask[: length + 1, : length + 1]
-        for block in self._blocks[:-1]:
-            x = block.everywhere(x, mask)
+        *blocks, last = self._blocks
+        seen = []
+        for block in blocks:
+            seen.append(_normed(x))
+            x = block.everywhere(x, seen[-1], mask)
+        seen.append(_normed(x))
         # Only the latest position is asked for.
-        return normalise(self._blocks[-1].latest(x), w["exit.weight"], w["exit.bias"])
+        return self._exit(last.latest(x[:, -1], seen[-1])), seen
+
+    def extend(self, seen: list[Floats], at: int, item: Floats, types: Codes, gaps: Codes) -> Floats:
+        """Predict what comes after one more event, by what `trace` kept; only its position is computed.
+
+        Parameters
+        ----------
+        seen
+            Of one history, with room for one more position, which is written.
+        at
+            That position: how many were seen before.
+        item, types, gaps
+            The event: its item's vector, shape (1, 1, d), and codes, shape (1, 1).
+
+        Returns
+        -------
+        Floats
+            Shape (1, d).
+        """
+        x: Floats = self._events(item, types, gaps, at)[:, 0]
+        for block, rows in zip(self._blocks, seen, strict=True):
+            rows[:, at] = _normed(x)
+            x = block.latest(x, rows[:, : at + 1])
+        return self._exit(x)
+
+    def _events(self, items: Floats, types: Codes, gaps: Codes, first: int) -> Floats:
+        """Turn events into what the first block reads; the first of them is at this position."""
+        w = self.weights
+        x = _normed(_centred(items))
+        x *= self._scales[0]
+        x += self._types.take(types, axis=0)
+        x += w["gaps"].take(gaps, axis=0)
+        x += self._places[first : first + items.shape[1]]
+        return _centred(x)
+
+    def _exit(self, x: Floats) -> Floats:
+        x = _normed(x)
+        x *= self._scales[1]
+        x += self.weights["exit.bias"]
+        return x
+
+    @cached_property
+    def _places(self) -> Floats:
+        """Of each position, with the shift of every event; shape (1 + longest history, d)."""
+        return self.weights["positions"] + self.weights["entry.bias"]
+
+    @cached_property
+    def _scales(self) -> tuple[Floats, Floats]:
+        """Of the normalisations at entry and exit; each of shape (d,)."""
+        entry, leave = self.weights["entry.weight"], self.weights["exit.weight"]
+        root = np.float32(len(entry) ** 0.5)
+        return entry * root, leave * root
 
     @cached_property
     def _types(self) -> Floats:
@@ -181,54 +228,46 @@ class Block:
         pairs, pair = _folded(w, "before", "pairs")
         d = len(queries)
         scale = np.float32((d // heads) ** -0.5)
-        out, outward = np.ascontiguousarray(w["out.weight"].T), w["out.bias"]
+        out = np.ascontiguousarray(_centred(w["out.weight"].T))
         return cls(
             inward=np.concatenate([queries * scale, pairs], axis=1),
             query=query * scale,
-            outward=(out, outward + pair[d:] @ out),
+            outward=(out, _centred(w["out.bias"]) + pair[d:] @ out),
             wide=_folded(w, "after", "wide"),
-            narrow=(np.ascontiguousarray(w["narrow.weight"].T), w["narrow.bias"]),
+            narrow=(np.ascontiguousarray(_centred(w["narrow.weight"].T)), _centred(w["narrow.bias"])),
             heads=heads,
         )
 
-    def everywhere(self, x: Floats, mask: Floats) -> Floats:
+    def everywhere(self, x: Floats, seen: Floats, mask: Floats) -> Floats:
         """Attend from each position to those before it and itself; (n, length, d) to the same.
 
-        `mask` is minus infinity above its diagonal, else 0; shape (length, length).
+        `seen` is `_normed(x)`. `mask` is minus infinity above its diagonal, else 0; shape (length, length).
         """
         d = x.shape[-1]
-        z: Floats = _divided(x) @ self.inward
+        z: Floats = seen @ self.inward
         queries = self._split(z[..., :d] + self.query)
         keys, values = self._split(z[..., d : 2 * d]), self._split(z[..., 2 * d :])
         attention = _softmax(queries @ keys.swapaxes(-1, -2) + mask)
         mixed = (attention @ values).swapaxes(1, 2).reshape(x.shape)
-        return self._onward(x, mixed)
+        return self._onward(x, mixed @ self.outward[0])
 
-    def latest(self, x: Floats) -> Floats:
-        """Attend from the latest position alone; (n, length, d) to (n, d).
+    def latest(self, x: Floats, seen: Floats) -> Floats:
+        """Attend from the latest position alone, (n, d), to all of `seen`, (n, length, d); gives (n, d).
 
         Keys and values are never computed: ``q . (W x) = (W^T q) . x`` takes one product for each head in
         place of one for each position, and so does ``sum_j a_j W x_j = W sum_j a_j x_j``.
         """
-        d, last, inverse = x.shape[-1], x[:, -1], inverse_deviations(x)
-        query: Floats = last @ self.inward[:, :d]
-        query *= inverse[:, -1]
-        query += self.query
-        keys, values = self._heads
-        asked: Floats = (self._by_head(query) @ keys).swapaxes(0, 1)
-        across = inverse.swapaxes(-1, -2)
-        attention = _softmax(asked @ x.swapaxes(-1, -2) * across)
-        attention *= across
-        pooled: Floats = attention @ x
-        mixed: Floats = pooled.swapaxes(0, 1) @ values
-        return self._onward(last, mixed.swapaxes(0, 1).reshape(len(x), d))
+        asking, shift, answering = self._heads
+        asked = seen[:, -1] @ asking
+        asked += shift
+        attention = _softmax(asked.reshape(len(x), self.heads, -1) @ seen.swapaxes(-1, -2))
+        return self._onward(x, (attention @ seen).reshape(len(x), -1) @ answering)
 
-    def _onward(self, x: Floats, mixed: Floats) -> Floats:
-        """Add what attention gave, then what two layers make of the sum."""
-        y = mixed @ self.outward[0]
+    def _onward(self, x: Floats, y: Floats) -> Floats:
+        """Add what attention gave, `y`, which is overwritten, then what two layers make of the sum."""
         y += self.outward[1]
         y += x
-        hidden = _divided(y) @ self.wide[0]
+        hidden = _normed(y) @ self.wide[0]
         hidden += self.wide[1]
         y += np.maximum(hidden, 0, out=hidden) @ self.narrow[0]
         y += self.narrow[1]
@@ -238,28 +277,29 @@ class Block:
         """Shape (n, length, d) to (n, heads, length, d / heads)."""
         return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
 
-    def _by_head(self, x: Floats) -> Floats:
-        """Shape (n, d) to (heads, n, d / heads)."""
-        return x.reshape(len(x), self.heads, -1).swapaxes(0, 1)
-
     @cached_property
-    def _heads(self) -> tuple[Floats, Floats]:
-        """Matrices of each head: back from keys, (heads, d / heads, d); to values, (heads, d, d / heads)."""
-        d = len(self.inward)
-        keys, values = (self._by_head(self.inward[:, at : at + d]) for at in (d, 2 * d))
-        return np.ascontiguousarray(keys.swapaxes(1, 2)), np.ascontiguousarray(values)
+    def _heads(self) -> tuple[Floats, Floats, Floats]:
+        """What heads look for, (d, heads * d), its shift, and what they answer, (heads * d, d).
+
+        Queries and keys are one matrix here, and so are values and what follows them.
+        """
+        d, h = len(self.inward), self.heads
+        queries, keys, values = self.inward.reshape(d, 3, h, -1).transpose(1, 2, 0, 3)
+        asking = queries @ keys.swapaxes(1, 2)
+        shift = self.query.reshape(h, 1, -1) @ keys.swapaxes(1, 2)
+        answering = values @ self.outward[0].reshape(h, -1, d)
+        return asking.swapaxes(0, 1).reshape(d, -1), shift.ravel(), answering.reshape(-1, d)
 
 
 def _folded(weights: Arrays, norm: str, name: str) -> tuple[Floats, Floats]:
-    """Take the product `name` together with all of the normalisation before it but the division.
+    """Take the product `name` together with the normalisation before it, but for what `_normed` does.
 
-    ``((x - mean x) / dev * scale + shift) W + b  =  x / dev (C diag(scale) W) + (shift W + b)``, with C
-    the symmetric matrix that subtracts a vector's mean.
+    ``(x / dev * scale + shift) W + b  =  x / (dev √d) (√d diag(scale) W) + (shift W + b)``
     """
     product = weights[f"{name}.weight"].T
-    matrix = weights[f"{norm}.weight"][:, None] * product
-    matrix -= matrix.mean(axis=0)
-    return np.ascontiguousarray(matrix), weights[f"{norm}.bias"] @ product + weights[f"{name}.bias"]
+    scale = weights[f"{norm}.weight"] * np.float32(len(product) ** 0.5)
+    matrix = np.ascontiguousarray(scale[:, None] * product)
+    return matrix, weights[f"{norm}.bias"] @ product + weights[f"{name}.bias"]
 
 
 def _softmax(logits: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import ClassVar, Final, Self
 
@@ -16,6 +16,7 @@ from tailrank.errors import RequestError
 from tailrank.signals.appendable import VectorTable
 from tailrank.signals.base import Arrays, ItemUpdates, as_array
 from tailrank.signals.sequence.forward import LARGEST_WEIGHT, Transformer
+from tailrank.signals.sequence.recall import Recall
 from tailrank.signals.stored import StoredArrays
 
 BATCH: Final = 256
@@ -25,6 +26,9 @@ SPACE: Final = "semantic"
 
 CACHED: Final = 4_096
 """Histories whose vectors are kept: with 50 events and 128 dimensions about 6 MB."""
+
+SCATTER: Final = np.uint32(2_654_435_761)
+"""Multiplier that scatters codes (Knuth, 1998, "The Art of Computer Programming", volume 3, section 6.4)."""
 
 GAPS: Final = 24
 """Time between events in powers of two of a minute, up to sixteen years; 0 also if it isn't known."""
@@ -63,6 +67,11 @@ class SequenceModel:
         their ids alone.
     space
         Name of the vector space that `map` starts from.
+    slack
+        Events by which the window of a long history may fall short of `network.length`, so that it seldom
+        moves; 0 in models of before that.
+    recall
+        What it made of histories lately.
     """
 
     table: VectorTable
@@ -70,6 +79,8 @@ class SequenceModel:
     cold_residual: Floats
     map: Floats | None = None
     space: str = SPACE
+    slack: int = 0
+    recall: Recall = field(default_factory=Recall, repr=False, compare=False)
 
     name: ClassVar[str] = "sequence"
 
@@ -86,17 +97,31 @@ class SequenceModel:
 
     def encode(self, histories: Histories) -> Floats:
         """Turn each history into the vector that its next item should resemble; (histories, d)."""
-        h = histories.latest(self.network.length)
-        encoded = np.empty((len(h), self.table.width), np.float32)
+        h = self._windows(histories)
+        events, encoded = _columns(h), np.empty((len(h), self.table.width), np.float32)
         # Histories of one length make a rectangle without padding, so a batch equals its single rows.
         for length in sorted(set(h.lengths.tolist())):
             rows = np.flatnonzero(h.lengths == length)
             for start in range(0, len(rows), BATCH):
                 some = rows[start : start + BATCH]
-                at = h.offsets[some][:, None] + np.arange(length)
-                gaps = gap_buckets(np.diff(h.times[at], prepend=h.times[at][:, :1]))
-                encoded[some] = self.network.forward(self.table.take(h.items[at]), h.types[at], gaps)
+                items, types, gaps = np.moveaxis(events[h.offsets[some][:, None] + np.arange(length)], -1, 0)
+                encoded[some] = self.network.forward(self.table.take(items), types, gaps)
         return encoded
+
+    def _windows(self, histories: Histories) -> Histories:
+        """Keep the events that the network sees.
+
+        The window of a long history doesn't move with every event. It starts at one of the oldest events that
+        fit, chosen by its item alone, so that it is the same one until a while later.
+        """
+        h = histories.latest(self.network.length)
+        full = h.lengths == self.network.length
+        if not self.slack or not full.any():
+            return h
+        starts = h.offsets[:-1].copy()
+        oldest = h.items.take(starts[full, None] + np.arange(self.slack + 1))
+        starts[full] += (oldest.astype(np.uint32) * SCATTER).argmin(axis=1)
+        return h.cut(starts, h.offsets[1:])
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Move changed items as far as the map moves their texts; new ones go where it puts theirs.
@@ -117,14 +142,16 @@ class SequenceModel:
                     f"the sequence model needs vectors of new items in the space {self.space!r}"
                 )
             vectors += (updates.vectors[self.space] - updates.previous_vectors[self.space]) @ self.map
-        return replace(self, table=self.table.with_vectors(updates.codes, updates.n_items, vectors))
+        table = self.table.with_vectors(updates.codes, updates.n_items, vectors)
+        return replace(self, table=table, recall=Recall() if known.any() else self.recall)
 
     def arrays(self) -> Arrays:
         """Give the items' vectors, the weights and the map."""
         network = {f"network/{name}": array for name, array in self.network.weights.items()}
         rest: Arrays = {"cold_residual": self.cold_residual, "space": as_array(self.space)}
         rest = rest if self.map is None else {**rest, "map": self.map}
-        return {**self.table.arrays(), **network, **rest, "heads": np.array([self.network.heads])}
+        sizes = {"heads": np.array([self.network.heads]), "slack": np.array([self.slack])}
+        return {**self.table.arrays(), **network, **rest, **sizes}
 
     @classmethod
     def from_arrays(cls, arrays: StoredArrays) -> Self:
@@ -137,7 +164,10 @@ class SequenceModel:
             arrays.part("network"), width, GAPS, arrays.whole_number("heads", 1, max(width, 1))
         )
         mapping = arrays.floats("map", None, width, **bounds) if "map" in arrays else None
-        return cls(table, network, cold_residual, mapping, arrays.text("space"))
+        slack = arrays.whole_number("slack", 0, network.length) if "slack" in arrays else 0
+        return cls(
+            table, network, cold_residual, mapping, arrays.text("space"), min(slack, network.length - 1)
+        )
 
     def _encode_cached(self, history: Histories) -> Floats:
         """Encode one history, unless that was done lately: a user sees several lists between two events."""
@@ -147,10 +177,20 @@ class SequenceModel:
     def _encode_once(self) -> Callable[..., Floats]:
         @lru_cache(CACHED)
         def encode(*columns: bytes) -> Floats:
-            dtypes = (np.int32, np.int32, np.float64)
-            items, types, times = map(np.frombuffer, columns, dtypes)
-            encoded = self.encode(Histories(items, types, times, np.array([0, len(items)], np.int64)))
+            items, types, times = map(np.frombuffer, columns, (np.int32, np.int32, np.float64))
+            history = Histories(items, types, times, np.array([0, len(items)], np.int64))
+            encoded = self.recall.encode(_columns(self._windows(history)), self.table, self.network)
             encoded.flags.writeable = False
             return encoded
 
         return encode
+
+
+def _columns(histories: Histories) -> Codes:
+    """Give the item, the type and the gap of each event; shape (events, 3)."""
+    seconds = histories.times.copy()
+    seconds[1:] -= histories.times[:-1]
+    seconds[histories.offsets[:-1][histories.lengths > 0]] = 0  # the first of a history has no gap
+    columns = np.empty((len(seconds), 3), np.int32)
+    columns[:, 0], columns[:, 1], columns[:, 2] = histories.items, histories.types, gap_buckets(seconds)
+    return columns

@@ -108,7 +108,8 @@ class Network(nn.Module):
         with torch.no_grad():
             table = VectorTable.from_array(_frozen(self.vectors()))
         mapping = None if mapping is None else np.ascontiguousarray(mapping.T)
-        return SequenceModel(table, Transformer(weights, self.heads), cold_residual, mapping)
+        network = Transformer(weights, self.heads)
+        return SequenceModel(table, network, cold_residual, mapping, slack=network.length // 3)
 
 
 def dropped(x: Tensor, share: float, training: bool) -> Tensor:
