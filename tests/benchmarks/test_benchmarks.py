@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from tailrank.benchmarks import latency
 from tailrank.benchmarks.connection import Connection, parse, request
 from tailrank.benchmarks.freshness import check
 from tailrank.benchmarks.ingest import count_lost, draw_events
@@ -46,6 +47,13 @@ def measured(*command: object) -> dict[str, dict[str, float]]:
 
 class TestCommands:
     """Each prints one JSON object, and what it says hangs together."""
+
+    def test_latency(self, lean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(latency, "CALLS", 50)
+        found = measured("latency", "--model", lean)
+        for size in ("200", "1000", "200 after an event", "1000 after an event"):
+            assert 0 < found[size]["p50_ms"] <= found[size]["p99_ms"]
+            assert found[size]["gemm_ms"] > 0
 
     @pytest.mark.slow
     def test_http(self, lean: Path) -> None:

@@ -42,12 +42,13 @@ def _bench() -> None:
 def latency(
     data: Data = "movielens-100k",
     model: Model = None,
+    sequence_epochs: Epochs = 1,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Time the library."""
     dataset = load(data)
-    reranker = fit_reranker(dataset, seed) if model is None else Reranker.load(model)
+    reranker = fit_reranker(dataset, seed, sequence_epochs) if model is None else Reranker.load(model)
     _show(latency_benchmark.measure(dataset, reranker, seed), as_json)
 
 
