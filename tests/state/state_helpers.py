@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import struct
 import subprocess
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,9 @@ import pytest
 from bench.valkey import BINARY, Server
 
 from tailrank.state.base import ItemChange, State, StoredEvent
+from tailrank.state.former_record import LONG_GAP, RARE_TYPE
 from tailrank.state.open import open_state
+from tailrank.state.record import Row
 
 NOON = 1_700_000_000.0
 T = TypeVar("T")
@@ -44,6 +47,19 @@ def run(body: Callable[[State], Awaitable[T]], location: Path | str, ttl_days: f
             await state.close()
 
     return asyncio.run(with_state())
+
+
+def former_record(rows: Sequence[Row]) -> bytes:
+    """Write a record as the format before did."""
+    gaps = [0, *(later.time - earlier.time for earlier, later in itertools.pairwise(rows))]
+    latest = rows[-1].time
+    parts = [struct.pack("<BHI", len(rows), latest >> 32, latest & LONG_GAP)]
+    for row, gap in zip(rows, gaps, strict=True):
+        codes = min(row.event_type, RARE_TYPE) | row.item << 8
+        parts.append(struct.pack("<III", codes, row.digest, min(gap, LONG_GAP)))
+    parts += [gap.to_bytes(8, "little") for gap in gaps if gap >= LONG_GAP]
+    beyond = [row.event_type - RARE_TYPE for row in rows if row.event_type >= RARE_TYPE]
+    return b"".join([*parts, *(n.to_bytes(2, "little") for n in beyond if any(beyond))])
 
 
 @contextmanager

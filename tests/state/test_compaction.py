@@ -19,7 +19,7 @@ def test_a_compacted_folder_holds_the_same_in_little_more_than_its_records(tmp_p
     old, new = compact(tmp_path)
     assert run(read_all, tmp_path) == before
     assert new == (tmp_path / "data.mdb").stat().st_size < old
-    assert new < 300 * (7 + 50 * 12) * 1.2 + 20 * 4096
+    assert new < 300 * (10 + 50 * 8) * 1.2 + 20 * 4096
     assert sorted(file.name for file in tmp_path.iterdir()) == ["data.mdb", "in-use", "lock.mdb"]
 
 

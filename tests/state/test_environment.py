@@ -68,7 +68,9 @@ def test_compaction_of_a_damaged_file_keeps_it_or_reports_it(
 def test_a_damaged_record_is_reported_with_its_user(tmp_path: Path) -> None:
     fill(tmp_path, users=1, events=3)
     with lmdb.open(str(tmp_path), max_dbs=9) as env, env.begin(write=True) as txn:
-        txn.put(b"u0", b"\x03" + bytes(10), db=env.open_db(b"users", txn))
+        number = txn.get(b"u0", db=env.open_db(b"numbers", txn))
+        assert number is not None
+        txn.put(number, b"\x03" + bytes(10), db=env.open_db(b"records", txn))
 
     async def body(state: State) -> None:
         for call in state.read("u0"), state.append([event("u0", "tea")]):

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from state_helpers import NOON, event, run
-from test_record import by_time, row
+from test_record import by_time, some_rows, widths
 
 from tailrank.data.histories import History, flat_offsets
 from tailrank.errors import DataError
 from tailrank.state.base import EVENTS_PER_USER, State, StoredEvent
 from tailrank.state.bulk_records import encode_histories
 from tailrank.state.loading import Loaded, load_events
-from tailrank.state.record import Row, encode_rows
+from tailrank.state.record import Row, Widths, encode_rows
 
 YEAR = 365 * 86_400.0
 
@@ -162,9 +162,10 @@ def test_an_id_that_a_state_does_not_take_is_named_by_its_row(tmp_path: Path) ->
     assert not (tmp_path / "state").exists()
 
 
-@given(st.lists(st.lists(row, min_size=1, max_size=EVENTS_PER_USER).map(by_time), min_size=1, max_size=5))
-def test_many_records_at_once_are_those_that_each_alone_gives(users: list[list[Row]]) -> None:
-    times, codes, digests = (np.array(column) for column in zip(*chain.from_iterable(users), strict=True))
+@given(st.lists(some_rows.map(by_time), min_size=1, max_size=5), widths)
+def test_many_records_at_once_are_those_that_each_alone_gives(users: list[list[Row]], least: Widths) -> None:
+    columns = (np.array(column) for column in zip(*chain.from_iterable(users), strict=True))
     offsets = flat_offsets(np.array(list(map(len, users))))
-    found = encode_histories(times, codes, digests.astype(np.uint32), offsets)
-    assert list(found) == list(map(encode_rows, users))
+    times, items, types, digests = columns
+    found = encode_histories(times, items, types, digests.astype(np.uint32), offsets, least)
+    assert list(found) == [encode_rows(rows, least) for rows in users]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,27 +12,31 @@ from numpy.typing import NDArray
 from tailrank.arrays import Codes, Offsets
 from tailrank.state.bulk import SECOND, BulkHistories
 from tailrank.state.checks import latest_time
-from tailrank.state.environment import Table
 from tailrank.state.intern_table import RowCoder
 from tailrank.state.record import (
+    DIGEST_BYTES,
     HEAD,
-    LONG_GAP,
-    LONG_GAP_BYTES,
-    RARE_TYPE,
-    ROW,
-    TYPE_BITS,
+    ITEM_BITS,
+    LEAST_GAP_BITS,
+    MAX_DIGESTS,
+    NARROW,
+    SECONDS,
+    WORD,
     Row,
+    Widths,
     decode_rows,
     encode_rows,
-    joined_codes,
     merge_rows,
 )
+from tailrank.state.user_records import UserRecords
 
-_HEAD: Final = np.dtype([("n", "u1"), ("high", "<u2"), ("low", "<u4")])
+_HEAD: Final = np.dtype(
+    [("n", "u1"), ("items", "u1"), ("types", "u1"), ("width", "u1"), ("high", "<u2"), ("low", "<u4")]
+)
 """`HEAD` for arrays."""
 
 
-def put_histories(bulk: BulkHistories, users: Table, coder: RowCoder) -> int:
+def put_histories(bulk: BulkHistories, users: UserRecords, coder: RowCoder) -> int:
     """Store histories, merged with what is there; returns how many of the events are new.
 
     Raises
@@ -42,69 +46,98 @@ def put_histories(bulk: BulkHistories, users: Table, coder: RowCoder) -> int:
     TooManyNamesError
         If there is no room for a new name.
     """
-    codes, stored, latest = _codes(bulk, coder), 0, latest_time()
-    records = encode_histories(bulk.times, codes, bulk.digests, bulk.offsets)
+    items = _looked_up(bulk.items, bulk.item_ids, coder.items)
+    types = _looked_up(bulk.types, bulk.event_types, coder.event_types)
+    digests, stored, latest = bulk.digests % MAX_DIGESTS, 0, latest_time()
+    widths = coder.widths
+    records = encode_histories(bulk.times, items, types, digests, bulk.offsets, widths)
     for key, record, (start, end) in zip(bulk.user_keys, records, bulk.bounds, strict=True):
-        before = coder.txn.get(key, db=users)
+        number, before = users.find(coder.txn, key)
         if before is None:
-            coder.txn.put(key, record, db=users)
+            users.put(coder.txn, key, number, record)
             stored += end - start
         elif before != record:
-            rows = _rows(bulk.times[start:end], codes[start:end], bulk.digests[start:end])
+            rows = [*_rows(*(column[start:end] for column in (bulk.times, items, types, digests)))]
             rows = rows if bulk.have_ids else _without_known(rows, before)
-            merged, new = merge_rows(before, rows, latest) if rows else (before, 0)
+            merged, new = merge_rows(before, rows, latest, widths) if rows else (before, 0)
             if new:
-                coder.txn.put(key, merged, db=users)
+                users.put(coder.txn, key, number, merged)
                 stored += new
     return stored
 
 
 def encode_histories(
-    times: NDArray[np.int64], codes: NDArray[np.int64], digests: NDArray[np.uint32], offsets: Offsets
+    times: NDArray[np.int64],
+    items: NDArray[np.int64],
+    types: NDArray[np.int64],
+    digests: NDArray[np.uint32],
+    offsets: Offsets,
+    least: Widths = NARROW,
 ) -> Iterator[bytes]:
     """Encode histories as `encode_rows` does, all at once.
 
     Parameters
     ----------
-    times, codes, digests
+    times, items, types, digests
         Fields of `Row`, shape (events,).
     offsets
         Where histories begin, and the last one ends; shape (histories + 1,).
+    least
+        As of `encode_rows`.
     """
-    if (codes & RARE_TYPE == RARE_TYPE).any():
-        rows = _rows(times, codes, digests)
-        return (encode_rows(rows[start:end]) for start, end in pairwise(offsets))
+    starts, lengths = offsets[:-1], np.diff(offsets)
     gaps = np.diff(times, prepend=0)
-    gaps[offsets[:-1]] = 0
-    latest, is_long = times[offsets[1:] - 1], gaps >= LONG_GAP
-    heads = np.empty(len(latest), _HEAD)
-    heads["n"], heads["high"], heads["low"] = np.diff(offsets), latest >> 32, latest & LONG_GAP
-    columns = np.stack([codes, digests, np.minimum(gaps, LONG_GAP)], axis=1).astype("<u4")
-    n_long = np.concatenate([[0], np.cumsum(is_long)])[offsets]
+    gaps[starts] = 0
+    inexact = (times % SECOND)[starts] + np.maximum.reduceat(gaps % SECOND, starts)
+    units = np.where(inexact, 1, SECOND)
+    gaps //= units.repeat(lengths)
+    item_bits, type_bits, gap_bits = (
+        np.maximum(_bit_lengths(np.maximum.reduceat(each, starts)), low)
+        for each, low in zip(
+            (items, types, gaps), (*least, np.where(inexact, *LEAST_GAP_BITS.values())), strict=True
+        )
+    )
+    needed = item_bits + type_bits + gap_bits
+    widths = -(-needed // 8)
+    item_bits = np.minimum(ITEM_BITS, item_bits + (8 * widths - needed) // 2)
+    codes_bits = item_bits + type_bits
+    if widths.max() > WORD:
+        rows = list(_rows(times, items, types, digests))
+        return (encode_rows(rows[start:end], least) for start, end in pairwise(offsets))
+    heads = np.empty(len(lengths), _HEAD)
+    heads["n"], heads["items"], heads["types"] = lengths | SECONDS * (units == SECOND), item_bits, type_bits
+    latest = times[offsets[1:] - 1]
+    heads["width"], heads["high"], heads["low"] = widths, latest >> 32, latest & 0xFFFFFFFF
+    numbers = items | types << item_bits.repeat(lengths) | gaps << codes_bits.repeat(lengths)
     parts = (
         heads.view(f"V{HEAD.size}").tolist(),
-        _cut(columns, ROW.size * offsets),
-        _cut(gaps[is_long].astype("<i8"), LONG_GAP_BYTES * n_long),
+        _cut(_low_bytes(digests, np.full(len(digests), DIGEST_BYTES)), DIGEST_BYTES * offsets),
+        _cut(_low_bytes(numbers, widths.repeat(lengths)), np.append(0, (lengths * widths).cumsum())),
     )
     return map(b"".join, zip(*parts, strict=True))
 
 
-def _rows(times: NDArray[np.int64], codes: NDArray[np.int64], digests: NDArray[np.uint32]) -> list[Row]:
-    return list(map(Row, times.tolist(), codes.tolist(), digests.tolist()))
+def _bit_lengths(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.frexp(numbers.astype(np.float64))[1].astype(np.int64)
+
+
+def _low_bytes(numbers: NDArray[Any], widths: Offsets) -> NDArray[np.uint8]:
+    """Write so many bytes of each number, the lowest first."""
+    whole = numbers.astype("<u8").view(np.uint8).reshape(-1, WORD)
+    return whole[np.arange(WORD) < widths[:, None]]
+
+
+def _rows(*columns: NDArray[Any]) -> Iterator[Row]:
+    return map(Row, *(column.tolist() for column in columns))
 
 
 def _without_known(rows: Sequence[Row], record: bytes) -> list[Row]:
-    known = {(row.codes, row.time // SECOND) for row in decode_rows(record)}
-    return [row for row in rows if (row.codes, row.time // SECOND) not in known]
+    known = {_alike(row) for row in decode_rows(record)}
+    return [row for row in rows if _alike(row) not in known]
 
 
-def _codes(bulk: BulkHistories, coder: RowCoder) -> NDArray[np.int64]:
-    """Look up the codes of each event, adding names that are new."""
-    items = _looked_up(bulk.items, bulk.item_ids, coder.items)
-    types = _looked_up(bulk.types, bulk.event_types, coder.event_types)
-    if types.max() < RARE_TYPE:
-        return types | items << TYPE_BITS
-    return np.array(list(map(joined_codes, types.tolist(), items.tolist())), np.int64)
+def _alike(row: Row) -> tuple[int, int, int]:
+    return row.item, row.event_type, row.time // SECOND
 
 
 def _looked_up(

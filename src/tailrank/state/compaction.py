@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from tailrank.state.environment import DATA_FILE, LmdbEnvironment, Pairs, Table,
 from tailrank.state.intern_table import FolderNames, RowCoder
 from tailrank.state.item_changes import decode_change
 from tailrank.state.record import decode_rows, encode_rows
+from tailrank.state.user_records import UserRecords
 
 PAIRS_AT_ONCE: Final = 4_096
 COPY_FOLDER: Final = "compacted"
@@ -63,28 +64,32 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
 
 def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None:
     old_names, new_names = FolderNames(old.tables), FolderNames(new.tables)
+    old_records, new_records = UserRecords(old.tables), UserRecords(new.tables)
     old.read(old_names.refresh)
 
     def put(users: Pairs, txn: Txn) -> None:
         coder = RowCoder(new_names, txn)
-        for key, record in users:
-            try:
-                kept = [row for row in decode_rows(record) if row.time >= oldest]
-                names = old_names.lookup([row.codes for row in kept])
-            except (ValueError, IndexError) as error:
-                raise record_error(old.folder, error) from None
+        for user, record in users:
+            kept = [row for row in decode_rows(record) if row.time >= oldest]
+            names = old_names.lookup([row.item for row in kept], [row.event_type for row in kept])
             if kept:
-                named = zip(kept, *names, strict=True)
-                rows = [row._replace(codes=coder.codes(item, event_type)) for row, item, event_type in named]
-                txn.put(key, encode_rows(rows), append=True, db=new.tables[b"users"])
+                codes = [coder.codes(item, event_type) for item, event_type in zip(*names, strict=True)]
+                rows = [
+                    row._replace(item=item, event_type=event_type)
+                    for row, (item, event_type) in zip(kept, codes, strict=True)
+                ]
+                new_records.put(txn, user, None, encode_rows(rows))
 
-    for users in _pages(old, b"users"):
-        new.write(partial(put, users))
+    try:
+        for users in _pages(old, old_records.page):
+            new.write(partial(put, users))
+    except (ValueError, IndexError) as error:
+        raise record_error(old.folder, error) from None
 
 
 def _copy_changes(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
     for table in (b"changes", b"changed"):
-        for pairs in _pages(old, table):
+        for pairs in _pages(old, partial(read_pairs, table=old.tables[table])):
             if table == b"changes":
                 for _, change in pairs:
                     decode_change(change)
@@ -96,8 +101,8 @@ def _put_pairs(table: Table, pairs: Pairs, txn: Txn) -> None:
         cursor.putmulti(pairs, append=True)
 
 
-def _pages(env: LmdbEnvironment, table: bytes) -> Iterator[Pairs]:
+def _pages(env: LmdbEnvironment, read_page: Callable[..., Pairs]) -> Iterator[Pairs]:
     start = b""
-    while pairs := env.read(partial(read_pairs, table=env.tables[table], start=start, n=PAIRS_AT_ONCE)):
+    while pairs := env.read(partial(read_page, start=start, n=PAIRS_AT_ONCE)):
         yield pairs
         start = pairs[-1][0] + b"\0"

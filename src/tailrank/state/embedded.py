@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tailrank.data.histories import History
 from tailrank.state.base import InvalidEventsError, ItemChange, StateError, StoredEvent, UserSnapshot
@@ -25,7 +27,8 @@ from tailrank.state.checks import (
 from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, record_error
 from tailrank.state.intern_table import FolderNames, RowCoder, TooManyNamesError
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
-from tailrank.state.record import Row, decode_columns, decode_rows, encode_rows, merge_rows
+from tailrank.state.record import DIGEST_BYTES, Row, decode_columns, decode_rows, encode_rows, merge_rows
+from tailrank.state.user_records import UserRecords
 from tailrank.state.writer import GroupWriter
 
 SWEEP_USERS: Final = 50
@@ -59,7 +62,11 @@ class EmbeddedState:
     def __init__(self, folder: Path, ttl: float | None = None) -> None:
         self._env, self._ttl = LmdbEnvironment(folder), ttl
         tables = self._env.tables
-        self._users, self._changes, self._versions = tables[b"users"], tables[b"changes"], tables[b"changed"]
+        self._users, self._changes, self._versions = (
+            UserRecords(tables),
+            tables[b"changes"],
+            tables[b"changed"],
+        )
         self._names = FolderNames(tables)
         self._env.read(self._names.refresh)
         self._sweep_from = b""
@@ -77,21 +84,23 @@ class EmbeddedState:
     async def read(self, user_id: str) -> UserSnapshot:
         """Read a user's history, as `State.read`; without waiting if the page is in memory."""
         key = id_bytes(user_id, "user_id")
-        record, version = self._env.read(lambda txn: (txn.get(key, db=self._users), self._version(txn)))
+        record, version = self._env.read(lambda txn: (self._record(txn, key), self._version(txn)))
         if record is None:
             return UserSnapshot(History([], [], []), version)
-        stored, codes, _ = self._decode(record)
-        items, types = self._names_of(codes)
-        latest = latest_time()
-        times = without_future(stored, latest, latest)
-        start = bisect_left(times, expiry_time(self._ttl))
-        history = History(items[start:], types[start:], [time / 1000 for time in times[start:]])
+        times, item_codes, type_codes = self._decode(record)
+        items, types = self._names_of(item_codes.tolist(), type_codes.tolist())
+        latest, start = latest_time(), 0
+        if times[-1] > latest:
+            times = np.array(without_future(times.tolist(), latest, latest))
+        if self._ttl is not None:
+            start = int(times.searchsorted(expiry_time(self._ttl)))
+        history = History(items[start:], types[start:], (times[start:] / 1000).tolist())
         return UserSnapshot(history, version)
 
     async def erase(self, user_id: str) -> bool:
         """Delete a user's events, as `State.erase`."""
         key = id_bytes(user_id, "user_id")
-        return await self._writer.submit(lambda coder: coder.txn.delete(key, db=self._users))
+        return await self._writer.submit(lambda coder: self._users.delete(coder.txn, key))
 
     async def change_items(self, changes: Sequence[ItemChange]) -> int:
         """Store item changes, as `State.change_items`."""
@@ -120,22 +129,23 @@ class EmbeddedState:
         faults: dict[int, str] = {}
         for event in events:
             try:
-                codes = coder.codes(event.item_id, event.event_type)
+                item, event_type = coder.codes(event.item_id, event.event_type)
             except TooManyNamesError as error:
                 faults[event.position] = str(error)
                 continue
-            row = Row(event.time, codes, int.from_bytes(event.digest, "little"))
+            row = Row(event.time, item, event_type, int.from_bytes(event.digest[:DIGEST_BYTES], "little"))
             by_user.setdefault(event.user_key, []).append(row)
         if faults:
             raise InvalidEventsError(faults)
-        stored, latest = 0, latest_time()
+        stored, latest, widths = 0, latest_time(), coder.widths
         for key, rows in by_user.items():
             try:
-                record, new = merge_rows(coder.txn.get(key, db=self._users), rows, latest)
+                number, before = self._users.find(coder.txn, key)
+                record, new = merge_rows(before, rows, latest, widths)
             except ValueError as error:
                 raise record_error(self._env.folder, error) from None
             if new:
-                coder.txn.put(key, record, db=self._users)
+                self._users.put(coder.txn, key, number, record)
                 stored += new
         return stored
 
@@ -170,17 +180,23 @@ class EmbeddedState:
         await asyncio.sleep(0)
         return self._env.read(read)
 
-    def _decode(self, record: bytes) -> tuple[list[int], Sequence[int], tuple[int, ...]]:
+    def _record(self, txn: Txn, key: bytes) -> bytes | None:
+        try:
+            return self._users.get(txn, key)
+        except ValueError as error:
+            raise record_error(self._env.folder, error) from None
+
+    def _decode(self, record: bytes) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
         try:
             return decode_columns(record)
         except ValueError as error:
             raise record_error(self._env.folder, error) from None
 
-    def _names_of(self, codes: Sequence[int]) -> tuple[list[str], list[str]]:
+    def _names_of(self, items: Sequence[int], types: Sequence[int]) -> tuple[list[str], list[str]]:
         """Look up the items and event types of a record's rows."""
         for _ in range(2):
             try:
-                return self._names.lookup(codes)
+                return self._names.lookup(items, types)
             except IndexError:  # another process has added some
                 self._env.read(self._names.refresh)
         raise record_error(self._env.folder, "a name is missing")
@@ -189,19 +205,19 @@ class EmbeddedState:
         """Remove the expired events of the next few users."""
         oldest = expiry_time(self._ttl)
         try:
-            users = self._env.read(lambda txn: read_pairs(txn, self._users, self._sweep_from, SWEEP_USERS))
+            users = self._env.read(lambda txn: self._users.page(txn, self._sweep_from, SWEEP_USERS))
             self._sweep_from = users[-1][0] + b"\0" if len(users) == SWEEP_USERS else b""
             expired = [key for key, record in users if self._decode(record)[0][0] < oldest]
             if expired:
                 self._env.write(partial(self._trim, oldest, expired))
-        except StateError as error:
+        except (StateError, ValueError) as error:
             log.warning("expired events were not removed: %s", error)
 
     def _trim(self, oldest: int, keys: Sequence[bytes], txn: Txn) -> None:
         for key in keys:
-            record = txn.get(key, db=self._users)
+            number, record = self._users.find(txn, key)
             kept = [row for row in decode_rows(record) if row.time >= oldest] if record else []
             if kept:
-                txn.put(key, encode_rows(kept), db=self._users)
+                self._users.put(txn, key, number, encode_rows(kept))
             else:
-                txn.delete(key, db=self._users)
+                self._users.delete(txn, key)

@@ -17,8 +17,11 @@ from lmdb.verify import VerifyError, verify
 
 from tailrank.state.base import StateError
 
-FORMAT: Final = b"tailrank state 1"
-TABLES: Final = (b"users", b"items", b"types", b"changes", b"changed")
+FORMAT: Final = b"tailrank state 2"
+FORMER: Final = b"tailrank state 1"
+"""A format whose folders become ones of `FORMAT` when they are opened: the records of their users stay."""
+
+TABLES: Final = (b"users", b"numbers", b"records", b"items", b"types", b"changes", b"changed")
 INITIAL_MAP_SIZE: Final = 1 << 26
 MAX_READERS: Final = 1_024
 DATA_FILE: Final = "data.mdb"
@@ -103,6 +106,8 @@ class LmdbEnvironment:
 
     def _open_tables(self, txn: Txn) -> dict[bytes, Table]:
         if txn.stat()["entries"] == 0:
+            txn.put(b"format", FORMAT)
+        if txn.get(b"format") == FORMER:
             txn.put(b"format", FORMAT)
         if (found := txn.get(b"format")) != FORMAT:
             what = f"of format {found.decode(errors='replace')!r}" if found else "something else's LMDB"

@@ -8,16 +8,7 @@ from typing import Final
 
 from tailrank.state.base import StateError
 from tailrank.state.environment import Table, Txn
-from tailrank.state.record import (
-    MAX_ITEMS,
-    MAX_TYPES,
-    RARE_TYPE,
-    ROW_CODES,
-    TYPE_BITS,
-    item_code,
-    joined_codes,
-    type_code,
-)
+from tailrank.state.record import MAX_ITEMS, MAX_TYPES, Widths
 
 CODE_BYTES: Final = 4
 """Of a key: big-endian, so that keys sort as codes do."""
@@ -69,18 +60,16 @@ class FolderNames:
         self.items.refresh(txn)
         self.types.refresh(txn)
 
-    def lookup(self, codes: Sequence[int]) -> tuple[list[str], list[str]]:
-        """Look up the items and the event types of rows' codes.
+    def lookup(self, items: Sequence[int], types: Sequence[int]) -> tuple[list[str], list[str]]:
+        """Look up the items and the event types of rows.
 
         Raises
         ------
         IndexError
             If a name isn't known, perhaps because another process has added it.
         """
-        items, types = self.items.names, self.types.names
-        if max(codes, default=0) <= ROW_CODES:  # all fit into their rows, as nearly always
-            return [items[code >> TYPE_BITS] for code in codes], [types[code & RARE_TYPE] for code in codes]
-        return [items[item_code(code)] for code in codes], [types[type_code(code)] for code in codes]
+        item_names, type_names = self.items.names, self.types.names
+        return [item_names[code] for code in items], [type_names[code] for code in types]
 
 
 class RowCoder:
@@ -91,15 +80,21 @@ class RowCoder:
         self.txn, self._names = txn, names
         self._added: dict[InternTable, dict[str, int]] = {names.items: {}, names.types: {}}
 
-    def codes(self, item: str, event_type: str) -> int:
-        """Return a row's codes, adding the names if they are new.
+    def codes(self, item: str, event_type: str) -> tuple[int, int]:
+        """Return the codes of an item and an event type, adding the names if they are new.
 
         Raises
         ------
         TooManyNamesError
             If there is no room for a new name.
         """
-        return joined_codes(self._code(self._names.types, event_type), self._code(self._names.items, item))
+        return self._code(self._names.items, item), self._code(self._names.types, event_type)
+
+    @property
+    def widths(self) -> Widths:
+        """The bits of all codes so far."""
+        sizes = [len(table.names) + len(added) for table, added in self._added.items()]
+        return Widths(*((size - 1).bit_length() for size in sizes))
 
     def items(self, names: Sequence[str]) -> list[int]:
         """Return the codes of items; raises as `codes`."""

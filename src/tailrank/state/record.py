@@ -1,40 +1,45 @@
-"""The record of one user: 7 bytes, and 12 for each event, whatever the names are.
+"""The record of one user: 10 bytes, and for each event 3 and as many more as the longest row of its needs.
 
-It begins with the number of events and the latest time; then a row for each event, oldest first: its codes
-(event type in the lowest 8 bits, item in the 24 above), the digest of its id, and the milliseconds since the
-row before. A gap of 49 days or more does not fit: the row holds `LONG_GAP` instead, and the gap follows the
-rows in 8 bytes. The first row's gap has no meaning: the event that it counts from was dropped. An event type
-from `RARE_TYPE` on doesn't fit either: the row holds `RARE_TYPE` and, if any is beyond that, how far each one
-is follows in 2 bytes.
+It begins with the number of events (in the lowest 7 bits; the eighth says that gaps are whole seconds, not
+milliseconds), the bits of an item's code, those of an event type's, the bytes of a row, and the latest time.
+Then come the digests of the events' ids, 3 bytes each, and the rows, both oldest first. A row is a number:
+in its lowest bits the item, above it the event type, above that the time since the row before. The first
+row's gap has no meaning: the event that it counts from was dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tailrank.state.base import EVENTS_PER_USER
 from tailrank.state.checks import without_future
 
-HEAD: Final = Struct("<BHI")
-ROW: Final = Struct("<III")
-TYPE_BITS: Final = 8
-RARE_TYPE: Final = (1 << TYPE_BITS) - 1
-MAX_TYPES: Final = 1 << 16
-MAX_ITEMS: Final = 1 << 24
-CODE_BITS: Final = 32
-ROW_CODES: Final = (1 << CODE_BITS) - 1
-LONG_GAP: Final = (1 << 32) - 1
-_IDENTITY: Final = slice(1, 8)
-"""The bytes of a row that hold item and digest."""
+HEAD: Final = Struct("<BBBBHI")
+SECONDS: Final = 1 << 7
+"""Set beside the number of events if gaps are whole seconds."""
 
-_GAP_OFFSET: Final = 8
-LONG_GAP_BYTES: Final = 8
-_TYPE_BYTES: Final = 2
-_LONG_GAP: Final = LONG_GAP.to_bytes(4, "little")
-_ROWS: Final = [Struct(f"<{3 * n}I") for n in range(EVENTS_PER_USER + 1)]
+SECOND: Final = 1_000
+DIGEST_BYTES: Final = 3
+MAX_DIGESTS: Final = 1 << 8 * DIGEST_BYTES
+LEAST_GAP_BITS: Final = {1: 30, SECOND: 20}
+"""By unit: twelve days, so that few events need longer rows than those before."""
+
+WORD: Final = 8
+"""Bytes of a row that NumPy reads."""
+
+ITEM_BITS: Final = 24
+TYPE_BITS: Final = 16
+GAP_BITS: Final = 50
+"""Milliseconds of 35,000 years: no gap needs more, and the sum of a record's still fits 8 bytes."""
+
+MAX_ITEMS: Final = 1 << ITEM_BITS
+MAX_TYPES: Final = 1 << TYPE_BITS
 
 
 class Row(NamedTuple):
@@ -44,78 +49,134 @@ class Row(NamedTuple):
     ----------
     time
         Milliseconds since 1970.
-    codes
-        Those of its event type and item: see `joined_codes`.
+    item, event_type
+        Codes of the names.
     digest
-        32 bits of the event's id. Two ids share one once in four billion, and only events of one user with
-        one item are compared.
+        24 bits of the event's id. Two ids share them once in sixteen million, and only events of one user
+        with one item are compared.
     """
 
     time: int
-    codes: int
+    item: int
+    event_type: int
     digest: int
 
 
-def joined_codes(event_type: int, item: int) -> int:
-    """Join the codes of an event type and an item: what a row holds, and above it what doesn't fit there."""
-    beyond = max(0, event_type - RARE_TYPE)
-    return event_type - beyond | item << TYPE_BITS | beyond << CODE_BITS
+class Widths(NamedTuple):
+    """Bits that codes have at least: as many as the latest ones need, so that few rows have to grow."""
+
+    item: int = 0
+    event_type: int = 0
 
 
-def type_code(codes: int) -> int:
-    """Return the code of the event type."""
-    return (codes & RARE_TYPE) + (codes >> CODE_BITS)
+NARROW: Final = Widths()
 
 
-def item_code(codes: int) -> int:
-    """Return the code of the item."""
-    return codes >> TYPE_BITS & (MAX_ITEMS - 1)
+class Layout(NamedTuple):
+    """Where the columns of a record are.
+
+    Attributes
+    ----------
+    n
+        Number of events.
+    unit
+        Milliseconds that a gap counts.
+    item_bits, type_bits, row_bytes
+        Widths.
+    latest
+        Time of the last event, in milliseconds.
+    """
+
+    n: int
+    unit: int
+    item_bits: int
+    type_bits: int
+    row_bytes: int
+    latest: int
+
+    @classmethod
+    def read(cls, record: bytes) -> Layout:
+        """Read the head of a record.
+
+        Raises
+        ------
+        ValueError
+            If it isn't a record.
+        """
+        if len(record) < HEAD.size:
+            raise ValueError("too short for a record")
+        first, item_bits, type_bits, row_bytes, high, low = HEAD.unpack_from(record)
+        n, gap_bits = first & ~SECONDS, 8 * row_bytes - item_bits - type_bits
+        if not 0 < n <= EVENTS_PER_USER or len(record) != HEAD.size + n * (DIGEST_BYTES + row_bytes):
+            raise ValueError("the number of events doesn't fit the length")
+        if item_bits > ITEM_BITS or type_bits > TYPE_BITS or not 0 <= gap_bits <= GAP_BITS:
+            raise ValueError("the codes don't fit their rows")
+        return cls(n, SECOND if first & SECONDS else 1, item_bits, type_bits, row_bytes, high << 32 | low)
+
+    @property
+    def rows(self) -> int:
+        """Where the rows begin."""
+        return HEAD.size + self.n * DIGEST_BYTES
 
 
-def decode_columns(record: bytes) -> tuple[list[int], Sequence[int], tuple[int, ...]]:
-    """Return the times, the codes and the digests of a record's rows, oldest first.
+def decode_columns(record: bytes) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+    """Return the times, the items and the event types of a record's rows, oldest first; each shape (rows,).
 
     Raises
     ------
     ValueError
         If it isn't a record.
     """
-    if len(record) < HEAD.size + ROW.size:
-        raise ValueError("too short for a record")
-    n, high, low = HEAD.unpack_from(record)
-    end = HEAD.size + n * ROW.size
-    if not 0 < n <= EVENTS_PER_USER or len(record) < end:
-        raise ValueError("the number of events doesn't fit the length")
-    numbers = _ROWS[n].unpack_from(record, HEAD.size)
-    gaps, codes = list(numbers[5::3]), numbers[::3]
-    if len(record) != end:
-        codes = _restore_rare_types(codes, _restore_long_gaps(gaps, record[end:]))
-    first = (high << 32 | low) - sum(gaps)
-    if first < 0:
+    layout = Layout.read(record)
+    item_bits, type_bits, latest = layout.item_bits, layout.type_bits, layout.latest
+    rows = _numbers(record, layout.rows, layout.n, layout.row_bytes)
+    times = (rows >> item_bits + type_bits).astype(np.int64)
+    times[0] = 0
+    times = times.cumsum()
+    if (passed := int(times[-1]) * layout.unit) > latest:
         raise ValueError("the gaps reach back before 1970")
-    return list(accumulate(gaps, initial=first)), codes, numbers[1::3]
+    times *= layout.unit
+    times += latest - passed
+    return times, rows & (1 << item_bits) - 1, rows >> item_bits & (1 << type_bits) - 1
 
 
 def decode_rows(record: bytes) -> list[Row]:
     """Return a record's rows, oldest first; raises as `decode_columns`."""
-    return list(map(Row, *decode_columns(record)))
+    columns = decode_columns(record)
+    digests = _numbers(record, HEAD.size, len(columns[0]), DIGEST_BYTES)
+    return list(map(Row, *(column.tolist() for column in (*columns, digests))))
 
 
-def encode_rows(rows: Sequence[Row]) -> bytes:
+def encode_rows(rows: Sequence[Row], widths: Widths = NARROW) -> bytes:
     """Encode 1 to `EVENTS_PER_USER` rows, in order of time."""
-    gaps = [0, *(later.time - earlier.time for earlier, later in pairwise(rows))]
-    numbers = [
-        n
-        for row, gap in zip(rows, gaps, strict=True)
-        for n in (row.codes & ROW_CODES, row.digest, min(gap, LONG_GAP))
-    ]
-    long_gaps = b"".join(gap.to_bytes(LONG_GAP_BYTES, "little") for gap in gaps if gap >= LONG_GAP)
-    beyond = [row.codes >> CODE_BITS for row in rows if row.codes & RARE_TYPE == RARE_TYPE]
-    types = b"".join(n.to_bytes(_TYPE_BYTES, "little") for n in beyond) if any(beyond) else b""
-    return _head(len(rows), rows[-1].time) + _ROWS[len(rows)].pack(*numbers) + long_gaps + types
+    times, items, types, digests = zip(*rows, strict=True)
+    gaps = [0, *(later - earlier for earlier, later in pairwise(times))]
+    unit = SECOND if times[0] % SECOND == 0 and not any(gap % SECOND for gap in gaps) else 1
+    item_bits = max(widths.item, max(items).bit_length())
+    type_bits = max(widths.event_type, max(types).bit_length())
+    needed = item_bits + type_bits + max(LEAST_GAP_BITS[unit], (max(gaps) // unit).bit_length())
+    width = -(-needed // 8)
+    # What is left of the bytes goes to both that may grow.
+    item_bits = min(ITEM_BITS, item_bits + (8 * width - needed) // 2)
+    codes_bits = item_bits + type_bits
+    first = len(rows) | (SECONDS if unit == SECOND else 0)
+    head = HEAD.pack(first, item_bits, type_bits, width, times[-1] >> 32, times[-1] & 0xFFFFFFFF)
+    numbers = (
+        item | event_type << item_bits | gap // unit << codes_bits
+        for item, event_type, gap in zip(items, types, gaps, strict=True)
+    )
+    return b"".join(
+        [
+            head,
+            *(digest.to_bytes(DIGEST_BYTES, "little") for digest in digests),
+            *(number.to_bytes(width, "little") for number in numbers),
+        ]
+    )
 
 
-def merge_rows(record: bytes | None, new: Sequence[Row], latest: int) -> tuple[bytes, int]:
+def merge_rows(
+    record: bytes | None, new: Sequence[Row], latest: int, widths: Widths = NARROW
+) -> tuple[bytes, int]:
     """Add events to those of a user, the latest `EVENTS_PER_USER` of which stay.
 
     Parameters
@@ -126,6 +187,8 @@ def merge_rows(record: bytes | None, new: Sequence[Row], latest: int) -> tuple[b
         At least one.
     latest
         Stored events after this time, in milliseconds, are no later than the one before them.
+    widths
+        Of a record that is encoded anew.
 
     Returns
     -------
@@ -140,79 +203,55 @@ def merge_rows(record: bytes | None, new: Sequence[Row], latest: int) -> tuple[b
     if record is not None and len(new) == 1 and (appended := _append_latest(record, new[0])) is not None:
         return appended, int(appended is not record)
     stored = [] if record is None else _stored_rows(record, latest, min(row.time for row in new))
-    known = {_identity(row) for row in stored}
+    known = {(row.item, row.digest) for row in stored}
     added: dict[tuple[int, int], Row] = {}
     for row in new:
-        if _identity(row) not in known:
-            added.setdefault(_identity(row), row)
+        if (row.item, row.digest) not in known:
+            added.setdefault((row.item, row.digest), row)
     kept = sorted([*stored, *added.values()], key=lambda row: row.time)[-EVENTS_PER_USER:]
-    return encode_rows(kept), sum(_identity(row) in added for row in kept)
+    return encode_rows(kept, widths), sum((row.item, row.digest) in added for row in kept)
+
+
+def _numbers(record: bytes, start: int, n: int, width: int) -> NDArray[Any]:
+    """Read numbers of so many bytes, shape (n,); those of more than 8, which are rare, as Python's."""
+    if width > WORD:
+        rows = (record[at : at + width] for at in range(start, start + n * width, width))
+        return np.array([int.from_bytes(row, "little") for row in rows], object)
+    padded = np.zeros((n, WORD), np.uint8)
+    padded[:, :width] = np.frombuffer(record, np.uint8, n * width, start).reshape(n, width)
+    return padded.view("<u8")[:, 0]
 
 
 def _stored_rows(record: bytes, latest: int, first: int) -> list[Row]:
-    times, codes, digests = decode_columns(record)
-    return list(map(Row, without_future(times, latest, first), codes, digests))
+    rows = decode_rows(record)
+    if rows[-1].time <= latest:
+        return rows
+    times = without_future([row.time for row in rows], latest, first)
+    return [row._replace(time=time) for row, time in zip(rows, times, strict=True)]
 
 
 def _append_latest(record: bytes, row: Row) -> bytes | None:
     """Do the common case on bytes: one event, the latest; None if it isn't, `record` itself if it's known."""
-    if len(record) < HEAD.size + ROW.size:
+    if len(record) < HEAD.size:
         return None
-    n, high, low = HEAD.unpack_from(record)
-    end = HEAD.size + n * ROW.size
-    gap = row.time - (high << 32 | low)
-    if gap < 0 or not 0 < n <= EVENTS_PER_USER or len(record) < end:
+    first, item_bits, type_bits, width, high, low = HEAD.unpack_from(record)
+    n = first & ~SECONDS
+    gap, rest = divmod(row.time - (high << 32 | low), SECOND if first & SECONDS else 1)
+    number = row.item | row.event_type << item_bits | gap << item_bits + type_bits
+    start, end = HEAD.size, HEAD.size + n * DIGEST_BYTES
+    if len(record) != end + n * width or n > EVENTS_PER_USER:
         return None
-    if row.codes & RARE_TYPE == RARE_TYPE or (
-        len(record) > end and RARE_TYPE in record[HEAD.size : end : ROW.size]
+    if gap < 0 or rest or row.item >> item_bits or row.event_type >> type_bits or number >> 8 * width:
+        return None
+    digest = row.digest.to_bytes(DIGEST_BYTES, "little")
+    if record.find(digest, start, end) >= 0 and any(
+        (row.item, row.digest) == (known.item, known.digest) for known in decode_rows(record)
     ):
-        return None
-    encoded = ROW.pack(row.codes, row.digest, min(gap, LONG_GAP))
-    if _contains(record, encoded[_IDENTITY], end):
         return record
-    start, long_gaps = HEAD.size, end
+    rows = end
     if n == EVENTS_PER_USER:
-        start += ROW.size
-        if record.startswith(_LONG_GAP, start + _GAP_OFFSET):  # becomes the first gap, which has no meaning
-            long_gaps += LONG_GAP_BYTES
-    tail = gap.to_bytes(LONG_GAP_BYTES, "little") if gap >= LONG_GAP else b""
-    head = _head(min(n + 1, EVENTS_PER_USER), row.time)
-    return b"".join((head, record[start:end], encoded, record[long_gaps:], tail))
-
-
-def _contains(record: bytes, identity: bytes, end: int) -> bool:
-    at = record.find(identity, HEAD.size, end)
-    while at >= 0:
-        if (at - HEAD.size) % ROW.size == _IDENTITY.start:
-            return True
-        at = record.find(identity, at + 1, end)
-    return False
-
-
-def _head(n: int, latest: int) -> bytes:
-    return HEAD.pack(n, latest >> 32, latest & 0xFFFFFFFF)
-
-
-def _identity(row: Row) -> tuple[int, int]:
-    return item_code(row.codes), row.digest
-
-
-def _restore_long_gaps(gaps: list[int], tail: bytes) -> bytes:
-    """Replace each `LONG_GAP` by the gap that follows the rows for it; returns what follows those."""
-    long = [i for i, gap in enumerate(gaps) if gap == LONG_GAP]
-    if len(tail) < len(long) * LONG_GAP_BYTES:
-        raise ValueError("the number of long gaps doesn't fit the length")
-    for at, i in enumerate(long):
-        gaps[i] = int.from_bytes(tail[at * LONG_GAP_BYTES :][:LONG_GAP_BYTES], "little")
-    return tail[len(long) * LONG_GAP_BYTES :]
-
-
-def _restore_rare_types(codes: tuple[int, ...], tail: bytes) -> Sequence[int]:
-    """Add to each `RARE_TYPE` how far the event type is beyond it."""
-    rare = [i for i, code in enumerate(codes) if code & RARE_TYPE == RARE_TYPE]
-    if tail and len(tail) != len(rare) * _TYPE_BYTES:
-        raise ValueError("the number of rare event types doesn't fit the length")
-    found = list(codes)
-    for at, i in enumerate(rare if tail else ()):
-        found[i] |= int.from_bytes(tail[at * _TYPE_BYTES :][:_TYPE_BYTES], "little") << CODE_BITS
-    return found
+        start, rows = start + DIGEST_BYTES, rows + width
+    else:
+        first += 1
+    head = HEAD.pack(first, item_bits, type_bits, width, row.time >> 32, row.time & 0xFFFFFFFF)
+    return b"".join((head, record[start:end], digest, record[rows:], number.to_bytes(width, "little")))
