@@ -167,6 +167,9 @@ def state_error(error: lmdb.Error | OSError | UnicodeDecodeError, folder: Path) 
     code = error.errno if isinstance(error, OSError) else error.code
     if code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return StateError(f"{folder}: the disk is full: free some space, then send again; nothing was stored")
+    if code == errno.EIO:  # LMDB's word for a disk that took the first of the pages that it wrote at once
+        why = "the disk is full, or it fails: free some space or replace it, then send again"
+        return StateError(f"{folder}: {why}; nothing was stored")
     return StateError(f"{folder}: {error}")
 
 
