@@ -203,7 +203,7 @@ def mutator(small: Reranker, tmp_path_factory: pytest.TempPathFactory) -> Mutato
 
 
 def assert_ranks(reranker: Reranker, change: str) -> None:
-    ids = [*reranker.catalogue.trained, "new", "newer", "gone"]
+    ids = [*reranker.catalogue.items["item_id"], "new", "newer", "gone"]
     for history in ([], ids):
         for item in reranker.rank(history, ids, scores={"als": list(range(len(ids)))}, explain=True):
             numbers = [item.score, *(item.contributions or {}).values()]

@@ -20,6 +20,7 @@ from tailrank.data.histories import UNTYPED, Histories, History
 from tailrank.errors import RequestError
 from tailrank.policy.tail import rarity
 from tailrank.ranking.fusion import count_levels
+from tailrank.ranking.hashed_codes import LARGE, HashedCodes
 from tailrank.ranking.layers import no_layers, with_layer, without
 from tailrank.signals.appendable import Room
 
@@ -72,7 +73,7 @@ class Catalogue:
     counts: Offsets
     event_types: tuple[str, ...]
     clock: Clock
-    trained: Mapping[str, int]
+    trained: Mapping[str, int] | HashedCodes
     levels: Codes
     rarity: Floats
     changed: ChainMap[str, int] = field(default_factory=no_layers)
@@ -89,7 +90,9 @@ class Catalogue:
         changed: Mapping[str, int] | None = None,
     ) -> Self:
         """Code the items by their rows."""
-        trained = {name: code for code, name in enumerate(items[Columns.ITEM].to_list())}
+        ids = items[Columns.ITEM].to_list()
+        hashed = HashedCodes.from_ids(ids) if len(ids) > LARGE else None
+        trained = hashed or {name: code for code, name in enumerate(ids)}
         known = changed or {}
         free = set(range(len(items), len(counts))).difference(known.values())
         return cls(
@@ -112,7 +115,10 @@ class Catalogue:
 
     def codes_of(self, ids: Sequence[str]) -> Codes:
         """Code items, shape (ids,); -1 for those that are unknown."""
-        codes = np.fromiter(map(self.trained.get, ids, repeat(-1)), np.int32, len(ids))
+        if isinstance(self.trained, HashedCodes):
+            codes = self.trained.of(ids)
+        else:
+            codes = np.fromiter(map(self.trained.get, ids, repeat(-1)), np.int32, len(ids))
         for later in reversed(self.changed.maps):
             if later and not later.keys().isdisjoint(ids):
                 for at, name in enumerate(ids):

@@ -109,7 +109,7 @@ def _catalogue(stored: StoredModel, counts: Offsets) -> Catalogue:
     if (
         len(counts) < n_trained
         or not possible
-        or not found.trained.keys() >= {name for name, code in changed.items() if code < 0}
+        or not all(name in found.trained for name, code in changed.items() if code < 0)
     ):
         raise ModelError(
             f"{MANIFEST}: `changed` doesn't fit {n_trained} items, {len(counts)} with later ones"
