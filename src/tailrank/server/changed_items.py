@@ -49,12 +49,14 @@ async def _with_items(
 ) -> tuple[Reranker, bool]:
     """Put items into a model's reranker; also returns whether all have their vectors."""
     items = [msgspec.json.decode(change.fields) for change in put if change.fields is not None]
+    identities = served.encoders
+    templates = {served.template, *(identity.template for identity in identities.values())}
+    texts = await asyncio.to_thread(lambda: {each: served.texts(items, each) for each in templates})
     vectors, all_whole = {}, True
-    for name, identity in served.encoders.items():
-        texts = await asyncio.to_thread(served.texts, items, identity.template)
+    for name, identity in identities.items():
         width = served.reranker.spaces[name].width
-        vectors[name], whole = await vectors_of(put, texts, identity, width, encoders)
+        vectors[name], whole = await vectors_of(put, texts[identity.template], identity, width, encoders)
         all_whole &= whole
-    texts = await asyncio.to_thread(served.texts, items)
     ids = [change.item_id for change in put]
-    return await asyncio.to_thread(served.reranker.with_items, ids, texts, vectors), all_whole
+    with_items = served.reranker.with_items
+    return await asyncio.to_thread(with_items, ids, texts[served.template], vectors), all_whole
