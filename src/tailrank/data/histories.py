@@ -258,7 +258,7 @@ class Queries:
         return self.take(np.sort(rows))
 
     def batches(self, n_items: int) -> Iterator[Queries]:
-        """Cut into batches for which scores of all items, one an event, need at most about 200 MB."""
+        """Cut into batches for which scores of all items, one an event, need at most about 50 MB."""
         events = np.minimum(self.ends - self.starts, 50) + 1
         filled = np.cumsum(events) * n_items // 12_000_000
         for rows in np.split(np.arange(len(self)), np.flatnonzero(np.diff(filled)) + 1):

@@ -61,7 +61,7 @@ class _Softmax(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor, half: torch.dtype) -> Tensor:
         rows, items = hidden.detach().to(half), table.detach().to(half)
         across, n = items.T.contiguous(), len(rows)
-        rows_gradient, items_gradient = torch.empty_like(hidden), torch.zeros_like(table)
+        rows_gradient, across_gradient = torch.empty_like(hidden), torch.zeros_like(across, dtype=table.dtype)
         loss = hidden.new_zeros(())
         block = max(CHUNK, CELLS // len(items))
         for start in range(0, n, block):
@@ -75,8 +75,8 @@ class _Softmax(torch.autograd.Function):
             slope.put_(cells, hit - 1)  # scatter_ would copy all of it
             rows_gradient[start : start + block] = slope @ items
             # Products of a turned matrix are slow if that is the larger one.
-            items_gradient += (some.T.contiguous() @ slope).T
-        ctx.save_for_backward(rows_gradient.div_(n), items_gradient.div_(n))
+            across_gradient += (some.T.contiguous() @ slope).to(table.dtype)
+        ctx.save_for_backward(rows_gradient.div_(n), across_gradient.T.contiguous().div_(n))
         return loss / n
 
     @staticmethod

@@ -72,7 +72,8 @@ class Network(nn.Module):
             return own
         if codes is not None:
             text_vectors = functional.embedding(codes, text_vectors)
-        return own + functional.linear(text_vectors, self.map.weight.to(text_vectors.dtype))
+        mapped = functional.linear(text_vectors, self.map.weight.to(text_vectors.dtype))
+        return own + mapped.to(own.dtype)
 
     def forward(self, items: Tensor, types: Tensor, gaps: Tensor) -> Tensor:
         """Predict at the start and after each event; (n, length + 1, width) out.
@@ -126,7 +127,7 @@ def dropped(x: Tensor, share: float, training: bool) -> Tensor:
         return x
     drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(1 << 63), None)
     kept = drawn.view(torch.int16)[: x.numel()].view(x.shape) >= round(share * (1 << 16)) - (1 << 15)
-    return x * (kept / (1 - share)).to(x.dtype)
+    return x * kept.to(x.dtype).mul_(1 / (1 - share))
 
 
 def _frozen(value: Tensor) -> Floats:
