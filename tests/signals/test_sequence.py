@@ -25,7 +25,7 @@ from tailrank.ranking.settings import Settings
 from tailrank.signals.base import ItemUpdates
 from tailrank.signals.sequence import recall, training
 from tailrank.signals.sequence.config import SASRecConfig, SequenceLoss
-from tailrank.signals.sequence.losses import criterion
+from tailrank.signals.sequence.losses import sampled, softmax
 from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.sequence.network import Network
 from tailrank.signals.sequence.training import train
@@ -108,11 +108,31 @@ def test_chunked_softmax_is_cross_entropy() -> None:
     torch.manual_seed(0)
     hidden, table = torch.randn(700, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
     targets = torch.randint(30, (700,))
-    loss = criterion("softmax", torch.ones(30), torch.float32)(hidden, lambda codes: table, targets)
+    loss = softmax(hidden, table, targets, torch.float32)
     expected = torch.nn.functional.cross_entropy(hidden @ table.T, targets)
     ours = torch.autograd.grad(loss, (hidden, table))
     theirs = torch.autograd.grad(expected, (hidden, table))
     torch.testing.assert_close(loss, expected)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_sampled_softmax_is_cross_entropy_of_corrected_logits() -> None:
+    torch.manual_seed(0)
+    hidden, table = torch.randn(300, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
+    targets, counts = torch.randint(30, (300,)), torch.arange(30)
+    chosen = sampled("sampled-softmax", counts, torch.float32)
+    assert chosen is not None
+    drawn = chosen.draw(300)
+    loss = chosen.loss(hidden, table[targets], table[drawn], targets, drawn)
+    odds = (counts + 1) ** 0.75 / ((counts + 1) ** 0.75).sum()
+    logits = hidden @ table[drawn].T - (len(drawn) * odds[drawn]).log()
+    logits = logits.masked_fill(drawn == targets[:, None], -torch.inf)
+    hit = (hidden * table[targets]).sum(dim=1, keepdim=True)
+    zeros = torch.zeros(300, dtype=torch.long)
+    expected = torch.nn.functional.cross_entropy(torch.cat([hit, logits], dim=1), zeros)
+    torch.testing.assert_close(loss, expected)
+    ours, theirs = (torch.autograd.grad(one, (hidden, table)) for one in (loss, expected))
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other)
 

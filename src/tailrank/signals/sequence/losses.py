@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,11 +12,9 @@ from torch.nn import functional
 
 from tailrank.signals.sequence.config import SequenceLoss
 
-LookUp: TypeAlias = Callable[[Tensor | None], Tensor]
-"""From item codes of any shape to their vectors, with d as the last axis; None looks all items up."""
-
-Criterion: TypeAlias = Callable[[Tensor, LookUp, Tensor], Tensor]
-"""From hidden vectors (rows, d), a look-up of items and targets (rows,) to a mean loss."""
+Loss: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""From hidden vectors (rows, d), those of the targets (rows, d) and of drawn items (n, d), and the codes
+of targets (rows,) and drawn items (n,) to a mean loss."""
 
 CHUNK: Final = 256
 """Rows whose logits are computed at once."""
@@ -32,8 +30,23 @@ GBCE_NEGATIVES: Final = 256
 CALIBRATION: Final = 0.75
 
 
-def criterion(loss: SequenceLoss, counts: Tensor, half: torch.dtype) -> Criterion:
-    """Choose a loss.
+class Sampled(NamedTuple):
+    """A loss that compares targets with drawn items.
+
+    Attributes
+    ----------
+    draw
+        From how many targets there are to the codes of items, shape (n,).
+    loss
+        What it compares them by.
+    """
+
+    draw: Callable[[int], Tensor]
+    loss: Loss
+
+
+def sampled(loss: SequenceLoss, counts: Tensor, half: torch.dtype) -> Sampled | None:
+    """Choose a loss; None for `softmax`, which compares a target with all items.
 
     Parameters
     ----------
@@ -47,11 +60,25 @@ def criterion(loss: SequenceLoss, counts: Tensor, half: torch.dtype) -> Criterio
     half
         Type of the large products, such as bfloat16.
     """
+    n_items, device = len(counts), counts.device
     if loss == "softmax":
-        return lambda hidden, items, targets: _Softmax.apply(hidden, items(None), targets, half)  # type: ignore[no-untyped-call]
+        return None
     if loss == "sampled-softmax":
-        return _sampled_softmax((counts + 1) ** 0.75, half)
-    return partial(_gbce if loss == "gbce" else _bce, n_items=len(counts))
+        mass = (counts + 1) ** 0.75
+        odds = mass / mass.sum()
+        return Sampled(
+            lambda _: torch.multinomial(odds, SAMPLED, replacement=True),
+            lambda *given: _SampledSoftmax.apply(*given, (SAMPLED * odds).log(), half),  # type: ignore[no-untyped-call]
+        )
+    n = min(GBCE_NEGATIVES, n_items - 1)
+    if loss == "gbce":
+        return Sampled(lambda _: torch.randint(n_items, (n,), device=device), partial(_gbce, n_items=n_items))
+    return Sampled(lambda rows: torch.randint(n_items, (rows,), device=device), _bce)
+
+
+def softmax(hidden: Tensor, table: Tensor, targets: Tensor, half: torch.dtype) -> Tensor:
+    """Cross-entropy over all items, whose vectors have shape (items, d)."""
+    return _Softmax.apply(hidden, table, targets, half)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class _Softmax(torch.autograd.Function):
@@ -85,38 +112,55 @@ class _Softmax(torch.autograd.Function):
         return rows * slopes[0], items * slopes[0], None, None
 
 
-def _sampled_softmax(mass: Tensor, half: torch.dtype) -> Criterion:
-    """Estimate the softmax from a sample (Bengio and Senecal, 2008, section 3)."""
-    odds = mass / mass.sum()
+class _SampledSoftmax(torch.autograd.Function):
+    """An estimate of the softmax from a sample (Bengio and Senecal, 2008, section 3), with its gradient."""
 
-    def loss(hidden: Tensor, items: LookUp, targets: Tensor) -> Tensor:
-        drawn = torch.multinomial(odds, SAMPLED, replacement=True)
-        wanted, others = _look_up(items, targets, drawn)
-        logits = (hidden.to(half) @ others.to(half).T).float() - (SAMPLED * odds[drawn]).log()
-        logits = logits.masked_fill(drawn == targets[:, None], -torch.inf)
-        hit = (hidden * wanted).sum(dim=1, keepdim=True)
-        return functional.cross_entropy(torch.cat([hit, logits], dim=1), torch.zeros_like(targets))
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        wanted: Tensor,
+        others: Tensor,
+        targets: Tensor,
+        drawn: Tensor,
+        log_odds: Tensor,
+        half: torch.dtype,
+    ) -> Tensor:
+        rows, items, corrections = hidden.detach().to(half), others.detach().to(half), log_odds[drawn]
+        across, hit = items.T.contiguous(), (hidden * wanted).sum(dim=1, keepdim=True)
+        slope, hit_slope = rows.new_empty(len(rows), len(items)), torch.empty_like(hit)
+        loss = hidden.new_zeros(())
+        for start in range(0, len(rows), CHUNK):
+            at = slice(start, start + CHUNK)
+            logits = (rows[at] @ across).float().sub_(corrections)
+            logits.masked_fill_(drawn == targets[at, None], -torch.inf)
+            total = torch.logaddexp(logits.logsumexp(dim=1, keepdim=True), hit[at])
+            slope[at] = logits.sub_(total).exp_()
+            hit_slope[at] = (hit[at] - total).exp() - 1
+            loss += (total - hit[at]).sum()
+        n = len(rows)
+        ctx.save_for_backward(
+            ((slope @ items).to(hidden.dtype).addcmul_(hit_slope, wanted)).div_(n),
+            (hit_slope / n) * hidden,
+            (slope.T @ rows).to(others.dtype).div_(n),
+        )
+        return loss / n
 
-    return loss
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        return *(gradient * slopes[0] for gradient in ctx.saved_tensors), None, None, None, None
 
 
-def _gbce(hidden: Tensor, items: LookUp, targets: Tensor, n_items: int) -> Tensor:
-    n = min(GBCE_NEGATIVES, n_items - 1)
-    drawn = torch.randint(n_items, (n,), device=targets.device)
-    wanted, others = _look_up(items, targets, drawn)
-    alpha = n / (n_items - 1)
+def _gbce(
+    hidden: Tensor, wanted: Tensor, others: Tensor, targets: Tensor, drawn: Tensor, n_items: int
+) -> Tensor:
+    alpha = len(drawn) / (n_items - 1)
     beta = alpha * (CALIBRATION * (1 - 1 / alpha) + 1 / alpha)
     hit = (hidden * wanted).sum(dim=1)
     missed = (hidden @ others.T).masked_fill(drawn == targets[:, None], -torch.inf)
     return (functional.softplus(missed).sum(dim=1) + beta * functional.softplus(-hit)).mean()
 
 
-def _bce(hidden: Tensor, items: LookUp, targets: Tensor, n_items: int) -> Tensor:
-    drawn = torch.randint(n_items, targets.shape, device=targets.device)
-    hit, missed = ((hidden * vectors).sum(dim=1) for vectors in _look_up(items, targets, drawn))
+def _bce(hidden: Tensor, wanted: Tensor, others: Tensor, *_: Tensor) -> Tensor:
+    hit, missed = ((hidden * vectors).sum(dim=1) for vectors in (wanted, others))
     return (functional.softplus(missed) + functional.softplus(-hit)).mean()
-
-
-def _look_up(items: LookUp, *codes: Tensor) -> tuple[Tensor, ...]:
-    """Look several lists of codes up at once: each look-up costs a gradient as large as the catalogue."""
-    return torch.split(items(torch.cat(codes)), [len(each) for each in codes])

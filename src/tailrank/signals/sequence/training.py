@@ -25,7 +25,7 @@ from tailrank.metrics.full_ranking import full_ranks
 from tailrank.metrics.ranking import ndcg
 from tailrank.reporting import Progress, silent
 from tailrank.signals.sequence.config import SASRecConfig
-from tailrank.signals.sequence.losses import LookUp, criterion
+from tailrank.signals.sequence.losses import sampled, softmax
 from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.sequence.network import Network
 from tailrank.signals.sequence.windows import Batch, Windows
@@ -180,8 +180,7 @@ class _Run:
             fused=self.device.type in ("cpu", "cuda"),
         )
         loss = config.loss or ("softmax" if dataset.n_items <= MANY_ITEMS else "sampled-softmax")
-        self.whole = loss == "softmax"
-        self.criterion = criterion(loss, torch.from_numpy(dataset.counts).to(self.device), self.half)
+        self.sampled = sampled(loss, torch.from_numpy(dataset.counts).to(self.device), self.half)
         self.ndcg: list[float] = []
         self.seconds: list[float] = []
         self.rates: list[float] = []
@@ -236,24 +235,28 @@ class _Run:
     def _step(self, batch: Batch) -> float:
         items, types, gaps = map(self._codes, (batch.items, batch.types, batch.gaps))
         real = torch.from_numpy(batch.real.ravel().nonzero()[0]).to(self.device)
-        look_up = self._look_up()
-        seen = look_up(items[:, :-1])
+        before, targets = items[:, :-1], items.flatten()[real]
+        # One look-up for everything: each costs a gradient as large as the catalogue.
+        if self.sampled is None:
+            table = self.network.vectors()
+            seen = functional.embedding(before, table)
+        else:
+            drawn = self.sampled.draw(len(targets))
+            found = self.network.vectors(torch.cat([before.flatten(), targets, drawn]))
+            seen, wanted, others = found.split([before.numel(), len(targets), len(drawn)])
+            seen = seen.view(*before.shape, -1)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half == torch.bfloat16):
             hidden = self.network(seen, types[:, :-1], gaps[:, :-1])
-        rows, targets = hidden.float().flatten(0, 1).index_select(0, real), items.flatten()[real]
-        loss = self.criterion(rows, look_up, targets)
+        rows = hidden.float().flatten(0, 1).index_select(0, real)
+        if self.sampled is None:
+            loss = softmax(rows, table, targets, self.half)
+        else:
+            loss = self.sampled.loss(rows, wanted, others, targets, drawn)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         self.optimiser.step()
         return float(loss.detach())
-
-    def _look_up(self) -> LookUp:
-        """Find vectors in one table if the loss needs all of it, else put together those asked for."""
-        if not self.whole:
-            return self.network.vectors
-        table = self.network.vectors()
-        return lambda codes: table if codes is None else functional.embedding(codes, table)
 
     def _codes(self, codes: Codes) -> Tensor:
         return torch.from_numpy(codes).long().to(self.device)
