@@ -58,7 +58,15 @@ class Running:
         self.app = app
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        config = uvicorn.Config(app, http=BoundedProtocol, log_config=None, ws="none", **how)
+        config = uvicorn.Config(
+            app,
+            http=BoundedProtocol,
+            interface="asgi3",
+            proxy_headers=False,
+            log_config=None,
+            ws="none",
+            **how,
+        )
         self.server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self.server.run, args=([self._listener],))
         self._thread.start()

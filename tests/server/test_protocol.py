@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import pytest
 from server_helpers import Running, wait_until
 
 from tailrank.server import protocol
+from tailrank.server.exchange import Answer, ClientDisconnected, Exchange
 
 GET = b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n"
 CHUNKED = b"POST /%d HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -27,38 +27,37 @@ class Application:
     """Answers with the path, the length of the body and the names of the fields; some paths do otherwise."""
 
     def __init__(self) -> None:
-        self.disconnected: list[str] = []
+        self.disconnected: list[bytes] = []
         self.go_on = threading.Event()
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] == "/refused":
-            await self._send(send, b"refused")
-            return
-        size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                self.disconnected.append(scope["path"])
-                return
-            size, more = size + len(message["body"]), message["more_body"]
-        if scope["path"] == "/large":
-            await self._send(send, bytes(LARGE))
-            return
-        if scope["path"] == "/slow":
-            gone = asyncio.ensure_future(receive())
-            while not self.go_on.is_set() and not gone.done():
-                await asyncio.sleep(0.01)
-            if gone.done():
-                self.disconnected.append(scope["path"])
-                return
-            gone.cancel()
-        names = b" ".join(name for name, _ in scope["headers"])
-        await self._send(send, f"{scope['path']} {size} ".encode() + names)
+    def begin(self, exchange: Exchange) -> None:
+        if exchange.path == b"/refused":
+            exchange.connection.send(exchange, Answer(b"refused"))
+        else:
+            exchange.connection.run(self._answer(exchange))
 
-    async def _send(self, send: Any, body: bytes) -> None:
-        length = str(len(body)).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
-        await send({"type": "http.response.body", "body": body})
+    async def _answer(self, exchange: Exchange) -> None:
+        try:
+            answer = bytes(LARGE) if exchange.path == b"/large" else await self._description(exchange)
+        except ClientDisconnected:
+            self.disconnected.append(exchange.path)
+        else:
+            exchange.connection.send(exchange, Answer(answer))
+
+    async def _description(self, exchange: Exchange) -> bytes:
+        size = len(await exchange.read(10 * LARGE))
+        if exchange.path == b"/slow":
+            await self._while_connected(exchange)
+        names = b" ".join(name for name, _ in exchange.headers)
+        return b"%b %d %b" % (exchange.path, size, names)
+
+    async def _while_connected(self, exchange: Exchange) -> None:
+        gone = asyncio.ensure_future(exchange.disconnected())
+        while not self.go_on.is_set():
+            await asyncio.sleep(0.01)
+            if gone.done():
+                raise ClientDisconnected
+        gone.cancel()
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
@@ -260,4 +259,4 @@ def test_who_would_rather_speak_http_2_is_answered_in_http_1(running: Running, s
 
 def test_a_client_that_has_gone_is_noticed_behind_another_request(running: Running) -> None:
     running.send(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n" + GET % 2).close()
-    wait_until(lambda: running.app.disconnected == ["/slow"])
+    wait_until(lambda: running.app.disconnected == [b"/slow"])

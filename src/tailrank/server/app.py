@@ -1,4 +1,4 @@
-"""The ASGI application: HTTP around the endpoints."""
+"""The application: HTTP around the endpoints."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from contextlib import nullcontext
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from msgspec import DecodeError, ValidationError
@@ -18,16 +17,19 @@ from tailrank.errors import EncoderError, RequestError, TailrankError
 from tailrank.server.auth import RateLimit, find_key
 from tailrank.server.content_encoding import TooLargeError, unpacked_gzip
 from tailrank.server.encoding import EncoderBusyError, Encoders
-from tailrank.server.endpoints import Answer, Call, Endpoints, encode
+from tailrank.server.endpoints import Call, Endpoints, encode
+from tailrank.server.exchange import Answer, ClientDisconnected, Exchange
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.origins import reason_to_refuse
-from tailrank.server.protocol import ARRIVED
 from tailrank.server.routes import Route, Router
 from tailrank.server.settings import ServerSettings
 from tailrank.server.tracing import Tracer
 from tailrank.state.base import StateError
 from tailrank.state.open import open_state
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -37,6 +39,9 @@ RETRY_AFTER: Final = b"retry-after", b"1"
 ENCODING: Final = frozenset({"rerank", "items", "feedback"})
 """Endpoints that may encode texts for seconds: not for a client who has gone."""
 
+LINE: Final = 24
+"""Requests that may wait for their turn, however long they take: more than clients of one core at a time."""
+
 log = logging.getLogger("tailrank.server")
 
 
@@ -45,11 +50,15 @@ class RequestRefused(Exception):  # noqa: N818 - it is a response, not a fault
 
     def __init__(self, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(why)
-        self.status, self.headers = status, headers
+        self.answer = Answer(encode(ErrorResponse(why)), status, headers=headers)
 
 
-class ClientDisconnected(Exception):  # noqa: N818
-    """Nobody waits for the response any more."""
+class Target(NamedTuple):
+    """What is requested: the route, what stands for the braces in its path, and the query's flags."""
+
+    route: Route
+    name: str
+    flags: Mapping[str, bool]
 
 
 class App:
@@ -63,7 +72,7 @@ class App:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings, self.router, self.metrics = settings, Router(), Metrics()
-        limit = settings.rate_limit
+        self.body_bytes, limit = int(settings.body_mb * 1e6), settings.rate_limit
         self.rate_limit = None if limit is None else RateLimit(limit / settings.workers)
         self.tracer = Tracer() if settings.traces else None
         self.endpoints: Endpoints | None = None
@@ -71,61 +80,79 @@ class App:
         """Why the application could not start."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Respond to one request, or run from the server's start to its end."""
+        """Run from the server's start to its end: uvicorn tells of both as ASGI does."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._http(scope, receive, send)
 
-    async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
-        arrived = scope.get(ARRIVED) or time.perf_counter()
-        with self.tracer.span(scope) if self.tracer else nullcontext() as span:
-            try:
-                endpoint, answer = await self._answer(scope, receive, arrived)
-            except ClientDisconnected:
-                return
+    def begin(self, exchange: Exchange) -> None:
+        """Answer a request: at once or, if something has to be waited for, in a task."""
+        span = self.tracer.span(exchange) if self.tracer else None
+        endpoint, answering = "none", None
+        try:
+            target = self._target(exchange)
+            endpoint = target.route.endpoint
+            answering = self._answering(exchange, target) if exchange.is_whole else None
+        except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
+            answering = _as_refusal(why).answer
+        if isinstance(answering, Answer):
+            self._send(exchange, endpoint, answering, span)
+        else:
+            waiting = answering or self._when_whole(exchange, target)
+            exchange.connection.run(self._answer_later(exchange, endpoint, waiting, span))
+
+    async def _answer_later(
+        self, exchange: Exchange, endpoint: str, answering: Coroutine[Any, Any, Answer], span: Span | None
+    ) -> None:
+        """Wait for an answer, and send it or a refusal."""
+        try:
+            answer = await answering
+        except ClientDisconnected:
             if span is not None:
-                span.update_name(endpoint)
-                span.set_attribute("http.response.status_code", answer.status)
-        length = str(len(answer.body)).encode()
-        headers = [(b"content-type", answer.media_type), (b"content-length", length), *answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        body = b"" if scope["method"] == "HEAD" else answer.body
-        await send({"type": "http.response.body", "body": body})
-        took = time.perf_counter() - arrived
+                span.end()
+            return
+        except asyncio.CancelledError:  # it took longer than the server waits when it stops
+            answer = RequestRefused(503, "the server is stopping: try again", RETRY_AFTER).answer
+        except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
+            answer = _as_refusal(why).answer
+        self._send(exchange, endpoint, answer, span)
+
+    async def _when_whole(self, exchange: Exchange, target: Target) -> Answer:
+        """Answer once the whole body has come."""
+        await exchange.read(self.body_bytes)
+        answering = self._answering(exchange, target)
+        return answering if isinstance(answering, Answer) else await answering
+
+    def _answering(self, exchange: Exchange, target: Target) -> Answer | Coroutine[Any, Any, Answer]:
+        """Call the endpoint with what has come."""
+        route, name, flags = target
+        body = b"" if route.method == "GET" else self._unpacked(exchange)
+        call = Call(body, name, flags, exchange.arrived)
+        answering: Answer | Coroutine[Any, Any, Answer] = getattr(self.endpoints, route.endpoint)(call)
+        if route.endpoint in ENCODING and not isinstance(answering, Answer):
+            return _unless_disconnected(answering, exchange)
+        return answering
+
+    def _send(self, exchange: Exchange, endpoint: str, answer: Answer, span: Span | None) -> None:
+        """Send an answer, and count it."""
+        exchange.connection.send(exchange, answer)
+        took = time.perf_counter() - exchange.arrived
         self.metrics.answered(endpoint, answer.status, took)
+        if span is not None:
+            span.update_name(endpoint)
+            span.set_attribute("http.response.status_code", answer.status)
+            span.end()
         if self.settings.access_log:
             fields = {"endpoint": endpoint, "status": answer.status, "ms": round(1e3 * took, 2)}
             log.info("answered", extra=fields)
 
-    async def _answer(self, scope: Message, receive: Receive, arrived: float) -> tuple[str, Answer]:
-        """Call the endpoint; returns its name, and its answer or a refusal."""
-        endpoint = "none"
-        try:
-            route, call = await self._read_call(scope, receive, arrived)
-            endpoint = route.endpoint
-            answering = getattr(self.endpoints, endpoint)(call)
-            if endpoint in ENCODING:
-                return endpoint, await _unless_disconnected(answering, receive)
-            return endpoint, await answering
-        except ClientDisconnected:
-            raise
-        except asyncio.CancelledError:  # it took longer than the server waits when it stops
-            refused = RequestRefused(503, "the server is stopping: try again", RETRY_AFTER)
-            return endpoint, Answer(encode(ErrorResponse(str(refused))), 503, headers=refused.headers)
-        except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
-            refused = _as_refusal(why)
-            body = encode(ErrorResponse(str(refused)))
-            return endpoint, Answer(body, refused.status, headers=refused.headers)
-
-    async def _read_call(self, scope: Message, receive: Receive, arrived: float) -> tuple[Route, Call]:
-        """Find the route, check the caller, and read the body."""
+    def _target(self, exchange: Exchange) -> Target:
+        """Find what is requested, unless the caller is refused or too many came before."""
         if not self.settings.keys:
-            why = reason_to_refuse(scope["headers"], navigates=scope["method"] in {"GET", "HEAD"})
+            why = reason_to_refuse(exchange.headers, navigates=exchange.method in {"GET", "HEAD"})
             if why is not None:
                 raise RequestRefused(403, why)
-        path = scope["raw_path"].decode("ascii", "replace").partition("?")[0]
-        found = self.router.find(scope["method"], path)
+        path = exchange.path.decode("ascii", "replace")
+        found = self.router.find(exchange.method, path)
         if found is None:
             allowed = self.router.methods(path)
             if allowed:
@@ -134,22 +161,30 @@ class App:
             raise RequestRefused(404, "there is nothing here: see /docs")
         route, name = found
         if route.scope is not None:
-            self._check_caller(route, scope)
-        if route.sheddable and time.perf_counter() - arrived > self.settings.queue_ms / 1e3:
+            self._check_caller(route, exchange)
+        if route.sheddable and self._is_late(exchange):
             self.metrics.shed.inc()
             raise RequestRefused(429, "too many requests at once: try again", RETRY_AFTER)
-        flags = route.flags(scope["query_string"]) if scope["query_string"] else {}
-        body = b"" if route.method == "GET" else self._unpacked(await self._read_body(receive), scope)
+        flags = route.flags(exchange.query) if exchange.query else {}
         try:
-            return route, Call(body, unquote_to_bytes(name).decode(), flags, arrived)
+            return Target(route, unquote_to_bytes(name).decode() if name else "", flags)
         except UnicodeDecodeError:
             raise RequestRefused(400, "the path is no UTF-8") from None
 
-    def _check_caller(self, route: Route, scope: Message) -> None:
+    def _is_late(self, exchange: Exchange) -> bool:
+        """Whether a request waited too long in too long a line.
+
+        Time alone would say so of every request on a machine that is slow. By Little's law, the time that so
+        many others take is what they take here, on this machine and with this model.
+        """
+        waited = time.perf_counter() - exchange.arrived
+        return exchange.ahead >= LINE and waited > self.settings.queue_ms / 1e3
+
+    def _check_caller(self, route: Route, exchange: Exchange) -> None:
         """Refuse callers without a key for this route, and who comes too often."""
-        caller: object = scope["client"][0] if scope.get("client") else None
+        caller: object = exchange.connection.client
         if self.settings.keys:
-            key = find_key(self.settings.keys, dict(scope["headers"]).get(b"authorization", b""))
+            key = find_key(self.settings.keys, dict(exchange.headers).get(b"authorization", b""))
             if key is None:
                 header = b"www-authenticate", b"Bearer"
                 raise RequestRefused(401, "no valid key: send `Authorization: Bearer KEY`", header)
@@ -159,25 +194,11 @@ class App:
         if self.rate_limit is not None and not self.rate_limit.admit(caller, time.monotonic()):
             raise RequestRefused(429, "too many requests: slow down", RETRY_AFTER)
 
-    async def _read_body(self, receive: Receive) -> bytes:
-        """Read the body, up to the limit."""
-        parts, size, limit = [], 0, int(self.settings.body_mb * 1e6)
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnected
-            part = message.get("body", b"")
-            size += len(part)
-            if size > limit:
-                raise self._too_large()
-            parts.append(part)
-            if not message.get("more_body"):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _unpacked(self, body: bytes, scope: Message) -> bytes:
+    def _unpacked(self, exchange: Exchange) -> bytes:
         """Unpack a body as its headers say, up to the same limit."""
-        named = b", ".join(value for name, value in scope["headers"] if name == b"content-encoding")
-        encoding = named.decode("latin-1").strip().lower()
+        body = exchange.body(self.body_bytes)
+        named = [value for name, value in exchange.headers if name == b"content-encoding"]
+        encoding = b", ".join(named).decode("latin-1").strip().lower() if named else ""
         if not body or encoding in {"", "identity"}:
             return body
         if encoding not in {"gzip", "x-gzip"}:
@@ -186,15 +207,9 @@ class App:
                 415, f"content-encoding {encoding[:40]!r}: send gzip, or the plain body", header
             )
         try:
-            return unpacked_gzip(body, int(self.settings.body_mb * 1e6))
-        except TooLargeError:
-            raise self._too_large() from None
+            return unpacked_gzip(body, self.body_bytes)
         except ValueError as why:
             raise RequestRefused(400, f"the body is not gzip, as its content-encoding says: {why}") from None
-
-    def _too_large(self) -> RequestRefused:
-        most = f"{self.settings.body_mb:g} MB"
-        return RequestRefused(413, f"the body is larger than {most}: send less at once")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Open model and state when the server starts, and close them when it ends."""
@@ -226,9 +241,9 @@ class App:
         return manager
 
 
-async def _unless_disconnected(answering: Coroutine[Any, Any, Answer], receive: Receive) -> Answer:
+async def _unless_disconnected(answering: Coroutine[Any, Any, Answer], exchange: Exchange) -> Answer:
     """Wait for an answer, and cancel it if the client disconnects; raises ClientDisconnected then."""
-    answer, gone = asyncio.create_task(answering), asyncio.create_task(_disconnect(receive))
+    answer, gone = asyncio.create_task(answering), asyncio.create_task(exchange.disconnected())
     try:
         await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
@@ -239,18 +254,12 @@ async def _unless_disconnected(answering: Coroutine[Any, Any, Answer], receive: 
         gone.cancel()
 
 
-async def _disconnect(receive: Receive) -> None:
-    """Return once the client has disconnected."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 def _as_refusal(why: Exception) -> RequestRefused:
     """Map an error to an HTTP status and a message."""
     if isinstance(why, RequestRefused):
         return why
-    if isinstance(why, ValidationError | RequestError):
-        return RequestRefused(422, str(why))
+    if isinstance(why, ValidationError | RequestError | TooLargeError):
+        return RequestRefused(413 if isinstance(why, TooLargeError) else 422, str(why))
     if isinstance(why, DecodeError | UnicodeError | RecursionError):
         return RequestRefused(400, f"not JSON: {why}")
     if isinstance(why, EncoderBusyError):

@@ -10,7 +10,10 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class TooLargeError(Exception):
-    """What is packed is larger than allowed."""
+    """A body is larger than allowed, packed or unpacked; the limit in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is larger than {limit / 1e6:g} MB: send less at once")
 
 
 def unpacked_gzip(packed: bytes, limit: int) -> bytes:
@@ -42,7 +45,7 @@ def unpacked_gzip(packed: bytes, limit: int) -> bytes:
     except zlib.error as why:
         raise ValueError(str(why)) from None
     if len(body) > limit:
-        raise TooLargeError
+        raise TooLargeError(limit)
     if not unpacker.eof or unpacker.unused_data:
         raise ValueError("it has no end" if not unpacker.eof else "something follows its end")
     return body

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,7 @@ from tailrank.errors import EncoderError, RequestError
 from tailrank.server import metarank
 from tailrank.server.batches import Batch, Entries, verdicts
 from tailrank.server.decoding import Body
+from tailrank.server.exchange import Answer
 from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
@@ -70,15 +71,6 @@ class Call(NamedTuple):
     arrived: float = 0.0
 
 
-class Answer(NamedTuple):
-    """What goes back."""
-
-    body: bytes
-    status: int = 200
-    media_type: bytes = b"application/json"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
 class Endpoints:
     """Everything that a client can request of one worker.
 
@@ -97,9 +89,16 @@ class Endpoints:
         self._expected = self._logged = 0.0
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()
 
-    async def rank(self, call: Call) -> Answer:
+    def rank(self, call: Call) -> Answer | Coroutine[Any, Any, Answer]:
         """Re-order candidates; if that can't be done, or not in time, give them back as they came."""
-        return Answer(encode(await self.ranking(RANK.decode(call.body), call.arrived)))
+        request = RANK.decode(call.body)
+        history = self._history_at_once(request)
+        if history is None:
+            return self._rank_later(request, call.arrived)
+        return Answer(encode(self._ranking(request, call.arrived, history)))
+
+    async def _rank_later(self, request: api.RankRequest, arrived: float) -> Answer:
+        return Answer(encode(await self.ranking(request, arrived)))
 
     async def ranking(self, request: api.RankRequest, arrived: float) -> api.Ranking:
         """Rank, or degrade.
@@ -109,13 +108,22 @@ class Endpoints:
         RequestError
             On what the sender can mend.
         """
-        served = self.models.served
+        history: History | Exception
+        try:
+            history = await self._history(request, arrived)
+        except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
+            history = why
+        return self._ranking(request, arrived, history)
+
+    def _ranking(self, request: api.RankRequest, arrived: float, history: History | Exception) -> api.Ranking:
+        """Rank for a history, or degrade if there is none."""
+        served, started = self.models.served, time.perf_counter()
         check_times(request.history, served.reranker.catalogue.clock)
         reason: api.DegradedReason | None = None
         is_unknown = False
         try:
-            history = await self._history(request, arrived)
-            served, started = self.models.served, time.perf_counter()
+            if isinstance(history, Exception):
+                raise history
             if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
                 # Or one slow ranking could keep every later one from being tried.
                 self._expected *= 1 - SLOWNESS
@@ -215,15 +223,15 @@ class Endpoints:
         request = metarank.read_rank_request(call.body, call.flags.get("explain", False))
         return Answer(encode(metarank.rank_response(await self.ranking(request, call.arrived))))
 
-    async def openapi(self, _: Call) -> Answer:
+    def openapi(self, _: Call) -> Answer:
         """Describe all this to programs."""
         return Answer(_description())
 
-    async def docs(self, _: Call) -> Answer:
+    def docs(self, _: Call) -> Answer:
         """Describe all this to readers."""
         return Answer(_docs_page(), media_type=b"text/html; charset=utf-8")
 
-    async def alive(self, _: Call) -> Answer:
+    def alive(self, _: Call) -> Answer:
         """Confirm that the process runs."""
         return Answer(b'{"status":"alive"}')
 
@@ -246,7 +254,7 @@ class Endpoints:
             return Answer(encode({"status": "not ready", "reason": ranking.reason}), 503)
         return Answer(encode({"status": "ready", "model": served.name}))
 
-    async def scrape(self, _: Call) -> Answer:
+    def scrape(self, _: Call) -> Answer:
         """Give the metrics."""
         body, media_type = self.metrics.exposition()
         return Answer(body, media_type=media_type.encode())
@@ -272,6 +280,19 @@ class Endpoints:
         trained = served.reranker.catalogue.items.columns
         batch = batch.map(lambda item: checked_item(item, served.columns_read, trained))
         return batch, await self.models.put(batch.entries) if batch.entries else served.version
+
+    def _history_at_once(self, request: api.RankRequest) -> History | Exception | None:
+        """Read the user's history, or why it can't be; None if that has to be waited for."""
+        name = request.user or request.session
+        if name is None:
+            return NO_EVENTS
+        try:
+            found = self.state.read_at_once(name)
+        except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
+            return why
+        if found is None or found.items_version != self.models.served.version:
+            return None
+        return found.history
 
     async def _history(self, request: api.RankRequest, arrived: float) -> History:
         """Read the user's history within the deadline, and catch up with items that changed."""

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections import deque
-from http import HTTPStatus
-from typing import ClassVar, Final
+from collections.abc import Coroutine
+from typing import Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
+from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from tailrank.api import ErrorResponse
 from tailrank.server.descriptors import room_for
-
-ARRIVED: Final = "tailrank.arrived"
-"""Key of a scope under which the protocol notes when a request arrived, on `time.perf_counter`."""
+from tailrank.server.exchange import Answer, Exchange
 
 HEAD_BYTES: Final = 16_384
 """Of a request's line and fields; and of trailers and what frames chunks, beyond the length of the body."""
@@ -43,11 +42,16 @@ LINGER_SECONDS: Final = 1.0
 FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 """Fields that say where a body ends."""
 
+UNWANTED_BYTES: Final = 65_536
+"""Of a body that is read before anybody wants it."""
+
 MAX_PIPELINED: Final = 32
 """Requests of one connection that wait for their answers."""
 
 MAX_CONNECTIONS: Final = 4_096
 """Of one process; one more ends the one that waited longest for its client."""
+
+log = logging.getLogger("tailrank.server")
 
 _TOO_LARGE: Final = (
     f"the request's head is too large: send at most {HEAD_FIELDS} fields and {HEAD_BYTES} bytes, all else in "
@@ -55,39 +59,80 @@ _TOO_LARGE: Final = (
 )
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """Notes when requests arrive, and ends connections that ask for too much or take too long.
+class _Shared:
+    """What the connections of one server know of each other.
 
-    A connection waits for its client if it has no whole request to answer, or its answers aren't read. Then
-    it has a deadline and, if there are too many connections, those that have waited longest end first.
+    Attributes
+    ----------
+    waiting
+        Those that wait for their clients, the longest first.
+    in_line
+        How many requests wait for their turn.
     """
 
-    _all_waiting: ClassVar[WeakKeyDictionary[ServerState, dict[BoundedProtocol, None]]] = WeakKeyDictionary()
-    """Connections of a server that wait for their clients, the longest first."""
+    def __init__(self) -> None:
+        self.waiting: dict[BoundedProtocol, None] = {}
+        self.in_line = 0
+
+
+class BoundedProtocol(asyncio.Protocol):
+    """Reads requests, and ends connections that ask for too much or take too long.
+
+    Each request that has come goes to `begin` of the application when its turn comes, as an `Exchange`; those
+    of one connection one after the other. A connection waits for its client if it has no whole request to
+    answer, or its answers aren't read. Then it has a deadline and, if there are too many connections, those
+    that have waited longest end first.
+
+    Parameters
+    ----------
+    config, server_state
+        Of uvicorn's server, which listens and stops.
+    """
+
+    _of_servers: ClassVar[WeakKeyDictionary[ServerState, _Shared]] = WeakKeyDictionary()
+
+    def __init__(self, config: Config, server_state: ServerState, **_: object) -> None:
+        self._app, self._server_state = config.loaded_app, server_state
+        self._keep_alive_seconds = config.timeout_keep_alive
+        self._loop = asyncio.get_running_loop()
+        self._shared = self._of_servers.setdefault(server_state, _Shared())
+        self._parser = HttpRequestParser(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request, and make room if need be."""
-        super().connection_made(transport)
-        self._unanswered: deque[RequestResponseCycle] = deque()
+        self._transport, peer = transport, transport.get_extra_info("peername")
+        self.client: str | None = peer[0] if isinstance(peer, tuple) else None
+        self._unanswered: deque[Exchange] = deque()
+        self._latest: Exchange | None = None
         self._receiving = self._refused = self._replaying = False
+        self._reading_paused = self._writing_paused = False
         self._framing: list[tuple[bytes, bytes]] = []  # of a head with an Upgrade, whose body is left
         self._beside = self._received = 0
         self._unread_since = math.inf
-        self._deadline = self.loop.time() + HEAD_SECONDS
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._check)
-        self._waiting = self._all_waiting.setdefault(self.server_state, {})
+        self._deadline = self._loop.time() + HEAD_SECONDS
+        self._timer = self._loop.call_later(HEAD_SECONDS, self._check)
+        self._waiting = self._shared.waiting
         self._waiting[self] = None
-        if len(self.connections) > room_for(MAX_CONNECTIONS):
+        connections = self._server_state.connections
+        connections.add(self)  # type: ignore[arg-type]
+        if len(connections) > room_for(MAX_CONNECTIONS):
             longest = next(iter(self._waiting))
             del self._waiting[longest]
-            longest.transport.abort()
+            longest._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell every request under way, not the latest alone."""
+        """Tell every request under way."""
         self._timer.cancel()
         self._waiting.pop(self, None)
+        self._server_state.connections.discard(self)  # type: ignore[arg-type]
         self._disconnect()
-        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End the connection after the requests that have come."""
+        if self._unanswered:
+            self._unanswered[-1].keep_alive = False
+        else:
+            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Parse, in pieces so small that little is kept of what exceeds a limit."""
@@ -104,81 +149,135 @@ class BoundedProtocol(HttpToolsProtocol):
         """Note the time."""
         if self._replaying:
             return
-        super().on_message_begin()
-        self.scope[ARRIVED] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
+        self._url, self._headers = b"", list[tuple[bytes, bytes]]()
+        self._arrived = time.perf_counter()
         self._receiving, self._beside, self._received = True, 0, 0
-        self._deadline = self.loop.time() + HEAD_SECONDS
+        self._deadline = self._loop.time() + HEAD_SECONDS
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of what is requested."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head."""
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Let the application answer, unless the head is too large or too many requests wait already."""
         if self._replaying:
             return
-        if len(self.headers) > HEAD_FIELDS or (self._beside and self._head_bytes() > HEAD_BYTES):
+        headers, parser = self._headers, self._parser
+        if len(headers) > HEAD_FIELDS or (self._beside and self._head_bytes() > HEAD_BYTES):
             self._refuse(431, _TOO_LARGE)
         elif len(self._unanswered) >= MAX_PIPELINED:
             self._refuse(429, f"more than {MAX_PIPELINED} requests ahead of their answers: wait for them")
         if self._refused:
             return
-        super().on_headers_complete()
-        self._unanswered.append(self.cycle)
-        if self.parser.should_upgrade():
-            self._framing = [field for field in self.headers if field[0] in FRAMING]
-        self.headers = []  # trailers don't join the fields of the head
-        self._deadline = self.loop.time() + BODY_SECONDS
+        method, keep_alive = parser.get_method().decode(), parser.should_keep_alive()
+        keep_alive = keep_alive and parser.get_http_version() != "1.0"
+        url = parse_url(self._url)
+        path, query = url.path or b"/", url.query or b""
+        self._latest = Exchange(self, method, path, query, headers, self._arrived, keep_alive)
+        if parser.should_upgrade():
+            self._framing = [field for field in headers if field[0] in FRAMING]
+        self._headers = []  # trailers don't join the fields of the head
+        self._deadline = self._loop.time() + BODY_SECONDS
+        if self._unanswered:
+            self._pause_reading()
+        self._unanswered.append(self._latest)
+        self._join_line()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body, and allow for the time that it needs."""
         if self._refused:
             return
-        super().on_body(body)
         self._beside -= len(body)
         self._received += len(body)
-        if not self.cycle.response_complete:
-            self._deadline += len(body) / BODY_RATE
+        exchange = self._latest
+        if exchange.is_answered:
+            return
+        exchange.parts.append(body)
+        exchange.size += len(body)
+        exchange.changed()
+        self._deadline += len(body) / BODY_RATE
+        if exchange.size > UNWANTED_BYTES and not exchange.is_wanted:
+            self._pause_reading()
 
     def on_message_complete(self) -> None:
         """Work, and wait for the client no more."""
         if self._refused or self._framing:
             return
-        super().on_message_complete()
         self._receiving = False
+        self._latest.is_whole = True
+        self._latest.changed()
         self._wait_or_work()
 
-    def on_response_complete(self) -> None:
-        """Wait for the client again, if no other request is whole."""
+    def read_on(self, exchange: Exchange) -> None:
+        """Read what comes: the rest of a body, or that the client has gone."""
+        expected = [value.lower() for name, value in exchange.headers if name == b"expect"]
+        if not exchange.is_whole and b"100-continue" in expected:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        exchange.is_wanted = True
+        self._resume_reading()
+
+    def send(self, exchange: Exchange, answer: Answer) -> None:
+        """Answer the request that is under way; then the next one has its turn."""
+        if exchange.is_gone or exchange.is_answered:
+            return
+        exchange.is_answered = True
+        self._transport.write(answer.written(exchange.keep_alive, with_body=exchange.method != "HEAD"))
         self._unanswered.popleft()
-        super().on_response_complete()
+        if exchange.keep_alive:
+            self._resume_reading()
+            self._join_line()
+        else:
+            self._transport.close()
         self._wait_or_work()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what takes some time; uvicorn cancels it if it takes too long when the server stops."""
+        task, tasks = self._loop.create_task(work), self._server_state.tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     def pause_writing(self) -> None:
         """Wait until the client reads."""
-        super().pause_writing()
-        self._unread_since = self.loop.time()
+        self._writing_paused = True
+        self._unread_since = self._loop.time()
         self._wait_or_work()
 
     def resume_writing(self) -> None:
         """Go on, now that the client reads."""
-        super().resume_writing()
+        self._writing_paused = False
         self._unread_since = math.inf
+        self._join_line()
         self._wait_or_work()
 
-    def timeout_keep_alive_handler(self) -> None:
-        """End a connection that rested too long between requests, even if nobody read the answers."""
-        self.transport.abort()
+    def _join_line(self) -> None:
+        """Let the connection's first request wait for its turn, if it doesn't yet."""
+        if self._unanswered and self._unanswered[0].ahead < 0 and not self._writing_paused:
+            self._unanswered[0].ahead = self._shared.in_line
+            self._shared.in_line += 1
+            self._loop.call_soon(self._begin, self._unanswered[0])
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser can't read."""
-        self._refuse(400, "not HTTP/1.1: see RFC 9112")
+    def _begin(self, exchange: Exchange) -> None:
+        """Hand a request whose turn has come to the application."""
+        self._shared.in_line -= 1
+        try:
+            if not exchange.is_gone:
+                self._app.begin(exchange)
+        except Exception:  # or the client would wait for ever
+            log.exception("a request could not be begun")
+            self._transport.abort()
 
     def _parse(self, piece: bytes) -> None:
         """Parse a piece. Who would rather speak another protocol, such as HTTP/2, is answered in this one."""
-        self._unset_keepalive_if_required()
         while piece and not self._refused:
             try:
-                self.parser.feed_data(piece)
+                self._parser.feed_data(piece)
                 return
-            except HttpParserError as why:
-                self.send_400_response(str(why))
+            except HttpParserError:
+                self._refuse(400, "not HTTP/1.1: see RFC 9112")
             except HttpParserUpgrade as upgrade:
                 self._ignore_upgrade()
                 piece = piece[upgrade.args[0] :]
@@ -192,67 +291,68 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         fields = b"".join(b"%s: %s\r\n" % field for field in self._framing)
         self._framing, self._replaying = [], True
-        self.parser = HttpRequestParser(self)
-        self.parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % fields)
+        self._parser = HttpRequestParser(self)
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % fields)
         self._replaying = False
 
     def _head_bytes(self) -> int:
         """Count the bytes of a head that came in more than one piece; in one, they can't be too many."""
-        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        return len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
 
     def _wait_or_work(self) -> None:
         """Join those that wait, at their end, or leave them."""
-        working = bool(self._unanswered) and not self._unanswered[0].more_body
+        working = bool(self._unanswered) and self._unanswered[0].is_whole
         self._waiting.pop(self, None)
-        if not working or self.flow.write_paused:
+        if not working or self._writing_paused:
             self._waiting[self] = None
         if not self._receiving:
-            self._deadline = math.inf if working else self.loop.time() + self.timeout_keep_alive
+            self._deadline = math.inf if working else self._loop.time() + self._keep_alive_seconds
 
     def _check(self) -> None:
         """End the connection if its client took too long; else look again later."""
-        now = self.loop.time()
+        now = self._loop.time()
         late = now >= self._deadline and not self._refused
-        if late and self.flow.read_paused:  # the client could not send
+        if late and self._reading_paused:  # the client could not send
             self._deadline, late = now + BODY_SECONDS, False
-        over = late and (not self._receiving or self.transport.is_closing())
+        over = late and (not self._receiving or self._transport.is_closing())
         if over or now >= self._unread_since + SEND_SECONDS:
-            self.transport.abort()
+            self._transport.abort()
             return
         if late:
             self._refuse(408, "the request took too long to arrive: send it at once")
         left = self._deadline - now
-        self._timer = self.loop.call_later(left if 0 < left < HEAD_SECONDS else HEAD_SECONDS, self._check)
+        self._timer = self._loop.call_later(left if 0 < left < HEAD_SECONDS else HEAD_SECONDS, self._check)
 
     def _refuse(self, status: int, why: str) -> None:
         """Read no further, and end the connection; whole requests that came before are answered first."""
-        if self._refused or self.transport.is_closing():
+        if self._refused or self._transport.is_closing():
             return
         self._refused = True
-        whole = [cycle for cycle in self._unanswered if not cycle.more_body]
+        whole = [exchange for exchange in self._unanswered if exchange.is_whole]
         if whole:
             whole[-1].keep_alive = False
             return
-        answered = self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
+        latest = self._latest
         self._disconnect()
-        self.flow.pause_reading()
-        if not answered:
-            self.transport.write(_refusal(status, why))
-        self.transport.write_eof()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self._pause_reading()
+        if latest is None or latest.is_whole or not latest.is_answered:
+            refusal = Answer(msgspec.json.encode(ErrorResponse(why)), status)
+            self._transport.write(refusal.written(keep_alive=False, with_body=True))
+        self._transport.write_eof()
+        self._loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def _disconnect(self) -> None:
         """Tell requests under way that nobody waits for an answer."""
-        for cycle in self._unanswered:
-            cycle.disconnected = True
-            cycle.message_event.set()
+        for exchange in self._unanswered:
+            exchange.is_gone = True
+            exchange.changed()
 
+    def _pause_reading(self) -> None:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
 
-def _refusal(status: int, why: str) -> bytes:
-    """Write an answer that ends its connection."""
-    body = msgspec.json.encode(ErrorResponse(why))
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+    def _resume_reading(self) -> None:
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()

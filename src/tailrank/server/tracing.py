@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tailrank.errors import RequestError
+from tailrank.server.exchange import Exchange
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -34,14 +33,14 @@ class Tracer:
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("tailrank", version("tailrank"))
 
-    def span(self, scope: Mapping[str, Any]) -> AbstractContextManager[Span]:
-        """Open a span for a request of ASGI; of its headers only the context of a trace is read."""
+    def span(self, exchange: Exchange) -> Span:
+        """Open a span for a request; of its headers only the context of a trace is read."""
         from opentelemetry.propagate import extract
         from opentelemetry.trace import SpanKind
 
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        method = scope["method"]
-        return self._tracer.start_as_current_span(
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers}
+        method = exchange.method
+        return self._tracer.start_span(
             method, extract(headers), kind=SpanKind.SERVER, attributes={"http.request.method": method}
         )
 

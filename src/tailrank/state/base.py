@@ -133,6 +133,10 @@ class State(Protocol):
         """Read a user's history, empty if nothing is stored."""
         ...
 
+    def read_at_once(self, user_id: str) -> UserSnapshot | None:
+        """Read as `read` does if nothing has to be waited for; else None."""
+        ...
+
     async def erase(self, user_id: str) -> bool:
         """Delete all events of a user; returns whether there were any."""
         ...

@@ -82,7 +82,11 @@ class EmbeddedState:
         return await self._writer.submit(partial(self._load, bulk), len(bulk.items))
 
     async def read(self, user_id: str) -> UserSnapshot:
-        """Read a user's history, as `State.read`; without waiting if the page is in memory."""
+        """Read a user's history, as `State.read`."""
+        return self.read_at_once(user_id)
+
+    def read_at_once(self, user_id: str) -> UserSnapshot:
+        """Read a user's history; without waiting if the page is in memory."""
         key = id_bytes(user_id, "user_id")
         record, version = self._env.read(lambda txn: (self._record(txn, key), self._version(txn)))
         if record is None:

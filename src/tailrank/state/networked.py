@@ -134,6 +134,9 @@ class NetworkedState:
         ]
         return sum(await self._execute(*commands, write=True))
 
+    def read_at_once(self, user_id: str) -> None:
+        """Read nothing: the network has to be waited for."""
+
     async def read(self, user_id: str) -> UserSnapshot:
         """Read a user's history, as `State.read`."""
         key = USER_PREFIX + id_bytes(user_id, "user_id")
