@@ -203,6 +203,46 @@ def test_idle_connections_lock_nobody_out(running: Running, monkeypatch: pytest.
         each.close()
 
 
+@pytest.mark.parametrize(
+    ("sent", "fields"),
+    [
+        (b"GET /1 HTTP/1.0\r\nhost: x\r\n\r\n", b"host"),
+        (b"GET /1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"host connection"),
+        (b"GET /1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n" + GET % 2, b"host connection"),
+    ],
+    ids=["HTTP/1.0", "close", "close, and another"],
+)
+def test_the_last_answer_ends_the_connection(running: Running, sent: bytes, fields: bytes) -> None:
+    received = everything(running.send(sent))
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == received.count(b"HTTP/1.1") == 1
+    assert b"\r\nconnection: close\r\n" in received
+    assert received.endswith(b"\r\n\r\n/1 0 " + fields)
+
+
+def test_a_target_may_be_a_whole_address(running: Running) -> None:
+    line = running.send(b"GET http://x/1?why=2 HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert b"/1 0 host" in answer(line)
+    line.close()
+
+
+def test_the_answer_to_head_has_no_body(running: Running) -> None:
+    line = running.send(b"HEAD /1 HTTP/1.1\r\nhost: x\r\n\r\n" + GET % 2)
+    received = b""
+    while b"/2 0 host" not in received:
+        received += line.recv(1 << 16)
+    assert received.count(b"content-length: 9\r\n") == 2
+    assert b"/1 0 host" not in received
+    line.close()
+
+
+def test_what_is_left_of_a_body_after_its_answer_is_passed_over(running: Running) -> None:
+    line = running.send(b"POST /refused HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n" + b"a" * 10)
+    assert b"refused" in answer(line)
+    line.sendall(b"b" * 99_990 + GET % 2)
+    assert b"/2 0 host" in answer(line)
+    line.close()
+
+
 def test_requests_ahead_of_their_answers(running: Running) -> None:
     line = running.send(b"".join(GET % n for n in range(20)))
     received = b""

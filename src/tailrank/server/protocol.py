@@ -91,6 +91,9 @@ class BoundedProtocol(asyncio.Protocol):
 
     _of_servers: ClassVar[WeakKeyDictionary[ServerState, _Shared]] = WeakKeyDictionary()
 
+    _latest: Exchange
+    """The one whose body comes."""
+
     def __init__(self, config: Config, server_state: ServerState, **_: object) -> None:
         self._app, self._server_state = config.loaded_app, server_state
         self._keep_alive_seconds = config.timeout_keep_alive
@@ -103,8 +106,7 @@ class BoundedProtocol(asyncio.Protocol):
         self._transport, peer = transport, transport.get_extra_info("peername")
         self.client: str | None = peer[0] if isinstance(peer, tuple) else None
         self._unanswered: deque[Exchange] = deque()
-        self._latest: Exchange | None = None
-        self._receiving = self._refused = self._replaying = False
+        self._receiving = self._discarding = self._refused = self._replaying = False
         self._reading_paused = self._writing_paused = False
         self._framing: list[tuple[bytes, bytes]] = []  # of a head with an Upgrade, whose body is left
         self._beside = self._received = 0
@@ -124,7 +126,7 @@ class BoundedProtocol(asyncio.Protocol):
         """Tell every request under way."""
         self._timer.cancel()
         self._waiting.pop(self, None)
-        self._server_state.connections.discard(self)  # type: ignore[arg-type]
+        self._server_state.connections.discard(self)
         self._disconnect()
 
     def shutdown(self) -> None:
@@ -193,9 +195,9 @@ class BoundedProtocol(asyncio.Protocol):
             return
         self._beside -= len(body)
         self._received += len(body)
-        exchange = self._latest
-        if exchange.is_answered:
+        if self._discarding:
             return
+        exchange = self._latest
         exchange.parts.append(body)
         exchange.size += len(body)
         exchange.changed()
@@ -207,7 +209,7 @@ class BoundedProtocol(asyncio.Protocol):
         """Work, and wait for the client no more."""
         if self._refused or self._framing:
             return
-        self._receiving = False
+        self._receiving = self._discarding = False
         self._latest.is_whole = True
         self._latest.changed()
         self._wait_or_work()
@@ -222,9 +224,9 @@ class BoundedProtocol(asyncio.Protocol):
 
     def send(self, exchange: Exchange, answer: Answer) -> None:
         """Answer the request that is under way; then the next one has its turn."""
-        if exchange.is_gone or exchange.is_answered:
+        if exchange.is_gone or exchange.is_answered or self._transport.is_closing():
             return
-        exchange.is_answered = True
+        exchange.is_answered, self._discarding = True, not exchange.is_whole
         self._transport.write(answer.written(exchange.keep_alive, with_body=exchange.method != "HEAD"))
         self._unanswered.popleft()
         if exchange.keep_alive:
@@ -332,10 +334,9 @@ class BoundedProtocol(asyncio.Protocol):
         if whole:
             whole[-1].keep_alive = False
             return
-        latest = self._latest
         self._disconnect()
         self._pause_reading()
-        if latest is None or latest.is_whole or not latest.is_answered:
+        if not self._discarding:
             refusal = Answer(msgspec.json.encode(ErrorResponse(why)), status)
             self._transport.write(refusal.written(keep_alive=False, with_body=True))
         self._transport.write_eof()
