@@ -46,7 +46,9 @@ def serve(
         str | None,
         typer.Option(help="Data whose users are known from the start: first `tailrank state load`."),
     ] = None,
-    queue_ms: Annotated[float, typer.Option(help="Refuse requests that waited longer, with 429.")] = 12.0,
+    queue_ms: Annotated[
+        float, typer.Option(help="Refuse requests that waited longer in a long line, with 429.")
+    ] = 12.0,
     body_mb: Annotated[float, typer.Option(help="Largest body of a request, in MB.")] = 4.0,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
     traces: Annotated[

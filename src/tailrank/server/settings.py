@@ -34,7 +34,8 @@ class ServerSettings:
     ttl_days
         Days after which an event expires; None keeps it until 50 later ones came.
     queue_ms
-        Milliseconds that a request may wait to be read; after more it is refused with 429.
+        Milliseconds that a request may wait for its turn; after more it is refused with 429, if the line was
+        long when it joined.
     body_mb
         Megabytes of a request's body, at most.
     access_log
