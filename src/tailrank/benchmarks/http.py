@@ -9,6 +9,9 @@ the other case, a user's first ranking after one: each request brings an event t
 
 `codec_ms`, `state_ms` and `model_ms` are medians of the same steps in this process, and `framework_ms`
 is the rest: HTTP, the system's sockets, and this client. `alive` is a request that needs no work.
+
+`within 5 ms`: up to 2,000 candidates, with a deadline that is as long; `degraded` is the share of requests
+whose candidates came back in their old order, because there was no time to rank them.
 """
 
 from __future__ import annotations
@@ -21,18 +24,19 @@ import msgspec
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tailrank.api import RankedItem, Ranking, RankRequest
+from tailrank.api import MAX_CANDIDATES, RankedItem, Ranking, RankRequest
 from tailrank.arrays import Doubles
-from tailrank.benchmarks.connection import request
+from tailrank.benchmarks.connection import OK, Connection, request
 from tailrank.benchmarks.launcher import Server, measured_server
 from tailrank.benchmarks.subject import Subject
-from tailrank.benchmarks.timing import WARM_UP, Measurements, time_requests
+from tailrank.benchmarks.timing import WARM_UP, Measurements, percentiles, time_requests
 from tailrank.data.histories import History
 from tailrank.ranking.reranker import Reranker
 from tailrank.state.open import open_state
 
 SIZES: Final = (25, 50, 100, 200, 300)
 NEW_EVENT_SIZES: Final = (100, 300)
+BUDGET_MS: Final = 5
 PARTS: Final = ("codec_ms", "state_ms", "model_ms")
 
 
@@ -46,6 +50,9 @@ def measure(it: Subject, requests: int, seed: int) -> Measurements:
             bodies = it.rankings(sent, size, rng, new_event=new)
             name = f"{size} after an event" if new else str(size)
             found[name] = _measured(it, reranker, server, bodies, requests)
+        size = min(MAX_CANDIDATES, len(it.dataset.item_ids))
+        bodies = it.rankings(sent, size, rng, deadline_ms=BUDGET_MS)
+        found[f"within {BUDGET_MS} ms"] = {"candidates": size} | _within(server.port, bodies, requests)
         return found | {"alive": time_requests(server.port, [request("/healthz")] * sent, requests)}
 
 
@@ -57,6 +64,18 @@ def _measured(
         parts = asyncio.run(_parts(it, reranker, bodies))[-last:]
     shares = dict(zip(PARTS, np.median(parts, axis=0).tolist(), strict=True))
     return {**whole, **shares, "framework_ms": whole["p50_ms"] - sum(shares.values())}
+
+
+def _within(port: int, bodies: list[bytes], last: int) -> dict[str, float]:
+    """Time requests that have a deadline, and count those of which it passed."""
+    connection, clock, milliseconds, degraded = Connection(port), time.perf_counter, [], []
+    for body in bodies:
+        start = clock()
+        status, answer = connection.exchange(request("/v1/rank", body))
+        milliseconds.append(1e3 * (clock() - start))
+        degraded.append(status != OK or b'"degraded":true' in answer[:200])
+    connection.close()
+    return percentiles(np.array(milliseconds[-last:])) | {"degraded": float(np.mean(degraded[-last:]))}
 
 
 async def _parts(it: Subject, reranker: Reranker, bodies: list[bytes]) -> Doubles:

@@ -72,14 +72,17 @@ class Subject:
         rng: np.random.Generator,
         users: Sequence[str] | None = None,
         new_event: bool = False,
+        **fields: float,
     ) -> list[bytes]:
-        """Draw bodies for `/v1/rank`: one user after the other, random candidates.
+        """Draw bodies for `/v1/rank`: one user after the other, random candidates, other fields as given.
 
         With a new event, each brings one that isn't stored, so that recalling a history doesn't help.
         """
         order = rng.permutation(self.users if users is None else np.asarray(users)).tolist()
         lists = draw_candidates(self.dataset, n, size, rng)
-        found = [{"user": order[at % len(order)], "candidates": names} for at, names in enumerate(lists)]
+        found = [
+            {"user": order[at % len(order)], "candidates": names, **fields} for at, names in enumerate(lists)
+        ]
         if new_event:
             events = draw_candidates(self.dataset, n, 1, rng)
             found = [body | {"history": event} for body, event in zip(found, events, strict=True)]

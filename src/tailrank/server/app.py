@@ -91,7 +91,8 @@ class App:
         try:
             target = self._target(exchange)
             endpoint = target.route.endpoint
-            answering = self._answering(exchange, target) if exchange.is_whole else None
+            if exchange.is_whole or target.route.method == "GET":
+                answering = self._answering(exchange, target)
         except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
             answering = _as_refusal(why).answer
         if isinstance(answering, Answer):
