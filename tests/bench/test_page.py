@@ -447,6 +447,7 @@ def test_measurements_of_the_server_are_told(tmp_path: Path) -> None:
         "serving-http": {
             "100": row,
             "alive": {"p50_ms": 0.05, "p99_ms": 0.1},
+            "within 5 ms": {"candidates": 2000, "degraded": 0.01, "p50_ms": 3.1, "p99_ms": 4.9},
             "command": "tailrank bench http",
         },
         "serving-throughput": {
@@ -467,6 +468,7 @@ def test_measurements_of_the_server_are_told(tmp_path: Path) -> None:
     http, throughput, ingest, state, frameworks = service_sections(tmp_path)
     assert "| 100 | 0.80 | 1.20 | 0.50 | 0.02 | 0.10 | 0.18 |" in http
     assert "takes 0.05 ms" in http
+    assert "2,000 candidates within 5 ms, 1% came back" in http
     assert http.endswith("```sh\ntailrank bench http\n```\n\n")
     assert "| 16 | 2,300 | - | - | - | 7.00 | 11.0 |" in throughput
     assert "| the same after an event | 16 | 1,300 |" in throughput

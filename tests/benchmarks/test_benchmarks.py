@@ -64,6 +64,8 @@ class TestCommands:
             assert row["model_ms"] > 0
             assert 0 < row["p50_ms"] <= row["p99_ms"]
         assert found["alive"]["p50_ms"] < found["300"]["p50_ms"]
+        within = found["within 5 ms"]
+        assert (within["candidates"], 0 <= within["degraded"] <= 1) == (1_682, True)
 
     @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
     def test_throughput(self, lean: Path) -> None:
