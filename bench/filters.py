@@ -65,6 +65,35 @@ def cost(value: float | None) -> str:
     return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
+def quantity(value: float) -> str:
+    """Print a measured number of any unit.
+
+    Examples
+    --------
+    >>> quantity(0.05432), quantity(1.0), quantity(981_234.5)
+    ('0.0543', '1', '981,234')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def aim(line: Json) -> str:
+    """Say what a line of two builds aims at, and whether it gets there.
+
+    Examples
+    --------
+    >>> aim({"bound": 0.5, "least": False, "judged": "ratio", "ci95": [0.41, 0.45]})
+    '≤ 0.5 times old: yes'
+    >>> aim({"bound": 1.8, "least": True, "judged": "new", "ci95": [1.7, 1.9]})
+    '≥ 1.8: in doubt'
+    """
+    bound, sign = line["bound"], -1 if line["least"] else 1
+    if bound is None:
+        return ""
+    reached = [sign * end <= sign * bound for end in line["ci95"]]
+    verdict = "yes" if all(reached) else "in doubt" if any(reached) else "no"
+    return f"{'≥' if line['least'] else '≤'} {bound:g}{' times old' * (line['judged'] == 'ratio')}: {verdict}"
+
+
 def count(value: float | None) -> str:
     """Print a whole number."""
     return "-" if value is None else f"{value:,.0f}"
@@ -130,4 +159,6 @@ def all_keys(mappings: Iterable[Json]) -> list[str]:
     return list(dict.fromkeys(key for each in mappings for key in each))
 
 
-FILTERS: Final = (label, number, cost, count, percent, spread, difference, verdict, measured, all_keys)
+FILTERS: Final = (
+    *(label, number, cost, quantity, count, percent, spread, difference, verdict, aim, measured, all_keys),
+)

@@ -31,24 +31,24 @@ CALLS: Final = 100
 FILE: Final = "sizes.json"
 
 
-def generated(n_items: int) -> Dataset:
-    """Draw a catalogue with titles of six words, and events in which few items are popular."""
+def tables(n_items: int, events: int = EVENTS) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Draw items with titles of six words, and events of as many users, in which few items are popular."""
     rng = np.random.default_rng(0)
     words = np.char.add("w", np.minimum(rng.zipf(1.2, (n_items, 6)), WORDS).astype(str))
     ids = np.arange(n_items).astype(str)
     items = pl.DataFrame({Columns.ITEM: ids, "title": [" ".join(row) for row in words.tolist()]})
-    users = np.repeat(np.arange(n_items), EVENTS)
+    users = np.repeat(np.arange(n_items), events)
     anywhere = (n_items * rng.random(len(users)) ** 3).astype(np.int64)
     topics = TOPIC * rng.integers(0, n_items // TOPIC, n_items)[users] + rng.integers(0, TOPIC, len(users))
     taken = np.where(rng.random(len(users)) < 0.5, topics, anywhere)
     times = rng.integers(1_600_000_000, 1_700_000_000, len(users))
     columns = {Columns.USER: users.astype(str), Columns.ITEM: ids[taken], Columns.TIMESTAMP: times}
-    return Dataset.construct(items, pl.DataFrame(columns), name=f"{n_items:,} items")
+    return items, pl.DataFrame(columns)
 
 
 def measured(n_items: int) -> Json:
     """Train, save, load and rank; vectors are drawn, as encoding texts is paid once and by itself."""
-    data, folder = generated(n_items), Path(tempfile.mkdtemp())
+    data, folder = Dataset.construct(*tables(n_items), name=f"{n_items:,} items"), Path(tempfile.mkdtemp())
     drawn = np.random.default_rng(0).standard_normal((n_items, DIMENSIONS), np.float32)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     _, seconds = timed(lambda: Reranker.fit(data, ItemVectors(drawn)).save(folder / "model"))
