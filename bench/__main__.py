@@ -22,7 +22,7 @@ class Modules(TyperGroup):
     modules: ClassVar[tuple[str, ...]] = (
         *("page", "run", "ablation", "encoders", "staleness", "reranking", "scale", "epoch", "tuning"),
         *("transfer", "forgetting", "annotation", "encoding", "service", "serving", "state", "frameworks"),
-        *("relevance", "tilt", "lists", "sizes", "sidebyside"),
+        *("relevance", "tilt", "lists", "sizes", "sidebyside", "growth", "profile"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:

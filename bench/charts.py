@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -133,6 +134,21 @@ def scale(figure: Figure, events: Sequence[int], costs: Mapping[str, Sequence[fl
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
+
+
+def growth(figure: Figure, axes: Mapping[str, Json]) -> None:
+    """Costs by what grows, as multiples of the first point; dashed: in proportion to it."""
+    figure.set_size_inches(9, 3.2 * len(axes))
+    for panel, (name, grown) in zip(np.ravel(figure.subplots(len(axes), 1)), axes.items(), strict=True):
+        at = [n for n in grown["sizes"] if n]
+        for label, values in grown["costs"].items():
+            known = values[-len(at) :]
+            _line(panel, label, [value / known[0] for value in known], at)
+        panel.plot(at, [n / at[0] for n in at], "--", marker="", color="#777777", label=name)
+        panel.set(xscale="log", yscale="log", xlabel=name.capitalize(), ylabel="Multiple of the first")
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        _legend(panel)
 
 
 def tilt(figure: Figure, sets: Sequence[Json]) -> None:

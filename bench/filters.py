@@ -65,7 +65,7 @@ def cost(value: float | None) -> str:
     return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
-def quantity(value: float) -> str:
+def quantity(value: float | None) -> str:
     """Print a measured number of any unit.
 
     Examples
@@ -73,6 +73,8 @@ def quantity(value: float) -> str:
     >>> quantity(0.05432), quantity(1.0), quantity(981_234.5)
     ('0.0543', '1', '981,234')
     """
+    if value is None:
+        return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 

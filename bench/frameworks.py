@@ -11,7 +11,7 @@ wrk is needed, too.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -131,9 +131,8 @@ def app() -> Any:
     return FRAMEWORKS[framework](work(model, state))
 
 
-def serve(server: str, port: int) -> None:
-    """Serve the application."""
-    target = "bench.frameworks:app"
+def serve(target: str, server: str, port: int) -> None:
+    """Serve the application that a function makes, named as servers import it."""
     if server == "uvicorn":
         import uvicorn
 
@@ -149,11 +148,10 @@ def serve(server: str, port: int) -> None:
 
 
 @contextmanager
-def started(it: Subject, framework: str, server: str) -> Iterator[int]:
+def started(target: str, server: str, variables: Mapping[str, str]) -> Iterator[int]:
     """Run an application in a process and on a core of its own; gives the port."""
     (core, clients), port = cores(), free_port()
-    variables = dict(zip(VARIABLES, (framework, str(it.model), str(it.state)), strict=True))
-    process = get_context("spawn").Process(target=serve, args=(server, port))
+    process = get_context("spawn").Process(target=serve, args=(target, server, port))
     with pinned(clients):
         with pinned(core), patch.dict(os.environ, variables, OMP_NUM_THREADS="1"):
             process.start()
@@ -194,7 +192,8 @@ def study(it: Subject, requests: int = REQUESTS + WARM_UP, seconds: float = SECO
         rows = [{"framework": "**tailrank**", "server": "uvicorn", **found}]
     for server in SERVERS:
         for framework in FRAMEWORKS:
-            with started(it, framework, server) as port:
+            variables = dict(zip(VARIABLES, (framework, str(it.model), str(it.state)), strict=True))
+            with started("bench.frameworks:app", server, variables) as port:
                 found = measured(port, bodies, file, seconds)
                 rows.append({"framework": framework, "server": server, **found})
     return rows

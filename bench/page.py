@@ -146,6 +146,8 @@ def _charts(found: list[Evaluated], studies: Studies) -> dict[str, str]:
     for one in found:
         if points := one.grounds[0].first["tradeoff"]:
             drawn[f"frontier-{one.dataset}-{one.protocol}"] = charts.svg(charts.frontier, points)
+    if growth := studies.single("growth"):
+        drawn["growth"] = charts.svg(charts.growth, growth["axes"])
     if scale := _scale(studies.single("scale")):
         drawn["scale"] = charts.svg(charts.scale, scale["events"], scale["costs"])
     return {f"benchmarks-{name}.svg": svg for name, svg in drawn.items()}

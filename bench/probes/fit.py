@@ -14,7 +14,7 @@ from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 
 
-def fit(data: str, model: str, width: int, sequence_epochs: int = 0) -> dict[str, Any]:
+def fit(data: str, model: str, width: int, sequence_epochs: int) -> dict[str, Any]:
     """Fit and save."""
     dataset = Dataset.load(Path(data))
     drawn = np.random.default_rng(0).standard_normal((dataset.n_items, width), np.float32)

@@ -109,10 +109,11 @@ class Ground:
 
         return self._made(f"data-{n_items}", write)
 
-    def made_up_model(self, n_items: int) -> Path:
-        """Fit a model of made-up data, with drawn vectors and without the sequence model."""
-        given = {"data": self.made_up_data(n_items), "width": WIDTH}
-        return self._made(f"model-{n_items}", lambda new: self.maker.probe("fit", model=new, **given))
+    def made_up_model(self, n_items: int, sequence_epochs: int = 0) -> Path:
+        """Fit a model of made-up data with drawn vectors; by default without the sequence model."""
+        given = {"data": self.made_up_data(n_items), "width": WIDTH, "sequence_epochs": sequence_epochs}
+        name = f"model-{n_items}-{sequence_epochs}"
+        return self._made(name, lambda new: self.maker.probe("fit", model=new, **given))
 
     def made_up_requests(self, n_items: int, events: int, candidates: int) -> Path:
         """Write histories in which few items are popular, and random candidates."""
