@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import numpy as np
 import typer
+from scipy.stats import t
 
 from bench.sidebyside.ground import Ground
 from bench.sidebyside.process import EVENTS, FEW, FEW_CANDIDATES, ranked
@@ -74,7 +75,7 @@ RANKING: Final = {
     "after_event_p50_ms": "right after an event, p50, ms",
     "memory_kb": "memory of a ranking, kB",
 }
-AXES: Final = {
+AXES: Final[dict[str, Axis]] = {
     "candidates": Axis((25, 50, 100, 200, 500, 1_000, 2_000, 5_000), RANKING, candidates),
     "history": Axis((0, 1, 5, 10, 20, 50, 100, 200, 500), RANKING, history),
     "items": Axis(
@@ -101,14 +102,12 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> Json:
     >>> round(found["exponent"], 3), round(found["end"], 3)
     (1.0, 1.0)
     """
-    from scipy.stats import linregress, t
-
     x, y = np.log(sizes), np.log(costs)
-    fitted = linregress(x, y)
-    width = float(t.ppf(0.975, len(x) - 2) * fitted.stderr)
+    (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
+    width = t.ppf(0.975, len(x) - 2) * np.sqrt(covariance[0, 0])
     return {
-        "exponent": float(fitted.slope),
-        "ci95": [float(fitted.slope) - width, float(fitted.slope) + width],
+        "exponent": float(slope),
+        "ci95": [float(slope - width), float(slope + width)],
         "end": float((y[-1] - y[-2]) / (x[-1] - x[-2])),
     }
 
@@ -136,7 +135,7 @@ def main(
     folder = cache_root() / NAME / source[:12]
     folder.mkdir(parents=True, exist_ok=True)
     ground, before = Ground(side, folder, ""), Studies(RESULTS).single(NAME)
-    points: dict[str, Json] = before["points"] if before and before["source"] == source else {}
+    points: dict[str, list[Json]] = before["points"] if before and before["source"] == source else {}
     for name in chosen(axis, AXES):
         known = {point["n"]: point for point in points.get(name, [])}
         for n in AXES[name].sizes:

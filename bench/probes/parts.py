@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from functools import reduce
 from importlib import import_module
@@ -34,7 +34,7 @@ class Clock:
     """Sums up time by part; a part inside another one counts for itself alone."""
 
     def __init__(self) -> None:
-        self.spent: Counter[str] = Counter()
+        self.spent: defaultdict[str, float] = defaultdict(float)
         self._inner = [0.0]
 
     def part(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,7 +79,7 @@ def instrumented(ranker: Reranker) -> Clock:
     return clock
 
 
-async def ranked(model: str, state: str, bodies: list[bytes]) -> list[Counter[str]]:
+async def ranked(model: str, state: str, bodies: list[bytes]) -> list[dict[str, float]]:
     """Answer each body; give the seconds of its parts."""
     ranker, kept, found = Reranker.load(Path(model)), open_state(state), []
     clock = instrumented(ranker)
@@ -95,7 +95,7 @@ async def ranked(model: str, state: str, bodies: list[bytes]) -> list[Counter[st
         history = (await kept.read(asked.user or "")).history
         clock.spent["state"] = time.perf_counter() - start
         encode(Ranking("0" * 24, "model", 0.0, False, write(rank(translate(asked, history)))))
-        found.append(clock.spent.copy())
+        found.append(dict(clock.spent))
     await kept.close()
     return found
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.sidebyside.side import Side
 from bench.sizes import tables
+from bench.study import Json
 from tailrank.benchmarks.subject import Subject, draw_candidates, long_histories
 from tailrank.cli.options import load
 from tailrank.data.dataset import Dataset
@@ -111,7 +112,7 @@ class Ground:
 
     def made_up_model(self, n_items: int, sequence_epochs: int = 0) -> Path:
         """Fit a model of made-up data with drawn vectors; by default without the sequence model."""
-        given = {"data": self.made_up_data(n_items), "width": WIDTH, "sequence_epochs": sequence_epochs}
+        given: Json = {"data": self.made_up_data(n_items), "width": WIDTH, "sequence_epochs": sequence_epochs}
         name = f"model-{n_items}-{sequence_epochs}"
         return self._made(name, lambda new: self.maker.probe("fit", model=new, **given))
 

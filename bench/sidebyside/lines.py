@@ -63,12 +63,14 @@ class Line:
 
     def _judged(self, rounds: Sequence[Round], rows: Offsets) -> Doubles:
         new = self._of(NEW, rounds, rows)
-        return new / self._of(OLD, rounds, rows) if self.judged == "ratio" else new
+        judged: Doubles = new / self._of(OLD, rounds, rows) if self.judged == "ratio" else new
+        return judged
 
     def _of(self, side: str, rounds: Sequence[Round], rows: Offsets) -> Doubles:
         """Give a side's value from each choice of rounds; `rows` has shape (choices, rounds)."""
 
         def medians(metric: str) -> Doubles:
-            return np.median(np.array([each[side][metric] for each in rounds])[rows], axis=1)
+            found: Doubles = np.median(np.array([each[side][metric] for each in rounds])[rows], axis=1)
+            return found
 
         return medians(self.metric) / medians(self.over) if self.over else medians(self.metric)

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from bench.sidebyside.ground import Ground
 from bench.sidebyside.side import Side
-from bench.study import timed
+from bench.study import Json, timed
 from tailrank.benchmarks.launcher import Server, cores, pinned
 from tailrank.errors import RequestError
 from tailrank.language.text import item_texts
@@ -49,7 +50,7 @@ def scores(ground: Ground, side: Side, _: int) -> dict[str, float]:
     if side == ground.maker:
         return {"largest_difference": 0.0, "changed_orders": 0.0}
     with tempfile.TemporaryDirectory() as folder:
-        given = {"model": ground.model, "requests": ground.requests(CANDIDATES)}
+        given: Json = {"model": ground.model, "requests": ground.requests(CANDIDATES)}
         found = []
         for each in (ground.maker, side):
             file = Path(folder, f"{each.name}.npz")
@@ -82,7 +83,7 @@ def encode(ground: Ground, side: Side, nth: int) -> dict[str, float]:
     stream = " ".join(item_texts(ground.dataset.items)).split()
     starts = np.random.default_rng(nth).integers(len(stream) - WORDS, size=ground.sizes.texts)
     texts = [" ".join(stream[at : at + WORDS]) for at in starts.tolist()]
-    how = {"threads": os.cpu_count() or 1, "cache": ground.folder / f"cache-{side.name}"}
+    how: Json = {"threads": os.cpu_count() or 1, "cache": ground.folder / f"cache-{side.name}"}
     with tempfile.TemporaryDirectory() as folder:
         rows = [{"item_id": str(at), "text": text} for at, text in enumerate(texts)]
         Path(folder, "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -121,9 +122,9 @@ def start(ground: Ground, side: Side, _: int) -> dict[str, float]:
     model, rows = ground.made_up_model(FEW, sequence_epochs=1), []
     for _ in range(STARTS):
         with tempfile.TemporaryDirectory() as folder, side.serving():
-            server, ready = timed(lambda state=folder: Server(model, state))
+            server, ready = timed(partial(Server, model, folder))
             with server:
                 pass
-        _, helped = timed(lambda: side.run(tailrank, "--help"))
+        helped = timed(partial(side.run, tailrank, "--help"))[1]
         rows.append((float(side.run("-c", IMPORT)), helped, ready))
     return dict(zip(("import_s", "help_s", "ready_s"), np.median(rows, axis=0).tolist(), strict=True))

@@ -30,6 +30,8 @@ SIZES: Final = (100, 300)
 MANY: Final = 2_000
 DISTINCT: Final = 2_000
 PUTS_PER_S: Final = 28
+NEW_ITEMS: Final = count()
+"""Numbers of items that are put: none is put twice."""
 
 
 @contextmanager
@@ -69,7 +71,7 @@ def budget(ground: Ground, side: Side, _: int) -> dict[str, float]:
     asked = msgspec.json.decode(ground.made_up_requests(FEW, EVENTS, MANY).read_bytes())
     pairs = zip(cycle(asked["histories"]), cycle(asked["lists"]), range(ground.sizes.requests), strict=False)
     sent = [_ranking(history, candidates) for history, candidates, _ in pairs]
-    with serving(side, ground.made_up_model(FEW, sequence_epochs=1)) as (port, _):
+    with serving(side, ground.made_up_model(FEW, sequence_epochs=1)) as (port, _folder):
         return time_requests(port, sent[: len(sent) // WARM_UP] + sent, len(sent))
 
 
@@ -95,12 +97,12 @@ def puts(ground: Ground, side: Side, _: int) -> dict[str, float]:
     asked = msgspec.json.decode(ground.made_up_requests(n, EVENTS, FEW_CANDIDATES).read_bytes())
     pairs = zip(cycle(asked["histories"]), asked["lists"], strict=False)
     rankings, pings = [_ranking(*pair) for pair in pairs], [request("/healthz")]
-    with serving(side, ground.made_up_model(n)) as (port, _):
-        pinged, _ = beside_puts(port, pings, 0, seconds / 4)
+    with serving(side, ground.made_up_model(n)) as (port, _folder):
+        pinged = beside_puts(port, pings, 0, seconds / 4)[0]
         beside_puts(port, rankings, 0, seconds / 4)
-        calm, _ = beside_puts(port, rankings, 0, seconds)
-        _, longest = beside_puts(port, pings, PUTS_PER_S, seconds)
-        busy, _ = beside_puts(port, rankings, PUTS_PER_S, seconds)
+        calm = beside_puts(port, rankings, 0, seconds)[0]
+        longest = beside_puts(port, pings, PUTS_PER_S, seconds)[1]
+        busy = beside_puts(port, rankings, PUTS_PER_S, seconds)[0]
     return {
         "loop_ms": float(np.median(longest) - np.median(pinged)),
         "calm_p50_ms": float(np.median(calm)),
@@ -122,13 +124,13 @@ def beside_puts(port: int, asked: list[bytes], rate: float, seconds: float) -> t
     asking, putting, clock = Connection(port), Connection(port), time.perf_counter
     durations: list[float] = []
     longest: list[float] = []
-    under_way, begun, names = False, clock(), count()
+    under_way, begun = False, clock()
     for one in cycle(asked):
         now = clock() - begun
         if now > seconds and not under_way:
             break
         if not under_way and len(longest) < rate * min(now, seconds):
-            putting.socket.sendall(_put(next(names)))
+            putting.socket.sendall(_put(next(NEW_ITEMS)))
             longest.append(0.0)
             under_way = True
         start = clock()
