@@ -25,6 +25,7 @@ from bench.stored import Studies
 from bench.study import RESULTS, Json, chosen, store
 from tailrank.data.cache import cache_root
 from tailrank.files import written_file
+from tailrank.machine import machine
 
 NAME: Final = "sidebyside"
 CHEAP: Final = [name for name, row in ROWS.items() if row.cheap]
@@ -62,6 +63,16 @@ def table(rows: Json) -> Table:
         values = (quantity(line[key]) for key in (OLD, NEW, "value"))
         drawn.add_row(line["label"], *values, f"{low} to {high}", aim(line))
     return drawn
+
+
+def conditions(sides: Mapping[str, Side]) -> str:
+    """Say on what machine, with which packages and kernels."""
+    about = machine()
+    lines = [f"{about['processor']}, {about['cores']} cores, load {os.getloadavg()[0]:.1f}"]
+    for name, side in sides.items():
+        versions = [f"{package} {number}" for package, number in side.about["versions"].items()]
+        lines.append(f"{name}: {', '.join(versions + side.about['kernels'])}")
+    return "\n".join(lines)
 
 
 def keep(name: str, row: Row, found: list[Round], sides: Mapping[str, Side], how: Json) -> Json:
@@ -115,3 +126,4 @@ def main(
         found = rounds_of(name, ROWS[name], ground, sides, rounds, kept)
         rows = keep(name, ROWS[name], found, sides, how)
     Console().print(table(rows))
+    print(conditions(sides))

@@ -17,6 +17,7 @@ from bench.sidebyside.ground import Ground
 from bench.sidebyside.side import Side
 from bench.study import Json, timed
 from tailrank.benchmarks.launcher import Server, cores, pinned
+from tailrank.cli.options import data_folder
 from tailrank.errors import RequestError
 from tailrank.language.text import item_texts
 
@@ -99,8 +100,9 @@ def encode(ground: Ground, side: Side, nth: int) -> dict[str, float]:
 
 def fit(ground: Ground, side: Side, nth: int) -> dict[str, float]:
     """Train with one epoch of the sequence model, on texts that are encoded already."""
-    side.probe("command", words=["encode", "--data", ground.training])
-    return _trained(ground, side, ground.training, "--sequence-epochs", "1", "--seed", str(nth))
+    data = str(data_folder(ground.training))
+    side.probe("command", words=["encode", "--data", data])
+    return _trained(ground, side, data, "--sequence-epochs", "1", "--seed", str(nth))
 
 
 def train(ground: Ground, side: Side, _: int) -> dict[str, float]:
