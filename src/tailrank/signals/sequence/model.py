@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import ClassVar, Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Codes, Floats, Seconds
+from tailrank.arrays import Codes, Floats, Offsets, Seconds
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
@@ -98,7 +99,8 @@ class SequenceModel:
     def encode(self, histories: Histories) -> Floats:
         """Turn each history into the vector that its next item should resemble; (histories, d)."""
         h = self._windows(histories)
-        events, encoded = _columns(h), np.empty((len(h), self.table.width), np.float32)
+        events = _columns(h.items, h.types, h.times, h.offsets)
+        encoded = np.empty((len(h), self.table.width), np.float32)
         # Histories of one length make a rectangle without padding, so a batch equals its single rows.
         for length in sorted(set(h.lengths.tolist())):
             rows = np.flatnonzero(h.lengths == length)
@@ -109,19 +111,22 @@ class SequenceModel:
         return encoded
 
     def _windows(self, histories: Histories) -> Histories:
-        """Keep the events that the network sees.
+        """Keep the events that the network sees."""
+        bounds = histories.offsets.tolist()
+        starts = [start + self._first(histories.items[start:end]) for start, end in pairwise(bounds)]
+        return histories.cut(np.array(starts, np.int64), histories.offsets[1:])
+
+    def _first(self, items: Codes) -> int:
+        """Choose the event that the network reads a history from, by its items.
 
         The window of a long history doesn't move with every event. It starts at one of the oldest events that
         fit, chosen by its item alone, so that it is the same one until a while later.
         """
-        h = histories.latest(self.network.length)
-        full = h.lengths == self.network.length
-        if not self.slack or not full.any():
-            return h
-        starts = h.offsets[:-1].copy()
-        oldest = h.items.take(starts[full, None] + np.arange(self.slack + 1))
-        starts[full] += (oldest.astype(np.uint32) * SCATTER).argmin(axis=1)
-        return h.cut(starts, h.offsets[1:])
+        first = max(0, len(items) - self.network.length)
+        if not self.slack or len(items) < self.network.length:
+            return first
+        oldest = items[first : first + self.slack + 1].astype(np.uint32)
+        return first + int((oldest * SCATTER).argmin())
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Move changed items as far as the map moves their texts; new ones go where it puts theirs.
@@ -178,19 +183,20 @@ class SequenceModel:
         @lru_cache(CACHED)
         def encode(*columns: bytes) -> Floats:
             items, types, times = map(np.frombuffer, columns, (np.int32, np.int32, np.float64))
-            history = Histories(items, types, times, np.array([0, len(items)], np.int64))
-            encoded = self.recall.encode(_columns(self._windows(history)), self.table, self.network)
+            seen = slice(self._first(items), None)
+            events = _columns(items[seen], types[seen], times[seen], 0)
+            encoded = self.recall.encode(events, self.table, self.network)
             encoded.flags.writeable = False
             return encoded
 
         return encode
 
 
-def _columns(histories: Histories) -> Codes:
-    """Give the item, the type and the gap of each event; shape (events, 3)."""
-    seconds = histories.times.copy()
-    seconds[1:] -= histories.times[:-1]
-    seconds[histories.offsets[:-1][histories.lengths > 0]] = 0  # the first of a history has no gap
-    columns = np.empty((len(seconds), 3), np.int32)
-    columns[:, 0], columns[:, 1], columns[:, 2] = histories.items, histories.types, gap_buckets(seconds)
+def _columns(items: Codes, types: Codes, times: Seconds, starts: Offsets | int) -> Codes:
+    """Give the item, the type and the gap of each event, shape (events, 3); at starts there is no gap."""
+    seconds = np.zeros(len(times) + 1)
+    seconds[1:-1] = times[1:] - times[:-1]
+    seconds[starts] = 0
+    columns = np.empty((len(times), 3), np.int32)
+    columns[:, 0], columns[:, 1], columns[:, 2] = items, types, gap_buckets(seconds[:-1])
     return columns
