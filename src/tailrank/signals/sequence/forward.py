@@ -8,7 +8,7 @@ vector on its way through the blocks is centred beforehand, so that its mean sta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, Self
 
 import numpy as np
@@ -31,9 +31,13 @@ def _layers(width: int, *names: str) -> dict[str, tuple[int | None, ...]]:
 
 def _centred(x: Floats) -> Floats:
     """Subtract the mean of each vector."""
-    d = x.shape[-1]
-    y: Floats = x - x @ np.full((d, 1), 1 / d, np.float32)  # in half the time of `mean`
+    y: Floats = x - x @ _averaging(x.shape[-1])  # in a third of the time of `mean`
     return y
+
+
+@lru_cache
+def _averaging(d: int) -> Floats:
+    return np.full((d, 1), 1 / d, np.float32)
 
 
 def _normed(x: Floats) -> Floats:
@@ -304,7 +308,7 @@ def _folded(weights: Arrays, norm: str, name: str) -> tuple[Floats, Floats]:
 
 def _softmax(logits: Floats) -> Floats:
     """Over the last axis, in place."""
-    logits -= logits.max(axis=-1, keepdims=True)
+    logits -= np.maximum.reduce(logits, axis=-1, keepdims=True)
     np.exp(logits, out=logits)
-    logits /= logits.sum(axis=-1, keepdims=True)
+    logits /= np.add.reduce(logits, axis=-1, keepdims=True)
     return logits
