@@ -40,7 +40,7 @@ ENCODING: Final = frozenset({"rerank", "items", "feedback"})
 """Endpoints that may encode texts for seconds: not for a client who has gone."""
 
 LINE: Final = 24
-"""Requests that may wait for their turn, however long they take: more than clients of one core at a time."""
+"""Requests ahead of one that may be refused for having waited: half as many again as 16 clients send."""
 
 log = logging.getLogger("tailrank.server")
 
@@ -175,8 +175,8 @@ class App:
     def _is_late(self, exchange: Exchange) -> bool:
         """Whether a request waited too long in too long a line.
 
-        Time alone would say so of every request on a machine that is slow. By Little's law, the time that so
-        many others take is what they take here, on this machine and with this model.
+        Time alone would say so of every request on a slow machine. By Little's law (Operations Research 9,
+        1961), the length of the line is a time, too: in units of what a request takes here.
         """
         waited = time.perf_counter() - exchange.arrived
         return exchange.ahead >= LINE and waited > self.settings.queue_ms / 1e3
