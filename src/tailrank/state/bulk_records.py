@@ -88,22 +88,19 @@ def encode_histories(
     starts, lengths = offsets[:-1], np.diff(offsets)
     gaps = np.diff(times, prepend=0)
     gaps[starts] = 0
-    inexact = (times % SECOND)[starts] + np.maximum.reduceat(gaps % SECOND, starts)
+    inexact = (times % SECOND)[starts] + np.maximum.reduceat(gaps % SECOND, starts) > 0
     units = np.where(inexact, 1, SECOND)
     gaps //= units.repeat(lengths)
-    item_bits, type_bits, gap_bits = (
-        np.maximum(_bit_lengths(np.maximum.reduceat(each, starts)), low)
-        for each, low in zip(
-            (items, types, gaps), (*least, np.where(inexact, *LEAST_GAP_BITS.values())), strict=True
-        )
-    )
-    needed = item_bits + type_bits + gap_bits
+    item_bits = np.maximum(least.item, _most_bits(items, starts))
+    type_bits = np.maximum(least.event_type, _most_bits(types, starts))
+    least_gaps = np.where(inexact, LEAST_GAP_BITS[1], LEAST_GAP_BITS[SECOND])
+    needed = item_bits + type_bits + np.maximum(least_gaps, _most_bits(gaps, starts))
     widths = -(-needed // 8)
-    item_bits = np.minimum(ITEM_BITS, item_bits + (8 * widths - needed) // 2)
-    codes_bits = item_bits + type_bits
     if widths.max() > WORD:
         rows = list(_rows(times, items, types, digests))
         return (encode_rows(rows[start:end], least) for start, end in pairwise(offsets))
+    item_bits = np.minimum(ITEM_BITS, item_bits + (8 * widths - needed) // 2)
+    codes_bits = item_bits + type_bits
     heads = np.empty(len(lengths), _HEAD)
     heads["n"], heads["items"], heads["types"] = lengths | SECONDS * (units == SECOND), item_bits, type_bits
     latest = times[offsets[1:] - 1]
@@ -117,8 +114,9 @@ def encode_histories(
     return map(b"".join, zip(*parts, strict=True))
 
 
-def _bit_lengths(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.frexp(numbers.astype(np.float64))[1].astype(np.int64)
+def _most_bits(numbers: NDArray[np.int64], starts: Offsets) -> NDArray[np.int64]:
+    """Return the bits that the largest number of each slice needs."""
+    return np.frexp(np.maximum.reduceat(numbers, starts).astype(np.float64))[1].astype(np.int64)
 
 
 def _low_bytes(numbers: NDArray[Any], widths: Offsets) -> NDArray[np.uint8]:

@@ -40,8 +40,8 @@ def decode_former(record: bytes) -> list[Row]:
     end = HEAD.size + n * ROW.size
     if not 0 < n <= EVENTS_PER_USER or len(record) < end:
         raise ValueError("the number of events doesn't fit the length")
-    codes, digests, gaps = zip(*ROW.iter_unpack(record[HEAD.size : end]), strict=True)
-    gaps, tail = _with_long_gaps(gaps[1:], record[end:])
+    codes, digests, short = zip(*ROW.iter_unpack(record[HEAD.size : end]), strict=True)
+    gaps, tail = _with_long_gaps(short[1:], record[end:])
     types = _with_rare_types([code & RARE_TYPE for code in codes], tail)
     first = (high << 32 | low) - sum(gaps)
     if first < 0:
