@@ -67,6 +67,6 @@ def test_parts_and_batches_are_counted_as_of_the_whole() -> None:
 
     progress: Progress = note
     assert list(counted(["ab", "c"], progress, "rank", 3)) == ["ab", "c"]
-    part(progress, 10, 20)("encode", 5, 8)
+    part(progress, 10, 18, 20)("encode", 5, 8)
     silent("rank", 0, None)
     assert told == [("rank", 0, 3), ("rank", 2, 3), ("rank", 3, 3), ("encode", 15, 20)]

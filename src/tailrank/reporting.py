@@ -59,11 +59,11 @@ def counted(batches: Iterable[Batch], progress: Progress, task: str, total: int)
         progress(task, done, total)
 
 
-def part(progress: Progress, before: int, whole: int) -> Progress:
-    """Tell of a part of a task, to which others have come before, as if it were all one."""
+def part(progress: Progress, start: int, end: int, whole: int) -> Progress:
+    """Tell of a part of a task, from step `start` to `end` of `whole`, as if it were all one."""
 
     def tell(task: str, done: int, total: int | None, note: str = "") -> None:
-        progress(task, before + done, whole, note)
+        progress(task, start + (end - start) * done // (total or 1), whole, note)
 
     return tell
 

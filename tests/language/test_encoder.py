@@ -14,6 +14,7 @@ from tailrank.errors import EncoderError
 from tailrank.language import sources
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.sources import EncoderSource, find_encoder
+from tailrank.language.store import VectorStore
 
 TEXTS = [
     "OPI Nail Lacquer, red",
@@ -51,6 +52,33 @@ def test_equal_texts_are_encoded_once_and_progress_counts_them(encoder: TextEnco
     vectors = encoder.encode(["tea", "coffee", "tea"], progress)
     assert (vectors[0] == vectors[2]).all()
     assert told[-1] == ("encoding", 2, 2)
+
+
+def test_progress_follows_the_length_of_texts(tiny: TextEncoder, tmp_path: Path) -> None:
+    """A thousand long ones come first; what is left after them takes hardly any time."""
+    texts = [f"{'green tea ' * 40}{i}" for i in range(1_024)] + [f"tea {i}" for i in range(1_024)]
+    told: list[int] = []
+
+    def progress(task: str, done: int, total: int | None, note: str = "") -> None:
+        assert (task, total) == ("encoding", 2_048)
+        told.append(done)
+
+    tiny.encode(texts, progress)
+    within = told.copy()
+    VectorStore(tmp_path).vectors(texts, tiny, progress)
+    for steps in (within, told[len(within) :]):
+        assert steps == sorted(steps)
+        assert (steps[0], steps[-1]) == (0, 2_048)
+        assert any(1_900 < step < 2_048 for step in steps)
+
+
+def test_a_prompt_that_the_encoder_asks_for_is_read(tiny_folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
+    settings = copy / "config_sentence_transformers.json"
+    prompts = {"prompts": {"passage": "mug of "}, "default_prompt_name": "passage"}
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | prompts))
+    expected = TextEncoder.load(str(tiny_folder), "cpu").encode(["mug of tea"])
+    np.testing.assert_array_equal(TextEncoder.load(str(copy), "cpu").encode(["tea"]), expected)
 
 
 def test_a_text_s_vector_hardly_depends_on_its_neighbours(encoder: TextEncoder) -> None:

@@ -30,6 +30,9 @@ _ACCELERATOR_TOKENS: Final = 32_768
 BLOCK: Final = 1_024
 """Number of texts that are sorted by length together."""
 
+READ_CHARACTERS: Final = 1_200
+"""About as many characters of a text as `MAX_TOKENS` leave: what lies behind them costs nothing."""
+
 Encoded: TypeAlias = tuple[npt.NDArray[np.intp], Floats]
 """Rows of a block of texts, shape (n,), and their unit vectors, shape (n, d)."""
 
@@ -102,7 +105,7 @@ class TextEncoder:
         texts
             n strings. A blank one gets a zero vector, so that it is similar to nothing.
         progress
-            Is told how many distinct texts are encoded.
+            Is told how many distinct texts are encoded, as if all were of average length.
 
         Returns
         -------
@@ -115,23 +118,25 @@ class TextEncoder:
         EncoderError
             If a text isn't a string, or the encoder yields something else than finite numbers.
         """
-        return encode_distinct(texts, self.dimension, self._encode_block, progress)
-
-    def _encode_block(self, texts: list[str]) -> Iterator[Encoded]:
-        """Encode in batches of about the same cost, in half precision if the processor has it natively."""
         import torch
 
         device = self.model.device.type
-        mask = self.model.preprocess(texts).get("attention_mask")
+        half = device == "cpu" and has_bfloat16()
+        # Autocast keeps the weights that it has converted until it ends, but not in inference mode.
+        with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16, enabled=half):
+            return encode_distinct(texts, self.dimension, self._encode_block, progress)
+
+    def _encode_block(self, texts: list[str]) -> Iterator[Encoded]:
+        """Encode in batches of about the same cost."""
+        from sentence_transformers.util import batch_to_device
+
+        model, device = self.model.eval(), self.model.device
+        prompt = model.prompts.get(model.default_prompt_name or "")
+        mask = model.preprocess(texts, prompt).get("attention_mask")
         lengths = np.ones(len(texts), int) if mask is None else mask.sum(dim=1).numpy()
-        for rows in batch_rows(lengths, CPU_TOKENS if device == "cpu" else _ACCELERATOR_TOKENS):
-            with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cpu" and has_bfloat16()):
-                vectors = self.model.encode(
-                    [texts[row] for row in rows],
-                    batch_size=len(rows),
-                    convert_to_tensor=True,
-                    show_progress_bar=False,
-                )
+        for rows in batch_rows(lengths, CPU_TOKENS if device.type == "cpu" else _ACCELERATOR_TOKENS):
+            batch = model.preprocess([texts[row] for row in rows], prompt)
+            vectors = model(batch_to_device(batch, device))["sentence_embedding"][:, : self.dimension]
             yield rows, unit_vectors(vectors.float().cpu().numpy(), self.name)
 
 
@@ -158,13 +163,14 @@ def encode_distinct(
         As `distinct_texts` does.
     """
     distinct, done = distinct_texts(texts), 0
+    told = milestones(distinct)
     vectors = np.zeros((len(distinct) + 1, dimension), dtype=np.float32)
-    progress("encoding", done, len(distinct))
+    progress("encoding", 0, len(distinct))
     for start in range(0, len(distinct), BLOCK):
         for rows, encoded in encode_block(distinct[start : start + BLOCK]):
             vectors[start + rows] = encoded
             done += len(rows)
-            progress("encoding", done, len(distinct))
+            progress("encoding", told[done], len(distinct))
     rows_of = {text: row for row, text in enumerate(distinct)}
     return vectors[[rows_of.get(text, -1) for text in texts]]
 
@@ -197,6 +203,21 @@ def distinct_texts(texts: Sequence[str]) -> list[str]:
                 f"text {position} is not valid Unicode (a lone surrogate): decode it again"
             ) from None
     return sorted({text for text in texts if text.strip()}, key=lambda text: (-len(text), text))
+
+
+def milestones(texts: Sequence[str]) -> list[int]:
+    """Say how far encoding is before each text and after the last, in texts of average length.
+
+    The longest come first, so that a count of texts would promise far more time than the rest needs.
+
+    Examples
+    --------
+    >>> milestones(["a jar of plum jam", "tea", "jam", "mug"])
+    [0, 2, 3, 3, 4]
+    """
+    cost = np.cumsum([0, *(min(len(text), READ_CHARACTERS) for text in texts)])
+    steps: list[int] = (len(texts) * cost // max(cost[-1], 1)).tolist()
+    return steps
 
 
 def batch_rows(lengths: npt.NDArray[np.integer], budget: int) -> Iterator[npt.NDArray[np.intp]]:

@@ -19,7 +19,7 @@ from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
 from tailrank.files import written_file
-from tailrank.language.encoder import TextEncoder, distinct_texts
+from tailrank.language.encoder import TextEncoder, distinct_texts, milestones
 from tailrank.reporting import Progress, part, silent
 
 FORMAT: Final = "tailrank vectors 1"
@@ -66,7 +66,7 @@ class VectorStore:
         encoder
             Encodes what is new.
         progress
-            Is told how many of the new texts are encoded.
+            Is told how many of the new texts are encoded, as if all were of average length.
 
         Returns
         -------
@@ -84,9 +84,11 @@ class VectorStore:
             with folder.locked():
                 new = folder.missing(distinct)  # another process may have encoded them meanwhile
                 folder.repair()
+                told = milestones(new)
                 for start in range(0, len(new), CHUNK):
-                    batch = new[start : start + CHUNK]
-                    folder.append(_keys(batch), encoder.encode(batch, part(progress, start, len(new))))
+                    end = min(start + CHUNK, len(new))
+                    told_here = part(progress, told[start], told[end], len(new))
+                    folder.append(_keys(new[start:end]), encoder.encode(new[start:end], told_here))
         vectors = np.zeros((len(texts), encoder.dimension), dtype=np.float32)
         rows_with_text = [i for i, text in enumerate(texts) if text.strip()]
         vectors[rows_with_text] = folder.read(_keys([texts[i] for i in rows_with_text]))
