@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,9 @@ from tailrank.state.user_records import UserRecords
 from tailrank.state.writer import GroupWriter
 
 SWEEP_USERS: Final = 50
+RECENT: Final = 1_024
+"""Histories that are kept as they were read: a user's rankings often follow one another without an event."""
+
 SWEEP_SECONDS: Final = 0.05
 VERSION_BYTES: Final = 8
 
@@ -69,6 +72,7 @@ class EmbeddedState:
         )
         self._names = FolderNames(tables)
         self._env.read(self._names.refresh)
+        self._recent = lru_cache(RECENT)(self._history_of)
         self._sweep_from = b""
         self._writer = GroupWriter(self._commit, self._sweep, None if ttl is None else SWEEP_SECONDS)
 
@@ -91,15 +95,14 @@ class EmbeddedState:
         record, version = self._env.read(lambda txn: (self._record(txn, key), self._version(txn)))
         if record is None:
             return UserSnapshot(History([], [], []), version)
-        times, item_codes, type_codes = self._decode(record)
-        items, types = self._names_of(item_codes.tolist(), type_codes.tolist())
+        times, history = self._recent(record)
         latest, start = latest_time(), 0
         if times[-1] > latest:
             times = np.array(without_future(times.tolist(), latest, latest))
+            history = history._replace(times=(times / 1000).tolist())
         if self._ttl is not None:
             start = int(times.searchsorted(expiry_time(self._ttl)))
-        history = History(items[start:], types[start:], (times[start:] / 1000).tolist())
-        return UserSnapshot(history, version)
+        return UserSnapshot(History(*(column[start:] for column in history)) if start else history, version)
 
     async def erase(self, user_id: str) -> bool:
         """Delete a user's events, as `State.erase`."""
@@ -189,6 +192,12 @@ class EmbeddedState:
             return self._users.get(txn, key)
         except ValueError as error:
             raise record_error(self._env.folder, error) from None
+
+    def _history_of(self, record: bytes) -> tuple[NDArray[np.int64], History]:
+        """Read a record: its times in milliseconds, and all of it. What a code stands for never changes."""
+        times, item_codes, type_codes = self._decode(record)
+        items, types = self._names_of(item_codes.tolist(), type_codes.tolist())
+        return times, History(items, types, (times / 1000).tolist())
 
     def _decode(self, record: bytes) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
         try:
