@@ -339,10 +339,15 @@ def test_one_more_event_costs_one_position(monkeypatch: pytest.MonkeyPatch) -> N
     model, candidates = replace(random_network().frozen(), slack=3), Candidates.everything(N_ITEMS)
     h, whole = histories([2_000]), list[int]()
     read = recall._read
-    monkeypatch.setattr(recall, "_read", lambda *given: whole.append(len(given[1])) or read(*given))
+
+    def counted(key: bytes, *given: Any) -> Any:
+        whole.append(len(key))
+        return read(key, *given)
+
+    monkeypatch.setattr(recall, "_read", counted)
     for end in range(1, 1_000):
         model.score(window(h, max(0, end - 8), end), candidates)
-    assert whole[0] == 1
+    assert whole[0] == recall.SIZE
     assert len(whole) < 1_000 / 2  # the oldest of four events is the chosen one in a quarter of the cases
 
 

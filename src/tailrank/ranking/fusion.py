@@ -215,11 +215,13 @@ class Fusion:
 
     def weights_of(self, candidates: Codes, history: int) -> Floats:
         """Look up weights by count levels and history bucket; shape (signals, candidates)."""
-        return self._by_level[1:, history].take(candidates, axis=1)
+        found: Floats = self._by_level[1:, history].take(candidates, axis=1)
+        return found
 
     def biases_of(self, candidates: Codes, history: int) -> Floats:
         """Look up biases by count levels and history bucket; shape (candidates,)."""
-        return self._by_level[0, history].take(candidates)
+        found: Floats = self._by_level[0, history].take(candidates)
+        return found
 
     @cached_property
     def _by_level(self) -> Floats:

@@ -137,9 +137,7 @@ class SemanticAttention:
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
         """Give the terms of the sum for one history; shape (events, candidates)."""
         values = self.vectors.take(candidates.codes)
-        histories_seen = histories.latest(self.window)
-        similarity, attention = self._attraction(histories_seen, values)
-        attention *= self._weights(histories_seen)
+        similarity, attention = self._attend(histories.latest(self.window), values)
         terms = np.zeros((len(histories.items), len(candidates)), dtype=np.float32)
         terms[-similarity.shape[1] :] = (similarity * attention / attention.sum(axis=1, keepdims=True)).T
         return terms
@@ -185,24 +183,31 @@ class SemanticAttention:
 
     def _attended(self, histories: Histories, starts: Offsets, values: Floats) -> Floats:
         """Score `values` for the histories that start at `starts`, the ones with events."""
-        similarity, attention = self._attraction(histories, values)
-        weights = self._weights(histories)
-        total = _weighted_sums(weights, attention.T, starts)
+        similarity, attention = self._attend(histories, values)
+        total = _sums(attention, starts)
         attention *= similarity
-        return _weighted_sums(weights, attention.T, starts) / total
+        return (_sums(attention, starts) / total).T
 
     def _compared_to_mean(self, histories: Histories, starts: Offsets, values: Floats) -> Floats:
         """Do the same if attention doesn't depend on the candidate: one mean of each history will do."""
-        weights = self._weights(histories)
-        sums = _weighted_sums(weights, self.vectors.take(histories.items), starts)
+        weights, vectors = self._weights(histories), self.vectors.take(histories.items)
+        sums: Floats
+        if len(starts) == 1:
+            sums = weights[None] @ vectors
+        else:
+            vectors *= weights[:, None]
+            sums = np.add.reduceat(vectors, starts)
         sums /= np.add.reduceat(weights, starts)[:, None]
-        return sums @ values.T
+        scores: Floats = sums @ values.T
+        return scores
 
-    def _attraction(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
-        """Compute similarities to `values`, and what they make of attention; each (values, events)."""
+    def _attend(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
+        """Compute similarities to `values` and unnormalised attention, each (values, events)."""
         similarity: Floats = values @ self.vectors.take(histories.items).T
-        attraction = similarity * np.float32(self.inverse_temperature)
-        return similarity, np.exp(attraction, out=attraction)
+        attention = similarity * np.float32(self.inverse_temperature)
+        np.exp(attention, out=attention)
+        attention *= self._weights(histories)
+        return similarity, attention
 
     def _weights(self, histories: Histories) -> Floats:
         """Weigh events by all but similarity, shape (events,)."""
@@ -212,11 +217,11 @@ class SemanticAttention:
         return np.exp(logs).astype(np.float32)
 
 
-def _weighted_sums(weights: Floats, rows: Floats, starts: Offsets) -> Floats:
-    """Add up the weighted rows of events by the histories that start there; (histories, columns)."""
+def _sums(terms: Floats, starts: Offsets) -> Floats:
+    """Add up terms of events, (values, events), by the histories that start there; (values, histories)."""
     if len(starts) == 1:
-        return weights[None] @ rows
-    return np.add.reduceat(weights[:, None] * rows, starts)
+        return terms @ np.ones((terms.shape[1], 1), np.float32)
+    return np.add.reduceat(terms, starts, axis=1)
 
 
 def with_untyped_bias(by_type: Floats, shares: Floats) -> Floats:

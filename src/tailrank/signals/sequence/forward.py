@@ -252,8 +252,9 @@ class Block:
         queries = self._split(z[..., :d] + self.query)
         keys, values = self._split(z[..., d : 2 * d]), self._split(z[..., 2 * d :])
         attention = _softmax(queries @ keys.swapaxes(-1, -2) + mask)
-        mixed = (attention @ values).swapaxes(1, 2).reshape(x.shape)
-        return self._onward(x, mixed @ self.outward[0])
+        mixed: Floats = attention @ values
+        attended: Floats = mixed.swapaxes(1, 2).reshape(x.shape) @ self.outward[0]
+        return self._onward(x, attended)
 
     def latest(self, x: Floats, seen: Floats) -> Floats:
         """Attend from the latest position alone, (n, d), to all of `seen`, (n, length, d); gives (n, d).
@@ -262,10 +263,12 @@ class Block:
         place of one for each position, and so does ``sum_j a_j W x_j = W sum_j a_j x_j``.
         """
         asking, shift, answering = self._heads
-        asked = seen[:, -1] @ asking
+        asked: Floats = seen[:, -1] @ asking
         asked += shift
-        attention = _softmax(asked.reshape(len(x), self.heads, -1) @ seen.swapaxes(-1, -2))
-        return self._onward(x, (attention @ seen).reshape(len(x), -1) @ answering)
+        logits: Floats = asked.reshape(len(x), self.heads, -1) @ seen.swapaxes(-1, -2)
+        pooled: Floats = _softmax(logits) @ seen
+        attended: Floats = pooled.reshape(len(x), -1) @ answering
+        return self._onward(x, attended)
 
     def _onward(self, x: Floats, y: Floats) -> Floats:
         """Add what attention gave, `y`, which is overwritten, then what two layers make of the sum."""
