@@ -11,6 +11,7 @@ from state_helpers import former_record
 from tailrank.state.base import EVENTS_PER_USER
 from tailrank.state.former_record import LONG_GAP, decode_former
 from tailrank.state.former_record import ROW as FORMER_ROW
+from tailrank.state.merging import merge_rows
 from tailrank.state.record import (
     HEAD,
     MAX_DIGESTS,
@@ -21,7 +22,6 @@ from tailrank.state.record import (
     decode_columns,
     decode_rows,
     encode_rows,
-    merge_rows,
 )
 
 LATEST = 2**48
@@ -128,7 +128,7 @@ def test_what_is_no_record_is_refused_or_read_as_one(noise: bytes) -> None:
         read = decode_rows(noise)
     except ValueError:
         with pytest.raises(ValueError, match=r"record|fit|1970"):
-            merge_rows(noise, [Row(2**40, 0, 0, 0), Row(2**40, 1, 0, 0)], LATEST)
+            merge_rows(noise, [Row(2**40, 0, 0, 0)], LATEST)
     else:
         assert 0 < len(read) <= EVENTS_PER_USER
         assert read == by_time(read)

@@ -13,6 +13,7 @@ from tailrank.arrays import Codes, Offsets
 from tailrank.state.bulk import SECOND, BulkHistories
 from tailrank.state.checks import latest_time
 from tailrank.state.intern_table import RowCoder
+from tailrank.state.merging import merge_rows
 from tailrank.state.record import (
     DIGEST_BYTES,
     HEAD,
@@ -26,7 +27,6 @@ from tailrank.state.record import (
     Widths,
     decode_rows,
     encode_rows,
-    merge_rows,
 )
 from tailrank.state.user_records import UserRecords
 
@@ -89,29 +89,32 @@ def encode_histories(
     gaps = np.diff(times, prepend=0)
     gaps[starts] = 0
     inexact = (times % SECOND)[starts] + np.maximum.reduceat(gaps % SECOND, starts) > 0
-    units = np.where(inexact, 1, SECOND)
-    gaps //= units.repeat(lengths)
-    item_bits = np.maximum(least.item, _most_bits(items, starts))
-    type_bits = np.maximum(least.event_type, _most_bits(types, starts))
+    gaps //= np.where(inexact, 1, SECOND).repeat(lengths)
     least_gaps = np.where(inexact, LEAST_GAP_BITS[1], LEAST_GAP_BITS[SECOND])
-    needed = item_bits + type_bits + np.maximum(least_gaps, _most_bits(gaps, starts))
+    item_bits, type_bits, gap_bits = (
+        np.maximum(low, _most_bits(column, starts))
+        for low, column in ((least.item, items), (least.event_type, types), (least_gaps, gaps))
+    )
+    needed = item_bits + type_bits + gap_bits
     widths = -(-needed // 8)
     if widths.max() > WORD:
         rows = list(_rows(times, items, types, digests))
         return (encode_rows(rows[start:end], least) for start, end in pairwise(offsets))
     item_bits = np.minimum(ITEM_BITS, item_bits + (8 * widths - needed) // 2)
-    codes_bits = item_bits + type_bits
-    heads = np.empty(len(lengths), _HEAD)
-    heads["n"], heads["items"], heads["types"] = lengths | SECONDS * (units == SECOND), item_bits, type_bits
-    latest = times[offsets[1:] - 1]
-    heads["width"], heads["high"], heads["low"] = widths, latest >> 32, latest & 0xFFFFFFFF
-    numbers = items | types << item_bits.repeat(lengths) | gaps << codes_bits.repeat(lengths)
+    numbers = items | types << item_bits.repeat(lengths) | gaps << (item_bits + type_bits).repeat(lengths)
+    first = lengths | SECONDS * ~inexact
     parts = (
-        heads.view(f"V{HEAD.size}").tolist(),
+        _heads(first, item_bits, type_bits, widths, times[offsets[1:] - 1]),
         _cut(_low_bytes(digests, np.full(len(digests), DIGEST_BYTES)), DIGEST_BYTES * offsets),
         _cut(_low_bytes(numbers, widths.repeat(lengths)), np.append(0, (lengths * widths).cumsum())),
     )
     return map(b"".join, zip(*parts, strict=True))
+
+
+def _heads(*columns: NDArray[np.int64]) -> Iterator[bytes]:
+    *small, latest = columns
+    heads = np.rec.fromarrays([*small, latest >> 32, latest & 0xFFFFFFFF], dtype=_HEAD)
+    return iter(heads.view(f"V{HEAD.size}").tolist())
 
 
 def _most_bits(numbers: NDArray[np.int64], starts: Offsets) -> NDArray[np.int64]:

@@ -27,7 +27,8 @@ from tailrank.state.checks import (
 from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, record_error
 from tailrank.state.intern_table import FolderNames, RowCoder, TooManyNamesError
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
-from tailrank.state.record import DIGEST_BYTES, Row, decode_columns, decode_rows, encode_rows, merge_rows
+from tailrank.state.merging import merge_rows
+from tailrank.state.record import DIGEST_BYTES, Row, decode_columns, decode_rows, encode_rows
 from tailrank.state.user_records import UserRecords
 from tailrank.state.writer import GroupWriter
 
