@@ -103,7 +103,9 @@ class EmbeddedState:
             history = history._replace(times=(times / 1000).tolist())
         if self._ttl is not None:
             start = int(times.searchsorted(expiry_time(self._ttl)))
-        return UserSnapshot(History(*(column[start:] for column in history)) if start else history, version)
+        if start:
+            history = History(history.items[start:], history.types[start:], history.times[start:])
+        return UserSnapshot(history, version)
 
     async def erase(self, user_id: str) -> bool:
         """Delete a user's events, as `State.erase`."""
