@@ -1,4 +1,7 @@
-"""Losses of the sequence model. Only real positions enter; no tensor of batch x length x items exists."""
+"""Losses of the sequence model. Only real positions enter; no tensor of batch x length x items exists.
+
+The two softmaxes compute their gradients with the loss, so that logits are visited as rarely as can be.
+"""
 
 from __future__ import annotations
 
@@ -66,9 +69,10 @@ def sampled(loss: SequenceLoss, counts: Tensor, half: torch.dtype) -> Sampled | 
     if loss == "sampled-softmax":
         mass = (counts + 1) ** 0.75
         odds = mass / mass.sum()
+        log_odds = (SAMPLED * odds).log()
         return Sampled(
             lambda _: torch.multinomial(odds, SAMPLED, replacement=True),
-            lambda *given: _SampledSoftmax.apply(*given, (SAMPLED * odds).log(), half),  # type: ignore[no-untyped-call]
+            lambda *given: _SampledSoftmax.apply(*given, log_odds, half),  # type: ignore[no-untyped-call]
         )
     n = min(GBCE_NEGATIVES, n_items - 1)
     if loss == "gbce":
@@ -140,7 +144,7 @@ class _SampledSoftmax(torch.autograd.Function):
             loss += (total - hit[at]).sum()
         n = len(rows)
         ctx.save_for_backward(
-            ((slope @ items).to(hidden.dtype).addcmul_(hit_slope, wanted)).div_(n),
+            (slope @ items).to(hidden.dtype).addcmul_(hit_slope, wanted).div_(n),
             (hit_slope / n) * hidden,
             (slope.T @ rows).to(others.dtype).div_(n),
         )
