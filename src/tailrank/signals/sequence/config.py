@@ -17,7 +17,7 @@ class SASRecConfig:
     epochs
         Tried at most; training ends earlier if lower learning rates don't help any more.
     loss
-        See `losses.criterion`; None takes `softmax` up to 50,000 items and `sampled-softmax` above.
+        See `losses.sampled`; None takes `softmax` up to 50,000 items and `sampled-softmax` above.
     width, heads, blocks
         Of the transformer: dimensions of every vector inside, attention heads, blocks.
     length
