@@ -93,7 +93,7 @@ class TestCommands:
     def test_state(self, lean: Path) -> None:
         found = measured("state", "--model", lean, "--users", 2_000, "--requests", 20)
         few, many = found["200"], found["2000"]
-        assert 50 * 12 * 2_000 / 1e6 < many["compacted_mb"] <= many["disk_mb"] < 5
+        assert 50 * 9 * 2_000 / 1e6 < many["compacted_mb"] <= many["disk_mb"] < 5
         assert few["disk_mb"] < many["disk_mb"]
         assert many["own_mb"] < 20
 
