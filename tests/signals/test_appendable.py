@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrank.signals.appendable import SPARE, AppendableArray, Room, VectorTable
+from tailrank.signals.appendable import AppendableArray, VectorTable
+from tailrank.signals.room import SPARE, Room
 
 SIZES = st.integers(0, 3 * SPARE)
 

@@ -22,7 +22,7 @@ from tailrank.policy.tail import rarity
 from tailrank.ranking.fusion import count_levels
 from tailrank.ranking.hashed_codes import LARGE, HashedCodes
 from tailrank.ranking.layers import no_layers, with_layer, without
-from tailrank.signals.appendable import Room
+from tailrank.signals.room import Room
 
 
 def check_strings(ids: Iterable[object], role: str) -> None:

@@ -12,8 +12,8 @@ from tailrank.bounds import latest_plausible_time
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
-from tailrank.signals.appendable import Room
 from tailrank.signals.base import Arrays, ItemUpdates
+from tailrank.signals.room import Room
 from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 

@@ -10,9 +10,9 @@ import numpy as np
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
-from tailrank.signals.appendable import Room
 from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.recency_decay import DecayedSum, fit_recency_decay, stored_recency_decay
+from tailrank.signals.room import Room
 from tailrank.signals.sparse import summed
 from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData

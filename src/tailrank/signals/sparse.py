@@ -11,8 +11,9 @@ import numpy as np
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import ranges
-from tailrank.signals.appendable import AppendableArray, Room, with_rows
+from tailrank.signals.appendable import AppendableArray
 from tailrank.signals.base import Arrays
+from tailrank.signals.room import Room, with_rows
 from tailrank.signals.stored import StoredArrays
 
 if TYPE_CHECKING:

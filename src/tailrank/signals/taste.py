@@ -10,8 +10,8 @@ import numpy as np
 from tailrank.arrays import Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
-from tailrank.signals.appendable import Room
 from tailrank.signals.base import Arrays, ItemUpdates
+from tailrank.signals.room import Room
 from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 

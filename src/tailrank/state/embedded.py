@@ -104,7 +104,8 @@ class EmbeddedState:
         if self._ttl is not None:
             start = int(times.searchsorted(expiry_time(self._ttl)))
         if start:
-            history = History(history.items[start:], history.types[start:], history.times[start:])
+            items, events, times = history
+            history = History(items[start:], events[start:], times[start:])
         return UserSnapshot(history, version)
 
     async def erase(self, user_id: str) -> bool:

@@ -243,7 +243,7 @@ class _Run:
         else:
             drawn = self.sampled.draw(len(targets))
             found = self.network.vectors(torch.cat([before.flatten(), targets, drawn]))
-            seen, wanted, others = found.split([before.numel(), len(targets), len(drawn)])
+            seen, wanted, others = torch.split(found, [before.numel(), len(targets), len(drawn)])
             seen = seen.view(*before.shape, -1)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half == torch.bfloat16):
             hidden = self.network(seen, types[:, :-1], gaps[:, :-1])
