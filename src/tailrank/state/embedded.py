@@ -104,8 +104,7 @@ class EmbeddedState:
         if self._ttl is not None:
             start = int(times.searchsorted(expiry_time(self._ttl)))
         if start:
-            items, events, times = history
-            history = History(items[start:], events[start:], times[start:])
+            history = History(history.items[start:], history.events[start:], history.times[start:])
         return UserSnapshot(history, version)
 
     async def erase(self, user_id: str) -> bool:
