@@ -102,7 +102,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Times that each build has its turn.")] = 5,
     data: Annotated[str, typer.Option(help="Data with users of 50 events.")] = "movielens-100k",
     model: Annotated[
-        Path | None, typer.Option(help="Model of these data; by default one is trained.")
+        Path | None, typer.Option(help="Model of these data; by default each build trains one.")
     ] = None,
     training: Annotated[str, typer.Option(help="Data that row `fit` trains on.")] = "movielens-100k",
     items: Annotated[int, typer.Option(help="Of the large catalogue.")] = STANDARD.items,

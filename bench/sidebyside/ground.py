@@ -1,4 +1,4 @@
-"""`Ground`: what builds are measured on. One of them makes the models, since all must open what it wrote."""
+"""`Ground`: what builds are measured on. One of them makes what all must open."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class Ground:
     Attributes
     ----------
     maker
-        Trains the models.
+        Trains the models that all open.
     folder
         Keeps models and requests.
     name
         A data folder, or the name of a public data set, with users of 50 events.
     given
-        Folder of a model of these data; None trains one.
+        Folder of a model of these data for all builds; None lets each train its own.
     training
         Data that fitting is measured on.
     sizes
@@ -81,17 +81,22 @@ class Ground:
         """The data."""
         return load(self.name)
 
-    @cached_property
+    @property
     def model(self) -> Path:
-        """A model of the data with every signal, the sequence model among them."""
+        """The maker's model, which all builds open."""
+        return self.model_of(self.maker)
+
+    def model_of(self, side: Side) -> Path:
+        """Give a build's own model, with every signal: part of its speed may be what it learns."""
         if self.given is not None:
             return self.given
         words = ["train", "--data", self.name, "--sequence-epochs", "1", "--out"]
-        return self._made("model", lambda new: self.maker.probe("command", words=[*words, str(new)]))
+        name = f"model-{side.about['source'][:12]}"
+        return self._made(name, lambda new: side.probe("command", words=[*words, str(new)]))
 
-    def subject(self, state: Path) -> Subject:
-        """Give what a server is measured with; `state` is a folder that isn't there yet."""
-        return Subject(self.dataset, self.model, state, *long_histories(self.dataset))
+    def subject(self, state: Path, side: Side) -> Subject:
+        """Give what a server of a build is measured with; `state` is a folder that isn't there yet."""
+        return Subject(self.dataset, self.model_of(side), state, *long_histories(self.dataset))
 
     def requests(self, candidates: int) -> Path:
         """Write real histories of 50 events, and random lists of so many candidates."""

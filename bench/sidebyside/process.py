@@ -37,7 +37,7 @@ IMPORT: Final = (
 
 def latency(ground: Ground, side: Side, _: int) -> dict[str, float]:
     """Time 200 candidates for 50 events."""
-    return ranked(side, ground.model, ground.requests(CANDIDATES), ground.sizes.requests)
+    return ranked(side, ground.model_of(side), ground.requests(CANDIDATES), ground.sizes.requests)
 
 
 def ranked(side: Side, model: Path, requests: Path, calls: int) -> dict[str, float]:

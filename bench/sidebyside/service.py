@@ -48,8 +48,8 @@ def serving(side: Side, model: Path) -> Iterator[tuple[int, Path]]:
 @contextmanager
 def knowing(ground: Ground, side: Side) -> Iterator[tuple[int, Subject]]:
     """Run a server that knows all users."""
-    it = ground.subject(ground.folder)
-    with serving(side, ground.model) as (port, folder):
+    it = ground.subject(ground.folder, side)
+    with serving(side, it.model) as (port, folder):
         it.store_events(port)
         yield port, replace(it, state=folder / "state")
 
