@@ -23,7 +23,7 @@ def splits(draw: st.DrawFn) -> Split:
         {
             "user_id": rng.integers(0, 6, n),
             "item_id": rng.integers(0, items, n).astype(str),
-            "timestamp": rng.integers(0, 50, n),
+            "timestamp": rng.permutation(n) // 2,  # two events each, and some in every period
         }
     )
     data = Dataset.construct(pl.DataFrame({"item_id": [str(code) for code in range(items)]}), events)
