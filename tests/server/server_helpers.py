@@ -44,7 +44,7 @@ def rank(url: str, **request: object) -> dict[str, Any]:
     return ranking
 
 
-def wait_until(done: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(done: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end
