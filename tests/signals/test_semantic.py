@@ -11,13 +11,8 @@ from tailrank.arrays import Doubles, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import UNTYPED, Histories, Queries
 from tailrank.signals.appendable import VectorTable
-from tailrank.signals.semantic import (
-    SHARPEST,
-    SemanticAttention,
-    draw_samples,
-    mean_loss,
-    with_untyped_bias,
-)
+from tailrank.signals.attention_fit import SHARPEST, draw_samples, mean_loss, with_untyped_bias
+from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.stored import StoredArrays
 
 DAY = 86_400.0

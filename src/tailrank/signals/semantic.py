@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Codes, Doubles, Floats, Offsets
+from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
-from tailrank.data.histories import UNTYPED, Histories, Queries
+from tailrank.data.histories import Histories, Queries
 from tailrank.language.vectors import LONGEST
 from tailrank.signals.appendable import VectorTable
+from tailrank.signals.attention_fit import (
+    QUERIES,
+    SHARPEST,
+    WINDOW,
+    draw_samples,
+    fit_attention,
+    with_untyped_bias,
+)
 from tailrank.signals.base import Arrays, ItemUpdates, as_array
 from tailrank.signals.popularity import DAY
 from tailrank.signals.stored import StoredArrays
 from tailrank.signals.training_data import TrainingData
 
-SHARPEST: Final = 30.0
-"""Bound on the inverse temperature: exp(30) and exp(-30) are normal float32, so no maximum is subtracted."""
-
 STEEPEST: Final = 10.0
 """Bound on what an event type adds to the logarithm of attention."""
-
-NEGATIVES: Final = 128
-QUERIES: Final = 1_500
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class SemanticAttention:
     time_decay: float = 0.0
     space: str = "semantic"
 
-    window: ClassVar[int] = 50
+    window: ClassVar[int] = WINDOW
 
     @property
     def name(self) -> str:
@@ -94,8 +95,6 @@ class SemanticAttention:
         space
             Name of the vector space.
         """
-        from scipy.optimize import minimize
-
         distinct, rows = np.unique(vectors, axis=0, return_inverse=True)
         table = VectorTable.from_array(distinct, rows.astype(np.int32))
         start = cls(table, np.zeros(n_types + 1, np.float32), space=space)
@@ -103,21 +102,9 @@ class SemanticAttention:
         if not len(queries):
             return start
         samples = draw_samples(vectors, n_types, queries, np.random.default_rng(seed))
-        initial = [10.0, start.inverse_temperature, start.recency_decay, start.time_decay, *np.zeros(n_types)]
-        bounds = [(0.1, 100.0), (0.0, SHARPEST), (0.0, 5.0), (0.0, 5.0)]
-        bounds += [(0.0, 0.0), *[(-3.0, 3.0)] * (n_types - 1)]
-        found = minimize(
-            mean_loss,
-            initial,
-            args=(samples,),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"maxiter": 40},
-        )
-        bias = with_untyped_bias(found.x[4:].astype(np.float32), samples[0].type_shares)
-        inverse_temperature, recency_decay, time_decay = found.x[1:4].tolist()
-        return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
+        given = (start.inverse_temperature, start.recency_decay, start.time_decay)
+        bias, attention = fit_attention(samples, given)
+        return cls(table, bias, *attention, space)
 
     def refit(self, data: TrainingData) -> Self:
         """Stay as it is: attention was fitted to validation, and more events change no vector."""
@@ -222,121 +209,3 @@ def _sums(terms: Floats, starts: Offsets) -> Floats:
     if len(starts) == 1:
         return terms @ np.ones((terms.shape[1], 1), np.float32)
     return np.add.reduceat(terms, starts, axis=1)
-
-
-def with_untyped_bias(by_type: Floats, shares: Floats) -> Floats:
-    """Add the bias of an event without a known type to those of the types; shape (types + 1,).
-
-    Such an event counts as a mix of events of all types, each with its share, as a case with an unknown
-    attribute does in a decision tree (Quinlan, 1993, "C4.5", chapter 3): ``log(sum_t share_t exp(bias_t))``.
-    So does one of a type that never occurs, of which nothing was learned.
-
-    Parameters
-    ----------
-    by_type, shares
-        Bias of each type and how often it occurs, shape (types,).
-    """
-    untyped = np.log(shares @ np.exp(by_type))
-    return np.append(np.where(shares > 0, by_type, untyped), untyped)
-
-
-def draw_samples(vectors: Floats, n_types: int, queries: Queries, rng: np.random.Generator) -> list[_Sample]:
-    """Draw the candidates of queries, and pad their histories to the next power of two."""
-    negatives = rng.integers(0, len(vectors), (len(queries), NEGATIVES), dtype=np.int32)
-    candidates = np.concatenate([queries.targets[:, None], negatives], axis=1)
-    h = queries.histories.latest(SemanticAttention.window)
-    shares, sizes = h.type_shares(n_types), np.ceil(np.log2(h.lengths))
-    alike = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
-    return [_Sample.draw(vectors, shares, queries.take(rows), candidates[rows]) for rows in alike]
-
-
-def mean_loss(parameters: Doubles, samples: Sequence[_Sample]) -> tuple[float, Doubles]:
-    """Mean negative log-likelihood of the targets of all samples, and its gradient."""
-    weights = np.array([len(sample.similarity) for sample in samples], np.float64)
-    losses, gradients = zip(*(sample.loss(parameters) for sample in samples), strict=True)
-    weights /= weights.sum()
-    return float(weights @ losses), weights @ np.stack(gradients)
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """Validation queries padded to rectangles.
-
-    Attributes
-    ----------
-    similarity
-        Of candidate and event, the target first; shape (queries, candidates, events).
-    features
-        Negative log age and log days of each event; shape (2, queries, events).
-    event_types
-        One-hot; shape (types, queries, events).
-    untyped
-        1 for an event without a known type; shape (queries, events).
-    type_shares
-        How often each type occurs; shape (types,).
-    padding
-        Minus infinity if there is no event; shape (queries, events).
-    """
-
-    similarity: Floats
-    features: Floats
-    event_types: Floats
-    untyped: Floats
-    type_shares: Floats
-    padding: Floats
-
-    @classmethod
-    def draw(cls, vectors: Floats, type_shares: Floats, queries: Queries, candidates: Codes) -> Self:
-        h = queries.histories.latest(SemanticAttention.window)
-        width = int(h.lengths.max())
-        rows, columns = h.owners, width - 1 - h.ages
-        shape = (len(queries), width)
-
-        def padded(values: Doubles | Floats, fill: float) -> Floats:
-            table = np.full(shape, fill, np.float32)
-            table[rows, columns] = values
-            return table
-
-        items: Codes = np.zeros(shape, np.int32)
-        items[rows, columns] = h.items
-        return cls(
-            similarity=np.matmul(vectors[candidates], vectors[items].transpose(0, 2, 1)),
-            features=-np.stack([padded(np.log1p(h.ages), 0), padded(np.log1p(h.gaps / DAY), 0)]),
-            event_types=np.stack([padded(h.types == code, 0) for code in range(len(type_shares))]),
-            untyped=padded(h.types == UNTYPED, 0),
-            type_shares=type_shares,
-            padding=np.where(padded(np.ones(len(h.items)), 0) > 0, 0, -np.inf).astype(np.float32),
-        )
-
-    def loss(self, parameters: Doubles) -> tuple[float, Doubles]:
-        """Mean negative log-likelihood of the targets, and its gradient."""
-        temperature, inverse_temperature, recency_decay, time_decay, *bias = parameters.astype(np.float32)
-        prior = self.padding + recency_decay * self.features[0] + time_decay * self.features[1]
-        by_type = np.array(bias, np.float32)
-        prior = prior + np.tensordot(by_type, self.event_types, 1)
-        prior += with_untyped_bias(by_type, self.type_shares)[UNTYPED] * self.untyped
-        attention = np.exp(inverse_temperature * (self.similarity - 1) + prior[:, None, :])
-        attention /= attention.sum(axis=2, keepdims=True)
-        scores = np.einsum("qce,qce->qc", attention, self.similarity)
-        logits = temperature * scores
-        logits -= logits.max(axis=1, keepdims=True)
-        chances = np.exp(logits)
-        chances /= chances.sum(axis=1, keepdims=True)
-        loss = -float(np.log(np.maximum(chances[:, 0], 1e-30)).mean())
-        chances[:, 0] -= 1
-        chances /= len(chances)
-        # d score / d logit of the attention at event j is a_j (s_j - score)
-        pull = attention * (self.similarity - scores[:, :, None]) * (temperature * chances)[:, :, None]
-        by_event = pull.sum(axis=1)
-        chosen = self.type_shares * np.exp(by_type)
-        untyped = float((by_event * self.untyped).sum()) * chosen / chosen.sum()
-        gradient = [
-            float((chances * scores).sum()),
-            float(np.einsum("qce,qce->", pull, self.similarity)),
-            *(float((by_event * feature).sum()) for feature in self.features),
-            *(
-                float((by_event * one_hot).sum() + rest)
-                for one_hot, rest in zip(self.event_types, untyped, strict=True)
-            ),
-        ]
-        return loss, np.array(gradient)
