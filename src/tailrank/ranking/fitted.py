@@ -1,14 +1,18 @@
-"""What fitting learns and a model folder holds."""
+"""What fitting learns and a model folder holds, and how items come and go in it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
 
+from tailrank.arrays import Floats
+from tailrank.errors import RequestError
 from tailrank.language.vectors import VectorSpace
 from tailrank.policy.base import Policy
-from tailrank.ranking.catalogue import Catalogue
+from tailrank.ranking.catalogue import Catalogue, check_strings
 from tailrank.ranking.fusion import Fusion
+from tailrank.ranking.item_updates import item_updates
 from tailrank.ranking.settings import Settings
 from tailrank.signals.base import Signal
 
@@ -53,3 +57,51 @@ class Fitted:
     def __repr__(self) -> str:
         signals = ", ".join(self.fusion.signals)
         return f"{type(self).__name__}({len(self.catalogue):,} items; signals: {signals})"
+
+    def with_items(
+        self, ids: Sequence[str], texts: Sequence[str], vectors: Mapping[str, Floats] | None = None
+    ) -> Self:
+        """Take in new items, and new texts of known ones; this model itself stays as it is.
+
+        New items are scored by their texts alone, until a model is trained with what users do with them.
+        Known ones keep what was learned from behaviour. The scores of all others don't change.
+
+        Parameters
+        ----------
+        ids
+            Distinct item ids.
+        texts
+            One an item, written by `settings.template`.
+        vectors
+            By the name of a space, its encoder's vectors of the items, shape (items, width), not whitened;
+            without any, an item counts as one without text there.
+
+        Raises
+        ------
+        RequestError
+            On repeated ids or ids that are no strings, or unless there is one text and one finite vector of
+            the right width an item.
+        """
+        check_strings(ids, "item")
+        if len(set(ids)) != len(ids) or len(texts) != len(ids):
+            raise RequestError(f"{len(ids)} items with {len(texts)} texts: give each id once, and one text")
+        if not all(isinstance(text, str) for text in texts):
+            raise RequestError("texts must be strings: empty if an item has none")
+        catalogue = self.catalogue.with_items(ids)
+        codes, size = catalogue.codes_of(ids), len(catalogue)
+        updates = item_updates(
+            self.signals, self.spaces, codes, size, texts, {} if vectors is None else vectors
+        )
+        signals = tuple(signal.with_items(updates) for signal in self.signals)
+        return replace(self, catalogue=catalogue, signals=signals)
+
+    def without_items(self, ids: Sequence[str]) -> Self:
+        """Forget items: they are unknown from then on; ids that are unknown already are passed over.
+
+        Raises
+        ------
+        RequestError
+            On ids that are no strings.
+        """
+        check_strings(ids, "item")
+        return replace(self, catalogue=self.catalogue.without_items(ids))

@@ -23,7 +23,6 @@ from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.fitting import Vectors, fit
 from tailrank.ranking.frame_lists import FrameLists
 from tailrank.ranking.fusion import FusedScores, history_buckets
-from tailrank.ranking.item_updates import item_updates
 from tailrank.ranking.model_folder import read_fitted, write_fitted
 from tailrank.ranking.ordering import Listed, order_candidates
 from tailrank.ranking.request import Ranking, Request, as_request
@@ -254,54 +253,6 @@ class Reranker(Fitted):
             return np.array([by_id[name] for name in choice.candidates], np.float32)
 
         return replace(self, upstream=learn_weights(choices, score))
-
-    def with_items(
-        self, ids: Sequence[str], texts: Sequence[str], vectors: Mapping[str, Floats] | None = None
-    ) -> Self:
-        """Take in new items, and new texts of known ones; this model itself stays as it is.
-
-        New items are scored by their texts alone, until a model is trained with what users do with them.
-        Known ones keep what was learned from behaviour. The scores of all others don't change.
-
-        Parameters
-        ----------
-        ids
-            Distinct item ids.
-        texts
-            One an item, written by `settings.template`.
-        vectors
-            By the name of a space, its encoder's vectors of the items, shape (items, width), not whitened;
-            without any, an item counts as one without text there.
-
-        Raises
-        ------
-        RequestError
-            On repeated ids or ids that are no strings, or unless there is one text and one finite vector of
-            the right width an item.
-        """
-        check_strings(ids, "item")
-        if len(set(ids)) != len(ids) or len(texts) != len(ids):
-            raise RequestError(f"{len(ids)} items with {len(texts)} texts: give each id once, and one text")
-        if not all(isinstance(text, str) for text in texts):
-            raise RequestError("texts must be strings: empty if an item has none")
-        catalogue = self.catalogue.with_items(ids)
-        codes, size = catalogue.codes_of(ids), len(catalogue)
-        updates = item_updates(
-            self.signals, self.spaces, codes, size, texts, {} if vectors is None else vectors
-        )
-        signals = tuple(signal.with_items(updates) for signal in self.signals)
-        return replace(self, catalogue=catalogue, signals=signals)
-
-    def without_items(self, ids: Sequence[str]) -> Self:
-        """Forget items: they are unknown from then on; ids that are unknown already are passed over.
-
-        Raises
-        ------
-        RequestError
-            On ids that are no strings.
-        """
-        check_strings(ids, "item")
-        return replace(self, catalogue=self.catalogue.without_items(ids))
 
     def save(self, folder: Path | str, about: Mapping[str, object] | None = None) -> None:
         """Write a model folder, whole or not at all (see docs/models.md).

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
@@ -14,7 +13,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from tailrank import api
-from tailrank.data.histories import History
 from tailrank.errors import EncoderError, RequestError
 from tailrank.server import metarank
 from tailrank.server.batches import Batch, Entries, verdicts
@@ -24,25 +22,16 @@ from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.openapi_page import docs_page
+from tailrank.server.ranker import Ranker
 from tailrank.server.relevance import is_blank
 from tailrank.server.routes import description
 from tailrank.server.text_rerank import rerank
-from tailrank.server.translation import NO_EVENTS, check_times, to_items, to_request
-from tailrank.state.base import InvalidEventsError, State, StateError, StoredEvent
-
-SHOWN: Final = 10
-"""Ranks that count as shown."""
-
-SLOWNESS: Final = 0.05
-"""How quickly the expected time of a ranking follows the measured one."""
-
-LOG_EVERY: Final = 1.0
-"""Seconds between two warnings in the log that the state can't be reached."""
+from tailrank.server.translation import NO_EVENTS
+from tailrank.state.base import InvalidEventsError, State, StoredEvent
 
 READY_SECONDS: Final = 1.0
 """For how long the answer of `/readyz` holds."""
 
-log = logging.getLogger("tailrank.server")
 encode: Final = msgspec.json.Encoder().encode
 RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
 RERANK: Final[Body[api.RerankRequest]] = Body(api.RerankRequest)
@@ -86,78 +75,17 @@ class Endpoints:
 
     def __init__(self, models: ModelManager, state: State, metrics: Metrics) -> None:
         self.models, self.state, self.metrics = models, state, metrics
-        self._expected = self._logged = 0.0
+        self.ranker = Ranker(models, state, metrics)
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()
 
     def rank(self, call: Call) -> Answer | Coroutine[Any, Any, Answer]:
         """Re-order candidates; if that can't be done, or not in time, give them back as they came."""
         request = RANK.decode(call.body)
-        history = self._history_at_once(request)
-        if history is None:
-            return self._rank_later(request, call.arrived)
-        return Answer(encode(self._ranking(request, call.arrived, history)))
+        ranking = self.ranker.rank_at_once(request, call.arrived)
+        return Answer(encode(ranking)) if ranking else self._rank_later(request, call.arrived)
 
     async def _rank_later(self, request: api.RankRequest, arrived: float) -> Answer:
-        return Answer(encode(await self.ranking(request, arrived)))
-
-    async def ranking(self, request: api.RankRequest, arrived: float) -> api.Ranking:
-        """Rank, or degrade.
-
-        Raises
-        ------
-        RequestError
-            On what the sender can mend.
-        """
-        history: History | Exception
-        try:
-            history = await self._history(request, arrived)
-        except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
-            history = why
-        return self._ranking(request, arrived, history)
-
-    def _ranking(self, request: api.RankRequest, arrived: float, history: History | Exception) -> api.Ranking:
-        """Rank for a history, or degrade if there is none."""
-        served, started = self.models.served, time.perf_counter()
-        check_times(request.history, served.reranker.catalogue.clock)
-        reason: api.DegradedReason | None = None
-        is_unknown = False
-        try:
-            if isinstance(history, Exception):
-                raise history
-            if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
-                # Or one slow ranking could keep every later one from being tried.
-                self._expected *= 1 - SLOWNESS
-                raise TimeoutError
-            is_unknown = (request.user or request.session) is not None and not history.items
-            ranking = served.reranker.rank(to_request(request, history))
-            self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
-            self._expose(served.head, ranking.item_ids[:SHOWN])
-        except TimeoutError:
-            reason = "deadline"
-        except StateError as why:
-            reason = "state"
-            if arrived > self._logged + LOG_EVERY:
-                self._logged = arrived
-                log.warning("state out of reach", extra={"why": str(why)})
-        except RequestError:
-            raise
-        except Exception:  # a list in its old order is better than none
-            reason = "error"
-            log.exception("ranking failed")
-        if reason:
-            ranking = to_request(request, NO_EVENTS).upstream_ranking()
-            self.metrics.degraded.labels(reason).inc()
-        return api.Ranking(
-            ranking.ranking_id,
-            served.name,
-            1e3 * (time.perf_counter() - arrived),
-            reason is not None,
-            to_items(ranking),
-            msgspec.UNSET if reason is None else reason,
-            ranking.unknown_history or msgspec.UNSET,
-            ranking.history_length,
-            is_unknown or msgspec.UNSET,
-        )
+        return Answer(encode(await self.ranker.rank(request, arrived)))
 
     async def events(self, call: Call) -> Answer:
         """Store events; they are durable when this is answered."""
@@ -197,7 +125,7 @@ class Endpoints:
         request = RERANK.decode(call.body)
         if is_blank(request.query or "") and request.user is None:
             raise RequestError("nothing to order by: give a query, a user, or both")
-        history = NO_EVENTS if request.user is None else await self._read(request.user)
+        history = NO_EVENTS if request.user is None else await self.ranker.history(request.user)
         return Answer(encode(await rerank(self.models.served, self.models.encoders, request, history)))
 
     async def feedback(self, call: Call) -> Answer:
@@ -221,7 +149,7 @@ class Endpoints:
     async def metarank(self, call: Call) -> Answer:
         """Rank as Metarank does, whatever the model is called."""
         request = metarank.read_rank_request(call.body, call.flags.get("explain", False))
-        return Answer(encode(metarank.rank_response(await self.ranking(request, call.arrived))))
+        return Answer(encode(metarank.rank_response(await self.ranker.rank(request, call.arrived))))
 
     def openapi(self, _: Call) -> Answer:
         """Describe all this to programs."""
@@ -249,7 +177,7 @@ class Endpoints:
     async def _try_ranking(self) -> Answer:
         served = self.models.served
         request = api.RankRequest(served.some_items, user="readyz")
-        ranking = await self.ranking(request, time.perf_counter())
+        ranking = await self.ranker.rank(request, time.perf_counter())
         if ranking.degraded:
             return Answer(encode({"status": "not ready", "reason": ranking.reason}), 503)
         return Answer(encode({"status": "ready", "model": served.name}))
@@ -280,41 +208,6 @@ class Endpoints:
         trained = served.reranker.catalogue.items.columns
         batch = batch.map(lambda item: checked_item(item, served.columns_read, trained))
         return batch, await self.models.put(batch.entries) if batch.entries else served.version
-
-    def _history_at_once(self, request: api.RankRequest) -> History | Exception | None:
-        """Read the user's history, or why it can't be; None if that has to be waited for."""
-        name = request.user or request.session
-        if name is None:
-            return NO_EVENTS
-        try:
-            found = self.state.read_at_once(name)
-        except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
-            return why
-        if found is None or found.items_version != self.models.served.version:
-            return None
-        return found.history
-
-    async def _history(self, request: api.RankRequest, arrived: float) -> History:
-        """Read the user's history within the deadline, and catch up with items that changed."""
-        name = request.user or request.session
-        if name is None:
-            return NO_EVENTS
-        if request.deadline_ms is None:
-            return await self._read(name)
-        async with asyncio.timeout(request.deadline_ms / 1e3 - (time.perf_counter() - arrived)):
-            return await self._read(name)
-
-    async def _read(self, name: str) -> History:
-        found = await self.state.read(name)
-        if found.items_version != self.models.served.version:
-            await self.models.catch_up()
-        return found.history
-
-    def _expose(self, head: frozenset[str], shown: Sequence[str]) -> None:
-        """Count how many of the items shown are of the head, and how many of the tail."""
-        of_head = len(head.intersection(shown))
-        self.metrics.head.inc(of_head)
-        self.metrics.tail.inc(len(shown) - of_head)
 
 
 def _stored(event: api.Event) -> StoredEvent:

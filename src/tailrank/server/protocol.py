@@ -5,25 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections import deque
 from collections.abc import Coroutine
 from typing import Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from tailrank.api import ErrorResponse
 from tailrank.server.descriptors import room_for
 from tailrank.server.exchange import Answer, Exchange
+from tailrank.server.request_reader import Head, RequestReader
 
-HEAD_BYTES: Final = 16_384
-"""Of a request's line and fields; and of trailers and what frames chunks, beyond the length of the body."""
-
-HEAD_FIELDS: Final = 100
 HEAD_SECONDS: Final = 10.0
 """From a connection's or a request's first byte to the end of the request's head."""
 
@@ -39,9 +34,6 @@ SEND_SECONDS: Final = 30.0
 LINGER_SECONDS: Final = 1.0
 """From a refusal to the end of the connection, so that the client reads it."""
 
-FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
-"""Fields that say where a body ends."""
-
 UNWANTED_BYTES: Final = 65_536
 """Of a body that is read before anybody wants it."""
 
@@ -52,11 +44,6 @@ MAX_CONNECTIONS: Final = 4_096
 """Of one process; one more ends the one that waited longest for its client."""
 
 log = logging.getLogger("tailrank.server")
-
-_TOO_LARGE: Final = (
-    f"the request's head is too large: send at most {HEAD_FIELDS} fields and {HEAD_BYTES} bytes, all else in "
-    "the body"
-)
 
 
 class _Shared:
@@ -99,17 +86,14 @@ class BoundedProtocol(asyncio.Protocol):
         self._keep_alive_seconds = config.timeout_keep_alive
         self._loop = asyncio.get_running_loop()
         self._shared = self._of_servers.setdefault(server_state, _Shared())
-        self._parser = HttpRequestParser(self)
+        self._reader = RequestReader(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request, and make room if need be."""
         self._transport, peer = transport, transport.get_extra_info("peername")
         self.client: str | None = peer[0] if isinstance(peer, tuple) else None
         self._unanswered: deque[Exchange] = deque()
-        self._receiving = self._discarding = self._refused = self._replaying = False
-        self._reading_paused = self._writing_paused = False
-        self._framing: list[tuple[bytes, bytes]] = []  # of a head with an Upgrade, whose body is left
-        self._beside = self._received = 0
+        self._discarding = self._reading_paused = self._writing_paused = False
         self._unread_since = math.inf
         self._deadline = self._loop.time() + HEAD_SECONDS
         self._timer = self._loop.call_later(HEAD_SECONDS, self._check)
@@ -137,79 +121,40 @@ class BoundedProtocol(asyncio.Protocol):
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Parse, in pieces so small that little is kept of what exceeds a limit."""
-        for start in range(0, len(data), HEAD_BYTES):
-            if self._refused:
-                return
-            piece = data[start : start + HEAD_BYTES]
-            self._beside += len(piece)
-            self._parse(piece)
-            if self._receiving and self._beside > HEAD_BYTES + self._received:
-                self._refuse(431, _TOO_LARGE)
+        """Read requests."""
+        self._reader.feed(data)
 
-    def on_message_begin(self) -> None:
-        """Note the time."""
-        if self._replaying:
-            return
-        self._url, self._headers = b"", list[tuple[bytes, bytes]]()
-        self._arrived = time.perf_counter()
-        self._receiving, self._beside, self._received = True, 0, 0
+    def request_began(self) -> None:
+        """Allow for the time that a head may take."""
         self._deadline = self._loop.time() + HEAD_SECONDS
 
-    def on_url(self, url: bytes) -> None:
-        """Take a piece of what is requested."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head."""
-        self._headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        """Let the application answer, unless the head is too large or too many requests wait already."""
-        if self._replaying:
+    def head_came(self, head: Head) -> None:
+        """Let the application answer, unless too many requests wait already."""
+        if len(self._unanswered) >= MAX_PIPELINED:
+            self.refuse(429, f"more than {MAX_PIPELINED} requests ahead of their answers: wait for them")
             return
-        headers, parser = self._headers, self._parser
-        if len(headers) > HEAD_FIELDS or (self._beside and self._head_bytes() > HEAD_BYTES):
-            self._refuse(431, _TOO_LARGE)
-        elif len(self._unanswered) >= MAX_PIPELINED:
-            self._refuse(429, f"more than {MAX_PIPELINED} requests ahead of their answers: wait for them")
-        if self._refused:
-            return
-        method, keep_alive = parser.get_method().decode(), parser.should_keep_alive()
-        keep_alive = keep_alive and parser.get_http_version() != "1.0"
-        url = parse_url(self._url)
-        path, query = url.path or b"/", url.query or b""
-        self._latest = Exchange(self, method, path, query, headers, self._arrived, keep_alive)
-        if parser.should_upgrade():
-            self._framing = [field for field in headers if field[0] in FRAMING]
-        self._headers = []  # trailers don't join the fields of the head
+        self._latest = Exchange(self, *head)
         self._deadline = self._loop.time() + BODY_SECONDS
         if self._unanswered:
             self._pause_reading()
         self._unanswered.append(self._latest)
         self._join_line()
 
-    def on_body(self, body: bytes) -> None:
+    def body_came(self, part: bytes) -> None:
         """Take a piece of the body, and allow for the time that it needs."""
-        if self._refused:
-            return
-        self._beside -= len(body)
-        self._received += len(body)
         if self._discarding:
             return
         exchange = self._latest
-        exchange.parts.append(body)
-        exchange.size += len(body)
+        exchange.parts.append(part)
+        exchange.size += len(part)
         exchange.changed()
-        self._deadline += len(body) / BODY_RATE
+        self._deadline += len(part) / BODY_RATE
         if exchange.size > UNWANTED_BYTES and not exchange.is_wanted:
             self._pause_reading()
 
-    def on_message_complete(self) -> None:
+    def request_ended(self) -> None:
         """Work, and wait for the client no more."""
-        if self._refused or self._framing:
-            return
-        self._receiving = self._discarding = False
+        self._discarding = False
         self._latest.is_whole = True
         self._latest.changed()
         self._wait_or_work()
@@ -272,64 +217,37 @@ class BoundedProtocol(asyncio.Protocol):
             log.exception("a request could not be begun")
             self._transport.abort()
 
-    def _parse(self, piece: bytes) -> None:
-        """Parse a piece. Who would rather speak another protocol, such as HTTP/2, is answered in this one."""
-        while piece and not self._refused:
-            try:
-                self._parser.feed_data(piece)
-                return
-            except HttpParserError:
-                self._refuse(400, "not HTTP/1.1: see RFC 9112")
-            except HttpParserUpgrade as upgrade:
-                self._ignore_upgrade()
-                piece = piece[upgrade.args[0] :]
-
-    def _ignore_upgrade(self) -> None:
-        """Read on after a head with an Upgrade, which the parser takes for the end of HTTP, body and all.
-
-        Another parser is given a head that only says where the body ends.
-        """
-        if not self._framing:
-            return
-        fields = b"".join(b"%s: %s\r\n" % field for field in self._framing)
-        self._framing, self._replaying = [], True
-        self._parser = HttpRequestParser(self)
-        self._parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % fields)
-        self._replaying = False
-
-    def _head_bytes(self) -> int:
-        """Count the bytes of a head that came in more than one piece; in one, they can't be too many."""
-        return len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
-
     def _wait_or_work(self) -> None:
         """Join those that wait, at their end, or leave them."""
         working = bool(self._unanswered) and self._unanswered[0].is_whole
         self._waiting.pop(self, None)
         if not working or self._writing_paused:
             self._waiting[self] = None
-        if not self._receiving:
+        if not self._reader.receiving:
             self._deadline = math.inf if working else self._loop.time() + self._keep_alive_seconds
 
     def _check(self) -> None:
         """End the connection if its client took too long; else look again later."""
         now = self._loop.time()
-        late = now >= self._deadline and not self._refused
+        late = now >= self._deadline and not self._reader.stopped
         if late and self._reading_paused:  # the client could not send
             self._deadline, late = now + BODY_SECONDS, False
-        over = late and (not self._receiving or self._transport.is_closing())
+        over = late and (not self._reader.receiving or self._transport.is_closing())
         if over or now >= self._unread_since + SEND_SECONDS:
             self._transport.abort()
             return
         if late:
-            self._refuse(408, "the request took too long to arrive: send it at once")
+            self.refuse(408, "the request took too long to arrive: send it at once")
         left = self._deadline - now
         self._timer = self._loop.call_later(left if 0 < left < HEAD_SECONDS else HEAD_SECONDS, self._check)
 
-    def _refuse(self, status: int, why: str) -> None:
+    def refuse(self, status: int, why: str) -> None:
         """Read no further, and end the connection; whole requests that came before are answered first."""
-        if self._refused or self._transport.is_closing():
+        if self._reader.stopped:
             return
-        self._refused = True
+        self._reader.stopped = True
+        if self._transport.is_closing():
+            return
         whole = [exchange for exchange in self._unanswered if exchange.is_whole]
         if whole:
             whole[-1].keep_alive = False

@@ -103,8 +103,8 @@ class SemanticAttention:
             return start
         samples = draw_samples(vectors, n_types, queries, np.random.default_rng(seed))
         given = (start.inverse_temperature, start.recency_decay, start.time_decay)
-        bias, attention = fit_attention(samples, given)
-        return cls(table, bias, *attention, space)
+        bias, (inverse_temperature, recency_decay, time_decay) = fit_attention(samples, given)
+        return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
 
     def refit(self, data: TrainingData) -> Self:
         """Stay as it is: attention was fitted to validation, and more events change no vector."""
