@@ -101,8 +101,6 @@ def _uvicorn_config(app: object, workers: int) -> uvicorn.Config:
         ws="none",
         log_config=None,
         access_log=False,
-        server_header=False,
-        date_header=False,
         proxy_headers=False,  # anybody can write these: the caller is who is connected
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from typing import ClassVar, Final, Self
 
 import numpy as np
@@ -111,22 +110,25 @@ class SequenceModel:
         return encoded
 
     def _windows(self, histories: Histories) -> Histories:
-        """Keep the events that the network sees."""
-        bounds = histories.offsets.tolist()
-        starts = [start + self._first(histories.items[start:end]) for start, end in pairwise(bounds)]
-        return histories.cut(np.array(starts, np.int64), histories.offsets[1:])
-
-    def _first(self, items: Codes) -> int:
-        """Choose the event that the network reads a history from, by its items.
+        """Keep the events that the network reads.
 
         The window of a long history doesn't move with every event. It starts at one of the oldest events that
         fit, chosen by its item alone, so that it is the same one until a while later.
         """
-        first = max(0, len(items) - self.network.length)
+        h = histories.latest(self.network.length)
+        full = h.lengths == self.network.length
+        if not self.slack or not full.any():
+            return h
+        starts = h.offsets[:-1].copy()
+        starts[full] += _anchors(h.items.take(starts[full, None] + np.arange(self.slack + 1)))
+        return h.cut(starts, h.offsets[1:])
+
+    def _start(self, items: Codes) -> int:
+        """Find where the window of one history starts, as `_windows` does."""
+        start = max(0, len(items) - self.network.length)
         if not self.slack or len(items) < self.network.length:
-            return first
-        oldest = items[first : first + self.slack + 1].astype(np.uint32)
-        return first + int((oldest * SCATTER).argmin())
+            return start
+        return start + int(_anchors(items[start : start + self.slack + 1]))
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Move changed items as far as the map moves their texts; new ones go where it puts theirs.
@@ -183,13 +185,19 @@ class SequenceModel:
         @lru_cache(CACHED)
         def encode(*columns: bytes) -> Floats:
             items, types, times = map(np.frombuffer, columns, (np.int32, np.int32, np.float64))
-            seen = slice(self._first(items), None)
+            seen = slice(self._start(items), None)
             events = _columns(items[seen], types[seen], times[seen], 0)
             encoded = self.recall.encode(events, self.table, self.network)
             encoded.flags.writeable = False
             return encoded
 
         return encode
+
+
+def _anchors(oldest: Codes) -> Offsets:
+    """Choose one of the oldest events of each window by its item; shape (..., events) to (...)."""
+    found: Offsets = (oldest.astype(np.uint32) * SCATTER).argmin(axis=-1)
+    return found
 
 
 def _columns(items: Codes, types: Codes, times: Seconds, starts: Offsets | int) -> Codes:
