@@ -1,0 +1,109 @@
+"""What feedback may change of a fusion: one correction for each signal and each knot, by history bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from tailrank.arrays import Codes, Doubles, Floats
+from tailrank.ranking.fusion import Fusion, knot_shares
+
+FARTHEST: Final = 10.0
+"""Standard deviations from the list's mean that a signal counts as, at most: an outlier is no landslide."""
+
+
+SMALLEST_SCALE: Final = 0.1
+"""Least scale: clicks that follow no scores say little of weights."""
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """The linear map from corrections of a fusion to the log-odds of a click on each item of a list.
+
+    A history bucket has one correction for each signal, alike at all knots, in log-odds by a standard
+    deviation of the signal; one for each knot's bias; and, last, what the scale of the offline score is above
+    1. Clicks may follow scores more or less closely than the events of training did, which changes no order.
+
+    Attributes
+    ----------
+    offline
+        The weights as training left them.
+    """
+
+    offline: Fusion
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the corrections: (history buckets, signals + knots + 1)."""
+        knots, buckets, signals = self.offline.weights.shape
+        return buckets, signals + knots + 1
+
+    def features(self, signals: Floats, levels: Codes, scores: Doubles | float = 0.0) -> Doubles:
+        """Say how much each correction counts for each item of a list.
+
+        Parameters
+        ----------
+        signals
+            Shape (items, signals).
+        levels
+            Count levels, shape (items,).
+        scores
+            Of the offline weights, shape (items,); 0 leaves the scale out.
+
+        Returns
+        -------
+        Doubles
+            Shape (items, corrections). What all items of the list share is left out, since no order depends
+            on it.
+        """
+        width = signals.shape[1]
+        found = np.empty((len(signals), self.shape[1]))
+        np.divide(signals, self._spread, out=found[:, :width])
+        found[:, width:-1] = self._shares.take(levels, axis=0)
+        found[:, -1] = scores
+        found -= np.add.reduce(found) / len(found)
+        # Quicker than `np.clip`, for the few numbers of a list.
+        return np.minimum(np.maximum(found, -FARTHEST, out=found), FARTHEST, out=found)
+
+    def applied(self, corrections: Doubles) -> Fusion:
+        """Correct the weights, in the scale of the offline score; corrections as in `shape`."""
+        changes, width = corrections[:, :-1] / self.scales(corrections)[:, None], len(self.offline.signals)
+        weights = self.offline.weights + changes[:, :width] / self._spread
+        biases = self.offline.biases + changes[:, width:].T
+        return replace(self.offline, weights=weights.astype(np.float32), biases=biases.astype(np.float32))
+
+    def scales(self, corrections: Doubles) -> Doubles:
+        """Give how closely clicks follow the offline score, shape (history buckets,)."""
+        return np.maximum(1 + corrections[:, -1], SMALLEST_SCALE)
+
+    @cached_property
+    def _spread(self) -> Doubles:
+        """Deviation of each signal; 1 if it has none, or none was kept."""
+        spreads = self.offline.spreads
+        if spreads is None:
+            return np.ones(len(self.offline.signals))
+        return np.where(spreads > 0, spreads, 1).astype(np.float64)
+
+    @cached_property
+    def _shares(self) -> Doubles:
+        return np.ascontiguousarray(knot_shares(self.offline.knots))
+
+
+def fused_scores(fusion: Fusion, signals: Floats, levels: Codes, bucket: int) -> Doubles:
+    """Score one list, shape (items,).
+
+    Parameters
+    ----------
+    fusion
+        The weights.
+    signals
+        Shape (items, signals).
+    levels, bucket
+        Count levels, shape (items,), and the bucket of the history.
+    """
+    scores: Doubles = np.einsum("si,is->i", fusion.weights_of(levels, bucket), signals, dtype=np.float64)
+    scores += fusion.biases_of(levels, bucket)
+    return scores

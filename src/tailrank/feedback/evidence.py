@@ -1,0 +1,126 @@
+"""Evidence: sums over outcomes, which fade with time and add up in any order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+
+from tailrank.arrays import Doubles
+from tailrank.errors import RequestError
+from tailrank.signals.base import Arrays
+from tailrank.signals.stored import StoredArrays
+
+LARGEST_SUM: Final = 1e15
+"""Of stored evidence."""
+
+
+@dataclass
+class Evidence:
+    """What outcomes say of corrections, by history bucket: a quadratic log-likelihood.
+
+    Of corrections c in a bucket it is ``pull @ c - c @ curvature @ c / 2``. Each outcome counts
+    ``2 ** (-age / half_life)``, age being how much older it is than the latest one of the bucket. So
+    neither the order of outcomes matters, nor how workers share them out.
+
+    Attributes
+    ----------
+    curvature
+        Shape (history buckets, corrections, corrections).
+    pull
+        Shape (history buckets, corrections).
+    latest
+        Time of the latest outcome, in seconds since 1970, shape (history buckets,); 0 before the first.
+    outcomes
+        How many were added, faded ones included, shape (history buckets,).
+    half_life
+        Seconds after which an outcome counts half; infinite if nothing is forgotten.
+    """
+
+    curvature: Doubles
+    pull: Doubles
+    latest: Doubles
+    outcomes: Doubles
+    half_life: float = np.inf
+
+    @classmethod
+    def none(cls, buckets: int, corrections: int, half_life: float = np.inf) -> Self:
+        """Start without evidence.
+
+        Raises
+        ------
+        RequestError
+            If the half-life isn't above 0.
+        """
+        if not half_life > 0:
+            raise RequestError(f"half_life must be above 0 seconds, not {half_life!r}")
+        return cls(
+            np.zeros((buckets, corrections, corrections)),
+            np.zeros((buckets, corrections)),
+            np.zeros(buckets),
+            np.zeros(buckets),
+            half_life,
+        )
+
+    def add(self, bucket: int, curvature: Doubles, pull: Doubles, time: float) -> None:
+        """Add what one outcome says of a bucket; shapes (corrections, corrections) and (corrections,)."""
+        late = time - self.latest[bucket]
+        if late > 0:
+            self._fade(bucket, late)
+            self.latest[bucket] = time
+        elif late < 0:
+            weight = 0.5 ** (-late / self.half_life)
+            curvature, pull = weight * curvature, weight * pull
+        self.curvature[bucket] += curvature
+        self.pull[bucket] += pull
+        self.outcomes[bucket] += 1
+
+    def plus(self, other: Evidence) -> Self:
+        """Add evidence from other outcomes; what both hold would count twice.
+
+        Raises
+        ------
+        RequestError
+            If the other is of other corrections, or fades otherwise.
+        """
+        if self.pull.shape != other.pull.shape or self.half_life != other.half_life:
+            raise RequestError("evidence adds up only if signals, knots and half_life are the same")
+        latest = np.maximum(self.latest, other.latest)
+        mine, theirs = (0.5 ** ((latest - one.latest) / self.half_life) for one in (self, other))
+        return type(self)(
+            mine[:, None, None] * self.curvature + theirs[:, None, None] * other.curvature,
+            mine[:, None] * self.pull + theirs[:, None] * other.pull,
+            latest,
+            self.outcomes + other.outcomes,
+            self.half_life,
+        )
+
+    def _fade(self, bucket: int, seconds: float) -> None:
+        if np.isfinite(self.half_life):
+            weight = 0.5 ** (seconds / self.half_life)
+            self.curvature[bucket] *= weight
+            self.pull[bucket] *= weight
+
+    def arrays(self) -> Arrays:
+        """Give everything, for storage."""
+        return {name: array for name, array in vars(self).items() if name != "half_life"}
+
+    @classmethod
+    def from_arrays(cls, buckets: int, corrections: int, half_life: float, arrays: StoredArrays) -> Self:
+        """Take back what `arrays` gave, which leaves out the half-life.
+
+        Raises
+        ------
+        ModelError
+            If it is something else than finite sums of these shapes.
+        """
+        bounds = {"least": -LARGEST_SUM, "largest": LARGEST_SUM}
+        above_zero = {"least": 0.0, "largest": LARGEST_SUM}
+        return cls(
+            arrays.doubles("curvature", buckets, corrections, corrections, **bounds),
+            arrays.doubles("pull", buckets, corrections, **bounds),
+            arrays.doubles("latest", buckets, **above_zero),
+            arrays.doubles("outcomes", buckets, **above_zero),
+            half_life,
+        )

@@ -1,0 +1,195 @@
+"""Online fusion: the weights of signals go on learning from what users do with the lists that they see."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, Self
+
+import numpy as np
+
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
+from tailrank.errors import RequestError
+from tailrank.feedback.attribution import Outcome
+from tailrank.feedback.corrections import Corrections, fused_scores
+from tailrank.feedback.evidence import LARGEST_SUM, Evidence
+from tailrank.feedback.learning_settings import LearningSettings
+from tailrank.feedback.posterior import Posterior
+from tailrank.ranking.fusion import Fusion
+from tailrank.signals.base import Arrays
+from tailrank.signals.stored import StoredArrays
+
+SCALE_SD: Final = 1.0
+"""Standard deviation of the prior of the scale, which the log-odds of training say little of."""
+
+
+@dataclass
+class OnlineFusion:
+    """A normal posterior over corrections of the offline weights, which each outcome moves.
+
+    Which item of a list was clicked is a conditional logit (McFadden, 1974): ``P(item)`` is in proportion to
+    ``examination(rank) * exp(score)``, which is the position-based model (Richardson et al., 2007) if clicks
+    are rare. So position is accounted for without dividing by small chances, and users who click at
+    everything count like others. An event against an item is a draw by the opposite score. The likelihood of
+    each outcome is replaced by its quadratic approximation at the weights in service (online Laplace, as in
+    Chapelle and Li, 2011, algorithm 3, with the whole covariance); so outcomes are sums that add up.
+
+    Attributes
+    ----------
+    offline
+        The weights as training left them: the mean of the prior.
+    settings
+        How to learn.
+    evidence
+        What outcomes said.
+    served
+        Corrections that are in service, of the shape of `corrections`: outcomes are approximated around them.
+    """
+
+    offline: Fusion
+    settings: LearningSettings
+    evidence: Evidence
+    served: Doubles
+
+    @classmethod
+    def start(cls, offline: Fusion, settings: LearningSettings | None = None) -> Self:
+        """Start at the offline weights."""
+        settings = LearningSettings() if settings is None else settings
+        shape = Corrections(offline).shape
+        return cls(offline, settings, Evidence.none(*shape, settings.seconds_to_half), np.zeros(shape))
+
+    def learn(self, outcomes: Iterable[Outcome]) -> None:
+        """Learn from what users did with lists; those of other models, and items unknown to it, say nothing.
+
+        Raises
+        ------
+        RequestError
+            As `update` does.
+        """
+        for outcome in outcomes:
+            seen = outcome.impression
+            if seen.signal_names == self.offline.signals:
+                at, rewards = np.flatnonzero(seen.known), self.settings.rewards_of(outcome)
+                signals, levels = seen.signals[at], seen.count_levels[at]
+                self.update(signals, levels, seen.history_bucket, rewards[at], seen.time, 1 + at)
+
+    def update(
+        self,
+        signals: Floats,
+        levels: Codes,
+        bucket: int,
+        rewards: Doubles,
+        time: float = 0.0,
+        ranks: Offsets | None = None,
+    ) -> None:
+        """Learn from one list.
+
+        Parameters
+        ----------
+        signals
+            As they were when the list was shown, in the order shown, shape (items, signals).
+        levels
+            Count levels, shape (items,).
+        bucket
+            That of the history.
+        rewards
+            What became of each item, in clicks, shape (items,): above 0 for it, below 0 against it.
+        time
+            When the list was shown, in seconds since 1970.
+        ranks
+            Where each item was shown, ascending, from 1, shape (items,); None for one after the other.
+
+        Raises
+        ------
+        RequestError
+            If a signal or a reward isn't finite; nothing is learned then.
+        """
+        places = range(1, len(rewards) + 1) if ranks is None else ranks
+        seen = bisect_right(places, len(self._log_examination))
+        signals, levels, rewards = signals[:seen], levels[:seen], rewards[:seen]
+        if not rewards.any():
+            return
+        examined = self._log_examination[:seen] if ranks is None else self._log_examination[ranks[:seen] - 1]
+        offline = fused_scores(self.offline, signals, levels, bucket)
+        if not math.isfinite(offline @ rewards):
+            raise RequestError("signals and rewards must be finite numbers")
+        features = self.corrections.features(signals, levels, offline)
+        scores = offline + features @ self.served[bucket]
+        pull, root = _quadratic(features, scores + examined, rewards)
+        if rewards.min() < 0:
+            against, more = _quadratic(features, examined - scores, -rewards)
+            pull, root = pull - against, np.concatenate([root, more])
+        curvature = root.T @ root
+        self.evidence.add(bucket, curvature, pull + curvature @ self.served[bucket], time)
+
+    def posterior(self) -> Posterior:
+        """Tell how likely corrections are after all outcomes so far."""
+        shared_sd = np.full(self.corrections.shape[1], self.settings.shared_sd)
+        shared_sd[-1] = SCALE_SD
+        return Posterior.given(self.evidence, shared_sd, self.settings.own_sd)
+
+    def fusion(self) -> Fusion:
+        """Give the offline weights with the likeliest corrections, to rank by: `served` from now on."""
+        self.served = self.posterior().means
+        return self.corrections.applied(self.served)
+
+    def plus(self, other: OnlineFusion) -> Self:
+        """Add what was learned elsewhere from other outcomes; what both learned from would count twice.
+
+        Raises
+        ------
+        RequestError
+            If the other started from other weights, or forgets otherwise.
+        """
+        ours, theirs = self.offline, other.offline
+        if ours.signals != theirs.signals or not (
+            np.array_equal(ours.weights, theirs.weights) and np.array_equal(ours.biases, theirs.biases)
+        ):
+            raise RequestError("what was learned adds up only if it started from the same offline weights")
+        return replace(self, evidence=self.evidence.plus(other.evidence))
+
+    def arrays(self) -> Arrays:
+        """Give everything learned, for storage; the offline weights are those of the model."""
+        return {**self.evidence.arrays(), "served": self.served}
+
+    @classmethod
+    def from_arrays(cls, offline: Fusion, settings: LearningSettings, arrays: StoredArrays) -> Self:
+        """Take back what `arrays` gave.
+
+        Raises
+        ------
+        ModelError
+            If it is something else than evidence of corrections of these weights.
+        """
+        shape = Corrections(offline).shape
+        served = arrays.doubles("served", *shape, least=-LARGEST_SUM, largest=LARGEST_SUM)
+        evidence = Evidence.from_arrays(*shape, settings.seconds_to_half, arrays)
+        return cls(offline, settings, evidence, served)
+
+    @cached_property
+    def corrections(self) -> Corrections:
+        """How corrections change scores."""
+        return Corrections(self.offline)
+
+    @cached_property
+    def _log_examination(self) -> Doubles:
+        return np.log(self.settings.examination)
+
+
+def _quadratic(features: Doubles, log_odds: Doubles, rewards: Doubles) -> tuple[Doubles, Doubles]:
+    """Approximate the log-likelihood of draws from a softmax, as many as the rewards above 0 say.
+
+    Returns
+    -------
+    tuple[Doubles, Doubles]
+        The gradient, shape (corrections,), and a root R, shape (items, corrections), of the negative Hessian
+        ``R.T @ R``.
+    """
+    weights = np.maximum(rewards, 0)
+    chances = np.exp(log_odds - log_odds.max())
+    chances /= chances.sum()
+    apart = features - chances @ features
+    return weights @ apart, np.sqrt(weights.sum() * chances)[:, None] * apart
