@@ -13,6 +13,7 @@ from tailrank.errors import RequestError
 from tailrank.policy.base import Policy, Scored, apply_all
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.request import LIST_MEAN, Contributions, Ranking, distinct
+from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.upstream import Scores
 
 
@@ -91,6 +92,7 @@ def order_candidates(
     parts: tuple[tuple[str, ...], Floats] | None,
     unknown_history: list[str],
     history_length: int,
+    signals: SignalValues | None,
 ) -> Ranking:
     """Add upstream shares, apply the policy, and sort.
 
@@ -111,6 +113,8 @@ def order_candidates(
         Names of what `own` is made of, and the values, shape (names, known); None leaves contributions out.
     unknown_history, history_length
         Go into the ranking.
+    signals
+        What the signals said of the known ones; None leaves it out.
     """
     known = listed.known
     total = _spread(own, known)
@@ -142,6 +146,7 @@ def order_candidates(
         contributions,
         unknown_history,
         history_length,
+        signals=None if signals is None else signals.take(chosen, known),
     )
 
 

@@ -17,6 +17,7 @@ from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.display import html_table
+from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.upstream import Scores
 
 
@@ -43,6 +44,8 @@ class Request:
         Length of the ranking; None ranks all candidates.
     explain
         Whether the ranking says what each score is made of, and so what sets an item apart from the list.
+    keep_signals
+        Whether the ranking keeps what each signal said, to learn from later.
 
     Raises
     ------
@@ -56,6 +59,7 @@ class Request:
     policy: Sequence[Policy] | None = None
     k: int | None = None
     explain: bool = False
+    keep_signals: bool = False
 
     def __post_init__(self) -> None:
         for name in ("history", "candidates"):
@@ -203,6 +207,8 @@ class Ranking(Sequence[RankedItem]):
         How many events of the history were read: the latest ones of known items, at most `max_history`.
     ranking_id
         Different for each ranking.
+    signals
+        What the signals said; None unless asked for.
     """
 
     item_ids: list[str]
@@ -213,6 +219,7 @@ class Ranking(Sequence[RankedItem]):
     unknown_history: list[str] = field(default_factory=list)
     history_length: int = 0
     ranking_id: str = field(default_factory=_ranking_id, compare=False)
+    signals: SignalValues | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.item_ids)

@@ -27,6 +27,7 @@ from tailrank.ranking.model_folder import read_fitted, write_fitted
 from tailrank.ranking.ordering import Listed, order_candidates
 from tailrank.ranking.request import Ranking, Request, as_request
 from tailrank.ranking.settings import Settings
+from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.upstream import Choice, learn_weights, shares
 from tailrank.reporting import Progress, counted, silent
 
@@ -302,8 +303,9 @@ class Reranker(Fitted):
             given = shares(listed.first(request.scores), self.upstream, self.settings.upstream_weight)
             policy = self.policy if request.policy is None else request.policy
             parts = fused.parts(row) if request.explain else None
-            read = min(len(history.items), self.settings.max_history)
+            signals = SignalValues.from_fused(fused, row) if request.keep_signals else None
+            read, own = min(len(history.items), self.settings.max_history), fused.total[row]
             rankings.append(
-                order_candidates(listed, fused.total[row], given, policy, request.k, parts, unknown, read)
+                order_candidates(listed, own, given, policy, request.k, parts, unknown, read, signals)
             )
         return rankings
