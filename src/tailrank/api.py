@@ -11,6 +11,7 @@ from tailrank.bounds import MAX_ID_BYTES, check_time
 MAX_CANDIDATES: Final = 2_000
 MAX_EVENTS: Final = 1_000
 MAX_ITEMS: Final = 1_000
+MAX_IMPRESSIONS: Final = 1_000
 MAX_DOCUMENTS: Final = 1_000
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
@@ -105,7 +106,7 @@ class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):
     """An event. The same `event_id` again, of the same user and item, counts once.
 
     `value` is checked, but nothing ranks by it. A `timestamp` that is still to come, by a day at most, is
-    stored as now.
+    stored as now. `ranking_id` says in which ranking the user found the item; it is only logged.
     """
 
     event_id: Id
@@ -114,13 +115,45 @@ class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):
     event: Annotated[str, Meta(min_length=1, max_length=100)]
     timestamp: Seconds
     value: float | None = None
+    ranking_id: Id | None = None
 
     def __post_init__(self) -> None:
         _check_bytes("event_id user_id item_id event", self.event_id, self.user_id, self.item_id, self.event)
+        _check_bytes("ranking_id", self.ranking_id or "")
         check_time(self.timestamp)
 
 
 Events: TypeAlias = Event | Annotated[list[Event], Meta(max_length=MAX_EVENTS)]
+
+
+class Impression(Struct, frozen=True, forbid_unknown_fields=True):
+    """A list that a user was shown, and that this server didn't rank.
+
+    `item_ids` are in the order shown. `scores` are what they were sorted by; `propensities` the chance that
+    each was shown at its rank, 1 by default. A `timestamp` that is still to come counts as now. The same
+    `ranking_id` again counts once.
+    """
+
+    ranking_id: Id
+    item_ids: Annotated[list[Id], Meta(min_length=1, max_length=MAX_CANDIDATES)]
+    timestamp: Seconds
+    user_id: Id | None = None
+    scores: list[float] | None = None
+    propensities: list[Annotated[float, Meta(gt=0, le=1)]] | None = None
+
+    def __post_init__(self) -> None:
+        _check_bytes("ranking_id user_id", self.ranking_id, self.user_id or "")
+        for item in self.item_ids:
+            _check_bytes("item_ids", item)
+        if len(set(self.item_ids)) < len(self.item_ids):
+            raise ValueError("item_ids names an item twice: send each once")
+        for name, given in (("scores", self.scores), ("propensities", self.propensities)):
+            if given is not None and len(given) != len(self.item_ids):
+                raise ValueError(f"{name} holds {len(given)} numbers for {len(self.item_ids)} items")
+        check_time(self.timestamp)
+
+
+Impressions: TypeAlias = Impression | Annotated[list[Impression], Meta(max_length=MAX_IMPRESSIONS)]
 Item: TypeAlias = dict[str, Any]
 """The columns of one item, `item_id` among them, as in a data folder.
 
@@ -146,6 +179,13 @@ class EventsAccepted(Struct, frozen=True):
 
     accepted: int
     new: int
+    refused: list[Refused] | UnsetType = UNSET
+
+
+class ImpressionsAccepted(Struct, frozen=True):
+    """Impressions that are durable now. `refused` are those that aren't logged."""
+
+    accepted: int
     refused: list[Refused] | UnsetType = UNSET
 
 

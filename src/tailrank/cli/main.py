@@ -45,6 +45,11 @@ COMMANDS: Final = (
         "Fit the model in service anew with new events, if that ranks no worse. Exit status 3: it stays.",
     ),
     LazyCommand(
+        "impressions",
+        "impressions:impressions",
+        "Join what a server logged, rankings and events, into the impressions of a data folder.",
+    ),
+    LazyCommand(
         "compact",
         "serve:compact",
         "Rewrite a state folder: a third smaller, without expired events and deleted bytes.",

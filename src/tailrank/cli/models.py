@@ -17,6 +17,7 @@ from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.retrain import learned_until
 from tailrank.cli.texts import about_texts
+from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
 from tailrank.data.lists import Lists
@@ -25,6 +26,8 @@ from tailrank.data.reading import Reading
 from tailrank.data.schema import IMPRESSIONS
 from tailrank.errors import RequestError, needs
 from tailrank.evaluation.own_lists import with_upstream
+from tailrank.feedback.attribution import UPSTREAM, impressions_table
+from tailrank.feedback.log_tables import read_log
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.policy.registry import described
@@ -59,6 +62,12 @@ def train(
     columns: options.Columns = None,
     device: options.Device = "auto",
     drop_bad: options.DropBad = None,
+    from_log: Annotated[
+        Path | None,
+        typer.Option(
+            help="Log of `tailrank serve --log-impressions`: learn from it how much scores of requests count."
+        ),
+    ] = None,
 ) -> None:
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
     check_place(out)
@@ -76,7 +85,7 @@ def train(
         tail_cost=tail_cost,
     )
     checkpoint = None if settings.sequence_epochs == 0 else out.parent / f"{out.name}.checkpoint"
-    lists = _scored_impressions(data, how)
+    lists = _scored_impressions(data, how) if from_log is None else _logged(from_log)
     typer.echo(_plan(dataset, spaces, settings), err=True)
     with progress_bars() as progress:
         reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)
@@ -95,7 +104,8 @@ def train(
         f"{options.sequence_outcome(reranker.about)}"
     )
     if lists is not None:
-        weights = ", ".join(f"{name} {weight:+.2f}" for name, weight in reranker.upstream.items())
+        learned = reranker.upstream.items()
+        weights = ", ".join(f"{name or 'unnamed'} {weight:+.2f}" for name, weight in learned)
         typer.echo(f"weights of upstream scores, learned from {lists.name}: {weights}")
 
 
@@ -162,6 +172,14 @@ def _scored_impressions(data: str, reading: Reading) -> Lists | None:
         return None
     lists = Lists.impressions(folder, reading)
     return lists if lists.scores else None
+
+
+def _logged(log: Path) -> Lists:
+    """Read the lists of a log, with the scores that came in requests, which have no name."""
+    shown = impressions_table(read_log(log)).drop(Columns.SCORE)
+    if shown[UPSTREAM].is_null().all():
+        raise RequestError(f"--from-log {log}: no request brought scores, so there is nothing to learn from")
+    return Lists.from_frame(shown.rename({UPSTREAM: ""}), str(log))
 
 
 def _plan(dataset: Dataset, spaces: Mapping[str, ItemVectors], settings: Settings) -> str:

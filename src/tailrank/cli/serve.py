@@ -50,6 +50,11 @@ def serve(
         float, typer.Option(help="Refuse requests that waited longer in a long line, with 429.")
     ] = 12.0,
     body_mb: Annotated[float, typer.Option(help="Largest body of a request, in MB.")] = 4.0,
+    log_impressions: Annotated[
+        Path | None, typer.Option(help="Folder to log rankings and events in, to learn from; else none are.")
+    ] = None,
+    log_days: Annotated[float, typer.Option(help="Days that the log of impressions keeps.")] = 30.0,
+    log_gb: Annotated[float, typer.Option(help="Gigabytes of disk that it may take.")] = 10.0,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
     traces: Annotated[
         bool, typer.Option("--traces", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT.")
@@ -71,6 +76,9 @@ def serve(
         ttl_days=ttl_days,
         queue_ms=queue_ms,
         body_mb=body_mb,
+        log_impressions=log_impressions,
+        log_days=log_days,
+        log_gb=log_gb,
         access_log=access_log,
         traces=traces,
     )

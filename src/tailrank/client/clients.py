@@ -23,6 +23,7 @@ LONGEST_PAUSE: Final = 5.0
 
 T = TypeVar("T")
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
+Accepted: TypeAlias = api.EventsAccepted | api.ImpressionsAccepted | api.ItemsAccepted
 Outcome: TypeAlias = httpx.Response | httpx.TransportError
 """Of one attempt."""
 
@@ -52,7 +53,7 @@ class RefusedEntriesError(ServerError):
         What the server answered of the others.
     """
 
-    def __init__(self, called: str, response: api.EventsAccepted | api.ItemsAccepted) -> None:
+    def __init__(self, called: str, response: Accepted) -> None:
         self.refused = response.refused or []
         self.response = response
         faults = "; ".join(f"entry {each.index}: {each.error}" for each in self.refused[:3])
@@ -203,6 +204,6 @@ class AsyncClient(BaseClient[httpx.AsyncClient]):
 
 def _checked(called: str, response: T) -> T:
     """Raise RefusedEntriesError if a part of what was sent is lost: nobody would look for it."""
-    if isinstance(response, api.EventsAccepted | api.ItemsAccepted) and response.refused:
+    if isinstance(response, Accepted) and response.refused:
         raise RefusedEntriesError(called, response)
     return response

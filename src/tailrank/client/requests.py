@@ -141,6 +141,17 @@ class Requests:
         return _post("/v1/events", events, api.EventsAccepted)
 
     @sends
+    def add_impressions(self, *impressions: api.Impression) -> Request[api.ImpressionsAccepted]:
+        """Log lists that another system showed, at most 1,000: they are durable once this returns.
+
+        Raises
+        ------
+        RefusedEntriesError
+            If some are refused, by their indices; the others are durable.
+        """
+        return _post("/v1/impressions", impressions, api.ImpressionsAccepted)
+
+    @sends
     def put_items(self, *items: Mapping[str, Any]) -> Request[api.ItemsAccepted]:
         """Put items, each with `item_id` and its other columns, at most 1,000: then they can be ranked.
 
@@ -167,9 +178,15 @@ class Requests:
         return Request("DELETE", _path("users", user_id), api.UserErased)
 
 
-def new_event(user_id: str, item_id: str, event_type: str = "click", value: float | None = None) -> api.Event:
+def new_event(
+    user_id: str,
+    item_id: str,
+    event_type: str = "click",
+    value: float | None = None,
+    ranking_id: str | None = None,
+) -> api.Event:
     """Make an event that happens now, with a random id."""
-    return api.Event(uuid.uuid4().hex, user_id, item_id, event_type, time.time(), value)
+    return api.Event(uuid.uuid4().hex, user_id, item_id, event_type, time.time(), value, ranking_id)
 
 
 def _post(path: str, body: Any, response: type[T]) -> Request[T]:

@@ -33,6 +33,8 @@ class Impression:
         Rank of each in the request, from 1, shape (items,).
     scores
         What the list was sorted by, shape (items,); NaN if that isn't known.
+    upstream
+        The score that came with each in the request, shape (items,); NaN if none did.
     signals
         What the signals said then, shape (items, signals); NaN for an item that the model didn't know.
     signal_names
@@ -45,8 +47,6 @@ class Impression:
         The chance that the item was shown at its rank, shape (items,); 1 if nothing was left to chance.
     policy
         Names of the steps after the score.
-    upstream
-        The scores that came with the request, shape (items,), NaN for items without one; None if none came.
     degraded
         Why it is the order of the request; empty if it isn't.
     """
@@ -58,13 +58,13 @@ class Impression:
     item_ids: Sequence[str]
     previous_ranks: Offsets
     scores: Doubles
+    upstream: Doubles
     signals: Floats
     signal_names: tuple[str, ...]
     count_levels: Codes
     history_bucket: int
     propensities: Doubles
     policy: tuple[str, ...] = ()
-    upstream: Doubles | None = None
     degraded: str = ""
 
     def __len__(self) -> int:
@@ -100,7 +100,6 @@ class Impression:
         signals = ranking.signals
         if signals is None:
             signals = SignalValues((), np.empty((n, 0), np.float32), np.zeros(n, np.int32), 0)
-        given = None if upstream is None else np.array(upstream, np.float64).take(ranks - 1)
         return cls(
             ranking.ranking_id,
             user_id,
@@ -109,13 +108,13 @@ class Impression:
             ranking.item_ids,
             ranks,
             np.array(ranking.scores, np.float64),
+            np.full(n, np.nan) if upstream is None else np.array(upstream, np.float64).take(ranks - 1),
             signals.values,
             signals.names,
             signals.count_levels,
             signals.history_bucket,
             np.ones(n),
             policy,
-            given,
             degraded,
         )
 

@@ -14,6 +14,8 @@ from msgspec import DecodeError, ValidationError
 
 from tailrank.api import ErrorResponse
 from tailrank.errors import EncoderError, RequestError, TailrankError
+from tailrank.feedback.impression_log import ImpressionLog, Retention
+from tailrank.feedback.records import LogError
 from tailrank.server.auth import RateLimit, find_key
 from tailrank.server.content_encoding import TooLargeError, unpacked_gzip
 from tailrank.server.encoding import EncoderBusyError, Encoders
@@ -230,6 +232,8 @@ class App:
         manager.encoders.close()
         if self.tracer:
             self.tracer.close()
+        if self.endpoints is not None and self.endpoints.log is not None:
+            await self.endpoints.log.close()
         await manager.state.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -237,9 +241,16 @@ class App:
         state = open_state(self.settings.state, ttl_days=self.settings.ttl_days)
         manager = ModelManager(self.settings.model, state, Encoders(), self.metrics)
         await manager.start()
-        self.endpoints = Endpoints(manager, state, self.metrics)
+        self.endpoints = Endpoints(manager, state, self.metrics, self._open_log())
         log.info("ready", extra={"model": manager.served.name, "pid": os.getpid()})
         return manager
+
+    def _open_log(self) -> ImpressionLog | None:
+        folder = self.settings.log_impressions
+        if folder is None:
+            return None
+        retention, metrics = Retention(self.settings.log_days, self.settings.log_gb), self.metrics
+        return ImpressionLog(folder, retention, metrics.impressions_lost.inc, metrics.log_removed.inc)
 
 
 async def _unless_disconnected(answering: Coroutine[Any, Any, Answer], exchange: Exchange) -> Answer:
@@ -265,7 +276,7 @@ def _as_refusal(why: Exception) -> RequestRefused:
         return RequestRefused(400, f"not JSON: {why}")
     if isinstance(why, EncoderBusyError):
         return RequestRefused(429, str(why), RETRY_AFTER)
-    if isinstance(why, StateError | EncoderError):
+    if isinstance(why, StateError | EncoderError | LogError):
         log.warning("not at the moment", extra={"why": str(why)})
         return RequestRefused(503, str(why), RETRY_AFTER)
     log.error("request failed", exc_info=why)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Generic, Self, TypeVar
 import msgspec
 from msgspec import DecodeError, Meta, Raw, UnsetType, ValidationError
 
-from tailrank.api import Event, Refused
+from tailrank.api import Event, Impression, Refused
 from tailrank.errors import RequestError
 from tailrank.server.decoding import Body, Hook
 
@@ -28,9 +28,8 @@ NOT_JSON_REMEDY: Final = "send null for NaN, and no half of a surrogate pair"
 
 RAW_LINES: Final = msgspec.json.Decoder(Raw)
 
-_FIELD: Final = re.compile(
-    rf"(?:.* - at `\$\.|.*? field `|`|(?=(?:{'|'.join(Event.__struct_fields__)})\b))(\w+)", re.DOTALL
-)
+_NAMES: Final = "|".join((*Event.__struct_fields__, *Impression.__struct_fields__))
+_FIELD: Final = re.compile(rf"(?:.* - at `\$\.|.*? field `|`|(?=(?:{_NAMES})\b))(\w+)", re.DOTALL)
 
 
 @dataclass(frozen=True)

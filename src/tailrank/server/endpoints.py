@@ -14,10 +14,12 @@ import msgspec
 
 from tailrank import api
 from tailrank.errors import EncoderError, RequestError
+from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.server import metarank
 from tailrank.server.batches import Batch, Entries, verdicts
 from tailrank.server.decoding import Body
 from tailrank.server.exchange import Answer
+from tailrank.server.impressions import as_records, shown_record
 from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
@@ -36,6 +38,7 @@ encode: Final = msgspec.json.Encoder().encode
 RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
 RERANK: Final[Body[api.RerankRequest]] = Body(api.RerankRequest)
 EVENTS: Final[Entries[api.Event]] = Entries(api.Event, api.MAX_EVENTS)
+IMPRESSIONS: Final[Entries[api.Impression]] = Entries(api.Impression, api.MAX_IMPRESSIONS)
 ITEMS: Final[Entries[api.Item]] = Entries(api.Item, api.MAX_ITEMS)
 
 
@@ -71,11 +74,15 @@ class Endpoints:
         What is remembered.
     metrics
         Where answers are counted.
+    log
+        Where impressions and events are logged; None if nowhere.
     """
 
-    def __init__(self, models: ModelManager, state: State, metrics: Metrics) -> None:
-        self.models, self.state, self.metrics = models, state, metrics
-        self.ranker = Ranker(models, state, metrics)
+    def __init__(
+        self, models: ModelManager, state: State, metrics: Metrics, log: ImpressionLog | None = None
+    ) -> None:
+        self.models, self.state, self.metrics, self.log = models, state, metrics, log
+        self.ranker, self._unlogged = Ranker(models, state, metrics, log), Ranker(models, state, metrics)
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()
 
     def rank(self, call: Call) -> Answer | Coroutine[Any, Any, Answer]:
@@ -92,6 +99,15 @@ class Endpoints:
         stored, new = await self._store(EVENTS.decode(call.body))
         n = len(stored.entries)
         return Answer(encode(api.EventsAccepted(n, new, verdicts(stored.refused, n, "event"))))
+
+    async def impressions(self, call: Call) -> Answer:
+        """Log lists that another system showed; they are durable when this is answered."""
+        if self.log is None:
+            raise RequestError("impressions aren't logged: start the server with --log-impressions FOLDER")
+        logged = IMPRESSIONS.decode(call.body)
+        await self.log.put(list(map(shown_record, logged.entries)))
+        n = len(logged.entries)
+        return Answer(encode(api.ImpressionsAccepted(n, verdicts(logged.refused, n, "impression"))))
 
     async def items(self, call: Call) -> Answer:
         """Put items: encoded and rankable when this is answered."""
@@ -118,6 +134,8 @@ class Endpoints:
     async def erase(self, call: Call) -> Answer:
         """Erase what is stored of a user."""
         api.check_id(call.name)
+        if self.log is not None:
+            await self.log.erase(call.name)
         return Answer(encode(api.UserErased(await self.state.erase(call.name))))
 
     async def rerank(self, call: Call) -> Answer:
@@ -177,7 +195,7 @@ class Endpoints:
     async def _try_ranking(self) -> Answer:
         served = self.models.served
         request = api.RankRequest(served.some_items, user="readyz")
-        ranking = await self.ranker.rank(request, time.perf_counter())
+        ranking = await self._unlogged.rank(request, time.perf_counter())
         if ranking.degraded:
             return Answer(encode({"status": "not ready", "reason": ranking.reason}), 503)
         return Answer(encode({"status": "ready", "model": served.name}))
@@ -196,6 +214,8 @@ class Endpoints:
                 break
             except InvalidEventsError as why:
                 batch = batch.without(why.faults)
+        if self.log is not None:
+            await self.log.put(as_records(batch.entries))
         self.metrics.events.inc(new)
         if batch.entries:
             oldest = min(event.timestamp for event in batch.entries)

@@ -38,6 +38,12 @@ class Metrics:
             "From an event's timestamp until it was stored; the oldest of each request.",
             buckets=LAG_BUCKETS,
         )
+        self.impressions_lost = counter(
+            "tailrank_impressions_lost", "Rankings that couldn't be logged: the disk is full, or too slow."
+        )
+        self.log_removed = counter(
+            "tailrank_impression_log_removed_bytes", "Removed from the log to stay within its size."
+        )
         self.exposure = counter("tailrank_exposure", "Items ranked in the first ten.", ["popularity"])
         self.refused = counter("tailrank_models_refused", "New models that could not be served.")
         self.model = Gauge(

@@ -6,14 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from tailrank import api
 from tailrank.data.histories import History
 from tailrank.errors import RequestError
-from tailrank.ranking.request import Ranking
+from tailrank.feedback.impression_log import ImpressionLog
+from tailrank.feedback.impressions import Impression
+from tailrank.ranking.request import Ranking, Request
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.translation import NO_EVENTS, check_times, to_items, to_request
@@ -42,10 +44,14 @@ class Ranker:
         What is remembered of users.
     metrics
         Where rankings are counted.
+    impressions
+        Where they are logged; None if nowhere.
     """
 
-    def __init__(self, models: ModelManager, state: State, metrics: Metrics) -> None:
-        self.models, self.state, self.metrics = models, state, metrics
+    def __init__(
+        self, models: ModelManager, state: State, metrics: Metrics, impressions: ImpressionLog | None = None
+    ) -> None:
+        self.models, self.state, self.metrics, self.impressions = models, state, metrics, impressions
         self._expected = self._logged = 0.0
 
     def rank_at_once(self, request: api.RankRequest, arrived: float) -> api.Ranking | None:
@@ -117,11 +123,13 @@ class Ranker:
             self._expected *= 1 - SLOWNESS
             return self._degraded(request, arrived, TimeoutError())
         try:
-            ranking = served.reranker.rank(to_request(request, history))
+            asked = to_request(request, history, keep_signals=self.impressions is not None)
+            ranking = served.reranker.rank(asked)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
         self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
         self._expose(served.head, ranking.item_ids[:SHOWN])
+        self._log(request, asked, ranking)
         is_unknown = (request.user or request.session) is not None and not history.items
         return _answer(ranking, served.name, arrived, is_unknown=is_unknown)
 
@@ -141,8 +149,30 @@ class Ranker:
             reason = "error"
             log.error("ranking failed", exc_info=why)
         self.metrics.degraded.labels(reason).inc()
-        ranking = to_request(request, NO_EVENTS).upstream_ranking()
+        asked = to_request(request, NO_EVENTS)
+        ranking = asked.upstream_ranking()
+        self._log(request, asked, ranking, reason)
         return _answer(ranking, self.models.served.name, arrived, reason)
+
+    def _log(
+        self, request: api.RankRequest, asked: Request, ranking: Ranking, degraded: str | None = None
+    ) -> None:
+        """Log a ranking that is about to be shown."""
+        if self.impressions is None or not ranking.item_ids:
+            return
+        served, policy = self.models.served, asked.policy
+        steps = served.reranker.policy if policy is None else policy
+        self.impressions.add(
+            Impression.from_ranking(
+                ranking,
+                user_id=request.user or request.session or "",
+                time=time.time(),
+                model=served.name,
+                policy=() if degraded else tuple(step.name for step in steps),
+                upstream=cast("Sequence[float] | None", asked.scores),
+                degraded=degraded or "",
+            )
+        )
 
     def _expose(self, head: frozenset[str], shown: Sequence[str]) -> None:
         """Count how many of the items shown are of the head, and how many of the tail."""

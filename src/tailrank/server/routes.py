@@ -88,6 +88,12 @@ EXAMPLES: Final[Mapping[str, object]] = {
         "event": "click",
         "timestamp": 1_764_072_000.0,
     },
+    "/v1/impressions": {
+        "ranking_id": "r-1",
+        "user_id": "ada",
+        "item_ids": ["t1", "p1"],
+        "timestamp": 1_764_072_000.0,
+    },
     "/v1/items": {"item_id": "n3", "title": "Titanium camping spoon"},
     "/feedback": {
         "event": "interaction",
@@ -111,6 +117,7 @@ RERANK_SUMMARY: Final = "Order texts by a query or a user; the shape of Cohere a
 EVENTS_SUMMARY: Final = (
     "Store an event, or up to 1,000: durable once answered, and known to the next ranking."
 )
+IMPRESSIONS_SUMMARY: Final = "Log a list that another system showed, or up to 1,000; durable once answered."
 ITEMS_SUMMARY: Final = "Put an item, or up to 1,000; once answered they can be ranked."
 DELETE_SUMMARY: Final = "Delete an item: it is unknown from then on."
 RERANK: Final = (api.RerankResponse, api.RerankRequest)
@@ -121,6 +128,15 @@ ROUTES: Final = (
     Route("POST", "/v2/rerank", "rerank", "read", "The same, where Cohere's second version has it.", *RERANK),
     Route("POST", "/rerank", "rerank", "read", "The same, where vLLM has it.", *RERANK),
     Route("POST", "/v1/events", "events", "write", EVENTS_SUMMARY, api.EventsAccepted, api.Events),
+    Route(
+        "POST",
+        "/v1/impressions",
+        "impressions",
+        "write",
+        IMPRESSIONS_SUMMARY,
+        api.ImpressionsAccepted,
+        api.Impressions,
+    ),
     Route("POST", "/v1/items", "items", "write", ITEMS_SUMMARY, api.ItemsAccepted, api.Items),
     Route("DELETE", "/v1/items/{id}", "delete_item", "write", DELETE_SUMMARY, api.ItemsAccepted),
     Route("GET", "/v1/users/{id}", "user", "read", "Export what is stored of a user.", api.UserHistory),

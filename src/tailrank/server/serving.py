@@ -18,6 +18,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from tailrank.errors import RequestError
+from tailrank.feedback.impression_log import check_folder
 from tailrank.server.app import App
 from tailrank.server.descriptors import make_room
 from tailrank.server.loaded_model import LoadedModel
@@ -69,6 +70,8 @@ def _serve_single(settings: ServerSettings, listener: socket.socket) -> None:
 def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
     # What keeps every worker from starting is found here, once, and not by each of them again and again.
     LoadedModel.load(settings.model)
+    if settings.log_impressions is not None:
+        check_folder(settings.log_impressions)
     asyncio.run(open_state(settings.state, settings.ttl_days).close())
     with tempfile.TemporaryDirectory(prefix="tailrank-shared-") as folder:
         os.environ[SHARED_FOLDER] = folder

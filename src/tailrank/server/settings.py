@@ -40,6 +40,10 @@ class ServerSettings:
         Megabytes of a request's body, at most.
     access_log
         Whether each request is logged, without what it contains.
+    log_impressions
+        Folder in which rankings and events are logged; None logs none.
+    log_days, log_gb
+        How much of that log is kept.
     traces
         Whether spans are sent to where the OpenTelemetry variables say.
 
@@ -60,6 +64,9 @@ class ServerSettings:
     queue_ms: Annotated[float, Meta(gt=0)] = 12.0
     body_mb: Annotated[float, Meta(gt=0)] = 4.0
     access_log: bool = False
+    log_impressions: Path | None = None
+    log_days: Annotated[float, Meta(gt=0)] = 30.0
+    log_gb: Annotated[float, Meta(gt=0)] = 10.0
     traces: bool = False
 
     def __post_init__(self) -> None:

@@ -19,12 +19,12 @@ from tailrank.ranking.request import Ranking, Request
 NO_EVENTS: Final = History([], [], [])
 
 
-def to_request(body: api.RankRequest, stored: History) -> Request:
+def to_request(body: api.RankRequest, stored: History, keep_signals: bool = False) -> Request:
     """Put a request together from its body and what is stored of the user."""
     ids, scores = _columns(body.candidates)
     tail = None if body.policy is None else body.policy.tail
     policy = None if tail is None else (TailBoost(tail),)
-    return Request(_joined(stored, body.history), ids, scores, policy, body.k, body.explain)
+    return Request(_joined(stored, body.history), ids, scores, policy, body.k, body.explain, keep_signals)
 
 
 def _columns(candidates: list[str | api.Candidate]) -> tuple[list[str], list[float] | None]:

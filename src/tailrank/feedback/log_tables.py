@@ -1,0 +1,166 @@
+"""The log of impressions as tables: what is rolled over, with what isn't yet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tailrank.feedback.impressions import Impression
+from tailrank.feedback.records import (
+    ErasedRecord,
+    EventRecord,
+    LogError,
+    Record,
+    ShownRecord,
+    all_segments,
+    read_blocks,
+    user_digest,
+)
+
+HOURS: Final = "hours"
+ERASED: Final = "erased.json"
+"""Below the folder of the log: what is rolled over, and who is erased."""
+
+SHOWN_SCHEMA: Final = pl.Schema(
+    {
+        "ranking_id": pl.String,
+        "user_id": pl.String,
+        "time": pl.Float64,
+        "model": pl.String,
+        "item_ids": pl.List(pl.String),
+        "previous_ranks": pl.List(pl.Int32),
+        "scores": pl.List(pl.Float64),
+        "upstream": pl.List(pl.Float64),
+        "signals": pl.List(pl.Float32),
+        "signal_names": pl.List(pl.String),
+        "count_levels": pl.List(pl.Int32),
+        "history_bucket": pl.Int32,
+        "propensities": pl.List(pl.Float64),
+        "policy": pl.List(pl.String),
+        "degraded": pl.String,
+    }
+)
+"""A row is an impression; `signals` are those of the first item, then of the second, and so on."""
+
+EVENT_SCHEMA: Final = pl.Schema(
+    {
+        "event_id": pl.String,
+        "user_id": pl.String,
+        "item_id": pl.String,
+        "event": pl.String,
+        "timestamp": pl.Float64,
+        "ranking_id": pl.String,
+        "value": pl.Float64,
+    }
+)
+
+SAME_EVENT: Final = ("user_id", "item_id", "event_id")
+"""Events that agree in these are one event, which was sent again."""
+
+_ARRAYS: Final = {
+    "previous_ranks": "<i4",
+    "scores": "<f8",
+    "upstream": "<f8",
+    "signals": "<f4",
+    "count_levels": "<i4",
+    "propensities": "<f8",
+}
+
+
+class LogTables(NamedTuple):
+    """What was shown, by `SHOWN_SCHEMA`, and what happened, by `EVENT_SCHEMA`; each once."""
+
+    shown: pl.LazyFrame
+    events: pl.LazyFrame
+
+
+def tables(records: Sequence[Record]) -> LogTables:
+    """Make tables of records."""
+    shown = [record for record in records if isinstance(record, ShownRecord)]
+    events = [record for record in records if isinstance(record, EventRecord)]
+    return LogTables(_table(shown, SHOWN_SCHEMA).lazy(), _table(events, EVENT_SCHEMA).lazy())
+
+
+def _table(records: Sequence[ShownRecord | EventRecord], schema: pl.Schema) -> pl.DataFrame:
+    columns = {name: [getattr(record, name) for record in records] for name in schema}
+    for name, dtype in _ARRAYS.items():
+        if name in columns:
+            columns[name] = [np.frombuffer(data, dtype) for data in columns[name]]
+    return pl.DataFrame(columns, schema)
+
+
+def erased_users(folder: Path, records: Iterable[Record] = ()) -> dict[str, float]:
+    """Give until when each user's records are erased, by the user's digest."""
+    file = folder / ERASED
+    erased: dict[str, float] = json.loads(file.read_bytes()) if file.exists() else {}
+    for record in records:
+        if isinstance(record, ErasedRecord):
+            erased[record.user_digest] = max(record.time, erased.get(record.user_digest, 0.0))
+    return erased
+
+
+def without_erased(table: pl.LazyFrame, erased: Mapping[str, float]) -> pl.LazyFrame:
+    """Leave out the rows of erased users, of `time` or `timestamp` up to when they were erased."""
+    if not erased:
+        return table
+    users = table.select(pl.col("user_id").unique()).collect()["user_id"]
+    until = {name: time for name in users if (time := erased.get(user_digest(name))) is not None}
+    when = pl.col("time" if "time" in table.collect_schema() else "timestamp")
+    gone = pl.col("user_id").replace_strict(until, default=None, return_dtype=pl.Float64)
+    return table.filter((when > gone).fill_null(True)) if until else table
+
+
+def read_log(folder: Path) -> LogTables:
+    """Read a log, which servers may write to meanwhile.
+
+    Raises
+    ------
+    LogError
+        If there is none.
+    """
+    segments = all_segments(folder)
+    # In this order, what is rolled over meanwhile is read twice, and never not at all.
+    recent = [record for file in segments for records in read_blocks(file) for record in records]
+    erased = erased_users(folder, recent)
+    found = []
+    for name, table in tables(recent)._asdict().items():
+        files = sorted(folder.glob(f"{HOURS}/*/*.{name}.parquet"))
+        if not files and not segments:
+            raise LogError(f"{folder}: no log of impressions: give the folder of `serve --log-impressions`")
+        whole = pl.concat([pl.scan_parquet(files), table]) if files else table
+        key = ["ranking_id"] if name == "shown" else SAME_EVENT
+        found.append(without_erased(whole, erased).unique(key, keep="first", maintain_order=True))
+    return LogTables(*found)
+
+
+def impressions(shown: pl.DataFrame) -> Iterator[Impression]:
+    """Give the impressions that a table holds, by its rows."""
+    arrays = zip(*(_arrays(shown[name], dtype) for name, dtype in _ARRAYS.items()), strict=True)
+    others = shown.drop(_ARRAYS).iter_rows(named=True)
+    for row, (ranks, scores, upstream, signals, levels, propensities) in zip(others, arrays, strict=True):
+        names, policy = tuple(row.pop("signal_names")), tuple(row.pop("policy"))
+        yield Impression(
+            **row,
+            previous_ranks=ranks.astype(np.int64),
+            scores=scores,
+            upstream=upstream,
+            signals=signals.reshape(len(scores), len(names)),
+            signal_names=names,
+            count_levels=levels,
+            propensities=propensities,
+            policy=policy,
+        )
+
+
+def _arrays(column: pl.Series, dtype: str) -> Iterator[npt.NDArray[Any]]:
+    lengths = column.list.len()
+    flat = column.filter(lengths > 0).explode().to_numpy().astype(dtype, copy=False)
+    ends = lengths.cum_sum().to_list()
+    return (flat[start:end] for start, end in pairwise([0, *ends]))

@@ -1,0 +1,127 @@
+"""Records of the impression log, and the checksummed blocks in which they reach the disk together."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from tailrank.errors import TailrankError
+from tailrank.feedback.impressions import Impression
+
+MAGIC: Final = b"tailrank impressions 1\n"
+"""How a segment begins."""
+
+SEGMENTS: Final = "segments"
+SUFFIX: Final = ".segment"
+"""Folder, below that of the log, and suffix of what records are appended to."""
+
+_HEADER: Final = struct.Struct("<II")
+"""Before each block: its length in bytes, and its CRC-32."""
+
+
+class LogError(TailrankError):
+    """The log of impressions is missing, or can't be written."""
+
+
+encode: Final = msgspec.msgpack.Encoder().encode
+
+
+class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
+    """An `Impression`; its arrays as little-endian bytes."""
+
+    ranking_id: str
+    user_id: str
+    time: float
+    model: str
+    item_ids: Sequence[str]
+    previous_ranks: bytes
+    scores: bytes
+    upstream: bytes
+    signals: bytes
+    signal_names: tuple[str, ...]
+    count_levels: bytes
+    history_bucket: int
+    propensities: bytes
+    policy: tuple[str, ...]
+    degraded: str
+
+    @classmethod
+    def from_impression(cls, shown: Impression) -> ShownRecord:
+        """Take an impression."""
+        return cls(
+            shown.ranking_id,
+            shown.user_id,
+            shown.time,
+            shown.model,
+            shown.item_ids,
+            shown.previous_ranks.astype("<i4").tobytes(),
+            shown.scores.astype("<f8", copy=False).tobytes(),
+            shown.upstream.astype("<f8", copy=False).tobytes(),
+            shown.signals.astype("<f4", copy=False).tobytes(),
+            shown.signal_names,
+            shown.count_levels.astype("<i4", copy=False).tobytes(),
+            shown.history_bucket,
+            shown.propensities.astype("<f8", copy=False).tobytes(),
+            shown.policy,
+            shown.degraded,
+        )
+
+
+class EventRecord(Struct, array_like=True, tag="event", gc=False, frozen=True):
+    """An event, and the ranking that it names."""
+
+    event_id: str
+    user_id: str
+    item_id: str
+    event: str
+    timestamp: float
+    ranking_id: str | None = None
+    value: float | None = None
+
+
+class ErasedRecord(Struct, array_like=True, tag="erased", gc=False, frozen=True):
+    """That what happened to a user up to a time is to be erased: a digest tells whom, without the id."""
+
+    user_digest: str
+    time: float
+
+
+Record: TypeAlias = ShownRecord | EventRecord | ErasedRecord
+
+_DECODER: Final = msgspec.msgpack.Decoder(list[Record])
+
+
+def user_digest(user_id: str) -> str:
+    """Give what stands for a user who is erased."""
+    return hashlib.sha256(user_id.encode()).hexdigest()
+
+
+def block(records: Sequence[bytes]) -> bytes:
+    """Put encoded records into one block, which is read whole or not at all."""
+    body = b"".join([b"\xdd", len(records).to_bytes(4, "big"), *records])  # a list, in MessagePack
+    return _HEADER.pack(len(body), zlib.crc32(body)) + body
+
+
+def read_blocks(file: Path) -> Iterator[list[Record]]:
+    """Read a segment block by block, up to one that was torn: half written when a process ended."""
+    with file.open("rb") as stream:
+        if stream.read(len(MAGIC)) != MAGIC:
+            return
+        while len(header := stream.read(_HEADER.size)) == _HEADER.size:
+            length, checksum = _HEADER.unpack(header)
+            body = stream.read(length)
+            if not length or len(body) < length or zlib.crc32(body) != checksum:
+                return
+            yield _DECODER.decode(body)
+
+
+def all_segments(folder: Path) -> list[Path]:
+    """List the segments of a log, the earliest first."""
+    return sorted(folder.glob(f"{SEGMENTS}/[0-9]*{SUFFIX}"))

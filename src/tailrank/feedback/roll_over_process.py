@@ -1,0 +1,100 @@
+"""Runs the roll-over of a log beside the server: in a process, so that no ranking waits for it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from tailrank.bounds import check_bounds
+
+PATIENCE: Final = 5.0
+"""Seconds that the end waits for a roll-over under way; cut off, it is done again at the next start."""
+
+log = logging.getLogger("tailrank.server")
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How much of a log is kept; the oldest hours go first.
+
+    Attributes
+    ----------
+    days
+        After which an hour is removed.
+    gb
+        Of disk, at most, give or take what isn't rolled over yet.
+
+    Raises
+    ------
+    RequestError
+        On numbers out of range.
+    """
+
+    days: Annotated[float, Meta(gt=0)] = 30.0
+    gb: Annotated[float, Meta(gt=0)] = 10.0
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+class RollOverProcess:
+    """Rolls over when requested, once at a time.
+
+    Parameters
+    ----------
+    folder
+        Of the log.
+    retention
+        How much of it is kept.
+    removed
+        Is told how many bytes were removed to stay within `Retention.gb`.
+    """
+
+    def __init__(self, folder: Path, retention: Retention, removed: Callable[[int], object]) -> None:
+        module, limits = "tailrank.feedback.roll_over", (retention.days, retention.gb)
+        self._command = [sys.executable, "-m", module, str(folder), *map(str, limits)]
+        self._removed, self._requested = removed, False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def request(self) -> None:
+        """Ask for a roll-over, as soon as the one under way has ended."""
+        self._requested = True
+
+    def go_on(self) -> None:
+        """Look whether a roll-over has ended, and start the one that was requested."""
+        if self._process is not None and self._process.poll() is not None:
+            self._report(self._process)
+            self._process = None
+        if self._requested and self._process is None:
+            self._requested = False
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+            self._process = subprocess.Popen(self._command, **pipes)  # type: ignore[call-overload] # noqa: S603
+
+    def close(self) -> None:
+        """Wait for a roll-over under way, and end it if it takes long."""
+        if self._process is not None:
+            try:
+                self._process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.communicate()
+
+    def _report(self, process: subprocess.Popen[bytes]) -> None:
+        found, complaint = process.communicate()
+        if process.returncode:
+            why = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+            log.error("impressions can't be rolled over", extra={"why": why})
+            return
+        summary = json.loads(found)
+        log.info("impressions rolled over", extra=summary)
+        if summary["over_budget_bytes"]:
+            self._removed(summary["over_budget_bytes"])
+            log.warning("the log of impressions is full: the oldest were removed", extra=summary)
