@@ -22,7 +22,7 @@ class Modules(TyperGroup):
     modules: ClassVar[tuple[str, ...]] = (
         *("page", "run", "ablation", "encoders", "staleness", "reranking", "scale", "epoch", "tuning"),
         *("transfer", "forgetting", "annotation", "encoding", "service", "serving", "state", "frameworks"),
-        *("relevance", "tilt", "lists", "sizes", "sidebyside", "growth", "profile"),
+        *("relevance", "tilt", "lists", "sizes", "sidebyside", "growth", "profile", "impressions"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -48,7 +48,7 @@ class Resilience(Modules):
     """The runs in `bench/resilience`."""
 
     package = "bench.resilience"
-    modules = ("outages", "cluster", "faults", "fuzz", "soak", "attacks", "models", "saves")
+    modules = ("outages", "cluster", "faults", "fuzz", "soak", "attacks", "models", "saves", "impressions")
 
 
 app = typer.Typer(
