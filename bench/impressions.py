@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import numpy as np
 import typer
 
@@ -26,8 +27,8 @@ from tailrank.benchmarks.subject import Subject, subject
 from tailrank.benchmarks.throughput import wrk
 from tailrank.cli.options import load
 from tailrank.feedback.impression_log import ImpressionLog
-from tailrank.feedback.impressions import Impression
 from tailrank.feedback.log_tables import read_log
+from tailrank.feedback.records import ShownRecord
 from tailrank.feedback.roll_over_process import Retention
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
@@ -104,9 +105,8 @@ def log_alone(it: Subject, seconds: float, rate: int) -> Json:
     for at in range(n):
         time.sleep(max(0.0, begun + at / rate - time.perf_counter()))
         start = time.perf_counter()
-        shown = Impression.from_ranking(ranking, user_id=f"u{at}", time=time.time(), model="m")
-        object.__setattr__(shown, "ranking_id", f"r{at}")
-        log.add(shown)
+        shown = ShownRecord.from_ranking(ranking, user_id=f"u{at}", time=time.time(), model="m")
+        log.add(msgspec.structs.replace(shown, ranking_id=f"r{at}"))
         took.append(1e6 * (time.perf_counter() - start))
         late = time.perf_counter() - begun
     used = time.process_time() - used

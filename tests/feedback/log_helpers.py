@@ -36,18 +36,25 @@ def impression(
         list(items),
         rng.permutation(n) + 1,
         rng.normal(size=n),
-        np.where(rng.random(n) < 0.5, rng.normal(size=n), np.nan),
         rng.normal(size=(n, len(NAMES))).astype(np.float32),
         NAMES,
         rng.integers(0, 151, n).astype(np.int32),
         int(rng.integers(0, 5)),
         rng.uniform(0.1, 1, n),
         ("tail",),
+        rng.normal(size=n) if seed % 2 else None,
     )
 
 
-def shown(*impressions: Impression) -> list[Record]:
-    return [ShownRecord.from_impression(each) for each in impressions]
+def shown(*impressions: Impression) -> list[ShownRecord]:
+    return [
+        ShownRecord(
+            **{**vars(each), "signals": each.signals.tobytes(), "count_levels": each.count_levels.tobytes()}
+            | {name: getattr(each, name).tolist() for name in ("previous_ranks", "scores", "propensities")}
+            | {"upstream": None if each.upstream is None else each.upstream.tolist()}
+        )
+        for each in impressions
+    ]
 
 
 def event(

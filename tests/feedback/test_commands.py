@@ -38,7 +38,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
             events.append((f"u{user}", clicked, at + 60))
     pl.DataFrame(events, ["user_id", "item_id", "timestamp"], orient="row").write_csv(folder / "events.csv")
     write(folder / "log", *records)
-    write(folder / "bare log", *shown(replace(impression("r", "ab"), upstream=np.full(2, np.nan))))
+    write(folder / "bare log", *shown(replace(impression("r", "ab"), upstream=None)))
     return folder
 
 

@@ -21,6 +21,7 @@ from tailrank.feedback.roll_over_process import Retention
 from tailrank.feedback.segments import closed_segments, hour_of
 
 LISTS = [impression(f"r{n}", "abc", f"u{n % 3}", NOW + n, seed=n) for n in range(12)]
+SHOWN = shown(*LISTS)
 EVENTS = [event(f"e{n}", "b", f"u{n % 3}", NOW + n + 0.5) for n in range(12)]
 
 
@@ -88,10 +89,10 @@ def test_a_segment_in_use_is_read_but_not_rolled_over(tmp_path: Path) -> None:
 def test_an_impression_is_on_the_disk_soon_and_before_a_later_event(tmp_path: Path) -> None:
     async def run() -> None:
         log = ImpressionLog(tmp_path, Retention())
-        log.add(LISTS[0])
+        log.add(SHOWN[0])
         await log.put(EVENTS[:1])
         assert ids(tmp_path) == (["r0"], ["e0"])
-        log.add(LISTS[1])
+        log.add(SHOWN[1])
         end = time.monotonic() + 30
         while len(ids(tmp_path)[0]) < 2:
             assert time.monotonic() < end
@@ -148,14 +149,14 @@ def test_a_full_disk_is_reported_and_what_was_logged_stays(tmp_path: Path) -> No
             resource.RLIMIT_FSIZE, (all_segments(tmp_path)[0].stat().st_size + 50, unlimited[1])
         )
         try:
-            log.add(LISTS[0])
+            log.add(SHOWN[0])
             with pytest.raises(LogError, match="free some space"):
                 await log.put(EVENTS[1:2])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
             signal.signal(signal.SIGXFSZ, handler)
         assert sum(lost) == 1
-        log.add(LISTS[1])
+        log.add(SHOWN[1])
         await log.put(EVENTS[2:3])
         await log.close()
 
@@ -178,7 +179,7 @@ def _log_until_killed(folder: Path, told: Path) -> None:
         with told.open("a", buffering=1) as lines:
             for n in range(1_000_000):
                 name = f"{os.getpid()}-{n}"
-                log.add(impression(f"r{name}", "abc"))
+                log.add(shown(impression(f"r{name}", "abc"))[0])
                 await log.put([event(f"e{name}", "b", ranking=f"r{name}")])
                 lines.write(f"{name}\n")
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import Final, TypeAlias
 
-from tailrank.feedback.impressions import Impression
 from tailrank.feedback.records import (
     ErasedRecord,
     LogError,
@@ -104,9 +103,9 @@ class ImpressionLog:
         self._thread = Thread(target=self._run, name="tailrank impression log", daemon=True)
         self._thread.start()
 
-    def add(self, impression: Impression) -> None:
+    def add(self, shown: ShownRecord) -> None:
         """Log an impression soon; nothing is waited for."""
-        record = encode(ShownRecord.from_impression(impression))
+        record = encode(shown)
         if self._added - self._done > BACKLOG_BYTES:
             self._lost(1)
             return

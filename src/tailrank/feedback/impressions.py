@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
-from tailrank.ranking.request import Ranking
-from tailrank.ranking.signal_values import SignalValues
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +30,6 @@ class Impression:
         Rank of each in the request, from 1, shape (items,).
     scores
         What the list was sorted by, shape (items,); NaN if that isn't known.
-    upstream
-        The score that came with each in the request, shape (items,); NaN if none did.
     signals
         What the signals said then, shape (items, signals); NaN for an item that the model didn't know.
     signal_names
@@ -47,6 +42,8 @@ class Impression:
         The chance that the item was shown at its rank, shape (items,); 1 if nothing was left to chance.
     policy
         Names of the steps after the score.
+    upstream
+        The scores that came with the request, shape (items,), NaN for items without one; None if none came.
     degraded
         Why it is the order of the request; empty if it isn't.
     """
@@ -58,13 +55,13 @@ class Impression:
     item_ids: Sequence[str]
     previous_ranks: Offsets
     scores: Doubles
-    upstream: Doubles
     signals: Floats
     signal_names: tuple[str, ...]
     count_levels: Codes
     history_bucket: int
     propensities: Doubles
     policy: tuple[str, ...] = ()
+    upstream: Doubles | None = None
     degraded: str = ""
 
     def __len__(self) -> int:
@@ -73,52 +70,8 @@ class Impression:
     def __repr__(self) -> str:
         return f"Impression({self.ranking_id}: {len(self)} items for {self.user_id or 'nobody'})"
 
-    @classmethod
-    def from_ranking(
-        cls,
-        ranking: Ranking,
-        *,
-        user_id: str,
-        time: float,
-        model: str,
-        policy: tuple[str, ...] = (),
-        upstream: Sequence[float] | None = None,
-        degraded: str = "",
-    ) -> Self:
-        """Take a ranking that is shown now.
-
-        Parameters
-        ----------
-        ranking
-            With its signals, if the request kept them.
-        user_id, time, model, policy, degraded
-            As the attributes.
-        upstream
-            Scores of the request's candidates, in its order.
-        """
-        n, ranks = len(ranking.item_ids), np.array(ranking.previous_ranks, np.int64)
-        signals = ranking.signals
-        if signals is None:
-            signals = SignalValues((), np.empty((n, 0), np.float32), np.zeros(n, np.int32), 0)
-        return cls(
-            ranking.ranking_id,
-            user_id,
-            time,
-            model,
-            ranking.item_ids,
-            ranks,
-            np.array(ranking.scores, np.float64),
-            np.full(n, np.nan) if upstream is None else np.array(upstream, np.float64).take(ranks - 1),
-            signals.values,
-            signals.names,
-            signals.count_levels,
-            signals.history_bucket,
-            np.ones(n),
-            policy,
-            degraded,
-        )
-
     @property
     def known(self) -> Bools:
         """Items of which the signals said something, shape (items,)."""
-        return np.isfinite(self.signals).all(axis=1) & bool(self.signal_names)
+        known: Bools = np.isfinite(self.signals).all(axis=1) & (len(self.signal_names) > 0)
+        return known

@@ -30,21 +30,21 @@ ERASED: Final = "erased.json"
 
 SHOWN_SCHEMA: Final = pl.Schema(
     {
-        "ranking_id": pl.String,
-        "user_id": pl.String,
-        "time": pl.Float64,
-        "model": pl.String,
+        "ranking_id": pl.String(),
+        "user_id": pl.String(),
+        "time": pl.Float64(),
+        "model": pl.String(),
         "item_ids": pl.List(pl.String),
         "previous_ranks": pl.List(pl.Int32),
         "scores": pl.List(pl.Float64),
-        "upstream": pl.List(pl.Float64),
         "signals": pl.List(pl.Float32),
         "signal_names": pl.List(pl.String),
         "count_levels": pl.List(pl.Int32),
-        "history_bucket": pl.Int32,
+        "history_bucket": pl.Int32(),
         "propensities": pl.List(pl.Float64),
         "policy": pl.List(pl.String),
-        "degraded": pl.String,
+        "upstream": pl.List(pl.Float64),
+        "degraded": pl.String(),
     }
 )
 """A row is an impression; `signals` are those of the first item, then of the second, and so on."""
@@ -65,13 +65,18 @@ SAME_EVENT: Final = ("user_id", "item_id", "event_id")
 """Events that agree in these are one event, which was sent again."""
 
 _ARRAYS: Final = {
-    "previous_ranks": "<i4",
-    "scores": "<f8",
-    "upstream": "<f8",
-    "signals": "<f4",
-    "count_levels": "<i4",
-    "propensities": "<f8",
+    "previous_ranks": np.int64,
+    "scores": np.float64,
+    "signals": np.float32,
+    "count_levels": np.int32,
+    "propensities": np.float64,
+    "upstream": np.float64,
 }
+"""The columns of numbers, as `Impression` has them."""
+
+_BYTES: Final = {"signals": "<f4", "count_levels": "<i4"}
+_MISSING: Final = {"scores": np.nan, "propensities": 1.0, "upstream": np.nan}
+"""What stands in records for numbers that are bytes, or aren't there."""
 
 
 class LogTables(NamedTuple):
@@ -90,9 +95,14 @@ def tables(records: Sequence[Record]) -> LogTables:
 
 def _table(records: Sequence[ShownRecord | EventRecord], schema: pl.Schema) -> pl.DataFrame:
     columns = {name: [getattr(record, name) for record in records] for name in schema}
-    for name, dtype in _ARRAYS.items():
+    for name, dtype in _BYTES.items():
         if name in columns:
             columns[name] = [np.frombuffer(data, dtype) for data in columns[name]]
+    for name, missing in _MISSING.items():
+        if name in columns:
+            lengths = map(len, columns["item_ids"])
+            given = zip(columns[name], lengths, strict=True)
+            columns[name] = [[missing] * n if numbers is None else numbers for numbers, n in given]
     return pl.DataFrame(columns, schema)
 
 
@@ -144,22 +154,16 @@ def impressions(shown: pl.DataFrame) -> Iterator[Impression]:
     """Give the impressions that a table holds, by its rows."""
     arrays = zip(*(_arrays(shown[name], dtype) for name, dtype in _ARRAYS.items()), strict=True)
     others = shown.drop(_ARRAYS).iter_rows(named=True)
-    for row, (ranks, scores, upstream, signals, levels, propensities) in zip(others, arrays, strict=True):
+    for row, numbers in zip(others, arrays, strict=True):
+        found = dict(zip(_ARRAYS, numbers, strict=True))
         names, policy = tuple(row.pop("signal_names")), tuple(row.pop("policy"))
-        yield Impression(
-            **row,
-            previous_ranks=ranks.astype(np.int64),
-            scores=scores,
-            upstream=upstream,
-            signals=signals.reshape(len(scores), len(names)),
-            signal_names=names,
-            count_levels=levels,
-            propensities=propensities,
-            policy=policy,
-        )
+        found["signals"] = found["signals"].reshape(len(row["item_ids"]), len(names))
+        if np.isnan(found["upstream"]).all():
+            del found["upstream"]
+        yield Impression(**row, **found, signal_names=names, policy=policy)
 
 
-def _arrays(column: pl.Series, dtype: str) -> Iterator[npt.NDArray[Any]]:
+def _arrays(column: pl.Series, dtype: npt.DTypeLike) -> Iterator[npt.NDArray[Any]]:
     lengths = column.list.len()
     flat = column.filter(lengths > 0).explode().to_numpy().astype(dtype, copy=False)
     ends = lengths.cum_sum().to_list()

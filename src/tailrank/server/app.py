@@ -14,8 +14,9 @@ from msgspec import DecodeError, ValidationError
 
 from tailrank.api import ErrorResponse
 from tailrank.errors import EncoderError, RequestError, TailrankError
-from tailrank.feedback.impression_log import ImpressionLog, Retention
+from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.feedback.records import LogError
+from tailrank.feedback.roll_over_process import Retention
 from tailrank.server.auth import RateLimit, find_key
 from tailrank.server.content_encoding import TooLargeError, unpacked_gzip
 from tailrank.server.encoding import EncoderBusyError, Encoders

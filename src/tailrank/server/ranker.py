@@ -14,7 +14,7 @@ from tailrank import api
 from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.feedback.impression_log import ImpressionLog
-from tailrank.feedback.impressions import Impression
+from tailrank.feedback.records import ShownRecord
 from tailrank.ranking.request import Ranking, Request
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
@@ -163,7 +163,7 @@ class Ranker:
         served, policy = self.models.served, asked.policy
         steps = served.reranker.policy if policy is None else policy
         self.impressions.add(
-            Impression.from_ranking(
+            ShownRecord.from_ranking(
                 ranking,
                 user_id=request.user or request.session or "",
                 time=time.time(),
