@@ -72,7 +72,7 @@ def test_train_learns_from_a_log_how_much_the_scores_of_requests_count(shop: Pat
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("impressions", "nowhere", "--out", "x.parquet"), "nowhere: no log of impressions"),
+        (("impressions", "nowhere", "--out", "x.parquet"), "nowhere: nothing is logged there"),
         (("impressions", "{shop}/log", "--out", "x.csv"), "ends in .parquet"),
         (
             (

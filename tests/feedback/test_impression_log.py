@@ -169,7 +169,7 @@ def test_a_folder_that_can_not_be_used_is_named(tmp_path: Path) -> None:
     for place in ("file", "file/below"):
         with pytest.raises(LogError, match=place):
             ImpressionLog(tmp_path / place, Retention())
-    with pytest.raises(LogError, match="no log of impressions"):
+    with pytest.raises(LogError, match="nothing is logged there"):
         read_log(tmp_path / "nothing")
 
 

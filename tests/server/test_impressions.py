@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from server_helpers import CANDIDATES, rank, wait_until
 
+from tailrank import api
 from tailrank.benchmarks.launcher import Server
+from tailrank.client import Client, new_event
 from tailrank.feedback.attribution import Outcome, outcomes
 from tailrank.feedback.log_tables import read_log
 from tailrank.feedback.records import all_segments
@@ -130,6 +132,13 @@ def test_lists_of_another_system_are_logged_too(server: Logging) -> None:
     assert found.clicked.tolist() == [False, True]
     assert found.skipped.tolist() == [True, False]
     assert np.isnan(server.logged()["x2"].impression.scores).all()
+
+
+def test_the_client_logs_lists_and_names_them_in_events(server: Logging) -> None:
+    with Client(server.url) as client:
+        client.add_impressions(api.Impression("c1", ["50", "181"], time.time(), "gus"))
+        client.add_events(new_event("gus", "181", ranking_id="c1"))
+    assert server.logged()["c1"].clicked.tolist() == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,10 @@ class ImpressionLog:
             group = [self._pending.popleft() for _ in range(len(self._pending))]
             if group:
                 self._commit(group)
-            self._turn_over()
+            try:
+                self._turn_over()
+            except OSError as why:
+                self._warn(why)
         if self._segment is not None:
             self._segment.close()
         self._roll_over.close()
@@ -188,9 +191,7 @@ class ImpressionLog:
                 self._segment = Segment(self._folder)
             self._segment.append(records)
         except OSError as why:
-            if time.monotonic() > self._logged + LOG_EVERY:
-                self._logged = time.monotonic()
-                log.warning("impressions can't be logged", extra={"why": str(why)})
+            self._warn(why)
             return why
         return None
 
@@ -198,11 +199,16 @@ class ImpressionLog:
         """Close a segment that is full, or of an hour that is over, and have it rolled over."""
         hour, segment = hour_of(time.time()), self._segment
         if hour != self._hour or (segment is not None and segment.size > SEGMENT_BYTES):
-            if segment is not None:
-                segment.close()
             self._segment, self._hour = None, hour
             self._roll_over.request()
+            if segment is not None:
+                segment.close()
         self._roll_over.go_on()
+
+    def _warn(self, why: OSError) -> None:
+        if time.monotonic() > self._logged + LOG_EVERY:
+            self._logged = time.monotonic()
+            log.warning("impressions can't be logged", extra={"why": str(why)})
 
 
 def _settle(done: asyncio.Future[None], why: OSError | None) -> None:

@@ -103,7 +103,7 @@ def _table(records: Sequence[ShownRecord | EventRecord], schema: pl.Schema) -> p
             lengths = map(len, columns["item_ids"])
             given = zip(columns[name], lengths, strict=True)
             columns[name] = [[missing] * n if numbers is None else numbers for numbers, n in given]
-    return pl.DataFrame(columns, schema)
+    return pl.DataFrame([pl.Series(name, columns[name], dtype) for name, dtype in schema.items()])
 
 
 def erased_users(folder: Path, records: Iterable[Record] = ()) -> dict[str, float]:
@@ -143,7 +143,7 @@ def read_log(folder: Path) -> LogTables:
     for name, table in tables(recent)._asdict().items():
         files = sorted(folder.glob(f"{HOURS}/*/*.{name}.parquet"))
         if not files and not segments:
-            raise LogError(f"{folder}: no log of impressions: give the folder of `serve --log-impressions`")
+            raise LogError(f"{folder}: nothing is logged there: give the folder of `serve --log-impressions`")
         whole = pl.concat([pl.scan_parquet(files), table]) if files else table
         key = ["ranking_id"] if name == "shown" else SAME_EVENT
         found.append(without_erased(whole, erased).unique(key, keep="first", maintain_order=True))
