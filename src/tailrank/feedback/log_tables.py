@@ -103,7 +103,7 @@ def _table(records: Sequence[ShownRecord | EventRecord], schema: pl.Schema) -> p
             lengths = map(len, columns["item_ids"])
             given = zip(columns[name], lengths, strict=True)
             columns[name] = [[missing] * n if numbers is None else numbers for numbers, n in given]
-    return pl.DataFrame([pl.Series(name, columns[name], dtype) for name, dtype in schema.items()])
+    return pl.DataFrame(columns, schema)
 
 
 def erased_users(folder: Path, records: Iterable[Record] = ()) -> dict[str, float]:
