@@ -73,5 +73,5 @@ class Impression:
     @property
     def known(self) -> Bools:
         """Items of which the signals said something, shape (items,)."""
-        known: Bools = np.isfinite(self.signals).all(axis=1) & (len(self.signal_names) > 0)
-        return known
+        known: Bools = np.asarray(np.isfinite(self.signals).all(axis=1))
+        return known if self.signal_names else np.zeros(len(self), np.bool_)
