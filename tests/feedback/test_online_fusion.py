@@ -14,9 +14,9 @@ from scipy.optimize import approx_fprime
 from tailrank.arrays import Doubles, Offsets
 from tailrank.errors import ModelError, RequestError
 from tailrank.feedback.corrections import fused_scores
-from tailrank.feedback.evidence import Evidence
 from tailrank.feedback.learning_settings import LearningSettings
 from tailrank.feedback.online_fusion import OnlineFusion
+from tailrank.feedback.outcome_sums import OutcomeSums
 from tailrank.feedback.posterior import Posterior
 from tailrank.signals.stored import StoredArrays
 
@@ -48,7 +48,7 @@ def assert_same(one: OnlineFusion, other: OnlineFusion) -> None:
     np.testing.assert_allclose(one.posterior().covariances, other.posterior().covariances, atol=1e-9)
 
 
-def test_without_evidence_it_ranks_by_the_offline_weights() -> None:
+def test_before_any_outcome_it_ranks_by_the_offline_weights() -> None:
     fusion = OnlineFusion.start(OFFLINE).fusion()
     assert np.array_equal(fusion.weights, OFFLINE.weights)
     assert np.array_equal(fusion.biases, OFFLINE.biases)
@@ -90,13 +90,13 @@ def log_likelihood(corrections: Doubles, one: dict[str, Any], ranks: Offsets) ->
 
 
 @pytest.mark.parametrize("served", [0.0, 0.3])
-def test_evidence_is_the_expansion_of_the_likelihood_at_the_weights_in_service(served: float) -> None:
+def test_sums_are_the_expansion_of_the_likelihood_at_the_weights_in_service(served: float) -> None:
     one, ranks = drawn_list(1), np.array([1, 2, 4, 5, 6, 9, 10, 20])
     one["rewards"] = np.array([0, 1, 0, -2, 0, 3, 0, 0.5])
     online = OnlineFusion.start(OFFLINE)
     online.served = np.full(online.served.shape, served)
     online.update(**one, ranks=ranks)
-    curvature, pull = online.evidence.curvature[one["bucket"]], online.evidence.pull[one["bucket"]]
+    curvature, pull = online.sums.curvature[one["bucket"]], online.sums.pull[one["bucket"]]
 
     def slope(at: Doubles) -> Doubles:
         found: Doubles = approx_fprime(at, log_likelihood, 1e-5, one, ranks)
@@ -109,16 +109,16 @@ def test_evidence_is_the_expansion_of_the_likelihood_at_the_weights_in_service(s
 
 def test_the_posterior_is_that_of_all_buckets_at_once() -> None:
     """The definition: a normal prior on what is shared and on what is a bucket's own, in one large system."""
-    evidence = learned([drawn_list(seed) for seed in range(40)]).evidence
-    buckets, width = evidence.pull.shape
+    sums = learned([drawn_list(seed) for seed in range(40)]).sums
+    buckets, width = sums.pull.shape
     shared_sd, own_sd = np.linspace(0.3, 1, width), 0.2
     to_bucket = [np.kron(np.eye(1, 1 + buckets) + np.eye(1 + buckets)[1 + at], np.eye(width))
                  for at in range(buckets)]  # fmt: skip
     prior = np.concatenate([shared_sd**-2, np.full(buckets * width, own_sd**-2)])
-    rows = list(zip(to_bucket, evidence.curvature, evidence.pull, strict=True))
+    rows = list(zip(to_bucket, sums.curvature, sums.pull, strict=True))
     covariance = np.linalg.inv(np.diag(prior) + sum(to.T @ curvature @ to for to, curvature, _ in rows))
     mean = covariance @ sum(to.T @ pull for to, _, pull in rows)
-    found = Posterior.given(evidence, shared_sd, own_sd)
+    found = Posterior.given(sums, shared_sd, own_sd)
     for bucket, to in enumerate(to_bucket):
         np.testing.assert_allclose(found.means[bucket], to @ mean, atol=1e-9)
         np.testing.assert_allclose(found.covariances[bucket], to @ covariance @ to.T, atol=1e-9)
@@ -134,12 +134,12 @@ def test_neither_order_nor_workers_matter(half_life: float | None) -> None:
     assert_same(parts[1].plus(parts[0]), whole)
 
 
-def test_evidence_fades_by_its_age_and_the_prior_stays() -> None:
+def test_outcomes_fade_by_their_age_and_the_prior_stays() -> None:
     old, late = drawn_list(3), drawn_list(4)
     late |= {"bucket": old["bucket"], "time": old["time"] + 100}
-    half = learned([old]).evidence.curvature / 2
-    kept = learned([old, late], half_life=100.0).evidence.curvature
-    np.testing.assert_allclose(kept, learned([late]).evidence.curvature + half)
+    half = learned([old]).sums.curvature / 2
+    kept = learned([old, late], half_life=100.0).sums.curvature
+    np.testing.assert_allclose(kept, learned([late]).sums.curvature + half)
     late["time"] += 1e6
     assert_same(learned([old, late], half_life=100.0), learned([late]))
 
@@ -163,7 +163,7 @@ def test_a_million_updates_by_extreme_signals_leave_it_positive_definite(
     for _ in range(20):  # twice as many each time
         online = online.plus(online)
     posterior = online.posterior()
-    assert online.evidence.outcomes.sum() >= 2**20
+    assert online.sums.outcomes.sum() >= 2**20
     assert np.isfinite(posterior.means).all()
     assert np.array_equal(posterior.covariances, posterior.covariances.swapaxes(1, 2))
     assert (np.linalg.eigvalsh(posterior.covariances) > 0).all()
@@ -178,8 +178,8 @@ def test_what_is_not_finite_is_refused_and_changes_nothing(name: str, value: flo
     online = OnlineFusion.start(OFFLINE)
     with pytest.raises(RequestError, match="must be finite"):
         online.update(**one)
-    assert not online.evidence.curvature.any()
-    assert not online.evidence.pull.any()
+    assert not online.sums.curvature.any()
+    assert not online.sums.pull.any()
 
 
 def test_outcomes_say_what_their_events_mean() -> None:
@@ -205,7 +205,7 @@ def test_unknown_items_and_lists_of_other_models_say_nothing() -> None:
     seen.signals[hidden] = np.nan
     online, kept = OnlineFusion.start(OFFLINE), np.delete(np.arange(N_ITEMS), hidden)
     online.learn([clicked(replace(seen, signal_names=("other",)), clicks)])
-    assert not online.evidence.outcomes.any()
+    assert not online.sums.outcomes.any()
     online.learn([clicked(seen, clicks)])
     expected = OnlineFusion.start(OFFLINE)
     rows = {name: one[name][kept] for name in ("signals", "levels", "rewards")}
@@ -217,7 +217,7 @@ def test_what_is_further_down_than_users_look_says_nothing() -> None:
     one = drawn_list(8) | {"rewards": np.eye(N_ITEMS)[-1]}
     online = OnlineFusion.start(OFFLINE, LearningSettings(examination=(1.0, 0.5)))
     online.update(**one)
-    assert not online.evidence.outcomes.any()
+    assert not online.sums.outcomes.any()
 
 
 def test_what_was_learned_can_be_stored() -> None:
@@ -226,7 +226,7 @@ def test_what_was_learned_can_be_stored() -> None:
     again = OnlineFusion.from_arrays(OFFLINE, online.settings, StoredArrays(online.arrays()))
     assert_same(again, online)
     assert np.array_equal(again.served, online.served)
-    damaged = {**online.arrays(), "pull": np.full_like(online.evidence.pull, np.nan)}
+    damaged = {**online.arrays(), "pull": np.full_like(online.sums.pull, np.nan)}
     with pytest.raises(ModelError, match="state: pull"):
         OnlineFusion.from_arrays(OFFLINE, online.settings, StoredArrays(damaged, place="state: "))
 
@@ -247,11 +247,11 @@ def test_settings_that_make_no_sense_are_refused(setting: str, value: Any, why: 
         LearningSettings(**{setting: value})
 
 
-def test_evidence_without_a_half_life_keeps_everything() -> None:
-    evidence = Evidence.none(1, 2)
+def test_without_a_half_life_nothing_fades() -> None:
+    sums = OutcomeSums.none(1, 2)
     for late in (0.0, 1e9):
-        evidence.add(0, np.eye(2), np.ones(2), late)
-    assert evidence.pull.tolist() == [[2, 2]]
+        sums.add(0, np.eye(2), np.ones(2), late)
+    assert sums.pull.tolist() == [[2, 2]]
 
 
 @pytest.mark.slow
@@ -260,7 +260,7 @@ def test_an_update_takes_microseconds() -> None:
     online, rng = OnlineFusion.start(wide), np.random.default_rng(0)
     signals, levels = rng.standard_normal((10, 25)).astype(np.float32), np.zeros(10, np.int32)
     rewards, best = np.eye(10)[3], np.inf
-    assert online.evidence.pull.shape == (5, 32)
+    assert online.sums.pull.shape == (5, 32)
     for _ in range(20):
         began = time.perf_counter()
         for _ in range(100):

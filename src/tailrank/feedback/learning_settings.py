@@ -61,8 +61,8 @@ class LearningSettings:
         On a setting out of its bounds.
     """
 
-    shared_sd: Annotated[float, Meta(gt=0, le=10)] = 0.5
-    own_sd: Annotated[float, Meta(gt=0, le=10)] = 0.2
+    shared_sd: Annotated[float, Meta(gt=0, le=10)] = 0.1
+    own_sd: Annotated[float, Meta(gt=0, le=10)] = 0.03
     half_life: Annotated[float, Meta(gt=0)] | None = 30 * 86_400.0
     examination: tuple[float, ...] = tuple(examination_by_rank().tolist())
     rewards: Mapping[str, float] = field(default_factory=lambda: REWARDS)

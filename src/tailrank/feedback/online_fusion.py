@@ -15,8 +15,8 @@ from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.errors import RequestError
 from tailrank.feedback.attribution import Outcome
 from tailrank.feedback.corrections import Corrections, fused_scores
-from tailrank.feedback.evidence import LARGEST_SUM, Evidence
 from tailrank.feedback.learning_settings import LearningSettings
+from tailrank.feedback.outcome_sums import LARGEST_SUM, OutcomeSums
 from tailrank.feedback.posterior import Posterior
 from tailrank.ranking.fusion import Fusion
 from tailrank.signals.base import Arrays
@@ -43,7 +43,7 @@ class OnlineFusion:
         The weights as training left them: the mean of the prior.
     settings
         How to learn.
-    evidence
+    sums
         What outcomes said.
     served
         Corrections that are in service, of the shape of `corrections`: outcomes are approximated around them.
@@ -51,7 +51,7 @@ class OnlineFusion:
 
     offline: Fusion
     settings: LearningSettings
-    evidence: Evidence
+    sums: OutcomeSums
     served: Doubles
 
     @classmethod
@@ -59,7 +59,7 @@ class OnlineFusion:
         """Start at the offline weights."""
         settings = LearningSettings() if settings is None else settings
         shape = Corrections(offline).shape
-        return cls(offline, settings, Evidence.none(*shape, settings.seconds_to_half), np.zeros(shape))
+        return cls(offline, settings, OutcomeSums.none(*shape, settings.seconds_to_half), np.zeros(shape))
 
     def learn(self, outcomes: Iterable[Outcome]) -> None:
         """Learn from what users did with lists; those of other models, and items unknown to it, say nothing.
@@ -123,13 +123,13 @@ class OnlineFusion:
             against, more = _quadratic(features, examined - scores, -rewards)
             pull, root = pull - against, np.concatenate([root, more])
         curvature = root.T @ root
-        self.evidence.add(bucket, curvature, pull + curvature @ self.served[bucket], time)
+        self.sums.add(bucket, curvature, pull + curvature @ self.served[bucket], time)
 
     def posterior(self) -> Posterior:
         """Tell how likely corrections are after all outcomes so far."""
         shared_sd = np.full(self.corrections.shape[1], self.settings.shared_sd)
         shared_sd[-1] = SCALE_SD
-        return Posterior.given(self.evidence, shared_sd, self.settings.own_sd)
+        return Posterior.given(self.sums, shared_sd, self.settings.own_sd)
 
     def fusion(self) -> Fusion:
         """Give the offline weights with the likeliest corrections, to rank by: `served` from now on."""
@@ -149,11 +149,11 @@ class OnlineFusion:
             np.array_equal(ours.weights, theirs.weights) and np.array_equal(ours.biases, theirs.biases)
         ):
             raise RequestError("what was learned adds up only if it started from the same offline weights")
-        return replace(self, evidence=self.evidence.plus(other.evidence))
+        return replace(self, sums=self.sums.plus(other.sums))
 
     def arrays(self) -> Arrays:
         """Give everything learned, for storage; the offline weights are those of the model."""
-        return {**self.evidence.arrays(), "served": self.served}
+        return {**self.sums.arrays(), "served": self.served}
 
     @classmethod
     def from_arrays(cls, offline: Fusion, settings: LearningSettings, arrays: StoredArrays) -> Self:
@@ -162,12 +162,12 @@ class OnlineFusion:
         Raises
         ------
         ModelError
-            If it is something else than evidence of corrections of these weights.
+            If it is something else than sums for corrections of these weights.
         """
         shape = Corrections(offline).shape
         served = arrays.doubles("served", *shape, least=-LARGEST_SUM, largest=LARGEST_SUM)
-        evidence = Evidence.from_arrays(*shape, settings.seconds_to_half, arrays)
-        return cls(offline, settings, evidence, served)
+        sums = OutcomeSums.from_arrays(*shape, settings.seconds_to_half, arrays)
+        return cls(offline, settings, sums, served)
 
     @cached_property
     def corrections(self) -> Corrections:

@@ -1,4 +1,4 @@
-"""How likely corrections are after the evidence: a normal distribution, history buckets tied together."""
+"""How likely corrections are after some outcomes: a normal distribution, history buckets tied together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from tailrank.arrays import Doubles
-from tailrank.feedback.evidence import Evidence
+from tailrank.feedback.outcome_sums import OutcomeSums
 
 
 @dataclass(frozen=True)
@@ -28,28 +28,28 @@ class Posterior:
     covariances: Doubles
 
     @classmethod
-    def given(cls, evidence: Evidence, shared_sd: Doubles, own_sd: float) -> Self:
-        """Weigh the evidence against the prior, which is that there is nothing to correct.
+    def given(cls, sums: OutcomeSums, shared_sd: Doubles, own_sd: float) -> Self:
+        """Weigh outcomes against the prior, which is that there is nothing to correct.
 
         As in `Fusion.fit`, ``corrections[b] = shared + own[b]`` with a normal prior around 0 on both, so
-        that a bucket with little evidence follows the others. The `own` are summed out one by one, which
+        that a bucket of few outcomes follows the others. The `own` are summed out one by one, which
         leaves a system of the size of one bucket (Gelman et al., "Bayesian data analysis", 2013, section
         15.1).
 
         Parameters
         ----------
-        evidence
-            Of outcomes.
+        sums
+            Of the outcomes.
         shared_sd, own_sd
             Standard deviations of the prior: of each shared correction, shape (corrections,), and of all that
             belong to one bucket.
         """
         one, own = np.eye(len(shared_sd)), own_sd**-2
-        within = _inverses(evidence.curvature + own * one)  # covariance, if `shared` were known
+        within = _inverses(sums.curvature + own * one)  # covariance, if `shared` were known
         precision = np.diag(shared_sd**-2) + (own * one - own**2 * within).sum(axis=0)
         spread = _inverses(precision)
-        shared = spread @ (own * within @ evidence.pull[..., None]).sum(axis=0)
-        means = (within @ (evidence.pull[..., None] + own * shared))[..., 0]
+        shared = spread @ (own * within @ sums.pull[..., None]).sum(axis=0)
+        means = (within @ (sums.pull[..., None] + own * shared))[..., 0]
         return cls(means, _symmetric(within + own**2 * within @ spread @ within))
 
     def drawn(self, bucket: int, rng: np.random.Generator, n: int) -> Doubles:

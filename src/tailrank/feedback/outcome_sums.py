@@ -1,4 +1,4 @@
-"""Evidence: sums over outcomes, which fade with time and add up in any order."""
+"""OutcomeSums: sums over outcomes, which fade with time and add up in any order."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tailrank.signals.base import Arrays
 from tailrank.signals.stored import StoredArrays
 
 LARGEST_SUM: Final = 1e15
-"""Of stored evidence."""
+"""What no stored sum exceeds."""
 
 
 @dataclass
-class Evidence:
+class OutcomeSums:
     """What outcomes say of corrections, by history bucket: a quadratic log-likelihood.
 
     Of corrections c in a bucket it is ``pull @ c - c @ curvature @ c / 2``. Each outcome counts
@@ -46,7 +46,7 @@ class Evidence:
 
     @classmethod
     def none(cls, buckets: int, corrections: int, half_life: float = np.inf) -> Self:
-        """Start without evidence.
+        """Start without an outcome.
 
         Raises
         ------
@@ -76,8 +76,8 @@ class Evidence:
         self.pull[bucket] += pull
         self.outcomes[bucket] += 1
 
-    def plus(self, other: Evidence) -> Self:
-        """Add evidence from other outcomes; what both hold would count twice.
+    def plus(self, other: OutcomeSums) -> Self:
+        """Add sums over other outcomes; what both hold would count twice.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Evidence:
             If the other is of other corrections, or fades otherwise.
         """
         if self.pull.shape != other.pull.shape or self.half_life != other.half_life:
-            raise RequestError("evidence adds up only if signals, knots and half_life are the same")
+            raise RequestError("sums over outcomes add up only if signals, knots and half_life are the same")
         latest = np.maximum(self.latest, other.latest)
         mine, theirs = (0.5 ** ((latest - one.latest) / self.half_life) for one in (self, other))
         return type(self)(
