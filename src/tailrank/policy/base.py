@@ -21,11 +21,14 @@ class Scored:
         Of each candidate, shape (candidates,): 1 without any training interaction, 0 for the most popular.
     contributions
         What each step added, by its name; each broadcasts to the shape of `scores`.
+    bonus
+        What exploration would like to add to each score, of their shape; None if nothing is explored.
     """
 
     scores: Floats
     rarity: Floats
     contributions: Mapping[str, Floats] = field(default_factory=dict)
+    bonus: Floats | None = None
 
     def plus(self, name: str, contribution: Floats) -> Scored:
         """Add a step's contribution to the scores; what steps of one name add is added up."""

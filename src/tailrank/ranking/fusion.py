@@ -223,6 +223,13 @@ class Fusion:
         found: Floats = self._by_level[0, history].take(candidates)
         return found
 
+    def bonus(self, fused: FusedScores, row: int) -> Floats | None:
+        """Say what exploration would like to add to the scores of one history, shape (candidates,).
+
+        None, since these weights are in no doubt.
+        """
+        return None
+
     @cached_property
     def _by_level(self) -> Floats:
         """Biases, then the weights of each signal; shape (1 + signals, history buckets, levels)."""

@@ -93,6 +93,7 @@ def order_candidates(
     unknown_history: list[str],
     history_length: int,
     signals: SignalValues | None,
+    bonus: Floats | None,
 ) -> Ranking:
     """Add upstream shares, apply the policy, and sort.
 
@@ -115,12 +116,15 @@ def order_candidates(
         Go into the ranking.
     signals
         What the signals said of the known ones; None leaves it out.
+    bonus
+        What exploration would like to add to `own`; None if nothing is explored.
     """
     known = listed.known
     total = _spread(own, known)
     for share in upstream.values():
         total = total + share
-    scored = apply_all(policy, Scored(total, listed.rarity))
+    wish = None if bonus is None else _spread(bonus, known)
+    scored = apply_all(policy, Scored(total, listed.rarity, bonus=wish))
     order = (-scored.scores).argsort(kind="stable")
     scores = scored.scores[order]
     added = {**upstream, **scored.contributions}

@@ -305,7 +305,8 @@ class Reranker(Fitted):
             parts = fused.parts(row) if request.explain else None
             signals = SignalValues.from_fused(fused, row) if request.keep_signals else None
             read, own = min(len(history.items), self.settings.max_history), fused.total[row]
+            bonus = self.fusion.bonus(fused, row)
             rankings.append(
-                order_candidates(listed, own, given, policy, request.k, parts, unknown, read, signals)
+                order_candidates(listed, own, given, policy, request.k, parts, unknown, read, signals, bonus)
             )
         return rankings
