@@ -15,7 +15,7 @@ def fusion_with(weights: list[float]) -> Fusion:
     """The same weights at all knots and in all history buckets, of signals with a deviation of 2."""
     shape = len(COUNT_KNOTS), len(HISTORY_LABELS)
     names = tuple(f"signal {at}" for at in range(len(weights)))
-    everywhere = np.broadcast_to(np.array(weights, np.float32) / 2, (*shape, len(weights))).copy()
+    everywhere = np.broadcast_to(np.array(weights) / 2, (*shape, len(weights))).astype(np.float32)
     spreads = np.full(len(weights), 2, np.float32)
     return Fusion(names, everywhere, np.zeros(shape, np.float32), 0.0, spreads=spreads)
 

@@ -59,12 +59,12 @@ class Corrections:
             Shape (items, corrections). What all items of the list share is left out, since no order depends
             on it.
         """
-        width = signals.shape[1]
-        found = np.empty((len(signals), self.shape[1]))
+        items, width = signals.shape
+        found = np.empty((items, width + self._shares.shape[1] + 1))
         np.divide(signals, self._spread, out=found[:, :width])
         found[:, width:-1] = self._shares.take(levels, axis=0)
         found[:, -1] = scores
-        found -= np.add.reduce(found) / len(found)
+        found -= np.add.reduce(found) / items
         # Quicker than `np.clip`, for the few numbers of a list.
         return np.minimum(np.maximum(found, -FARTHEST, out=found), FARTHEST, out=found)
 
@@ -104,6 +104,6 @@ def fused_scores(fusion: Fusion, signals: Floats, levels: Codes, bucket: int) ->
     levels, bucket
         Count levels, shape (items,), and the bucket of the history.
     """
-    scores: Doubles = np.einsum("si,is->i", fusion.weights_of(levels, bucket), signals, dtype=np.float64)
-    scores += fusion.biases_of(levels, bucket)
+    parts = np.multiply(fusion.weights_of(levels, bucket), signals.T, dtype=np.float64)
+    scores: Doubles = np.add.reduce(parts) + fusion.biases_of(levels, bucket)
     return scores

@@ -85,7 +85,8 @@ class ExploringFusion(Fusion):
             found = self.posterior.deviations(history, features)
         else:
             found = features @ self.posterior.drawn(history, self.rng, 1)[0]
-        return (self._factors[history] * found).astype(np.float32)
+        bonus: Floats = (self._factors[history] * found).astype(np.float32)
+        return bonus
 
     def placement_chances(
         self, scored: Scored, policy: Sequence[Policy], signals: SignalValues, shown: Offsets

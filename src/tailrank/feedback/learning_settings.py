@@ -82,13 +82,7 @@ class LearningSettings:
         return math.inf if self.half_life is None else self.half_life
 
     def rewards_of(self, outcome: Outcome) -> Doubles:
-        """Say what became of each item, in clicks, shape (items,): the worst of its events, or else the best.
-
-        Examples
-        --------
-        >>> LearningSettings().rewards_of(outcome)  # doctest: +SKIP
-        array([-2.,  0.,  1.])
-        """
+        """Say what became of each item, in clicks, shape (items,): the worst of its events, else the best."""
         best, worst = outcome.clicked.astype(np.float64), np.zeros(len(outcome.clicked))
         for name, times in outcome.times.items():
             said = np.where(np.isnan(times), 0, self.rewards.get(name, 1.0))

@@ -189,7 +189,7 @@ def _quadratic(features: Doubles, log_odds: Doubles, rewards: Doubles) -> tuple[
         ``R.T @ R``.
     """
     weights = np.maximum(rewards, 0)
-    chances = np.exp(log_odds - log_odds.max())
-    chances /= chances.sum()
+    chances = np.exp(log_odds - np.maximum.reduce(log_odds))
+    chances /= np.add.reduce(chances)
     apart = features - chances @ features
-    return weights @ apart, np.sqrt(weights.sum() * chances)[:, None] * apart
+    return weights @ apart, np.sqrt(np.add.reduce(weights) * chances)[:, None] * apart

@@ -64,13 +64,13 @@ class Posterior:
 
     @cached_property
     def _roots(self) -> Doubles:
-        return np.linalg.cholesky(self.covariances)
+        return np.linalg.cholesky(self.covariances).astype(np.float64)
 
 
 def _inverses(matrices: Doubles) -> Doubles:
-    return _symmetric(np.linalg.inv(matrices))
+    return _symmetric(np.linalg.inv(matrices).astype(np.float64))
 
 
 def _symmetric(matrices: Doubles) -> Doubles:
     """Even out what rounding made unlike in matrices of shape (..., n, n)."""
-    return (matrices + matrices.swapaxes(-1, -2)) / 2
+    return 0.5 * (matrices + matrices.swapaxes(-1, -2))
