@@ -261,9 +261,9 @@ def test_an_update_takes_microseconds() -> None:
     signals, levels = rng.standard_normal((10, 25)).astype(np.float32), np.zeros(10, np.int32)
     rewards, best = np.eye(10)[3], np.inf
     assert online.sums.pull.shape == (5, 32)
-    for _ in range(20):
+    for _ in range(200):  # short ones, of which some are undisturbed
         began = time.perf_counter()
-        for _ in range(100):
+        for _ in range(20):
             online.update(signals, levels, 1, rewards)
-        best = min(best, (time.perf_counter() - began) / 100)
+        best = min(best, (time.perf_counter() - began) / 20)
     assert best < 300e-6

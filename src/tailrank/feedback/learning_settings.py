@@ -63,7 +63,7 @@ class LearningSettings:
 
     shared_sd: Annotated[float, Meta(gt=0, le=10)] = 0.1
     own_sd: Annotated[float, Meta(gt=0, le=10)] = 0.03
-    half_life: Annotated[float, Meta(gt=0)] | None = 30 * 86_400.0
+    half_life: Annotated[float, Meta(gt=0)] | None = 7 * 86_400.0
     examination: tuple[float, ...] = tuple(examination_by_rank().tolist())
     rewards: Mapping[str, float] = field(default_factory=lambda: REWARDS)
     passed_over: Annotated[float, Meta(le=0)] = 0.0
