@@ -89,12 +89,12 @@ def log_likelihood(corrections: Doubles, one: dict[str, Any], ranks: Offsets) ->
     return float(total)
 
 
-@pytest.mark.parametrize("served", [0.0, 0.3])
-def test_sums_are_the_expansion_of_the_likelihood_at_the_weights_in_service(served: float) -> None:
+@pytest.mark.parametrize("around", [0.0, 0.3])
+def test_sums_are_the_expansion_of_the_likelihood(around: float) -> None:
     one, ranks = drawn_list(1), np.array([1, 2, 4, 5, 6, 9, 10, 20])
     one["rewards"] = np.array([0, 1, 0, -2, 0, 3, 0, 0.5])
     online = OnlineFusion.start(OFFLINE)
-    online.served = np.full(online.served.shape, served)
+    online.around = np.full(online.around.shape, around)
     online.update(**one, ranks=ranks)
     curvature, pull = online.sums.curvature[one["bucket"]], online.sums.pull[one["bucket"]]
 
@@ -102,7 +102,7 @@ def test_sums_are_the_expansion_of_the_likelihood_at_the_weights_in_service(serv
         found: Doubles = approx_fprime(at, log_likelihood, 1e-5, one, ranks)
         return found
 
-    here = online.served[one["bucket"]]
+    here = online.around[one["bucket"]]
     np.testing.assert_allclose(pull - curvature @ here, slope(here), atol=1e-3)
     np.testing.assert_allclose(-curvature, approx_fprime(here, slope, 1e-3), atol=0.03)
 
@@ -225,7 +225,7 @@ def test_what_was_learned_can_be_stored() -> None:
     online.fusion()
     again = OnlineFusion.from_arrays(OFFLINE, online.settings, StoredArrays(online.arrays()))
     assert_same(again, online)
-    assert np.array_equal(again.served, online.served)
+    assert np.array_equal(again.around, online.around)
     damaged = {**online.arrays(), "pull": np.full_like(online.sums.pull, np.nan)}
     with pytest.raises(ModelError, match="state: pull"):
         OnlineFusion.from_arrays(OFFLINE, online.settings, StoredArrays(damaged, place="state: "))

@@ -14,7 +14,6 @@ from tailrank.ranking.fusion import Fusion, knot_shares
 FARTHEST: Final = 10.0
 """Standard deviations from the list's mean that a signal counts as, at most: an outlier is no landslide."""
 
-
 SMALLEST_SCALE: Final = 0.1
 """Least scale: clicks that follow no scores say little of weights."""
 

@@ -114,8 +114,7 @@ class Guard:
     def __init__(self, online: OnlineFusion, settings: GuardSettings | None = None) -> None:
         self.online = online
         self.settings = GuardSettings() if settings is None else settings
-        self.served = online.corrections.applied(online.served)
-        self._served_sums = deepcopy(online.sums)
+        self.served, self._served_sums = online.fusion(), deepcopy(online.sums)
         self._propose()
 
     def learn(self, outcomes: Iterable[Outcome]) -> list[Decision]:
@@ -140,9 +139,7 @@ class Guard:
 
     def _propose(self) -> None:
         """Take what was learned so far as the candidate, to be judged by what comes next."""
-        self._corrections = self.online.posterior().means
-        self._candidate = self.online.corrections.applied(self._corrections)
-        self._sums = deepcopy(self.online.sums)
+        self._candidate, self._candidate_sums = self.online.fusion(), deepcopy(self.online.sums)
         self._users, self._gains = list[str](), list[tuple[float, float]]()
 
     def _decide(self) -> Decision:
@@ -150,8 +147,7 @@ class Guard:
         users = np.unique(self._users, return_inverse=True)[1].astype(np.int32)
         decision = Decision.between(served, candidate, users, self.settings.tolerance)
         if decision.action == "publish":
-            self.served, self.online.served = self._candidate, self._corrections
-            self._served_sums = self._sums
+            self.served, self._served_sums = self._candidate, self._candidate_sums
         elif decision.action == "roll back":
             self.online.sums = deepcopy(self._served_sums)
         self._propose()

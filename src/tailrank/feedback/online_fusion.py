@@ -34,7 +34,7 @@ class OnlineFusion:
     ``examination(rank) * exp(score)``, which is the position-based model (Richardson et al., 2007) if clicks
     are rare. So position is accounted for without dividing by small chances, and users who click at
     everything count like others. An event against an item is a draw by the opposite score. The likelihood of
-    each outcome is replaced by its quadratic approximation at the weights in service (online Laplace, as in
+    each outcome is replaced by its quadratic approximation at the weights of then (online Laplace, as in
     Chapelle and Li, 2011, algorithm 3, with the whole covariance); so outcomes are sums that add up.
 
     Attributes
@@ -45,14 +45,15 @@ class OnlineFusion:
         How to learn.
     sums
         What outcomes said.
-    served
-        Corrections that are in service, of the shape of `corrections`: outcomes are approximated around them.
+    around
+        Corrections at which outcomes are approximated: the likeliest when `fusion` was last called; of the
+        shape of `corrections`.
     """
 
     offline: Fusion
     settings: LearningSettings
     sums: OutcomeSums
-    served: Doubles
+    around: Doubles
 
     @classmethod
     def start(cls, offline: Fusion, settings: LearningSettings | None = None) -> Self:
@@ -117,13 +118,13 @@ class OnlineFusion:
         if not math.isfinite(offline @ rewards):
             raise RequestError("signals and rewards must be finite numbers")
         features = self.corrections.features(signals, levels, offline)
-        scores = offline + features @ self.served[bucket]
+        scores = offline + features @ self.around[bucket]
         pull, root = _quadratic(features, scores + examined, rewards)
         if rewards.min() < 0:
             against, more = _quadratic(features, examined - scores, -rewards)
             pull, root = pull - against, np.concatenate([root, more])
         curvature = root.T @ root
-        self.sums.add(bucket, curvature, pull + curvature @ self.served[bucket], time)
+        self.sums.add(bucket, curvature, pull + curvature @ self.around[bucket], time)
 
     def posterior(self) -> Posterior:
         """Tell how likely corrections are after all outcomes so far."""
@@ -132,9 +133,9 @@ class OnlineFusion:
         return Posterior.given(self.sums, shared_sd, self.settings.own_sd)
 
     def fusion(self) -> Fusion:
-        """Give the offline weights with the likeliest corrections, to rank by: `served` from now on."""
-        self.served = self.posterior().means
-        return self.corrections.applied(self.served)
+        """Give the offline weights with the likeliest corrections, to rank by, and learn around them."""
+        self.around = self.posterior().means
+        return self.corrections.applied(self.around)
 
     def plus(self, other: OnlineFusion) -> Self:
         """Add what was learned elsewhere from other outcomes; what both learned from would count twice.
@@ -153,7 +154,7 @@ class OnlineFusion:
 
     def arrays(self) -> Arrays:
         """Give everything learned, for storage; the offline weights are those of the model."""
-        return {**self.sums.arrays(), "served": self.served}
+        return {**self.sums.arrays(), "around": self.around}
 
     @classmethod
     def from_arrays(cls, offline: Fusion, settings: LearningSettings, arrays: StoredArrays) -> Self:
@@ -165,9 +166,9 @@ class OnlineFusion:
             If it is something else than sums for corrections of these weights.
         """
         shape = Corrections(offline).shape
-        served = arrays.doubles("served", *shape, least=-LARGEST_SUM, largest=LARGEST_SUM)
+        around = arrays.doubles("around", *shape, least=-LARGEST_SUM, largest=LARGEST_SUM)
         sums = OutcomeSums.from_arrays(*shape, settings.seconds_to_half, arrays)
-        return cls(offline, settings, sums, served)
+        return cls(offline, settings, sums, around)
 
     @cached_property
     def corrections(self) -> Corrections:
