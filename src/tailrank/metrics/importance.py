@@ -1,0 +1,138 @@
+"""Importance weights: how much more often a target policy would have made each logged choice."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tailrank.arrays import Bools, Codes, Doubles
+from tailrank.errors import RequestError
+from tailrank.metrics.estimate import Estimate, effective_size, standard_error
+
+LEAST_SIZE: Final = 30
+"""Effective size below which a log says nothing of a target."""
+
+SURE: Final = 4.0
+"""Standard errors by which weights are off for sure, though their own spread is estimated, too."""
+
+TOLERANCE: Final = 0.05
+"""How far weights may be off on average if propensities are rounded, or simulated."""
+
+
+def checked(name: str, given: npt.ArrayLike, like: Doubles | None = None) -> Doubles:
+    """Read values of a log as an array of shape (n, positions).
+
+    Parameters
+    ----------
+    name
+        Of the values, for messages.
+    given
+        Shape (n,), which is one position, or (n, positions).
+    like
+        Values that these must be as many as.
+
+    Raises
+    ------
+    RequestError
+        If they are none, have another shape, or hold a value that isn't finite.
+    """
+    values = np.asarray(given, dtype=np.float64)
+    values = values[:, None] if values.ndim == 1 else values
+    if values.ndim != 2 or not values.size:
+        raise RequestError(
+            f"{name} has shape {values.shape}: give (n,) or (n, positions), with a row at least"
+        )
+    if like is not None and values.shape != like.shape:
+        raise RequestError(f"{name} has shape {values.shape}, rewards have {like.shape}: give one for each")
+    _refuse(name, values, ~np.isfinite(values), "give a finite number")
+    return values
+
+
+def chances(name: str, given: npt.ArrayLike, like: Doubles, *, logged: bool) -> Doubles:
+    """Read the chances of choices; those of choices that were logged are above 0.
+
+    Raises
+    ------
+    RequestError
+        As `checked` does, or if a value isn't a chance.
+    """
+    values = checked(name, given, like)
+    low = values <= 0 if logged else values < 0
+    remedy = "it was chosen, so its chance is above 0 and at most 1" if logged else "a chance is from 0 to 1"
+    _refuse(name, values, low | (values > 1), remedy)
+    return values
+
+
+def weights_of(propensities: npt.ArrayLike, target: npt.ArrayLike, rewards: Doubles) -> Doubles:
+    """Divide a target's chances by the logged ones; shape (n, positions).
+
+    Raises
+    ------
+    RequestError
+        If either isn't the chances of choices.
+    """
+    logged = chances("propensities", propensities, rewards, logged=True)
+    return chances("target", target, rewards, logged=False) / logged
+
+
+def smallest_size(weights: Doubles) -> float:
+    """Give the effective size at the position where it is smallest; weights have shape (n, positions)."""
+    return min(map(effective_size, weights.T))
+
+
+def check_support(weights: Doubles, users: Codes | None) -> None:
+    """Check that a log shows what a target would, often enough.
+
+    Wherever the log has a chance of it, weights average 1 (the control of Lefortier et al., "Large-scale
+    validation of counterfactual learning methods", 2016): less is what the target shows and the log can't.
+
+    Parameters
+    ----------
+    weights
+        Shape (n, positions).
+    users
+        User code of each row, shape (n,), or None.
+
+    Raises
+    ------
+    RequestError
+        If they are off by more than chance, or too unequal, with the remedy.
+    """
+    for position, each in enumerate(weights.T):
+        fault = _fault(each, users)
+        if fault is not None:
+            place = f"position {position + 1}: " if weights.shape[1] > 1 else ""
+            raise RequestError(place + fault)
+
+
+def _fault(weights: Doubles, users: Codes | None) -> str | None:
+    """Say what is wrong with the weights of one position, shape (n,); None if nothing is."""
+    average, size = float(weights.mean()), effective_size(weights)
+    spread = standard_error(Estimate.from_influence(average, weights - average, size, users).influence)
+    allowed = max(SURE * spread, TOLERANCE)
+    if average < 1 - allowed:
+        return (
+            f"the log never shows about {1 - average:.0%} of what the target would: the weights average "
+            f"{average:.2f} instead of 1. Log with exploration, or take a target nearer to the log"
+        )
+    if average > 1 + allowed:
+        return (
+            f"the weights average {average:.2f} instead of 1, so propensities or target aren't the chances "
+            "of what was shown: check that both are of the same choice"
+        )
+    if size < LEAST_SIZE:
+        return (
+            f"{len(weights):,} rows say as much of the target as {size:.1f} would of the log (effective "
+            f"sample size; at least {LEAST_SIZE}): log more, or with more exploration, or take a target "
+            "nearer to the log"
+        )
+    return None
+
+
+def _refuse(name: str, values: Doubles, bad: Bools, remedy: str) -> None:
+    if bad.any():
+        row, position = map(int, np.argwhere(bad)[0])
+        place = f"{row}, {position}" if values.shape[1] > 1 else f"{row}"
+        raise RequestError(f"{name}[{place}] is {values[row, position]:g}: {remedy}")
