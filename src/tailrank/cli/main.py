@@ -37,6 +37,11 @@ COMMANDS: Final = (
     LazyCommand(
         "report", "report:report", "Show two evaluations on one page, with what differs between them."
     ),
+    LazyCommand(
+        "offpolicy",
+        "offpolicy:offpolicy",
+        "Say what another policy would have earned, from a log with the chances of what it showed.",
+    ),
     LazyCommand("rank", "models:rank", "Rank candidates for one user."),
     LazyCommand("serve", "serve:serve", "Serve a model over HTTP: events in, rankings out."),
     LazyCommand(

@@ -4,7 +4,7 @@ from typing import Final
 
 
 class Columns:
-    """Column names of `items`, `events` and `impressions` (see docs/data.md)."""
+    """Column names of `items`, `events`, `impressions` (see docs/data.md) and logs (docs/off_policy.md)."""
 
     USER: Final = "user_id"
     ITEM: Final = "item_id"
@@ -18,6 +18,12 @@ class Columns:
     CLICKED: Final = "clicked"
     SCORE: Final = "score"
     PROPENSITY: Final = "propensity"
+    TARGET: Final = "target"
+    NEXT_PROPENSITY: Final = "next_propensity"
+    NEXT_TARGET: Final = "next_target"
+    PREDICTED: Final = "predicted"
+    PREDICTED_TARGET: Final = "predicted_target"
+    REWARD: Final = "reward"
 
     TEXT: Final = (
         "title",
