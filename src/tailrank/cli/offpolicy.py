@@ -22,8 +22,8 @@ EXPLAINED: Final = (
     "Below each value is its 95% interval; gain is over what the log earned. size: how many rows of the log "
     "say as much (effective sample size). An estimate is unbiased if rewards depend on nothing else."
 )
-NAME: Final = 18
-"""Characters of an estimator's name that stay together: `reward-interaction`."""
+NAME, WORDS = 18, 9
+"""Characters of an estimator's name, and of what it assumes, that stay together on 80 columns."""
 
 
 def offpolicy(
@@ -59,7 +59,7 @@ def _table(found: list[Finding]) -> Table:
     table = Table(Column("estimator", min_width=NAME), box=SIMPLE_HEAD)
     for heading in ("the target earns", "gain", "size"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("rewards depend on")
+    table.add_column("rewards depend on", max_width=WORDS)
     for each in found:
         if each.value is not None and each.gain is not None:
             sure = not each.gain.low <= 0 <= each.gain.high

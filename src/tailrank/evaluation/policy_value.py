@@ -16,7 +16,7 @@ from tailrank.metrics.off_policy_slates import cascade_doubly_robust, reward_int
 _CHANCES: Final = (Columns.PROPENSITY, Columns.TARGET)
 _NEXT: Final = (Columns.NEXT_PROPENSITY, Columns.NEXT_TARGET)
 _ITEM: Final = "item and position"
-_ABOVE: Final = "items above, too"
+_ABOVE: Final = "item and those above"
 
 
 @dataclass(frozen=True)
