@@ -1,0 +1,118 @@
+"""The two policies of the Open Bandit Dataset (Saito et al., 2021), each estimated from the other's log.
+
+Of either log 10,000 rows are at hand, with about 40 clicks: a policy's own mean is known to a third. So two
+things are measured: whether an estimate and the other log's mean agree within their intervals; and, with the
+log as the whole population, from which many samples are drawn, how often intervals hold what the whole log
+gives. The second is about the spread of such data, and says nothing of a bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from bench.coverage import made, summary
+from bench.study import Json
+from tailrank.arrays import Doubles, Offsets
+from tailrank.errors import RequestError
+from tailrank.metrics.estimate import NORMAL, Estimate, standard_error
+from tailrank.metrics.off_policy import doubly_robust, ips, on_policy, snips
+
+ITEMS, POSITIONS = 80, 3
+DRAWN: Final = (2_500, 5_000, 10_000)
+PRIOR: Final = 1_000
+"""Rows with the mean click rate that are added to those of each item before its rate is taken."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A log: items, positions from 0, clicks and propensities, each of shape (n,)."""
+
+    items: Offsets
+    positions: Offsets
+    clicks: Doubles
+    propensities: Doubles
+
+    @classmethod
+    def read(cls, file: Path) -> Shown:
+        """Read a log."""
+        frame = pl.read_parquet(file, columns=["item_id", "position", "click", "propensity_score"])
+        items, positions, clicks, propensities = (column.to_numpy() for column in frame)
+        return cls(items, positions - 1, clicks.astype(np.float64), propensities)
+
+    def policy(self) -> Doubles:
+        """How often each item was shown at each position; shape (positions, items)."""
+        counts = np.bincount(self.positions * ITEMS + self.items, minlength=POSITIONS * ITEMS)
+        shown = counts.reshape(POSITIONS, ITEMS)
+        return shown / shown.sum(axis=1, keepdims=True)
+
+    def rates(self) -> Doubles:
+        """Click rate of each item, drawn to the mean; shape (items,)."""
+        clicks = np.bincount(self.items, self.clicks, ITEMS)
+        return (clicks + PRIOR * self.clicks.mean()) / (np.bincount(self.items, minlength=ITEMS) + PRIOR)
+
+    def taken(self, rows: Offsets) -> Shown:
+        """Take some rows."""
+        return Shown(self.items[rows], self.positions[rows], self.clicks[rows], self.propensities[rows])
+
+
+def estimates(log: Shown, policy: Doubles) -> dict[str, Callable[[], Estimate]]:
+    """Give every estimator of a policy, shape (positions, items)."""
+    given = log.clicks, log.propensities, policy[log.positions, log.items]
+
+    def robust() -> Estimate:
+        half = np.arange(len(log.items)) % 2
+        rates = np.array([log.taken(np.flatnonzero(half != side)).rates() for side in (0, 1)])
+        expected = (rates @ policy.T)[half, log.positions]
+        return doubly_robust(*given, rates[half, log.items], expected)
+
+    return {"ips": lambda: ips(*given), "snips": lambda: snips(*given), "dr": robust}
+
+
+def study(folder: Path, runs: int) -> list[Json]:
+    """Estimate each policy from the other's log."""
+    uniform = np.full((POSITIONS, ITEMS), 1 / ITEMS)
+    random, sampled = (Shown.read(folder / f"{name}_all.parquet") for name in ("random", "bts"))
+    found = []
+    for way, log, policy, own in (
+        ("random to bts", random, sampled.policy(), sampled),
+        ("bts to random", sampled, uniform, random),
+    ):
+        for name in ("ips", "snips", "dr"):
+            found.append({"way": way, "estimator": name, **_compared(name, log, policy, own, runs)})
+            print(found[-1], flush=True)
+    return found
+
+
+def _compared(name: str, log: Shown, policy: Doubles, own: Shown, runs: int) -> Json:
+    """Compare an estimate with what the other log earned, and its intervals with the spread of samples."""
+    truth = on_policy(own.clicks)
+    about: Json = {"own": truth.value, "own_ci95": [truth.low, truth.high]}
+    try:
+        whole = estimates(log, policy)[name]()
+    except RequestError as why:
+        return about | {"refused": str(why)}
+    error = float(np.hypot(standard_error(whole.influence), standard_error(truth.influence)))
+    off = whole.value - truth.value
+    rng, size = np.random.default_rng(0), len(log.items)
+    return about | {
+        "value": whole.value,
+        "ci95": [whole.low, whole.high],
+        "effective_size": whole.effective_size,
+        "off": off,
+        "off_ci95": [off - NORMAL * error, off + NORMAL * error],
+        "samples": [_sampled(name, log, policy, whole.value, n, runs, rng) for n in DRAWN if n <= size],
+    }
+
+
+def _sampled(
+    name: str, log: Shown, policy: Doubles, whole: float, n: int, runs: int, rng: np.random.Generator
+) -> Json:
+    """Say how often intervals of samples, drawn with replacement, hold what the whole log gives."""
+    drawn = (log.taken(rng.integers(len(log.items), size=n)) for _ in range(runs))
+    return {"n": n, **summary([made(estimates(each, policy)[name]) for each in drawn], whole)}
