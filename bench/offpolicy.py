@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -18,6 +21,9 @@ from tailrank.metrics.off_policy import doubly_robust, ips, snips
 from tailrank.metrics.off_policy_slates import cascade_doubly_robust, reward_interaction_ips, slate_ips
 
 SIZES: Final = (500, 2_000, 8_000)
+RARE: Final = (1_000, 2_000)
+"""Rows of logs in which one choice in 90 is clicked."""
+
 RESAMPLES: Final = 500
 Estimators = Mapping[str, Callable[[], Estimate]]
 
@@ -57,10 +63,11 @@ def simulated(runs: int) -> list[Json]:
     for positions, behaviour in cases:
         world = World.drawn(positions, behaviour)
         for n in SIZES:
-            rng, found = np.random.default_rng(n), {}
+            rng = np.random.default_rng(n)
+            found: dict[str, list[Estimate | None]] = defaultdict(list)
             for _ in range(runs):
                 for name, call in estimators(world, world.log(n, rng), world.log(n, rng)).items():
-                    found.setdefault(name, []).append(made(call))
+                    found[name].append(made(call))
             about = {"positions": positions, "behaviour": behaviour, "n": n}
             for name, each in found.items():
                 claimed = {"estimator": name, "claims": claims(behaviour, name)}
@@ -70,20 +77,25 @@ def simulated(runs: int) -> list[Json]:
 
 
 def methods(runs: int) -> list[Json]:
-    """Compare ways to bound SNIPS: how often they hold the truth, and how wide they are."""
-    world, rows = World.drawn(1, "position"), []
-    for n in (200, *SIZES[:2]):
-        rng, found = np.random.default_rng(n), {}
+    """Compare ways to bound SNIPS if clicks are rare: how often they hold the truth, and how they miss it."""
+    likely = World.drawn(1, "position")
+    world, rows = replace(likely, attraction=likely.attraction / 10), []
+    for n in RARE:
+        rng = np.random.default_rng(n)
+        found: dict[str, list[tuple[float, ...]]] = defaultdict(list)
         for _ in range(runs):
             log = world.log(n, rng)
-            one = made(lambda log=log: snips(log.rewards, log.propensity, log.target))  # type: ignore[misc]
+            one = made(partial(snips, log.rewards, log.propensity, log.target))
             if one is not None:
                 weights = (log.target / log.propensity)[:, 0]
                 for name, (low, high) in _intervals(one, weights, log.rewards[:, 0], rng).items():
-                    found.setdefault(name, []).append((low <= world.truth <= high, high - low))
+                    found[name].append((high < world.truth, low > world.truth, high - low))
         for name, each in found.items():
-            coverage, width = np.mean(each, axis=0).tolist()
-            rows.append({"n": n, "method": name, "coverage": coverage, "width": width, "runs": len(each)})
+            below, above, width = np.mean(each, axis=0).tolist()
+            about = {"n": n, "method": name, "runs": runs, "refused": runs - len(each)}
+            rows.append(
+                about | {"coverage": 1 - below - above, "below": below, "above": above, "width": width}
+            )
             print(rows[-1], flush=True)
     return rows
 
@@ -113,7 +125,7 @@ def main(data: Data, runs: Annotated[int, typer.Option(min=2, help="Logs of each
     found: dict[str, Any] = {
         "runs": runs,
         "simulated": simulated(runs),
-        "methods": methods(runs),
+        "methods": methods(5 * runs),
         "open_bandit": open_bandit.study(data / "open-bandit", runs),
     }
     store("offpolicy.json", found)

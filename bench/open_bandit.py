@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -19,12 +20,12 @@ import polars as pl
 from bench.coverage import made, summary
 from bench.study import Json
 from tailrank.arrays import Doubles, Offsets
-from tailrank.errors import RequestError
+from tailrank.metrics import importance
 from tailrank.metrics.estimate import NORMAL, Estimate, standard_error
 from tailrank.metrics.off_policy import doubly_robust, ips, on_policy, snips
 
 ITEMS, POSITIONS = 80, 3
-DRAWN: Final = (2_500, 5_000, 10_000)
+DRAWN: Final = (5_000, 10_000)
 PRIOR: Final = 1_000
 """Rows with the mean click rate that are added to those of each item before its rate is taken."""
 
@@ -91,22 +92,20 @@ def study(folder: Path, runs: int) -> list[Json]:
 
 def _compared(name: str, log: Shown, policy: Doubles, own: Shown, runs: int) -> Json:
     """Compare an estimate with what the other log earned, and its intervals with the spread of samples."""
-    truth = on_policy(own.clicks)
-    about: Json = {"own": truth.value, "own_ci95": [truth.low, truth.high]}
-    try:
-        whole = estimates(log, policy)[name]()
-    except RequestError as why:
-        return about | {"refused": str(why)}
+    truth, call = on_policy(own.clicks), estimates(log, policy)[name]
+    whole = _unrefused(call)
     error = float(np.hypot(standard_error(whole.influence), standard_error(truth.influence)))
-    off = whole.value - truth.value
-    rng, size = np.random.default_rng(0), len(log.items)
-    return about | {
+    off, rng = whole.value - truth.value, np.random.default_rng(0)
+    return {
+        "own": truth.value,
+        "own_ci95": [truth.low, truth.high],
+        "refused": made(call) is None,
         "value": whole.value,
         "ci95": [whole.low, whole.high],
         "effective_size": whole.effective_size,
         "off": off,
         "off_ci95": [off - NORMAL * error, off + NORMAL * error],
-        "samples": [_sampled(name, log, policy, whole.value, n, runs, rng) for n in DRAWN if n <= size],
+        "samples": [_sampled(name, log, policy, whole.value, n, runs, rng) for n in DRAWN],
     }
 
 
@@ -114,5 +113,17 @@ def _sampled(
     name: str, log: Shown, policy: Doubles, whole: float, n: int, runs: int, rng: np.random.Generator
 ) -> Json:
     """Say how often intervals of samples, drawn with replacement, hold what the whole log gives."""
-    drawn = (log.taken(rng.integers(len(log.items), size=n)) for _ in range(runs))
-    return {"n": n, **summary([made(estimates(each, policy)[name]) for each in drawn], whole)}
+    samples = (log.taken(rng.integers(len(log.items), size=n)) for _ in range(runs))
+    calls = [estimates(each, policy)[name] for each in samples]
+    anyway = [_unrefused(call) for call in calls]
+    return {
+        "n": n,
+        **summary([made(call) for call in calls], whole),
+        "coverage_if_none_were_refused": float(np.mean([each.low <= whole <= each.high for each in anyway])),
+    }
+
+
+def _unrefused(call: Callable[[], Estimate]) -> Estimate:
+    """Estimate from however few rewards, and whatever weights average."""
+    with patch.object(importance, "LEAST_REWARDS", 0.0), patch.object(importance, "TOLERANCE", np.inf):
+        return call()

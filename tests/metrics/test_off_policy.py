@@ -216,6 +216,7 @@ HALF = np.full(100, 0.5)
         ((ROWS.reshape(50, 2), *(with_value(5, 0).reshape(50, 2),) * 2), r"propensities\[2, 1\] is 0"),
         (([], [], []), r"rewards has shape \(0, 1\)"),
         ((0 * ROWS, HALF, HALF), "rewards are all 0: log until some differ"),
+        ((with_value(9, 1, others=0), HALF, HALF), "rewards are too rare: about 1.0 of them would tell"),
         ((ROWS, HALF, np.tile([0.5, 0.1], 50)), "never shows about 40% of what the target would"),
         ((ROWS, HALF, np.ones(100)), "weights average 2.00 instead of 1"),
         ((ROWS, with_value(0, 0.005), with_value(0, 0.2, others=0.3)), "100 rows say as much .* as 6.0"),

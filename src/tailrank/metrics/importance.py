@@ -14,6 +14,9 @@ from tailrank.metrics.estimate import Estimate, effective_size, standard_error
 LEAST_SIZE: Final = 30
 """Effective size below which a log says nothing of a target."""
 
+LEAST_REWARDS: Final = 5.0
+"""Rewards, out of the rows of the effective size, below which their spread isn't known."""
+
 SURE: Final = 4.0
 """Standard errors by which weights are off for sure, though their own spread is estimated, too."""
 
@@ -82,15 +85,15 @@ def smallest_size(weights: Doubles) -> float:
     return min(map(effective_size, weights.T))
 
 
-def check_support(weights: Doubles, users: Codes | None) -> None:
-    """Check that a log shows what a target would, often enough.
+def check(weights: Doubles, rewards: Doubles, users: Codes | None) -> None:
+    """Check that a log shows what a target would, often enough, and what comes of it.
 
     Wherever the log has a chance of it, weights average 1 (the control of Lefortier et al., "Large-scale
     validation of counterfactual learning methods", 2016): less is what the target shows and the log can't.
 
     Parameters
     ----------
-    weights
+    weights, rewards
         Shape (n, positions).
     users
         User code of each row, shape (n,), or None.
@@ -98,13 +101,25 @@ def check_support(weights: Doubles, users: Codes | None) -> None:
     Raises
     ------
     RequestError
-        If they are off by more than chance, or too unequal, with the remedy.
+        If weights are off by more than chance or too unequal, or rewards too rare, with the remedy.
     """
+    if users is not None and len(users) != len(rewards):
+        raise RequestError(
+            f"users has {len(users)} values, rewards have {len(rewards)} rows: give one for each"
+        )
+    if not np.ptp(rewards):
+        raise RequestError(f"rewards are all {rewards.flat[0]:g}: log until some differ")
     for position, each in enumerate(weights.T):
         fault = _fault(each, users)
         if fault is not None:
             place = f"position {position + 1}: " if weights.shape[1] > 1 else ""
             raise RequestError(place + fault)
+    told = smallest_size(weights) / _kurtosis(rewards.sum(axis=1))
+    if told < LEAST_REWARDS:
+        raise RequestError(
+            f"rewards are too rare: about {told:.1f} of them would tell (at least {LEAST_REWARDS:g} must): log "
+            "more, or take a target nearer to the log"
+        )
 
 
 def _fault(weights: Doubles, users: Codes | None) -> str | None:
@@ -129,6 +144,12 @@ def _fault(weights: Doubles, users: Codes | None) -> str | None:
             "nearer to the log"
         )
     return None
+
+
+def _kurtosis(rewards: Doubles) -> float:
+    """Divide the fourth moment by the squared variance: one row in so many has a reward, if it is rare."""
+    squares = (rewards - rewards.mean()) ** 2
+    return float(np.mean(squares**2) / np.mean(squares) ** 2) if np.any(squares) else 1.0
 
 
 def _refuse(name: str, values: Doubles, bad: Bools, remedy: str) -> None:

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tailrank.arrays import Codes, Doubles
-from tailrank.errors import RequestError
 from tailrank.metrics.estimate import Estimate
-from tailrank.metrics.importance import check_support, checked, smallest_size, weights_of
+from tailrank.metrics.importance import check, checked, smallest_size, weights_of
 
 __all__ = ["Estimate", "doubly_robust", "ips", "on_policy", "snips"]
 
@@ -33,7 +32,7 @@ def on_policy(rewards: npt.ArrayLike, *, users: Codes | None = None) -> Estimate
     Raises
     ------
     RequestError
-        If rewards aren't finite or all the same, or are of one user only.
+        If rewards aren't finite, are all the same, too rare, or of one user only.
     """
     earned = checked("rewards", rewards)
     return mean_of(earned, np.ones_like(earned), earned, users)
@@ -66,8 +65,8 @@ def ips(
     Raises
     ------
     RequestError
-        Naming the array and the index of a value that makes no sense; if rewards are all the same; or if the
-        log lacks what the target shows, or shows it too rarely.
+        Naming the array and the index of a value that makes no sense; if rewards are all the same, or too
+        rare; or if the log lacks what the target shows, or shows it too rarely.
 
     Examples
     --------
@@ -105,7 +104,7 @@ def snips(
     """
     earned = checked("rewards", rewards)
     weights = weights_of(propensities, target, earned)
-    _check(weights, earned, users)
+    check(weights, earned, users)
     average = weights.mean(axis=0)
     values = (weights * earned).mean(axis=0) / average
     influence = (weights * (earned - values) / average).sum(axis=1)
@@ -165,18 +164,7 @@ def mean_of(terms: Doubles, weights: Doubles, rewards: Doubles, users: Codes | N
     RequestError
         As `ips` does of rewards and weights.
     """
-    _check(weights, rewards, users)
+    check(weights, rewards, users)
     sums = terms.sum(axis=1)
     value = float(sums.mean())
     return Estimate.from_influence(value, sums - value, smallest_size(weights), users)
-
-
-def _check(weights: Doubles, rewards: Doubles, users: Codes | None) -> None:
-    """Check that a log says anything of a value."""
-    if users is not None and len(users) != len(rewards):
-        raise RequestError(
-            f"users has {len(users)} values, rewards have {len(rewards)} rows: give one for each"
-        )
-    if not np.ptp(rewards):
-        raise RequestError(f"rewards are all {rewards.flat[0]:g}: log until some differ")
-    check_support(weights, users)
