@@ -23,7 +23,8 @@ Chance = Callable[[Doubles, Doubles, int], Doubles]
 
 
 def _by_position(attraction: Doubles, clicks: Doubles, k: int) -> Doubles:
-    return DECAY**k * attraction[:, k]
+    chance: Doubles = DECAY**k * attraction[:, k]
+    return chance
 
 
 def _cascade(attraction: Doubles, clicks: Doubles, k: int) -> Doubles:
@@ -39,7 +40,8 @@ def _reward_interaction(attraction: Doubles, clicks: Doubles, k: int) -> Doubles
 def _whole_ranking(attraction: Doubles, clicks: Doubles, k: int) -> Doubles:
     """Who sees something better, be it below, clicks less."""
     others = np.delete(attraction, k, axis=1)
-    return attraction[:, k] * (1 - 2 * others.max(axis=1))
+    chance: Doubles = attraction[:, k] * (1 - 2 * others.max(axis=1))
+    return chance
 
 
 BEHAVIOURS: Final[Mapping[str, Chance]] = {
@@ -172,4 +174,5 @@ def _left(slates: Offsets) -> Bools:
 def _next(weights: Doubles, slates: Offsets) -> Doubles:
     """Chance of each item given those above it, by weights of shape (n, items); shape (n, positions)."""
     left = (_left(slates) * weights[:, None, :]).sum(axis=2)
-    return np.take_along_axis(weights, slates, axis=1) / left
+    chances: Doubles = np.take_along_axis(weights, slates, axis=1) / left
+    return chances

@@ -50,12 +50,14 @@ class Shown:
         """How often each item was shown at each position; shape (positions, items)."""
         counts = np.bincount(self.positions * ITEMS + self.items, minlength=POSITIONS * ITEMS)
         shown = counts.reshape(POSITIONS, ITEMS)
-        return shown / shown.sum(axis=1, keepdims=True)
+        shares: Doubles = shown / shown.sum(axis=1, keepdims=True)
+        return shares
 
     def rates(self) -> Doubles:
         """Click rate of each item, drawn to the mean; shape (items,)."""
-        clicks = np.bincount(self.items, self.clicks, ITEMS)
-        return (clicks + PRIOR * self.clicks.mean()) / (np.bincount(self.items, minlength=ITEMS) + PRIOR)
+        clicks, shown = np.bincount(self.items, self.clicks, ITEMS), np.bincount(self.items, minlength=ITEMS)
+        rates: Doubles = (clicks + PRIOR * self.clicks.mean()) / (shown + PRIOR)
+        return rates
 
     def taken(self, rows: Offsets) -> Shown:
         """Take some rows."""

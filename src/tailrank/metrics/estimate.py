@@ -123,7 +123,7 @@ def standard_error(influence: Doubles) -> float:
 def _by_user(influence: Doubles, users: Codes) -> Doubles:
     """Sum up the influence of each user's rows, so that its mean over users moves the value as before."""
     code = np.unique(users, return_inverse=True)[1]
-    sums = np.bincount(code, weights=influence)
+    sums = np.bincount(code, weights=influence).astype(np.float64)
     return sums * (len(sums) / len(influence))
 
 

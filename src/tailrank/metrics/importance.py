@@ -117,7 +117,7 @@ def check(weights: Doubles, rewards: Doubles, users: Codes | None) -> None:
     told = smallest_size(weights) / _kurtosis(rewards.sum(axis=1))
     if told < LEAST_REWARDS:
         raise RequestError(
-            f"rewards are too rare: about {told:.1f} of them would tell (at least {LEAST_REWARDS:g} must): log "
+            f"rewards are too rare: {told:.1f} of them would tell (at least {LEAST_REWARDS:g} must): log "
             "more, or take a target nearer to the log"
         )
 
