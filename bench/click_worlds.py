@@ -9,7 +9,6 @@ from itertools import permutations, product
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from tailrank.arrays import Bools, Doubles, Offsets
 
@@ -29,7 +28,8 @@ def _by_position(attraction: Doubles, clicks: Doubles, k: int) -> Doubles:
 
 def _cascade(attraction: Doubles, clicks: Doubles, k: int) -> Doubles:
     """Who has clicked looks no further."""
-    return attraction[:, k] * (clicks[:, :k].sum(axis=1) == 0)
+    chance: Doubles = attraction[:, k] * (clicks[:, :k].sum(axis=1) == 0)
+    return chance
 
 
 def _reward_interaction(attraction: Doubles, clicks: Doubles, k: int) -> Doubles:
@@ -167,7 +167,7 @@ def _left(slates: Offsets) -> Bools:
     """Whether an item isn't above a position yet; shape (n, positions, items)."""
     shown = np.eye(ITEMS, dtype=bool)[slates]
     above = np.cumsum(shown, axis=1) - shown
-    left: npt.NDArray[np.bool_] = above == 0
+    left: Bools = above == 0
     return left
 
 

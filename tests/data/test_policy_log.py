@@ -35,7 +35,7 @@ def test_a_row_is_a_choice() -> None:
 
 
 def test_rows_are_put_together_to_rankings_and_short_ones_are_filled_up() -> None:
-    log = PolicyLog.from_frame(pl.DataFrame(RANKINGS))
+    log = PolicyLog.from_frame(pl.DataFrame(RANKINGS).with_columns(timestamp=pl.Series(range(5))))
     assert log.ranked
     assert log.rewards.tolist() == [[0, 1, 0], [1, 0, 0]]
     assert log.numbers["propensity"].tolist() == [[0.1, 0.2, 1], [0.1, 0.2, 0.3]]

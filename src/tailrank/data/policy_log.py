@@ -113,7 +113,8 @@ class PolicyLog:
                 raise DataError(
                     f"{name}: unknown column `{column}`: {instead_of(column, known)}; or leave it out."
                 )
-        frame, checks = parse_table(table, LOG)
+        parsed, checks = parse_table(table, LOG)
+        frame = parsed.select(set(LOG.columns) & set(parsed.columns))
         ranked = Columns.RANKING in frame.columns
         raise_failures([*checks, *_contract(frame, ranked)], name)
         return cls._filled(frame, ListRows.find(frame, (), name) if ranked else None)
