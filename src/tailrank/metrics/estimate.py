@@ -68,12 +68,9 @@ class Estimate:
         RequestError
             If there are fewer than two users, as nothing varies then.
         """
-        n = len(influence)
-        by_user = influence if users is None else _by_user(influence, users)
-        if len(by_user) < 2:
-            raise RequestError(f"an interval needs rows of two users at least, not of {len(by_user)}")
-        low, high = _interval(value, by_user)
-        return cls(value, low, high, effective_size, n, by_user)
+        summed = by_user(influence, users)
+        low, high = _interval(value, summed)
+        return cls(value, low, high, effective_size, len(influence), summed)
 
     def minus(self, other: Estimate) -> Estimate:
         """Bound the difference to another estimate from the same rows; what moves both cancels out.
@@ -114,25 +111,42 @@ def effective_size(weights: Doubles) -> float:
     return float(weights.sum()) ** 2 / squares if squares else 0.0
 
 
+def by_user(influence: Doubles, users: Codes | None) -> Doubles:
+    """Sum up the influence of each user's rows, so that its mean over users moves the value as before.
+
+    Parameters
+    ----------
+    influence
+        Of each row, shape (n,).
+    users
+        User code of each row, shape (n,); None: each row is a user.
+
+    Raises
+    ------
+    RequestError
+        If there are fewer than two users, as nothing varies then.
+    """
+    if users is not None:
+        code = np.unique(users, return_inverse=True)[1]
+        sums = np.bincount(code, weights=influence).astype(np.float64)
+        influence = sums * (len(sums) / len(influence))
+    if len(influence) < 2:
+        raise RequestError(f"an interval needs rows of two users at least, not of {len(influence)}")
+    return influence
+
+
 def standard_error(influence: Doubles) -> float:
     """Estimate the standard error of a value from the influence of each user, shape (users,)."""
     n = len(influence)
     return float(np.sqrt(influence @ influence / (n * (n - 1))))
 
 
-def _by_user(influence: Doubles, users: Codes) -> Doubles:
-    """Sum up the influence of each user's rows, so that its mean over users moves the value as before."""
-    code = np.unique(users, return_inverse=True)[1]
-    sums = np.bincount(code, weights=influence).astype(np.float64)
-    return sums * (len(sums) / len(influence))
-
-
 def _interval(value: float, influence: Doubles) -> tuple[float, float]:
     """Give the ends of the 95% interval; the value itself if nothing moves it."""
-    error, variance = standard_error(influence), float(np.mean(influence**2))
+    error, squares = standard_error(influence), influence**2
     if not error:
         return value, value
-    skewness = float(np.mean(influence**3)) / variance**1.5
+    skewness = float(np.mean(squares * influence)) / float(np.mean(squares)) ** 1.5
     slope = skewness / math.sqrt(len(influence))
     return value - error * _skewed(NORMAL, slope), value - error * _skewed(-NORMAL, slope)
 

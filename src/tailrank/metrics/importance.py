@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tailrank.arrays import Bools, Codes, Doubles
 from tailrank.errors import RequestError
-from tailrank.metrics.estimate import Estimate, effective_size, standard_error
+from tailrank.metrics.estimate import by_user, effective_size, standard_error
 
 LEAST_SIZE: Final = 30
 """Effective size below which a log says nothing of a target."""
@@ -125,7 +125,7 @@ def check(weights: Doubles, rewards: Doubles, users: Codes | None) -> None:
 def _fault(weights: Doubles, users: Codes | None) -> str | None:
     """Say what is wrong with the weights of one position, shape (n,); None if nothing is."""
     average, size = float(weights.mean()), effective_size(weights)
-    spread = standard_error(Estimate.from_influence(average, weights - average, size, users).influence)
+    spread = standard_error(by_user(weights - average, users))
     allowed = max(SURE * spread, TOLERANCE)
     if average < 1 - allowed:
         return (
