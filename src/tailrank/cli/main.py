@@ -79,6 +79,11 @@ COMMANDS: Final = (
         "encode:label",
         "List the items whose description would be used most, among those with a short text or none.",
     ),
+    LazyCommand(
+        "experiments",
+        "experiments:experiments",
+        "Decide an experiment by its log: ship, hold or roll back, with reasons, as often as one likes.",
+    ),
     LazyCommand("import", "data:import_", "Turn an export of Metarank or Gorse into a data folder."),
     LazyCommand("bench", "bench:bench", "Measure speed; with --json, the last line is one JSON object."),
     LazyCommand("datasets", "data:datasets", "Public data sets: list them, get them."),
