@@ -2,13 +2,14 @@
 
 Each ranks 100 candidates. `one`: one connection to each server, both of them on one core and the client
 on another; `ratio` is the median, over pairs of blocks, of how much longer the median request takes with
-the log, with a 95% bootstrap interval over the pairs. `many`: wrk with 16 connections, the servers one
-after the other, in turns. `log`: a process that only logs, at a stated rate: how long `add` takes, and
-how much of a core all of it does.
+the log, with a 95% bootstrap interval over the pairs; `cpu_us` is what the whole server computed for a
+request. `many`: wrk with 16 connections, the servers one after the other, in turns. `log`: a process that
+only logs, at a stated rate: how long `add` takes, and how much of a core all of it does.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +67,7 @@ def one(servers: Mapping[str, Server], bodies: Sequence[bytes], pairs: int) -> J
     sent = [request("/v1/rank", body) for body in bodies]
     lines = {name: Connection(server.port) for name, server in servers.items()}
     medians: dict[str, list[float]] = {name: [] for name in servers}
+    used = {name: -cpu_seconds(server.process.pid) for name, server in servers.items()}
     for pair in range(pairs + 2):
         block = [sent[(pair * BLOCK + at) % len(sent)] for at in range(BLOCK)]
         for name in sorted(servers, reverse=bool(pair % 2)):
@@ -75,12 +77,20 @@ def one(servers: Mapping[str, Server], bodies: Sequence[bytes], pairs: int) -> J
                 lines[name].insist(each)
                 took.append(1e3 * (time.perf_counter() - start))
             medians[name].append(float(np.median(took)))
+    used = {name: used[name] + cpu_seconds(server.process.pid) for name, server in servers.items()}
     found = {name: np.array(each[2:]) for name, each in medians.items()}
     ratios = found[ON] / found[OFF]
     drawn = np.random.default_rng(SEED).integers(pairs, size=(RESAMPLES, pairs))
     low, high = np.percentile(np.median(ratios[drawn], axis=1), [2.5, 97.5]).tolist()
     summary: Json = {f"{name}, p50_ms": float(np.median(each)) for name, each in found.items()}
+    summary |= {f"{name}, cpu_us": 1e6 * each / (BLOCK * (pairs + 2)) for name, each in used.items()}
     return summary | {"ratio": float(np.median(ratios)), "ci95": [low, high], "pairs": pairs}
+
+
+def cpu_seconds(process: int) -> float:
+    """Read how long all threads of a process have computed, on Linux."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def many(servers: Mapping[str, Server], bodies: Sequence[bytes], file: Path, seconds: float) -> Json:
