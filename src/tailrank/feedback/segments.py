@@ -47,9 +47,8 @@ class Segment:
     """
 
     def __init__(self, folder: Path) -> None:
-        began = time.time()
-        self.hour, self.size = hour_of(began), len(MAGIC)
-        name = f"{self.hour}{time.strftime('%M%S', time.gmtime(began))}-{secrets.token_hex(4)}{SUFFIX}"
+        self.size = len(MAGIC)
+        name = f"{time.strftime(f'{HOUR}%M%S', time.gmtime())}-{secrets.token_hex(4)}{SUFFIX}"
         segments = folder / SEGMENTS
         segments.mkdir(mode=0o700, parents=True, exist_ok=True)
         hidden = segments / f".{name}"  # until it is locked
