@@ -41,7 +41,9 @@ class Clicks:
     def __init__(self, items: list[str]) -> None:
         self.items = items
         self.sent: list[tuple[float, Click]] = []
-        self.answered: list[Click] = []
+        self.answered: set[Click] = set()
+        self.resent: set[Click] = set()
+        """Clicks that were answered by the server that made the ranking, and by the one after it."""
 
     def work(self, user: str, client: RecordingClient, _: int) -> None:
         """Ask for a ranking, wait, and click its second item."""
@@ -53,7 +55,7 @@ class Clicks:
         click = (user, found.answer["ranking_id"], found.answer["items"][1]["id"])
         self.sent.append((time.monotonic(), click))
         if self.send(client, click):
-            self.answered.append(click)
+            self.answered.add(click)
 
     @staticmethod
     def send(client: RecordingClient, click: Click) -> bool:
@@ -65,7 +67,7 @@ class Clicks:
 
 def kills(model: Path, folder: Path, n: int) -> Json:
     """Kill, start again, and count."""
-    rng, clicks, log, resent = random.Random(0), Clicks(items_of(model)), folder / "log", 0  # noqa: S311
+    rng, clicks, log = random.Random(0), Clicks(items_of(model)), folder / "log"  # noqa: S311
     with Server(
         model, folder / "state", "--workers", "2", "--log-impressions", str(log), "--queue-ms", "10000"
     ) as server:
@@ -81,31 +83,32 @@ def kills(model: Path, folder: Path, n: int) -> Json:
                 roll_over(log, 30, 10)
             server.start()
             client = RecordingClient(server.port)
-            for click in {click for at, click in clicks.sent if at < killed} - set(clicks.answered):
-                resent += 1
+            for click in {click for at, click in clicks.sent if at < killed} - clicks.answered:
                 wait_until(partial(clicks.send, client, click), 30)
-                clicks.answered.append(click)
+                clicks.resent.add(click)
             client.close()
             clicks.sent.clear()
-    return counted(log, clicks) | {"kills": n, "resent": resent}
+    return {"kills": n, **counted(log, clicks)}
 
 
 def counted(log: Path, clicks: Clicks) -> Json:
-    """Look up each click that was answered."""
+    """Look up each click that was answered, in the log and in the list that it names."""
     tables = read_log(log)
-    events = tables.events.collect()
-    clicked = {
-        (found.impression.ranking_id, item)
+    events = tables.events.collect()["event_id"].to_list()
+    joined = {
+        (found.impression.user_id, found.impression.ranking_id, item)
         for found in outcomes(tables)
         for item, one in zip(found.impression.item_ids, found.clicked, strict=True)
         if one
     }
-    wanted = {(ranking, item) for _, ranking, item in clicks.answered}
+    every = clicks.answered | clicks.resent
     return {
-        "answered": len(wanted),
-        "joined": len(wanted & clicked),
-        "lost": len(wanted - clicked),
-        "twice": len(events) - events["event_id"].n_unique(),
+        "answered": len(clicks.answered),
+        "not_joined": len(clicks.answered - joined),
+        "resent": len(clicks.resent),
+        "resent_without_ranking": len(clicks.resent - joined),
+        "clicks_lost": len({ranking for _, ranking, _ in every} - set(events)),
+        "clicks_twice": len(events) - len(set(events)),
     }
 
 
