@@ -51,6 +51,16 @@ def test_what_is_rolled_over_is_what_was_logged(tmp_path: Path) -> None:
     assert ids(tmp_path) == ALL
 
 
+@pytest.mark.parametrize("n_events", [0, 12])
+def test_rankings_or_events_alone_can_be_read_once_they_are_rolled_over(
+    tmp_path: Path, n_events: int
+) -> None:
+    expected = ALL[0][: 12 - n_events], ALL[1][:n_events]
+    write(tmp_path, *SHOWN[: 12 - n_events], *EVENTS[:n_events])
+    roll_over(tmp_path, 30, 1)
+    assert ids(tmp_path) == expected
+
+
 def test_a_roll_over_that_is_cut_off_is_done_again(tmp_path: Path) -> None:
     write(tmp_path, *shown(*LISTS), *EVENTS)
     [segment] = all_segments(tmp_path)

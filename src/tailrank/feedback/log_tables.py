@@ -139,11 +139,12 @@ def read_log(folder: Path) -> LogTables:
     # In this order, what is rolled over meanwhile is read twice, and never not at all.
     recent = [record for file in segments for records in read_blocks(file) for record in records]
     erased = erased_users(folder, recent)
+    rolled = {name: sorted(folder.glob(f"{HOURS}/*/*.{name}.parquet")) for name in LogTables._fields}
+    if not segments and not any(rolled.values()):
+        raise LogError(f"{folder}: nothing is logged there: give the folder of `serve --log-impressions`")
     found = []
     for name, table in tables(recent)._asdict().items():
-        files = sorted(folder.glob(f"{HOURS}/*/*.{name}.parquet"))
-        if not files and not segments:
-            raise LogError(f"{folder}: nothing is logged there: give the folder of `serve --log-impressions`")
+        files = rolled[name]
         whole = pl.concat([pl.scan_parquet(files), table]) if files else table
         key = ["ranking_id"] if name == "shown" else SAME_EVENT
         found.append(without_erased(whole, erased).unique(key, keep="first", maintain_order=True))
