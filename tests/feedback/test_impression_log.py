@@ -83,6 +83,32 @@ def test_what_was_half_written_is_passed_over(tmp_path: Path, damage: str) -> No
     assert ids(tmp_path) == ALL
 
 
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, *SHOWN)
+    roll_over(tmp_path, 30, 1)
+    [hour] = tmp_path.glob("hours/*")
+    others = [tmp_path / "hours" / ".DS_Store", hour / ".DS_Store", hour / "notes.shown.parquet"]
+    for file in others:
+        file.write_text("not of the log")
+    write(tmp_path, *EVENTS)
+    write(tmp_path, erased("u1"))
+    roll_over(tmp_path, 30, 1)
+    assert ids(tmp_path)[0] == [name for name in ALL[0] if int(name[1:]) % 3 != 1]
+    assert {file.read_text() for file in others} == {"not of the log"}
+
+
+def test_a_log_can_be_read_while_it_is_rolled_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, *SHOWN, *EVENTS)
+
+    def list_and_lose(folder: Path) -> list[Path]:
+        found = all_segments(folder)
+        roll_over(folder, 30, 1)
+        return found
+
+    monkeypatch.setattr("tailrank.feedback.log_tables.all_segments", list_and_lose)
+    assert ids(tmp_path) == ALL
+
+
 def test_a_segment_in_use_is_read_but_not_rolled_over(tmp_path: Path) -> None:
     async def run() -> None:
         log = ImpressionLog(tmp_path, Retention())

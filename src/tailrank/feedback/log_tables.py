@@ -20,7 +20,7 @@ from tailrank.feedback.records import (
     Record,
     ShownRecord,
     all_segments,
-    read_blocks,
+    read_records,
     user_digest,
 )
 
@@ -127,6 +127,11 @@ def without_erased(table: pl.LazyFrame, erased: Mapping[str, float]) -> pl.LazyF
     return table.filter((when > gone).fill_null(True)) if until else table
 
 
+def rolled_files(folder: Path, name: str = "*") -> list[Path]:
+    """List the files that segments were rolled over to, the earliest first, of one table or of both."""
+    return sorted(folder.glob(f"{HOURS}/*/[0-9]*.{name}.parquet"))
+
+
 def read_log(folder: Path) -> LogTables:
     """Read a log, which servers may write to meanwhile.
 
@@ -137,9 +142,9 @@ def read_log(folder: Path) -> LogTables:
     """
     segments = all_segments(folder)
     # In this order, what is rolled over meanwhile is read twice, and never not at all.
-    recent = [record for file in segments for records in read_blocks(file) for record in records]
+    recent = list(read_records(segments))
     erased = erased_users(folder, recent)
-    rolled = {name: sorted(folder.glob(f"{HOURS}/*/*.{name}.parquet")) for name in LogTables._fields}
+    rolled = {name: rolled_files(folder, name) for name in LogTables._fields}
     if not segments and not any(rolled.values()):
         raise LogError(f"{folder}: nothing is logged there: give the folder of `serve --log-impressions`")
     found = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -151,6 +152,14 @@ def read_blocks(file: Path) -> Iterator[list[Record]]:
             if not length or len(body) < length or zlib.crc32(body) != checksum:
                 return
             yield _DECODER.decode(body)
+
+
+def read_records(segments: Iterable[Path]) -> Iterator[Record]:
+    """Read segments; those that are gone were rolled over since they were listed."""
+    for file in segments:
+        with suppress(FileNotFoundError):
+            for records in read_blocks(file):
+                yield from records
 
 
 def all_segments(folder: Path) -> list[Path]:

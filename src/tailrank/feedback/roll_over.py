@@ -11,15 +11,16 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 from filelock import FileLock
 
-from tailrank.feedback.log_tables import ERASED, HOURS, erased_users, tables, without_erased
-from tailrank.feedback.records import Record, all_segments, read_blocks
+from tailrank.feedback.log_tables import ERASED, HOURS, erased_users, rolled_files, tables, without_erased
+from tailrank.feedback.records import all_segments, read_records
 from tailrank.feedback.segments import HOUR_LENGTH, closed_segments, hour_of
 from tailrank.files import written_file
 
@@ -43,7 +44,7 @@ def roll_over(folder: Path, days: float, gb: float) -> dict[str, int]:
         `segments` that were rolled over, `over_budget_bytes` that were removed to stay within `gb`.
     """
     with FileLock(folder / "roll-over.lock"):
-        for unfinished in folder.glob(f"{HOURS}/*/.*"):
+        for unfinished in folder.glob(f"{HOURS}/*/.*.parquet.*/"):
             shutil.rmtree(unfinished)
         segments = closed_segments(folder)
         try:
@@ -55,22 +56,18 @@ def roll_over(folder: Path, days: float, gb: float) -> dict[str, int]:
 
 def _roll_over(folder: Path, segments: Sequence[Path], oldest: float) -> None:
     before = erased_users(folder)
-    erased = erased_users(folder, (record for file in segments for record in _records(file)))
+    erased = erased_users(folder, read_records(segments))
     for segment in segments:
-        for name, table in tables(list(_records(segment)))._asdict().items():
+        for name, table in tables(list(read_records([segment])))._asdict().items():
             _write(without_erased(table, erased), _rolled(folder, segment, name))
     if erased != before:
-        for file in folder.glob(f"{HOURS}/*/*.parquet"):
+        for file in rolled_files(folder):
             _erase(file, erased)
         kept = {digest: until for digest, until in erased.items() if until > oldest}
         with written_file(folder / ERASED) as new:
             new.write_text(json.dumps(kept))
     for segment in segments:
         segment.unlink()
-
-
-def _records(segment: Path) -> Iterable[Record]:
-    return (record for records in read_blocks(segment) for record in records)
 
 
 def _rolled(folder: Path, segment: Path, name: str) -> Path:
@@ -97,7 +94,7 @@ def _erase(file: Path, erased: Mapping[str, float]) -> None:
 
 def _remove(folder: Path, oldest: str, budget: int) -> int:
     """Remove what is older than an hour and, the oldest first, what is over the budget; returns its bytes."""
-    closed = {*folder.glob(f"{HOURS}/*/*.parquet"), *closed_segments(folder)}
+    closed = {*rolled_files(folder), *closed_segments(folder)}
     sizes = {file: file.stat().st_size for file in {*closed, *all_segments(folder)}}
     total, over = sum(sizes.values()), 0
     for file in sorted(closed, key=lambda one: one.name):
@@ -107,8 +104,8 @@ def _remove(folder: Path, oldest: str, budget: int) -> int:
         file.unlink()
         total -= sizes[file]
         over += 0 if is_old else sizes[file]
-    for hour in folder.glob(f"{HOURS}/*"):
-        if not any(hour.iterdir()):
+    for hour in folder.glob(f"{HOURS}/*/"):
+        with suppress(OSError):  # it isn't empty
             hour.rmdir()
     return over
 
