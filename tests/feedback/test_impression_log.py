@@ -14,8 +14,8 @@ import pytest
 from log_helpers import NOW, erased, event, impression, shown, write
 
 from tailrank.feedback.impression_log import ImpressionLog
-from tailrank.feedback.log_tables import read_log
-from tailrank.feedback.records import LogError, all_segments, read_blocks
+from tailrank.feedback.log_tables import erased_users, read_log
+from tailrank.feedback.records import ErasedRecord, LogError, all_segments, read_blocks, user_digest
 from tailrank.feedback.roll_over import roll_over
 from tailrank.feedback.roll_over_process import Retention
 from tailrank.feedback.segments import closed_segments, hour_of
@@ -171,6 +171,20 @@ def test_hours_that_are_too_old_go_and_the_oldest_when_the_disk_is_full(tmp_path
     assert roll_over(tmp_path, 1, 1)["over_budget_bytes"] == 0
     assert not hour.exists()
     assert ids(tmp_path) == ALL
+
+
+@pytest.mark.parametrize("days", [1, 400_000, 1e15])
+def test_however_many_days_may_be_kept(tmp_path: Path, days: float) -> None:
+    write(tmp_path, *SHOWN, *EVENTS)
+    assert roll_over(tmp_path, days, 1e300) == {"segments": 1, "over_budget_bytes": 0}
+    assert ids(tmp_path) == ALL
+
+
+def test_who_was_erased_is_forgotten_with_the_days_of_the_log(tmp_path: Path) -> None:
+    write(tmp_path, ErasedRecord(user_digest("u1"), time.time() - 2 * 86_400))
+    for days, n_known in ((3, 1), (1, 0)):
+        roll_over(tmp_path, days, 1)
+        assert len(erased_users(tmp_path)) == n_known
 
 
 def test_a_full_disk_is_reported_and_what_was_logged_stays(tmp_path: Path) -> None:

@@ -46,11 +46,11 @@ def roll_over(folder: Path, days: float, gb: float) -> dict[str, int]:
     with FileLock(folder / "roll-over.lock"):
         for unfinished in folder.glob(f"{HOURS}/*/.*.parquet.*/"):
             shutil.rmtree(unfinished)
-        segments = closed_segments(folder)
+        segments, oldest = closed_segments(folder), max(0.0, time.time() - days * 86_400)
         try:
-            _roll_over(folder, segments, time.time() - days * 86_400)
+            _roll_over(folder, segments, oldest)
         finally:  # it may be for want of room that the rest failed
-            removed = _remove(folder, hour_of(time.time() - days * 86_400), int(gb * 1e9))
+            removed = _remove(folder, hour_of(oldest), gb * 1e9)
     return {"segments": len(segments), "over_budget_bytes": removed}
 
 
@@ -63,7 +63,8 @@ def _roll_over(folder: Path, segments: Sequence[Path], oldest: float) -> None:
     if erased != before:
         for file in rolled_files(folder):
             _erase(file, erased)
-        kept = {digest: until for digest, until in erased.items() if until > oldest}
+    kept = {digest: until for digest, until in erased.items() if until > oldest}
+    if kept != before:
         with written_file(folder / ERASED) as new:
             new.write_text(json.dumps(kept))
     for segment in segments:
@@ -92,7 +93,7 @@ def _erase(file: Path, erased: Mapping[str, float]) -> None:
         _write(kept, file)
 
 
-def _remove(folder: Path, oldest: str, budget: int) -> int:
+def _remove(folder: Path, oldest: str, budget: float) -> int:
     """Remove what is older than an hour and, the oldest first, what is over the budget; returns its bytes."""
     closed = {*rolled_files(folder), *closed_segments(folder)}
     sizes = {file: file.stat().st_size for file in {*closed, *all_segments(folder)}}
