@@ -89,6 +89,18 @@ def test_no_gate_is_passed_by_a_good_metric() -> None:
     assert statuses(decided(replace(rest, weights=(4.0, 3.0))))["sample ratio"] == "passed"
 
 
+@pytest.mark.parametrize("names", [["treated"], ["users"], ["users", "treated"]])
+def test_the_order_of_rows_means_nothing_even_if_times_are_days(names: list[str]) -> None:
+    drawn = split(clicks=0.2)
+    days = replace(drawn, times=np.floor(drawn.times / DAY) * DAY)
+    order = np.lexsort([getattr(days, name) for name in names])
+    rows = {name: getattr(days, name)[order] for name in ("users", "treated", "times")}
+    metrics = {name: values[order] for name, values in days.metrics.items()}
+    found = decided(replace(days, metrics=metrics, **rows))
+    assert found.verdict == "ship"
+    assert [gate.reason for gate in found.gates] == [gate.reason for gate in decided(days).gates]
+
+
 def test_users_with_both_variants_are_found() -> None:
     good = split(clicks=0.2)
     treated = good.treated.copy()

@@ -56,13 +56,14 @@ class SplitOutcomes:
 
     def gates(self, metrics: Sequence[str]) -> tuple[Finding, ...]:
         """Check that users have one variant, are split as planned and are enough, and what is missing."""
-        order = np.argsort(self.times, kind="stable")
+        order = np.lexsort((self.treated, self.times))
         users, first = np.unique(self.users[order], return_index=True)
-        arms = self.treated[order][np.sort(first)].astype(np.int32)
+        came = order[np.sort(first)]
+        arms = self.treated[came].astype(np.int32)
         both = np.intersect1d(self.users[self.treated], self.users[~self.treated])
         return (
             _one_variant(len(both), len(users)),
-            self._sample_ratio(arms),
+            self._sample_ratio(arms, self.times[came]),
             enough(dict(zip(self.names, np.bincount(arms, minlength=2).tolist(), strict=True))),
             *(self._missing(metric) for metric in dict.fromkeys(metrics)),
         )
@@ -80,8 +81,8 @@ class SplitOutcomes:
         difference = always_valid(treatment - control, alpha=alpha, tightest=TIGHTEST)
         return Effect(metric, control.value, treatment.value, difference)
 
-    def _sample_ratio(self, arms: Codes) -> Finding:
-        p = sample_ratio(arms, np.array(self.weights))
+    def _sample_ratio(self, arms: Codes, times: Seconds) -> Finding:
+        p = sample_ratio(arms, np.array(self.weights), times)
         (control, treatment), (a, b) = np.bincount(arms, minlength=2), self.weights
         said = (
             f"{control:,} users have {self.names[0]} and {treatment:,} {self.names[1]}, of planned "

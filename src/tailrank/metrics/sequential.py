@@ -7,7 +7,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Codes, Doubles
+from tailrank.arrays import Codes, Doubles, Seconds
 from tailrank.metrics.significance import Difference
 
 LEAST_SUPPORT: Final = 50
@@ -145,7 +145,7 @@ def standard_errors(rows: float, *, alpha: float, tightest: float) -> float:
     return float(np.sqrt((rows + prior) / rows * np.log((rows + prior) / (prior * alpha**2))))
 
 
-def sample_ratio(arms: Codes, weights: Doubles) -> float:
+def sample_ratio(arms: Codes, weights: Doubles, times: Seconds | None = None) -> float:
     """Test whether users were split as planned, at all times at once.
 
     The Dirichlet-multinomial test of Lindon and Malek ("Anytime-valid inference for multinomial count data",
@@ -157,6 +157,9 @@ def sample_ratio(arms: Codes, weights: Doubles) -> float:
         Codes of the arms that users were given, in the order in which they came, shape (users,).
     weights
         Planned shares of the arms, up to a factor; shape (arms,).
+    times
+        When users came, ascending, shape (users,): those who came at the same time, as on one day, have no
+        order and count together. None: one after the other.
 
     Returns
     -------
@@ -177,4 +180,6 @@ def sample_ratio(arms: Codes, weights: Doubles) -> float:
     total = counts.sum(axis=1)
     evidence = (gammaln(prior + counts) - gammaln(prior) - counts * np.log(planned)).sum(axis=1)
     evidence -= gammaln(CONCENTRATION + total) - gammaln(CONCENTRATION)
+    if times is not None:
+        evidence = evidence[np.append(times[1:] > times[:-1], True)[: len(times)]]
     return float(np.exp(-max(0.0, evidence.max(initial=0.0))))
