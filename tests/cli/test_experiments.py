@@ -109,7 +109,7 @@ def test_interleaved_rankings_are_decided_too(tmp_path: Path) -> None:
     found = json.loads(call("--log", file, "--json").output)
     assert found["verdict"] == "ship"
     assert found["effect"]["treatment"] > found["effect"]["control"]
-    assert "no column 'purchases_a'" in refusal("--log", file, "--metric", "purchases")
+    assert "no metric 'purchases_a'" in refusal("--log", file, "--metric", "purchases")
     assert "interleaved, so users see both sides: tail_share needs" in refusal(
         "--log", file, "--guardrail", "tail_share>=0"
     )
@@ -121,12 +121,15 @@ def test_interleaved_rankings_are_decided_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--metric", "click"], "no column 'click': did you mean `clicks`?"),
-        (["--metric", "revenue"], "no column 'revenue': there are `clicks`, `bought`, `latency_ms`"),
-        (["--guardrail", "latency<=5"], "no column 'latency': did you mean `latency_ms`?"),
+        (["--metric", "click"], "no metric 'click': did you mean `clicks`?"),
+        (["--metric", "revenue"], "no metric 'revenue': there are `clicks`, `bought`, `latency_ms`"),
+        (["--guardrail", "latency<=5"], "no metric 'latency': did you mean `latency_ms`?"),
+        (["--metric", "timestamp"], "no metric 'timestamp': there are `clicks`"),
+        (["--guardrail", "user_id>=0"], "no metric 'user_id': there are `clicks`"),
         (["--guardrail", "latency_ms"], "write METRIC>=DIFFERENCE"),
         (["--variants", "control=0,treatment=1"], "write a name and a weight above 0"),
         (["--variants", "control=x,treatment=1"], "write a name and a weight above 0"),
+        (["--variants", ""], "Two are compared: name them, the control first"),
         (["--variants", "treatment"], "Two are compared: name them, the control first"),
     ],
 )
@@ -143,5 +146,8 @@ def test_a_broken_log_is_refused_by_file_and_row(table: pl.DataFrame, tmp_path: 
         clicks=pl.when(pl.int_range(pl.len()) == 4).then(pl.lit("many")).otherwise("clicks")
     ).write_csv(file)
     assert "missing or unreadable clicks (1): row 5 has 'many'" in refusal("--log", file)
+    huge = pl.when(pl.int_range(pl.len()) == 4).then(1e90).otherwise(pl.col("clicks").cast(float))
+    table.with_columns(clicks=huge).write_csv(file)
+    assert "(1): row 5 has '1e+90'. clicks holds numbers within ±1e+15" in refusal("--log", file)
     table.with_columns(variant=pl.when(pl.int_range(pl.len()) != 2).then("variant")).write_csv(file)
     assert "missing or unreadable variant (1): row 3" in refusal("--log", file)

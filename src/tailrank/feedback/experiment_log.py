@@ -31,6 +31,9 @@ CONTROL: Final = "control"
 SIDES: Final = ("a", "b")
 """What the columns of an interleaved metric end with: `clicks_a` and `clicks_b`."""
 
+LARGEST: Final = 1e15
+"""What no value of a metric exceeds: squares of squares of larger ones aren't numbers any more."""
+
 _DOCS: Final = "(docs/experiments.md)"
 
 
@@ -39,10 +42,13 @@ def _to_values(column: pl.Series) -> pl.Series | None:
     flags = BOOLEAN.parse(column)
     if flags is not None and flags.null_count() == column.null_count():
         return flags.cast(pl.Float64)
-    return OPTIONAL_NUMBER.parse(column)
+    numbers = OPTIONAL_NUMBER.parse(column)
+    return None if numbers is None else numbers.set(numbers.abs() > LARGEST, None)
 
 
-METRIC: Final = ColumnType("finite numbers, true or false, or nothing", _to_values, optional=True)
+METRIC: Final = ColumnType(
+    f"numbers within ±{LARGEST:g}, true or false, or nothing", _to_values, optional=True
+)
 
 
 def read_experiment(
@@ -118,15 +124,17 @@ def _parsed(file: Path, raw: pl.DataFrame, ids: Sequence[str], metrics: Sequence
     raise_failures(checks[:1], str(file))
     others = {name: name for name in raw.columns if name not in (Columns.USER, Columns.TIMESTAMP, *ids)}
     for name in metrics:
-        if name not in raw.columns:
-            raise DataError(f"{file}: no column {name!r}: {instead_of(name, others)}")
+        if name not in others:
+            raise DataError(f"{file}: no metric {name!r}: {instead_of(name, others)}")
     raise_failures(checks[1:], str(file))
     return table
 
 
 def _shares(file: Path, found: Sequence[str], variants: Mapping[str, float] | None) -> Mapping[str, float]:
     """Give the planned share of each variant, the control first."""
-    planned = variants or dict.fromkeys([CONTROL, *(name for name in found if name != CONTROL)], 1.0)
+    planned = variants
+    if planned is None:
+        planned = dict.fromkeys([CONTROL, *(name for name in found if name != CONTROL)], 1.0)
     if len(planned) != 2 or set(found) != set(planned):
         raise DataError(
             f"{file}: its variants are {', '.join(found)}. Two are compared: name them, the control first, "
