@@ -211,6 +211,9 @@ HALF = np.full(100, 0.5)
         ((ROWS, with_value(3, 1.5), HALF), r"propensities\[3\] is 1.5"),
         ((ROWS, with_value(3, np.nan), HALF), r"propensities\[3\] is nan: give a finite number"),
         ((ROWS, HALF, with_value(99, -0.1)), r"target\[99\] is -0.1: a chance is from 0 to 1"),
+        ((with_value(5, 1e300), HALF, HALF), r"rewards\[5\] is 1e\+300: .* within ±1e\+15"),
+        ((ROWS, with_value(7, 1e-300), HALF), r"weights\[7\] is 5e\+299: the log hardly ever shows"),
+        ((ROWS, with_value(7, 5e-324), HALF), r"weights\[7\] is inf"),
         ((with_value(0, np.inf), HALF, HALF), r"rewards\[0\] is inf"),
         ((ROWS, HALF[:99], HALF), r"propensities has shape \(99, 1\), rewards have \(100, 1\)"),
         ((ROWS.reshape(50, 2), *(with_value(5, 0).reshape(50, 2),) * 2), r"propensities\[2, 1\] is 0"),
@@ -232,6 +235,16 @@ def test_a_position_of_rankings_that_says_nothing_is_named() -> None:
     target = np.column_stack([HALF, np.tile([0.5, 0.1], 50)])
     with pytest.raises(RequestError, match="position 2: the log never shows about 40%"):
         reward_interaction_ips(np.column_stack([ROWS, ROWS]), np.full((100, 2), 0.5), target)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("last", [1.0, 0.0])
+def test_rankings_that_the_log_hardly_ever_shows_are_refused(last: float) -> None:
+    rewards, logged, target = np.tile([0.0, 1.0], (100, 20)), np.full((100, 40), 1e-20), np.ones((100, 40))
+    target[:, -1] = last
+    for estimate in (reward_interaction_ips, slate_ips):
+        with pytest.raises(RequestError, match=r"weights\[0, 1\] is 1e\+40: the log hardly ever shows"):
+            estimate(rewards, logged, target)
 
 
 def test_users_have_to_be_as_many_as_rows_and_more_than_one() -> None:

@@ -17,6 +17,12 @@ LEAST_SIZE: Final = 30
 LEAST_REWARDS: Final = 5.0
 """Rewards, out of the rows of the effective size, below which their spread isn't known."""
 
+LARGEST: Final = 1e15
+"""What no reward or prediction exceeds: of larger ones, fourth powers may be no numbers any more."""
+
+LARGEST_WEIGHT: Final = 1e30
+"""What no weight exceeds, for the same reason; a log with such a weight says nothing of the target."""
+
 SURE: Final = 4.0
 """Standard errors by which weights are off for sure, though their own spread is estimated, too."""
 
@@ -39,7 +45,7 @@ def checked(name: str, given: npt.ArrayLike, like: Doubles | None = None) -> Dou
     Raises
     ------
     RequestError
-        If they are none, have another shape, or hold a value that isn't finite.
+        If they are none, have another shape, or hold a value that isn't finite, or beyond `LARGEST`.
     """
     values = np.asarray(given, dtype=np.float64)
     values = values[:, None] if values.ndim == 1 else values
@@ -49,7 +55,7 @@ def checked(name: str, given: npt.ArrayLike, like: Doubles | None = None) -> Dou
         )
     if like is not None and values.shape != like.shape:
         raise RequestError(f"{name} has shape {values.shape}, rewards have {like.shape}: give one for each")
-    _refuse(name, values, ~np.isfinite(values), "give a finite number")
+    _refuse(name, values, ~(np.abs(values) <= LARGEST), f"give a finite number, within ±{LARGEST:g}")
     return values
 
 
@@ -74,10 +80,29 @@ def weights_of(propensities: npt.ArrayLike, target: npt.ArrayLike, rewards: Doub
     Raises
     ------
     RequestError
-        If either isn't the chances of choices.
+        If either isn't the chances of choices, or a weight is too large to say anything.
     """
     logged = chances("propensities", propensities, rewards, logged=True)
-    return chances("target", target, rewards, logged=False) / logged
+    with np.errstate(over="ignore"):
+        return _bounded(chances("target", target, rewards, logged=False) / logged)
+
+
+def down_to(weights: Doubles) -> Doubles:
+    """Multiply weights from the top of each ranking down to each position; shape (n, positions).
+
+    Raises
+    ------
+    RequestError
+        If a product is too large to say anything.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _bounded(weights.cumprod(axis=1))
+
+
+def _bounded(weights: Doubles) -> Doubles:
+    remedy = "the log hardly ever shows what the target would: take a target nearer to the log"
+    _refuse("weights", weights, ~(weights <= LARGEST_WEIGHT), remedy)
+    return weights
 
 
 def smallest_size(weights: Doubles) -> float:

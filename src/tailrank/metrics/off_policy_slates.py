@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tailrank.arrays import Codes
 from tailrank.metrics.estimate import Estimate
-from tailrank.metrics.importance import checked, weights_of
+from tailrank.metrics.importance import checked, down_to, weights_of
 from tailrank.metrics.off_policy import mean_of
 
 
@@ -60,7 +60,7 @@ def slate_ips(
     1.1
     """
     earned = checked("rewards", rewards)
-    weights = weights_of(propensities, target, earned).prod(axis=1, keepdims=True)
+    weights = down_to(weights_of(propensities, target, earned))[:, -1:]
     return mean_of(weights * earned, weights, earned, users)
 
 
@@ -87,7 +87,7 @@ def reward_interaction_ips(
     1.0
     """
     earned = checked("rewards", rewards)
-    weights = weights_of(propensities, target, earned).cumprod(axis=1)
+    weights = down_to(weights_of(propensities, target, earned))
     return mean_of(weights * earned, weights, earned, users)
 
 
@@ -131,7 +131,7 @@ def cascade_doubly_robust(
     1.0
     """
     earned = checked("rewards", rewards)
-    weights = weights_of(propensities, target, earned).cumprod(axis=1)
+    weights = down_to(weights_of(propensities, target, earned))
     above = np.hstack([np.ones((len(weights), 1)), weights[:, :-1]])
     logged, expected = (
         checked("predicted", predicted, earned),
