@@ -46,7 +46,8 @@ def test_it_is_the_same_on_every_machine() -> None:
     [
         ("", {"a": 1, "b": 1}, "needs a name"),
         ("x", {"a": 1}, "two variants or more"),
-        ("x", {"a": 1, "b": 0}, "b has weight 0: give one above 0"),
+        ("x", {"a": 1, "b": 0}, "b has weight 0: give one from 1e-09 to 1e\\+09"),
+        ("x", {"a": 1e308, "b": 1e308}, "a has weight 1e\\+308"),
         ("x", {"a": 1, "b": float("nan")}, "b has weight nan"),
     ],
 )

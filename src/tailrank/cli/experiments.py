@@ -19,6 +19,7 @@ from rich.text import Text
 
 from tailrank.cli.options import comma_separated
 from tailrank.errors import RequestError
+from tailrank.feedback.assignment import LEAST_WEIGHT, MOST_WEIGHT
 from tailrank.feedback.experiment_log import read_experiment
 from tailrank.feedback.experiments import Decision, Guardrail, Look, decide, in_words, looks
 
@@ -68,8 +69,11 @@ def _weights(text: str) -> dict[str, float]:
             found[name.strip()] = float(weight) if given else 1.0
         except ValueError:
             found[name.strip()] = math.nan
-        if not 0 < found[name.strip()] < math.inf:
-            raise RequestError(f"--variants {text}: {each!r}: write a name and a weight above 0")
+        if not LEAST_WEIGHT <= found[name.strip()] <= MOST_WEIGHT:
+            raise RequestError(
+                f"--variants {text}: {each!r}: write a name and a weight from {LEAST_WEIGHT:g} to "
+                f"{MOST_WEIGHT:g}"
+            )
     return found
 
 

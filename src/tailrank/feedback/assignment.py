@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import shake_256
 from itertools import accumulate
+from typing import Final
 
 import msgspec
 
 from tailrank.errors import RequestError
+
+LEAST_WEIGHT: Final = 1e-9
+MOST_WEIGHT: Final = 1e9
+"""Bounds of the weight of a variant: beyond them sums and shares of weights may be no numbers."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Experiment:
     Raises
     ------
     RequestError
-        Without a name, with fewer than two variants, or with a weight that isn't above 0.
+        Without a name, with fewer than two variants, or with a weight out of bounds.
 
     Examples
     --------
@@ -48,9 +52,10 @@ class Experiment:
         if len(self.weights) < 2:
             raise RequestError(f"experiment {self.name!r}: give two variants or more, each with a weight")
         for variant, weight in self.weights.items():
-            if not 0 < weight < math.inf:
+            if not LEAST_WEIGHT <= weight <= MOST_WEIGHT:
                 raise RequestError(
-                    f"experiment {self.name!r}: {variant} has weight {weight}: give one above 0"
+                    f"experiment {self.name!r}: {variant} has weight {weight}: give one from "
+                    f"{LEAST_WEIGHT:g} to {MOST_WEIGHT:g}"
                 )
 
     def variant(self, user_id: str) -> str:
