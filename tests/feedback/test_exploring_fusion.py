@@ -106,6 +106,17 @@ def test_chances_are_how_often_lists_come_out_so() -> None:
     assert by_bound.placement_chances(scored, [], kept, at).tolist() == [1] * 10
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("candidates", [[], ["new"], ["new", "newer"]])
+def test_nothing_that_it_knows_is_nothing_to_explore(candidates: list[str]) -> None:
+    assert exploring("thompson", 100.0).rank(replace(REQUEST, candidates=candidates)).item_ids == candidates
+
+
+def test_an_explorer_that_there_isnt_is_refused() -> None:
+    with pytest.raises(RequestError, match="no explorer is called 'greedy': there are thompson, ucb"):
+        exploring("greedy")  # type: ignore[arg-type]
+
+
 def test_a_scale_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(RequestError, match="scale of exploration must be at least 0"):
         exploring("ucb", -1.0)

@@ -63,7 +63,7 @@ class Corrections:
         np.divide(signals, self._spread, out=found[:, :width])
         found[:, width:-1] = self._shares.take(levels, axis=0)
         found[:, -1] = scores
-        found -= np.add.reduce(found) / items
+        found -= np.add.reduce(found) / max(items, 1)
         # Quicker than `np.clip`, for the few numbers of a list.
         return np.minimum(np.maximum(found, -FARTHEST, out=found), FARTHEST, out=found)
 

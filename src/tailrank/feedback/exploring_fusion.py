@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, get_args
 
 import numpy as np
 
@@ -64,8 +64,10 @@ class ExploringFusion(Fusion):
         Raises
         ------
         RequestError
-            If the scale isn't finite, or below 0.
+            If the scale isn't finite, or below 0, or there is no such explorer.
         """
+        if explorer not in (known := get_args(Explorer)):
+            raise RequestError(f"no explorer is called {explorer!r}: there are {', '.join(known)}")
         if not 0 <= scale < np.inf:
             raise RequestError(f"scale of exploration must be at least 0, not {scale!r}")
         return cls(

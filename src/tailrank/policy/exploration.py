@@ -57,7 +57,7 @@ class Exploration:
 
     def apply(self, scored: Scored) -> Scored:
         """Swap scores within lists, as far as the bounds allow."""
-        if scored.bonus is None or not self.moves:
+        if scored.bonus is None or not self.moves or not scored.scores.size:
             return scored
         lists = scored.scores.reshape(-1, scored.scores.shape[-1])
         bonuses = np.broadcast_to(scored.bonus, scored.scores.shape).reshape(lists.shape)
