@@ -1,5 +1,7 @@
 """The guard publishes what is better, holds what can't be told, and rolls back what is worse."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from feedback_helpers import Visits, fusion_with
@@ -61,6 +63,25 @@ def test_what_can_not_be_told_is_held() -> None:
     assert decision.action == "hold"
     assert decision.low < 0 < decision.high
     assert "not known to be no worse" in str(decision)
+
+
+def test_lists_without_a_click_publish_nothing() -> None:
+    guard = guarded()
+    guard.learn(outcomes(400, BETTER))
+    silent = [replace(one, clicked=np.zeros_like(one.clicked), times={}) for one in outcomes(400, BETTER)]
+    [decision] = guard.learn(silent)
+    assert decision.action == "hold"
+    assert np.array_equal(guard.served.weights, guard.online.offline.weights)
+
+
+def test_an_outcome_that_is_refused_leaves_the_window_as_it_was() -> None:
+    guard, lists = guarded(), outcomes(400, BETTER)
+    guard.learn(lists[:399])
+    clicked = next(one for one in lists if one.clicked.any())
+    broken = replace(clicked, impression=replace(clicked.impression, time=np.inf))
+    with pytest.raises(RequestError, match="finite"):
+        guard.learn([broken])
+    assert len(guard.learn(lists[399:])) == 1
 
 
 def test_the_estimate_is_what_the_other_order_gets() -> None:

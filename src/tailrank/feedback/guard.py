@@ -76,7 +76,7 @@ class Decision:
         difference = candidate - served
         value, worst = float(difference.mean()), -tolerance * float(served.mean())
         low, high = -np.inf, np.inf
-        if np.ptp(users):
+        if np.ptp(users) and (served.any() or candidate.any()):  # else nothing is known
             bounds = Estimate.from_influence(value, difference - value, len(users), users)
             low, high = bounds.low, bounds.high
         action: Action = "roll back" if high < 0 else "publish" if low >= worst else "hold"
@@ -130,9 +130,9 @@ class Guard:
         decisions = []
         for outcome in outcomes:
             if outcome.impression.signal_names == self.online.offline.signals:
+                self.online.learn([outcome])
                 self._users.append(outcome.impression.user_id)
                 self._gains.append(self._gain(outcome))
-                self.online.learn([outcome])
                 if len(self._gains) == self.settings.window:
                     decisions.append(self._decide())
         return decisions
