@@ -182,6 +182,15 @@ def test_what_is_not_finite_is_refused_and_changes_nothing(name: str, value: flo
     assert not online.sums.pull.any()
 
 
+@pytest.mark.parametrize("time", [np.nan, np.inf, -np.inf, 4e9])
+def test_a_wrong_clock_makes_nothing_forgotten(time: float) -> None:
+    online = learned([drawn_list(5)], half_life=1.0)
+    before = online.fusion().weights
+    with pytest.raises(RequestError, match="time"):
+        online.update(**drawn_list(5) | {"time": time})
+    assert np.array_equal(online.fusion().weights, before)
+
+
 def test_outcomes_say_what_their_events_mean() -> None:
     one = drawn_list(6)
     seen = impression(one["signals"], one["levels"], one["bucket"])
@@ -235,11 +244,14 @@ def test_what_was_learned_can_be_stored() -> None:
     ("setting", "value", "why"),
     [
         ("half_life", 0.0, "half_life must be above 0"),
-        ("shared_sd", -1.0, "shared_sd must be above 0"),
-        ("passed_over", 1.0, "passed_over must be at most 0"),
+        ("shared_sd", -1.0, "shared_sd must be at least 1e-06"),
+        ("own_sd", 1e-200, "own_sd must be at least 1e-06"),
+        ("passed_over", 1.0, "passed_over must be at least -1000 and at most 0"),
         ("examination", (), "one number above 0 for each rank"),
         ("examination", (1.0, 0.0), "one number above 0 for each rank"),
-        ("rewards", {"click": np.inf}, "reward of 'click' must be a finite number"),
+        ("rewards", {"click": np.inf}, "reward of 'click' must be a number within ±1000"),
+        ("rewards", {"click": 1e300}, "reward of 'click' must be a number within ±1000"),
+        ("passed_over", -1e300, "passed_over must be at least -1000 and at most 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(setting: str, value: Any, why: str) -> None:

@@ -21,6 +21,9 @@ REWARDS: Final[Mapping[str, float]] = MappingProxyType(
 )
 """What an event says of the item, in clicks; below 0 it speaks against it. Of another type, it says 1."""
 
+LARGEST_REWARD: Final = 1_000.0
+"""What no reward exceeds, so that sums of many stay numbers."""
+
 
 def examination_by_rank(ranks: int = 20) -> Doubles:
     """Say how likely users look at each rank, relative to the first: 1 / rank, as in Joachims et al. (2017).
@@ -61,20 +64,22 @@ class LearningSettings:
         On a setting out of its bounds.
     """
 
-    shared_sd: Annotated[float, Meta(gt=0, le=10)] = 0.1
-    own_sd: Annotated[float, Meta(gt=0, le=10)] = 0.03
+    shared_sd: Annotated[float, Meta(ge=1e-6, le=10)] = 0.1
+    own_sd: Annotated[float, Meta(ge=1e-6, le=10)] = 0.03
     half_life: Annotated[float, Meta(gt=0)] | None = 7 * 86_400.0
     examination: tuple[float, ...] = tuple(examination_by_rank().tolist())
     rewards: Mapping[str, float] = field(default_factory=lambda: REWARDS)
-    passed_over: Annotated[float, Meta(le=0)] = 0.0
+    passed_over: Annotated[float, Meta(ge=-LARGEST_REWARD, le=0)] = 0.0
 
     def __post_init__(self) -> None:
         check_bounds(self)
         if not self.examination or not all(0 < seen < math.inf for seen in self.examination):
             raise RequestError("examination must be one number above 0 for each rank, the first rank first")
         for name, reward in self.rewards.items():
-            if not math.isfinite(reward):
-                raise RequestError(f"the reward of {name!r} must be a finite number, not {reward!r}")
+            if not abs(reward) <= LARGEST_REWARD:
+                raise RequestError(
+                    f"the reward of {name!r} must be a number within ±{LARGEST_REWARD:g}, not {reward!r}"
+                )
 
     @property
     def seconds_to_half(self) -> float:

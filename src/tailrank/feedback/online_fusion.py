@@ -12,6 +12,7 @@ from typing import Final, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Doubles, Floats, Offsets
+from tailrank.bounds import latest_plausible_time
 from tailrank.errors import RequestError
 from tailrank.feedback.attribution import Outcome
 from tailrank.feedback.corrections import Corrections, fused_scores
@@ -106,7 +107,8 @@ class OnlineFusion:
         Raises
         ------
         RequestError
-            If a signal or a reward isn't finite; nothing is learned then.
+            If a signal, a reward or the time isn't finite, or the time in the future, by which all that was
+            learned would be forgotten; nothing is learned then.
         """
         places = range(1, len(rewards) + 1) if ranks is None else ranks
         seen = bisect_right(places, len(self._log_examination))
@@ -115,8 +117,10 @@ class OnlineFusion:
             return
         examined = self._log_examination[:seen] if ranks is None else self._log_examination[ranks[:seen] - 1]
         offline = fused_scores(self.offline, signals, levels, bucket)
-        if not math.isfinite(offline @ rewards):
-            raise RequestError("signals and rewards must be finite numbers")
+        if not math.isfinite(offline @ rewards + time):
+            raise RequestError("signals, rewards and time must be finite numbers")
+        if time > latest_plausible_time():
+            raise RequestError(f"time {time:.15g} is in the future: give seconds since 1970")
         features = self.corrections.features(signals, levels, offline)
         scores = offline + features @ self.around[bucket]
         pull, root = _quadratic(features, scores + examined, rewards)
