@@ -1,0 +1,111 @@
+"""What went wrong, since when, and what to do: sentences for people, fields for machines."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+LATEST: Final = 1_000
+"""Closed alerts that are kept, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something that isn't as it should be.
+
+    Attributes
+    ----------
+    kind
+        What was watched, such as `click rate`.
+    subject
+        Of what: a count bucket, a signal, an item; empty if it is all of them.
+    since
+        When it began, in seconds since 1970.
+    seen, expected
+        The value now, and the one it should be near.
+    remedy
+        What to look at, or to do.
+    until
+        When it ended, in seconds since 1970; None while it lasts.
+
+    Examples
+    --------
+    >>> print(Alert("click rate", "items with 0 events", 1.7e9, 0.05, 0.2, "Compare the models."))
+    click rate of items with 0 events: 0.05 since 2023-11-14 22:13 UTC, expected 0.2. Compare the models.
+    """
+
+    kind: str
+    subject: str
+    since: float
+    seen: float
+    expected: float
+    remedy: str
+    until: float | None = None
+
+    def __str__(self) -> str:
+        what = f"{self.kind} of {self.subject}" if self.subject else self.kind
+        lasted = f"since {_moment(self.since)} UTC"
+        if self.until is not None:
+            lasted = f"from {_moment(self.since)} to {_moment(self.until)} UTC"
+        return f"{what}: {self.seen:.4g} {lasted}, expected {self.expected:.4g}. {self.remedy}"
+
+    def as_dict(self) -> dict[str, str | float | None]:
+        """Give the fields, and the sentence as `message`."""
+        return asdict(self) | {"message": str(self)}
+
+
+class Alerts:
+    """Alerts that are open, at most one for each kind and subject, and the latest that were closed.
+
+    Parameters
+    ----------
+    latest
+        Closed alerts that are kept.
+
+    Examples
+    --------
+    >>> alerts = Alerts()
+    >>> alerts.open(Alert("event volume", "", 0.0, 3.0, 120.0, "Is the tracker running?"))
+    True
+    >>> alerts.close("event volume", "", 3600.0)
+    True
+    >>> len(alerts.opened), alerts.closed[0].until
+    (0, 3600.0)
+    """
+
+    def __init__(self, latest: int = LATEST) -> None:
+        self._open: dict[tuple[str, str], Alert] = {}
+        self._closed: deque[Alert] = deque(maxlen=latest)
+
+    def open(self, alert: Alert) -> bool:
+        """Take an alert; returns whether it is news.
+
+        Of a kind and subject that has one open, `since` stays, and the rest becomes what it is now.
+        """
+        key = alert.kind, alert.subject
+        before = self._open.get(key)
+        self._open[key] = alert if before is None else replace(alert, since=before.since)
+        return before is None
+
+    def close(self, kind: str, subject: str, at: float) -> bool:
+        """End an alert at a time, in seconds since 1970; returns whether there was one."""
+        found = self._open.pop((kind, subject), None)
+        if found is not None:
+            self._closed.append(replace(found, until=at))
+        return found is not None
+
+    @property
+    def opened(self) -> list[Alert]:
+        """What lasts, the oldest first."""
+        return sorted(self._open.values(), key=lambda alert: alert.since)
+
+    @property
+    def closed(self) -> list[Alert]:
+        """What is over, the latest first."""
+        return list(reversed(self._closed))
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
