@@ -60,6 +60,11 @@ COMMANDS: Final = (
         "Rewrite a state folder: a third smaller, without expired events and deleted bytes.",
     ),
     LazyCommand(
+        "anomalies",
+        "anomalies:anomalies",
+        "List users who look like programs or made-up profiles, each with the reason.",
+    ),
+    LazyCommand(
         "encode",
         "encode:encode",
         "Encode the items' texts ahead of time; only new or changed texts cost anything.",

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tailrank.cli import options
+from tailrank.cli.anomalies import FOUND, LeaveOut, leave_out_users
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.retrain import learned_until
 from tailrank.cli.texts import about_texts
@@ -68,12 +69,13 @@ def train(
             help="Log of `tailrank serve --log-impressions`: learn from it how much scores of requests count."
         ),
     ] = None,
+    leave_out: LeaveOut = FOUND,
 ) -> None:
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
     check_place(out)
     epochs = options.sequence_epochs(sequence_epochs, fast)
     how = options.reading(columns)
-    dataset = options.load(data, how, drop_bad)
+    dataset = leave_out_users(options.load(data, how, drop_bad), leave_out)
     typer.echo(about_texts(dataset.items, template, encoder), err=True)
     spaces = options.vector_spaces(dataset, encoder, template, tuned)
     settings = Settings(
@@ -92,6 +94,7 @@ def train(
         if lists is not None:
             reranker = with_upstream(reranker, lists, dataset, spaces, progress)
         data_set = {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **learned_until(dataset)}
+        data_set["leave_out"] = leave_out
         measured = {"metrics": {"validation_loss": reranker.fusion.loss}}
         with step(progress, f"writing {out}"):
             reranker.save(out, dict(reranker.about) | data_set | machine() | measured)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from tailrank.cli import options
+from tailrank.cli.anomalies import NOBODY, leave_out_users
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import ENOUGH, events_since
@@ -38,6 +39,7 @@ def retrain(
     current, dataset = Reranker.load(model), options.load(data)
     if dataset.clock != "timestamp" or current.catalogue.clock != "timestamp":
         raise RequestError(f"{data}: retrain needs events with a `timestamp`, in the model too: use train")
+    dataset = leave_out_users(dataset, str(current.about.get("leave_out", NOBODY)))
     log = log or model.parent / f"{model.name}.retrain.jsonl"
     _append(log, "")  # what can't be logged is not done
     until = current.about.get("learned_until")
