@@ -158,7 +158,7 @@ def distribution_shifts(
         raise RequestError(f"signals differ: {odd}: compare what one and the same model computed")
     alerts = []
     for name, values in before.items():
-        old, new = np.ravel(values), np.ravel(now[name])
+        old, new = values.ravel(), now[name].ravel()
         if not (len(old) and len(new) and np.isfinite(old).all() and np.isfinite(new).all()):
             raise RequestError(f"signal {name}: give at least one value before and now, all finite")
         index, bins = stability_index(old, new)
@@ -218,7 +218,10 @@ def _unlikely(counts: Offsets, usual: Doubles) -> Bools:
     ratios = np.log((counts + 1) / (usual + 1))
     lowest, low, high, highest = np.quantile(ratios, [0.01, 0.1, 0.9, 0.99])
     times = np.log10(0.1 / CHANCE)
-    return rare & ((ratios < low - times * (low - lowest)) | (ratios > high + times * (highest - high)))
+    called: Bools = rare & (
+        (ratios < low - times * (low - lowest)) | (ratios > high + times * (highest - high))
+    )
+    return called
 
 
 def _alerts(counts: Offsets, usual: Doubles, wrong: Bools, start: float) -> list[Alert]:

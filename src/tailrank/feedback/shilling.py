@@ -60,7 +60,7 @@ class Push:
     users
         Codes of those who make the audience odd, shape (n,).
     coherence, usual
-        Mean coherence of the audience's profiles, and the tenth percentile of items as popular.
+        Mean coherence of the audience's profiles, and the median of that of items as popular.
     """
 
     item: int
@@ -130,16 +130,15 @@ def pushed_items(dataset: Dataset) -> list[Push]:
     judged = np.flatnonzero(choices.counts >= AUDIENCE)
     if len(judged) < GROUP:
         return []
+    judged = judged[np.argsort(choices.counts[judged], kind="stable")]
     links, rest = _coherence(choices)
     oddness, usual = np.zeros(n), np.zeros(n)
     for values in (links, rest):
         means = _item_means(choices, values)
-        for group in np.array_split(
-            judged[np.argsort(choices.counts[judged], kind="stable")], len(judged) // GROUP
-        ):
-            low, lowest = np.quantile(means[group], [0.1, 0.01])
+        for group in np.array_split(judged, len(judged) // GROUP):
+            middle, low, lowest = np.quantile(means[group], [0.5, 0.1, 0.01])
             oddness[group] += (low - means[group]) / max(low - lowest, LEAST_SPREAD)
-            usual[group] = low  # of `rest` in the end
+            usual[group] = middle  # of `rest` in the end
     limit = LIMIT + max(0.0, float(np.log10(len(judged) / CATALOGUE)))
     suspects = judged[oddness[judged] > limit]
     return [_push(int(item), choices, rest, float(usual[item])) for item in suspects]
