@@ -69,6 +69,8 @@ def test_nothing_is_learned_from_them_unless_asked(shop: Path, tmp_path: Path) -
     assert call("anomalies", "--data", shop, "--out", listed).exit_code == 0
     assert "left out of learning: 1 of 61 users, 90 events\n" in trained(shop, "--leave-out", listed).stderr
     assert events_learned(shop) == without
+    listed.write_text(listed.read_text().splitlines()[0] + "\n")  # nobody
+    assert "left out of learning: 0 of 61 users, 0 events\n" in trained(shop, "--leave-out", listed).stderr
 
 
 def test_retraining_leaves_out_what_training_left_out(shop: Path) -> None:

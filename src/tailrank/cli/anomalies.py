@@ -76,18 +76,7 @@ def leave_out_users(dataset: Dataset, users: str) -> Dataset:
     """
     if users == NOBODY:
         return dataset
-    if users != FOUND:
-        names = _read(Path(users))
-        if not dataset.user_ids.is_in(names).any():
-            raise DataError(
-                f"--leave-out {users}: names no user of {dataset.name}. Is it of another data set?"
-            )
-    else:
-        found = _find(dataset)
-        names = [] if found.too_many else found.users
-        if found.too_many:
-            n = f"{len(found.users):,} of {found.n_users:,} users look like programs or made-up profiles"
-            typer.echo(f"warning: {n}, more than {TOO_MANY:.0%}, so it is the log that is unusual", err=True)
+    names = _anomalous(dataset) if users == FOUND else _listed(Path(users), dataset)
     kept = without_users(dataset, names)
     left, events = dataset.n_users - kept.n_users, len(dataset.histories.items) - len(kept.histories.items)
     why = " (see `tailrank anomalies`; --leave-out nobody keeps them)" if left and users == FOUND else ""
@@ -97,12 +86,23 @@ def leave_out_users(dataset: Dataset, users: str) -> Dataset:
     return kept
 
 
+def _anomalous(dataset: Dataset) -> list[str]:
+    """Find users to leave out, unless they are too many."""
+    found = _find(dataset)
+    if not found.too_many:
+        return found.users
+    n = f"{len(found.users):,} of {found.n_users:,} users look like programs or made-up profiles"
+    typer.echo(f"warning: {n}, more than {TOO_MANY:.0%}, so it is the log that is unusual", err=True)
+    return []
+
+
 def _find(dataset: Dataset) -> Anomalies:
     with progress_bars() as progress, step(progress, f"looking for anomalies in {dataset.name}"):
         return find_anomalies(dataset)
 
 
-def _read(file: Path) -> list[str]:
+def _listed(file: Path, dataset: Dataset) -> list[str]:
+    """Read the users that a file lists."""
     if not file.is_file():
         raise DataError(f"--leave-out {file}: no such file. Give anomalies, nobody, or a file of users.")
     rows, _ = read_file(file, None, [Columns.USER])
@@ -110,7 +110,10 @@ def _read(file: Path) -> list[str]:
         raise DataError(
             f"--leave-out {file}: no column {Columns.USER}. Write a user id a row under that name."
         )
-    return rows[Columns.USER].cast(pl.String).drop_nulls().to_list()
+    names: list[str] = rows[Columns.USER].cast(pl.String).drop_nulls().to_list()
+    if names and not dataset.user_ids.is_in(names).any():
+        raise DataError(f"--leave-out {file}: names no user of {dataset.name}. Is it of another data set?")
+    return names
 
 
 def _print(found: Anomalies, alerts: list[Alert]) -> None:

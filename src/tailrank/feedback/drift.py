@@ -121,7 +121,7 @@ def stability_index(before: Floats | Doubles, now: Floats | Doubles) -> tuple[fl
     --------
     >>> same, moved = np.arange(1000.0), np.arange(1000.0) + 500
     >>> [round(stability_index(same, now)[0], 2) for now in (same, moved)]
-    [0.0, 5.54]
+    [0.0, 3.53]
     """
     tenths, times = np.unique(np.quantile(before, np.arange(1, BINS) / BINS), return_counts=True)
     edges = np.sort(np.concatenate([tenths, np.nextafter(tenths[times > 1], np.inf)]))
