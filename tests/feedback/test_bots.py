@@ -8,6 +8,7 @@ import pytest
 from bench.attackers import Attack, attacked
 
 from tailrank.data.dataset import Dataset
+from tailrank.feedback import shilling
 from tailrank.feedback.bots import Anomalies, Suspicion, find_anomalies, without_users
 from tailrank.feedback.shilling import pushed_items
 
@@ -47,6 +48,14 @@ def test_profiles_that_push_an_item_into_a_real_log_are_found(movielens: Dataset
     assert len(found & set(made.users)) >= 0.9 * len(made.users)
     audience = movielens.histories.owners[movielens.histories.items == made.target]
     assert found - set(made.users) <= set(movielens.user_ids.gather(audience))
+
+
+def test_of_a_large_log_less_of_each_profile_is_looked_at(
+    movielens: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = attacked(movielens, "random", 0.05, seed=0)
+    monkeypatch.setattr(shilling, "PAIRS", 6_000_000)  # of twelve
+    assert [push.item for push in pushed_items(made.dataset)] == [made.target]
 
 
 def test_the_coherence_of_an_audience_is_what_the_formula_says() -> None:

@@ -26,6 +26,9 @@ HEAD: Final = 0.1
 SAMPLED: Final = 200
 """Items of a profile, at most, whose pairs are looked at."""
 
+PAIRS: Final = 100_000_000
+"""Pairs in all, at most: in larger logs fewer items of a profile are looked at."""
+
 CLIP: Final = 1.0
 """Most that one pair may say, in natural logarithms."""
 
@@ -98,8 +101,11 @@ class _Choices:
         """Users of each item, shape (items,)."""
         return np.bincount(self.items, minlength=self.n_items)
 
-    def sample(self, most: int) -> Offsets:
-        """Draw at most so many choices of each user; gives their positions in ascending order."""
+    def sample(self) -> Offsets:
+        """Draw as many choices of each user as `SAMPLED` and `PAIRS` allow; gives positions, ascending."""
+        most, lengths = SAMPLED, np.diff(self.offsets)
+        while most > 2 and np.square(np.minimum(lengths, most)).sum() > PAIRS:
+            most //= 2
         order = np.lexsort((np.random.default_rng(0).random(len(self.users)), self.users))
         nth = np.arange(len(order)) - self.offsets[self.users]
         return np.sort(order[nth < most])
@@ -166,7 +172,7 @@ def _coherence(choices: _Choices) -> tuple[Doubles, Doubles]:
     Popular items are left out as partners. Of a long profile a sample is looked at; choices outside it have
     no pairs of their own, NaN. Shape (choices,) each.
     """
-    at = choices.sample(SAMPLED)
+    at = choices.sample()
     sampled = _Choices.from_pairs(
         choices.users[at], choices.items[at], len(choices.offsets) - 1, choices.n_items
     )
