@@ -111,7 +111,7 @@ def _profile(
     popular = np.argsort(-counts, kind="stable")[: WAGON if attack == "bandwagon" else 0]
     chances: Doubles = np.ones(n_items) if attack != "average" else counts.astype(np.float64)
     chances[[target, *popular]] = 0
-    size = min(max(1, length - 1 - len(popular)), np.count_nonzero(chances))
+    size = min(max(1, length - 1 - len(popular)), int(np.count_nonzero(chances)))
     filler = random.choice(n_items, size, replace=False, p=chances / chances.sum())
     return np.concatenate([random.permutation(np.concatenate([popular, filler])), np.repeat(target, clicks)])
 

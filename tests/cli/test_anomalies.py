@@ -45,7 +45,8 @@ def trained(shop: Path, *options: object) -> Any:
 
 
 def events_learned(shop: Path) -> str:
-    return json.loads((shop.parent / "model" / "manifest.json").read_text())["about"]["data_fingerprint"]
+    about = json.loads((shop.parent / "model" / "manifest.json").read_text())["about"]
+    return str(about["data_fingerprint"])
 
 
 def test_anomalies_are_listed_with_their_reasons(shop: Path) -> None:

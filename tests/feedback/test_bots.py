@@ -108,7 +108,7 @@ def test_users_who_do_the_same_at_the_same_time_are_one_program() -> None:
     assert kinds(log(people(60) + script)) == {(f"bot{bot}", "synchronised") for bot in range(4)}
     later = [(user, item, time + 86_400 * int(user[-1])) for user, item, time in script]
     assert kinds(log(people(60) + later)) == set()
-    positions = [(user, item, n) for n, (user, item, _) in enumerate(people(60) + script)]
+    positions = [(user, item, float(n)) for n, (user, item, _) in enumerate(people(60) + script)]
     assert kinds(log(positions, "position")) == set()
 
 

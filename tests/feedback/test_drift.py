@@ -44,7 +44,7 @@ def test_an_alert_is_closed_when_the_rate_comes_back() -> None:
     alerts = Alerts()
     watch(alerts, 0.2, 0.05, 0.2)
     assert alerts.opened == []
-    assert alerts.closed[0].until > 10_000
+    assert (alerts.closed[0].until or 0) > 10_000
 
 
 def test_the_index_is_that_of_the_shares() -> None:

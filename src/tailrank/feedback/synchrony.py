@@ -81,7 +81,7 @@ def _similar(pairs: Offsets, actions: Offsets, offsets: Offsets, n_actions: int)
     shape = (len(offsets) - 1, n_actions)
     done = sp.csr_array((np.ones(len(actions), np.int64), actions, offsets), shape=shape)
     lengths = np.diff(offsets)
-    shared = np.asarray(done[pairs[:, 0]].multiply(done[pairs[:, 1]]).sum(axis=1)).ravel()
+    shared: Offsets = np.asarray(done[pairs[:, 0]].multiply(done[pairs[:, 1]]).sum(axis=1)).ravel()
     alike: Bools = shared >= ALIKE * (lengths[pairs].sum(axis=1) - shared)
     return pairs[alike]
 
