@@ -169,6 +169,21 @@ def tilt(figure: Figure, sets: Sequence[Json]) -> None:
     _legend(axes)
 
 
+def regret(figure: Figure, sets: Sequence[Json]) -> None:
+    """Clicks lost to the best fixed weights, by the rankings shown; a column a data set, a row a scenario."""
+    scenarios = list(sets[0]["scenarios"])
+    figure.set_size_inches(4.2 * len(sets) + 1.5, 3.2 * len(scenarios))
+    grid = figure.subplots(len(scenarios), len(sets), squeeze=False)
+    for axes, (scene, one) in zip(grid.ravel(), itertools.product(scenarios, sets), strict=True):
+        for way, found in one["scenarios"][scene].items():
+            curve = found["regret_after"]
+            axes.plot(curve["rankings"], curve["mean"], label=way, marker="")
+        axes.set(title=f"{one['dataset']}: {scene}", xlabel="Rankings", ylabel="Clicks lost")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    _legend(grid[0, -1])
+
+
 def _line(axes: Axes, name: str, values: Sequence[float], at: Sequence[int] | None = None) -> None:
     """Draw a line in the next colour; tailrank's is thick."""
     axes.plot(at or range(len(values)), values, label=name, linewidth=2.6 if name == OURS else 1.4)

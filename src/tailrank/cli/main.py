@@ -42,6 +42,11 @@ COMMANDS: Final = (
         "offpolicy:offpolicy",
         "Say what another policy would have earned, from a log with the chances of what it showed.",
     ),
+    LazyCommand(
+        "simulate",
+        "simulate:simulate",
+        "Show lists to simulated users, and count the clicks: to choose settings before launch.",
+    ),
     LazyCommand("rank", "models:rank", "Rank candidates for one user."),
     LazyCommand("serve", "serve:serve", "Serve a model over HTTP: events in, rankings out."),
     LazyCommand(

@@ -187,6 +187,21 @@ class Histories:
         at = slice(int(starts[0]), int(ends[0])) if len(starts) == 1 else ranges(starts, lengths)
         return Histories(self.items[at], self.types[at], self.times[at], flat_offsets(lengths))
 
+    def recoded(self, items: Codes, types: Codes) -> Histories:
+        """Give items and event types other codes, such as those of a model; events of unknown items go.
+
+        Parameters
+        ----------
+        items
+            New code of each item, -1 if it is unknown, shape (items,).
+        types
+            New code of each event type and, behind them, of `UNTYPED`, shape (types + 1,).
+        """
+        codes = items[self.items]
+        kept = codes >= 0
+        lengths = np.bincount(self.owners[kept], minlength=len(self))
+        return Histories(codes[kept], types[self.types[kept]], self.times[kept], flat_offsets(lengths))
+
     @classmethod
     def concatenate(cls, parts: Sequence[Histories]) -> Histories:
         """Put histories one after another."""

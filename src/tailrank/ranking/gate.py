@@ -10,7 +10,7 @@ import numpy as np
 from tailrank.arrays import Doubles, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import UNTYPED, Histories, Queries, flat_offsets
+from tailrank.data.histories import UNTYPED, Queries
 from tailrank.metrics.full_ranking import full_ranks
 from tailrank.metrics.ranking import ndcg
 from tailrank.metrics.significance import paired_bootstrap
@@ -77,14 +77,8 @@ def _gains(model: Reranker, dataset: Dataset, queries: Queries) -> Doubles:
     candidates = Candidates(codes[known], len(model.catalogue))
 
     def score_batch(batch: Queries) -> Floats:
-        h = batch.histories
-        kept = codes[h.items] >= 0
-        lengths = np.bincount(h.owners[kept], minlength=len(h))
-        translated = Histories(
-            codes[h.items[kept]], types[h.types[kept]], h.times[kept], flat_offsets(lengths)
-        )
         scores = np.full((len(batch), dataset.n_items), -np.inf, np.float32)
-        scores[:, known] = model.score(translated, candidates)
+        scores[:, known] = model.score(batch.histories.recoded(codes, types), candidates)
         return scores
 
     return ndcg(full_ranks(score_batch, queries, dataset.n_items, repeats=True))
