@@ -62,7 +62,7 @@ class LinUCB:
     sums: Doubles
 
     @classmethod
-    def start(cls, visits: Visits, alpha: float = 0.25) -> Self:
+    def start(cls, visits: Visits, alpha: float = 0.1) -> Self:
         """Start with a ridge of 1."""
         known = features(visits)
         known = np.concatenate([known, np.ones((*known.shape[:2], 1))], axis=2)
@@ -131,7 +131,8 @@ class LambdaMART:
             self.log = [each for each in self.log if each.times[-1] >= (today - WINDOW) * DAY]
             self._train()
         at = shown.clicked.any(axis=1)
-        self.log.append(Shown(shown.rows[at], shown.columns[at], shown.clicked[at], shown.times[at]))
+        if at.any():
+            self.log.append(Shown(shown.rows[at], shown.columns[at], shown.clicked[at], shown.times[at]))
 
     def _train(self) -> None:
         rows, columns, clicked = (

@@ -26,7 +26,6 @@ from tailrank.evaluation.simulation.visits import Visits
 from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.files import written_file
 from tailrank.metrics.significance import paired_bootstrap
-from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 
@@ -42,11 +41,10 @@ PLOT: Final = Path(__file__).parents[1] / "docs" / "simulation-regret.svg"
 
 
 class Ground(NamedTuple):
-    """A data set, users who come, the weights of the model that ranks for them, and what to say of it."""
+    """A data set, users who come, and what to say of it."""
 
     dataset: Dataset
     visits: Visits
-    fusion: Fusion
     about: Json
 
 
@@ -67,9 +65,9 @@ def prepared(name: str, data: Path) -> Ground:
         "visits": len(visits),
         "users": len(np.unique(visits.users)),
         "candidates": visits.size,
-        "signals": visits.signal_names,
+        "signals": visits.fusion.signals,
     }
-    return Ground(dataset, visits, reranker.fusion, about)
+    return Ground(dataset, visits, about)
 
 
 def expected(way: str, ground: Ground, simulation: Simulation) -> Values:
@@ -78,7 +76,7 @@ def expected(way: str, ground: Ground, simulation: Simulation) -> Values:
     ways: Mapping[str, Callable[[], Learner]] = {
         BEST: lambda: Fixed.with_weights(visits, best_weights(simulation)),
         FROZEN: lambda: Fixed(visits.scores),
-        "online": lambda: Online(visits, OnlineFusion.start(ground.fusion)),
+        "online": lambda: Online(visits, OnlineFusion.start(visits.fusion)),
         "linucb": lambda: LinUCB.start(visits),
         "lambdamart": lambda: LambdaMART.start(visits),
     }

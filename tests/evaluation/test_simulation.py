@@ -94,8 +94,6 @@ def test_what_is_simulated_is_what_serves(
         order = np.argsort(-visits.scores[row], kind="stable")
         assert [ids[column] for column in order] == list(ranking.item_ids)
         assert visits.scores[row, order] == pytest.approx(ranking.scores, abs=1e-5)
-    everything = np.arange(len(visits))
-    assert visits.fused(fitted.fusion, everything) == pytest.approx(visits.scores, abs=1e-4)
 
 
 def test_candidates_are_new_to_the_user_and_hold_what_was_chosen(

@@ -73,7 +73,7 @@ def simulate(
             reranker, known, queries.sample(VISITS, seed), seed=seed, progress=progress
         )
         simulation = Simulation.draw(visits, rankings, clicks, shift, seed)
-        runs = _runs(simulation, reranker, learn, progress)
+        runs = _runs(simulation, learn, progress)
     console = Console()
     console.print(escape(_about(dataset, simulation, new)), soft_wrap=True)
     _show(console, simulation, runs)
@@ -89,14 +89,14 @@ def _check(out: Path | None) -> None:
         raise RequestError(f"--out {out}: name a file that can be written and ends in .parquet")
 
 
-def _runs(simulation: Simulation, reranker: Reranker, learn: str, progress: Progress) -> dict[str, Run]:
+def _runs(simulation: Simulation, learn: str, progress: Progress) -> dict[str, Run]:
     """Let each way of ranking meet the same users."""
     visits = simulation.visits
     with step(progress, "finding the best fixed weights"):
         best = best_weights(simulation)
     ways: dict[str, Learner] = {FROZEN: Fixed(visits.scores)}
     if learn == "online":
-        ways[ONLINE] = Online(visits, OnlineFusion.start(reranker.fusion))
+        ways[ONLINE] = Online(visits, OnlineFusion.start(visits.fusion))
     ways[BEST] = Fixed.with_weights(visits, best)
     return {name: simulation.run(way, progress, f"simulating {name}") for name, way in ways.items()}
 

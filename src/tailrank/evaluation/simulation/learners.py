@@ -96,7 +96,7 @@ class Online:
 
     def scores(self, rows: Offsets) -> Doubles:
         """Fuse by the latest weights."""
-        return self.visits.fused(self.learned.fusion(), rows)
+        return self.visits.served(self.learned.fusion(), self.visits.policy, rows)
 
     def learn(self, shown: Shown) -> None:
         """Learn from each list in which something was clicked."""

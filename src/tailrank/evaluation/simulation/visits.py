@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Self
@@ -16,8 +17,8 @@ from tailrank.data.splits import ENOUGH, events_since, hold_out
 from tailrank.errors import RequestError
 from tailrank.evaluation.simulation.retrieval import offered
 from tailrank.metrics.popularity import tail_items
-from tailrank.policy.base import Scored, apply_all
-from tailrank.ranking.fusion import Fusion, history_buckets
+from tailrank.policy.base import Policy, Scored, apply_all
+from tailrank.ranking.fusion import FusedScores, Fusion, history_buckets
 from tailrank.ranking.reranker import Reranker
 from tailrank.reporting import Progress, counted, silent
 
@@ -45,14 +46,12 @@ class Visits:
         Count level of each candidate, shape (visits, candidates).
     buckets
         History bucket, shape (visits,).
-    scores
-        The model's log-odds, its policy included, shape (visits, candidates).
-    added
-        The policy's part of them, of the same shape.
+    rarity
+        Of each candidate, as policies read it, shape (visits, candidates).
     tail
         Which candidates are in the tail, shape (visits, candidates).
-    signal_names
-        Shape (signals,).
+    fusion, policy
+        Those of the model.
     """
 
     users: Codes
@@ -62,10 +61,10 @@ class Visits:
     signals: Floats
     levels: Codes
     buckets: Codes
-    scores: Doubles
-    added: Doubles
+    rarity: Floats
     tail: Bools
-    signal_names: tuple[str, ...]
+    fusion: Fusion
+    policy: tuple[Policy, ...]
 
     def __len__(self) -> int:
         return len(self.users)
@@ -85,16 +84,23 @@ class Visits:
         spread = flat.std(axis=0)
         return ((flat - flat.mean(axis=0)) / np.where(spread > 0, spread, 1)).reshape(self.signals.shape)
 
-    def fused(self, fusion: Fusion, rows: Offsets) -> Doubles:
-        """Give the log-odds of some visits under other weights, policy included; shape (rows, candidates)."""
-        scores = self.added[rows]
-        for bucket in np.unique(self.buckets[rows]):
-            at = np.flatnonzero(self.buckets[rows] == bucket)
-            levels, signals = self.levels[rows[at]], self.signals[rows[at]]
-            weights = fusion.weights_of(levels.ravel(), bucket).reshape(-1, *levels.shape)
-            scores[at] += fusion.biases_of(levels.ravel(), bucket).reshape(levels.shape)
-            scores[at] += np.einsum("src,rcs->rc", weights, signals)
+    @cached_property
+    def scores(self) -> Doubles:
+        """The model's log-odds, its policy included; shape (visits, candidates)."""
+        return self.served(self.fusion, self.policy, np.arange(len(self)))
+
+    def served(self, fusion: Fusion, policy: Sequence[Policy], rows: Offsets) -> Doubles:
+        """Score the candidates of some visits as a server does; shape (rows, candidates)."""
+        scores = np.empty((len(rows), self.size))
+        for at, row in enumerate(rows.tolist()):
+            fused = self.fused(fusion, row)
+            scored = Scored(fused.total[0], self.rarity[row], bonus=fusion.bonus(fused, 0))
+            scores[at] = apply_all(policy, scored).scores
         return scores
+
+    def fused(self, fusion: Fusion, row: int) -> FusedScores:
+        """Fuse the signals of one visit."""
+        return fusion.fuse(list(self.signals[row].T[:, None]), self.levels[row], self.buckets[row : row + 1])
 
     @classmethod
     def from_queries(
@@ -142,21 +148,19 @@ class Visits:
         items = offered(known, queries, codes >= 0, size)
         chosen = _placed(items, queries.targets, found, np.random.default_rng(seed))
         histories = queries.histories.recoded(codes, types).latest(reranker.settings.max_history)
-        levels = catalogue.levels[codes[items]]
-        buckets = history_buckets(histories.lengths)
-        signals, fused, added = _scored(reranker, histories, codes[items], levels, buckets, progress)
+        codes = codes[items]
         return cls(
             users=queries.users,
             times=queries.source.times[queries.full_ends],
             items=items,
             chosen=chosen,
-            signals=signals,
-            levels=levels,
-            buckets=buckets,
-            scores=fused + added,
-            added=added,
-            tail=tail_items(catalogue.counts)[codes[items]],
-            signal_names=reranker.fusion.signals,
+            signals=_signals(reranker, histories, codes, progress),
+            levels=catalogue.levels[codes],
+            buckets=history_buckets(histories.lengths),
+            rarity=catalogue.rarity[codes],
+            tail=tail_items(catalogue.counts)[codes],
+            fusion=reranker.fusion,
+            policy=reranker.policy,
         )
 
 
@@ -191,20 +195,15 @@ def _placed(items: Codes, targets: Codes, found: float, rng: np.random.Generator
     return np.where(hits.any(axis=1), hits.argmax(axis=1), -1).astype(np.int32)
 
 
-def _scored(
-    reranker: Reranker, histories: Histories, items: Codes, levels: Codes, buckets: Codes, progress: Progress
-) -> tuple[Floats, Doubles, Doubles]:
-    """Score the candidates of each history: by every signal, by all together, and what the policy adds."""
-    signals = np.empty((*items.shape, len(reranker.signals)), np.float32)
-    fused, added = np.empty(items.shape), np.empty(items.shape)
-    offsets, rarity = histories.offsets, reranker.catalogue.rarity
-    blocks = np.array_split(np.arange(len(items)), max(len(items) // SCORED_AT_ONCE, 1))
-    for block in counted(blocks, progress, "scoring visits", len(items)):
+def _signals(reranker: Reranker, histories: Histories, codes: Codes, progress: Progress) -> Floats:
+    """Let every signal score the candidates of each history; shape (visits, candidates, signals)."""
+    signals = np.empty((*codes.shape, len(reranker.signals)), np.float32)
+    offsets = histories.offsets
+    blocks = np.array_split(np.arange(len(codes)), max(len(codes) // SCORED_AT_ONCE, 1))
+    for block in counted(blocks, progress, "scoring visits", len(codes)):
         for row in block:
             history = histories.cut(offsets[row : row + 1], offsets[row + 1 : row + 2])
-            candidates = Candidates(items[row], len(reranker.catalogue))
-            found = [signal.score(history, candidates) for signal in reranker.signals]
-            total = reranker.fusion.fuse(found, levels[row], buckets[row : row + 1]).total
-            whole = apply_all(reranker.policy, Scored(total, rarity[items[row]])).scores
-            signals[row], fused[row], added[row] = np.concatenate(found).T, total[0], (whole - total)[0]
-    return signals, fused, added
+            candidates = Candidates(codes[row], len(reranker.catalogue))
+            for at, signal in enumerate(reranker.signals):
+                signals[row, :, at] = signal.score(history, candidates)[0]
+    return signals
