@@ -14,18 +14,19 @@ from tailrank.evaluation.simulation.visits import Visits
 from tailrank.feedback.learning_settings import examination_by_rank
 from tailrank.signals.popularity import DAY
 
-WINDOW: Final = 10
+WINDOW: Final = 20
 """Days of the log that LambdaMART is trained on."""
 
-TREES: Final = 50
+TREES: Final = 40
 
 PARAMETERS: Final = {
     "objective": "lambdarank",
     "learning_rate": 0.1,
-    "num_leaves": 15,
+    "num_leaves": 7,
     "min_data_in_leaf": 50,
     "lambdarank_truncation_level": 10,
     "num_threads": 1,
+    "force_col_wise": True,
     "deterministic": True,
     "verbosity": -1,
 }

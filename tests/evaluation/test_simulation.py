@@ -23,7 +23,6 @@ from tailrank.evaluation.simulation.log import impressions
 from tailrank.evaluation.simulation.meter import bounded, values
 from tailrank.evaluation.simulation.simulator import Simulation
 from tailrank.evaluation.simulation.visits import Visits, held_out
-from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 
@@ -160,10 +159,10 @@ def test_hindsight_is_at_least_as_good_as_what_it_starts_from(visits: Visits) ->
     assert clicks[0] >= clicks[1] > clicks[2]
 
 
-def test_learning_pays_once_taste_has_shifted(fitted: Reranker, visits: Visits) -> None:
+def test_learning_pays_once_taste_has_shifted(visits: Visits) -> None:
     simulation = Simulation.draw(visits, 6_000, shift=0.2)
     frozen = simulation.run(Fixed(visits.scores))
-    online = simulation.run(Online(visits, OnlineFusion.start(fitted.fusion)))
+    online = simulation.run(Online.start(visits))
     assert bounded(simulation, online.expected - frozen.expected).low > 0
 
 
@@ -192,6 +191,19 @@ def test_the_log_says_what_was_shown(dataset: Dataset, visits: Visits, tmp_path:
         assert clicked.tolist() == run.clicked[step].tolist()
 
 
+def test_exploration_stays_within_bounds_and_says_how_likely_lists_were(visits: Visits) -> None:
+    simulation = Simulation.draw(visits, 200)
+    online = simulation.run(Online.start(visits))
+    by_draws = simulation.run(Online.start(visits, "thompson"), logged=True)
+    by_bounds = simulation.run(Online.start(visits, "ucb"), logged=True)
+    assert (by_bounds.propensities == 1).all()
+    assert by_draws.propensities.min() > 0
+    assert 0.05 < (by_draws.propensities < 1).mean() <= 1
+    first = by_draws.columns[:25] != online.columns[:25]
+    assert 0.05 < first.mean() < 1
+    assert bounded(simulation, by_draws.expected).mean > 0.5 * bounded(simulation, online.expected).mean
+
+
 def call(*words: object) -> Any:
     return CliRunner().invoke(app, list(map(str, words)))
 
@@ -211,6 +223,8 @@ def test_the_command_writes_a_log_that_evaluate_reads(folder: Path, fitted: Rera
     assert "what the user clicked" in " ".join(done.output.split())
     refused = call(*words, "--out", tmp_path / "shown.csv")
     assert "ends in .parquet" in str(refused.exception)
+    refused = call(*words, "--explore", "ucb")
+    assert "needs --learn online" in str(refused.exception)
 
 
 def test_a_log_needs_times(folder: Path, fitted: Reranker, tmp_path: Path) -> None:

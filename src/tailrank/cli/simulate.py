@@ -24,7 +24,6 @@ from tailrank.evaluation.simulation.log import impressions
 from tailrank.evaluation.simulation.meter import METRICS, bounded, values
 from tailrank.evaluation.simulation.simulator import Run, Simulation
 from tailrank.evaluation.simulation.visits import Visits, held_out
-from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.files import is_writable, written_file
 from tailrank.metrics.significance import Difference
 from tailrank.ranking.reranker import Reranker
@@ -56,6 +55,10 @@ def simulate(
     learn: Annotated[
         Literal["none", "online"], typer.Option(help="Whether the weights of signals learn from clicks.")
     ] = "none",
+    explore: Annotated[
+        Literal["none", "thompson", "ucb"],
+        typer.Option(help="How online learning explores: by draws of the weights, or by upper bounds."),
+    ] = "none",
     seed: options.Seed = 0,
     out: Annotated[
         Path | None, typer.Option(help="Parquet file for what was shown and clicked, as impressions.")
@@ -64,6 +67,8 @@ def simulate(
 ) -> None:
     """Show lists to simulated users, and count the clicks: to choose settings before launch."""
     _check(out)
+    if explore != "none" and learn == "none":
+        raise RequestError(f"--explore {explore} needs --learn online: nothing explores that doesn't learn")
     reranker, dataset = Reranker.load(model), options.load(data, options.reading(columns))
     if out is not None and dataset.clock != "timestamp":
         raise RequestError(f"{data}: --out needs events with a `timestamp`: leave it out")
@@ -73,14 +78,17 @@ def simulate(
             reranker, known, queries.sample(VISITS, seed), seed=seed, progress=progress
         )
         simulation = Simulation.draw(visits, rankings, clicks, shift, seed)
-        runs = _runs(simulation, learn, progress)
+        ways: dict[str, Learner] = {FROZEN: Fixed(visits.scores)}
+        if learn == "online":
+            ways[ONLINE] = Online.start(visits, None if explore == "none" else explore, seed)
+        logged = None if out is None else list(ways)[-1]
+        runs = _runs(simulation, ways, logged, progress)
     console = Console()
     console.print(escape(_about(dataset, simulation, new)), soft_wrap=True)
     _show(console, simulation, runs)
-    if out is not None:
-        shown = runs[ONLINE if learn == "online" else FROZEN]
+    if out is not None and logged is not None:
         with written_file(out) as file:
-            impressions(simulation, shown, dataset).write_parquet(file)
+            impressions(simulation, runs[logged], dataset).write_parquet(file)
         console.print(escape(str(out)))
 
 
@@ -89,16 +97,16 @@ def _check(out: Path | None) -> None:
         raise RequestError(f"--out {out}: name a file that can be written and ends in .parquet")
 
 
-def _runs(simulation: Simulation, learn: str, progress: Progress) -> dict[str, Run]:
-    """Let each way of ranking meet the same users."""
-    visits = simulation.visits
+def _runs(
+    simulation: Simulation, ways: Mapping[str, Learner], logged: str | None, progress: Progress
+) -> dict[str, Run]:
+    """Let each way of ranking meet the same users, and so the best fixed weights."""
     with step(progress, "finding the best fixed weights"):
-        best = best_weights(simulation)
-    ways: dict[str, Learner] = {FROZEN: Fixed(visits.scores)}
-    if learn == "online":
-        ways[ONLINE] = Online(visits, OnlineFusion.start(visits.fusion))
-    ways[BEST] = Fixed.with_weights(visits, best)
-    return {name: simulation.run(way, progress, f"simulating {name}") for name, way in ways.items()}
+        best = Fixed.with_weights(simulation.visits, best_weights(simulation))
+    return {
+        name: simulation.run(way, progress, f"simulating {name}", name == logged)
+        for name, way in {**ways, BEST: best}.items()
+    }
 
 
 def _about(dataset: Dataset, simulation: Simulation, new: bool) -> str:

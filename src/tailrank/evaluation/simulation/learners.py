@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, Self
+from dataclasses import dataclass, field
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Doubles, Offsets, Seconds
 from tailrank.evaluation.simulation.visits import Visits
+from tailrank.feedback.exploring_fusion import Explorer, ExploringFusion
 from tailrank.feedback.online_fusion import OnlineFusion
+from tailrank.policy.base import Policy, Scored
+from tailrank.policy.exploration import Exploration
+from tailrank.ranking.fusion import Fusion
+from tailrank.ranking.signal_values import SignalValues
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,15 @@ class Learner(Protocol):
         ...
 
 
+@runtime_checkable
+class Randomised(Protocol):
+    """A learner that leaves something to chance."""
+
+    def propensities(self, rows: Offsets, columns: Codes) -> Doubles:
+        """Give the chance that each candidate was shown where it was, by the latest scores; as `columns`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Fixed:
     """Scores that nothing changes.
@@ -79,24 +93,57 @@ class Fixed:
         """Do nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Online:
-    """Weights that learn from clicks as those of a server do.
+    """Weights that learn from clicks, and perhaps explore, as those of a server do.
 
     Attributes
     ----------
     visits
         All of them.
     learned
-        The posterior, which `learn` changes.
+        What was learned so far.
+    explorer
+        How to explore; None shows what is likeliest to be best.
+    rng
+        Of exploration.
     """
 
     visits: Visits
     learned: OnlineFusion
+    explorer: Explorer | None
+    rng: np.random.Generator
+    fusion: Fusion = field(init=False)
+    policy: tuple[Policy, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fusion, self.policy = self.visits.fusion, self.visits.policy
+        if self.explorer and not any(isinstance(step, Exploration) for step in self.policy):
+            self.policy = (*self.policy, Exploration())
+
+    @classmethod
+    def start(cls, visits: Visits, explorer: Explorer | None = None, seed: int = 0) -> Self:
+        """Start at the weights of the model."""
+        return cls(visits, OnlineFusion.start(visits.fusion), explorer, np.random.default_rng(seed))
 
     def scores(self, rows: Offsets) -> Doubles:
-        """Fuse by the latest weights."""
-        return self.visits.served(self.learned.fusion(), self.visits.policy, rows)
+        """Publish what was learned, and fuse by it."""
+        if self.explorer:
+            self.fusion = ExploringFusion.from_online(self.learned, self.explorer, rng=self.rng)
+        else:
+            self.fusion = self.learned.fusion()
+        return self.visits.served(self.fusion, self.policy, rows)
+
+    def propensities(self, rows: Offsets, columns: Codes) -> Doubles:
+        """Give 1 unless weights are drawn, and then what further draws say."""
+        chances = np.ones(columns.shape)
+        if isinstance(self.fusion, ExploringFusion):
+            for at, row in enumerate(rows):
+                fused = self.visits.fused(self.fusion, row)
+                scored = Scored(fused.total[0], self.visits.rarity[row])
+                signals = SignalValues.from_fused(fused, 0)
+                chances[at] = self.fusion.placement_chances(scored, self.policy, signals, columns[at])
+        return chances
 
     def learn(self, shown: Shown) -> None:
         """Learn from each list in which something was clicked."""

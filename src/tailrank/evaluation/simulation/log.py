@@ -46,4 +46,5 @@ def impressions(simulation: Simulation, run: Run, dataset: Dataset) -> pl.DataFr
         pl.Series(Columns.POSITION, np.tile(np.arange(1, places + 1), len(rows))),
         pl.Series(Columns.CLICKED, run.clicked.ravel()),
         pl.Series(Columns.SCORE, run.scores.ravel()),
+        pl.Series(Columns.PROPENSITY, run.propensities.ravel()),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from tailrank.arrays import Bools, Codes, Doubles, Offsets
 from tailrank.evaluation.simulation.attraction import Attraction
 from tailrank.evaluation.simulation.clicks import CLICK_MODELS, ClickModel, ClickModelName
-from tailrank.evaluation.simulation.learners import Learner, Shown
+from tailrank.evaluation.simulation.learners import Learner, Randomised, Shown
 from tailrank.evaluation.simulation.visits import Visits
 from tailrank.metrics.ranking import TOP
 from tailrank.reporting import Progress, counted, silent
@@ -33,6 +33,8 @@ class Run:
         Candidates in the order shown, shape (rankings, places).
     scores
         What they were ordered by, of the same shape.
+    propensities
+        Chance that each was shown where it was, of the same shape; 1 if it wasn't asked for.
     clicked
         Clicks that were drawn, of the same shape.
     expected
@@ -41,6 +43,7 @@ class Run:
 
     columns: Codes
     scores: Doubles
+    propensities: Doubles
     clicked: Bools
     expected: Doubles
 
@@ -108,22 +111,44 @@ class Simulation:
             luck.random((rankings, min(TOP, visits.size))),
         )
 
-    def run(self, learner: Learner, progress: Progress = silent, task: str = "simulating") -> Run:
-        """Show lists, draw clicks, and let the learner learn; `task` names the progress."""
-        blocks = np.array_split(np.arange(len(self.rows)), max(len(self.rows) // AT_ONCE, 1))
-        runs = [self._shown(learner, steps) for steps in counted(blocks, progress, task, len(self.rows))]
-        columns = zip(*((run.columns, run.scores, run.clicked, run.expected) for run in runs), strict=True)
-        return Run(*map(np.concatenate, columns))
+    def run(
+        self,
+        learner: Learner,
+        progress: Progress = silent,
+        task: str = "simulating",
+        logged: bool = False,
+    ) -> Run:
+        """Show lists, draw clicks, and let the learner learn.
 
-    def _shown(self, learner: Learner, steps: Offsets) -> Run:
+        Parameters
+        ----------
+        learner
+            What ranks.
+        progress, task
+            Called with the number of lists that were shown, under the name of the task.
+        logged
+            Whether to find out propensities, which may take milliseconds a list.
+        """
+        blocks = np.array_split(np.arange(len(self.rows)), max(len(self.rows) // AT_ONCE, 1))
+        counting = counted(blocks, progress, task, len(self.rows))
+        runs = [vars(self._shown(learner, steps, logged)) for steps in counting]
+        return Run(**{name: np.concatenate([run[name] for run in runs]) for name in runs[0]})
+
+    def _shown(self, learner: Learner, steps: Offsets, logged: bool) -> Run:
         rows, places = self.rows[steps], self.luck.shape[1]
         scores = learner.scores(rows)
         columns = np.argsort(-scores, axis=1, kind="stable")[:, :places].astype(np.int32)
         attraction = self.attraction_at(steps, columns)
-        clicked = self.model.clicks(attraction, self.luck[steps])
-        learner.learn(Shown(rows, columns, clicked, steps * DAY / RANKINGS_A_DAY))
-        expected = self.model.chances(attraction).sum(axis=1)
-        return Run(columns, np.take_along_axis(scores, columns, axis=1), clicked, expected)
+        drawn = logged and isinstance(learner, Randomised)
+        run = Run(
+            columns=columns,
+            scores=np.take_along_axis(scores, columns, axis=1),
+            propensities=learner.propensities(rows, columns) if drawn else np.ones(columns.shape),
+            clicked=self.model.clicks(attraction, self.luck[steps]),
+            expected=self.model.chances(attraction).sum(axis=1),
+        )
+        learner.learn(Shown(rows, columns, run.clicked, steps * DAY / RANKINGS_A_DAY))
+        return run
 
     def attraction_at(self, steps: Offsets, columns: Codes) -> Doubles:
         """Give the chance of a click on examined candidates at some rankings; shape of `columns`."""
