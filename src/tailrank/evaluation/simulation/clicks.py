@@ -76,7 +76,8 @@ class Cascade:
     def clicks(self, attraction: Doubles, luck: Doubles) -> Bools:
         """Draw place by place, up to the first click; shape (lists, places)."""
         liked = luck < attraction
-        return liked & (np.cumsum(liked, axis=1) == 1)
+        first: Bools = liked & (liked.cumsum(axis=1) == 1)
+        return first
 
 
 CLICK_MODELS: Final[Mapping[ClickModelName, ClickModel]] = {

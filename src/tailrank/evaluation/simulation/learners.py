@@ -138,7 +138,7 @@ class Online:
         """Give 1 unless weights are drawn, and then what further draws say."""
         chances = np.ones(columns.shape)
         if isinstance(self.fusion, ExploringFusion):
-            for at, row in enumerate(rows):
+            for at, row in enumerate(rows.tolist()):
                 fused = self.visits.fused(self.fusion, row)
                 scored = Scored(fused.total[0], self.visits.rarity[row])
                 signals = SignalValues.from_fused(fused, 0)
