@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,13 @@ def test_candidates_are_new_to_the_user_and_hold_what_was_chosen(
     assert 0.2 < share < 1, "recommenders find some of it, and not all"
     some = Visits.from_queries(fitted, *asked, size=30, found=0.5)
     assert share < float((some.chosen >= 0).mean()) < 1
+
+
+def test_users_come_after_what_the_model_has_learned_from(dataset: Dataset, fitted: Reranker) -> None:
+    until = START + 9.5 * DAY
+    known, queries, new = held_out(replace(fitted, about={"learned_until": until}), dataset)
+    assert new
+    assert known.histories.times.max() <= until < queries.source.times[queries.full_ends].min()
 
 
 def test_too_few_items_are_refused(fitted: Reranker, asked: tuple[Dataset, Queries]) -> None:

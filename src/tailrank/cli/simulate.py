@@ -126,11 +126,12 @@ def _show(console: Console, simulation: Simulation, runs: Mapping[str, Run]) -> 
     table = Table("", "", "mean", "95% interval", box=SIMPLE_HEAD)
     found = {name: values(simulation, run, runs[BEST]) for name, run in runs.items()}
     for metric in METRICS:
-        for name, metrics in found.items():
-            table.add_row(metric, name, *_cells(bounded(simulation, metrics[metric])))
+        rows = {name: _cells(bounded(simulation, metrics[metric])) for name, metrics in found.items()}
         if ONLINE in found:
             gain = bounded(simulation, found[ONLINE][metric] - found[FROZEN][metric])
-            table.add_row(metric, f"{ONLINE} minus {FROZEN}", *_cells(gain, "+"))
+            rows[f"{ONLINE} minus {FROZEN}"] = _cells(gain, "+")
+        for at, (name, cells) in enumerate(rows.items()):
+            table.add_row("" if at else metric, name, *cells)
         table.add_section()
     console.print(table)
 
