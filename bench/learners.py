@@ -72,7 +72,8 @@ class LinUCB:
     def scores(self, rows: Offsets) -> Doubles:
         """Give the upper bounds."""
         x, covariance = self.known[rows], np.linalg.inv(self.precision)
-        return x @ (covariance @ self.sums) + self.alpha * np.sqrt(((x @ covariance) * x).sum(axis=2))
+        spread: Doubles = np.sqrt(((x @ covariance) * x).sum(axis=2))
+        return x @ (covariance @ self.sums) + self.alpha * spread
 
     def learn(self, shown: Shown) -> None:
         """Add the examples up."""
