@@ -122,8 +122,8 @@ class LambdaMART:
         if self.booster is None:
             return self.visits.scores[rows]
         x = self.known[rows]
-        found: Doubles = self.booster.predict(x.reshape(-1, x.shape[2]), num_threads=1)
-        return found.reshape(x.shape[:2])
+        found: Doubles = self.booster.predict(x.reshape(-1, x.shape[2]), num_threads=1).reshape(x.shape[:2])
+        return found
 
     def learn(self, shown: Shown) -> None:
         """Write the lists down; train if a day is over."""

@@ -51,7 +51,7 @@ class Attraction:
         log_odds = visits.scores + rng.normal(0, NOISE, visits.scores.shape)
         found = np.flatnonzero(visits.chosen >= 0)
         log_odds[found, visits.chosen[found]] += CHOSEN
-        change = rng.normal(0, SHIFT, visits.signals.shape[2])
+        change: Doubles = rng.normal(0, SHIFT, visits.signals.shape[2:])
         return cls(_chances(log_odds), _chances(log_odds + visits.standardised @ change), change)
 
 
@@ -59,4 +59,5 @@ def _chances(log_odds: Doubles) -> Doubles:
     """Move log-odds by a constant so that the chances are `RATE` on average."""
     span = float(np.abs(log_odds).max()) + 10
     level = brentq(lambda level: float(expit(log_odds + level).mean()) - RATE, -span, span)
-    return expit(log_odds + level)
+    chances: Doubles = expit(log_odds + level)
+    return chances

@@ -139,11 +139,12 @@ class Simulation:
         scores = learner.scores(rows)
         columns = np.argsort(-scores, axis=1, kind="stable")[:, :places].astype(np.int32)
         attraction = self.attraction_at(steps, columns)
-        drawn = logged and isinstance(learner, Randomised)
         run = Run(
             columns=columns,
             scores=np.take_along_axis(scores, columns, axis=1),
-            propensities=learner.propensities(rows, columns) if drawn else np.ones(columns.shape),
+            propensities=learner.propensities(rows, columns)
+            if logged and isinstance(learner, Randomised)
+            else np.ones(columns.shape),
             clicked=self.model.clicks(attraction, self.luck[steps]),
             expected=self.model.chances(attraction).sum(axis=1),
         )

@@ -75,14 +75,16 @@ class Visits:
     @property
     def size(self) -> int:
         """Candidates of a visit."""
-        return self.items.shape[1]
+        return int(self.items.shape[1])
 
     @cached_property
     def standardised(self) -> Doubles:
         """Signals with mean 0 and standard deviation 1 over all candidates; (visits, candidates, signals)."""
         flat = self.signals.reshape(-1, self.signals.shape[2]).astype(np.float64)
         spread = flat.std(axis=0)
-        return ((flat - flat.mean(axis=0)) / np.where(spread > 0, spread, 1)).reshape(self.signals.shape)
+        flat -= flat.mean(axis=0)
+        flat /= np.where(spread > 0, spread, 1)
+        return flat.reshape(self.signals.shape)
 
     @cached_property
     def scores(self) -> Doubles:
