@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import time
 from multiprocessing import get_context
@@ -212,6 +213,18 @@ def test_a_full_disk_is_reported_and_what_was_logged_stays(tmp_path: Path) -> No
 
     asyncio.run(run())
     assert ids(tmp_path) == (["r1"], ["e0", "e2"])
+
+
+def test_a_log_that_is_removed_meanwhile_begins_anew(tmp_path: Path) -> None:
+    async def run() -> None:
+        log = ImpressionLog(tmp_path / "log", Retention())
+        await log.put(EVENTS[:1])
+        shutil.rmtree(tmp_path / "log")
+        await log.put(EVENTS[1:2])
+        assert ids(tmp_path / "log") == ([], ["e1"])
+        await log.close()
+
+    asyncio.run(run())
 
 
 def test_a_folder_that_can_not_be_used_is_named(tmp_path: Path) -> None:

@@ -187,6 +187,10 @@ class ImpressionLog:
     def _write(self, records: Sequence[bytes]) -> OSError | None:
         """Append to the segment, or to a new one; returns why that failed."""
         try:
+            if self._segment is not None and self._segment.is_removed:
+                log.warning("the log of impressions was removed: a new one begins")
+                self._segment.close()
+                self._segment = None
             if self._segment is None:
                 self._segment = Segment(self._folder)
             self._segment.append(records)

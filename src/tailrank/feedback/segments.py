@@ -63,6 +63,11 @@ class Segment:
             os.close(self._descriptor)
             raise
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether somebody removed the file, so that what is appended would be lost."""
+        return os.fstat(self._descriptor).st_nlink == 0
+
     def append(self, records: Sequence[bytes]) -> None:
         """Append encoded records; they are on the disk when this returns.
 
