@@ -114,10 +114,13 @@ def row(way: str, clicks: Mapping[str, Sequence[Doubles]], users: Sequence[Codes
 
 
 def over_seeds(values: Doubles) -> Json:
-    """Average over seeds, shape (seeds,), with a 95% interval by Student's t."""
+    """Average over seeds, shape (seeds,), with a 95% interval by Student's t if there are several."""
     mean, n = float(values.mean()), len(values)
-    half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
-    return {"mean": mean, "ci95": [mean - half, mean + half], "seeds": values.tolist()}
+    found: Json = {"mean": mean, "ci95": None, "seeds": values.tolist()}
+    if n > 1:
+        half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
+        found["ci95"] = [mean - half, mean + half]
+    return found
 
 
 def main(
