@@ -59,7 +59,8 @@ class UserMean:
         rows, value = len(values), float(np.mean(values)) if len(values) else np.nan
         off = values - value
         squares = np.bincount(users, weights=off) ** 2
-        total, alone, n = float(squares.sum()), float((off**2).sum()), len(np.unique(users))
+        total, alone = float(squares.sum()), float((off**2).sum())
+        n = np.count_nonzero(np.bincount(users))  # many times as fast as `np.unique`
         if n < 2 or total <= ROUNDING * float((values**2).sum()):
             return cls(value, 0.0, rows, float(rows), 0.0)
         variance = total / rows**2 * n / (n - 1)
