@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
+from tailrank.ranking.request import Ranking
+from tailrank.ranking.signal_values import SignalValues
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,36 @@ class Impression:
     policy: tuple[str, ...] = ()
     upstream: Doubles | None = None
     degraded: str = ""
+
+    @classmethod
+    def from_ranking(cls, ranking: Ranking, *, user_id: str, time: float, model: str) -> Self:
+        """Take a ranking as it is shown.
+
+        Parameters
+        ----------
+        ranking
+            With its signals, if the request kept them.
+        user_id, time, model
+            As the attributes.
+        """
+        n = len(ranking.item_ids)
+        signals = ranking.signals
+        if signals is None:
+            signals = SignalValues((), np.empty((n, 0), np.float32), np.zeros(n, np.int32), 0)
+        return cls(
+            ranking.ranking_id,
+            user_id,
+            time,
+            model,
+            ranking.item_ids,
+            np.array(ranking.previous_ranks, np.int64),
+            np.array(ranking.scores),
+            signals.values,
+            signals.names,
+            signals.count_levels,
+            signals.history_bucket,
+            np.ones(n),
+        )
 
     def __len__(self) -> int:
         return len(self.item_ids)
