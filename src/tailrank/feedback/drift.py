@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -51,7 +51,8 @@ class ClickRates:
     def __init__(self, alerts: Alerts) -> None:
         with needs("watching click rates", "feedback"):
             from river.drift import ADWIN
-        self._alerts, self._new = alerts, ADWIN
+        self._alerts = alerts
+        self._new: Callable[..., Any] = ADWIN
         self._rates: dict[str, Any] = {}
         self._changed: dict[str, Alert] = {}
 
