@@ -26,7 +26,7 @@ from tailrank.data.readers import table_files
 from tailrank.data.reading import Reading
 from tailrank.data.schema import IMPRESSIONS
 from tailrank.errors import RequestError, needs
-from tailrank.evaluation.own_lists import with_upstream
+from tailrank.evaluation.own_lists import check_lists, with_upstream
 from tailrank.feedback.attribution import UPSTREAM, impressions_table
 from tailrank.feedback.log_tables import read_log
 from tailrank.language.vectors import ItemVectors
@@ -88,6 +88,8 @@ def train(
     )
     checkpoint = None if settings.sequence_epochs == 0 else out.parent / f"{out.name}.checkpoint"
     lists = _scored_impressions(data, how) if from_log is None else _logged(from_log)
+    if lists is not None:
+        check_lists(lists, dataset, settings.seed)
     typer.echo(_plan(dataset, spaces, settings), err=True)
     with progress_bars() as progress:
         reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)

@@ -136,6 +136,11 @@ def with_upstream(
     return replace(reranker, upstream=learned.upstream)
 
 
+def check_lists(lists: Lists, dataset: Dataset, seed: int) -> None:
+    """Check soon that something can be learned from lists; parameters and errors are as for `judge`."""
+    _check(lists, plan(lists, dataset, seed))
+
+
 def _check(lists: Lists, planned: Plan) -> None:
     if max(map(len, lists.items)) < 2:
         raise DataError(f"{lists.name}: each list holds a single item, so there is no order to judge.")
