@@ -112,6 +112,16 @@ def test_nothing_that_it_knows_is_nothing_to_explore(candidates: list[str]) -> N
     assert exploring("thompson", 100.0).rank(replace(REQUEST, candidates=candidates)).item_ids == candidates
 
 
+def test_no_item_moves_further_if_unknown_ones_keep_their_ranks() -> None:
+    among = [name for item in ITEMS for name in (item, f"new {item}")]
+    request = replace(REQUEST, candidates=among)
+    before = {item: rank for rank, item in enumerate(SHOP.rank(request).item_ids)}
+    ranked = exploring("ucb", 100.0).rank(request)
+    assert max(abs(before[item] - rank) for rank, item in enumerate(ranked.item_ids)) <= 4
+    scored = replace(request, scores=[0.0] * len(among))  # then they have scores to move by
+    assert exploring("ucb", 100.0).rank(scored).item_ids != SHOP.rank(scored).item_ids
+
+
 def test_an_explorer_that_there_isnt_is_refused() -> None:
     with pytest.raises(RequestError, match="no explorer is called 'greedy': there are thompson, ucb"):
         exploring("greedy")  # type: ignore[arg-type]

@@ -123,12 +123,14 @@ def order_candidates(
     total = _spread(own, known)
     for share in upstream.values():
         total = total + share
-    wish = None if bonus is None else _spread(bonus, known)
+    keep_ranks = known is not None and not upstream
+    # Between ranks that are kept, even neighbours may be many ranks apart: too far to explore.
+    wish = None if bonus is None or keep_ranks else _spread(bonus, known)
     scored = apply_all(policy, Scored(total, listed.rarity, bonus=wish))
     order = (-scored.scores).argsort(kind="stable")
     scores = scored.scores[order]
     added = {**upstream, **scored.contributions}
-    if known is not None and not upstream:
+    if known is not None and keep_ranks:
         order, scores = _keep_ranks(order, scores, known)
         added["rank kept"] = np.zeros_like(total)
         added["rank kept"][order] = scores - scored.scores[order]
