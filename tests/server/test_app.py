@@ -20,7 +20,8 @@ READ, WRITE = "only-to-be-read-0123", "for-everything-0123"
 
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with Server(model, tmp_path_factory.mktemp("state")) as server:
+    log = tmp_path_factory.mktemp("impressions")
+    with Server(model, tmp_path_factory.mktemp("state"), "--log-impressions", str(log)) as server:
         yield server.url
 
 
@@ -32,7 +33,7 @@ def test_every_example_of_the_description_works(url: str) -> None:
         for path, body in bodies.items()
         if body is not None and "example" in body["content"]["application/json"]
     }
-    assert len(examples) == 6
+    assert len(examples) == 7
     for path, example in examples.items():
         answer = httpx.post(url + path.replace("{model}", "any"), json=example, timeout=60)
         assert answer.status_code == 200, (path, answer.text)
