@@ -116,7 +116,8 @@ class OnlineFusion:
         if not rewards.any():
             return
         examined = self._log_examination[:seen] if ranks is None else self._log_examination[ranks[:seen] - 1]
-        offline = fused_scores(self.offline, signals, levels, bucket)
+        with np.errstate(invalid="ignore"):  # what isn't finite is refused in a moment
+            offline = fused_scores(self.offline, signals, levels, bucket)
         if not math.isfinite(offline @ rewards + time):
             raise RequestError("signals, rewards and time must be finite numbers")
         if time > latest_plausible_time():
