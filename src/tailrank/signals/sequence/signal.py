@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
 from tailrank.errors import RequestError
 from tailrank.signals.sequence.config import SASRecConfig
-from tailrank.signals.sequence.model import SPACE, SequenceModel
+from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.training_data import TrainingData, checkpoint_files
 
 if TYPE_CHECKING:  # it brings torch
     from tailrank.signals.sequence.training import Trained
+
+SPACE: Final = "semantic"
+"""Vector space that item vectors start from, if the model has one of that name."""
 
 
 @dataclass(frozen=True)
