@@ -72,6 +72,7 @@ def test_a_tenth_of_the_others_is_seen_as_new(split: Split, evidence: Evidence) 
     assert len(arriving) == round(ARRIVING * evidence.fair.sum())
     assert evidence.fair[arriving].all()
     assert not evidence.levels[arriving].any()
+    assert evidence.tail[arriving].all()
     others = np.setdiff1d(np.arange(N_ITEMS), arriving)
     assert np.array_equal(evidence.levels[others], np.minimum(split.train.counts, COUNT_KNOTS[-1])[others])
 

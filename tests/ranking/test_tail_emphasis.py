@@ -32,7 +32,7 @@ def seen(arriving: tuple[int, ...] = (), unfair: tuple[int, ...] = ()) -> Eviden
     fair = np.ones(N_ITEMS, bool)
     fair[list(unfair)] = False
     levels = np.full(N_ITEMS, 5, np.int32)
-    return Evidence((signal,), levels, fair, np.array(arriving, np.int32), repeats=False)
+    return Evidence((signal,), levels, TAIL, fair, np.array(arriving, np.int32), repeats=False)
 
 
 def fusion(weight: float) -> Fusion:
@@ -43,7 +43,7 @@ POPULAR, RARE = fusion(1.0), fusion(-1.0)
 
 
 def choose(targets: list[int], cost: float = 0.01, accurate: Fusion = POPULAR) -> float:
-    path = frontier(accurate, RARE, seen(), asked(targets), TAIL, 50)
+    path = frontier(accurate, RARE, seen(), asked(targets), 50)
     return PATH[best_point([path], cost)[1]]
 
 
@@ -71,6 +71,6 @@ def test_without_targets_on_both_sides_nothing_can_be_weighed(targets: list[int]
 
 def test_a_query_counts_by_its_target() -> None:
     evidence, queries = seen(unfair=(3,)), asked([0, 3, 59])
-    plain, stressed = query_importances(evidence, queries, TAIL)
+    plain, stressed = query_importances(evidence, queries)
     assert plain.tolist() == [1, 0, 1]
     assert stressed.tolist() == [1, 0, EMPHASIS]

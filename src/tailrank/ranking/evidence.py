@@ -12,6 +12,7 @@ from tailrank.arrays import Bools, Codes, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
 from tailrank.data.splits import Split
+from tailrank.metrics.popularity import tail_items
 from tailrank.ranking.fusion import count_levels
 from tailrank.signals.base import ItemUpdates, Signal
 from tailrank.signals.semantic import SemanticAttention
@@ -35,6 +36,8 @@ class Evidence:
         Fitted without the queries' targets; they know the arriving items twice, the second time as new.
     levels
         Count level of each item, 0 for the arriving ones, shape (items,).
+    tail
+        Items outside the most popular 20%, and the arriving ones, shape (items,).
     fair
         Items that are learned from, shape (items,).
     arriving
@@ -45,6 +48,7 @@ class Evidence:
 
     signals: tuple[Signal, ...]
     levels: Codes
+    tail: Bools
     fair: Bools
     arriving: Codes
     repeats: bool
@@ -67,12 +71,13 @@ class Evidence:
             Source of the choice.
         """
         fair, levels = split.learnable_items, count_levels(split.train.counts)
+        tail = tail_items(split.train.counts)
         if not split.least_count:
-            return cls(signals, levels, fair, np.zeros(0, np.int32), split.repeats)
+            return cls(signals, levels, tail, fair, np.zeros(0, np.int32), split.repeats)
         choice = rng.choice(np.flatnonzero(fair), round(ARRIVING * fair.sum()), replace=False)
         arriving = np.sort(choice).astype(np.int32)
-        levels[arriving] = 0
-        return cls(_with_copies(signals, arriving, texts), levels, fair, arriving, split.repeats)
+        levels[arriving], tail[arriving] = 0, True
+        return cls(_with_copies(signals, arriving, texts), levels, tail, fair, arriving, split.repeats)
 
     def score(self, histories: Histories) -> list[Floats]:
         """Give every signal of every item; each of shape (histories, items)."""

@@ -21,13 +21,13 @@ PATH: Final = (0.0, 0.0625, 0.125, 0.1875, 0.25, 0.375, 0.5, 0.75, 1.0)
 """Shares of the way to the far end that are tried."""
 
 
-def query_importances(evidence: Evidence, queries: Queries, tail: Bools) -> tuple[Floats, Floats]:
+def query_importances(evidence: Evidence, queries: Queries) -> tuple[Floats, Floats]:
     """Say how much each query counts at the two ends of the path, each of shape (queries,).
 
     0 if its target is none to learn from; otherwise 1, and `EMPHASIS` for one in the tail at the far end.
     """
     plain = evidence.learnable(queries).astype(np.float32)
-    return plain, plain * np.where(tail[queries.targets], EMPHASIS, 1).astype(np.float32)
+    return plain, plain * np.where(evidence.tail[queries.targets], EMPHASIS, 1).astype(np.float32)
 
 
 class Frontier(NamedTuple):
@@ -74,7 +74,6 @@ def frontier(
     for_tail: Fusion,
     evidence: Evidence,
     queries: Queries,
-    tail: Bools,
     max_history: int,
     progress: Progress = silent,
 ) -> Frontier:
@@ -88,8 +87,6 @@ def frontier(
         How items are seen; only those it learns from compete, the arriving ones as new.
     queries
         To rank for.
-    tail
-        Items of the tail, shape (items,).
     max_history
         Latest events that signals see.
     progress
@@ -99,7 +96,7 @@ def frontier(
     given = accurate, for_tail, evidence, queries, max_history, progress
     batches = _gains(*given) if len(queries) else ()
     gains = np.concatenate([np.zeros((len(PATH), 0)), *batches], axis=1)
-    return Frontier(gains, tail[queries.targets], queries.users)
+    return Frontier(gains, evidence.tail[queries.targets], queries.users)
 
 
 def best_point(frontiers: Sequence[Frontier], cost: float) -> tuple[int, int]:

@@ -8,10 +8,8 @@ from typing import Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Bools
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split, step_back
-from tailrank.metrics.popularity import tail_items
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.fusion_objective import SampledCandidates
@@ -129,7 +127,6 @@ class _Pool:
     evidence: Evidence
     asked: Queries
     sampled: SampledCandidates
-    tail: Bools
     settings: Settings
     progress: Progress
 
@@ -148,7 +145,7 @@ class _Pool:
         sampled = draw_candidates(
             evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng, progress
         )
-        return cls(evidence, asked, sampled, tail_items(split.train.counts), settings, progress)
+        return cls(evidence, asked, sampled, settings, progress)
 
     def without(self, name: str) -> Self:
         """Leave a signal out."""
@@ -161,7 +158,7 @@ class _Pool:
         """Learn the weights of the most accurate ranking, and those for the tail."""
         names = tuple(signal.name for signal in self.evidence.signals)
         given = names, self.sampled.take(rows), self.settings.loss, self.settings.shrinkage
-        plain, stressed = query_importances(self.evidence, self.asked.take(rows), self.tail)
+        plain, stressed = query_importances(self.evidence, self.asked.take(rows))
         with step(self.progress, "learning fusion"):
             accurate = Fusion.fit(*given, plain, near[0])
             return accurate, Fusion.fit(*given, stressed, near[1] or accurate)
@@ -169,4 +166,4 @@ class _Pool:
     def frontier(self, ends: tuple[Fusion, Fusion], queries: Queries) -> Frontier:
         """Rank by the weights along the path from one end to the other."""
         max_history = self.settings.max_history
-        return frontier(*ends, self.evidence, queries, self.tail, max_history, self.progress)
+        return frontier(*ends, self.evidence, queries, max_history, self.progress)
