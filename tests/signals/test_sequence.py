@@ -95,26 +95,16 @@ def test_an_event_without_a_type_counts_as_the_mean_of_all_types() -> None:
     assert not np.array_equal(once.encode(h), model.encode(h))
 
 
-def test_items_without_events_share_the_mean_vector_of_the_least_known() -> None:
-    network = random_network()
-    counts, trained = np.arange(N_ITEMS) % 7, network.frozen()
-    counts[:3] = 0
-    model, codes = network.frozen(counts), np.arange(N_ITEMS, dtype=np.int32)
-    unknown, vectors = counts == 0, trained.table.take(codes)
-    np.testing.assert_allclose(model.cold, vectors[unknown].mean(axis=0), atol=1e-6)
-    expected = np.where(unknown[:, None], model.cold, vectors)
-    np.testing.assert_array_equal(model.table.take(codes), expected)
-
-
-def test_a_model_that_placed_new_items_by_a_map_scores_known_ones_as_before() -> None:
-    model, h, everything = random_network().frozen(), histories([5]), Candidates.everything(N_ITEMS)
-    former = model.arrays()
-    width = len(former.pop("cold"))
-    former |= {"cold_residual": np.ones(width, np.float32), "map": np.ones((3, width), np.float32)}
-    loaded = SequenceModel.from_arrays(StoredArrays(former, N_ITEMS, 2))
-    np.testing.assert_array_equal(loaded.score(h, everything), model.score(h, everything))
-    codes = np.arange(N_ITEMS, dtype=np.int32)
-    np.testing.assert_allclose(loaded.cold, model.table.take(codes).mean(axis=0), atol=1e-6)
+def test_unplaced_items_without_events_share_the_mean_vector_of_the_least_known() -> None:
+    placed, codes = random_network().frozen(), np.arange(N_ITEMS, dtype=np.int32)
+    counts = codes.astype(np.int64) % 7
+    model, vectors = placed.unplaced(counts), placed.table.take(codes)
+    cold = vectors[counts == 0].mean(axis=0)
+    expected = np.where((counts == 0)[:, None], cold, vectors)
+    np.testing.assert_allclose(model.table.take(codes), expected, atol=1e-6)
+    later = ItemUpdates(np.array([N_ITEMS], np.int32), N_ITEMS + 1, ["new"], {}, {})
+    found = model.with_items(later).table.take(np.array([N_ITEMS], np.int32))
+    np.testing.assert_allclose(found, cold[None], atol=1e-6)
 
 
 def test_a_batch_equals_single_histories() -> None:

@@ -21,6 +21,7 @@ from tailrank.ranking.storage import MANIFEST, StoredModel, read_model, write_mo
 from tailrank.signals.base import Arrays, Signal
 from tailrank.signals.registry import SIGNALS, type_of
 from tailrank.signals.semantic import SemanticAttention
+from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.stored import StoredArrays
 
 MOST_EVENTS: Final = 10**15
@@ -124,8 +125,12 @@ def _signal(name: str, kind: str, arrays: StoredArrays, spaces: Mapping[str, Vec
     signal: Signal = SIGNALS[kind].from_arrays(part)
     if signal.name != name:
         raise part.error("space", f"belongs to a signal called {signal.name!r}")
+    compared = dict[str, int]()
     if isinstance(signal, SemanticAttention):
-        space, width = signal.space, signal.vectors.width
+        compared[signal.space] = signal.vectors.width
+    elif isinstance(signal, SequenceModel) and signal.map is not None:
+        compared[signal.space] = len(signal.map)
+    for space, width in compared.items():
         if space not in spaces or spaces[space].dimensions != width:
             raise part.error("space", f"the manifest names no space {space!r} of {width} dimensions")
     return signal

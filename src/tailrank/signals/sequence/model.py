@@ -12,13 +12,18 @@ import numpy as np
 from tailrank.arrays import Codes, Floats, Offsets, Seconds
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
+from tailrank.errors import RequestError
+from tailrank.metrics.popularity import count_buckets
 from tailrank.signals.appendable import VectorTable
-from tailrank.signals.base import Arrays, ItemUpdates
+from tailrank.signals.base import Arrays, ItemUpdates, as_array
 from tailrank.signals.sequence.forward import LARGEST_WEIGHT, Transformer
 from tailrank.signals.sequence.recall import Recall
 from tailrank.signals.stored import StoredArrays
 
 BATCH: Final = 256
+
+SPACE: Final = "semantic"
+"""Vector space that item vectors start from, if the model has one of that name."""
 
 CACHED: Final = 4_096
 """Histories whose vectors are kept: with 50 events and 128 dimensions about 6 MB."""
@@ -46,9 +51,7 @@ class SequenceModel:
     """Next-item logits of a causal transformer (SASRec; Kang and McAuley, 2018) over item vectors.
 
     ``score(c) = encode(history) . table[c]``. The vector of an item is a learned map of its whitened
-    text vector plus a residual of its own that starts at zero, so that a rare item is placed by its text.
-    Items without any events share one vector: the map has learned from the texts of the others, and fusion,
-    which learns what new items are worth by treating some of those as new, would trust it too much.
+    text vector plus a residual of its own that starts at zero, so that a cold item is placed by its text.
     A history starts with a learned token, so that an empty one is scored too.
 
     Attributes
@@ -57,9 +60,14 @@ class SequenceModel:
         Vectors of the items, width d.
     network
         From the vectors of a history's items to that of the next one.
-    cold
-        Vector of an item without events, and of one that comes later, shape (d,): the mean of the least known
-        items'. Those are pushed down as negatives of every step, and a zero would outrank them all.
+    cold_residual
+        Residual of an item that comes later, shape (d,): the mean of the least known items'. Those are
+        pushed down as negatives of every step, and a zero would outrank them all.
+    map
+        From whitened text vectors to item vectors, shape (dimensions, d); None if items were learned by
+        their ids alone, or cold ones aren't placed by their texts.
+    space
+        Name of the vector space that `map` starts from.
     slack
         Events by which the window of a long history may fall short of `network.length`, so that it seldom
         moves; 0 in models of before that.
@@ -69,7 +77,9 @@ class SequenceModel:
 
     table: VectorTable
     network: Transformer
-    cold: Floats
+    cold_residual: Floats
+    map: Floats | None = None
+    space: str = SPACE
     slack: int = 0
     recall: Recall = field(default_factory=Recall, repr=False, compare=False)
 
@@ -122,31 +132,66 @@ class SequenceModel:
         return start + int(_anchors(items[start : start + self.slack + 1]))
 
     def with_items(self, updates: ItemUpdates) -> Self:
-        """Give new items the vector that they share; known ones keep theirs, whatever their texts are now."""
-        new = updates.codes[updates.codes >= len(self.table)]
-        vectors = self.cold[None].repeat(len(new), axis=0)
-        return replace(self, table=self.table.with_vectors(new, updates.n_items, vectors))
+        """Move changed items as far as the map moves their texts; new ones go where it puts theirs.
+
+        Without a map, all new items share one vector and known ones stay.
+
+        Raises
+        ------
+        RequestError
+            If there is a map, but no vector for it.
+        """
+        vectors = self.cold_residual[None].repeat(len(updates.codes), axis=0)
+        known = updates.codes < len(self.table)
+        vectors[known] = self.table.take(updates.codes[known])
+        if self.map is not None:
+            if self.space not in updates.vectors:
+                raise RequestError(
+                    f"the sequence model needs vectors of new items in the space {self.space!r}"
+                )
+            vectors += (updates.vectors[self.space] - updates.previous_vectors[self.space]) @ self.map
+        table = self.table.with_vectors(updates.codes, updates.n_items, vectors)
+        return replace(self, table=table, recall=Recall() if known.any() else self.recall)
+
+    def unplaced(self, counts: Offsets) -> Self:
+        """Place no cold item by its text: those without events share the mean vector of the least known ones.
+
+        The map has learned from every item with events. If it is judged by some of these as if they were new,
+        it is trusted more than real new items deserve.
+
+        Parameters
+        ----------
+        counts
+            Interactions of each item, shape (items,).
+        """
+        buckets, vectors = count_buckets(counts), self.table.vectors.whole.copy()
+        cold = vectors[buckets == buckets.min()].mean(axis=0)
+        vectors[counts == 0] = cold
+        return replace(self, table=VectorTable.from_array(vectors), cold_residual=cold, map=None)
 
     def arrays(self) -> Arrays:
-        """Give the items' vectors and the weights."""
+        """Give the items' vectors, the weights and the map."""
         network = {f"network/{name}": array for name, array in self.network.weights.items()}
+        rest: Arrays = {"cold_residual": self.cold_residual, "space": as_array(self.space)}
+        rest = rest if self.map is None else {**rest, "map": self.map}
         sizes = {"heads": np.array([self.network.heads]), "slack": np.array([self.slack])}
-        return {**self.table.arrays(), **network, "cold": self.cold, **sizes}
+        return {**self.table.arrays(), **network, **rest, **sizes}
 
     @classmethod
     def from_arrays(cls, arrays: StoredArrays) -> Self:
-        """Take the items' vectors and the weights."""
+        """Take the items' vectors, the weights and the map."""
         bounds = {"least": -LARGEST_WEIGHT, "largest": LARGEST_WEIGHT}
-        former = "cold_residual" in arrays  # once, a map placed new items by their texts
-        cold = arrays.floats("cold_residual" if former else "cold", None, **bounds)
-        width = len(cold)
+        cold_residual = arrays.floats("cold_residual", None, **bounds)
+        width = len(cold_residual)
         table = VectorTable.from_arrays(arrays, width, LARGEST_WEIGHT)
-        cold = table.vectors.whole.mean(axis=0) if former else cold
         network = Transformer.from_arrays(
             arrays.part("network"), width, GAPS, arrays.whole_number("heads", 1, max(width, 1))
         )
+        mapping = arrays.floats("map", None, width, **bounds) if "map" in arrays else None
         slack = arrays.whole_number("slack", 0, network.length) if "slack" in arrays else 0
-        return cls(table, network, cold, min(slack, network.length - 1))
+        return cls(
+            table, network, cold_residual, mapping, arrays.text("space"), min(slack, network.length - 1)
+        )
 
     def _encode_cached(self, history: Histories) -> Floats:
         """Encode one history, unless that was done lately: a user sees several lists between two events."""

@@ -100,19 +100,17 @@ class Network(nn.Module):
         return (self.type_shares[:, None] * self.types).sum(dim=0)
 
     def frozen(self, counts: Offsets | None = None) -> SequenceModel:
-        """Copy the weights into what ranks, where items without events, by `counts`, share one vector."""
+        """Copy the weights into what ranks; by `counts`, the least known items tell where new items go."""
         weights = {name: _frozen(value) for name, value in self.state_dict().items()}
         weights["untyped"] = _frozen(self._untyped())
-        for learned_by_item in ("residual", "map.weight"):
-            weights.pop(learned_by_item, None)
+        residual, mapping = weights.pop("residual"), weights.pop("map.weight", None)
+        buckets = count_buckets(np.zeros(len(residual), np.int64) if counts is None else counts)
+        cold_residual = residual[buckets == buckets.min()].mean(axis=0)
         with torch.no_grad():
-            vectors = _frozen(self.vectors())
-        counts = np.ones(len(vectors), np.int64) if counts is None else counts
-        buckets = count_buckets(counts)
-        cold = vectors[buckets == buckets.min()].mean(axis=0)
-        vectors[counts == 0] = cold
+            table = VectorTable.from_array(_frozen(self.vectors()))
+        mapping = None if mapping is None else np.ascontiguousarray(mapping.T)
         network = Transformer(weights, self.heads)
-        return SequenceModel(VectorTable.from_array(vectors), network, cold, slack=network.length // 3)
+        return SequenceModel(table, network, cold_residual, mapping, slack=network.length // 3)
 
 
 def dropped(x: Tensor, share: float, training: bool) -> Tensor:

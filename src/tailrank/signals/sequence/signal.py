@@ -6,20 +6,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
 from tailrank.errors import RequestError
 from tailrank.signals.sequence.config import SASRecConfig
-from tailrank.signals.sequence.model import SequenceModel
+from tailrank.signals.sequence.model import SPACE, SequenceModel
 from tailrank.signals.training_data import TrainingData, checkpoint_files
 
 if TYPE_CHECKING:  # it brings torch
     from tailrank.signals.sequence.training import Trained
-
-SPACE: Final = "semantic"
-"""Vector space that item vectors start from, if the model has one of that name."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,19 @@ class SequenceSignal(SequenceModel):
         split, seconds = data.split, data.sequence_seconds
         validation = split.validation if data.stopping is None else data.stopping
         trained = _train(data, split.train, validation, again=False, seconds=seconds)
-        return [cls(**vars(trained.model), rates=tuple(trained.rates))]
+        return [cls._of(trained, data, split.train, tuple(trained.rates))]
 
     def refit(self, data: TrainingData) -> Self:
         """Train anew on all events of training, at the learning rates that proved good."""
-        trained = _train(data, data.split.full_train, None, again=True, rates=self.rates)
-        return type(self)(**vars(trained.model), rates=self.rates)
+        everything = data.split.full_train
+        trained = _train(data, everything, None, again=True, rates=self.rates)
+        return self._of(trained, data, everything, self.rates)
+
+    @classmethod
+    def _of(cls, trained: Trained, data: TrainingData, dataset: Dataset, rates: tuple[float, ...]) -> Self:
+        """Trust the map with cold items only where fusion judges it by real ones."""
+        model = trained.model.unplaced(dataset.counts) if data.split.least_count else trained.model
+        return cls(**vars(model), rates=rates)
 
 
 def _train(
