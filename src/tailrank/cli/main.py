@@ -55,6 +55,9 @@ COMMANDS: Final = (
         "Fit the model in service anew with new events, if that ranks no worse. Exit status 3: it stays.",
     ),
     LazyCommand(
+        "models", "registry:app", "Versions of a model: list them, promote one, roll back to the one before."
+    ),
+    LazyCommand(
         "impressions",
         "impressions:impressions",
         "Join what a server logged, rankings and events, into the impressions of a data folder.",

@@ -142,6 +142,17 @@ def read_model(folder: Path, copies: Path | None = None) -> StoredModel:
                 raise  # else another model has taken its place, and the files of this one may have gone
 
 
+def model_manifest(folder: Path) -> Manifest:
+    """Read what a model folder says of itself, without reading its other files.
+
+    Raises
+    ------
+    ModelError
+        If the manifest is missing, edited or of another format.
+    """
+    return _checked_manifest(folder, _content(folder / MANIFEST, "is this a model folder?"))
+
+
 def _is_model_or_free(place: Path) -> bool:
     """Whether a folder holds a model, or nothing but what an interrupted writer of one left."""
     return (place / MANIFEST).is_file() or all(_OWN_FILES.fullmatch(path.name) for path in place.iterdir())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +13,12 @@ import polars as pl
 
 from tailrank.api import Value
 from tailrank.data.columns import Columns
-from tailrank.errors import ModelError
 from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.metrics.popularity import tail_items
 from tailrank.ranking.layers import no_layers
 from tailrank.ranking.model_folder import read_fitted
-from tailrank.ranking.request import Request
+from tailrank.ranking.readiness import check_ranks
 from tailrank.ranking.reranker import Reranker
 from tailrank.server.items import as_text
 
@@ -68,9 +66,7 @@ class LoadedModel:
         head = items.filter(~tail_items(fitted.catalogue.counts[: len(items)]))
         name, ids = f"{folder.name}@{digest[:12]}", frozenset(head.to_list())
         loaded = cls(Reranker.from_fitted(fitted), name, ids)
-        ranking = loaded.reranker.rank(Request(loaded.some_items, loaded.some_items, explain=True))
-        if not all(map(math.isfinite, ranking.scores)):
-            raise ModelError(f"{folder}: its scores are no numbers: train the model again")
+        check_ranks(loaded.reranker, folder)
         return loaded
 
     @property
