@@ -78,6 +78,27 @@ def test_a_worse_model_is_refused(model: Path, tmp_path: Path) -> None:
     assert Reranker.load(model).rank(["i3", "i4"], ["i9", "i5"])
 
 
+def test_in_a_registry_a_worse_model_is_kept_and_marked(model: Path, tmp_path: Path) -> None:
+    models, current = tmp_path / "models", tmp_path / "models" / "current"
+    assert call("models", "promote", models, model).exit_code == 0
+    good = write(tmp_path, 17) / "events.csv"
+    events = pl.read_csv(good)
+    new = events.filter(pl.col("timestamp") >= 1.7e9 + 12 * DAY)
+    old = pl.read_csv(write(tmp_path, 12, shuffled=True) / "events.csv")
+    pl.concat([old, new]).write_csv(good)
+    refused = call("retrain", "--data", tmp_path / "shop", "--model", current)
+    assert refused.exit_code == 3, refused.output
+    events.write_csv(good)
+    replaced = call("retrain", "--data", tmp_path / "shop", "--model", current)
+    assert replaced.exit_code == 0, replaced.output
+    listed = json.loads(call("models", "list", models, "--json").output)["versions"]
+    assert [each["status"] for each in listed] == ["serves", "refused", "before"]
+    lines = [json.loads(line) for line in (models / "current.retrain.jsonl").read_text().splitlines()]
+    assert [line["version"] for line in lines] == [listed[1]["version"], listed[0]["version"]]
+    assert manifest(current)["about"]["leave_out"] == manifest(model)["about"]["leave_out"] == "anomalies"
+    assert not list(models.glob("*.checkpoint*"))
+
+
 def test_without_times_there_is_nothing_new(model: Path, tmp_path: Path) -> None:
     table = pl.read_csv(tmp_path / "shop" / "events.csv").rename({"timestamp": "position"})
     table.with_columns(pl.col("position").cast(pl.Int64)).write_csv(tmp_path / "shop" / "events.csv")

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from tailrank.cli import options
 from tailrank.cli.anomalies import FOUND, LeaveOut, leave_out_users
+from tailrank.cli.from_log import scored_lists
 from tailrank.cli.progress import progress_bars
-from tailrank.cli.retrain import learned_until
+from tailrank.cli.retrain import learned_from
 from tailrank.cli.texts import about_texts
-from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
 from tailrank.data.lists import Lists
@@ -27,13 +27,12 @@ from tailrank.data.reading import Reading
 from tailrank.data.schema import IMPRESSIONS
 from tailrank.errors import RequestError, needs
 from tailrank.evaluation.own_lists import check_lists, with_upstream
-from tailrank.feedback.attribution import UPSTREAM, impressions_table
-from tailrank.feedback.log_tables import read_log
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.policy.registry import described
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.reasons import as_sum, because, item_titles
+from tailrank.ranking.registry import publish
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
@@ -95,11 +94,10 @@ def train(
         reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)
         if lists is not None:
             reranker = with_upstream(reranker, lists, dataset, spaces, progress)
-        data_set = {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **learned_until(dataset)}
-        data_set["leave_out"] = leave_out
+        data_set = learned_from(dataset) | {"leave_out": leave_out}
         measured = {"metrics": {"validation_loss": reranker.fusion.loss}}
         with step(progress, f"writing {out}"):
-            reranker.save(out, dict(reranker.about) | data_set | machine() | measured)
+            publish(reranker, out, dict(reranker.about) | data_set | machine() | measured)
     for file in () if checkpoint is None else checkpoint_files(checkpoint):
         file.unlink(missing_ok=True)
     typer.echo(
@@ -180,11 +178,10 @@ def _scored_impressions(data: str, reading: Reading) -> Lists | None:
 
 
 def _logged(log: Path) -> Lists:
-    """Read the lists of a log, with the scores that came in requests, which have no name."""
-    shown = impressions_table(read_log(log)).drop(Columns.SCORE)
-    if shown[UPSTREAM].is_null().all():
+    lists = scored_lists(log)
+    if lists is None:
         raise RequestError(f"--from-log {log}: no request brought scores, so there is nothing to learn from")
-    return Lists.from_frame(shown.rename({UPSTREAM: ""}), str(log))
+    return lists
 
 
 def _plan(dataset: Dataset, spaces: Mapping[str, ItemVectors], settings: Settings) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,15 +11,14 @@ import typer
 
 from tailrank.cli import options
 from tailrank.cli.anomalies import NOBODY, leave_out_users
-from tailrank.cli.progress import progress_bars
+from tailrank.cli.from_log import load_with_log
+from tailrank.cli.refit import Refit
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import ENOUGH, events_since
 from tailrank.errors import RequestError
-from tailrank.language.encoder import TextEncoder
-from tailrank.language.store import VectorStore
-from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.ranking.gate import Verdict, compare
+from tailrank.ranking.registry import KEEP, Registry, publish
 from tailrank.ranking.reranker import Reranker
 
 KEPT: Final = 3
@@ -29,72 +27,80 @@ KEPT: Final = 3
 
 def retrain(
     data: options.Data,
-    model: Annotated[Path, typer.Option(help="Model folder in service; replaced if the new one passes.")],
+    model: Annotated[
+        Path, typer.Option(help="Model folder in service, or MODELS/current; replaced if the new one passes.")
+    ],
+    from_log: Annotated[
+        Path | None,
+        typer.Option(help="Log of `tailrank serve --log-impressions`: learn from its events and scores."),
+    ] = None,
+    keep: Annotated[
+        int,
+        typer.Option(min=1, help="Versions to keep in MODELS, beside what serves and what served before."),
+    ] = KEEP,
     log: Annotated[
         Path | None, typer.Option(help="File for a line of JSON a run; else MODEL.retrain.jsonl.")
     ] = None,
     device: options.Device = "auto",
 ) -> None:
     """Fit the model in service anew with new events, if that ranks no worse. Exit status 3: it stays."""
-    current, dataset = Reranker.load(model), options.load(data)
-    if dataset.clock != "timestamp" or current.catalogue.clock != "timestamp":
-        raise RequestError(f"{data}: retrain needs events with a `timestamp`, in the model too: use train")
-    dataset = leave_out_users(dataset, str(current.about.get("leave_out", NOBODY)))
+    registry = Registry.of(model)
+    served = None if registry is None else registry.serving
+    current = Reranker.load(model if served is None else model.parent / served)
+    dataset = _load(data, from_log, current)
     log = log or model.parent / f"{model.name}.retrain.jsonl"
     _append(log, "")  # what can't be logged is not done
     until = current.about.get("learned_until")
     earlier, queries = events_since(dataset, until if isinstance(until, float) else current.as_of)
-    line: dict[str, Any] = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": str(model),
-        "data": dataset.name,
-        "events": len(dataset.histories.items),
-        "new_events": len(dataset.histories.items) - len(earlier.histories.items),
-    }
-    verdict = None
-    if len(queries) >= ENOUGH:
-        verdict = compare(_fitted_as(current, earlier), current, dataset, queries)
-        line |= verdict.as_dict()
-    replaced = verdict is not None and verdict.passed
-    if replaced:
-        about = {"data": dataset.name, "data_fingerprint": dataset.fingerprint, **learned_until(dataset)}
-        fitted = _fitted_as(current, dataset)
-        fitted.save(model, dict(fitted.about) | about | machine() | {"metrics": line})
-    _append(log, json.dumps(line | {"replaced": replaced}) + "\n")
+    line, verdict = _line(model, dataset, earlier), None
+    try:
+        if len(queries) >= ENOUGH:
+            refit = Refit(current, dataset, model)
+            candidate = refit.fit(earlier)
+            verdict = compare(candidate, current, dataset, queries)
+            line |= verdict.as_dict()
+            noted = {"leave_out": current.about.get("leave_out", NOBODY), **machine(), "metrics": dict(line)}
+            if verdict.passed:
+                new = refit.learn_upstream(refit.fit(dataset), from_log)
+                about = {**new.about, **learned_from(dataset), **noted}
+                line |= {"version": publish(new, model, about, keep, served), "replaced": True}
+            elif registry is not None:
+                about = {**candidate.about, **learned_from(earlier), **noted}
+                line["version"] = registry.add(candidate, about, keep)
+            refit.remove_checkpoints()
+    finally:
+        _append(log, json.dumps(line) + "\n")
     typer.echo(_summary(model, verdict, len(queries)))
-    if not replaced:
+    if not line["replaced"]:
         raise typer.Exit(KEPT)
 
 
-def learned_until(dataset: Dataset) -> dict[str, float]:
-    """Say when the events end, for `about` of a model: later ones are new to it; nothing without times."""
-    return {"learned_until": dataset.histories.latest_time} if dataset.clock == "timestamp" else {}
+def learned_from(dataset: Dataset) -> dict[str, object]:
+    """Name the data for `about` of a model and, if they have times, say when they end: later ones are new."""
+    about: dict[str, object] = {"data": dataset.name, "data_fingerprint": dataset.fingerprint}
+    until = {"learned_until": dataset.histories.latest_time} if dataset.clock == "timestamp" else {}
+    return about | until
 
 
-def _fitted_as(current: Reranker, dataset: Dataset) -> Reranker:
-    """Fit with the settings, vector spaces, policy and upstream weights of another model."""
-    spaces = {name: _vectors(name, current, dataset) for name in current.spaces}
-    with progress_bars() as progress:
-        fitted = Reranker.fit(dataset, spaces, current.settings, progress)
-    return replace(fitted, policy=current.policy, upstream=current.upstream)
+def _load(data: str, from_log: Path | None, current: Reranker) -> Dataset:
+    """Read the data, without users whom the model in service learned nothing from."""
+    dataset = options.load(data) if from_log is None else load_with_log(data, from_log)
+    if dataset.clock != "timestamp" or current.catalogue.clock != "timestamp":
+        raise RequestError(f"{data}: retrain needs events with a `timestamp`, in the model too: use train")
+    return leave_out_users(dataset, str(current.about.get("leave_out", NOBODY)))
 
 
-def _vectors(name: str, current: Reranker, dataset: Dataset) -> ItemVectors:
-    space = current.spaces[name]
-    if space.encoder is None:
-        raise RequestError(f"space {name!r} has vectors of your own: fit the model in Python")
-    encoder = TextEncoder.load(space.encoder.name)
-    if encoder.sha256 != space.encoder.sha256:
-        raise RequestError(f"encoder {encoder.name!r} isn't the one of space {name!r} any more: use train")
-    with progress_bars() as progress:
-        return ItemVectors.encode(
-            dataset.items,
-            encoder,
-            space.encoder.template,
-            whiten=space.whitening is not None,
-            store=VectorStore(),
-            progress=progress,
-        )
+def _line(model: Path, dataset: Dataset, earlier: Dataset) -> dict[str, Any]:
+    """Begin the line of the log."""
+    events = len(dataset.histories.items)
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": str(model),
+        "data": dataset.name,
+        "events": events,
+        "new_events": events - len(earlier.histories.items),
+        "replaced": False,
+    }
 
 
 def _append(file: Path, text: str) -> None:
