@@ -100,7 +100,7 @@ def test_the_one_that_serves_and_the_one_before_are_never_pruned(
 ) -> None:
     for n in range(3, 6):
         registry.add(reranker, {"n": n}, keep=1)
-    assert sorted(names(registry)) == [1, 2, 5]
+    assert set(names(registry)) == {1, 2, 5}
     registry.rollback()
     assert number(registry) == 1
     with pytest.raises(RequestError, match="nothing is kept that served before"):
