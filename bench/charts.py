@@ -184,6 +184,27 @@ def regret(figure: Figure, sets: Sequence[Json]) -> None:
     _legend(grid[0, -1])
 
 
+def day(figure: Figure, found: Json) -> None:
+    """Clicks to be expected, and how long rankings took, in the course of a day; what happened is marked."""
+    figure.set_size_inches(9, 5.2)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    for name in ("first model", "served"):
+        upper.plot(found["rankings"], found["clicks"][name], marker="", label=name)
+    upper.set(ylabel="Clicks to be expected of a ranking")
+    for name, values in found["ms"].items():
+        lower.plot(found["rankings"], values, marker="", label=name)
+    lower.set(xlabel="Rankings", ylabel="Milliseconds", yscale="log")
+    lower.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    lower.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    for at, mark in enumerate(found["marks"][1:]):
+        for axes in (upper, lower):
+            axes.axvline(mark["rankings"], color="#999999", linewidth=0.8, linestyle=":")
+        place = (mark["rankings"], 0.03 + 0.07 * (at % 6))
+        upper.annotate(mark["what"], place, xycoords=("data", "axes fraction"), fontsize=8)
+    _legend(upper)
+    _legend(lower)
+
+
 def _line(axes: Axes, name: str, values: Sequence[float], at: Sequence[int] | None = None) -> None:
     """Draw a line in the next colour; tailrank's is thick."""
     axes.plot(at or range(len(values)), values, label=name, linewidth=2.6 if name == OURS else 1.4)
