@@ -59,7 +59,7 @@ def retrain(
             candidate = refit.fit(earlier)
             verdict = compare(candidate, current, dataset, queries)
             line |= verdict.as_dict()
-            noted = {"leave_out": current.about.get("leave_out", NOBODY), **machine(), "metrics": dict(line)}
+            noted = {"leave_out": _left_out(current), **machine(), "metrics": dict(line)}
             if verdict.passed:
                 new = refit.learn_upstream(refit.fit(dataset), from_log)
                 about = {**new.about, **learned_from(dataset), **noted}
@@ -87,7 +87,12 @@ def _load(data: str, from_log: Path | None, current: Reranker) -> Dataset:
     dataset = options.load(data) if from_log is None else load_with_log(data, from_log)
     if dataset.clock != "timestamp" or current.catalogue.clock != "timestamp":
         raise RequestError(f"{data}: retrain needs events with a `timestamp`, in the model too: use train")
-    return leave_out_users(dataset, str(current.about.get("leave_out", NOBODY)))
+    return leave_out_users(dataset, _left_out(current))
+
+
+def _left_out(model: Reranker) -> str:
+    """Say whom a model learned nothing from, as `train --leave-out` names them."""
+    return str(model.about.get("leave_out", NOBODY))
 
 
 def _line(model: Path, dataset: Dataset, earlier: Dataset) -> dict[str, Any]:
