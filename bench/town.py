@@ -107,7 +107,9 @@ class Town:
         """Give the chance that each item is clicked if the n-th visit is shown these; shape (1, items)."""
         it, index = self.simulation, {name: at for at, name in enumerate(self.candidates(n))}
         attraction = it.attraction.before if n < it.shift else it.attraction.after
-        return self.whole[n] * it.model.chances(attraction[it.rows[n], [index[name] for name in shown]][None])
+        likes = attraction[it.rows[n], [index[name] for name in shown]][None]
+        chances: Doubles = self.whole[n] * it.model.chances(likes)
+        return chances
 
     @cached_property
     def whole(self) -> Doubles:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tailrank import Reranker, Settings
 from tailrank.cli.main import app
 from tailrank.data.dataset import Dataset
-from tailrank.errors import ModelError, TailrankError
+from tailrank.errors import ModelError, RequestError, TailrankError
 
 
 def call(*arguments: object) -> Any:
@@ -44,6 +44,8 @@ def test_versions_are_listed_shown_promoted_and_rolled_back(models: Path) -> Non
     assert (shown["version"], shown["about"]["data"], shown["gate"]) == (two, "two", None)
     assert json.loads(call("show", models, one[-12:]).output)["settings"]["sequence_epochs"] == 0
     assert call("rollback", models).output == f"{models}/current: {one} serves\n"
+    assert call("promote", models, models / two).exit_code == 0
+    assert call("rollback", models).exit_code == 0
     assert call("promote", models, two[-6:]).output == f"{models}/current: {two} serves; before: {one}\n"
 
 
@@ -54,13 +56,18 @@ def test_versions_are_listed_shown_promoted_and_rolled_back(models: Path) -> Non
         (["show", "models", "20"], ModelError, "2 versions are called '20'"),
         (["list", "one"], ModelError, "a model, not the folder of its versions"),
         (["list", "nothing"], ModelError, "has no version"),
+        (["promote", "models", "models/current"], RequestError, "serves already"),
         (["rollback", "nothing"], ModelError, "has no version"),
     ],
 )
 def test_mistakes_are_answered_in_words(
-    models: Path, arguments: list[str], error: type[TailrankError], why: str
+    models: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    error: type[TailrankError],
+    why: str,
 ) -> None:
-    command, folder, *rest = arguments
-    done = call(command, models.parent / folder, *rest)
+    monkeypatch.chdir(models.parent)
+    done = call(*arguments)
     assert isinstance(done.exception, error)
     assert why in str(done.exception)

@@ -17,7 +17,7 @@ from rich.table import Table
 from tailrank.errors import ModelError
 from tailrank.ranking.registry import CURRENT, Registry
 from tailrank.ranking.storage import MANIFEST
-from tailrank.ranking.versions import Version
+from tailrank.ranking.versions import Version, version_folders
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,9 +71,11 @@ def promote(
     ],
 ) -> None:
     """Let a version serve, after it was read and has ranked; servers take it up at once."""
-    registry, folder = _registry(models), Path(version)
-    is_model = (folder / MANIFEST).is_file()
-    name = registry.copy(folder) if is_model else registry.find(version).name
+    registry, folder = _registry(models), Path(version).resolve()
+    if (folder / MANIFEST).is_file() and folder not in version_folders(models.resolve()):
+        name = registry.copy(folder)
+    else:
+        name = registry.find(folder.name).name
     registry.promote(name)
     _say(registry, name)
 
