@@ -33,11 +33,14 @@ LEARNED: Final = 0.8
 """Share of the events, by time, that the first model learns from."""
 
 VISITS: Final = 1_000
-LOST: Final = (0.2, 0.35)
-"""Shares of the day between which clicks get lost."""
+CHAPTERS: Final = 30
+"""How many chapters a day has, at most."""
 
-SHIFT: Final = 0.5
-"""Share of the day after which taste shifts."""
+LOST: Final = (1, 2)
+"""Chapters between whose beginnings clicks get lost."""
+
+SHIFT: Final = 3
+"""Chapter with which taste shifts."""
 
 KEPT_CLICKS: Final = 0.25
 """Of those that there would be, while others get lost."""
@@ -55,6 +58,8 @@ class Town:
         Whose ids the visits mean.
     histories
         What each visit's user has done, shape (visits,).
+    chapter
+        Rankings of a part of the day.
     simulation
         Which visits come, in which order, and what they click.
     """
@@ -62,10 +67,11 @@ class Town:
     folder: Path
     dataset: Dataset
     histories: Sequence[Sequence[HistoryEvent]]
+    chapter: int
     simulation: Simulation
 
     @classmethod
-    def settle(cls, data: Path, folder: Path, rankings: int, seed: int) -> Town:
+    def settle(cls, data: Path, folder: Path, chapter: int, seed: int) -> Town:
         """Train on the earlier events, promote the model, and draw who comes."""
         dataset = load(str(data))
         _open_shop(data, folder / "shop")
@@ -84,10 +90,10 @@ class Town:
             [HistoryEvent(*each) for each in dataset.events(found, slice(*ends))]
             for ends in pairwise(found.offsets.tolist())
         ]
-        return cls(folder, dataset, histories, Simulation.draw(visits, rankings, shift=SHIFT, seed=seed))
-
-    def __len__(self) -> int:
-        return len(self.simulation.rows)
+        rankings, shift = CHAPTERS * chapter, SHIFT / CHAPTERS
+        return cls(
+            folder, dataset, histories, chapter, Simulation.draw(visits, rankings, shift=shift, seed=seed)
+        )
 
     def user(self, n: int) -> str:
         """Say whose visit it is, the n-th of the day."""
@@ -113,14 +119,14 @@ class Town:
 
     @cached_property
     def whole(self) -> Doubles:
-        """Share of its clicks that each visit keeps, shape (visits of the day,)."""
-        whole = np.ones(len(self))
-        whole[slice(*(round(share * len(self)) for share in LOST))] = KEPT_CLICKS
+        """Share of its clicks that each visit keeps, shape (rankings,)."""
+        whole = np.ones(len(self.simulation.rows))
+        whole[slice(*(self.chapter * each for each in LOST))] = KEPT_CLICKS
         return whole
 
     @cached_property
     def first(self) -> Doubles:
-        """Clicks to be expected of what the first model would have shown, shape (visits of the day,)."""
+        """Clicks to be expected of what the first model would have shown, shape (rankings,)."""
         expected: Doubles = self.whole * self.simulation.run(Fixed(self.simulation.visits.scores)).expected
         return expected
 
