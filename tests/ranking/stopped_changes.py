@@ -27,7 +27,7 @@ def is_killed(folder: Path, change: str, step: int) -> bool:
     context.set_forkserver_preload(["tailrank.ranking.registry"])
     process = context.Process(target=_run, args=(folder, change, step))
     process.start()
-    process.join()
+    process.join(120)
     assert process.exitcode in {0, KILLED}
     return process.exitcode == KILLED
 
