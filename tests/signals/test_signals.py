@@ -30,7 +30,7 @@ from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.sparse import SparseRows, strongest
 from tailrank.signals.stored import StoredArrays
 from tailrank.signals.taste import PopularityTaste
-from tailrank.signals.vocabulary import Vocabulary, terms_of
+from tailrank.signals.vocabulary import Terms, Vocabulary, terms_of
 
 DAY = 86_400.0
 TEXTS = [
@@ -350,23 +350,23 @@ MANY_SCRIPTS = st.text(st.sampled_from("aÉİ9'-e\u0301\u200d \n.帐篷ーतं
 @given(SPACED)
 @example("HP-364XL, 3,5 m² d'été")
 def test_where_words_are_spaced_terms_are_those_of_scikit_learn(text: str) -> None:
-    assert terms_of([text]) == [TfidfVectorizer().build_analyzer()(text)]
+    assert terms_of([text]).to_list() == [TfidfVectorizer().build_analyzer()(text)]
 
 
 @given(st.lists(MANY_SCRIPTS, min_size=1, max_size=6), st.lists(MANY_SCRIPTS, max_size=4))
 @example(["Tea tea TEA 3,5l", ""], ["tea pot"])
 def test_a_vocabulary_weighs_as_scikit_learn_does(texts: list[str], others: list[str]) -> None:
-    terms = terms_of(texts)
+    terms = Terms.from_texts(texts)
     vocabulary = Vocabulary.from_terms(terms)
-    vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer=lambda text: terms_of([text])[0])
-    if not any(terms):
-        assert vocabulary.rows(terms_of(others)).matrix.nnz == 0
+    vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer=lambda text: terms_of([text]).to_list()[0])
+    if not len(terms.names):
+        assert vocabulary.rows(Terms.from_texts(others)).matrix.nnz == 0
         return
     found, expected = vocabulary.rows(terms).matrix, vectorizer.fit_transform(texts)
     assert vocabulary.letters.tobytes().decode().split("\n")[:-1] == list(vectorizer.get_feature_names_out())
     np.testing.assert_allclose(found.toarray(), expected.toarray(), atol=1e-6)
     if others:
-        again = Vocabulary(vocabulary.letters.copy(), vocabulary.idf.copy()).rows(terms_of(others))
+        again = Vocabulary(vocabulary.letters.copy(), vocabulary.idf.copy()).rows(Terms.from_texts(others))
         np.testing.assert_allclose(again.matrix.toarray(), vectorizer.transform(others).toarray(), atol=1e-6)
 
 
@@ -380,7 +380,7 @@ def test_a_vocabulary_weighs_as_scikit_learn_does(texts: list[str], others: list
     ],
 )
 def test_spellings_that_look_alike_are_one_term(one: str, other: str) -> None:
-    assert terms_of([one]) == terms_of([other])
+    assert terms_of([one]).to_list() == terms_of([other]).to_list()
     assert [len(terms) for terms in terms_of([one])] == [1]
 
 
@@ -410,7 +410,7 @@ def test_scripts_without_spaces_give_letters_and_pairs(text: str, terms: str) ->
 
 def test_a_vocabulary_of_other_terms_weighs_those_that_it_knows() -> None:
     letters = np.frombuffer("बल\ntea\n双人帐篷\n".encode(), np.uint8)
-    rows = Vocabulary(letters, np.ones(3, np.float32)).rows(terms_of(["Tea 双人帐篷", "तंबू"]))
+    rows = Vocabulary(letters, np.ones(3, np.float32)).rows(Terms.from_texts(["Tea 双人帐篷", "तंबू"]))
     assert rows.matrix.toarray().tolist() == [[0, 1, 0], [0, 0, 0]]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from tailrank.arrays import Bools, Codes, Floats, Offsets, Seconds
+from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets, Seconds
 from tailrank.bounds import check_time
 from tailrank.data.latest_time import robust_latest
 from tailrank.errors import RequestError
@@ -35,6 +36,19 @@ def flat_offsets(lengths: Offsets) -> Offsets:
     offsets = np.zeros(len(lengths) + 1, np.int64)
     lengths.cumsum(out=offsets[1:])
     return offsets
+
+
+def parts(sizes: Offsets | Doubles, most: int) -> Iterator[slice]:
+    """Cut things of these sizes into slices that add up to `most` or hardly more.
+
+    Examples
+    --------
+    >>> list(parts(np.array([2, 2, 2, 9, 1]), 4))
+    [slice(0, 1, None), slice(1, 3, None), slice(3, 4, None), slice(4, 5, None)]
+    """
+    cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // most)) + 1
+    for start, stop in pairwise([0, *cuts.tolist(), len(sizes)]):
+        yield slice(start, stop)
 
 
 UNTYPED: Final = -1
@@ -275,8 +289,7 @@ class Queries:
     def batches(self, n_items: int) -> Iterator[Queries]:
         """Cut into batches for which scores of all items, one an event, need at most about 50 MB."""
         events = np.minimum(self.ends - self.starts, 50) + 1
-        filled = np.cumsum(events) * n_items // 12_000_000
-        for rows in np.split(np.arange(len(self)), np.flatnonzero(np.diff(filled)) + 1):
+        for rows in parts(events * n_items, 12_000_000):
             yield self.take(rows)
 
     @cached_property

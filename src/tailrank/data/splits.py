@@ -263,9 +263,9 @@ def _queries_of(source: Histories, events: Offsets) -> Queries:
 
 def _first_at_or_after(source: Histories, users: Offsets, moments: Seconds) -> Offsets:
     """Find the first event of each user at or after a moment, as a position in the flat arrays."""
-    distinct = np.unique(source.times)
+    distinct, nth = np.unique(source.times, return_inverse=True)
     width = len(distinct) + 1
-    keys = source.owners * width + np.searchsorted(distinct, source.times)
+    keys = source.owners * width + nth
     return np.searchsorted(keys, users * width + np.searchsorted(distinct, moments))
 
 

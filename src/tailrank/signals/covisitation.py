@@ -11,8 +11,10 @@ import numpy as np
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
+from tailrank.data.histories import parts
 from tailrank.signals.base import ItemUpdates
-from tailrank.signals.recency_decay import DecayedRows, fit_recency_decay
+from tailrank.signals.decay_choice import fit_recency_decay
+from tailrank.signals.recency_decay import DecayedRows
 from tailrank.signals.sparse import SparseRows, strongest
 from tailrank.signals.training_data import TrainingData
 
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 NEIGHBOURS: Final = 100
 """Entries kept for an item; twice as many gain nothing once signals are fused."""
 
-BLOCK: Final = 1024
-"""Rows of the co-occurrence product that are in memory at once."""
+PAIRS_AT_ONCE: Final = 5_000_000
+"""Pairs of items that are compared at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,11 @@ class ItemToItem(DecayedRows):
     def with_items(self, updates: ItemUpdates) -> Self:
         """Let new items follow nothing, and nothing follow them."""
         return replace(self, rows=self.rows.padded(updates.n_items, updates.n_items))
+
+    def reached(self, items: Codes) -> Codes:
+        """Name what occurs together with the items."""
+        _, at = self.rows.entries(items)
+        return self.rows.columns.take(at)
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -75,9 +82,10 @@ class CoVisitation(ItemToItem):
         """Count the pairs of every history."""
         import scipy.sparse as sp
 
-        items, owners, n = dataset.histories.items, dataset.histories.owners, dataset.n_items
+        h, n = dataset.histories, dataset.n_items
+        items, owners = h.items, h.owners
         forward = sp.csr_array((n, n), dtype=np.float32)
-        for step in range(1, min(cls.window, len(items) - 1) + 1):
+        for step in range(1, min(cls.window, int(h.lengths.max(initial=1)) - 1) + 1):
             first = np.flatnonzero((owners[:-step] == owners[step:]) & (items[:-step] != items[step:]))
             values = np.full(len(first), 1 / step, dtype=np.float32)
             forward = forward + sp.csr_array((values, (items[first], items[first + step])), shape=(n, n))
@@ -100,7 +108,7 @@ class ItemKNN(ItemToItem):
 
 
 def item_neighbours(dataset: Dataset, neighbours: int, shrinkage: float = 0.0) -> sp.csr_array:
-    """Compare items by the users whom they share, a block of items at a time; keep the most similar.
+    """Compare items by the users whom they share, some at a time; keep the most similar.
 
     The cosine of Sarwar et al. (2001, section 3.1.1), times ``shared / (shared + shrinkage)``, which trusts a
     pair the less the fewer users it has (Bell and Koren, 2007, "Improved neighborhood-based collaborative
@@ -127,12 +135,14 @@ def item_neighbours(dataset: Dataset, neighbours: int, shrinkage: float = 0.0) -
     by_user = sp.csr_array((np.ones(len(h.items), np.float32), (h.owners, h.items)), shape=shape)
     by_user.sum_duplicates()
     users = np.bincount(by_user.indices, minlength=dataset.n_items)
+    lengths = np.diff(by_user.indptr)
+    met = np.bincount(by_user.indices, lengths.repeat(lengths), dataset.n_items)
     by_user.data = (1 / np.sqrt(users[by_user.indices])).astype(np.float32)
     by_item = sp.csr_array(by_user.T)
     blocks = []
-    for start in range(0, dataset.n_items, BLOCK):
-        pairs = sp.csr_array(by_item[start : start + BLOCK] @ by_user)
-        rows = np.repeat(np.arange(start, start + pairs.shape[0]), np.diff(pairs.indptr))
+    for part in parts(met, PAIRS_AT_ONCE):
+        pairs = sp.csr_array(by_item[part] @ by_user)
+        rows = np.arange(part.start, part.stop).repeat(np.diff(pairs.indptr))
         if shrinkage:
             shared = pairs.data * np.sqrt(users[rows] * users[pairs.indices])
             pairs.data *= (shared / (shared + shrinkage)).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Self, TypeVar
@@ -11,18 +12,10 @@ import numpy as np
 
 from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates
-from tailrank.data.histories import Histories, Queries
-from tailrank.metrics.full_ranking import full_ranks
+from tailrank.data.histories import Histories
 from tailrank.signals.base import Arrays
 from tailrank.signals.sparse import SparseRows
 from tailrank.signals.stored import StoredArrays
-from tailrank.signals.training_data import TrainingData
-
-RECENCY_DECAYS: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
-"""Exponents to choose among: from every event counting the same to little but the latest."""
-
-DECAY_QUERIES: Final = 1_000
-"""Validation queries that a recency decay is chosen by, at most."""
 
 FASTEST_DECAY: Final = 100.0
 """Largest exponent that a model folder may hold."""
@@ -83,6 +76,24 @@ class DecayedSum(ABC):
         longest = 1 << len(histories.items).bit_length()  # few lengths, so that each is looked up again
         return _weights_by_age(longest, self.recency_decay).take(histories.ages)
 
+    def sums_under(
+        self, recency_decays: Sequence[float], histories: Histories, candidates: Candidates
+    ) -> Floats:
+        """Sum under several recency decays, without the logarithm; shape (decays, histories, candidates)."""
+        shape = (len(recency_decays), len(histories), len(candidates))
+        weights = [replace(self, recency_decay=decay)._weights(histories) for decay in recency_decays]
+        owners = np.arange(shape[0] * shape[1]).reshape(shape[:2]).take(histories.owners, axis=1)
+        items, n_owners = np.tile(histories.items, shape[0]), shape[0] * shape[1]
+        sums = self._sums(items, np.concatenate(weights), owners.ravel(), n_owners, candidates)
+        return sums.reshape(shape)
+
+    @abstractmethod
+    def reached(self, items: Codes) -> Codes | None:
+        """Name the items that a history of these events may score above 0, some of them repeatedly.
+
+        None if they may be most of the catalogue.
+        """
+
     @abstractmethod
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
@@ -123,53 +134,3 @@ def stored_recency_decay(arrays: StoredArrays) -> float:
         If it is missing or makes no sense.
     """
     return arrays.number("recency_decay", 0, FASTEST_DECAY)
-
-
-Decayed = TypeVar("Decayed", bound=DecayedSum)
-
-
-def with_best_recency_decay(
-    signal: Decayed,
-    queries: Queries,
-    n_items: int,
-    max_history: int,
-    repeats: bool,
-    prior: Floats | None = None,
-) -> Decayed:
-    """Choose the recency decay under which the signal, with nothing but the prior, ranks the targets best.
-
-    Measured by ndcg over the whole catalogue without a cut-off, which is steadier than ndcg@10.
-
-    Parameters
-    ----------
-    signal
-        Fitted without the queries' targets.
-    queries
-        Validation queries.
-    n_items
-        Size of the catalogue.
-    max_history
-        Latest events that the signal sees.
-    repeats
-        Whether items of the history are candidates.
-    prior
-        Added to every score, shape (items,).
-    """
-    everything = Candidates.everything(n_items)
-    candidates = [replace(signal, recency_decay=decay) for decay in RECENCY_DECAYS]
-
-    def validation_ndcg(choice: Decayed) -> float:
-        def score_batch(batch: Queries) -> Floats:
-            scores = choice.score(batch.histories.latest(max_history), everything)
-            return scores if prior is None else scores + prior
-
-        return float((1 / np.log2(1 + full_ranks(score_batch, queries, n_items, repeats))).sum())
-
-    return max(candidates, key=validation_ndcg)
-
-
-def fit_recency_decay(signal: Decayed, data: TrainingData, prior: Floats | None = None) -> Decayed:
-    """Choose the recency decay on a sample of the validation queries; see `with_best_recency_decay`."""
-    queries = data.validation.sample(DECAY_QUERIES, data.seed)
-    n_items, repeats = data.split.train.n_items, data.split.repeats
-    return with_best_recency_decay(signal, queries, n_items, data.max_history, repeats, prior)

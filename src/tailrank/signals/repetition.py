@@ -11,7 +11,8 @@ from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.signals.base import Arrays, ItemUpdates
-from tailrank.signals.recency_decay import DecayedSum, fit_recency_decay, stored_recency_decay
+from tailrank.signals.decay_choice import fit_recency_decay
+from tailrank.signals.recency_decay import DecayedSum, stored_recency_decay
 from tailrank.signals.room import Room
 from tailrank.signals.sparse import summed
 from tailrank.signals.stored import StoredArrays
@@ -48,6 +49,10 @@ class Frequency(DecayedSum):
     def from_arrays(cls, arrays: StoredArrays) -> Self:
         """Take the recency decay."""
         return cls(recency_decay=stored_recency_decay(arrays))
+
+    def reached(self, items: Codes) -> Codes:
+        """Name the items themselves."""
+        return items
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
-from tailrank.data.histories import ranges
+from tailrank.data.histories import flat_offsets, ranges
 from tailrank.signals.appendable import AppendableArray
 from tailrank.signals.base import Arrays
 from tailrank.signals.room import Room, with_rows
@@ -19,11 +19,19 @@ from tailrank.signals.stored import StoredArrays
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
+SMALL: Final = 100_000
+"""Cells of a table up to which it doesn't matter that most may be empty."""
+
 
 def summed(rows: Offsets, columns: Codes | Offsets, values: Floats, shape: tuple[int, int]) -> Floats:
     """Add up values by their cells of a table of this shape."""
-    cells = columns if shape[0] == 1 else rows * shape[1] + columns
-    return np.bincount(cells.ravel(), values.ravel(), shape[0] * shape[1]).reshape(shape).astype(np.float32)
+    cells, size = columns if shape[0] == 1 else rows * shape[1] + columns, shape[0] * shape[1]
+    if size > max(SMALL, 8 * cells.size):
+        found, at = np.unique(cells, return_inverse=True)
+        table = np.zeros(size, np.float32)
+        table[found] = np.bincount(at.ravel(), values.ravel())
+        return table.reshape(shape)
+    return np.bincount(cells.ravel(), values.ravel(), size).reshape(shape).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -195,14 +203,14 @@ def strongest(matrix: Any, per_row: int) -> sp.csr_array:
     import scipy.sparse as sp
 
     lengths, bounds = np.diff(matrix.indptr), matrix.indptr
-    cuts = np.full(len(lengths), -np.inf, dtype=matrix.dtype)
+    kept = np.ones(len(matrix.data), bool)
     # Selecting row by row is six times quicker than one sort of everything, loop and all.
     for row in np.flatnonzero(lengths > per_row):
-        values = matrix.data[bounds[row] : bounds[row + 1]]
-        cuts[row] = np.partition(values, len(values) - per_row)[len(values) - per_row]
-    high = np.flatnonzero(matrix.data >= np.repeat(cuts, lengths))
-    rows = np.repeat(np.arange(len(lengths)), lengths)[high]
-    order = np.lexsort((-matrix.data[high], rows))
-    kept = high[order[np.arange(len(order)) - np.searchsorted(rows, rows) < per_row]]
-    rows = np.repeat(np.arange(len(lengths)), lengths)[kept]
-    return sp.csr_array((matrix.data[kept], (rows, matrix.indices[kept])), shape=matrix.shape)
+        entries = slice(bounds[row], bounds[row + 1])
+        values = matrix.data[entries]
+        cut = np.partition(values, len(values) - per_row)[len(values) - per_row]
+        high = kept[entries]
+        np.greater(values, cut, out=high)
+        high[np.flatnonzero(values == cut)[: per_row - np.count_nonzero(high)]] = True
+    bounds = flat_offsets(np.minimum(lengths, per_row))
+    return sp.csr_array((matrix.data[kept], matrix.indices[kept], bounds), shape=matrix.shape)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, pairwise
-from typing import Final, Self, TypeAlias
+from itertools import pairwise
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.arrays import Floats, Offsets
 from tailrank.signals.appendable import AppendableArray
 from tailrank.signals.sparse import SparseRows
 from tailrank.signals.stored import StoredArrays
@@ -34,37 +33,69 @@ _LETTER: Final = re.compile(r"\w\W*")  # with its marks: a run holds nothing els
 SMALLEST_IDF: Final = 1e-3
 """Less than any text gives a term."""
 
-Terms: TypeAlias = Sequence[Sequence[str]]
 
-
-def terms_of(texts: Iterable[str]) -> Terms:
+def terms_of(texts: Sequence[str]) -> pl.Series:
     """Cut texts into lower-case words of at least two letters, digits, underscores or marks.
 
     Letters and their marks are composed (NFC), joiners and soft hyphens dropped. Of Chinese, Japanese, Thai,
     Lao, Khmer and Burmese, which are written without spaces, each letter and each two in a row are a term.
 
+    Returns
+    -------
+    pl.Series
+        A list of strings a text, shape (texts,).
+
     Examples
     --------
-    >>> terms_of(["HP-364XL, a black ink", "तंबू खूंटी", "2m 帐篷钉"])
+    >>> terms_of(["HP-364XL, a black ink", "तंबू खूंटी", "2m 帐篷钉"]).to_list()
     [['hp', '364xl', 'black', 'ink'], ['तंबू', 'खूंटी'], ['2m', '帐', '篷', '钉', '帐篷', '篷钉']]
     """
-    composed = pl.Series([_composed(text) for text in texts], dtype=pl.String)
-    visible = composed.str.replace_all(_INVISIBLE, "")
-    words, runs = (visible.str.extract_all(pattern).to_list() for pattern in (_WORD, _RUN))
-    return [
-        found + list(chain.from_iterable(map(_letters_and_pairs, unspaced))) if unspaced else found
-        for found, unspaced in zip(words, runs, strict=True)
-    ]
+    # Lower case alone would leave the dot of a Turkish İ as a mark.
+    lower = pl.Series(texts, dtype=pl.String).str.replace_all("İ", "i", literal=True).str.to_lowercase()
+    visible = lower.str.normalize("NFC").str.replace_all(_INVISIBLE, "")
+    words, runs = (visible.str.extract_all(pattern) for pattern in (_WORD, _RUN))
+    if not runs.list.len().sum():
+        return words
+    unspaced = pl.Series(map(_letters_and_pairs, runs.to_list()), dtype=words.dtype)
+    return words.list.concat(unspaced)
 
 
-def _composed(text: str) -> str:
-    """Write a text in lower case and NFC; `lower` alone would leave the dot of a Turkish İ as a mark."""
-    return unicodedata.normalize("NFC", text.replace("İ", "i").lower())
+def _letters_and_pairs(runs: list[str]) -> list[str]:
+    letters = [_LETTER.findall(run) for run in runs]
+    return [term for run in letters for term in [*run, *map("".join, pairwise(run))]]
 
 
-def _letters_and_pairs(run: str) -> list[str]:
-    letters: list[str] = _LETTER.findall(run)
-    return [*letters, *map("".join, pairwise(letters))]
+@dataclass(frozen=True)
+class Terms:
+    """How often each term occurs in each text.
+
+    Attributes
+    ----------
+    names
+        Of the terms, in order.
+    texts, codes, counts
+        A text, a term that it has, as a position in `names`, and how often; ordered by text and term,
+        shape (n,) each.
+    n_texts
+        Number of texts, of which some may have no term.
+    """
+
+    names: pl.Series
+    texts: Offsets
+    codes: Offsets
+    counts: Offsets
+    n_texts: int
+
+    @classmethod
+    def from_texts(cls, texts: Sequence[str]) -> Self:
+        """Cut texts as `terms_of` does, and count."""
+        found = terms_of(texts)
+        flat, lengths = found.explode().drop_nulls(), found.list.len().to_numpy()
+        names = flat.unique().sort()
+        codes = flat.cast(pl.Enum(names)).to_physical().to_numpy()
+        width = max(len(names), 1)
+        cells, counts = np.unique(np.arange(len(found)).repeat(lengths) * width + codes, return_counts=True)
+        return cls(names, *np.divmod(cells, width), counts, len(found))
 
 
 @dataclass(frozen=True)
@@ -83,13 +114,11 @@ class Vocabulary:
     idf: Floats
 
     @classmethod
-    def from_terms(cls, texts: Terms) -> Self:
+    def from_terms(cls, terms: Terms) -> Self:
         """Learn it from the terms of each text."""
-        known = sorted(set(chain.from_iterable(texts)))
-        _, codes, _ = _counted(texts, {term: code for code, term in enumerate(known)})
-        texts_with = np.bincount(codes, minlength=len(known))
-        idf = 1 + np.log((1 + len(texts)) / (1 + texts_with))
-        letters = np.frombuffer("".join(f"{term}\n" for term in known).encode(), np.uint8)
+        texts_with = np.bincount(terms.codes, minlength=len(terms.names))
+        idf = 1 + np.log((1 + terms.n_texts) / (1 + texts_with))
+        letters = np.frombuffer("".join(f"{name}\n" for name in terms.names).encode(), np.uint8)
         return cls(letters, idf.astype(np.float32))
 
     @classmethod
@@ -107,7 +136,7 @@ class Vocabulary:
             raise arrays.error("terms", f"{len(found._codes)} where {len(found.idf)} are expected")
         return found
 
-    def rows(self, texts: Terms) -> SparseRows:
+    def rows(self, terms: Terms) -> SparseRows:
         """Weigh terms by ``(1 + log tf) * idf``, each text to length one; terms that are new are passed over.
 
         Returns
@@ -115,28 +144,22 @@ class Vocabulary:
         SparseRows
             One row a text, one column a term.
         """
-        owners, codes, counts = _counted(texts, self._codes)
-        values = (1 + np.log(counts)) * self.idf.take(codes)
-        lengths = np.bincount(owners, minlength=len(texts))
-        norms = np.sqrt(np.bincount(owners, values * values, len(texts)))
+        codes = np.array([self._codes.get(name, -1) for name in terms.names], np.int32).take(terms.codes)
+        known = codes >= 0
+        owners, codes = terms.texts[known], codes[known]
+        values = (1 + np.log(terms.counts[known])) * self.idf.take(codes)
+        lengths = np.bincount(owners, minlength=terms.n_texts)
+        norms = np.sqrt(np.bincount(owners, values * values, terms.n_texts))
         values = (values / norms.take(owners)).astype(np.float32)
-        columns = AppendableArray.from_array(codes.astype(np.int32))
         return SparseRows(
-            lengths.cumsum() - lengths, lengths, columns, AppendableArray.from_array(values), len(self.idf)
+            lengths.cumsum() - lengths,
+            lengths,
+            AppendableArray.from_array(codes),
+            AppendableArray.from_array(values),
+            len(self.idf),
         )
 
     @cached_property
     def _codes(self) -> dict[str, int]:
         terms = self.letters.tobytes().decode().split()
         return {term: code for code, term in enumerate(terms)}
-
-
-def _counted(texts: Terms, codes: dict[str, int]) -> tuple[Offsets, Codes, Offsets]:
-    """Count known terms: the text, the term and how often it occurs there, ordered by both."""
-    found = [[codes[term] for term in terms if term in codes] for terms in texts]
-    lengths = np.fromiter(map(len, found), np.int64, len(found))
-    flat = np.fromiter(chain.from_iterable(found), np.int64, int(lengths.sum()))
-    width = max(len(codes), 1)
-    cells, counts = np.unique(np.arange(len(found)).repeat(lengths) * width + flat, return_counts=True)
-    owners, terms = np.divmod(cells, width)
-    return owners, terms, counts
