@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailrank.arrays import Bools
 from tailrank.data.candidates import Candidates
@@ -12,6 +14,7 @@ from tailrank.ranking.sampled_candidates import (
     EMPTY_HISTORIES,
     RANDOM,
     draw_candidates,
+    highest,
     with_empty_histories,
 )
 from tailrank.signals.base import Signal
@@ -130,3 +133,13 @@ def test_some_queries_are_repeated_without_a_history() -> None:
     assert pool.histories[: len(queries)].tolist() == [2] * len(queries)
     assert pool.histories[len(queries) :].tolist() == [0] * EMPTY_HISTORIES
     assert not pool.features[len(queries) :, :, 1].any()
+
+
+@given(st.integers(1, 3_000), st.integers(1, 50), st.sampled_from([1, 3, 1_000_000]), st.integers(0, 9))
+def test_the_highest_scores_are_found_and_of_equal_ones_the_first(
+    n: int, most: int, levels: int, seed: int
+) -> None:
+    scores = np.random.default_rng(seed).integers(0, levels, (2, n)).astype(np.float32)
+    scores[0, : n // 2] = -np.inf
+    most = min(most, n)
+    assert np.array_equal(highest(scores, most), np.argsort(-scores, axis=1, kind="stable")[:, :most])

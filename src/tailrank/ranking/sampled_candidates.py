@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from tailrank.arrays import Bools, Codes, Floats
+from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.data.histories import Histories, Queries
 from tailrank.ranking.fusion import history_buckets
 from tailrank.ranking.fusion_objective import SampledCandidates
@@ -17,6 +17,9 @@ from tailrank.reporting import Progress, counted, silent
 BEST: Final = 40
 RANDOM: Final = 64
 EMPTY_HISTORIES: Final = 500
+
+BLOCK: Final = 256
+"""Items of which the highest is looked for first."""
 
 
 def draw_candidates(
@@ -77,11 +80,9 @@ def _choose(
 ) -> tuple[Codes, Floats]:
     """Pick item codes and what each stands for, both (queries, candidates)."""
     n_queries, n_items = allowed.shape
-    best = min(BEST, n_items)
-    columns = [targets[:, None]]
-    for values in scores:
-        ordered = np.argpartition(np.where(allowed, _best_lowest(values), np.inf), best - 1, axis=1)
-        columns.append(ordered[:, :best].astype(np.int32))
+    everything, best = bool(allowed.all()), min(BEST, n_items)
+    seen = (values if everything else np.where(allowed, values, -np.inf) for values in scores)
+    columns = [targets[:, None], *(highest(values, best) for values in seen)]
     columns.append(rng.integers(0, n_items, (n_queries, RANDOM), dtype=np.int32))
     codes = np.concatenate(columns, axis=1)
     counts = _first_seen(codes) & np.take_along_axis(allowed, codes, axis=1)
@@ -92,17 +93,28 @@ def _choose(
     return codes, log_odds
 
 
-def _best_lowest(values: Floats) -> Floats:
-    """Turn scores around; those of a signal that leaves most items at its lowest are told apart by code.
+def highest(scores: Floats, n: int) -> Codes:
+    """Find the `n` highest scores of each row, of equal ones the first; codes of shape (rows, n).
 
-    Selecting among equal ones takes five times as long.
+    At least `n` scores reach the n-th highest maximum of all blocks, and few others do.
     """
-    lowest = values.min(axis=1, keepdims=True)
-    level = values == lowest
-    if np.count_nonzero(level) < level.size / 2:
-        return -values
-    apart = np.arange(1, values.shape[1] + 1, dtype=np.float32) - lowest
-    return np.where(level, apart, -values)
+    n_items = scores.shape[1]
+    block = min(BLOCK, n_items // n)
+    maxima = np.maximum.reduceat(scores, np.arange(0, n_items, block), axis=1)
+    bounds = np.partition(maxima, -n, axis=1)[:, -n]
+    found = np.empty((len(scores), n), np.int32)
+    for row, (values, bound) in enumerate(zip(scores, bounds, strict=True)):
+        codes = np.concatenate([np.flatnonzero(values > bound), _first_level(values, bound, n)])
+        found[row] = codes[np.lexsort((codes, -values[codes]))[:n]]
+    return found
+
+
+def _first_level(values: Floats, bound: np.float32, n: int) -> Offsets:
+    """Find the first `n` values at the bound, or all; often they are many, and the first ones near."""
+    size = BLOCK
+    while len(level := np.flatnonzero(values[:size] == bound)) < n and size < len(values):
+        size *= 8
+    return level[:n]
 
 
 def _first_seen(codes: Codes) -> Bools:
