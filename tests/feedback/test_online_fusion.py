@@ -18,6 +18,7 @@ from tailrank.feedback.learning_settings import LearningSettings
 from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.feedback.outcome_sums import OutcomeSums
 from tailrank.feedback.posterior import Posterior
+from tailrank.ranking.fusion import knot_shares
 from tailrank.signals.stored import StoredArrays
 
 WEIGHTS = [1.0, 0.5, -0.3]
@@ -60,7 +61,7 @@ def test_what_is_clicked_goes_up_and_what_is_disliked_goes_down(seed: int, rewar
     one["rewards"] *= reward
     at, where = int(np.argmax(one["rewards"] != 0)), (one["signals"], one["levels"], one["bucket"])
     online = learned([one])
-    log_odds = online.corrections.features(*where[:2], fused_scores(OFFLINE, *where))
+    log_odds, _ = online.corrections.scored(*where)
     moved = log_odds @ online.posterior().means[one["bucket"]]
     weights = np.exp(np.sign(reward) * fused_scores(OFFLINE, *where)) / np.arange(1, N_ITEMS + 1)
     assert np.sign(reward) * (moved[at] - moved @ weights / weights.sum()) > 0
@@ -105,6 +106,43 @@ def test_sums_are_the_expansion_of_the_likelihood(around: float) -> None:
     here = online.around[one["bucket"]]
     np.testing.assert_allclose(pull - curvature @ here, slope(here), atol=1e-3)
     np.testing.assert_allclose(-curvature, approx_fprime(here, slope, 1e-3), atol=0.03)
+
+
+def test_sums_are_those_of_the_definition_to_the_last_digits() -> None:
+    """Gradient and Hessian of the two softmaxes, written out; what is older counts less."""
+    rng, half_life = np.random.default_rng(4), 100.0
+    fusion = replace(
+        OFFLINE,
+        weights=rng.standard_normal(OFFLINE.weights.shape).astype(np.float32),
+        biases=rng.standard_normal(OFFLINE.biases.shape).astype(np.float32),
+        spreads=np.array([0.5, 2, 3], np.float32),
+    )
+    online = OnlineFusion.start(fusion, LearningSettings(half_life=half_life))
+    online.around = 0.1 * rng.standard_normal(online.around.shape)
+    lists = [drawn_list(seed) | {"bucket": 2} for seed in range(6)]
+    for seed, one in enumerate(lists):
+        one["rewards"] *= (-1) ** seed * (1 + seed)
+        online.update(**one)
+    curvature, pull = np.zeros((10, 10)), np.zeros(10)
+    for one in lists:
+        scores = fused_scores(fusion, one["signals"], one["levels"], 2)
+        columns = [
+            one["signals"] / np.array([0.5, 2, 3]),
+            knot_shares(fusion.knots)[one["levels"]],
+            scores[:, None],
+        ]
+        features = np.hstack(columns)
+        features = np.clip(features - features.mean(axis=0), -10, 10)
+        sign, total = np.sign(one["rewards"].sum()), abs(one["rewards"]).sum()
+        chances = np.exp(sign * (scores + features @ online.around[2])) / np.arange(1, N_ITEMS + 1)
+        chances /= chances.sum()
+        negative = total * features.T @ (np.diag(chances) - np.outer(chances, chances)) @ features
+        gradient = (one["rewards"] - sign * total * chances) @ features
+        weight = 0.5 ** ((online.sums.latest[2] - one["time"]) / half_life)
+        curvature += weight * negative
+        pull += weight * (gradient + negative @ online.around[2])
+    np.testing.assert_allclose(online.sums.curvature[2], curvature, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(online.sums.pull[2], pull, rtol=1e-12, atol=1e-12)
 
 
 def test_the_posterior_is_that_of_all_buckets_at_once() -> None:
@@ -204,6 +242,16 @@ def test_outcomes_say_what_their_events_mean() -> None:
     assert strict.rewards_of(outcome).tolist() == [-0.5, -0.5, 2, 0, 0, 0, 0, 0]
     both = replace(outcome, times={**outcome.times, **clicked(seen, clicks, "dislike").times})
     assert LearningSettings().rewards_of(both).tolist() == [0, 0, -2, 0, 0, 0, 0, 0]
+
+
+def test_an_event_says_as_little_as_it_is_told_to() -> None:
+    one = drawn_list(0)
+    seen = impression(one["signals"], one["levels"], one["bucket"])
+    viewed, bought = np.eye(N_ITEMS, dtype=np.bool_)[[1, 3]]
+    outcome = clicked(seen, viewed | bought, "view")
+    outcome = replace(outcome, times=outcome.times | clicked(seen, bought, "purchase").times)
+    settings = LearningSettings(rewards={"view": 0.1, "purchase": 3.0})
+    assert settings.rewards_of(outcome).tolist() == [0, 0.1, 0, 3, 0, 0, 0, 0]
 
 
 def test_unknown_items_and_lists_of_other_models_say_nothing() -> None:

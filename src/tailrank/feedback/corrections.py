@@ -40,8 +40,8 @@ class Corrections:
         knots, buckets, signals = self.offline.weights.shape
         return buckets, signals + knots + 1
 
-    def features(self, signals: Floats, levels: Codes, scores: Doubles | float = 0.0) -> Doubles:
-        """Say how much each correction counts for each item of a list.
+    def features(self, signals: Floats, levels: Codes) -> Doubles:
+        """Say how much each correction but the scale counts for each item of a list.
 
         Parameters
         ----------
@@ -49,23 +49,35 @@ class Corrections:
             Shape (items, signals).
         levels
             Count levels, shape (items,).
-        scores
-            Of the offline weights, shape (items,); 0 leaves the scale out.
 
         Returns
         -------
         Doubles
-            Shape (items, corrections). What all items of the list share is left out, since no order depends
-            on it.
+            Shape (items, corrections), 0 for the scale. What all items of the list share is left out, since
+            no order depends on it.
         """
-        items, width = signals.shape
-        found = np.empty((items, width + self._shares.shape[1] + 1))
-        np.divide(signals, self._spread, out=found[:, :width])
-        found[:, width:-1] = self._shares.take(levels, axis=0)
-        found[:, -1] = scores
-        found -= np.add.reduce(found) / max(items, 1)
+        found, _ = self.scored(signals, levels, 0)
+        found[:, -1] = 0
+        return found
+
+    def scored(self, signals: Floats, levels: Codes, bucket: int) -> tuple[Doubles, Doubles]:
+        """Give the features, with that of the scale, and the scores of the offline weights, shape (items,).
+
+        Parameters
+        ----------
+        signals, levels
+            As in `features`.
+        bucket
+            That of the history.
+        """
+        found, width = self._by_level[bucket].take(levels, axis=0), signals.shape[1]
+        standardised = signals / self._spread
+        scores = found[:, -1] + (standardised[:, None] @ found[:, :width, None])[:, 0, 0]
+        found[:, :width], found[:, -1] = standardised, scores
+        found -= np.add.reduce(found) / max(len(found), 1)
         # Quicker than `np.clip`, for the few numbers of a list.
-        return np.minimum(np.maximum(found, -FARTHEST, out=found), FARTHEST, out=found)
+        np.minimum(np.maximum(found, -FARTHEST, out=found), FARTHEST, out=found)
+        return found, scores
 
     def applied(self, corrections: Doubles) -> Fusion:
         """Correct the weights, in the scale of the offline score; corrections as in `shape`."""
@@ -87,8 +99,21 @@ class Corrections:
         return np.where(spreads > 0, spreads, 1).astype(np.float64)
 
     @cached_property
-    def _shares(self) -> Doubles:
-        return np.ascontiguousarray(knot_shares(self.offline.knots))
+    def _by_level(self) -> Doubles:
+        """What a list looks up: weights of signals by deviations, shares of knots, and the bias.
+
+        Shape (history buckets, levels, corrections).
+        """
+        shares, offline = knot_shares(self.offline.knots), self.offline
+        levels = np.arange(len(shares), dtype=np.int32)
+        return np.stack([
+            np.column_stack([
+                offline.weights_of(levels, bucket).T * self._spread,
+                shares,
+                offline.biases_of(levels, bucket),
+            ])
+            for bucket in range(self.shape[0])
+        ])  # fmt: skip
 
 
 def fused_scores(fusion: Fusion, signals: Floats, levels: Codes, bucket: int) -> Doubles:

@@ -88,9 +88,8 @@ class LearningSettings:
 
     def rewards_of(self, outcome: Outcome) -> Doubles:
         """Say what became of each item, in clicks, shape (items,): the worst of its events, else the best."""
-        best, worst = outcome.clicked.astype(np.float64), np.zeros(len(outcome.clicked))
-        for name, times in outcome.times.items():
-            said = np.where(np.isnan(times), 0, self.rewards.get(name, 1.0))
-            best, worst = np.maximum(best, said), np.minimum(worst, said)
-        found = np.where(worst < 0, worst, best)
-        return np.where(outcome.skipped, self.passed_over, found)
+        found = outcome.clicked.astype(np.float64)
+        rewards = {name: self.rewards.get(name, 1.0) for name in outcome.times}
+        for name in sorted(rewards, key=lambda name: (rewards[name] < 0, abs(rewards[name]))):
+            found[~np.isnan(outcome.times[name])] = rewards[name]
+        return np.where(outcome.skipped, self.passed_over, found) if self.passed_over else found

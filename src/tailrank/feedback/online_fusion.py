@@ -15,7 +15,7 @@ from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.bounds import latest_plausible_time
 from tailrank.errors import RequestError
 from tailrank.feedback.attribution import Outcome
-from tailrank.feedback.corrections import Corrections, fused_scores
+from tailrank.feedback.corrections import Corrections
 from tailrank.feedback.learning_settings import LearningSettings
 from tailrank.feedback.outcome_sums import LARGEST_SUM, OutcomeSums
 from tailrank.feedback.posterior import Posterior
@@ -74,9 +74,10 @@ class OnlineFusion:
         for outcome in outcomes:
             seen = outcome.impression
             if seen.signal_names == self.offline.signals:
-                at, rewards = np.flatnonzero(seen.known), self.settings.rewards_of(outcome)
-                signals, levels = seen.signals[at], seen.count_levels[at]
-                self.update(signals, levels, seen.history_bucket, rewards[at], seen.time, 1 + at)
+                at = seen.known[: len(self._log_examination)].nonzero()[0]
+                signals, levels = seen.signals.take(at, axis=0), seen.count_levels.take(at)
+                rewards, examined = self.settings.rewards_of(outcome).take(at), self._log_examination.take(at)
+                self._add(signals, levels, seen.history_bucket, rewards, seen.time, examined)
 
     def update(
         self,
@@ -110,26 +111,33 @@ class OnlineFusion:
             If a signal, a reward or the time isn't finite, or the time in the future, by which all that was
             learned would be forgotten; nothing is learned then.
         """
-        places = range(1, len(rewards) + 1) if ranks is None else ranks
-        seen = bisect_right(places, len(self._log_examination))
-        signals, levels, rewards = signals[:seen], levels[:seen], rewards[:seen]
-        if not rewards.any():
+        ranks = np.arange(1, len(rewards) + 1) if ranks is None else ranks
+        examined = self._log_examination.take(ranks[: bisect_right(ranks, len(self._log_examination))] - 1)
+        n = len(examined)
+        self._add(signals[:n], levels[:n], bucket, rewards[:n], time, examined)
+
+    def _add(
+        self, signals: Floats, levels: Codes, bucket: int, rewards: Doubles, time: float, examined: Doubles
+    ) -> None:
+        """Learn as `update` does, given the logarithm of how likely each item was looked at."""
+        listed = rewards.tolist()
+        if not any(listed):
             return
-        examined = self._log_examination[:seen] if ranks is None else self._log_examination[ranks[:seen] - 1]
         with np.errstate(invalid="ignore"):  # what isn't finite is refused in a moment
-            offline = fused_scores(self.offline, signals, levels, bucket)
-        if not math.isfinite(offline @ rewards + time):
+            features, offline = self.corrections.scored(signals, levels, bucket)
+        if not math.isfinite(offline.dot(rewards) + time):
             raise RequestError("signals, rewards and time must be finite numbers")
         if time > latest_plausible_time():
             raise RequestError(f"time {time:.15g} is in the future: give seconds since 1970")
-        features = self.corrections.features(signals, levels, offline)
-        scores = offline + features @ self.around[bucket]
-        pull, root = _quadratic(features, scores + examined, rewards)
-        if rewards.min() < 0:
-            against, more = _quadratic(features, examined - scores, -rewards)
+        around = self.around[bucket]
+        scores = offline + features.dot(around)
+        if min(listed) < 0:
+            pull, root = _quadratic(features, scores + examined, np.maximum(rewards, 0))
+            against, more = _quadratic(features, examined - scores, np.maximum(-rewards, 0))
             pull, root = pull - against, np.concatenate([root, more])
-        curvature = root.T @ root
-        self.sums.add(bucket, curvature, pull + curvature @ self.around[bucket], time)
+        else:
+            pull, root = _quadratic(features, scores + examined, rewards)
+        self.sums.add(bucket, root.T.dot(root), pull + root.dot(around).dot(root), time)
 
     def posterior(self) -> Posterior:
         """Tell how likely corrections are after all outcomes so far."""
@@ -185,8 +193,8 @@ class OnlineFusion:
         return np.log(self.settings.examination)
 
 
-def _quadratic(features: Doubles, log_odds: Doubles, rewards: Doubles) -> tuple[Doubles, Doubles]:
-    """Approximate the log-likelihood of draws from a softmax, as many as the rewards above 0 say.
+def _quadratic(features: Doubles, log_odds: Doubles, draws: Doubles) -> tuple[Doubles, Doubles]:
+    """Approximate the log-likelihood of draws from a softmax, so many of each item.
 
     Returns
     -------
@@ -194,8 +202,7 @@ def _quadratic(features: Doubles, log_odds: Doubles, rewards: Doubles) -> tuple[
         The gradient, shape (corrections,), and a root R, shape (items, corrections), of the negative Hessian
         ``R.T @ R``.
     """
-    weights = np.maximum(rewards, 0)
     chances = np.exp(log_odds - np.maximum.reduce(log_odds))
     chances /= np.add.reduce(chances)
-    apart = features - chances @ features
-    return weights @ apart, np.sqrt(np.add.reduce(weights) * chances)[:, None] * apart
+    apart = features - chances.dot(features)
+    return draws.dot(apart), np.sqrt(np.add.reduce(draws) * chances)[:, None] * apart

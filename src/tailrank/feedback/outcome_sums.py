@@ -66,14 +66,16 @@ class OutcomeSums:
     def add(self, bucket: int, curvature: Doubles, pull: Doubles, time: float) -> None:
         """Add what one outcome says of a bucket; shapes (corrections, corrections) and (corrections,)."""
         late = time - self.latest[bucket]
-        if late > 0:
-            self._fade(bucket, late)
-            self.latest[bucket] = time
-        elif late < 0:
-            weight = 0.5 ** (-late / self.half_life)
+        weight = 0.5 ** (abs(late) / self.half_life)
+        curvatures, pulls = self.curvature[bucket], self.pull[bucket]
+        if late < 0:
             curvature, pull = weight * curvature, weight * pull
-        self.curvature[bucket] += curvature
-        self.pull[bucket] += pull
+        else:
+            self.latest[bucket] = time
+            curvatures *= weight
+            pulls *= weight
+        curvatures += curvature
+        pulls += pull
         self.outcomes[bucket] += 1
 
     def plus(self, other: OutcomeSums) -> Self:
@@ -95,12 +97,6 @@ class OutcomeSums:
             self.outcomes + other.outcomes,
             self.half_life,
         )
-
-    def _fade(self, bucket: int, seconds: float) -> None:
-        if np.isfinite(self.half_life):
-            weight = 0.5 ** (seconds / self.half_life)
-            self.curvature[bucket] *= weight
-            self.pull[bucket] *= weight
 
     def arrays(self) -> Arrays:
         """Give everything, for storage."""
