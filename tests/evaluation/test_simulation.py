@@ -174,6 +174,19 @@ def test_learning_pays_once_taste_has_shifted(visits: Visits) -> None:
     assert bounded(simulation, online.expected - frozen.expected).low > 0
 
 
+def test_the_guard_decides_what_ranks(visits: Visits) -> None:
+    frozen = Fixed(visits.scores)
+    for rankings, decided in ((300, False), (6_000, True)):
+        simulation = Simulation.draw(visits, rankings, shift=0.2)
+        learner = Online.start(visits, guarded=True)
+        gain = simulation.run(learner).expected - simulation.run(frozen).expected
+        assert bool(learner.decisions) == decided == gain.any()
+    assert learner.guard is not None
+    published = [each.action for each in learner.decisions].count("publish")
+    assert 0 < published <= len(learner.decisions)
+    assert gain.mean() > 0
+
+
 def test_metrics_are_those_of_their_definitions(visits: Visits) -> None:
     simulation = Simulation.draw(visits, 50)
     run = simulation.run(Fixed(visits.scores))
@@ -223,7 +236,14 @@ def test_the_command_writes_a_log_that_evaluate_reads(folder: Path, fitted: Rera
     done = call(*words, "--learn", "online", "--shift", 0.5, "--clicks", "cascade", "--out", out)
     assert done.exit_code == 0, done.output
     printed = " ".join(done.output.split())
-    for said in ("taste shifts after 200", "frozen", "online", "best fixed weights", "online minus frozen"):
+    for said in (
+        "guard decided nothing",
+        "taste shifts after 200",
+        "frozen",
+        "online",
+        "best fixed weights",
+        "online minus frozen",
+    ):
         assert said in printed
     judged = ("evaluate", "--data", folder, "--encoder", "none", "--fast", "--candidates", out)
     done = call(*judged, "--out", tmp_path / "out")

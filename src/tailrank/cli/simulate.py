@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import numpy as np
 import typer
@@ -24,6 +25,7 @@ from tailrank.evaluation.simulation.log import impressions
 from tailrank.evaluation.simulation.meter import METRICS, bounded, values
 from tailrank.evaluation.simulation.simulator import Run, Simulation
 from tailrank.evaluation.simulation.visits import Visits, held_out
+from tailrank.feedback.guard import Action, GuardSettings
 from tailrank.files import is_writable, written_file
 from tailrank.metrics.significance import Difference
 from tailrank.ranking.reranker import Reranker
@@ -80,12 +82,14 @@ def simulate(
         simulation = Simulation.draw(visits, rankings, clicks, shift, seed)
         ways: dict[str, Learner] = {FROZEN: Fixed(visits.scores)}
         if learn == "online":
-            ways[ONLINE] = Online.start(visits, None if explore == "none" else explore, seed)
+            ways[ONLINE] = Online.start(visits, None if explore == "none" else explore, seed, guarded=True)
         logged = None if out is None else list(ways)[-1]
         runs = _runs(simulation, ways, logged, progress)
     console = Console()
     console.print(escape(_about(dataset, simulation, new)), soft_wrap=True)
     _show(console, simulation, runs)
+    if isinstance(online := ways.get(ONLINE), Online):
+        console.print(escape(_decided(online)), soft_wrap=True)
     if out is not None and logged is not None:
         with written_file(out) as file:
             impressions(simulation, runs[logged], dataset).write_parquet(file)
@@ -119,6 +123,17 @@ def _about(dataset: Dataset, simulation: Simulation, new: bool) -> str:
         f"{len(np.unique(visits.users)):,} users, {visits.size} candidates each; their events are {known}; "
         f"{shifts}. What is clicked is simulated (docs/simulation.md)."
     )
+
+
+def _decided(online: Online) -> str:
+    """Say what the guard decided, and why at last."""
+    decisions = online.decisions
+    if not decisions:
+        waits = f"it waits for {GuardSettings().window} lists with clicks"
+        return f"The guard decided nothing, so the model's own weights ranked: {waits}."
+    actions = Counter(decision.action for decision in decisions)
+    counts = ", ".join(f"{action} {actions[action]}" for action in get_args(Action))
+    return f"The guard decided {len(decisions)} times ({counts}). At last, {decisions[-1]}."
 
 
 def _show(console: Console, simulation: Simulation, runs: Mapping[str, Run]) -> None:

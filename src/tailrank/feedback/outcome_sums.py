@@ -66,16 +66,14 @@ class OutcomeSums:
     def add(self, bucket: int, curvature: Doubles, pull: Doubles, time: float) -> None:
         """Add what one outcome says of a bucket; shapes (corrections, corrections) and (corrections,)."""
         late = time - self.latest[bucket]
-        weight = 0.5 ** (abs(late) / self.half_life)
-        curvatures, pulls = self.curvature[bucket], self.pull[bucket]
-        if late < 0:
-            curvature, pull = weight * curvature, weight * pull
-        else:
+        if late > 0:
+            self._fade(bucket, late)
             self.latest[bucket] = time
-            curvatures *= weight
-            pulls *= weight
-        curvatures += curvature
-        pulls += pull
+        elif late < 0:
+            weight = 0.5 ** (-late / self.half_life)
+            curvature, pull = weight * curvature, weight * pull
+        for sums, said in ((self.curvature[bucket], curvature), (self.pull[bucket], pull)):
+            np.add(sums, said, out=sums)
         self.outcomes[bucket] += 1
 
     def plus(self, other: OutcomeSums) -> Self:
@@ -97,6 +95,11 @@ class OutcomeSums:
             self.outcomes + other.outcomes,
             self.half_life,
         )
+
+    def _fade(self, bucket: int, seconds: float) -> None:
+        weight = 0.5 ** (seconds / self.half_life)
+        for sums in (self.curvature[bucket], self.pull[bucket]):
+            np.multiply(sums, weight, out=sums)
 
     def arrays(self) -> Arrays:
         """Give everything, for storage."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Doubles, Offsets, Seconds
 from tailrank.evaluation.simulation.visits import Visits
+from tailrank.feedback.attribution import Outcome
 from tailrank.feedback.exploring_fusion import Explorer, ExploringFusion
+from tailrank.feedback.guard import Decision, Guard
+from tailrank.feedback.impressions import Impression
 from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.policy.base import Policy, Scored
 from tailrank.policy.exploration import Exploration
@@ -95,7 +98,7 @@ class Fixed:
 
 @dataclass
 class Online:
-    """Weights that learn from clicks, and perhaps explore, as those of a server do.
+    """Weights that learn from clicks, and perhaps explore.
 
     Attributes
     ----------
@@ -107,12 +110,18 @@ class Online:
         How to explore; None shows what is likeliest to be best.
     rng
         Of exploration.
+    guard
+        What decides whether learned weights come into service, as in a server; None lets all of them.
+    decisions
+        Those of the guard so far.
     """
 
     visits: Visits
     learned: OnlineFusion
     explorer: Explorer | None
     rng: np.random.Generator
+    guard: Guard | None = None
+    decisions: list[Decision] = field(default_factory=list)
     fusion: Fusion = field(init=False)
     policy: tuple[Policy, ...] = field(init=False)
 
@@ -122,16 +131,22 @@ class Online:
             self.policy = (*self.policy, Exploration())
 
     @classmethod
-    def start(cls, visits: Visits, explorer: Explorer | None = None, seed: int = 0) -> Self:
+    def start(
+        cls, visits: Visits, explorer: Explorer | None = None, seed: int = 0, guarded: bool = False
+    ) -> Self:
         """Start at the weights of the model."""
-        return cls(visits, OnlineFusion.start(visits.fusion), explorer, np.random.default_rng(seed))
+        learned = OnlineFusion.start(visits.fusion)
+        return cls(
+            visits, learned, explorer, np.random.default_rng(seed), Guard(learned) if guarded else None
+        )
 
     def scores(self, rows: Offsets) -> Doubles:
-        """Publish what was learned, and fuse by it."""
+        """Publish what was learned, unless a guard is to decide on that, and fuse by it."""
+        served = self.guard.served if self.guard else self.learned.fusion()
         if self.explorer:
-            self.fusion = ExploringFusion.from_online(self.learned, self.explorer, rng=self.rng)
-        else:
-            self.fusion = self.learned.fusion()
+            exploring = ExploringFusion.from_online(self.learned, self.explorer, rng=self.rng)
+            served = replace(exploring, weights=served.weights, biases=served.biases)
+        self.fusion = served
         return self.visits.served(self.fusion, self.policy, rows)
 
     def propensities(self, rows: Offsets, columns: Codes) -> Doubles:
@@ -147,12 +162,28 @@ class Online:
 
     def learn(self, shown: Shown) -> None:
         """Learn from each list in which something was clicked."""
-        for at in np.flatnonzero(shown.clicked.any(axis=1)):
-            row, columns = shown.rows[at], shown.columns[at]
-            self.learned.update(
-                self.visits.signals[row, columns],
-                self.visits.levels[row, columns],
-                int(self.visits.buckets[row]),
-                shown.clicked[at].astype(np.float64),
-                float(shown.times[at]),
-            )
+        clicked = shown.clicked.any(axis=1).nonzero()[0].tolist()
+        outcomes = [Outcome(self._impression(shown, at), shown.clicked[at], {}) for at in clicked]
+        if self.guard:
+            self.decisions += self.guard.learn(outcomes)
+        else:
+            self.learned.learn(outcomes)
+
+    def _impression(self, shown: Shown, at: int) -> Impression:
+        """Write down as much of a list as learning reads."""
+        visits, row, columns = self.visits, shown.rows[at], shown.columns[at]
+        n = len(columns)
+        return Impression(
+            ranking_id="",
+            user_id=str(visits.users[row]),
+            time=float(shown.times[at]),
+            model="",
+            item_ids=[""] * n,
+            previous_ranks=np.arange(1, n + 1),
+            scores=np.full(n, np.nan),
+            signals=visits.signals[row, columns],
+            signal_names=visits.fusion.signals,
+            count_levels=visits.levels[row, columns],
+            history_bucket=int(visits.buckets[row]),
+            propensities=np.ones(n),
+        )
