@@ -66,9 +66,10 @@ def row(real: Dataset, before: Reranker, attack: Attack, share: float, seed: int
     made = attacked(real, attack, share, seed)
     found = find_anomalies(made.dataset)
     caught = set(found.users) & set(made.users)
-    defended = without_users(made.dataset, [] if found.too_many else found.users)
     users = asked(real, made.target, seed)
-    models = {"before": before, "undefended": fitted(made.dataset), "defended": fitted(defended)}
+    models = {"before": before, "undefended": fitted(made.dataset)}
+    left_out = [] if found.too_many else found.users
+    models["defended"] = fitted(without_users(made.dataset, left_out)) if left_out else models["undefended"]
     return {
         "attack": attack,
         "share": share,
@@ -87,8 +88,10 @@ def main(data: Data, name: Name, seeds: Seeds = "0") -> None:
     rows = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.exists() else []
     done = {(row["attack"], row["share"], row["seed"]) for row in rows}
     missing = [key for key in product(ATTACKS, SHARES, numbers(seeds)) if key not in done]
-    before = fitted(dataset)
+    if not missing:
+        return
+    before, nothing = fitted(dataset), clean(dataset)
     for attack, share, seed in missing:
         rows.append(row(dataset, before, attack, share, seed))
         print(rows[-1], flush=True)
-        store(f"{name}/shilling.json", {"dataset": name, "clean": clean(dataset), "rows": rows})
+        store(f"{name}/shilling.json", {"dataset": name, "clean": nothing, "rows": rows})

@@ -480,5 +480,37 @@ def test_measurements_of_the_server_are_told(tmp_path: Path) -> None:
     assert "| ASGI | uvicorn | 0.80 | 1.20 | 2,500 |" in frameworks
 
 
+def test_what_learning_loses_is_told_first(tmp_path: Path) -> None:
+    def told() -> str:
+        return page.render("feedback.md.j2", studies=Studies(tmp_path))
+
+    assert told() == "\n"
+
+    def way(gain: float, half: float) -> dict[str, object]:
+        over_seeds = {"mean": gain, "ci95": [gain - half, gain + half], "seeds": [gain, gain]}
+        return {"clicks": 0.3, "gain_percent": over_seeds, "regret": over_seeds} | {
+            "gain_percent_users_ci95": None
+        }
+
+    ways = {"frozen": way(0, 0), "online": way(-0.4, 0.1), "linucb": way(-0.4, 0.5)}
+    one = {"dataset": "shop", "visits": 9, "users": 3, "protocol": "temporal"}
+    sets = [one | {"scenarios": {"nothing shifts": ways}}]
+    store(tmp_path, "learning.json", {"rankings": 1_000, "published_every": 25, "sets": sets})
+    exposure = {name: {"top10": 0.1, "mean_rank": 9.0} for name in ("before", "undefended", "defended")}
+    attack = {"seed": 0, "made_up": 9, "false_alarms": 0.0, **exposure}
+    attacks = [
+        attack | {"attack": "flood", "share": 0.05, "recall": 1.0},
+        attack | {"attack": "average", "share": 0.01, "recall": 0.2},
+    ]
+    found = {"dataset": "shop", "clean": {"users": 90, "flagged": 0}, "rows": attacks}
+    store(tmp_path, "shop/shilling.json", found)
+    text = told()
+    assert "- shop, nothing shifts: online -0.50 to -0.30%\n\n" in text
+    assert "linucb -0.90" not in text.partition("| data set |")[0]
+    assert text.count("nothing shifts |") == 3
+    assert "are found:** average 1%.\n" in text
+    assert [cells[0] for cells in rows(text, "Made-up users in shop")[2:]] == ["average", "flood"]
+
+
 def test_the_examples_in_docstrings_run() -> None:
     assert doctest.testmod(filters).failed == 0
