@@ -31,7 +31,7 @@ from tailrank.ranking.settings import Settings
 SETS: Final = ("movielens-small-plots", "amazon-beauty")
 SHIFTS: Final[Mapping[str, float | None]] = {"taste shifts half-way": 0.5, "nothing shifts": None}
 FROZEN, BEST = "frozen", "best fixed weights"
-WAYS: Final = (BEST, FROZEN, "online", "online, guarded", "linucb", "lambdamart")
+WAYS: Final = (BEST, FROZEN, "online", "linucb", "lambdamart")
 LAMBDAMART_SEEDS: Final = {"movielens-small-plots": 10, "amazon-beauty": 3}
 """How many of the seeds it gets, since it is slow."""
 
@@ -79,7 +79,6 @@ def expected(way: str, ground: Ground, simulation: Simulation) -> Values:
         BEST: lambda: Fixed.with_weights(visits, best_weights(simulation)),
         FROZEN: lambda: Fixed(visits.scores),
         "online": lambda: Online.start(visits),
-        "online, guarded": lambda: Online.start(visits, guarded=True),
         "linucb": lambda: LinUCB.start(visits),
         "lambdamart": lambda: LambdaMART.start(visits),
     }

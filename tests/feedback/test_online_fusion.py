@@ -249,9 +249,9 @@ def test_an_event_says_as_little_as_it_is_told_to() -> None:
     seen = impression(one["signals"], one["levels"], one["bucket"])
     viewed, bought = np.eye(N_ITEMS, dtype=np.bool_)[[1, 3]]
     outcome = clicked(seen, viewed | bought, "view")
-    outcome = replace(outcome, times=outcome.times | clicked(seen, bought, "purchase").times)
+    times = {**outcome.times, **clicked(seen, bought, "purchase").times}
     settings = LearningSettings(rewards={"view": 0.1, "purchase": 3.0})
-    assert settings.rewards_of(outcome).tolist() == [0, 0.1, 0, 3, 0, 0, 0, 0]
+    assert settings.rewards_of(replace(outcome, times=times)).tolist() == [0, 0.1, 0, 3, 0, 0, 0, 0]
 
 
 def test_unknown_items_and_lists_of_other_models_say_nothing() -> None:

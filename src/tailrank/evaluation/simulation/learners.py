@@ -162,8 +162,8 @@ class Online:
 
     def learn(self, shown: Shown) -> None:
         """Learn from each list in which something was clicked."""
-        clicked = shown.clicked.any(axis=1).nonzero()[0].tolist()
-        outcomes = [Outcome(self._impression(shown, at), shown.clicked[at], {}) for at in clicked]
+        clicked = np.flatnonzero(shown.clicked.any(axis=1))
+        outcomes = [Outcome(self._impression(shown, at), shown.clicked[at], {}) for at in clicked.tolist()]
         if self.guard:
             self.decisions += self.guard.learn(outcomes)
         else:
