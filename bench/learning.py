@@ -32,7 +32,7 @@ SETS: Final = ("movielens-small-plots", "amazon-beauty")
 SHIFTS: Final[Mapping[str, float | None]] = {"taste shifts half-way": 0.5, "nothing shifts": None}
 FROZEN, BEST = "frozen", "best fixed weights"
 WAYS: Final = (BEST, FROZEN, "online", "linucb", "lambdamart")
-LAMBDAMART_SEEDS: Final = {"movielens-small-plots": 10, "amazon-beauty": 3}
+LAMBDAMART_SEEDS: Final = {"movielens-small-plots": 10, "amazon-beauty": 2}
 """How many of the seeds it gets, since it is slow."""
 
 VISITS, PER_USER = 3_000, 30
