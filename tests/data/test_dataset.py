@@ -211,6 +211,14 @@ def test_codes_and_counts() -> None:
         data.codes(["z"])
 
 
+def test_other_codes_are_as_wide_as_those_before() -> None:
+    given = Dataset.construct(ITEMS, events(timestamp=[1, 2, 3])).histories
+    types = np.append(np.zeros(given.types.max() + 1, np.int32), UNTYPED)
+    found = given.recoded(np.arange(3), types)
+    assert found.items.tolist() == given.items.tolist()
+    assert (found.items.dtype, found.types.dtype) == (np.int32, np.int32)
+
+
 @given(tables=data_tables())
 @settings(max_examples=80, deadline=None)
 def test_coding_loses_nothing(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None:
