@@ -89,6 +89,7 @@ class Ranking(Struct, frozen=True):
 
     `unknown_history` lists the items of the history that the model doesn't know, `history_length` counts the
     events that the ranking was made from. `unknown_user` marks a user or session of whom nothing is stored.
+    If there is a `challenger`, both models took turns in choosing the items; scores are those of `model`.
     """
 
     ranking_id: str
@@ -100,6 +101,7 @@ class Ranking(Struct, frozen=True):
     unknown_history: list[str] | UnsetType = UNSET
     history_length: int = 0
     unknown_user: bool | UnsetType = UNSET
+    challenger: str | UnsetType = UNSET
 
 
 class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):
@@ -212,6 +214,62 @@ class UserErased(Struct, frozen=True):
 
     erased: bool
 
+
+class Interval(Struct, frozen=True):
+    """A difference, challenger minus control, with an always-valid interval; null if there is none yet."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+class Effect(Struct, frozen=True):
+    """A metric of both models."""
+
+    metric: str
+    control: float | None
+    treatment: float | None
+    difference: Interval
+
+
+class Finding(Struct, frozen=True):
+    """What came of one check, and a sentence on it."""
+
+    name: str
+    status: Literal["passed", "failed", "unclear"]
+    reason: str
+
+
+class Look(Struct, frozen=True):
+    """What one would have seen at the end of a day: rankings up to then, and the difference."""
+
+    until: float
+    rankings: int
+    difference: Interval
+
+
+class Experiment(Struct, frozen=True):
+    """Two models that were compared live, and what to do: the weightiest reason comes first.
+
+    `since` and `until` are when the first and the latest ranking were made, in seconds since 1970.
+    """
+
+    control: str
+    challenger: str
+    compare: Literal["interleave", "split"]
+    rankings: int
+    since: float
+    until: float
+    verdict: Literal["ship", "hold", "roll back"]
+    reasons: list[str]
+    gates: list[Finding]
+    guardrails: list[Finding]
+    effect: Effect
+    days: list[Look]
+
+
+Experiments: TypeAlias = list[Experiment]
+"""The latest first."""
 
 Document: TypeAlias = dict[str, Any]
 """A text to rank, in the field `text` or those that the request names; the others come back with it."""

@@ -21,7 +21,9 @@ from tailrank.cli.options import comma_separated
 from tailrank.errors import RequestError
 from tailrank.feedback.assignment import LEAST_WEIGHT, MOST_WEIGHT
 from tailrank.feedback.experiment_log import read_experiment
+from tailrank.feedback.experiment_report import reported
 from tailrank.feedback.experiments import Decision, Guardrail, Look, decide, in_words, looks
+from tailrank.feedback.live_outcomes import read_comparison
 
 COLOURS: Final = {
     **{"passed": "green", "unclear": "yellow", "failed": "bold red"},
@@ -30,8 +32,16 @@ COLOURS: Final = {
 
 
 def experiments(
-    log: Annotated[Path, typer.Option(help="Table with a row a ranking; see docs/experiments.md.")],
-    metric: Annotated[str, typer.Option(help="Column to decide by; more is better.")] = "clicks",
+    log: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of `serve --log-impressions`, or a table with a row a ranking (docs/experiments.md)."
+        ),
+    ],
+    metric: Annotated[
+        str,
+        typer.Option(help="What to decide by, more being better: a column; of a folder, a type of event."),
+    ] = "clicks",
     guardrail: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,21 +53,29 @@ def experiments(
         str | None,
         typer.Option(
             metavar="NAME[=WEIGHT],NAME[=WEIGHT]",
-            help="How users were split, the control first; by default evenly, with a variant called control.",
+            help="How users were split, the control first; by default evenly, with a variant called control. "
+            "Of a folder: which two models; by default those that were compared last.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Decide an experiment by its log: ship, hold or roll back, with reasons, as often as one likes."""
     guardrails = [Guardrail.parse(each) for each in guardrail or ()]
-    outcomes = read_experiment(
-        log, metric, [each.metric for each in guardrails], None if variants is None else _weights(variants)
-    )
+    bounded, shares = [each.metric for each in guardrails], None if variants is None else _weights(variants)
+    about: dict[str, Any] = {}
+    if log.is_dir():
+        which, outcomes = read_comparison(log, metric, bounded, shares)
+        about = asdict(which)
+    else:
+        outcomes = read_experiment(log, metric, bounded, shares)
     decision, days = decide(outcomes, metric, guardrails), list(looks(outcomes, metric, guardrails))
     if as_json:
-        typer.echo(json.dumps(_finite(asdict(decision) | {"days": [asdict(day) for day in days]})))
-    else:
-        _print(Console(highlight=False), decision, days, outcomes.names)
+        typer.echo(json.dumps(about | reported(decision, days)))
+        return
+    console = Console(highlight=False)
+    if about:
+        console.print(Text("{control} and {challenger} ({compare}): {rankings:,} rankings".format(**about)))
+    _print(console, decision, days, outcomes.names)
 
 
 def _weights(text: str) -> dict[str, float]:
@@ -75,15 +93,6 @@ def _weights(text: str) -> dict[str, float]:
                 f"{MOST_WEIGHT:g}"
             )
     return found
-
-
-def _finite(value: Any) -> Any:
-    """Replace what JSON doesn't have by null: there is no number, or no end."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _print(console: Console, decision: Decision, days: Sequence[Look], names: tuple[str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -55,6 +55,13 @@ def serve(
     ] = None,
     log_days: Annotated[float, typer.Option(help="Days that the log of impressions keeps.")] = 30.0,
     log_gb: Annotated[float, typer.Option(help="Gigabytes of disk that it may take.")] = 10.0,
+    challenger: Annotated[
+        Path | None, typer.Option(help="Model folder to compare it with, live; see docs/experiments.md.")
+    ] = None,
+    compare: Annotated[
+        Literal["interleave", "split"],
+        typer.Option(help="Whether each list is made of both rankings, or each user sees those of one."),
+    ] = "interleave",
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
     traces: Annotated[
         bool, typer.Option("--traces", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT.")
@@ -81,6 +88,8 @@ def serve(
         log_gb=log_gb,
         access_log=access_log,
         traces=traces,
+        challenger=challenger,
+        compare=compare,
     )
     if seed_from is not None:
         load(state, seed_from, ttl_days)

@@ -152,6 +152,11 @@ class Requests:
         return _post("/v1/impressions", impressions, api.ImpressionsAccepted)
 
     @sends
+    def experiments(self) -> Request[api.Experiments]:
+        """Decide what is, and was, compared live, the latest first."""
+        return Request("GET", "/v1/experiments", api.Experiments)
+
+    @sends
     def put_items(self, *items: Mapping[str, Any]) -> Request[api.ItemsAccepted]:
         """Put items, each with `item_id` and its other columns, at most 1,000: then they can be ranked.
 

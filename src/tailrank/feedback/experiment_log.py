@@ -90,7 +90,7 @@ def _split(
     shares = _shares(file, table[VARIANT].unique().sort().to_list(), variants)
     control, treatment = shares
     return SplitOutcomes(
-        _codes(table[Columns.USER]),
+        user_codes(table[Columns.USER]),
         (table[VARIANT] == treatment).to_numpy(),
         table[Columns.TIMESTAMP].to_numpy(),
         {name: _values(table[name]) for name in metrics},
@@ -109,7 +109,7 @@ def _interleaved(
         )
     table = _parsed(file, raw, [], pair)
     a, b = (_values(table[name]) for name in pair)
-    return InterleavedOutcomes(_codes(table[Columns.USER]), table[Columns.TIMESTAMP].to_numpy(), b - a)
+    return InterleavedOutcomes(user_codes(table[Columns.USER]), table[Columns.TIMESTAMP].to_numpy(), b - a)
 
 
 def _schema(ids: Sequence[str], metrics: Sequence[str]) -> TableSchema:
@@ -143,7 +143,8 @@ def _shares(file: Path, found: Sequence[str], variants: Mapping[str, float] | No
     return planned
 
 
-def _codes(ids: pl.Series) -> Codes:
+def user_codes(ids: pl.Series) -> Codes:
+    """Give each user a number, shape (rankings,)."""
     return ids.rank("dense").cast(pl.Int32).to_numpy() - 1
 
 

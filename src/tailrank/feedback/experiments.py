@@ -146,6 +146,8 @@ def looks(outcomes: Outcomes, metric: str, guardrails: Sequence[Guardrail] = ())
 
 def in_words(difference: Difference) -> str:
     """Say a difference with its interval."""
+    if np.isnan(difference.mean):
+        return "nothing that was seen up to now"
     if np.isinf(difference.high):
         return f"{difference.mean:+.3g} (too few users differ to bound it)"
     return f"{difference.mean:+.3g} ({difference.low:+.3g} to {difference.high:+.3g})"

@@ -90,7 +90,7 @@ class ImpressionLog:
         removed: Callable[[int], object] = int,
     ) -> None:
         check_folder(folder)
-        self._folder, self._lost, self._logged = folder, lost, 0.0
+        self.folder, self._lost, self._logged = folder, lost, 0.0
         self._segment: Segment | None = None
         self._hour = hour_of(time.time())
         self._pending: deque[tuple[Sequence[bytes], Settle | None]] = deque()
@@ -192,7 +192,7 @@ class ImpressionLog:
                 self._segment.close()
                 self._segment = None
             if self._segment is None:
-                self._segment = Segment(self._folder)
+                self._segment = Segment(self.folder)
             self._segment.append(records)
         except OSError as why:
             self._warn(why)

@@ -14,6 +14,7 @@ import polars as pl
 
 from tailrank.feedback.impressions import Impression
 from tailrank.feedback.records import (
+    Compared,
     ErasedRecord,
     EventRecord,
     LogError,
@@ -45,6 +46,10 @@ SHOWN_SCHEMA: Final = pl.Schema(
         "policy": pl.List(pl.String),
         "upstream": pl.List(pl.Float64),
         "degraded": pl.String(),
+        "compared": pl.List(pl.String),
+        "variant": pl.String(),
+        "teams": pl.List(pl.Int8),
+        "tail_share": pl.Float64(),
     }
 )
 """A row is an impression; `signals` are those of the first item, then of the second, and so on."""
@@ -149,8 +154,10 @@ def read_log(folder: Path) -> LogTables:
         raise LogError(f"{folder}: nothing is logged there: give the folder of `serve --log-impressions`")
     found = []
     for name, table in tables(recent)._asdict().items():
-        files = rolled[name]
-        whole = pl.concat([pl.scan_parquet(files), table]) if files else table
+        files, schema = rolled[name], table.collect_schema()
+        # Files of an earlier version lack the latest columns.
+        earlier = [pl.scan_parquet(files, schema=schema, missing_columns="insert")] if files else []
+        whole = pl.concat([*earlier, table])
         key = ["ranking_id"] if name == "shown" else SAME_EVENT
         found.append(without_erased(whole, erased).unique(key, keep="first", maintain_order=True))
     return LogTables(*found)
@@ -159,7 +166,7 @@ def read_log(folder: Path) -> LogTables:
 def impressions(shown: pl.DataFrame) -> Iterator[Impression]:
     """Give the impressions that a table holds, by its rows."""
     arrays = zip(*(_arrays(shown[name], dtype) for name, dtype in _ARRAYS.items()), strict=True)
-    others = shown.drop(_ARRAYS).iter_rows(named=True)
+    others = shown.drop(*_ARRAYS, *Compared._fields, strict=False).iter_rows(named=True)
     for row, numbers in zip(others, arrays, strict=True):
         found = dict(zip(_ARRAYS, numbers, strict=True))
         names, policy = tuple(row.pop("signal_names")), tuple(row.pop("policy"))

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -34,11 +34,38 @@ class LogError(TailrankError):
 encode: Final = msgspec.msgpack.Encoder().encode
 
 
+class Compared(NamedTuple):
+    """What a ranking was in a live comparison of two models; of none by default.
+
+    Attributes
+    ----------
+    compared
+        Names of the model in service and of its challenger.
+    variant
+        `CONTROL` or `CHALLENGER` if one of them ranked, `INTERLEAVED` if both did.
+    teams
+        Whom a click on each item of an interleaved list speaks for, as in `Interleaving`.
+    tail_share
+        Share of the tail in the first ten, if one of them ranked.
+    """
+
+    compared: tuple[str, ...] = ()
+    variant: str = ""
+    teams: Sequence[int] = ()
+    tail_share: float | None = None
+
+
+CONTROL: Final = "control"
+CHALLENGER: Final = "challenger"
+INTERLEAVED: Final = "interleaved"
+NOT_COMPARED: Final = Compared()
+
+
 class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
     """An `Impression`, as it takes the least time to write.
 
     `signals` and `count_levels` are bytes of little-endian numbers. Without `propensities` nothing was left
-    to chance, and without `scores` or `upstream` nothing is known of these.
+    to chance, and without `scores` or `upstream` nothing is known of these. The last four are `Compared`.
     """
 
     ranking_id: str
@@ -56,6 +83,10 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
     policy: tuple[str, ...] = ()
     upstream: Sequence[float] | None = None
     degraded: str = ""
+    compared: tuple[str, ...] = ()
+    variant: str = ""
+    teams: Sequence[int] = ()
+    tail_share: float | None = None
 
     @classmethod
     def from_ranking(
@@ -68,6 +99,7 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
         policy: tuple[str, ...] = (),
         upstream: Sequence[float] | None = None,
         degraded: str = "",
+        compared: Compared = NOT_COMPARED,
     ) -> ShownRecord:
         """Take a ranking that is shown now.
 
@@ -79,6 +111,8 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
             As `Impression` has them.
         upstream
             Scores of the request's candidates, in its order.
+        compared
+            What it was in a live comparison.
         """
         kept, ranks = ranking.signals, ranking.previous_ranks
         names: tuple[str, ...] = ()
@@ -103,6 +137,7 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
             policy,
             given,
             degraded,
+            *compared,
         )
 
 

@@ -22,6 +22,7 @@ from tailrank.server.content_encoding import TooLargeError, unpacked_gzip
 from tailrank.server.encoding import EncoderBusyError, Encoders
 from tailrank.server.endpoints import Call, Endpoints, encode
 from tailrank.server.exchange import Answer, ClientDisconnected, Exchange
+from tailrank.server.experiment import LiveExperiment
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.origins import reason_to_refuse
@@ -219,32 +220,37 @@ class App:
         """Open model and state when the server starts, and close them when it ends."""
         await receive()
         try:
-            manager = await self._open()
+            managers = await self._open()
         except TailrankError as why:
             self.failure = why
             await send({"type": "lifespan.startup.failed", "message": str(why)})
             return
-        background = [asyncio.create_task(work) for work in (manager.watch(), manager.warm())]
+        background = [asyncio.create_task(work()) for each in managers for work in (each.watch, each.warm)]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
-        manager.encoders.close()
+        managers[0].encoders.close()
         if self.tracer:
             self.tracer.close()
         if self.endpoints is not None and self.endpoints.log is not None:
             await self.endpoints.log.close()
-        await manager.state.close()
+        await managers[0].state.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _open(self) -> ModelManager:
-        state = open_state(self.settings.state, ttl_days=self.settings.ttl_days)
-        manager = ModelManager(self.settings.model, state, Encoders(), self.metrics)
-        await manager.start()
-        self.endpoints = Endpoints(manager, state, self.metrics, self._open_log())
-        log.info("ready", extra={"model": manager.served.name, "pid": os.getpid()})
-        return manager
+    async def _open(self) -> list[ModelManager]:
+        """Open everything; returns the managers of the model and, if there is one, of its challenger."""
+        settings, encoders = self.settings, Encoders()
+        state = open_state(settings.state, ttl_days=settings.ttl_days)
+        folders = [folder for folder in (settings.model, settings.challenger) if folder is not None]
+        managers = [ModelManager(folder, state, encoders, self.metrics) for folder in folders]
+        for each in managers:
+            await each.start()
+        experiment = LiveExperiment(*managers, settings.compare) if settings.challenger else None
+        self.endpoints = Endpoints(managers[0], state, self.metrics, self._open_log(), experiment)
+        log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
+        return managers
 
     def _open_log(self) -> ImpressionLog | None:
         folder = self.settings.log_impressions

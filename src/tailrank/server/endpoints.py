@@ -19,6 +19,8 @@ from tailrank.server import metarank
 from tailrank.server.batches import Batch, Entries, verdicts
 from tailrank.server.decoding import Body
 from tailrank.server.exchange import Answer
+from tailrank.server.experiment import LiveExperiment
+from tailrank.server.experiment_reports import ExperimentReports
 from tailrank.server.impressions import as_records, shown_record
 from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
@@ -76,13 +78,22 @@ class Endpoints:
         Where answers are counted.
     log
         Where impressions and events are logged; None if nowhere.
+    experiment
+        Compares that model with another one; None if there is none.
     """
 
     def __init__(
-        self, models: ModelManager, state: State, metrics: Metrics, log: ImpressionLog | None = None
+        self,
+        models: ModelManager,
+        state: State,
+        metrics: Metrics,
+        log: ImpressionLog | None = None,
+        experiment: LiveExperiment | None = None,
     ) -> None:
         self.models, self.state, self.metrics, self.log = models, state, metrics, log
-        self.ranker, self._unlogged = Ranker(models, state, metrics, log), Ranker(models, state, metrics)
+        self.ranker = Ranker(models, state, metrics, log, experiment)
+        self._unlogged = Ranker(models, state, metrics)
+        self._reports = None if log is None else ExperimentReports(log.folder)
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()
 
     def rank(self, call: Call) -> Answer | Coroutine[Any, Any, Answer]:
@@ -108,6 +119,12 @@ class Endpoints:
         await self.log.put(list(map(shown_record, logged.entries)))
         n = len(logged.entries)
         return Answer(encode(api.ImpressionsAccepted(n, verdicts(logged.refused, n, "impression"))))
+
+    async def experiments(self, _: Call) -> Answer:
+        """Decide what is, and was, compared live, by the log."""
+        if self._reports is None:
+            raise RequestError("nothing is compared: start the server with --log-impressions FOLDER")
+        return Answer(await self._reports.latest())
 
     async def items(self, call: Call) -> Answer:
         """Put items: encoded and rankable when this is answered."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -21,6 +21,9 @@ from tailrank.ranking.model_folder import read_fitted
 from tailrank.ranking.readiness import check_ranks
 from tailrank.ranking.reranker import Reranker
 from tailrank.server.items import as_text
+
+SHOWN: Final = 10
+"""Ranks that count as shown."""
 
 
 @dataclass(frozen=True)

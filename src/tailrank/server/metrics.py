@@ -54,7 +54,6 @@ class Metrics:
             multiprocess_mode="liveall",
         )
         self.head, self.tail = (self.exposure.labels(part) for part in ("head", "tail"))
-        self._model = ""
         self._answered: dict[tuple[str, int], Histogram] = {}
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
@@ -64,12 +63,11 @@ class Metrics:
             series = self._answered[endpoint, status] = self.latency.labels(endpoint, status)
         series.observe(seconds)
 
-    def serves(self, model: str) -> None:
-        """Say which model ranks from now on."""
-        if self._model:
-            self.model.labels(self._model).set(0)
+    def serves(self, model: str, before: str | None = None) -> None:
+        """Say which model ranks from now on, and which one did in its place before."""
+        if before is not None:
+            self.model.labels(before).set(0)
         self.model.labels(model).set(1)
-        self._model = model
 
     def exposition(self) -> tuple[bytes, str]:
         """Return everything in Prometheus' text format, and its media type."""

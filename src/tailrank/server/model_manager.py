@@ -160,7 +160,7 @@ class ModelManager:
             if _signature(self.folder) != found:
                 return  # replaced meanwhile, so another one is next
             await self._serve(changed)
-            self._loaded = new
+            before, self._loaded = self._loaded, new
         except StateError:
             raise
         except Exception as why:  # noqa: BLE001 - whatever is wrong with it, the old one stays
@@ -168,7 +168,7 @@ class ModelManager:
                 self._refuse(found, why)
             return
         self._signature_seen, self._refused = found, ()
-        self.metrics.serves(new.name)
+        self.metrics.serves(new.name, before.name)
         log.info("new model", extra={"model": new.name})
 
     def _refuse(self, found: tuple[int, ...], why: Exception) -> None:

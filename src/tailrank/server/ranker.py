@@ -15,14 +15,13 @@ from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.feedback.records import ShownRecord
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.request import Request
+from tailrank.server.experiment import LiveExperiment, Served
+from tailrank.server.loaded_model import SHOWN
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.translation import NO_EVENTS, check_times, to_items, to_request
 from tailrank.state.base import State, StateError
-
-SHOWN: Final = 10
-"""Ranks that count as shown."""
 
 SLOWNESS: Final = 0.05
 """How quickly the expected time of a ranking follows the measured one."""
@@ -46,12 +45,21 @@ class Ranker:
         Where rankings are counted.
     impressions
         Where they are logged; None if nowhere.
+    experiment
+        Compares that model with another one; None if there is none.
     """
 
     def __init__(
-        self, models: ModelManager, state: State, metrics: Metrics, impressions: ImpressionLog | None = None
+        self,
+        models: ModelManager,
+        state: State,
+        metrics: Metrics,
+        impressions: ImpressionLog | None = None,
+        experiment: LiveExperiment | None = None,
     ) -> None:
         self.models, self.state, self.metrics, self.impressions = models, state, metrics, impressions
+        self.experiment = experiment
+        self._managers = (models,) if experiment is None else (models, experiment.challenger)
         self._expected = self._logged = 0.0
 
     def rank_at_once(self, request: api.RankRequest, arrived: float) -> api.Ranking | None:
@@ -88,8 +96,9 @@ class Ranker:
     async def history(self, user: str) -> History:
         """Read a user's history, and catch up with items that changed."""
         found = await self.state.read(user)
-        if found.items_version != self.models.served.version:
-            await self.models.catch_up()
+        for models in self._managers:
+            if found.items_version != models.served.version:
+                await models.catch_up()
         return found.history
 
     def _check(self, request: api.RankRequest) -> None:
@@ -101,7 +110,7 @@ class Ranker:
         if user is None:
             return NO_EVENTS
         found = self.state.read_at_once(user)
-        if found is None or found.items_version != self.models.served.version:
+        if found is None or any(found.items_version != each.served.version for each in self._managers):
             return None
         return found.history
 
@@ -117,21 +126,28 @@ class Ranker:
 
     def _ranked(self, request: api.RankRequest, arrived: float, history: History) -> api.Ranking:
         """Rank for a history; a list in its old order is better than none."""
-        served, started = self.models.served, time.perf_counter()
+        started = time.perf_counter()
         if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
             # Or one slow ranking could keep every later one from being tried.
             self._expected *= 1 - SLOWNESS
             return self._degraded(request, arrived, TimeoutError())
         try:
             asked = to_request(request, history, keep_signals=self.impressions is not None)
-            ranking = served.reranker.rank(asked)
+            served = self._serve(asked, request.user or request.session)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
         self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
-        self._expose(served.head, ranking.item_ids[:SHOWN])
-        self._log(request, asked, ranking)
+        self._expose(served.model.head, served.ranking.item_ids[:SHOWN])
+        self._log(request, asked, served)
         is_unknown = (request.user or request.session) is not None and not history.items
-        return _answer(ranking, served.name, arrived, is_unknown=is_unknown)
+        return _answer(served, arrived, is_unknown=is_unknown)
+
+    def _serve(self, asked: Request, user: str | None) -> Served:
+        """Rank by the model that serves or, for a user in an experiment, as that says."""
+        if self.experiment is None or user is None:
+            model = self.models.served
+            return Served(model.reranker.rank(asked), model)
+        return self.experiment.rank(asked, user)
 
     def _degraded(self, request: api.RankRequest, arrived: float, why: Exception) -> api.Ranking:
         """Give candidates back as they came, and say why."""
@@ -150,27 +166,28 @@ class Ranker:
             log.error("ranking failed", exc_info=why)
         self.metrics.degraded.labels(reason).inc()
         asked = to_request(request, NO_EVENTS)
-        ranking = asked.upstream_ranking()
-        self._log(request, asked, ranking, reason)
-        return _answer(ranking, self.models.served.name, arrived, reason)
+        served = Served(asked.upstream_ranking(), self.models.served)
+        self._log(request, asked, served, reason)
+        return _answer(served, arrived, reason)
 
     def _log(
-        self, request: api.RankRequest, asked: Request, ranking: Ranking, degraded: str | None = None
+        self, request: api.RankRequest, asked: Request, served: Served, degraded: str | None = None
     ) -> None:
         """Log a ranking that is about to be shown."""
+        ranking, model, compared = served
         if self.impressions is None or not ranking.item_ids:
             return
-        served, policy = self.models.served, asked.policy
-        steps = served.reranker.policy if policy is None else policy
+        steps = model.reranker.policy if asked.policy is None else asked.policy
         self.impressions.add(
             ShownRecord.from_ranking(
                 ranking,
                 user_id=request.user or request.session or "",
                 time=time.time(),
-                model=served.name,
+                model=model.name,
                 policy=() if degraded else tuple(step.name for step in steps),
                 upstream=cast("Sequence[float] | None", asked.scores),
                 degraded=degraded or "",
+                compared=compared,
             )
         )
 
@@ -182,15 +199,15 @@ class Ranker:
 
 
 def _answer(
-    ranking: Ranking,
-    model: str,
+    served: Served,
     arrived: float,
     reason: api.DegradedReason | None = None,
     is_unknown: bool = False,
 ) -> api.Ranking:
+    ranking, model, compared = served
     return api.Ranking(
         ranking.ranking_id,
-        model,
+        model.name,
         1e3 * (time.perf_counter() - arrived),
         reason is not None,
         to_items(ranking),
@@ -198,4 +215,5 @@ def _answer(
         ranking.unknown_history or msgspec.UNSET,
         ranking.history_length,
         is_unknown or msgspec.UNSET,
+        compared.compared[1] if compared.teams else msgspec.UNSET,
     )

@@ -118,6 +118,7 @@ EVENTS_SUMMARY: Final = (
     "Store an event, or up to 1,000: durable once answered, and known to the next ranking."
 )
 IMPRESSIONS_SUMMARY: Final = "Log a list that another system showed, or up to 1,000; durable once answered."
+EXPERIMENTS_SUMMARY: Final = "Two models that were compared live: ship the challenger, hold, or roll back."
 ITEMS_SUMMARY: Final = "Put an item, or up to 1,000; once answered they can be ranked."
 DELETE_SUMMARY: Final = "Delete an item: it is unknown from then on."
 RERANK: Final = (api.RerankResponse, api.RerankRequest)
@@ -137,6 +138,7 @@ ROUTES: Final = (
         api.ImpressionsAccepted,
         api.Impressions,
     ),
+    Route("GET", "/v1/experiments", "experiments", "read", EXPERIMENTS_SUMMARY, api.Experiments),
     Route("POST", "/v1/items", "items", "write", ITEMS_SUMMARY, api.ItemsAccepted, api.Items),
     Route("DELETE", "/v1/items/{id}", "delete_item", "write", DELETE_SUMMARY, api.ItemsAccepted),
     Route("GET", "/v1/users/{id}", "user", "read", "Export what is stored of a user.", api.UserHistory),

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError
+from tailrank.feedback.live_outcomes import Compare
 from tailrank.server.auth import ApiKey, is_loopback
 
 
@@ -21,6 +22,10 @@ class ServerSettings:
     ----------
     model
         Model folder; if it is replaced while the server runs, the new model serves.
+    challenger
+        Model folder to compare it with, live; None if there is none.
+    compare
+        Whether each list is made of both rankings, or each user sees those of one model.
     state
         Location of the state, which may hold a password: see `tailrank.state.open.open_state`.
     host, port
@@ -50,7 +55,7 @@ class ServerSettings:
     Raises
     ------
     RequestError
-        On an address that others reach, without keys; on numbers out of range.
+        On an address that others reach, without keys; on numbers out of range; on a comparison that can't be.
     """
 
     model: Path
@@ -68,6 +73,8 @@ class ServerSettings:
     log_days: Annotated[float, Meta(gt=0)] = 30.0
     log_gb: Annotated[float, Meta(gt=0)] = 10.0
     traces: bool = False
+    challenger: Path | None = None
+    compare: Compare = "interleave"
 
     def __post_init__(self) -> None:
         if not self.keys and not is_loopback(self.host):
@@ -76,3 +83,13 @@ class ServerSettings:
                 "or set TAILRANK_API_KEYS"
             )
         check_bounds(self)
+        self._check_comparison()
+
+    def _check_comparison(self) -> None:
+        if self.challenger is None:
+            if self.compare != "interleave":
+                raise RequestError(f"--compare {self.compare} compares nothing: give --challenger MODEL")
+        elif self.log_impressions is None:
+            raise RequestError("--challenger: give --log-impressions FOLDER: models are compared by that log")
+        elif self.challenger.resolve() == self.model.resolve():
+            raise RequestError(f"--challenger {self.challenger} is --model itself: give another folder")
