@@ -213,10 +213,10 @@ def test_codes_and_counts() -> None:
 
 def test_other_codes_are_as_wide_as_those_before() -> None:
     given = Dataset.construct(ITEMS, events(timestamp=[1, 2, 3])).histories
-    types = np.append(np.zeros(given.types.max() + 1, np.int32), UNTYPED)
-    found = given.recoded(np.arange(3), types)
+    types: Any = np.append(np.zeros(given.types.max() + 1, np.int32), UNTYPED)
+    found = given.recoded(np.arange(3, dtype=np.int32), types)
     assert found.items.tolist() == given.items.tolist()
-    assert (found.items.dtype, found.types.dtype) == (np.int32, np.int32)
+    assert {column.dtype.str for column in (found.items, found.types)} == {"<i4"}
 
 
 @given(tables=data_tables())

@@ -72,6 +72,13 @@ def test_what_may_be_chance_is_held() -> None:
     assert decision.reasons[0].endswith("that may be chance.")
 
 
+def test_where_nothing_differs_no_number_is_given() -> None:
+    users = np.arange(200, dtype=np.int32)
+    decision = decide(InterleavedOutcomes(users, users * 60.0, np.zeros(200)), "clicks")
+    assert decision.verdict == "hold"
+    assert decision.reasons[0].startswith("rankings won by clicks differs by nothing that was seen up to now")
+
+
 def test_no_gate_is_passed_by_a_good_metric() -> None:
     good = split(clicks=0.2, tail=-0.03)
     lost = good.treated & (good.users % 4 == 0)

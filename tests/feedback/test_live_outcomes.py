@@ -70,12 +70,11 @@ def test_users_who_were_split_have_a_row_a_ranking(split: Path) -> None:
     order = np.argsort(found.times)
     assert found.users[order].tolist() == [0, 1, 1]
     assert found.treated[order].tolist() == [False, True, True]
-    values = {name: column[order].tolist() for name, column in found.metrics.items()}
-    assert values == {
+    assert {name: column[order].tolist() for name, column in found.metrics.items()} == {
         "clicks": [2, 0, 1],
         "dislikes": [0, 0, 1],
         "purchase": [1, 0, 0],
-        "tail_share": [0.25] * 3,
+        "tail_share": [0.25, 0.25, 0.25],
     }
 
 
@@ -113,7 +112,7 @@ def test_what_was_rolled_over_counts_too_and_earlier_logs_are_read(split: Path) 
 def test_a_record_of_an_earlier_version_is_read() -> None:
     record = msgspec.msgpack.decode(msgspec.msgpack.encode(ranked("r1", "control")))
     [earlier] = msgspec.convert([record[:-4]], list[ShownRecord])
-    assert tuple(getattr(earlier, name) for name in Compared._fields) == NOT_COMPARED
+    assert Compared(*(getattr(earlier, name) for name in Compared._fields)) == NOT_COMPARED
 
 
 def call(folder: Path, *options: str) -> Any:

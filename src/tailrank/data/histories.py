@@ -214,8 +214,8 @@ class Histories:
         codes = items[self.items]
         kept = codes >= 0
         lengths = np.bincount(self.owners[kept], minlength=len(self))
-        columns = (column.astype(np.int32, copy=False) for column in (codes[kept], types[self.types[kept]]))
-        return Histories(*columns, self.times[kept], flat_offsets(lengths))
+        events = types[self.types[kept]].astype(np.int32, copy=False)
+        return Histories(codes[kept], events, self.times[kept], flat_offsets(lengths))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Histories]) -> Histories:

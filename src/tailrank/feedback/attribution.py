@@ -88,13 +88,16 @@ def attributed(log: LogTables, minutes: float = MINUTES) -> pl.LazyFrame:
     pl.LazyFrame
         A row for each event that belongs to an impression: `ranking_id`, `item_id`, `event`, `timestamp`.
     """
-    shown = _items(log.shown.select("ranking_id", "user_id", "time", item_id="item_ids"))
+    lists = log.shown.select("ranking_id", "user_id", "time", item_id="item_ids")
     names, found = pl.col("ranking_id").is_not_null(), ["ranking_id", "item_id", "event", "timestamp"]
     theirs = (pl.col("user_id_right") == pl.col("user_id")) | (pl.col("user_id_right") == "")
-    named = log.events.filter(names).join(shown, on=["ranking_id", "item_id"]).filter(theirs)
-    others = log.events.filter(~names).drop("ranking_id")
+    naming, others = log.events.filter(names), log.events.filter(~names).drop("ranking_id")
+    # Most lists have no event: they would take most of the memory.
+    shown = _items(lists.join(naming, on="ranking_id", how="semi"))
+    named = naming.join(shown, on=["ranking_id", "item_id"]).filter(theirs)
+    seen = _items(lists.join(others, on="user_id", how="semi"))
     follow = others.sort("timestamp").join_asof(
-        shown.sort("time"),
+        seen.join(others, on=["user_id", "item_id"], how="semi").sort("time"),
         left_on="timestamp",
         right_on="time",
         by=["user_id", "item_id"],

@@ -1,7 +1,7 @@
 """What an experiment has come to, as JSON.
 
-`python -m tailrank.feedback.experiment_report FOLDER` prints that of every comparison in a log of
-impressions, the latest first, as a list of `api.Experiment`.
+`python -m tailrank.feedback.experiment_report FOLDER` prints that of the latest comparisons in a log of
+impressions as `api.Experiments`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from tailrank.feedback.records import LogError
 NICENESS: Final = 10
 """Rankings come first."""
 
+MOST: Final = 5
+"""Comparisons that are reported."""
+
 
 def reported(decision: Decision, days: Iterable[Look]) -> dict[str, Any]:
     """Give a decision and the looks before it as JSON has them; what is no number, or has no end, is null."""
@@ -31,8 +34,8 @@ def reported(decision: Decision, days: Iterable[Look]) -> dict[str, Any]:
 
 
 def experiments(log: LogTables) -> list[dict[str, Any]]:
-    """Decide all that was compared by its clicks, the latest first."""
-    found = [(asdict(each), live_outcomes(log, each)) for each in comparisons(log)]
+    """Decide the latest comparisons by their clicks, the latest one first."""
+    found = [(asdict(each), live_outcomes(log, each)) for each in comparisons(log)[:MOST]]
     return [about | reported(decide(seen, CLICKS), looks(seen, CLICKS)) for about, seen in found]
 
 

@@ -104,9 +104,10 @@ def read_comparison(
     wanted = ",".join(variants or (known[0].control, known[0].challenger))
     if wanted not in pairs:
         raise DataError(f"{folder}: {wanted} weren't compared: give --variants {' or '.join(pairs)}")
-    shares = EVEN if variants is None else (*variants.values(),)
+    control, challenger = EVEN if variants is None else variants.values()
     try:
-        return pairs[wanted], live_outcomes(log, pairs[wanted], [metric, *guardrails], shares)
+        found = live_outcomes(log, pairs[wanted], [metric, *guardrails], (control, challenger))
+        return pairs[wanted], found
     except DataError as why:
         raise DataError(f"{folder}: {why}") from None
 
@@ -115,7 +116,7 @@ def live_outcomes(
     log: LogTables,
     which: Comparison,
     metrics: Sequence[str] = (CLICKS,),
-    weights: tuple[float, ...] = EVEN,
+    weights: tuple[float, float] = EVEN,
     minutes: float = MINUTES,
 ) -> Outcomes:
     """Join the rankings of a comparison with the events that belong to them.
@@ -144,8 +145,9 @@ def live_outcomes(
         raise DataError(
             f"rankings are interleaved, so users see both sides: {of_one[0]} needs `serve --compare split`"
         )
-    shown = _rankings(log, which)
-    happened = attributed(log, minutes).select(*ITEM, "event").unique().collect()
+    rankings = _rankings(log, which)
+    shown = rankings.select("ranking_id", Columns.USER, "time", "variant", TAIL).collect()
+    happened = _happened(rankings, which, attributed(log, minutes).collect().lazy()).collect()
     events = log.events.select(pl.col("event").unique()).collect()["event"].sort().to_list()
     values = {
         name: _tail_shares(shown) if name == TAIL else _values(shown, happened, _counted(name, events))
@@ -163,26 +165,26 @@ def _compared(shown: pl.LazyFrame) -> pl.LazyFrame:
     return shown.filter(pl.col("variant") != "")
 
 
-def _rankings(log: LogTables, which: Comparison) -> pl.DataFrame:
-    """Give the rankings of a comparison, with what a click on each item counts."""
+def _rankings(log: LogTables, which: Comparison) -> pl.LazyFrame:
     pair = pl.col("compared").list
     chosen = (pair.get(0) == which.control) & (pair.get(1) == which.challenger) & HOW.eq(which.compare)
+    return _compared(log.shown).filter(chosen)
+
+
+def _happened(rankings: pl.LazyFrame, which: Comparison, events: pl.LazyFrame) -> pl.LazyFrame:
+    """Give the events of rankings, with what a click on that item counts."""
     counts = pl.lit(1, pl.Int8).repeat_by(pl.col("item_ids").list.len())
     if which.compare == "interleave":
         counts = SPEAKS_FOR_B
-    return (
-        _compared(log.shown)
-        .filter(chosen)
-        .select("ranking_id", Columns.USER, "time", "variant", TAIL, item_id="item_ids", counts=counts)
-        .collect()
-    )
+    lists = rankings.join(events, on="ranking_id", how="semi")
+    items = lists.select("ranking_id", item_id="item_ids", counts=counts).explode("item_id", "counts")
+    return items.join(events.select(*ITEM, "event"), on=ITEM)
 
 
 def _counted(metric: str, events: Sequence[str]) -> pl.Expr:
     """Choose the events that a metric counts."""
     disliked = pl.col("event").is_in(DISLIKES)
-    known: Mapping[str, pl.Expr] = {CLICKS: ~disliked, DISLIKED: disliked}
-    known = {name: pl.col("event") == name for name in events} | known
+    known = {name: pl.col("event") == name for name in events} | {CLICKS: ~disliked, DISLIKED: disliked}
     if metric not in known:
         names = {name: name for name in (*known, TAIL)}
         raise DataError(f"no metric {metric!r}: {instead_of(metric, names)}")
@@ -195,8 +197,7 @@ def _tail_shares(shown: pl.DataFrame) -> Doubles:
 
 def _values(shown: pl.DataFrame, happened: pl.DataFrame, counted: pl.Expr) -> Doubles:
     """Add up what the items count that had such an event, shape (rankings,)."""
-    had = happened.filter(counted).select(ITEM).unique()
-    items = shown.select(*ITEM, "counts").explode("item_id", "counts")
-    sums = items.join(had, on=ITEM, how="semi").group_by("ranking_id").agg(pl.col("counts").sum())
+    items = happened.filter(counted).unique(ITEM)
+    sums = items.group_by("ranking_id").agg(pl.col("counts").sum())
     found = shown.select("ranking_id").join(sums, on="ranking_id", how="left", maintain_order="left")
     return found["counts"].fill_null(0).cast(pl.Float64).to_numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -155,9 +156,9 @@ def read_log(folder: Path) -> LogTables:
     found = []
     for name, table in tables(recent)._asdict().items():
         files, schema = rolled[name], table.collect_schema()
-        # Files of an earlier version lack the latest columns.
-        earlier = [pl.scan_parquet(files, schema=schema, missing_columns="insert")] if files else []
-        whole = pl.concat([*earlier, table])
+        # Files of an earlier version lack the latest columns, those of a later one have more.
+        scan = partial(pl.scan_parquet, schema=schema, missing_columns="insert", extra_columns="ignore")
+        whole = pl.concat([scan(files), table]) if files else table
         key = ["ranking_id"] if name == "shown" else SAME_EVENT
         found.append(without_erased(whole, erased).unique(key, keep="first", maintain_order=True))
     return LogTables(*found)

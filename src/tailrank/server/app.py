@@ -247,7 +247,9 @@ class App:
         managers = [ModelManager(folder, state, encoders, self.metrics) for folder in folders]
         for each in managers:
             await each.start()
-        experiment = LiveExperiment(*managers, settings.compare) if settings.challenger else None
+        experiment = None
+        if settings.challenger is not None:
+            experiment = LiveExperiment(managers[0], managers[1], settings.compare)
         self.endpoints = Endpoints(managers[0], state, self.metrics, self._open_log(), experiment)
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
         return managers
