@@ -81,12 +81,14 @@ def fill(folder: Path, users: int = 300, events: int = 50) -> None:
             )
         await state.change_items([ItemChange("tea", b"{}", {"m": bytes(3000)}), ItemChange("jam", None, {})])
         await state.change_items([ItemChange("tea", b"[]", {"m": bytes(3000)})])
+        await state.put_note("learning", "here", bytes(9_000))
 
     run(body, folder)
 
 
 async def read_all(state: State, users: int = 300) -> Any:
-    return [await state.read(f"u{u}") for u in range(users)], await state.item_changes(0)
+    histories = [await state.read(f"u{u}") for u in range(users)]
+    return histories, await state.item_changes(0), await state.notes("learning")
 
 
 IMPORTS = """

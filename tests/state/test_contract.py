@@ -207,6 +207,24 @@ def test_many_changes_come_in_order(location: str) -> None:
     assert nothing == (version, [])
 
 
+def test_a_note_takes_the_place_of_the_one_before(location: str) -> None:
+    async def body(state: State) -> Any:
+        nothing = await state.notes("learning")
+        for value in (b"first", bytes(range(256)) * 400, b""):
+            await state.put_note("learning", "b", value)
+        await state.put_note("learning", "ä", b"another's")
+        await state.put_note("learning", "a", b"and another's")
+        await state.put_note("learnings", "a", b"of another kind")
+        with pytest.raises(StateError, match="is empty"):
+            await state.put_note("learning", "", b"")
+        return nothing, await state.notes("learning"), await state.notes("learnings")
+
+    nothing, found, others = run(body, location)
+    assert nothing == {}
+    assert list(found.items()) == [("a", b"and another's"), ("b", b""), ("ä", b"another's")]
+    assert others == {"a": b"of another kind"}
+
+
 def test_calls_at_the_same_time_are_all_stored(location: str) -> None:
     async def body(state: State) -> Any:
         async def connection(c: int) -> Any:

@@ -149,6 +149,27 @@ class State(Protocol):
         """Return the current version, and the changes after another version, the earliest first."""
         ...
 
+    async def put_note(self, kind: str, name: str, value: bytes) -> None:
+        """Store a note in the place of the one that has its kind and name, whole or not at all.
+
+        Notes are small and few: what workers and machines tell each other, beside users and items. A name
+        belongs to one writer at a time, or the later of two writings stays.
+
+        Parameters
+        ----------
+        kind
+            What it is about, a word.
+        name
+            Whose it is, 1 to `MAX_ID_BYTES` bytes of UTF-8.
+        value
+            Any bytes.
+        """
+        ...
+
+    async def notes(self, kind: str) -> dict[str, bytes]:
+        """Read all notes of a kind, by name, in the order of names."""
+        ...
+
     async def close(self) -> None:
         """Release what is open; what was stored stays."""
         ...

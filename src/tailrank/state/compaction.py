@@ -53,7 +53,7 @@ def compact(folder: Path, ttl: float | None = None) -> tuple[int, int]:
         try:
             with closing(LmdbEnvironment(copy)) as new:
                 _copy_users(old, new, expiry_time(ttl))
-                _copy_changes(old, new)
+                _copy_others(old, new)
             sizes = (folder / DATA_FILE).stat().st_size, (copy / DATA_FILE).stat().st_size
             (copy / DATA_FILE).replace(folder / DATA_FILE)
             sync(folder)
@@ -87,8 +87,8 @@ def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None
         raise record_error(old.folder, error) from None
 
 
-def _copy_changes(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
-    for table in (b"changes", b"changed"):
+def _copy_others(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
+    for table in (b"changes", b"changed", b"notes"):
         for pairs in _pages(old, partial(read_pairs, table=old.tables[table])):
             if table == b"changes":
                 for _, change in pairs:

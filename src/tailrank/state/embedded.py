@@ -24,7 +24,7 @@ from tailrank.state.checks import (
     latest_time,
     without_future,
 )
-from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, record_error
+from tailrank.state.environment import LmdbEnvironment, Txn, read_pairs, read_prefixed, record_error
 from tailrank.state.intern_table import FolderNames, RowCoder, TooManyNamesError
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 from tailrank.state.merging import merge_rows
@@ -66,11 +66,8 @@ class EmbeddedState:
     def __init__(self, folder: Path, ttl: float | None = None) -> None:
         self._env, self._ttl = LmdbEnvironment(folder), ttl
         tables = self._env.tables
-        self._users, self._changes, self._versions = (
-            UserRecords(tables),
-            tables[b"changes"],
-            tables[b"changed"],
-        )
+        self._users, self._notes = UserRecords(tables), tables[b"notes"]
+        self._changes, self._versions = tables[b"changes"], tables[b"changed"]
         self._names = FolderNames(tables)
         self._env.read(self._names.refresh)
         self._recent = lru_cache(RECENT)(self._history_of)
@@ -119,6 +116,16 @@ class EmbeddedState:
     async def item_changes(self, since: int) -> tuple[int, list[ItemChange]]:
         """Return the changes after a version, as `State.item_changes`."""
         return await read_pages(self._read_page, since)
+
+    async def put_note(self, kind: str, name: str, value: bytes) -> None:
+        """Store a note, as `State.put_note`."""
+        key = _prefix(kind) + id_bytes(name, "name")
+        await self._writer.submit(lambda coder: coder.txn.put(key, value, db=self._notes))
+
+    async def notes(self, kind: str) -> dict[str, bytes]:
+        """Read all notes of a kind, as `State.notes`."""
+        found = self._env.read(lambda txn: read_prefixed(txn, self._notes, _prefix(kind)))
+        return {name.decode(): value for name, value in found.items()}
 
     async def close(self) -> None:
         """Finish what was submitted, then release the folder."""
@@ -237,3 +244,8 @@ class EmbeddedState:
                 self._users.put(txn, key, number, encode_rows(kept))
             else:
                 self._users.delete(txn, key)
+
+
+def _prefix(kind: str) -> bytes:
+    """Begin the keys of the notes of a kind."""
+    return kind.encode() + b"\0"

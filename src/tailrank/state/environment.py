@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from threading import Lock
 from typing import Final, TypeAlias, TypeVar
@@ -21,7 +21,7 @@ FORMAT: Final = b"tailrank state 2"
 FORMER: Final = b"tailrank state 1"
 """A format whose folders become ones of `FORMAT` when they are opened: the records of their users stay."""
 
-TABLES: Final = (b"users", b"numbers", b"records", b"items", b"types", b"changes", b"changed")
+TABLES: Final = (b"users", b"numbers", b"records", b"items", b"types", b"changes", b"changed", b"notes")
 INITIAL_MAP_SIZE: Final = 1 << 26
 MAX_READERS: Final = 1_024
 DATA_FILE: Final = "data.mdb"
@@ -128,6 +128,13 @@ def read_pairs(txn: Txn, table: Table, start: bytes, n: int) -> Pairs:
     """Return at most `n` keys and values, in order, from a key on."""
     with txn.cursor(table) as cursor:
         return list(islice(cursor, n)) if cursor.set_range(start) else []
+
+
+def read_prefixed(txn: Txn, table: Table, prefix: bytes) -> dict[bytes, bytes]:
+    """Return what has a key that begins so, by the rest of its key, in order."""
+    with txn.cursor(table) as cursor:
+        found = takewhile(lambda pair: pair[0].startswith(prefix), cursor) if cursor.set_range(prefix) else ()
+        return {key.removeprefix(prefix): value for key, value in found}
 
 
 def check_pages(folder: Path) -> None:

@@ -26,6 +26,7 @@ from tailrank.state.servers import Command, Servers
 USER_PREFIX: Final = b"tailrank:user:"
 ITEM_KEYS: Final = ("tailrank:{items}:version", "tailrank:{items}:latest", "tailrank:{items}:order")
 VERSION_KEY: Final = ITEM_KEYS[0]
+NOTES_PREFIX: Final = "tailrank:notes:"
 
 FILES: Final = ("append.lua", "load.lua", "change_items.lua", "item_changes.lua")
 SCRIPTS: Final = {
@@ -168,6 +169,15 @@ class NetworkedState:
     async def item_changes(self, since: int) -> tuple[int, list[ItemChange]]:
         """Return the changes after a version, as `State.item_changes`."""
         return await read_pages(self._read_page, since)
+
+    async def put_note(self, kind: str, name: str, value: bytes) -> None:
+        """Store a note, as `State.put_note`."""
+        await self._execute(("HSET", NOTES_PREFIX + kind, id_bytes(name, "name"), value), write=True)
+
+    async def notes(self, kind: str) -> dict[str, bytes]:
+        """Read all notes of a kind, as `State.notes`."""
+        (found,) = await self._execute(("HGETALL", NOTES_PREFIX + kind))
+        return {name.decode(): found[name] for name in sorted(found)}
 
     async def close(self) -> None:
         """Close the connections."""
