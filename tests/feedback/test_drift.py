@@ -7,7 +7,9 @@ from scipy.stats import norm
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
 from tailrank.feedback.alerts import Alert, Alerts
-from tailrank.feedback.drift import ClickRates, distribution_shifts, stability_index, volume_shifts
+from tailrank.feedback.click_rates import ClickRates
+from tailrank.feedback.distributions import distribution_shifts, stability_index
+from tailrank.feedback.event_volume import volume_shifts
 
 HOURS = np.arange(24 * 7 * 12)
 USUAL = 200 * (1 + 0.8 * np.sin(2 * np.pi * HOURS / 24))

@@ -22,7 +22,7 @@ from tailrank.data.formats import read_file
 from tailrank.errors import DataError
 from tailrank.feedback.alerts import Alert
 from tailrank.feedback.bots import TOO_MANY, Anomalies, find_anomalies, without_users
-from tailrank.feedback.drift import volume_shifts
+from tailrank.feedback.event_volume import volume_shifts
 from tailrank.files import written_file
 from tailrank.reporting import step
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import platform
 from collections import deque
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Self
+
+from msgspec import Struct
 
 LATEST: Final = 1_000
 """Closed alerts that are kept, unless told otherwise."""
+
+NOTED_OPEN, NOTED_CLOSED = 1_000, 100
+"""How many of the latest alerts a note holds."""
+
+NOTES: Final = "alerts"
+"""Kind of the notes in a state that hold alerts."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,31 @@ class Alert:
         return asdict(self) | {"message": str(self)}
 
 
+class AlertsNote(Struct, frozen=True):
+    """The alerts of one log, for whoever shares its state.
+
+    Attributes
+    ----------
+    log, machine
+        Where they come from.
+    time
+        When they were such, in seconds since 1970.
+    opened
+        What lasts, the oldest first.
+    closed
+        What is over, the latest first.
+    missing
+        What isn't watched, and why; empty if all is.
+    """
+
+    log: str
+    machine: str
+    time: float
+    opened: list[Alert]
+    closed: list[Alert]
+    missing: str
+
+
 class Alerts:
     """Alerts that are open, at most one for each kind and subject, and the latest that were closed.
 
@@ -79,6 +114,22 @@ class Alerts:
         self._open: dict[tuple[str, str], Alert] = {}
         self._closed: deque[Alert] = deque(maxlen=latest)
 
+    @classmethod
+    def restored(cls, note: AlertsNote, kinds: Collection[str]) -> Self:
+        """Go on from a note: of these kinds alerts are open still, the others ended with it."""
+        alerts = cls()
+        alerts._closed.extend(reversed(note.closed))
+        for alert in note.opened:
+            alerts.open(alert)
+            if alert.kind not in kinds:
+                alerts.close(alert.kind, alert.subject, note.time)
+        return alerts
+
+    def note(self, log: str, time: float, missing: str) -> AlertsNote:
+        """Give what others are to know, at a time; see `AlertsNote`."""
+        closed = self.closed[:NOTED_CLOSED]
+        return AlertsNote(log, platform.node(), time, self.opened[-NOTED_OPEN:], closed, missing)
+
     def open(self, alert: Alert) -> bool:
         """Take an alert; returns whether it is news.
 
@@ -95,6 +146,12 @@ class Alerts:
         if found is not None:
             self._closed.append(replace(found, until=at))
         return found is not None
+
+    def forget(self, subject: str) -> None:
+        """Remove every alert of a subject, as of a user who is erased."""
+        self._open = {key: alert for key, alert in self._open.items() if alert.subject != subject}
+        kept = [alert for alert in self._closed if alert.subject != subject]
+        self._closed = deque(kept, self._closed.maxlen)
 
     @property
     def opened(self) -> list[Alert]:
