@@ -1,0 +1,118 @@
+"""`Watcher`: watches what is appended to a log, and tells everybody who shares the state."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+import polars as pl
+
+from tailrank.feedback.alerts import NOTES, Alerts, AlertsNote
+from tailrank.feedback.event_volume import HOUR, EventVolume
+from tailrank.feedback.log_tables import rolled_files
+from tailrank.feedback.programs import BusyUsers
+from tailrank.feedback.records import EventRecord, Record, all_segments, read_records
+from tailrank.feedback.segments import HOUR_LENGTH, hour_of
+from tailrank.feedback.watch import Watch
+from tailrank.files import written_file
+from tailrank.state.base import State
+
+VOLUME: Final = "event-hours.json"
+"""Below the folder of the log: how many events there were in each hour."""
+
+TELL_EVERY: Final = 60.0
+"""Seconds after which alerts are noted anew that haven't changed, so that it is known that they haven't."""
+
+_NOTE: Final = msgspec.json.Decoder(AlertsNote)
+encode: Final = msgspec.json.Encoder().encode
+
+
+class Watcher:
+    """Keeps the note of one log's alerts.
+
+    Parameters
+    ----------
+    folder
+        Of the log.
+    log
+        Its id.
+    state
+        Where the note is kept.
+    alerts
+        Those that go on.
+    """
+
+    def __init__(self, folder: Path, log: str, state: State, alerts: Alerts) -> None:
+        self.watch = Watch(alerts)
+        self._folder, self._log, self._state = folder, log, state
+        self._told: AlertsNote | None = None
+
+    @classmethod
+    async def start(cls, folder: Path, log: str, state: State, before: Iterable[Record], now: float) -> Self:
+        """Go on from the note, and from what isn't rolled over yet.
+
+        Parameters
+        ----------
+        folder, log, state
+            As of the class.
+        before
+            Records of the log up to now.
+        now
+            In seconds since 1970.
+
+        Raises
+        ------
+        StateError
+            If the state is out of reach.
+        """
+        note = (await state.notes(NOTES)).get(log)
+        alerts = Alerts() if note is None else Alerts.restored(_NOTE.decode(note), BusyUsers.kinds)
+        watcher = cls(folder, log, state, alerts)
+        watcher.take(before)
+        watcher.watch.volume = EventVolume(alerts, _events_by_hour(folder))
+        await watcher.go_on(now)
+        return watcher
+
+    def take(self, records: Iterable[Record]) -> None:
+        """Take what was appended since the last time."""
+        for record in sorted(records, key=_time):
+            self.watch.take(record)
+
+    async def go_on(self, now: float) -> None:
+        """Judge what is due, and note the alerts if they have changed.
+
+        Raises
+        ------
+        StateError
+            If the state is out of reach; what wasn't noted is noted the next time.
+        """
+        if self.watch.look(now):
+            with written_file(self._folder / VOLUME) as new:
+                new.write_text(json.dumps(self.watch.volume.judged))
+        note, told = self.watch.alerts.note(self._log, now, self.watch.missing), self._told
+        is_new = told is None or now > told.time + TELL_EVERY or note.opened != told.opened
+        if is_new or (told is not None and note.closed != told.closed):
+            await self._state.put_note(NOTES, self._log, encode(note))
+            self._told = note
+
+
+def _time(record: Record) -> float:
+    return record.timestamp if isinstance(record, EventRecord) else record.time
+
+
+def _events_by_hour(folder: Path) -> Counter[int]:
+    """Count the events of a log: up to its last judged hour by a file, from then on by the log."""
+    file = folder / VOLUME
+    kept: dict[str, int] = json.loads(file.read_bytes()) if file.exists() else {}
+    counts = Counter({int(hour): n for hour, n in kept.items()})
+    since = (max(counts, default=-1) + 1) * HOUR
+    times = [each.timestamp for each in read_records(all_segments(folder)) if isinstance(each, EventRecord)]
+    rolled = [each for each in rolled_files(folder, "events") if each.name[:HOUR_LENGTH] >= hour_of(since)]
+    if rolled:
+        times += pl.scan_parquet(rolled).select("timestamp").collect()["timestamp"].to_list()
+    counts.update(int(time // HOUR) for time in times if time >= since)
+    return counts
