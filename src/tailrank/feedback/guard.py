@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Annotated, Final, Literal, Self
 
 import numpy as np
 from msgspec import Meta
@@ -14,9 +14,17 @@ from tailrank.arrays import Codes, Doubles
 from tailrank.bounds import check_bounds
 from tailrank.feedback.attribution import Outcome
 from tailrank.feedback.corrections import fused_scores
+from tailrank.feedback.learning_settings import LearningSettings
 from tailrank.feedback.online_fusion import OnlineFusion
+from tailrank.feedback.outcome_sums import LARGEST_SUM
+from tailrank.feedback.records import user_digest
 from tailrank.metrics.estimate import Estimate
 from tailrank.ranking.fusion import Fusion
+from tailrank.signals.base import Arrays
+from tailrank.signals.stored import StoredArrays
+
+SERVED: Final = "served"
+"""Of `Guard.arrays`: the sums behind the weights in service."""
 
 Action = Literal["publish", "hold", "roll back"]
 
@@ -127,24 +135,85 @@ class Guard:
         RequestError
             As `OnlineFusion.learn` does.
         """
-        decisions = []
-        for outcome in outcomes:
-            if outcome.impression.signal_names == self.online.offline.signals:
-                self.online.learn([outcome])
-                self._users.append(outcome.impression.user_id)
-                self._gains.append(self._gain(outcome))
-                if len(self._gains) == self.settings.window:
-                    decisions.append(self._decide())
-        return decisions
+        decided = [self._learn_one(outcome) for outcome in outcomes]
+        return [decision for decision in decided if decision is not None]
+
+    def learn_more(self, before: Outcome, after: Outcome) -> Decision | None:
+        """Learn what a list has become since it was learned, and nothing twice.
+
+        The likelihood of draws adds up, so an event can be learned when it comes: by the difference that it
+        makes to the rewards of its list, which counts as one outcome. If there is none, nothing is done.
+
+        Parameters
+        ----------
+        before, after
+            Of the same list.
+
+        Raises
+        ------
+        RequestError
+            As `OnlineFusion.learn` does.
+        """
+        rewards = self.online.settings.rewards_of
+        if np.array_equal(rewards(before), rewards(after)):
+            return None
+        return self._learn_one(after, before)
+
+    def arrays(self) -> Arrays:
+        """Give everything for storage but the offline weights, which are those of the model."""
+        parts = {"learned": self.online.arrays(), SERVED: self._served_sums.arrays()}
+        parts["candidate"] = self._candidate_sums.arrays()
+        found = {f"{part}/{name}": array for part, each in parts.items() for name, array in each.items()}
+        users, gains = np.array(self._users, np.int64), np.array(self._gains).reshape(-1, 2)
+        return found | {"users": users, "gains": gains}
+
+    @classmethod
+    def from_arrays(
+        cls,
+        offline: Fusion,
+        arrays: StoredArrays,
+        learning: LearningSettings | None = None,
+        settings: GuardSettings | None = None,
+    ) -> Self:
+        """Take back what `arrays` gave.
+
+        Raises
+        ------
+        ModelError
+            If it is something else.
+        """
+        guard = cls(OnlineFusion.start(offline, learning), settings)
+        start = guard.online
+        guard._served_sums = start.stored_sums(arrays.part(SERVED))
+        guard._candidate_sums = start.stored_sums(arrays.part("candidate"))
+        guard.served = replace(start, sums=guard._served_sums).fusion()
+        guard._candidate = replace(start, sums=guard._candidate_sums).fusion()
+        guard.online = OnlineFusion.from_arrays(offline, start.settings, arrays.part("learned"))
+        largest = np.iinfo(np.int64).max
+        guard._users = arrays.offsets("users", None, largest=largest).tolist()
+        gains = arrays.doubles("gains", len(guard._users), 2, least=-LARGEST_SUM, largest=LARGEST_SUM)
+        guard._gains = list(map(tuple, gains.tolist()))
+        return guard
+
+    def _learn_one(self, outcome: Outcome, before: Outcome | None = None) -> Decision | None:
+        """Learn from a list, less what it was before; returns what was decided, if the window is full."""
+        if outcome.impression.signal_names != self.online.offline.signals:
+            return None
+        self.online.learn([outcome])
+        if before is not None:
+            self.online.unlearn([before])
+        self._users.append(user_number(outcome.impression.user_id))
+        self._gains.append(self._gain(outcome, before))
+        return self._decide() if len(self._gains) == self.settings.window else None
 
     def _propose(self) -> None:
         """Take what was learned so far as the candidate, to be judged by what comes next."""
         self._candidate, self._candidate_sums = self.online.fusion(), deepcopy(self.online.sums)
-        self._users, self._gains = list[str](), list[tuple[float, float]]()
+        self._users, self._gains = list[int](), list[tuple[float, float]]()
 
     def _decide(self) -> Decision:
         served, candidate = np.array(self._gains).T
-        users = np.unique(self._users, return_inverse=True)[1].astype(np.int32)
+        users = np.unique(np.array(self._users), return_inverse=True)[1].astype(np.int32)
         decision = Decision.between(served, candidate, users, self.settings.tolerance)
         if decision.action == "publish":
             self.served, self._served_sums = self._candidate, self._candidate_sums
@@ -153,15 +222,23 @@ class Guard:
         self._propose()
         return decision
 
-    def _gain(self, outcome: Outcome) -> tuple[float, float]:
+    def _gain(self, outcome: Outcome, before: Outcome | None = None) -> tuple[float, float]:
         """Estimate what a list would have got in the order of either weights, in clicks."""
         seen, examination = outcome.impression, np.array(self.online.settings.examination)
+        rewards = self.online.settings.rewards_of(outcome)
+        if before is not None:
+            rewards = rewards - self.online.settings.rewards_of(before)
         at = np.flatnonzero(seen.known[: len(examination)])
         signals, levels, examined = seen.signals[at], seen.count_levels[at], examination[at]
-        worth = self.online.settings.rewards_of(outcome)[at] / examined
+        worth = rewards[at] / examined
 
         def gain(fusion: Fusion) -> float:
             order = (-fused_scores(fusion, signals, levels, seen.history_bucket)).argsort(kind="stable")
             return float(worth[order] @ examined)
 
         return gain(self.served), gain(self._candidate)
+
+
+def user_number(user_id: str) -> int:
+    """Give what tells a user from others, from 0, and doesn't name them."""
+    return int(user_digest(user_id)[:15], 16)

@@ -139,6 +139,13 @@ class OnlineFusion:
             pull, root = _quadratic(features, scores + examined, rewards)
         self.sums.add(bucket, root.T.dot(root), pull + root.dot(around).dot(root), time)
 
+    def unlearn(self, outcomes: Iterable[Outcome]) -> None:
+        """Take back what these outcomes said, as far as it would be learned in the same way now."""
+        taken = OnlineFusion.start(self.offline, self.settings)
+        taken.around = self.around
+        taken.learn(outcomes)
+        self.sums = self.sums.minus(taken.sums)
+
     def posterior(self) -> Posterior:
         """Tell how likely corrections are after all outcomes so far."""
         shared_sd = np.full(self.corrections.shape[1], self.settings.shared_sd)
@@ -178,10 +185,15 @@ class OnlineFusion:
         ModelError
             If it is something else than sums for corrections of these weights.
         """
-        shape = Corrections(offline).shape
-        around = arrays.doubles("around", *shape, least=-LARGEST_SUM, largest=LARGEST_SUM)
-        sums = OutcomeSums.from_arrays(*shape, settings.seconds_to_half, arrays)
-        return cls(offline, settings, sums, around)
+        found = cls.start(offline, settings)
+        bounds = {"least": -LARGEST_SUM, "largest": LARGEST_SUM}
+        found.around = arrays.doubles("around", *found.corrections.shape, **bounds)
+        found.sums = found.stored_sums(arrays)
+        return found
+
+    def stored_sums(self, arrays: StoredArrays) -> OutcomeSums:
+        """Take back sums of such corrections that `OutcomeSums.arrays` gave; raises as `from_arrays`."""
+        return OutcomeSums.from_arrays(*self.corrections.shape, self.settings.seconds_to_half, arrays)
 
     @cached_property
     def corrections(self) -> Corrections:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -95,6 +95,11 @@ class OutcomeSums:
             self.outcomes + other.outcomes,
             self.half_life,
         )
+
+    def minus(self, other: OutcomeSums) -> Self:
+        """Take back sums over outcomes that these hold, too; raises as `plus`."""
+        taken = replace(other, curvature=-other.curvature, pull=-other.pull, outcomes=-other.outcomes)
+        return self.plus(taken)
 
     def _fade(self, bucket: int, seconds: float) -> None:
         weight = 0.5 ** (seconds / self.half_life)

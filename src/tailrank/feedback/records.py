@@ -176,24 +176,39 @@ def block(records: Sequence[bytes]) -> bytes:
     return _HEADER.pack(len(body), zlib.crc32(body)) + body
 
 
-def read_blocks(file: Path) -> Iterator[list[Record]]:
-    """Read a segment block by block, up to one that was torn: half written when a process ended."""
+def read_blocks(file: Path, start: int = 0) -> Iterator[tuple[int, list[Record]]]:
+    """Read a segment block by block, up to one that was torn: half written when a process ended.
+
+    Parameters
+    ----------
+    file
+        The segment.
+    start
+        Where a block begins; 0 for the first one.
+
+    Yields
+    ------
+    tuple[int, list[Record]]
+        Where each block ends, and what it holds.
+    """
     with file.open("rb") as stream:
         if stream.read(len(MAGIC)) != MAGIC:
             return
+        end = stream.seek(max(start, len(MAGIC)))
         while len(header := stream.read(_HEADER.size)) == _HEADER.size:
             length, checksum = _HEADER.unpack(header)
             body = stream.read(length)
             if not length or len(body) < length or zlib.crc32(body) != checksum:
                 return
-            yield _DECODER.decode(body)
+            end += _HEADER.size + length
+            yield end, _DECODER.decode(body)
 
 
 def read_records(segments: Iterable[Path]) -> Iterator[Record]:
     """Read segments; those that are gone were rolled over since they were listed."""
     for file in segments:
         with suppress(FileNotFoundError):
-            for records in read_blocks(file):
+            for _, records in read_blocks(file):
                 yield from records
 
 

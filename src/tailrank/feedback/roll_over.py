@@ -1,7 +1,7 @@
 """Turns segments that nobody appends to into Parquet, and removes what is erased or too old.
 
-`python -m tailrank.feedback.roll_over FOLDER DAYS GB` prints what it did as JSON. Cut off at any moment, it
-does the rest the next time: a segment goes last.
+`python -m tailrank.feedback.roll_over FOLDER DAYS GB [read]` prints what it did as JSON. Cut off at any
+moment, it does the rest the next time: a segment goes last.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Final
 import polars as pl
 from filelock import FileLock
 
+from tailrank.feedback.log_reader import segments_read
 from tailrank.feedback.log_tables import ERASED, HOURS, erased_users, rolled_files, tables, without_erased
 from tailrank.feedback.records import all_segments, read_records
 from tailrank.feedback.segments import HOUR_LENGTH, closed_segments, hour_of
@@ -28,7 +29,7 @@ NICENESS: Final = 10
 """Rankings come first."""
 
 
-def roll_over(folder: Path, days: float, gb: float) -> dict[str, int]:
+def roll_over(folder: Path, days: float, gb: float, *, read_only: bool = False) -> dict[str, int]:
     """Do all that is due; one process at a time does.
 
     Parameters
@@ -37,6 +38,8 @@ def roll_over(folder: Path, days: float, gb: float) -> dict[str, int]:
         Of the log.
     days, gb
         How much of it is kept, as `Retention` says.
+    read_only
+        Leave segments that somebody hasn't read yet (`LogReader`).
 
     Returns
     -------
@@ -47,6 +50,9 @@ def roll_over(folder: Path, days: float, gb: float) -> dict[str, int]:
         for unfinished in folder.glob(f"{HOURS}/*/.*.parquet.*/"):
             shutil.rmtree(unfinished)
         segments, oldest = closed_segments(folder), max(0.0, time.time() - days * 86_400)
+        if read_only:
+            read = segments_read(folder)
+            segments = [segment for segment in segments if segment.name in read]
         try:
             _roll_over(folder, segments, oldest)
         finally:  # it may be for want of room that the rest failed
@@ -113,4 +119,5 @@ def _remove(folder: Path, oldest: str, budget: float) -> int:
 
 if __name__ == "__main__":
     os.nice(NICENESS)
-    print(json.dumps(roll_over(Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]))))
+    where, keep_days, keep_gb, *read = sys.argv[1:]
+    print(json.dumps(roll_over(Path(where), float(keep_days), float(keep_gb), read_only=bool(read))))

@@ -31,6 +31,8 @@ class Retention:
         After which an hour is removed.
     gb
         Of disk, at most, give or take what isn't rolled over yet.
+    read_only
+        Whether segments wait for who reads them (`LogReader`) before they are rolled over.
 
     Raises
     ------
@@ -40,6 +42,7 @@ class Retention:
 
     days: Annotated[float, Meta(gt=0)] = 30.0
     gb: Annotated[float, Meta(gt=0)] = 10.0
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -61,6 +64,8 @@ class RollOverProcess:
     def __init__(self, folder: Path, retention: Retention, removed: Callable[[int], object]) -> None:
         module, limits = "tailrank.feedback.roll_over", (retention.days, retention.gb)
         self._command = [sys.executable, "-m", module, str(folder), *map(str, limits)]
+        if retention.read_only:
+            self._command.append("read")
         self._removed, self._requested = removed, False
         self._process: subprocess.Popen[bytes] | None = None
 

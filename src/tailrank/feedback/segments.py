@@ -48,7 +48,9 @@ class Segment:
 
     def __init__(self, folder: Path) -> None:
         self.size = len(MAGIC)
-        name = f"{time.strftime(f'{HOUR}%M%S', time.gmtime())}-{secrets.token_hex(4)}{SUFFIX}"
+        seconds, rest = divmod(time.time_ns(), 10**9)  # so that a process's segments sort as they were made
+        moment = time.strftime(f"{HOUR}%M%S", time.gmtime(seconds))
+        name = f"{moment}{rest:09}-{secrets.token_hex(4)}{SUFFIX}"
         segments = folder / SEGMENTS
         segments.mkdir(mode=0o700, parents=True, exist_ok=True)
         hidden = segments / f".{name}"  # until it is locked
@@ -93,10 +95,11 @@ class Segment:
 
 def closed_segments(folder: Path) -> list[Path]:
     """List the segments that no process appends to, the earliest first."""
-    return [file for file in all_segments(folder) if _is_free(file)]
+    return [file for file in all_segments(folder) if is_closed(file)]
 
 
-def _is_free(file: Path) -> bool:
+def is_closed(file: Path) -> bool:
+    """Whether no process appends to a segment any more."""
     descriptor = os.open(file, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
