@@ -209,6 +209,47 @@ class UserHistory(Struct, frozen=True):
     events: list[HistoryEvent]
 
 
+class Alert(Struct, frozen=True):
+    """Something that isn't as it should be, or wasn't.
+
+    `kind` is what was watched, of `subject`, which is empty if it is of all. `seen` is the value now, or in
+    the end, and `expected` the one that it should be near. `since` and `until` are seconds since 1970;
+    without `until` it lasts. `message` says all this in a sentence, and `remedy` what to do. `log` and
+    `machine` say whose rankings and events it is about.
+    """
+
+    kind: str
+    subject: str
+    since: float
+    seen: float
+    expected: float
+    remedy: str
+    message: str
+    log: str
+    machine: str
+    until: float | UnsetType = UNSET
+
+
+class WatchedLog(Struct, frozen=True):
+    """A log of impressions that is watched, and when that was noted last, in seconds since 1970.
+
+    `missing` says what isn't watched of it, and why.
+    """
+
+    log: str
+    machine: str
+    time: float
+    missing: str | UnsetType = UNSET
+
+
+class Alerts(Struct, frozen=True):
+    """What isn't as it should be, the oldest first; what was so until lately, the latest first."""
+
+    opened: list[Alert]
+    closed: list[Alert]
+    watched: list[WatchedLog]
+
+
 class UserErased(Struct, frozen=True):
     """Whether anything was stored of a user that is erased now."""
 

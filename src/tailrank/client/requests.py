@@ -178,6 +178,11 @@ class Requests:
         return Request("GET", _path("users", user_id), api.UserHistory)
 
     @sends
+    def alerts(self) -> Request[api.Alerts]:
+        """List what isn't as it should be, and what wasn't until lately."""
+        return Request("GET", "/v1/alerts", api.Alerts)
+
+    @sends
     def erase_user(self, user_id: str) -> Request[api.UserErased]:
         """Erase what is stored of a user."""
         return Request("DELETE", _path("users", user_id), api.UserErased)

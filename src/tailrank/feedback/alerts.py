@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Final, Literal, Self, TypeAlias, get_args
 
+import msgspec
 from msgspec import Struct
 
 LATEST: Final = 1_000
@@ -20,6 +21,21 @@ NOTED_OPEN, NOTED_CLOSED = 1_000, 100
 NOTES: Final = "alerts"
 """Kind of the notes in a state that hold alerts."""
 
+Kind: TypeAlias = Literal[
+    "click rate",
+    "distribution",
+    "events a minute",
+    "events an hour",
+    "events on one item",
+    "learned weights",
+    "share of events",
+]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+"""What is watched."""
+
+ABOUT_SOMEBODY: Final = frozenset({"events a minute", "events on one item"})
+"""Kinds whose subject is a user."""
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -28,7 +44,7 @@ class Alert:
     Attributes
     ----------
     kind
-        What was watched, such as `click rate`.
+        What was watched.
     subject
         Of what: a count bucket, a signal, an item; empty if it is all of them.
     since
@@ -46,7 +62,7 @@ class Alert:
     click rate of items with 0 events: 0.05 since 2023-11-14 22:13 UTC, expected 0.2. Compare the models.
     """
 
-    kind: str
+    kind: Kind
     subject: str
     since: float
     seen: float
@@ -90,6 +106,25 @@ class AlertsNote(Struct, frozen=True):
     closed: list[Alert]
     missing: str
 
+    @classmethod
+    def decoded(cls, note: bytes) -> Self | None:
+        """Read a note; None if another version of tailrank wrote it in another form."""
+        try:
+            return msgspec.json.decode(note, type=cls)
+        except msgspec.DecodeError:
+            return None
+
+    def encoded(self) -> bytes:
+        """Give what `decoded` reads."""
+        return msgspec.json.encode(self)
+
+
+class WatchReport(Struct, frozen=True):
+    """What who watches a log tells the server: what was opened and closed, and what went wrong."""
+
+    alerts: list[Alert] = []
+    trouble: str = ""
+
 
 class Alerts:
     """Alerts that are open, at most one for each kind and subject, and the latest that were closed.
@@ -102,20 +137,20 @@ class Alerts:
     Examples
     --------
     >>> alerts = Alerts()
-    >>> alerts.open(Alert("event volume", "", 0.0, 3.0, 120.0, "Is the tracker running?"))
+    >>> alerts.open(Alert("events an hour", "", 0.0, 3.0, 120.0, "Is the tracker running?"))
     True
-    >>> alerts.close("event volume", "", 3600.0)
+    >>> alerts.close("events an hour", "", 3600.0)
     True
     >>> len(alerts.opened), alerts.closed[0].until
     (0, 3600.0)
     """
 
     def __init__(self, latest: int = LATEST) -> None:
-        self._open: dict[tuple[str, str], Alert] = {}
+        self._open: dict[tuple[Kind, str], Alert] = {}
         self._closed: deque[Alert] = deque(maxlen=latest)
 
     @classmethod
-    def restored(cls, note: AlertsNote, kinds: Collection[str]) -> Self:
+    def restored(cls, note: AlertsNote, kinds: Collection[Kind]) -> Self:
         """Go on from a note: of these kinds alerts are open still, the others ended with it."""
         alerts = cls()
         alerts._closed.extend(reversed(note.closed))
@@ -140,7 +175,7 @@ class Alerts:
         self._open[key] = alert if before is None else replace(alert, since=before.since)
         return before is None
 
-    def close(self, kind: str, subject: str, at: float) -> bool:
+    def close(self, kind: Kind, subject: str, at: float) -> bool:
         """End an alert at a time, in seconds since 1970; returns whether there was one."""
         found = self._open.pop((kind, subject), None)
         if found is not None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from tailrank.feedback.alerts import Alert, Alerts
+from tailrank.feedback.alerts import ABOUT_SOMEBODY, Alert, Alerts, Kind
 from tailrank.feedback.bots import BUSY, DAY, FASTEST, MINUTE, MOST_OF_ONE, TIMES, TOO_MANY
 from tailrank.feedback.records import EventRecord, user_digest
 
@@ -34,9 +34,8 @@ class BusyUsers:
         found already.
     """
 
-    burst: Final = "events a minute"
-    one_item: Final = "events on one item"
-    kinds: Final = (burst, one_item)
+    burst: Final[Kind] = "events a minute"
+    one_item: Final[Kind] = "events on one item"
     remedy: Final = "Nothing of this is learned, until a day has passed without."
 
     def __init__(self, alerts: Alerts) -> None:
@@ -49,7 +48,7 @@ class BusyUsers:
         self._found = {
             (each.kind, each.subject.removeprefix(_USER)): each.since
             for each in alerts.opened
-            if each.kind in self.kinds
+            if each.kind in ABOUT_SOMEBODY
         }
         """When each last exceeded a bound, in seconds since 1970."""
 
@@ -90,10 +89,10 @@ class BusyUsers:
 
     def includes(self, user_id: str) -> bool:
         """Whether a user looks like a program now; nobody does if more than a tenth of all do."""
-        found = any((kind, user_id) in self._found for kind in self.kinds)
+        found = any((kind, user_id) in self._found for kind in ABOUT_SOMEBODY)
         return found and len({user for _, user in self._found}) <= TOO_MANY * len(self._of_user)
 
-    def _judge(self, kind: str, user: str, at: float, seen: int, most: float) -> None:
+    def _judge(self, kind: Kind, user: str, at: float, seen: int, most: float) -> None:
         if seen > most:
             self._found[kind, user] = at
             self._alerts.open(Alert(kind, _USER + user, at, seen, most, self.remedy))

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-import msgspec
 import polars as pl
 
-from tailrank.feedback.alerts import NOTES, Alerts, AlertsNote
+from tailrank.feedback.alerts import ABOUT_SOMEBODY, NOTES, Alert, Alerts, AlertsNote
 from tailrank.feedback.event_volume import HOUR, EventVolume
 from tailrank.feedback.log_tables import rolled_files
-from tailrank.feedback.programs import BusyUsers
 from tailrank.feedback.records import EventRecord, Record, all_segments, read_records
 from tailrank.feedback.segments import HOUR_LENGTH, hour_of
 from tailrank.feedback.watch import Watch
@@ -26,9 +24,6 @@ VOLUME: Final = "event-hours.json"
 
 TELL_EVERY: Final = 60.0
 """Seconds after which alerts are noted anew that haven't changed, so that it is known that they haven't."""
-
-_NOTE: Final = msgspec.json.Decoder(AlertsNote)
-encode: Final = msgspec.json.Encoder().encode
 
 
 class Watcher:
@@ -69,8 +64,8 @@ class Watcher:
         StateError
             If the state is out of reach.
         """
-        note = (await state.notes(NOTES)).get(log)
-        alerts = Alerts() if note is None else Alerts.restored(_NOTE.decode(note), BusyUsers.kinds)
+        note = AlertsNote.decoded((await state.notes(NOTES)).get(log, b""))
+        alerts = Alerts() if note is None else Alerts.restored(note, ABOUT_SOMEBODY)
         watcher = cls(folder, log, state, alerts)
         watcher.take(before)
         watcher.watch.volume = EventVolume(alerts, _events_by_hour(folder))
@@ -82,8 +77,13 @@ class Watcher:
         for record in sorted(records, key=_time):
             self.watch.take(record)
 
-    async def go_on(self, now: float) -> None:
+    async def go_on(self, now: float) -> list[Alert]:
         """Judge what is due, and note the alerts if they have changed.
+
+        Returns
+        -------
+        list[Alert]
+            Those that were opened or closed since the last time.
 
         Raises
         ------
@@ -94,10 +94,22 @@ class Watcher:
             with written_file(self._folder / VOLUME) as new:
                 new.write_text(json.dumps(self.watch.volume.judged))
         note, told = self.watch.alerts.note(self._log, now, self.watch.missing), self._told
-        is_new = told is None or now > told.time + TELL_EVERY or note.opened != told.opened
-        if is_new or (told is not None and note.closed != told.closed):
-            await self._state.put_note(NOTES, self._log, encode(note))
-            self._told = note
+        if told is not None and (note.opened, note.closed) == (told.opened, told.closed):
+            if now > told.time + TELL_EVERY:
+                await self._put(note)
+            return []
+        await self._put(note)
+        return [*_others(note.opened, told and told.opened), *_others(note.closed, told and told.closed)]
+
+    async def _put(self, note: AlertsNote) -> None:
+        await self._state.put_note(NOTES, self._log, note.encoded())
+        self._told = note
+
+
+def _others(now: Sequence[Alert], before: Sequence[Alert] | None) -> list[Alert]:
+    """Give the alerts that weren't there before, whatever was seen of them."""
+    known = {(each.kind, each.subject, each.since) for each in before or ()}
+    return [each for each in now if (each.kind, each.subject, each.since) not in known]
 
 
 def _time(record: Record) -> float:

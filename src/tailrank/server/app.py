@@ -17,6 +17,7 @@ from tailrank.errors import EncoderError, RequestError, TailrankError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.feedback.records import LogError
 from tailrank.feedback.roll_over_process import Retention
+from tailrank.server.alerts import count_alerts, watch_log
 from tailrank.server.auth import RateLimit, find_key
 from tailrank.server.content_encoding import TooLargeError, unpacked_gzip
 from tailrank.server.encoding import EncoderBusyError, Encoders
@@ -225,7 +226,11 @@ class App:
             self.failure = why
             await send({"type": "lifespan.startup.failed", "message": str(why)})
             return
-        background = [asyncio.create_task(work()) for each in managers for work in (each.watch, each.warm)]
+        works = [work() for each in managers for work in (each.watch, each.warm)]
+        works.append(count_alerts(managers[0].state, self.metrics))
+        if self.settings.log_impressions is not None:
+            works.append(watch_log(self.settings.log_impressions, self.settings.state))
+        background = [asyncio.create_task(work) for work in works]
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in background:

@@ -16,6 +16,7 @@ from tailrank import api
 from tailrank.errors import EncoderError, RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.server import metarank
+from tailrank.server.alerts import read_alerts
 from tailrank.server.batches import Batch, Entries, verdicts
 from tailrank.server.decoding import Body
 from tailrank.server.exchange import Answer
@@ -154,6 +155,10 @@ class Endpoints:
         if self.log is not None:
             await self.log.erase(call.name)
         return Answer(encode(api.UserErased(await self.state.erase(call.name))))
+
+    async def alerts(self, _: Call) -> Answer:
+        """List the alerts of all logs that share the state."""
+        return Answer(encode(await read_alerts(self.state)))
 
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a user just chose, or by both."""

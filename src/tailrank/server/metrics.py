@@ -46,6 +46,13 @@ class Metrics:
         )
         self.exposure = counter("tailrank_exposure", "Items ranked in the first ten.", ["popularity"])
         self.refused = counter("tailrank_models_refused", "New models that could not be served.")
+        self.alerts = Gauge(
+            "tailrank_alerts_open",
+            "Alerts that are open, of all logs that share the state.",
+            ["kind"],
+            registry=self.registry,
+            multiprocess_mode="livemostrecent",
+        )
         self.model = Gauge(
             "tailrank_model_info",
             "The model that ranks.",

@@ -121,6 +121,7 @@ IMPRESSIONS_SUMMARY: Final = "Log a list that another system showed, or up to 1,
 EXPERIMENTS_SUMMARY: Final = "Two models that were compared live: ship the challenger, hold, or roll back."
 ITEMS_SUMMARY: Final = "Put an item, or up to 1,000; once answered they can be ranked."
 DELETE_SUMMARY: Final = "Delete an item: it is unknown from then on."
+ALERTS_SUMMARY: Final = "List what isn't as it should be, and what wasn't until lately."
 RERANK: Final = (api.RerankResponse, api.RerankRequest)
 
 ROUTES: Final = (
@@ -144,6 +145,7 @@ ROUTES: Final = (
     Route("GET", "/v1/users/{id}", "user", "read", "Export what is stored of a user.", api.UserHistory),
     Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", api.UserHistory),
     Route("DELETE", "/v1/users/{id}", "erase", "write", "Erase what is stored of a user.", api.UserErased),
+    Route("GET", "/v1/alerts", "alerts", "read", ALERTS_SUMMARY, api.Alerts),
     Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
     Route(
         "POST",
