@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import signal
+import sys
 import time
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,7 +19,7 @@ from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.feedback.log_tables import erased_users, read_log
 from tailrank.feedback.records import ErasedRecord, LogError, all_segments, read_blocks, user_digest
 from tailrank.feedback.roll_over import roll_over
-from tailrank.feedback.roll_over_process import Retention
+from tailrank.feedback.roll_over_process import Retention, RollOverProcess
 from tailrank.feedback.segments import closed_segments, hour_of
 
 LISTS = [impression(f"r{n}", "abc", f"u{n % 3}", NOW + n, seed=n) for n in range(12)]
@@ -269,3 +270,23 @@ def test_what_was_acknowledged_survives_a_kill_and_counts_once(tmp_path: Path) -
     assert {f"e{name}" for name in names} <= set(events)
     assert {f"r{name}" for name in names} <= set(lists)
     assert all(True for file in all_segments(folder) for _ in read_blocks(file))
+
+
+def test_a_roll_over_that_complains_at_length_is_no_dead_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = tmp_path / "complains"
+    program.write_text(
+        "#!/bin/sh\nhead -c 300000 /dev/zero | tr '\\0' x >&2\necho >&2; echo the end >&2; exit 1\n"
+    )
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    process = RollOverProcess(tmp_path, Retention(), int)
+    process.request()
+    end = time.monotonic() + 60
+    while not caplog.records and time.monotonic() < end:
+        process.go_on()
+        time.sleep(0.05)
+    [record] = caplog.records
+    assert vars(record)["why"] == "the end"
+    process.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,9 @@ from tailrank.bounds import check_bounds
 
 PATIENCE: Final = 5.0
 """Seconds that the end waits for a roll-over under way; cut off, it is done again at the next start."""
+
+LONGEST_COMPLAINT: Final = 1 << 12
+"""Bytes that are read of the end of what a roll-over complains of."""
 
 log = logging.getLogger("tailrank.server")
 
@@ -80,8 +85,10 @@ class RollOverProcess:
             self._process = None
         if self._requested and self._process is None:
             self._requested = False
-            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-            self._process = subprocess.Popen(self._command, **pipes)  # type: ignore[call-overload] # noqa: S603
+            self._complaint = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe would be full at 64 kB
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._complaint
+            )
 
     def close(self) -> None:
         """Wait for a roll-over under way, and end it if it takes long."""
@@ -93,9 +100,12 @@ class RollOverProcess:
                 self._process.communicate()
 
     def _report(self, process: subprocess.Popen[bytes]) -> None:
-        found, complaint = process.communicate()
+        found, _ = process.communicate()
+        with self._complaint as complaint:
+            complaint.seek(-min(complaint.seek(0, os.SEEK_END), LONGEST_COMPLAINT), os.SEEK_END)
+            said = complaint.read().decode(errors="replace")
         if process.returncode:
-            why = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+            why = said.strip().rpartition("\n")[2]
             log.error("impressions can't be rolled over", extra={"why": why})
             return
         summary = json.loads(found)
