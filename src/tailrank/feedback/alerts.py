@@ -33,7 +33,7 @@ Kind: TypeAlias = Literal[
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 """What is watched."""
 
-ABOUT_SOMEBODY: Final = frozenset({"events a minute", "events on one item"})
+ABOUT_SOMEBODY: Final[tuple[Kind, ...]] = ("events a minute", "events on one item")
 """Kinds whose subject is a user."""
 
 

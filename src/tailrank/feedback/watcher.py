@@ -44,7 +44,7 @@ class Watcher:
     def __init__(self, folder: Path, log: str, state: State, alerts: Alerts) -> None:
         self.watch = Watch(alerts)
         self._folder, self._log, self._state = folder, log, state
-        self._told: AlertsNote | None = None
+        self._told = alerts.note(log, 0.0, "")
 
     @classmethod
     async def start(cls, folder: Path, log: str, state: State, before: Iterable[Record], now: float) -> Self:
@@ -94,21 +94,16 @@ class Watcher:
             with written_file(self._folder / VOLUME) as new:
                 new.write_text(json.dumps(self.watch.volume.judged))
         note, told = self.watch.alerts.note(self._log, now, self.watch.missing), self._told
-        if told is not None and (note.opened, note.closed) == (told.opened, told.closed):
-            if now > told.time + TELL_EVERY:
-                await self._put(note)
-            return []
-        await self._put(note)
-        return [*_others(note.opened, told and told.opened), *_others(note.closed, told and told.closed)]
-
-    async def _put(self, note: AlertsNote) -> None:
-        await self._state.put_note(NOTES, self._log, note.encoded())
-        self._told = note
+        is_same = (note.opened, note.closed) == (told.opened, told.closed)
+        if not is_same or now > told.time + TELL_EVERY:
+            await self._state.put_note(NOTES, self._log, note.encoded())
+            self._told = note
+        return [*_others(note.opened, told.opened), *_others(note.closed, told.closed)]
 
 
-def _others(now: Sequence[Alert], before: Sequence[Alert] | None) -> list[Alert]:
+def _others(now: Sequence[Alert], before: Sequence[Alert]) -> list[Alert]:
     """Give the alerts that weren't there before, whatever was seen of them."""
-    known = {(each.kind, each.subject, each.since) for each in before or ()}
+    known = {(each.kind, each.subject, each.since) for each in before}
     return [each for each in now if (each.kind, each.subject, each.since) not in known]
 
 

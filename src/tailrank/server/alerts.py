@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from tailrank import api
-from tailrank.feedback.alerts import ABOUT_SOMEBODY, KINDS, NOTES, Alert, AlertsNote, WatchReport
+from tailrank.feedback.alerts import KINDS, NOTES, Alert, AlertsNote, WatchReport
 from tailrank.server.log_process import run_log_process
 from tailrank.server.metrics import Metrics
 from tailrank.state.base import State, StateError
@@ -78,11 +78,10 @@ async def watch_log(folder: Path, location: str) -> None:
 
 
 def log_report(line: bytes) -> None:
-    """Log what a watching process reports; whom it is about stays out of the server's log."""
+    """Log what a watching process reports, without ids."""
     report = msgspec.json.decode(line, type=WatchReport)
     for alert in report.alerts:
-        named = "" if alert.kind in ABOUT_SOMEBODY else alert.subject
-        fields = {"kind": alert.kind, "of": named, "seen": alert.seen, "expected": alert.expected}
+        fields = {"kind": alert.kind, "seen": alert.seen, "expected": alert.expected}
         log.warning("alert" if alert.until is None else "alert is over", extra=fields)
     if report.trouble:
         log.warning("the log of impressions isn't watched", extra={"why": report.trouble})
