@@ -202,11 +202,19 @@ class ItemsAccepted(Struct, frozen=True):
     refused: list[Refused] | UnsetType = UNSET
 
 
+class Logged(Struct, frozen=True):
+    """What the log of impressions holds of a user, oldest first: the lists shown, and the events."""
+
+    shown: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+
+
 class UserHistory(Struct, frozen=True):
-    """What is stored of a user, oldest first."""
+    """What is stored of a user, oldest first; `logged` if it was asked for."""
 
     user_id: str
     events: list[HistoryEvent]
+    logged: Logged | UnsetType = UNSET
 
 
 class Alert(Struct, frozen=True):

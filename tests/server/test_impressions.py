@@ -161,6 +161,24 @@ def test_a_list_that_makes_no_sense_is_refused(server: Logging, change: dict[str
     assert error in answer.json()["error"]
 
 
+def test_an_export_is_whole_with_the_log(server: Logging) -> None:
+    named = rank(server.url, user="hal")["ranking_id"]
+    server.outcome(named)
+    click(server.url, "hal", "50", ranking_id=named)
+    roll_over(server.folder, 30, 1)
+    with Client(server.url, timeout=60) as client:
+        found = client.history("hal", log=True)
+        assert client.history("hal").logged == api.UNSET
+        assert client.history("nobody", log=True).logged == api.Logged([], [])
+    assert [event.item_id for event in found.events] == ["50"]
+    assert isinstance(found.logged, api.Logged)
+    [shown], [event] = found.logged.shown, found.logged.events
+    assert (shown["ranking_id"], shown["user_id"], len(shown["item_ids"])) == (named, "hal", len(CANDIDATES))
+    assert (event["item_id"], event["ranking_id"]) == ("50", named)
+    httpx.delete(f"{server.url}/v1/users/hal").raise_for_status()
+    assert httpx.get(f"{server.url}/v1/users/hal?log=true", timeout=60).json()["logged"] == {"shown": [], "events": []}
+
+
 def test_who_is_erased_is_erased_from_the_log(server: Logging) -> None:
     before = rank(server.url, user="faye")["ranking_id"]
     server.outcome(before)
@@ -178,6 +196,7 @@ def test_a_server_without_a_log_says_so(model: Path, tmp_path: Path) -> None:
         answer = httpx.post(f"{running.url}/v1/impressions", json=one)
         assert answer.status_code == 422
         assert "--log-impressions" in answer.json()["error"]
+        assert httpx.get(f"{running.url}/v1/users/ann?log=true").status_code == 422
         assert click(running.url, "ann", "50", ranking_id="any")["new"] == 1
 
 

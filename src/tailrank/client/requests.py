@@ -173,9 +173,9 @@ class Requests:
         return Request("DELETE", _path("items", item_id), api.ItemsAccepted)
 
     @sends
-    def history(self, user_id: str) -> Request[api.UserHistory]:
-        """Export what is stored of a user."""
-        return Request("GET", _path("users", user_id), api.UserHistory)
+    def history(self, user_id: str, *, log: bool = False) -> Request[api.UserHistory]:
+        """Export what is stored of a user and, if wanted, what the log of impressions holds."""
+        return Request("GET", _path("users", user_id) + "?log=true" * log, api.UserHistory)
 
     @sends
     def alerts(self) -> Request[api.Alerts]:

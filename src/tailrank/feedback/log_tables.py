@@ -138,8 +138,15 @@ def rolled_files(folder: Path, name: str = "*") -> list[Path]:
     return sorted(folder.glob(f"{HOURS}/*/[0-9]*.{name}.parquet"))
 
 
-def read_log(folder: Path) -> LogTables:
+def read_log(folder: Path, user_id: str | None = None) -> LogTables:
     """Read a log, which servers may write to meanwhile.
+
+    Parameters
+    ----------
+    folder
+        Of the log.
+    user_id
+        Read only what is logged of this user; None reads all.
 
     Raises
     ------
@@ -148,7 +155,7 @@ def read_log(folder: Path) -> LogTables:
     """
     segments = all_segments(folder)
     # In this order, what is rolled over meanwhile is read twice, and never not at all.
-    recent = list(read_records(segments))
+    recent = [record for record in read_records(segments) if _is_of(record, user_id)]
     erased = erased_users(folder, recent)
     rolled = {name: rolled_files(folder, name) for name in LogTables._fields}
     if not segments and not any(rolled.values()):
@@ -159,9 +166,15 @@ def read_log(folder: Path) -> LogTables:
         # Files of an earlier version lack the latest columns, those of a later one have more.
         scan = partial(pl.scan_parquet, schema=schema, missing_columns="insert", extra_columns="ignore")
         whole = pl.concat([scan(files), table]) if files else table
+        if user_id is not None:
+            whole = whole.filter(pl.col("user_id") == user_id)
         key = ["ranking_id"] if name == "shown" else SAME_EVENT
         found.append(without_erased(whole, erased).unique(key, keep="first", maintain_order=True))
     return LogTables(*found)
+
+
+def _is_of(record: Record, user_id: str | None) -> bool:
+    return user_id is None or isinstance(record, ErasedRecord) or record.user_id == user_id
 
 
 def impressions(shown: pl.DataFrame) -> Iterator[Impression]:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tailrank import api
 from tailrank.errors import EncoderError, RequestError
@@ -22,7 +23,7 @@ from tailrank.server.decoding import Body
 from tailrank.server.exchange import Answer
 from tailrank.server.experiment import LiveExperiment
 from tailrank.server.experiment_reports import ExperimentReports
-from tailrank.server.impressions import as_records, shown_record
+from tailrank.server.impressions import as_records, logged_of, shown_record
 from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
@@ -36,6 +37,8 @@ from tailrank.state.base import InvalidEventsError, State, StoredEvent
 
 READY_SECONDS: Final = 1.0
 """For how long the answer of `/readyz` holds."""
+
+UNLOGGED: Final = "impressions aren't logged: start the server with --log-impressions FOLDER"
 
 encode: Final = msgspec.json.Encoder().encode
 RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
@@ -96,6 +99,7 @@ class Endpoints:
         self._unlogged = Ranker(models, state, metrics)
         self._reports = None if log is None else ExperimentReports(log.folder)
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()
+        self._exporting = asyncio.Lock()
 
     def rank(self, call: Call) -> Answer | Coroutine[Any, Any, Answer]:
         """Re-order candidates; if that can't be done, or not in time, give them back as they came."""
@@ -115,7 +119,7 @@ class Endpoints:
     async def impressions(self, call: Call) -> Answer:
         """Log lists that another system showed; they are durable when this is answered."""
         if self.log is None:
-            raise RequestError("impressions aren't logged: start the server with --log-impressions FOLDER")
+            raise RequestError(UNLOGGED)
         logged = IMPRESSIONS.decode(call.body)
         await self.log.put(list(map(shown_record, logged.entries)))
         n = len(logged.entries)
@@ -143,11 +147,17 @@ class Endpoints:
         return Answer(encode(api.ItemsAccepted(0, served.version)))
 
     async def user(self, call: Call) -> Answer:
-        """Export what is stored of a user."""
+        """Export what is stored of a user and, if asked to, what is logged."""
         api.check_id(call.name)
         history = (await self.state.read(call.name)).history
         events = [api.HistoryEvent(*row) for row in zip(*history, strict=True)]
-        return Answer(encode(api.UserHistory(call.name, events)))
+        logged: api.Logged | UnsetType = UNSET
+        if call.flags.get("log"):
+            if self.log is None:
+                raise RequestError(UNLOGGED)
+            async with self._exporting:  # of large logs, one at a time is enough
+                logged = await logged_of(self.log.folder, call.name)
+        return Answer(encode(api.UserHistory(call.name, events, logged)))
 
     async def erase(self, call: Call) -> Answer:
         """Erase what is stored of a user."""

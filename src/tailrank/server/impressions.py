@@ -1,12 +1,17 @@
-"""Between the shapes of the wire and the records of the impression log."""
+"""Between the shapes of the wire and the log of impressions."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
 
 from tailrank import api
-from tailrank.feedback.records import EventRecord, Record, ShownRecord
+from tailrank.feedback.records import EventRecord, LogError, Record, ShownRecord
 
 
 def shown_record(body: api.Impression) -> Record:
@@ -43,3 +48,25 @@ def as_records(events: Sequence[api.Event]) -> list[Record]:
         )
         for event in events
     ]
+
+
+async def logged_of(folder: Path, user_id: str) -> api.Logged:
+    """Read what a log holds of a user, in a process beside the server.
+
+    Raises
+    ------
+    LogError
+        If it can't be read.
+    """
+    pipe, module = asyncio.subprocess.PIPE, "tailrank.feedback.user_export"
+    reader = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, str(folder)), stdin=pipe, stdout=pipe
+    )
+    try:
+        found, _ = await reader.communicate(msgspec.json.encode(user_id))
+    except asyncio.CancelledError:
+        reader.kill()
+        raise
+    if reader.returncode:
+        raise LogError(f"{folder}: the log of impressions can't be read; the server's error output says why")
+    return msgspec.json.decode(found, type=api.Logged)
