@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import pytest
 from feedback_helpers import Visits, fusion_with
 from log_helpers import NOW, event, shown, write
 
 from tailrank.feedback.attribution import outcomes
 from tailrank.feedback.guard import Guard, GuardSettings
 from tailrank.feedback.learner import Learner, LearningNote
-from tailrank.feedback.learning_settings import LearningSettings
-from tailrank.feedback.log_reader import LogReader, log_id
+from tailrank.feedback.log_reader import LogReader
 from tailrank.feedback.log_tables import read_log
 from tailrank.feedback.online_fusion import OnlineFusion
-from tailrank.feedback.open_lists import MOST_LISTS, OPEN_SECONDS
-from tailrank.feedback.records import Record, encode, user_digest, ErasedRecord
-from tailrank.feedback.roll_over import roll_over
+from tailrank.feedback.records import Record, encode
 from tailrank.feedback.segments import Segment
-from tailrank.ranking.fusion import Fusion
 
 OFFLINE = fusion_with([1.0, 0.8, 0.5, 0.3])
 TASTE = [0.2, 0.8, 1.1, 0.8]
@@ -41,7 +35,9 @@ def stream(n: int, seed: int = 0) -> list[list[Record]]:
         blocks.append([*shown(seen)])
         for item in np.flatnonzero(outcome.clicked).tolist():
             name = seen.ranking_id if rng.random() < 0.5 else None
-            kinds = [("click", "purchase"), ("click", "dislike"), ("click",)][rng.choice(3, p=[0.2, 0.1, 0.7])]
+            kinds = [("click", "purchase"), ("click", "dislike"), ("click",)][
+                rng.choice(3, p=[0.2, 0.1, 0.7])
+            ]
             for kind in kinds:
                 found = event(f"{at} {item} {kind}", str(item), seen.user_id, NOW + at + 0.5, kind, name)
                 blocks.append([found] * int(rng.integers(1, 3)))

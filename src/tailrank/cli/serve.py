@@ -62,6 +62,9 @@ def serve(
         Literal["interleave", "split"],
         typer.Option(help="Whether each list is made of both rankings, or each user sees those of one."),
     ] = "interleave",
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Let clicks move the weights of signals; needs --log-impressions.")
+    ] = False,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
     traces: Annotated[
         bool, typer.Option("--traces", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT.")
@@ -86,6 +89,7 @@ def serve(
         log_impressions=log_impressions,
         log_days=log_days,
         log_gb=log_gb,
+        learn=learn,
         access_log=access_log,
         traces=traces,
         challenger=challenger,

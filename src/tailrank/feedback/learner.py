@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Final, Self
 
+import msgspec
 import safetensors.numpy
 from msgspec import Struct
 
-from tailrank.errors import TailrankError
+from tailrank.errors import ModelError, TailrankError
 from tailrank.feedback.guard import SERVED, Decision, Guard
 from tailrank.feedback.log_reader import Part
 from tailrank.feedback.online_fusion import OnlineFusion
@@ -29,8 +29,6 @@ REMEMBERED: Final = 200_000
 
 MOST_WAITING: Final = 10_000
 """Events that wait for the list that they name, which another worker may be about to log."""
-
-log = logging.getLogger("tailrank.server")
 
 
 class LearningNote(Struct, array_like=True, frozen=True):
@@ -53,15 +51,22 @@ class LearningNote(Struct, array_like=True, frozen=True):
     published: float
     arrays: bytes
 
+    @classmethod
+    def decoded(cls, note: bytes) -> Self:
+        """Read a note; raises ModelError if it is something else."""
+        try:
+            return msgspec.msgpack.decode(note, type=cls)
+        except msgspec.DecodeError as why:
+            raise ModelError(f"a note of what was learned can't be read ({why})") from None
+
     def guard(self, offline: Fusion) -> Guard:
         """Go on with what was learned; raises ModelError if it isn't of these weights."""
-        return Guard.from_arrays(offline, self._stored)
+        return Guard.from_arrays(offline, self._stored())
 
     def served(self, online: OnlineFusion) -> OutcomeSums:
         """Take the sums behind the weights in service; raises as `guard`."""
-        return online.stored_sums(self._stored.part(SERVED))
+        return online.stored_sums(self._stored().part(SERVED))
 
-    @property
     def _stored(self) -> StoredArrays:
         arrays = {name: array.copy() for name, array in read_arrays(self.arrays).items()}  # to add to
         return StoredArrays(arrays, place="note of what was learned: ")
@@ -89,6 +94,8 @@ class Learner:
     ----------
     learned, unmatched
         Events of lists of the model, and events that belong to no list that is open.
+    trouble
+        What couldn't be learned, and why.
     """
 
     def __init__(
@@ -103,10 +110,15 @@ class Learner:
         self._seen = dict[int, None]()
         self._waiting = dict[str, list[EventRecord]]()
         self.learned = self.unmatched = 0
+        self.trouble: list[str] = []
 
     @classmethod
     def resumed(
-        cls, model: str, offline: Fusion, note: LearningNote | None, left_out: Callable[[str], bool]
+        cls,
+        model: str,
+        offline: Fusion,
+        note: LearningNote | None,
+        left_out: Callable[[str], bool] = lambda _: False,
     ) -> Self:
         """Go on from a note; begin anew without one, or with that of another model.
 
@@ -172,7 +184,7 @@ class Learner:
         try:
             decision = self.guard.learn_more(before, shown.outcome())
         except TailrankError as why:
-            log.warning("an event can't be learned from", extra={"why": str(why)})
+            self.trouble.append(f"an event can't be learned from: {why}")
             return None
         self.learned += 1
         if decision is not None and decision.action == "publish":

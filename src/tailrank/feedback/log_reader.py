@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 from collections.abc import Collection, Iterator, Mapping
 from itertools import takewhile
@@ -20,8 +19,6 @@ READ: Final = "read.json"
 
 BYTES_AT_ONCE: Final = 1 << 23
 """What is read of a segment before others have their turn."""
-
-log = logging.getLogger("tailrank.server")
 
 
 class Part(NamedTuple):
@@ -63,10 +60,13 @@ class LogReader:
     ----------
     position
         The same by now.
+    trouble
+        What couldn't be read, and why.
     """
 
     def __init__(self, folder: Path, position: Mapping[str, int] | None = None) -> None:
         self.folder, self.position = folder, dict(position or {})
+        self.trouble: list[str] = []
         self._ended, self._released = set[str](), segments_read(folder)
 
     def parts_before(self) -> Iterator[Part]:
@@ -82,7 +82,7 @@ class LogReader:
         files = {file.name: file for file in all_segments(self.folder)}
         for gone in self.position.keys() - files:
             if gone not in self._ended | self._released:
-                log.warning("a segment of the log was removed before it was read", extra={"segment": gone})
+                self.trouble.append(f"{gone} was removed from the log before all of it was read")
             del self.position[gone]
         return [part for name, file in files.items() if name not in self._ended and (part := self._on(file))]
 

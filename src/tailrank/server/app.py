@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -24,6 +25,7 @@ from tailrank.server.encoding import EncoderBusyError, Encoders
 from tailrank.server.endpoints import Call, Endpoints, encode
 from tailrank.server.exchange import Answer, ClientDisconnected, Exchange
 from tailrank.server.experiment import LiveExperiment
+from tailrank.server.learning import Learning, check_learnable
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.origins import reason_to_refuse
@@ -229,7 +231,7 @@ class App:
         works = [work() for each in managers for work in (each.watch, each.warm)]
         works.append(count_alerts(managers[0].state, self.metrics))
         if self.settings.log_impressions is not None:
-            works.append(watch_log(self.settings.log_impressions, self.settings.state))
+            works += self._reading(self.settings.log_impressions, managers[0])
         background = [asyncio.create_task(work) for work in works]
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -252,6 +254,8 @@ class App:
         managers = [ModelManager(folder, state, encoders, self.metrics) for folder in folders]
         for each in managers:
             await each.start()
+        if settings.learn:
+            check_learnable(managers[0].offline, managers[0].served.name)
         experiment = None
         if settings.challenger is not None:
             experiment = LiveExperiment(managers[0], managers[1], settings.compare)
@@ -259,11 +263,19 @@ class App:
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
         return managers
 
+    def _reading(self, folder: Path, manager: ModelManager) -> list[Coroutine[Any, Any, None]]:
+        """Learn from the log, and watch it."""
+        if not self.settings.learn:
+            return [watch_log(folder, self.settings.state)]
+        learning = Learning(folder, self.settings.state, manager, self.metrics)
+        return [learning.follow(), learning.have_learned()]
+
     def _open_log(self) -> ImpressionLog | None:
         folder = self.settings.log_impressions
         if folder is None:
             return None
-        retention, metrics = Retention(self.settings.log_days, self.settings.log_gb), self.metrics
+        settings, metrics = self.settings, self.metrics
+        retention = Retention(settings.log_days, settings.log_gb, read_only=settings.learn)
         return ImpressionLog(folder, retention, metrics.impressions_lost.inc, metrics.log_removed.inc)
 
 

@@ -24,6 +24,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         counter = partial(Counter, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry, multiprocess_mode="livemostrecent")
         self.latency = histogram(
             "tailrank_request_seconds",
             "From the arrival of a request to its response.",
@@ -43,6 +44,20 @@ class Metrics:
         )
         self.log_removed = counter(
             "tailrank_impression_log_removed_bytes", "Removed from the log to stay within its size."
+        )
+        self.learned = counter("tailrank_learned_events", "Events that the weights of signals learned from.")
+        self.unmatched = counter(
+            "tailrank_learning_unmatched_events", "Events that belong to no ranking of the last hour."
+        )
+        self.decisions = counter("tailrank_learning_decisions", "What became of learned weights.", ["action"])
+        self.learning_lag = gauge(
+            "tailrank_learning_lag_seconds", "Since all events that are logged were learned from."
+        )
+        self.learned_outcomes = gauge(
+            "tailrank_learned_outcomes", "Outcomes that the weights in service learned from."
+        )
+        self.learned_at = gauge(
+            "tailrank_learned_timestamp_seconds", "When learned weights came into service last; 0 before."
         )
         self.exposure = counter("tailrank_exposure", "Items ranked in the first ten.", ["popularity"])
         self.refused = counter("tailrank_models_refused", "New models that could not be served.")

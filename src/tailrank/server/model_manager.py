@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ import msgspec
 from tailrank.api import Item, Value
 from tailrank.data.columns import Columns
 from tailrank.errors import EncoderError, TailrankError
+from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.storage import MANIFEST
 from tailrank.server.backoff import Backoff
 from tailrank.server.changed_items import with_changes
@@ -119,6 +121,17 @@ class ModelManager:
         """
         return await self._change([ItemChange(item_id, None, {}, self._time_of_change())])
 
+    @property
+    def offline(self) -> Fusion:
+        """The weights of the model that serves, as training left them."""
+        return self._loaded.reranker.fusion
+
+    async def rank_by(self, fusion: Fusion, model: str) -> None:
+        """Rank by other weights, as long as a model serves."""
+        async with self._changing:
+            if self.served.name == model:
+                self.served = replace(self.served, reranker=replace(self.served.reranker, fusion=fusion))
+
     def columns(self, item_id: str) -> Item:
         """Return an item's columns as they are now; none if it isn't known."""
         if item_id in self.served.columns:
@@ -183,7 +196,9 @@ class ModelManager:
         """Put the items that changed into the model once more, if an encoder was missing and may be back."""
         if self.served.lacks_vectors and self._encode_again.is_over:
             self._encode_again.start()
-            await self._serve(await with_changes(self._loaded, self.state, self.encoders))
+            reranker = replace(self._loaded.reranker, fusion=self.served.reranker.fusion)
+            again = replace(self._loaded, reranker=reranker)
+            await self._serve(await with_changes(again, self.state, self.encoders))
             if not self.served.lacks_vectors:
                 self._encode_again = Backoff(CHECK_EVERY)
 

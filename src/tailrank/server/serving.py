@@ -21,6 +21,7 @@ from tailrank.errors import RequestError
 from tailrank.feedback.impression_log import check_folder
 from tailrank.server.app import App
 from tailrank.server.descriptors import make_room
+from tailrank.server.learning import check_learnable
 from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.logs import start_logging
 from tailrank.server.metrics import SHARED_FOLDER
@@ -69,7 +70,9 @@ def _serve_single(settings: ServerSettings, listener: socket.socket) -> None:
 
 def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
     # What keeps every worker from starting is found here, once, and not by each of them again and again.
-    LoadedModel.load(settings.model)
+    served = LoadedModel.load(settings.model)
+    if settings.learn:
+        check_learnable(served.reranker.fusion, served.name)
     if settings.challenger is not None:
         LoadedModel.load(settings.challenger)
     if settings.log_impressions is not None:

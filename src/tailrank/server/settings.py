@@ -49,6 +49,8 @@ class ServerSettings:
         Folder in which rankings and events are logged; None logs none.
     log_days, log_gb
         How much of that log is kept.
+    learn
+        Whether the weights of signals learn from what is logged.
     traces
         Whether spans are sent to where the OpenTelemetry variables say.
 
@@ -72,6 +74,7 @@ class ServerSettings:
     log_impressions: Path | None = None
     log_days: Annotated[float, Meta(gt=0)] = 30.0
     log_gb: Annotated[float, Meta(gt=0)] = 10.0
+    learn: bool = False
     traces: bool = False
     challenger: Path | None = None
     compare: Compare = "interleave"
@@ -82,6 +85,8 @@ class ServerSettings:
                 f"--host {self.host}: others would reach the server without a key: give --keys FILE, "
                 "or set TAILRANK_API_KEYS"
             )
+        if self.learn and self.log_impressions is None:
+            raise RequestError("--learn needs --log-impressions FOLDER: what is logged there is learned from")
         check_bounds(self)
         self._check_comparison()
 
