@@ -13,8 +13,9 @@ from log_helpers import NAMES, NOW, erased, event, write
 
 from tailrank.feedback.alerts import NOTES, Alert
 from tailrank.feedback.guard import Decision
+from tailrank.feedback.log_reader import LogReader, Part
 from tailrank.feedback.recent_clicks import WITHIN, RecentClicks
-from tailrank.feedback.records import ShownRecord, all_segments, read_records
+from tailrank.feedback.records import Record, ShownRecord
 from tailrank.feedback.roll_over import roll_over
 from tailrank.feedback.watch import Watch
 from tailrank.feedback.watcher import Watcher
@@ -228,14 +229,16 @@ def test_without_river_everything_but_click_rates_is_watched(monkeypatch: pytest
 def test_alerts_are_noted_in_the_state_and_outlive_the_watcher(tmp_path: Path) -> None:
     async def run() -> None:
         state, folder = EmbeddedState(tmp_path / "state"), tmp_path / "log"
-        watcher = await Watcher.start(folder, "log 1", state, (), NOW)
-        users = [event(f"v{n}", "tent", f"user {n}", NOW + n) for n in range(40)]
-        watcher.take([*users, *(event(f"e{n}", "bike", "program", NOW + 60 * n) for n in range(21))])
+        watcher = await Watcher.start(folder, "log 1", state, ())
+        users: list[Record] = [event(f"v{n}", "tent", f"user {n}", NOW + n) for n in range(40)]
+        program = [event(f"e{n}", "bike", "program", NOW + 60 * n) for n in range(21)]
+        watcher.take([Part("a", [*users, *program])])
         watcher.watch.alerts.open(Alert("click rate", "", NOW, 0.1, 0.2, "Look."))
         await watcher.go_on(NOW + 1_300)
         noted = await state.notes(NOTES)
         assert list(noted) == ["log 1"]
-        again = await Watcher.start(folder, "log 1", state, users, NOW + 1_400)
+        again = await Watcher.start(folder, "log 1", state, [Part("a", users)])
+        await again.go_on(NOW + 1_400)
         assert [alert.subject for alert in again.watch.alerts.opened] == ["user program"]
         assert again.watch.left_out("program")
         assert [(each.kind, each.until) for each in again.watch.alerts.closed] == [
@@ -252,17 +255,20 @@ def test_the_number_of_events_of_an_hour_is_known_after_a_restart(tmp_path: Path
         state, folder = EmbeddedState(tmp_path / "state"), tmp_path / "log"
         first = [event(f"a{n}", "tent", at=NOW + n) for n in range(5)]
         write(folder, *first)
-        watcher = await Watcher.start(folder, "log 1", state, read_records(all_segments(folder)), NOW + 60)
-        watcher.take([event("b", "tent", at=NOW + 100)])
+        watcher = await Watcher.start(folder, "log 1", state, LogReader(folder).read())
+        await watcher.go_on(NOW + 60)
+        watcher.take([Part("b", [event("b", "tent", at=NOW + 100)])])
         write(folder, event("b", "tent", at=NOW + 100))
         hour = int(NOW // 3_600)
         assert watcher.watch.volume.counts == {hour: 6}
         roll_over(folder, 30 * 365, 1)
         write(folder, event("c", "tent", at=NOW + 200))
-        again = await Watcher.start(folder, "log 1", state, read_records(all_segments(folder)), NOW + 4_000)
+        again = await Watcher.start(folder, "log 1", state, LogReader(folder).read())
+        await again.go_on(NOW + 4_000)
         assert again.watch.volume.counts == {hour: 7}
         write(folder, event("d", "tent", at=NOW + 4_100))
-        last = await Watcher.start(folder, "log 1", state, read_records(all_segments(folder)), NOW + 4_200)
+        last = await Watcher.start(folder, "log 1", state, LogReader(folder).read())
+        await last.go_on(NOW + 4_200)
         assert last.watch.volume.counts == {hour: 7, hour + 1: 1}
         await state.close()
 

@@ -176,7 +176,8 @@ def test_an_export_is_whole_with_the_log(server: Logging) -> None:
     assert (shown["ranking_id"], shown["user_id"], len(shown["item_ids"])) == (named, "hal", len(CANDIDATES))
     assert (event["item_id"], event["ranking_id"]) == ("50", named)
     httpx.delete(f"{server.url}/v1/users/hal").raise_for_status()
-    assert httpx.get(f"{server.url}/v1/users/hal?log=true", timeout=60).json()["logged"] == {"shown": [], "events": []}
+    after = httpx.get(f"{server.url}/v1/users/hal?log=true", timeout=60).json()
+    assert after["logged"] == {"shown": [], "events": []}
 
 
 def test_who_is_erased_is_erased_from_the_log(server: Logging) -> None:

@@ -16,18 +16,20 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from threading import Thread
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeVar, cast
 
 import msgspec
 import safetensors.numpy
 from msgspec import Struct
 
 from tailrank.errors import ModelError
+from tailrank.feedback.alerts import Alert
 from tailrank.feedback.guard import Decision
 from tailrank.feedback.learner import KIND, Learner, LearningNote
 from tailrank.feedback.log_reader import LogReader, log_id
 from tailrank.feedback.open_lists import OPEN_SECONDS
 from tailrank.feedback.roll_over import NICENESS
+from tailrank.feedback.watcher import Watcher
 from tailrank.ranking.arrays_file import read_arrays
 from tailrank.ranking.fusion import Fusion
 from tailrank.signals.stored import StoredArrays
@@ -72,6 +74,8 @@ class Report(Struct, frozen=True):
         Of the guard: each as a word and as a sentence.
     trouble
         What went wrong.
+    alerts
+        Those that were opened or closed.
     """
 
     learned: int
@@ -79,10 +83,11 @@ class Report(Struct, frozen=True):
     lag: float
     decisions: Sequence[tuple[str, str]] = ()
     trouble: Sequence[str] = ()
+    alerts: Sequence[Alert] = ()
 
 
 class LearningProcess:
-    """Reads on, learns, and notes what was learned before it reads on again.
+    """Reads on, watches and learns, and notes what was learned before it reads on again.
 
     Parameters
     ----------
@@ -98,24 +103,30 @@ class LearningProcess:
         self._folder, self._state, self._report = folder, state, report
         self._log, self._up_to_date = log_id(folder), time.time()
         self._told = 0, 0
+        self._watcher: Watcher | None = None
 
     async def begin(self, model: str, offline: Fusion) -> None:
         """Go on with what was learned of a model; begin with what the log still holds if nothing was."""
         notes = await self._insist(self._state.notes, KIND)
         try:
             note = LearningNote.decoded(notes[self._log]) if self._log in notes else None
-            self._learner = Learner.resumed(model, offline, note)
+            self._learner = Learner.resumed(model, offline, note, self._left_out)
         except ModelError as why:
-            note, self._learner = None, Learner.resumed(model, offline, None)
+            note, self._learner = None, Learner.resumed(model, offline, None, self._left_out)
             self._learner.trouble.append(f"{why}: learning begins anew")
         self._reader, self._told = LogReader(self._folder, note.position if note else None), (0, 0)
-        self._learner.remember(self._reader.parts_before())
+        before = list(self._reader.parts_before())
+        if self._watcher is None:
+            self._watcher = await self._insist(Watcher.start, self._folder, self._log, self._state, before)
+        self._learner.remember(before)
         await self._put_note()
 
     async def go_on(self) -> bool:
         """Learn what was logged since; returns whether there was anything."""
         began, learner = time.time(), self._learner
         parts = self._reader.read()
+        watcher = cast("Watcher", self._watcher)
+        watcher.take(parts)
         decisions = learner.learn(parts)
         if learner.learned > self._told[0]:
             await self._put_note()
@@ -123,8 +134,13 @@ class LearningProcess:
             self._up_to_date = began
         learner.lists.close(began - OPEN_SECONDS)
         self._reader.release(learner.lists.segments)
-        self._say(decisions)
+        for decision in decisions:
+            watcher.watch.decided(decision, began)
+        self._say(decisions, await self._insist(watcher.go_on, began))
         return bool(parts)
+
+    def _left_out(self, user_id: str) -> bool:
+        return self._watcher is not None and self._watcher.watch.left_out(user_id)
 
     async def _put_note(self) -> None:
         note = msgspec.msgpack.encode(self._learner.note(self._reader.position))
@@ -139,13 +155,13 @@ class LearningProcess:
                 self._report(Report(0, 0, time.time() - self._up_to_date, [], [str(why)]))
                 await asyncio.sleep(PAUSE)
 
-    def _say(self, decided: Sequence[Decision]) -> None:
+    def _say(self, decided: Sequence[Decision], alerts: Sequence[Alert]) -> None:
         learner, trouble = self._learner, self._reader.trouble + self._learner.trouble
         counts = learner.learned, max(learner.unmatched, self._told[1])
         learned, unmatched = (now - before for now, before in zip(counts, self._told, strict=True))
         self._told, self._reader.trouble, learner.trouble = counts, [], []
         lag, said = time.time() - self._up_to_date, [(one.action, str(one)) for one in decided]
-        self._report(Report(learned, unmatched, lag, said, trouble))
+        self._report(Report(learned, unmatched, lag, said, trouble, alerts))
 
 
 async def run(folder: Path, orders: deque[Order]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final, Self
 
@@ -12,8 +13,9 @@ import polars as pl
 
 from tailrank.feedback.alerts import ABOUT_SOMEBODY, NOTES, Alert, Alerts, AlertsNote
 from tailrank.feedback.event_volume import HOUR, EventVolume
+from tailrank.feedback.log_reader import Part
 from tailrank.feedback.log_tables import rolled_files
-from tailrank.feedback.records import EventRecord, Record, all_segments, read_records
+from tailrank.feedback.records import EventRecord, Record
 from tailrank.feedback.segments import HOUR_LENGTH, hour_of
 from tailrank.feedback.watch import Watch
 from tailrank.files import written_file
@@ -47,7 +49,7 @@ class Watcher:
         self._told = alerts.note(log, 0.0, "")
 
     @classmethod
-    async def start(cls, folder: Path, log: str, state: State, before: Iterable[Record], now: float) -> Self:
+    async def start(cls, folder: Path, log: str, state: State, before: Sequence[Part]) -> Self:
         """Go on from the note, and from what isn't rolled over yet.
 
         Parameters
@@ -55,9 +57,7 @@ class Watcher:
         folder, log, state
             As of the class.
         before
-            Records of the log up to now.
-        now
-            In seconds since 1970.
+            What was read of the log up to now.
 
         Raises
         ------
@@ -68,13 +68,12 @@ class Watcher:
         alerts = Alerts() if note is None else Alerts.restored(note, ABOUT_SOMEBODY)
         watcher = cls(folder, log, state, alerts)
         watcher.take(before)
-        watcher.watch.volume = EventVolume(alerts, _events_by_hour(folder))
-        await watcher.go_on(now)
+        watcher.watch.volume = EventVolume(alerts, _events_by_hour(folder, before))
         return watcher
 
-    def take(self, records: Iterable[Record]) -> None:
+    def take(self, parts: Iterable[Part]) -> None:
         """Take what was appended since the last time."""
-        for record in sorted(records, key=_time):
+        for record in sorted(chain.from_iterable(part.records for part in parts), key=_time):
             self.watch.take(record)
 
     async def go_on(self, now: float) -> list[Alert]:
@@ -111,15 +110,17 @@ def _time(record: Record) -> float:
     return record.timestamp if isinstance(record, EventRecord) else record.time
 
 
-def _events_by_hour(folder: Path) -> Counter[int]:
-    """Count the events of a log: up to its last judged hour by a file, from then on by the log."""
+def _events_by_hour(folder: Path, read: Sequence[Part]) -> Counter[int]:
+    """Count events up to the last judged hour by a file, from then on by what is rolled over or was read."""
     file = folder / VOLUME
     kept: dict[str, int] = json.loads(file.read_bytes()) if file.exists() else {}
     counts = Counter({int(hour): n for hour, n in kept.items()})
     since = (max(counts, default=-1) + 1) * HOUR
-    times = [each.timestamp for each in read_records(all_segments(folder)) if isinstance(each, EventRecord)]
-    rolled = [each for each in rolled_files(folder, "events") if each.name[:HOUR_LENGTH] >= hour_of(since)]
-    if rolled:
-        times += pl.scan_parquet(rolled).select("timestamp").collect()["timestamp"].to_list()
+    records = chain.from_iterable(part.records for part in read)
+    times = [record.timestamp for record in records if isinstance(record, EventRecord)]
+    known, first = {Path(part.segment).stem for part in read}, hour_of(since)
+    rolled = [each for each in rolled_files(folder, "events") if each.name[:HOUR_LENGTH] >= first]
+    if files := [each for each in rolled if each.name.partition(".")[0] not in known]:
+        times += pl.scan_parquet(files).select("timestamp").collect()["timestamp"].to_list()
     counts.update(int(time // HOUR) for time in times if time >= since)
     return counts

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from itertools import chain
 from pathlib import Path
 from threading import Thread
 from typing import Final
@@ -20,8 +19,7 @@ from typing import Final
 import msgspec
 
 from tailrank.feedback.alerts import WatchReport
-from tailrank.feedback.log_reader import LogReader, log_id
-from tailrank.feedback.records import Record
+from tailrank.feedback.log_reader import LogReader, Part, log_id
 from tailrank.feedback.roll_over import NICENESS
 from tailrank.feedback.watcher import Watcher
 from tailrank.state.base import StateError
@@ -33,25 +31,25 @@ PAUSE: Final = 1.0
 
 async def run(folder: Path, location: str) -> None:
     """Watch for ever; while the state is out of reach, alerts wait."""
-    reader, watcher = LogReader(folder), None
+    reader, state, watcher = LogReader(folder), None, None
+    parts = list[Part]()
     while True:
+        while found := reader.read():
+            parts += found
         try:
+            state = state or open_state(location)
             if watcher is None:
-                state, before = open_state(location), list[Record]()
-                while records := _read(reader):
-                    before += records
-                watcher = await Watcher.start(folder, log_id(folder), state, before, time.time())
-            watcher.take(_read(reader))
+                watcher = await Watcher.start(folder, log_id(folder), state, parts)
+            else:
+                watcher.take(parts)
+            parts = []
             alerts = await watcher.go_on(time.time())
             if alerts:
                 _report(WatchReport(alerts))
         except StateError as why:
             _report(WatchReport(trouble=str(why)))
+        reader.trouble.clear()  # what was removed isn't missed
         await asyncio.sleep(PAUSE)
-
-
-def _read(reader: LogReader) -> list[Record]:
-    return list(chain.from_iterable(part.records for part in reader.read()))
 
 
 def _report(what: WatchReport) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -74,17 +75,20 @@ async def watch_log(folder: Path, location: str) -> None:
     async def tell(orders: asyncio.StreamWriter) -> None:
         orders.write(msgspec.json.encode(location) + b"\n")
 
-    await run_log_process("tailrank.feedback.watching_process", folder, tell, log_report)
+    def take(line: bytes) -> None:
+        report = msgspec.json.decode(line, type=WatchReport)
+        log_alerts(report.alerts)
+        if report.trouble:
+            log.warning("the log of impressions isn't watched", extra={"why": report.trouble})
+
+    await run_log_process("tailrank.feedback.watching_process", folder, tell, take)
 
 
-def log_report(line: bytes) -> None:
-    """Log what a watching process reports, without ids."""
-    report = msgspec.json.decode(line, type=WatchReport)
-    for alert in report.alerts:
+def log_alerts(alerts: Sequence[Alert]) -> None:
+    """Log what was opened or closed, without ids."""
+    for alert in alerts:
         fields = {"kind": alert.kind, "seen": alert.seen, "expected": alert.expected}
         log.warning("alert" if alert.until is None else "alert is over", extra=fields)
-    if report.trouble:
-        log.warning("the log of impressions isn't watched", extra={"why": report.trouble})
 
 
 def _told(alert: Alert, note: AlertsNote) -> api.Alert:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
@@ -19,15 +15,14 @@ from tailrank.feedback.learner import KIND, LearningNote
 from tailrank.feedback.learning_process import Order, Report
 from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.ranking.fusion import Fusion
+from tailrank.server.alerts import log_alerts
+from tailrank.server.log_process import run_log_process
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.state.base import StateError
 
 FOLLOW_EVERY: Final = 1.0
-"""Seconds between two looks at what was learned, and at who learns."""
-
-LOCK: Final = "learning.lock"
-"""Below the folder of the log: held by whoever learns from it."""
+"""Seconds between two looks at what was learned."""
 
 LOG_EVERY: Final = 60.0
 """Seconds after which the same trouble is logged again."""
@@ -80,14 +75,7 @@ class Learning:
 
     async def have_learned(self) -> None:
         """Run the process that learns, unless another worker does; for ever."""
-        while True:
-            try:
-                with (self._folder / LOCK).open("wb") as lock, suppress(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    await self._run(lock.fileno())
-            except OSError as why:
-                self._warn(str(why))
-            await asyncio.sleep(FOLLOW_EVERY)
+        await run_log_process("tailrank.feedback.learning_process", self._folder, self._tell, self._take)
 
     async def _follow(self) -> None:
         notes, model = await self._models.state.notes(KIND), self._models.served.name
@@ -107,27 +95,6 @@ class Learning:
         self._metrics.learned_at.set(published)
         self._followed = model, notes
 
-    async def _run(self, lock: int) -> None:
-        """Run the process until it ends; it holds the lock, too, and ends with this one."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tailrank.feedback.learning_process", str(self._folder)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=(lock,),
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        orders = cast("asyncio.StreamWriter", process.stdin)
-        reports = cast("asyncio.StreamReader", process.stdout)
-        telling = asyncio.create_task(self._tell(orders))
-        try:
-            async for line in reports:
-                self._take(msgspec.json.decode(line, type=Report))
-            self._warn(f"the process that learns ended with {await process.wait()}")
-        finally:
-            telling.cancel()
-            orders.close()
-            await process.wait()
-
     async def _tell(self, orders: asyncio.StreamWriter) -> None:
         """Tell which model serves, whenever it is another one."""
         told = ""
@@ -142,14 +109,16 @@ class Learning:
                     self._warn(str(why))
             await asyncio.sleep(FOLLOW_EVERY)
 
-    def _take(self, report: Report) -> None:
+    def _take(self, line: bytes) -> None:
         """Count and log what was done."""
+        report = msgspec.json.decode(line, type=Report)
         self._metrics.learned.inc(report.learned)
         self._metrics.unmatched.inc(report.unmatched)
         self._metrics.learning_lag.set(report.lag)
         for action, sentence in report.decisions:
             self._metrics.decisions.labels(action).inc()
             log.info("learned weights", extra={"action": action, "why": sentence})
+        log_alerts(report.alerts)
         for trouble in report.trouble:
             self._warn(trouble)
 
