@@ -49,7 +49,10 @@ class Resilience(Modules):
     """The runs in `bench/resilience`."""
 
     package = "bench.resilience"
-    modules = ("outages", "cluster", "faults", "fuzz", "soak", "attacks", "models", "saves", "impressions")
+    modules = (
+        *("outages", "cluster", "faults", "fuzz", "soak", "attacks", "models", "saves", "impressions"),
+        "learning",
+    )
 
 
 app = typer.Typer(
