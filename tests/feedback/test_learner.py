@@ -8,21 +8,34 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pytest
 from feedback_helpers import Visits, fusion_with
 from log_helpers import NOW, event, shown, write
 
+from tailrank.errors import ModelError
 from tailrank.feedback.attribution import outcomes
 from tailrank.feedback.guard import Guard, GuardSettings
 from tailrank.feedback.learner import Learner, LearningNote
-from tailrank.feedback.log_reader import LogReader
+from tailrank.feedback.log_reader import LogReader, Part, log_id
 from tailrank.feedback.log_tables import read_log
 from tailrank.feedback.online_fusion import OnlineFusion
-from tailrank.feedback.records import Record, encode
+from tailrank.feedback.open_lists import MOST_LISTS, OPEN_SECONDS, OpenLists
+from tailrank.feedback.records import (
+    ErasedRecord,
+    EventRecord,
+    Record,
+    ShownRecord,
+    all_segments,
+    block,
+    encode,
+    user_digest,
+)
+from tailrank.feedback.roll_over import roll_over
 from tailrank.feedback.segments import Segment
 
 OFFLINE = fusion_with([1.0, 0.8, 0.5, 0.3])
 TASTE = [0.2, 0.8, 1.1, 0.8]
-WINDOW = 60
+WINDOW = 25
 
 
 def stream(n: int, seed: int = 0) -> list[list[Record]]:
@@ -70,14 +83,14 @@ def test_what_comes_event_by_event_adds_up_to_what_the_log_says(tmp_path: Path) 
 
 
 def test_whatever_is_killed_when_each_event_counts_once(tmp_path: Path) -> None:
-    blocks, rng = stream(400), np.random.default_rng(1)
+    blocks, rng = stream(200), np.random.default_rng(1)
     once = started()
-    decided = [d.action for block in blocks for d in once.learn([_part("s", block)])]
+    decided = [d.action for block in blocks for d in once.learn([Part("s", block)])]
     assert "publish" in decided
     segment, reader = Segment(tmp_path), LogReader(tmp_path)
     learner, stored = started(), b""
-    for block in blocks:
-        segment.append(list(map(encode, block)))
+    for records in blocks:
+        segment.append(list(map(encode, records)))
         chance = rng.random()
         if chance < 0.5:
             learner.learn(reader.read())
@@ -95,7 +108,109 @@ def test_whatever_is_killed_when_each_event_counts_once(tmp_path: Path) -> None:
     assert equal(learner.guard, once.guard)
 
 
-def _part(name: str, block: list[Record]):
-    from tailrank.feedback.log_reader import Part
+def test_an_event_that_comes_before_its_list_waits_for_it() -> None:
+    blocks = stream(40)
+    lists = [block for block in blocks if isinstance(block[0], ShownRecord)]
+    named = [block for block in blocks if isinstance(block[0], EventRecord) and block[0].ranking_id]
+    early, late = learner(), learner()
+    early.learn([Part("one", block) for block in named])
+    assert early.unmatched > 0
+    early.learn([Part("two", block) for block in lists])
+    late.learn([Part("two", block) for block in lists] + [Part("one", block) for block in named])
+    assert early.learned == late.learned > 0
+    assert early.unmatched == 0
+    for name, array in early.guard.online.sums.arrays().items():
+        np.testing.assert_allclose(array, late.guard.online.sums.arrays()[name], atol=1e-9)
 
-    return Part(name, block)
+
+def test_what_is_another_models_too_late_or_of_somebody_else_is_not_learned() -> None:
+    [[seen]] = stream(1)[:1]
+    assert isinstance(seen, ShownRecord)
+    item, at = seen.item_ids[0], seen.time
+    click = event("e", item, seen.user_id, at + 1, ranking="r0")
+    assert taught([seen, click]).learned == 1
+    assert taught([msgspec.structs.replace(seen, model="another"), click]).learned == 0
+    assert taught([msgspec.structs.replace(seen, signal_names=(), signals=b""), click]).learned == 0
+    named = event("e", item, seen.user_id, at + OPEN_SECONDS + 1, ranking="r0")
+    for late in (named, event("e", item, seen.user_id, at + 1_801)):
+        assert (taught([seen, late]).learned, taught([seen, late]).unmatched) == (0, 1)
+    assert taught([seen, event("e", item, "somebody", at + 1, ranking="r0")]).learned == 0
+    gone = ErasedRecord(user_digest(seen.user_id), at + 0.5)
+    erased = taught([seen, gone], [click])
+    assert (erased.learned, len(erased.lists)) == (0, 0)
+    without = Learner("m", Guard(OnlineFusion.start(OFFLINE)), left_out=lambda user: user == seen.user_id)
+    without.learn([Part("s", [seen, click])])
+    assert without.learned == 0
+
+
+def test_lists_are_let_go_and_their_segments_with_them() -> None:
+    [[first], *_] = stream(1)
+    assert isinstance(first, ShownRecord)
+    lists = OpenLists(ranks=20)
+    for at in range(MOST_LISTS + 1):
+        segment = "old" if at == 0 else "new"
+        lists.add(segment, msgspec.structs.replace(first, ranking_id=f"l{at}", user_id="", time=NOW + at))
+    assert (len(lists), lists.segments) == (MOST_LISTS, {"new"})
+    lists.close(NOW + MOST_LISTS)
+    assert len(lists) == 1
+    lists.close(NOW + MOST_LISTS + 1)
+    assert (len(lists), lists.segments) == (0, frozenset())
+
+
+def test_another_model_begins_anew_and_a_note_that_is_something_else_is_refused() -> None:
+    taught_by = taught(*stream(60))
+    note = taught_by.note({"s": 1})
+    again = Learner.resumed("m", OFFLINE, LearningNote.decoded(msgspec.msgpack.encode(note)))
+    assert equal(again.guard, taught_by.guard)
+    assert not Learner.resumed("another", OFFLINE, note).guard.online.sums.outcomes.any()
+    with pytest.raises(ModelError, match="can't be read"):
+        LearningNote.decoded(b"something else")
+    with pytest.raises(ModelError, match="note of what was learned"):
+        note.guard(fusion_with([1.0, 2.0]))
+
+
+def test_a_segment_waits_for_its_reader_before_it_is_rolled_over(tmp_path: Path) -> None:
+    write(tmp_path, *itertools.chain.from_iterable(stream(5)))
+    reader = LogReader(tmp_path)
+    assert roll_over(tmp_path, 1e4, 1, read_only=True)["segments"] == 0
+    [part] = reader.read()
+    reader.release([part.segment])
+    assert roll_over(tmp_path, 1e4, 1, read_only=True)["segments"] == 0
+    reader.release([])
+    assert roll_over(tmp_path, 1e4, 1, read_only=True)["segments"] == 1
+    assert reader.read() == []
+    assert (reader.position, reader.trouble) == ({}, [])
+
+
+def test_a_segment_in_use_is_read_up_to_what_is_half_written(tmp_path: Path) -> None:
+    blocks, segment, reader = stream(3), Segment(tmp_path), LogReader(tmp_path)
+    [file] = all_segments(tmp_path)
+    segment.append(list(map(encode, blocks[0])))
+    whole = block(list(map(encode, blocks[1])))
+    with file.open("ab") as torn:
+        torn.write(whole[:20])
+    assert [part.records for part in reader.read()] == [blocks[0]]
+    assert reader.read() == []
+    with file.open("ab") as torn:
+        torn.write(whole[20:])
+    assert [part.records for part in reader.read()] == [blocks[1]]
+    assert [part.records for part in reader.parts_before()] == [[*blocks[0], *blocks[1]]]
+    segment.close()
+    file.unlink()
+    assert reader.read() == []
+    assert "was removed from the log before all of it was read" in reader.trouble[0]
+
+
+def test_a_log_keeps_its_name(tmp_path: Path) -> None:
+    assert log_id(tmp_path) == log_id(tmp_path) != log_id(tmp_path / "another")
+
+
+def learner() -> Learner:
+    return Learner("m", Guard(OnlineFusion.start(OFFLINE)))
+
+
+def taught(*rounds: list[Record]) -> Learner:
+    found = learner()
+    for records in rounds:
+        found.learn([Part("s", records)])
+    return found

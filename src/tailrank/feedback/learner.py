@@ -179,7 +179,8 @@ class Learner:
         shown, at = found
         before = shown.outcome()
         shown.note(event.event, at, event.timestamp)
-        if not learn or before.impression.model != self.model:
+        seen, signals = before.impression, self.guard.online.offline.signals
+        if not learn or (seen.model, seen.signal_names) != (self.model, signals):
             return None
         try:
             decision = self.guard.learn_more(before, shown.outcome())
