@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,9 +15,11 @@ from feedback_helpers import Visits, fusion_with
 from log_helpers import NOW, event, shown, write
 
 from tailrank.errors import ModelError
+from tailrank.feedback import learning_process
 from tailrank.feedback.attribution import outcomes
 from tailrank.feedback.guard import Guard, GuardSettings
-from tailrank.feedback.learner import Learner, LearningNote
+from tailrank.feedback.learner import KIND, Learner, LearningNote
+from tailrank.feedback.learning_process import LearningProcess, Report
 from tailrank.feedback.log_reader import LogReader, Part, log_id
 from tailrank.feedback.log_tables import read_log
 from tailrank.feedback.online_fusion import OnlineFusion
@@ -32,6 +36,8 @@ from tailrank.feedback.records import (
 )
 from tailrank.feedback.roll_over import roll_over
 from tailrank.feedback.segments import Segment
+from tailrank.state.base import StateError
+from tailrank.state.open import open_state
 
 OFFLINE = fusion_with([1.0, 0.8, 0.5, 0.3])
 TASTE = [0.2, 0.8, 1.1, 0.8]
@@ -214,3 +220,33 @@ def taught(*rounds: list[Record]) -> Learner:
     for records in rounds:
         found.learn([Part("s", records)])
     return found
+
+
+def test_a_state_that_is_out_of_reach_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning_process, "PAUSE", 0.01)
+    write(tmp_path / "log", *itertools.chain.from_iterable(stream(60)))
+    reports: list[Report] = []
+
+    async def body() -> LearningNote:
+        state, failures = open_state(str(tmp_path / "state")), [StateError("out of reach")] * 6
+        put_note = state.put_note
+
+        async def put(*note: Any) -> None:
+            if failures:
+                raise failures.pop()
+            await put_note(*note)
+
+        monkeypatch.setattr(state, "put_note", put)
+        process = LearningProcess(tmp_path / "log", state, reports.append)
+        await process.begin("m", OFFLINE)
+        assert await process.go_on()
+        assert not await process.go_on()
+        [note] = (await state.notes(KIND)).values()
+        await state.close()
+        return LearningNote.decoded(note)
+
+    note = asyncio.run(body())
+    assert equal(note.guard(OFFLINE), taught(*stream(60)).guard)
+    assert [one.trouble for one in reports].count(["out of reach"]) == 6
+    assert sum(one.learned for one in reports) > 0
+    assert reports[-1].lag < 60
