@@ -1,9 +1,10 @@
-"""What logging impressions costs a ranking: two servers, of which one logs, take turns at the same requests.
+"""What logging impressions costs a ranking, and with `--learn` learning from them, too.
 
-Each ranks 100 candidates. `one`: one connection to each server, both of them on one core and the client
+Two servers, of which one does it, take turns at the same requests, and get clicks on what they ranked. Each
+ranks 100 candidates. `one`: one connection to each server, both of them on one core and the client
 on another; `ratio` is the median, over pairs of blocks, of how much longer the median request takes with
 the log, with a 95% bootstrap interval over the pairs; `cpu_us` is what the whole server computed for a
-request. `many`: wrk with 16 connections, the servers one after the other, in turns. `log`: a process that
+request, without the process that learns. `many`: wrk with 16 connections, the servers one after the other, in turns. `log`: a process that
 only logs, at a stated rate: how long `add` takes, and how much of a core all of it does.
 """
 
@@ -38,6 +39,9 @@ CANDIDATES: Final = 100
 BLOCK: Final = 200
 """Requests to one server before those to the other."""
 
+CLICKED: Final = 10
+"""Between two blocks, one in so many rankings gets a click."""
+
 PAIRS: Final = 60
 TURNS: Final = 4
 RESAMPLES: Final = 2_000
@@ -47,11 +51,11 @@ OFF, ON = "without the log", "with the log"
 
 
 @contextmanager
-def both(it: Subject) -> Iterator[Mapping[str, Server]]:
+def both(it: Subject, learn: bool) -> Iterator[Mapping[str, Server]]:
     """Run both servers on a core, and this process on another."""
     core, clients = cores()
     log = it.state.with_name("log")
-    options = {OFF: (), ON: ("--log-impressions", str(log))}
+    options = {OFF: (), ON: ("--log-impressions", str(log), *(("--learn",) if learn else ()))}
     with ExitStack() as running, pinned(clients):
         servers = {}
         for name, given in options.items():
@@ -63,7 +67,7 @@ def both(it: Subject) -> Iterator[Mapping[str, Server]]:
 
 
 def one(servers: Mapping[str, Server], bodies: Sequence[bytes], pairs: int) -> Json:
-    """Time requests one after the other, to the servers in turns."""
+    """Time requests one after the other, to the servers in turns; clicks come between the blocks."""
     sent = [request("/v1/rank", body) for body in bodies]
     lines = {name: Connection(server.port) for name, server in servers.items()}
     medians: dict[str, list[float]] = {name: [] for name in servers}
@@ -71,12 +75,13 @@ def one(servers: Mapping[str, Server], bodies: Sequence[bytes], pairs: int) -> J
     for pair in range(pairs + 2):
         block = [sent[(pair * BLOCK + at) % len(sent)] for at in range(BLOCK)]
         for name in sorted(servers, reverse=bool(pair % 2)):
-            took = []
+            took, answers = [], []
             for each in block:
                 start = time.perf_counter()
-                lines[name].insist(each)
+                answers.append(lines[name].insist(each))
                 took.append(1e3 * (time.perf_counter() - start))
             medians[name].append(float(np.median(took)))
+            lines[name].insist(request("/v1/events", clicks(block[::CLICKED], answers[::CLICKED])))
     used = {name: used[name] + cpu_seconds(server.process.pid) for name, server in servers.items()}
     found = {name: np.array(each[2:]) for name, each in medians.items()}
     ratios = found[ON] / found[OFF]
@@ -85,6 +90,18 @@ def one(servers: Mapping[str, Server], bodies: Sequence[bytes], pairs: int) -> J
     summary: Json = {f"{name}, p50_ms": float(np.median(each)) for name, each in found.items()}
     summary |= {f"{name}, cpu_us": 1e6 * each / (BLOCK * (pairs + 2)) for name, each in used.items()}
     return summary | {"ratio": float(np.median(ratios)), "ci95": [low, high], "pairs": pairs}
+
+
+def clicks(asked: Sequence[bytes], answers: Sequence[bytes]) -> bytes:
+    """Write a click on an item of each ranking, as `/v1/events` reads them."""
+    found = []
+    for at, (body, answer) in enumerate(zip(asked, answers, strict=True)):
+        ranking = msgspec.json.decode(answer)
+        name, item = ranking["ranking_id"], ranking["items"][at % 10]["id"]
+        user = msgspec.json.decode(body.partition(b"\r\n\r\n")[2])["user"]
+        event = {"event_id": name, "user_id": user, "item_id": item, "event": "click"}
+        found.append(event | {"timestamp": time.time(), "ranking_id": name})
+    return msgspec.json.encode(found)
 
 
 def cpu_seconds(process: int) -> float:
@@ -140,14 +157,15 @@ def main(
     data: Annotated[str, typer.Option(help="That the model learned from.")] = "movielens-100k",
     seconds: Annotated[float, typer.Option(help="Of each run of wrk, and of the log alone.")] = 8.0,
     pairs: Annotated[int, typer.Option(help="Of blocks of requests.")] = PAIRS,
+    learn: Annotated[bool, typer.Option("--learn", help="Learn from what is logged, too.")] = False,
     keep: Keep = False,
 ) -> None:
     """Measure what logging costs, and print one JSON object."""
     with subject(load(data), model, 0, SEED) as it:
         rng = np.random.default_rng(SEED)
-        with both(it) as servers:
+        with both(it, learn) as servers:
             bodies = it.rankings(5_000, CANDIDATES, rng, new_event=True)
             found: Json = {"one": one(servers, bodies, pairs)}
             found["many"] = many(servers, bodies, it.state.with_name("bodies"), seconds)
         found["log"] = log_alone(it, seconds, RATE)
-    report("impressions.json", found, keep)
+    report("impressions-learning.json" if learn else "impressions.json", found, keep)
