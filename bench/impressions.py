@@ -4,8 +4,9 @@ Two servers, of which one does it, take turns at the same requests, and get clic
 ranks 100 candidates. `one`: one connection to each server, both of them on one core and the client
 on another; `ratio` is the median, over pairs of blocks, of how much longer the median request takes with
 the log, with a 95% bootstrap interval over the pairs; `cpu_us` is what the whole server computed for a
-request, without the process that learns. `many`: wrk with 16 connections, the servers one after the other, in turns. `log`: a process that
-only logs, at a stated rate: how long `add` takes, and how much of a core all of it does.
+request, without the process that learns. `many`: wrk with 16 connections, the servers one after the other,
+in turns. `log`: a process that only logs, at a stated rate: how long `add` takes, and how much of a core all
+of it does.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def test_lists_are_let_go_and_their_segments_with_them() -> None:
     for at in range(MOST_LISTS + 1):
         segment = "old" if at == 0 else "new"
         lists.add(segment, msgspec.structs.replace(first, ranking_id=f"l{at}", user_id="", time=NOW + at))
-    assert (len(lists), lists.segments) == (MOST_LISTS, {"new"})
+    assert (len(lists), lists.segments) == (MOST_LISTS, frozenset({"new"}))
     lists.close(NOW + MOST_LISTS)
     assert len(lists) == 1
     lists.close(NOW + MOST_LISTS + 1)

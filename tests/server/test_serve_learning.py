@@ -150,7 +150,7 @@ def test_a_server_that_is_killed_learns_each_click_once(
     log_visits(log, served, 2)
 
     def outcomes() -> float:
-        return sum(note.guard(offline).online.sums.outcomes.sum() for note in notes(state).values())
+        return float(sum(note.guard(offline).online.sums.outcomes.sum() for note in notes(state).values()))
 
     with Server(model, state, "--learn", "--log-impressions", str(log)) as server:
         for turn in range(4):

@@ -154,10 +154,10 @@ class Guard:
         RequestError
             As `OnlineFusion.learn` does.
         """
-        rewards = self.online.settings.rewards_of
-        if np.array_equal(rewards(before), rewards(after)):
+        was, now = (self.online.settings.rewards_of(outcome) for outcome in (before, after))
+        if np.array_equal(was, now):
             return None
-        return self._learn_one(after, before)
+        return self._learn_one(after, before if was.any() else None)
 
     def arrays(self) -> Arrays:
         """Give everything for storage but the offline weights, which are those of the model."""

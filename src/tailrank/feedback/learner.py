@@ -133,7 +133,7 @@ class Learner:
 
     def note(self, position: Mapping[str, int]) -> LearningNote:
         """Note what was learned up to a position."""
-        arrays = safetensors.numpy.save(self.guard.arrays())
+        arrays = safetensors.numpy.save(dict(self.guard.arrays()))
         return LearningNote(self.model, dict(position), self.published, arrays)
 
     def remember(self, parts: Iterable[Part]) -> None:
