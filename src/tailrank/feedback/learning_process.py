@@ -192,9 +192,8 @@ def report(what: Report) -> None:
 
 def listen(orders: deque[Order]) -> None:
     """Take orders, and end the process with them."""
-    with open(
-        sys.stdin.fileno(), "rb", buffering=0
-    ) as lines:  # a buffer's lock would be in the way of an end
+    # Without a buffer, whose lock would be in the way when the process ends.
+    with open(sys.stdin.fileno(), "rb", buffering=0) as lines:
         for line in lines:
             orders.append(msgspec.json.decode(line, type=Order))
     os._exit(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -73,8 +74,9 @@ class LogReader:
         """Give what was read up to the position, as far as it is there, the latest segment first."""
         for file in reversed(all_segments(self.folder)):
             until, records = self.position.get(file.name, 0), list[Record]()
-            for _, found in takewhile(lambda block: block[0] <= until, read_blocks(file)):  # noqa: B023
-                records += found
+            with suppress(FileNotFoundError):  # removed just now
+                for _, found in takewhile(lambda block: block[0] <= until, read_blocks(file)):  # noqa: B023
+                    records += found
             yield Part(file.name, records)
 
     def read(self) -> list[Part]:
