@@ -32,6 +32,7 @@ from tailrank.data.histories import Queries
 from tailrank.evaluation.simulation.attraction import Attraction
 from tailrank.evaluation.simulation.clicks import ClickModel, PositionBased
 from tailrank.evaluation.simulation.visits import Visits, held_out
+from tailrank.feedback.experiment_report import reported
 from tailrank.feedback.experiments import decide, in_words
 from tailrank.feedback.live_outcomes import CLICKS, Compare, read_comparison
 from tailrank.feedback.log_tables import read_log
@@ -149,10 +150,7 @@ def decisions(folder: Path, users: Users, rankings: int) -> Iterator[Json]:
                 "compare": compare,
                 "rankings": len(outcomes.times),
                 "clicks": clicks,
-                "verdict": found.verdict,
-                "control": found.effect.control,
-                "treatment": found.effect.treatment,
-                "difference": in_words(found.effect.difference),
+                **{name: reported(found, ())[name] for name in ("verdict", "effect")},
             }
             print(challenger, compare, found.verdict, in_words(found.effect.difference), flush=True)
             shutil.rmtree(there)

@@ -74,7 +74,7 @@ def test_what_may_be_chance_is_held() -> None:
 
 def test_where_nothing_differs_no_number_is_given() -> None:
     users = np.arange(200, dtype=np.int32)
-    decision = decide(InterleavedOutcomes(users, users * 60.0, np.zeros(200)), "clicks")
+    decision = decide(InterleavedOutcomes(users, np.arange(200.0), np.zeros(200)), "clicks")
     assert decision.verdict == "hold"
     assert decision.reasons[0].startswith("rankings won by clicks differs by nothing that was seen up to now")
 
