@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from log_helpers import NAMES, NOW, erased, event, write
+from feedback_helpers import fusion_with
+from log_helpers import NAMES, NOW, erased, event, impression, shown, write
 
-from tailrank.feedback.alerts import NOTES, Alert
+from tailrank.feedback.alerts import ABOUT_SOMEBODY, NOTES, Alert
 from tailrank.feedback.guard import Decision
+from tailrank.feedback.learning_process import LearningProcess, Report
 from tailrank.feedback.log_reader import LogReader, Part
 from tailrank.feedback.recent_clicks import WITHIN, RecentClicks
 from tailrank.feedback.records import Record, ShownRecord
@@ -273,3 +277,30 @@ def test_the_number_of_events_of_an_hour_is_known_after_a_restart(tmp_path: Path
         await state.close()
 
     asyncio.run(run())
+
+
+def test_who_looks_like_a_program_is_watched_and_not_learned_from(tmp_path: Path) -> None:
+    state, folder = EmbeddedState(tmp_path / "state"), tmp_path / "log"
+    offline, now = replace(fusion_with([1.0, 0.5]), signals=NAMES), time.time()
+    lists = [impression(f"r{n}", ITEMS, f"user {n}", now - 600, seed=n) for n in range(60)]
+    lists += [impression(f"p{n}", ITEMS, "program", now - 600, seed=n) for n in range(130)]
+    people = [event(f"e{n}", "tent", f"user {n}", now - 500 + n, ranking=f"r{n}") for n in range(60)]
+    program = [event(f"p{n}", "tent", "program", now - 300 + n / 3, ranking=f"p{n}") for n in range(130)]
+
+    async def run() -> list[Report]:
+        reports = list[Report]()
+        write(folder, *shown(*lists))
+        process = LearningProcess(folder, state, reports.append)
+        await process.begin("model@1", offline)
+        for block in (people, program[:30], program[30:]):
+            write(folder, *block)
+            while await process.go_on():
+                pass
+        await state.close()
+        return reports
+
+    reports = asyncio.run(run())
+    opened = [alert for report in reports for alert in report.alerts]
+    found = [(alert.kind, alert.subject) for alert in opened if alert.kind in ABOUT_SOMEBODY]
+    assert found == [("events on one item", "user program"), ("events a minute", "user program")]
+    assert sum(report.learned for report in reports) == 60

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import httpx
 import numpy as np
 import pytest
+from msgspec import UNSET
 from server_helpers import CANDIDATES, rank, wait_until
 
 from tailrank import api
@@ -168,7 +169,7 @@ def test_an_export_is_whole_with_the_log(server: Logging) -> None:
     roll_over(server.folder, 30, 1)
     with Client(server.url, timeout=60) as client:
         found = client.history("hal", log=True)
-        assert client.history("hal").logged == api.UNSET
+        assert client.history("hal").logged == UNSET
         assert client.history("nobody", log=True).logged == api.Logged([], [])
     assert [event.item_id for event in found.events] == ["50"]
     assert isinstance(found.logged, api.Logged)

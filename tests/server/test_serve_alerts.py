@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import httpx
+from msgspec import UNSET
 from server_helpers import CANDIDATES, rank, wait_until
 
 from tailrank import api
@@ -60,7 +61,7 @@ def test_alerts_of_all_workers_and_machines_are_told_and_outlive_the_server(
             "click rate",
             "machine 2",
             "log 2",
-            api.UNSET,
+            UNSET,
         )
         assert first.message.startswith("click rate: 0.05 since")
         rank(running.url, user="ann")
