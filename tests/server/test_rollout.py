@@ -49,7 +49,7 @@ def asking(server: Server) -> Iterator[list[str]]:
     models, over = list[str](), threading.Event()
 
     def ask() -> None:
-        with httpx.Client(base_url=server.url) as client:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
             while not over.is_set():
                 answer = client.post("/v1/rank", json={"user": "u1", "candidates": ["i3", "i9", "i14"]})
                 found = answer.json()
@@ -74,7 +74,8 @@ def test_what_was_logged_makes_a_new_model_and_rolling_back_the_old_one(tmp_path
     call("models", "promote", models, tmp_path / "first")
     current = models / "current"
     with Server(current, tmp_path / "state", "--log-impressions", str(log)) as server, asking(server) as seen:
-        known = httpx.post(f"{server.url}/v1/events", json=events(KNOWN - 1, DAYS))  # some are in the folder
+        sent = events(KNOWN - 1, DAYS)  # some are in the folder
+        known = httpx.post(f"{server.url}/v1/events", json=sent, timeout=60)
         assert known.json()["accepted"] == (DAYS - KNOWN + 1) * USERS
         wait_until(lambda: bool(seen))
         said = call("retrain", "--data", shop, "--model", current, "--from-log", log)
