@@ -86,5 +86,6 @@ def test_few_values_in_a_large_table_add_up_as_in_a_small_one() -> None:
 
 def test_a_history_without_events_reaches_nothing() -> None:
     empty = Histories(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0), np.zeros(2, np.int64))
-    queries = Queries(empty, *(np.zeros(1, np.int64) for _ in range(4)), targets=np.array([3], np.int32))
+    start, target = np.zeros(1, np.int64), np.array([3], np.int32)
+    queries = Queries(empty, np.zeros(1, np.int32), start, start, start, target)
     assert with_best_recency_decay(Frequency(), queries, 10, 5, True).recency_decay == RECENCY_DECAYS[0]

@@ -93,7 +93,8 @@ class _Trial:
         if not candidates.whole:
             reached = np.sort(self.prior.take(candidates.codes))
             ranks += _ahead(self.ascending, target) - _ahead(reached, target)
-        return (1 / np.log2(1 + ranks)).reshape(len(RECENCY_DECAYS), -1).sum(axis=1)
+        summed: Doubles = (1 / np.log2(1 + ranks)).reshape(len(RECENCY_DECAYS), -1).sum(axis=1)
+        return summed
 
     def _candidates(self, histories: Histories, batch: Queries) -> Candidates:
         """Leave out items that score their prior and nothing more, if they are most of the catalogue."""
