@@ -52,7 +52,8 @@ def with_best_recency_decay(
     """
     level = np.zeros(n_items, np.float32) if prior is None else prior
     trial = _Trial(signal, max_history, repeats, level, np.sort(level))
-    gains = sum((trial.gains(batch) for batch in queries.batches(n_items)), np.zeros(len(RECENCY_DECAYS)))
+    n = len(RECENCY_DECAYS)
+    gains = sum((trial.gains(batch) for batch in queries.batches(n * n_items)), np.zeros(n))
     return replace(signal, recency_decay=RECENCY_DECAYS[int(gains.argmax())])
 
 
