@@ -12,6 +12,7 @@ from tailrank.data.histories import Histories, Queries
 from tailrank.metrics.full_ranking import full_ranks
 from tailrank.signals.covisitation import ItemKNN
 from tailrank.signals.decay_choice import RECENCY_DECAYS, with_best_recency_decay
+from tailrank.signals.lexical import Lexical
 from tailrank.signals.recency_decay import DecayedSum
 from tailrank.signals.repetition import Frequency
 from tailrank.signals.sparse import SMALL, SparseRows, summed
@@ -89,3 +90,15 @@ def test_a_history_without_events_reaches_nothing() -> None:
     start, target = np.zeros(1, np.int64), np.array([3], np.int32)
     queries = Queries(empty, np.zeros(1, np.int32), start, start, start, target)
     assert with_best_recency_decay(Frequency(), queries, 10, 5, True).recency_decay == RECENCY_DECAYS[0]
+
+
+def test_sums_under_several_decays_are_those_of_one_after_another() -> None:
+    rng = np.random.default_rng(0)
+    words = Lexical.from_texts([f"tea pot {i % 7} no{i % 11}" for i in range(60)])
+    signals: tuple[DecayedSum, ...] = (words, nearest(60, 5, rng), Frequency())
+    everything, histories = Candidates.everything(60), ask(60, rng).histories
+    for signal in signals:
+        sums = signal.sums_under(RECENCY_DECAYS, histories, everything)
+        for decay, found in zip(RECENCY_DECAYS, sums, strict=True):
+            expected = replace(signal, recency_decay=decay).score(histories, everything)
+            np.testing.assert_allclose(np.log1p(found), expected, rtol=1e-6)

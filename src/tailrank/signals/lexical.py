@@ -10,6 +10,7 @@ import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
+from tailrank.data.histories import Histories
 from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.decay_choice import fit_recency_decay
 from tailrank.signals.recency_decay import DecayedRows, stored_recency_decay
@@ -72,6 +73,17 @@ class Lexical(DecayedRows):
         vocabulary = Vocabulary.from_arrays(arrays)
         rows = SparseRows.from_arrays(arrays, len(vocabulary.idf))
         return cls(rows=rows, vocabulary=vocabulary, recency_decay=stored_recency_decay(arrays))
+
+    def sums_under(
+        self, recency_decays: Sequence[float], histories: Histories, candidates: Candidates
+    ) -> Floats:
+        """Sum under all of them at once, so that the rows are read once; see `DecayedSum.sums_under`."""
+        shape = (len(recency_decays), len(histories), len(candidates))
+        weights = [replace(self, recency_decay=decay)._weights(histories) for decay in recency_decays]
+        owners = np.arange(shape[0] * shape[1]).reshape(shape[:2]).take(histories.owners, axis=1)
+        items, n_owners = np.tile(histories.items, shape[0]), shape[0] * shape[1]
+        sums = self._sums(items, np.concatenate(weights), owners.ravel(), n_owners, candidates)
+        return sums.reshape(shape)
 
     def reached(self, items: Codes) -> None:
         """Reach most of the catalogue, by its commonest words."""

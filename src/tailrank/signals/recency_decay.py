@@ -80,12 +80,9 @@ class DecayedSum(ABC):
         self, recency_decays: Sequence[float], histories: Histories, candidates: Candidates
     ) -> Floats:
         """Sum under several recency decays, without the logarithm; shape (decays, histories, candidates)."""
-        shape = (len(recency_decays), len(histories), len(candidates))
-        weights = [replace(self, recency_decay=decay)._weights(histories) for decay in recency_decays]
-        owners = np.arange(shape[0] * shape[1]).reshape(shape[:2]).take(histories.owners, axis=1)
-        items, n_owners = np.tile(histories.items, shape[0]), shape[0] * shape[1]
-        sums = self._sums(items, np.concatenate(weights), owners.ravel(), n_owners, candidates)
-        return sums.reshape(shape)
+        rest = histories.owners, len(histories), candidates
+        tried = (replace(self, recency_decay=decay)._weights(histories) for decay in recency_decays)
+        return np.stack([self._sums(histories.items, weights, *rest) for weights in tried])
 
     @abstractmethod
     def reached(self, items: Codes) -> Codes | None:
