@@ -125,7 +125,7 @@ def test_query_parameters(url: str) -> None:
     assert found["items"][0]["features"]
     answer = httpx.post(f"{url}/rank/any?explain=yes", json=body)
     assert (answer.status_code, "true or false" in answer.text) == (422, True)
-    answer = httpx.get(f"{url}/v1/users/ada?limit=5")
+    answer = httpx.get(f"{url}/v1/alerts?limit=5")
     assert (answer.status_code, "`limit`: there are none" in answer.text) == (422, True)
     assert httpx.get(f"{url}/healthz?now=1").status_code == 200
 

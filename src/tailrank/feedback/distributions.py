@@ -115,7 +115,7 @@ class SignalValues:
         self._alerts, self._random = alerts, np.random.default_rng(0)
         self._models: tuple[str, ...] = ()
         """Those that had come before, and the one that is watched."""
-        self._begin(())
+        self._begin((), 0.0)
 
     def add(self, shown: ShownRecord) -> None:
         """Take a ranking, in the order in which they were shown."""
@@ -123,7 +123,7 @@ class SignalValues:
             return
         if shown.model not in self._models:
             self._models = (*self._models[-1:], shown.model)
-            self._begin(shown.signal_names)
+            self._begin(shown.signal_names, shown.time)
         elif shown.model != self._models[-1]:
             return
         at = self._seen % min(TOP, len(shown.item_ids))
@@ -134,12 +134,12 @@ class SignalValues:
         if len(self._now) == WINDOW:
             self._compare(shown.time)
 
-    def _begin(self, names: tuple[str, ...]) -> None:
+    def _begin(self, names: tuple[str, ...], at: float) -> None:
         self._names, self._seen, self._drawn = names, 0, 0
         self._before, self._now = list[Floats](), list[Floats]()
         for alert in self._alerts.opened:
             if alert.kind == self.kind:
-                self._alerts.close(alert.kind, alert.subject, alert.since)
+                self._alerts.close(alert.kind, alert.subject, at)
 
     def _compare(self, at: float) -> None:
         now = dict(zip(self._names, np.array(self._now).T, strict=True))

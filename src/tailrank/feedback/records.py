@@ -51,7 +51,7 @@ class Compared(NamedTuple):
 
     compared: tuple[str, ...] = ()
     variant: str = ""
-    teams: Sequence[int] = ()
+    teams: tuple[int, ...] = ()
     tail_share: float | None = None
 
 
@@ -85,7 +85,7 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
     degraded: str = ""
     compared: tuple[str, ...] = ()
     variant: str = ""
-    teams: Sequence[int] = ()
+    teams: tuple[int, ...] = ()
     tail_share: float | None = None
 
     @classmethod
