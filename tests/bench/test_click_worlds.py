@@ -12,7 +12,7 @@ import pytest
 from bench.click_worlds import BEHAVIOURS, World
 from bench.page import ROOT
 from bench.stored import Studies
-from bench.study import RESULTS, Json
+from bench.study import RESULTS
 
 from bench import offpolicy, open_bandit, study
 
