@@ -11,7 +11,6 @@ and what happened when.
 
 from __future__ import annotations
 
-import inspect
 import shutil
 import subprocess
 import sys
@@ -29,7 +28,6 @@ from bench import charts
 from bench.study import Json, Keep, report
 from bench.town import CHAPTERS, LOST, SHIFT, Town, begun, said
 from tailrank.benchmarks.launcher import Server
-from tailrank.cli.serve import serve
 from tailrank.client.clients import Client
 from tailrank.client.requests import new_event
 from tailrank.errors import RequestError
@@ -42,7 +40,6 @@ LOOK_EVERY: Final = 1.0
 """Seconds between two looks at alerts."""
 
 BINS: Final = 60
-LEARNS: Final = "learn" in inspect.signature(serve).parameters
 PLOT: Final = Path(__file__).parents[1] / "docs" / "day.svg"
 
 
@@ -149,7 +146,6 @@ def summary(town: Town, found: Json) -> Json:
     return {
         "dataset": town.dataset.name,
         "visits": len(town.histories),
-        "learns": LEARNS,
         **found,
         "degraded": sum(found["degraded"]),
         "rankings": [int(part[-1]) + 1 for part in bins],
@@ -169,7 +165,7 @@ def main(
     folder = Path(tempfile.mkdtemp(prefix="tailrank-day-"))
     try:
         town = Town.settle(data, folder, chapter, seed)
-        options = ["--log-impressions", str(folder / "log"), *(["--learn"] if LEARNS else [])]
+        options = ["--log-impressions", str(folder / "log"), "--learn"]
         with Server(folder / "models" / "current", folder / "state", *options) as server:
             found = summary(town, live(town, server, rate))
     finally:
