@@ -193,9 +193,8 @@ def day(figure: Figure, found: Json) -> None:
     upper.set(ylabel="Clicks to be expected of a ranking")
     for name, values in found["ms"].items():
         lower.plot(found["rankings"], values, marker="", label=name)
-    lower.set(xlabel="Rankings", ylabel="Milliseconds", yscale="log")
+    lower.set(xlabel="Rankings", ylabel="Milliseconds", ylim=0)
     lower.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    lower.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     for at, mark in enumerate(found["marks"][1:]):
         for axes in (upper, lower):
             axes.axvline(mark["rankings"], color="#999999", linewidth=0.8, linestyle=":")
