@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ ITEMS = ["a", "b", "c", "d"]
 
 
 def ranked(
-    name: str, variant: str, user: str = "ada", at: float = NOW, teams: Sequence[int] = ()
+    name: str, variant: str, user: str = "ada", at: float = NOW, teams: tuple[int, ...] = ()
 ) -> ShownRecord:
     [record] = shown(impression(name, ITEMS, user, at))
     tail = None if teams else 0.25
@@ -79,7 +78,7 @@ def test_users_who_were_split_have_a_row_a_ranking(split: Path) -> None:
 
 
 def test_interleaved_rankings_have_credits(tmp_path: Path) -> None:
-    teams = [-1, 1, 0, 1]
+    teams = (-1, 1, 0, 1)
     write(
         tmp_path,
         *(ranked(f"r{n}", "interleaved", at=NOW + n, teams=teams) for n in range(3)),
@@ -129,7 +128,7 @@ def test_the_command_decides_what_was_compared_last(split: Path) -> None:
     assert found["verdict"] == "hold"
     assert found["effect"]["control"] == 2
     assert found["effect"]["treatment"] == 0.5
-    write(split, ranked("r4", "interleaved", at=NOW + DAY, teams=[0, 1, 0, 1]))
+    write(split, ranked("r4", "interleaved", at=NOW + DAY, teams=(0, 1, 0, 1)))
     assert call(split).startswith("old@1 and new@2 (interleave): 1 rankings\n")
     other = msgspec.structs.replace(ranked("r5", "control", at=NOW + 2 * DAY), compared=("new@2", "x@3"))
     write(split, other)
@@ -142,7 +141,7 @@ def test_programs_get_all_comparisons_of_a_log(split: Path) -> None:
         command = [sys.executable, "-m", "tailrank.feedback.experiment_report", str(folder)]
         return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
 
-    write(split, ranked("r4", "interleaved", at=NOW + DAY, teams=[0, 1, 0, 1]))
+    write(split, ranked("r4", "interleaved", at=NOW + DAY, teams=(0, 1, 0, 1)))
     assert [each["compare"] for each in printed(split)] == ["interleave", "split"]
     assert printed(split / "nothing") == []
 
