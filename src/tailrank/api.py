@@ -217,108 +217,11 @@ class UserHistory(Struct, frozen=True):
     logged: Logged | UnsetType = UNSET
 
 
-class Alert(Struct, frozen=True):
-    """Something that isn't as it should be, or wasn't.
-
-    `kind` is what was watched, of `subject`, which is empty if it is of all. `seen` is the value now, or in
-    the end, and `expected` the one that it should be near. `since` and `until` are seconds since 1970;
-    without `until` it lasts. `message` says all this in a sentence, and `remedy` what to do. `log` and
-    `machine` say whose rankings and events it is about.
-    """
-
-    kind: str
-    subject: str
-    since: float
-    seen: float
-    expected: float
-    remedy: str
-    message: str
-    log: str
-    machine: str
-    until: float | UnsetType = UNSET
-
-
-class WatchedLog(Struct, frozen=True):
-    """A log of impressions that is watched, and when that was noted last, in seconds since 1970.
-
-    `missing` says what isn't watched of it, and why.
-    """
-
-    log: str
-    machine: str
-    time: float
-    missing: str | UnsetType = UNSET
-
-
-class Alerts(Struct, frozen=True):
-    """What isn't as it should be, the oldest first; what was so until lately, the latest first."""
-
-    opened: list[Alert]
-    closed: list[Alert]
-    watched: list[WatchedLog]
-
-
 class UserErased(Struct, frozen=True):
     """Whether anything was stored of a user that is erased now."""
 
     erased: bool
 
-
-class Interval(Struct, frozen=True):
-    """A difference, challenger minus control, with an always-valid interval; null if there is none yet."""
-
-    mean: float | None
-    low: float | None
-    high: float | None
-
-
-class Effect(Struct, frozen=True):
-    """A metric of both models."""
-
-    metric: str
-    control: float | None
-    treatment: float | None
-    difference: Interval
-
-
-class Finding(Struct, frozen=True):
-    """What came of one check, and a sentence on it."""
-
-    name: str
-    status: Literal["passed", "failed", "unclear"]
-    reason: str
-
-
-class Look(Struct, frozen=True):
-    """What one would have seen at the end of a day: rankings up to then, and the difference."""
-
-    until: float
-    rankings: int
-    difference: Interval
-
-
-class Experiment(Struct, frozen=True):
-    """Two models that were compared live, and what to do: the weightiest reason comes first.
-
-    `since` and `until` are when the first and the latest ranking were made, in seconds since 1970.
-    """
-
-    control: str
-    challenger: str
-    compare: Literal["interleave", "split"]
-    rankings: int
-    since: float
-    until: float
-    verdict: Literal["ship", "hold", "roll back"]
-    reasons: list[str]
-    gates: list[Finding]
-    guardrails: list[Finding]
-    effect: Effect
-    days: list[Look]
-
-
-Experiments: TypeAlias = list[Experiment]
-"""The latest first."""
 
 Document: TypeAlias = dict[str, Any]
 """A text to rank, in the field `text` or those that the request names; the others come back with it."""

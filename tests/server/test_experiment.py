@@ -19,7 +19,7 @@ from msgspec import to_builtins
 from server_helpers import CANDIDATES, rank, wait_until
 from typer.testing import CliRunner
 
-from tailrank import api
+from tailrank import api_reports
 from tailrank.benchmarks.launcher import Server
 from tailrank.cli.main import app
 from tailrank.client import Client
@@ -238,7 +238,7 @@ def test_the_server_reports_as_the_command_does(interleaved: Comparing) -> None:
         assert client.experiments() == [reported]
     printed = CliRunner().invoke(app, ["experiments", "--log", str(interleaved.folder), "--json"])
     assert json.loads(printed.output) == json.loads(json.dumps(to_builtins(reported)))
-    assert isinstance(reported, api.Experiment)
+    assert isinstance(reported, api_reports.Experiment)
     assert reported.verdict == "hold"
     assert reported.compare == "interleave"
     assert reported.rankings >= 5

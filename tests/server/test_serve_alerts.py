@@ -10,7 +10,7 @@ import httpx
 from msgspec import UNSET
 from server_helpers import CANDIDATES, rank, wait_until
 
-from tailrank import api
+from tailrank import api, api_reports
 from tailrank.benchmarks.launcher import Server
 from tailrank.client import Client
 from tailrank.feedback.alerts import NOTES, Alert, AlertsNote
@@ -30,7 +30,7 @@ def visit(url: str, program: str = "program") -> None:
         client.add_events(*people, *clicks)
 
 
-def alerts(url: str) -> api.Alerts:
+def alerts(url: str) -> api_reports.Alerts:
     with Client(url) as client:
         return client.alerts()
 
@@ -94,4 +94,4 @@ def metrics(url: str) -> str:
 def test_a_machine_of_which_nothing_was_heard_for_a_day_counts_as_gone(model: Path, tmp_path: Path) -> None:
     elsewhere(tmp_path / "state", time.time() - 25 * HOUR)
     with Server(model, tmp_path / "state") as running:
-        assert alerts(running.url) == api.Alerts([], [], [])
+        assert alerts(running.url) == api_reports.Alerts([], [], [])

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tailrank import api
+from tailrank import api, api_reports
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -152,9 +152,9 @@ class Requests:
         return _post("/v1/impressions", impressions, api.ImpressionsAccepted)
 
     @sends
-    def experiments(self) -> Request[api.Experiments]:
+    def experiments(self) -> Request[api_reports.Experiments]:
         """Decide what is, and was, compared live, the latest first."""
-        return Request("GET", "/v1/experiments", api.Experiments)
+        return Request("GET", "/v1/experiments", api_reports.Experiments)
 
     @sends
     def put_items(self, *items: Mapping[str, Any]) -> Request[api.ItemsAccepted]:
@@ -178,9 +178,9 @@ class Requests:
         return Request("GET", _path("users", user_id) + "?log=true" * log, api.UserHistory)
 
     @sends
-    def alerts(self) -> Request[api.Alerts]:
+    def alerts(self) -> Request[api_reports.Alerts]:
         """List what isn't as it should be, and what wasn't until lately."""
-        return Request("GET", "/v1/alerts", api.Alerts)
+        return Request("GET", "/v1/alerts", api_reports.Alerts)
 
     @sends
     def erase_user(self, user_id: str) -> Request[api.UserErased]:

@@ -1,7 +1,7 @@
 """What an experiment has come to, as JSON.
 
 `python -m tailrank.feedback.experiment_report FOLDER` prints that of the latest comparisons in a log of
-impressions as `api.Experiments`.
+impressions as `api_reports.Experiments`.
 """
 
 from __future__ import annotations

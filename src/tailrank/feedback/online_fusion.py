@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Self
@@ -141,8 +142,8 @@ class OnlineFusion:
 
     def unlearn(self, outcomes: Iterable[Outcome]) -> None:
         """Take back what these outcomes said, as far as it would be learned in the same way now."""
-        taken = OnlineFusion.start(self.offline, self.settings)
-        taken.around = self.around
+        taken = copy(self)
+        taken.sums = OutcomeSums.none(*self.corrections.shape, self.settings.seconds_to_half)
         taken.learn(outcomes)
         self.sums = self.sums.minus(taken.sums)
 

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from tailrank import api
+from tailrank import api_reports
 from tailrank.feedback.alerts import KINDS, NOTES, Alert, AlertsNote, WatchReport
 from tailrank.server.log_process import run_log_process
 from tailrank.server.metrics import Metrics
@@ -29,7 +29,7 @@ FORGOTTEN: Final = 86_400.0
 log = logging.getLogger("tailrank.server")
 
 
-async def read_alerts(state: State) -> api.Alerts:
+async def read_alerts(state: State) -> api_reports.Alerts:
     """Read what is open and what was, of all workers and machines.
 
     Raises
@@ -41,10 +41,10 @@ async def read_alerts(state: State) -> api.Alerts:
     notes = [note for each in found if (note := AlertsNote.decoded(each)) and note.time > oldest]
     opened = [_told(alert, note) for note in notes for alert in note.opened]
     closed = [_told(alert, note) for note in notes for alert in note.closed]
-    return api.Alerts(
+    return api_reports.Alerts(
         sorted(opened, key=attrgetter("since")),
         sorted(closed, key=attrgetter("until"), reverse=True),
-        [api.WatchedLog(note.log, note.machine, note.time, note.missing or UNSET) for note in notes],
+        [api_reports.WatchedLog(note.log, note.machine, note.time, note.missing or UNSET) for note in notes],
     )
 
 
@@ -91,8 +91,8 @@ def log_alerts(alerts: Sequence[Alert]) -> None:
         log.warning("alert" if alert.until is None else "alert is over", extra=fields)
 
 
-def _told(alert: Alert, note: AlertsNote) -> api.Alert:
-    return api.Alert(
+def _told(alert: Alert, note: AlertsNote) -> api_reports.Alert:
+    return api_reports.Alert(
         alert.kind,
         alert.subject,
         alert.since,

@@ -34,7 +34,7 @@ class ExperimentReports:
         self._until = 0.0
 
     async def latest(self) -> bytes:
-        """Give `api.Experiments` as JSON: computed now, or lately.
+        """Give `api_reports.Experiments` as JSON: computed now, or lately.
 
         Raises
         ------

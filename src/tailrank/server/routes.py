@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tailrank import api
+from tailrank import api, api_reports
 from tailrank.errors import RequestError, instead_of
 from tailrank.server.auth import Scope
 
@@ -139,7 +139,7 @@ ROUTES: Final = (
         api.ImpressionsAccepted,
         api.Impressions,
     ),
-    Route("GET", "/v1/experiments", "experiments", "read", EXPERIMENTS_SUMMARY, api.Experiments),
+    Route("GET", "/v1/experiments", "experiments", "read", EXPERIMENTS_SUMMARY, api_reports.Experiments),
     Route("POST", "/v1/items", "items", "write", ITEMS_SUMMARY, api.ItemsAccepted, api.Items),
     Route("DELETE", "/v1/items/{id}", "delete_item", "write", DELETE_SUMMARY, api.ItemsAccepted),
     Route(
@@ -153,7 +153,7 @@ ROUTES: Final = (
     ),
     Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", api.UserHistory),
     Route("DELETE", "/v1/users/{id}", "erase", "write", "Erase what is stored of a user.", api.UserErased),
-    Route("GET", "/v1/alerts", "alerts", "read", ALERTS_SUMMARY, api.Alerts),
+    Route("GET", "/v1/alerts", "alerts", "read", ALERTS_SUMMARY, api_reports.Alerts),
     Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
     Route(
         "POST",
