@@ -239,4 +239,4 @@ def test_the_client_imports_neither_the_server_nor_the_models() -> None:
     ).stdout.split()
     assert not {"uvicorn", "numpy", "polars", "lmdb"} & set(modules)
     rooms = {name.split(".")[1] for name in modules if name.startswith("tailrank.")}
-    assert rooms == {"api", "bounds", "client", "errors"}
+    assert rooms == {"api", "api_reports", "bounds", "client", "errors"}
