@@ -90,6 +90,7 @@ class Ranking(Struct, frozen=True):
     `unknown_history` lists the items of the history that the model doesn't know, `history_length` counts the
     events that the ranking was made from. `unknown_user` marks a user or session of whom nothing is stored.
     If there is a `challenger`, both models took turns in choosing the items; scores are those of `model`.
+    `removed` says which candidates a policy took from the list, and why.
     """
 
     ranking_id: str
@@ -102,6 +103,7 @@ class Ranking(Struct, frozen=True):
     history_length: int = 0
     unknown_user: bool | UnsetType = UNSET
     challenger: str | UnsetType = UNSET
+    removed: dict[str, str] | UnsetType = UNSET
 
 
 class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):

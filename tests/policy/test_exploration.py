@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrank.errors import RequestError
-from tailrank.policy.base import Scored
+from tailrank.policy.base import Scored, apply_all
 from tailrank.policy.exploration import TAIL, Exploration
 from tailrank.policy.registry import described, from_description
 
@@ -70,7 +70,7 @@ def test_its_part_is_noted_and_lists_of_a_batch_are_explored_alike() -> None:
     assert one.bonus is not None
     assert other.bonus is not None
     scores, bonus = np.stack([one.scores, other.scores]), np.stack([one.bonus, other.bonus])
-    both = Exploration().apply(Scored(scores, one.rarity, bonus=bonus))
+    both = apply_all([Exploration()], Scored(scores, one.rarity, bonus=bonus))
     np.testing.assert_allclose(both.scores - scores, both.contributions["exploration"])
     alone = Exploration().apply(Scored(other.scores, one.rarity, bonus=other.bonus))
     assert np.array_equal(both.scores[1], alone.scores)

@@ -2,11 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
-from tailrank.arrays import Floats
+import numpy as np
+import numpy.typing as npt
+
+from tailrank.arrays import Bools, Floats, Offsets
+from tailrank.errors import RequestError
+
+
+class Listing(Protocol):
+    """What a step may ask of the list that it works on; each is looked up when it is first asked for."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Item ids of the candidates."""
+        ...
+
+    @property
+    def history(self) -> Sequence[str]:
+        """Item ids of the user's events, oldest first, unknown ones included."""
+        ...
+
+    @property
+    def times(self) -> Sequence[float]:
+        """Of these events, in seconds; minus infinity for one without a time."""
+        ...
+
+    @property
+    def now(self) -> float:
+        """When the list is made, in seconds since 1970."""
+        ...
+
+    @property
+    def tail(self) -> Bools:
+        """Which candidates are outside the most popular 20%, shape (candidates,); new ones are."""
+        ...
+
+    @property
+    def vectors(self) -> Floats | None:
+        """What the candidates mean, as unit vectors, shape (candidates, dimensions).
+
+        Zero for one without text; None if the model reads no texts.
+        """
+        ...
+
+    def attribute(self, name: str) -> npt.NDArray[np.object_]:
+        """Give what the data say of the candidates, shape (candidates,); None where nothing is said.
+
+        Raises
+        ------
+        RequestError
+            If the data have no such column.
+        """
+        ...
+
+    def of_history(self, name: str) -> npt.NDArray[np.object_]:
+        """Give the same of the items of the history, shape (events,)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,12 +78,31 @@ class Scored:
         What each step added, by its name; each broadcasts to the shape of `scores`.
     bonus
         What exploration would like to add to each score, of their shape; None if nothing is explored.
+    listing
+        What steps that look at the list may ask of it; None where only scores are known.
+    removed
+        Which candidates leave the list, by the reason; each broadcasts to the shape of `scores`. They keep
+        their scores.
     """
 
     scores: Floats
     rarity: Floats
     contributions: Mapping[str, Floats] = field(default_factory=dict)
     bonus: Floats | None = None
+    listing: Listing | None = None
+    removed: Mapping[str, Bools] = field(default_factory=dict)
+
+    def listing_for(self, name: str) -> Listing:
+        """Give the listing to the step of that name.
+
+        Raises
+        ------
+        RequestError
+            If only scores are known.
+        """
+        if self.listing is None:
+            raise RequestError(f"policy {name!r} looks at the list, and only its scores are known here")
+        return self.listing
 
     def plus(self, name: str, contribution: Floats) -> Scored:
         """Add a step's contribution to the scores; what steps of one name add is added up."""
@@ -36,6 +110,53 @@ class Scored:
         added = contribution if before is None else before + contribution
         contributions = {**self.contributions, name: added}
         return replace(self, scores=self.scores + contribution, contributions=contributions)
+
+    def without(self, reason: str, which: Bools) -> Scored:
+        """Take candidates from the list; the first reason of each counts."""
+        before = self.removed.get(reason)
+        return replace(self, removed={**self.removed, reason: which if before is None else before | which})
+
+    @property
+    def left(self) -> Bools:
+        """Which candidates are still in the list, of the shape of `scores`."""
+        left = np.ones(self.scores.shape, bool)
+        for which in self.removed.values():
+            left &= ~which
+        return left
+
+    @property
+    def order(self) -> Offsets:
+        """The candidates of one list that are left, best first; equal ones as in the request."""
+        ranked: Offsets = (-self.scores).argsort(kind="stable")
+        return ranked[self.left[ranked]] if self.removed else ranked
+
+    def reordered(self, name: str, top: Offsets) -> Scored:
+        """Put one list into another order, in which each candidate takes over the score of its new rank.
+
+        So the scores of the list stay as they were, and what a step moved is a contribution like any other.
+
+        Parameters
+        ----------
+        name
+            Of the step.
+        top
+            Positions of the candidates that come first, best first, shape (ranks,): distinct ones, and none
+            that was removed. The others follow as they did.
+        """
+        before = self.order
+        others = before[~np.isin(before, top)]
+        scores = self.scores.copy()
+        scores[np.concatenate([top, others])] = falling(self.scores[before])
+        # Adding up rounds, which could reorder what is nearly equal.
+        return replace(self.plus(name, scores - self.scores), scores=scores)
+
+    def rows(self) -> Iterator[Scored]:
+        """Give the lists one by one."""
+        lists = self.scores.reshape(-1, self.scores.shape[-1])
+        bonus = np.zeros((), np.float32) if self.bonus is None else self.bonus
+        bonuses = np.broadcast_to(bonus, self.scores.shape).reshape(lists.shape)
+        for scores, wish in zip(lists, bonuses, strict=True):
+            yield replace(self, scores=scores, bonus=None if self.bonus is None else wish)
 
 
 class Policy(Protocol):
@@ -45,14 +166,52 @@ class Policy(Protocol):
     """
 
     name: ClassVar[str]
+    listwise: ClassVar[bool]
+    """Whether it takes one list at a time."""
 
     def apply(self, scored: Scored) -> Scored:
-        """Give the candidates new scores; what was added is noted under the step's name."""
+        """Give the candidates new scores, noted under the step's name, or take some away."""
         ...
 
 
 def apply_all(policies: Iterable[Policy], scored: Scored) -> Scored:
-    """Apply steps one after the other."""
-    for policy in policies:
+    """Apply steps one after the other.
+
+    Raises
+    ------
+    RequestError
+        If a step needs to know what `scored` doesn't say.
+    """
+    steps = tuple(policies)
+    if scored.scores.ndim > 1 and any(policy.listwise for policy in steps):
+        return _stacked([apply_all(steps, row) for row in scored.rows()], scored)
+    for policy in steps:
         scored = policy.apply(scored)
     return scored
+
+
+def _stacked(rows: Sequence[Scored], given: Scored) -> Scored:
+    """Put lists together again; what a step didn't add to one of them is 0."""
+    shape = given.scores.shape
+
+    def together(found: Sequence[Mapping[str, npt.NDArray[Any]]], none: npt.NDArray[Any]) -> dict[str, Any]:
+        names = dict.fromkeys(name for each in found for name in each)
+        return {name: np.array([each.get(name, none) for each in found]).reshape(shape) for name in names}
+
+    nothing = np.zeros(shape[-1], np.float32)
+    return replace(
+        given,
+        scores=np.array([row.scores for row in rows], np.float32).reshape(shape),
+        contributions=together([row.contributions for row in rows], nothing),
+        removed=together([row.removed for row in rows], nothing.astype(bool)),
+    )
+
+
+def falling(scores: Floats) -> Floats:
+    """Lower equal scores by the least that can be, so that their order is that of ranks; shape (ranks,)."""
+    if (scores[1:] < scores[:-1]).all():
+        return scores
+    lowered = scores.copy()
+    for rank in range(1, len(lowered)):
+        lowered[rank] = min(lowered[rank], np.nextafter(lowered[rank - 1], np.float32(-np.inf)))
+    return lowered

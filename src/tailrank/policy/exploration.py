@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Annotated, ClassVar, Final
 
-import numpy as np
 from msgspec import Meta
 
 from tailrank.arrays import Floats, Offsets
@@ -51,27 +50,18 @@ class Exploration:
     tail_places: Annotated[int, Meta(ge=0)] = 2
 
     name: ClassVar[str] = "exploration"
+    listwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_bounds(self)
 
     def apply(self, scored: Scored) -> Scored:
-        """Swap scores within lists, as far as the bounds allow."""
+        """Swap scores within the list, as far as the bounds allow."""
         if scored.bonus is None or not self.moves or not scored.scores.size:
             return scored
-        lists = scored.scores.reshape(-1, scored.scores.shape[-1])
-        bonuses = np.broadcast_to(scored.bonus, scored.scores.shape).reshape(lists.shape)
-        rows = zip(lists, bonuses, strict=True)
-        swapped = np.array([self._swapped(scores, bonus, scored.rarity) for scores, bonus in rows])
-        swapped = swapped.reshape(scored.scores.shape)
-        # Adding up rounds, which could reorder what is nearly equal.
-        return replace(scored.plus(self.name, swapped - scored.scores), scores=swapped)
-
-    def _swapped(self, scores: Floats, bonus: Floats, rarity: Floats) -> Floats:
-        exploited = (-scores).argsort(kind="stable")
-        swapped = np.empty_like(scores)
-        swapped[self._order(exploited, scores + bonus, rarity)] = _falling(scores[exploited])
-        return swapped
+        exploited = scored.order
+        order = self._order(exploited, scored.scores + scored.bonus, scored.rarity)
+        return scored.reordered(self.name, order)
 
     def _order(self, exploited: Offsets, wished: Floats, rarity: Floats) -> Offsets:
         """Order items, given in the order without exploration, by wished scores within the bounds.
@@ -93,13 +83,3 @@ class Exploration:
             placed.add(item)
         order += [item for item in range(len(wishes)) if item not in placed]
         return exploited[order]
-
-
-def _falling(scores: Floats) -> Floats:
-    """Lower equal scores by the least that can be, so that their order is that of ranks; shape (ranks,)."""
-    if (scores[1:] < scores[:-1]).all():
-        return scores
-    falling = scores.copy()
-    for rank in range(1, len(falling)):
-        falling[rank] = min(falling[rank], np.nextafter(falling[rank - 1], np.float32(-np.inf)))
-    return falling

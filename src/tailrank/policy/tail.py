@@ -60,6 +60,7 @@ class TailBoost:
     strength: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
     name: ClassVar[str] = "tail"
+    listwise: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import repeat
-from typing import Self
+from itertools import pairwise, repeat
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
-from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Clock
 from tailrank.data.histories import UNTYPED, Histories, History
 from tailrank.errors import RequestError
+from tailrank.metrics.popularity import tail_items
 from tailrank.policy.tail import rarity
+from tailrank.ranking.attributes import ItemAttributes
 from tailrank.ranking.fusion import count_levels
 from tailrank.ranking.hashed_codes import LARGE, HashedCodes
 from tailrank.ranking.layers import no_layers, with_layer, without
@@ -46,8 +48,8 @@ class Catalogue:
 
     Attributes
     ----------
-    items
-        Those of the data learned from; row numbers are item codes.
+    attributes
+        What is said of the items of the data learned from, and of those that came or changed since.
     counts
         Interactions of each item in the data learned from, shape (items,); 0 for items that came since.
     event_types
@@ -69,7 +71,7 @@ class Catalogue:
         Behind `counts`, `levels` and `rarity`.
     """
 
-    items: pl.DataFrame
+    attributes: ItemAttributes
     counts: Offsets
     event_types: tuple[str, ...]
     clock: Clock
@@ -88,15 +90,16 @@ class Catalogue:
         event_types: tuple[str, ...],
         clock: Clock,
         changed: Mapping[str, int] | None = None,
+        later: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Self:
-        """Code the items by their rows."""
+        """Code the items by their rows; `later` says what was said of items since."""
         ids = items[Columns.ITEM].to_list()
         hashed = HashedCodes.from_ids(ids) if len(ids) > LARGE else None
         trained = hashed or {name: code for code, name in enumerate(ids)}
         known = changed or {}
         free = set(range(len(items), len(counts))).difference(known.values())
         return cls(
-            items,
+            ItemAttributes(items, ChainMap({}, dict(later or {}))),
             counts,
             event_types,
             clock,
@@ -113,6 +116,23 @@ class Catalogue:
     def __repr__(self) -> str:
         return f"Catalogue({len(self):,} items, {self.counts.sum():,} events)"
 
+    @property
+    def items(self) -> pl.DataFrame:
+        """Those of the data learned from; row numbers are item codes."""
+        return self.attributes.items
+
+    def tail_of(self, codes: Codes) -> Bools:
+        """Mark the items outside the most popular 20% of those learned from, shape (codes,).
+
+        Items that came since are, and so is -1, an unknown one.
+        """
+        trained = (codes >= 0) & (codes < len(self.items))
+        tail = np.ones(len(codes), bool)
+        tail[trained] = self.attributes.once("tail", lambda: tail_items(self.counts[: len(self.items)]))[
+            codes[trained]
+        ]
+        return tail
+
     def codes_of(self, ids: Sequence[str]) -> Codes:
         """Code items, shape (ids,); -1 for those that are unknown."""
         if isinstance(self.trained, HashedCodes):
@@ -126,12 +146,20 @@ class Catalogue:
                         codes[at] = later[name]
         return codes
 
+    def ids_of(self, codes: Codes) -> list[str]:
+        """Name items by their codes, the inverse of `codes_of`."""
+        trained = self.attributes.column(Columns.ITEM)
+        later = {code: name for name, code in self.changed.items() if code >= 0}
+        return [trained[code] if code < len(trained) else later[code] for code in codes.tolist()]
+
     def types_of(self, names: Sequence[str]) -> Codes:
         """Code event types, shape (names,); `UNTYPED` for those that are unknown or empty."""
         return np.fromiter(map(self._type_codes.get, names, repeat(UNTYPED)), np.int32, len(names))
 
-    def with_items(self, ids: Sequence[str]) -> Self:
+    def with_items(self, ids: Sequence[str], columns: Sequence[Mapping[str, Any]] | None = None) -> Self:
         """Add the items that are unknown so far; the known ones keep their codes.
+
+        `columns` is what is said of each; without it, what was said of known items stands.
 
         An item that went and comes back has the code, and so the interactions, that it was trained with.
         One that was not trained with has a code that is free because another one went, or the next one.
@@ -146,14 +174,26 @@ class Catalogue:
             grown, (self.counts, 0), (self.levels, 0), (self.rarity, 1)
         )
         changed = with_layer(without(self.changed, back), dict(zip(came, codes, strict=True)))
-        return replace(self, counts=counts, levels=levels, rarity=rarity, changed=changed, free=free)
+        attributes = self.attributes
+        if columns is not None:
+            attributes = attributes.with_items(dict(zip(ids, columns, strict=True)))
+        return replace(
+            self,
+            attributes=attributes,
+            counts=counts,
+            levels=levels,
+            rarity=rarity,
+            changed=changed,
+            free=free,
+        )
 
     def without_items(self, ids: Sequence[str]) -> Self:
         """Forget items: their ids become unknown. Ids that are unknown already are passed over."""
         gone = {name: -1 for name in ids if name in self.trained}
         came = {name: self.changed[name] for name in ids if name not in self.trained and name in self.changed}
         free = tuple(sorted((*self.free, *came.values()), reverse=True))
-        return replace(self, changed=with_layer(without(self.changed, came), gone), free=free)
+        changed = with_layer(without(self.changed, came), gone)
+        return replace(self, attributes=self.attributes.without_items(ids), changed=changed, free=free)
 
     def unknown(self, ids: Sequence[str], role: str) -> list[str]:
         """List the ids that aren't in the catalogue.
@@ -170,6 +210,13 @@ class Catalogue:
     def candidates(self, codes: Codes) -> Candidates:
         """Make candidates of distinct item codes, shape (candidates,)."""
         return Candidates(codes, len(self))
+
+    def events_of(self, histories: Histories) -> Iterator[History]:
+        """Name the events of coded histories, one user after the other."""
+        ids, names = self.ids_of(histories.items), (*self.event_types, "")
+        for start, stop in pairwise(histories.offsets.tolist()):
+            types = [names[code] for code in histories.types[start:stop].tolist()]
+            yield History(ids[start:stop], types, histories.times[start:stop].tolist())
 
     def histories(self, history: History) -> tuple[Histories, list[str]]:
         """Code one user's events, and name the items that are unknown: these are dropped.

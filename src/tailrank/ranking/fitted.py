@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 from tailrank.arrays import Floats
 from tailrank.errors import RequestError
@@ -59,7 +59,11 @@ class Fitted:
         return f"{type(self).__name__}({len(self.catalogue):,} items; signals: {signals})"
 
     def with_items(
-        self, ids: Sequence[str], texts: Sequence[str], vectors: Mapping[str, Floats] | None = None
+        self,
+        ids: Sequence[str],
+        texts: Sequence[str],
+        vectors: Mapping[str, Floats] | None = None,
+        columns: Sequence[Mapping[str, Any]] | None = None,
     ) -> Self:
         """Take in new items, and new texts of known ones; this model itself stays as it is.
 
@@ -75,19 +79,24 @@ class Fitted:
         vectors
             By the name of a space, its encoder's vectors of the items, shape (items, width), not whitened;
             without any, an item counts as one without text there.
+        columns
+            What policies may ask of each item, such as its brand, by the names that the data use; None leaves
+            what was said of known items as it is.
 
         Raises
         ------
         RequestError
-            On repeated ids or ids that are no strings, or unless there is one text and one finite vector of
-            the right width an item.
+            On repeated ids or ids that are no strings, or unless there is one text, one finite vector of the
+            right width and one mapping of columns an item.
         """
         check_strings(ids, "item")
         if len(set(ids)) != len(ids) or len(texts) != len(ids):
             raise RequestError(f"{len(ids)} items with {len(texts)} texts: give each id once, and one text")
         if not all(isinstance(text, str) for text in texts):
             raise RequestError("texts must be strings: empty if an item has none")
-        catalogue = self.catalogue.with_items(ids)
+        if columns is not None and not _are_columns(columns, len(ids)):
+            raise RequestError(f"columns must be a list of {len(ids)} mappings, one an item")
+        catalogue = self.catalogue.with_items(ids, columns)
         codes, size = catalogue.codes_of(ids), len(catalogue)
         updates = item_updates(
             self.signals, self.spaces, codes, size, texts, {} if vectors is None else vectors
@@ -105,3 +114,11 @@ class Fitted:
         """
         check_strings(ids, "item")
         return replace(self, catalogue=self.catalogue.without_items(ids))
+
+
+def _are_columns(columns: object, n_items: int) -> bool:
+    return (
+        isinstance(columns, Sequence)
+        and len(columns) == n_items
+        and all(isinstance(each, Mapping) for each in columns)
+    )

@@ -16,12 +16,12 @@ from tailrank.errors import ModelError
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.ranking.settings import Settings
 
-FORMAT: Final = "tailrank model 6"
+FORMAT: Final = "tailrank model 7"
 PLAIN_NAMES: Final = "tailrank model 4"
 """Whose files are not named by their content, and which doesn't say when its data were read."""
 
-READABLE: Final = (FORMAT, "tailrank model 5", PLAIN_NAMES)
-"""Before 6, fusion had weights in buckets of counts, not at knots."""
+READABLE: Final = (FORMAT, "tailrank model 6", "tailrank model 5", PLAIN_NAMES)
+"""Before 7, nothing was said of items that changed; before 6, fusion had buckets of counts, not knots."""
 
 ITEMS: Final = "items.parquet"
 ARRAYS: Final = "signals.safetensors"
@@ -55,6 +55,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     event_types: Annotated[tuple[str, ...], Meta(min_length=1)]
     clock: Clock
     changed: dict[str, Annotated[int, Meta(ge=-1)]]
+    columns: dict[str, dict[str, Any]] = {}
     as_of: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
     policy: list[dict[str, Any]]
     upstream: dict[str, Weight]

@@ -43,6 +43,7 @@ def write_fitted(fitted: Fitted, folder: Path) -> None:
         "event_types": list(catalogue.event_types),
         "clock": catalogue.clock,
         "changed": dict(catalogue.changed),
+        "columns": dict(catalogue.attributes.later),
         "as_of": fitted.as_of,
         "policy": described(fitted.policy),
         "upstream": dict(fitted.upstream),
@@ -103,7 +104,9 @@ def _catalogue(stored: StoredModel, counts: Offsets) -> Catalogue:
     """Make the catalogue; items that came later follow those of training."""
     manifest, n_trained = stored.manifest, len(stored.items)
     changed = manifest.changed
-    found = Catalogue.from_items(stored.items, counts, manifest.event_types, manifest.clock, changed)
+    found = Catalogue.from_items(
+        stored.items, counts, manifest.event_types, manifest.clock, changed, manifest.columns
+    )
     later = [code for code in changed.values() if code >= 0]
     possible = len(set(later)) == len(later) and all(n_trained <= code < len(counts) for code in later)
     if (

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tailrank.arrays import Bools, Floats, Offsets
+from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.errors import RequestError
-from tailrank.policy.base import Policy, Scored, apply_all
+from tailrank.policy.base import Listing, Policy, Scored, apply_all
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.request import LIST_MEAN, Contributions, Ranking, distinct
 from tailrank.ranking.signal_values import SignalValues
@@ -29,6 +29,8 @@ class Listed:
         First rank of each in the request, from 1, shape (candidates,).
     n_requested
         Length of the request's list, repetitions included.
+    codes
+        Item code of each, -1 for an unknown one, shape (candidates,).
     known
         Shape (candidates,); None if all are.
     candidates
@@ -40,6 +42,7 @@ class Listed:
     ids: list[str]
     previous_ranks: Offsets
     n_requested: int
+    codes: Codes
     known: Bools | None
     candidates: Candidates
     rarity: Floats
@@ -52,10 +55,9 @@ class Listed:
         known = None if codes.min(initial=0) >= 0 else codes >= 0
         if known is not None:
             catalogue.unknown(names, "candidate")
-            codes = codes[known]
-        candidates = catalogue.candidates(codes)
+        candidates = catalogue.candidates(codes if known is None else codes[known])
         rarity = _spread(catalogue.rarity.take(candidates.codes), known)
-        return cls(names, ranks, len(ids), known, candidates, rarity)
+        return cls(names, ranks, len(ids), codes, known, candidates, rarity)
 
     def first(self, scores: Scores | None) -> Scores | None:
         """Keep the scores of each candidate's first occurrence.
@@ -94,6 +96,7 @@ def order_candidates(
     history_length: int,
     signals: SignalValues | None,
     bonus: Floats | None,
+    listing: Listing,
 ) -> Ranking:
     """Add upstream shares, apply the policy, and sort.
 
@@ -118,6 +121,8 @@ def order_candidates(
         What the signals said of the known ones; None leaves it out.
     bonus
         What exploration would like to add to `own`; None if nothing is explored.
+    listing
+        What policies may ask of the list.
     """
     known = listed.known
     total = _spread(own, known)
@@ -126,8 +131,8 @@ def order_candidates(
     keep_ranks = known is not None and not upstream
     # Between ranks that are kept, even neighbours may be many ranks apart: too far to explore.
     wish = None if bonus is None or keep_ranks else _spread(bonus, known)
-    scored = apply_all(policy, Scored(total, listed.rarity, bonus=wish))
-    order = (-scored.scores).argsort(kind="stable")
+    scored = apply_all(policy, Scored(total, listed.rarity, bonus=wish, listing=listing))
+    order = scored.order
     scores = scored.scores[order]
     added = {**upstream, **scored.contributions}
     if known is not None and keep_ranks:
@@ -153,7 +158,17 @@ def order_candidates(
         unknown_history,
         history_length,
         signals=None if signals is None else signals.take(chosen, known),
+        removed=_removed(listed.ids, scored.removed),
     )
+
+
+def _removed(ids: Sequence[str], removed: Mapping[str, Bools]) -> dict[str, str]:
+    """Give the first reason of each candidate that a policy took from the list."""
+    found = dict[str, str]()
+    for reason, which in removed.items():
+        for at in which.nonzero()[0].tolist():
+            found.setdefault(ids[at], reason)
+    return found
 
 
 def _centred(names: tuple[str, ...], values: Floats, known: Bools | None, chosen: Offsets) -> Contributions:
@@ -178,9 +193,9 @@ def _spread(values: Floats, known: Bools | None) -> Floats:
 
 def _keep_ranks(order: Offsets, scores: Floats, known: Bools) -> tuple[Offsets, Floats]:
     """Leave unknown candidates at their ranks; each then has the score of the known one above it."""
-    kept = np.arange(len(known))
-    kept[known] = order[known[order]]
-    if not known.any():
+    kept = np.sort(order)
+    kept[known[kept]] = order[known[order]]
+    if not known[kept].any():
         return kept, scores
     falling = scores[known[order]]
     above = np.cumsum(known[kept]) - 1

@@ -46,6 +46,8 @@ class Request:
         Whether the ranking says what each score is made of, and so what sets an item apart from the list.
     keep_signals
         Whether the ranking keeps what each signal said, to learn from later.
+    time
+        When the list is made, in seconds since 1970, for policies that go by it; None is now.
 
     Raises
     ------
@@ -60,6 +62,7 @@ class Request:
     k: int | None = None
     explain: bool = False
     keep_signals: bool = False
+    time: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("history", "candidates"):
@@ -209,6 +212,8 @@ class Ranking(Sequence[RankedItem]):
         Different for each ranking.
     signals
         What the signals said; None unless asked for.
+    removed
+        Candidates that a policy took from the list, and why.
     """
 
     item_ids: list[str]
@@ -220,6 +225,7 @@ class Ranking(Sequence[RankedItem]):
     history_length: int = 0
     ranking_id: str = field(default_factory=_ranking_id, compare=False)
     signals: SignalValues | None = field(default=None, compare=False, repr=False)
+    removed: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.item_ids)

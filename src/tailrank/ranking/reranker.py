@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Floats
+from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.frames import AnyFrame, Frame
-from tailrank.data.histories import Event, Histories
+from tailrank.data.histories import Event, Histories, History
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.policy.base import Policy, Scored, apply_all
@@ -23,6 +24,7 @@ from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.fitting import Vectors, fit
 from tailrank.ranking.frame_lists import FrameLists
 from tailrank.ranking.fusion import FusedScores, history_buckets
+from tailrank.ranking.listing import CandidateListing
 from tailrank.ranking.model_folder import read_fitted, write_fitted
 from tailrank.ranking.ordering import Listed, order_candidates
 from tailrank.ranking.request import Ranking, Request, as_request
@@ -181,11 +183,18 @@ class Reranker(Fitted):
         Returns
         -------
         Floats
-            Log-odds, shape (histories, candidates).
+            Log-odds, shape (histories, candidates); minus infinity for what a policy takes from a list.
         """
         fused = self._fuse(histories, candidates)
         scored = Scored(fused.total, self.catalogue.rarity.take(candidates.codes))
-        return apply_all(self.policy, scored).scores
+        if not any(policy.listwise for policy in self.policy):
+            return apply_all(self.policy, scored).scores
+        ids = self.catalogue.ids_of(candidates.codes)
+        rows = [
+            apply_all(self.policy, replace(row, listing=self._listing(ids, candidates.codes, events)))
+            for row, events in zip(scored.rows(), self.catalogue.events_of(histories), strict=True)
+        ]
+        return np.array([np.where(row.left, row.scores, -np.inf) for row in rows], np.float32)
 
     def explain(
         self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any
@@ -293,20 +302,32 @@ class Reranker(Fitted):
         levels = self.catalogue.levels.take(candidates.codes)
         return self.fusion.fuse(scores, levels, history_buckets(latest.lengths))
 
+    def _listing(
+        self, ids: Sequence[str], codes: Codes, events: History, now: float | None = None
+    ) -> CandidateListing:
+        """Say what policies may ask of one list."""
+        at = time.time() if now is None else now
+        return CandidateListing(ids, codes, events, at, self.catalogue, self.signals)
+
     def _rank_together(self, candidates: Sequence[str], requests: Sequence[Request]) -> list[Ranking]:
         """Rank requests that have the same candidates: the one way to a ranking."""
         listed = Listed.from_ids(candidates, self.catalogue)
-        coded = [self.catalogue.histories(request.columns) for request in requests]
+        columns = [request.columns for request in requests]
+        coded = [self.catalogue.histories(events) for events in columns]
         fused = self._fuse(Histories.concatenate([history for history, _ in coded]), listed.candidates)
         rankings = []
-        for row, (request, (history, unknown)) in enumerate(zip(requests, coded, strict=True)):
+        asked = zip(requests, columns, coded, strict=True)
+        for row, (request, events, (history, unknown)) in enumerate(asked):
             given = shares(listed.first(request.scores), self.upstream, self.settings.upstream_weight)
             policy = self.policy if request.policy is None else request.policy
             parts = fused.parts(row) if request.explain else None
             signals = SignalValues.from_fused(fused, row) if request.keep_signals else None
             read, own = min(len(history.items), self.settings.max_history), fused.total[row]
             bonus = self.fusion.bonus(fused, row)
+            listing = self._listing(listed.ids, listed.codes, events, request.time)
             rankings.append(
-                order_candidates(listed, own, given, policy, request.k, parts, unknown, read, signals, bonus)
+                order_candidates(
+                    listed, own, given, policy, request.k, parts, unknown, read, signals, bonus, listing
+                )
             )
         return rankings

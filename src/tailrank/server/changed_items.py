@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import msgspec
 
-from tailrank.ranking.layers import with_layer, without
 from tailrank.ranking.reranker import Reranker
 from tailrank.server.encoding import Encoders
 from tailrank.server.item_vectors import vectors_of
@@ -31,17 +30,15 @@ async def with_changes(served: LoadedModel, state: State, encoders: Encoders | N
         return served
     reranker, trained = served.reranker, served.reranker.catalogue.trained
     changes = [c for c in changes if c.time >= reranker.as_of or c.item_id not in trained]
-    put = {change.item_id: change.fields for change in changes if change.fields is not None}
+    put = [change for change in changes if change.fields is not None]
     deleted = [change.item_id for change in changes if change.fields is None]
     whole = True
     if put:
-        changed = [change for change in changes if change.fields is not None]
-        reranker, whole = await _with_items(served, changed, encoders)
+        reranker, whole = await _with_items(served, put, encoders)
     if deleted:
         reranker = reranker.without_items(deleted)
-    columns = without(with_layer(served.columns, put), deleted)
     lacks_vectors = served.lacks_vectors or not whole
-    return replace(served, reranker=reranker, version=version, columns=columns, lacks_vectors=lacks_vectors)
+    return replace(served, reranker=reranker, version=version, lacks_vectors=lacks_vectors)
 
 
 async def _with_items(
@@ -59,4 +56,4 @@ async def _with_items(
         all_whole &= whole
     ids = [change.item_id for change in put]
     with_items = served.reranker.with_items
-    return await asyncio.to_thread(with_items, ids, texts[served.template], vectors), all_whole
+    return await asyncio.to_thread(with_items, ids, texts[served.template], vectors, items), all_whole

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,6 @@ from tailrank.data.columns import Columns
 from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.metrics.popularity import tail_items
-from tailrank.ranking.layers import no_layers
 from tailrank.ranking.model_folder import read_fitted
 from tailrank.ranking.readiness import check_ranks
 from tailrank.ranking.reranker import Reranker
@@ -40,8 +38,6 @@ class LoadedModel:
         Ids of the most popular 20% of the items that it was trained with.
     version
         Changes of items that are in it.
-    columns
-        Columns of the items that changed, as JSON; the latest first, so that one more costs no copy of all.
     lacks_vectors
         Whether an item that changed is without a vector, because its encoder can't be loaded.
     """
@@ -50,7 +46,6 @@ class LoadedModel:
     name: str
     head: frozenset[str] = frozenset()
     version: int = 0
-    columns: ChainMap[str, bytes] = field(default_factory=no_layers)
     lacks_vectors: bool = False
 
     @classmethod

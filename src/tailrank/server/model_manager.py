@@ -134,9 +134,9 @@ class ModelManager:
 
     def columns(self, item_id: str) -> Item:
         """Return an item's columns as they are now; none if it isn't known."""
-        if item_id in self.served.columns:
-            return msgspec.json.decode(self.served.columns[item_id], type=Item)
         catalogue = self.served.reranker.catalogue
+        if item_id in catalogue.attributes.later:
+            return dict(catalogue.attributes.later[item_id])
         [code] = catalogue.codes_of([item_id]).tolist()
         return catalogue.items.row(code, named=True) if 0 <= code < len(catalogue.items) else {}
 

@@ -216,4 +216,5 @@ def _answer(
         ranking.history_length,
         is_unknown or msgspec.UNSET,
         compared.compared[1] if compared.teams else msgspec.UNSET,
+        ranking.removed or msgspec.UNSET,
     )

@@ -1,0 +1,75 @@
+"""One list, as policies see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tailrank.arrays import Bools, Codes, Floats
+from tailrank.data.histories import History
+from tailrank.ranking.catalogue import Catalogue
+from tailrank.signals.base import Signal
+from tailrank.signals.semantic import SemanticAttention
+
+
+@dataclass(frozen=True)
+class CandidateListing:
+    """What policies may ask of the candidates and of the user; a `policy.base.Listing`.
+
+    Attributes
+    ----------
+    ids
+        Of the candidates, unknown ones included.
+    codes
+        Their item codes, -1 for unknown ones, shape (candidates,).
+    events
+        Of the user.
+    now
+        When the list is made, in seconds since 1970.
+    catalogue, signals
+        Of the model.
+    """
+
+    ids: Sequence[str]
+    codes: Codes
+    events: History
+    now: float
+    catalogue: Catalogue
+    signals: Sequence[Signal]
+
+    @property
+    def history(self) -> Sequence[str]:
+        """Item ids of the user's events, oldest first."""
+        return self.events.items
+
+    @property
+    def times(self) -> Sequence[float]:
+        """Of these events."""
+        return self.events.times
+
+    @cached_property
+    def tail(self) -> Bools:
+        """Which candidates are outside the most popular 20%."""
+        return self.catalogue.tail_of(self.codes)
+
+    @cached_property
+    def vectors(self) -> Floats | None:
+        """Unit vectors of the candidates, of the first vector space."""
+        semantic = next((each for each in self.signals if isinstance(each, SemanticAttention)), None)
+        if semantic is None:
+            return None
+        found, known = np.zeros((len(self.codes), semantic.vectors.width), np.float32), self.codes >= 0
+        found[known] = semantic.vectors_of(self.codes[known])
+        return found
+
+    def attribute(self, name: str) -> npt.NDArray[np.object_]:
+        """Give a column of the candidates, shape (candidates,)."""
+        return self.catalogue.attributes.of(name, self.ids, self.codes)
+
+    def of_history(self, name: str) -> npt.NDArray[np.object_]:
+        """Give a column of the items of the history, shape (events,)."""
+        return self.catalogue.attributes.of(name, self.history, self.catalogue.codes_of(self.history))
