@@ -162,6 +162,16 @@ def test_interleaved_rankings_are_decided_by_who_wins_more_of_them() -> None:
     assert few.reasons == ("Users: 50 of all; 100 are needed. Wait.",)
 
 
+def test_one_that_wins_nearly_every_list_is_shipped_though_its_wins_hardly_vary() -> None:
+    users, times = np.arange(400, dtype=np.int32) % 200, np.arange(400, dtype=np.float64)
+    won = np.ones(400)
+    won[:3] = -1.0
+    assert decide(InterleavedOutcomes(users, times, won), "clicks").verdict == "ship"
+    assert decide(InterleavedOutcomes(users, times, -won), "clicks").verdict == "roll back"
+    chance = np.where(users % 2, 1.0, -1.0)
+    assert decide(InterleavedOutcomes(users, times, chance), "clicks").verdict == "hold"
+
+
 @pytest.mark.parametrize("text", ["tail_share", "tail_share>-0.01", ">=1", "a>=x", "a>=1.2.3", "a>=nan"])
 def test_a_guardrail_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(RequestError, match="write METRIC>=DIFFERENCE"):

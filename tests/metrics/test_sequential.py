@@ -134,3 +134,19 @@ def test_a_wrong_split_is_seen() -> None:
     assert sample_ratio(lost, np.ones(2)) < 0.001
     assert sample_ratio(lost, np.array([52.0, 48.0])) > 0.001
     assert sample_ratio(np.zeros(0, np.int32), np.ones(2)) == 1
+
+
+def test_bounds_alone_hold_at_all_looks_and_bound_what_hardly_varies() -> None:
+    """Who is always right at once: the variance of wins that never fail can't be estimated."""
+    rng, missed = np.random.default_rng(3), 0
+    for _ in range(200):
+        users = rng.integers(0, 150, 600).astype(np.int32)
+        taste = rng.choice([-1.0, 1.0], 150)  # the wins of a user are all equal, the worst case
+        for n in range(20, 601, 20):
+            found = always_valid(UserMean.bounded(taste[users[:n]], users[:n]), alpha=ALPHA, tightest=1000)
+            if not found.low <= 0 <= found.high:
+                missed += 1
+                break
+    assert missed <= 200 * ALPHA
+    all_won = UserMean.bounded(np.ones(100), np.arange(100, dtype=np.int32))
+    assert always_valid(all_won, alpha=ALPHA, tightest=1000).low > 0

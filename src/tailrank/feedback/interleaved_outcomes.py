@@ -16,6 +16,10 @@ TIGHTEST: Final = 2_000
 """Rankings that one side has won after which the interval is narrowest; a factor of ten hardly matters."""
 
 
+EARLY: Final = 0.1
+"""How often an interval may be wrong before a variance is known, in `alpha`s."""
+
+
 @dataclass(frozen=True)
 class InterleavedOutcomes:
     """Rankings, and who has won them.
@@ -52,9 +56,16 @@ class InterleavedOutcomes:
         return enough({"all": len(np.unique(self.users))}), found
 
     def effect(self, metric: str, alpha: float) -> Effect:
-        """Compare how many rankings each side has won; those that neither has won are left out."""
+        """Compare how many rankings each side has won; those that neither has won are left out.
+
+        While one side has won so nearly all that there is no variance to go by, the interval goes by the
+        bounds of a win. It may be wrong `EARLY` times as often as the other, on top of that.
+        """
         won = np.sign(self.credits)
         rows = np.abs(won) == 1
         mean = UserMean.of(won[rows], self.users[rows])
         difference = always_valid(mean, alpha=alpha, tightest=TIGHTEST)
+        if not np.isfinite(difference.high):
+            bounded = UserMean.bounded(won[rows], self.users[rows])
+            difference = always_valid(bounded, alpha=alpha * EARLY, tightest=TIGHTEST)
         return Effect(f"rankings won by {metric}", (1 - mean.value) / 2, (1 + mean.value) / 2, difference)

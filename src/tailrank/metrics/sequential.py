@@ -66,6 +66,25 @@ class UserMean:
         variance = total / rows**2 * n / (n - 1)
         return cls(value, variance, rows, alone / (rows - 1) / variance, total**2 / float((squares**2).sum()))
 
+    @classmethod
+    def bounded(cls, values: Doubles, users: Codes) -> Self:
+        """Do the same for values between -1 and 1 without estimating their variance, which is at most 1.
+
+        So an interval is an interval as soon as there is one user, and wider than by an estimate: the values
+        of a user count as all equal, and the mean of each as -1 or 1 (Hoeffding, "Probability inequalities
+        for sums of bounded random variables", JASA 1963).
+
+        Examples
+        --------
+        >>> found = UserMean.bounded(np.ones(4), np.array([0, 0, 1, 2]))
+        >>> found.value, found.variance, found.support
+        (1.0, 0.375, inf)
+        """
+        rows, squares = len(values), float((np.bincount(users).astype(np.float64) ** 2).sum())
+        if not rows:
+            return cls(np.nan, 0.0, 0, 0.0, 0.0)
+        return cls(float(np.mean(values)), squares / rows**2, rows, rows**2 / squares, np.inf)
+
     def __sub__(self, other: UserMean) -> UserMean:
         """Subtract the mean of other users.
 
