@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from tailrank.arrays import Bools, Floats
 from tailrank.errors import RequestError
-from tailrank.policy.base import Scored, apply_all
+from tailrank.policy.base import Policy, Scored, apply_all
 from tailrank.policy.tail import TailBoost
 
 SCORES = arrays(np.float32, st.integers(1, 12), elements=st.floats(-30, 30, width=32))
@@ -51,7 +51,7 @@ def test_a_new_order_keeps_the_scores_and_adds_up(scores: Floats, data: st.DataO
 
 def test_lists_of_a_batch_are_taken_one_by_one() -> None:
     lists = np.array([[3, 2, 1], [1, 5, 3]], np.float32)
-    steps = [TailBoost(0.5), LastFirst()]
+    steps: list[Policy] = [TailBoost(0.5), LastFirst()]
     both = apply_all(steps, Scored(lists, np.zeros(3, np.float32)))
     for row, scores in enumerate(lists):
         alone = apply_all(steps, Scored(scores, np.zeros(3, np.float32)))

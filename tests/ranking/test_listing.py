@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -98,6 +98,7 @@ def test_what_is_said_of_items_later_is_asked_for_and_kept(
     assert gone.catalogue.attributes.of("title", [known], gone.catalogue.codes_of([known])).tolist() != [
         "Cut"
     ]
-    for columns in ([{}], "ab", [None, {}]):
+    wrong: list[Any] = [[{}], "ab", [None, {}]]
+    for columns in wrong:
         with pytest.raises(RequestError, match="columns must be a list of 2 mappings"):
-            reranker.with_items([known, "new"], ["", ""], columns=columns)  # type: ignore[arg-type]
+            reranker.with_items([known, "new"], ["", ""], columns=columns)

@@ -4,7 +4,7 @@ from typing import Final
 
 
 class Columns:
-    """Column names of `items`, `events`, `impressions` (see docs/data.md) and logs (docs/off_policy.md)."""
+    """Column names of the tables of a data folder (docs/data.md) and of logs (docs/off_policy.md)."""
 
     USER: Final = "user_id"
     ITEM: Final = "item_id"
@@ -24,6 +24,9 @@ class Columns:
     PREDICTED: Final = "predicted"
     PREDICTED_TARGET: Final = "predicted_target"
     REWARD: Final = "reward"
+    HEAD: Final = "head"
+    RELATION: Final = "relation"
+    TAIL: Final = "tail"
 
     TEXT: Final = (
         "title",

@@ -18,9 +18,17 @@ from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
 from tailrank.data.frames import Frame, to_polars
 from tailrank.data.histories import UNTYPED, Event, Histories, History, flat_offsets
-from tailrank.data.readers import AS_IS, read_tables
+from tailrank.data.readers import AS_IS, read_tables, read_triples
 from tailrank.data.reading import Reading
-from tailrank.data.schema import EVENTS, ITEMS, TableSchema, parse_table, raise_failures, unknown_items
+from tailrank.data.schema import (
+    EVENTS,
+    ITEMS,
+    TRIPLES,
+    TableSchema,
+    parse_table,
+    raise_failures,
+    unknown_items,
+)
 from tailrank.errors import RequestError
 
 Clock = Literal["timestamp", "elapsed", "position"]
@@ -53,6 +61,8 @@ class Dataset:
         What the event times are.
     read_at
         When it was read, in seconds since 1970.
+    triples
+        What is known of the items: `head`, `relation` and `tail`, one row a triple; None if nothing is given.
 
     Examples
     --------
@@ -70,6 +80,7 @@ class Dataset:
     event_types: tuple[str, ...]
     clock: Clock
     read_at: float = field(default_factory=time.time, compare=False)
+    triples: pl.DataFrame | None = None
 
     @classmethod
     def load(cls, folder: Path | str, reading: Reading = AS_IS) -> Dataset:
@@ -89,10 +100,12 @@ class Dataset:
         """
         folder = Path(folder)
         items, events = read_tables(folder, reading)
-        return cls.construct(items, events, name=folder.resolve().name)
+        return cls.construct(items, events, folder.resolve().name, read_triples(folder, reading))
 
     @classmethod
-    def construct(cls, items: Frame, events: Frame, name: str = "data") -> Dataset:
+    def construct(
+        cls, items: Frame, events: Frame, name: str = "data", triples: Frame | None = None
+    ) -> Dataset:
         """Code ids as integers and order the events of each user.
 
         Parameters
@@ -104,6 +117,12 @@ class Dataset:
             `event`, which some may lack, and `elapsed_seconds`. Values are read as from a data folder
             (docs/data.md). Events at the same time keep the order of `position`, if given, then that of the
             table.
+        name
+            Name in reports.
+        triples
+            polars, pandas or Arrow: `head`, `relation` and `tail`, where an item goes by its `item_id`, and
+            whatever else has something to do with it by any other id. A relation between items becomes a
+            column of theirs that lists ids, for policies to ask for.
 
         Raises
         ------
@@ -130,7 +149,10 @@ class Dataset:
             times=coded[CLOCKS[clock]].to_numpy().astype(np.float64),
             offsets=flat_offsets(lengths),
         )
-        return cls(name, items, users, histories, tuple(types), clock)
+        known = None if triples is None else _checked(triples, TRIPLES)
+        if known is not None:
+            items = _with_relations(items, known)
+        return cls(name, items, users, histories, tuple(types), clock, triples=known)
 
     def __repr__(self) -> str:
         events = f"{len(self.histories.items):,} events of {self.n_users:,} users"
@@ -158,11 +180,13 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of item ids and events, the same for the same data."""
+        """Hash of item ids, events and triples, the same for the same data."""
         h = self.histories
         digest = hashlib.blake2b("\n".join(self.item_ids).encode(), digest_size=16)
         for array in (h.items, h.types, h.times, h.offsets):
             digest.update(array.tobytes())
+        for column in () if self.triples is None else self.triples:
+            digest.update("\n".join(column).encode())
         return digest.hexdigest()
 
     @cached_property
@@ -221,6 +245,24 @@ class Dataset:
     def until(self, ends: Offsets) -> Dataset:
         """Drop each user's events from position `ends[user]` of the flat arrays on; shape (users,)."""
         return replace(self, histories=self.histories.cut(self.histories.offsets[:-1], ends))
+
+
+def _with_relations(items: pl.DataFrame, triples: pl.DataFrame) -> pl.DataFrame:
+    """Add a column for each relation between items: a list of the ids that each item is the head of.
+
+    A column that is there already stays.
+    """
+    known = items[Columns.ITEM].implode()
+    between = triples.filter(pl.all_horizontal(pl.col(Columns.HEAD, Columns.TAIL).is_in(known))).unique(
+        maintain_order=True
+    )
+    for (relation,), found in between.group_by(Columns.RELATION, maintain_order=True):
+        if relation not in items.columns:
+            lists = found.group_by(Columns.HEAD).agg(pl.col(Columns.TAIL).alias(str(relation)))
+            items = items.join(
+                lists, left_on=Columns.ITEM, right_on=Columns.HEAD, how="left", maintain_order="left"
+            )
+    return items
 
 
 def _event_types(events: pl.DataFrame) -> tuple[pl.Series, pl.Expr]:

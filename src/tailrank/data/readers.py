@@ -17,6 +17,7 @@ from tailrank.data.schema import (
     EVENTS,
     ITEMS,
     LISTS,
+    TRIPLES,
     Check,
     TableSchema,
     parse_table,
@@ -74,6 +75,14 @@ def read_tables(folder: Path, reading: Reading = AS_IS) -> tuple[pl.DataFrame, p
     """
     items = read_items(folder, reading)
     return items, _read(folder, EVENTS, reading, items)
+
+
+def read_triples(folder: Path, reading: Reading = AS_IS) -> pl.DataFrame | None:
+    """Read what is known of items in a data folder, one row a triple; None if there is no such table.
+
+    Raises as `read_items` does.
+    """
+    return _read(folder, TRIPLES, reading) if table_files(folder, TRIPLES.name) else None
 
 
 def table_files(folder: Path, name: str) -> list[Path]:

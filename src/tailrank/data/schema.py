@@ -186,6 +186,13 @@ IMPRESSIONS: Final = TableSchema(
         *((Columns.ITEM,), (Columns.POSITION,), (Columns.CLICKED,)),
     ),
 )
+TRIPLES: Final = TableSchema(
+    "triples",
+    {Columns.HEAD: ID, Columns.RELATION: ID, Columns.TAIL: ID},
+    required=((Columns.HEAD,), (Columns.RELATION,), (Columns.TAIL,)),
+)
+"""What is known of items and of what they have to do with; an item goes by its `item_id`."""
+
 LISTS: Final = TableSchema(
     "lists",
     {

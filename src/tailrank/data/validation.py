@@ -15,7 +15,16 @@ from tailrank.data.id_checks import id_checks, text_checks
 from tailrank.data.naming import as_options, guess_columns
 from tailrank.data.readers import AS_IS, find_table, located, read_table, table_files
 from tailrank.data.reading import Names, Reading
-from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS, Check, TableSchema, parse_table, unknown_items
+from tailrank.data.schema import (
+    EVENTS,
+    IMPRESSIONS,
+    ITEMS,
+    TRIPLES,
+    Check,
+    TableSchema,
+    parse_table,
+    unknown_items,
+)
 from tailrank.data.time_checks import time_checks
 from tailrank.errors import DataError
 
@@ -24,7 +33,7 @@ MIN_EVENTS: Final = 3
 
 
 def validate(folder: Path, reading: Reading = AS_IS) -> list[Check]:
-    """Check `items`, `events` and, if there are any, `impressions` of a data folder (docs/data.md).
+    """Check the tables of a data folder (docs/data.md), `impressions` and `triples` if there are any.
 
     The readers stop at the first failure; this goes on as far as it can. `reading` says how they are read,
     and is told what was recognised.
@@ -46,7 +55,7 @@ def validate(folder: Path, reading: Reading = AS_IS) -> list[Check]:
             tables[table.name] = frame
             own = frame.select(name for name in frame.columns if name in table.columns)
             found += [*_time_checks(raw, own), *id_checks(own), *text_checks(own)]
-            found += _WARNINGS[table.name](frame)
+            found += _WARNINGS[table.name](frame) if table.name in _WARNINGS else []
         checks += [replace(check, name=f"{table.name}: {check.name}") for check in found]
     return checks + list(_links(tables))
 
@@ -68,7 +77,8 @@ def guess_names(folder: Path, reading: Reading = AS_IS) -> Names:
 
 
 def _tables(folder: Path) -> list[TableSchema]:
-    return [ITEMS, EVENTS, *([IMPRESSIONS] if table_files(folder, IMPRESSIONS.name) else [])]
+    there = [table for table in (IMPRESSIONS, TRIPLES) if table_files(folder, table.name)]
+    return [ITEMS, EVENTS, *there]
 
 
 def _table(
@@ -160,6 +170,13 @@ def _links(tables: dict[str, pl.DataFrame]) -> Iterator[Check]:
     items = linked.pop(ITEMS.name, None)
     if items is None:
         return
+    if TRIPLES.name in tables:
+        named = pl.concat(tables[TRIPLES.name].select(pl.col(end).alias("end")) for end in ("head", "tail"))
+        bare = ~items[Columns.ITEM].is_in(named["end"].drop_nulls().implode())
+        remedy = "In triples an item goes by its item_id, as head or tail."
+        yield Check.from_mask(
+            "triples: items of which nothing is known", bare, items[Columns.ITEM], remedy, "WARN"
+        )
     for name, frame in linked.items():
         check = unknown_items(frame, items)
         yield replace(check, name=f"{name}: {check.name}")

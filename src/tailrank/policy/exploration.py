@@ -39,6 +39,7 @@ class Exploration:
 
     Examples
     --------
+    >>> import numpy as np
     >>> scores, bonus = np.array([3.0, 2.0, 1.0], np.float32), np.array([0.0, 0.0, 9.0], np.float32)
     >>> scored = Exploration(moves=1).apply(Scored(scores, np.zeros(3, np.float32), bonus=bonus))
     >>> scored.contributions["exploration"].round(2).tolist()

@@ -9,9 +9,12 @@ from typing import Any, Final
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy
 from tailrank.policy.exploration import Exploration
+from tailrank.policy.relations import Excludes, Requires
 from tailrank.policy.tail import TailBoost
 
-POLICIES: Final[dict[str, Any]] = {policy.name: policy for policy in (TailBoost, Exploration)}
+POLICIES: Final[dict[str, Any]] = {
+    policy.name: policy for policy in (TailBoost, Requires, Excludes, Exploration)
+}
 """Classes by the name of their step."""
 
 
@@ -40,7 +43,7 @@ def from_description(steps: Iterable[Mapping[str, Any]]) -> tuple[Policy, ...]:
     (TailBoost(strength=0.25),)
     >>> from_description([{"name": "tial"}])
     Traceback (most recent call last):
-    tailrank.errors.RequestError: no policy is called 'tial': there are tail, exploration
+    tailrank.errors.RequestError: no policy is called 'tial': there are tail, requires, excludes, exploration
     """
     return tuple(map(_made, steps))
 

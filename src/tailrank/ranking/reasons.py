@@ -25,6 +25,7 @@ PHRASES: Final[Mapping[str, tuple[str, str]]] = {
     "base": ("items chosen as often do well", "items chosen as often do badly"),
     "semantic": ("it reads like {event}", "it reads less like the history"),
     "lexical": ("it shares words with {event}", "it shares fewer words with the history"),
+    "knowledge": ("it has people or things in common with {event}", "it has less in common with the history"),
     "covisitation": ("it is chosen soon after {event}", "it seldom follows such a history"),
     "item-knn": ("users of {event} choose it too", "users with such histories seldom choose it"),
     "popularity": ("it was chosen often lately", "it was chosen seldom lately"),

@@ -9,6 +9,7 @@ from typing import Any, Final
 from tailrank.reporting import Progress
 from tailrank.signals.base import Signal
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
+from tailrank.signals.knowledge import Knowledge
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity
 from tailrank.signals.repetition import Frequency, RelativeFrequency
@@ -20,6 +21,7 @@ from tailrank.signals.training_data import TrainingData
 SIGNALS: Final[dict[str, type[Any]]] = {
     "attention": SemanticAttention,
     "lexical": Lexical,
+    "knowledge": Knowledge,
     "covisitation": CoVisitation,
     "item-knn": ItemKNN,
     "frequency": Frequency,
