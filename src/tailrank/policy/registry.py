@@ -9,11 +9,12 @@ from typing import Any, Final
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy
 from tailrank.policy.exploration import Exploration
+from tailrank.policy.objective import Objective
 from tailrank.policy.relations import Excludes, Requires
 from tailrank.policy.tail import TailBoost
 
 POLICIES: Final[dict[str, Any]] = {
-    policy.name: policy for policy in (TailBoost, Requires, Excludes, Exploration)
+    policy.name: policy for policy in (TailBoost, Objective, Requires, Excludes, Exploration)
 }
 """Classes by the name of their step."""
 
@@ -43,7 +44,7 @@ def from_description(steps: Iterable[Mapping[str, Any]]) -> tuple[Policy, ...]:
     (TailBoost(strength=0.25),)
     >>> from_description([{"name": "tial"}])
     Traceback (most recent call last):
-    tailrank.errors.RequestError: no policy is called 'tial': there are tail, requires, excludes, exploration
+    tailrank.errors.RequestError: no policy is called 'tial': did you mean `tail`?
     """
     return tuple(map(_made, steps))
 
@@ -53,7 +54,8 @@ def _made(step: Mapping[str, Any]) -> Policy:
         raise RequestError(f"a policy is described by its `name` and settings, not by {step!r}")
     name = step.get("name")
     if not isinstance(name, str) or name not in POLICIES:
-        raise RequestError(f"no policy is called {name!r}: there are {', '.join(POLICIES)}")
+        known = {name: name for name in POLICIES}
+        raise RequestError(f"no policy is called {name!r}: {instead_of(str(name), known)}")
     made = POLICIES[name]
     settings = {key: value for key, value in step.items() if key != "name"}
     known = {field.name: field.name for field in fields(made)}
