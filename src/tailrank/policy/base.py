@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -39,6 +40,11 @@ class Listing(Protocol):
     @property
     def tail(self) -> Bools:
         """Which candidates are outside the most popular 20%, shape (candidates,); new ones are."""
+        ...
+
+    @property
+    def history_tail(self) -> Bools:
+        """Which items of the history are, shape (events,)."""
         ...
 
     @property
@@ -124,7 +130,7 @@ class Scored:
             left &= ~which
         return left
 
-    @property
+    @cached_property
     def order(self) -> Offsets:
         """The candidates of one list that are left, best first; equal ones as in the request."""
         ranked: Offsets = (-self.scores).argsort(kind="stable")
@@ -144,9 +150,10 @@ class Scored:
             that was removed. The others follow as they did.
         """
         before = self.order
-        others = before[~np.isin(before, top)]
+        others = np.ones(len(self.scores), bool)
+        others[top] = False
         scores = self.scores.copy()
-        scores[np.concatenate([top, others])] = falling(self.scores[before])
+        scores[np.concatenate([top, before[others[before]]])] = falling(self.scores[before])
         # Adding up rounds, which could reorder what is nearly equal.
         return replace(self.plus(name, scores - self.scores), scores=scores)
 

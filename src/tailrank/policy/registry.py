@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any, Final
 
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy
+from tailrank.policy.calibration import Calibration
+from tailrank.policy.caps import Cap
+from tailrank.policy.diversity import Diversity, SimilarityCeiling
 from tailrank.policy.exploration import Exploration
+from tailrank.policy.fresh import FreshBoost
 from tailrank.policy.objective import Objective
 from tailrank.policy.relations import Excludes, Requires
 from tailrank.policy.tail import TailBoost
+from tailrank.policy.xquad import XQuad
 
-POLICIES: Final[dict[str, Any]] = {
-    policy.name: policy for policy in (TailBoost, Objective, Requires, Excludes, Exploration)
-}
+STEPS: Final = (
+    TailBoost,
+    Objective,
+    FreshBoost,
+    Requires,
+    Excludes,
+    XQuad,
+    Calibration,
+    Diversity,
+    SimilarityCeiling,
+    Cap,
+    Exploration,
+)
+POLICIES: Final[dict[str, Any]] = {step.name: step for step in STEPS}
 """Classes by the name of their step."""
 
 
@@ -36,7 +52,7 @@ def from_description(steps: Iterable[Mapping[str, Any]]) -> tuple[Policy, ...]:
     Raises
     ------
     RequestError
-        On an unknown name or setting, or one out of bounds.
+        On an unknown name or setting, one out of bounds, or one that is missing.
 
     Examples
     --------
@@ -62,5 +78,8 @@ def _made(step: Mapping[str, Any]) -> Policy:
     for key in settings:
         if key not in known:
             raise RequestError(f"policy {name!r} has no setting `{key}`: {instead_of(key, known)}")
+    for field in fields(made):
+        if field.name not in settings and field.default is MISSING and field.default_factory is MISSING:
+            raise RequestError(f"policy {name!r} needs the setting `{field.name}`")
     policy: Policy = made(**settings)
     return policy

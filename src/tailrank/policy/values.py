@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from math import nan
+from typing import Any, Final, TypeAlias, TypeVar
+
+import numpy as np
+import polars as pl
+
+from tailrank.arrays import Seconds
+from tailrank.data.values import to_seconds
+
+T = TypeVar("T")
 
 Categories: TypeAlias = tuple[str, ...]
 """The categories of one item, such as its genres or its only seller; none if nothing is said."""
+
+CACHED: Final = 2**16
+"""Values of which it is remembered how they were read: the same items are asked about time and again."""
 
 
 def categories(values: Iterable[object]) -> list[Categories]:
@@ -21,18 +34,55 @@ def categories(values: Iterable[object]) -> list[Categories]:
     -------
     list[Categories]
         Of each item, distinct ones in the order in which they are given. Numbers are written as text; what
-        is empty is no category.
+        is empty, or an object, is no category.
 
     Examples
     --------
     >>> categories([["Drama", "War", "Drama"], "Comedy", 1984, None, ""])
     [('Drama', 'War'), ('Comedy',), ('1984',), (), ()]
     """
-    return [_of_one(value) for value in values]
+    return _each(_categories_of, [tuple(value) if isinstance(value, list) else value for value in values], ())
 
 
-def _of_one(value: object) -> Categories:
-    if isinstance(value, str):
-        return (value,) if value else ()
-    parts = value if isinstance(value, list | tuple) else (value,)
+@lru_cache(maxsize=CACHED, typed=True)
+def _categories_of(value: object) -> Categories:
+    parts = value if isinstance(value, tuple) else (value,)
     return tuple(dict.fromkeys(str(part) for part in parts if part is not None and part != ""))
+
+
+def seconds(values: Iterable[object]) -> Seconds:
+    """Read a column of times as seconds since 1970, shape (items,); not a number where nothing is said.
+
+    Raises
+    ------
+    ValueError
+        If one is a year, a month or a day of a spreadsheet.
+
+    Examples
+    --------
+    >>> seconds(["1970-01-02", 86_400, None, "soon"]).tolist()
+    [86400.0, 86400.0, nan, nan]
+    """
+    return np.array(_each(_seconds_of, [*values], nan), np.float64)
+
+
+@lru_cache(maxsize=CACHED)
+def _seconds_of(value: object) -> float:
+    found = None if value is None else to_seconds(pl.Series([value], strict=False))
+    return nan if found is None or found[0] is None else float(found[0])
+
+
+def _each(read: Callable[[Any], T], values: list[Any], otherwise: T) -> list[T]:
+    """Read values by a cache; what can't be looked up, such as an object, says nothing."""
+    try:
+        return [*map(read, values)]
+    except TypeError:
+        return [read(value) if _is_hashable(value) else otherwise for value in values]
+
+
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True

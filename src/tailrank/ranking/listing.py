@@ -57,6 +57,11 @@ class CandidateListing:
         return self.catalogue.tail_of(self.codes)
 
     @cached_property
+    def history_tail(self) -> Bools:
+        """Which items of the history are."""
+        return self.catalogue.tail_of(self.catalogue.codes_of(self.history))
+
+    @cached_property
     def vectors(self) -> Floats | None:
         """Unit vectors of the candidates, of the first vector space."""
         semantic = next((each for each in self.signals if isinstance(each, SemanticAttention)), None)

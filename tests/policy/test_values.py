@@ -1,0 +1,39 @@
+"""How columns are read for policies."""
+
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrank.policy.values import categories, seconds
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "b", "", "c d"])) | st.none() | st.text()))
+def test_categories_are_distinct_texts_in_their_order(values: list[list[str] | str | None]) -> None:
+    for value, found in zip(values, categories(values), strict=True):
+        given_ones = value if isinstance(value, list) else [value]
+        assert sorted(set(found)) == sorted({one for one in given_ones if one})
+        assert list(found) == sorted(found, key=given_ones.index)
+
+
+def test_numbers_are_written_as_they_stand_and_zero_is_one_of_them() -> None:
+    assert categories([0, 1, True, 1.5, [0, 7]]) == [("0",), ("1",), ("True",), ("1.5",), ("0", "7")]
+
+
+def test_objects_say_nothing_and_leave_the_others_alone() -> None:
+    assert categories([{"name": "War"}, [{"name": "War"}], "Drama"]) == [(), (), ("Drama",)]
+    assert np.isnan(seconds([{"at": 1}, [5]])).all()
+
+
+def test_times_are_read_in_any_form_of_the_data() -> None:
+    at = 1_700_006_400.0
+    assert datetime.fromtimestamp(at, UTC).isoformat() == "2023-11-15T00:00:00+00:00"
+    forms = [at, int(at), at * 1000, "2023-11-15", date(2023, 11, 15), datetime(2023, 11, 15), 20231115]
+    assert seconds([*forms, datetime(2023, 11, 15, tzinfo=UTC), str(int(at))]).tolist() == [at] * 9
+
+
+def test_years_are_no_times() -> None:
+    with pytest.raises(ValueError, match="holds years, such as 1995"):
+        seconds([1995])
