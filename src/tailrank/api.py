@@ -13,6 +13,8 @@ MAX_EVENTS: Final = 1_000
 MAX_ITEMS: Final = 1_000
 MAX_IMPRESSIONS: Final = 1_000
 MAX_DOCUMENTS: Final = 1_000
+MAX_STEPS: Final = 20
+MAX_CONTEXT: Final = 50
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
 Seconds: TypeAlias = Annotated[
@@ -48,11 +50,20 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     tail: Annotated[float, Meta(ge=0, le=1, description="strength of the long-tail policy")] | None = None
 
 
+Step: TypeAlias = dict[str, Any]
+"""A step after the score: its `name`, and its settings by theirs."""
+
+Context: TypeAlias = dict[Annotated[str, Meta(min_length=1, max_length=100)], Scalar]
+"""What is known of the request itself, such as the market and the device, by names of one's own."""
+
+
 class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Candidates to re-order for one user.
 
     `user`, or `session` if there is none, names a stored history. `history`, oldest first, follows what
-    is stored. A candidate that is repeated is ranked once, and its first position counts.
+    is stored. A candidate that is repeated is ranked once, and its first position counts. `policy` takes the
+    place of the model's own: steps in their order, or the strength of the long-tail policy alone. Rules may
+    go by `context`.
     """
 
     candidates: Annotated[list[Id | Candidate], Meta(max_length=MAX_CANDIDATES)]
@@ -60,9 +71,10 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     session: Id | None = None
     history: Annotated[list[Id | HistoryEvent], Meta(max_length=MAX_EVENTS)] = []
     k: Annotated[int, Meta(ge=1)] | None = None
-    policy: Policy | None = None
+    policy: Policy | Annotated[list[Step], Meta(max_length=MAX_STEPS)] | None = None
     explain: bool = False
     deadline_ms: Annotated[float, Meta(gt=0)] | None = None
+    context: Annotated[Context, Meta(max_length=MAX_CONTEXT)] = {}
 
     def __post_init__(self) -> None:
         _check_bytes("user session", self.user or "", self.session or "")
@@ -90,7 +102,8 @@ class Ranking(Struct, frozen=True):
     `unknown_history` lists the items of the history that the model doesn't know, `history_length` counts the
     events that the ranking was made from. `unknown_user` marks a user or session of whom nothing is stored.
     If there is a `challenger`, both models took turns in choosing the items; scores are those of `model`.
-    `removed` says which candidates a policy took from the list, and why.
+    `removed` says which candidates a policy took from the list, and why. `policies` is the version of the
+    file whose policies came after those of the model or of the request.
     """
 
     ranking_id: str
@@ -104,6 +117,7 @@ class Ranking(Struct, frozen=True):
     unknown_user: bool | UnsetType = UNSET
     challenger: str | UnsetType = UNSET
     removed: dict[str, str] | UnsetType = UNSET
+    policies: str | UnsetType = UNSET
 
 
 class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tailrank.cli.config import read_config_file
 from tailrank.cli.main import app
 from tailrank.errors import RequestError
 
@@ -34,6 +35,15 @@ def test_a_file_elsewhere(shop: Path) -> None:
     (shop / "nightly.toml").write_text('[label]\ndata = "."\nout = "elsewhere.csv"\n')
     assert call("--config", "nightly.toml", "label").exit_code == 0
     assert (shop / "elsewhere.csv").is_file()
+
+
+def test_policies_of_the_working_folder(shop: Path) -> None:
+    tail = '[[policy]]\nname = "tail"\n'
+    Path("tailrank.toml").write_text(tail)
+    options = {"serve": {"policies": "policies"}, "label": {"budget": "budget"}}
+    assert read_config_file(Path("tailrank.toml"), options) == {"serve": {"policies": "tailrank.toml"}}
+    Path("tailrank.toml").write_text(f'[serve]\npolicies = "rules.toml"\n{tail}')
+    assert read_config_file(Path("tailrank.toml"), options)["serve"] == {"policies": "rules.toml"}
 
 
 @pytest.mark.parametrize(

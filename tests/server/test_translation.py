@@ -10,6 +10,7 @@ from msgspec import UNSET
 from tailrank import api
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError
+from tailrank.policy.exploration import Exploration
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
@@ -51,6 +52,21 @@ def test_scores_and_policy_are_the_library_s() -> None:
     assert str(request.scores) == "[2.0, nan, 1.0]"
     assert (request.policy, request.explain) == ((TailBoost(0.5),), True)
     assert to_request(api.RankRequest(["a"], policy=api.Policy()), NO_EVENTS) == Request(NO_EVENTS, ["a"])
+
+
+def test_steps_are_named_in_their_order_and_mistakes_in_them_by_their_place() -> None:
+    steps = [{"name": "exploration", "moves": 1}, {"name": "tail", "strength": 0.5}]
+    request = to_request(api.RankRequest(["a"], policy=steps, context={"market": "de"}), NO_EVENTS)
+    assert request.policy == (Exploration(moves=1), TailBoost(0.5))
+    assert request.context == {"market": "de"}
+    assert to_request(api.RankRequest(["a"], policy=[]), NO_EVENTS).policy == ()
+    for wrong, message in (
+        ({"name": "tial"}, r"no policy is called 'tial'.* - at `\$.policy\[1\]`"),
+        ({"strength": 1}, r"no policy is called None.* - at `\$.policy\[1\]`"),
+        ({"name": "tail", "strength": 7}, r"strength must be .* - at `\$.policy\[1\]`"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            to_request(api.RankRequest(["a"], policy=[{"name": "tail"}, wrong]), NO_EVENTS)
 
 
 def test_unknown_items_are_marked_and_explained(reranker: Reranker) -> None:

@@ -10,11 +10,15 @@ from typing import Any, Final
 import typer
 
 from tailrank.errors import RequestError, instead_of
+from tailrank.policy.file import TABLES, VERSION
 
 CONFIG: Final = Path("tailrank.toml")
 
-OTHER_SECTIONS: Final = {"columns"}
-"""Sections that data folders have."""
+OTHER_SECTIONS: Final = {"columns", VERSION, *TABLES}
+"""What isn't a command's: sections that data folders have, and policies."""
+
+POLICIES: Final = "policies"
+"""The option of commands that take a file of policies."""
 
 
 def configure(context: typer.Context, config: Path | None) -> None:
@@ -37,6 +41,7 @@ def read_config_file(file: Path, options: Mapping[str, Mapping[str, str]]) -> di
     ----------
     file
         TOML: a section a command, in it a key an option, such as `sequence-epochs = 12` under `[train]`.
+        Policies in it go to every command that takes a file of them, unless another is named.
     options
         By command and by its name on the command line, without dashes, what the parameter is called.
 
@@ -66,4 +71,7 @@ def read_config_file(file: Path, options: Mapping[str, Mapping[str, str]]) -> di
                 near = instead_of(key, {name: name for name in options[section]})
                 raise RequestError(f"{file}: [{section}] has no option `{key}`: {near}")
         found[section] = {options[section][key]: value for key, value in values.items()}
+    if any(name in sections for name in TABLES):
+        for command in (name for name, known in options.items() if POLICIES in known):
+            found.setdefault(command, {}).setdefault(options[command][POLICIES], str(file))
     return found

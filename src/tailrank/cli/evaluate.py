@@ -20,12 +20,13 @@ from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import runner
-from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model
+from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model, with_policies
 from tailrank.evaluation.grounds import SWEPT
 from tailrank.evaluation.results import Evaluation, Ground
 from tailrank.files import is_writable
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
+from tailrank.policy.base import Policy
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import step
 
@@ -78,6 +79,7 @@ def evaluate(
     encoder: options.Encoder = "default",
     template: options.Template = None,
     tuned: options.TunedEncoder = None,
+    policies: options.Policies = None,
     columns: options.Columns = None,
     device: options.Device = "auto",
     drop_bad: options.DropBad = None,
@@ -92,6 +94,7 @@ def evaluate(
     names = [name.strip() for name in models.split(",")]
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
+    standing = options.policies(policies).steps
     how = options.reading(columns)
     dataset = options.load(data, how, drop_bad)
     settings = Settings(
@@ -117,17 +120,22 @@ def evaluate(
     if queries is not None:
         split = split.sampled(queries, seed)
     spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train)
-    measure(names, split, spaces, settings, out)
+    measure(names, split, spaces, settings, out, standing)
     Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")
 
 
 def measure(
-    names: Sequence[str], split: Split, spaces: Mapping[str, ItemVectors], settings: Settings, out: Path
+    names: Sequence[str],
+    split: Split,
+    spaces: Mapping[str, ItemVectors],
+    settings: Settings,
+    out: Path,
+    standing: Sequence[Policy] = (),
 ) -> tuple[list[FittedModel], Evaluation]:
     """Fit models and evaluate them, write the report into a folder, and print the main metrics."""
     about = {"encoders": options.encoders(spaces), **machine()}
     with progress_bars() as progress:
-        fitted = runner.fit(names, split, spaces, settings, progress)
+        fitted = with_policies(runner.fit(names, split, spaces, settings, progress), standing)
         found = runner.evaluate(fitted, split, spaces, settings, about, progress)
         with step(progress, f"writing {out}"):
             runner.write(found, out)
@@ -168,7 +176,7 @@ def _tradeoff_table(ground: Ground, queries: int, shown: Mapping[str, str]) -> T
 
 def _refuse_protocol(context: typer.Context) -> None:
     """Refuse options that say what to rank for, as lists say that themselves."""
-    for name in ("protocol", "models", "ties", "per_user", "staleness", "repeats", "queries"):
+    for name in ("protocol", "models", "ties", "per_user", "staleness", "repeats", "queries", "policies"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             option = name.replace("_", "-")

@@ -140,6 +140,11 @@ def rank(
     tail: Annotated[
         float | None, typer.Option(min=0, max=1, help="Strength of the tail policy; else the model's own.")
     ] = None,
+    policies: options.Policies = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="What rules may go by: market=de; may be repeated."),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what sets each item apart.")] = False,
 ) -> None:
     """Rank candidates for one user."""
@@ -147,10 +152,11 @@ def rank(
     past, own = options.ids(history, history_item, "--history", "--history-item"), _scores(scores or [])
     if not ids:
         raise RequestError("--candidates names no item: give ids as a,b,c, or --candidate ID for each")
+    standing, known = options.policies(policies).steps, _context(context or [])
     with progress_bars() as progress, step(progress, f"reading {model}"):
-        reranker = Reranker.load(model)
+        reranker = Reranker.load(model).with_standing(standing)
     policy = None if tail is None else (TailBoost(tail),)
-    request = Request(_history(past, user, state), ids, own, policy, k)
+    request = Request(_history(past, user, state), ids, own, policy, k, context=known)
     ranking, titles = reranker.rank(request), item_titles(reranker.catalogue.items)
     why = {each.item_id: each for each in reranker.explain(request)} if explain else {}
     table = Table("rank", "was", "item", "title", "score", box=SIMPLE_HEAD)
@@ -166,6 +172,8 @@ def rank(
     if ranking.unknown_history:
         unknown = escape(", ".join(ranking.unknown_history))
         console.print(f"not in the model, so left out of the history: {unknown}")
+    for name, reason in ranking.removed.items():
+        console.print(f"left out: {escape(name)} ({escape(reason)})")
 
 
 def _scored_impressions(data: str, reading: Reading) -> Lists | None:
@@ -228,6 +236,13 @@ def _policy(reranker: Reranker) -> str:
         for step in described(reranker.policy)
     ]
     return ", ".join(steps) or "none"
+
+
+def _context(given: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise RequestError("--context: give a name and a value: --context market=de")
+    return {name: value for name, _, value in pairs}
 
 
 def _scores(given: list[str]) -> list[float] | dict[str, list[float]] | None:

@@ -23,6 +23,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.sources import tuning_record
 from tailrank.language.store import VectorStore
 from tailrank.language.vectors import ItemVectors
+from tailrank.policy.file import PolicyFile, read_policies
 from tailrank.reporting import Progress, step
 
 Data = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
@@ -66,6 +67,10 @@ TunedEncoder = Annotated[
     str | None,
     typer.Option("--tuned", help="Folder of a fine-tuned encoder: its vectors become a signal of their own."),
 ]
+Policies = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Steps after all others, [[policy]] and [[rule]]: docs/rules.md."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 
@@ -93,6 +98,11 @@ def load(data: str, how: Reading = AS_IS, drop_bad: Path | None = None) -> Datas
     if drop_bad is not None and bad_rows is not None:
         bad_rows.write(drop_bad)
     return dataset
+
+
+def policies(file: Path | None) -> PolicyFile:
+    """Read `--policies`; no steps without it."""
+    return PolicyFile() if file is None else read_policies(file)
 
 
 def data_folder(data: str) -> Path:

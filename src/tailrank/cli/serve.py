@@ -62,6 +62,7 @@ def serve(
         Literal["interleave", "split"],
         typer.Option(help="Whether each list is made of both rankings, or each user sees those of one."),
     ] = "interleave",
+    policies: options.Policies = None,
     learn: Annotated[
         bool, typer.Option("--learn", help="Let clicks move the weights of signals; needs --log-impressions.")
     ] = False,
@@ -94,6 +95,7 @@ def serve(
         traces=traces,
         challenger=challenger,
         compare=compare,
+        policies=options.policies(policies),
     )
     if seed_from is not None:
         load(state, seed_from, ttl_days)

@@ -75,6 +75,8 @@ class Requests:
         tail: float | None = None,
         explain: bool = False,
         deadline_ms: float | None = None,
+        policy: Sequence[Mapping[str, Any]] | None = None,
+        context: Mapping[str, api.Scalar] | None = None,
     ) -> Request[api.Ranking]:
         """Re-order candidates for one user.
 
@@ -94,10 +96,22 @@ class Requests:
             Whether to return where each score comes from.
         deadline_ms
             Milliseconds after which the candidates' own order is better than a late response.
+        policy
+            Steps after the score, each with its name and settings, in place of the model's own and of `tail`.
+        context
+            What is known of the request itself, such as the market, for rules that go by it.
         """
-        policy = None if tail is None else api.Policy(tail)
+        asked = None if tail is None else api.Policy(tail)
         body = api.RankRequest(
-            list(candidates), user, session, list(history), k, policy, explain, deadline_ms
+            list(candidates),
+            user,
+            session,
+            list(history),
+            k,
+            asked if policy is None else [dict(step) for step in policy],
+            explain,
+            deadline_ms,
+            dict(context or {}),
         )
         return _post("/v1/rank", body, api.Ranking)
 

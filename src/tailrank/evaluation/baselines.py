@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Final, TypeAlias
 
@@ -17,6 +17,7 @@ from tailrank.errors import RequestError
 from tailrank.evaluation.tuned_baselines import TUNED, Spaces, TunedBaseline, semantic_vectors
 from tailrank.language.text import item_texts
 from tailrank.metrics.full_ranking import Model
+from tailrank.policy.base import Policy
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress
@@ -117,6 +118,23 @@ class FittedModel:
     scorer: Model
     fit_seconds: float
     tuning: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def with_policies(models: Sequence[FittedModel], steps: Sequence[Policy]) -> list[FittedModel]:
+    """Let steps come after those of tailrank's own models; each stands beside itself without them.
+
+    Without steps, the models are what they were.
+    """
+    if not steps:
+        return list(models)
+    found = list[FittedModel]()
+    for model in models:
+        if isinstance(model.scorer, Reranker):
+            found.append(replace(model, scorer=model.scorer.with_standing(steps)))
+            found.append(replace(model, name=f"{model.name} without policies"))
+        else:
+            found.append(model)
+    return found
 
 
 Fit: TypeAlias = Callable[[Split, Spaces, Settings, Progress], Model | FittedModel]

@@ -134,7 +134,7 @@ def write(evaluation: Evaluation, folder: Path | str) -> None:
 
 def _settings(models: Sequence[FittedModel], fused: Reranker | None, settings: Settings) -> dict[str, object]:
     """Collect how the models were fitted."""
-    found: dict[str, object] = {**asdict(settings), "policy": described(fused.policy) if fused else []}
+    found: dict[str, object] = {**asdict(settings), "policy": described(fused.steps()) if fused else []}
     if fused:
         found |= {"tail_emphasis": fused.fusion.tail_emphasis, "sequence": fused.about["sequence"]}
     tuning = {model.name: model.tuning for model in models if model.tuning}

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tailrank.arrays import Bools, Floats, Offsets
 from tailrank.errors import RequestError
+
+Scalar: TypeAlias = str | int | float | bool | None
 
 
 class Listing(Protocol):
@@ -35,6 +37,11 @@ class Listing(Protocol):
     @property
     def now(self) -> float:
         """When the list is made, in seconds since 1970."""
+        ...
+
+    @property
+    def context(self) -> Mapping[str, Scalar]:
+        """What the request says of itself, such as the market, by name."""
         ...
 
     @property

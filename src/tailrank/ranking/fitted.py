@@ -42,6 +42,9 @@ class Fitted:
     as_of
         When the data learned from were read, in seconds since 1970: what was said of their items before that
         is out of date. 0 if that isn't known.
+    standing
+        Steps that come after those of the model or of a request: what whoever serves the model wants of every
+        list. They are no part of the model, and not stored with it.
     """
 
     catalogue: Catalogue
@@ -53,10 +56,19 @@ class Fitted:
     upstream: Mapping[str, float] = field(default_factory=dict)
     about: Mapping[str, object] = field(default_factory=dict)
     as_of: float = 0.0
+    standing: tuple[Policy, ...] = ()
 
     def __repr__(self) -> str:
         signals = ", ".join(self.fusion.signals)
         return f"{type(self).__name__}({len(self.catalogue):,} items; signals: {signals})"
+
+    def with_standing(self, steps: Sequence[Policy]) -> Self:
+        """Let steps come after those of the model or of a request, in every ranking."""
+        return replace(self, standing=tuple(steps))
+
+    def steps(self, asked: Sequence[Policy] | None = None) -> tuple[Policy, ...]:
+        """List the steps of a ranking: those asked for or else the model's, then the standing ones."""
+        return (*(self.policy if asked is None else asked), *self.standing)
 
     def with_items(
         self,

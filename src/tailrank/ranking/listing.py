@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tailrank.arrays import Bools, Codes, Floats
 from tailrank.data.histories import History
+from tailrank.policy.base import Scalar
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.signals.base import Signal
 from tailrank.signals.semantic import SemanticAttention
@@ -32,6 +33,8 @@ class CandidateListing:
         When the list is made, in seconds since 1970.
     catalogue, signals
         Of the model.
+    context
+        Of the request.
     """
 
     ids: Sequence[str]
@@ -40,6 +43,7 @@ class CandidateListing:
     now: float
     catalogue: Catalogue
     signals: Sequence[Signal]
+    context: Mapping[str, Scalar] = field(default_factory=dict)
 
     @property
     def history(self) -> Sequence[str]:

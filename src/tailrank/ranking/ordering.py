@@ -158,11 +158,11 @@ def order_candidates(
         unknown_history,
         history_length,
         signals=None if signals is None else signals.take(chosen, known),
-        removed=_removed(listed.ids, scored.removed),
+        removed=reasons(listed.ids, scored.removed),
     )
 
 
-def _removed(ids: Sequence[str], removed: Mapping[str, Bools]) -> dict[str, str]:
+def reasons(ids: Sequence[str], removed: Mapping[str, Bools]) -> dict[str, str]:
     """Give the first reason of each candidate that a policy took from the list."""
     found = dict[str, str]()
     for reason, which in removed.items():

@@ -14,7 +14,7 @@ import numpy as np
 from tailrank.arrays import Floats, Offsets
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError, instead_of
-from tailrank.policy.base import Policy
+from tailrank.policy.base import Policy, Scalar
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.display import html_table
 from tailrank.ranking.signal_values import SignalValues
@@ -48,11 +48,14 @@ class Request:
         Whether the ranking keeps what each signal said, to learn from later.
     time
         When the list is made, in seconds since 1970, for policies that go by it; None is now.
+    context
+        What is known of the request itself, such as the market and the device, by names of one's own, for
+        rules that go by it.
 
     Raises
     ------
     RequestError
-        On a `k` below 1, or a history, candidates or a policy that is no list.
+        On a `k` below 1, a history, candidates or a policy that is no list, or a context that is no mapping.
     """
 
     history: Sequence[str | Event] | History = ()
@@ -63,6 +66,7 @@ class Request:
     explain: bool = False
     keep_signals: bool = False
     time: float | None = None
+    context: Mapping[str, Scalar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("history", "candidates"):
@@ -75,6 +79,8 @@ class Request:
             raise RequestError(f"k must be at least 1, not {self.k}")
         if self.policy is not None and not _are_steps(self.policy):
             raise RequestError(f"policy must be a list such as [TailBoost(0.5)], not {self.policy!r}")
+        if not isinstance(self.context, Mapping):
+            raise RequestError(f'context must be a mapping such as {{"market": "de"}}, not {self.context!r}')
 
     @property
     def columns(self) -> History:

@@ -26,7 +26,7 @@ from tailrank.ranking.frame_lists import FrameLists
 from tailrank.ranking.fusion import FusedScores, history_buckets
 from tailrank.ranking.listing import CandidateListing
 from tailrank.ranking.model_folder import read_fitted, write_fitted
-from tailrank.ranking.ordering import Listed, order_candidates
+from tailrank.ranking.ordering import Listed, order_candidates, reasons
 from tailrank.ranking.request import Ranking, Request, as_request
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.signal_values import SignalValues
@@ -35,6 +35,9 @@ from tailrank.reporting import Progress, counted, silent
 
 LISTS_AT_ONCE: Final = 1_000
 """Lists of a frame that are ranked between two reports of progress."""
+
+PLAIN: Final = Request()
+"""One that says nothing of time and context."""
 
 
 class Reranker(Fitted):
@@ -105,6 +108,32 @@ class Reranker(Fitted):
         request = as_request(request, candidates, options)
         [ranking] = self._rank_together(request.candidates, [request])
         return ranking
+
+    def upstream_ranking(self, request: Request) -> Ranking:
+        """Keep the order of the candidates, but for what the standing steps do to it.
+
+        What to return when there is no time to rank, or no way to.
+
+        Raises
+        ------
+        RequestError
+            As `rank` does.
+        """
+        if not self.standing:
+            return request.upstream_ranking()
+        whole = replace(request, k=None).upstream_ranking()
+        listed = Listed.from_ids(request.candidates, self.catalogue)
+        listing = self._listing(listed.ids, listed.codes, request.columns, request)
+        falling = -np.arange(len(listed.ids), dtype=np.float32)
+        scored = apply_all(self.standing, Scored(falling, listed.rarity, listing=listing))
+        left = scored.order[: request.k].tolist()
+        return replace(
+            whole,
+            item_ids=[whole.item_ids[at] for at in left],
+            scores=[whole.scores[at] for at in left],
+            previous_ranks=[whole.previous_ranks[at] for at in left],
+            removed=reasons(listed.ids, scored.removed),
+        )
 
     def rank_many(self, requests: Iterable[Request]) -> list[Ranking]:
         """Rank many requests; histories that share their candidates are scored together.
@@ -178,7 +207,7 @@ class Reranker(Fitted):
         return found.ranked(lists, [ranking for batch in counting for ranking in self.rank_many(batch)])
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
-        """Score every candidate for every history, the model's policy included.
+        """Score every candidate for every history, the model's policy and standing steps included.
 
         Returns
         -------
@@ -187,11 +216,12 @@ class Reranker(Fitted):
         """
         fused = self._fuse(histories, candidates)
         scored = Scored(fused.total, self.catalogue.rarity.take(candidates.codes))
-        if not any(policy.listwise for policy in self.policy):
-            return apply_all(self.policy, scored).scores
+        steps = self.steps()
+        if not any(step.listwise for step in steps):
+            return apply_all(steps, scored).scores
         ids = self.catalogue.ids_of(candidates.codes)
         rows = [
-            apply_all(self.policy, replace(row, listing=self._listing(ids, candidates.codes, events)))
+            apply_all(steps, replace(row, listing=self._listing(ids, candidates.codes, events)))
             for row, events in zip(scored.rows(), self.catalogue.events_of(histories), strict=True)
         ]
         return np.array([np.where(row.left, row.scores, -np.inf) for row in rows], np.float32)
@@ -303,11 +333,11 @@ class Reranker(Fitted):
         return self.fusion.fuse(scores, levels, history_buckets(latest.lengths))
 
     def _listing(
-        self, ids: Sequence[str], codes: Codes, events: History, now: float | None = None
+        self, ids: Sequence[str], codes: Codes, events: History, request: Request = PLAIN
     ) -> CandidateListing:
         """Say what policies may ask of one list."""
-        at = time.time() if now is None else now
-        return CandidateListing(ids, codes, events, at, self.catalogue, self.signals)
+        now = time.time() if request.time is None else request.time
+        return CandidateListing(ids, codes, events, now, self.catalogue, self.signals, request.context)
 
     def _rank_together(self, candidates: Sequence[str], requests: Sequence[Request]) -> list[Ranking]:
         """Rank requests that have the same candidates: the one way to a ranking."""
@@ -319,12 +349,12 @@ class Reranker(Fitted):
         asked = zip(requests, columns, coded, strict=True)
         for row, (request, events, (history, unknown)) in enumerate(asked):
             given = shares(listed.first(request.scores), self.upstream, self.settings.upstream_weight)
-            policy = self.policy if request.policy is None else request.policy
+            policy = self.steps(request.policy)
             parts = fused.parts(row) if request.explain else None
             signals = SignalValues.from_fused(fused, row) if request.keep_signals else None
             read, own = min(len(history.items), self.settings.max_history), fused.total[row]
             bonus = self.fusion.bonus(fused, row)
-            listing = self._listing(listed.ids, listed.codes, events, request.time)
+            listing = self._listing(listed.ids, listed.codes, events, request)
             rankings.append(
                 order_candidates(
                     listed, own, given, policy, request.k, parts, unknown, read, signals, bonus, listing

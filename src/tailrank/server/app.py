@@ -251,7 +251,8 @@ class App:
         settings, encoders = self.settings, Encoders()
         state = open_state(settings.state, ttl_days=settings.ttl_days)
         folders = [folder for folder in (settings.model, settings.challenger) if folder is not None]
-        managers = [ModelManager(folder, state, encoders, self.metrics) for folder in folders]
+        standing = settings.policies.steps
+        managers = [ModelManager(folder, state, encoders, self.metrics, standing) for folder in folders]
         for each in managers:
             await each.start()
         if settings.learn:
@@ -259,7 +260,8 @@ class App:
         experiment = None
         if settings.challenger is not None:
             experiment = LiveExperiment(managers[0], managers[1], settings.compare)
-        self.endpoints = Endpoints(managers[0], state, self.metrics, self._open_log(), experiment)
+        version = settings.policies.version
+        self.endpoints = Endpoints(managers[0], state, self.metrics, self._open_log(), experiment, version)
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
         return managers
 

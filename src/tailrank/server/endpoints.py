@@ -84,6 +84,8 @@ class Endpoints:
         Where impressions and events are logged; None if nowhere.
     experiment
         Compares that model with another one; None if there is none.
+    policies
+        Version of the file of policies that rank for everybody; empty if there is none.
     """
 
     def __init__(
@@ -93,9 +95,10 @@ class Endpoints:
         metrics: Metrics,
         log: ImpressionLog | None = None,
         experiment: LiveExperiment | None = None,
+        policies: str = "",
     ) -> None:
         self.models, self.state, self.metrics, self.log = models, state, metrics, log
-        self.ranker = Ranker(models, state, metrics, log, experiment)
+        self.ranker = Ranker(models, state, metrics, log, experiment, policies)
         self._unlogged = Ranker(models, state, metrics)
         self._reports = None if log is None else ExperimentReports(log.folder)
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()

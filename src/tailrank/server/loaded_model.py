@@ -15,6 +15,7 @@ from tailrank.data.columns import Columns
 from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.metrics.popularity import tail_items
+from tailrank.policy.base import Policy
 from tailrank.ranking.model_folder import read_fitted
 from tailrank.ranking.readiness import check_ranks
 from tailrank.ranking.reranker import Reranker
@@ -49,10 +50,11 @@ class LoadedModel:
     lacks_vectors: bool = False
 
     @classmethod
-    def load(cls, folder: Path, copies: Path | None = None) -> LoadedModel:
+    def load(cls, folder: Path, copies: Path | None = None, standing: Sequence[Policy] = ()) -> LoadedModel:
         """Load a model folder and rank once, so that a model that can't rank is never served.
 
-        `copies` is a folder in which workers share the arrays, as in `read_model`.
+        `copies` is a folder in which workers share the arrays, as in `read_model`; `standing` are steps that
+        come after all others.
 
         Raises
         ------
@@ -63,7 +65,7 @@ class LoadedModel:
         items = fitted.catalogue.items[Columns.ITEM]
         head = items.filter(~tail_items(fitted.catalogue.counts[: len(items)]))
         name, ids = f"{folder.name}@{digest[:12]}", frozenset(head.to_list())
-        loaded = cls(Reranker.from_fitted(fitted), name, ids)
+        loaded = cls(Reranker.from_fitted(fitted).with_standing(standing), name, ids)
         check_ranks(loaded.reranker, folder)
         return loaded
 

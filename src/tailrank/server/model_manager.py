@@ -17,6 +17,7 @@ import msgspec
 from tailrank.api import Item, Value
 from tailrank.data.columns import Columns
 from tailrank.errors import EncoderError, TailrankError
+from tailrank.policy.base import Policy
 from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.storage import MANIFEST
 from tailrank.server.backoff import Backoff
@@ -47,8 +48,16 @@ class ModelManager:
 
     served: LoadedModel
 
-    def __init__(self, folder: Path, state: State, encoders: Encoders, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        state: State,
+        encoders: Encoders,
+        metrics: Metrics,
+        standing: Sequence[Policy] = (),
+    ) -> None:
         self.folder, self.state, self.encoders, self.metrics = folder, state, encoders, metrics
+        self._standing = standing
         shared = os.environ.get(SHARED_FOLDER)
         self._copies = None if shared is None else Path(shared, "models")
         self._signature_seen: tuple[int, ...] = ()
@@ -69,7 +78,7 @@ class ModelManager:
         """
         log.info("loading the model", extra={"folder": str(self.folder)})
         self._signature_seen = _signature(self.folder)
-        self._loaded = await asyncio.to_thread(LoadedModel.load, self.folder, self._copies)
+        self._loaded = await asyncio.to_thread(LoadedModel.load, self.folder, self._copies, self._standing)
         self.served = await with_changes(self._loaded, self.state, self.encoders)
         self.metrics.serves(self.served.name)
 
@@ -168,7 +177,7 @@ class ModelManager:
         if found in ((), self._signature_seen) or (found == self._refused and not self._reload.is_over):
             return
         try:
-            new = await asyncio.to_thread(LoadedModel.load, self.folder, self._copies)
+            new = await asyncio.to_thread(LoadedModel.load, self.folder, self._copies, self._standing)
             changed = await with_changes(new, self.state, self.encoders)
             if _signature(self.folder) != found:
                 return  # replaced meanwhile, so another one is next

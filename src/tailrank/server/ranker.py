@@ -47,6 +47,8 @@ class Ranker:
         Where they are logged; None if nowhere.
     experiment
         Compares that model with another one; None if there is none.
+    policies
+        Version of the file of policies that rank for everybody; empty if there is none.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Ranker:
         metrics: Metrics,
         impressions: ImpressionLog | None = None,
         experiment: LiveExperiment | None = None,
+        policies: str = "",
     ) -> None:
         self.models, self.state, self.metrics, self.impressions = models, state, metrics, impressions
-        self.experiment = experiment
+        self.experiment, self.policies = experiment, policies
         self._managers = (models,) if experiment is None else (models, experiment.challenger)
         self._expected = self._logged = 0.0
 
@@ -140,7 +143,7 @@ class Ranker:
         self._expose(served.model.head, served.ranking.item_ids[:SHOWN])
         self._log(request, asked, served)
         is_unknown = (request.user or request.session) is not None and not history.items
-        return _answer(served, arrived, is_unknown=is_unknown)
+        return self._answer(served, arrived, is_unknown=is_unknown)
 
     def _serve(self, asked: Request, user: str | None) -> Served:
         """Rank by the model that serves or, for a user in an experiment, as that says."""
@@ -166,9 +169,10 @@ class Ranker:
             log.error("ranking failed", exc_info=why)
         self.metrics.degraded.labels(reason).inc()
         asked = to_request(request, NO_EVENTS)
-        served = Served(asked.upstream_ranking(), self.models.served)
+        model = self.models.served
+        served = Served(model.reranker.upstream_ranking(asked), model)
         self._log(request, asked, served, reason)
-        return _answer(served, arrived, reason)
+        return self._answer(served, arrived, reason)
 
     def _log(
         self, request: api.RankRequest, asked: Request, served: Served, degraded: str | None = None
@@ -177,14 +181,15 @@ class Ranker:
         ranking, model, compared = served
         if self.impressions is None or not ranking.item_ids:
             return
-        steps = model.reranker.policy if asked.policy is None else asked.policy
+        steps = model.reranker.standing if degraded else model.reranker.steps(asked.policy)
+        names = [step.name for step in steps]
         self.impressions.add(
             ShownRecord.from_ranking(
                 ranking,
                 user_id=request.user or request.session or "",
                 time=time.time(),
                 model=model.name,
-                policy=() if degraded else tuple(step.name for step in steps),
+                policy=(*names, self.policies) if self.policies else tuple(names),
                 upstream=cast("Sequence[float] | None", asked.scores),
                 degraded=degraded or "",
                 compared=compared,
@@ -197,24 +202,25 @@ class Ranker:
         self.metrics.head.inc(of_head)
         self.metrics.tail.inc(len(shown) - of_head)
 
-
-def _answer(
-    served: Served,
-    arrived: float,
-    reason: api.DegradedReason | None = None,
-    is_unknown: bool = False,
-) -> api.Ranking:
-    ranking, model, compared = served
-    return api.Ranking(
-        ranking.ranking_id,
-        model.name,
-        1e3 * (time.perf_counter() - arrived),
-        reason is not None,
-        to_items(ranking),
-        reason or msgspec.UNSET,
-        ranking.unknown_history or msgspec.UNSET,
-        ranking.history_length,
-        is_unknown or msgspec.UNSET,
-        compared.compared[1] if compared.teams else msgspec.UNSET,
-        ranking.removed or msgspec.UNSET,
-    )
+    def _answer(
+        self,
+        served: Served,
+        arrived: float,
+        reason: api.DegradedReason | None = None,
+        is_unknown: bool = False,
+    ) -> api.Ranking:
+        ranking, model, compared = served
+        return api.Ranking(
+            ranking.ranking_id,
+            model.name,
+            1e3 * (time.perf_counter() - arrived),
+            reason is not None,
+            to_items(ranking),
+            reason or msgspec.UNSET,
+            ranking.unknown_history or msgspec.UNSET,
+            ranking.history_length,
+            is_unknown or msgspec.UNSET,
+            compared.compared[1] if compared.teams else msgspec.UNSET,
+            ranking.removed or msgspec.UNSET,
+            self.policies or msgspec.UNSET,
+        )

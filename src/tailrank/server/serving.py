@@ -70,11 +70,11 @@ def _serve_single(settings: ServerSettings, listener: socket.socket) -> None:
 
 def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
     # What keeps every worker from starting is found here, once, and not by each of them again and again.
-    served = LoadedModel.load(settings.model)
+    served = LoadedModel.load(settings.model, standing=settings.policies.steps)
     if settings.learn:
         check_learnable(served.reranker.fusion, served.name)
     if settings.challenger is not None:
-        LoadedModel.load(settings.challenger)
+        LoadedModel.load(settings.challenger, standing=settings.policies.steps)
     if settings.log_impressions is not None:
         check_folder(settings.log_impressions)
     asyncio.run(open_state(settings.state, settings.ttl_days).close())

@@ -11,6 +11,7 @@ from msgspec import Meta
 from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError
 from tailrank.feedback.live_outcomes import Compare
+from tailrank.policy.file import PolicyFile
 from tailrank.server.auth import ApiKey, is_loopback
 
 
@@ -53,6 +54,8 @@ class ServerSettings:
         Whether the weights of signals learn from what is logged.
     traces
         Whether spans are sent to where the OpenTelemetry variables say.
+    policies
+        Steps that come after those of the model or of a request, and which version of a file they are.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class ServerSettings:
     traces: bool = False
     challenger: Path | None = None
     compare: Compare = "interleave"
+    policies: PolicyFile = field(default_factory=PolicyFile)
 
     def __post_init__(self) -> None:
         if not self.keys and not is_loopback(self.host):

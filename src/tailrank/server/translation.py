@@ -13,6 +13,8 @@ from tailrank.bounds import EARLIEST_TIMESTAMP, check_time
 from tailrank.data.dataset import Clock
 from tailrank.data.histories import History
 from tailrank.errors import RequestError
+from tailrank.policy.base import Policy
+from tailrank.policy.registry import from_description
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.request import Ranking, Request
 
@@ -22,9 +24,21 @@ NO_EVENTS: Final = History([], [], [])
 def to_request(body: api.RankRequest, stored: History, keep_signals: bool = False) -> Request:
     """Put a request together from its body and what is stored of the user."""
     ids, scores = _columns(body.candidates)
-    tail = None if body.policy is None else body.policy.tail
-    policy = None if tail is None else (TailBoost(tail),)
-    return Request(_joined(stored, body.history), ids, scores, policy, body.k, body.explain, keep_signals)
+    history, policy = _joined(stored, body.history), _steps(body.policy)
+    return Request(history, ids, scores, policy, body.k, body.explain, keep_signals, context=body.context)
+
+
+def _steps(policy: api.Policy | list[api.Step] | None) -> tuple[Policy, ...] | None:
+    """Make the steps that a request names; None if it names none."""
+    if policy is None or isinstance(policy, api.Policy):
+        return None if policy is None or policy.tail is None else (TailBoost(policy.tail),)
+    steps = list[Policy]()
+    for at, described in enumerate(policy):
+        try:
+            steps += from_description([described])
+        except RequestError as why:
+            raise RequestError(f"{why} - at `$.policy[{at}]`") from None
+    return tuple(steps)
 
 
 def _columns(candidates: list[str | api.Candidate]) -> tuple[list[str], list[float] | None]:

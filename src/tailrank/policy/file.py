@@ -1,0 +1,86 @@
+"""A file of policies: the steps that rank for everybody, whatever a request asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tailrank.errors import RequestError, instead_of
+from tailrank.policy.base import Policy
+from tailrank.policy.registry import from_description
+
+POLICY: Final = "policy"
+VERSION: Final = "version"
+TABLES: Final = (POLICY,)
+"""What a file of policies holds, beside its version."""
+
+KEYS: Final = {key: key for key in (*TABLES, VERSION)}
+DIGITS: Final = 12
+"""Of a file's sha256, in its version."""
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """Steps, and which version of a file they come from.
+
+    Attributes
+    ----------
+    steps
+        In their order.
+    version
+        What the file calls its version, or the file's name, and the beginning of its sha256: `prices@0f3a…`.
+    """
+
+    steps: tuple[Policy, ...] = ()
+    version: str = ""
+
+
+def read_policies(file: Path) -> PolicyFile:
+    """Read `[[policy]]` tables, each a step with its `name` and settings.
+
+    Sections such as `[serve]` are passed over, so that `tailrank.toml` may hold policies, too.
+
+    Raises
+    ------
+    RequestError
+        If the file can't be read or names no step; on unknown names and settings, and values out of bounds,
+        naming the table.
+    """
+    try:
+        content = file.read_bytes()
+        tables = tomllib.loads(content.decode())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
+        raise RequestError(f"{file}: can't be read ({why}): mend it, or name another file") from None
+    _check_keys(file, tables)
+    given = tables.get(VERSION, file.name)
+    if not isinstance(given, str):
+        raise RequestError(f"{file}: {VERSION} must be text, not {given!r}")
+    version = f"{given}@{hashlib.sha256(content).hexdigest()[:DIGITS]}"
+    steps = tuple(_step(file, number, table) for number, table in enumerate(tables.get(POLICY, ()), 1))
+    if not steps:
+        raise RequestError(f"{file}: names no step: write [[{POLICY}]] tables, each with the `name` of one")
+    return PolicyFile(steps, version)
+
+
+def _check_keys(file: Path, tables: Mapping[str, Any]) -> None:
+    for key, value in tables.items():
+        if key in TABLES and not _are_tables(value):
+            raise RequestError(f"{file}: `{key}` must be tables: write [[{key}]] above each")
+        if key not in KEYS and not isinstance(value, dict):
+            raise RequestError(f"{file}: `{key}` is unknown: {instead_of(key, KEYS)}")
+
+
+def _are_tables(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+
+
+def _step(file: Path, number: int, table: Mapping[str, Any]) -> Policy:
+    try:
+        [step] = from_description([table])
+    except RequestError as why:
+        raise RequestError(f"{file}: [[{POLICY}]] {number}: {why}") from None
+    return step
