@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from tailrank.arrays import Bools, Floats, Offsets
 from tailrank.errors import RequestError
@@ -32,6 +33,11 @@ class Listing(Protocol):
     @property
     def times(self) -> Sequence[float]:
         """Of these events, in seconds; minus infinity for one without a time."""
+        ...
+
+    @property
+    def types(self) -> Sequence[str]:
+        """Of these events; empty for one without a type."""
         ...
 
     @property
@@ -74,6 +80,20 @@ class Listing(Protocol):
 
     def of_history(self, name: str) -> npt.NDArray[np.object_]:
         """Give the same of the items of the history, shape (events,)."""
+        ...
+
+    def derived(self, name: str, find: Callable[[pl.DataFrame], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Give what follows from the columns of each candidate, shape (candidates, ...).
+
+        `find` takes items as a frame of the columns that the data have, and gives a row for each. It is
+        called for all items once, and again for those that change; `name` tells what it finds out.
+        """
+        ...
+
+    def derived_of_history(
+        self, name: str, find: Callable[[pl.DataFrame], npt.NDArray[Any]]
+    ) -> npt.NDArray[Any]:
+        """Give the same of the items of the history, shape (events, ...)."""
         ...
 
 
@@ -185,6 +205,21 @@ class Policy(Protocol):
 
     def apply(self, scored: Scored) -> Scored:
         """Give the candidates new scores, noted under the step's name, or take some away."""
+        ...
+
+
+@runtime_checkable
+class ChecksItems(Protocol):
+    """A step that can say before any ranking whether it fits the items."""
+
+    def check(self, listing: Listing) -> None:
+        """Check a listing of all items.
+
+        Raises
+        ------
+        RequestError
+            If the step can't work on them, or contradicts itself.
+        """
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,10 +12,13 @@ from typing import Any, Final
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy
 from tailrank.policy.registry import from_description
+from tailrank.policy.rule import Rule
+from tailrank.policy.rules import Rules, read_rule
 
 POLICY: Final = "policy"
+RULE: Final = "rule"
 VERSION: Final = "version"
-TABLES: Final = (POLICY,)
+TABLES: Final = (POLICY, RULE)
 """What a file of policies holds, beside its version."""
 
 KEYS: Final = {key: key for key in (*TABLES, VERSION)}
@@ -40,7 +43,9 @@ class PolicyFile:
 
 
 def read_policies(file: Path) -> PolicyFile:
-    """Read `[[policy]]` tables, each a step with its `name` and settings.
+    """Read `[[policy]]` tables, each a step with its `name` and settings, and `[[rule]]` tables.
+
+    The rules come where a step of the name `rules` is or, without one, after all steps.
 
     Sections such as `[serve]` are passed over, so that `tailrank.toml` may hold policies, too.
 
@@ -60,10 +65,14 @@ def read_policies(file: Path) -> PolicyFile:
     if not isinstance(given, str):
         raise RequestError(f"{file}: {VERSION} must be text, not {given!r}")
     version = f"{given}@{hashlib.sha256(content).hexdigest()[:DIGITS]}"
-    steps = tuple(_step(file, number, table) for number, table in enumerate(tables.get(POLICY, ()), 1))
-    if not steps:
+    described = list(tables.get(POLICY, ()))
+    rules = _rules(file, tables.get(RULE, ()))
+    if rules and not any(_is_place(table) for table in described):
+        described.append({"name": Rules.name})
+    if not described:
         raise RequestError(f"{file}: names no step: write [[{POLICY}]] tables, each with the `name` of one")
-    return PolicyFile(steps, version)
+    steps = (_step(file, number, table, rules) for number, table in enumerate(described, 1))
+    return PolicyFile(tuple(steps), version)
 
 
 def _check_keys(file: Path, tables: Mapping[str, Any]) -> None:
@@ -78,8 +87,25 @@ def _are_tables(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, dict) for each in value)
 
 
-def _step(file: Path, number: int, table: Mapping[str, Any]) -> Policy:
+def _rules(file: Path, tables: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
+    rules = list[Rule]()
+    for number, table in enumerate(tables, 1):
+        try:
+            rules.append(read_rule(table))
+        except RequestError as why:
+            raise RequestError(f"{file}: [[{RULE}]] {number}: {why}") from None
+    return tuple(rules)
+
+
+def _is_place(table: Mapping[str, Any]) -> bool:
+    """Whether a table says no more than where the rules of the file come."""
+    return dict(table) == {"name": Rules.name}
+
+
+def _step(file: Path, number: int, table: Mapping[str, Any], rules: tuple[Rule, ...]) -> Policy:
     try:
+        if _is_place(table):
+            return Rules(rules)
         [step] = from_description([table])
     except RequestError as why:
         raise RequestError(f"{file}: [[{POLICY}]] {number}: {why}") from None

@@ -15,6 +15,7 @@ from tailrank.policy.exploration import Exploration
 from tailrank.policy.fresh import FreshBoost
 from tailrank.policy.objective import Objective
 from tailrank.policy.relations import Excludes, Requires
+from tailrank.policy.rules import Rules
 from tailrank.policy.tail import TailBoost
 from tailrank.policy.xquad import XQuad
 
@@ -29,6 +30,7 @@ STEPS: Final = (
     Diversity,
     SimilarityCeiling,
     Cap,
+    Rules,
     Exploration,
 )
 POLICIES: Final[dict[str, Any]] = {step.name: step for step in STEPS}

@@ -62,10 +62,6 @@ class Fitted:
         signals = ", ".join(self.fusion.signals)
         return f"{type(self).__name__}({len(self.catalogue):,} items; signals: {signals})"
 
-    def with_standing(self, steps: Sequence[Policy]) -> Self:
-        """Let steps come after those of the model or of a request, in every ranking."""
-        return replace(self, standing=tuple(steps))
-
     def steps(self, asked: Sequence[Policy] | None = None) -> tuple[Policy, ...]:
         """List the steps of a ranking: those asked for or else the model's, then the standing ones."""
         return (*(self.policy if asked is None else asked), *self.standing)

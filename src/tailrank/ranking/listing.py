@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from tailrank.arrays import Bools, Codes, Floats
 from tailrank.data.histories import History
@@ -55,6 +57,11 @@ class CandidateListing:
         """Of these events."""
         return self.events.times
 
+    @property
+    def types(self) -> Sequence[str]:
+        """Of these events; empty for one without a type."""
+        return self.events.events
+
     @cached_property
     def tail(self) -> Bools:
         """Which candidates are outside the most popular 20%."""
@@ -82,3 +89,14 @@ class CandidateListing:
     def of_history(self, name: str) -> npt.NDArray[np.object_]:
         """Give a column of the items of the history, shape (events,)."""
         return self.catalogue.attributes.of(name, self.history, self.catalogue.codes_of(self.history))
+
+    def derived(self, name: str, find: Callable[[pl.DataFrame], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Look up what follows from the columns of each candidate, shape (candidates, ...)."""
+        return self.catalogue.attributes.derived(name, find, self.ids, self.codes)
+
+    def derived_of_history(
+        self, name: str, find: Callable[[pl.DataFrame], npt.NDArray[Any]]
+    ) -> npt.NDArray[Any]:
+        """Look up the same of the items of the history, shape (events, ...)."""
+        codes = self.catalogue.codes_of(self.history)
+        return self.catalogue.attributes.derived(name, find, self.history, codes)

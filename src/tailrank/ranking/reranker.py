@@ -12,12 +12,13 @@ import numpy as np
 
 from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates
+from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.frames import AnyFrame, Frame
 from tailrank.data.histories import Event, Histories, History
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.policy.base import Policy, Scored, apply_all
+from tailrank.policy.base import ChecksItems, Policy, Scored, apply_all
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.explanation import Explanation, contributions_by_event
 from tailrank.ranking.fitted import Fitted
@@ -38,6 +39,8 @@ LISTS_AT_ONCE: Final = 1_000
 
 PLAIN: Final = Request()
 """One that says nothing of time and context."""
+
+NO_EVENTS: Final = History([], [], [])
 
 
 class Reranker(Fitted):
@@ -88,6 +91,33 @@ class Reranker(Fitted):
     def from_fitted(cls, fitted: Fitted) -> Self:
         """Rank by what was learned."""
         return cls(**vars(fitted))
+
+    def with_standing(self, steps: Sequence[Policy]) -> Self:
+        """Let steps come after those of the model or of a request, in every ranking.
+
+        Raises
+        ------
+        RequestError
+            If a step doesn't fit the items, such as rules that contradict each other on one of them.
+        """
+        ids = self.catalogue.items[Columns.ITEM].to_list()
+        listing = self._listing(ids, np.arange(len(ids), dtype=np.int32), NO_EVENTS)
+        for step in steps:
+            if isinstance(step, ChecksItems):
+                step.check(listing)
+        return replace(self, standing=tuple(steps))
+
+    def with_items(
+        self,
+        ids: Sequence[str],
+        texts: Sequence[str],
+        vectors: Mapping[str, Floats] | None = None,
+        columns: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Self:
+        """Take in items as `Fitted.with_items` does; no ranking has to wait for what steps make of them."""
+        found = super().with_items(ids, texts, vectors, columns)
+        found.upstream_ranking(Request(candidates=ids))
+        return found
 
     def rank(
         self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any

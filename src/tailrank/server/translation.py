@@ -15,6 +15,7 @@ from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.policy.base import Policy
 from tailrank.policy.registry import from_description
+from tailrank.policy.rules import Rules
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.request import Ranking, Request
 
@@ -35,6 +36,8 @@ def _steps(policy: api.Policy | list[api.Step] | None) -> tuple[Policy, ...] | N
     steps = list[Policy]()
     for at, described in enumerate(policy):
         try:
+            if described.get("name") == Rules.name:
+                raise RequestError("rules come from a file: start the server with --policies FILE")
             steps += from_description([described])
         except RequestError as why:
             raise RequestError(f"{why} - at `$.policy[{at}]`") from None
