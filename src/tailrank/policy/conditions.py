@@ -6,7 +6,7 @@ polars reads them, but only what is let through here: its SQL has sub-queries, a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -98,6 +98,18 @@ def as_expression(condition: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
     if found not in (pl.Boolean, pl.Null):
         raise _fault(condition, "is neither true nor false: compare it with something")
     return expression
+
+
+def met(condition: str) -> Callable[[pl.DataFrame], npt.NDArray[np.bool_]]:
+    """Make what says which items of a frame meet a condition, shape (items,).
+
+    It raises RequestError as `as_expression` and `matches` do.
+    """
+
+    def find(items: pl.DataFrame) -> npt.NDArray[np.bool_]:
+        return matches([(condition, as_expression(condition, items.schema))], items)[:, 0] > 0
+
+    return find
 
 
 def matches(conditions: Sequence[tuple[str, pl.Expr]], items: pl.DataFrame) -> npt.NDArray[np.uint8]:

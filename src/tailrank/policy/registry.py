@@ -16,13 +16,17 @@ from tailrank.policy.fresh import FreshBoost
 from tailrank.policy.objective import Objective
 from tailrank.policy.relations import Excludes, Requires
 from tailrank.policy.rules import Rules
+from tailrank.policy.stock import Stock
 from tailrank.policy.tail import TailBoost
+from tailrank.policy.taken import AlreadyTaken
 from tailrank.policy.xquad import XQuad
 
 STEPS: Final = (
     TailBoost,
     Objective,
     FreshBoost,
+    Stock,
+    AlreadyTaken,
     Requires,
     Excludes,
     XQuad,
