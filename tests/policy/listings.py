@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from tailrank.arrays import Bools, Floats
-from tailrank.policy.base import Scored
+from tailrank.policy.base import Scalar, Scored
 
 GENRES = ("Comedy", "Drama", "Horror", "War")
 
@@ -31,11 +33,27 @@ class StatedListing:
     def times(self) -> Sequence[float]:
         return [-np.inf] * len(self.history)
 
+    @property
+    def types(self) -> Sequence[str]:
+        return [""] * len(self.history)
+
+    @property
+    def context(self) -> Mapping[str, Scalar]:
+        return {}
+
     def attribute(self, name: str) -> npt.NDArray[np.object_]:
         return objects(self.columns[name])
 
     def of_history(self, name: str) -> npt.NDArray[np.object_]:
         return objects(self.history_columns[name])
+
+    def derived(self, name: str, find: Callable[[pl.DataFrame], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return find(pl.DataFrame(dict(self.columns)))
+
+    def derived_of_history(
+        self, name: str, find: Callable[[pl.DataFrame], npt.NDArray[Any]]
+    ) -> npt.NDArray[Any]:
+        return find(pl.DataFrame(dict(self.history_columns)))
 
 
 def objects(values: Sequence[object]) -> npt.NDArray[np.object_]:

@@ -99,7 +99,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         ({"name": "diversity", "strategy": "cover"}, "strategy must be one of mmr, msd, dpp, not 'cover'"),
         ({"name": "diversity", "strength": 1.5}, "strength must be at least 0 and at most 1, not 1.5"),
         ({"name": "similarity-ceiling", "cosine": -0.1}, "cosine must be at least 0"),
-        ({"name": "cap"}, "policy 'cap' needs `column`"),
+        ({"name": "cap"}, "policy 'cap' needs the setting `column`"),
         ({"name": "cap", "column": "brand", "most": 0}, "most must be at least 1"),
         ({"name": "calibration", "column": 3}, "column must be text, not 3"),
         ({"name": "xquad", "places": 0}, "places must be at least 1"),
