@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import repeat
+from typing import Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Floats
+from tailrank.arrays import Doubles, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
+from tailrank.ranking.additive import settled
 from tailrank.ranking.display import html_table
-from tailrank.ranking.request import LIST_MEAN
+from tailrank.ranking.request import LIST_MEAN, Contributions, Move, Ranking
 from tailrank.signals.base import Signal
 
 LEAST: Final = 0.005
@@ -56,6 +58,8 @@ class Explanation:
         an item that the model doesn't know.
     events
         Item ids of these events.
+    moves
+        Its rank before and after each step after the score, in their order.
     """
 
     item_id: str
@@ -63,6 +67,7 @@ class Explanation:
     contributions: dict[str, float]
     by_event: dict[str, list[float]]
     events: tuple[str, ...] = ()
+    moves: tuple[Move, ...] = ()
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{each.name} {each.lift:+.2f}" for each in self.reasons if abs(each.lift) >= LEAST)
@@ -93,26 +98,80 @@ class Explanation:
         return self.events[int(np.argmax(np.sign(lift) * np.array(shares)))] if shares else None
 
 
-def contributions_by_event(
-    signals: Sequence[Signal], weights: Floats, history: Histories, candidates: Candidates
-) -> list[dict[str, list[float]]]:
-    """Split the contribution of each signal by the events of one history, for every candidate.
+@dataclass(frozen=True)
+class EventShares:
+    """The contributions of signals, split by the events of one history, for all candidates that are known.
 
-    Parameters
+    Attributes
     ----------
-    signals
-        Those of the model; one that doesn't look at single events is left out.
-    weights
-        Fusion's weights, shape (signals, candidates).
-    history, candidates
-        As the signals see them; there is at least one candidate.
+    events
+        Item ids of the events that the signals saw, oldest first.
+    rows
+        Position of each candidate in what follows, by its id.
+    shares
+        By the name of a signal, less the mean over the candidates, shape (events, candidates).
     """
-    found: list[dict[str, list[float]]] = [{} for _ in range(len(candidates))]
-    for signal, weight in zip(signals, weights, strict=True):
-        shares = signal.by_event(history, candidates)
-        if shares is not None:
-            parts = weight * shares
-            apart = parts - parts.mean(axis=1, keepdims=True)
-            for inner, events in zip(found, apart.T.tolist(), strict=True):
-                inner[signal.name] = events
-    return found
+
+    events: tuple[str, ...]
+    rows: Mapping[str, int]
+    shares: Mapping[str, Doubles]
+
+    @classmethod
+    def split(
+        cls,
+        signals: Sequence[Signal],
+        weights: Floats,
+        history: Histories,
+        events: tuple[str, ...],
+        candidates: Candidates,
+        ids: Sequence[str],
+    ) -> Self:
+        """Split the signals that look at single events.
+
+        Parameters
+        ----------
+        signals
+            Those of the model.
+        weights
+            Fusion's weights, shape (signals, candidates).
+        history, candidates
+            As the signals see them.
+        events, ids
+            Their item ids.
+        """
+        found = dict[str, Doubles]()
+        for signal, weight in zip(signals, weights, strict=True):
+            shares = signal.by_event(history, candidates)
+            if shares is not None and len(ids):
+                parts = weight.astype(np.float64) * shares
+                found[signal.name] = parts - parts.mean(axis=1, keepdims=True)
+        return cls(events, {item: row for row, item in enumerate(ids)}, found)
+
+    def of_items(self, ids: Sequence[str], contributions: Contributions) -> Iterator[dict[str, list[float]]]:
+        """Give what each event contributes to items, by signal; nothing for an unknown item.
+
+        They add up to the contributions, shape (items, names).
+        """
+        known = [at for at, item in enumerate(ids) if item in self.rows]
+        rows = [self.rows[ids[at]] for at in known]
+        found: list[dict[str, list[float]]] = [{} for _ in ids]
+        for name, shares in self.shares.items():
+            totals = contributions.values[known, contributions.names.index(name)]
+            for at, parts in zip(known, settled(shares[:, rows], totals).T.tolist(), strict=True):
+                found[at][name] = parts
+        return iter(found)
+
+
+def explanations(ranking: Ranking, shares: EventShares) -> list[Explanation]:
+    """Explain the items of a ranking that knows its contributions and moves."""
+    if ranking.contributions is None or ranking.moves is None:
+        return []
+    columns = (
+        ranking.item_ids,
+        ranking.scores,
+        ranking.contributions.by_item(),
+        shares.of_items(ranking.item_ids, ranking.contributions),
+        repeat(shares.events, len(ranking)),
+        ranking.moves.by_item(),
+    )
+    return list(map(Explanation, *columns))

@@ -299,10 +299,10 @@ class FusedScores:
     histories: Codes
     total: Floats
 
-    def parts(self, row: int) -> tuple[tuple[str, ...], Floats]:
+    def parts(self, row: int) -> tuple[tuple[str, ...], Doubles]:
         """Take the scores of one history apart: names of the bias and the signals; (names, candidates)."""
         history = int(self.histories[row])
-        parts = np.empty((1 + len(self.signals), len(self.candidates)), np.float32)
+        parts = np.empty((1 + len(self.signals), len(self.candidates)))
         parts[0] = self.fusion.biases_of(self.candidates, history)
         for at, scores in enumerate(self.signals, 1):
             parts[at] = scores[row]

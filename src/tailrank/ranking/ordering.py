@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from tailrank.arrays import Bools, Codes, Floats, Offsets
+from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.errors import RequestError
-from tailrank.policy.base import Listing, Policy, Scored, apply_all
+from tailrank.policy.base import Listing, Policy, Scored
+from tailrank.ranking.additive import settled
 from tailrank.ranking.catalogue import Catalogue
-from tailrank.ranking.request import LIST_MEAN, Contributions, Ranking, distinct
+from tailrank.ranking.request import LIST_MEAN, RANK_KEPT, Contributions, Moves, Ranking, distinct
 from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.upstream import Scores
+
+T = TypeVar("T", np.float32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def order_candidates(
     upstream: Mapping[str, Floats],
     policy: Sequence[Policy],
     k: int | None,
-    parts: tuple[tuple[str, ...], Floats] | None,
+    parts: tuple[tuple[str, ...], Doubles] | None,
     unknown_history: list[str],
     history_length: int,
     signals: SignalValues | None,
@@ -131,27 +137,29 @@ def order_candidates(
     keep_ranks = known is not None and not upstream
     # Between ranks that are kept, even neighbours may be many ranks apart: too far to explore.
     wish = None if bonus is None or keep_ranks else _spread(bonus, known)
-    scored = apply_all(policy, Scored(total, listed.rarity, bonus=wish, listing=listing))
+    given = Scored(total, listed.rarity, bonus=wish, listing=listing)
+    walk = list(accumulate(policy, lambda before, step: step.apply(before), initial=given))
+    scored = walk[-1]
     order = scored.order
     scores = scored.scores[order]
     added = {**upstream, **scored.contributions}
     if known is not None and keep_ranks:
         order, scores = _keep_ranks(order, scores, known)
-        added["rank kept"] = np.zeros_like(total)
-        added["rank kept"][order] = scores - scored.scores[order]
-    chosen, scores = order[:k], scores[:k]
-    contributions = None
+        added[RANK_KEPT] = np.zeros_like(total)
+        added[RANK_KEPT][order] = scores - scored.scores[order]
+    chosen, contributions, moves = order[:k], None, None
     if parts is not None:
-        names = (*parts[0], *added)
-        values = np.empty((len(names), len(total)), np.float32)
-        values[: len(parts[0])] = _spread(parts[1], known)
-        for row, part in enumerate(added.values(), len(parts[0])):
-            values[row] = part
-        contributions = _centred(names, values, known, chosen)
+        final = scored.scores.copy()
+        final[order] = scores
+        contributions = _centred(*_parts(parts, added, final, known), known, chosen)
+        steps, orders = [step.name for step in policy], [each.order for each in walk]
+        if RANK_KEPT in added:
+            steps, orders = [*steps, RANK_KEPT], [*orders, order]
+        moves = _moves(steps, orders, chosen)
     at = chosen.tolist()
     return Ranking(
         list(map(listed.ids.__getitem__, at)),
-        scores.tolist(),
+        scores[:k].tolist(),
         listed.previous_ranks.take(chosen).tolist(),
         None if known is None else known[chosen].tolist(),
         contributions,
@@ -159,6 +167,7 @@ def order_candidates(
         history_length,
         signals=None if signals is None else signals.take(chosen, known),
         removed=reasons(listed.ids, scored.removed),
+        moves=moves,
     )
 
 
@@ -171,20 +180,42 @@ def reasons(ids: Sequence[str], removed: Mapping[str, Bools]) -> dict[str, str]:
     return found
 
 
-def _centred(names: tuple[str, ...], values: Floats, known: Bools | None, chosen: Offsets) -> Contributions:
+def _parts(
+    own: tuple[tuple[str, ...], Doubles], added: Mapping[str, Floats], final: Floats, known: Bools | None
+) -> tuple[tuple[str, ...], Doubles]:
+    """Put together what the final scores are made of, by name, shape (names, candidates)."""
+    names, n_own = (*own[0], *added), len(own[0])
+    values = np.empty((len(names), len(final)))
+    values[:n_own] = _spread(own[1], known)
+    for row, part in enumerate(added.values(), n_own):
+        values[row] = part
+    return names, settled(values, final)
+
+
+def _moves(steps: Sequence[str], orders: Sequence[Offsets], chosen: Offsets) -> Moves:
+    """Say where each order had the chosen candidates."""
+    ranks = np.empty((len(chosen), len(orders)), np.int64)
+    for column, order in enumerate(orders):
+        ranks_of = np.empty(order.max(initial=-1) + 1, np.int64)
+        ranks_of[order] = np.arange(1, len(order) + 1)
+        ranks[:, column] = ranks_of[chosen]
+    return Moves(tuple(steps), ranks)
+
+
+def _centred(names: tuple[str, ...], values: Doubles, known: Bools | None, chosen: Offsets) -> Contributions:
     """Tell what sets the chosen candidates apart from the mean of those that the model knows."""
     compared = values if known is None or not known.any() else values[:, known]
-    means = compared.sum(axis=1, keepdims=True) / np.float32(max(compared.shape[1], 1))
-    mean = np.full((1, len(chosen)), means.sum(), np.float32)
+    means = compared.sum(axis=1, keepdims=True) / max(compared.shape[1], 1)
+    mean = np.full((1, len(chosen)), means.sum())
     apart = np.concatenate([mean, values.take(chosen, axis=1) - means])
     return Contributions((LIST_MEAN, *names), apart.T)
 
 
-def _spread(values: Floats, known: Bools | None) -> Floats:
+def _spread(values: npt.NDArray[T], known: Bools | None) -> npt.NDArray[T]:
     """Give unknown candidates the mean of the others; shape (..., known) to (..., candidates)."""
     if known is None:
         return values
-    whole = np.zeros((*values.shape[:-1], len(known)), np.float32)
+    whole = np.zeros((*values.shape[:-1], len(known)), values.dtype)
     if values.shape[-1]:
         whole += values.mean(axis=-1, keepdims=True)
     whole[..., known] = values

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
 
-from tailrank.arrays import Floats, Offsets
+from tailrank.arrays import Doubles, Offsets
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy, Scalar
@@ -173,6 +173,9 @@ SHOWN: Final = 5
 LIST_MEAN: Final = "list mean"
 """The contribution that is the same for all items of a list."""
 
+RANK_KEPT: Final = "rank kept"
+"""The contribution, and the last step, of a list in which unknown items keep their ranks."""
+
 
 class Contributions(NamedTuple):
     """What the scores of a ranking are made of, in log-odds: the list's mean, and what sets each item apart.
@@ -189,11 +192,41 @@ class Contributions(NamedTuple):
     """
 
     names: tuple[str, ...]
-    values: Floats
+    values: Doubles
 
     def by_item(self) -> Iterator[dict[str, float]]:
         """Give the contributions of each item by name."""
         return (dict(zip(self.names, row)) for row in self.values.tolist())  # noqa: B905 - they agree
+
+
+class Move(NamedTuple):
+    """What a step after the score did to one item: its rank before and after, from 1.
+
+    An item also moves up when one above it is taken from the list.
+    """
+
+    step: str
+    before: int
+    after: int
+
+
+class Moves(NamedTuple):
+    """Where the items of a ranking were after each step.
+
+    Attributes
+    ----------
+    steps
+        Names of the policies in their order; the last one is `rank kept` if unknown items kept their ranks.
+    ranks
+        From 1, shape (items, 1 + steps): first those by the score, then those after each step.
+    """
+
+    steps: tuple[str, ...]
+    ranks: Offsets
+
+    def by_item(self) -> Iterator[tuple[Move, ...]]:
+        """Give the moves of each item, step by step."""
+        return (tuple(map(Move, self.steps, row, row[1:])) for row in self.ranks.tolist())
 
 
 @dataclass(frozen=True)
@@ -220,6 +253,8 @@ class Ranking(Sequence[RankedItem]):
         What the signals said; None unless asked for.
     removed
         Candidates that a policy took from the list, and why.
+    moves
+        Where each step after the score put the items; None unless contributions were asked for.
     """
 
     item_ids: list[str]
@@ -232,6 +267,7 @@ class Ranking(Sequence[RankedItem]):
     ranking_id: str = field(default_factory=_ranking_id, compare=False)
     signals: SignalValues | None = field(default=None, compare=False, repr=False)
     removed: dict[str, str] = field(default_factory=dict)
+    moves: Moves | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.item_ids)

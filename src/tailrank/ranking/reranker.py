@@ -20,7 +20,7 @@ from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.policy.base import ChecksItems, Policy, Scored, apply_all
 from tailrank.ranking.catalogue import check_strings
-from tailrank.ranking.explanation import Explanation, contributions_by_event
+from tailrank.ranking.explanation import EventShares, Explanation, explanations
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.fitting import Vectors, fit
 from tailrank.ranking.frame_lists import FrameLists
@@ -270,30 +270,19 @@ class Reranker(Fitted):
             As `rank` does.
         """
         request = as_request(request, candidates, options)
-        ranking = self.rank(replace(request, explain=True, k=None))
-        seen, by_event = self._by_event(request, ranking)
-        return [
-            Explanation(
-                item.item_id, item.score, item.contributions or {}, by_event.get(item.item_id, {}), seen
-            )
-            for item in ranking[: request.k]
-        ]
+        return explanations(self.rank(replace(request, explain=True)), self._by_event(request))
 
-    def _by_event(
-        self, request: Request, ranking: Ranking
-    ) -> tuple[tuple[str, ...], dict[str, dict[str, list[float]]]]:
-        """Name the events that the signals saw, and split the contributions of known items by them."""
+    def _by_event(self, request: Request) -> EventShares:
+        """Split what the signals say of the known candidates by the events that they saw."""
         columns, most = request.columns, self.settings.max_history
         coded, unknown = self.catalogue.histories(columns)
         history, gone = coded.latest(most), set(unknown)
         seen = tuple([name for name in columns.items if name not in gone][-most:])
-        known = [item.item_id for item in ranking if item.known]
-        if not known:
-            return seen, {}
-        codes, bucket = self.catalogue.codes_of(known), int(history_buckets(history.lengths)[0])
+        listed = Listed.from_ids(request.candidates, self.catalogue)
+        known = [name for name, code in zip(listed.ids, listed.codes.tolist(), strict=True) if code >= 0]
+        codes, bucket = listed.candidates.codes, int(history_buckets(history.lengths)[0])
         weights = self.fusion.weights_of(self.catalogue.levels[codes], bucket)
-        parts = contributions_by_event(self.signals, weights, history, self.catalogue.candidates(codes))
-        return seen, dict(zip(known, parts, strict=True))
+        return EventShares.split(self.signals, weights, history, seen, listed.candidates, known)
 
     def learn_upstream(self, choices: Sequence[Choice]) -> Self:
         """Learn how much the scores of other recommenders count, from lists that users chose from.

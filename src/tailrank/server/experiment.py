@@ -91,6 +91,7 @@ def _in_order(ranking: Ranking, item_ids: tuple[str, ...]) -> Ranking:
         previous_ranks=[ranking.previous_ranks[row] for row in rows],
         known=None if known is None else [known[row] for row in rows],
         contributions=None if parts is None else Contributions(parts.names, parts.values[rows]),
+        moves=None if ranking.moves is None else ranking.moves._replace(ranks=ranking.moves.ranks[rows]),
         signals=None
         if signals is None
         else signals._replace(values=signals.values[rows], count_levels=signals.count_levels[rows]),
