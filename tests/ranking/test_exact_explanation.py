@@ -1,4 +1,4 @@
-"""Whatever is asked and whatever steps follow the score: parts add up to scores, events to signals, moves to ranks."""
+"""Whatever is asked, and whatever follows the score: parts add up to scores, events to signals, moves to ranks."""
 
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
