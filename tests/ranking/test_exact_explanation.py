@@ -1,4 +1,4 @@
-"""Whatever is asked, and whatever follows the score: parts add up to scores, events to signals, moves to ranks."""
+"""Whatever is asked, and whatever follows the score: nothing is left over, and moves lead from rank to rank."""
 
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
