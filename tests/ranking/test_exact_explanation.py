@@ -1,6 +1,6 @@
-"""Whatever is asked, and whatever follows the score: nothing is left over, and moves lead from rank to rank."""
+"""Whatever is asked, and whatever follows the score, an explanation leaves nothing over."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -93,7 +93,8 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(asked=requests())
 def test_nothing_is_left_over(reranker: Reranker, asked: dict[str, Any]) -> None:
-    curious = replace(reranker, fusion=Curious(**vars(reranker.fusion)))
+    learned = {field.name: getattr(reranker.fusion, field.name) for field in fields(Fusion)}
+    curious = replace(reranker, fusion=Curious(**learned))
     request = Request(**asked)
     plain, found = curious.rank(request), curious.explain(request)
     assert [(each.item_id, each.score) for each in found] == list(

@@ -5,9 +5,12 @@ import re
 import polars as pl
 import pytest
 
+from tailrank.policy.registry import POLICIES
 from tailrank.ranking.explanation import Explanation
-from tailrank.ranking.reasons import as_sum, because, item_titles, phrase
+from tailrank.ranking.phrases import WORDINGS, Language
+from tailrank.ranking.reasons import REPEATED, as_sum, because, item_titles
 from tailrank.ranking.reranker import Reranker
+from tailrank.signals.registry import SIGNALS
 
 EVENTS = ("tent", "bag")
 TITLES = {"tent": "Two-person tent", "bag": "Down sleeping bag"}
@@ -56,10 +59,37 @@ def test_printed_parts_add_up_to_the_printed_score(reranker: Reranker, history: 
         assert score == f"{each.score:.2f}"
 
 
-def test_every_signal_has_words(reranker: Reranker) -> None:
-    for each in reranker.explain(["172"], ["50", "1682"]):
-        told = [phrase(reason, each, {}) for reason in each.reasons]
-        assert not [words for words in told if "speaks" in words or "{" in words]
+@pytest.mark.parametrize("language", WORDINGS)
+def test_every_signal_and_every_policy_has_words_in_every_language(language: Language) -> None:
+    names = {getattr(signal, "name", None) for signal in SIGNALS.values()} | {"semantic", "tuned"}
+    names = {name for name in names if isinstance(name, str)} - REPEATED
+    parts = {*names, *POLICIES, "base", "upstream", "rank kept"}
+    assert parts - WORDINGS[language].phrases.keys() == set()
+
+
+def test_languages_say_the_same_of_the_same_parts() -> None:
+    english, *others = WORDINGS.values()
+    for other in others:
+        assert other.phrases.keys() == english.phrases.keys()
+        for name, words in english.phrases.items():
+            named = [re.findall(r"{\w+}", text) for text in words]
+            assert [re.findall(r"{\w+}", text) for text in other.phrases[name]] == named, name
+
+
+def test_what_counts_against_the_grain_is_only_named() -> None:
+    """Under a negative weight what was chosen seldom is lifted; that it was chosen often would be false."""
+    parts = {"list mean": 1.0, "popularity": 0.5}
+    rare = Explanation("mug", 1.5, parts, {}, leanings={"popularity": -2.0})
+    assert because(rare, {}) == "because how often it was chosen lately speaks for it"
+    assert because(rare, {}, "zh") == "因为近来被选的多少对它有利"
+    often = Explanation("mug", 1.5, parts, {}, leanings={"popularity": 2.0})
+    assert because(often, {}) == "because it was chosen often lately"
+
+
+def test_sentences_in_chinese_name_the_same_events() -> None:
+    told = because(explained(lexical=0.2, semantic=0.5, popularity=-0.9), {"tent": "双人帐篷"}, "zh")
+    assert told == "因为它的内容与“双人帐篷”相近，而且它与“双人帐篷”有共同的词语，但它近来较少被选择"
+    assert because(explained(semantic=0.01), TITLES, "zh") == "没有什么使它与众不同"
 
 
 def test_long_titles_are_cut_and_missing_ones_are_ids() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Final, Self
 
@@ -60,6 +60,9 @@ class Explanation:
         Item ids of these events.
     moves
         Its rank before and after each step after the score, in their order.
+    leanings
+        How much more of a signal it has than the list on average, before weights: a signal may count against
+        what has much of it.
     """
 
     item_id: str
@@ -68,6 +71,7 @@ class Explanation:
     by_event: dict[str, list[float]]
     events: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
+    leanings: dict[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{each.name} {each.lift:+.2f}" for each in self.reasons if abs(each.lift) >= LEAST)
@@ -86,16 +90,20 @@ class Explanation:
     @property
     def reasons(self) -> list[Reason]:
         """What sets the candidate apart, from what speaks for it most to what speaks against it most."""
-        found = [
-            Reason(name, lift, self._event(name, lift))
-            for name, lift in self.contributions.items()
-            if name != LIST_MEAN
-        ]
-        return sorted(found, key=lambda reason: -reason.lift)
+        return reasons(self.contributions, self.by_event, self.events)
 
-    def _event(self, name: str, lift: float) -> str | None:
-        shares = self.by_event.get(name)
-        return self.events[int(np.argmax(np.sign(lift) * np.array(shares)))] if shares else None
+
+def reasons(
+    contributions: Mapping[str, float], by_event: Mapping[str, Sequence[float]], events: Sequence[str]
+) -> list[Reason]:
+    """Name the event behind each contribution but the list's mean; from the highest to the lowest."""
+
+    def most(name: str, lift: float) -> str | None:
+        shares = by_event.get(name)
+        return events[int(np.argmax(np.sign(lift) * np.array(shares)))] if shares else None
+
+    found = [Reason(name, lift, most(name, lift)) for name, lift in contributions.items()]
+    return sorted((each for each in found if each.name != LIST_MEAN), key=lambda reason: -reason.lift)
 
 
 @dataclass(frozen=True)
@@ -109,12 +117,16 @@ class EventShares:
     rows
         Position of each candidate in what follows, by its id.
     shares
-        By the name of a signal, less the mean over the candidates, shape (events, candidates).
+        By the name of a signal that looks at single events, less the mean over the candidates, shape (events,
+        candidates).
+    leanings
+        By the name of a signal, what it says less the mean over the candidates, shape (candidates,).
     """
 
     events: tuple[str, ...]
     rows: Mapping[str, int]
     shares: Mapping[str, Doubles]
+    leanings: Mapping[str, Floats]
 
     @classmethod
     def split(
@@ -126,7 +138,7 @@ class EventShares:
         candidates: Candidates,
         ids: Sequence[str],
     ) -> Self:
-        """Split the signals that look at single events.
+        """Split what the signals say.
 
         Parameters
         ----------
@@ -139,15 +151,17 @@ class EventShares:
         events, ids
             Their item ids.
         """
-        found = dict[str, Doubles]()
-        for signal, weight in zip(signals, weights, strict=True):
+        found, leanings = dict[str, Doubles](), dict[str, Floats]()
+        for signal, weight in zip(signals, weights, strict=True) if ids else ():
             shares = signal.by_event(history, candidates)
-            if shares is not None and len(ids):
+            if shares is not None:
                 parts = weight.astype(np.float64) * shares
                 found[signal.name] = parts - parts.mean(axis=1, keepdims=True)
-        return cls(events, {item: row for row, item in enumerate(ids)}, found)
+            said = signal.score(history, candidates)[0] if shares is None else shares.sum(axis=0)
+            leanings[signal.name] = said - said.mean()
+        return cls(events, {item: row for row, item in enumerate(ids)}, found, leanings)
 
-    def of_items(self, ids: Sequence[str], contributions: Contributions) -> Iterator[dict[str, list[float]]]:
+    def of_items(self, ids: Sequence[str], contributions: Contributions) -> list[dict[str, list[float]]]:
         """Give what each event contributes to items, by signal; nothing for an unknown item.
 
         They add up to the contributions, shape (items, names).
@@ -159,19 +173,26 @@ class EventShares:
             totals = contributions.values[known, contributions.names.index(name)]
             for at, parts in zip(known, settled(shares[:, rows], totals).T.tolist(), strict=True):
                 found[at][name] = parts
-        return iter(found)
+        return found
+
+    def leanings_of(self, item: str) -> dict[str, float]:
+        """Give how much more of each signal an item has than the list on average; none if it is unknown."""
+        row = self.rows.get(item)
+        return {} if row is None else {name: float(said[row]) for name, said in self.leanings.items()}
 
 
-def explanations(ranking: Ranking, shares: EventShares) -> list[Explanation]:
-    """Explain the items of a ranking that knows its contributions and moves."""
+def explanations(ranking: Ranking, shares: EventShares, first: int | None = None) -> list[Explanation]:
+    """Explain the first items of a ranking that knows its contributions and moves; None explains all."""
     if ranking.contributions is None or ranking.moves is None:
         return []
+    ids = ranking.item_ids[:first]
     columns = (
-        ranking.item_ids,
+        ids,
         ranking.scores,
         ranking.contributions.by_item(),
-        shares.of_items(ranking.item_ids, ranking.contributions),
-        repeat(shares.events, len(ranking)),
+        shares.of_items(ids, ranking.contributions),
+        repeat(shares.events),
         ranking.moves.by_item(),
+        map(shares.leanings_of, ids),
     )
     return list(map(Explanation, *columns))

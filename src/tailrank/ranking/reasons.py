@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import polars as pl
 
 from tailrank.data.columns import Columns
 from tailrank.language.text import item_texts
+from tailrank.ranking.contrast import Contrast
+from tailrank.ranking.counterfactual import Counterfactual
 from tailrank.ranking.explanation import Explanation, Reason
+from tailrank.ranking.phrases import WORDINGS, Language, Phrase, Wording
 from tailrank.ranking.request import LIST_MEAN
 
 LEAST: Final = 0.05
@@ -20,25 +23,6 @@ NAMED: Final = 2
 
 TITLE: Final = 40
 """Characters of a title in a sentence."""
-
-PHRASES: Final[Mapping[str, tuple[str, str]]] = {
-    "base": ("items chosen as often do well", "items chosen as often do badly"),
-    "semantic": ("it reads like {event}", "it reads less like the history"),
-    "lexical": ("it shares words with {event}", "it shares fewer words with the history"),
-    "knowledge": ("it has people or things in common with {event}", "it has less in common with the history"),
-    "covisitation": ("it is chosen soon after {event}", "it seldom follows such a history"),
-    "item-knn": ("users of {event} choose it too", "users with such histories seldom choose it"),
-    "popularity": ("it was chosen often lately", "it was chosen seldom lately"),
-    "taste": (
-        "it is as rare or popular as this user likes",
-        "this user likes what is rarer or more popular",
-    ),
-    "sequence": ("the sequence model expects it next", "the sequence model expects others next"),
-    "tail": ("it is rare, and the tail policy lifts it", "it is popular, and the tail policy lifts others"),
-    "upstream": ("its recommender scores it high", "its recommender scores it low"),
-    "rank kept": ("the model doesn't know it", "the model doesn't know it"),
-}
-"""What speaks for an item, and what against it, by the name of a contribution."""
 
 REPEATED: Final = {"frequency", "relative-frequency"}
 
@@ -58,7 +42,7 @@ def item_titles(items: pl.DataFrame) -> dict[str, str]:
     return {item_id: text or item_id for item_id, text in zip(ids, short, strict=True)}
 
 
-def because(explanation: Explanation, titles: Mapping[str, str]) -> str:
+def because(explanation: Explanation, titles: Mapping[str, str], language: Language = "en") -> str:
     """Say in a sentence what speaks for an item and, if the list's mean is above it, what speaks against it.
 
     Parameters
@@ -67,6 +51,8 @@ def because(explanation: Explanation, titles: Mapping[str, str]) -> str:
         Of the item.
     titles
         Of the items of the history, by id; one without a title goes by its id.
+    language
+        Of the sentence; titles stay as they are.
 
     Examples
     --------
@@ -74,23 +60,116 @@ def because(explanation: Explanation, titles: Mapping[str, str]) -> str:
     >>> pot = Explanation("pot", 0.7, parts, {"semantic": [0.1, 0.3]}, ("mug", "tea"))
     >>> because(pot, {"tea": "Green tea"})
     'because it reads like “Green tea”, but it was chosen seldom lately'
+    >>> because(pot, {"tea": "绿茶"}, "zh")
+    '因为它的内容与“绿茶”相近，但它近来较少被选择'
     """
-    best, worst = explanation.reasons[:NAMED], explanation.reasons[-1]
-    told = dict.fromkeys(phrase(each, explanation, titles) for each in best if each.lift >= LEAST)
-    words = ", and ".join(told)
-    if explanation.lift < 0 and worst.lift <= -LEAST:
-        words += (", but " if words else "") + phrase(worst, explanation, titles)
-    return f"because {words}" if words else "because nothing sets it apart"
+    wording, found = WORDINGS[language], explanation.reasons
+    against = found[-1:] if explanation.lift < 0 else []
+    told = _told(found, against, wording, lambda each: phrase(each, explanation, titles, language))
+    return wording.because.format(reasons=told) if told else wording.nothing
 
 
-def phrase(reason: Reason, explanation: Explanation, titles: Mapping[str, str]) -> str:
-    """Put one reason into words."""
+def why_above(contrast: Contrast, titles: Mapping[str, str], language: Language = "en") -> str:
+    """Say in a sentence why an item is above another, and what speaks for the other most.
+
+    Parameters
+    ----------
+    contrast
+        Of the two.
+    titles
+        Of both and of the items of the history, by id; one without a title goes by its id.
+    language
+        Of the sentence.
+
+    Examples
+    --------
+    >>> pot = Explanation("pot", 1.2, {"list mean": 1.0, "popularity": -0.1, "semantic": 0.3}, {})
+    >>> jar = Explanation("jar", 0.8, {"list mean": 1.0, "popularity": 0.2, "semantic": -0.4}, {})
+    >>> why_above(Contrast(pot, jar), {"pot": "Tea pot"})
+    '“Tea pot” is above “jar” because it reads more like the history, but it was chosen less often lately'
+    """
+    wording, found = WORDINGS[language], contrast.reasons
+    items = [
+        wording.quoted(titles.get(each, each)) for each in (contrast.above.item_id, contrast.below.item_id)
+    ]
+    told = _told(found, found[-1:], wording, lambda each: _compared(each, contrast, titles, language))
+    sentence = wording.above if told else wording.alike
+    return sentence.format(item=items[0], other=items[1], reasons=told)
+
+
+def why_there(found: Counterfactual, titles: Mapping[str, str], language: Language = "en") -> str:
+    """Say in a sentence which events an item owes its rank to.
+
+    Parameters
+    ----------
+    found
+        The events without which it would not be at the top.
+    titles
+        Of the item and of the items of the history, by id; one without a title goes by its id.
+    language
+        Of the sentence.
+
+    Examples
+    --------
+    >>> found = Counterfactual("pot", 3, 2, 5, (0, 4), ("tea", "mug"), smallest=True)
+    >>> why_there(found, {"tea": "Green tea"})
+    'without “Green tea” and “mug”, “pot” would not be among the first 3'
+    """
+    wording = WORDINGS[language]
+    item, *events = (
+        wording.quoted(titles.get(each, each)) for each in (found.item_id, *dict.fromkeys(found.event_items))
+    )
+    return wording.without.format(events=wording.listed.join(events), item=item, k=found.k)
+
+
+def _told(
+    reasons: Sequence[Reason], against: Sequence[Reason], wording: Wording, say: Callable[[Reason], str]
+) -> str:
+    """Join the strongest reasons for an item, and what speaks against it, as far as they count."""
+    words = wording.joined.join(dict.fromkeys(say(each) for each in reasons[:NAMED] if each.lift >= LEAST))
+    for each in against:
+        if each.lift <= -LEAST:
+            words += (wording.but if words else "") + say(each)
+    return words
+
+
+def phrase(
+    reason: Reason, explanation: Explanation, titles: Mapping[str, str], language: Language = "en"
+) -> str:
+    """Put one reason into words.
+
+    What is said is true: if a signal counts for an item what it has little of, only the topic is named.
+    """
+    wording = WORDINGS[language]
     if reason.name in REPEATED:
-        return f"it was {'' if explanation.item_id in explanation.events else 'not '}chosen before"
-    own = reason.name.removeprefix("upstream ")
-    other = f"{own} speaks for it", f"{own} speaks against it"
-    words = PHRASES.get(reason.name, other)[reason.lift < 0]
-    return words.format(event=f"“{titles.get(reason.event or '', reason.event or 'the history')}”")
+        return wording.again if explanation.item_id in explanation.events else wording.first
+    words = wording.phrases.get(reason.name)
+    if words is None or _against_the_grain(reason, explanation.leanings):
+        return _topic(reason, words, wording)
+    return _filled(words.little if reason.lift < 0 else words.much, reason, titles, wording)
+
+
+def _compared(reason: Reason, contrast: Contrast, titles: Mapping[str, str], language: Language) -> str:
+    wording = WORDINGS[language]
+    words = wording.phrases.get(reason.name)
+    if words is None or _against_the_grain(reason, contrast.leanings):
+        return _topic(reason, words, wording)
+    return _filled(words.less if reason.lift < 0 else words.more, reason, titles, wording)
+
+
+def _against_the_grain(reason: Reason, leanings: Mapping[str, float]) -> bool:
+    """Whether a signal counts for an item what it has little of, or against it what it has much of."""
+    return leanings.get(reason.name, reason.lift) * reason.lift < 0
+
+
+def _topic(reason: Reason, words: Phrase | None, wording: Wording) -> str:
+    text = wording.speaks_against if reason.lift < 0 else wording.speaks_for
+    return text.format(topic=reason.name.removeprefix("upstream ") if words is None else words.topic)
+
+
+def _filled(words: str, reason: Reason, titles: Mapping[str, str], wording: Wording) -> str:
+    event = reason.event
+    return words.format(event=wording.history if event is None else wording.quoted(titles.get(event, event)))
 
 
 def as_sum(explanation: Explanation) -> str:

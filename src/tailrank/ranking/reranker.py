@@ -270,7 +270,21 @@ class Reranker(Fitted):
             As `rank` does.
         """
         request = as_request(request, candidates, options)
-        return explanations(self.rank(replace(request, explain=True)), self._by_event(request))
+        return self.explained(request, self.rank(replace(request, explain=True)))
+
+    def explained(self, request: Request, ranking: Ranking, first: int | None = None) -> list[Explanation]:
+        """Explain a ranking of this model that was made with `explain`, or its first items.
+
+        Parameters
+        ----------
+        request
+            What was asked.
+        ranking
+            What came of it; without contributions nothing can be explained.
+        first
+            How many items; None explains all.
+        """
+        return explanations(ranking, self._by_event(request), first)
 
     def _by_event(self, request: Request) -> EventShares:
         """Split what the signals say of the known candidates by the events that they saw."""

@@ -1,0 +1,279 @@
+"""The words of explanations, by language: of each part of a score, and what joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+Language: TypeAlias = Literal["en", "zh"]
+
+
+class Phrase(NamedTuple):
+    """What is said of a part of a score. `{event}` is the title of the event behind it, in quotes.
+
+    `topic` names what it is about, `much` and `little` compare an item with its list, `more` and `less` with
+    one other item.
+    """
+
+    topic: str
+    much: str
+    little: str
+    more: str
+    less: str
+
+
+@dataclass(frozen=True)
+class Wording:
+    """One language.
+
+    Attributes
+    ----------
+    phrases
+        By the name of a contribution.
+    speaks_for, speaks_against
+        Of a `{topic}`: for a contribution without a phrase, such as a vector space of one's own, that is its
+        name.
+    again, first
+        For signals of what is chosen again: whether the item itself was chosen before.
+    because, above
+        Sentences about one item, with `{reasons}`, and about two, with `{item}` and `{other}`, too.
+    nothing, alike
+        The same if nothing speaks for or against.
+    joined, but
+        Between two reasons on one side, and before one on the other.
+    without
+        Of the `{events}` without which `{item}` would not be among the first `{k}`.
+    history
+        What an item has in common with, if no single event stands out.
+    """
+
+    phrases: Mapping[str, Phrase]
+    speaks_for: str
+    speaks_against: str
+    again: str
+    first: str
+    because: str
+    above: str
+    nothing: str
+    alike: str
+    joined: str
+    but: str
+    without: str
+    listed: str
+    history: str
+
+    def quoted(self, title: str) -> str:
+        """Put a title in quotes."""
+        return f"“{title}”"
+
+
+ENGLISH: Final = Wording(
+    {
+        "base": Phrase(
+            "how often it was chosen",
+            "items chosen as often do well",
+            "items chosen as often do badly",
+            "items chosen as often as it do better",
+            "items chosen as often as it do worse",
+        ),
+        "semantic": Phrase(
+            "how it reads",
+            "it reads like {event}",
+            "it reads less like the history",
+            "it reads more like {event}",
+            "it reads less like {event}",
+        ),
+        "tuned": Phrase(
+            "how it reads to such users",
+            "users of {event} choose what reads like it",
+            "such users choose what reads otherwise",
+            "users of {event} rather choose what reads like it",
+            "users of {event} rather choose what reads like the other",
+        ),
+        "lexical": Phrase(
+            "its wording",
+            "it shares words with {event}",
+            "it shares fewer words with the history",
+            "it shares more words with {event}",
+            "it shares fewer words with {event}",
+        ),
+        "covisitation": Phrase(
+            "what is chosen after such events",
+            "it is chosen soon after {event}",
+            "it seldom follows such a history",
+            "it follows {event} more often",
+            "it follows {event} less often",
+        ),
+        "item-knn": Phrase(
+            "what users with such histories choose",
+            "users of {event} choose it too",
+            "users with such histories seldom choose it",
+            "users of {event} choose it more often",
+            "users of {event} choose it less often",
+        ),
+        "popularity": Phrase(
+            "how often it was chosen lately",
+            "it was chosen often lately",
+            "it was chosen seldom lately",
+            "it was chosen more often lately",
+            "it was chosen less often lately",
+        ),
+        "taste": Phrase(
+            "how rare or popular it is",
+            "it is as rare or popular as this user likes",
+            "this user likes what is rarer or more popular",
+            "it is nearer to how rare or popular this user likes items",
+            "it is further from how rare or popular this user likes items",
+        ),
+        "sequence": Phrase(
+            "the sequence model",
+            "the sequence model expects it next",
+            "the sequence model expects others next",
+            "the sequence model rather expects it next",
+            "the sequence model rather expects the other next",
+        ),
+        "tail": Phrase(
+            "the tail policy",
+            "it is rare, and the tail policy lifts it",
+            "it is popular, and the tail policy lifts others",
+            "the tail policy lifts it further",
+            "the tail policy lifts it less",
+        ),
+        "exploration": Phrase(
+            "exploration",
+            "exploration tries it further up",
+            "exploration tries others further up",
+            "exploration tries it further up",
+            "exploration tries the other further up",
+        ),
+        "upstream": Phrase(
+            "its recommender",
+            "its recommender scores it high",
+            "its recommender scores it low",
+            "its recommender scores it higher",
+            "its recommender scores it lower",
+        ),
+        "rank kept": Phrase(
+            "keeping the ranks of unknown items",
+            *["the model doesn't know it"] * 2,
+            *["ranks of unknown items are kept"] * 2,
+        ),
+    },
+    speaks_for="{topic} speaks for it",
+    speaks_against="{topic} speaks against it",
+    again="it was chosen before",
+    first="it was not chosen before",
+    because="because {reasons}",
+    above="{item} is above {other} because {reasons}",
+    nothing="because nothing sets it apart",
+    alike="nothing sets {item} and {other} apart",
+    joined=", and ",
+    but=", but ",
+    without="without {events}, {item} would not be among the first {k}",
+    listed=" and ",
+    history="the history",
+)
+
+CHINESE: Final = Wording(
+    {
+        "base": Phrase(
+            "被选次数",
+            "被选次数相近的物品往往表现较好",
+            "被选次数相近的物品往往表现较差",
+            "与它被选次数相近的物品表现更好",
+            "与它被选次数相近的物品表现更差",
+        ),
+        "semantic": Phrase(
+            "内容",
+            "它的内容与{event}相近",
+            "它的内容与以往所选不太相近",
+            "它的内容更接近{event}",
+            "它的内容离{event}更远",
+        ),
+        "tuned": Phrase(
+            "在这类用户看来的内容",
+            "选过{event}的用户会选内容与它相近的物品",
+            "这类用户会选内容与它不同的物品",
+            "选过{event}的用户更愿意选内容与它相近的物品",
+            "选过{event}的用户更愿意选内容与后者相近的物品",
+        ),
+        "lexical": Phrase(
+            "用词",
+            "它与{event}有共同的词语",
+            "它与以往所选的共同词语较少",
+            "它与{event}的共同词语更多",
+            "它与{event}的共同词语更少",
+        ),
+        "covisitation": Phrase(
+            "这些历史之后常选的物品",
+            "选过{event}之后不久常会选它",
+            "有这样历史的用户之后很少选它",
+            "选过{event}之后更常选它",
+            "选过{event}之后较少选它",
+        ),
+        "item-knn": Phrase(
+            "历史相似的用户的选择",
+            "选过{event}的用户也会选它",
+            "历史相似的用户很少选它",
+            "选过{event}的用户更常选它",
+            "选过{event}的用户较少选它",
+        ),
+        "popularity": Phrase(
+            "近来被选的多少", "它近来常被选择", "它近来较少被选择", "它近来被选得更多", "它近来被选得更少"
+        ),
+        "taste": Phrase(
+            "冷热程度",
+            "它的冷热程度合这位用户的口味",
+            "这位用户偏爱更冷门或更热门的物品",
+            "它的冷热程度更合这位用户的口味",
+            "它的冷热程度不如后者合这位用户的口味",
+        ),
+        "sequence": Phrase(
+            "序列模型",
+            "序列模型预计接下来会选它",
+            "序列模型预计接下来会选别的",
+            "序列模型更看好它",
+            "序列模型更看好后者",
+        ),
+        "tail": Phrase(
+            "长尾策略",
+            "它比较冷门，长尾策略把它提前",
+            "它比较热门，长尾策略把别的提前",
+            "长尾策略对它的提升更大",
+            "长尾策略对它的提升更小",
+        ),
+        "exploration": Phrase(
+            "探索",
+            "为了探索而把它提前",
+            "为了探索而把别的提前",
+            "为了探索而把它提前",
+            "为了探索而把后者提前",
+        ),
+        "upstream": Phrase(
+            "上游推荐器",
+            "上游推荐器给它的分数高",
+            "上游推荐器给它的分数低",
+            "上游推荐器给它的分数更高",
+            "上游推荐器给它的分数更低",
+        ),
+        "rank kept": Phrase(
+            "保留不认识的物品的名次", *["模型不认识它"] * 2, *["不认识的物品保留原来的名次"] * 2
+        ),
+    },
+    speaks_for="{topic}对它有利",
+    speaks_against="{topic}对它不利",
+    again="它以前被选过",
+    first="它以前没有被选过",
+    because="因为{reasons}",
+    above="{item}排在{other}之前，因为{reasons}",
+    nothing="没有什么使它与众不同",
+    alike="{item}与{other}没有什么差别",
+    joined="，而且",
+    but="，但",
+    without="如果没有{events}，{item}就不会进入前 {k} 名",
+    listed="和",
+    history="以往所选",
+)
+
+WORDINGS: Final[Mapping[Language, Wording]] = {"en": ENGLISH, "zh": CHINESE}
