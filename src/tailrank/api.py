@@ -15,11 +15,13 @@ MAX_IMPRESSIONS: Final = 1_000
 MAX_DOCUMENTS: Final = 1_000
 MAX_STEPS: Final = 20
 MAX_CONTEXT: Final = 50
+MAX_EXPLAINED: Final = 20
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
 Seconds: TypeAlias = Annotated[
     float, Meta(description="seconds since 1970, at most a day ahead of now; requests may have ISO 8601 text")
 ]
+Language: TypeAlias = Literal["en", "zh"]
 DegradedReason: TypeAlias = Literal["deadline", "state", "error"]
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = Scalar | list[Scalar]
@@ -63,7 +65,7 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     `user`, or `session` if there is none, names a stored history. `history`, oldest first, follows what
     is stored. A candidate that is repeated is ranked once, and its first position counts. `policy` takes the
     place of the model's own: steps in their order, or the strength of the long-tail policy alone. Rules may
-    go by `context`.
+    go by `context`. `explain` may name a language, of the sentences that then say why.
     """
 
     candidates: Annotated[list[Id | Candidate], Meta(max_length=MAX_CANDIDATES)]
@@ -72,7 +74,7 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     history: Annotated[list[Id | HistoryEvent], Meta(max_length=MAX_EVENTS)] = []
     k: Annotated[int, Meta(ge=1)] | None = None
     policy: Policy | Annotated[list[Step], Meta(max_length=MAX_STEPS)] | None = None
-    explain: bool = False
+    explain: bool | Language = False
     deadline_ms: Annotated[float, Meta(gt=0)] | None = None
     context: Annotated[Context, Meta(max_length=MAX_CONTEXT)] = {}
 
@@ -80,12 +82,35 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
         _check_bytes("user session", self.user or "", self.session or "")
 
 
+class Move(Struct, gc=False, frozen=True):
+    """What a step after the score did to an item: its rank before and after, from 1."""
+
+    step: str
+    before: int
+    after: int
+
+
+class Explanation(Struct, frozen=True):
+    """Why an item is where it is.
+
+    `because` says what sets it apart from the list, `above` why it is above the next item; the last one lacks
+    it. `by_event` splits contributions of signals by the events that the ranking's `events` lists. `moves`
+    are those of the steps after the score, in their order.
+    """
+
+    because: str
+    by_event: dict[str, list[float]]
+    moves: list[Move]
+    above: str | UnsetType = UNSET
+
+
 class RankedItem(Struct, gc=False, frozen=True):
     """An item of a ranking; ranks count from 1.
 
     `unknown` marks an item that the model doesn't know: its upstream score decides its rank or, if there is
     none, it keeps its previous one. `contributions` add up to the score: `list mean`, the mean score of the
-    candidates, and how much more of each part the item has than they have on average.
+    candidates, and how much more of each part the item has than they have on average. The first 20 items have
+    an `explanation` if the request named a language.
     """
 
     id: str
@@ -94,6 +119,7 @@ class RankedItem(Struct, gc=False, frozen=True):
     previous_rank: int
     unknown: bool | UnsetType = UNSET
     contributions: dict[str, float] | UnsetType = UNSET
+    explanation: Explanation | UnsetType = UNSET
 
 
 class Ranking(Struct, frozen=True):
@@ -103,7 +129,8 @@ class Ranking(Struct, frozen=True):
     events that the ranking was made from. `unknown_user` marks a user or session of whom nothing is stored.
     If there is a `challenger`, both models took turns in choosing the items; scores are those of `model`.
     `removed` says which candidates a policy took from the list, and why. `policies` is the version of the
-    file whose policies came after those of the model or of the request.
+    file whose policies came after those of the model or of the request. `events` are the items of the events
+    that the signals saw, oldest first, if the request named a language.
     """
 
     ranking_id: str
@@ -118,6 +145,7 @@ class Ranking(Struct, frozen=True):
     challenger: str | UnsetType = UNSET
     removed: dict[str, str] | UnsetType = UNSET
     policies: str | UnsetType = UNSET
+    events: list[str] | UnsetType = UNSET
 
 
 class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):

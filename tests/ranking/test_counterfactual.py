@@ -19,7 +19,7 @@ SHORT = ["172", "?", "174", "181", "210", "95", "588"]
 
 
 def ids_without(reranker: Reranker, request: Request, events: tuple[int, ...]) -> list[str]:
-    kept = [item for at, item in enumerate(request.history) if at not in events]
+    kept = [item for at, item in enumerate(request.columns.items) if at not in events]
     return reranker.rank(kept, request.candidates, policy=request.policy).item_ids
 
 

@@ -2,13 +2,16 @@
 
 import re
 
+import numpy as np
 import polars as pl
 import pytest
 
+from tailrank.api import Language
 from tailrank.policy.registry import POLICIES
+from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.explanation import Explanation
-from tailrank.ranking.phrases import WORDINGS, Language
-from tailrank.ranking.reasons import REPEATED, as_sum, because, item_titles
+from tailrank.ranking.phrases import WORDINGS
+from tailrank.ranking.reasons import REPEATED, as_sum, because, item_titles, titles_of
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.registry import SIGNALS
 
@@ -95,3 +98,16 @@ def test_sentences_in_chinese_name_the_same_events() -> None:
 def test_long_titles_are_cut_and_missing_ones_are_ids() -> None:
     items = pl.DataFrame({"item_id": ["a", "b"], "name": ["茶" * 50, None]})
     assert item_titles(items) == {"a": "茶" * 39 + "…", "b": "b"}
+
+
+def test_items_that_came_since_have_titles_too(reranker: Reranker) -> None:
+    catalogue = reranker.catalogue.with_items(["new", "50"], [{"title": "A new film"}, {"genres": ["War"]}])
+    found = titles_of(catalogue, ["new", "1", "?", "50", "1"])
+    assert found == {"new": "A new film", "1": item_titles(catalogue.items)["1"], "?": "?", "50": "50"}
+    assert titles_of(catalogue, []) == {}
+
+
+def test_items_without_a_title_go_by_their_ids() -> None:
+    items = pl.DataFrame({"item_id": ["a", "b"], "genres": ["War", None]})
+    catalogue = Catalogue.from_items(items, np.zeros(2, np.int64), (), "timestamp")
+    assert titles_of(catalogue, ["b", "?"]) == {"b": "b", "?": "?"}

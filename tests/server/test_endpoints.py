@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import httpx
@@ -13,10 +14,14 @@ import pytest
 from server_helpers import CANDIDATES, START, rank, store
 from typer.testing import CliRunner
 
+from tailrank.api import Language
 from tailrank.benchmarks.launcher import Server
 from tailrank.cli.main import app
 from tailrank.data.histories import Event
 from tailrank.language.encoder import TextEncoder
+from tailrank.policy.tail import TailBoost
+from tailrank.ranking.contrast import Contrast
+from tailrank.ranking.reasons import because, item_titles, why_above
 from tailrank.ranking.reranker import Reranker
 from tailrank.state.base import StoredEvent
 from tailrank.state.embedded import EmbeddedState
@@ -64,6 +69,38 @@ class TestRank:
         for item in found["items"]:
             assert sum(item["contributions"].values()) == pytest.approx(item["score"], abs=1e-4)
             assert "tail" in item["contributions"]
+
+    @pytest.mark.parametrize("language", ["en", "zh"])
+    def test_sentences_in_the_language_asked_for(
+        self, url: str, reranker: Reranker, language: Language
+    ) -> None:
+        candidates, history = [*CANDIDATES, "no such film"], ["50", "?", "181"]
+        asked = {"candidates": candidates, "history": history, "policy": {"tail": 0.5}}
+        found = rank(url, **asked, explain=language)
+        plain = rank(url, **asked, explain=True)
+        assert found["events"] == ["50", "181"]
+        assert "events" not in plain
+        explained = reranker.explain(history, candidates, policy=(TailBoost(0.5),))
+        titles = item_titles(reranker.catalogue.items)
+        for item, before, one, following in zip_longest(
+            found["items"], plain["items"], explained, explained[1:]
+        ):
+            told = item.pop("explanation")
+            assert item == before
+            assert told["because"] == because(one, titles, language)
+            assert told.get("above") == (following and why_above(Contrast(one, following), titles, language))
+            assert told["by_event"].keys() == one.by_event.keys()
+            for name, shares in one.by_event.items():
+                assert told["by_event"][name] == pytest.approx(shares)
+            assert [tuple(move.values()) for move in told["moves"]] == list(one.moves)
+            assert told["moves"][-1]["after"] == item["rank"]
+
+    def test_only_the_first_items_are_explained_in_full(self, url: str) -> None:
+        found = rank(url, candidates=[str(film) for film in range(1, 40)], explain="en")["items"]
+        assert ["explanation" in item for item in found] == [True] * 20 + [False] * 19
+        assert rank(url, candidates=[], explain="en")["items"] == []
+        answer = httpx.post(f"{url}/v1/rank", json={"candidates": ["1"], "explain": "fr"})
+        assert (answer.status_code, "$.explain" in answer.text) == (422, True)
 
     def test_no_candidates(self, url: str) -> None:
         assert rank(url, candidates=[])["items"] == []

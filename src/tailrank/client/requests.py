@@ -73,7 +73,7 @@ class Requests:
         history: Sequence[str | api.HistoryEvent] = (),
         k: int | None = None,
         tail: float | None = None,
-        explain: bool = False,
+        explain: bool | api.Language = False,
         deadline_ms: float | None = None,
         policy: Sequence[Mapping[str, Any]] | None = None,
         context: Mapping[str, api.Scalar] | None = None,
@@ -93,7 +93,7 @@ class Requests:
         tail
             Strength of the long-tail policy, 0 to 1; by default the model's own.
         explain
-            Whether to return where each score comes from.
+            Whether to return where each score comes from; a language also asks for sentences that say why.
         deadline_ms
             Milliseconds after which the candidates' own order is better than a late response.
         policy

@@ -176,8 +176,8 @@ class _Search:
         gone = set(events)
         items, types, times = self.request.columns
         kept = [at for at in range(len(items)) if at not in gone]
-        columns = ([column[at] for at in kept] for column in (items, types, times))
-        return replace(self.request, history=History(*columns))
+        history = History([items[at] for at in kept], [types[at] for at in kept], [times[at] for at in kept])
+        return replace(self.request, history=history)
 
     def result(self, events: Events, smallest: bool) -> Counterfactual:
         """Rank once more to say where the item is without them."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
-Language: TypeAlias = Literal["en", "zh"]
+from tailrank.api import Language
 
 
 class Phrase(NamedTuple):

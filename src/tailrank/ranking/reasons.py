@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import polars as pl
 
+from tailrank.api import Language
 from tailrank.data.columns import Columns
 from tailrank.language.text import item_texts
+from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.contrast import Contrast
 from tailrank.ranking.counterfactual import Counterfactual
 from tailrank.ranking.explanation import Explanation, Reason
-from tailrank.ranking.phrases import WORDINGS, Language, Phrase, Wording
+from tailrank.ranking.phrases import WORDINGS, Phrase, Wording
 from tailrank.ranking.request import LIST_MEAN
 
 LEAST: Final = 0.05
@@ -23,6 +25,9 @@ NAMED: Final = 2
 
 TITLE: Final = 40
 """Characters of a title in a sentence."""
+
+TITLES: Final = ("title", "name", "text")
+"""Columns that name an item; the first that there is does."""
 
 REPEATED: Final = {"frequency", "relative-frequency"}
 
@@ -36,10 +41,23 @@ def item_titles(items: pl.DataFrame) -> dict[str, str]:
     {'a': 'Tea', 'b': 'b'}
     """
     ids = items[Columns.ITEM].to_list()
-    column = next((name for name in ("title", "name", "text") if name in items.columns), Columns.ITEM)
+    column = next((name for name in TITLES if name in items.columns), Columns.ITEM)
     texts = item_texts(items, f"{{{column}}}")
     short = (text if len(text) <= TITLE else f"{text[: TITLE - 1]}…" for text in texts)
     return {item_id: text or item_id for item_id, text in zip(ids, short, strict=True)}
+
+
+def titles_of(catalogue: Catalogue, ids: Iterable[str]) -> dict[str, str]:
+    """Name some items of a model as `item_titles` does, those that came since training included."""
+    distinct = list(dict.fromkeys(ids))
+    columns = catalogue.items.columns
+    column = next((name for name in TITLES if name in columns), Columns.ITEM)
+    texts: list[str | None] = [*distinct]
+    if column != Columns.ITEM:
+        values = catalogue.attributes.of(column, distinct, catalogue.codes_of(distinct))
+        texts = [None if value is None else str(value) for value in values]
+    schema = dict.fromkeys((Columns.ITEM, column), pl.String)
+    return item_titles(pl.DataFrame({Columns.ITEM: distinct, column: texts}, schema))
 
 
 def because(explanation: Explanation, titles: Mapping[str, str], language: Language = "en") -> str:

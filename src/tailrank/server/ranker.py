@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -15,12 +15,13 @@ from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.feedback.records import ShownRecord
+from tailrank.ranking.reasons import titles_of
 from tailrank.ranking.request import Request
 from tailrank.server.experiment import LiveExperiment, Served
 from tailrank.server.loaded_model import SHOWN
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
-from tailrank.server.translation import NO_EVENTS, check_times, to_items, to_request
+from tailrank.server.translation import NO_EVENTS, check_times, to_explanations, to_items, to_request
 from tailrank.state.base import State, StateError
 
 SLOWNESS: Final = 0.05
@@ -28,6 +29,11 @@ SLOWNESS: Final = 0.05
 
 LOG_EVERY: Final = 1.0
 """Seconds between two warnings in the log that the state can't be reached."""
+
+Told: TypeAlias = tuple[Sequence[api.Explanation], list[str] | msgspec.UnsetType]
+"""Explanations of the first items, and the items of the events that they speak of."""
+
+NOTHING_TOLD: Final[Told] = ((), msgspec.UNSET)
 
 log = logging.getLogger("tailrank.server")
 
@@ -137,13 +143,14 @@ class Ranker:
         try:
             asked = to_request(request, history, keep_signals=self.impressions is not None)
             served = self._serve(asked, request.user or request.session)
+            told = _explained(asked, served, request.explain)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
         self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
         self._expose(served.model.head, served.ranking.item_ids[:SHOWN])
         self._log(request, asked, served)
         is_unknown = (request.user or request.session) is not None and not history.items
-        return self._answer(served, arrived, is_unknown=is_unknown)
+        return self._answer(served, arrived, is_unknown=is_unknown, told=told)
 
     def _serve(self, asked: Request, user: str | None) -> Served:
         """Rank by the model that serves or, for a user in an experiment, as that says."""
@@ -208,6 +215,7 @@ class Ranker:
         arrived: float,
         reason: api.DegradedReason | None = None,
         is_unknown: bool = False,
+        told: Told = NOTHING_TOLD,
     ) -> api.Ranking:
         ranking, model, compared = served
         return api.Ranking(
@@ -215,7 +223,7 @@ class Ranker:
             model.name,
             1e3 * (time.perf_counter() - arrived),
             reason is not None,
-            to_items(ranking),
+            to_items(ranking, told[0]),
             reason or msgspec.UNSET,
             ranking.unknown_history or msgspec.UNSET,
             ranking.history_length,
@@ -223,4 +231,16 @@ class Ranker:
             compared.compared[1] if compared.teams else msgspec.UNSET,
             ranking.removed or msgspec.UNSET,
             self.policies or msgspec.UNSET,
+            told[1] or msgspec.UNSET,
         )
+
+
+def _explained(asked: Request, served: Served, explain: bool | api.Language) -> Told:
+    """Put the first items' reasons into words, if a language was named."""
+    ranking, model, _ = served
+    if isinstance(explain, bool) or not ranking:
+        return NOTHING_TOLD
+    found = model.reranker.explained(asked, ranking, api.MAX_EXPLAINED)
+    events = list(found[0].events)
+    titles = titles_of(model.reranker.catalogue, [*ranking.item_ids[: api.MAX_EXPLAINED], *events])
+    return to_explanations(found, titles, explain), events

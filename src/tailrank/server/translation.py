@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat, zip_longest
 from typing import Any, Final, cast
 
 from msgspec import UNSET
@@ -17,6 +18,9 @@ from tailrank.policy.base import Policy
 from tailrank.policy.registry import from_description
 from tailrank.policy.rules import Rules
 from tailrank.policy.tail import TailBoost
+from tailrank.ranking.contrast import Contrast
+from tailrank.ranking.explanation import Explanation
+from tailrank.ranking.reasons import because, why_above
 from tailrank.ranking.request import Ranking, Request
 
 NO_EVENTS: Final = History([], [], [])
@@ -26,7 +30,8 @@ def to_request(body: api.RankRequest, stored: History, keep_signals: bool = Fals
     """Put a request together from its body and what is stored of the user."""
     ids, scores = _columns(body.candidates)
     history, policy = _joined(stored, body.history), _steps(body.policy)
-    return Request(history, ids, scores, policy, body.k, body.explain, keep_signals, context=body.context)
+    explain = bool(body.explain)
+    return Request(history, ids, scores, policy, body.k, explain, keep_signals, context=body.context)
 
 
 def _steps(policy: api.Policy | list[api.Step] | None) -> tuple[Policy, ...] | None:
@@ -82,8 +87,21 @@ def _joined(stored: History, given: Sequence[str | api.HistoryEvent]) -> History
     )
 
 
-def to_items(ranking: Ranking) -> list[api.RankedItem]:
-    """Write a ranking as the wire has it; what an item doesn't need is left out."""
+def to_explanations(
+    found: Sequence[Explanation], titles: Mapping[str, str], language: api.Language
+) -> list[api.Explanation]:
+    """Write explanations of items that follow each other, each compared with the next."""
+    written = []
+    for one, following in zip_longest(found, found[1:]):
+        compared = following is not None and one.score >= following.score
+        above = why_above(Contrast(one, following), titles, language) if compared else UNSET
+        moves = [api.Move(*move) for move in one.moves]
+        written.append(api.Explanation(because(one, titles, language), one.by_event, moves, above))
+    return written
+
+
+def to_items(ranking: Ranking, explanations: Sequence[api.Explanation] = ()) -> list[api.RankedItem]:
+    """Write a ranking as the wire has it, the first items explained; what isn't needed is left out."""
     ranks = range(1, len(ranking) + 1)
     columns: list[Iterable[Any]] = [ranking.item_ids, ranking.scores, ranks, ranking.previous_ranks]
     if ranking.known is not None:
@@ -92,4 +110,6 @@ def to_items(ranking: Ranking) -> list[api.RankedItem]:
         columns.append([UNSET] * len(ranking))
     if ranking.contributions is not None:
         columns.append(ranking.contributions.by_item())
+    if explanations:
+        columns.append(chain(explanations, repeat(UNSET)))
     return list(map(api.RankedItem, *columns))
