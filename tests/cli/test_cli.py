@@ -1,17 +1,24 @@
 """The command line on real data."""
 
 import json
+from html import unescape
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
 import tailrank
+from tailrank import api
 from tailrank.cli.main import app
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError, TailrankError
+from tailrank.policy.tail import TailBoost
+from tailrank.ranking.counterfactual import counterfactual
+from tailrank.ranking.reasons import item_titles, moved, why_there
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 
 
@@ -193,6 +200,49 @@ def test_scores_of_several_recommenders_go_by_their_names(model: Path) -> None:
         [], ["1", "2", "3"], scores={"als": [0.1, 0.2, 0.9], "ncf": [3, np.nan, 1]}
     )
     assert all(f"{item.score:.3f}" in shown for item in expected)
+
+
+def test_reasons_in_chinese_moves_and_a_page(model: Path, tmp_path: Path) -> None:
+    asked = ("rank", "--model", model, "--history", "50,181", "--candidates", "1,172,174,210,300", "-k", 3)
+    page = tmp_path / "why" / "page.html"
+    result = run(*asked, "--explain", "--language", "zh", "--tail", 1, "--html", page)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("因为") == 3
+    reranker = Reranker.load(model)
+    request = Request(["50", "181"], ["1", "172", "174", "210", "300"], policy=(TailBoost(1),), k=3)
+    found = reranker.explain(request)
+    shown = unescape(page.read_text(encoding="utf-8"))
+    for one in found:
+        assert moved(one) in result.output
+        assert moved(one) in shown
+        hangs_on = counterfactual(reranker, request, one.item_id, 3)
+        titles = item_titles(reranker.catalogue.items)
+        assert hangs_on is None or why_there(hangs_on, titles, "zh") in shown
+
+
+def test_the_page_goes_without_a_table_of_reasons(model: Path, tmp_path: Path) -> None:
+    asked = ("rank", "--model", model, "--history", "50", "--candidates", "1,172")
+    plain, paged = run(*asked), run(*asked, "--html", tmp_path / "page.html")
+    assert paged.output == plain.output
+    assert "Why these items" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    refused = run(*asked, "--html", tmp_path)
+    assert isinstance(refused.exception, RequestError)
+    assert str(refused.exception).startswith(f"--html {tmp_path}: can't be written")
+
+
+@pytest.mark.parametrize("explain", [(), ("--explain",)], ids=["plain", "explained"])
+def test_a_ranking_as_json_has_the_shape_of_the_api(model: Path, explain: tuple[str, ...]) -> None:
+    asked = ("rank", "--model", model, "--history", "50,?", "--candidates", "1,172,nope", "--json", *explain)
+    printed = json.loads(run(*asked).stdout)
+    served = {"model": "movies", "took_ms": 0.0, "degraded": False}
+    answer = msgspec.convert({**printed, **served}, api.Ranking)
+    expected = Reranker.load(model).explain(["50", "?"], ["1", "172", "nope"])
+    assert [item.id for item in answer.items] == [one.item_id for one in expected]
+    assert answer.unknown_history == ["?"]
+    assert ("explanation" in printed["items"][0]) == ("events" in printed) == bool(explain)
+    if explain:
+        assert printed["events"] == ["50"]
+        assert [item["contributions"] for item in printed["items"]] == [one.contributions for one in expected]
 
 
 @pytest.mark.parametrize(

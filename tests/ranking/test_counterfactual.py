@@ -1,5 +1,6 @@
 """The events that an item owes its rank to: without them it leaves the top, and no smaller set does that."""
 
+from dataclasses import replace
 from itertools import chain, combinations
 
 import pytest
@@ -89,4 +90,10 @@ def test_it_is_said_in_both_languages() -> None:
     found = Counterfactual("mug", 10, 3, 14, (0, 5, 6), ("tent", "bag", "tent"), smallest=True)
     titles = {"mug": "杯子", "tent": "帐篷"}
     assert why_there(found, titles) == "without “帐篷” and “bag”, “杯子” would not be among the first 10"
+    assert why_there(replace(found, event_items=("a", "b", "c")), {}).startswith(
+        "without “a”, “b” and “c”, “mug”"
+    )
+    assert (
+        why_there(replace(found, event_items=("a",)), titles, "zh") == "如果没有“a”，“杯子”就不会进入前 10 名"
+    )
     assert why_there(found, titles, "zh") == "如果没有“帐篷”和“bag”，“杯子”就不会进入前 10 名"

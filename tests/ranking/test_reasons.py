@@ -64,10 +64,10 @@ def test_printed_parts_add_up_to_the_printed_score(reranker: Reranker, history: 
 
 @pytest.mark.parametrize("language", WORDINGS)
 def test_every_signal_and_every_policy_has_words_in_every_language(language: Language) -> None:
-    names = {getattr(signal, "name", None) for signal in SIGNALS.values()} | {"semantic", "tuned"}
-    names = {name for name in names if isinstance(name, str)} - REPEATED
-    parts = {*names, *POLICIES, "base", "upstream", "rank kept"}
-    assert parts - WORDINGS[language].phrases.keys() == set()
+    signals = (getattr(signal, "name", None) for signal in SIGNALS.values())
+    named = {name for name in signals if isinstance(name, str)} | {"semantic", "tuned"}
+    parts = {*named, *POLICIES, "base", "upstream", "rank kept"}
+    assert parts - REPEATED - WORDINGS[language].phrases.keys() == set()
 
 
 def test_languages_say_the_same_of_the_same_parts() -> None:

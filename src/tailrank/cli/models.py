@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,8 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tailrank.api import Language
 from tailrank.cli import options
 from tailrank.cli.anomalies import FOUND, LeaveOut, leave_out_users
+from tailrank.cli.explained import ranking_as_json, told_of, write_page
 from tailrank.cli.from_log import scored_lists
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.retrain import learned_from
@@ -31,7 +34,7 @@ from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.policy.registry import described
 from tailrank.policy.tail import TailBoost
-from tailrank.ranking.reasons import as_sum, because, item_titles
+from tailrank.ranking.reasons import titles_of
 from tailrank.ranking.registry import publish
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
@@ -146,6 +149,14 @@ def rank(
         typer.Option(metavar="NAME=VALUE", help="What rules may go by: market=de; may be repeated."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what sets each item apart.")] = False,
+    language: Annotated[Language, typer.Option(help="Of the sentences that say so.")] = "en",
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Page to write that explains the ranking; with -k, also which events it hangs on."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, as POST /v1/rank answers.")
+    ] = False,
 ) -> None:
     """Rank candidates for one user."""
     ids = options.ids(candidates, candidate, "--candidates", "--candidate")
@@ -156,13 +167,21 @@ def rank(
     with progress_bars() as progress, step(progress, f"reading {model}"):
         reranker = Reranker.load(model).with_standing(standing)
     policy = None if tail is None else (TailBoost(tail),)
-    request = Request(_history(past, user, state), ids, own, policy, k, context=known)
-    ranking, titles = reranker.rank(request), item_titles(reranker.catalogue.items)
-    why = {each.item_id: each for each in reranker.explain(request)} if explain else {}
+    why = explain or html is not None
+    request = Request(_history(past, user, state), ids, own, policy, k, why, context=known)
+    ranking = reranker.rank(request)
+    found = reranker.explained(request, ranking) if why else []
+    events = found[0].events if found else ()
+    titles = titles_of(reranker.catalogue, [*ranking.item_ids, *events])
+    if html is not None:
+        write_page(html, reranker, request, ranking, found, titles, language)
+    if as_json:
+        typer.echo(ranking_as_json(ranking, found, titles, language))
+        return
     table = Table("rank", "was", "item", "title", "score", box=SIMPLE_HEAD)
-    for item in ranking:
-        told = [titles.get(item.item_id, "") if item.known else "(not in the model)"]
-        told += [because(why[item.item_id], titles), as_sum(why[item.item_id])] if explain else []
+    for item, one in zip_longest(ranking, found if explain else ()):
+        told = [titles[item.item_id] if item.known else "(not in the model)"]
+        told += [] if one is None else told_of(one, titles, language)
         ranks, score = (str(item.rank), str(item.previous_rank)), f"{item.score:.3f}"
         table.add_row(*ranks, escape(item.item_id), escape("\n".join(told)), score, end_section=explain)
     console = Console()

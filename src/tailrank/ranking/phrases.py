@@ -44,8 +44,12 @@ class Wording:
         Between two reasons on one side, and before one on the other.
     without
         Of the `{events}` without which `{item}` would not be among the first `{k}`.
+    comma, last
+        Between events, and before the last of them.
     history
         What an item has in common with, if no single event stands out.
+    labels
+        Of a page that shows explanations.
     """
 
     phrases: Mapping[str, Phrase]
@@ -60,8 +64,10 @@ class Wording:
     joined: str
     but: str
     without: str
-    listed: str
+    comma: str
+    last: str
     history: str
+    labels: Mapping[str, str]
 
     def quoted(self, title: str) -> str:
         """Put a title in quotes."""
@@ -171,8 +177,24 @@ ENGLISH: Final = Wording(
     joined=", and ",
     but=", but ",
     without="without {events}, {item} would not be among the first {k}",
-    listed=" and ",
+    comma=", ",
+    last=" and ",
     history="the history",
+    labels={
+        "heading": "Why these items are where they are",
+        "history": "What the user did, the latest first",
+        "nothing": "Nothing that the model knows.",
+        "score": "score",
+        "was": "was",
+        "mean": "mean of the list",
+        "moves": "Moved after the score",
+        "events": "What each event gave",
+        "event": "event",
+        "all": "all",
+        "removed": "Taken from the list",
+        "sum": "Scores are log-odds. The mean of the list is the same for all items; each bar is how much "
+        "more or less of a part an item has than the list on average. Together they add up to the score.",
+    },
 )
 
 CHINESE: Final = Wording(
@@ -272,8 +294,24 @@ CHINESE: Final = Wording(
     joined="，而且",
     but="，但",
     without="如果没有{events}，{item}就不会进入前 {k} 名",
-    listed="和",
+    comma="、",
+    last="和",
     history="以往所选",
+    labels={
+        "heading": "这些物品为什么排在这里",
+        "history": "用户的历史，最近的在前",
+        "nothing": "没有模型认识的历史。",
+        "score": "分数",
+        "was": "原来",
+        "mean": "列表均值",
+        "moves": "打分之后的移动",
+        "events": "每个历史事件的贡献",
+        "event": "事件",
+        "all": "合计",
+        "removed": "从列表中移除",
+        "sum": "分数是对数几率。列表均值对所有物品都相同，每一条表示物品在这一部分比列表平均多出或少了多少，"
+        "它们与均值相加就是分数。",
+    },
 )
 
 WORDINGS: Final[Mapping[Language, Wording]] = {"en": ENGLISH, "zh": CHINESE}

@@ -133,11 +133,10 @@ def why_there(found: Counterfactual, titles: Mapping[str, str], language: Langua
     >>> why_there(found, {"tea": "Green tea"})
     'without “Green tea” and “mug”, “pot” would not be among the first 3'
     """
-    wording = WORDINGS[language]
-    item, *events = (
-        wording.quoted(titles.get(each, each)) for each in (found.item_id, *dict.fromkeys(found.event_items))
-    )
-    return wording.without.format(events=wording.listed.join(events), item=item, k=found.k)
+    wording, named = WORDINGS[language], [found.item_id, *dict.fromkeys(found.event_items)]
+    item, *events, last = [wording.quoted(titles.get(each, each)) for each in named]
+    told = wording.last.join([wording.comma.join(events), last] if events else [last])
+    return wording.without.format(events=told, item=item, k=found.k)
 
 
 def _told(
@@ -188,6 +187,18 @@ def _topic(reason: Reason, words: Phrase | None, wording: Wording) -> str:
 def _filled(words: str, reason: Reason, titles: Mapping[str, str], wording: Wording) -> str:
     event = reason.event
     return words.format(event=wording.history if event is None else wording.quoted(titles.get(event, event)))
+
+
+def moved(explanation: Explanation) -> str:
+    """Write the ranks that steps after the score moved an item between; nothing if none did.
+
+    Examples
+    --------
+    >>> moved(Explanation("pot", 1.3, {}, {}, moves=(("tail", 5, 5), ("mmr", 5, 2))))
+    'mmr: 5 → 2'
+    """
+    moves = [f"{step}: {old} → {new}" for step, old, new in explanation.moves if old != new]
+    return ", ".join(moves)
 
 
 def as_sum(explanation: Explanation) -> str:
