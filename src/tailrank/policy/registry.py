@@ -12,6 +12,7 @@ from tailrank.policy.calibration import Calibration
 from tailrank.policy.caps import Cap
 from tailrank.policy.diversity import Diversity, SimilarityCeiling
 from tailrank.policy.exploration import Exploration
+from tailrank.policy.exposure import Exposure
 from tailrank.policy.fresh import FreshBoost
 from tailrank.policy.objective import Objective
 from tailrank.policy.relations import Excludes, Requires
@@ -30,6 +31,7 @@ STEPS: Final = (
     Requires,
     Excludes,
     XQuad,
+    Exposure,
     Calibration,
     Diversity,
     SimilarityCeiling,
