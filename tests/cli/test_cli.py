@@ -58,7 +58,7 @@ def test_the_version_is_that_of_the_package() -> None:
 def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path) -> None:
     result = run(
         *("evaluate", "--data", folder, "--protocol", "temporal", "--encoder", "none", "--per-user", 3),
-        *("--models", "tailrank,popularity", "--out", tmp_path, "--queries", 100),
+        *("--models", "tailrank,popularity", "--out", tmp_path, "--queries", 100, "--frontier", "tail"),
     )
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "metrics.json").read_text())
@@ -66,6 +66,8 @@ def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path
     assert f"{found['models']['tailrank']['ndcg@10']:.4f}" in result.output
     assert found["queries"] == 100
     assert {point["strength"] for point in found["tradeoff"]} >= {0.0, 1.0}
+    assert [curve["step"] for curve in found["frontier"]["curves"]] == ["tail"]
+    assert "policies that lose at most 1.0%" in " ".join(result.output.split())
     assert "tailrank" in (tmp_path / "report.html").read_text()
 
 
@@ -291,6 +293,11 @@ def test_a_ranking_as_json_has_the_shape_of_the_api(model: Path, explain: tuple[
             "lm-mean",
         ),
         (["evaluate", "--data", "DATA", "--out", "out", "--staleness", "soon"], "soon"),
+        (["evaluate", "--data", "DATA", "--out", "out", "--frontier", "magic"], "no dial to turn"),
+        (
+            ["evaluate", "--data", "DATA", "--out", "out", "--models", "tfidf", "--frontier", "tail"],
+            "tfidf has no policies",
+        ),
         (["bench", "latency", "--data", "DATA", "--model", "no-model"], "no-model"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,

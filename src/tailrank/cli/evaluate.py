@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,13 +15,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from tailrank.cli import options, own_lists
-from tailrank.cli.evaluation_tables import cell, comparisons_table, metrics_table, table_of
+from tailrank.cli.evaluation_tables import cell, choices_table, comparisons_table, metrics_table, table_of
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import runner
 from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model, with_policies
+from tailrank.evaluation.frontier import DIALS, MAX_LOSS, Dial, find_dials
 from tailrank.evaluation.grounds import SWEPT
 from tailrank.evaluation.results import Evaluation, Ground
 from tailrank.files import is_writable
@@ -42,6 +44,9 @@ SHOWN = {
     "aplt@10": "tail share",
 }
 """Metrics to print and their headings: from head to warm, ndcg@10 of targets there."""
+
+WITH_POLICIES = ("tailrank", "without-lm")
+"""Models that are a `Reranker`."""
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -71,6 +76,16 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    frontier: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY,…",
+            help=f"Turn the dials of policies, of {', '.join(DIALS)}: what each gives for what it takes.",
+        ),
+    ] = None,
+    max_loss: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of ndcg@10 that the choice of a dial may lose.")
+    ] = MAX_LOSS,
     max_history: options.MaxHistory = 50,
     minutes: options.Minutes = 15.0,
     fast: options.Fast = False,
@@ -95,6 +110,9 @@ def evaluate(
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
     standing = options.policies(policies).steps
+    dials = find_dials([name.strip() for name in frontier.split(",")]) if frontier else {}
+    if dials and names[0] not in WITH_POLICIES:
+        raise RequestError(f"--frontier: {names[0]} has no policies: name tailrank first in --models")
     how = options.reading(columns)
     dataset = options.load(data, how, drop_bad)
     settings = Settings(
@@ -120,7 +138,7 @@ def evaluate(
     if queries is not None:
         split = split.sampled(queries, seed)
     spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train)
-    measure(names, split, spaces, settings, out, standing)
+    measure(names, split, spaces, settings, out, standing, dials, max_loss)
     Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")
 
 
@@ -131,12 +149,17 @@ def measure(
     settings: Settings,
     out: Path,
     standing: Sequence[Policy] = (),
+    dials: Mapping[str, Dial] | None = None,
+    max_loss: float = MAX_LOSS,
 ) -> tuple[list[FittedModel], Evaluation]:
-    """Fit models and evaluate them, write the report into a folder, and print the main metrics."""
+    """Fit models, evaluate them, turn dials, write the report into a folder, and print the main metrics."""
     about = {"encoders": options.encoders(spaces), **machine()}
     with progress_bars() as progress:
         fitted = with_policies(runner.fit(names, split, spaces, settings, progress), standing)
         found = runner.evaluate(fitted, split, spaces, settings, about, progress)
+        if dials:
+            swept = runner.sweep(dials, fitted, split, spaces, settings, max_loss, progress)
+            found = replace(found, frontier=swept)
         with step(progress, f"writing {out}"):
             runner.write(found, out)
     _show(found)
@@ -158,6 +181,8 @@ def _show(found: Evaluation) -> None:
             console.print(comparisons_table(ground.comparisons, SHOWN))
     if found.lead.tradeoff:
         console.print(_tradeoff_table(found.lead, min(SWEPT, queries), shown))
+    if found.frontier:
+        console.print(choices_table(found.frontier))
 
 
 def _shown(ground: Ground) -> dict[str, str]:
@@ -176,7 +201,8 @@ def _tradeoff_table(ground: Ground, queries: int, shown: Mapping[str, str]) -> T
 
 def _refuse_protocol(context: typer.Context) -> None:
     """Refuse options that say what to rank for, as lists say that themselves."""
-    for name in ("protocol", "models", "ties", "per_user", "staleness", "repeats", "queries", "policies"):
+    names = ("protocol", "models", "ties", "per_user", "staleness", "repeats", "queries", "policies")
+    for name in (*names, "frontier"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             option = name.replace("_", "-")

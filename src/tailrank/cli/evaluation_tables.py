@@ -8,6 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Column, Table
 
+from tailrank.evaluation.frontier import Frontier
+from tailrank.evaluation.frontier_words import HEADINGS, choices
 from tailrank.evaluation.results import Comparison, Ground
 
 NAME, NUMBER = 10, 6
@@ -37,6 +39,15 @@ def comparisons_table(comparisons: list[Comparison], shown: Mapping[str, str]) -
         cells.setdefault(one.b, {})[one.metric] = text if one.may_be_chance else f"[bold]{text}[/]"
     for other, row in cells.items():
         table.add_row(escape(other), *(row.get(metric, "-") for metric in metrics))
+    return table
+
+
+def choices_table(frontier: Frontier) -> Table:
+    """Lay out what the choice of each dial changes on test queries, as shares of what is without it."""
+    table = table_of("policy", dict(zip(HEADINGS, HEADINGS, strict=True)))
+    table.title = f"policies that lose at most {frontier.max_loss:.1%} of ndcg@10 on validation queries"
+    for choice in choices(frontier):
+        table.add_row(choice.step, *choice.cells)
     return table
 
 

@@ -10,7 +10,8 @@ from typing import Final
 import jinja2
 import numpy as np
 
-from tailrank.evaluation import charts
+from tailrank.evaluation import charts, frontier_charts
+from tailrank.evaluation.frontier_words import HEADINGS, choices
 from tailrank.evaluation.results import Comparison, Evaluation, Ground, TradeoffPoint
 from tailrank.ranking.fusion import HISTORY_LABELS, Fusion
 
@@ -60,6 +61,11 @@ def render(evaluation: Evaluation) -> str:
         draw.__name__: partial(charts.draw_chart, draw, evaluation)
         for draw in (charts.quality, charts.exposure, charts.tradeoff)
     }
+    frontier = evaluation.frontier
+    dials = {
+        draw.__name__: partial(charts.draw_chart, draw, evaluation)
+        for draw in (frontier_charts.tail_share, frontier_charts.coverage, frontier_charts.diversity)
+    }
     return environment.get_template("report.html").render(
         evaluation=evaluation,
         summary=summary(evaluation),
@@ -72,6 +78,9 @@ def render(evaluation: Evaluation) -> str:
         reach=_largest_end(evaluation),
         weights=None if evaluation.fusion is None else weights_and_shares(evaluation.fusion),
         histories=HISTORY_LABELS,
+        dials=dials,
+        headings=HEADINGS,
+        choices=choices(frontier) if frontier else [],
         **drawings,
     )
 

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from tailrank.arrays import Offsets
+from tailrank.evaluation.frontier import Frontier
 from tailrank.ranking.fusion import Fusion
 
 
@@ -108,6 +109,8 @@ class Evaluation:
         Of the fused model, if one was fitted.
     runs
         Names of the two runs that are shown side by side; empty if it is one.
+    frontier
+        What dials of policies give for what they take; None if none was turned.
     """
 
     dataset: str
@@ -119,6 +122,7 @@ class Evaluation:
     least_count: int = 0
     fusion: Fusion | None = None
     runs: tuple[str, ...] = ()
+    frontier: Frontier | None = None
 
     def __repr__(self) -> str:
         found = {name: metrics.get("ndcg@10") for name, metrics in self.lead.models.items()}
@@ -150,11 +154,12 @@ class Evaluation:
         fair = None if self.fair is None else {"least_count": self.least_count} | self.fair.contents()
         about = {"dataset": self.dataset, "protocol": self.protocol}
         contents = about | self.full.contents() | {"fair": fair, "settings": self.settings}
+        contents |= {"frontier": self.frontier} if self.frontier else {}
         return msgspec.json.format(msgspec.json.encode(contents, enc_hook=_plain), indent=2).decode() + "\n"
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """Take back what `to_json` wrote; counts, exposure and fusion are not in it.
+        """Take back what `to_json` wrote, but for the frontier; counts, exposure and fusion are not in it.
 
         Raises
         ------

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.evaluation.baselines import FittedModel, find_model
+from tailrank.evaluation.frontier import MAX_LOSS, Dial, Frontier
 from tailrank.evaluation.grounds import measure_grounds
 from tailrank.evaluation.results import Evaluation
+from tailrank.evaluation.sweep import Sample, trace
 from tailrank.files import written_file
 from tailrank.language.vectors import ItemVectors
 from tailrank.policy.registry import described
@@ -104,6 +106,48 @@ def evaluate(
         least_count=split.least_count,
         fusion=fused.fusion if fused else None,
     )
+
+
+def sweep(
+    dials: Mapping[str, Dial],
+    models: Sequence[FittedModel],
+    split: Split,
+    spaces: Mapping[str, ItemVectors],
+    settings: Settings,
+    max_loss: float = MAX_LOSS,
+    progress: Progress = silent,
+) -> Frontier:
+    """Turn dials of policies on the first model; its own are left out.
+
+    Where signals were fitted on validation events, too, the model is fitted once more without them, to
+    choose by.
+
+    Parameters
+    ----------
+    dials
+        By the names of their steps.
+    models, split, spaces, settings
+        As for `evaluate`.
+    max_loss
+        Share of ndcg@10 that a choice may lose on validation queries.
+    progress
+        Called with the number of queries that are ranked.
+
+    Raises
+    ------
+    RequestError
+        If the first model has no policies, there is no query on fair ground, or a step can't be applied.
+    """
+    first = models[0]
+    earlier = first.scorer
+    if split.full_train is not split.train:
+        before = replace(split, full_train=split.train)
+        earlier = fit([first.name], before, spaces, settings, progress)[0].scorer
+    if not isinstance(first.scorer, Reranker) or not isinstance(earlier, Reranker):
+        raise RequestError(f"{first.name} has no policies: name tailrank first")
+    samples = Sample.of_validation(earlier, split), Sample.of_test(first.scorer, split)
+    vectors = spaces["semantic"].values if "semantic" in spaces else None
+    return trace(dials, *samples, max_loss, vectors, settings.seed, progress)
 
 
 def write(evaluation: Evaluation, folder: Path | str) -> None:

@@ -37,7 +37,7 @@ def gini(shown: Offsets) -> float | None:
     return float(weights @ np.sort(shown) / (max(n - 1, 1) * total))
 
 
-def _list_means(top: Codes, values: Doubles) -> Doubles:
+def list_means(top: Codes, values: Doubles) -> Doubles:
     """Average a value of the items over each list, NaN for an empty list; shape (queries,)."""
     listed = top >= 0
     return _share(np.where(listed, values[top], 0.0).sum(axis=1), listed.sum(axis=1))
@@ -88,9 +88,9 @@ def list_metrics(
     return {
         "coverage@10": float(np.mean(shown > 0)) if len(top) else None,
         "gini@10": gini(shown),
-        "arp@10": mean(_list_means(top, counts.astype(np.float64))),
-        "aplt@10": mean(_list_means(top, tail_items(counts).astype(np.float64))),
-        "novelty@10": mean(_list_means(top, _self_information(counts))),
+        "arp@10": mean(list_means(top, counts.astype(np.float64))),
+        "aplt@10": mean(list_means(top, tail_items(counts).astype(np.float64))),
+        "novelty@10": mean(list_means(top, _self_information(counts))),
         "ild@10": None if vectors is None else mean(_intra_list_distance(top, vectors)),
     }
 

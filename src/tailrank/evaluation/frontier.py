@@ -1,0 +1,160 @@
+"""What each dial of a policy gives for what it takes, and the point that meets a constraint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from tailrank.errors import RequestError
+from tailrank.policy.base import Policy
+from tailrank.policy.registry import from_description
+
+MAX_LOSS: Final = 0.01
+"""Share of ndcg@10 that a chosen setting may lose on validation queries."""
+
+Metrics = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Dial:
+    """A step whose one setting is turned.
+
+    Attributes
+    ----------
+    setting
+        Name of the setting.
+    values
+        What it is turned to, the weakest first; before the first of them the step changes nothing.
+    fixed
+        The other settings.
+    """
+
+    setting: str
+    values: tuple[float, ...]
+    fixed: Mapping[str, object] = field(default_factory=dict)
+
+    def steps(self, name: str) -> list[Policy]:
+        """Make the step of that name with each value."""
+        return [from_description([{"name": name, **self.fixed, self.setting: x}])[0] for x in self.values]
+
+
+DIALS: Final = {
+    "exposure": Dial("price", (0.0002, 0.0003, 0.0005, 0.0007, 0.001, 0.0014, 0.002, 0.003, 0.005)),
+    "tail": Dial("strength", (0.0625, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.5, 0.75, 1.0)),
+}
+"""The steps that can be swept, by name."""
+
+
+def find_dials(names: Sequence[str]) -> dict[str, Dial]:
+    """Find dials by the names of their steps.
+
+    Raises
+    ------
+    RequestError
+        On a name that has none, listing those there are.
+    """
+    for name in names:
+        if name not in DIALS:
+            raise RequestError(f"--frontier {name}: no dial to turn: choose from {', '.join(DIALS)}")
+    return {name: DIALS[name] for name in names}
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a metric of a chosen setting differs from that without the step, on the same test queries.
+
+    `relative` is a share of the latter; `ci95` bounds `difference` by bootstrap over users, None without two
+    users.
+    """
+
+    metric: str
+    difference: float
+    relative: float | None
+    ci95: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """Metrics of the lists at one value of a dial; `value` is None without the step."""
+
+    value: float | None
+    validation: Metrics
+    test: Metrics
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One dial from its weakest value to its strongest.
+
+    Attributes
+    ----------
+    step, setting
+        What is turned.
+    points
+        One a value.
+    chosen
+        Which of the points is the choice; None if none meets the constraint.
+    changes
+        What the choice changes on test queries.
+    """
+
+    step: str
+    setting: str
+    points: list[Point]
+    chosen: int | None
+    changes: list[Change] = field(default_factory=list)
+
+    def at_loss(self, metric: str, loss: float, plain: Point) -> float | None:
+        """Read a test metric where the curve has lost a share of ndcg@10; None if it never loses that much.
+
+        Between points it is linear; of several crossings the last counts.
+        """
+        rows = [(each.test["ndcg@10"], each.test[metric]) for each in (plain, *self.points)]
+        gains, values = np.array(rows, np.float64).T
+        least = (1 - loss) * gains[0]
+        crossed = np.flatnonzero((gains[:-1] >= least) & (gains[1:] < least))
+        if not len(crossed):
+            return None
+        ends = slice(crossed[-1], crossed[-1] + 2)
+        return float(np.interp(-least, -gains[ends], values[ends]))
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Curves of several dials, on the fair ground.
+
+    Attributes
+    ----------
+    max_loss
+        The constraint: the share of ndcg@10 that a choice may lose on validation queries.
+    shortlist
+        How many of the best items of each list the steps saw.
+    queries
+        How many were measured, on validation and on test.
+    plain
+        The lists without any step.
+    curves
+        One a dial.
+    """
+
+    max_loss: float
+    shortlist: int
+    queries: tuple[int, int]
+    plain: Point
+    curves: list[Curve]
+
+
+def choose(plain: float, found: Sequence[float], max_loss: float) -> int | None:
+    """Choose the strongest of settings, the weakest first, that loses no more than it may.
+
+    Examples
+    --------
+    >>> choose(0.1, [0.1002, 0.0995, 0.097], max_loss=0.01)
+    1
+    >>> choose(0.1, [0.09, 0.08], max_loss=0.01)
+    """
+    affordable = np.flatnonzero(np.array(found) >= (1 - max_loss) * plain)
+    return int(affordable[-1]) if len(affordable) else None

@@ -1,0 +1,197 @@
+"""Turns the dials of policies over the lists of many queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import numpy as np
+
+from tailrank.arrays import Bools, Codes, Doubles, Floats
+from tailrank.data.histories import Queries
+from tailrank.data.splits import Split
+from tailrank.errors import RequestError
+from tailrank.evaluation.frontier import Change, Curve, Dial, Frontier, Metrics, Point, choose
+from tailrank.metrics.beyond_accuracy import list_means
+from tailrank.metrics.full_ranking import Outcome, measure, per_query, scored
+from tailrank.metrics.popularity import tail_items
+from tailrank.metrics.ranking import TOP, target_ranks
+from tailrank.metrics.significance import paired_bootstrap
+from tailrank.policy.base import Policy, Scored
+from tailrank.ranking.listing import CandidateListing
+from tailrank.ranking.reranker import Reranker
+from tailrank.reporting import Progress, silent
+
+SHORTLIST: Final = 200
+"""Best items of each list that steps see, as many as a request brings; the others keep their ranks."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Queries whose targets are on fair ground, and the model that ranks them.
+
+    Attributes
+    ----------
+    reranker
+        What it learned says nothing of the targets.
+    split
+        `full_train` is what the reranker was fitted on.
+    queries
+        To rank.
+    eligible
+        Items of fair ground, shape (items,).
+    """
+
+    reranker: Reranker
+    split: Split
+    queries: Queries
+    eligible: Bools
+
+    @classmethod
+    def of_validation(cls, reranker: Reranker, split: Split) -> Self:
+        """Take the validation queries of a split, and a model that was fitted on `split.train`."""
+        eligible = split.learnable_items
+        queries = split.validation.take(eligible[split.validation.targets])
+        return cls(reranker, replace(split, full_train=split.train), queries, eligible)
+
+    @classmethod
+    def of_test(cls, reranker: Reranker, split: Split) -> Self:
+        """Take the test queries of a split, and a model that was fitted on `split.full_train`."""
+        queries = split.test.take(split.fair_items[split.test.targets])
+        return cls(reranker, split, queries, split.fair_items)
+
+    @property
+    def tail(self) -> Bools:
+        """Items outside the most popular 20%, shape (items,)."""
+        return tail_items(self.split.full_train.counts)
+
+    def metrics(self, outcome: Outcome, vectors: Floats | None) -> Metrics:
+        """Measure lists on fair ground."""
+        counts, cold = self.split.full_train.counts, self.split.cold
+        return measure(outcome, self.queries.targets, counts, vectors, cold, self.eligible)
+
+
+def trace(
+    dials: Mapping[str, Dial],
+    validation: Sample,
+    test: Sample,
+    max_loss: float,
+    vectors: Floats | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Frontier:
+    """Turn dials one by one, choose a value of each on validation queries, and say what it does on the test.
+
+    Parameters
+    ----------
+    dials
+        By the names of their steps.
+    validation, test
+        What is ranked.
+    max_loss
+        Share of ndcg@10 that a choice may lose on validation queries.
+    vectors
+        Of the items, shape (items, d), to measure the diversity of lists; None if there are none.
+    seed
+        Of the bootstrap.
+    progress
+        Called with the number of queries that are ranked.
+
+    Raises
+    ------
+    RequestError
+        If there is no query to choose by, or none to test on, or a step can't be applied.
+    """
+    for name, sample in (("validation", validation), ("test", test)):
+        if not len(sample.queries):
+            raise RequestError(f"{sample.split.full_train.name}: no {name} query on fair ground to sweep on")
+    steps = [step for name, dial in dials.items() for step in dial.steps(name)]
+    chosen_on = apply_each(steps, validation, progress, "turn dials on validation queries")
+    shown_on = apply_each(steps, test, progress, "turn dials on test queries")
+    values = [None, *(value for dial in dials.values() for value in dial.values)]
+    plain, *points = [
+        Point(value, validation.metrics(one, vectors), test.metrics(other, vectors))
+        for value, one, other in zip(values, chosen_on, shown_on, strict=True)
+    ]
+    curves, start = [], 0
+    for name, dial in dials.items():
+        part = slice(start, start + len(dial.values))
+        start = part.stop
+        gains = [float(per_query(outcome).mean()) for outcome in chosen_on[1:][part]]
+        chosen = choose(float(per_query(chosen_on[0]).mean()), gains, max_loss)
+        changes = [] if chosen is None else changed(shown_on[1:][part][chosen], shown_on[0], test, seed)
+        curves.append(Curve(name, dial.setting, points[part], chosen, changes))
+    return Frontier(max_loss, SHORTLIST, (len(validation.queries), len(test.queries)), plain, curves)
+
+
+def apply_each(steps: Sequence[Policy], sample: Sample, progress: Progress, task: str) -> list[Outcome]:
+    """Rank without any step, then with each of them alone; one outcome each."""
+    plain, done = replace(sample.reranker, policy=()), 0
+    found: list[list[Outcome]] = [[] for _ in range(1 + len(steps))]
+    for batch, scores in scored(plain, sample.queries, sample.split):
+        scores[:, ~sample.eligible] = -np.inf
+        ranks = target_ranks(scores, batch.targets).astype(np.int32)
+        lists = _shortlists(sample.reranker, batch, scores)
+        for outcomes, step in zip(found, [None, *steps], strict=True):
+            outcomes.append(_outcome(step, lists, batch.targets, ranks))
+        done += len(batch)
+        progress(task, done, len(sample.queries))
+    return [Outcome.from_batches(outcomes) for outcomes in found]
+
+
+def changed(outcome: Outcome, plain: Outcome, sample: Sample, seed: int) -> list[Change]:
+    """Compare lists with those without the step: accuracy, for targets in the tail too, and tail share."""
+    tail, users = sample.tail, sample.queries.users
+    in_tail, everything = tail[sample.queries.targets], np.ones(len(users), bool)
+    gains = per_query(outcome), per_query(plain)
+    shares = _tail_shares(outcome, tail), _tail_shares(plain, tail)
+    compared: dict[str, tuple[tuple[Doubles, Doubles], Bools]] = {
+        "ndcg@10": (gains, everything),
+        "ndcg@10/tail80": (gains, in_tail),
+        "aplt@10": (shares, everything),
+    }
+    found = []
+    for metric, ((now, before), rows) in compared.items():
+        if rows.any():
+            mean = before[rows].mean()
+            bounds = paired_bootstrap(now, before, users, rows, seed=seed)
+            by = float(now[rows].mean() - mean)
+            ends = (bounds.low, bounds.high) if bounds else None
+            found.append(Change(metric, by, float(by / mean) if mean else None, ends))
+    return found
+
+
+def _tail_shares(outcome: Outcome, tail: Bools) -> Doubles:
+    return np.nan_to_num(list_means(outcome.top, tail.astype(np.float64)))
+
+
+def _shortlists(reranker: Reranker, batch: Queries, scores: Floats) -> list[tuple[Codes, Scored]]:
+    """Take the best items of each query, best first, as a request would bring them."""
+    catalogue, size = reranker.catalogue, min(SHORTLIST, scores.shape[1])
+    best = np.argpartition(-scores, size - 1, axis=1)[:, :size]
+    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, 1), 1, kind="stable"), 1)
+    moments = batch.source.times[batch.full_ends].tolist()
+    found = []
+    for row, codes, events, now in zip(
+        scores, best, catalogue.events_of(batch.histories), moments, strict=True
+    ):
+        listed = codes[np.isfinite(row[codes])].astype(np.int32)
+        ids = catalogue.ids_of(listed)
+        listing = CandidateListing(ids, listed, events, now, catalogue, reranker.signals)
+        found.append((listed, Scored(row[listed], catalogue.rarity[listed], listing=listing)))
+    return found
+
+
+def _outcome(
+    step: Policy | None, lists: Sequence[tuple[Codes, Scored]], targets: Codes, ranks: Codes
+) -> Outcome:
+    """Apply a step to shortlists; a target below its own keeps its rank, and one removed is last of it."""
+    ranks, top = ranks.copy(), np.full((len(lists), TOP), -1, np.int32)
+    for at, (codes, given) in enumerate(lists):
+        shown = codes[(given if step is None else step.apply(given)).order]
+        top[at, : len(shown[:TOP])] = shown[:TOP]
+        if targets[at] in codes:
+            (place,) = (shown == targets[at]).nonzero()
+            ranks[at] = place[0] + 1 if len(place) else len(codes)
+    return Outcome(ranks, top)
