@@ -66,7 +66,7 @@ def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path
     assert f"{found['models']['tailrank']['ndcg@10']:.4f}" in result.output
     assert found["queries"] == 100
     assert {point["strength"] for point in found["tradeoff"]} >= {0.0, 1.0}
-    assert [curve["step"] for curve in found["frontier"]["curves"]] == ["tail"]
+    assert [curve["dial"] for curve in found["frontier"]["curves"]] == ["tail"]
     assert "policies that lose at most 1.0%" in " ".join(result.output.split())
     assert "tailrank" in (tmp_path / "report.html").read_text()
 

@@ -67,7 +67,7 @@ def test_a_setting_is_chosen_on_validation_and_told_on_the_test(frontier: Fronti
         int(items[queries.targets].sum())
         for items, queries in ((split.learnable_items, split.validation), (split.fair_items, split.test))
     )
-    assert [curve.step for curve in frontier.curves] == ["exposure", "tail"]
+    assert [curve.dial for curve in frontier.curves] == ["exposure", "tail"]
     start = frontier.plain.validation["ndcg@10"]
     assert start is not None
     for curve in frontier.curves:
@@ -96,10 +96,10 @@ def test_what_is_chosen_by_never_saw_what_it_is_chosen_on(reranker: Reranker, sp
     def progress(task: str, done: int, total: int | None, note: str = "") -> None:
         asked.append(note)
 
-    runner.sweep({"tail": Dial("strength", (0.1,))}, models, later, {}, Settings(), progress=progress)
+    runner.sweep({"tail": Dial("tail", "strength", (0.1,))}, models, later, {}, Settings(), progress=progress)
     assert "without-lm" in asked
     asked.clear()
-    runner.sweep({"tail": Dial("strength", (0.1,))}, models, split, {}, Settings(), progress=progress)
+    runner.sweep({"tail": Dial("tail", "strength", (0.1,))}, models, split, {}, Settings(), progress=progress)
     assert "without-lm" not in asked
 
 
@@ -117,7 +117,7 @@ def test_the_report_and_the_metrics_hold_it(
     page = render(found)
     assert "What each dial gives" in page
     for choice in choices(frontier):
-        assert all(cell in page for cell in (choice.step, *choice.cells))
+        assert all(cell in page for cell in (choice.dial, *choice.cells))
 
 
 def test_curves_are_read_at_equal_loss() -> None:
@@ -134,7 +134,7 @@ def test_a_dial_that_costs_too_much_has_no_choice() -> None:
 
 
 def test_mistakes_are_told(reranker: Reranker, split: Split) -> None:
-    with pytest.raises(RequestError, match="--frontier magic: no dial to turn: choose from exposure, tail"):
+    with pytest.raises(RequestError, match="--frontier magic: no dial to turn: choose from exposure, tail, "):
         find_dials(["magic"])
     with pytest.raises(RequestError, match="popularity has no policies: name tailrank first"):
         runner.sweep({}, runner.fit(["popularity"], split, {}, Settings()), split, {}, Settings())

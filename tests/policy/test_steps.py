@@ -12,6 +12,7 @@ from tailrank.policy.base import Policy, Scored, apply_all
 from tailrank.policy.calibration import Calibration
 from tailrank.policy.caps import Cap
 from tailrank.policy.diversity import Diversity, SimilarityCeiling
+from tailrank.policy.exposure import Exposure
 from tailrank.policy.fresh import FreshBoost
 from tailrank.policy.registry import described, from_description
 from tailrank.policy.xquad import XQuad
@@ -25,9 +26,16 @@ REORDERING: list[Policy] = [
     XQuad(),
     Calibration("genres"),
     Calibration(),
+    Exposure(0.01),
 ]
 STEPS = [*REORDERING, FreshBoost("since")]
-OFF = [Diversity(strength=0), XQuad(strength=0), Calibration(strength=0), FreshBoost("since", boost=0)]
+OFF = [
+    Diversity(strength=0),
+    XQuad(strength=0),
+    Calibration(strength=0),
+    Exposure(),
+    FreshBoost("since", boost=0),
+]
 
 names = pytest.mark.parametrize("step", STEPS, ids=str)
 

@@ -47,7 +47,7 @@ def choices_table(frontier: Frontier) -> Table:
     table = table_of("policy", dict(zip(HEADINGS, HEADINGS, strict=True)))
     table.title = f"policies that lose at most {frontier.max_loss:.1%} of ndcg@10 on validation queries"
     for choice in choices(frontier):
-        table.add_row(choice.step, *choice.cells)
+        table.add_row(choice.dial, *choice.cells)
     return table
 
 

@@ -20,10 +20,12 @@ Metrics = dict[str, float | None]
 
 @dataclass(frozen=True)
 class Dial:
-    """A step whose one setting is turned.
+    """One setting of a step, to be turned.
 
     Attributes
     ----------
+    step
+        Name of the step.
     setting
         Name of the setting.
     values
@@ -32,24 +34,35 @@ class Dial:
         The other settings.
     """
 
+    step: str
     setting: str
     values: tuple[float, ...]
     fixed: Mapping[str, object] = field(default_factory=dict)
 
-    def steps(self, name: str) -> list[Policy]:
-        """Make the step of that name with each value."""
-        return [from_description([{"name": name, **self.fixed, self.setting: x}])[0] for x in self.values]
+    def steps(self) -> list[Policy]:
+        """Make the step with each value."""
+        fixed = {"name": self.step, **self.fixed}
+        return list(from_description({**fixed, self.setting: value} for value in self.values))
 
+
+STRENGTHS: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)
 
 DIALS: Final = {
-    "exposure": Dial("price", (0.0002, 0.0003, 0.0005, 0.0007, 0.001, 0.0014, 0.002, 0.003, 0.005)),
-    "tail": Dial("strength", (0.0625, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.5, 0.75, 1.0)),
+    "exposure": Dial(
+        "exposure", "price", (0.0002, 0.0003, 0.0005, 0.0007, 0.001, 0.0014, 0.002, 0.003, 0.005)
+    ),
+    "tail": Dial("tail", "strength", (0.0625, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.5, 0.75, 1.0)),
+    "xquad": Dial("xquad", "strength", STRENGTHS),
+    "calibration": Dial("calibration", "strength", STRENGTHS),
+    "mmr": Dial("diversity", "strength", STRENGTHS, {"strategy": "mmr"}),
+    "msd": Dial("diversity", "strength", STRENGTHS, {"strategy": "msd"}),
+    "dpp": Dial("diversity", "strength", STRENGTHS, {"strategy": "dpp"}),
 }
-"""The steps that can be swept, by name."""
+"""What can be turned, by name: `tail` subtracts popularity."""
 
 
 def find_dials(names: Sequence[str]) -> dict[str, Dial]:
-    """Find dials by the names of their steps.
+    """Find dials by their names.
 
     Raises
     ------
@@ -91,7 +104,7 @@ class Curve:
 
     Attributes
     ----------
-    step, setting
+    dial, setting
         What is turned.
     points
         One a value.
@@ -101,7 +114,7 @@ class Curve:
         What the choice changes on test queries.
     """
 
-    step: str
+    dial: str
     setting: str
     points: list[Point]
     chosen: int | None

@@ -42,7 +42,7 @@ def _draw(axes: Axes, evaluation: Evaluation, metric: str, label: str) -> None:
     for nth, curve in enumerate(frontier.curves):
         points = np.array([start, *(_pair(point, metric) for point in curve.points)])
         colour, marker = f"{PLACEHOLDER}{1 + nth % COLOURS:02d}", list(MARKERS)[nth % len(MARKERS)]
-        axes.plot(*points.T, "-", marker=marker, color=colour, markersize=4, linewidth=1.2, label=curve.step)
+        axes.plot(*points.T, "-", marker=marker, color=colour, markersize=4, linewidth=1.2, label=curve.dial)
         if curve.chosen is not None:
             axes.plot(*points[curve.chosen + 1], marker, color=colour, markersize=9)
     axes.plot(*start, "o", color=INK, markersize=6)

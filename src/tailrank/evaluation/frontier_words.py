@@ -12,13 +12,13 @@ HEADINGS: Final = ("choice", "NDCG@10", "tail", "tail share", "coverage", "diver
 class Choice(NamedTuple):
     """What the chosen value of a dial does on test queries, as it is printed; one text a heading."""
 
-    step: str
+    dial: str
     cells: tuple[str, ...]
 
 
 def choices(frontier: Frontier) -> list[Choice]:
     """Say what each dial was set to, and what that changes."""
-    return [Choice(curve.step, _cells(frontier.plain, curve)) for curve in frontier.curves]
+    return [Choice(curve.dial, _cells(frontier.plain, curve)) for curve in frontier.curves]
 
 
 def _cells(plain: Point, curve: Curve) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ def sweep(
     Parameters
     ----------
     dials
-        By the names of their steps.
+        By name.
     models, split, spaces, settings
         As for `evaluate`.
     max_loss

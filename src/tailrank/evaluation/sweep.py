@@ -86,7 +86,7 @@ def trace(
     Parameters
     ----------
     dials
-        By the names of their steps.
+        By name.
     validation, test
         What is ranked.
     max_loss
@@ -106,7 +106,7 @@ def trace(
     for name, sample in (("validation", validation), ("test", test)):
         if not len(sample.queries):
             raise RequestError(f"{sample.split.full_train.name}: no {name} query on fair ground to sweep on")
-    steps = [step for name, dial in dials.items() for step in dial.steps(name)]
+    steps = [step for dial in dials.values() for step in dial.steps()]
     chosen_on = apply_each(steps, validation, progress, "turn dials on validation queries")
     shown_on = apply_each(steps, test, progress, "turn dials on test queries")
     values = [None, *(value for dial in dials.values() for value in dial.values)]

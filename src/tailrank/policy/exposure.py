@@ -11,6 +11,7 @@ from msgspec import Meta
 from tailrank.arrays import Bools, Doubles, Floats, Offsets
 from tailrank.bounds import check_bounds
 from tailrank.policy.base import Scored
+from tailrank.policy.shortlist import Places
 
 
 def chances(scores: Floats) -> Doubles:
@@ -55,7 +56,7 @@ class Exposure:
     """
 
     price: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    places: Annotated[int, Meta(ge=1)] = 10
+    places: Places = 10
 
     name: ClassVar[str] = "exposure"
     listwise: ClassVar[bool] = True

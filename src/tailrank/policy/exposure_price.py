@@ -12,6 +12,7 @@ from msgspec import Meta
 from tailrank.bounds import check_bounds
 from tailrank.policy.base import Scored
 from tailrank.policy.exposure import Exposure, chances, discounts
+from tailrank.policy.shortlist import Places
 
 LOWEST: Final = math.log(1e-6)
 """Logarithm of a price at which hardly anything is bought."""
@@ -93,8 +94,8 @@ class ExposurePrice:
 
     target: Annotated[float, Meta(ge=0, le=1)] = 0.3
     max_loss: Annotated[float, Meta(gt=0, le=1)] = 0.02
-    places: Annotated[int, Meta(ge=1)] = 10
-    rate: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    places: Places = 10
+    rate: Annotated[float, Meta(gt=0, le=1)] = 0.5
     asked: Annotated[float, Meta(ge=LOWEST, le=0)] = START
     allowed: Annotated[float, Meta(ge=LOWEST, le=0)] = START + AHEAD
 
