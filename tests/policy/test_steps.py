@@ -13,6 +13,7 @@ from tailrank.policy.calibration import Calibration
 from tailrank.policy.caps import Cap
 from tailrank.policy.diversity import Diversity, SimilarityCeiling
 from tailrank.policy.exposure import Exposure
+from tailrank.policy.fair import Fair
 from tailrank.policy.fresh import FreshBoost
 from tailrank.policy.registry import described, from_description
 from tailrank.policy.xquad import XQuad
@@ -27,6 +28,7 @@ REORDERING: list[Policy] = [
     Calibration("genres"),
     Calibration(),
     Exposure(0.01),
+    Fair("genres", "War", 0.6),
 ]
 STEPS = [*REORDERING, FreshBoost("since")]
 OFF = [
@@ -110,6 +112,11 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         ({"name": "cap"}, "policy 'cap' needs the setting `column`"),
         ({"name": "cap", "column": "brand", "most": 0}, "most must be at least 1"),
         ({"name": "calibration", "column": 3}, "column must be text, not 3"),
+        ({"name": "fair", "column": "brand", "protected": [], "share": 0.5}, "protected must be a value of"),
+        (
+            {"name": "fair", "column": "brand", "protected": "a", "share": 1.0},
+            "share must be above 0",
+        ),
         ({"name": "xquad", "places": 0}, "places must be at least 1"),
         ({"name": "fresh", "column": "since", "half_life": 0}, "half_life must be above 0"),
     ]
