@@ -23,7 +23,7 @@ class Modules(TyperGroup):
         *("page", "run", "ablation", "encoders", "staleness", "reranking", "scale", "epoch", "tuning"),
         *("transfer", "forgetting", "annotation", "encoding", "service", "serving", "state", "frameworks"),
         *("relevance", "tilt", "lists", "sizes", "sidebyside", "growth", "profile", "impressions"),
-        *("offpolicy", "experiments", "shilling", "learning", "day", "outcome", "live", "watch"),
+        *("offpolicy", "experiments", "shilling", "learning", "day", "outcome", "live", "watch", "explain"),
         "knowledge",
     )
 

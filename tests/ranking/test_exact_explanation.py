@@ -1,18 +1,30 @@
 """Whatever is asked, and whatever follows the score, an explanation leaves nothing over."""
 
+import time
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrank.arrays import Floats
 from tailrank.policy.base import Policy, Scored
+from tailrank.policy.caps import Cap
+from tailrank.policy.exposure import Exposure
+from tailrank.policy.fair import Fair
+from tailrank.policy.fresh import FreshBoost
+from tailrank.policy.objective import Objective
 from tailrank.policy.registry import POLICIES
+from tailrank.policy.relations import Excludes, Requires
+from tailrank.policy.rule import Rule
+from tailrank.policy.rules import Rules
+from tailrank.policy.stock import Stock
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.additive import settled
+from tailrank.ranking.attributes import ItemAttributes
 from tailrank.ranking.fusion import FusedScores, Fusion
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
@@ -63,15 +75,42 @@ class Curious(Fusion):
         return found
 
 
-OF_STEPS: dict[str, Policy] = {"tail": TailBoost(0.3)}
+OF_STEPS: dict[str, Policy] = {
+    "tail": TailBoost(0.3),
+    "objective": Objective("year", 0.4),
+    "fresh": FreshBoost("since", boost=2.0),
+    "stock": Stock("year"),
+    "requires": Requires("sequels"),
+    "excludes": Excludes("genres"),
+    "exposure": Exposure(0.05),
+    "cap": Cap("genres"),
+    "fair": Fair("genres", "Horror", 0.3),
+    "rules": Rules(
+        (
+            Rule("no war", "ARRAY_CONTAINS(genres, 'War')", "filter"),
+            Rule("old first", "year < 1950", "boost", by=1.5),
+        )
+    ),
+}
 """Examples of steps whose defaults change nothing, or that have none."""
 
 STEPS: list[Policy] = [
-    *(OF_STEPS.get(name) or step() for name, step in POLICIES.items()),
+    *(OF_STEPS[name] if name in OF_STEPS else step() for name, step in POLICIES.items()),
     *(Shuffle(seed) for seed in range(3)),
     Removal(),
     Large(),
 ]
+
+
+@pytest.fixture(scope="module")
+def reranker(reranker: Reranker) -> Reranker:
+    """The model, of whose films a time and sequels are known."""
+    items, n_items = reranker.catalogue.items, len(reranker.catalogue.items)
+    known = items.with_columns(
+        since=pl.lit(time.time()) - pl.int_range(n_items) * 86_400.0,
+        sequels=pl.lit(None, pl.List(pl.String)),
+    )
+    return replace(reranker, catalogue=replace(reranker.catalogue, attributes=ItemAttributes(known)))
 
 
 @st.composite

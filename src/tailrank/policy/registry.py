@@ -13,6 +13,7 @@ from tailrank.policy.caps import Cap
 from tailrank.policy.diversity import Diversity, SimilarityCeiling
 from tailrank.policy.exploration import Exploration
 from tailrank.policy.exposure import Exposure
+from tailrank.policy.fair import Fair
 from tailrank.policy.fresh import FreshBoost
 from tailrank.policy.objective import Objective
 from tailrank.policy.relations import Excludes, Requires
@@ -36,6 +37,7 @@ STEPS: Final = (
     Diversity,
     SimilarityCeiling,
     Cap,
+    Fair,
     Rules,
     Exploration,
 )

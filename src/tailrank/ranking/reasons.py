@@ -160,7 +160,7 @@ def phrase(
     wording = WORDINGS[language]
     if reason.name in REPEATED:
         return wording.again if explanation.item_id in explanation.events else wording.first
-    words = wording.phrases.get(reason.name)
+    words = _words(reason.name, wording)
     if words is None or _against_the_grain(reason, explanation.leanings):
         return _topic(reason, words, wording)
     return _filled(words.little if reason.lift < 0 else words.much, reason, titles, wording)
@@ -168,10 +168,16 @@ def phrase(
 
 def _compared(reason: Reason, contrast: Contrast, titles: Mapping[str, str], language: Language) -> str:
     wording = WORDINGS[language]
-    words = wording.phrases.get(reason.name)
+    words = _words(reason.name, wording)
     if words is None or _against_the_grain(reason, contrast.leanings):
         return _topic(reason, words, wording)
     return _filled(words.less if reason.lift < 0 else words.more, reason, titles, wording)
+
+
+def _words(name: str, wording: Wording) -> Phrase | None:
+    """Find the words of a contribution; an objective's are the same for all of its columns."""
+    found = wording.phrases.get(name)
+    return wording.phrases["objective"] if found is None and name.startswith("objective ") else found
 
 
 def _against_the_grain(reason: Reason, leanings: Mapping[str, float]) -> bool:

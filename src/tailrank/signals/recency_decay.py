@@ -66,11 +66,14 @@ class DecayedSum(ABC):
 
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
         """Share out the score of one history in proportion to the parts; shape (events, candidates)."""
-        n = len(histories.items)
-        parts = self._sums(histories.items, self._weights(histories), np.arange(n), n, candidates)
+        parts = self._parts(histories.items, self._weights(histories), candidates)
         total = parts.sum(axis=0)
         shares: Floats = parts * (np.log1p(total) / np.where(total > 0, total, 1))
         return shares
+
+    def _parts(self, items: Codes, weights: Floats, candidates: Candidates) -> Floats:
+        """Give the weighted part of each of `items`, shape (items, candidates)."""
+        return self._sums(items, weights, np.arange(len(items)), len(items), candidates)
 
     def _weights(self, histories: Histories) -> Floats:
         longest = 1 << len(histories.items).bit_length()  # few lengths, so that each is looked up again

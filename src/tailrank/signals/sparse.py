@@ -88,11 +88,17 @@ class SparseRows:
     @cached_property
     def matrix(self) -> sp.csr_array:
         """The same as a scipy matrix."""
+        return self.matrix_of(np.arange(len(self.starts), dtype=np.int32))
+
+    def matrix_of(self, rows: Codes) -> sp.csr_array:
+        """Give some rows as a scipy matrix."""
         import scipy.sparse as sp
 
-        _, at = self.entries(np.arange(len(self.starts), dtype=np.int32))
-        entries = self.values.take(at), self.columns.take(at), np.append(0, self.lengths.cumsum())
-        return sp.csr_array(entries, shape=(len(self.starts), self.width))
+        _, at = self.entries(rows)
+        bounds = np.append(0, self.lengths.take(rows).cumsum())
+        return sp.csr_array(
+            (self.values.take(at), self.columns.take(at), bounds), shape=(len(rows), self.width)
+        )
 
     def padded(self, n_rows: int, width: int) -> Self:
         """Add empty rows and columns up to these numbers."""
