@@ -43,7 +43,14 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/library.md", "docs/learning.md", "docs/off_policy.md", "docs/experiments.md"],
+    [
+        "README.md",
+        "docs/library.md",
+        "docs/policies.md",
+        "docs/learning.md",
+        "docs/off_policy.md",
+        "docs/experiments.md",
+    ],
 )
 def test_the_python_examples_run(page: str) -> None:
     names: dict[str, object] = {}

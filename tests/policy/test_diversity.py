@@ -1,5 +1,6 @@
 """Diversity against searches written out, and what it does where vectors say little."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -119,6 +120,14 @@ def test_candidates_without_text_keep_their_ranks(step: Diversity | SimilarityCe
 def test_a_model_without_texts_is_an_error(step: Diversity | SimilarityCeiling) -> None:
     with pytest.raises(RequestError, match=f"{step.name!r} compares items by their texts, and this model"):
         step.apply(with_vectors(drawn(0), None))
+
+
+def test_a_missing_package_is_named_before_any_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyversity", None)
+    with pytest.raises(
+        RequestError, match=r"needs pyversity: pip install \"tailrank\[policies\]\""
+    ):
+        Diversity()
 
 
 @given(st.integers(0, 999), st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]), st.integers(1, 15))

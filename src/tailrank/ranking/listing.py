@@ -76,11 +76,7 @@ class CandidateListing:
     def vectors(self) -> Floats | None:
         """Unit vectors of the candidates, of the first vector space."""
         semantic = next((each for each in self.signals if isinstance(each, SemanticAttention)), None)
-        if semantic is None:
-            return None
-        found, known = np.zeros((len(self.codes), semantic.vectors.width), np.float32), self.codes >= 0
-        found[known] = semantic.vectors_of(self.codes[known])
-        return found
+        return None if semantic is None else semantic.vectors_of(self.codes)
 
     def attribute(self, name: str) -> npt.NDArray[np.object_]:
         """Give a column of the candidates, shape (candidates,)."""

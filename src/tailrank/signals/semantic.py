@@ -162,9 +162,11 @@ class SemanticAttention:
         return replace(self, vectors=self.vectors.with_vectors(updates.codes, updates.n_items, vectors))
 
     def vectors_of(self, codes: Codes) -> Floats:
-        """Look up the vectors of items, shape (items, dimensions); zero for codes beyond the catalogue."""
+        """Look up the vectors of items, shape (items, dimensions); zero for codes outside the catalogue."""
+        known = (codes >= 0) & (codes < len(self.vectors))
+        if known.all():
+            return self.vectors.take(codes)
         found = np.zeros((len(codes), self.vectors.width), np.float32)
-        known = codes < len(self.vectors)
         found[known] = self.vectors.take(codes[known])
         return found
 
