@@ -34,7 +34,7 @@ def halves(scored: Scored) -> tuple[Lists, Lists]:
 
 def shares(items: Lists, names: list[str]) -> Doubles:
     sums = [sum(1 / len(item) for item in items if name in item) for name in names]
-    return np.array(sums) / (sum(bool(item) for item in items) or 1)
+    return np.array(sums) / len(items)
 
 
 def scaled(scored: Scored) -> Doubles:
@@ -46,7 +46,7 @@ def scaled(scored: Scored) -> Doubles:
 def searched(scored: Scored, items: Lists, history: Lists, strength: float) -> list[int]:
     """Choose greedily by Steck's objective for whole lists."""
     names = sorted({name for item in [*items, *history] for name in item})
-    wanted, relevance, chosen = shares(history, names), scaled(scored), list[int]()
+    wanted, relevance, chosen = shares([*filter(None, history)], names), scaled(scored), list[int]()
 
     def objective(members: list[int]) -> float:
         shown = 0.99 * shares([items[member] for member in members], names) + 0.01 * wanted

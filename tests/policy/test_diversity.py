@@ -124,9 +124,7 @@ def test_a_model_without_texts_is_an_error(step: Diversity | SimilarityCeiling) 
 
 def test_a_missing_package_is_named_before_any_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyversity", None)
-    with pytest.raises(
-        RequestError, match=r"needs pyversity: pip install \"tailrank\[policies\]\""
-    ):
+    with pytest.raises(RequestError, match=r"needs pyversity: pip install \"tailrank\[policies\]\""):
         Diversity()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -12,7 +12,7 @@ import numpy as np
 from tailrank.arrays import Bools, Floats, Offsets
 from tailrank.bounds import check_bounds
 from tailrank.policy.base import Listing, Scored
-from tailrank.policy.shortlist import Places, Strength, fill, relevance, shortlist
+from tailrank.policy.shortlist import Places, Strength, relevance, shortlist
 from tailrank.policy.values import Categories, categories
 
 SMOOTHING: Final = 0.01
@@ -26,8 +26,8 @@ class Calibration:
     The next item maximises (1 - strength) s - strength KL(p, q): calibrated recommendations (Steck, 2018). s
     is the sum of the scores, each scaled to 0 to 1; p is the distribution of categories over the user's
     events, q that over the ranks so far with the new item, with a hundredth of p mixed in. An item of several
-    categories counts in equal parts for each, and one of none not at all. Without events on items with
-    categories nothing changes.
+    categories counts in equal parts for each; events on items of none don't count, and without any others
+    nothing changes.
 
     Attributes
     ----------
@@ -63,13 +63,28 @@ class Calibration:
         wanted = distribution(likes)
         if not wanted:
             return scored
+        chosen = self._chosen(relevance(scored.scores[best]), items, wanted)
+        return scored.reordered(self.name, best[chosen])
+
+    def _chosen(self, scores: Floats, items: list[Categories], wanted: Mapping[str, float]) -> list[int]:
+        """Choose rank by rank; of items of the same categories, only the best that is left is looked at."""
         groups = defaultdict[Categories, list[int]](list)
         for at, item in enumerate(items):
             groups[item].append(at)
-        worth = negative_divergence(wanted, list(groups))
-        scores = relevance(scored.scores[best])
-        chosen = fill(scores, [*groups.values()], self.places, self.strength, worth)
-        return scored.reordered(self.name, best[chosen])
+        waiting = [group[::-1] for group in groups.values()]
+        relevant = ((1 - self.strength) * scores).tolist()
+        best = np.array([relevant[group[-1]] for group in waiting], np.float32)
+        shares = np.array([*wanted.values()], np.float32)
+        weights, adds = np.float32(self.strength) * shares, shares_added([*groups], wanted)
+        chosen, so_far = list[int](), np.zeros(len(shares), np.float32)
+        for _ in range(min(self.places, len(items))):
+            # The mean over the list would divide by its length, which is the same for all.
+            next_one = int((best + np.log(so_far + adds) @ weights).argmax())
+            so_far += adds[next_one]
+            group = waiting[next_one]
+            chosen.append(group.pop())
+            best[next_one] = relevant[group[-1]] if group else -np.inf
+        return chosen
 
     def _read(self, listing: Listing, best: Offsets) -> tuple[list[Categories], list[Categories]]:
         """Give the categories of the user's events, and those of the best candidates."""
@@ -98,31 +113,24 @@ def distribution(events: Iterable[Categories]) -> dict[str, float]:
     return {category: share / total for category, share in sums.items()}
 
 
-def negative_divergence(wanted: dict[str, float], groups: list[Categories]) -> Callable[[Floats], Floats]:
-    """Measure how near a list comes to a distribution by one more item of each group.
-
-    Parameters
-    ----------
-    wanted
-        Shares of categories, above 0.
-    groups
-        The categories of each group of items.
+def shares_added(groups: Sequence[Categories], wanted: Mapping[str, float]) -> Floats:
+    """Say what an item of each group adds to the shares of categories in a list.
 
     Returns
     -------
-    Callable
-        From items of each group in the list to the negative divergence with one more; shape (groups,) both.
+    Floats
+        q / p, where p are the shares that are wanted, shape (groups, categories). The mean over the items of a
+        list is that of the list; the divergence is minus the mean of its logarithm, weighed by p.
+
+    Examples
+    --------
+    >>> shares_added([("Drama", "War"), ()], {"Drama": 0.75, "War": 0.25}).round(3).astype(str).tolist()
+    [['0.67', '1.99'], ['0.01', '0.01']]
     """
-    shares, numbers = np.array([*wanted.values()], np.float32), {each: at for at, each in enumerate(wanted)}
+    numbers, shares = {category: at for at, category in enumerate(wanted)}, np.array([*wanted.values()])
     cells = [(row, numbers[each]) for row, group in enumerate(groups) for each in group if each in numbers]
-    sizes = np.array([len(group) for group in groups], np.float32)
-    ratios, counted = np.zeros((len(groups), len(wanted)), np.float32), np.minimum(sizes, 1)[:, None]
     rows, columns = np.array(cells, np.int64).reshape(-1, 2).T
-    ratios[rows, columns] = (1 - SMOOTHING) / sizes[rows] / shares[columns]
-
-    def worth(counts: Floats) -> Floats:
-        shown = (counts @ ratios + ratios) / np.maximum(counts @ counted + counted, 1)
-        negative: Floats = np.log(SMOOTHING + shown) @ shares
-        return negative
-
-    return worth
+    sizes = np.array([len(group) for group in groups])
+    added = np.full((len(groups), len(wanted)), SMOOTHING, np.float32)
+    added[rows, columns] += (1 - SMOOTHING) / (sizes[rows] * shares[columns])
+    return added

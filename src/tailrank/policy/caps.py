@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -59,13 +59,14 @@ class Cap:
 
     def _chosen(self, items: list[Categories]) -> list[int]:
         """Choose items, given by their categories in the order of their scores, for the first ranks."""
-        chosen, counts, waiting = list[int](), Counter[str](), list(range(len(items)))
+        chosen, counts, waiting = list[int](), defaultdict[str, int](int), list(range(len(items)))
         for rank in range(min(self.places, len(items))):
-            if rank >= self.window:
-                counts.subtract(items[chosen[rank - self.window]])
+            for each in items[chosen[rank - self.window]] if rank >= self.window else ():
+                counts[each] -= 1
             fitting = (at for at in waiting if all(counts[each] < self.most for each in items[at]))
             best = next(fitting, waiting[0])
             chosen.append(best)
-            counts.update(items[best])
             waiting.remove(best)
+            for each in items[best]:
+                counts[each] += 1
         return chosen

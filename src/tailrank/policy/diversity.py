@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -15,8 +15,14 @@ from tailrank.errors import RequestError, needs
 from tailrank.policy.base import Scored
 from tailrank.policy.shortlist import Places, Strength, relevance, shortlist
 
+if TYPE_CHECKING:
+    from pyversity import DiversificationResult
+
+ROUNDING: Final = 1e-4
+"""Of the first and largest gain in volume: a gain above that isn't rounding, one below it may be."""
+
 NEW: Final = 0.01
-"""Length that a unit vector has outside the span of those before it, at least: less may be rounding."""
+"""Length that a unit vector has outside the span of those before it, at least: less is rounding."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +71,18 @@ class Diversity:
         import pyversity
 
         if self.strategy == "dpp":
-            found = pyversity.dpp(vectors, scores, places, self.strength).indices
-            lengths = np.abs(np.diagonal(np.linalg.qr(vectors[found].T, mode="r")))
-            return found[: int((lengths > NEW).cumprod().sum())]
+            return _independent(pyversity.dpp(vectors, scores, places, self.strength), vectors)
         choose = pyversity.mmr if self.strategy == "mmr" else pyversity.msd
         return choose(vectors, scores, places, self.strength, normalize=False).indices
+
+
+def _independent(found: DiversificationResult, vectors: Floats) -> Offsets:
+    """Leave out what adds no volume to what was chosen before it, and was chosen by rounding alone."""
+    chosen, gains = found.indices, found.selection_scores
+    if gains[-1] > ROUNDING * gains[0]:
+        return chosen
+    lengths = np.abs(np.diagonal(np.linalg.qr(vectors[chosen].T, mode="r")))
+    return chosen[: int((lengths > NEW).cumprod().sum())]
 
 
 @dataclass(frozen=True)
@@ -130,8 +143,10 @@ def _chosen(
     ranks = np.flatnonzero(compared.any(axis=1))
     if not len(ranks):
         return scored
+    if len(ranks) < len(best):
+        compared = compared[ranks]
     texts = best[ranks]
-    chosen = choose(compared[ranks], relevance(scored.scores[texts]), int((ranks < places).sum()))
+    chosen = choose(compared, relevance(scored.scores[texts]), int((ranks < places).sum()))
     top, others = best.copy(), np.ones(len(texts), bool)
     others[chosen] = False
     top[ranks] = np.concatenate([texts[chosen], texts[others]])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Annotated, Final, TypeAlias
 
-import numpy as np
 from msgspec import Meta
 
 from tailrank.arrays import Floats, Offsets
@@ -39,6 +37,7 @@ def relevance(scores: Floats) -> Floats:
 
     Examples
     --------
+    >>> import numpy as np
     >>> relevance(np.array([-2.0, -3.0, -6.0], np.float32)).tolist()
     [1.0, 0.75, 0.0]
     """
@@ -46,45 +45,3 @@ def relevance(scores: Floats) -> Floats:
         return scores
     scaled: Floats = (scores - scores[-1]) / ((scores[0] - scores[-1]) or 1)
     return scaled
-
-
-def fill(
-    scores: Floats,
-    groups: Sequence[Sequence[int]],
-    places: int,
-    strength: float,
-    worth: Callable[[Floats], Floats],
-) -> list[int]:
-    """Choose items one by one: next is whose score and whose group are worth most.
-
-    As the items of a group differ by score alone, only the best of each has to be looked at.
-
-    Parameters
-    ----------
-    scores
-        Of a shortlist, best first, from 0 to 1, shape (candidates,).
-    groups
-        Positions of those in each group, the best first.
-    places
-        Items to choose.
-    strength
-        How much the group counts, and the score the less.
-    worth
-        From how many items of each group are chosen so far to what one more of each is worth, both of shape
-        (groups,).
-
-    Returns
-    -------
-    list[int]
-        Positions in the shortlist.
-    """
-    waiting = [[*reversed(group)] for group in groups]
-    best = np.array([scores[group[-1]] if group else -np.inf for group in waiting], np.float32)
-    chosen, counts = list[int](), np.zeros(len(waiting), np.float32)
-    for _ in range(min(places, len(scores))):
-        next_one = int(((1 - strength) * best + strength * worth(counts)).argmax())
-        group = waiting[next_one]
-        chosen.append(group.pop())
-        counts[next_one] += 1
-        best[next_one] = scores[group[-1]] if group else -np.inf
-    return chosen

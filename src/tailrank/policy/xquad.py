@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from tailrank.arrays import Floats
+from tailrank.arrays import Bools, Floats
 from tailrank.bounds import check_bounds
 from tailrank.policy.base import Scored
-from tailrank.policy.shortlist import Places, Strength, fill, relevance, shortlist
+from tailrank.policy.shortlist import Places, Strength, relevance, shortlist
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,22 @@ class XQuad:
             return scored
         listing, best = scored.listing_for(self.name), shortlist(scored, self.places)
         liked = listing.history_tail.mean() if len(listing.history) else 0.5
-        shares = np.array([1 - liked, liked], np.float32)
-
-        def lacking(counts: Floats) -> Floats:
-            lack: Floats = shares * (1 - counts / max(counts.sum(), 1))
-            return lack
-
-        tail = listing.tail[best]
-        groups = [(~tail).nonzero()[0].tolist(), tail.nonzero()[0].tolist()]
-        chosen = fill(relevance(scored.scores[best]), groups, self.places, self.strength, lacking)
+        chosen = self._chosen(relevance(scored.scores[best]), listing.tail[best], float(liked))
         return scored.reordered(self.name, best[chosen])
+
+    def _chosen(self, scores: Floats, tail: Bools, liked: float) -> list[int]:
+        """Choose from the best head item that is left and the best tail item, rank by rank."""
+        relevant, chosen = scores.tolist(), list[int]()
+        waiting = [np.flatnonzero(kind)[::-1].tolist() for kind in (~tail, tail)]
+        shares, shown = (1 - liked, liked), [0, 0]
+        for rank in range(min(self.places, len(relevant))):
+            worth = [
+                (1 - self.strength) * relevant[items[-1]] + self.strength * share * (1 - count / (rank or 1))
+                if items
+                else -np.inf
+                for items, share, count in zip(waiting, shares, shown, strict=True)
+            ]
+            kind = int(worth[1] > worth[0])
+            chosen.append(waiting[kind].pop())
+            shown[kind] += 1
+        return chosen
