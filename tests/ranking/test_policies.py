@@ -67,9 +67,18 @@ def test_caps_hold_over_real_genres(reranker: Reranker) -> None:
     assert not any(set(one) & set(other) for one, other in pairwise(shown))
 
 
-def test_a_column_that_items_lack_is_named(reranker: Reranker) -> None:
-    with pytest.raises(RequestError, match="items have no column `genre`: did you mean `genres`"):
-        reranker.rank(Request(HISTORY, FILMS, policy=[Cap("genre")]))
+@pytest.mark.parametrize("step", [Cap("genre"), Calibration("genre"), FreshBoost("genre")], ids=str)
+def test_a_column_that_items_lack_is_named_also_before_any_ranking(step: Policy, reranker: Reranker) -> None:
+    message = "items have no column `genre`: did you mean `genres`"
+    with pytest.raises(RequestError, match=message):
+        reranker.rank(Request(HISTORY, FILMS, policy=[step]))
+    with pytest.raises(RequestError, match=message):
+        reranker.with_standing([step])
+
+
+def test_a_column_of_years_is_refused_before_any_ranking(reranker: Reranker) -> None:
+    with pytest.raises(RequestError, match="column `year` holds years"):
+        reranker.with_standing([FreshBoost("year")])
 
 
 def test_films_released_after_the_model_was_made_are_read_like_the_others(reranker: Reranker) -> None:

@@ -54,6 +54,11 @@ class Calibration:
     def __post_init__(self) -> None:
         check_bounds(self)
 
+    def check(self, listing: Listing) -> None:
+        """Check that items have the column."""
+        if self.column is not None:
+            listing.attribute(self.column)
+
     def apply(self, scored: Scored) -> Scored:
         """Re-order the first ranks."""
         if not self.strength:
@@ -119,8 +124,8 @@ def shares_added(groups: Sequence[Categories], wanted: Mapping[str, float]) -> F
     Returns
     -------
     Floats
-        q / p, where p are the shares that are wanted, shape (groups, categories). The mean over the items of a
-        list is that of the list; the divergence is minus the mean of its logarithm, weighed by p.
+        q / p, where p are the shares that are wanted, shape (groups, categories). The mean over the items of
+        a list is that of the list; the divergence is minus the mean of its logarithm, weighed by p.
 
     Examples
     --------

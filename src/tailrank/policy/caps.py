@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from tailrank.bounds import check_bounds
-from tailrank.policy.base import Scored
+from tailrank.policy.base import Listing, Scored
 from tailrank.policy.shortlist import Places, shortlist
 from tailrank.policy.values import Categories, categories
 
@@ -49,6 +49,10 @@ class Cap:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+
+    def check(self, listing: Listing) -> None:
+        """Check that items have the column."""
+        listing.attribute(self.column)
 
     def apply(self, scored: Scored) -> Scored:
         """Move what doesn't fit down, as little as will do."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
 import numpy as np
 from msgspec import Meta
 
-from tailrank.arrays import Floats
+from tailrank.arrays import Floats, Seconds
 from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError
-from tailrank.policy.base import Scored
+from tailrank.policy.base import Listing, Scored
 from tailrank.policy.values import seconds
 
 DAY: Final = 86_400
+
+SOME: Final = 100
+"""Items that are looked at before any ranking."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,22 @@ class FreshBoost:
     def __post_init__(self) -> None:
         check_bounds(self)
 
+    def check(self, listing: Listing) -> None:
+        """Check that items have the column, and that it holds times as far as some of them tell."""
+        self._since(listing.attribute(self.column)[:SOME])
+
     def apply(self, scored: Scored) -> Scored:
         """Add the boost."""
         if not self.boost:
             return scored
         listing = scored.listing_for(self.name)
-        try:
-            since = seconds(listing.attribute(self.column))
-        except ValueError as wrong:
-            raise RequestError(f"policy {self.name!r}: column `{self.column}` {wrong}") from None
+        since = self._since(listing.attribute(self.column))
         days = np.maximum(listing.now - since, 0) / DAY
         boost: Floats = np.nan_to_num(self.boost * 0.5 ** (days / self.half_life)).astype(np.float32)
         return scored.plus(self.name, boost)
+
+    def _since(self, values: Iterable[object]) -> Seconds:
+        try:
+            return seconds(values)
+        except ValueError as wrong:
+            raise RequestError(f"policy {self.name!r}: column `{self.column}` {wrong}") from None

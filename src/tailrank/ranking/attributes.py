@@ -125,8 +125,9 @@ class ItemAttributes:
 
     def column(self, name: str) -> npt.NDArray[np.object_]:
         """Give a column of the items learned from."""
-        values = self.items[name]
-        return self.once(f"column {name}", lambda: np.fromiter(values.to_list(), np.object_, len(values)))
+        return self.once(
+            f"column {name}", lambda: np.fromiter(self.items[name].to_list(), np.object_, len(self.items))
+        )
 
     def once(self, name: str, find: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Find out something of the items learned from when it is first asked for, and remember it."""
