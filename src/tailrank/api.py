@@ -65,7 +65,8 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     `user`, or `session` if there is none, names a stored history. `history`, oldest first, follows what
     is stored. A candidate that is repeated is ranked once, and its first position counts. `policy` takes the
     place of the model's own: steps in their order, or the strength of the long-tail policy alone. Rules may
-    go by `context`. `explain` may name a language, of the sentences that then say why.
+    go by `context`. `explain` may name a language, of the sentences that then say why. `ranking_id` is the
+    caller's own id of this list, another one for each; without it, one is made up.
     """
 
     candidates: Annotated[list[Id | Candidate], Meta(max_length=MAX_CANDIDATES)]
@@ -77,9 +78,10 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     explain: bool | Language = False
     deadline_ms: Annotated[float, Meta(gt=0)] | None = None
     context: Annotated[Context, Meta(max_length=MAX_CONTEXT)] = {}
+    ranking_id: Id | None = None
 
     def __post_init__(self) -> None:
-        _check_bytes("user session", self.user or "", self.session or "")
+        _check_bytes("user session ranking_id", self.user or "", self.session or "", self.ranking_id or "")
 
 
 class Move(Struct, gc=False, frozen=True):

@@ -91,7 +91,8 @@ class TestAgainstAServer:
             assert isinstance(best.contributions, dict)
             assert sum(best.contributions.values()) == pytest.approx(best.score, abs=1e-4)
             version = client.put_items({"item_id": "new/1", "title": "Star Wars: A New Beginning"}).version
-            assert client.rank(["new/1"]).items[0].unknown is not True
+            assert client.rank(["new/1"], ranking_id="mine").items[0].unknown is not True
+            assert client.rank(["new/1"], ranking_id="mine").ranking_id == "mine"
             assert client.delete_item("new/1").version == version + 1
             assert client.rank(["new/1"]).items[0].unknown is True
             texts = ["a box of pencils", "PLA filament for 3D printers"]

@@ -167,6 +167,8 @@ MIXED = [Event("1", timestamp=5.0), "50"]
         (HISTORY, FILMS, {"k": 0}, "k must be at least 1, not 0"),
         (HISTORY, FILMS, {"k": -3}, "k must be at least 1, not -3"),
         (HISTORY, FILMS, {"k": 2.5}, "k must be a whole number, not 2.5"),
+        (HISTORY, FILMS, {"ranking_id": ""}, "ranking_id must be text, not ''"),
+        (HISTORY, FILMS, {"ranking_id": 7}, "ranking_id must be text, not 7"),
         (HISTORY, FILMS, {"scores": "1234567"}, "must be numbers"),
         (HISTORY, FILMS, {"scores": [[1.0]] * 7}, "must be numbers"),
         (HISTORY, FILMS, {"scores": [10**400] * 7}, "must be numbers"),

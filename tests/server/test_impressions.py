@@ -98,6 +98,27 @@ def test_events_join_the_ranking_that_they_name_or_follow(server: Logging) -> No
     assert len(read_log(server.folder).events.collect().filter(user_id="bea")) == 3
 
 
+def test_callers_name_their_rankings_in_our_shape_and_in_that_of_metarank(server: Logging) -> None:
+    assert rank(server.url, user="ida", ranking_id="ida-1", k=3)["ranking_id"] == "ida-1"
+    body = {"candidates": CANDIDATES, "user": "ida", "deadline_ms": 1e-6, "ranking_id": "ida-2"}
+    assert httpx.post(f"{server.url}/v1/rank", json=body).json()["ranking_id"] == "ida-2"
+    listed = {"id": "ida-3", "timestamp": 0, "user": "ida", "items": [{"id": name} for name in CANDIDATES]}
+    httpx.post(f"{server.url}/rank/any", json=listed).raise_for_status()
+    server.outcome("ida-3")
+    rank(server.url, user="ida", ranking_id="ida-1")  # sent once more: the first counts
+    server.outcome(rank(server.url, user="ida")["ranking_id"])
+    clicked = {"event": "interaction", "type": "click", "id": "1", "item": "50", "user": "ida"}
+    clicked |= {"ranking": "ida-3", "timestamp": round(1e3 * time.time())}
+    httpx.post(f"{server.url}/feedback", json=clicked).raise_for_status()
+    found = server.logged()
+    assert len(found["ida-1"].impression) == 3
+    assert found["ida-2"].impression.degraded == "deadline"
+    assert [name for name in found if name.startswith("ida-") and found[name].clicked.any()] == ["ida-3"]
+    for wrong, why in (("", "length >= 1"), ("é" * 300, "ranking_id is longer than 400 bytes")):
+        answer = httpx.post(f"{server.url}/v1/rank", json={"candidates": CANDIDATES, "ranking_id": wrong})
+        assert (answer.status_code, why in answer.json()["error"]) == (422, True)
+
+
 def test_a_degraded_ranking_is_logged_as_such(server: Logging) -> None:
     body = {"candidates": CANDIDATES, "user": "cleo", "deadline_ms": 1e-6}
     found = httpx.post(f"{server.url}/v1/rank", json=body).json()

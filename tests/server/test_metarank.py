@@ -69,7 +69,7 @@ def encoded(*events: object) -> bytes:
 
 def test_an_interaction_is_an_event_in_seconds() -> None:
     [event], items, accepted = read(encoded(CLICK))
-    assert event == api.Event("id2", "alice", "1580", "click", 1661431896.711)
+    assert event == api.Event("id2", "alice", "1580", "click", 1661431896.711, ranking_id="id1")
     assert (items, accepted) == ([], 1)
 
 
@@ -129,9 +129,8 @@ def test_times_in_every_form(time: object) -> None:
 
 
 def test_a_ranking_is_a_request_with_relevancy_as_upstream_score() -> None:
-    expected = api.RankRequest(
-        [api.Candidate("item3", 2.0), api.Candidate("item1", 1.0), "item2"], "user1", "session1"
-    )
+    candidates = [api.Candidate("item3", 2.0), api.Candidate("item1", 1.0), "item2"]
+    expected = api.RankRequest(candidates, "user1", "session1", ranking_id="81f4")
     assert read_rank_request(json.dumps(RANKING).encode()) == expected
     assert read_rank_request(json.dumps({"event": "ranking", **RANKING}).encode(), explain=True).explain
 

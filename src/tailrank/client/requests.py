@@ -77,6 +77,7 @@ class Requests:
         deadline_ms: float | None = None,
         policy: Sequence[Mapping[str, Any]] | None = None,
         context: Mapping[str, api.Scalar] | None = None,
+        ranking_id: str | None = None,
     ) -> Request[api.Ranking]:
         """Re-order candidates for one user.
 
@@ -100,6 +101,8 @@ class Requests:
             Steps after the score, each with its name and settings, in place of the model's own and of `tail`.
         context
             What is known of the request itself, such as the market, for rules that go by it.
+        ranking_id
+            What to call this list, if it has an id already.
         """
         asked = None if tail is None else api.Policy(tail)
         body = api.RankRequest(
@@ -112,6 +115,7 @@ class Requests:
             explain,
             deadline_ms,
             dict(context or {}),
+            ranking_id,
         )
         return _post("/v1/rank", body, api.Ranking)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import repeat
 from typing import Any, Final, NamedTuple, overload
 
@@ -51,11 +51,14 @@ class Request:
     context
         What is known of the request itself, such as the market and the device, by names of one's own, for
         rules that go by it.
+    ranking_id
+        What to call the ranking; None makes something up.
 
     Raises
     ------
     RequestError
-        On a `k` below 1, a history, candidates or a policy that is no list, or a context that is no mapping.
+        On a `k` below 1, a `ranking_id` that isn't text, a history, candidates or a policy that is no list, or a
+        context that is no mapping.
     """
 
     history: Sequence[str | Event] | History = ()
@@ -67,6 +70,7 @@ class Request:
     keep_signals: bool = False
     time: float | None = None
     context: Mapping[str, Scalar] = field(default_factory=dict)
+    ranking_id: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("history", "candidates"):
@@ -81,6 +85,8 @@ class Request:
             raise RequestError(f"policy must be a list such as [TailBoost(0.5)], not {self.policy!r}")
         if not isinstance(self.context, Mapping):
             raise RequestError(f'context must be a mapping such as {{"market": "de"}}, not {self.context!r}')
+        if self.ranking_id is not None and not (isinstance(self.ranking_id, str) and self.ranking_id):
+            raise RequestError(f"ranking_id must be text, not {self.ranking_id!r}")
 
     @property
     def columns(self) -> History:
@@ -100,7 +106,11 @@ class Request:
         if isinstance(self.scores, Sequence):
             given = np.nan_to_num(np.array(self.scores, np.float64))
             scores = [float(given[rank - 1]) for rank in ranks]
-        return Ranking(ids[: self.k], scores[: self.k], ranks[: self.k].tolist())
+        return self.named(Ranking(ids[: self.k], scores[: self.k], ranks[: self.k].tolist()))
+
+    def named(self, ranking: Ranking) -> Ranking:
+        """Call a ranking as the request says."""
+        return ranking if self.ranking_id is None else replace(ranking, ranking_id=self.ranking_id)
 
 
 REQUEST_FIELDS: Final = {field.name: field.name for field in fields(Request)}
@@ -248,7 +258,7 @@ class Ranking(Sequence[RankedItem]):
     history_length
         How many events of the history were read: the latest ones of known items, at most `max_history`.
     ranking_id
-        Different for each ranking.
+        Different for each ranking, unless its request said what to call it.
     signals
         What the signals said; None unless asked for.
     removed

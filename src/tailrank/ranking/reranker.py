@@ -388,9 +388,8 @@ class Reranker(Fitted):
             read, own = min(len(history.items), self.settings.max_history), fused.total[row]
             bonus = self.fusion.bonus(fused, row)
             listing = self._listing(listed.ids, listed.codes, events, request)
-            rankings.append(
-                order_candidates(
-                    listed, own, given, policy, request.k, parts, unknown, read, signals, bonus, listing
-                )
+            ranking = order_candidates(
+                listed, own, given, policy, request.k, parts, unknown, read, signals, bonus, listing
             )
+            rankings.append(request.named(ranking))
         return rankings

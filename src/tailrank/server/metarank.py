@@ -106,7 +106,7 @@ def read_feedback(body: bytes, columns_of: Callable[[str], Mapping[str, Any]]) -
 
 
 def read_rank_request(body: bytes, explain: bool = False) -> api.RankRequest:
-    """Read a request to rank: candidates with their `relevancy` as upstream score.
+    """Read a request to rank: candidates with their `relevancy` as upstream score, and the id of the list.
 
     Raises
     ------
@@ -117,12 +117,13 @@ def read_rank_request(body: bytes, explain: bool = False) -> api.RankRequest:
     if len(ranking.items) > api.MAX_CANDIDATES:
         raise ValidationError(f"Expected `array` of length <= {api.MAX_CANDIDATES} - at `$.items`")
     candidates = [i.id if i.score is None else api.Candidate(i.id, i.score) for i in ranking.items]
-    return _convert(api.RankRequest, candidates, ranking.user, ranking.session, explain=explain)
+    whose, name = (ranking.user, ranking.session), ranking.id
+    return _convert(api.RankRequest, candidates, *whose, explain=explain, ranking_id=name)
 
 
 def _event(found: InteractionBody) -> api.Event:
     values = (found.id, found.user_id or "", found.item, found.type, float(found.timestamp))
-    return _convert(api.Event, *values)
+    return _convert(api.Event, *values, ranking_id=found.ranking)
 
 
 def rank_response(ranking: api.Ranking) -> RankResponse:

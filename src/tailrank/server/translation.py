@@ -30,8 +30,17 @@ def to_request(body: api.RankRequest, stored: History, keep_signals: bool = Fals
     """Put a request together from its body and what is stored of the user."""
     ids, scores = _columns(body.candidates)
     history, policy = _joined(stored, body.history), _steps(body.policy)
-    explain = bool(body.explain)
-    return Request(history, ids, scores, policy, body.k, explain, keep_signals, context=body.context)
+    return Request(
+        history,
+        ids,
+        scores,
+        policy,
+        body.k,
+        bool(body.explain),
+        keep_signals,
+        context=body.context,
+        ranking_id=body.ranking_id,
+    )
 
 
 def _steps(policy: api.Policy | list[api.Step] | None) -> tuple[Policy, ...] | None:
