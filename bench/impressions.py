@@ -1,12 +1,12 @@
-"""What logging impressions costs a ranking, and with `--learn` learning from them, too.
+"""What logging impressions costs a ranking, with `--learn` learning from them, too; and what exploring adds.
 
-Two servers, of which one does it, take turns at the same requests, and get clicks on what they ranked. Each
-ranks 100 candidates. `one`: one connection to each server, both of them on one core and the client
-on another; `ratio` is the median, over pairs of blocks, of how much longer the median request takes with
-the log, with a 95% bootstrap interval over the pairs; `cpu_us` is what the whole server computed for a
-request, without the process that learns. `many`: wrk with 16 connections, the servers one after the other,
-in turns. `log`: a process that only logs, at a stated rate: how long `add` takes, and how much of a core all
-of it does.
+Two servers, of which one does it (with `--explore` both learn, and one explores), take turns at the same
+requests, and get clicks on what they ranked. Each ranks 100 candidates. `one`: one connection to each
+server, both of them on one core and the client on another; `ratio` is the median, over pairs of blocks, of
+how much longer the median request takes with it, with a 95% bootstrap interval over the pairs; `cpu_us` is
+what the whole server computed for a request, without the process that learns. `many`: wrk with 16
+connections, the servers one after the other, in turns. `log`: a process that only logs, at a stated rate:
+how long `add` takes, and how much of a core all of it does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -48,20 +48,25 @@ TURNS: Final = 4
 RESAMPLES: Final = 2_000
 RATE: Final = 2_500
 SEED: Final = 0
-OFF, ON = "without the log", "with the log"
+What: TypeAlias = Literal["log", "learning", "exploration"]
 
 
 @contextmanager
-def both(it: Subject, learn: bool) -> Iterator[Mapping[str, Server]]:
+def both(it: Subject, what: What) -> Iterator[Mapping[str, Server]]:
     """Run both servers on a core, and this process on another."""
     core, clients = cores()
-    log = it.state.with_name("log")
-    options = {OFF: (), ON: ("--log-impressions", str(log), *(("--learn",) if learn else ()))}
+    log, other = (("--log-impressions", str(it.state.with_name(name))) for name in ("log", "other log"))
+    compared: dict[What, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        "log": ((), log),
+        "learning": ((), (*log, "--learn")),
+        "exploration": ((*other, "--learn"), (*log, "--learn", "--explore", "thompson")),
+    }
+    named = "exploration" if what == "exploration" else "the log"
     with ExitStack() as running, pinned(clients):
         servers = {}
-        for name, given in options.items():
+        for name, options in zip((f"without {named}", f"with {named}"), compared[what], strict=True):
             with pinned(core):
-                server = Server(it.model, it.state.with_name(name), "--queue-ms", "10000", *given)
+                server = Server(it.model, it.state.with_name(name), "--queue-ms", "10000", *options)
             servers[name] = running.enter_context(server)
             it.store_events(server.port)
         yield servers
@@ -85,7 +90,8 @@ def one(servers: Mapping[str, Server], bodies: Sequence[bytes], pairs: int) -> J
             lines[name].insist(request("/v1/events", clicks(block[::CLICKED], answers[::CLICKED])))
     used = {name: used[name] + cpu_seconds(server.process.pid) for name, server in servers.items()}
     found = {name: np.array(each[2:]) for name, each in medians.items()}
-    ratios = found[ON] / found[OFF]
+    off, on = found.values()
+    ratios = on / off
     drawn = np.random.default_rng(SEED).integers(pairs, size=(RESAMPLES, pairs))
     low, high = np.percentile(np.median(ratios[drawn], axis=1), [2.5, 97.5]).tolist()
     summary: Json = {f"{name}, p50_ms": float(np.median(each)) for name, each in found.items()}
@@ -119,7 +125,8 @@ def many(servers: Mapping[str, Server], bodies: Sequence[bytes], file: Path, sec
         for name in sorted(servers, reverse=bool(turn % 2)):
             found[name].append(wrk(servers[name].port, file, seconds)["requests_per_s"])
     rates: Json = {f"{name}, rankings_per_s": float(np.median(each)) for name, each in found.items()}
-    return rates | {"ratio": float(np.median(np.array(found[ON]) / np.array(found[OFF])))}
+    off, on = map(np.array, found.values())
+    return rates | {"ratio": float(np.median(on / off))}
 
 
 def log_alone(it: Subject, seconds: float, rate: int) -> Json:
@@ -159,14 +166,19 @@ def main(
     seconds: Annotated[float, typer.Option(help="Of each run of wrk, and of the log alone.")] = 8.0,
     pairs: Annotated[int, typer.Option(help="Of blocks of requests.")] = PAIRS,
     learn: Annotated[bool, typer.Option("--learn", help="Learn from what is logged, too.")] = False,
+    explore: Annotated[
+        bool,
+        typer.Option("--explore", help="Compare learning and exploring with learning alone."),
+    ] = False,
     keep: Keep = False,
 ) -> None:
     """Measure what logging costs, and print one JSON object."""
+    what: What = "exploration" if explore else "learning" if learn else "log"
     with subject(load(data), model, 0, SEED) as it:
         rng = np.random.default_rng(SEED)
-        with both(it, learn) as servers:
+        with both(it, what) as servers:
             bodies = it.rankings(5_000, CANDIDATES, rng, new_event=True)
             found: Json = {"one": one(servers, bodies, pairs)}
             found["many"] = many(servers, bodies, it.state.with_name("bodies"), seconds)
         found["log"] = log_alone(it, seconds, RATE)
-    report("impressions-learning.json" if learn else "impressions.json", found, keep)
+    report("impressions.json" if what == "log" else f"impressions-{what}.json", found, keep)

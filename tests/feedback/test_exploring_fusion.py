@@ -1,6 +1,9 @@
 """Exploration from the posterior to the list: its size, its bounds, its part in explanations, its chances."""
 
+import asyncio
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -8,10 +11,19 @@ import pytest
 
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
+from tailrank.feedback.explored_records import EnsembleRecord
 from tailrank.feedback.exploring_fusion import DRAWS, Explorer, ExploringFusion
+from tailrank.feedback.impression_log import ImpressionLog
+from tailrank.feedback.impressions import Impression
+from tailrank.feedback.log_tables import read_log
 from tailrank.feedback.online_fusion import OnlineFusion
-from tailrank.policy.base import Scored
+from tailrank.feedback.records import ShownRecord, all_segments, read_records
+from tailrank.feedback.roll_over import roll_over
+from tailrank.feedback.roll_over_process import Retention
+from tailrank.feedback.user_export import logged_of
+from tailrank.policy.base import Policy
 from tailrank.policy.exploration import Exploration
+from tailrank.policy.tail import TailBoost
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
@@ -85,25 +97,53 @@ def test_what_was_learned_is_explored_less() -> None:
     assert spreads[0].mean() > spreads[1].mean() > spreads[2].mean()
 
 
-def test_chances_are_how_often_lists_come_out_so() -> None:
-    model = exploring("thompson", 5.0)
-    fusion = model.fusion
-    assert isinstance(fusion, ExploringFusion)
-    kept = SHOP.rank(replace(REQUEST, policy=[])).signals
-    plain = SHOP.rank(replace(REQUEST, policy=[]))
-    assert kept is not None
-    rarity = SHOP.catalogue.rarity.take(SHOP.catalogue.codes_of(plain.item_ids))
-    scored, at = Scored(np.array(plain.scores, np.float32), rarity), np.arange(10)
-    chances = np.mean(
-        [fusion.placement_chances(scored, REQUEST.policy or [], kept, at) for _ in range(20)], axis=0
-    )
-    lists = [model.rank(REQUEST).item_ids for _ in range(1_000)]
-    often = np.mean([[ranked[rank] == plain.item_ids[rank] for rank in at] for ranked in lists], axis=0)
-    np.testing.assert_allclose(chances, often, atol=0.08)
-    assert (chances >= 1 / (DRAWS + 1)).all()
-    by_bound = exploring("ucb").fusion
-    assert isinstance(by_bound, ExploringFusion)
-    assert by_bound.placement_chances(scored, [], kept, at).tolist() == [1] * 10
+@pytest.mark.parametrize("places", [6, 40])
+def test_chances_are_how_often_lists_come_out_so(places: int) -> None:
+    model, request = exploring("thompson", 5.0), replace(REQUEST, policy=[Exploration(places, 4, 1)], k=8)
+    rankings = [model.rank(request) for _ in range(2_000)]
+    often = [Counter(ranked.item_ids[rank] for ranked in rankings) for rank in range(8)]
+    for ranked in rankings[:20]:
+        chances = Impression.from_ranking(ranked, user_id="ada", time=0.0, model="m").propensities
+        expected = [often[rank][item] / len(rankings) for rank, item in enumerate(ranked.item_ids)]
+        np.testing.assert_allclose(chances, expected, atol=0.06)
+        assert (chances >= 1 / DRAWS).all()
+
+
+def test_what_is_not_left_to_chance_has_no_chances() -> None:
+    assert exploring("ucb").rank(REQUEST).explored is None
+    assert exploring("thompson").rank(replace(REQUEST, keep_signals=False)).explored is None
+    last: list[Policy] = [Exploration(), TailBoost(0.5)]  # it has the last word, so nothing is known
+    assert exploring("thompson").rank(replace(REQUEST, policy=last)).explored is None
+    plain = Impression.from_ranking(SHOP.rank(REQUEST), user_id="ada", time=0.0, model="m")
+    assert plain.propensities.tolist() == [1] * N_ITEMS
+
+
+def test_each_segment_holds_what_its_lists_were_drawn_from(tmp_path: Path) -> None:
+    """Once, so that segments are read, and rolled over, one by one."""
+    models = [exploring("thompson", 5.0, seed) for seed in (0, 1)]
+    rankings = [models[at % 2].rank(replace(REQUEST, k=5)) for at in range(12)]
+
+    async def log_all() -> None:
+        for half in (rankings[:6], rankings[6:]):
+            log = ImpressionLog(tmp_path, Retention(read_only=True))
+            for ranking in half:
+                shown = ShownRecord.from_ranking(ranking, user_id="ada", time=1.7e9, model="m")
+                log.add(shown, ranking.explored and ranking.explored.ensemble)
+                await log.put([])
+            await log.close()
+
+    asyncio.run(log_all())
+    segments = all_segments(tmp_path)
+    held = [list(read_records([each])) for each in segments]
+    assert [sum(isinstance(record, EnsembleRecord) for record in each) for each in held] == [2, 2]
+    expected = {
+        ranked.ranking_id: ranked.explored.chances(5).tolist() for ranked in rankings if ranked.explored
+    }
+    for _ in range(2):
+        shown = read_log(tmp_path).shown.select("ranking_id", "propensities").collect()
+        assert dict(shown.iter_rows()) == expected
+        roll_over(tmp_path, 1e5, 1)
+    assert logged_of(tmp_path, "ada")["shown"][0]["propensities"] in expected.values()
 
 
 @pytest.mark.filterwarnings("error")

@@ -41,6 +41,21 @@ def test_no_item_moves_further_and_no_more_of_the_tail_comes_up_than_allowed(
     assert np.sort(found.scores) == pytest.approx(np.sort(scored.scores), rel=1e-5, abs=1e-5)
 
 
+@given(NUMBERS, st.integers(0, 99), st.integers(1, 12), st.integers(0, 6), st.integers(0, 4))
+def test_many_lists_are_ordered_as_each_of_them(
+    scores: list[float], seed: int, places: int, moves: int, tail_places: int
+) -> None:
+    step, ordered = Exploration(places, moves, tail_places), np.sort(np.array(scores, np.float32))[::-1]
+    rng, n = np.random.default_rng(seed), min(len(scores), places + moves)
+    bonuses, rarity = rng.standard_normal((5, n)).astype(np.float32), rng.random(len(scores))
+    orders = step.orders(ordered[:n] + bonuses, rarity[:n] > TAIL)
+    for bonus, order in zip(bonuses, orders, strict=True):
+        wish = np.pad(bonus, (0, len(scores) - n))
+        after = step.apply(Scored(ordered, rarity.astype(np.float32), bonus=wish)).order
+        assert after[:n].tolist() == order.tolist()
+        assert after[n:].tolist() == list(range(n, len(scores)))
+
+
 @given(st.permutations(range(6)), st.integers(0, 99), st.integers(1, 5))
 def test_its_first_item_is_the_most_wished_of_those_that_may_come_first(
     scores: list[int], seed: int, moves: int

@@ -108,8 +108,8 @@ def test_callers_name_their_rankings_in_our_shape_and_in_that_of_metarank(server
     rank(server.url, user="ida", ranking_id="ida-1")  # sent once more: the first counts
     server.outcome(rank(server.url, user="ida")["ranking_id"])
     clicked = {"event": "interaction", "type": "click", "id": "1", "item": "50", "user": "ida"}
-    clicked |= {"ranking": "ida-3", "timestamp": round(1e3 * time.time())}
-    httpx.post(f"{server.url}/feedback", json=clicked).raise_for_status()
+    named = {"ranking": "ida-3", "timestamp": round(1e3 * time.time())}
+    httpx.post(f"{server.url}/feedback", json=clicked | named).raise_for_status()
     found = server.logged()
     assert len(found["ida-1"].impression) == 3
     assert found["ida-2"].impression.degraded == "deadline"

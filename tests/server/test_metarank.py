@@ -129,8 +129,12 @@ def test_times_in_every_form(time: object) -> None:
 
 
 def test_a_ranking_is_a_request_with_relevancy_as_upstream_score() -> None:
-    candidates = [api.Candidate("item3", 2.0), api.Candidate("item1", 1.0), "item2"]
-    expected = api.RankRequest(candidates, "user1", "session1", ranking_id="81f4")
+    expected = api.RankRequest(
+        [api.Candidate("item3", 2.0), api.Candidate("item1", 1.0), "item2"],
+        "user1",
+        "session1",
+        ranking_id="81f4",
+    )
     assert read_rank_request(json.dumps(RANKING).encode()) == expected
     assert read_rank_request(json.dumps({"event": "ranking", **RANKING}).encode(), explain=True).explain
 

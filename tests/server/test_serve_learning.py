@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -168,6 +169,22 @@ def test_a_server_that_is_killed_learns_each_click_once(
         wait_until(lambda: outcomes() == LISTS + 40)
     [note] = notes(state).values()
     assert equal(note.guard(offline), once(log, served))
+
+
+def test_a_model_that_is_loaded_anew_ranks_by_what_was_learned(
+    model: Path, served: LoadedModel, tmp_path: Path
+) -> None:
+    log, copy = tmp_path / "log", tmp_path / model.name
+    shutil.copytree(model, copy)
+    log_visits(log, served, 0)
+    with Server(copy, tmp_path / "state", "--learn", "--log-impressions", str(log)) as server:
+        wait_until(lambda: metric(server.url, "tailrank_learned_outcomes") > 0)
+        wait_until(lambda: not np.allclose(scores(server.url), with_fusion(served, served.reranker.fusion)))
+        learned = scores(server.url)
+        shutil.copyfile(copy / "manifest.json", tmp_path / "again")
+        (tmp_path / "again").replace(copy / "manifest.json")
+        wait_until(lambda: "new model" in server.log())
+        wait_until(lambda: scores(server.url) == learned)
 
 
 def test_what_can_not_be_learned_is_refused(served: LoadedModel, tmp_path: Path) -> None:

@@ -66,6 +66,12 @@ def serve(
     learn: Annotated[
         bool, typer.Option("--learn", help="Let clicks move the weights of signals; needs --log-impressions.")
     ] = False,
+    explore: Annotated[
+        Literal["thompson", "ucb"] | None,
+        typer.Option(help="With --learn: also show what would tell more, by draws or by upper bounds."),
+    ] = None,
+    explore_moves: Annotated[int, typer.Option(help="Ranks that an item may move by that.")] = 5,
+    explore_tail: Annotated[int, typer.Option(help="Of the first ten, how many may go to rare items.")] = 2,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
     traces: Annotated[
         bool, typer.Option("--traces", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT.")
@@ -91,6 +97,9 @@ def serve(
         log_days=log_days,
         log_gb=log_gb,
         learn=learn,
+        explore=explore,
+        explore_moves=explore_moves,
+        explore_tail=explore_tail,
         access_log=access_log,
         traces=traces,
         challenger=challenger,

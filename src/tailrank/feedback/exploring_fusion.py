@@ -1,25 +1,23 @@
-"""A fusion that isn't sure of its weights: what it would like to find out, and how likely a list was."""
+"""A fusion that isn't sure of its weights, and what it would like to find out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Final, Literal, Self, get_args
 
 import numpy as np
 
-from tailrank.arrays import Doubles, Floats, Offsets
+from tailrank.arrays import Doubles
 from tailrank.errors import RequestError
 from tailrank.feedback.corrections import Corrections
 from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.feedback.posterior import Posterior
-from tailrank.policy.base import Policy, Scored, apply_all
+from tailrank.ranking.explored import Ensemble, Wish
 from tailrank.ranking.fusion import FusedScores, Fusion
 from tailrank.ranking.signal_values import SignalValues
 
 DRAWS: Final = 100
-"""Lists that are drawn to see how likely one of them was."""
+"""Draws of an ensemble."""
 
 Explorer = Literal["thompson", "ucb"]
 """How to explore: by a draw of the weights, or by how uncertain the score of each item is."""
@@ -36,19 +34,19 @@ class ExploringFusion(Fusion):
     ----------
     corrections, posterior
         What may be corrected, and how likely each correction is.
-    explorer
-        "thompson": one draw of the weights for each list (Chapelle and Li, 2011); "ucb": the standard
-        deviation of each score, as in Li et al. (2010, algorithm 1).
-    scale
-        Factor of the bonus.
+    factors
+        Of the bonus, by history bucket, shape (history buckets,): it is in the scale of the offline score.
+    ensemble
+        Of "thompson", whose bonus is that of one draw of the weights for each list (Chapelle and Li, 2011).
+        None for "ucb": then it is the standard deviation of each score, as in Li et al. (2010, algorithm 1).
     rng
-        Of the draws.
+        Chooses draws.
     """
 
     corrections: Corrections
     posterior: Posterior
-    explorer: Explorer
-    scale: float
+    factors: Doubles
+    ensemble: Ensemble | None
     rng: np.random.Generator
 
     @classmethod
@@ -61,6 +59,17 @@ class ExploringFusion(Fusion):
     ) -> Self:
         """Explore around what was learned so far.
 
+        Parameters
+        ----------
+        online
+            What was learned.
+        explorer
+            How to explore.
+        scale
+            Factor of the bonus.
+        rng
+            Of all draws.
+
         Raises
         ------
         RequestError
@@ -70,62 +79,29 @@ class ExploringFusion(Fusion):
             raise RequestError(f"no explorer is called {explorer!r}: there are {', '.join(known)}")
         if not 0 <= scale < np.inf:
             raise RequestError(f"scale of exploration must be at least 0, not {scale!r}")
+        rng, corrections, posterior = rng or np.random.default_rng(), online.corrections, online.posterior()
+        factors = scale / corrections.scales(posterior.means)
+        ensemble: Ensemble | None = None
+        if explorer == "thompson":
+            buckets = range(len(posterior.means))
+            drawn = np.stack([posterior.drawn(bucket, rng, DRAWS) for bucket in buckets])
+            ensemble = Ensemble((factors[:, None, None] * drawn).astype(np.float32))
         return cls(
             **vars(online.fusion()),
-            corrections=online.corrections,
-            posterior=online.posterior(),
-            explorer=explorer,
-            scale=scale,
-            rng=np.random.default_rng() if rng is None else rng,
+            corrections=corrections,
+            posterior=posterior,
+            factors=factors,
+            ensemble=ensemble,
+            rng=rng,
         )
 
-    def bonus(self, fused: FusedScores, row: int) -> Floats:
-        """Say what exploration would like to add to the scores of one history, shape (candidates,)."""
+    def wish(self, fused: FusedScores, row: int) -> Wish:
+        """Say what exploration would like to add to the scores of one history."""
         seen = SignalValues.from_fused(fused, row)
-        features, history = self.corrections.features(seen.values, seen.count_levels), seen.history_bucket
-        if self.explorer == "ucb":
-            found = self.posterior.deviations(history, features)
-        else:
-            found = features @ self.posterior.drawn(history, self.rng, 1)[0]
-        bonus: Floats = (self._factors[history] * found).astype(np.float32)
-        return bonus
-
-    def placement_chances(
-        self, scored: Scored, policy: Sequence[Policy], signals: SignalValues, shown: Offsets
-    ) -> Doubles:
-        """Estimate how likely each item was to be shown where it was.
-
-        There is no closed form for Thompson sampling, so lists are drawn anew, `DRAWS` times; the list that
-        was shown counts as one more, and no chance is below 1 / (`DRAWS` + 1). This takes a millisecond or
-        more: it belongs where a log is written or read, not where a user waits.
-
-        Parameters
-        ----------
-        scored
-            The candidates before the policy, without a bonus.
-        policy
-            The steps of the ranking.
-        signals
-            What the signals said of the candidates.
-        shown
-            The candidates in the order shown, shape (ranks,).
-
-        Returns
-        -------
-        Doubles
-            Shape (ranks,); all 1 for "ucb", which shows the same list every time.
-        """
-        if self.explorer == "ucb":
-            return np.ones(len(shown))
-        features = self.corrections.features(signals.values, signals.count_levels)
-        drawn = self.posterior.drawn(signals.history_bucket, self.rng, DRAWS)
-        bonus = (self._factors[signals.history_bucket] * drawn @ features.T).astype(np.float32)
-        lists = replace(scored, scores=np.broadcast_to(scored.scores, bonus.shape), bonus=bonus)
-        order = (-apply_all(policy, lists).scores).argsort(axis=1, kind="stable")[:, : len(shown)]
-        chances: Doubles = (1 + (order == shown).sum(axis=0)) / (1 + DRAWS)
-        return chances
-
-    @cached_property
-    def _factors(self) -> Doubles:
-        """Of the bonus, by history bucket: it is in the scale of the offline score."""
-        return self.scale / self.corrections.scales(self.posterior.means)
+        exact, history = self.corrections.features(seen.values, seen.count_levels), seen.history_bucket
+        features = exact.astype(np.float32)
+        if self.ensemble is None:
+            bonus = self.factors[history] * self.posterior.deviations(history, exact)
+            return Wish(bonus.astype(np.float32), features)
+        draw = self.ensemble.draws[history, self.rng.integers(DRAWS)]
+        return Wish(features @ draw, features, self.ensemble)

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Condition, Thread
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
+from tailrank.feedback.explored_records import EnsembleRecord
 from tailrank.feedback.records import (
     ErasedRecord,
     LogError,
@@ -24,6 +25,7 @@ from tailrank.feedback.records import (
 from tailrank.feedback.roll_over_process import Retention, RollOverProcess
 from tailrank.feedback.segments import Segment, hour_of
 from tailrank.files import is_writable
+from tailrank.ranking.explored import Ensemble
 
 GROUP_SECONDS: Final = 0.05
 """How long an impression waits for others before all are written."""
@@ -59,6 +61,14 @@ def check_folder(folder: Path) -> None:
 Settle: TypeAlias = Callable[[OSError | None], None]
 
 
+class Entry(NamedTuple):
+    """Encoded records, who waits for them, and what they were drawn from."""
+
+    records: Sequence[bytes]
+    settle: Settle | None = None
+    ensemble: Ensemble | None = None
+
+
 class ImpressionLog:
     """Appends to a folder, which several processes may share, on a thread of its own.
 
@@ -92,8 +102,10 @@ class ImpressionLog:
         check_folder(folder)
         self.folder, self._lost, self._logged = folder, lost, 0.0
         self._segment: Segment | None = None
+        self._ensembles = set[str]()
+        """Names of those that the segment holds."""
         self._hour = hour_of(time.time())
-        self._pending: deque[tuple[Sequence[bytes], Settle | None]] = deque()
+        self._pending = deque[Entry]()
         self._added = self._done = 0
         """Bytes so far; each is changed by one thread only."""
         self._awake, self._is_awaited, self._is_closed = Condition(), False, False
@@ -103,14 +115,14 @@ class ImpressionLog:
         self._thread = Thread(target=self._run, name="tailrank impression log", daemon=True)
         self._thread.start()
 
-    def add(self, shown: ShownRecord) -> None:
-        """Log an impression soon; nothing is waited for."""
+    def add(self, shown: ShownRecord, ensemble: Ensemble | None = None) -> None:
+        """Log an impression soon, and what it was drawn from; nothing is waited for."""
         record = encode(shown)
         if self._added - self._done > BACKLOG_BYTES:
             self._lost(1)
             return
         self._added += len(record)
-        self._pending.append(((record,), None))
+        self._pending.append(Entry((record,), ensemble=ensemble))
 
     async def put(self, records: Sequence[Record]) -> None:
         """Log records; they are durable when this returns.
@@ -134,7 +146,7 @@ class ImpressionLog:
             if self._is_closed:
                 raise LogError("the log of impressions is closed")
             self._added += sum(map(len, encoded))
-            self._pending.append((encoded, settle))
+            self._pending.append(Entry(encoded, settle))
             self._is_awaited = True
             self._awake.notify()
         await done
@@ -173,18 +185,18 @@ class ImpressionLog:
             self._segment.close()
         self._roll_over.close()
 
-    def _commit(self, group: Sequence[tuple[Sequence[bytes], Settle | None]]) -> None:
+    def _commit(self, group: Sequence[Entry]) -> None:
         """Write a group, and tell who waits for it."""
-        records = [record for entry, _ in group for record in entry]
-        failure = self._write(records)
+        records = [record for entry in group for record in entry.records]
+        failure = self._write(records, {each.ensemble.name: each.ensemble for each in group if each.ensemble})
         self._done += sum(map(len, records))
-        waiting = [settle for _, settle in group if settle is not None]
+        waiting = [entry.settle for entry in group if entry.settle is not None]
         if failure is not None:
             self._lost(len(group) - len(waiting))
         for settle in waiting:
             settle(failure)
 
-    def _write(self, records: Sequence[bytes]) -> OSError | None:
+    def _write(self, records: Sequence[bytes], ensembles: Mapping[str, Ensemble]) -> OSError | None:
         """Append to the segment, or to a new one; returns why that failed."""
         try:
             if self._segment is not None and self._segment.is_removed:
@@ -192,8 +204,10 @@ class ImpressionLog:
                 self._segment.close()
                 self._segment = None
             if self._segment is None:
-                self._segment = Segment(self.folder)
-            self._segment.append(records)
+                self._segment, self._ensembles = Segment(self.folder), set()
+            new = [EnsembleRecord.of(ensembles[name]) for name in ensembles.keys() - self._ensembles]
+            self._segment.append([*map(encode, new), *records])
+            self._ensembles |= ensembles.keys()
         except OSError as why:
             self._warn(why)
             return why

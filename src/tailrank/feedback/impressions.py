@@ -94,7 +94,7 @@ class Impression:
             signals.names,
             signals.count_levels,
             signals.history_bucket,
-            np.ones(n),
+            np.ones(n) if ranking.explored is None else ranking.explored.chances(n),
         )
 
     def __len__(self) -> int:

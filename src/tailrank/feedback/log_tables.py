@@ -9,10 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from tailrank.feedback.explored_records import EnsembleRecord
 from tailrank.feedback.impressions import Impression
 from tailrank.feedback.records import (
     Compared,
@@ -25,6 +27,7 @@ from tailrank.feedback.records import (
     read_records,
     user_digest,
 )
+from tailrank.ranking.explored import Ensemble
 
 HOURS: Final = "hours"
 ERASED: Final = "erased.json"
@@ -93,10 +96,19 @@ class LogTables(NamedTuple):
 
 
 def tables(records: Sequence[Record]) -> LogTables:
-    """Make tables of records."""
-    shown = [record for record in records if isinstance(record, ShownRecord)]
+    """Make tables of records, with the chances of lists that were explored."""
+    ensembles = {each.name: each.ensemble for each in records if isinstance(each, EnsembleRecord)}
+    shown = [_with_chances(each, ensembles) for each in records if isinstance(each, ShownRecord)]
     events = [record for record in records if isinstance(record, EventRecord)]
     return LogTables(_table(shown, SHOWN_SCHEMA).lazy(), _table(events, EVENT_SCHEMA).lazy())
+
+
+def _with_chances(shown: ShownRecord, ensembles: Mapping[str, Ensemble]) -> ShownRecord:
+    if shown.explored is None:
+        return shown
+    ensemble, ranks = ensembles[shown.explored.ensemble], len(shown.item_ids)
+    chances = shown.explored.chances(ensemble, shown.history_bucket, ranks)
+    return msgspec.structs.replace(shown, propensities=chances.tolist())
 
 
 def _table(records: Sequence[ShownRecord | EventRecord], schema: pl.Schema) -> pl.DataFrame:
@@ -174,7 +186,9 @@ def read_log(folder: Path, user_id: str | None = None) -> LogTables:
 
 
 def _is_of(record: Record, user_id: str | None) -> bool:
-    return user_id is None or isinstance(record, ErasedRecord) or record.user_id == user_id
+    if user_id is None or isinstance(record, ErasedRecord | EnsembleRecord):
+        return True
+    return record.user_id == user_id
 
 
 def impressions(shown: pl.DataFrame) -> Iterator[Impression]:

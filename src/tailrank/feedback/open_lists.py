@@ -151,6 +151,7 @@ class OpenLists:
                 count_levels=shown.count_levels[: 4 * self._ranks],
                 propensities=None,
                 upstream=None,
+                explored=None,
             )
         )
 

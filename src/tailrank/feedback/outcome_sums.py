@@ -101,6 +101,11 @@ class OutcomeSums:
         taken = replace(other, curvature=-other.curvature, pull=-other.pull, outcomes=-other.outcomes)
         return self.plus(taken)
 
+    def equals(self, other: OutcomeSums) -> bool:
+        """Tell whether these are the same sums."""
+        pairs = zip(self.arrays().values(), other.arrays().values(), strict=True)
+        return all(np.array_equal(one, another) for one, another in pairs)
+
     def _fade(self, bucket: int, seconds: float) -> None:
         weight = 0.5 ** (seconds / self.half_life)
         for sums in (self.curvature[bucket], self.pull[bucket]):

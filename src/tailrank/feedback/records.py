@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from tailrank.errors import TailrankError
+from tailrank.feedback.explored_records import EnsembleRecord, ExploredRecord
 from tailrank.ranking.request import Ranking
 
 MAGIC: Final = b"tailrank impressions 1\n"
@@ -65,7 +66,8 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
     """An `Impression`, as it takes the least time to write.
 
     `signals` and `count_levels` are bytes of little-endian numbers. Without `propensities` nothing was left
-    to chance, and without `scores` or `upstream` nothing is known of these. The last four are `Compared`.
+    to chance, unless it is `explored`; without `scores` or `upstream` nothing is known of these. The four
+    before the last are `Compared`.
     """
 
     ranking_id: str
@@ -87,6 +89,7 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
     variant: str = ""
     teams: tuple[int, ...] = ()
     tail_share: float | None = None
+    explored: ExploredRecord | None = None
 
     @classmethod
     def from_ranking(
@@ -138,6 +141,7 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
             given,
             degraded,
             *compared,
+            None if ranking.explored is None else ExploredRecord.of(ranking.explored),
         )
 
 
@@ -160,7 +164,7 @@ class ErasedRecord(Struct, array_like=True, tag="erased", gc=False, frozen=True)
     time: float
 
 
-Record: TypeAlias = ShownRecord | EventRecord | ErasedRecord
+Record: TypeAlias = ShownRecord | EventRecord | ErasedRecord | EnsembleRecord
 
 _DECODER: Final = msgspec.msgpack.Decoder(list[Record])
 

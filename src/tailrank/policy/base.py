@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +97,13 @@ class Listing(Protocol):
         ...
 
 
+class Reordering(NamedTuple):
+    """The best of a list before a step, as positions of candidates, and which of them came to each rank."""
+
+    best: Offsets
+    order: Sequence[int]
+
+
 @dataclass(frozen=True)
 class Scored:
     """Candidates on their way through the policies.
@@ -116,6 +123,8 @@ class Scored:
     removed
         Which candidates leave the list, by the reason; each broadcasts to the shape of `scores`. They keep
         their scores.
+    explored
+        What exploration did to one list; None if nothing.
     """
 
     scores: Floats
@@ -124,6 +133,7 @@ class Scored:
     bonus: Floats | None = None
     listing: Listing | None = None
     removed: Mapping[str, Bools] = field(default_factory=dict)
+    explored: Reordering | None = None
 
     def listing_for(self, name: str) -> Listing:
         """Give the listing to the step of that name.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Annotated, ClassVar, Final
 
+import numpy as np
 from msgspec import Meta
 
-from tailrank.arrays import Floats, Offsets
+from tailrank.arrays import Bools, Floats, Offsets
 from tailrank.bounds import check_bounds
-from tailrank.policy.base import Scored
+from tailrank.policy.base import Policy, Reordering, Scored
 
 TAIL: Final = 0.5
 """Rarity above which an item counts as tail here: by their log, its interactions are nearer to none."""
@@ -60,17 +62,17 @@ class Exploration:
         """Swap scores within the list, as far as the bounds allow."""
         if scored.bonus is None or not self.moves or not scored.scores.size:
             return scored
-        exploited = scored.order
-        order = self._order(exploited, scored.scores + scored.bonus, scored.rarity)
-        return scored.reordered(self.name, order)
+        best = scored.order[: self.places + self.moves]
+        wishes = scored.scores.take(best) + scored.bonus.take(best)
+        order = self._order(wishes.tolist(), (scored.rarity.take(best) > TAIL).tolist())
+        return replace(scored.reordered(self.name, best[order]), explored=Reordering(best, order))
 
-    def _order(self, exploited: Offsets, wished: Floats, rarity: Floats) -> Offsets:
+    def _order(self, wishes: list[float], tail: list[bool]) -> list[int]:
         """Order items, given in the order without exploration, by wished scores within the bounds.
 
         From the first rank on, the best of the items that may come so far up is next, unless another one
         may fall no further: exactly one reaches its last rank at a time, so that there is always a way.
         """
-        wishes, tail = wished.take(exploited).tolist(), (rarity.take(exploited) > TAIL).tolist()
         waiting: list[tuple[float, int]] = []
         order, placed, tail_places = list[int](), set[int](), self.tail_places
         for rank in range(min(self.places, len(wishes))):
@@ -82,5 +84,41 @@ class Exploration:
             tail_places -= item >= self.places and tail[item]
             order.append(item)
             placed.add(item)
-        order += [item for item in range(len(wishes)) if item not in placed]
-        return exploited[order]
+        return order + [item for item in range(len(wishes)) if item not in placed]
+
+    def orders(self, wished: Floats, tail: Bools) -> Offsets:
+        """Order the best items of many lists as `apply` orders those of one.
+
+        Parameters
+        ----------
+        wished
+            Scores with their bonus, in the order without exploration, shape (lists, items).
+        tail
+            Which of the items count as tail, shape (items,).
+
+        Returns
+        -------
+        Offsets
+            The item at each rank, shape (lists, items).
+        """
+        left, (n, items) = wished.copy(), wished.shape
+        order, every = np.empty((n, items), np.int64), np.arange(n)
+        places, from_below = min(self.places, items), tail & (np.arange(items) >= self.places)
+        budget = np.full(n, self.tail_places)
+        left[budget <= 0] = np.where(from_below, -np.inf, wished)[budget <= 0]
+        for rank in range(places):
+            item = left[:, : rank + self.moves + 1].argmax(axis=1)
+            if (last := rank - self.moves) >= 0:
+                item[np.isfinite(left[:, last])] = last
+            order[:, rank], left[every, item] = item, -np.inf
+            budget -= from_below[item]
+            left[np.ix_(budget <= 0, from_below)] = -np.inf
+        is_left = np.ones((n, items), bool)
+        is_left[every[:, None], order[:, :places]] = False
+        order[:, places:] = is_left.nonzero()[1].reshape(n, items - places)
+        return order
+
+
+def explored_last(policy: Iterable[Policy], step: Exploration) -> tuple[Policy, ...]:
+    """Give a step of exploration the last word, and any others none."""
+    return (*(each for each in policy if not isinstance(each, Exploration)), step)

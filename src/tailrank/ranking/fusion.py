@@ -9,6 +9,7 @@ from typing import Final, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Doubles, Floats, Offsets
+from tailrank.ranking.explored import Wish
 from tailrank.ranking.fusion_objective import FusionObjective, Loss, SampledCandidates
 from tailrank.signals.base import Arrays
 from tailrank.signals.stored import LARGEST, StoredArrays
@@ -223,11 +224,8 @@ class Fusion:
         found: Floats = self._by_level[0, history].take(candidates)
         return found
 
-    def bonus(self, fused: FusedScores, row: int) -> Floats | None:
-        """Say what exploration would like to add to the scores of one history, shape (candidates,).
-
-        None, since these weights are in no doubt.
-        """
+    def wish(self, fused: FusedScores, row: int) -> Wish | None:
+        """Say what exploration would like to add to the scores of one history: nothing, without a doubt."""
         return None
 
     @cached_property

@@ -16,6 +16,7 @@ from tailrank.errors import RequestError
 from tailrank.policy.base import Listing, Policy, Scored
 from tailrank.ranking.additive import settled
 from tailrank.ranking.catalogue import Catalogue
+from tailrank.ranking.explored import Explored, Wish
 from tailrank.ranking.request import LIST_MEAN, RANK_KEPT, Contributions, Moves, Ranking, distinct
 from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.upstream import Scores
@@ -101,7 +102,7 @@ def order_candidates(
     unknown_history: list[str],
     history_length: int,
     signals: SignalValues | None,
-    bonus: Floats | None,
+    wish: Wish | None,
     listing: Listing,
 ) -> Ranking:
     """Add upstream shares, apply the policy, and sort.
@@ -125,7 +126,7 @@ def order_candidates(
         Go into the ranking.
     signals
         What the signals said of the known ones; None leaves it out.
-    bonus
+    wish
         What exploration would like to add to `own`; None if nothing is explored.
     listing
         What policies may ask of the list.
@@ -136,8 +137,8 @@ def order_candidates(
         total = total + share
     keep_ranks = known is not None and not upstream
     # Between ranks that are kept, even neighbours may be many ranks apart: too far to explore.
-    wish = None if bonus is None or keep_ranks else _spread(bonus, known)
-    given = Scored(total, listed.rarity, bonus=wish, listing=listing)
+    bonus = None if wish is None or keep_ranks else _spread(wish.bonus, known)
+    given = Scored(total, listed.rarity, bonus=bonus, listing=listing)
     walk = list(accumulate(policy, lambda before, step: step.apply(before), initial=given))
     scored = walk[-1]
     order = scored.order
@@ -168,6 +169,14 @@ def order_candidates(
         signals=None if signals is None else signals.take(chosen, known),
         removed=reasons(listed.ids, scored.removed),
         moves=moves,
+        explored=None
+        if signals is None or wish is None
+        else Explored.from_scored(
+            scored,
+            policy,
+            wish._replace(features=_spread(wish.features.T, known).T),
+            signals.history_bucket,
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy, Scalar
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.display import html_table
+from tailrank.ranking.explored import Explored
 from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.upstream import Scores
 
@@ -57,8 +58,8 @@ class Request:
     Raises
     ------
     RequestError
-        On a `k` below 1, a `ranking_id` that isn't text, a history, candidates or a policy that is no list, or a
-        context that is no mapping.
+        On a `k` below 1, a `ranking_id` that isn't text, a history, candidates or a policy that is no list,
+        or a context that is no mapping.
     """
 
     history: Sequence[str | Event] | History = ()
@@ -265,6 +266,8 @@ class Ranking(Sequence[RankedItem]):
         Candidates that a policy took from the list, and why.
     moves
         Where each step after the score put the items; None unless contributions were asked for.
+    explored
+        What tells how likely the list was, if exploration was the last step; kept with the signals.
     """
 
     item_ids: list[str]
@@ -278,6 +281,7 @@ class Ranking(Sequence[RankedItem]):
     signals: SignalValues | None = field(default=None, compare=False, repr=False)
     removed: dict[str, str] = field(default_factory=dict)
     moves: Moves | None = field(default=None, compare=False, repr=False)
+    explored: Explored | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.item_ids)

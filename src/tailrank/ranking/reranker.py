@@ -386,10 +386,10 @@ class Reranker(Fitted):
             parts = fused.parts(row) if request.explain else None
             signals = SignalValues.from_fused(fused, row) if request.keep_signals else None
             read, own = min(len(history.items), self.settings.max_history), fused.total[row]
-            bonus = self.fusion.bonus(fused, row)
+            wish = self.fusion.wish(fused, row)
             listing = self._listing(listed.ids, listed.codes, events, request)
             ranking = order_candidates(
-                listed, own, given, policy, request.k, parts, unknown, read, signals, bonus, listing
+                listed, own, given, policy, request.k, parts, unknown, read, signals, wish, listing
             )
             rankings.append(request.named(ranking))
         return rankings

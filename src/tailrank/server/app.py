@@ -260,8 +260,15 @@ class App:
         experiment = None
         if settings.challenger is not None:
             experiment = LiveExperiment(managers[0], managers[1], settings.compare)
-        version = settings.policies.version
-        self.endpoints = Endpoints(managers[0], state, self.metrics, self._open_log(), experiment, version)
+        self.endpoints = Endpoints(
+            managers[0],
+            state,
+            self.metrics,
+            self._open_log(),
+            experiment,
+            settings.policies.version,
+            settings.exploration,
+        )
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
         return managers
 
@@ -269,7 +276,7 @@ class App:
         """Learn from the log, and watch it."""
         if not self.settings.learn:
             return [watch_log(folder, self.settings.state)]
-        learning = Learning(folder, self.settings.state, manager, self.metrics)
+        learning = Learning(folder, self.settings.state, manager, self.metrics, self.settings.explore)
         return [learning.follow(), learning.have_learned()]
 
     def _open_log(self) -> ImpressionLog | None:

@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from tailrank import api
 from tailrank.errors import EncoderError, RequestError
 from tailrank.feedback.impression_log import ImpressionLog
+from tailrank.policy.exploration import Exploration
 from tailrank.server import metarank
 from tailrank.server.alerts import read_alerts
 from tailrank.server.batches import Batch, Entries, verdicts
@@ -86,6 +87,8 @@ class Endpoints:
         Compares that model with another one; None if there is none.
     policies
         Version of the file of policies that rank for everybody; empty if there is none.
+    exploration
+        The last step of each policy; None explores nothing.
     """
 
     def __init__(
@@ -96,9 +99,10 @@ class Endpoints:
         log: ImpressionLog | None = None,
         experiment: LiveExperiment | None = None,
         policies: str = "",
+        exploration: Exploration | None = None,
     ) -> None:
         self.models, self.state, self.metrics, self.log = models, state, metrics, log
-        self.ranker = Ranker(models, state, metrics, log, experiment, policies)
+        self.ranker = Ranker(models, state, metrics, log, experiment, policies, exploration)
         self._unlogged = Ranker(models, state, metrics)
         self._reports = None if log is None else ExperimentReports(log.folder)
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()

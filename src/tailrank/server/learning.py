@@ -11,9 +11,11 @@ from typing import Final
 import msgspec
 
 from tailrank.errors import ModelError, RequestError, TailrankError
+from tailrank.feedback.exploring_fusion import Explorer, ExploringFusion
 from tailrank.feedback.learner import KIND, LearningNote
 from tailrank.feedback.learning_process import Order, Report
 from tailrank.feedback.online_fusion import OnlineFusion
+from tailrank.feedback.outcome_sums import OutcomeSums
 from tailrank.ranking.fusion import Fusion
 from tailrank.server.alerts import log_alerts
 from tailrank.server.log_process import run_log_process
@@ -55,11 +57,24 @@ class Learning:
         What ranks.
     metrics
         Where outcomes and decisions are counted.
+    explorer
+        How rankings explore around that; None if they don't.
     """
 
-    def __init__(self, folder: Path, location: str, models: ModelManager, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        location: str,
+        models: ModelManager,
+        metrics: Metrics,
+        explorer: Explorer | None = None,
+    ) -> None:
         self._folder, self._location, self._models, self._metrics = folder, location, models, metrics
+        self._explorer = explorer
         self._followed: tuple[str, Mapping[str, bytes]] = "", {}
+        self._fusion: Fusion
+        """Of these notes, that is, of these sums."""
+        self._sums: OutcomeSums
         self._troubles = dict[str, float]()
 
     async def follow(self) -> None:
@@ -78,9 +93,17 @@ class Learning:
         await run_log_process("tailrank.feedback.learning_process", self._folder, self._tell, self._take)
 
     async def _follow(self) -> None:
-        notes, model = await self._models.state.notes(KIND), self._models.served.name
-        if (model, notes) == self._followed:
-            return
+        notes, served = await self._models.state.notes(KIND), self._models.served
+        if (served.name, notes) != self._followed:
+            self._read(served.name, notes)
+            self._followed = served.name, notes
+        if (
+            served.reranker.fusion is not self._fusion
+        ):  # a model that was loaded anew begins at its own weights
+            await self._models.rank_by(self._fusion, served.name)
+
+    def _read(self, model: str, notes: Mapping[str, bytes]) -> None:
+        """Make weights of what all logs taught, unless these are the same."""
         online, published = OnlineFusion.start(self._models.offline), 0.0
         for name, note in notes.items():
             try:
@@ -90,10 +113,12 @@ class Learning:
                     published = max(published, found.published)
             except (ModelError, RequestError) as why:
                 self._warn(f"what log {name} taught is left out: {why}")
-        await self._models.rank_by(online.fusion(), model)
         self._metrics.learned_outcomes.set(online.sums.outcomes.sum())
         self._metrics.learned_at.set(published)
-        self._followed = model, notes
+        if model == self._followed[0] and online.sums.equals(self._sums):
+            return
+        exploring = self._explorer and ExploringFusion.from_online(online, self._explorer)
+        self._fusion, self._sums = exploring or online.fusion(), online.sums
 
     async def _tell(self, orders: asyncio.StreamWriter) -> None:
         """Tell which model serves, whenever it is another one."""

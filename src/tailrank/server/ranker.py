@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias, cast
 
 import msgspec
@@ -15,6 +16,7 @@ from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.feedback.records import ShownRecord
+from tailrank.policy.exploration import Exploration, explored_last
 from tailrank.ranking.reasons import titles_of
 from tailrank.ranking.request import Request
 from tailrank.server.experiment import LiveExperiment, Served
@@ -55,6 +57,8 @@ class Ranker:
         Compares that model with another one; None if there is none.
     policies
         Version of the file of policies that rank for everybody; empty if there is none.
+    exploration
+        The last step of each policy; None explores nothing.
     """
 
     def __init__(
@@ -65,9 +69,10 @@ class Ranker:
         impressions: ImpressionLog | None = None,
         experiment: LiveExperiment | None = None,
         policies: str = "",
+        exploration: Exploration | None = None,
     ) -> None:
         self.models, self.state, self.metrics, self.impressions = models, state, metrics, impressions
-        self.experiment, self.policies = experiment, policies
+        self.experiment, self.policies, self.exploration = experiment, policies, exploration
         self._managers = (models,) if experiment is None else (models, experiment.challenger)
         self._expected = self._logged = 0.0
 
@@ -141,7 +146,7 @@ class Ranker:
             self._expected *= 1 - SLOWNESS
             return self._degraded(request, arrived, TimeoutError())
         try:
-            asked = to_request(request, history, keep_signals=self.impressions is not None)
+            asked = self._asked(request, history)
             served = self._serve(asked, request.user or request.session)
             told = _explained(asked, served, request.explain)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
@@ -151,6 +156,14 @@ class Ranker:
         self._log(request, asked, served)
         is_unknown = (request.user or request.session) is not None and not history.items
         return self._answer(served, arrived, is_unknown=is_unknown, told=told)
+
+    def _asked(self, request: api.RankRequest, history: History) -> Request:
+        """Put together what is asked of the model, and what this server wants besides."""
+        asked = to_request(request, history, keep_signals=self.impressions is not None)
+        if self.exploration is None:
+            return asked
+        policy = self.models.served.reranker.policy if asked.policy is None else asked.policy
+        return replace(asked, policy=explored_last(policy, self.exploration))
 
     def _serve(self, asked: Request, user: str | None) -> Served:
         """Rank by the model that serves or, for a user in an experiment, as that says."""
@@ -189,19 +202,18 @@ class Ranker:
         if self.impressions is None or not ranking.item_ids:
             return
         steps = model.reranker.standing if degraded else model.reranker.steps(asked.policy)
-        names = [step.name for step in steps]
-        self.impressions.add(
-            ShownRecord.from_ranking(
-                ranking,
-                user_id=request.user or request.session or "",
-                time=time.time(),
-                model=model.name,
-                policy=(*names, self.policies) if self.policies else tuple(names),
-                upstream=cast("Sequence[float] | None", asked.scores),
-                degraded=degraded or "",
-                compared=compared,
-            )
+        names, explored = [step.name for step in steps], ranking.explored
+        shown = ShownRecord.from_ranking(
+            ranking,
+            user_id=request.user or request.session or "",
+            time=time.time(),
+            model=model.name,
+            policy=(*names, self.policies) if self.policies else tuple(names),
+            upstream=cast("Sequence[float] | None", asked.scores),
+            degraded=degraded or "",
+            compared=compared,
         )
+        self.impressions.add(shown, None if explored is None else explored.ensemble)
 
     def _expose(self, head: frozenset[str], shown: Sequence[str]) -> None:
         """Count how many of the items shown are of the head, and how many of the tail."""

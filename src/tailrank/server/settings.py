@@ -10,7 +10,9 @@ from msgspec import Meta
 
 from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError
+from tailrank.feedback.exploring_fusion import Explorer
 from tailrank.feedback.live_outcomes import Compare
+from tailrank.policy.exploration import Exploration
 from tailrank.policy.file import PolicyFile
 from tailrank.server.auth import ApiKey, is_loopback
 
@@ -52,6 +54,10 @@ class ServerSettings:
         How much of that log is kept.
     learn
         Whether the weights of signals learn from what is logged.
+    explore
+        How rankings explore around what was learned; None ranks by the likeliest weights.
+    explore_moves, explore_tail
+        Bounds of that, as `moves` and `tail_places` of `Exploration`.
     traces
         Whether spans are sent to where the OpenTelemetry variables say.
     policies
@@ -78,6 +84,9 @@ class ServerSettings:
     log_days: Annotated[float, Meta(gt=0)] = 30.0
     log_gb: Annotated[float, Meta(gt=0)] = 10.0
     learn: bool = False
+    explore: Explorer | None = None
+    explore_moves: Annotated[int, Meta(ge=0)] = Exploration.moves
+    explore_tail: Annotated[int, Meta(ge=0)] = Exploration.tail_places
     traces: bool = False
     challenger: Path | None = None
     compare: Compare = "interleave"
@@ -93,6 +102,30 @@ class ServerSettings:
             raise RequestError("--learn needs --log-impressions FOLDER: what is logged there is learned from")
         check_bounds(self)
         self._check_comparison()
+        self._check_exploration()
+
+    @property
+    def exploration(self) -> Exploration | None:
+        """The step that bounds exploration, if there is any."""
+        step = Exploration(moves=self.explore_moves, tail_places=self.explore_tail)
+        return None if self.explore is None else step
+
+    def _check_exploration(self) -> None:
+        if self.explore is None:
+            if (self.explore_moves, self.explore_tail) != (Exploration.moves, Exploration.tail_places):
+                raise RequestError("--explore-moves and --explore-tail bound nothing: give --explore, too")
+        elif not self.learn:
+            raise RequestError(f"--explore {self.explore} needs --learn: it explores around what is learned")
+        elif self.challenger is not None:
+            raise RequestError(
+                f"--explore {self.explore} and --challenger: one model would explore and the other wouldn't,"
+                " so they couldn't be compared: give one of the two"
+            )
+        elif self.policies.steps:
+            raise RequestError(
+                f"--explore {self.explore} and --policies: it would move what the file puts in its place:"
+                " give one of the two"
+            )
 
     def _check_comparison(self) -> None:
         if self.challenger is None:

@@ -14,10 +14,10 @@ from tailrank.feedback.exploring_fusion import Explorer, ExploringFusion
 from tailrank.feedback.guard import Decision, Guard
 from tailrank.feedback.impressions import Impression
 from tailrank.feedback.online_fusion import OnlineFusion
-from tailrank.policy.base import Policy, Scored
-from tailrank.policy.exploration import Exploration
+from tailrank.policy.base import Policy, Scored, apply_all
+from tailrank.policy.exploration import Exploration, explored_last
+from tailrank.ranking.explored import Explored
 from tailrank.ranking.fusion import Fusion
-from tailrank.ranking.signal_values import SignalValues
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,9 @@ class Online:
 
     def __post_init__(self) -> None:
         self.fusion, self.policy = self.visits.fusion, self.visits.policy
-        if self.explorer and not any(isinstance(step, Exploration) for step in self.policy):
-            self.policy = (*self.policy, Exploration())
+        if self.explorer:
+            own = [step for step in self.policy if isinstance(step, Exploration)]
+            self.policy = explored_last(self.policy, *(own[:1] or [Exploration()]))
 
     @classmethod
     def start(
@@ -151,14 +152,21 @@ class Online:
 
     def propensities(self, rows: Offsets, columns: Codes) -> Doubles:
         """Give 1 unless weights are drawn, and then what further draws say."""
-        chances = np.ones(columns.shape)
-        if isinstance(self.fusion, ExploringFusion):
-            for at, row in enumerate(rows.tolist()):
-                fused = self.visits.fused(self.fusion, row)
-                scored = Scored(fused.total[0], self.visits.rarity[row])
-                signals = SignalValues.from_fused(fused, 0)
-                chances[at] = self.fusion.placement_chances(scored, self.policy, signals, columns[at])
-        return chances
+        if not isinstance(self.fusion, ExploringFusion):
+            return np.ones(columns.shape)
+        return np.stack([self._chances(self.fusion, *each) for each in zip(rows, columns, strict=True)])
+
+    def _chances(self, fusion: ExploringFusion, row: int, columns: Codes) -> Doubles:
+        """Give the chances of one list, whatever is drawn meanwhile."""
+        fused = self.visits.fused(fusion, row)
+        wish = fusion.wish(fused, 0)
+        scored = apply_all(self.policy, Scored(fused.total[0], self.visits.rarity[row], bonus=wish.bonus))
+        explored = Explored.from_scored(scored, self.policy, wish, int(self.visits.buckets[row]))
+        if scored.explored is None or explored is None:
+            return np.ones(len(columns))
+        places = np.empty(self.visits.size, np.int64)
+        places[scored.explored.best] = np.arange(len(explored.scores))
+        return explored._replace(order=places[columns[: len(explored.scores)]]).chances(len(columns))
 
     def learn(self, shown: Shown) -> None:
         """Learn from each list in which something was clicked."""

@@ -96,7 +96,9 @@ class Visits:
         scores = np.empty((len(rows), self.size))
         for at, row in enumerate(rows.tolist()):
             fused = self.fused(fusion, row)
-            scored = Scored(fused.total[0], self.rarity[row], bonus=fusion.bonus(fused, 0))
+            wish = fusion.wish(fused, 0)
+            bonus = None if wish is None else wish.bonus
+            scored = Scored(fused.total[0], self.rarity[row], bonus=bonus)
             scores[at] = apply_all(policy, scored).scores
         return scores
 
