@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,13 @@ from feedback_helpers import Visits, fusion_with
 from log_helpers import NOW, event, shown, write
 
 from tailrank.errors import ModelError
-from tailrank.feedback import learning_process
+from tailrank.feedback import learner as learner_module
+from tailrank.feedback import learning_process, log_reader, watcher
 from tailrank.feedback.attribution import outcomes
 from tailrank.feedback.guard import Guard, GuardSettings
 from tailrank.feedback.learner import KIND, Learner, LearningNote
 from tailrank.feedback.learning_process import LearningProcess, Report
-from tailrank.feedback.log_reader import LogReader, Part, log_id
+from tailrank.feedback.log_reader import READ, LogReader, Part, log_id
 from tailrank.feedback.log_tables import read_log
 from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.feedback.open_lists import MOST_LISTS, OPEN_SECONDS, OpenLists
@@ -36,6 +39,7 @@ from tailrank.feedback.records import (
 )
 from tailrank.feedback.roll_over import roll_over
 from tailrank.feedback.segments import Segment
+from tailrank.feedback.watcher import VOLUME
 from tailrank.state.base import StateError
 from tailrank.state.open import open_state
 
@@ -250,3 +254,69 @@ def test_a_state_that_is_out_of_reach_is_waited_for(tmp_path: Path, monkeypatch:
     assert [one.trouble for one in reports].count(["out of reach"]) == 6
     assert sum(one.learned for one in reports) > 0
     assert reports[-1].lag < 60
+
+
+def learned_note(folder: Path, reports: list[Report]) -> LearningNote:
+    """Let a process go on from what is noted, until all of a log is learned."""
+
+    async def body() -> LearningNote:
+        state = open_state(str(folder / "state"))
+        process = LearningProcess(folder / "log", state, reports.append)
+        await process.begin("m", OFFLINE)
+        while await process.go_on():
+            pass
+        [note] = (await state.notes(KIND)).values()
+        await state.close()
+        return LearningNote.decoded(note)
+
+    return asyncio.run(body())
+
+
+def test_neither_a_full_disk_nor_damaged_files_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "log", *itertools.chain.from_iterable(stream(60)))
+    log_id(tmp_path / "log")
+    for name in (READ, VOLUME):
+        (tmp_path / "log" / name).write_text('{"cut o')
+
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for module in (log_reader, watcher):
+        monkeypatch.setattr(module, "written_file", full)
+    reports: list[Report] = []
+    assert equal(learned_note(tmp_path, reports).guard(OFFLINE), taught(*stream(60)).guard)
+    assert "can't be released" in " ".join(itertools.chain.from_iterable(each.trouble for each in reports))
+
+
+def test_what_a_clock_that_was_ahead_taught_is_learned_anew(tmp_path: Path) -> None:
+    """Beside outcomes that are still to come, those of now would have faded to nothing."""
+    write(tmp_path / "log", *itertools.chain.from_iterable(stream(60)))
+    ahead = started()
+
+    ahead.guard.online.sums.latest[0] = time.time() + 1e7
+    note = msgspec.msgpack.encode(ahead.note({}))
+
+    async def put() -> None:
+        state = open_state(str(tmp_path / "state"))
+        await state.put_note(KIND, log_id(tmp_path / "log"), note)
+        await state.close()
+
+    asyncio.run(put())
+    reports: list[Report] = []
+    assert equal(learned_note(tmp_path, reports).guard(OFFLINE), taught(*stream(60)).guard)
+    assert "learning begins anew" in " ".join(itertools.chain.from_iterable(each.trouble for each in reports))
+    process = LearningProcess(tmp_path / "log", open_state(str(tmp_path / "state")), reports.append)
+    process._learner = ahead
+    assert process.is_ahead
+
+
+def test_events_that_name_no_list_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner_module, "MOST_WAITING", 5)
+    found = learner()
+    found.learn([Part("s", [event(str(at), "a", ranking="none") for at in range(50)])])
+    assert found.unmatched == 50
+    assert sum(map(len, found._waiting.values())) <= 5
+    found.learn([Part("s", [event(f"later {at}", "a", ranking=str(at)) for at in range(50)])])
+    assert sum(map(len, found._waiting.values())) == 5

@@ -108,7 +108,7 @@ class Learner:
         self.model, self.guard, self.published, self._left_out = model, guard, published, left_out
         self.lists = OpenLists(len(guard.online.settings.examination))
         self._seen = dict[int, None]()
-        self._waiting = dict[str, list[EventRecord]]()
+        self._waiting, self._n_waiting = dict[str, list[EventRecord]](), 0
         self.learned = self.unmatched = 0
         self.trouble: list[str] = []
 
@@ -160,6 +160,7 @@ class Learner:
                     self.lists.add(segment, record)
                     waited = self._waiting.pop(record.ranking_id, ())
                     self.unmatched -= len(waited)
+                    self._n_waiting -= len(waited)
                     decided += [self._event(event, learn=learn) for event in waited]
         for record in chain.from_iterable(part.records for part in parts):
             if isinstance(record, EventRecord) and not self._is_repeated(record):
@@ -206,5 +207,6 @@ class Learner:
         self.unmatched += 1
         if event.ranking_id is not None:
             self._waiting.setdefault(event.ranking_id, []).append(event)
-            if len(self._waiting) > MOST_WAITING:
-                del self._waiting[next(iter(self._waiting))]
+            self._n_waiting += 1
+            while self._n_waiting > MOST_WAITING:
+                self._n_waiting -= len(self._waiting.pop(next(iter(self._waiting))))

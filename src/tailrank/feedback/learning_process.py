@@ -22,6 +22,7 @@ import msgspec
 import safetensors.numpy
 from msgspec import Struct
 
+from tailrank.bounds import latest_plausible_time
 from tailrank.errors import ModelError
 from tailrank.feedback.alerts import Alert
 from tailrank.feedback.guard import Decision
@@ -121,6 +122,11 @@ class LearningProcess:
         self._learner.remember(before)
         await self._put_note()
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the clock was ahead when something was learned, and isn't any more."""
+        return bool(self._learner.guard.online.sums.latest.max() > latest_plausible_time())
+
     async def go_on(self) -> bool:
         """Learn what was logged since; returns whether there was anything."""
         began, learner = time.time(), self._learner
@@ -176,7 +182,7 @@ async def run(folder: Path, orders: deque[Order]) -> None:
                 process = LearningProcess(folder, open_state(order.state), report)
             except StateError as why:
                 report(Report(0, 0, 0.0, [], [str(why)]))
-        elif order.model != model:
+        elif order.model != model or process.is_ahead:
             await process.begin(order.model, order.offline)
             model = order.model
         elif await process.go_on():

@@ -40,8 +40,10 @@ def log_id(folder: Path) -> str:
 
 def segments_read(folder: Path) -> frozenset[str]:
     """Name the segments that the reader of a log needs no more."""
-    file = folder / READ
-    return frozenset(json.loads(file.read_bytes())) if file.exists() else frozenset()
+    try:
+        return frozenset(map(str, json.loads((folder / READ).read_bytes())))
+    except (OSError, ValueError, TypeError):  # missing or damaged: the reader writes it anew
+        return frozenset()
 
 
 class LogReader:
@@ -92,9 +94,13 @@ class LogReader:
         """Let those segments be rolled over that were read to their end, but for some."""
         released = frozenset(self.position.keys() & self._ended - set(needed))
         if released != self._released:
-            with written_file(self.folder / READ) as new:
-                new.write_text(json.dumps(sorted(released)))
-            self._released = released
+            try:
+                with written_file(self.folder / READ) as new:
+                    new.write_text(json.dumps(sorted(released)))
+            except OSError as why:
+                self.trouble.append(f"segments can't be released for the roll-over ({why.strerror})")
+            else:
+                self._released = released
 
     def _on(self, file: Path) -> Part | None:
         """Read on in a segment; None if there is nothing new."""

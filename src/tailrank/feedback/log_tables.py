@@ -127,7 +127,10 @@ def _table(records: Sequence[ShownRecord | EventRecord], schema: pl.Schema) -> p
 def erased_users(folder: Path, records: Iterable[Record] = ()) -> dict[str, float]:
     """Give until when each user's records are erased, by the user's digest."""
     file = folder / ERASED
-    erased: dict[str, float] = json.loads(file.read_bytes()) if file.exists() else {}
+    try:
+        erased: dict[str, float] = json.loads(file.read_bytes()) if file.exists() else {}
+    except ValueError as why:
+        raise LogError(f"{file}: can't be read ({why}): restore it; it says who is erased") from None
     for record in records:
         if isinstance(record, ErasedRecord):
             erased[record.user_digest] = max(record.time, erased.get(record.user_digest, 0.0))

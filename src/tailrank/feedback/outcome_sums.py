@@ -8,6 +8,7 @@ from typing import Final, Self
 import numpy as np
 
 from tailrank.arrays import Doubles
+from tailrank.bounds import latest_plausible_time
 from tailrank.errors import RequestError
 from tailrank.signals.base import Arrays
 from tailrank.signals.stored import StoredArrays
@@ -122,14 +123,15 @@ class OutcomeSums:
         Raises
         ------
         ModelError
-            If it is something else than finite sums of these shapes.
+            If it is something else than finite sums of these shapes, or one over outcomes still to come.
         """
         bounds = {"least": -LARGEST_SUM, "largest": LARGEST_SUM}
         above_zero = {"least": 0.0, "largest": LARGEST_SUM}
         return cls(
             arrays.doubles("curvature", buckets, corrections, corrections, **bounds),
             arrays.doubles("pull", buckets, corrections, **bounds),
-            arrays.doubles("latest", buckets, **above_zero),
+            # If a clock was ahead, all that comes now would count for nothing until it is that late.
+            arrays.doubles("latest", buckets, least=0, largest=latest_plausible_time()),
             arrays.doubles("outcomes", buckets, **above_zero),
             half_life,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final, Self
@@ -90,7 +91,8 @@ class Watcher:
             If the state is out of reach; what wasn't noted is noted the next time.
         """
         if self.watch.look(now):
-            with written_file(self._folder / VOLUME) as new:
+            # What can't be written is counted again by the log, if need be.
+            with suppress(OSError), written_file(self._folder / VOLUME) as new:
                 new.write_text(json.dumps(self.watch.volume.judged))
         note, told = self.watch.alerts.note(self._log, now, self.watch.missing), self._told
         is_same = (note.opened, note.closed) == (told.opened, told.closed)
@@ -112,9 +114,10 @@ def _time(record: Record) -> float:
 
 def _events_by_hour(folder: Path, read: Sequence[Part]) -> Counter[int]:
     """Count events up to the last judged hour by a file, from then on by what is rolled over or was read."""
-    file = folder / VOLUME
-    kept: dict[str, int] = json.loads(file.read_bytes()) if file.exists() else {}
-    counts = Counter({int(hour): n for hour, n in kept.items()})
+    counts = Counter[int]()
+    with suppress(OSError, ValueError, AttributeError):  # missing or damaged
+        kept = json.loads((folder / VOLUME).read_bytes())
+        counts.update({int(hour): int(n) for hour, n in kept.items()})
     since = (max(counts, default=-1) + 1) * HOUR
     records = chain.from_iterable(part.records for part in read)
     times = [record.timestamp for record in records if isinstance(record, EventRecord)]
