@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
+
+from tailrank.api import Ranking
 
 
 class Alert(Struct, frozen=True):
@@ -103,3 +105,45 @@ class Experiment(Struct, frozen=True):
 
 Experiments: TypeAlias = list[Experiment]
 """The latest first."""
+
+
+class Move(Struct, frozen=True):
+    """A candidate that changed places, with its rank before, which counts those removed since, and after."""
+
+    id: str
+    from_rank: int
+    to_rank: int
+
+
+class ActingRule(Struct, frozen=True):
+    """A rule that holds for a request, what it does, and the candidates that meet it."""
+
+    id: str
+    then: str
+    items: list[str]
+
+
+Source: TypeAlias = Literal["model", "request", "server"]
+
+
+class StepEffect(Struct, frozen=True):
+    """What a step does to a list, and who asked for it.
+
+    `removed` says which candidates it takes away, and why. `rules` are those that act, of a step of rules,
+    whose `settings` are left out.
+    """
+
+    name: str
+    source: Source
+    settings: dict[str, Any]
+    removed: dict[str, str]
+    moved: list[Move]
+    rules: list[ActingRule]
+
+
+class RankCheck(Struct, frozen=True):
+    """What a request would do: its ranking, each step in its order, and what may not be meant."""
+
+    ranking: Ranking
+    steps: list[StepEffect]
+    warnings: list[str]

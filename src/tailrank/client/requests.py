@@ -120,6 +120,11 @@ class Requests:
         return _post("/v1/rank", body, api.Ranking)
 
     @sends
+    def validate(self, request: api.RankRequest) -> Request[api_reports.RankCheck]:
+        """Say what a request to rank would do and why, step by step; nothing is logged."""
+        return _post("/v1/rank/validate", request, api_reports.RankCheck)
+
+    @sends
     def rerank(
         self,
         documents: Sequence[str],

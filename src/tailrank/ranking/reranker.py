@@ -28,7 +28,7 @@ from tailrank.ranking.fusion import FusedScores, history_buckets
 from tailrank.ranking.listing import CandidateListing
 from tailrank.ranking.model_folder import read_fitted, write_fitted
 from tailrank.ranking.ordering import Listed, order_candidates, reasons
-from tailrank.ranking.request import Ranking, Request, as_request
+from tailrank.ranking.request import Ranking, Request, as_request, distinct
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.upstream import Choice, learn_weights, shares
@@ -100,12 +100,21 @@ class Reranker(Fitted):
         RequestError
             If a step doesn't fit the items, such as rules that contradict each other on one of them.
         """
-        ids = self.catalogue.items[Columns.ITEM].to_list()
-        listing = self._listing(ids, np.arange(len(ids), dtype=np.int32), NO_EVENTS)
         for step in steps:
             if isinstance(step, ChecksItems):
-                step.check(listing)
+                step.check(self.all_items)
         return replace(self, standing=tuple(steps))
+
+    @property
+    def all_items(self) -> CandidateListing:
+        """All items learned from, as policies see a list."""
+        ids = self.catalogue.items[Columns.ITEM].to_list()
+        return self._listing(ids, np.arange(len(ids), dtype=np.int32), NO_EVENTS)
+
+    def listing(self, request: Request) -> CandidateListing:
+        """Give what policies may ask of a request's list."""
+        ids, _ = distinct(request.candidates)
+        return self._listing(ids, self.catalogue.codes_of(ids), request.columns, request)
 
     def with_items(
         self,

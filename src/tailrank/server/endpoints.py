@@ -117,6 +117,10 @@ class Endpoints:
     async def _rank_later(self, request: api.RankRequest, arrived: float) -> Answer:
         return Answer(encode(await self.ranker.rank(request, arrived)))
 
+    async def validate(self, call: Call) -> Answer:
+        """Say what a request to rank would do and why; nothing is logged."""
+        return Answer(encode(await self.ranker.validate(RANK.decode(call.body), call.arrived)))
+
     async def events(self, call: Call) -> Answer:
         """Store events; they are durable when this is answered."""
         stored, new = await self._store(EVENTS.decode(call.body))

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, cast
 
 import msgspec
 
-from tailrank import api
+from tailrank import api, api_reports
 from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.feedback.impression_log import ImpressionLog
@@ -24,6 +24,7 @@ from tailrank.server.loaded_model import SHOWN
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.translation import NO_EVENTS, check_times, to_explanations, to_items, to_request
+from tailrank.server.validation import warnings, watched_ranking
 from tailrank.state.base import State, StateError
 
 SLOWNESS: Final = 0.05
@@ -106,6 +107,21 @@ class Ranker:
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
         return self._ranked(request, arrived, history)
+
+    async def validate(self, request: api.RankRequest, arrived: float) -> api_reports.RankCheck:
+        """Say what a request would do and why; nothing is logged.
+
+        Raises
+        ------
+        RequestError
+            On what the sender can mend.
+        """
+        self._check(request)
+        history = await self._history(request, arrived)
+        asked, model = to_request(request, history), self.models.served
+        ranking, steps = watched_ranking(model.reranker, asked)
+        answer = self._answer(Served(ranking, model), arrived)
+        return api_reports.RankCheck(answer, steps, list(warnings(model.reranker, asked)))
 
     async def history(self, user: str) -> History:
         """Read a user's history, and catch up with items that changed."""

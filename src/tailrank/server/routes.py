@@ -78,8 +78,16 @@ class Route:
 
 TRUTH: Final = {"true": True, "false": False}
 
+RANK_EXAMPLE: Final = {
+    "user": "ada",
+    "candidates": ["p1", {"id": "t3", "score": 0.7}],
+    "k": 2,
+    "explain": True,
+}
+
 EXAMPLES: Final[Mapping[str, object]] = {
-    "/v1/rank": {"user": "ada", "candidates": ["p1", {"id": "t3", "score": 0.7}], "k": 2, "explain": True},
+    "/v1/rank": RANK_EXAMPLE,
+    "/v1/rank/validate": RANK_EXAMPLE,
     "/v1/rerank": {"query": "camping stove", "documents": ["Espresso cups", "Camping gas stove"], "top_n": 1},
     "/v1/events": {
         "event_id": "e-1",
@@ -126,6 +134,15 @@ RERANK: Final = (api.RerankResponse, api.RerankRequest)
 
 ROUTES: Final = (
     Route("POST", "/v1/rank", "rank", "read", RANK_SUMMARY, api.Ranking, api.RankRequest),
+    Route(
+        "POST",
+        "/v1/rank/validate",
+        "validate",
+        "read",
+        "Say what a request to rank would do and why; nothing is logged.",
+        api_reports.RankCheck,
+        api.RankRequest,
+    ),
     Route("POST", "/v1/rerank", "rerank", "read", RERANK_SUMMARY, *RERANK),
     Route("POST", "/v2/rerank", "rerank", "read", "The same, where Cohere's second version has it.", *RERANK),
     Route("POST", "/rerank", "rerank", "read", "The same, where vLLM has it.", *RERANK),

@@ -23,6 +23,11 @@ from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.reasons import because, why_above
 from tailrank.ranking.request import Ranking, Request
 
+CONDITION: Final = "unless"
+"""The setting of steps that is a condition on items: it is worked out for all of them."""
+
+FROM_A_FILE: Final = "conditions on items come from a file: start the server with --policies FILE"
+
 NO_EVENTS: Final = History([], [], [])
 
 
@@ -50,8 +55,8 @@ def _steps(policy: api.Policy | list[api.Step] | None) -> tuple[Policy, ...] | N
     steps = list[Policy]()
     for at, described in enumerate(policy):
         try:
-            if described.get("name") == Rules.name:
-                raise RequestError("rules come from a file: start the server with --policies FILE")
+            if described.get("name") == Rules.name or CONDITION in described:
+                raise RequestError(FROM_A_FILE)
             steps += from_description([described])
         except RequestError as why:
             raise RequestError(f"{why} - at `$.policy[{at}]`") from None
