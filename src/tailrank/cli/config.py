@@ -10,7 +10,7 @@ from typing import Any, Final
 import typer
 
 from tailrank.errors import RequestError, instead_of
-from tailrank.policy.file import TABLES, VERSION
+from tailrank.policy.names import TABLES, VERSION
 
 CONFIG: Final = Path("tailrank.toml")
 

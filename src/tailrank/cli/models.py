@@ -144,10 +144,7 @@ def rank(
         float | None, typer.Option(min=0, max=1, help="Strength of the tail policy; else the model's own.")
     ] = None,
     policies: options.Policies = None,
-    context: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="What rules may go by: market=de; may be repeated."),
-    ] = None,
+    context: options.Context = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what sets each item apart.")] = False,
     language: Annotated[Language, typer.Option(help="Of the sentences that say so.")] = "en",
     html: Annotated[
@@ -163,7 +160,7 @@ def rank(
     past, own = options.ids(history, history_item, "--history", "--history-item"), _scores(scores or [])
     if not ids:
         raise RequestError("--candidates names no item: give ids as a,b,c, or --candidate ID for each")
-    standing, known = options.policies(policies).steps, _context(context or [])
+    standing, known = options.policies(policies).steps, options.context(context or [])
     with progress_bars() as progress, step(progress, f"reading {model}"):
         reranker = Reranker.load(model).with_standing(standing)
     policy = None if tail is None else (TailBoost(tail),)
@@ -255,13 +252,6 @@ def _policy(reranker: Reranker) -> str:
         for step in described(reranker.policy)
     ]
     return ", ".join(steps) or "none"
-
-
-def _context(given: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    if not all(name and equals for name, equals, _ in pairs):
-        raise RequestError("--context: give a name and a value: --context market=de")
-    return {name: value for name, _, value in pairs}
 
 
 def _scores(given: list[str]) -> list[float] | dict[str, list[float]] | None:

@@ -71,6 +71,10 @@ Policies = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Steps after all others, [[policy]] and [[rule]]: docs/rules.md."),
 ]
+Context = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="What rules may go by: market=de; may be repeated."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 
@@ -103,6 +107,20 @@ def load(data: str, how: Reading = AS_IS, drop_bad: Path | None = None) -> Datas
 def policies(file: Path | None) -> PolicyFile:
     """Read `--policies`; no steps without it."""
     return PolicyFile() if file is None else read_policies(file)
+
+
+def context(given: list[str]) -> dict[str, str]:
+    """Read `--context`.
+
+    Raises
+    ------
+    RequestError
+        On one without a name.
+    """
+    pairs = [text.partition("=") for text in given]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise RequestError("--context: give a name and a value: --context market=de")
+    return {name: value for name, _, value in pairs}
 
 
 def data_folder(data: str) -> Path:

@@ -11,15 +11,10 @@ from typing import Any, Final
 
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy
+from tailrank.policy.names import POLICY, RULE, TABLES, VERSION
 from tailrank.policy.registry import from_description
 from tailrank.policy.rule import Rule
 from tailrank.policy.rules import Rules, read_rule
-
-POLICY: Final = "policy"
-RULE: Final = "rule"
-VERSION: Final = "version"
-TABLES: Final = (POLICY, RULE)
-"""What a file of policies holds, beside its version."""
 
 KEYS: Final = {key: key for key in (*TABLES, VERSION)}
 DIGITS: Final = 12

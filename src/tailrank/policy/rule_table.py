@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -83,10 +83,14 @@ class RuleTable:
                 if pin.rank == earlier.rank and pin.overlaps(earlier):
                     raise self._contradiction(other, at, f"both pin to rank {pin.rank}")
 
+    def met(self, listing: Listing) -> Iterator[Bools]:
+        """Say for each rule which items meet it, whether it holds or not."""
+        bits = self._bits(listing)
+        return (_columns(bits, np.array([at]))[:, 0] for at in range(len(self.rules)))
+
     def unmet(self, listing: Listing) -> list[str]:
         """List rules that none of these items meets, by their ids."""
-        met = np.unpackbits(np.bitwise_or.reduce(self._bits(listing), axis=0), count=len(self.rules))
-        return [rule.id for rule, is_met in zip(self.rules, met.tolist(), strict=True) if not is_met]
+        return [rule.id for rule, which in zip(self.rules, self.met(listing), strict=True) if not which.any()]
 
     def _bits(self, listing: Listing) -> Bits:
         found: Bits = listing.derived(self._key, self._matches)
