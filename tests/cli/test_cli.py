@@ -58,7 +58,8 @@ def test_the_version_is_that_of_the_package() -> None:
 def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path) -> None:
     result = run(
         *("evaluate", "--data", folder, "--protocol", "temporal", "--encoder", "none", "--per-user", 3),
-        *("--models", "tailrank,popularity", "--out", tmp_path, "--queries", 100, "--frontier", "tail"),
+        *("--models", "tailrank,popularity", "--out", tmp_path, "--queries", 100),
+        *("--frontier", "tail", "--groups", "title"),
     )
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "metrics.json").read_text())
@@ -67,6 +68,8 @@ def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path
     assert found["queries"] == 100
     assert {point["strength"] for point in found["tradeoff"]} >= {0.0, 1.0}
     assert [curve["dial"] for curve in found["frontier"]["curves"]] == ["tail"]
+    assert len(found["groups"]["tailrank"]) == 12
+    assert "Who is shown" in (tmp_path / "report.html").read_text()
     assert "policies that lose at most 1.0%" in " ".join(result.output.split())
     assert "tailrank" in (tmp_path / "report.html").read_text()
 
@@ -294,6 +297,7 @@ def test_a_ranking_as_json_has_the_shape_of_the_api(model: Path, explain: tuple[
         ),
         (["evaluate", "--data", "DATA", "--out", "out", "--staleness", "soon"], "soon"),
         (["evaluate", "--data", "DATA", "--out", "out", "--frontier", "magic"], "no dial to turn"),
+        (["evaluate", "--data", "DATA", "--out", "out", "--groups", "titel"], "did you mean `title`"),
         (
             ["evaluate", "--data", "DATA", "--out", "out", "--models", "tfidf", "--frontier", "tail"],
             "tfidf has no policies",

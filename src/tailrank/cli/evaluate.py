@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tailrank.arrays import Bools
 from tailrank.cli import options, own_lists
 from tailrank.cli.evaluation_tables import cell, choices_table, comparisons_table, metrics_table, table_of
 from tailrank.cli.progress import progress_bars
@@ -24,6 +25,7 @@ from tailrank.evaluation import runner
 from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model, with_policies
 from tailrank.evaluation.frontier import DIALS, MAX_LOSS, Dial, find_dials
 from tailrank.evaluation.grounds import SWEPT
+from tailrank.evaluation.item_groups import item_groups
 from tailrank.evaluation.results import Evaluation, Ground
 from tailrank.files import is_writable
 from tailrank.language.vectors import ItemVectors
@@ -86,6 +88,10 @@ def evaluate(
     max_loss: Annotated[
         float, typer.Option(min=0, max=1, help="Share of ndcg@10 that the choice of a dial may lose.")
     ] = MAX_LOSS,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of items: how much exposure each of its largest groups gets."),
+    ] = None,
     max_history: options.MaxHistory = 50,
     minutes: options.Minutes = 15.0,
     fast: options.Fast = False,
@@ -115,6 +121,7 @@ def evaluate(
         raise RequestError(f"--frontier: {names[0]} has no policies: name tailrank first in --models")
     how = options.reading(columns)
     dataset = options.load(data, how, drop_bad)
+    grouped = item_groups(dataset.items, groups) if groups else None
     settings = Settings(
         template=template,
         max_history=max_history,
@@ -138,7 +145,7 @@ def evaluate(
     if queries is not None:
         split = split.sampled(queries, seed)
     spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train)
-    measure(names, split, spaces, settings, out, standing, dials, max_loss)
+    measure(names, split, spaces, settings, out, standing, dials, max_loss, grouped)
     Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")
 
 
@@ -151,12 +158,13 @@ def measure(
     standing: Sequence[Policy] = (),
     dials: Mapping[str, Dial] | None = None,
     max_loss: float = MAX_LOSS,
+    groups: Mapping[str, Bools] | None = None,
 ) -> tuple[list[FittedModel], Evaluation]:
     """Fit models, evaluate them, turn dials, write the report into a folder, and print the main metrics."""
     about = {"encoders": options.encoders(spaces), **machine()}
     with progress_bars() as progress:
         fitted = with_policies(runner.fit(names, split, spaces, settings, progress), standing)
-        found = runner.evaluate(fitted, split, spaces, settings, about, progress)
+        found = runner.evaluate(fitted, split, spaces, settings, about, progress, groups)
         if dials:
             swept = runner.sweep(dials, fitted, split, spaces, settings, max_loss, progress)
             found = replace(found, frontier=swept)
@@ -200,13 +208,14 @@ def _tradeoff_table(ground: Ground, queries: int, shown: Mapping[str, str]) -> T
 
 
 def _refuse_protocol(context: typer.Context) -> None:
-    """Refuse options that say what to rank for, as lists say that themselves."""
-    names = ("protocol", "models", "ties", "per_user", "staleness", "repeats", "queries", "policies")
-    for name in (*names, "frontier"):
+    """Refuse options that say what to rank for, as lists say that themselves, and what needs catalogues."""
+    ranked = ("protocol", "models", "ties", "per_user", "staleness", "repeats", "queries", "policies")
+    for name in (*ranked, "frontier", "groups"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             option = name.replace("_", "-")
-            raise RequestError(f"--{option} doesn't go with --candidates: the lists say what is ranked")
+            why = "the lists say what is ranked" if name in ranked else "it ranks whole catalogues"
+            raise RequestError(f"--{option} doesn't go with --candidates: {why}")
 
 
 def _seconds(staleness: str) -> float | None:

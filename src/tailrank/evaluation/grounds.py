@@ -20,6 +20,7 @@ from tailrank.evaluation.baselines import FittedModel
 from tailrank.evaluation.results import Comparison, Ground, TradeoffPoint
 from tailrank.metrics.beyond_accuracy import exposure
 from tailrank.metrics.full_ranking import Outcome, measure, per_query, scored
+from tailrank.metrics.group_exposure import GroupExposure, group_exposure
 from tailrank.metrics.popularity import target_groups
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.policy.base import Scored
@@ -36,7 +37,12 @@ COMPARED: Final = ("tail80", "cold", "warm")
 
 
 def measure_grounds(
-    models: Sequence[FittedModel], split: Split, vectors: Floats | None, seed: int, progress: Progress
+    models: Sequence[FittedModel],
+    split: Split,
+    vectors: Floats | None,
+    seed: int,
+    progress: Progress,
+    groups: Mapping[str, Bools] | None = None,
 ) -> list[Ground]:
     """Rank the test queries with every model; measure on full ground and, if there is one, on fair ground.
 
@@ -52,6 +58,8 @@ def measure_grounds(
         Of the bootstrap.
     progress
         Called with the number of queries that each model has ranked.
+    groups
+        Items of each group whose exposure is measured, shape (items,).
     """
     grounds = [np.ones(split.full_train.n_items, dtype=bool)]
     grounds += [split.fair_items] if split.least_count else []
@@ -65,7 +73,7 @@ def measure_grounds(
     swept = _sweep(fused, sample, split, grounds, progress) if fused else {}
     found = []
     for at, eligible in enumerate(grounds):
-        meter = _Meter(split, eligible, vectors)
+        meter = _Meter(split, eligible, vectors, groups or {})
         with step(progress, "measuring"):
             ground = meter.ground({name: outcomes[at] for name, outcomes in ranked.items()}, costs, seed)
             tradeoff = [
@@ -78,7 +86,7 @@ def measure_grounds(
 
 @dataclass(frozen=True)
 class _Meter:
-    """Measures on one ground; `vectors` as for `measure_grounds`.
+    """Measures on one ground; `vectors` and `item_groups` as for `measure_grounds`.
 
     Attributes
     ----------
@@ -91,6 +99,7 @@ class _Meter:
     split: Split
     eligible: Bools
     vectors: Floats | None
+    item_groups: Mapping[str, Bools]
 
     def ground(
         self, outcomes: Mapping[str, Outcome], costs: Mapping[str, Mapping[str, float]], seed: int
@@ -110,12 +119,16 @@ class _Meter:
             comparisons=_compare(outcomes, test, groups, seed),
             intervals={name: _intervals(outcome, test, groups, seed) for name, outcome in outcomes.items()},
             exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
+            groups={name: self._groups(outcome, test, seed) for name, outcome in outcomes.items()},
         )
 
     def metrics(self, outcome: Outcome, queries: Queries) -> dict[str, float | None]:
         """Measure what was done with some queries, those with another target left out."""
         counts, cold = self.split.full_train.counts, self.split.cold
         return measure(outcome, self._kept(queries).targets, counts, self.vectors, cold, self.eligible)
+
+    def _groups(self, outcome: Outcome, test: Queries, seed: int) -> dict[str, GroupExposure]:
+        return group_exposure(outcome.top, test.targets, test.users, self.item_groups, self.eligible, seed)
 
     def _kept(self, queries: Queries) -> Queries:
         return queries.take(self.eligible[queries.targets])

@@ -10,6 +10,7 @@ import numpy as np
 
 from tailrank.arrays import Offsets
 from tailrank.evaluation.frontier import Frontier
+from tailrank.metrics.group_exposure import GroupExposure
 from tailrank.ranking.fusion import Fusion
 
 
@@ -62,6 +63,8 @@ class Ground:
         How often each model put each item in the first ten, shape (items of the catalogue,).
     earlier_tradeoff
         The same policy in the first of two runs that are shown side by side.
+    groups
+        Exposure of groups of items, by model and group.
     """
 
     users: int
@@ -74,6 +77,7 @@ class Ground:
     intervals: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
     exposure: dict[str, Offsets] = field(default_factory=dict)
     earlier_tradeoff: list[TradeoffPoint] = field(default_factory=list)
+    groups: dict[str, dict[str, GroupExposure]] = field(default_factory=dict)
 
     def queries_behind(self, metric: str) -> int | None:
         """Count the queries that a metric is the mean of; None if there is no such group of targets."""
@@ -81,8 +85,8 @@ class Ground:
         return self.targets.get(group) if group else self.queries
 
     def contents(self) -> dict[str, object]:
-        """Give what `metrics.json` holds: what one run found, but for exposure."""
-        left_out = {"exposure", "earlier_tradeoff"}
+        """Give what `metrics.json` holds: what one run found, but for exposure; groups if there are any."""
+        left_out = {"exposure", "earlier_tradeoff"} | (set() if any(self.groups.values()) else {"groups"})
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from tailrank.arrays import Bools
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.evaluation.baselines import FittedModel, find_model
@@ -68,6 +69,7 @@ def evaluate(
     settings: Settings,
     about: Mapping[str, object] | None = None,
     progress: Progress = silent,
+    groups: Mapping[str, Bools] | None = None,
 ) -> Evaluation:
     """Rank the test queries with every model, measure, and compare the first with each of the others.
 
@@ -85,6 +87,8 @@ def evaluate(
         Encoder and machine, printed in the report.
     progress
         Called with the number of queries that each model has ranked.
+    groups
+        Items of each group whose exposure is measured, as `item_groups` gives them.
 
     Raises
     ------
@@ -94,7 +98,7 @@ def evaluate(
     if not len(split.test):
         raise RequestError(f"{split.full_train.name}: no test query under the protocol {split.protocol}")
     vectors = spaces["semantic"].values if "semantic" in spaces else None
-    full, *fair = measure_grounds(models, split, vectors, settings.seed, progress)
+    full, *fair = measure_grounds(models, split, vectors, settings.seed, progress, groups)
     fused = next((model.scorer for model in models if isinstance(model.scorer, Reranker)), None)
     return Evaluation(
         dataset=split.full_train.name,

@@ -64,26 +64,50 @@ def paired_bootstrap(
     >>> paired_bootstrap(a, b, users=np.array([0, 0, 1, 2])).mean
     0.25
     """
+    chosen = np.ones(len(users), dtype=bool) if rows is None else rows
+    return ratio_bootstrap((a - b)[chosen], np.ones(chosen.sum()), users[chosen], resamples, seed)
+
+
+def ratio_bootstrap(
+    a: Doubles, b: Doubles, users: Codes, resamples: int = 1000, seed: int = 0
+) -> Difference | None:
+    """Bound sum(a) / sum(b) by resampling users, with all of their queries, with replacement.
+
+    Parameters
+    ----------
+    a, b
+        Values of each query, shape (queries,).
+    users
+        User code of each query, shape (queries,).
+    resamples
+        Number of bootstrap samples.
+    seed
+        Seed of the draws.
+
+    Returns
+    -------
+    Difference | None
+        The ratio and its interval; None if fewer than two users have a query, or `b` may add up to 0.
+    """
     from scipy.stats import bootstrap  # half a second, which no other command should wait for
 
-    chosen = np.ones(len(users), dtype=bool) if rows is None else rows
-    user = np.unique(users[chosen], return_inverse=True)[1]
-    queries = np.bincount(user)
-    if len(queries) < 2:
+    user = np.unique(users, return_inverse=True)[1]
+    sums, below = np.bincount(user, weights=a), np.bincount(user, weights=b)
+    if len(sums) < 2:
         return None
-    sums = np.bincount(user, weights=(a - b)[chosen])
-    drawn = bootstrap(
-        (sums, queries),
-        _ratio,
-        paired=True,
-        vectorized=True,
-        n_resamples=resamples,
-        batch=max(1, DRAWS_AT_ONCE // len(queries)),
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    low, high = drawn.confidence_interval
-    return Difference(float(_ratio(sums, queries)), float(low), float(high))
+    with np.errstate(invalid="ignore"):
+        drawn = bootstrap(
+            (sums, below),
+            _ratio,
+            paired=True,
+            vectorized=True,
+            n_resamples=resamples,
+            batch=max(1, DRAWS_AT_ONCE // len(sums)),
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
+    found = (float(_ratio(sums, below)), *map(float, drawn.confidence_interval))
+    return Difference(*found) if np.isfinite(found).all() else None
 
 
 def standard_error(a: Doubles, b: Doubles, users: Codes) -> float:
@@ -118,6 +142,7 @@ def standard_error(a: Doubles, b: Doubles, users: Codes) -> float:
     return float(np.sqrt((np.bincount(users, weights=off) ** 2).sum()) / len(users))
 
 
-def _ratio(sums: npt.NDArray[Any], queries: npt.NDArray[Any], axis: int = -1) -> Any:
-    """Mean over queries, from sums over the queries of each user."""
-    return sums.sum(axis=axis) / queries.sum(axis=axis)
+def _ratio(sums: npt.NDArray[Any], below: npt.NDArray[Any], axis: int = -1) -> Any:
+    """Ratio of two sums, from those of each user; infinite if there is nothing to divide by."""
+    total = below.sum(axis=axis)
+    return np.divide(sums.sum(axis=axis), total, out=np.full(np.shape(total), np.inf), where=total != 0)
