@@ -204,6 +204,51 @@ def day(figure: Figure, found: Json) -> None:
     _legend(lower)
 
 
+def exposure(figure: Figure, found: Json) -> None:
+    """Share of the first ten that goes to the tail, over the requests before; targets are dotted."""
+    figure.set_size_inches(9, 3.6)
+    axes = figure.add_subplot(xlabel="Requests", ylabel=f"Tail share, last {found['window']:,} requests")
+    for name, one in found["ways"].items():
+        at = found["window"] + np.arange(len(one["curve"])) * (found["window"] // 10)
+        axes.plot(at, one["curve"], label=name, marker="")
+    for target in {each["target"] for each in found["settings"].values()}:
+        axes.axhline(target, color="#777777", linewidth=1, linestyle=":")
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.0%}"))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    _legend(axes)
+
+
+def dials(figure: Figure, studies: Sequence[Json]) -> None:
+    """Change of NDCG@10 against what policies gain; a row a data set, a large mark the choice of each."""
+    shown = {
+        "aplt@10": "Share of tail items shown",
+        "coverage@10": "Coverage",
+        "ild@10": "Intra-list distance",
+    }
+    figure.set_size_inches(4.0 * len(shown) + 1.2, 3.2 * len(studies))
+    grid = figure.subplots(len(studies), len(shown), squeeze=False)
+    for (study, (metric, label)), axes in zip(
+        itertools.product(studies, shown.items()), grid.ravel(), strict=True
+    ):
+        plain = study["plain"]["test"]
+        for curve in study["curves"]:
+            points = [plain, *(point["test"] for point in curve["points"])]
+            changes = [100 * (point["ndcg@10"] / plain["ndcg@10"] - 1) for point in points]
+            values = [point[metric] for point in points]
+            (line,) = axes.plot(values, changes, label=curve["dial"], markersize=3.5)
+            if curve["chosen"] is not None:
+                at = curve["chosen"] + 1
+                axes.plot(values[at], changes[at], line.get_marker(), color=line.get_color(), markersize=8)
+        axes.axhline(-100 * study["max_loss"], color="#777777", linewidth=1, linestyle=":")
+        axes.set(
+            title=study["dataset"], xlabel=label, ylim=(-600 * study["max_loss"], 200 * study["max_loss"])
+        )
+    for axes in grid[:, 0]:
+        axes.set_ylabel("Change of NDCG@10, %")
+    _legend(grid[0, -1])
+
+
 def _line(axes: Axes, name: str, values: Sequence[float], at: Sequence[int] | None = None) -> None:
     """Draw a line in the next colour; tailrank's is thick."""
     axes.plot(at or range(len(values)), values, label=name, linewidth=2.6 if name == OURS else 1.4)

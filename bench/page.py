@@ -90,6 +90,10 @@ def write(results: Path = RESULTS, published: Path = PUBLISHED, root: Path = ROO
         (docs / name).write_text(svg, encoding="utf-8")
     if tilt := Studies(results).single("tilt"):
         (docs / "fairness.svg").write_text(charts.svg(charts.tilt, tilt["sets"]), encoding="utf-8")
+    if exposure := Studies(results).single("exposure"):
+        (docs / "exposure.svg").write_text(charts.svg(charts.exposure, exposure), encoding="utf-8")
+    if frontiers := Studies(results).each("frontier"):
+        (docs / "frontier.svg").write_text(charts.svg(charts.dials, frontiers), encoding="utf-8")
 
 
 def main() -> None:
