@@ -149,10 +149,11 @@ class Scored:
 
     def plus(self, name: str, contribution: Floats) -> Scored:
         """Add a step's contribution to the scores; what steps of one name add is added up."""
+        return replace(self, scores=self.scores + contribution, contributions=self._with(name, contribution))
+
+    def _with(self, name: str, contribution: Floats) -> Mapping[str, Floats]:
         before = self.contributions.get(name)
-        added = contribution if before is None else before + contribution
-        contributions = {**self.contributions, name: added}
-        return replace(self, scores=self.scores + contribution, contributions=contributions)
+        return {**self.contributions, name: contribution if before is None else before + contribution}
 
     def without(self, reason: str, which: Bools) -> Scored:
         """Take candidates from the list; the first reason of each counts."""
@@ -191,8 +192,8 @@ class Scored:
         others[top] = False
         scores = self.scores.copy()
         scores[np.concatenate([top, before[others[before]]])] = falling(self.scores[before])
-        # Adding up rounds, which could reorder what is nearly equal.
-        return replace(self.plus(name, scores - self.scores), scores=scores)
+        # Not by `plus`: adding up rounds, which could reorder what is nearly equal.
+        return replace(self, scores=scores, contributions=self._with(name, scores - self.scores))
 
     def rows(self) -> Iterator[Scored]:
         """Give the lists one by one."""
