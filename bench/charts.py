@@ -184,6 +184,19 @@ def regret(figure: Figure, sets: Sequence[Json]) -> None:
     _legend(grid[0, -1])
 
 
+def deletion(figure: Figure, studies: Sequence[Json]) -> None:
+    """Mean rank of an item whose events are taken away, in each order; a panel a data set."""
+    figure.set_size_inches(4.2 * len(studies) + 1.5, 3.4)
+    panels = np.atleast_1d(figure.subplots(1, len(studies)))
+    for axes, study in zip(panels, studies, strict=True):
+        shares = [100 * share for share in study["deletion"]["shares"]]
+        for name, curve in study["deletion"]["curves"].items():
+            axes.plot(shares, curve["rank"], label=name)
+        axes.set(title=study["dataset"], xlabel="% of events taken away", ylabel="Mean rank of the item")
+        axes.invert_yaxis()
+    _legend(panels[-1])
+
+
 def day(figure: Figure, found: Json) -> None:
     """Clicks to be expected, and how long rankings took, in the course of a day; what happened is marked."""
     figure.set_size_inches(9, 5.2)

@@ -94,6 +94,8 @@ def write(results: Path = RESULTS, published: Path = PUBLISHED, root: Path = ROO
         (docs / "exposure.svg").write_text(charts.svg(charts.exposure, exposure), encoding="utf-8")
     if frontiers := Studies(results).each("frontier"):
         (docs / "frontier.svg").write_text(charts.svg(charts.dials, frontiers), encoding="utf-8")
+    if explained := Studies(results).each("explain"):
+        (docs / "explanations.svg").write_text(charts.svg(charts.deletion, explained), encoding="utf-8")
 
 
 def main() -> None:

@@ -47,6 +47,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "README.md",
         "docs/library.md",
         "docs/policies.md",
+        "docs/explanations.md",
         "docs/learning.md",
         "docs/off_policy.md",
         "docs/experiments.md",
