@@ -191,9 +191,9 @@ ENGLISH: Final = Wording(
         "diversity": Phrase(
             "diversity",
             "it differs from what is above it",
-            "it resembles what is above it",
+            "others that differ more are above it",
             "it differs more from what is above",
-            "it resembles more what is above",
+            "the other differs more from what is above",
         ),
         "similarity-ceiling": Phrase(
             "the ceiling of similarity",
@@ -387,9 +387,9 @@ CHINESE: Final = Wording(
         "diversity": Phrase(
             "多样性",
             "它与排在前面的不同",
-            "它与排在前面的相似",
+            "更与众不同的物品排到了它前面",
             "它与排在前面的更不相同",
-            "它与排在前面的更相似",
+            "后者与排在前面的更不相同",
         ),
         "similarity-ceiling": Phrase(
             "相似度上限",
