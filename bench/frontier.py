@@ -65,5 +65,5 @@ def main(data: Data, name: Name, seed: Annotated[int, typer.Option()] = 0) -> No
         curves.append(told(frontier))
         print(dial, curves[-1]["changes"], curves[-1]["at_loss"], flush=True)
     assert frontier is not None  # noqa: S101 - there are dials
-    found = {**asdict(frontier), "curves": curves}
-    store(f"{name}/frontier.json", about | {"protocol": split.protocol, "seed": seed, **found})
+    whole = {**asdict(frontier), "curves": curves}
+    store(f"{name}/frontier.json", about | {"protocol": split.protocol, "seed": seed, **whole})

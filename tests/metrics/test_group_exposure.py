@@ -26,6 +26,7 @@ def test_ratios_are_those_of_the_definition() -> None:
     assert found.exposure == pytest.approx(np.mean(shares))
     assert found.to_items == pytest.approx(np.mean(shares) / found.items)
     assert found.to_targets == pytest.approx(np.mean(shares) / found.targets)
+    assert found.to_items is not None
     assert found.to_items_ci95 is not None
     assert found.to_items_ci95[0] < found.to_items < found.to_items_ci95[1]
     # The interval of a mean over independent users is about two standard errors wide.
