@@ -33,6 +33,9 @@ BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 75
 """How long a connection may rest between requests."""
 
+START_SECONDS: Final = 30
+"""How long a worker may say nothing, as it does while it imports, before it is replaced."""
+
 SHUTDOWN_SECONDS: Final = 25
 """How long requests under way may take to end; what is left ends within five more."""
 
@@ -112,6 +115,7 @@ def _uvicorn_config(app: object, workers: int) -> uvicorn.Config:
         proxy_headers=False,  # anybody can write these: the caller is who is connected
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_worker_healthcheck=START_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 
