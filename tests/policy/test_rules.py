@@ -230,7 +230,7 @@ def test_boosts_and_filters_never_contradict() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"then": "drop"}, "rule 'x': then must be one of filter, pin, boost, bury, not 'drop'"),
+        ({"then": "drop"}, "rule 'x': then must be one of filter, boost, bury, pin, not 'drop'"),
         ({"then": "pin"}, "rule 'x': `rank` goes with `then = 'pin'`"),
         ({"then": "filter", "by": 1.0}, "`by` goes with `then = 'boost'`"),
         ({"then": "pin", "rank": 0}, "rank must be at least 1, not 0"),

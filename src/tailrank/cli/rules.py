@@ -99,12 +99,13 @@ def _show(console: Console, found: PolicyFile, items: CandidateListing, candidat
         listing=candidates,
     )
     for step in steps:
-        acting = {each.rule.id: int(each.which.sum()) for each in step.table.acting(candidates)}
+        acting = step.table.acting(candidates)
+        counts = {rule.id: int(n) for rule, n in zip(acting.rules, acting.which.sum(axis=1), strict=True)}
         table = Table("rule", "does", "items", "candidates", "such as", box=SIMPLE_HEAD)
         for rule, which in zip(step.rules, step.table.met(items), strict=True):
             met = which.nonzero()[0].tolist()
             names = ", ".join(items.ids[at] for at in met[:EXAMPLES])
-            cells = [rule.id, _deed(rule), f"{len(met):,}", str(acting.get(rule.id, "-")), names]
+            cells = [rule.id, _deed(rule), f"{len(met):,}", str(counts.get(rule.id, "-")), names]
             table.add_row(*map(escape, cells), style=None if met else "yellow")
         console.print(table)
         for name in step.table.unmet(items):

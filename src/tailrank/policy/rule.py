@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta
 
@@ -14,7 +14,8 @@ from tailrank.errors import RequestError
 from tailrank.policy.base import Scalar
 from tailrank.policy.conditions import columns_of
 
-Deed = Literal["filter", "pin", "boost", "bury"]
+Deed = Literal["filter", "boost", "bury", "pin"]
+DEEDS: Final[tuple[Deed, ...]] = get_args(Deed)
 
 LONGEST_ID: Final = 100
 

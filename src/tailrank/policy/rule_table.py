@@ -6,34 +6,56 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tailrank.arrays import Bools, Doubles
+from tailrank.arrays import Bools, Doubles, Floats
 from tailrank.errors import RequestError
 from tailrank.policy.base import Listing, Scalar
 from tailrank.policy.conditions import as_expression, matches
-from tailrank.policy.rule import Rule
+from tailrank.policy.rule import DEEDS, Deed, Rule
 
 Bits = npt.NDArray[np.uint8]
 """A bit a rule, and then one a condition on the history; shape (items, bytes)."""
+
+T = TypeVar("T", bound=np.generic)
 
 APART: Final = "tell them apart by `when`, `context`, `since` or `until`"
 
 
 class Acting(NamedTuple):
-    """A rule that holds, and which candidates meet it."""
+    """Rules that hold, and which candidates meet them.
 
-    rule: Rule
+    Attributes
+    ----------
+    table
+        Whose rules they are.
+    picked
+        Their positions in it.
+    which
+        Shape (picked, candidates); each has one.
+    """
+
+    table: RuleTable
+    picked: npt.NDArray[np.intp]
     which: Bools
 
     @property
-    def name(self) -> str:
-        """What explanations call it."""
-        return f"rule {self.rule.id}"
+    def rules(self) -> list[Rule]:
+        """The rules themselves."""
+        return [self.table.rules[at] for at in self.picked.tolist()]
+
+    def of(self, deed: Deed) -> Acting:
+        """Choose those that do one thing."""
+        chosen = self.table.deeds[self.picked] == DEEDS.index(deed)
+        return Acting(self.table, self.picked[chosen], self.which[chosen])
+
+    def by_name(self, rows: npt.NDArray[T]) -> dict[str, npt.NDArray[T]]:
+        """Give a row to each, by what explanations call it."""
+        return dict(zip([self.table.names[at] for at in self.picked.tolist()], rows, strict=True))
 
 
 @dataclass(frozen=True)
@@ -51,15 +73,14 @@ class RuleTable:
 
     rules: tuple[Rule, ...]
 
-    def acting(self, listing: Listing) -> list[Acting]:
+    def acting(self, listing: Listing) -> Acting:
         """Pick the rules that hold for a request, and that one of its candidates meets."""
         bits, live = self._bits(listing), self._live(listing)
         packed = np.zeros(bits.shape[1], np.uint8)
         packed[: -(-len(live) // 8)] = np.packbits(live)
         met = np.bitwise_or.reduce(bits & packed, axis=0)
         picked = np.unpackbits(met, count=len(live)).nonzero()[0]
-        which = _columns(bits, picked).T
-        return [Acting(self.rules[at], row) for at, row in zip(picked.tolist(), which, strict=True)]
+        return Acting(self, picked, _columns(bits, picked).T)
 
     def check(self, listing: Listing) -> None:
         """Check that rules which may hold at the same time don't contradict each other on these items.
@@ -161,6 +182,21 @@ class RuleTable:
         return np.array(
             [-1 if rule.history is None else places[rule.history] for rule in self.rules], np.intp
         )
+
+    @cached_property
+    def names(self) -> list[str]:
+        """What explanations call each rule."""
+        return [f"rule {rule.id}" for rule in self.rules]
+
+    @cached_property
+    def deeds(self) -> npt.NDArray[np.intp]:
+        """What each rule does, as its position in `DEEDS`, shape (rules,)."""
+        return np.array([DEEDS.index(rule.then) for rule in self.rules], np.intp)
+
+    @cached_property
+    def by(self) -> Floats:
+        """What each rule adds, shape (rules,)."""
+        return np.array([rule.by or 0 for rule in self.rules], np.float32)
 
     @cached_property
     def _since(self) -> Doubles:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from tailrank.arrays import Offsets
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Listing, Scored
-from tailrank.policy.rule import Rule
+from tailrank.policy.rule import DEEDS, Rule
 from tailrank.policy.rule_table import Acting, RuleTable
 
 MOST: Final = 5_000
@@ -69,21 +70,17 @@ class Rules:
     def apply(self, scored: Scored) -> Scored:
         """Do what the rules say of this list."""
         acting = self.table.acting(scored.listing_for(self.name))
-        if not acting:
+        if not len(acting.picked):
             return scored
-        filters, boosts, buries, pins = (
-            [each for each in acting if each.rule.then == deed] for deed in ("filter", "boost", "bury", "pin")
-        )
-        by = np.array([each.rule.by for each in boosts], np.float32)[:, None]
-        values = np.where([each.which for each in boosts], by, np.float32(0)) if boosts else by
-        added = {each.name: row for each, row in zip(boosts, values, strict=True)}
+        filters, boosts, buries, pins = map(acting.of, DEEDS)
+        added = self.table.by[boosts.picked, None] * boosts.which
         found = replace(
             scored,
-            scores=scored.scores + values.sum(axis=0),
-            contributions={**scored.contributions, **added},
-            removed={**scored.removed, **{each.name: each.which for each in filters}},
+            scores=scored.scores + added.sum(axis=0),
+            contributions={**scored.contributions, **boosts.by_name(added)},
+            removed={**scored.removed, **filters.by_name(filters.which)},
         )
-        return _placed(found, buries, pins) if buries or pins else found
+        return _placed(found, buries, pins) if len(buries.picked) or len(pins.picked) else found
 
     @cached_property
     def table(self) -> RuleTable:
@@ -91,20 +88,21 @@ class Rules:
         return RuleTable(self.rules)
 
 
-def _placed(scored: Scored, buries: Sequence[Acting], pins: Sequence[Acting]) -> Scored:
+def _placed(scored: Scored, buries: Acting, pins: Acting) -> Scored:
     """Move what is buried to the end, and what is pinned to its rank."""
     before, movers = scored.order, dict[str, Offsets]()
     free = np.ones(scored.scores.shape, bool)
-    for each in buries:
-        movers[each.name] = before[(each.which & free)[before]]
-        free &= ~each.which
+    for name, which in buries.by_name(buries.which).items():
+        movers[name] = before[(which & free)[before]]
+        free &= ~which
     order, pinned = np.concatenate([before[free[before]], before[~free[before]]]), list[tuple[int, int]]()
     free = np.ones(scored.scores.shape, bool)
-    for each in sorted(pins, key=lambda each: each.rule.rank or 0):
-        best = order[(each.which & free)[order]][:1]
+    asked = zip([rule.rank or 0 for rule in pins.rules], pins.by_name(pins.which).items(), strict=True)
+    for rank, (name, which) in sorted(asked, key=itemgetter(0)):
+        best = order[(which & free)[order]][:1]
         if len(best):
-            free[best], movers[each.name] = False, best
-            pinned.append((each.rule.rank or 0, int(best[0])))
+            free[best], movers[name] = False, best
+            pinned.append((rank, int(best[0])))
     placed = order[free[order]].tolist()
     for rank, item in pinned:
         placed.insert(rank - 1, item)

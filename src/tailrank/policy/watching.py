@@ -76,8 +76,12 @@ class Watched:
         """Do what the step does, and note it."""
         listing, after = scored.listing_for(self.name), self.step.apply(scored)
         ids = np.array(listing.ids, np.object_)
-        acting = self.step.table.acting(listing) if isinstance(self.step, Rules) else []
-        rules = [ActingOn(each.rule, tuple(ids[each.which])) for each in acting]
+        rules = list[ActingOn]()
+        if isinstance(self.step, Rules):
+            acting = self.step.table.acting(listing)
+            rules = [
+                ActingOn(rule, tuple(ids[met])) for rule, met in zip(acting.rules, acting.which, strict=True)
+            ]
         self.effects.append(Effect(_removed(scored, after, ids), _moved(scored, after, ids), rules))
         return after
 
