@@ -48,6 +48,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "docs/library.md",
         "docs/policies.md",
         "docs/explanations.md",
+        "docs/rules.md",
         "docs/learning.md",
         "docs/off_policy.md",
         "docs/experiments.md",
