@@ -182,6 +182,13 @@ def test_however_many_days_may_be_kept(tmp_path: Path, days: float) -> None:
     assert ids(tmp_path) == ALL
 
 
+def test_a_log_that_no_longer_says_who_is_erased_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, event("e", "tent"))
+    (tmp_path / "erased.json").write_text('{"cut o')
+    with pytest.raises(LogError, match=r"erased.json: can't be read .*: restore it"):
+        read_log(tmp_path)
+
+
 def test_who_was_erased_is_forgotten_with_the_days_of_the_log(tmp_path: Path) -> None:
     write(tmp_path, ErasedRecord(user_digest("u1"), time.time() - 2 * 86_400))
     for days, n_known in ((3, 1), (1, 0)):
