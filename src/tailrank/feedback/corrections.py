@@ -56,9 +56,9 @@ class Corrections:
             Shape (items, corrections), 0 for the scale. What all items of the list share is left out, since
             no order depends on it.
         """
-        found, _ = self.scored(signals, levels, 0)
-        found[:, -1] = 0
-        return found
+        found = self._shares.take(levels, axis=0)
+        found[:, : signals.shape[1]] = signals / self._spread
+        return _apart(found)
 
     def scored(self, signals: Floats, levels: Codes, bucket: int) -> tuple[Doubles, Doubles]:
         """Give the features, with that of the scale, and the scores of the offline weights, shape (items,).
@@ -74,10 +74,7 @@ class Corrections:
         standardised = signals / self._spread
         scores = found[:, -1] + (standardised[:, None] @ found[:, :width, None])[:, 0, 0]
         found[:, :width], found[:, -1] = standardised, scores
-        found -= np.add.reduce(found) / max(len(found), 1)
-        # Quicker than `np.clip`, for the few numbers of a list.
-        np.minimum(np.maximum(found, -FARTHEST, out=found), FARTHEST, out=found)
-        return found, scores
+        return _apart(found), scores
 
     def applied(self, corrections: Doubles) -> Fusion:
         """Correct the weights, in the scale of the offline score; corrections as in `shape`."""
@@ -99,6 +96,11 @@ class Corrections:
         return np.where(spreads > 0, spreads, 1).astype(np.float64)
 
     @cached_property
+    def _shares(self) -> Doubles:
+        """Shares of knots, among zeros for the other corrections; shape (levels, corrections)."""
+        return np.pad(knot_shares(self.offline.knots), ((0, 0), (len(self.offline.signals), 1)))
+
+    @cached_property
     def _by_level(self) -> Doubles:
         """What a list looks up: weights of signals by deviations, shares of knots, and the bias.
 
@@ -114,6 +116,13 @@ class Corrections:
             ])
             for bucket in range(self.shape[0])
         ])  # fmt: skip
+
+
+def _apart(features: Doubles) -> Doubles:
+    """Take from the features of a list what all its items share, in place."""
+    features -= np.add.reduce(features) / max(len(features), 1)
+    # Quicker than `np.clip`, for the few numbers of a list.
+    return np.minimum(np.maximum(features, -FARTHEST, out=features), FARTHEST, out=features)
 
 
 def fused_scores(fusion: Fusion, signals: Floats, levels: Codes, bucket: int) -> Doubles:

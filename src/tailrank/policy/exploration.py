@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from heapq import heappop, heappush
 from typing import Annotated, ClassVar, Final
 
 import numpy as np
@@ -73,18 +72,18 @@ class Exploration:
         From the first rank on, the best of the items that may come so far up is next, unless another one
         may fall no further: exactly one reaches its last rank at a time, so that there is always a way.
         """
-        waiting: list[tuple[float, int]] = []
-        order, placed, tail_places = list[int](), set[int](), self.tail_places
+        order, tail_places = list[int](), self.tail_places
+        left = sorted(range(len(wishes)), key=wishes.__getitem__, reverse=True)
         for rank in range(min(self.places, len(wishes))):
-            for item in range(rank + self.moves if rank else 0, min(rank + self.moves + 1, len(wishes))):
-                heappush(waiting, (-wishes[item], item))
             item = rank - self.moves
-            while item < 0 or item in placed or (item >= self.places and tail[item] and not tail_places):
-                item = heappop(waiting)[1]
+            if item not in left:
+                for item in left:  # the best that may come
+                    if item <= rank + self.moves and (item < self.places or tail_places or not tail[item]):
+                        break
             tail_places -= item >= self.places and tail[item]
+            left.remove(item)
             order.append(item)
-            placed.add(item)
-        return order + [item for item in range(len(wishes)) if item not in placed]
+        return order + sorted(left)
 
     def orders(self, wished: Floats, tail: Bools) -> Offsets:
         """Order the best items of many lists as `apply` orders those of one.
