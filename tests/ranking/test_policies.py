@@ -13,6 +13,8 @@ from tailrank.policy.base import Policy
 from tailrank.policy.calibration import Calibration
 from tailrank.policy.caps import Cap
 from tailrank.policy.diversity import Diversity, SimilarityCeiling
+from tailrank.policy.exposure import Exposure
+from tailrank.policy.fair import Fair
 from tailrank.policy.fresh import FreshBoost
 from tailrank.policy.tail import TailBoost
 from tailrank.policy.xquad import XQuad
@@ -30,6 +32,8 @@ STEPS: tuple[Policy, ...] = (
     Diversity("dpp", 0.5),
     SimilarityCeiling(0.5),
     Cap("genres", most=2, window=4),
+    Exposure(0.002),
+    Fair("genres", ["Western", "Film-Noir"], 0.2),
 )
 
 
@@ -67,7 +71,9 @@ def test_caps_hold_over_real_genres(reranker: Reranker) -> None:
     assert not any(set(one) & set(other) for one, other in pairwise(shown))
 
 
-@pytest.mark.parametrize("step", [Cap("genre"), Calibration("genre"), FreshBoost("genre")], ids=str)
+@pytest.mark.parametrize(
+    "step", [Cap("genre"), Calibration("genre"), FreshBoost("genre"), Fair("genre", "War", 0.5)], ids=str
+)
 def test_a_column_that_items_lack_is_named_also_before_any_ranking(step: Policy, reranker: Reranker) -> None:
     message = "items have no column `genre`: did you mean `genres`"
     with pytest.raises(RequestError, match=message):

@@ -12,7 +12,7 @@ from msgspec import Meta
 from tailrank.arrays import Bools, Offsets
 from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError
-from tailrank.policy.base import Scored
+from tailrank.policy.base import Listing, Scored
 from tailrank.policy.fair_table import adjusted_table
 from tailrank.policy.shortlist import Places
 from tailrank.policy.values import categories
@@ -61,6 +61,10 @@ class Fair:
         if not isinstance(named, list | tuple) or not named or not all(isinstance(x, str) for x in named):
             raise RequestError(f"protected must be a value of `{self.column}`, or a list, not {named!r}")
         object.__setattr__(self, "protected", tuple(named))
+
+    def check(self, listing: Listing) -> None:
+        """Check that items have the column."""
+        listing.attribute(self.column)
 
     def apply(self, scored: Scored) -> Scored:
         """Move protected items up, as few and as late as will do."""
