@@ -71,6 +71,8 @@ class Listing(Protocol):
     def attribute(self, name: str) -> npt.NDArray[np.object_]:
         """Give what the data say of the candidates, shape (candidates,); None where nothing is said.
 
+        Lists are given as tuples.
+
         Raises
         ------
         RequestError

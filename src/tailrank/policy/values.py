@@ -41,7 +41,7 @@ def categories(values: Iterable[object]) -> list[Categories]:
     >>> categories([["Drama", "War", "Drama"], "Comedy", 1984, None, ""])
     [('Drama', 'War'), ('Comedy',), ('1984',), (), ()]
     """
-    return _each(_categories_of, [tuple(value) if isinstance(value, list) else value for value in values], ())
+    return _each(_categories_of, values, ())
 
 
 @lru_cache(maxsize=CACHED, typed=True)
@@ -63,7 +63,7 @@ def seconds(values: Iterable[object]) -> Seconds:
     >>> seconds(["1970-01-02", 86_400, None, "soon"]).tolist()
     [86400.0, 86400.0, nan, nan]
     """
-    return np.array(_each(_seconds_of, [*values], nan), np.float64)
+    return np.array(_each(_seconds_of, values, nan), np.float64)
 
 
 @lru_cache(maxsize=CACHED)
@@ -72,17 +72,18 @@ def _seconds_of(value: object) -> float:
     return nan if found is None or found[0] is None else float(found[0])
 
 
-def _each(read: Callable[[Any], T], values: list[Any], otherwise: T) -> list[T]:
+def _each(read: Callable[[Any], T], values: Iterable[Any], otherwise: T) -> list[T]:
     """Read values by a cache; what can't be looked up, such as an object, says nothing."""
+    given = [*values]
     try:
-        return [*map(read, values)]
+        return [*map(read, given)]
     except TypeError:
-        return [read(value) if _is_hashable(value) else otherwise for value in values]
+        return [_one(read, tuple(value) if isinstance(value, list) else value, otherwise) for value in given]
 
 
-def _is_hashable(value: object) -> bool:
+def _one(read: Callable[[Any], T], value: Any, otherwise: T) -> T:
     try:
         hash(value)
     except TypeError:
-        return False
-    return True
+        return otherwise
+    return read(value)

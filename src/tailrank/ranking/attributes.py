@@ -44,6 +44,8 @@ class ItemAttributes:
     def of(self, name: str, ids: Sequence[str], codes: Codes) -> npt.NDArray[np.object_]:
         """Look a column up, shape (ids,); None where nothing is said, or the item is unknown.
 
+        Lists are given as tuples, by which other things can be looked up.
+
         Raises
         ------
         RequestError
@@ -52,14 +54,17 @@ class ItemAttributes:
         found = np.full(len(ids), None, np.object_)
         if name in self.items.columns:
             trained = (codes >= 0) & (codes < len(self.items))
-            found[trained] = self.column(name)[codes[trained]]
+            if trained.all():
+                found = self.column(name).take(codes)
+            else:
+                found[trained] = self.column(name)[codes[trained]]
         elif not any(name in columns for columns in self.later.values()):
             known = {column: column for column in self.items.columns}
             raise RequestError(f"items have no column `{name}`: {instead_of(name, known)}")
         if self.later and not self.later.keys().isdisjoint(ids):
             for at, item in enumerate(ids):
                 if item in self.later:
-                    found[at] = self.later[item].get(name)
+                    found[at] = _without_lists(self.later[item].get(name))
         return found
 
     def derived(
@@ -125,15 +130,22 @@ class ItemAttributes:
 
     def column(self, name: str) -> npt.NDArray[np.object_]:
         """Give a column of the items learned from."""
-        return self.once(
-            f"column {name}", lambda: np.fromiter(self.items[name].to_list(), np.object_, len(self.items))
-        )
+
+        def find() -> npt.NDArray[np.object_]:
+            values = map(_without_lists, self.items[name].to_list())
+            return np.fromiter(values, np.object_, len(self.items))
+
+        return self.once(f"column {name}", find)
 
     def once(self, name: str, find: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Find out something of the items learned from when it is first asked for, and remember it."""
         if name not in self._found:
             self._found[name] = find()
         return self._found[name]
+
+
+def _without_lists(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _as_column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:
