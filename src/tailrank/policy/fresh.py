@@ -63,7 +63,7 @@ class FreshBoost:
         listing = scored.listing_for(self.name)
         since = self._since(listing.attribute(self.column))
         days = np.maximum(listing.now - since, 0) / DAY
-        boost: Floats = np.nan_to_num(self.boost * 0.5 ** (days / self.half_life)).astype(np.float32)
+        boost: Floats = (self.boost * 0.5 ** (days / self.half_life)).astype(np.float32)
         return scored.plus(self.name, boost)
 
     def _since(self, values: Iterable[object]) -> Seconds:

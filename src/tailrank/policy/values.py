@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from math import nan
+from math import inf
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -51,7 +51,7 @@ def _categories_of(value: object) -> Categories:
 
 
 def seconds(values: Iterable[object]) -> Seconds:
-    """Read a column of times as seconds since 1970, shape (items,); not a number where nothing is said.
+    """Read a column of times as seconds since 1970, shape (items,); minus infinity where nothing is said.
 
     Raises
     ------
@@ -61,15 +61,15 @@ def seconds(values: Iterable[object]) -> Seconds:
     Examples
     --------
     >>> seconds(["1970-01-02", 86_400, None, "soon"]).tolist()
-    [86400.0, 86400.0, nan, nan]
+    [86400.0, 86400.0, -inf, -inf]
     """
-    return np.array(_each(_seconds_of, values, nan), np.float64)
+    return np.array(_each(_seconds_of, values, -inf), np.float64)
 
 
 @lru_cache(maxsize=CACHED)
 def _seconds_of(value: object) -> float:
     found = None if value is None else to_seconds(pl.Series([value], strict=False))
-    return nan if found is None or found[0] is None else float(found[0])
+    return -inf if found is None or found[0] is None else float(found[0])
 
 
 def _each(read: Callable[[Any], T], values: Iterable[Any], otherwise: T) -> list[T]:
