@@ -12,7 +12,7 @@ import polars as pl
 import typer
 from threadpoolctl import threadpool_limits
 
-from bench.study import Json, Keep, path_of, report
+from bench.study import Json, Keep, report
 from tailrank.arrays import Doubles
 from tailrank.benchmarks.subject import EVENTS, draw_candidates, long_histories
 from tailrank.cli.options import load
@@ -95,13 +95,12 @@ def added(times: Doubles, none: Doubles) -> Json:
 
 def main(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Of films with genres and years.")],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Holds the data folder; fetches it else.")],
-    name: Annotated[str, typer.Option(help="Of the data set.")] = "movielens-100k",
+    data: Annotated[str, typer.Option(help="That the model learned from.")] = "movielens-100k",
     rounds: Annotated[int, typer.Option(min=1)] = 50,
     keep: Keep = False,
 ) -> None:
     """Measure, print one JSON object and, if asked to, keep it."""
-    dataset, reranker = load(path_of(name, data)), with_dates(Reranker.load(model))
+    dataset, reranker = load(data), with_dates(Reranker.load(model))
     _, histories = long_histories(dataset)
     rows = histories.items.reshape(-1, EVENTS).tolist()
     events = [[dataset.item_ids[code] for code in row] for row in rows]
@@ -111,7 +110,7 @@ def main(
         found = measured(reranker, requests, rounds)
     measurements = [{"steps": each, **added(times, found["none"])} for each, times in found.items()]
     about = {
-        "dataset": name,
+        "dataset": dataset.name,
         "candidates": CANDIDATES,
         "places": PLACES,
         "events": EVENTS,
