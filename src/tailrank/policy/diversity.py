@@ -77,7 +77,7 @@ class Diversity:
 
 
 def _independent(found: DiversificationResult, vectors: Floats) -> Offsets:
-    """Leave out what adds no volume to what was chosen before it, and was chosen by rounding alone."""
+    """Cut the choice off where nothing added volume any more, and rounding alone decided."""
     chosen, gains = found.indices, found.selection_scores
     if gains[-1] > ROUNDING * gains[0]:
         return chosen
@@ -141,12 +141,13 @@ def _chosen(
     best = shortlist(scored, places)
     compared = vectors.take(best, axis=0)
     ranks = np.flatnonzero(compared.any(axis=1))
-    if not len(ranks):
+    to_fill = int((ranks < places).sum())
+    if not to_fill:
         return scored
     if len(ranks) < len(best):
         compared = compared[ranks]
     texts = best[ranks]
-    chosen = choose(compared, relevance(scored.scores[texts]), int((ranks < places).sum()))
+    chosen = choose(compared, relevance(scored.scores[texts]), to_fill)
     top, others = best.copy(), np.ones(len(texts), bool)
     others[chosen] = False
     top[ranks] = np.concatenate([texts[chosen], texts[others]])
