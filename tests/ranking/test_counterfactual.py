@@ -79,6 +79,26 @@ def test_what_nothing_can_replace_has_no_such_set(reranker: Reranker) -> None:
     assert counterfactual(reranker, Request(SHORT, ["?", *FILMS]), "?", 1) is None
 
 
+def test_an_item_that_keeps_its_rank_is_not_searched_for(
+    reranker: Reranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reranker, "rank_many", None)
+    assert counterfactual(reranker, Request(SHORT, ["?", *FILMS]), "?", 1) is None
+
+
+def test_an_unknown_item_with_a_score_may_owe_its_rank_to_events(reranker: Reranker) -> None:
+    found = []
+    for score in (0.0, 20.0, 40.0, 60.0):
+        request = Request(SHORT, ["?", *FILMS], scores=[score, *range(60)])
+        k = 1 + reranker.rank(request).item_ids.index("?")
+        owed = counterfactual(reranker, request, "?", k)
+        if owed is not None:
+            fewer = [item for at, item in enumerate(SHORT) if at not in owed.events]
+            assert "?" not in reranker.rank(replace(request, history=fewer)).item_ids[:k]
+            found.append(owed)
+    assert found
+
+
 def test_an_item_below_the_top_is_a_mistake(reranker: Reranker) -> None:
     last = reranker.rank(SHORT, FILMS).item_ids[-1]
     for item in (last, "nothing"):

@@ -9,11 +9,13 @@ from itertools import zip_longest
 from pathlib import Path
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 from server_helpers import CANDIDATES, START, rank, store
 from typer.testing import CliRunner
 
+from tailrank import api
 from tailrank.api import Language
 from tailrank.benchmarks.launcher import Server
 from tailrank.cli.main import app
@@ -78,7 +80,7 @@ class TestRank:
         asked = {"candidates": candidates, "history": history, "policy": {"tail": 0.5}}
         found = rank(url, **asked, explain=language)
         plain = rank(url, **asked, explain=True)
-        assert found["events"] == ["50", "181"]
+        assert msgspec.convert(found, api.Ranking).events == found["events"] == ["50", "181"]
         assert "events" not in plain
         explained = reranker.explain(history, candidates, policy=(TailBoost(0.5),))
         titles = item_titles(reranker.catalogue.items)

@@ -15,7 +15,7 @@ from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.policy.exploration import Exploration
 from tailrank.ranking.explanation import Explanation
-from tailrank.ranking.request import Request
+from tailrank.ranking.request import RANK_KEPT, Request
 from tailrank.ranking.reranker import Reranker
 
 TRIES: Final = 2_000
@@ -125,7 +125,9 @@ class _Search:
         if ranks.get(item_id, k + 1) > k:
             raise RequestError(f"{item_id!r} isn't among the first {k}, so it can't leave them")
         self.rank = ranks[item_id]
-        self.ordered = self._ordered(found[self.rank - 1], found[k]) if len(found) > k else ()
+        item = found[self.rank - 1]
+        keeps_rank = RANK_KEPT in item.contributions and not item.leanings
+        self.ordered = () if keeps_rank or len(found) <= k else self._ordered(item, found[k])
 
     def _ordered(self, item: Explanation, next_one: Explanation) -> Events:
         """Sort the events that the signals saw by what they are worth to the item, less to the next one."""
