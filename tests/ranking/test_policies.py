@@ -82,9 +82,10 @@ def test_a_column_that_items_lack_is_named_also_before_any_ranking(step: Policy,
         reranker.with_standing([step])
 
 
-def test_a_column_of_years_is_refused_before_any_ranking(reranker: Reranker) -> None:
-    with pytest.raises(RequestError, match="column `year` holds years"):
-        reranker.with_standing([FreshBoost("year")])
+def test_a_column_without_times_is_refused_before_any_ranking(reranker: Reranker) -> None:
+    for column, why in {"year": "holds years", "title": "holds no times: 'Toy Story"}.items():
+        with pytest.raises(RequestError, match=f"column `{column}` {why}"):
+            reranker.with_standing([FreshBoost(column)])
 
 
 def test_films_released_after_the_model_was_made_are_read_like_the_others(reranker: Reranker) -> None:

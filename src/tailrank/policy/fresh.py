@@ -54,7 +54,10 @@ class FreshBoost:
 
     def check(self, listing: Listing) -> None:
         """Check that items have the column, and that it holds times as far as some of them tell."""
-        self._since(listing.attribute(self.column)[:SOME])
+        values = listing.attribute(self.column)[:SOME]
+        given = [value for value in values if value is not None]
+        if given and np.isinf(self._since(given)).all():
+            raise RequestError(f"policy {self.name!r}: column `{self.column}` holds no times: {given[0]!r}")
 
     def apply(self, scored: Scored) -> Scored:
         """Add the boost."""
