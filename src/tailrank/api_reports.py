@@ -107,12 +107,12 @@ Experiments: TypeAlias = list[Experiment]
 """The latest first."""
 
 
-class Move(Struct, frozen=True):
+class Moved(Struct, frozen=True):
     """A candidate that changed places, with its rank before, which counts those removed since, and after."""
 
     id: str
-    from_rank: int
-    to_rank: int
+    before: int
+    after: int
 
 
 class ActingRule(Struct, frozen=True):
@@ -137,7 +137,7 @@ class StepEffect(Struct, frozen=True):
     source: Source
     settings: dict[str, Any]
     removed: dict[str, str]
-    moved: list[Move]
+    moved: list[Moved]
     rules: list[ActingRule]
 
 

@@ -9,7 +9,7 @@ from tailrank.policy.base import Policy, Scored, apply_all
 from tailrank.policy.rule import Rule
 from tailrank.policy.rules import Rules
 from tailrank.policy.tail import TailBoost
-from tailrank.policy.watching import Move, Watched
+from tailrank.policy.watching import Moved, Watched
 
 
 def test_watching_changes_nothing_and_tells_what_each_step_did() -> None:
@@ -23,9 +23,9 @@ def test_watching_changes_nothing_and_tells_what_each_step_did() -> None:
     assert (found.left == expected.left).all()
     [none], [tail], [ruled] = (each.effects for each in watched)
     assert (none.removed, none.moved, none.acting) == ({}, [], [])
-    assert tail.moved == [Move("t2", 5, 1), *(Move(IDS[at], at + 1, at + 2) for at in range(4))]
+    assert tail.moved == [Moved("t2", 5, 1), *(Moved(IDS[at], at + 1, at + 2) for at in range(4))]
     assert ruled.removed == {"w2": "rule dear", "w3": "rule dear"}
-    assert ruled.moved == [Move("m1", 6, 1), Move("t2", 1, 2), Move("w1", 2, 3), Move("t1", 5, 4)]
+    assert ruled.moved == [Moved("m1", 6, 1), Moved("t2", 1, 2), Moved("w1", 2, 3), Moved("t1", 5, 4)]
     assert [(each.rule.id, each.items) for each in ruled.acting] == [
         ("dear", ("w2", "w3")),
         ("milk", ("m1",)),

@@ -13,12 +13,12 @@ from tailrank.policy.rule import Rule
 from tailrank.policy.rules import Rules
 
 
-class Move(NamedTuple):
+class Moved(NamedTuple):
     """A candidate that changed places, with its rank before, which counts those removed since, and after."""
 
     item_id: str
-    from_rank: int
-    to_rank: int
+    before: int
+    after: int
 
 
 class ActingOn(NamedTuple):
@@ -43,7 +43,7 @@ class Effect:
     """
 
     removed: dict[str, str]
-    moved: list[Move]
+    moved: list[Moved]
     acting: list[ActingOn]
 
 
@@ -94,9 +94,9 @@ def _removed(before: Scored, after: Scored, ids: npt.NDArray[np.object_]) -> dic
     return found
 
 
-def _moved(before: Scored, after: Scored, ids: npt.NDArray[np.object_]) -> list[Move]:
+def _moved(before: Scored, after: Scored, ids: npt.NDArray[np.object_]) -> list[Moved]:
     old, stays = before.order.tolist(), after.left
     ranks = {at: rank for rank, at in enumerate(old, 1)}
     stayed = [at for at in old if stays[at]]
     pairs = enumerate(zip(after.order.tolist(), stayed, strict=True), 1)
-    return [Move(ids[at], ranks[at], rank) for rank, (at, former) in pairs if at != former]
+    return [Moved(ids[at], ranks[at], rank) for rank, (at, former) in pairs if at != former]

@@ -58,7 +58,7 @@ def _effect(watched: Watched, source: api_reports.Source) -> api_reports.StepEff
         source,
         _settings(watched.step),
         effect.removed,
-        [api_reports.Move(*each) for each in effect.moved],
+        [api_reports.Moved(*each) for each in effect.moved],
         [api_reports.ActingRule(each.rule.id, each.rule.then, list(each.items)) for each in effect.acting],
     )
 
