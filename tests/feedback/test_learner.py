@@ -21,7 +21,7 @@ from tailrank.feedback import learner as learner_module
 from tailrank.feedback import learning_process, log_reader, watcher
 from tailrank.feedback.attribution import outcomes
 from tailrank.feedback.guard import Guard, GuardSettings
-from tailrank.feedback.learner import KIND, Learner, LearningNote
+from tailrank.feedback.learner import KIND, REPEATED, Learner, LearningNote
 from tailrank.feedback.learning_process import LearningProcess, Report
 from tailrank.feedback.log_reader import READ, LogReader, Part, log_id
 from tailrank.feedback.log_tables import read_log
@@ -310,6 +310,15 @@ def test_what_a_clock_that_was_ahead_taught_is_learned_anew(tmp_path: Path) -> N
     process = LearningProcess(tmp_path / "log", open_state(str(tmp_path / "state")), reports.append)
     process._learner = ahead
     assert process.is_ahead
+
+
+def test_lists_that_callers_name_alike_are_told() -> None:
+    lists = [record for block in stream(3) for record in block if isinstance(record, ShownRecord)]
+    found = taught([*lists])
+    assert found.trouble == []
+    found.learn([Part("s", [msgspec.structs.replace(each, ranking_id="r0") for each in lists])])
+    assert found.trouble == [REPEATED]
+    assert len(found.lists) == 3
 
 
 def test_events_that_name_no_list_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,10 @@ MOST_WAITING: Final = 10_000
 """Events that wait for the list that they name, which another worker may be about to log."""
 
 
+REPEATED: Final = "a list has the ranking_id of an earlier one, and doesn't count: give each its own"
+"""What is said of lists that callers name alike."""
+
+
 class LearningNote(Struct, array_like=True, frozen=True):
     """What was learned from one log, and how far it was read: one value, so neither is without the other.
 
@@ -157,7 +161,8 @@ class Learner:
         for segment, records in parts:
             for record in records:
                 if isinstance(record, ShownRecord):
-                    self.lists.add(segment, record)
+                    if not self.lists.add(segment, record) and REPEATED not in self.trouble:
+                        self.trouble.append(REPEATED)
                     waited = self._waiting.pop(record.ranking_id, ())
                     self.unmatched -= len(waited)
                     self._n_waiting -= len(waited)

@@ -95,10 +95,10 @@ class OpenLists:
         """Segments of the log that hold them."""
         return frozenset(self._segments)
 
-    def add(self, segment: str, shown: ShownRecord) -> None:
-        """Keep a list; of one id, the first counts."""
+    def add(self, segment: str, shown: ShownRecord) -> bool:
+        """Keep a list, unless one of the same id is kept; returns whether it is."""
         if shown.ranking_id in self._lists:
-            return
+            return False
         user = user_digest(shown.user_id) if shown.user_id else ""
         self._lists[shown.ranking_id] = OpenList(segment, user, shown.time, self._packed(shown))
         self._segments[segment] += 1
@@ -106,6 +106,7 @@ class OpenLists:
             self._by_user.setdefault(user, []).append(shown.ranking_id)
         if len(self._lists) > MOST_LISTS:
             self._remove(next(iter(self._lists)))
+        return True
 
     def find(self, event: EventRecord) -> tuple[OpenList, int] | None:
         """Find the list that an event belongs to, as `attributed` does, and the position of its item."""
