@@ -191,7 +191,10 @@ def mutator(small: Reranker, tmp_path_factory: pytest.TempPathFactory) -> Mutato
         "semantic": ItemVectors(vectors, EncoderIdentity("a folder", "0" * 64, "{title}")),
         "tuned": ItemVectors(units, whiten=False),
     }
-    split = leave_one_out(Dataset.construct(items, events), repeats=True)
+    kinds = pl.DataFrame(
+        {"head": items["item_id"], "relation": "kind", "tail": [f"kind {at % 3}" for at in range(12)]}
+    )
+    split = leave_one_out(Dataset.construct(items, events, triples=kinds), repeats=True)
     fitted = Reranker.fit(split, spaces, Settings(sequence_epochs=1))
     assert {type_of(signal) for signal in fitted.signals} == set(SIGNALS)
     grown = fitted.with_items(
