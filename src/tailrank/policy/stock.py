@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import polars as pl
-from msgspec import Meta
 
 from tailrank.arrays import Bools
 from tailrank.bounds import check_bounds
@@ -28,10 +27,10 @@ class Stock:
     Raises
     ------
     RequestError
-        On a column whose name is empty.
+        If the column's name is no text.
     """
 
-    column: Annotated[str, Meta(min_length=1)] = "stock"
+    column: str = "stock"
 
     name: ClassVar[str] = "stock"
     listwise: ClassVar[bool] = True
