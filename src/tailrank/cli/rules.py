@@ -99,21 +99,26 @@ def _show(console: Console, found: PolicyFile, items: CandidateListing, candidat
         listing=candidates,
     )
     for step in steps:
-        acting = step.table.acting(candidates)
-        counts = {rule.id: int(n) for rule, n in zip(acting.rules, acting.which.sum(axis=1), strict=True)}
-        table = Table("rule", "does", "items", "candidates", "such as", box=SIMPLE_HEAD)
-        for rule, which in zip(step.rules, step.table.met(items), strict=True):
-            met = which.nonzero()[0].tolist()
-            names = ", ".join(items.ids[at] for at in met[:EXAMPLES])
-            cells = [rule.id, _deed(rule), f"{len(met):,}", str(counts.get(rule.id, "-")), names]
-            table.add_row(*map(escape, cells), style=None if met else "yellow")
-        console.print(table)
+        console.print(_table(step, items, candidates))
         for name in step.table.unmet(items):
             console.print(f"[yellow]warning:[/] rule {escape(repr(name))}: no item meets it")
     n_rules, time_taken = sum(len(step.rules) for step in steps), _milliseconds(steps, scored)
     about = f"{n_rules:,} rules, {len(items.ids):,} items"
     request = f"a request of {len(candidates.ids):,} candidates takes {time_taken:.3f} ms"
     console.print(f"{escape(found.version)}: {about}; {request}")
+
+
+def _table(step: Rules, items: CandidateListing, candidates: CandidateListing) -> Table:
+    """Lay out which items, and how many of the candidates, meet each rule."""
+    acting = step.table.acting(candidates)
+    counts = {rule.id: int(n) for rule, n in zip(acting.rules, acting.which.sum(axis=1), strict=True)}
+    table = Table("rule", "does", "items", "candidates", "such as", box=SIMPLE_HEAD)
+    for rule, which in zip(step.rules, step.table.met(items), strict=True):
+        met = which.nonzero()[0].tolist()
+        names = ", ".join(items.ids[at] for at in met[:EXAMPLES])
+        cells = [rule.id, _deed(rule), f"{len(met):,}", str(counts.get(rule.id, "-")), names]
+        table.add_row(*map(escape, cells), style=None if met else "yellow")
+    return table
 
 
 def _deed(rule: Rule) -> str:
