@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
-from tailrank.feedback.pushed_texts import TextScreen
+from tailrank.feedback.pushed_texts import ALIKE, TextScreen
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
 from tailrank.metrics.popularity import target_groups
@@ -41,7 +42,10 @@ BEST: Final = 100
 COMMON: Final = 0.1
 """Share of all texts from which a word says nothing of an item."""
 
-Texts = Sequence[str]
+LOOKED: Final = (0.01, 0.05, 0.2)
+"""Shares of items, the most popular, that a text is compared with to find copies."""
+
+Texts: TypeAlias = Sequence[str]
 
 
 def magnets(texts: Texts, best: Offsets) -> list[str]:
@@ -128,18 +132,26 @@ def gain(after: Doubles, before: Doubles, words: Doubles) -> Json:
     return found
 
 
-def honest(screen: TextScreen, texts: Texts) -> Json:
-    """Say which share of a catalogue's own texts is held, by reason, and below which coherence."""
-    reasons = screen.suspicions(texts, np.arange(len(texts)))
-    kinds = {kind: sum(each == kind for each in reasons) / len(texts) for kind in ("stuffed", "copied")}
-    return {"items": len(texts), **kinds, "limit": screen.limit}
+def held(screen: TextScreen, texts: Texts, items: Offsets, order: Offsets) -> tuple[Bools, dict[str, Bools]]:
+    """Say which texts are stuffed and, by how many best sellers are looked at, copied; shape (texts,)."""
+    looked = {share: replace(screen, best=order[: round(share * len(order))]) for share in LOOKED}
+    copied = {f"{share:.0%}": each.likeness(texts, items) >= ALIKE for share, each in looked.items()}
+    return screen.coherence(texts, items) < screen.limit, copied
+
+
+def shares(stuffed: Bools, copied: Mapping[str, Bools]) -> Json:
+    """Say which share of texts is held, by reason."""
+    return {
+        "stuffed": float(stuffed.mean()),
+        "copied": {name: float(each.mean()) for name, each in copied.items()},
+    }
 
 
 def main(data: Data, name: Name, seed: int = 0) -> None:
     """Push items of one data set in every way, and store what came of it."""
     dataset, vectors, about = encoded(name, data)
     ids, texts = dataset.items[Columns.ITEM].to_list(), item_texts(dataset.items)
-    best = np.argsort(-dataset.counts, kind="stable")[:BEST]
+    order = np.argsort(-dataset.counts, kind="stable")
     tail = np.flatnonzero(target_groups(dataset.counts)["tail80"])
     targets = np.sort(np.random.default_rng(seed).choice(tail, TARGETS, replace=False))
     model, users = Reranker.fit(dataset, vectors, Settings(seed=seed)), asked(dataset, seed)
@@ -147,15 +159,19 @@ def main(data: Data, name: Name, seed: int = 0) -> None:
     screen, encoder = TextScreen.from_texts(texts, dataset.counts), TextEncoder.load("default")
     before = np.array([exposure(scores[0][:, target], target, *scores) for target in targets.tolist()])
     rows = []
-    for attack, (written, words) in attacks(texts, targets, best, seed).items():
+    for attack, (written, words) in attacks(texts, targets, order[:BEST], seed).items():
         after = exposures(model, ids, targets, written, encoder.encode(written), users, scores)
-        reasons = np.array([reason or "" for reason in screen.suspicions(written, targets)])
-        left = np.where(reasons == "", after, before)
-        row = {"attack": attack, "words": float(words.mean()), "after": float(after.mean())}
-        held = {kind: float((reasons == kind).mean()) for kind in ("stuffed", "copied")}
+        stuffed, copied = held(screen, written, targets, order)
+        left = {name: np.where(stuffed | each, before, after) for name, each in copied.items()}
         rows.append(
-            {**row, **gain(after, before, words), "held": held, "screened": gain(left, before, words)}
+            {
+                **{"attack": attack, "words": float(words.mean()), "after": float(after.mean())},
+                **gain(after, before, words),
+                "held": shares(stuffed, copied),
+                "screened": {name: gain(each, before, words) for name, each in left.items()},
+            }
         )
         print(rows[-1], flush=True)
     ground = {"seed": seed, "targets": len(targets), "users": len(users), "before": float(before.mean())}
-    store(f"{name}/game.json", {**about, **ground, "honest": honest(screen, texts), "rows": rows})
+    honest = {"items": len(texts), **shares(*held(screen, texts, np.arange(len(texts)), order))}
+    store(f"{name}/game.json", {**about, **ground, "limit": screen.limit, "honest": honest, "rows": rows})

@@ -22,7 +22,7 @@ HONEST: Final = 0.005
 """Share of a catalogue's texts, those that hang together least, that sets the limit for `stuffed`."""
 
 BEST: Final = 0.01
-"""Share of items, the most popular, that are worth copying."""
+"""Share of items, the most popular, that a text may be copied from."""
 
 ALIKE: Final = 0.8
 """Share of the terms of two texts that both have, from which one is a copy."""
@@ -59,7 +59,7 @@ class TextScreen:
     limit: float
 
     @classmethod
-    def from_texts(cls, texts: Sequence[str], counts: Offsets) -> Self:
+    def from_texts(cls, texts: Sequence[str], counts: Offsets, best: float = BEST) -> Self:
         """Learn it from a catalogue.
 
         Parameters
@@ -68,16 +68,19 @@ class TextScreen:
             One an item.
         counts
             Events of each item, shape (items,).
+        best
+            Share of items, the most popular, that a text is compared with: more of them find more copies, and
+            hold more honest variants.
         """
         terms = Terms.from_texts(texts)
         ones, shape = np.ones(len(terms.codes), np.float32), (terms.n_texts, len(terms.names))
         has = sp.csc_array((ones, (terms.texts, terms.codes)), shape=shape)
-        best = np.argsort(-counts, kind="stable")[: max(1, round(BEST * len(counts)))]
+        sellers = np.argsort(-counts, kind="stable")[: max(1, round(best * len(counts)))]
         codes = {name: code for code, name in enumerate(terms.names)}
         judged = np.random.default_rng(0).permutation(terms.n_texts)[:JUDGED]
-        usual = cls(codes, has, best, -np.inf).coherence([texts[item] for item in judged], judged)
+        usual = cls(codes, has, sellers, -np.inf).coherence([texts[item] for item in judged], judged)
         known = usual[~np.isnan(usual)]
-        return cls(codes, has, best, float(np.quantile(known, HONEST)) if len(known) else -np.inf)
+        return cls(codes, has, sellers, float(np.quantile(known, HONEST)) if len(known) else -np.inf)
 
     def suspicions(self, texts: Sequence[str], items: Codes | Offsets) -> list[Kind | None]:
         """Say which texts look written to be found; `copied` goes first.
