@@ -126,7 +126,7 @@ def gain(after: Doubles, before: Doubles, words: Doubles) -> Json:
     """Say by how much exposure rose, and by how much a word, with intervals over targets."""
     found = {}
     for name, scale in (("gain", np.ones(len(words))), ("gain_a_word", words)):
-        one = paired_bootstrap(after / scale, before / scale, np.arange(len(words)))
+        one = paired_bootstrap(after / scale, before / scale, np.arange(len(words), dtype=np.int32))
         if one:
             found[name] = {"mean": one.mean, "ci95": [one.low, one.high]}
     return found
