@@ -78,6 +78,7 @@ def test_words_from_everywhere_are_held_and_honest_texts_are_not(screen: TextScr
 def test_what_has_too_little_text_is_not_judged(screen: TextScreen) -> None:
     nothing = ["", "tea", "unheard of words"]
     assert screen.suspicions(nothing, np.full(3, -1)) == [None] * 3
+    assert TextScreen.from_texts([], np.array([], np.int64)).suspicions(["tea cup"], np.array([-1])) == [None]
     empty = TextScreen.from_texts(["", ""], np.array([1, 0]))
     assert empty.suspicions(["tea cup", ""], np.array([-1, 0])) == [None, None]
 

@@ -25,7 +25,7 @@ BEST: Final = 0.01
 """Share of items, the most popular, that a text may be copied from."""
 
 ALIKE: Final = 0.8
-"""Share of the terms of two texts that both have, from which one is a copy."""
+"""Jaccard similarity of the terms of two texts from which one is a copy: both have so many of all."""
 
 TERMS: Final = 200
 """Terms of a text, at most, whose pairs are looked at: a longer text is sampled."""
@@ -127,7 +127,7 @@ class TextScreen:
         common = (known @ best.T).toarray()
         share = common / np.maximum(sizes[:, None] + best.sum(axis=1) - common, 1)
         share[np.asarray(items)[:, None] == self.best] = 0
-        return np.asarray(share.max(axis=1), np.float64)
+        return np.asarray(share.max(axis=1, initial=0), np.float64)
 
     def _known(self, texts: Sequence[str]) -> tuple[Any, Offsets]:
         """Give the terms of each text that the catalogue has, a row a text, and how many it has at all."""
