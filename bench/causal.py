@@ -11,19 +11,15 @@ import numpy as np
 
 from bench import study
 from bench.grounds import FAIR, fair_ndcg, fair_splits
-from bench.propensity import PopularityPropensity
-from tailrank.arrays import Doubles
+from tailrank.arrays import Doubles, Floats
 from tailrank.data.splits import Split
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.popularity import tail_items
+from tailrank.metrics.propensity import PopularityPropensity
 from tailrank.metrics.significance import ratio_bootstrap
-from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fitting import FittedSignals, fit_before, fuse, with_template
-from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.reranker import Reranker
-from tailrank.ranking.sampled_candidates import draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
-from tailrank.signals.base import Signal
 from tailrank.signals.covisitation import CoVisitation
 
 PLAIN: Final = "neither"
@@ -43,14 +39,13 @@ class Way:
 
     Attributes
     ----------
-    power, clip
-        Of the propensity by which fusion's queries weigh; a power of 0 weighs them alike.
+    power
+        Of the propensity by which fusion's queries count; 0 counts them alike.
     pairs
         Whether co-visitation's pairs weigh by it, too.
     """
 
     power: float = 0.0
-    clip: float = 10.0
     pairs: bool = False
 
 
@@ -58,7 +53,6 @@ WAYS: Final = {
     PLAIN: Way(),
     "fusion, power 0.25": Way(0.25),
     "fusion, power 0.5": Way(0.5),
-    "fusion, power 1": Way(1.0, 100.0),
     "co-visitation": Way(pairs=True),
     "both, power 0.5": Way(0.5, pairs=True),
 }
@@ -102,34 +96,19 @@ class Trials:
 
     def debiased(self, way: Way) -> Reranker:
         """Fit fusion, and co-visitation if that is asked for, with weights that correct for popularity."""
-        data, signals, refitted = self._before.data, self._before.before, self._accurate.signals
+        signals = self._before.before
         if way.pairs:
-            [pairs] = DebiasedCoVisitation.fit(data)
-            signals, refitted = _with(pairs, signals), _with(pairs.refit(data), refitted)
-        rng, asked = np.random.default_rng(self.settings.seed), with_empty_histories(data.validation)
-        evidence = Evidence.draw(data.split, signals, data.texts, rng)
-        seen = evidence.score, asked, evidence.levels, evidence.candidates
-        pool = draw_candidates(*seen, self.settings.max_history, rng)
-        propensity = PopularityPropensity.from_counts(data.split.train.counts, way.power, way.clip)
-        importance = (evidence.learnable(asked) * propensity.weights(asked.targets)).astype(np.float32)
-        names = tuple(signal.name for signal in signals)
-        fusion = Fusion.fit(names, pool, self.settings.loss, self.settings.shrinkage, importance)
-        return replace(self._accurate, signals=refitted, fusion=fusion)
+            [pairs] = DebiasedCoVisitation.fit(self._before.data)
+            signals = tuple(pairs if isinstance(signal, CoVisitation) else signal for signal in signals)
+        settings = replace(self.settings, tail=0.0, debias=way.power)
+        return Reranker.from_fitted(fuse(replace(self._before, before=signals), settings))
 
     @cached_property
     def _before(self) -> FittedSignals:
         return fit_before(self.split, self.vectors, self.settings)
 
-    @cached_property
-    def _accurate(self) -> Reranker:
-        return Reranker.from_fitted(fuse(self._before, replace(self.settings, tail=0.0)))
-
     def _values(self, name: str, fit: Callable[[], Reranker]) -> study.Values:
         return {name: fair_ndcg(fit(), self.split)}
-
-
-def _with(pairs: CoVisitation, signals: tuple[Signal, ...]) -> tuple[Signal, ...]:
-    return tuple(pairs if isinstance(signal, CoVisitation) else signal for signal in signals)
 
 
 class Slices:
@@ -144,7 +123,7 @@ class Slices:
     def __init__(self, split: Split) -> None:
         test, counts = split.test.take(split.fair_items[split.test.targets]), split.full_train.counts
         self.users = test.users
-        self.weights: dict[str, Doubles] = {
+        self.weights: dict[str, Doubles | Floats] = {
             "ndcg@10": np.ones(len(test)),
             "ndcg@10/unbiased": PopularityPropensity.from_counts(counts, *EVALUATED).weights(test.targets),
             "ndcg@10/tail80": tail_items(counts)[test.targets].astype(np.float64),

@@ -97,6 +97,7 @@ def evaluate(
     fast: options.Fast = False,
     sequence_epochs: options.SequenceEpochs = None,
     tail_cost: options.TailCost = 0.01,
+    debias: options.Debias = 0.0,
     encoder: options.Encoder = "default",
     template: options.Template = None,
     tuned: options.TunedEncoder = None,
@@ -129,6 +130,7 @@ def evaluate(
         sequence_epochs=epochs,
         minutes=minutes,
         tail_cost=tail_cost,
+        debias=debias,
     )
     if candidates is not None:
         lists = own_lists.read(candidates, data, how)

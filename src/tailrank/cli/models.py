@@ -57,6 +57,7 @@ def train(
     fast: options.Fast = False,
     sequence_epochs: options.SequenceEpochs = None,
     tail_cost: options.TailCost = 0.01,
+    debias: options.Debias = 0.0,
     encoder: options.Encoder = "default",
     template: options.Template = None,
     tuned: options.TunedEncoder = None,
@@ -87,6 +88,7 @@ def train(
         sequence_epochs=epochs,
         minutes=minutes,
         tail_cost=tail_cost,
+        debias=debias,
     )
     checkpoint = None if settings.sequence_epochs == 0 else out.parent / f"{out.name}.checkpoint"
     lists = _scored_impressions(data, how) if from_log is None else _logged(from_log)

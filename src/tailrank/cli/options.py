@@ -63,6 +63,9 @@ Fast = Annotated[bool, typer.Option("--fast", help="Try no sequence model: --seq
 TailCost = Annotated[
     float, typer.Option(min=0, max=1, help="Share of ndcg@10 that weights for the tail may give up.")
 ]
+Debias = Annotated[
+    float, typer.Option(min=0, max=1, help="Power of popularity that training corrects for, such as 0.25.")
+]
 TunedEncoder = Annotated[
     str | None,
     typer.Option("--tuned", help="Folder of a fine-tuned encoder: its vectors become a signal of their own."),

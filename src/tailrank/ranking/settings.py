@@ -32,6 +32,10 @@ class Settings:
         tail instead, as far as `tail_cost` affords, if at least 200 queries can tell.
     tail_cost
         Share of ndcg@10 on validation that weights for the tail may give up.
+    debias
+        Power of popularity by which events are likelier to be observed: fusion's queries count by the clipped
+        inverse of that of their targets (`PopularityPropensity`), instead of weights for the tail. 0 counts
+        all alike.
     upstream_weight
         Weight of the caller's own scores, standardised within the list.
     template
@@ -57,6 +61,7 @@ class Settings:
     shrinkage: Annotated[float, Meta(gt=0)] = 1.0
     tail: Annotated[float, Meta(ge=0, le=1)] | None = None
     tail_cost: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    debias: Annotated[float, Meta(ge=0, le=1)] = 0.0
     upstream_weight: Annotated[float, Meta(ge=-1e6, le=1e6)] = 1.0
     template: str | None = None
     seed: Annotated[int, Meta(ge=0)] = 0

@@ -8,8 +8,10 @@ from typing import Final, Self
 
 import numpy as np
 
+from tailrank.arrays import Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split, step_back
+from tailrank.metrics.propensity import PopularityPropensity
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.fusion_objective import SampledCandidates
@@ -69,7 +71,7 @@ def learn_weights(
         How that was decided, if a signal was on trial and there were enough queries.
     """
     pool = _Pool.draw(split, queries, signals, texts, settings, progress)
-    if settings.tail is not None or len(queries) < TAIL_QUERIES:
+    if settings.tail is not None or settings.debias or len(queries) < TAIL_QUERIES:
         return pool.fit(slice(None))[0], None
     # Of equals the first is chosen, so a signal that brings nothing is left out.
     pools = [pool] if on_trial is None else [pool.without(on_trial), pool]
@@ -122,11 +124,16 @@ def _rehearsed_share(
 
 @dataclass(frozen=True)
 class _Pool:
-    """What weights are learned from; `asked` are the queries and some of them again without a history."""
+    """What weights are learned from.
+
+    `asked` are the queries and some of them again without a history; `corrections` says how much each counts
+    for what popularity had observed, shape (asked,).
+    """
 
     evidence: Evidence
     asked: Queries
     sampled: SampledCandidates
+    corrections: Floats
     settings: Settings
     progress: Progress
 
@@ -145,7 +152,8 @@ class _Pool:
         sampled = draw_candidates(
             evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng, progress
         )
-        return cls(evidence, asked, sampled, settings, progress)
+        propensity = PopularityPropensity.from_counts(split.train.counts, settings.debias)
+        return cls(evidence, asked, sampled, propensity.weights(asked.targets), settings, progress)
 
     def without(self, name: str) -> Self:
         """Leave a signal out."""
@@ -159,9 +167,10 @@ class _Pool:
         names = tuple(signal.name for signal in self.evidence.signals)
         given = names, self.sampled.take(rows), self.settings.loss, self.settings.shrinkage
         plain, stressed = query_importances(self.evidence, self.asked.take(rows))
+        corrections = self.corrections[rows]
         with step(self.progress, "learning fusion"):
-            accurate = Fusion.fit(*given, plain, near[0])
-            return accurate, Fusion.fit(*given, stressed, near[1] or accurate)
+            accurate = Fusion.fit(*given, plain * corrections, near[0])
+            return accurate, Fusion.fit(*given, stressed * corrections, near[1] or accurate)
 
     def frontier(self, ends: tuple[Fusion, Fusion], queries: Queries) -> Frontier:
         """Rank by the weights along the path from one end to the other."""
