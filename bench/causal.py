@@ -11,7 +11,7 @@ import numpy as np
 
 from bench import study
 from bench.grounds import FAIR, fair_ndcg, fair_splits
-from tailrank.arrays import Doubles, Floats
+from tailrank.arrays import Doubles
 from tailrank.data.splits import Split
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.popularity import tail_items
@@ -123,7 +123,7 @@ class Slices:
     def __init__(self, split: Split) -> None:
         test, counts = split.test.take(split.fair_items[split.test.targets]), split.full_train.counts
         self.users = test.users
-        self.weights: dict[str, Doubles | Floats] = {
+        self.weights: dict[str, Doubles] = {
             "ndcg@10": np.ones(len(test)),
             "ndcg@10/unbiased": PopularityPropensity.from_counts(counts, *EVALUATED).weights(test.targets),
             "ndcg@10/tail80": tail_items(counts)[test.targets].astype(np.float64),

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 from bench.causal import PLAIN, DebiasedCoVisitation, Slices
+from bench.stored import Studies
+from bench.study import RESULTS, Json
 
+from bench import page
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
 from tailrank.signals.covisitation import CoVisitation
@@ -38,3 +41,21 @@ def test_on_the_unbiased_slice_targets_weigh_as_if_they_came_alike(split: Split)
     row = slices.row(list(values), found)
     assert row["ndcg@10"]["mean"] == pytest.approx(values.mean())
     assert row["ndcg@10/unbiased"]["difference"][PLAIN]["mean"] == 0
+
+
+def test_the_page_tells_what_is_stored() -> None:
+    text = (page.ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    stored = Studies(RESULTS).each("causal")
+    assert [one["dataset"] for one in stored] == ["amazon-scientific", "movielens-small-plots"]
+    for one in stored:
+        for row in one["rows"]:
+            cells = [cell(row[metric]) for metric in ("ndcg@10", "ndcg@10/unbiased", "ndcg@10/tail80")]
+            assert f" | {' | '.join(cells)} |\n" in text
+
+
+def cell(metric: Json) -> str:
+    """Write a mean and, in parentheses, the interval of its difference from the plain one."""
+    ends = metric["difference"][PLAIN]["ci95"]
+    low, high = (f"{end:+.4f}".replace("-", "\N{MINUS SIGN}").replace("0.", ".") for end in ends)
+    mean = f"{metric['mean']:.4f}".lstrip("0")
+    return mean if not any(ends) else f"{mean} ({low} to {high})"

@@ -7,7 +7,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Codes, Doubles, Floats, Offsets
+from tailrank.arrays import Codes, Doubles, Offsets
 
 CLIP: Final = 10.0
 """What no weight exceeds, so that no single event decides."""
@@ -48,7 +48,7 @@ class PopularityPropensity:
         known = np.maximum(counts, 1)
         return cls((known / known.max()) ** power, clip)
 
-    def weights(self, items: Codes) -> Floats:
+    def weights(self, items: Codes) -> Doubles:
         """Give clipped inverse propensities of events on these items, 1 on average.
 
         Parameters
@@ -58,7 +58,7 @@ class PopularityPropensity:
 
         Returns
         -------
-        Floats
+        Doubles
             Shape (events,).
 
         Examples
@@ -68,4 +68,5 @@ class PopularityPropensity:
         [0.5, 0.5, 1.0, 2.0]
         """
         inverse = np.minimum(1 / self.chances, self.clip)[items]
-        return (inverse / inverse.mean()).astype(np.float32)
+        weights: Doubles = inverse / inverse.mean()
+        return weights

@@ -153,7 +153,8 @@ class _Pool:
             evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng, progress
         )
         propensity = PopularityPropensity.from_counts(split.train.counts, settings.debias)
-        return cls(evidence, asked, sampled, propensity.weights(asked.targets), settings, progress)
+        corrections = propensity.weights(asked.targets).astype(np.float32)
+        return cls(evidence, asked, sampled, corrections, settings, progress)
 
     def without(self, name: str) -> Self:
         """Leave a signal out."""
