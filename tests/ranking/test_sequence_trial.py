@@ -43,14 +43,17 @@ def many() -> Dataset:
     return walks(500)
 
 
+@pytest.mark.parametrize("settings", [Settings(), Settings(debias=0.25)], ids=["plain", "corrected"])
 @pytest.mark.parametrize(("name", "kept"), [("covisitation", True), ("popularity", False)])
-def test_a_signal_stays_only_if_the_whole_ranks_better_with_it(many: Dataset, name: str, kept: bool) -> None:
+def test_a_signal_stays_only_if_the_whole_ranks_better_with_it(
+    many: Dataset, name: str, kept: bool, settings: Settings
+) -> None:
     split = hold_out(many)
     covisitation = CoVisitation.from_events(split.train)
     says_nothing = Popularity(np.zeros(N_ITEMS, np.float32))
     texts = item_texts(many.items)
     fusion, trial = learn_weights(
-        split, split.validation, (covisitation, says_nothing), texts, Settings(), on_trial=name
+        split, split.validation, (covisitation, says_nothing), texts, settings, on_trial=name
     )
     assert trial is not None
     assert trial.kept == (name in fusion.signals) == kept

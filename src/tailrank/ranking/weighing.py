@@ -43,7 +43,8 @@ def learn_weights(
     A model ranks later than what its weights were learned on, and what was popular then is overrated by then:
     a price for the tail that is measured on the same events is too high. So it is measured on later ones.
     Where there are times, these are the later half of the queries, under the weights of the earlier half.
-    Otherwise everything but the sequence model is rehearsed one event of each user earlier.
+    Otherwise everything but the sequence model is rehearsed one event of each user earlier. With a correction
+    for popularity, the most accurate weights under it are taken.
 
     Parameters
     ----------
@@ -71,13 +72,14 @@ def learn_weights(
         How that was decided, if a signal was on trial and there were enough queries.
     """
     pool = _Pool.draw(split, queries, signals, texts, settings, progress)
-    if settings.tail is not None or settings.debias or len(queries) < TAIL_QUERIES:
+    if settings.tail is not None or len(queries) < TAIL_QUERIES:
         return pool.fit(slice(None))[0], None
     # Of equals the first is chosen, so a signal that brings nothing is left out.
     pools = [pool] if on_trial is None else [pool.without(on_trial), pool]
     points = slice(0, None)
-    if split.train.clock != "timestamp":
-        point = PATH.index(_rehearsed_share(split, queries, signals, texts, settings, progress))
+    if settings.debias or split.train.clock != "timestamp":
+        given = split, queries, signals, texts, settings, progress
+        point = 0 if settings.debias else PATH.index(_rehearsed_share(*given))
         points = slice(point, point + 1)
         if len(pools) == 1:
             accurate, for_tail = pool.fit(slice(None))
