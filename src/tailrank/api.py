@@ -210,6 +210,19 @@ Columns that the model reads hold a `Value`; any others may hold anything.
 Items: TypeAlias = Item | Annotated[list[Item], Meta(max_length=MAX_ITEMS)]
 
 
+class Verdict(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person decided of an item, who, and why.
+
+    `fingerprint`, as the review gave it, says which text was read: if the item has another one by now, the
+    verdict is refused.
+    """
+
+    verdict: Literal["approve", "reject"]
+    by: Annotated[str, Meta(min_length=1, max_length=200)]
+    why: Annotated[str, Meta(min_length=1, max_length=2_000)]
+    fingerprint: str | None = None
+
+
 class Refused(Struct, frozen=True):
     """An entry of a list that can't be taken: its index, the field at fault if there is one, and why."""
 

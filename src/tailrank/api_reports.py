@@ -147,3 +147,42 @@ class RankCheck(Struct, frozen=True):
     ranking: Ranking
     steps: list[StepEffect]
     warnings: list[str]
+
+
+class ReviewEntry(Struct, frozen=True):
+    """A line of an item's audit log, which is never changed.
+
+    `screened` is the word of the screen on a text that was put. `markets` says where it holds the text, by
+    market; the empty name stands for those that aren't named.
+    """
+
+    verdict: Literal["screened", "approve", "reject"]
+    by: str
+    why: str
+    time: float
+    fingerprint: str
+    score: float | UnsetType = UNSET
+    markets: dict[str, bool] | UnsetType = UNSET
+
+
+class Review(Struct, frozen=True):
+    """Where an item stands since a time in seconds since 1970, and why.
+
+    `text` is what the item says now, empty if it is unknown or was deleted. `fingerprint` names the text that
+    the screen read last; empty if it read none. `log` is the audit log, oldest first.
+    """
+
+    item_id: str
+    status: Literal["held", "approved", "rejected"]
+    since: float
+    why: str
+    text: str
+    fingerprint: str
+    log: list[ReviewEntry]
+
+
+class ReviewQueue(Struct, frozen=True):
+    """Items that wait for a verdict, those first that wait longest, and how many there are in all."""
+
+    held: list[Review]
+    total: int

@@ -98,6 +98,9 @@ COMMANDS: Final = (
         "experiments:experiments",
         "Decide an experiment by its log: ship, hold or roll back, with reasons, as often as one likes.",
     ),
+    LazyCommand(
+        "screen", "screen:app", "Hold items back whose texts a person should see first: docs/safety.md."
+    ),
     LazyCommand("import", "data:import_", "Turn an export of Metarank or Gorse into a data folder."),
     LazyCommand("bench", "bench:bench", "Measure speed; with --json, the last line is one JSON object."),
     LazyCommand("datasets", "data:datasets", "Public data sets: list them, get them."),

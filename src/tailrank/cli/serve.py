@@ -13,6 +13,7 @@ from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.data.readers import read_events
 from tailrank.errors import needs
+from tailrank.screening.screen import Screen
 
 State = Annotated[
     str,
@@ -63,6 +64,9 @@ def serve(
         typer.Option(help="Whether each list is made of both rankings, or each user sees those of one."),
     ] = "interleave",
     policies: options.Policies = None,
+    screen: Annotated[
+        Path | None, typer.Option(help="Of `tailrank screen train`: holds items that are put for review.")
+    ] = None,
     learn: Annotated[
         bool, typer.Option("--learn", help="Let clicks move the weights of signals; needs --log-impressions.")
     ] = False,
@@ -105,6 +109,7 @@ def serve(
         challenger=challenger,
         compare=compare,
         policies=options.policies(policies),
+        screen=None if screen is None else Screen.read(screen),
     )
     if seed_from is not None:
         load(state, seed_from, ttl_days)

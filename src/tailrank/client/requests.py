@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Generic, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 from urllib.parse import quote
 
 import msgspec
@@ -196,6 +196,41 @@ class Requests:
         return Request("DELETE", _path("items", item_id), api.ItemsAccepted)
 
     @sends
+    def review_queue(self) -> Request[api_reports.ReviewQueue]:
+        """List the items that a screen held, those first that wait longest."""
+        return Request("GET", "/v1/review", api_reports.ReviewQueue)
+
+    @sends
+    def review(self, item_id: str) -> Request[api_reports.Review]:
+        """Tell where an item stands, with its audit log."""
+        return Request("GET", _path("review", item_id), api_reports.Review)
+
+    @sends
+    def approve(
+        self, item_id: str, *, by: str, why: str, fingerprint: str | None = None
+    ) -> Request[api_reports.Review]:
+        """Let an item be ranked.
+
+        Parameters
+        ----------
+        item_id
+            Which one.
+        by, why
+            Who decides, and the reason: both stay in the audit log.
+        fingerprint
+            Of the text that was read, as the review gives it: if the item has another one by now, this is
+            refused. None decides on the text that it has now.
+        """
+        return _verdict("approve", item_id, by, why, fingerprint)
+
+    @sends
+    def reject(
+        self, item_id: str, *, by: str, why: str, fingerprint: str | None = None
+    ) -> Request[api_reports.Review]:
+        """Keep an item out of every ranking until it is approved; takes what `approve` takes."""
+        return _verdict("reject", item_id, by, why, fingerprint)
+
+    @sends
     def history(self, user_id: str, *, log: bool = False) -> Request[api.UserHistory]:
         """Export what is stored of a user and, if wanted, what the log of impressions holds."""
         return Request("GET", _path("users", user_id) + "?log=true" * log, api.UserHistory)
@@ -220,6 +255,13 @@ def new_event(
 ) -> api.Event:
     """Make an event that happens now, with a random id."""
     return api.Event(uuid.uuid4().hex, user_id, item_id, event_type, time.time(), value, ranking_id)
+
+
+def _verdict(
+    verdict: Literal["approve", "reject"], item_id: str, by: str, why: str, fingerprint: str | None
+) -> Request[api_reports.Review]:
+    body = api.Verdict(verdict, by, why, fingerprint)
+    return _post(_path("review", item_id), body, api_reports.Review)
 
 
 def _post(path: str, body: Any, response: type[T]) -> Request[T]:

@@ -42,6 +42,8 @@ class Fitted:
     as_of
         When the data learned from were read, in seconds since 1970: what was said of their items before that
         is out of date. 0 if that isn't known.
+    first
+        Steps that come before all others, and say what may be in a list at all; like `standing`.
     standing
         Steps that come after those of the model or of a request: what whoever serves the model wants of every
         list. They are no part of the model, and not stored with it.
@@ -57,14 +59,15 @@ class Fitted:
     about: Mapping[str, object] = field(default_factory=dict)
     as_of: float = 0.0
     standing: tuple[Policy, ...] = ()
+    first: tuple[Policy, ...] = ()
 
     def __repr__(self) -> str:
         signals = ", ".join(self.fusion.signals)
         return f"{type(self).__name__}({len(self.catalogue):,} items; signals: {signals})"
 
     def steps(self, asked: Sequence[Policy] | None = None) -> tuple[Policy, ...]:
-        """List the steps of a ranking: those asked for or else the model's, then the standing ones."""
-        return (*(self.policy if asked is None else asked), *self.standing)
+        """List the steps: the first ones, those asked for or else the model's, and the standing ones."""
+        return (*self.first, *(self.policy if asked is None else asked), *self.standing)
 
     def with_items(
         self,

@@ -149,7 +149,7 @@ class Reranker(Fitted):
         return ranking
 
     def upstream_ranking(self, request: Request) -> Ranking:
-        """Keep the order of the candidates, but for what the standing steps do to it.
+        """Keep the order of the candidates, but for what the first and the standing steps do to it.
 
         What to return when there is no time to rank, or no way to.
 
@@ -158,13 +158,14 @@ class Reranker(Fitted):
         RequestError
             As `rank` does.
         """
-        if not self.standing:
+        steps = self.steps(())
+        if not steps:
             return request.upstream_ranking()
         whole = replace(request, k=None).upstream_ranking()
         listed = Listed.from_ids(request.candidates, self.catalogue)
         listing = self._listing(listed.ids, listed.codes, request.columns, request)
         falling = -np.arange(len(listed.ids), dtype=np.float32)
-        scored = apply_all(self.standing, Scored(falling, listed.rarity, listing=listing))
+        scored = apply_all(steps, Scored(falling, listed.rarity, listing=listing))
         left = scored.order[: request.k].tolist()
         return replace(
             whole,

@@ -251,8 +251,8 @@ class App:
         settings, encoders = self.settings, Encoders()
         state = open_state(settings.state, ttl_days=settings.ttl_days)
         folders = [folder for folder in (settings.model, settings.challenger) if folder is not None]
-        standing = settings.policies.steps
-        managers = [ModelManager(folder, state, encoders, self.metrics, standing) for folder in folders]
+        rest = state, encoders, self.metrics, settings.policies.steps, settings.screen
+        managers = [ModelManager(folder, *rest) for folder in folders]
         for each in managers:
             await each.start()
         if settings.learn:

@@ -28,7 +28,10 @@ async def with_changes(served: LoadedModel, state: State, encoders: Encoders | N
     version, changes = await state.item_changes(served.version)
     if version == served.version:
         return served
+    if entries := [change for change in changes if change.review is not None]:
+        served = served.with_entries(entries)
     reranker, trained = served.reranker, served.reranker.catalogue.trained
+    changes = [change for change in changes if change.review is None]
     changes = [c for c in changes if c.time >= reranker.as_of or c.item_id not in trained]
     put = [change for change in changes if change.fields is not None]
     deleted = [change.item_id for change in changes if change.fields is None]

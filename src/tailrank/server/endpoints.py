@@ -17,6 +17,7 @@ from tailrank import api
 from tailrank.errors import EncoderError, RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.policy.exploration import Exploration
+from tailrank.screening.reviews import Entry
 from tailrank.server import metarank
 from tailrank.server.alerts import read_alerts
 from tailrank.server.batches import Batch, Entries, verdicts
@@ -31,6 +32,7 @@ from tailrank.server.model_manager import ModelManager
 from tailrank.server.openapi_page import docs_page
 from tailrank.server.ranker import Ranker
 from tailrank.server.relevance import is_blank
+from tailrank.server.reviewing import queue, told
 from tailrank.server.routes import description
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS
@@ -44,6 +46,7 @@ UNLOGGED: Final = "impressions aren't logged: start the server with --log-impres
 encode: Final = msgspec.json.Encoder().encode
 RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
 RERANK: Final[Body[api.RerankRequest]] = Body(api.RerankRequest)
+VERDICT: Final[Body[api.Verdict]] = Body(api.Verdict)
 EVENTS: Final[Entries[api.Event]] = Entries(api.Event, api.MAX_EVENTS)
 IMPRESSIONS: Final[Entries[api.Impression]] = Entries(api.Impression, api.MAX_IMPRESSIONS)
 ITEMS: Final[Entries[api.Item]] = Entries(api.Item, api.MAX_ITEMS)
@@ -181,6 +184,33 @@ class Endpoints:
         """List the alerts of all logs that share the state."""
         return Answer(encode(await read_alerts(self.state)))
 
+    async def review(self, _: Call) -> Answer:
+        """List the items that wait for a verdict."""
+        await self.models.catch_up()
+        return Answer(encode(queue(self.models.served)))
+
+    async def review_of(self, call: Call) -> Answer:
+        """Tell where an item stands, with its audit log."""
+        await self.models.catch_up()
+        served = self.models.served
+        if (review := served.reviews.by_id.get(call.name)) is None:
+            return Answer(encode(api.ErrorResponse(f"item {call.name[:40]!r} was never under review")), 404)
+        return Answer(encode(told(served, call.name, review)))
+
+    async def judge(self, call: Call) -> Answer:
+        """Approve or reject an item; every ranking that follows goes by it."""
+        given = VERDICT.decode(call.body)
+        await self.models.catch_up()
+        served = self.models.served
+        review = served.reviews.by_id.get(call.name)
+        if review is None and served.reranker.catalogue.unknown([call.name], "item"):
+            return Answer(encode(api.ErrorResponse(f"there is no item {call.name[:40]!r}")), 404)
+        text = "" if review is None else review.text
+        if given.fingerprint not in (None, text):
+            raise RequestError("the item has another text by now: read it again, then decide")
+        await self.models.judge(Entry(call.name, given.verdict, given.by, given.why, time.time(), text))
+        return await self.review_of(call)
+
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a user just chose, or by both."""
         request = RERANK.decode(call.body)
@@ -245,6 +275,7 @@ class Endpoints:
 
     def scrape(self, _: Call) -> Answer:
         """Give the metrics."""
+        self.metrics.reviewed(self.models.served.reviews.counts)
         body, media_type = self.metrics.exposition()
         return Answer(body, media_type=media_type.encode())
 

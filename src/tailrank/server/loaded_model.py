@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import polars as pl
 
-from tailrank.api import Value
+from tailrank.api import Item, Value
 from tailrank.data.columns import Columns
 from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.language.vectors import EncoderIdentity
@@ -19,7 +19,9 @@ from tailrank.policy.base import Policy
 from tailrank.ranking.model_folder import read_fitted
 from tailrank.ranking.readiness import check_ranks
 from tailrank.ranking.reranker import Reranker
+from tailrank.screening.reviews import Reviews
 from tailrank.server.items import as_text
+from tailrank.state.base import ItemChange
 
 SHOWN: Final = 10
 """Ranks that count as shown."""
@@ -41,6 +43,8 @@ class LoadedModel:
         Changes of items that are in it.
     lacks_vectors
         Whether an item that changed is without a vector, because its encoder can't be loaded.
+    reviews
+        Which items were held, approved or rejected.
     """
 
     reranker: Reranker
@@ -48,6 +52,7 @@ class LoadedModel:
     head: frozenset[str] = frozenset()
     version: int = 0
     lacks_vectors: bool = False
+    reviews: Reviews = field(default_factory=Reviews)
 
     @classmethod
     def load(cls, folder: Path, copies: Path | None = None, standing: Sequence[Policy] = ()) -> LoadedModel:
@@ -68,6 +73,17 @@ class LoadedModel:
         loaded = cls(Reranker.from_fitted(fitted).with_standing(standing), name, ids)
         check_ranks(loaded.reranker, folder)
         return loaded
+
+    def with_entries(self, entries: Sequence[ItemChange]) -> Self:
+        """Take in entries of reviews: what they hold or reject leaves every list.
+
+        Raises
+        ------
+        StateError
+            If one can't be read.
+        """
+        reviews = self.reviews.with_entries(entries)
+        return replace(self, reviews=reviews, reranker=replace(self.reranker, first=(reviews.step,)))
 
     @property
     def some_items(self) -> list[Any]:
@@ -91,6 +107,14 @@ class LoadedModel:
         """Columns that the text of an item comes from, in any vector space."""
         templates = [self.template, *(identity.template for identity in self.encoders.values())]
         return list(dict.fromkeys(name for template in templates for name in template_columns(template)))
+
+    def columns(self, item_id: str) -> Item:
+        """Return an item's columns as they are now; none if it isn't known."""
+        catalogue = self.reranker.catalogue
+        if item_id in catalogue.attributes.later:
+            return dict(catalogue.attributes.later[item_id])
+        [code] = catalogue.codes_of([item_id]).tolist()
+        return catalogue.items.row(code, named=True) if 0 <= code < len(catalogue.items) else {}
 
     def texts(self, items: Sequence[Mapping[str, Value]], template: str | None = None) -> list[str]:
         """Write item texts, as in training by default; columns that an item lacks are empty."""

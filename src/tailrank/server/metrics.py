@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -68,6 +69,7 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemostrecent",
         )
+        self.reviews = gauge("tailrank_reviews", "Items by what became of their review.", ["status"])
         self.model = Gauge(
             "tailrank_model_info",
             "The model that ranks.",
@@ -90,6 +92,11 @@ class Metrics:
         if before is not None:
             self.model.labels(before).set(0)
         self.model.labels(model).set(1)
+
+    def reviewed(self, items: Mapping[str, int]) -> None:
+        """Say how many items are held, approved and rejected."""
+        for status in ("held", "approved", "rejected"):
+            self.reviews.labels(status).set(items.get(status, 0))
 
     def exposition(self) -> tuple[bytes, str]:
         """Return everything in Prometheus' text format, and its media type."""

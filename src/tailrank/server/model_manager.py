@@ -20,12 +20,15 @@ from tailrank.errors import EncoderError, TailrankError
 from tailrank.policy.base import Policy
 from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.storage import MANIFEST
+from tailrank.screening.reviews import Entry
+from tailrank.screening.screen import Screen
 from tailrank.server.backoff import Backoff
 from tailrank.server.changed_items import with_changes
 from tailrank.server.encoding import Encoders
 from tailrank.server.item_vectors import vector_key
 from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.metrics import SHARED_FOLDER, Metrics
+from tailrank.server.reviewing import screened
 from tailrank.state.base import ItemChange, State, StateError
 
 CHECK_EVERY: Final = 0.5
@@ -55,9 +58,10 @@ class ModelManager:
         encoders: Encoders,
         metrics: Metrics,
         standing: Sequence[Policy] = (),
+        screen: Screen | None = None,
     ) -> None:
         self.folder, self.state, self.encoders, self.metrics = folder, state, encoders, metrics
-        self._standing = standing
+        self._standing, self.screen = standing, screen
         shared = os.environ.get(SHARED_FOLDER)
         self._copies = None if shared is None else Path(shared, "models")
         self._signature_seen: tuple[int, ...] = ()
@@ -84,7 +88,10 @@ class ModelManager:
 
     async def warm(self) -> None:
         """Load the encoders before a text needs them; if one is missing, only texts have to do without."""
-        for name, identity in self.served.encoders.items():
+        identities = dict(self.served.encoders)
+        if self.screen is not None and self.screen.encoder is not None:
+            identities["screen"] = self.screen.encoder
+        for name, identity in identities.items():
             try:
                 await self.encoders.encode(await self.encoders.load(identity), [name])
             except EncoderError as why:
@@ -100,12 +107,12 @@ class ModelManager:
             self.served = await with_changes(self.served, self.state, None)
 
     async def put(self, items: Sequence[Mapping[str, Value]]) -> int:
-        """Store new or changed items, encoded for all workers; returns the version of the items.
+        """Store new or changed items, encoded for all workers and screened; returns the version of the items.
 
         Raises
         ------
         EncoderError
-            If the model's encoder is missing.
+            If the encoder of the model or of the screen is missing.
         StateError
             If they can't be stored.
         """
@@ -117,8 +124,12 @@ class ModelManager:
             rows = await self.encoders.encode(encoder, texts, "items")
             for each, row in zip(vectors, rows, strict=True):
                 each[vector_key(identity.sha256, identity)] = row.astype("<f4").tobytes()
+        entries: list[Entry] = []
+        if self.screen is not None:
+            entries = await screened(self.screen, served, items, vectors, self.encoders)
         ids, fields = [str(item[Columns.ITEM]) for item in items], map(msgspec.json.encode, items)
-        return await self._change(list(map(ItemChange, ids, fields, vectors, repeat(self._time_of_change()))))
+        changes = list(map(ItemChange, ids, fields, vectors, repeat(self._time_of_change())))
+        return await self._change([*changes, *(entry.as_change() for entry in entries)])
 
     async def delete(self, item_id: str) -> int:
         """Delete an item; returns the version of the items.
@@ -129,6 +140,16 @@ class ModelManager:
             If that can't be stored.
         """
         return await self._change([ItemChange(item_id, None, {}, self._time_of_change())])
+
+    async def judge(self, entry: Entry) -> None:
+        """Store a verdict on an item: every ranking that follows goes by it.
+
+        Raises
+        ------
+        StateError
+            If it can't be stored.
+        """
+        await self._change([entry.as_change()])
 
     @property
     def offline(self) -> Fusion:
@@ -143,11 +164,7 @@ class ModelManager:
 
     def columns(self, item_id: str) -> Item:
         """Return an item's columns as they are now; none if it isn't known."""
-        catalogue = self.served.reranker.catalogue
-        if item_id in catalogue.attributes.later:
-            return dict(catalogue.attributes.later[item_id])
-        [code] = catalogue.codes_of([item_id]).tolist()
-        return catalogue.items.row(code, named=True) if 0 <= code < len(catalogue.items) else {}
+        return self.served.columns(item_id)
 
     async def watch(self) -> None:
         """Follow the model folder and the items, for ever."""

@@ -217,7 +217,7 @@ class Ranker:
         ranking, model, compared = served
         if self.impressions is None or not ranking.item_ids:
             return
-        steps = model.reranker.standing if degraded else model.reranker.steps(asked.policy)
+        steps = model.reranker.steps(() if degraded else asked.policy)
         names, explored = [step.name for step in steps], ranking.explored
         shown = ShownRecord.from_ranking(
             ranking,

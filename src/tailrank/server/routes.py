@@ -103,6 +103,7 @@ EXAMPLES: Final[Mapping[str, object]] = {
         "timestamp": 1_764_072_000.0,
     },
     "/v1/items": {"item_id": "n3", "title": "Titanium camping spoon"},
+    "/v1/review/{id}": {"verdict": "approve", "by": "grace", "why": "a harmless pun"},
     "/feedback": {
         "event": "interaction",
         "id": "i-1",
@@ -130,6 +131,9 @@ EXPERIMENTS_SUMMARY: Final = "Two models that were compared live: ship the chall
 ITEMS_SUMMARY: Final = "Put an item, or up to 1,000; once answered they can be ranked."
 DELETE_SUMMARY: Final = "Delete an item: it is unknown from then on."
 ALERTS_SUMMARY: Final = "List what isn't as it should be, and what wasn't until lately."
+QUEUE_SUMMARY: Final = "List the items that a screen held, those first that wait longest."
+REVIEW_SUMMARY: Final = "Where an item stands, with its audit log: who, when, why."
+VERDICT_SUMMARY: Final = "Approve or reject an item; every ranking that follows goes by it."
 RERANK: Final = (api.RerankResponse, api.RerankRequest)
 
 ROUTES: Final = (
@@ -171,6 +175,17 @@ ROUTES: Final = (
     Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", api.UserHistory),
     Route("DELETE", "/v1/users/{id}", "erase", "write", "Erase what is stored of a user.", api.UserErased),
     Route("GET", "/v1/alerts", "alerts", "read", ALERTS_SUMMARY, api_reports.Alerts),
+    Route("GET", "/v1/review", "review", "write", QUEUE_SUMMARY, api_reports.ReviewQueue),
+    Route("GET", "/v1/review/{id}", "review_of", "write", REVIEW_SUMMARY, api_reports.Review),
+    Route(
+        "POST",
+        "/v1/review/{id}",
+        "judge",
+        "write",
+        VERDICT_SUMMARY,
+        api_reports.Review,
+        api.Verdict,
+    ),
     Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
     Route(
         "POST",

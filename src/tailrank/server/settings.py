@@ -14,6 +14,7 @@ from tailrank.feedback.exploring_fusion import Explorer
 from tailrank.feedback.live_outcomes import Compare
 from tailrank.policy.exploration import Exploration
 from tailrank.policy.file import PolicyFile
+from tailrank.screening.screen import Screen
 from tailrank.server.auth import ApiKey, is_loopback
 
 
@@ -62,6 +63,8 @@ class ServerSettings:
         Whether spans are sent to where the OpenTelemetry variables say.
     policies
         Steps that come after those of the model or of a request, and which version of a file they are.
+    screen
+        Judges the texts of items that are put; None puts them unread.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class ServerSettings:
     challenger: Path | None = None
     compare: Compare = "interleave"
     policies: PolicyFile = field(default_factory=PolicyFile)
+    screen: Screen | None = None
 
     def __post_init__(self) -> None:
         if not self.keys and not is_loopback(self.host):

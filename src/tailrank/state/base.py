@@ -57,7 +57,7 @@ class StoredEvent:
 
 
 class ItemChange(NamedTuple):
-    """An item that was put or deleted after the model was trained.
+    """An item that was put or deleted after the model was trained, or an entry of its review.
 
     Attributes
     ----------
@@ -69,12 +69,16 @@ class ItemChange(NamedTuple):
         Embeddings of its text, by what made them of which text: little-endian float32.
     time
         When it was put or deleted, in seconds since 1970; 0 if that isn't known.
+    review
+        An entry of the item's review, whose change it is: of the item itself it changes nothing. None in the
+        change of an item.
     """
 
     item_id: str
     fields: bytes | None
     vectors: dict[str, bytes]
     time: float = 0.0
+    review: bytes | None = None
 
 
 class UserSnapshot(NamedTuple):
@@ -142,7 +146,10 @@ class State(Protocol):
         ...
 
     async def change_items(self, changes: Sequence[ItemChange]) -> int:
-        """Store item changes, all or none; returns the version after them. An item's latest change counts."""
+        """Store item changes, all or none; returns the version after them.
+
+        Of an item the latest change counts, of its review every entry.
+        """
         ...
 
     async def item_changes(self, since: int) -> tuple[int, list[ItemChange]]:

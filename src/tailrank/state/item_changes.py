@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
@@ -13,12 +14,15 @@ from tailrank.state.checks import id_bytes
 PAGE_SIZE: Final = 256
 """Changes that are read at once, so that nothing else waits long."""
 
+ENTRY: Final = b"\xff"
+"""Begins the keys of entries of reviews, each of which has its own; no id in UTF-8 begins so."""
+
 Page: TypeAlias = tuple[int, list[tuple[int, ItemChange | None]]]
 """The current version, and changes with the version that each made, the earliest first; None: it was lost."""
 
 
 def encode_changes(changes: Sequence[ItemChange]) -> list[tuple[bytes, bytes]]:
-    """Encode changes: each item's id as UTF-8, and its change as MessagePack.
+    """Encode changes: in whose place each stands, an item's id as UTF-8, and the change as MessagePack.
 
     Raises
     ------
@@ -27,8 +31,12 @@ def encode_changes(changes: Sequence[ItemChange]) -> list[tuple[bytes, bytes]]:
     """
     encoded = []
     for index, change in enumerate(changes):
-        item_id = id_bytes(change.item_id, f"change {index}: item_id")
-        encoded.append((item_id, msgspec.msgpack.encode(tuple(change))))
+        key = id_bytes(change.item_id, f"change {index}: item_id")
+        if change.review is None:
+            encoded.append((key, msgspec.msgpack.encode(change[:-1])))
+        else:
+            entry = msgspec.msgpack.encode(tuple(change))
+            encoded.append((ENTRY + hashlib.sha256(entry).digest(), entry))
     return encoded
 
 
@@ -48,12 +56,13 @@ def decode_change(encoded: bytes) -> ItemChange:
 
 async def read_pages(read_page: Callable[[int], Awaitable[Page]], since: int) -> tuple[int, list[ItemChange]]:
     """Read pages until one is empty; of an item that changed again meanwhile, the latest change counts."""
-    latest: dict[str, ItemChange] = {}
+    latest: dict[tuple[str, bytes | None], ItemChange] = {}
     while True:
         version, page = await read_page(since)
         if not page:
             return version, list(latest.values())
         since = page[-1][0]
         for change in (change for _, change in page if change is not None):
-            latest.pop(change.item_id, None)
-            latest[change.item_id] = change
+            key = change.item_id, change.review
+            latest.pop(key, None)
+            latest[key] = change

@@ -1,0 +1,1 @@
+"""Which texts of items a person should see before users do, and what people decided."""
