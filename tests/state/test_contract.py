@@ -193,6 +193,24 @@ def test_the_latest_change_of_an_item_counts(location: str) -> None:
     assert left == (second, [ItemChange("jam", b"{}", {}), ItemChange("tea", None, {})])
 
 
+def test_of_a_review_every_entry_counts_and_none_changes_its_item(location: str) -> None:
+    item, deleted = ItemChange("tea", b"{}", {}, 1.0), ItemChange("tea", None, {}, 4.0)
+    held, approved = (ItemChange("tea", None, {}, time, b"%d" % time) for time in (2, 3))
+
+    async def body(state: State) -> Any:
+        version = await state.change_items([item, held])
+        await state.change_items([approved])
+        found = await state.item_changes(0)
+        later = await state.item_changes(version)
+        await state.change_items([deleted])
+        return found, later, await state.item_changes(0)
+
+    found, later, left = run(body, location)
+    assert found == (3, [item, held, approved])
+    assert later == (3, [approved])
+    assert left == (4, [held, approved, deleted])
+
+
 def test_many_changes_come_in_order(location: str) -> None:
     async def body(state: State) -> Any:
         many = [ItemChange(f"i{n}", b"{}", {}) for n in range(700)]

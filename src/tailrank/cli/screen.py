@@ -55,6 +55,8 @@ def train(
     """Make a screen of a deny-list, of labelled items, or of both; says how well it finds those."""
     if labels is None and deny is None:
         raise RequestError("nothing to screen by: give --labels FILE, --deny FILE, or both")
+    if labels is None and market:
+        raise RequestError("--market chooses a threshold of the classifier: give --labels FILE")
     recalls = {EVERYWHERE: recall, **dict(map(_recall, market or []))}
     items = read_items(options.data_folder(data))
     template = default_template(items) if template is None else template

@@ -254,8 +254,10 @@ def _operation(
     route: Route, request: Mapping[str, Any] | None, response: Mapping[str, Any]
 ) -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
-    refusals = {400: "Not JSON.", 401: "No valid key.", 403: "The key doesn't allow that.", 413: "Too large."}
+    refusals = {400: "Not JSON.", 401: "No valid key.", 403: "The key doesn't allow that."}
     refusals |= {
+        404: "There is no such item.",
+        413: "Too large.",
         415: "Packed, and not by gzip.",
         422: "Out of bounds.",
         429: "Too many requests.",

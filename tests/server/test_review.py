@@ -1,0 +1,204 @@
+"""A server with a screen: what is put and held, who decides, and which rankings go by that."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from server_helpers import rank, wait_until
+
+from tailrank.benchmarks.launcher import Server
+from tailrank.client import Client
+from tailrank.language.encoder import TextEncoder
+from tailrank.ranking.reranker import Reranker
+from tailrank.screening.holding import hold
+from tailrank.screening.reviews import Entry
+from tailrank.screening.screen import Judgement, Screen
+from tailrank.server.changed_items import with_changes
+from tailrank.server.loaded_model import LoadedModel
+from tailrank.state.open import open_state
+
+GORY, HARMLESS = "A killer hunts teenagers with a chainsaw", "A family of ducks crosses the road"
+
+
+@pytest.fixture(scope="module")
+def screen(model: Path, encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A screen that reads as the model does, and holds what is like one text; the word `banned` in `de`."""
+    identity = Reranker.load(model).spaces["semantic"].encoder
+    assert identity is not None
+    [gory] = encoder.encode([GORY])
+    file = tmp_path_factory.mktemp("screens") / "screen.json"
+    Screen(
+        identity.template, {"de": ["banned"]}, identity, (40 * gory).tolist(), -24.0, {"": 0.5, "xx": 1.0}
+    ).write(file)
+    return file
+
+
+@pytest.fixture
+def server(model: Path, screen: Path, tmp_path: Path) -> Iterator[Server]:
+    with Server(model, tmp_path / "state", "--screen", str(screen), "--workers", "2") as found:
+        yield found
+
+
+def listed(url: str, *candidates: str, **request: object) -> tuple[list[str], dict[str, str]]:
+    """Rank by a connection of its own, so that either worker may answer."""
+    ranking = rank(url, **{"user": "ann", "candidates": candidates, **request})
+    return sorted(item["id"] for item in ranking["items"]), ranking.get("removed", {})
+
+
+class Seen(NamedTuple):
+    """A ranking: when it was asked for, when it came, and whether the item was in it."""
+
+    asked: float
+    came: float
+    shown: bool
+
+
+def watch(url: str, item: str, seen: list[Seen], stop: Event) -> None:
+    """Rank again and again."""
+    while not stop.is_set():
+        asked = time.monotonic()
+        shown = item in listed(url, item, "1", "50")[0]
+        seen.append(Seen(asked, time.monotonic(), shown))
+
+
+def test_what_is_approved_appears_and_what_is_rejected_never_while_others_rank(server: Server) -> None:
+    seen, stop, verdicts = list[Seen](), Event(), list[tuple[float, float, bool]]()
+    with Client(server.url) as client, ThreadPoolExecutor() as threads:
+        client.put_items({"item_id": "n1", "title": GORY})
+        watching = [threads.submit(watch, server.url, "n1", seen, stop) for _ in range(3)]
+        try:
+            wait_until(lambda: len(seen) >= 6)
+            for approve in (True, False, True, False):
+                before, decide = time.monotonic(), client.approve if approve else client.reject
+                status = decide("n1", by="grace", why="seen").status
+                assert status == ("approved" if approve else "rejected")
+                after = time.monotonic()
+                verdicts.append((before, after, approve))
+                wait_until(lambda since=after: sum(each.asked > since for each in seen) >= 6)
+        finally:
+            stop.set()
+        for each in watching:
+            each.result()
+    ends = [*(verdict[0] for verdict in verdicts[1:]), float("inf")]
+    for (_, since, shown), until in zip(verdicts, ends, strict=True):
+        settled = [each.shown for each in seen if since < each.asked and each.came < until]
+        assert settled
+        assert set(settled) == {shown}
+    assert not any(each.shown for each in seen if each.came < verdicts[0][0])
+
+
+def test_a_held_text_is_in_no_ranking_and_the_queue_says_why(server: Server) -> None:
+    with Client(server.url) as client:
+        client.put_items({"item_id": "n1", "title": GORY}, {"item_id": "n2", "title": HARMLESS})
+        for _ in range(6):
+            shown, removed = listed(server.url, "n1", "n2", "1")
+            assert shown == ["1", "n2"]
+            assert removed == {"n1": "held for review: is like texts that were labelled (1.00)"}
+        assert listed(server.url, "n1", "n2", context={"market": "xx"})[0] == ["n1", "n2"]
+        queue = client.review_queue()
+        assert (queue.total, [item.item_id for item in queue.held]) == (1, ["n1"])
+        [waiting] = queue.held
+        assert waiting.text.startswith(GORY)
+        assert waiting.log[0].markets == {"": True, "de": True, "xx": False}
+        metrics = httpx.get(f"{server.url}/metrics").text
+        assert 'tailrank_reviews{status="held"} 1.0' in metrics
+        client.delete_item("n1")
+        assert client.review_queue().total == 0
+
+
+def test_a_word_is_denied_where_its_market_is(server: Server) -> None:
+    with Client(server.url) as client:
+        client.put_items({"item_id": "n3", "title": "A Banned film about ducks"})
+        assert listed(server.url, "n3")[0] == ["n3"]
+        assert listed(server.url, "n3", context={"market": "de"}) == (
+            [],
+            {"n3": "held for review: says 'banned' (de)"},
+        )
+
+
+def test_a_list_in_its_old_order_is_reviewed_too(server: Server) -> None:
+    with Client(server.url) as client:
+        client.put_items({"item_id": "n1", "title": GORY})
+        listed(server.url, "n1")
+        found = client.rank(["n1", "1"], user="ann", deadline_ms=1e-6)
+        assert found.degraded
+        assert [item.id for item in found.items] == ["1"]
+
+
+def test_verdicts_are_about_the_text_that_was_read(server: Server) -> None:
+    with Client(server.url) as client:
+        client.put_items({"item_id": "n1", "title": GORY})
+        read = client.review("n1").fingerprint
+        client.put_items({"item_id": "n1", "title": f"{GORY}, again"})
+        refused = post(server.url, "n1", verdict="approve", by="grace", why="fine", fingerprint=read)
+        assert refused == (422, "the item has another text by now: read it again, then decide")
+        now = client.review("n1")
+        assert client.approve("n1", by="grace", why="fine", fingerprint=now.fingerprint).status == "approved"
+        client.put_items({"item_id": "n1", "title": f"{GORY}, again", "genres": ""})
+        assert client.review("n1").status == "approved"
+        client.put_items({"item_id": "n1", "title": GORY})
+        assert client.review("n1").status == "held"
+        log = client.review("n1").log
+        assert [(line.verdict, line.by) for line in log] == [
+            ("screened", "screen"),
+            ("screened", "screen"),
+            ("approve", "grace"),
+            ("screened", "screen"),
+        ]
+
+
+def test_a_rejected_item_stays_so_whatever_is_put_and_after_a_restart(
+    server: Server, model: Path, tmp_path: Path
+) -> None:
+    with Client(server.url) as client:
+        assert client.reject("50", by="grace", why="stolen").status == "rejected"
+        client.put_items({"item_id": "50", "title": HARMLESS}, {"item_id": "n1", "title": GORY})
+        assert listed(server.url, "50", "1") == (["1"], {"50": "rejected: stolen"})
+    server.kill()
+    server.start()
+    assert listed(server.url, "50", "n1", "1")[0] == ["1"]
+    with Server(model, tmp_path / "state") as without, Client(without.url) as client:
+        assert listed(without.url, "50", "n1", "1")[0] == ["1"]
+        assert client.approve("n1", by="grace", why="art").status == "approved"
+        assert listed(server.url, "50", "n1", "1")[0] == ["1", "n1"]
+
+
+def test_what_makes_no_sense_is_refused(server: Server) -> None:
+    verdict = {"verdict": "approve", "by": "grace", "why": "fine"}
+    assert post(server.url, "soup", **verdict) == (404, "there is no item 'soup'")
+    assert httpx.get(f"{server.url}/v1/review/1").status_code == 404
+    for change in ({"verdict": "maybe"}, {"by": ""}, {"why": ""}, {"reason": "none"}):
+        status, _ = post(server.url, "1", **{**verdict, **change})
+        assert status == 422, change
+    assert "did you mean `verdict`" in post(server.url, "1", **verdict, verdit="reject")[1]
+
+
+def test_a_verdict_outlives_the_training_of_a_model_that_knows_the_item(model: Path, tmp_path: Path) -> None:
+    async def body() -> list[str]:
+        state = open_state(str(tmp_path / "state"))
+        await state.change_items([Entry("50", "reject", "grace", "stolen", 1.0).as_change()])
+        found = await with_changes(LoadedModel.load(model), state, None)
+        await state.close()
+        return found.reranker.rank([], ["50", "1"]).item_ids
+
+    assert asyncio.run(body()) == ["1"]
+
+
+def test_items_of_the_model_are_held_while_it_serves(server: Server, tmp_path: Path) -> None:
+    found = {"181": Judgement("a", {"": True}, "says 'war'", None)}
+    assert listed(server.url, "181", "1")[0] == ["1", "181"]
+    assert asyncio.run(hold(str(tmp_path / "state"), found)) == 1
+    assert listed(server.url, "181", "1") == (["1"], {"181": "held for review: says 'war'"})
+
+
+def post(url: str, item: str, **verdict: Any) -> tuple[int, str]:
+    response = httpx.post(f"{url}/v1/review/{item}", json=verdict)
+    return response.status_code, response.json().get("error", "")
