@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import polars as pl
+from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
@@ -21,7 +22,7 @@ from tailrank.data.readers import read_items
 from tailrank.language.store import VectorStore
 from tailrank.language.vectors import ItemVectors
 from tailrank.screening.deny_list import DenyList, words_of
-from tailrank.screening.fitting import FOLDS, MOST_FITS, PENALTIES, fit_classifier, quality_at, threshold_for
+from tailrank.screening.fitting import FOLDS, PENALTIES, fit_classifier, quality_at, threshold_for
 
 SET: Final = "movielens-small-plots"
 GENRE: Final = "Horror"
@@ -57,11 +58,11 @@ def by_tfidf(texts: list[str], labels: Bools, train: Codes, test: Codes, seed: i
     vectorizer = TfidfVectorizer(sublinear_tf=True, min_df=2)
     learned = vectorizer.fit_transform([texts[at] for at in train])
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    one: Any = LogisticRegression(max_iter=MOST_FITS)
+    one = LogisticRegression(solver="liblinear")
     search = GridSearchCV(one, {"C": PENALTIES}, scoring="average_precision", cv=folds)
-    held_out = cross_val_predict(search, learned, labels[train], cv=folds, method="predict_proba")[:, 1]
-    rest = vectorizer.transform([texts[at] for at in test])
-    return held_out, search.fit(learned, labels[train]).predict_proba(rest)[:, 1]
+    best = search.fit(learned, labels[train]).best_estimator_
+    held_out = cross_val_predict(clone(best), learned, labels[train], cv=folds, method="predict_proba")[:, 1]
+    return held_out, best.predict_proba(vectorizer.transform([texts[at] for at in test]))[:, 1]
 
 
 def by_vectors(vectors: Any, labels: Bools, train: Codes, test: Codes, seed: int) -> Scores:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
-from scipy.special import expit
 
 from tailrank.arrays import Floats
 from tailrank.errors import ModelError, RequestError
@@ -135,7 +134,8 @@ class Screen(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         if self.encoder is not None:
             if vectors is None or vectors.shape != (len(texts), len(self.weights)):
                 raise RequestError(f"the screen needs a vector of width {len(self.weights)} for each text")
-            scores = expit(vectors @ np.array(self.weights, np.float32) + self.bias).tolist()
+            log_odds = vectors @ np.array(self.weights, np.float32) + self.bias
+            scores = np.exp(-np.logaddexp(0, -log_odds)).tolist()
         found = self._deny_list.found(texts)
         return [self._judgement(*each) for each in zip(texts, found, scores, strict=True)]
 
