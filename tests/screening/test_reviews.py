@@ -79,7 +79,7 @@ def test_what_was_rejected_last_is_blocked_unless_its_text_was_approved(texts: l
     for time, text in enumerate(texts):
         kind = data.draw(kinds)
         how = (text, kind == "screened", time) if kind in ("screened", "clean") else (kind, text, time)
-        entries.append(screened(*how) if kind in ("screened", "clean") else decided(*how))  # type: ignore[arg-type]
+        entries.append(screened(*how) if kind in ("screened", "clean") else decided(*how))
     review, is_rejected, text = None, False, ""
     for entry in entries:
         review = after(review, entry)

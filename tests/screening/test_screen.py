@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import precision_recall_curve
 
+from tailrank.arrays import Doubles
 from tailrank.errors import DataError, ModelError, RequestError
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.screening.fitting import fit_classifier, quality_at, screen_from, threshold_for
@@ -92,7 +93,7 @@ def test_the_classifier_is_fitted_and_measured_on_what_it_has_not_seen() -> None
     assert found.thresholds[""] < found.thresholds["de"]
     assert found.measured[""]["recall"] >= 0.9
     assert found.measured["de"]["precision"] > found.measured[""]["precision"] > labels.mean()
-    scores = [each.score for each in found.judge(["text"] * 300, points)]
+    scores = [each.score or 0.0 for each in found.judge(["text"] * 300, points)]
     assert np.corrcoef(scores, fitted.held_out)[0, 1] > 0.95
     # Labels that say nothing can be learned by heart, but not found out of other texts.
     wide, drawn = rng.normal(size=(60, 100)).astype(np.float32), rng.random(60) < 0.5
@@ -102,7 +103,7 @@ def test_the_classifier_is_fitted_and_measured_on_what_it_has_not_seen() -> None
 def test_a_threshold_is_the_highest_that_finds_the_share() -> None:
     rng = np.random.default_rng(1)
     labels = rng.random(200) < 0.2
-    scores = np.round(rng.random(200) * 0.5 + labels * 0.4, 2)
+    scores: Doubles = np.round(rng.random(200) * 0.5 + np.where(labels, 0.4, 0.0), 2).astype(np.float64)
     precision, recall, thresholds = precision_recall_curve(labels, scores)
     for share in (0.01, 0.3, 0.5, 0.9, 1.0):
         found = threshold_for(scores, labels, share)
