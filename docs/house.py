@@ -133,8 +133,13 @@ def draw() -> str:
             )
         )
     ground, top = sorted({room for floor in floors for room in floor} - level.keys()), TOP + len(rows) * STEP
-    parts.append(box("ground", "ground", ", ".join(ground), "used on every floor", TOP, top, WIDTH - 2 * TOP))
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + HEIGHT + TOP}" role="img">'
+    # The widest floor decides how wide the picture is; floors are centred.
+    width = max(WIDTH, *(2 * (abs(x - WIDTH / 2) + BOX / 2 + TOP) for x in centres.values()))
+    left = (WIDTH - width) / 2
+    about = "used on every floor"
+    parts.append(box("ground", "ground", ", ".join(ground), about, left + TOP, top, round(width) - 2 * TOP))
+    view = f"{left:.0f} 0 {width:.0f} {top + HEIGHT + TOP}"
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view}" role="img">'
     title = "<title>The rooms of tailrank, floor by floor, and which imports from which</title>"
     return "\n  ".join([head, title, STYLE, *parts]) + "\n</svg>\n"
 
