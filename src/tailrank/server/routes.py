@@ -103,7 +103,6 @@ EXAMPLES: Final[Mapping[str, object]] = {
         "timestamp": 1_764_072_000.0,
     },
     "/v1/items": {"item_id": "n3", "title": "Titanium camping spoon"},
-    "/v1/review/{id}": {"verdict": "approve", "by": "grace", "why": "a harmless pun"},
     "/feedback": {
         "event": "interaction",
         "id": "i-1",
