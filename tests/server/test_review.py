@@ -15,6 +15,7 @@ import httpx
 import pytest
 from server_helpers import rank, wait_until
 
+from tailrank import api
 from tailrank.benchmarks.launcher import Server
 from tailrank.client import Client
 from tailrank.language.encoder import TextEncoder
@@ -152,6 +153,20 @@ def test_a_list_in_its_old_order_is_reviewed_too(server: Server) -> None:
         found = client.rank(["e1", "1"], user="ann", deadline_ms=1e-6)
         assert found.degraded
         assert [item.id for item in found.items] == ["1"]
+
+
+def test_a_dry_run_says_what_is_held_and_nothing_of_other_items(server: Server) -> None:
+    with Client(server.url) as client:
+        client.put_items({"item_id": "e2", "title": GORY}, {"item_id": "e3", "title": GORY})
+        listed(server.url, "e2", "e3")
+        found = client.validate(
+            api.RankRequest(["e2", "1"], user="ann", policy=[{"name": "tail", "strength": 0.5}])
+        )
+    reviewed, tail = found.steps
+    assert (reviewed.name, reviewed.source, reviewed.settings) == ("reviewed", "server", {})
+    assert reviewed.removed == {"e2": "held for review: is like texts that were labelled (1.00)"}
+    assert (tail.name, tail.source) == ("tail", "request")
+    assert [item.id for item in found.ranking.items] == ["1"]
 
 
 def test_verdicts_are_about_the_text_that_was_read(server: Server) -> None:

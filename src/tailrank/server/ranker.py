@@ -109,16 +109,19 @@ class Ranker:
         return self._ranked(request, arrived, history)
 
     async def validate(self, request: api.RankRequest, arrived: float) -> api_reports.RankCheck:
-        """Say what a request would do and why; nothing is logged.
+        """Say what a request would do and why, whatever its deadline; nothing is logged.
 
         Raises
         ------
         RequestError
             On what the sender can mend.
+        StateError
+            If the user's history can't be read.
         """
         self._check(request)
-        history = await self._history(request, arrived)
-        asked, model = to_request(request, history), self.models.served
+        user = request.user or request.session
+        history = NO_EVENTS if user is None else await self.history(user)
+        asked, model = self._asked(request, history), self.models.served
         ranking, steps = watched_ranking(model.reranker, asked)
         answer = self._answer(Served(ranking, model), arrived)
         return api_reports.RankCheck(answer, steps, list(warnings(model.reranker, asked)))

@@ -10,6 +10,7 @@ from tailrank import api_reports
 from tailrank.errors import instead_of
 from tailrank.policy.base import Policy
 from tailrank.policy.registry import described
+from tailrank.policy.reviewed import Reviewed
 from tailrank.policy.rules import Rules
 from tailrank.policy.watching import Watched
 from tailrank.ranking.request import Ranking, Request
@@ -26,10 +27,11 @@ def watched_ranking(reranker: Reranker, asked: Request) -> tuple[Ranking, list[a
     """
     own = reranker.policy if asked.policy is None else asked.policy
     source: api_reports.Source = "model" if asked.policy is None else "request"
-    sources: list[api_reports.Source] = [source] * len(own) + ["server"] * len(reranker.standing)
+    server: api_reports.Source = "server"
+    sources = [server] * len(reranker.first) + [source] * len(own) + [server] * len(reranker.standing)
     watched = [Watched(step) for step in reranker.steps(asked.policy)]
     steps: Sequence[Any] = watched
-    ranking = replace(reranker, standing=()).rank(replace(asked, policy=steps))
+    ranking = replace(reranker, first=(), standing=()).rank(replace(asked, policy=steps))
     return ranking, [_effect(each, origin) for each, origin in zip(watched, sources, strict=True)]
 
 
@@ -64,7 +66,9 @@ def _effect(watched: Watched, source: api_reports.Source) -> api_reports.StepEff
 
 
 def _settings(step: Policy) -> dict[str, Any]:
-    """Give the settings of a step; of rules, those that act are told anyway."""
+    """Give the settings of a step; of rules and reviews, those that act are told anyway."""
+    if isinstance(step, Rules | Reviewed):
+        return {}
     [settings] = described([step])
     del settings["name"]
-    return {} if isinstance(step, Rules) else settings
+    return settings
