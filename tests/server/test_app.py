@@ -33,7 +33,7 @@ def test_every_example_of_the_description_works(url: str) -> None:
         for path, body in bodies.items()
         if body is not None and "example" in body["content"]["application/json"]
     }
-    assert len(examples) == 7
+    assert len(examples) == 8
     for path, example in examples.items():
         answer = httpx.post(url + path.replace("{model}", "any"), json=example, timeout=60)
         assert answer.status_code == 200, (path, answer.text)
