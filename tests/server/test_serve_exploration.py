@@ -106,7 +106,6 @@ def test_a_log_of_explored_lists_judges_a_policy_that_was_never_served(
     table.with_columns(target=target.cast(pl.Float64)).write_parquet(judged)
     found = json.loads(call("offpolicy", "--log", judged, "--json"))
     truth = sum(liked[item] / place for place, item in enumerate(plain, 1))
-    assert found["logged"]["ci95"][1] < truth
     estimate = found["estimates"]["item-position ips"]
     assert estimate["value"] == pytest.approx(truth, abs=1.3 * np.ptp(estimate["ci95"]))  # five deviations
 
