@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tailrank.errors import RequestError
 from tailrank.ranking.display import html_table
 from tailrank.ranking.explanation import LEAST, Explanation, Reason, reasons
-from tailrank.ranking.request import LIST_MEAN
+from tailrank.ranking.parts import LIST_MEAN
 
 
 @dataclass(frozen=True)

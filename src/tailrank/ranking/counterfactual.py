@@ -15,7 +15,8 @@ from tailrank.data.histories import History
 from tailrank.errors import RequestError
 from tailrank.policy.exploration import Exploration
 from tailrank.ranking.explanation import Explanation
-from tailrank.ranking.request import RANK_KEPT, Request
+from tailrank.ranking.parts import RANK_KEPT
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 
 TRIES: Final = 2_000

@@ -14,7 +14,8 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
 from tailrank.ranking.additive import settled
 from tailrank.ranking.display import html_table
-from tailrank.ranking.request import LIST_MEAN, Contributions, Move, Ranking
+from tailrank.ranking.parts import LIST_MEAN, Contributions, Move
+from tailrank.ranking.request import Ranking
 from tailrank.signals.base import Signal
 
 LEAST: Final = 0.005

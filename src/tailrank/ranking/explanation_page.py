@@ -12,9 +12,10 @@ from tailrank.api import Language
 from tailrank.ranking.contrast import Contrast
 from tailrank.ranking.counterfactual import Counterfactual
 from tailrank.ranking.explanation import LEAST, Explanation
+from tailrank.ranking.parts import LIST_MEAN
 from tailrank.ranking.phrases import WORDINGS
 from tailrank.ranking.reasons import because, moved, why_above, why_there
-from tailrank.ranking.request import LIST_MEAN, RankedItem, Ranking
+from tailrank.ranking.request import RankedItem, Ranking
 
 
 class Part(NamedTuple):

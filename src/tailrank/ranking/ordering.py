@@ -17,7 +17,8 @@ from tailrank.policy.base import Listing, Policy, Scored
 from tailrank.ranking.additive import settled
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.explored import Explored, Wish
-from tailrank.ranking.request import LIST_MEAN, RANK_KEPT, Contributions, Moves, Ranking, distinct
+from tailrank.ranking.parts import LIST_MEAN, RANK_KEPT, Contributions, Moves
+from tailrank.ranking.request import Ranking, distinct
 from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.upstream import Scores
 

@@ -14,8 +14,9 @@ from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.contrast import Contrast
 from tailrank.ranking.counterfactual import Counterfactual
 from tailrank.ranking.explanation import Explanation, Reason
-from tailrank.ranking.phrases import WORDINGS, Phrase, Wording
-from tailrank.ranking.request import LIST_MEAN
+from tailrank.ranking.parts import LIST_MEAN
+from tailrank.ranking.phrases import WORDINGS
+from tailrank.ranking.wording import Phrase, Wording
 
 LEAST: Final = 0.05
 """Log-odds from which on something sets an item apart."""

@@ -10,7 +10,8 @@ from tailrank.feedback.assignment import Experiment
 from tailrank.feedback.interleaving import team_draft
 from tailrank.feedback.live_outcomes import Compare
 from tailrank.feedback.records import CHALLENGER, CONTROL, INTERLEAVED, NOT_COMPARED, Compared
-from tailrank.ranking.request import Contributions, Ranking, Request
+from tailrank.ranking.parts import Contributions
+from tailrank.ranking.request import Ranking, Request
 from tailrank.server.loaded_model import SHOWN, LoadedModel
 from tailrank.server.model_manager import ModelManager
 
