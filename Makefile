@@ -8,7 +8,7 @@ STAMP := .venv/.ready
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers lint bench benchmarks clean rebuild
+.PHONY: help demo test peers lint web bench benchmarks clean rebuild
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
+web: ## Check and build the pages from web/ (needs node and npm; what is built is kept in the repository)
+	@cd web && npm ci --silent --no-audit --no-fund && npm run --silent check && npm run --silent build
+
 bench: $(STAMP) ## Measure how long a ranking takes (ARGS="--json" for one line of JSON)
 	@$(BIN)/tailrank bench latency $(ARGS)
 
@@ -36,7 +39,7 @@ benchmarks: $(STAMP) ## Write docs/benchmarks.md and the README's figures from b
 	@$(BIN)/python -m bench page
 
 clean: ## Remove .venv, caches, builds and the reports in demo/
-	@rm -rf .venv .venv-peers demo build dist src/*.egg-info peers/src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-peers demo build dist web/node_modules src/*.egg-info peers/src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp is written last and names its folder: what is half made, broken or was moved is made anew.

@@ -30,6 +30,7 @@ from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.openapi_page import docs_page
+from tailrank.server.pages import assets, page
 from tailrank.server.ranker import Ranker
 from tailrank.server.relevance import is_blank
 from tailrank.server.reviewing import queue, told
@@ -241,6 +242,19 @@ class Endpoints:
         """Rank as Metarank does, whatever the model is called."""
         request = metarank.read_rank_request(call.body, call.flags.get("explain", False))
         return Answer(encode(metarank.rank_response(await self.ranker.rank(request, call.arrived))))
+
+    def try_page(self, _: Call) -> Answer:
+        """Show the page that ranks before one's eyes."""
+        return page("try")
+
+    def dashboard_page(self, _: Call) -> Answer:
+        """Show the page of those who run this."""
+        return page("dashboard")
+
+    def asset(self, call: Call) -> Answer:
+        """Give a script or style of a page."""
+        found = assets().get(call.name)
+        return found or Answer(encode(api.ErrorResponse("no page has such a file")), 404)
 
     def openapi(self, _: Call) -> Answer:
         """Describe all this to programs."""

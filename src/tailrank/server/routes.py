@@ -197,6 +197,9 @@ ROUTES: Final = (
     Route("GET", "/healthz", "alive", None, "Whether the process runs.", sheddable=False),
     Route("GET", "/readyz", "ready", None, "Whether a ranking works: two items are ranked.", sheddable=False),
     Route("GET", "/metrics", "scrape", "read", "For Prometheus.", sheddable=False, media_type="text/plain"),
+    Route("GET", "/", "try_page", None, "A page to try rankings on.", media_type="text/html"),
+    Route("GET", "/dashboard", "dashboard_page", None, "What goes on, to read.", media_type="text/html"),
+    Route("GET", "/web/{file}", "asset", None, "Scripts and styles of the pages.", media_type="*/*"),
     Route("GET", "/openapi.json", "openapi", None, "This description."),
     Route("GET", "/docs", "docs", None, "This description, to read.", media_type="text/html"),
 )

@@ -1,0 +1,59 @@
+"""What all pages share: built from the source that is there, nothing from elsewhere, safe headers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tailrank.benchmarks.launcher import Server
+from tailrank.server.pages import assets
+from test_docs import ROOT
+
+WEB = ROOT / "web"
+BUILT = ROOT / "src" / "tailrank" / "server" / "web"
+
+
+@pytest.fixture(scope="module")
+def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(model, tmp_path_factory.mktemp("state")) as server:
+        yield server
+
+
+def test_what_is_built_is_built_from_this_source() -> None:
+    kept = [WEB / "build.mjs", WEB / "package-lock.json", WEB / "tsconfig.json"]
+    sources = {
+        path.relative_to(WEB).as_posix(): path.read_bytes()
+        for path in (*WEB.joinpath("src").rglob("*"), *kept)
+        if path.is_file()
+    }
+    digest = hashlib.sha256(b"".join(f"{name}\0".encode() + sources[name] for name in sorted(sources)))
+    built = json.loads(BUILT.joinpath("build.json").read_text(encoding="utf-8"))
+    assert built["source"] == digest.hexdigest(), "build the pages anew: make web"
+
+
+@pytest.mark.parametrize(
+    ("path", "title"), [("/", "tailrank: try it"), ("/dashboard", "tailrank: dashboard")]
+)
+def test_a_page_opens_and_asks_nobody_else(server: Server, browser: Browser, path: str, title: str) -> None:
+    page, asked, complaints = browser.new_page(), set(), []
+    page.on("request", lambda request: asked.add(request.url.split("/")[2]))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    place = f"127.0.0.1:{server.port}"
+    answer = page.goto(f"http://{place}{path}")
+    page.get_by_role("heading", level=1).wait_for()
+    assert page.title() == title
+    assert answer is not None
+    assert "default-src 'none'; script-src 'self'" in answer.headers["content-security-policy"]
+    assert asked == {place}
+    assert complaints == []
+    page.close()
+
+
+def test_the_first_page_is_light() -> None:
+    assert sum(len(asset.body) for name, asset in assets().items() if "dashboard" not in name) < 300_000

@@ -1,0 +1,37 @@
+/** Requests to the server that sent this page. */
+
+/** What the server said instead of an answer; `status` is 0 if it couldn't be reached. */
+export class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+let key = "";
+
+/** Keep the key that the reader typed: in memory alone, so that closing the page forgets it. */
+export function useKey(typed: string): void {
+  key = typed;
+}
+
+/** Ask the server; a body makes it a POST unless a method is named. */
+export async function ask<T>(path: string, body?: unknown, method = body === undefined ? "GET" : "POST"): Promise<T> {
+  const headers: Record<string, string> = {};
+  if (key) headers["authorization"] = `Bearer ${key}`;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  let response: Response;
+  try {
+    response = await fetch(path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  } catch {
+    throw new Refusal(0, "The server can't be reached.");
+  }
+  const answer: unknown = await response.json().catch(() => ({}));
+  if (!response.ok) {
+    const { error } = answer as { error?: string };
+    throw new Refusal(response.status, error ?? `The server answered ${response.status}.`);
+  }
+  return answer as T;
+}
