@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import fetch
@@ -21,6 +23,9 @@ from tailrank.ranking.reranker import Reranker
 if TYPE_CHECKING:  # it brings torch
     from bench.valkey import Server
     from torch.nn import Module
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -134,3 +139,15 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         line.sendall(b"FLUSHALL\r\n")
         assert line.recv(16) == b"+OK\r\n"
     return running.url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium as the system has it."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no Chromium is installed; on Debian and Ubuntu: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()

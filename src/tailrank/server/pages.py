@@ -1,4 +1,4 @@
-"""The pages that the server shows, and their scripts and styles: built from `web/`, shipped with the package."""
+"""The pages that the server shows, with their scripts and styles: built from `web/`, in the package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POLICY: Final = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Content Security Policy (W3C, level 3): nothing from elsewhere, and no script that an item's text may bring."""
+"""Content Security Policy (W3C, level 3): nothing from elsewhere, no script that an item's text brings."""
 
 PAGE_HEADERS: Final = (
     (b"content-security-policy", POLICY),
