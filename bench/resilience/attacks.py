@@ -24,7 +24,7 @@ import typer
 from bench.resilience.clients import Outcome, RecordingClient, items_of, load, rank
 from bench.resilience.fuzz import fuzz
 from bench.study import Json, Keep, Model, chosen, report
-from tailrank.api import MAX_DOCUMENTS
+from tailrank.api_texts import MAX_DOCUMENTS
 from tailrank.benchmarks.connection import HOST, request
 from tailrank.benchmarks.launcher import Server, resident
 from tailrank.server.descriptors import make_room

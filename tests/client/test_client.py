@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 import pytest
 
-from tailrank import api
+from tailrank import api, api_stored
 from tailrank.benchmarks.launcher import Server, free_port
 from tailrank.client import AsyncClient, Client, RefusedEntriesError, ServerError, new_event
 
@@ -79,8 +79,8 @@ class TestAgainstAServer:
     def test_every_method(self, url: str) -> None:
         with Client(url, WRITE) as client:
             events = [new_event("ada", item) for item in ("50", "181", "unheard-of")]
-            assert client.add_events(*events) == api.EventsAccepted(3, 3)
-            assert client.add_events(*events) == api.EventsAccepted(3, 0)
+            assert client.add_events(*events) == api_stored.EventsAccepted(3, 3)
+            assert client.add_events(*events) == api_stored.EventsAccepted(3, 0)
             assert [each.item_id for each in client.history("ada").events] == ["50", "181", "unheard-of"]
             scored = [api.Candidate(name, float(at)) for at, name in enumerate(CANDIDATES)]
             found = client.rank(
@@ -98,7 +98,7 @@ class TestAgainstAServer:
             texts = ["a box of pencils", "PLA filament for 3D printers"]
             [text] = client.rerank(texts, query="printer filament", top_n=1, return_documents=True).results
             assert (text.index, text.document) == (1, {"text": texts[1]})
-            assert client.erase_user("ada") == api.UserErased(True)
+            assert client.erase_user("ada") == api_stored.UserErased(True)
             assert client.history("ada").events == []
 
     def test_refused_entries_are_not_hidden(self, url: str) -> None:
@@ -130,7 +130,7 @@ class TestAgainstAServer:
                 version = (await client.put_items({"item_id": "new/2", "title": "Tea"})).version
                 assert (await client.delete_item("new/2")).version == version + 1
                 assert (await client.rerank(["tea", "steel"], query="green tea")).results[0].index == 0
-                assert await client.erase_user("bea/ä") == api.UserErased(True)
+                assert await client.erase_user("bea/ä") == api_stored.UserErased(True)
 
         asyncio.run(both())
         public = {name for name in dir(Client) if not name.startswith("_")}
@@ -240,4 +240,4 @@ def test_the_client_imports_neither_the_server_nor_the_models() -> None:
     ).stdout.split()
     assert not {"uvicorn", "numpy", "polars", "lmdb"} & set(modules)
     rooms = {name.split(".")[1] for name in modules if name.startswith("tailrank.")}
-    assert rooms == {"api", "api_reports", "bounds", "client", "errors"}
+    assert rooms == {"api", "api_reports", "api_stored", "api_texts", "bounds", "client", "errors"}

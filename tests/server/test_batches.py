@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import DecodeError
 
-from tailrank import api
+from tailrank import api_stored
 from tailrank.errors import RequestError
 from tailrank.server.batches import Batch, Entries, verdicts
 
 GOOD = {"event_id": "e", "user_id": "u", "item_id": "i", "event": "click", "timestamp": 1.7e9}
-EVENTS: Entries[api.Event] = Entries(api.Event, 20)
+EVENTS: Entries[api_stored.Event] = Entries(api_stored.Event, 20)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -29,7 +29,7 @@ def test_every_entry_is_taken_or_refused_once(sent: list[object]) -> None:
     good = [at for at, entry in enumerate(sent) if entry == GOOD]
     assert list(found.positions) == good
     assert [one.index for one in found.refused] == [at for at in range(len(sent)) if at not in good]
-    assert all(isinstance(entry, api.Event) for entry in found.entries)
+    assert all(isinstance(entry, api_stored.Event) for entry in found.entries)
 
 
 @given(st.binary(max_size=60))
@@ -67,7 +67,7 @@ def test_what_no_json_may_hold_costs_its_entry_alone(bad: bytes) -> None:
 
 
 def test_a_line_that_is_no_json_costs_that_line_alone() -> None:
-    lines: Entries[api.Event] = Entries(api.Event, lines=True)
+    lines: Entries[api_stored.Event] = Entries(api_stored.Event, lines=True)
     good = msgspec.json.encode(GOOD)
     batch = lines.decode(b"\n".join([good, b'{"event_id": ', b"", good[:-1] + b', "value": NaN}', good, b""]))
     assert (list(batch.positions), [one.index for one in batch.refused]) == ([0, 3], [1, 2])

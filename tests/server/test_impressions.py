@@ -13,7 +13,7 @@ import pytest
 from msgspec import UNSET
 from server_helpers import CANDIDATES, rank, wait_until
 
-from tailrank import api
+from tailrank import api_stored
 from tailrank.benchmarks.launcher import Server
 from tailrank.client import Client, new_event
 from tailrank.feedback.attribution import Outcome, outcomes
@@ -158,7 +158,7 @@ def test_lists_of_another_system_are_logged_too(server: Logging) -> None:
 
 def test_the_client_logs_lists_and_names_them_in_events(server: Logging) -> None:
     with Client(server.url) as client:
-        client.add_impressions(api.Impression("c1", ["50", "181"], time.time(), "gus"))
+        client.add_impressions(api_stored.Impression("c1", ["50", "181"], time.time(), "gus"))
         client.add_events(new_event("gus", "181", ranking_id="c1"))
     assert server.logged()["c1"].clicked.tolist() == [False, True]
 
@@ -191,9 +191,9 @@ def test_an_export_is_whole_with_the_log(server: Logging) -> None:
     with Client(server.url, timeout=60) as client:
         found = client.history("hal", log=True)
         assert client.history("hal").logged == UNSET
-        assert client.history("nobody", log=True).logged == api.Logged([], [])
+        assert client.history("nobody", log=True).logged == api_stored.Logged([], [])
     assert [event.item_id for event in found.events] == ["50"]
-    assert isinstance(found.logged, api.Logged)
+    assert isinstance(found.logged, api_stored.Logged)
     [shown], [event] = found.logged.shown, found.logged.events
     assert (shown["ranking_id"], shown["user_id"], len(shown["item_ids"])) == (named, "hal", len(CANDIDATES))
     assert (event["item_id"], event["ranking_id"]) == ("50", named)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, DecodeError, ValidationError
 
-from tailrank import api
+from tailrank import api, api_stored
 from tailrank.server.metarank import FeedbackResponse, rank_response, read_feedback, read_rank_request
 
 CLICK = {
@@ -55,7 +55,7 @@ def unknown(_: str) -> dict[str, api.Value]:
     return {}
 
 
-def read(body: bytes) -> tuple[list[api.Event], list[api.Item], int]:
+def read(body: bytes) -> tuple[list[api_stored.Event], list[api_stored.Item], int]:
     """Read a body without a fault."""
     found = read_feedback(body, unknown)
     assert not found.refused
@@ -69,7 +69,7 @@ def encoded(*events: object) -> bytes:
 
 def test_an_interaction_is_an_event_in_seconds() -> None:
     [event], items, accepted = read(encoded(CLICK))
-    assert event == api.Event("id2", "alice", "1580", "click", 1661431896.711, ranking_id="id1")
+    assert event == api_stored.Event("id2", "alice", "1580", "click", 1661431896.711, ranking_id="id1")
     assert (items, accepted) == ([], 1)
 
 

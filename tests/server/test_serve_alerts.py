@@ -10,7 +10,7 @@ import httpx
 from msgspec import UNSET
 from server_helpers import CANDIDATES, rank, wait_until
 
-from tailrank import api, api_reports
+from tailrank import api_reports, api_stored
 from tailrank.benchmarks.launcher import Server
 from tailrank.client import Client
 from tailrank.feedback.alerts import NOTES, Alert, AlertsNote
@@ -22,9 +22,10 @@ HOUR = 3_600.0
 def visit(url: str, program: str = "program") -> None:
     """Send what thirty people do, and one program: more events within a minute than a person can send."""
     now = time.time()
-    people = [api.Event(f"v{n}", f"user {n}", CANDIDATES[n % 10], "click", now - 9) for n in range(30)]
+    people = [api_stored.Event(f"v{n}", f"user {n}", CANDIDATES[n % 10], "click", now - 9) for n in range(30)]
     clicks = [
-        api.Event(f"{program} {n}", program, CANDIDATES[n % 10], "click", now - n / 30) for n in range(130)
+        api_stored.Event(f"{program} {n}", program, CANDIDATES[n % 10], "click", now - n / 30)
+        for n in range(130)
     ]
     with Client(url) as client:
         client.add_events(*people, *clicks)

@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 from server_helpers import wait_until
 from typer.testing import CliRunner
 
-from tailrank import api
+from tailrank import api_stored
 from tailrank.benchmarks.launcher import Server
 from tailrank.cli.main import app
 from tailrank.client import Client
@@ -47,12 +47,12 @@ def close_calls(reranker: Reranker) -> list[str]:
     return ranked.item_ids[20:120:5]
 
 
-def clicks(shown: dict[str, list[str]], liked: dict[str, float]) -> list[api.Event]:
+def clicks(shown: dict[str, list[str]], liked: dict[str, float]) -> list[api_stored.Event]:
     """Let users look at rank k with chance 1 / k."""
     rng = np.random.default_rng(0)
     seen = [(name, place, item) for name, items in shown.items() for place, item in enumerate(items, 1)]
     return [
-        api.Event(f"{name} {place}", f"u{int(name) % 100}", item, "click", time.time(), None, name)
+        api_stored.Event(f"{name} {place}", f"u{int(name) % 100}", item, "click", time.time(), None, name)
         for name, place, item in seen
         if rng.random() < liked[item] / place
     ]

@@ -10,7 +10,7 @@ from typing import Final, Generic, Self, TypeAlias, TypeVar
 import httpx
 import msgspec
 
-from tailrank import api
+from tailrank import api, api_stored
 from tailrank.client.requests import Request, Requests
 from tailrank.errors import TailrankError
 
@@ -23,7 +23,7 @@ LONGEST_PAUSE: Final = 5.0
 
 T = TypeVar("T")
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
-Accepted: TypeAlias = api.EventsAccepted | api.ImpressionsAccepted | api.ItemsAccepted
+Accepted: TypeAlias = api_stored.EventsAccepted | api_stored.ImpressionsAccepted | api_stored.ItemsAccepted
 Outcome: TypeAlias = httpx.Response | httpx.TransportError
 """Of one attempt."""
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tailrank import api, api_reports
+from tailrank import api, api_reports, api_stored, api_texts
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -133,7 +133,7 @@ class Requests:
         user: str | None = None,
         top_n: int | None = None,
         return_documents: bool | None = None,
-    ) -> Request[api.RerankResponse]:
+    ) -> Request[api_texts.RerankResponse]:
         """Order texts by a query, a user, or both.
 
         Parameters
@@ -149,11 +149,11 @@ class Requests:
         return_documents
             Whether the response includes the texts.
         """
-        body = api.RerankRequest(list(documents), None, query, user, top_n, return_documents)
-        return _post("/v1/rerank", body, api.RerankResponse)
+        body = api_texts.RerankRequest(list(documents), None, query, user, top_n, return_documents)
+        return _post("/v1/rerank", body, api_texts.RerankResponse)
 
     @sends
-    def add_events(self, *events: api.Event) -> Request[api.EventsAccepted]:
+    def add_events(self, *events: api_stored.Event) -> Request[api_stored.EventsAccepted]:
         """Store events, at most 1,000: they are durable once this returns.
 
         Raises
@@ -161,10 +161,10 @@ class Requests:
         RefusedEntriesError
             If some are refused, by their indices; the others are durable.
         """
-        return _post("/v1/events", events, api.EventsAccepted)
+        return _post("/v1/events", events, api_stored.EventsAccepted)
 
     @sends
-    def add_impressions(self, *impressions: api.Impression) -> Request[api.ImpressionsAccepted]:
+    def add_impressions(self, *impressions: api_stored.Impression) -> Request[api_stored.ImpressionsAccepted]:
         """Log lists that another system showed, at most 1,000: they are durable once this returns.
 
         Raises
@@ -172,7 +172,7 @@ class Requests:
         RefusedEntriesError
             If some are refused, by their indices; the others are durable.
         """
-        return _post("/v1/impressions", impressions, api.ImpressionsAccepted)
+        return _post("/v1/impressions", impressions, api_stored.ImpressionsAccepted)
 
     @sends
     def experiments(self) -> Request[api_reports.Experiments]:
@@ -180,7 +180,7 @@ class Requests:
         return Request("GET", "/v1/experiments", api_reports.Experiments)
 
     @sends
-    def put_items(self, *items: Mapping[str, Any]) -> Request[api.ItemsAccepted]:
+    def put_items(self, *items: Mapping[str, Any]) -> Request[api_stored.ItemsAccepted]:
         """Put items, each with `item_id` and its other columns, at most 1,000: then they can be ranked.
 
         Raises
@@ -188,12 +188,12 @@ class Requests:
         RefusedEntriesError
             If some are refused, by their indices; the others can be ranked.
         """
-        return _post("/v1/items", [dict(item) for item in items], api.ItemsAccepted)
+        return _post("/v1/items", [dict(item) for item in items], api_stored.ItemsAccepted)
 
     @sends
-    def delete_item(self, item_id: str) -> Request[api.ItemsAccepted]:
+    def delete_item(self, item_id: str) -> Request[api_stored.ItemsAccepted]:
         """Delete an item; `accepted` is 0 if it wasn't known."""
-        return Request("DELETE", _path("items", item_id), api.ItemsAccepted)
+        return Request("DELETE", _path("items", item_id), api_stored.ItemsAccepted)
 
     @sends
     def review_queue(self) -> Request[api_reports.ReviewQueue]:
@@ -231,9 +231,9 @@ class Requests:
         return _verdict("reject", item_id, by, why, fingerprint)
 
     @sends
-    def history(self, user_id: str, *, log: bool = False) -> Request[api.UserHistory]:
+    def history(self, user_id: str, *, log: bool = False) -> Request[api_stored.UserHistory]:
         """Export what is stored of a user and, if wanted, what the log of impressions holds."""
-        return Request("GET", _path("users", user_id) + "?log=true" * log, api.UserHistory)
+        return Request("GET", _path("users", user_id) + "?log=true" * log, api_stored.UserHistory)
 
     @sends
     def alerts(self) -> Request[api_reports.Alerts]:
@@ -241,9 +241,9 @@ class Requests:
         return Request("GET", "/v1/alerts", api_reports.Alerts)
 
     @sends
-    def erase_user(self, user_id: str) -> Request[api.UserErased]:
+    def erase_user(self, user_id: str) -> Request[api_stored.UserErased]:
         """Erase what is stored of a user."""
-        return Request("DELETE", _path("users", user_id), api.UserErased)
+        return Request("DELETE", _path("users", user_id), api_stored.UserErased)
 
 
 def new_event(
@@ -252,15 +252,15 @@ def new_event(
     event_type: str = "click",
     value: float | None = None,
     ranking_id: str | None = None,
-) -> api.Event:
+) -> api_stored.Event:
     """Make an event that happens now, with a random id."""
-    return api.Event(uuid.uuid4().hex, user_id, item_id, event_type, time.time(), value, ranking_id)
+    return api_stored.Event(uuid.uuid4().hex, user_id, item_id, event_type, time.time(), value, ranking_id)
 
 
 def _verdict(
     verdict: Literal["approve", "reject"], item_id: str, by: str, why: str, fingerprint: str | None
 ) -> Request[api_reports.Review]:
-    body = api.Verdict(verdict, by, why, fingerprint)
+    body = api_stored.Verdict(verdict, by, why, fingerprint)
     return _post(_path("review", item_id), body, api_reports.Review)
 
 

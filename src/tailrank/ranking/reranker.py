@@ -1,49 +1,38 @@
-"""`Reranker`: signals, fusion and policies in one object that fits, ranks and explains."""
+"""`Reranker`: what a model does for its callers, from fitting to explaining."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Codes, Floats
-from tailrank.data.candidates import Candidates
-from tailrank.data.columns import Columns
+from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.frames import AnyFrame, Frame
-from tailrank.data.histories import Event, Histories, History
+from tailrank.data.histories import Event
 from tailrank.data.splits import Split
-from tailrank.errors import RequestError
-from tailrank.policy.base import ChecksItems, Policy, Scored, apply_all
-from tailrank.ranking.catalogue import check_strings
+from tailrank.policy.base import Policy
 from tailrank.ranking.explanation import EventShares, Explanation, explanations
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.fitting import Vectors, fit
 from tailrank.ranking.frame_lists import FrameLists
-from tailrank.ranking.fusion import FusedScores, history_buckets
-from tailrank.ranking.listing import CandidateListing
+from tailrank.ranking.fusion import history_buckets
+from tailrank.ranking.list_ranker import ListRanker
 from tailrank.ranking.model_folder import read_fitted, write_fitted
-from tailrank.ranking.ordering import Listed, order_candidates, reasons
-from tailrank.ranking.request import Ranking, Request, as_request, distinct
+from tailrank.ranking.ordering import Listed
+from tailrank.ranking.request import Ranking, Request, as_request
 from tailrank.ranking.settings import Settings
-from tailrank.ranking.signal_values import SignalValues
-from tailrank.ranking.upstream import Choice, learn_weights, shares
+from tailrank.ranking.upstream import Choice, learn_weights
 from tailrank.reporting import Progress, counted, silent
 
 LISTS_AT_ONCE: Final = 1_000
 """Lists of a frame that are ranked between two reports of progress."""
 
-PLAIN: Final = Request()
-"""One that says nothing of time and context."""
 
-NO_EVENTS: Final = History([], [], [])
-
-
-class Reranker(Fitted):
+class Reranker(ListRanker):
     """Ranks candidates for one user by what items mean and what the user has just done.
 
     Make one with `fit` or `load`; the attributes are those of `Fitted`.
@@ -92,112 +81,6 @@ class Reranker(Fitted):
         """Rank by what was learned."""
         return cls(**vars(fitted))
 
-    def with_standing(self, steps: Sequence[Policy]) -> Self:
-        """Let steps come after those of the model or of a request, in every ranking.
-
-        Raises
-        ------
-        RequestError
-            If a step doesn't fit the items, such as rules that contradict each other on one of them.
-        """
-        for step in steps:
-            if isinstance(step, ChecksItems):
-                step.check(self.all_items)
-        return replace(self, standing=tuple(steps))
-
-    @property
-    def all_items(self) -> CandidateListing:
-        """All items learned from, as policies see a list."""
-        ids = self.catalogue.items[Columns.ITEM].to_list()
-        return self._listing(ids, np.arange(len(ids), dtype=np.int32), NO_EVENTS)
-
-    def listing(self, request: Request) -> CandidateListing:
-        """Give what policies may ask of a request's list."""
-        ids, _ = distinct(request.candidates)
-        return self._listing(ids, self.catalogue.codes_of(ids), request.columns, request)
-
-    def with_items(
-        self,
-        ids: Sequence[str],
-        texts: Sequence[str],
-        vectors: Mapping[str, Floats] | None = None,
-        columns: Sequence[Mapping[str, Any]] | None = None,
-    ) -> Self:
-        """Take in items as `Fitted.with_items` does; no ranking has to wait for what steps make of them."""
-        found = super().with_items(ids, texts, vectors, columns)
-        found.upstream_ranking(Request(candidates=ids))
-        return found
-
-    def rank(
-        self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any
-    ) -> Ranking:
-        """Rank candidates for one user.
-
-        Parameters
-        ----------
-        request
-            What is asked; or the history alone, followed by the candidates and, by name, the other fields of
-            `Request`.
-
-        Raises
-        ------
-        RequestError
-            On timestamps or scores that make no sense, or a `k` below 1.
-        """
-        request = as_request(request, candidates, options)
-        [ranking] = self._rank_together(request.candidates, [request])
-        return ranking
-
-    def upstream_ranking(self, request: Request) -> Ranking:
-        """Keep the order of the candidates, but for what the first and the standing steps do to it.
-
-        What to return when there is no time to rank, or no way to.
-
-        Raises
-        ------
-        RequestError
-            As `rank` does.
-        """
-        steps = self.steps(())
-        if not steps:
-            return request.upstream_ranking()
-        whole = replace(request, k=None).upstream_ranking()
-        listed = Listed.from_ids(request.candidates, self.catalogue)
-        listing = self._listing(listed.ids, listed.codes, request.columns, request)
-        falling = -np.arange(len(listed.ids), dtype=np.float32)
-        scored = apply_all(steps, Scored(falling, listed.rarity, listing=listing))
-        left = scored.order[: request.k].tolist()
-        return replace(
-            whole,
-            item_ids=[whole.item_ids[at] for at in left],
-            scores=[whole.scores[at] for at in left],
-            previous_ranks=[whole.previous_ranks[at] for at in left],
-            removed=reasons(listed.ids, scored.removed),
-        )
-
-    def rank_many(self, requests: Iterable[Request]) -> list[Ranking]:
-        """Rank many requests; histories that share their candidates are scored together.
-
-        Raises
-        ------
-        RequestError
-            As `rank` does; nothing is ranked then.
-        """
-        requests, groups = list(requests), dict[tuple[str, ...], list[int]]()
-        if not all(isinstance(request, Request) for request in requests):
-            raise RequestError("rank_many takes a list of Request(history, candidates)")
-        for at, request in enumerate(requests):
-            try:
-                groups.setdefault(tuple(request.candidates), []).append(at)
-            except TypeError:  # a list or dict can't be looked up
-                check_strings(request.candidates, "candidate")
-                raise
-        rankings: dict[int, Ranking] = {}
-        for candidates, rows in groups.items():
-            ranked = self._rank_together(candidates, [requests[at] for at in rows])
-            rankings.update(zip(rows, ranked, strict=True))
-        return [rankings[at] for at in range(len(requests))]
-
     def rank_frame(
         self,
         lists: AnyFrame,
@@ -245,26 +128,6 @@ class Reranker(Fitted):
         batches = [requests[at : at + LISTS_AT_ONCE] for at in range(0, len(requests), LISTS_AT_ONCE)]
         counting = counted(batches, progress, "ranking lists", len(requests))
         return found.ranked(lists, [ranking for batch in counting for ranking in self.rank_many(batch)])
-
-    def score(self, histories: Histories, candidates: Candidates) -> Floats:
-        """Score every candidate for every history, the model's policy and standing steps included.
-
-        Returns
-        -------
-        Floats
-            Log-odds, shape (histories, candidates); minus infinity for what a policy takes from a list.
-        """
-        fused = self._fuse(histories, candidates)
-        scored = Scored(fused.total, self.catalogue.rarity.take(candidates.codes))
-        steps = self.steps()
-        if not any(step.listwise for step in steps):
-            return apply_all(steps, scored).scores
-        ids = self.catalogue.ids_of(candidates.codes)
-        rows = [
-            apply_all(steps, replace(row, listing=self._listing(ids, candidates.codes, events)))
-            for row, events in zip(scored.rows(), self.catalogue.events_of(histories), strict=True)
-        ]
-        return np.array([np.where(row.left, row.scores, -np.inf) for row in rows], np.float32)
 
     def explain(
         self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any
@@ -367,39 +230,3 @@ class Reranker(Fitted):
             If the folder is missing, damaged, edited, or of another format.
         """
         return cls.from_fitted(read_fitted(Path(folder))[0])
-
-    def _fuse(self, histories: Histories, candidates: Candidates) -> FusedScores:
-        """Score with every signal, and weigh."""
-        latest = histories.latest(self.settings.max_history)
-        scores = [signal.score(latest, candidates) for signal in self.signals]
-        levels = self.catalogue.levels.take(candidates.codes)
-        return self.fusion.fuse(scores, levels, history_buckets(latest.lengths))
-
-    def _listing(
-        self, ids: Sequence[str], codes: Codes, events: History, request: Request = PLAIN
-    ) -> CandidateListing:
-        """Say what policies may ask of one list."""
-        now = time.time() if request.time is None else request.time
-        return CandidateListing(ids, codes, events, now, self.catalogue, self.signals, request.context)
-
-    def _rank_together(self, candidates: Sequence[str], requests: Sequence[Request]) -> list[Ranking]:
-        """Rank requests that have the same candidates: the one way to a ranking."""
-        listed = Listed.from_ids(candidates, self.catalogue)
-        columns = [request.columns for request in requests]
-        coded = [self.catalogue.histories(events) for events in columns]
-        fused = self._fuse(Histories.concatenate([history for history, _ in coded]), listed.candidates)
-        rankings = []
-        asked = zip(requests, columns, coded, strict=True)
-        for row, (request, events, (history, unknown)) in enumerate(asked):
-            given = shares(listed.first(request.scores), self.upstream, self.settings.upstream_weight)
-            policy = self.steps(request.policy)
-            parts = fused.parts(row) if request.explain else None
-            signals = SignalValues.from_fused(fused, row) if request.keep_signals else None
-            read, own = min(len(history.items), self.settings.max_history), fused.total[row]
-            wish = self.fusion.wish(fused, row)
-            listing = self._listing(listed.ids, listed.codes, events, request)
-            ranking = order_candidates(
-                listed, own, given, policy, request.k, parts, unknown, read, signals, wish, listing
-            )
-            rankings.append(request.named(ranking))
-        return rankings

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Generic, Self, TypeVar
 import msgspec
 from msgspec import DecodeError, Meta, Raw, UnsetType, ValidationError
 
-from tailrank.api import Event, Impression, Refused
+from tailrank.api_stored import Event, Impression, Refused
 from tailrank.errors import RequestError
 from tailrank.server.decoding import Body, Hook
 

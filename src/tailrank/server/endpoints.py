@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tailrank import api
+from tailrank import api, api_stored, api_texts
 from tailrank.errors import EncoderError, RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.policy.exploration import Exploration
@@ -46,11 +46,13 @@ UNLOGGED: Final = "impressions aren't logged: start the server with --log-impres
 
 encode: Final = msgspec.json.Encoder().encode
 RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
-RERANK: Final[Body[api.RerankRequest]] = Body(api.RerankRequest)
-VERDICT: Final[Body[api.Verdict]] = Body(api.Verdict)
-EVENTS: Final[Entries[api.Event]] = Entries(api.Event, api.MAX_EVENTS)
-IMPRESSIONS: Final[Entries[api.Impression]] = Entries(api.Impression, api.MAX_IMPRESSIONS)
-ITEMS: Final[Entries[api.Item]] = Entries(api.Item, api.MAX_ITEMS)
+RERANK: Final[Body[api_texts.RerankRequest]] = Body(api_texts.RerankRequest)
+VERDICT: Final[Body[api_stored.Verdict]] = Body(api_stored.Verdict)
+EVENTS: Final[Entries[api_stored.Event]] = Entries(api_stored.Event, api.MAX_EVENTS)
+IMPRESSIONS: Final[Entries[api_stored.Impression]] = Entries(
+    api_stored.Impression, api_stored.MAX_IMPRESSIONS
+)
+ITEMS: Final[Entries[api_stored.Item]] = Entries(api_stored.Item, api_stored.MAX_ITEMS)
 
 
 class Call(NamedTuple):
@@ -129,7 +131,7 @@ class Endpoints:
         """Store events; they are durable when this is answered."""
         stored, new = await self._store(EVENTS.decode(call.body))
         n = len(stored.entries)
-        return Answer(encode(api.EventsAccepted(n, new, verdicts(stored.refused, n, "event"))))
+        return Answer(encode(api_stored.EventsAccepted(n, new, verdicts(stored.refused, n, "event"))))
 
     async def impressions(self, call: Call) -> Answer:
         """Log lists that another system showed; they are durable when this is answered."""
@@ -138,7 +140,7 @@ class Endpoints:
         logged = IMPRESSIONS.decode(call.body)
         await self.log.put(list(map(shown_record, logged.entries)))
         n = len(logged.entries)
-        return Answer(encode(api.ImpressionsAccepted(n, verdicts(logged.refused, n, "impression"))))
+        return Answer(encode(api_stored.ImpressionsAccepted(n, verdicts(logged.refused, n, "impression"))))
 
     async def experiments(self, _: Call) -> Answer:
         """Decide what is, and was, compared live, by the log."""
@@ -150,7 +152,7 @@ class Endpoints:
         """Put items: encoded and rankable when this is answered."""
         put, version = await self._put(ITEMS.decode(call.body))
         n = len(put.entries)
-        return Answer(encode(api.ItemsAccepted(n, version, verdicts(put.refused, n, "item"))))
+        return Answer(encode(api_stored.ItemsAccepted(n, version, verdicts(put.refused, n, "item"))))
 
     async def delete_item(self, call: Call) -> Answer:
         """Delete an item; of one that isn't known, nothing is stored."""
@@ -158,28 +160,28 @@ class Endpoints:
         await self.models.catch_up()
         served = self.models.served
         if not served.reranker.catalogue.unknown([call.name], "item"):
-            return Answer(encode(api.ItemsAccepted(1, await self.models.delete(call.name))))
-        return Answer(encode(api.ItemsAccepted(0, served.version)))
+            return Answer(encode(api_stored.ItemsAccepted(1, await self.models.delete(call.name))))
+        return Answer(encode(api_stored.ItemsAccepted(0, served.version)))
 
     async def user(self, call: Call) -> Answer:
         """Export what is stored of a user and, if asked to, what is logged."""
         api.check_id(call.name)
         history = (await self.state.read(call.name)).history
         events = [api.HistoryEvent(*row) for row in zip(*history, strict=True)]
-        logged: api.Logged | UnsetType = UNSET
+        logged: api_stored.Logged | UnsetType = UNSET
         if call.flags.get("log"):
             if self.log is None:
                 raise RequestError(UNLOGGED)
             async with self._exporting:  # of large logs, one at a time is enough
                 logged = await logged_of(self.log.folder, call.name)
-        return Answer(encode(api.UserHistory(call.name, events, logged)))
+        return Answer(encode(api_stored.UserHistory(call.name, events, logged)))
 
     async def erase(self, call: Call) -> Answer:
         """Erase what is stored of a user."""
         api.check_id(call.name)
         if self.log is not None:
             await self.log.erase(call.name)
-        return Answer(encode(api.UserErased(await self.state.erase(call.name))))
+        return Answer(encode(api_stored.UserErased(await self.state.erase(call.name))))
 
     async def alerts(self, _: Call) -> Answer:
         """List the alerts of all logs that share the state."""
@@ -223,7 +225,7 @@ class Endpoints:
     async def feedback(self, call: Call) -> Answer:
         """Store Metarank's events: items first, so that an event never names what isn't there yet."""
         feedback = metarank.read_feedback(call.body, self.models.columns)
-        for found, most in ((feedback.events, api.MAX_EVENTS), (feedback.items, api.MAX_ITEMS)):
+        for found, most in ((feedback.events, api.MAX_EVENTS), (feedback.items, api_stored.MAX_ITEMS)):
             if len(found.entries) > most:
                 raise RequestError(f"{len(found.entries)} events at once: send at most {most}")
         try:
@@ -293,7 +295,7 @@ class Endpoints:
         body, media_type = self.metrics.exposition()
         return Answer(body, media_type=media_type.encode())
 
-    async def _store(self, batch: Batch[api.Event]) -> tuple[Batch[api.Event], int]:
+    async def _store(self, batch: Batch[api_stored.Event]) -> tuple[Batch[api_stored.Event], int]:
         """Append to the state; returns what is stored and refused, and how many events were new."""
         new = 0
         while batch.entries:
@@ -310,7 +312,7 @@ class Endpoints:
             self.metrics.event_lag.observe(max(0.0, time.time() - oldest))
         return batch, new
 
-    async def _put(self, batch: Batch[api.Item]) -> tuple[Batch[api.Item], int]:
+    async def _put(self, batch: Batch[api_stored.Item]) -> tuple[Batch[api_stored.Item], int]:
         """Put items that have an id and text; returns what is put and refused, and the items' version."""
         served = self.models.served
         trained = served.reranker.catalogue.items.columns
@@ -318,7 +320,7 @@ class Endpoints:
         return batch, await self.models.put(batch.entries) if batch.entries else served.version
 
 
-def _stored(event: api.Event) -> StoredEvent:
+def _stored(event: api_stored.Event) -> StoredEvent:
     return StoredEvent(event.event_id, event.user_id, event.item_id, event.event, event.timestamp)
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from tailrank import api
+from tailrank import api_stored
 from tailrank.feedback.records import EventRecord, LogError, Record, ShownRecord
 
 
-def shown_record(body: api.Impression) -> Record:
+def shown_record(body: api_stored.Impression) -> Record:
     """Take a list that another system ranked: nothing is known of its signals."""
     n = len(body.item_ids)
     return ShownRecord(
@@ -33,7 +33,7 @@ def shown_record(body: api.Impression) -> Record:
     )
 
 
-def as_records(events: Sequence[api.Event]) -> list[Record]:
+def as_records(events: Sequence[api_stored.Event]) -> list[Record]:
     """Take events, none of which is still to come."""
     now = time.time()
     return [
@@ -50,7 +50,7 @@ def as_records(events: Sequence[api.Event]) -> list[Record]:
     ]
 
 
-async def logged_of(folder: Path, user_id: str) -> api.Logged:
+async def logged_of(folder: Path, user_id: str) -> api_stored.Logged:
     """Read what a log holds of a user, in a process beside the server.
 
     Raises
@@ -69,4 +69,4 @@ async def logged_of(folder: Path, user_id: str) -> api.Logged:
         raise
     if reader.returncode:
         raise LogError(f"{folder}: the log of impressions can't be read; the server's error output says why")
-    return msgspec.json.decode(found, type=api.Logged)
+    return msgspec.json.decode(found, type=api_stored.Logged)

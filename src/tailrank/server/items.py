@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import ValidationError
 
-from tailrank import api
+from tailrank import api, api_stored
 from tailrank.data.columns import Columns
 from tailrank.errors import nearest
 from tailrank.server.relevance import is_blank
@@ -19,7 +19,7 @@ NAMED: Final = 5
 """Columns of an item that a message names."""
 
 
-def checked_item(item: api.Item, read: Sequence[str], trained: Sequence[str]) -> api.Item:
+def checked_item(item: api_stored.Item, read: Sequence[str], trained: Sequence[str]) -> api_stored.Item:
     """Check an item; returns it without the columns that no template can write as text.
 
     Parameters
@@ -85,7 +85,7 @@ def _has_text(value: api.Value) -> bool:
     return any(part is not None and not is_blank(as_text(part)) for part in parts)
 
 
-def _refuse_misspelt(item: api.Item, read: Sequence[str], trained: Sequence[str]) -> None:
+def _refuse_misspelt(item: api_stored.Item, read: Sequence[str], trained: Sequence[str]) -> None:
     """Refuse an unknown column that is nearly one that the model reads and the item lacks."""
     lacking = [name for name in read if name not in item]
     unknown = [name for name in item if name not in read and name not in trained] if lacking else []

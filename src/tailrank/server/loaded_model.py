@@ -10,7 +10,8 @@ from typing import Any, Final, Self
 
 import polars as pl
 
-from tailrank.api import Item, Value
+from tailrank.api import Value
+from tailrank.api_stored import Item
 from tailrank.data.columns import Columns
 from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.language.vectors import EncoderIdentity

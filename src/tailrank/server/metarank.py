@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, ValidationError
 
-from tailrank import api
+from tailrank import api, api_stored
 from tailrank.data.columns import Columns
 from tailrank.data.imports.metarank_schema import IMPRESSION
 from tailrank.server.batches import Batch
@@ -38,9 +38,9 @@ class Feedback(NamedTuple):
         interactions without a user.
     """
 
-    events: Batch[api.Event]
-    items: Batch[api.Item]
-    refused: Sequence[api.Refused]
+    events: Batch[api_stored.Event]
+    items: Batch[api_stored.Item]
+    refused: Sequence[api_stored.Refused]
     n_events: int
 
 
@@ -51,7 +51,7 @@ class FeedbackResponse(Struct, frozen=True):
     accepted: int
     updated: int
     took: int = msgspec.field(name="tookMillis")
-    refused: list[api.Refused] | UnsetType = UNSET
+    refused: list[api_stored.Refused] | UnsetType = UNSET
 
 
 class ScoredItem(Struct, frozen=True):
@@ -93,7 +93,7 @@ def read_feedback(body: bytes, columns_of: Callable[[str], Mapping[str, Any]]) -
             interactions[position] = event
         elif isinstance(event, ItemBody):
             changes.append((position, event))
-    items: dict[str, tuple[int, api.Item]] = {}
+    items: dict[str, tuple[int, api_stored.Item]] = {}
     for position, change in sorted(changes, key=lambda one: one[1].timestamp):
         before = items[change.item][1] if change.item in items else columns_of(change.item)
         items[change.item] = position, {**before, **change.values, Columns.ITEM: change.item}
@@ -121,9 +121,9 @@ def read_rank_request(body: bytes, explain: bool = False) -> api.RankRequest:
     return _convert(api.RankRequest, candidates, *whose, explain=explain, ranking_id=name)
 
 
-def _event(found: InteractionBody) -> api.Event:
+def _event(found: InteractionBody) -> api_stored.Event:
     values = (found.id, found.user_id or "", found.item, found.type, float(found.timestamp))
-    return _convert(api.Event, *values, ranking_id=found.ranking)
+    return _convert(api_stored.Event, *values, ranking_id=found.ranking)
 
 
 def rank_response(ranking: api.Ranking) -> RankResponse:

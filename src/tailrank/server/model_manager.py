@@ -14,7 +14,8 @@ from typing import Final
 
 import msgspec
 
-from tailrank.api import Item, Value
+from tailrank.api import Value
+from tailrank.api_stored import Item
 from tailrank.data.columns import Columns
 from tailrank.errors import EncoderError, TailrankError
 from tailrank.policy.base import Policy

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tailrank import api, api_reports
+from tailrank import api, api_reports, api_stored, api_texts
 from tailrank.errors import RequestError, instead_of
 from tailrank.server.auth import Scope
 
@@ -133,7 +133,7 @@ ALERTS_SUMMARY: Final = "List what isn't as it should be, and what wasn't until 
 QUEUE_SUMMARY: Final = "List the items that a screen held, those first that wait longest."
 REVIEW_SUMMARY: Final = "Where an item stands, with its audit log: who, when, why."
 VERDICT_SUMMARY: Final = "Approve or reject an item; every ranking that follows goes by it."
-RERANK: Final = (api.RerankResponse, api.RerankRequest)
+RERANK: Final = (api_texts.RerankResponse, api_texts.RerankRequest)
 
 ROUTES: Final = (
     Route("POST", "/v1/rank", "rank", "read", RANK_SUMMARY, api.Ranking, api.RankRequest),
@@ -149,30 +149,34 @@ ROUTES: Final = (
     Route("POST", "/v1/rerank", "rerank", "read", RERANK_SUMMARY, *RERANK),
     Route("POST", "/v2/rerank", "rerank", "read", "The same, where Cohere's second version has it.", *RERANK),
     Route("POST", "/rerank", "rerank", "read", "The same, where vLLM has it.", *RERANK),
-    Route("POST", "/v1/events", "events", "write", EVENTS_SUMMARY, api.EventsAccepted, api.Events),
+    Route(
+        "POST", "/v1/events", "events", "write", EVENTS_SUMMARY, api_stored.EventsAccepted, api_stored.Events
+    ),
     Route(
         "POST",
         "/v1/impressions",
         "impressions",
         "write",
         IMPRESSIONS_SUMMARY,
-        api.ImpressionsAccepted,
-        api.Impressions,
+        api_stored.ImpressionsAccepted,
+        api_stored.Impressions,
     ),
     Route("GET", "/v1/experiments", "experiments", "read", EXPERIMENTS_SUMMARY, api_reports.Experiments),
-    Route("POST", "/v1/items", "items", "write", ITEMS_SUMMARY, api.ItemsAccepted, api.Items),
-    Route("DELETE", "/v1/items/{id}", "delete_item", "write", DELETE_SUMMARY, api.ItemsAccepted),
+    Route("POST", "/v1/items", "items", "write", ITEMS_SUMMARY, api_stored.ItemsAccepted, api_stored.Items),
+    Route("DELETE", "/v1/items/{id}", "delete_item", "write", DELETE_SUMMARY, api_stored.ItemsAccepted),
     Route(
         "GET",
         "/v1/users/{id}",
         "user",
         "read",
         "Export what is stored of a user and, with `log`, what is logged.",
-        api.UserHistory,
+        api_stored.UserHistory,
         parameters=("log",),
     ),
-    Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", api.UserHistory),
-    Route("DELETE", "/v1/users/{id}", "erase", "write", "Erase what is stored of a user.", api.UserErased),
+    Route("GET", "/v1/users/{id}/history", "user", "read", "The same.", api_stored.UserHistory),
+    Route(
+        "DELETE", "/v1/users/{id}", "erase", "write", "Erase what is stored of a user.", api_stored.UserErased
+    ),
     Route("GET", "/v1/alerts", "alerts", "read", ALERTS_SUMMARY, api_reports.Alerts),
     Route("GET", "/v1/review", "review", "write", QUEUE_SUMMARY, api_reports.ReviewQueue),
     Route("GET", "/v1/review/{id}", "review_of", "write", REVIEW_SUMMARY, api_reports.Review),
@@ -183,7 +187,7 @@ ROUTES: Final = (
         "write",
         VERDICT_SUMMARY,
         api_reports.Review,
-        api.Verdict,
+        api_stored.Verdict,
     ),
     Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
     Route(

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from msgspec import UNSET
 
-from tailrank.api import Document, RerankedDocument, RerankRequest, RerankResponse
+from tailrank.api_texts import Document, RerankedDocument, RerankRequest, RerankResponse
 from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import History
