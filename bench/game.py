@@ -14,7 +14,6 @@ from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories
-from tailrank.feedback.pushed_texts import ALIKE, TextScreen
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
 from tailrank.metrics.popularity import target_groups
@@ -22,6 +21,7 @@ from tailrank.metrics.ranking import TOP
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
+from tailrank.screening.pushed_texts import ALIKE, TextScreen
 from tailrank.signals.vocabulary import Terms
 
 TARGETS: Final = 100

@@ -67,10 +67,23 @@ def test_a_deny_list_alone_needs_no_encoder(shop: Path, tmp_path: Path) -> None:
     assert "i40,,\"others, de\",says 'tea knife'" in done.stdout
 
 
+def test_a_copy_of_a_best_seller_is_held_with_what_it_was_copied_from(shop: Path, tmp_path: Path) -> None:
+    screen, copied = tmp_path / "screen.json", "green tea with mint no 7"
+    items = pl.read_csv(shop / "items.csv")
+    pl.concat([items, pl.DataFrame({"item_id": ["c1"], "title": [copied]})]).write_csv(shop / "items.csv")
+    events = {"user_id": [f"u{n}" for n in range(5)], "item_id": ["i7"] * 4 + ["i30"], "timestamp": range(5)}
+    pl.DataFrame(events).write_csv(shop / "events.csv")
+    done = call("screen", "train", "--data", shop, "--out", screen, "--pushed", 0.01)
+    assert done.exit_code == 0, done.output
+    done = call("screen", "run", screen, "--data", shop)
+    assert "c1,,others,\"has the words of 'i7', a best seller\"" in done.stdout
+    assert not any(line.startswith(("i7,", "i30,")) for line in done.stdout.splitlines())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "give --labels FILE, --deny FILE, or both"),
+        ([], "give --labels FILE, --deny FILE, --pushed SHARE, or several"),
         (["--labels", "{labels}", "--market", "de"], "--market de: write a name and a share"),
         (["--labels", "{labels}", "--market", "de=2"], "--market de=2: write a name and a share"),
         (["--deny", "{deny}", "--market", "de=0.5"], "give --labels FILE"),

@@ -52,6 +52,18 @@ def test_a_screen_is_a_file(tmp_path: Path) -> None:
     assert not found.is_held
 
 
+def test_what_is_written_to_be_found_is_held_in_every_market() -> None:
+    screen = Screen("{title}", {"de": ["cbd"]}, pushed=0.01)
+    plain, copy = screen.judge(["tea", "CBD"], pushed=["", "has the words of 'mug', a best seller"])
+    assert not plain.is_held
+    assert (copy.markets, copy.why) == (
+        {"": True, "de": True},
+        "says 'cbd' (de); has the words of 'mug', a best seller",
+    )
+    with pytest.raises(RequestError, match="whether it is written to be found"):
+        screen.judge(["tea"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

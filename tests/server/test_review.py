@@ -233,6 +233,29 @@ def test_items_of_the_model_are_held_while_it_serves(server: Server, state: Path
     assert listed(server.url, "181", "1") == (["1"], {"181": "held for review: says 'war'"})
 
 
+def test_a_copy_of_a_best_seller_waits_with_what_it_was_copied_from(
+    model: Path, encoder: TextEncoder, tmp_path: Path
+) -> None:
+    served = LoadedModel.load(model)
+    best = served.reranker.catalogue.items["item_id"][int(served.reranker.catalogue.counts.argmax())]
+    title = served.columns(best)["title"]
+    template = next(iter(served.encoders.values())).template
+    Screen(template, pushed=0.001).write(tmp_path / "screen.json")
+    with (
+        Server(model, tmp_path / "state", "--screen", str(tmp_path / "screen.json")) as running,
+        Client(running.url) as client,
+    ):
+        columns = {name: value for name, value in served.columns(best).items() if name != "item_id"}
+        client.put_items({"item_id": "h1", **columns}, {"item_id": best, **columns})
+        why = f"has the words of '{best}', a best seller"
+        assert listed(running.url, "h1", best) == ([best], {"h1": f"held for review: {why}"})
+        [waiting] = client.review_queue().held
+        assert (waiting.item_id, waiting.why) == ("h1", why)
+        assert title in waiting.text
+        assert client.approve("h1", by="grace", why="a new edition").status == "approved"
+        assert listed(running.url, "h1")[0] == ["h1"]
+
+
 def post(url: str, item: str, **verdict: Any) -> tuple[int, str]:
     response = httpx.post(f"{url}/v1/review/{item}", json=verdict)
     return response.status_code, response.json().get("error", "")

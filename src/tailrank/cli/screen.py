@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import polars as pl
 import typer
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.data.columns import Columns
+from tailrank.data.dataset import Dataset
 from tailrank.data.readers import read_items
 from tailrank.errors import EncoderError, RequestError, needs
 from tailrank.files import written_file
@@ -22,6 +24,7 @@ from tailrank.language.vectors import ItemVectors
 from tailrank.screening.deny_list import EVERYWHERE, DenyList
 from tailrank.screening.fitting import fit_classifier, screen_from
 from tailrank.screening.labels import read_labels
+from tailrank.screening.pushed_texts import TextScreen
 from tailrank.screening.screen import Judgement, Screen
 
 app = typer.Typer(
@@ -41,6 +44,15 @@ def train(
         Path | None,
         typer.Option(help="Words and phrases, one a line; after a line [de], for that market only."),
     ] = None,
+    pushed: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Also hold texts copied from this share of items, the most popular, and words gathered from"
+            " many texts; 0.01 is a start.",
+        ),
+    ] = 0.0,
     recall: Recall = 0.9,
     market: Annotated[
         list[str] | None, typer.Option(metavar="NAME=RECALL", help="For one market; may be repeated.")
@@ -52,9 +64,11 @@ def train(
     device: options.Device = "auto",
     seed: options.Seed = 0,
 ) -> None:
-    """Make a screen of a deny-list, of labelled items, or of both; says how well it finds those."""
-    if labels is None and deny is None:
-        raise RequestError("nothing to screen by: give --labels FILE, --deny FILE, or both")
+    """Make a screen of a deny-list, of labelled items and more; says how well it finds those."""
+    if labels is None and deny is None and not pushed:
+        raise RequestError(
+            "nothing to screen by: give --labels FILE, --deny FILE, --pushed SHARE, or several"
+        )
     if labels is None and market:
         raise RequestError("--market chooses a threshold of the classifier: give --labels FILE")
     recalls = {EVERYWHERE: recall, **dict(map(_recall, market or []))}
@@ -62,12 +76,12 @@ def train(
     template = default_template(items) if template is None else template
     phrases = {} if deny is None else {name: [*each] for name, each in DenyList.read(deny).phrases.items()}
     if labels is None:
-        screen = Screen(template, phrases)
+        screen = Screen(template, phrases, pushed=pushed)
     else:
         rows, wanted = read_labels(labels, items)
         vectors = _encoded(items[rows], encoder, template)
         fitted = fit_classifier(vectors.values, wanted, seed)
-        screen = screen_from(template, phrases, vectors.encoder, fitted, wanted, recalls)
+        screen = screen_from(template, phrases, vectors.encoder, fitted, wanted, recalls, pushed)
         for name, found in screen.measured.items():
             shares = ", ".join(f"{part} {found[part]:.3f}" for part in ("threshold", "precision", "recall"))
             typer.echo(f"{name or 'by default'}: {shares}, held-out texts of {len(wanted):,} labelled ones")
@@ -94,16 +108,7 @@ def run(
     device: options.Device = "auto",
 ) -> None:
     """List the items of a data folder that a screen holds, with the reason."""
-    judge, items = Screen.read(screen), read_items(options.data_folder(data))
-    texts, vectors = item_texts(items, judge.template), None
-    if (identity := judge.encoder) is not None:
-        encoded = _encoded(items, identity.name, judge.template)
-        if encoded.encoder != identity:
-            raise EncoderError(
-                f"{screen}: encoder {identity.name!r} has other weights now: train the screen anew"
-            )
-        vectors = encoded.values
-    found = dict(zip(items[Columns.ITEM], judge.judge(texts, vectors), strict=True))
+    found = _judged(Screen.read(screen), screen, options.data_folder(data))
     held = {item: each for item, each in found.items() if each.is_held}
     _list(held, out)
     typer.echo(f"{len(held):,} of {len(found):,} items are held", err=True)
@@ -113,6 +118,24 @@ def run(
         typer.echo(
             f"{asyncio.run(hold(state, held)):,} of them weren't held, approved or rejected yet", err=True
         )
+
+
+def _judged(screen: Screen, file: Path, folder: Path) -> dict[str, Judgement]:
+    """Judge the items of a data folder, by id."""
+    dataset = Dataset.load(folder) if screen.pushed else None
+    items = read_items(folder) if dataset is None else dataset.items
+    texts, vectors, pushed = item_texts(items, screen.template), None, None
+    if (identity := screen.encoder) is not None:
+        encoded = _encoded(items, identity.name, screen.template)
+        if encoded.encoder != identity:
+            raise EncoderError(
+                f"{file}: encoder {identity.name!r} has other weights now: train the screen anew"
+            )
+        vectors = encoded.values
+    if dataset is not None:
+        usual = TextScreen.from_texts(texts, dataset.counts, screen.pushed)
+        pushed = usual.reasons(texts, np.arange(len(texts)), items[Columns.ITEM])
+    return dict(zip(items[Columns.ITEM], screen.judge(texts, vectors, pushed), strict=True))
 
 
 def _encoded(items: pl.DataFrame, encoder: str, template: str) -> ItemVectors:

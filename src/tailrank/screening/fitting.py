@@ -98,12 +98,13 @@ def screen_from(
     fitted: FittedClassifier,
     labels: Bools,
     recalls: Mapping[str, float],
+    pushed: float = 0.0,
 ) -> Screen:
     """Make a screen of a classifier, with a threshold a market.
 
     Parameters
     ----------
-    template, deny, encoder
+    template, deny, encoder, pushed
         As in `Screen`.
     fitted, labels
         The classifier, and the labels of the texts that it learned from.
@@ -115,7 +116,9 @@ def screen_from(
         thresholds[market] = threshold_for(fitted.held_out, labels, recall)
         measured[market] = quality_at(thresholds[market], fitted.held_out, labels)
     phrases = {market: [*each] for market, each in deny.items()}
-    return Screen(template, phrases, encoder, fitted.weights.tolist(), fitted.bias, thresholds, measured)
+    return Screen(
+        template, phrases, encoder, fitted.weights.tolist(), fitted.bias, thresholds, measured, pushed
+    )
 
 
 def quality_at(threshold: float, scores: Doubles, labels: Bools) -> dict[str, float]:

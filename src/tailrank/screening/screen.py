@@ -1,4 +1,4 @@
-"""`Screen`: holds back items whose text is denied, or like texts that were labelled."""
+"""`Screen`: holds back items whose text is denied, like texts that were labelled, or written to be found."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Judgement(NamedTuple):
 
 
 class Screen(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """A deny-list, a classifier of the encoder's vectors, or both: a file of JSON that may be edited.
+    """What holds texts, a deny-list, a classifier of vectors and more: a file of JSON that may be edited.
 
     Attributes
     ----------
@@ -64,6 +64,9 @@ class Screen(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         From which p on an item is held, by market; `EVERYWHERE` stands for those that aren't named.
     measured
         How well the classifier did in cross-validation. Nothing depends on it.
+    pushed
+        Share of items, the most popular, whose texts may not be copied; words may not be gathered from many
+        texts either. 0 allows both.
     """
 
     template: str
@@ -73,11 +76,12 @@ class Screen(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     bias: float = 0.0
     thresholds: dict[str, Annotated[float, Meta(ge=0, le=1)]] = {}
     measured: dict[str, Any] = {}
+    pushed: Annotated[float, Meta(ge=0, le=1)] = 0.0
     format: Literal["tailrank screen 1"] = FORMAT
 
     def __post_init__(self) -> None:
-        if self.encoder is None and not self.deny:
-            raise ValueError("neither a deny-list nor a classifier: nothing would be held")
+        if self.encoder is None and not self.deny and not self.pushed:
+            raise ValueError("no deny-list, no classifier, and `pushed` is 0: nothing would be held")
         if self.encoder is not None and not (self.weights and EVERYWHERE in self.thresholds):
             raise ValueError('a classifier needs weights, and a threshold for "", the other markets')
         if not np.isfinite([*self.weights, self.bias]).all():
@@ -115,7 +119,9 @@ class Screen(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
                 f"{file}: can't be written ({why.strerror or why}): name another file"
             ) from None
 
-    def judge(self, texts: Sequence[str], vectors: Floats | None = None) -> list[Judgement]:
+    def judge(
+        self, texts: Sequence[str], vectors: Floats | None = None, pushed: Sequence[str] | None = None
+    ) -> list[Judgement]:
         """Judge texts.
 
         Parameters
@@ -124,11 +130,13 @@ class Screen(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
             Of items, written by the template.
         vectors
             What the encoder makes of them, shape (texts, d); only a classifier needs them.
+        pushed
+            What `TextScreen.reasons` says of each, shape (texts,); only a screen with `pushed` needs it.
 
         Raises
         ------
         RequestError
-            If the classifier has no vectors, or some of another width.
+            If the classifier has no vectors, or some of another width; if `pushed` is missing.
         """
         scores: Sequence[float | None] = [None] * len(texts)
         if self.encoder is not None:
@@ -136,12 +144,17 @@ class Screen(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
                 raise RequestError(f"the screen needs a vector of width {len(self.weights)} for each text")
             log_odds = vectors @ np.array(self.weights, np.float32) + self.bias
             scores = np.exp(-np.logaddexp(0, -log_odds)).tolist()
-        found = self._deny_list.found(texts)
-        return [self._judgement(*each) for each in zip(texts, found, scores, strict=True)]
+        if self.pushed and pushed is None:
+            raise RequestError("the screen needs to know of each text whether it is written to be found")
+        found, reasons = self._deny_list.found(texts), pushed or [""] * len(texts)
+        return [self._judgement(*each) for each in zip(texts, found, scores, reasons, strict=True)]
 
-    def _judgement(self, text: str, said: dict[str, list[str]], score: float | None) -> Judgement:
+    def _judgement(
+        self, text: str, said: dict[str, list[str]], score: float | None, pushed: str
+    ) -> Judgement:
+        everywhere = bool(said.get(EVERYWHERE) or pushed)
         markets = {
-            market: bool(said.get(EVERYWHERE) or said.get(market)) or self._exceeds(score, market)
+            market: everywhere or bool(said.get(market)) or self._exceeds(score, market)
             for market in self._markets
         }
         why = [
@@ -149,6 +162,8 @@ class Screen(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         ]
         if score is not None and any(self._exceeds(score, market) for market in self._markets):
             why.append(f"is like texts that were labelled ({score:.2f})")
+        if pushed:
+            why.append(pushed)
         return Judgement(hashlib.sha256(text.encode()).hexdigest(), markets, "; ".join(why), score)
 
     def _exceeds(self, score: float | None, market: str) -> bool:

@@ -20,7 +20,9 @@ from tailrank.policy.base import Policy
 from tailrank.ranking.model_folder import read_fitted
 from tailrank.ranking.readiness import check_ranks
 from tailrank.ranking.reranker import Reranker
+from tailrank.screening.pushed_texts import TextScreen
 from tailrank.screening.reviews import Reviews
+from tailrank.screening.screen import Screen
 from tailrank.server.items import as_text
 from tailrank.state.base import ItemChange
 
@@ -46,6 +48,8 @@ class LoadedModel:
         Whether an item that changed is without a vector, because its encoder can't be loaded.
     reviews
         Which items were held, approved or rejected.
+    text_screen
+        What is usual in the texts of the items that it was trained with; None if nobody asks.
     """
 
     reranker: Reranker
@@ -54,13 +58,20 @@ class LoadedModel:
     version: int = 0
     lacks_vectors: bool = False
     reviews: Reviews = field(default_factory=Reviews)
+    text_screen: TextScreen | None = field(default=None, repr=False)
 
     @classmethod
-    def load(cls, folder: Path, copies: Path | None = None, standing: Sequence[Policy] = ()) -> LoadedModel:
+    def load(
+        cls,
+        folder: Path,
+        copies: Path | None = None,
+        standing: Sequence[Policy] = (),
+        screen: Screen | None = None,
+    ) -> LoadedModel:
         """Load a model folder and rank once, so that a model that can't rank is never served.
 
         `copies` is a folder in which workers share the arrays, as in `read_model`; `standing` are steps that
-        come after all others.
+        come after all others; `screen` judges items that are put.
 
         Raises
         ------
@@ -68,11 +79,15 @@ class LoadedModel:
             If the folder is missing, damaged or of another format, or a score is no number.
         """
         fitted, digest = read_fitted(folder, copies)
-        items = fitted.catalogue.items[Columns.ITEM]
-        head = items.filter(~tail_items(fitted.catalogue.counts[: len(items)]))
+        items = fitted.catalogue.items
+        counts = fitted.catalogue.counts[: len(items)]
+        head = items[Columns.ITEM].filter(~tail_items(counts))
         name, ids = f"{folder.name}@{digest[:12]}", frozenset(head.to_list())
         loaded = cls(Reranker.from_fitted(fitted).with_standing(standing), name, ids)
         check_ranks(loaded.reranker, folder)
+        if screen is not None and screen.pushed:
+            texts = loaded.texts(items.to_dicts(), screen.template)
+            loaded = replace(loaded, text_screen=TextScreen.from_texts(texts, counts, screen.pushed))
         return loaded
 
     def with_entries(self, entries: Sequence[ItemChange]) -> Self:

@@ -83,9 +83,12 @@ class ModelManager:
         """
         log.info("loading the model", extra={"folder": str(self.folder)})
         self._signature_seen = _signature(self.folder)
-        self._loaded = await asyncio.to_thread(LoadedModel.load, self.folder, self._copies, self._standing)
+        self._loaded = await asyncio.to_thread(self._load)
         self.served = await with_changes(self._loaded, self.state, self.encoders)
         self.metrics.serves(self.served.name)
+
+    def _load(self) -> LoadedModel:
+        return LoadedModel.load(self.folder, self._copies, self._standing, self.screen)
 
     async def warm(self) -> None:
         """Load the encoders before a text needs them; if one is missing, only texts have to do without."""
@@ -195,7 +198,7 @@ class ModelManager:
         if found in ((), self._signature_seen) or (found == self._refused and not self._reload.is_over):
             return
         try:
-            new = await asyncio.to_thread(LoadedModel.load, self.folder, self._copies, self._standing)
+            new = await asyncio.to_thread(self._load)
             changed = await with_changes(new, self.state, self.encoders)
             if _signature(self.folder) != found:
                 return  # replaced meanwhile, so another one is next

@@ -50,6 +50,7 @@ async def screened(
         If the screen's encoder is missing.
     """
     texts = await asyncio.to_thread(served.texts, items, screen.template)
+    ids = [str(item[Columns.ITEM]) for item in items]
     read: Floats | None = None
     if (identity := screen.encoder) is not None:
         key = vector_key(identity.sha256, identity)
@@ -57,8 +58,12 @@ async def screened(
             read = np.array([np.frombuffer(each[key], "<f4") for each in vectors], np.float32)
         else:
             read = await encoders.encode(await encoders.load(identity), texts, "items")
-    found = await asyncio.to_thread(screen.judge, texts, read)
-    ids, now = [str(item[Columns.ITEM]) for item in items], time.time()
+    pushed = None
+    if (usual := served.text_screen) is not None:
+        catalogue = served.reranker.catalogue
+        own, known = catalogue.codes_of(ids), catalogue.items[Columns.ITEM]
+        pushed = await asyncio.to_thread(usual.reasons, texts, own, known)
+    found, now = await asyncio.to_thread(screen.judge, texts, read, pushed), time.time()
     judged = dict(zip(ids, found, strict=True))  # of an item that is put twice at once, the last counts
     return [Entry.of_screen(item, one, now) for item, one in judged.items() if served.reviews.news(item, one)]
 

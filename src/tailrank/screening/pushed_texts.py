@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
 import numpy as np
+import polars as pl
 import scipy.sparse as sp
 
 from tailrank.arrays import Bools, Codes, Doubles, Offsets
@@ -106,6 +107,34 @@ class TextScreen:
             for copy, stuff in zip(copied, stuffed, strict=True)
         ]
 
+    def reasons(self, texts: Sequence[str], items: Codes | Offsets, ids: pl.Series) -> list[str]:
+        """Say in words why texts look written to be found; nothing of those that don't.
+
+        Parameters
+        ----------
+        texts, items
+            As in `suspicions`; items that came after this was learned are new.
+        ids
+            Of the catalogue's items, shape (items,).
+
+        Examples
+        --------
+        >>> cups, teas = ["blue china cup", "white china cup"], ["loose green tea", "loose black tea"]
+        >>> screen = TextScreen.from_texts(cups + teas, np.array([1, 9, 2, 2]))
+        >>> ids = pl.Series(["cup 1", "cup 2", "tea 1", "tea 2"])
+        >>> screen.reasons(["white china cup", "white tea", "loose tea"], np.array([-1, 2, -1]), ids)
+        ["has the words of 'cup 2', a best seller", 'has words that are not found together', '']
+        """
+        own = np.where(items < self.has.shape[0], items, -1)
+        found = []
+        for text, item, kind in zip(texts, own, self.suspicions(texts, own), strict=True):
+            if kind == "copied":
+                source = self.best[self._likenesses([text], item[None]).argmax()]
+                found.append(f"has the words of {ids[int(source)]!r}, a best seller")
+            else:
+                found.append("has words that are not found together" if kind else "")
+        return found
+
     def coherence(self, texts: Sequence[str], items: Codes | Offsets) -> Doubles:
         """Average what the pairs of a text's terms say, in natural logarithms.
 
@@ -122,12 +151,17 @@ class TextScreen:
 
     def likeness(self, texts: Sequence[str], items: Codes | Offsets) -> Doubles:
         """Give the largest Jaccard similarity of a text's terms to those of a best seller, shape (texts,)."""
+        largest: Doubles = self._likenesses(texts, items).max(axis=1, initial=0)
+        return largest
+
+    def _likenesses(self, texts: Sequence[str], items: Codes | Offsets) -> Doubles:
+        """Compare with each best seller, shape (texts, best sellers)."""
         known, sizes = self._known(texts)
         best = self.has[self.best]
         common = (known @ best.T).toarray()
         share = common / np.maximum(sizes[:, None] + best.sum(axis=1) - common, 1)
         share[np.asarray(items)[:, None] == self.best] = 0
-        return np.asarray(share.max(axis=1, initial=0), np.float64)
+        return np.asarray(share, np.float64)
 
     def _known(self, texts: Sequence[str]) -> tuple[Any, Offsets]:
         """Give the terms of each text that the catalogue has, a row a text, and how many it has at all."""

@@ -6,7 +6,7 @@ from math import log
 import numpy as np
 import pytest
 
-from tailrank.feedback.pushed_texts import TERMS, TextScreen
+from tailrank.screening.pushed_texts import TERMS, TextScreen
 from tailrank.signals.vocabulary import terms_of
 
 KINDS = {
