@@ -153,7 +153,7 @@ class ReviewEntry(Struct, frozen=True):
     """A line of an item's audit log, which is never changed.
 
     `screened` is the word of the screen on a text that was put. `markets` says where it holds the text, by
-    market; the empty name stands for those that aren't named.
+    market; the empty name stands for those that aren't named. A person's verdict may be for one `market`.
     """
 
     verdict: Literal["screened", "approve", "reject"]
@@ -163,13 +163,15 @@ class ReviewEntry(Struct, frozen=True):
     fingerprint: str
     score: float | UnsetType = UNSET
     markets: dict[str, bool] | UnsetType = UNSET
+    market: str | UnsetType = UNSET
 
 
 class Review(Struct, frozen=True):
     """Where an item stands since a time in seconds since 1970, and why.
 
     `text` is what the item says now, empty if it is unknown or was deleted. `fingerprint` names the text that
-    the screen read last; empty if it read none. `log` is the audit log, oldest first.
+    the screen read last; empty if it read none. `log` is the audit log, oldest first. `markets` are those for
+    which a person decided, with what.
     """
 
     item_id: str
@@ -179,6 +181,7 @@ class Review(Struct, frozen=True):
     text: str
     fingerprint: str
     log: list[ReviewEntry]
+    markets: dict[str, Literal["approve", "reject"]] | UnsetType = UNSET
 
 
 class ReviewQueue(Struct, frozen=True):

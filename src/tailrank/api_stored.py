@@ -77,13 +77,14 @@ class Verdict(Struct, frozen=True, forbid_unknown_fields=True):
     """What a person decided of an item, who, and why.
 
     `fingerprint`, as the review gave it, says which text was read: if the item has another one by now, the
-    verdict is refused.
+    verdict is refused. With a `market` it counts there, whatever was decided for all.
     """
 
     verdict: Literal["approve", "reject"]
     by: Annotated[str, Meta(min_length=1, max_length=200)]
     why: Annotated[str, Meta(min_length=1, max_length=2_000)]
     fingerprint: str | None = None
+    market: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
 
 
 class Refused(Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tailrank.screening.holding import hold
 from tailrank.screening.reviews import Entry, Review, Reviews, after
@@ -21,8 +22,13 @@ def screened(text: str, is_held: bool = True, time: float = 1) -> Entry:
     return Entry("pills", "screened", "screen", f"of {text}", time, text, 0.9, {"": is_held})
 
 
-def decided(verdict: Any, text: str, time: float = 2) -> Entry:
-    return Entry("pills", verdict, "grace", f"{verdict} {text}", time, text)
+def decided(verdict: Any, text: str, time: float = 2, market: str = "") -> Entry:
+    return Entry("pills", verdict, "grace", f"{verdict} {text}", time, text, market=market)
+
+
+def shown(review: Review, *markets: str) -> list[bool]:
+    """Whether the item may be in lists, by market; the last one says for any other."""
+    return [not review.reasons.get(market, review.reasons.get("", "")) for market in (*markets, "other")]
 
 
 def follow(*entries: Entry) -> Review:
@@ -61,10 +67,36 @@ def test_another_text_of_an_approved_item_is_screened_again() -> None:
 
 
 def test_a_held_or_rejected_item_waits_for_a_person_whatever_is_put() -> None:
-    assert follow(screened("a"), screened("b", is_held=False)).status == "held"
+    held = follow(screened("a"), screened("b", is_held=False))
+    assert (held.status, held.why, held.reasons) == ("held", "of a", {"": "held for review: of a"})
     rejected = follow(screened("a"), decided("reject", "a"), screened("b", is_held=False))
     assert (rejected.status, rejected.text, rejected.why) == ("rejected", "b", "reject a")
     assert follow(*rejected.entries, decided("approve", "b")).status == "approved"
+
+
+def test_a_verdict_for_one_market_counts_there_and_the_rest_waits() -> None:
+    entries = screened("a"), decided("approve", "a", 2, "de"), decided("reject", "a", 3, "fr")
+    review = follow(*entries)
+    assert (review.status, shown(review, "de", "fr")) == ("held", [True, False, False])
+    assert review.reasons["fr"] == "rejected: reject a"
+    # Another text has to be approved anew; the rejection stays, also if the item is approved for all.
+    assert shown(follow(*entries, screened("b")), "de", "fr") == [False, False, False]
+    approved = follow(*entries, decided("approve", "a", 4))
+    assert (approved.status, shown(approved, "de", "fr")) == ("approved", [True, False, True])
+    assert shown(follow(*approved.entries, decided("approve", "a", 5, "fr")), "fr") == [True, True]
+    assert shown(follow(*entries, decided("reject", "a", 4)), "de", "fr") == [False, False, False]
+
+
+def test_what_is_held_in_one_market_waits_for_no_other() -> None:
+    held = replace(screened("a"), markets={"": False, "de": True, "fr": False})
+    assert shown(follow(held), "de", "fr") == [False, True, True]
+    for verdict, is_shown in (("approve", True), ("reject", False)):
+        review = follow(held, decided(verdict, "a", 2, "de"))
+        assert (review.status, review.since, shown(review, "de")) == ("approved", 2, [is_shown, True])
+    late = follow(held, decided("approve", "b", 2, "de"))
+    assert (late.status, shown(late, "de")) == ("held", [False, True])
+    both = follow(held, replace(screened("b"), markets={"": False, "de": False, "fr": True}))
+    assert shown(both, "de", "fr") == [False, False, True]
 
 
 def test_people_decide_on_items_that_no_screen_read() -> None:
@@ -96,10 +128,9 @@ def test_the_step_blocks_what_isnt_approved() -> None:
     other = Entry("tea", "approve", "grace", "harmless", 1)
     entries = [entry.as_change() for entry in (screened("a"), rejected, other)]
     reviews = Reviews().with_entries(entries)
-    blocked = reviews.step.blocked
-    assert {item: (each.reason, each.markets) for item, each in blocked.items()} == {
-        "pills": ("held for review: of a", HELD),
-        "fake": ("rejected: stolen", {}),
+    assert reviews.step.blocked == {
+        "pills": {"": "held for review: of a"},
+        "fake": {"": "rejected: stolen"},
     }
     assert reviews.counts == {"held": 1, "rejected": 1, "approved": 1}
     assert reviews.with_entries(entries) == reviews

@@ -146,6 +146,19 @@ def test_a_word_is_denied_where_its_market_is(server: Server) -> None:
         )
 
 
+def test_a_verdict_may_be_for_one_market(server: Server) -> None:
+    with Client(server.url) as client:
+        client.put_items({"item_id": "d4", "title": GORY})
+        found = client.approve("d4", by="grace", why="art", market="us")
+        assert (found.status, found.markets, found.log[-1].market) == ("held", {"us": "approve"}, "us")
+        assert listed(server.url, "d4", context={"market": "us"})[0] == ["d4"]
+        assert listed(server.url, "d4")[0] == []
+        client.approve("d4", by="grace", why="art")
+        client.reject("d4", by="heinz", why="the law", market="de")
+        assert listed(server.url, "d4")[0] == ["d4"]
+        assert listed(server.url, "d4", context={"market": "de"}) == ([], {"d4": "rejected: the law"})
+
+
 def test_a_list_in_its_old_order_is_reviewed_too(server: Server) -> None:
     with Client(server.url) as client:
         client.put_items({"item_id": "e1", "title": GORY})

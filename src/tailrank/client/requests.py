@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Concatenate, Generic, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 from urllib.parse import quote
 
 import msgspec
@@ -207,7 +207,7 @@ class Requests:
 
     @sends
     def approve(
-        self, item_id: str, *, by: str, why: str, fingerprint: str | None = None
+        self, item_id: str, *, by: str, why: str, fingerprint: str | None = None, market: str | None = None
     ) -> Request[api_reports.Review]:
         """Let an item be ranked.
 
@@ -220,15 +220,17 @@ class Requests:
         fingerprint
             Of the text that was read, as the review gives it: if the item has another one by now, this is
             refused. None decides on the text that it has now.
+        market
+            Where the verdict counts; None decides for all, but for those where it is rejected.
         """
-        return _verdict("approve", item_id, by, why, fingerprint)
+        return _verdict(item_id, api_stored.Verdict("approve", by, why, fingerprint, market))
 
     @sends
     def reject(
-        self, item_id: str, *, by: str, why: str, fingerprint: str | None = None
+        self, item_id: str, *, by: str, why: str, fingerprint: str | None = None, market: str | None = None
     ) -> Request[api_reports.Review]:
         """Keep an item out of every ranking until it is approved; takes what `approve` takes."""
-        return _verdict("reject", item_id, by, why, fingerprint)
+        return _verdict(item_id, api_stored.Verdict("reject", by, why, fingerprint, market))
 
     @sends
     def history(self, user_id: str, *, log: bool = False) -> Request[api_stored.UserHistory]:
@@ -257,11 +259,8 @@ def new_event(
     return api_stored.Event(uuid.uuid4().hex, user_id, item_id, event_type, time.time(), value, ranking_id)
 
 
-def _verdict(
-    verdict: Literal["approve", "reject"], item_id: str, by: str, why: str, fingerprint: str | None
-) -> Request[api_reports.Review]:
-    body = api_stored.Verdict(verdict, by, why, fingerprint)
-    return _post(_path("review", item_id), body, api_reports.Review)
+def _verdict(item_id: str, verdict: api_stored.Verdict) -> Request[api_reports.Review]:
+    return _post(_path("review", item_id), verdict, api_reports.Review)
 
 
 def _post(path: str, body: Any, response: type[T]) -> Request[T]:

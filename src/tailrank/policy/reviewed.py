@@ -4,31 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from tailrank.policy.base import Scored
 
-
-class Blocked(NamedTuple):
-    """Why an item is in no list.
-
-    Attributes
-    ----------
-    reason
-        In words.
-    markets
-        Whether that holds, by market; the empty name stands for those that aren't named, and no name at all
-        for every market.
-    """
-
-    reason: str
-    markets: Mapping[str, bool] = {}
-
-    def counts_in(self, market: str) -> bool:
-        """Whether it holds in a market."""
-        return not self.markets or self.markets.get(market, self.markets.get("", True))
+Reasons: TypeAlias = Mapping[str, str]
+"""Why an item is in no list, by market; the empty name stands for those that aren't named, and an empty
+reason, or none, lets it stay."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +28,7 @@ class Reviewed:
         Why items are in no list, by id.
     """
 
-    blocked: Mapping[str, Blocked] = field(repr=False)
+    blocked: Mapping[str, Reasons] = field(repr=False)
 
     name: ClassVar[str] = "reviewed"
     listwise: ClassVar[bool] = True
@@ -56,9 +40,9 @@ class Reviewed:
             return scored
         market = str(listing.context.get("market") or "")
         for at, item in enumerate(listing.ids):
-            found = self.blocked.get(item)
-            if found is not None and found.counts_in(market):
+            reasons = self.blocked.get(item, {})
+            if reason := reasons.get(market, reasons.get("", "")):
                 which = np.zeros(len(listing.ids), bool)
                 which[at] = True
-                scored = scored.without(found.reason, which)
+                scored = scored.without(reason, which)
         return scored

@@ -11,7 +11,8 @@ from typing import Final, Literal, Self, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from tailrank.policy.reviewed import Blocked, Reviewed
+from tailrank.policy.reviewed import Reasons, Reviewed
+from tailrank.screening.deny_list import EVERYWHERE
 from tailrank.screening.screen import Judgement
 from tailrank.state.base import ItemChange, StateError
 
@@ -39,6 +40,8 @@ class Entry(Struct, frozen=True, omit_defaults=True):
         Of the classifier; None without one.
     markets
         Where the screen holds the text, as in `Judgement`.
+    market
+        Where a person's verdict counts; empty if that is everywhere.
     """
 
     item_id: str
@@ -49,6 +52,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     text: str = ""
     score: float | None = None
     markets: dict[str, bool] = {}
+    market: str = ""
 
     @classmethod
     def of_screen(cls, item_id: str, found: Judgement, time: float) -> Self:
@@ -72,13 +76,17 @@ class Review:
     Attributes
     ----------
     status
-        Held items are in no list where the screen holds them, rejected ones in none at all.
+        Held items are in no list where they are held, rejected ones in none at all, but for `in_market`.
     since
         When it came to that, in seconds since 1970.
     judged
         The screen's latest word; None if it never had one.
     decided
         A person's; None if nobody decided yet.
+    held
+        Where it is held, as in `Judgement`, by any text since it came to that.
+    in_market
+        Verdicts for one market, which count there in place of all this.
     entries
         The audit log, oldest first.
     """
@@ -87,6 +95,8 @@ class Review:
     since: float
     judged: Entry | None = None
     decided: Entry | None = None
+    held: Mapping[str, bool] = field(default_factory=dict)
+    in_market: Mapping[str, Entry] = field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
 
     @property
@@ -97,8 +107,25 @@ class Review:
     @property
     def why(self) -> str:
         """Why it is held or, if it isn't, what a person gave as the reason."""
-        entry = self.judged if self.status == "held" else self.decided
-        return entry.why if entry is not None else ""
+        if self.status == "held":
+            return next(entry.why for entry in reversed(self.entries) if entry.is_held)
+        return "" if self.decided is None else self.decided.why
+
+    @property
+    def reasons(self) -> Reasons:
+        """Why it is in no list, by market."""
+        everywhere = {EVERYWHERE: f"rejected: {self.why}"} if self.status == "rejected" else {}
+        held = f"held for review: {self.why}" if self.status == "held" else ""
+        own = {
+            market: f"rejected: {entry.why}" * (entry.verdict == "reject")
+            for market, entry in self.in_market.items()
+        }
+        return everywhere | {market: held * is_held for market, is_held in self.held.items()} | own
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is held anywhere where nobody decided."""
+        return any(is_held and market not in self.in_market for market, is_held in self.held.items())
 
 
 def after(review: Review | None, entry: Entry) -> Review | None:
@@ -106,7 +133,8 @@ def after(review: Review | None, entry: Entry) -> Review | None:
 
     Another text of an approved item is held if the screen says so. A held or rejected item stays what it is,
     whatever is put, until a person decides. An approval counts for the text that the screen read last, so
-    that one that came meanwhile isn't approved with it.
+    that one that came meanwhile isn't approved with it. A rejection in one market stays until the item is
+    approved there.
     """
     if review is None and entry.verdict == "screened" and not entry.is_held:
         return None
@@ -115,13 +143,42 @@ def after(review: Review | None, entry: Entry) -> Review | None:
     before = review or Review("approved", entry.time)
     found = replace(before, entries=(*before.entries, entry))
     if entry.verdict == "screened":
-        is_held = before.status == "approved" and entry.is_held and entry.text != before.text
-        found = replace(found, judged=entry, status="held" if is_held else before.status)
-    elif entry.verdict == "reject":
-        found = replace(found, decided=entry, status="rejected")
-    elif entry.text == before.text:
-        found = replace(found, decided=entry, status="approved")
+        found = _screened(found, entry)
+    elif entry.verdict == "reject" or entry.text == before.text:
+        found = _decided(found, entry)
     return found if found.status == before.status else replace(found, since=entry.time)
+
+
+def _screened(review: Review, entry: Entry) -> Review:
+    own = {
+        market: each
+        for market, each in review.in_market.items()
+        if each.verdict == "reject" or each.text == entry.text
+    }
+    found = replace(review, judged=entry, in_market=own)
+    if review.status == "held":
+        return replace(found, held=_either(review.held, entry.markets))
+    if review.status == "approved" and entry.text != review.text:
+        found = replace(found, held=entry.markets)
+        return replace(found, status="held") if found.waits else replace(found, held={})
+    return found
+
+
+def _decided(review: Review, entry: Entry) -> Review:
+    if entry.market:
+        found = replace(review, in_market={**review.in_market, entry.market: entry})
+        is_done = found.status == "held" and not found.waits
+        return replace(found, status="approved", decided=entry, held={}) if is_done else found
+    rejected = {market: each for market, each in review.in_market.items() if each.verdict == "reject"}
+    status: Status = "approved" if entry.verdict == "approve" else "rejected"
+    return replace(review, status=status, decided=entry, held={}, in_market=rejected)
+
+
+def _either(a: Mapping[str, bool], b: Mapping[str, bool]) -> dict[str, bool]:
+    """Say where either holds a text."""
+    return {
+        market: any(each.get(market, each.get(EVERYWHERE, False)) for each in (a, b)) for market in {**a, **b}
+    }
 
 
 @dataclass(frozen=True)
@@ -156,17 +213,10 @@ class Reviews:
     @cached_property
     def step(self) -> Reviewed:
         """What keeps items out of lists."""
-        return Reviewed(
-            {item: _blocked(review) for item, review in self.by_id.items() if review.status != "approved"}
-        )
+        reasons = {item: review.reasons for item, review in self.by_id.items()}
+        return Reviewed({item: each for item, each in reasons.items() if any(each.values())})
 
     @property
     def counts(self) -> Counter[str]:
         """Count the items of each status."""
         return Counter(review.status for review in self.by_id.values())
-
-
-def _blocked(review: Review) -> Blocked:
-    if review.status == "rejected" or review.judged is None:
-        return Blocked(f"rejected: {review.why}")
-    return Blocked(f"held for review: {review.why}", review.judged.markets)

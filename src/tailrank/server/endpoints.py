@@ -211,7 +211,10 @@ class Endpoints:
         text = "" if review is None else review.text
         if given.fingerprint not in (None, text):
             raise RequestError("the item has another text by now: read it again, then decide")
-        await self.models.judge(Entry(call.name, given.verdict, given.by, given.why, time.time(), text))
+        entry = Entry(
+            call.name, given.verdict, given.by, given.why, time.time(), text, market=given.market or ""
+        )
+        await self.models.judge(entry)
         return await self.review_of(call)
 
     async def rerank(self, call: Call) -> Answer:

@@ -81,10 +81,12 @@ def told(served: LoadedModel, item_id: str, review: Review) -> api_reports.Revie
     """Tell of an item's review."""
     log = [_line(entry) for entry in review.entries]
     [text] = served.texts([served.columns(item_id)])
-    return api_reports.Review(item_id, review.status, review.since, review.why, text, review.text, log)
+    own = {market: entry.verdict for market, entry in review.in_market.items() if entry.verdict != "screened"}
+    said = (item_id, review.status, review.since, review.why, text, review.text, log)
+    return api_reports.Review(*said, own or UNSET)
 
 
 def _line(entry: Entry) -> api_reports.ReviewEntry:
     score = UNSET if entry.score is None else entry.score
     said = (entry.verdict, entry.by, entry.why, entry.time, entry.text, score)
-    return api_reports.ReviewEntry(*said, entry.markets or UNSET)
+    return api_reports.ReviewEntry(*said, entry.markets or UNSET, entry.market or UNSET)
