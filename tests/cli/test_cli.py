@@ -69,7 +69,12 @@ def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path
     assert {point["strength"] for point in found["tradeoff"]} >= {0.0, 1.0}
     assert [curve["dial"] for curve in found["frontier"]["curves"]] == ["tail"]
     assert len(found["groups"]["tailrank"]) == 12
-    assert "Who is shown" in (tmp_path / "report.html").read_text()
+    groups = found["user_groups"]["popularity"]
+    assert 0 < sum(group["queries"] for group in groups.values()) <= 100
+    assert {"head-heavy", "tail-heavy"} <= groups.keys()
+    assert groups["head-heavy"]["aplt"]["value"] == 0
+    assert "Who is shown</h2>" in (tmp_path / "report.html").read_text()
+    assert "Who is shown the tail</h2>" in (tmp_path / "report.html").read_text()
     assert "policies that lose at most 1.0%" in " ".join(result.output.split())
     assert "tailrank" in (tmp_path / "report.html").read_text()
 

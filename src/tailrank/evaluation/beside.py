@@ -83,19 +83,21 @@ def _together(first: Ground, second: Ground, runs: Runs) -> Ground:
     """Put the models of two runs on one ground, those of the first before those of the second."""
     shared = [name for name in first.models if name in second.models]
     same = {name for name in shared if _is_same(first.models[name], second.models[name])}
-    models, intervals = {}, {}
+    models, intervals, user_groups = {}, {}, {}
     for name in dict.fromkeys([*first.models, *second.models]):
         for run, ground in zip(runs, (first, second), strict=True):
             if name in ground.models and not (name in same and ground is first):
                 title = name if name in same else f"{run}: {name}"
                 models[title] = ground.models[name]
                 intervals[title] = ground.intervals.get(name, {})
+                user_groups[title] = ground.user_groups.get(name, {})
     changed = [name for name in shared if name not in same]
     comparisons = [each for name in changed for each in _differences(first, second, name, runs)]
     return replace(
         second,
         models=models,
         intervals=intervals,
+        user_groups=user_groups,
         comparisons=comparisons,
         earlier_tradeoff=first.tradeoff,
     )

@@ -23,6 +23,7 @@ from tailrank.metrics.full_ranking import Outcome, measure, per_query, scored
 from tailrank.metrics.group_exposure import GroupExposure, group_exposure
 from tailrank.metrics.popularity import target_groups
 from tailrank.metrics.significance import paired_bootstrap
+from tailrank.metrics.user_groups import popularity_bias
 from tailrank.policy.base import Scored
 from tailrank.policy.tail import TailBoost, rarity
 from tailrank.ranking.reranker import Reranker
@@ -120,6 +121,10 @@ class _Meter:
             intervals={name: _intervals(outcome, test, groups, seed) for name, outcome in outcomes.items()},
             exposure={name: exposure(outcome.top, len(counts)) for name, outcome in outcomes.items()},
             groups={name: self._groups(outcome, test, seed) for name, outcome in outcomes.items()},
+            user_groups={
+                name: popularity_bias(outcome.top, per_query(outcome), test, counts, self.eligible, seed)
+                for name, outcome in outcomes.items()
+            },
         )
 
     def metrics(self, outcome: Outcome, queries: Queries) -> dict[str, float | None]:

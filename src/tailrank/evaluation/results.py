@@ -11,6 +11,7 @@ import numpy as np
 from tailrank.arrays import Offsets
 from tailrank.evaluation.frontier import Frontier
 from tailrank.metrics.group_exposure import GroupExposure
+from tailrank.metrics.user_groups import UserGroup
 from tailrank.ranking.fusion import Fusion
 
 
@@ -65,6 +66,8 @@ class Ground:
         The same policy in the first of two runs that are shown side by side.
     groups
         Exposure of groups of items, by model and group.
+    user_groups
+        Lists of users whose histories are of the head, of the tail or of both, by model and group.
     """
 
     users: int
@@ -78,6 +81,7 @@ class Ground:
     exposure: dict[str, Offsets] = field(default_factory=dict)
     earlier_tradeoff: list[TradeoffPoint] = field(default_factory=list)
     groups: dict[str, dict[str, GroupExposure]] = field(default_factory=dict)
+    user_groups: dict[str, dict[str, UserGroup]] = field(default_factory=dict)
 
     def queries_behind(self, metric: str) -> int | None:
         """Count the queries that a metric is the mean of; None if there is no such group of targets."""
@@ -86,7 +90,8 @@ class Ground:
 
     def contents(self) -> dict[str, object]:
         """Give what `metrics.json` holds: what one run found, but for exposure; groups if there are any."""
-        left_out = {"exposure", "earlier_tradeoff"} | (set() if any(self.groups.values()) else {"groups"})
+        left_out = {"exposure", "earlier_tradeoff"}
+        left_out |= {name for name in ("groups", "user_groups") if not any(vars(self)[name].values())}
         return {name: value for name, value in vars(self).items() if name not in left_out}
 
 
