@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tailrank.arrays import Bools, Floats
-from tailrank.policy.base import Scalar, Scored
+from tailrank.policy.base import Reader, Scalar, Scored, plain
 
 GENRES = ("Comedy", "Drama", "Horror", "War")
 
@@ -41,11 +41,11 @@ class StatedListing:
     def context(self) -> Mapping[str, Scalar]:
         return {}
 
-    def attribute(self, name: str) -> npt.NDArray[np.object_]:
-        return objects(self.columns[name])
+    def attribute(self, name: str, read: Reader = plain) -> npt.NDArray[np.object_]:
+        return objects(read(self.columns[name]))
 
-    def of_history(self, name: str) -> npt.NDArray[np.object_]:
-        return objects(self.history_columns[name])
+    def of_history(self, name: str, read: Reader = plain) -> npt.NDArray[np.object_]:
+        return objects(read(self.history_columns[name]))
 
     def derived(self, name: str, find: Callable[[pl.DataFrame], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return find(pl.DataFrame(dict(self.columns)))

@@ -1,5 +1,6 @@
 """What policies may ask of a list, and what becomes of what they remove."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
 from tailrank.metrics.popularity import tail_items
 from tailrank.policy.base import Scored
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 
 
@@ -102,3 +104,22 @@ def test_what_is_said_of_items_later_is_asked_for_and_kept(
     for columns in wrong:
         with pytest.raises(RequestError, match="columns must be a list of 2 mappings"):
             reranker.with_items([known, "new"], ["", ""], columns=columns)
+
+
+def test_columns_are_read_once_and_what_changes_once_more(reranker: Reranker, films: list[str]) -> None:
+    read = list[object]()
+
+    def lengths(values: Sequence[Any]) -> Sequence[int]:
+        read.extend(values)
+        return [len(str(value)) for value in values]
+
+    request = Request(films[:3], [films[4], "other", films[0]])
+    titles = [*reranker.listing(request).attribute("title"), *reranker.listing(request).of_history("title")]
+    for _ in range(2):
+        listing = reranker.listing(request)
+        found = [*listing.attribute("title", lengths), *listing.of_history("title", lengths)]
+        assert found == lengths(titles)
+    assert len(read) == len(reranker.catalogue.items) + 1 + 2 * len(titles)
+    changed = reranker.with_items([films[0], "other"], ["", ""], columns=[{"title": "Cut"}, {}])
+    found = changed.listing(request).attribute("title", lengths).tolist()
+    assert found == [len(str(titles[0])), len("None"), len("Cut")]

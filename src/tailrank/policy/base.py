@@ -16,6 +16,14 @@ from tailrank.errors import RequestError
 
 Scalar: TypeAlias = str | int | float | bool | None
 
+Reader: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
+"""Reads values, each by itself."""
+
+
+def plain(values: Sequence[Any]) -> Sequence[Any]:
+    """Read values as they are; lists as tuples, by which other things can be looked up."""
+    return [tuple(value) if isinstance(value, list) else value for value in values]
+
 
 class Listing(Protocol):
     """What a step may ask of the list that it works on; each is looked up when it is first asked for."""
@@ -68,10 +76,11 @@ class Listing(Protocol):
         """
         ...
 
-    def attribute(self, name: str) -> npt.NDArray[np.object_]:
-        """Give what the data say of the candidates, shape (candidates,); None where nothing is said.
+    def attribute(self, name: str, read: Reader = plain) -> npt.NDArray[np.object_]:
+        """Give what the data say of the candidates, as `read` reads it, shape (candidates,).
 
-        Lists are given as tuples.
+        It reads values of the column, None where nothing is said. Those of the items learned from are read
+        once for all requests.
 
         Raises
         ------
@@ -80,7 +89,7 @@ class Listing(Protocol):
         """
         ...
 
-    def of_history(self, name: str) -> npt.NDArray[np.object_]:
+    def of_history(self, name: str, read: Reader = plain) -> npt.NDArray[np.object_]:
         """Give the same of the items of the history, shape (events,)."""
         ...
 
@@ -192,10 +201,12 @@ class Scored:
         before = self.order
         others = np.ones(len(self.scores), bool)
         others[top] = False
-        scores = self.scores.copy()
-        scores[np.concatenate([top, before[others[before]]])] = falling(self.scores[before])
+        order, scores = np.concatenate([top, before[others[before]]]), self.scores.copy()
+        scores[order] = falling(self.scores[before])
         # Not by `plus`: adding up rounds, which could reorder what is nearly equal.
-        return replace(self, scores=scores, contributions=self._with(name, scores - self.scores))
+        found = replace(self, scores=scores, contributions=self._with(name, scores - self.scores))
+        vars(found)["order"] = order  # sorting would only find it again
+        return found
 
     def rows(self) -> Iterator[Scored]:
         """Give the lists one by one."""

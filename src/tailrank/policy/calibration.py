@@ -57,7 +57,7 @@ class Calibration:
     def check(self, listing: Listing) -> None:
         """Check that items have the column."""
         if self.column is not None:
-            listing.attribute(self.column)
+            listing.attribute(self.column, categories)
 
     def apply(self, scored: Scored) -> Scored:
         """Re-order the first ranks."""
@@ -95,7 +95,10 @@ class Calibration:
         """Give the categories of the user's events, and those of the best candidates."""
         if self.column is None:
             return _head_or_tail(listing.history_tail), _head_or_tail(listing.tail[best])
-        return categories(listing.of_history(self.column)), categories(listing.attribute(self.column)[best])
+        return (
+            listing.of_history(self.column, categories).tolist(),
+            listing.attribute(self.column, categories)[best].tolist(),
+        )
 
 
 def _head_or_tail(tail: Bools) -> list[Categories]:

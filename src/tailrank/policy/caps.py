@@ -52,13 +52,13 @@ class Cap:
 
     def check(self, listing: Listing) -> None:
         """Check that items have the column."""
-        listing.attribute(self.column)
+        listing.attribute(self.column, categories)
 
     def apply(self, scored: Scored) -> Scored:
         """Move what doesn't fit down, as little as will do."""
-        values = scored.listing_for(self.name).attribute(self.column)
+        values = scored.listing_for(self.name).attribute(self.column, categories)
         best = shortlist(scored, self.places)
-        chosen = self._chosen(categories(values[best]))
+        chosen = self._chosen(values[best].tolist())
         return scored.reordered(self.name, best[chosen])
 
     def _chosen(self, items: list[Categories]) -> list[int]:

@@ -64,12 +64,12 @@ class Fair:
 
     def check(self, listing: Listing) -> None:
         """Check that items have the column."""
-        listing.attribute(self.column)
+        listing.attribute(self.column, categories)
 
     def apply(self, scored: Scored) -> Scored:
         """Move protected items up, as few and as late as will do."""
         order = scored.order
-        values = categories(scored.listing_for(self.name).attribute(self.column)[order])
+        values = scored.listing_for(self.name).attribute(self.column, categories)[order].tolist()
         wanted = set(self.protected)
         protected = np.fromiter((not wanted.isdisjoint(each) for each in values), bool, len(values))
         return scored.reordered(self.name, order[self._top(protected)])

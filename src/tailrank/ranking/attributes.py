@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, TypeAlias
 
@@ -14,6 +14,7 @@ import polars as pl
 from tailrank.arrays import Codes
 from tailrank.data.columns import Columns
 from tailrank.errors import RequestError, instead_of
+from tailrank.policy.base import Reader, plain
 from tailrank.ranking.layers import no_layers, with_layer, without
 
 LaterRows: TypeAlias = dict[str, tuple[Mapping[str, Any] | None, npt.NDArray[Any]]]
@@ -38,33 +39,28 @@ class ItemAttributes:
 
     items: pl.DataFrame
     later: ChainMap[str, Mapping[str, Any]] = field(default_factory=no_layers)
-    _found: dict[str, npt.NDArray[Any]] = field(default_factory=dict, compare=False, repr=False)
+    _found: dict[Hashable, npt.NDArray[Any]] = field(default_factory=dict, compare=False, repr=False)
     _found_later: dict[str, LaterRows] = field(default_factory=dict, compare=False, repr=False)
 
-    def of(self, name: str, ids: Sequence[str], codes: Codes) -> npt.NDArray[np.object_]:
-        """Look a column up, shape (ids,); None where nothing is said, or the item is unknown.
-
-        Lists are given as tuples, by which other things can be looked up.
+    def of(
+        self, name: str, ids: Sequence[str], codes: Codes, read: Reader = plain
+    ) -> npt.NDArray[np.object_]:
+        """Look a column up, shape (ids,), as it is read; of an unknown item, nothing is said: None is read.
 
         Raises
         ------
         RequestError
             If there is no such column.
         """
-        found = np.full(len(ids), None, np.object_)
-        if name in self.items.columns:
-            trained = (codes >= 0) & (codes < len(self.items))
-            if trained.all():
-                found = self.column(name).take(codes)
-            else:
-                found[trained] = self.column(name)[codes[trained]]
-        elif not any(name in columns for columns in self.later.values()):
-            known = {column: column for column in self.items.columns}
+        names = self.items.columns
+        if name not in names and not any(name in columns for columns in self.later.values()):
+            known = {each: each for each in names}
             raise RequestError(f"items have no column `{name}`: {instead_of(name, known)}")
-        if self.later and not self.later.keys().isdisjoint(ids):
+        found = self.column(name, read).take(np.minimum(codes, len(self.items)))
+        if self._changed(ids):
             for at, item in enumerate(ids):
                 if item in self.later:
-                    found[at] = _without_lists(self.later[item].get(name))
+                    found[at] = read([self.later[item].get(name)])[0]
         return found
 
     def derived(
@@ -86,7 +82,7 @@ class ItemAttributes:
         """
         learned = self.once(name, lambda: find(self.items))
         trained = (codes >= 0) & (codes < len(self.items))
-        if any(not layer.keys().isdisjoint(ids) for layer in self.later.maps):
+        if self._changed(ids):
             trained &= np.fromiter((item not in self.later for item in ids), bool, len(ids))
         if trained.all():
             return learned.take(codes, axis=0)
@@ -95,6 +91,10 @@ class ItemAttributes:
         others = (~trained).nonzero()[0]
         found[others] = self._derived_later(name, find, [ids[at] for at in others.tolist()])
         return found
+
+    def _changed(self, ids: Sequence[str]) -> bool:
+        """Whether something was said of one of them since."""
+        return any(not layer.keys().isdisjoint(ids) for layer in self.later.maps)
 
     def _derived_later(
         self, name: str, find: Callable[[pl.DataFrame], npt.NDArray[Any]], ids: Sequence[str]
@@ -128,24 +128,21 @@ class ItemAttributes:
         """Forget what was said of items since."""
         return replace(self, later=without(self.later, ids))
 
-    def column(self, name: str) -> npt.NDArray[np.object_]:
-        """Give a column of the items learned from."""
+    def column(self, name: str, read: Reader = plain) -> npt.NDArray[np.object_]:
+        """Read a column of the items learned from and, last, None; only None if it came since."""
 
         def find() -> npt.NDArray[np.object_]:
-            values = map(_without_lists, self.items[name].to_list())
-            return np.fromiter(values, np.object_, len(self.items))
+            known = name in self.items.columns
+            values = self.items[name].to_list() if known else [None] * len(self.items)
+            return np.fromiter(read([*values, None]), np.object_, len(values) + 1)
 
-        return self.once(f"column {name}", find)
+        return self.once((name, read), find)
 
-    def once(self, name: str, find: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    def once(self, name: Hashable, find: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Find out something of the items learned from when it is first asked for, and remember it."""
         if name not in self._found:
             self._found[name] = find()
         return self._found[name]
-
-
-def _without_lists(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _as_column(name: str, values: list[Any], kind: pl.DataType) -> pl.Series:

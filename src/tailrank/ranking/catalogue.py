@@ -126,12 +126,9 @@ class Catalogue:
 
         Items that came since are, and so is -1, an unknown one.
         """
-        trained = (codes >= 0) & (codes < len(self.items))
-        tail = np.ones(len(codes), bool)
-        tail[trained] = self.attributes.once("tail", lambda: tail_items(self.counts[: len(self.items)]))[
-            codes[trained]
-        ]
-        return tail
+        size = len(self.items)
+        tail = self.attributes.once("tail", lambda: np.append(tail_items(self.counts[:size]), True))
+        return tail.take(np.minimum(codes, size))
 
     def codes_of(self, ids: Sequence[str]) -> Codes:
         """Code items, shape (ids,); -1 for those that are unknown."""
@@ -148,9 +145,9 @@ class Catalogue:
 
     def ids_of(self, codes: Codes) -> list[str]:
         """Name items by their codes, the inverse of `codes_of`."""
-        trained = self.attributes.column(Columns.ITEM)
+        trained, size = self.attributes.column(Columns.ITEM), len(self.items)
         later = {code: name for name, code in self.changed.items() if code >= 0}
-        return [trained[code] if code < len(trained) else later[code] for code in codes.tolist()]
+        return [trained[code] if code < size else later[code] for code in codes.tolist()]
 
     def types_of(self, names: Sequence[str]) -> Codes:
         """Code event types, shape (names,); `UNTYPED` for those that are unknown or empty."""

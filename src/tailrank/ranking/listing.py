@@ -13,7 +13,7 @@ import polars as pl
 
 from tailrank.arrays import Bools, Codes, Floats
 from tailrank.data.histories import History
-from tailrank.policy.base import Scalar
+from tailrank.policy.base import Reader, Scalar, plain
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.signals.base import Signal
 from tailrank.signals.semantic import SemanticAttention
@@ -63,6 +63,11 @@ class CandidateListing:
         return self.events.events
 
     @cached_property
+    def history_codes(self) -> Codes:
+        """Item codes of the history, -1 for unknown ones, shape (events,)."""
+        return self.catalogue.codes_of(self.history)
+
+    @cached_property
     def tail(self) -> Bools:
         """Which candidates are outside the most popular 20%."""
         return self.catalogue.tail_of(self.codes)
@@ -70,7 +75,7 @@ class CandidateListing:
     @cached_property
     def history_tail(self) -> Bools:
         """Which items of the history are."""
-        return self.catalogue.tail_of(self.catalogue.codes_of(self.history))
+        return self.catalogue.tail_of(self.history_codes)
 
     @cached_property
     def vectors(self) -> Floats | None:
@@ -78,13 +83,13 @@ class CandidateListing:
         semantic = next((each for each in self.signals if isinstance(each, SemanticAttention)), None)
         return None if semantic is None else semantic.vectors_of(self.codes)
 
-    def attribute(self, name: str) -> npt.NDArray[np.object_]:
-        """Give a column of the candidates, shape (candidates,)."""
-        return self.catalogue.attributes.of(name, self.ids, self.codes)
+    def attribute(self, name: str, read: Reader = plain) -> npt.NDArray[np.object_]:
+        """Give a column of the candidates as it is read, shape (candidates,)."""
+        return self.catalogue.attributes.of(name, self.ids, self.codes, read)
 
-    def of_history(self, name: str) -> npt.NDArray[np.object_]:
-        """Give a column of the items of the history, shape (events,)."""
-        return self.catalogue.attributes.of(name, self.history, self.catalogue.codes_of(self.history))
+    def of_history(self, name: str, read: Reader = plain) -> npt.NDArray[np.object_]:
+        """Give a column of the items of the history as it is read, shape (events,)."""
+        return self.catalogue.attributes.of(name, self.history, self.history_codes, read)
 
     def derived(self, name: str, find: Callable[[pl.DataFrame], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Look up what follows from the columns of each candidate, shape (candidates, ...)."""
@@ -94,5 +99,4 @@ class CandidateListing:
         self, name: str, find: Callable[[pl.DataFrame], npt.NDArray[Any]]
     ) -> npt.NDArray[Any]:
         """Look up the same of the items of the history, shape (events, ...)."""
-        codes = self.catalogue.codes_of(self.history)
-        return self.catalogue.attributes.derived(name, find, self.history, codes)
+        return self.catalogue.attributes.derived(name, find, self.history, self.history_codes)
