@@ -115,8 +115,9 @@ def distribution(events: Iterable[Categories]) -> dict[str, float]:
     """
     sums = defaultdict[str, float](float)
     for event in events:
+        part = 1 / (len(event) or 1)
         for category in event:
-            sums[category] += 1 / len(event)
+            sums[category] += part
     total = sum(sums.values())
     return {category: share / total for category, share in sums.items()}
 
@@ -135,10 +136,12 @@ def shares_added(groups: Sequence[Categories], wanted: Mapping[str, float]) -> F
     >>> shares_added([("Drama", "War"), ()], {"Drama": 0.75, "War": 0.25}).round(3).astype(str).tolist()
     [['0.67', '1.99'], ['0.01', '0.01']]
     """
-    numbers, shares = {category: at for at, category in enumerate(wanted)}, np.array([*wanted.values()])
-    cells = [(row, numbers[each]) for row, group in enumerate(groups) for each in group if each in numbers]
-    rows, columns = np.array(cells, np.int64).reshape(-1, 2).T
-    sizes = np.array([len(group) for group in groups])
-    added = np.full((len(groups), len(wanted)), SMOOTHING, np.float32)
-    added[rows, columns] += (1 - SMOOTHING) / (sizes[rows] * shares[columns])
-    return added
+    numbers, n = {category: at for at, category in enumerate(wanted)}, len(wanted)
+    added, cells, shares = np.full(len(groups) * n, SMOOTHING, np.float32), list[int](), list[float]()
+    for row, group in enumerate(groups):
+        for category in group:
+            if category in numbers:
+                cells.append(row * n + numbers[category])
+                shares.append((1 - SMOOTHING) / (len(group) * wanted[category]))
+    added[cells] += np.array(shares)
+    return added.reshape(len(groups), n)

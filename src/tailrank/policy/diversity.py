@@ -120,8 +120,7 @@ class SimilarityCeiling:
 
     def _choose(self, vectors: Floats, scores: Floats, places: int) -> Offsets:
         chosen, free = list[int](), np.ones(len(vectors), bool)
-        while len(chosen) < places and free.any():
-            best = int(free.argmax())
+        while len(chosen) < places and free[best := int(free.argmax())]:
             chosen.append(best)
             free &= vectors @ vectors[best] <= self.cosine
             free[best] = False
@@ -140,6 +139,9 @@ def _chosen(
         raise RequestError(f"policy {name!r} compares items by their texts, and this model reads none")
     best = shortlist(scored, places)
     compared = vectors.take(best, axis=0)
+    if len(best) and compared[:, 0].all():  # so none is zero
+        chosen = choose(compared, relevance(scored.scores[best]), min(places, len(best)))
+        return scored.reordered(name, best[chosen])
     ranks = np.flatnonzero(compared.any(axis=1))
     to_fill = int((ranks < places).sum())
     if not to_fill:
