@@ -149,6 +149,16 @@ class Catalogue:
         later = {code: name for name, code in self.changed.items() if code >= 0}
         return [trained[code] if code < size else later[code] for code in codes.tolist()]
 
+    @property
+    def known_codes(self) -> Codes:
+        """Codes of the items that there are now, ascending; shape (known,)."""
+        known = np.ones(len(self), bool)
+        known[list(self.free)] = False
+        for name, code in self.changed.items():
+            if code < 0:
+                known[self.trained[name]] = False
+        return np.flatnonzero(known).astype(np.int32)
+
     def types_of(self, names: Sequence[str]) -> Codes:
         """Code event types, shape (names,); `UNTYPED` for those that are unknown or empty."""
         return np.fromiter(map(self._type_codes.get, names, repeat(UNTYPED)), np.int32, len(names))

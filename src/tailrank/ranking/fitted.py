@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from tailrank.arrays import Floats
-from tailrank.errors import RequestError
+from tailrank.errors import RequestError, instead_of
 from tailrank.language.vectors import VectorSpace
 from tailrank.policy.base import Policy
 from tailrank.ranking.catalogue import Catalogue, check_strings
@@ -15,6 +15,8 @@ from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.item_updates import item_updates
 from tailrank.ranking.settings import Settings
 from tailrank.signals.base import Signal
+from tailrank.signals.lexical import Lexical
+from tailrank.signals.semantic import SemanticAttention
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,31 @@ class Fitted:
     def __repr__(self) -> str:
         signals = ", ".join(self.fusion.signals)
         return f"{type(self).__name__}({len(self.catalogue):,} items; signals: {signals})"
+
+    def attention(self, space: str) -> SemanticAttention:
+        """Give the signal that compares the vectors of a space.
+
+        Raises
+        ------
+        RequestError
+            If there is no such space.
+        """
+        for signal in self.signals:
+            if isinstance(signal, SemanticAttention) and signal.space == space:
+                return signal
+        raise RequestError(
+            f"the model has no vector space {space!r}: {instead_of(space, {s: s for s in self.spaces})}"
+        )
+
+    @property
+    def text_signals(self) -> list[str]:
+        """Names of the signals that read text: words, or vectors that an encoder made of it."""
+        return [
+            signal.name
+            for signal in self.signals
+            if isinstance(signal, Lexical)
+            or (isinstance(signal, SemanticAttention) and self.spaces[signal.space].encoder is not None)
+        ]
 
     def steps(self, asked: Sequence[Policy] | None = None) -> tuple[Policy, ...]:
         """List the steps: the first ones, those asked for or else the model's, and the standing ones."""

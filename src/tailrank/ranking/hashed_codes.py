@@ -55,6 +55,9 @@ class HashedCodes:
     def __contains__(self, name: object) -> bool:
         return bool(self.of([name])[0] >= 0)
 
+    def __getitem__(self, name: str) -> int:
+        return int(self.of([name])[0])
+
     def of(self, ids: Iterable[object]) -> Codes:
         """Look up codes, shape (ids,); -1 for those that are unknown."""
         asked = _hashes(ids)

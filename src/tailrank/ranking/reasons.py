@@ -33,8 +33,8 @@ TITLES: Final = ("title", "name", "text")
 REPEATED: Final = {"frequency", "relative-frequency"}
 
 
-def item_titles(items: pl.DataFrame) -> dict[str, str]:
-    """Name items for people: the title, name or text of each, cut at 40 characters; else its id.
+def item_titles(items: pl.DataFrame, longest: int = TITLE) -> dict[str, str]:
+    """Name items for people: the title, name or text of each, cut at so many characters; else its id.
 
     Examples
     --------
@@ -44,11 +44,11 @@ def item_titles(items: pl.DataFrame) -> dict[str, str]:
     ids = items[Columns.ITEM].to_list()
     column = next((name for name in TITLES if name in items.columns), Columns.ITEM)
     texts = item_texts(items, f"{{{column}}}")
-    short = (text if len(text) <= TITLE else f"{text[: TITLE - 1]}…" for text in texts)
+    short = (text if len(text) <= longest else f"{text[: longest - 1]}…" for text in texts)
     return {item_id: text or item_id for item_id, text in zip(ids, short, strict=True)}
 
 
-def titles_of(catalogue: Catalogue, ids: Iterable[str]) -> dict[str, str]:
+def titles_of(catalogue: Catalogue, ids: Iterable[str], longest: int = TITLE) -> dict[str, str]:
     """Name some items of a model as `item_titles` does, those that came since training included."""
     distinct = list(dict.fromkeys(ids))
     columns = catalogue.items.columns
@@ -58,7 +58,7 @@ def titles_of(catalogue: Catalogue, ids: Iterable[str]) -> dict[str, str]:
         values = catalogue.attributes.of(column, distinct, catalogue.codes_of(distinct))
         texts = [None if value is None else str(value) for value in values]
     schema = dict.fromkeys((Columns.ITEM, column), pl.String)
-    return item_titles(pl.DataFrame({Columns.ITEM: distinct, column: texts}, schema))
+    return item_titles(pl.DataFrame({Columns.ITEM: distinct, column: texts}, schema), longest)
 
 
 def because(explanation: Explanation, titles: Mapping[str, str], language: Language = "en") -> str:

@@ -20,9 +20,10 @@ from tailrank.feedback.records import LogError
 from tailrank.feedback.roll_over_process import Retention
 from tailrank.server.alerts import count_alerts, watch_log
 from tailrank.server.auth import RateLimit, find_key
+from tailrank.server.call import Call, encode
 from tailrank.server.content_encoding import TooLargeError, unpacked_gzip
 from tailrank.server.encoding import EncoderBusyError, Encoders
-from tailrank.server.endpoints import Call, Endpoints, encode
+from tailrank.server.endpoints import Endpoints
 from tailrank.server.exchange import Answer, ClientDisconnected, Exchange
 from tailrank.server.experiment import LiveExperiment
 from tailrank.server.learning import Learning, check_learnable
@@ -43,7 +44,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 RETRY_AFTER: Final = b"retry-after", b"1"
-ENCODING: Final = frozenset({"rerank", "items", "feedback"})
+ENCODING: Final = frozenset({"rerank", "items", "feedback", "page_items"})
 """Endpoints that may encode texts for seconds: not for a client who has gone."""
 
 LINE: Final = 24

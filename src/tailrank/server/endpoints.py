@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from tailrank import api, api_stored, api_texts
@@ -21,6 +20,7 @@ from tailrank.screening.reviews import Entry
 from tailrank.server import metarank
 from tailrank.server.alerts import read_alerts
 from tailrank.server.batches import Batch, Entries, verdicts
+from tailrank.server.call import Call, encode
 from tailrank.server.decoding import Body
 from tailrank.server.exchange import Answer
 from tailrank.server.experiment import LiveExperiment
@@ -30,6 +30,7 @@ from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.openapi_page import docs_page
+from tailrank.server.page_endpoints import PageEndpoints
 from tailrank.server.pages import assets, page
 from tailrank.server.ranker import Ranker
 from tailrank.server.relevance import is_blank
@@ -44,7 +45,6 @@ READY_SECONDS: Final = 1.0
 
 UNLOGGED: Final = "impressions aren't logged: start the server with --log-impressions FOLDER"
 
-encode: Final = msgspec.json.Encoder().encode
 RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
 RERANK: Final[Body[api_texts.RerankRequest]] = Body(api_texts.RerankRequest)
 VERDICT: Final[Body[api_stored.Verdict]] = Body(api_stored.Verdict)
@@ -55,28 +55,7 @@ IMPRESSIONS: Final[Entries[api_stored.Impression]] = Entries(
 ITEMS: Final[Entries[api_stored.Item]] = Entries(api_stored.Item, api_stored.MAX_ITEMS)
 
 
-class Call(NamedTuple):
-    """A request as an endpoint sees it.
-
-    Attributes
-    ----------
-    body
-        As it came.
-    name
-        What stands for the braces in the route's path.
-    flags
-        What follows the path's question mark.
-    arrived
-        When, on the clock of `time.perf_counter`.
-    """
-
-    body: bytes
-    name: str = ""
-    flags: Mapping[str, bool] = {}
-    arrived: float = 0.0
-
-
-class Endpoints:
+class Endpoints(PageEndpoints):
     """Everything that a client can request of one worker.
 
     Parameters
@@ -107,7 +86,8 @@ class Endpoints:
         policies: str = "",
         exploration: Exploration | None = None,
     ) -> None:
-        self.models, self.state, self.metrics, self.log = models, state, metrics, log
+        super().__init__(models)
+        self.state, self.metrics, self.log = state, metrics, log
         self.ranker = Ranker(models, state, metrics, log, experiment, policies, exploration)
         self._unlogged = Ranker(models, state, metrics)
         self._reports = None if log is None else ExperimentReports(log.folder)

@@ -29,6 +29,8 @@ from tailrank.state.base import ItemChange
 SHOWN: Final = 10
 """Ranks that count as shown."""
 
+PREFERRED: Final = "semantic"
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -111,6 +113,11 @@ class LoadedModel:
         """The encoder of each vector space that has one."""
         spaces = self.reranker.spaces
         return {name: space.encoder for name, space in spaces.items() if space.encoder is not None}
+
+    @property
+    def reading_space(self) -> str | None:
+        """The vector space whose encoder reads what is no item: `semantic`, or else the first with one."""
+        return PREFERRED if PREFERRED in self.encoders else next(iter(self.encoders), None)
 
     @property
     def template(self) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tailrank import api, api_reports, api_stored, api_texts
+from tailrank import api, api_page, api_reports, api_stored, api_texts
 from tailrank.errors import RequestError, instead_of
 from tailrank.server.auth import Scope
 
@@ -103,6 +103,9 @@ EXAMPLES: Final[Mapping[str, object]] = {
         "timestamp": 1_764_072_000.0,
     },
     "/v1/items": {"item_id": "n3", "title": "Titanium camping spoon"},
+    "/v1/page/items": {"query": "spoon", "k": 5},
+    "/v1/page/cards": {"ids": ["t1", "p1"]},
+    "/v1/page/candidates": {"history": ["t1"], "k": 10},
     "/feedback": {
         "event": "interaction",
         "id": "i-1",
@@ -133,6 +136,13 @@ ALERTS_SUMMARY: Final = "List what isn't as it should be, and what wasn't until 
 QUEUE_SUMMARY: Final = "List the items that a screen held, those first that wait longest."
 REVIEW_SUMMARY: Final = "Where an item stands, with its audit log: who, when, why."
 VERDICT_SUMMARY: Final = "Approve or reject an item; every ranking that follows goes by it."
+PAGE_SUMMARY: Final = "What the page at / has to show: signals, a story, what policies cost."
+FIND_SUMMARY: Final = "Find items by words of their titles, then by meaning; well-known ones first."
+CARDS_SUMMARY: Final = "Titles, texts and training events of items."
+CANDIDATES_SUMMARY: Final = "Candidates for a history, found as a plain recommender does."
+PAGE_ITEMS: Final = (api_page.Cards, api_page.ItemsRequest)
+PAGE_CARDS: Final = (api_page.Cards, api_page.CardsRequest)
+PAGE_CANDIDATES: Final = (api_page.FoundCandidates, api_page.CandidatesRequest)
 RERANK: Final = (api_texts.RerankResponse, api_texts.RerankRequest)
 
 ROUTES: Final = (
@@ -198,6 +208,10 @@ ROUTES: Final = (
         "Rank as Metarank does.",
         parameters=("explain", "silent"),
     ),
+    Route("GET", "/v1/page", "page", "read", PAGE_SUMMARY, api_page.Page),
+    Route("POST", "/v1/page/items", "page_items", "read", FIND_SUMMARY, *PAGE_ITEMS),
+    Route("POST", "/v1/page/cards", "page_cards", "read", CARDS_SUMMARY, *PAGE_CARDS),
+    Route("POST", "/v1/page/candidates", "page_candidates", "read", CANDIDATES_SUMMARY, *PAGE_CANDIDATES),
     Route("GET", "/healthz", "alive", None, "Whether the process runs.", sheddable=False),
     Route("GET", "/readyz", "ready", None, "Whether a ranking works: two items are ranked.", sheddable=False),
     Route("GET", "/metrics", "scrape", "read", "For Prometheus.", sheddable=False, media_type="text/plain"),

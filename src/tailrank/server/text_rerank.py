@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 from msgspec import UNSET
@@ -19,9 +18,6 @@ from tailrank.server.items import as_text, is_nested
 from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.relevance import CALIBRATIONS, is_blank, relevance
 from tailrank.signals.base import ItemUpdates
-
-PREFERRED: Final = "semantic"
-"""Vector space whose encoder reads the texts; if it has none, it is that of the first space with one."""
 
 
 async def rerank(
@@ -43,9 +39,9 @@ async def rerank(
     """
     fields = ["text"] if request.rank_fields is None else request.rank_fields
     texts = [_text(document, fields, at) for at, document in enumerate(request.documents)]
-    if not served.encoders:
+    space = served.reading_space
+    if space is None:
         raise RequestError("the model was trained without an encoder, so it can't read texts")
-    space = PREFERRED if PREFERRED in served.encoders else next(iter(served.encoders))
     encoder = await encoders.load(served.encoders[space])
     queries = [] if is_blank(request.query or "") else [request.query or ""]
     vectors = await encoders.encode(encoder, [*queries, *texts], "documents")
@@ -81,7 +77,7 @@ def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
 def _attention(served: LoadedModel, space: str, vectors: Floats, history: History) -> Floats:
     """Score texts as if they were new items, by vectors of a space's encoder, shape (texts, width)."""
     reranker = served.reranker
-    signal = next(signal for signal in reranker.signals if signal.name == space)
+    signal = reranker.attention(space)
     n_items, n_texts = len(reranker.catalogue), len(vectors)
     codes = np.arange(n_items, n_items + n_texts, dtype=np.int32)
     values = reranker.spaces[space].transform(vectors)

@@ -1,0 +1,135 @@
+"""What the page at `/` asks of the server beside rankings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from server_helpers import wait_until
+
+from tailrank.benchmarks.launcher import Server
+from tailrank.data.dataset import Dataset
+from tailrank.data.histories import History
+from tailrank.ranking.reranker import Reranker
+
+HOSTILE = "<img src=x onerror=alert(1)> \u202e'\"; DROP TABLE"
+
+
+@pytest.fixture(scope="module")
+def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with Server(model, tmp_path_factory.mktemp("state")) as server:
+        yield server.url
+
+
+def ask(url: str, path: str, body: object = None, status: int = 200) -> Any:
+    response = httpx.post(url + path, json=body) if body is not None else httpx.get(url + path)
+    assert response.status_code == status, response.text
+    return response.json()
+
+
+def ids(answer: dict[str, Any], name: str = "items") -> list[str]:
+    return [each["id"] for each in answer[name]]
+
+
+def test_the_page_says_what_there_is(url: str, reranker: Reranker) -> None:
+    page = ask(url, "/v1/page")
+    assert page["items"] == len(reranker.catalogue)
+    assert page["signals"] == list(reranker.fusion.signals)
+    assert page["language"] == ["semantic", "lexical"]
+    assert page["free_text"]
+    assert page["story"] is page["prices"] is None
+
+
+def test_items_are_found_by_words_of_their_titles(url: str) -> None:
+    found = ask(url, "/v1/page/items", {"query": "STAR w", "k": 1})["items"]
+    assert found[0]["title"] == "Star Wars (1977)"
+    several = ask(url, "/v1/page/items", {"query": "star", "k": 6})["items"]
+    begins = [
+        card["title"].lower().startswith("star") or " star" in card["title"].lower() for card in several
+    ]
+    assert begins == sorted(begins, reverse=True)
+
+
+def test_items_are_found_by_meaning_if_words_find_too_few(url: str) -> None:
+    query = {"query": "extraterrestrials, science fiction", "k": 5}
+    wait_until(lambda: bool(ask(url, "/v1/page/items", query)["items"]))  # the encoder may still be loading
+    found = ask(url, "/v1/page/items", query)["items"]
+    assert len(found) == 5
+    assert sum("Sci-Fi" in card["text"] for card in found) >= 3
+    assert ask(url, "/v1/page/items", {"query": " \u200b", "k": 3})["items"]
+
+
+def test_without_a_query_the_best_known_come_first(url: str, movielens: Dataset) -> None:
+    found = ask(url, "/v1/page/items", {})["items"]
+    counts = [card["count"] for card in found]
+    assert len(found) == 20
+    assert counts == sorted(counts, reverse=True)
+    assert not any(card["tail"] for card in found)
+
+
+def test_cards_show_items_once_and_leave_out_unknown_ones(url: str, reranker: Reranker) -> None:
+    cards = ask(url, "/v1/page/cards", {"ids": ["50", "nobody's", "1", "50"]})["items"]
+    assert [card["id"] for card in cards] == ["50", "1"]
+    assert cards[0]["title"] == "Star Wars (1977)"
+    assert cards[0]["text"].startswith("Star Wars (1977). Action")
+    [code] = reranker.catalogue.codes_of(["50"])
+    assert cards[0]["count"] == reranker.catalogue.counts[code]
+
+
+def test_items_come_and_go_and_their_text_stays_text(url: str) -> None:
+    ask(url, "/v1/items", {"item_id": HOSTILE, "title": f"{HOSTILE} {'long ' * 200}"})
+    [card] = ask(url, "/v1/page/cards", {"ids": [HOSTILE]})["items"]
+    assert (card["count"], card["tail"]) == (0, True)
+    assert card["title"].startswith(HOSTILE)
+    assert (len(card["title"]), len(card["text"])) == (120, 200)
+    assert ids(ask(url, "/v1/page/items", {"query": "onerror", "k": 1})) == [HOSTILE]
+    assert httpx.delete(f"{url}/v1/items/{httpx.URL('/' + HOSTILE).raw_path[1:].decode()}").status_code == 200
+    assert ask(url, "/v1/page/cards", {"ids": [HOSTILE]})["items"] == []
+    ask(url, "/v1/items", {"item_id": "50", "title": "Star Wars, restored"})
+    assert ask(url, "/v1/page/cards", {"ids": ["50"]})["items"][0]["title"] == "Star Wars, restored"
+
+
+def test_candidates_are_those_of_item_knn(url: str, reranker: Reranker, movielens: Dataset) -> None:
+    history = ["172", "181", "unknown", "210"]
+    found = ask(url, "/v1/page/candidates", {"history": history, "k": 50})
+    assert found["by"] == "item-kNN"
+    assert len(found["candidates"]) == 50
+    assert not set(history) & set(ids(found, "candidates"))
+    neighbours = next(signal for signal in reranker.signals if signal.name == "item-knn")
+    whole = reranker.catalogue.candidates(np.arange(len(reranker.catalogue), dtype=np.int32))
+    coded, _ = reranker.catalogue.histories(History.from_events(history))
+    scores = neighbours.score(coded, whole)[0]
+    scores[coded.items] = -1
+    expected = np.sort(scores)[::-1][:50]
+    np.testing.assert_allclose([each["score"] for each in found["candidates"]], expected, rtol=1e-6)
+
+
+def test_without_a_history_candidates_are_the_popular_ones(url: str) -> None:
+    found = ask(url, "/v1/page/candidates", {"k": 20})
+    assert found["by"] == "popularity"
+    assert ids(found, "candidates") == ids(ask(url, "/v1/page/items", {"k": 20}))
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "fault"),
+    [
+        ("items", {"quary": "x"}, "did you mean `query`"),
+        ("items", {"k": 501}, "k"),
+        ("items", {"query": "x" * 201}, "query"),
+        ("cards", {"ids": ["x"] * 501}, "ids"),
+        ("cards", {}, "ids"),
+        ("candidates", {"history": [""]}, "history"),
+        ("candidates", {"histroy": ["1"]}, "did you mean `history`"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_by_name(url: str, path: str, body: object, fault: str) -> None:
+    assert fault in ask(url, f"/v1/page/{path}", body, 422)["error"]
+
+
+def test_halves_of_surrogate_pairs_are_refused(url: str) -> None:
+    response = httpx.post(f"{url}/v1/page/items", content=rb'{"query": "\ud800"}')
+    assert response.status_code in {400, 422}, response.text
