@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Final, Self
@@ -97,7 +98,9 @@ class Learner:
     Attributes
     ----------
     learned, unmatched
-        Events of lists of the model, and events that belong to no list that is open.
+        Events of lists of the model, and events that belong to no list that is open here.
+    unfound
+        The latter since somebody emptied this, who may know of other logs.
     trouble
         What couldn't be learned, and why.
     """
@@ -114,6 +117,7 @@ class Learner:
         self._seen = dict[int, None]()
         self._waiting, self._n_waiting = dict[str, list[EventRecord]](), 0
         self.learned = self.unmatched = 0
+        self.unfound: list[EventRecord] = []
         self.trouble: list[str] = []
 
     @classmethod
@@ -149,11 +153,24 @@ class Learner:
             if lists >= MOST_LISTS:
                 break
         self._take(found[::-1], learn=False)
-        self.unmatched = 0
+        self.unmatched, self.unfound = 0, []
 
     def learn(self, parts: Iterable[Part]) -> list[Decision]:
         """Learn from what came; returns what the guard decided."""
         return self._take(parts, learn=True)
+
+    def knows(self, event: EventRecord) -> bool:
+        """Whether an event was logged here, too, so that it would count as repeated."""
+        return _identity(event) in self._seen
+
+    def claim(self, event: EventRecord) -> float | None:
+        """Tell when the list was shown that an event belongs to; infinite if it was learned, None without."""
+        found = self.lists.find(event)
+        return None if found is None else math.inf if self.knows(event) else found[0].time
+
+    def has_learned_late(self, event: EventRecord) -> bool:
+        """Whether an event that named a list before it came has found it by now."""
+        return event.ranking_id is not None and self.lists.find(event) is not None
 
     def _take(self, parts: Iterable[Part], *, learn: bool) -> list[Decision]:
         """Take lists first: an event that one worker logged may be about a list of another one."""
@@ -199,7 +216,7 @@ class Learner:
         return decision
 
     def _is_repeated(self, event: EventRecord) -> bool:
-        key = hash((event.user_id, event.item_id, event.event_id))
+        key = _identity(event)
         if key in self._seen:
             return True
         self._seen[key] = None
@@ -210,8 +227,13 @@ class Learner:
     def _wait(self, event: EventRecord) -> None:
         """Keep an event for when the list that it names comes."""
         self.unmatched += 1
+        self.unfound.append(event)
         if event.ranking_id is not None:
             self._waiting.setdefault(event.ranking_id, []).append(event)
             self._n_waiting += 1
             while self._n_waiting > MOST_WAITING:
                 self._n_waiting -= len(self._waiting.pop(next(iter(self._waiting))))
+
+
+def _identity(event: EventRecord) -> int:
+    return hash((event.user_id, event.item_id, event.event_id))

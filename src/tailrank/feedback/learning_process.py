@@ -26,10 +26,13 @@ from tailrank.bounds import latest_plausible_time
 from tailrank.errors import ModelError
 from tailrank.feedback.alerts import Alert
 from tailrank.feedback.guard import Decision
+from tailrank.feedback.hand_over import KIND as HANDED
+from tailrank.feedback.hand_over import HandOver, HandOverNote
 from tailrank.feedback.learner import KIND, Learner, LearningNote
 from tailrank.feedback.log_reader import LogReader, log_id
 from tailrank.feedback.open_lists import OPEN_SECONDS
 from tailrank.feedback.roll_over import NICENESS
+from tailrank.feedback.segments import HourlySegments
 from tailrank.feedback.watcher import Watcher
 from tailrank.ranking.arrays_file import read_arrays
 from tailrank.ranking.fusion import Fusion
@@ -68,7 +71,7 @@ class Report(Struct, frozen=True):
     Attributes
     ----------
     learned, unmatched
-        Events, as `Learner` counts them.
+        Events, as `Learner` counts them; not unmatched are those that others learn or may still find.
     lag
         Seconds since all that was logged was learned.
     decisions
@@ -103,7 +106,8 @@ class LearningProcess:
     def __init__(self, folder: Path, state: State, report: Callable[[Report], None]) -> None:
         self._folder, self._state, self._report = folder, state, report
         self._log, self._up_to_date = log_id(folder), time.time()
-        self._told = 0, 0
+        self._told, self._heard = (0, 0), 0.0
+        self._received = HourlySegments(folder)
         self._watcher: Watcher | None = None
 
     async def begin(self, model: str, offline: Fusion) -> None:
@@ -120,6 +124,10 @@ class LearningProcess:
         if self._watcher is None:
             self._watcher = await self._insist(Watcher.start, self._folder, self._log, self._state, before)
         self._learner.remember(before)
+        notes = await self._insist(self._state.notes, HANDED)
+        handed = HandOverNote.decoded(notes.get(self._log, b""))
+        self._hand_over = HandOver(self._log, self._learner, self._received, handed)
+        self._hand_over.hear(notes, time.time())
         await self._put_note()
 
     @property
@@ -130,11 +138,16 @@ class LearningProcess:
     async def go_on(self) -> bool:
         """Learn what was logged since; returns whether there was anything."""
         began, learner = time.time(), self._learner
+        has_heard = await self._hear(began)
         parts = self._reader.read()
         watcher = cast("Watcher", self._watcher)
         watcher.take(parts)
         decisions = learner.learn(parts)
-        if learner.learned > self._told[0]:
+        self._hand_over.erase(parts)
+        has_handed = self._hand_over.add(began)
+        if has_heard or has_handed:
+            await self._put_handed(began)
+        if has_handed or learner.learned > self._told[0]:
             await self._put_note()
         if not parts:
             self._up_to_date = began
@@ -145,12 +158,25 @@ class LearningProcess:
         self._say(decisions, await self._insist(watcher.go_on, began))
         return bool(parts)
 
+    async def _hear(self, now: float) -> bool:
+        """Ask what other logs hand over, before this one is read, unless that was just done."""
+        is_due = not 0 <= now - self._heard <= PAUSE  # or the clock was set back
+        if is_due:
+            self._heard = now
+            self._hand_over.hear(await self._insist(self._state.notes, HANDED), now)
+        return is_due
+
     def _left_out(self, user_id: str) -> bool:
         return self._watcher is not None and self._watcher.watch.left_out(user_id)
 
     async def _put_note(self) -> None:
         note = msgspec.msgpack.encode(self._learner.note(self._reader.position))
         await self._insist(self._state.put_note, KIND, self._log, note)
+
+    async def _put_handed(self, now: float) -> None:
+        note = self._hand_over.go_on(now, is_behind=self._reader.is_behind)
+        if note is not None:
+            await self._insist(self._state.put_note, HANDED, self._log, msgspec.msgpack.encode(note))
 
     async def _insist(self, call: Callable[..., Awaitable[T]], *arguments: object) -> T:
         """Call the state until it can be reached; the log keeps what comes meanwhile."""
@@ -163,7 +189,7 @@ class LearningProcess:
 
     def _say(self, decided: Sequence[Decision], alerts: Sequence[Alert]) -> None:
         learner, trouble = self._learner, self._reader.trouble + self._learner.trouble
-        counts = learner.learned, max(learner.unmatched, self._told[1])
+        counts = learner.learned, max(self._hand_over.unmatched, self._told[1])
         learned, unmatched = (now - before for now, before in zip(counts, self._told, strict=True))
         self._told, self._reader.trouble, learner.trouble = counts, [], []
         lag, said = time.time() - self._up_to_date, [(one.action, str(one)) for one in decided]

@@ -63,13 +63,15 @@ class LogReader:
     ----------
     position
         The same by now.
+    is_behind
+        Whether there was more than is read at once.
     trouble
         What couldn't be read, and why.
     """
 
     def __init__(self, folder: Path, position: Mapping[str, int] | None = None) -> None:
         self.folder, self.position = folder, dict(position or {})
-        self.trouble: list[str] = []
+        self.is_behind, self.trouble = False, list[str]()
         self._ended, self._released = set[str](), segments_read(folder)
 
     def parts_before(self) -> Iterator[Part]:
@@ -88,6 +90,7 @@ class LogReader:
             if gone not in self._ended | self._released:
                 self.trouble.append(f"{gone} was removed from the log before all of it was read")
             del self.position[gone]
+        self.is_behind = False
         return [part for name, file in files.items() if name not in self._ended and (part := self._on(file))]
 
     def release(self, needed: Collection[str]) -> None:
@@ -111,6 +114,7 @@ class LogReader:
             for end, found in read_blocks(file, start):
                 records += found
                 if end - start > BYTES_AT_ONCE:
+                    self.is_behind = True
                     break
             else:
                 if closed:

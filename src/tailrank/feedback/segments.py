@@ -93,6 +93,36 @@ class Segment:
         os.close(self._descriptor)
 
 
+class HourlySegments:
+    """Appends to a log now and then, to a segment an hour.
+
+    Parameters
+    ----------
+    folder
+        Of the log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._hour = folder, ""
+        self._segment: Segment | None = None
+
+    def append(self, records: Sequence[bytes]) -> None:
+        """Append encoded records, if there are any; let the segment of an earlier hour be rolled over.
+
+        Raises
+        ------
+        OSError
+            As `Segment` does.
+        """
+        hour = hour_of(time.time())
+        if self._segment is not None and (hour != self._hour or self._segment.is_removed):
+            self._segment.close()
+            self._segment = None
+        if records:
+            self._segment, self._hour = self._segment or Segment(self._folder), hour
+            self._segment.append(records)
+
+
 def closed_segments(folder: Path) -> list[Path]:
     """List the segments that no process appends to, the earliest first."""
     return [file for file in all_segments(folder) if is_closed(file)]
