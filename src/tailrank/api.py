@@ -56,6 +56,10 @@ Context: TypeAlias = dict[Annotated[str, Meta(min_length=1, max_length=100)], Sc
 """What is known of the request itself, such as the market and the device, by names of one's own."""
 
 
+Shown: TypeAlias = dict[Id, Annotated[list[float], Meta(max_length=100)]]
+"""When items were shown, in seconds since 1970, by their ids."""
+
+
 class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Candidates to re-order for one user.
 
@@ -63,7 +67,8 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     is stored. A candidate that is repeated is ranked once, and its first position counts. `policy` takes the
     place of the model's own: steps in their order, or the strength of the long-tail policy alone. Rules may
     go by `context`. `explain` may name a language, of the sentences that then say why. `ranking_id` is the
-    caller's own id of this list, another one for each; without it, one is made up.
+    caller's own id of this list, another one for each; without it, one is made up. `shown` says when the user
+    was shown items lately, in seconds since 1970, in place of what the server remembers of that.
     """
 
     candidates: Annotated[list[Id | Candidate], Meta(max_length=MAX_CANDIDATES)]
@@ -76,6 +81,7 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     deadline_ms: Annotated[float, Meta(gt=0)] | None = None
     context: Annotated[Context, Meta(max_length=MAX_CONTEXT)] = {}
     ranking_id: Id | None = None
+    shown: Annotated[Shown, Meta(max_length=MAX_CANDIDATES)] | None = None
 
     def __post_init__(self) -> None:
         check_bytes("user session ranking_id", self.user or "", self.session or "", self.ranking_id or "")

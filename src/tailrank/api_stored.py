@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from tailrank.api import MAX_CANDIDATES, MAX_EVENTS, HistoryEvent, Id, Seconds, check_bytes
+from tailrank.api import MAX_CANDIDATES, MAX_EVENTS, HistoryEvent, Id, Seconds, Shown, check_bytes
 from tailrank.bounds import check_time
 
 MAX_ITEMS: Final = 1_000
@@ -133,11 +133,15 @@ class Logged(Struct, frozen=True):
 
 
 class UserHistory(Struct, frozen=True):
-    """What is stored of a user, oldest first; `logged` if it was asked for."""
+    """What is stored of a user, oldest first; `logged` if it was asked for.
+
+    `shown` says when the user was shown items, if a policy goes by that.
+    """
 
     user_id: str
     events: list[HistoryEvent]
     logged: Logged | UnsetType = UNSET
+    shown: Shown | UnsetType = UNSET
 
 
 class UserErased(Struct, frozen=True):

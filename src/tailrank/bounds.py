@@ -29,6 +29,12 @@ LATEST_TIMESTAMP: Final = 4_102_444_800
 CLOCK_TOLERANCE: Final = 86_400
 """Seconds by which the clock of whoever sends an event may be ahead of ours."""
 
+SHOWN_HOURS: Final = 168
+"""For how long it is remembered that a list was shown: a week."""
+
+LISTS_SHOWN: Final = 30
+"""Latest lists that are remembered of a user."""
+
 OPERATORS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 """Each bound of `msgspec.Meta`, and how a message says it."""
 

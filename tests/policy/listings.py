@@ -41,6 +41,10 @@ class StatedListing:
     def context(self) -> Mapping[str, Scalar]:
         return {}
 
+    @property
+    def shown(self) -> Mapping[str, Sequence[float]]:
+        return {}
+
     def attribute(self, name: str, read: Reader = plain) -> npt.NDArray[np.object_]:
         return objects(read(self.columns[name]))
 

@@ -78,6 +78,7 @@ class Requests:
         policy: Sequence[Mapping[str, Any]] | None = None,
         context: Mapping[str, api.Scalar] | None = None,
         ranking_id: str | None = None,
+        shown: Mapping[str, Sequence[float]] | None = None,
     ) -> Request[api.Ranking]:
         """Re-order candidates for one user.
 
@@ -103,6 +104,9 @@ class Requests:
             What is known of the request itself, such as the market, for rules that go by it.
         ranking_id
             What to call this list, if it has an id already.
+        shown
+            When the user was shown items lately, in seconds since 1970, by their ids; None leaves it to
+            what the server remembers.
         """
         asked = None if tail is None else api.Policy(tail)
         body = api.RankRequest(
@@ -116,6 +120,7 @@ class Requests:
             deadline_ms,
             dict(context or {}),
             ranking_id,
+            None if shown is None else {name: list(times) for name, times in shown.items()},
         )
         return _post("/v1/rank", body, api.Ranking)
 

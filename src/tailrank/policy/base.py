@@ -54,6 +54,11 @@ class Listing(Protocol):
         ...
 
     @property
+    def shown(self) -> Mapping[str, Sequence[float]]:
+        """When items were shown to the user lately, in seconds since 1970, by their ids."""
+        ...
+
+    @property
     def context(self) -> Mapping[str, Scalar]:
         """What the request says of itself, such as the market, by name."""
         ...

@@ -18,6 +18,7 @@ from tailrank.policy.fresh import FreshBoost
 from tailrank.policy.objective import Objective
 from tailrank.policy.relations import Excludes, Requires
 from tailrank.policy.rules import Rules
+from tailrank.policy.shown import AlreadyShown
 from tailrank.policy.stock import Stock
 from tailrank.policy.tail import TailBoost
 from tailrank.policy.taken import AlreadyTaken
@@ -29,6 +30,7 @@ STEPS: Final = (
     FreshBoost,
     Stock,
     AlreadyTaken,
+    AlreadyShown,
     Requires,
     Excludes,
     XQuad,

@@ -18,6 +18,19 @@ from tailrank.policy.conditions import columns_of, met
 DAY: Final = 86_400
 
 
+def as_types(events: object) -> tuple[str, ...]:
+    """Check a setting that lists event types.
+
+    Raises
+    ------
+    RequestError
+        If it is something else.
+    """
+    if not isinstance(events, list | tuple) or not all(isinstance(each, str) for each in events):
+        raise RequestError(f"events must be a list of event types, not {events!r}")
+    return tuple(events)
+
+
 @dataclass(frozen=True)
 class AlreadyTaken:
     """Takes items from the list that are in the user's history.
@@ -46,11 +59,7 @@ class AlreadyTaken:
 
     def __post_init__(self) -> None:
         check_bounds(self)
-        if not isinstance(self.events, list | tuple) or not all(
-            isinstance(each, str) for each in self.events
-        ):
-            raise RequestError(f"events must be a list of event types, not {self.events!r}")
-        object.__setattr__(self, "events", tuple(self.events))
+        object.__setattr__(self, "events", as_types(self.events))
         if self.unless is not None:
             columns_of(self.unless)
 

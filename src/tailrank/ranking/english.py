@@ -92,6 +92,13 @@ ENGLISH: Final = Wording(
             "an objective of the shop lifts it further",
             "an objective of the shop lifts it less",
         ),
+        "already-shown": Phrase(
+            "how often it was shown",
+            "others were shown more often and left alone",
+            "it was shown several times and left alone",
+            "the other was shown more often and left alone",
+            "it was shown more often and left alone",
+        ),
         "fresh": Phrase(
             "how new it is",
             "it is new",

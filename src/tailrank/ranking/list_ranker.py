@@ -171,7 +171,8 @@ class ListRanker(Fitted):
     ) -> CandidateListing:
         """Say what policies may ask of one list."""
         now = time.time() if request.time is None else request.time
-        return CandidateListing(ids, codes, events, now, self.catalogue, self.signals, request.context)
+        catalogue, signals = self.catalogue, self.signals
+        return CandidateListing(ids, codes, events, now, catalogue, signals, request.context, request.shown)
 
     def _rank_together(self, candidates: Sequence[str], requests: Sequence[Request]) -> list[Ranking]:
         """Rank requests that have the same candidates: the one way to a ranking."""

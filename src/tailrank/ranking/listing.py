@@ -35,7 +35,7 @@ class CandidateListing:
         When the list is made, in seconds since 1970.
     catalogue, signals
         Of the model.
-    context
+    context, shown
         Of the request.
     """
 
@@ -46,6 +46,7 @@ class CandidateListing:
     catalogue: Catalogue
     signals: Sequence[Signal]
     context: Mapping[str, Scalar] = field(default_factory=dict)
+    shown: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def history(self) -> Sequence[str]:

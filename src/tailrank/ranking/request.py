@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, overload
 import numpy as np
 
 from tailrank.arrays import Offsets
+from tailrank.bounds import check_time
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy, Scalar
@@ -55,12 +56,14 @@ class Request:
         rules that go by it.
     ranking_id
         What to call the ranking; None makes something up.
+    shown
+        When the user was shown items lately, in seconds since 1970, by their ids, for policies that go by it.
 
     Raises
     ------
     RequestError
         On a `k` below 1, a `ranking_id` that isn't text, a history, candidates or a policy that is no list,
-        or a context that is no mapping.
+        a context that is no mapping, or times of `shown` that make no sense.
     """
 
     history: Sequence[str | Event] | History = ()
@@ -73,6 +76,7 @@ class Request:
     time: float | None = None
     context: Mapping[str, Scalar] = field(default_factory=dict)
     ranking_id: str | None = None
+    shown: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("history", "candidates"):
@@ -89,6 +93,8 @@ class Request:
             raise RequestError(f'context must be a mapping such as {{"market": "de"}}, not {self.context!r}')
         if self.ranking_id is not None and not (isinstance(self.ranking_id, str) and self.ranking_id):
             raise RequestError(f"ranking_id must be text, not {self.ranking_id!r}")
+        if self.shown:
+            _check_shown(self.shown)
 
     @property
     def columns(self) -> History:
@@ -167,6 +173,19 @@ def _is_whole(number: object) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _check_shown(shown: object) -> None:
+    if not isinstance(shown, Mapping):
+        raise RequestError(f'shown must be a mapping such as {{"t1": [1717200000]}}, not {shown!r}')
+    for name, times in shown.items():
+        try:
+            for at in times:
+                check_time(at)
+        except TypeError:
+            raise RequestError(f"shown: of {name!r}, give a list of times, not {times!r}") from None
+        except ValueError as why:
+            raise RequestError(f"shown: {name!r}: {why}") from None
 
 
 def _are_steps(policy: object) -> bool:

@@ -242,8 +242,10 @@ class App:
         managers[0].encoders.close()
         if self.tracer:
             self.tracer.close()
-        if self.endpoints is not None and self.endpoints.log is not None:
-            await self.endpoints.log.close()
+        if self.endpoints is not None:
+            await self.endpoints.shown.written()
+            if self.endpoints.log is not None:
+                await self.endpoints.log.close()
         await managers[0].state.close()
         await send({"type": "lifespan.shutdown.complete"})
 

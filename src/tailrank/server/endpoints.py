@@ -36,6 +36,7 @@ from tailrank.server.ranker import Ranker
 from tailrank.server.relevance import is_blank
 from tailrank.server.reviewing import queue, told
 from tailrank.server.routes import description
+from tailrank.server.shown_lists import ShownLists
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS
 from tailrank.state.base import InvalidEventsError, State, StoredEvent
@@ -88,7 +89,8 @@ class Endpoints(PageEndpoints):
     ) -> None:
         super().__init__(models)
         self.state, self.metrics, self.log = state, metrics, log
-        self.ranker = Ranker(models, state, metrics, log, experiment, policies, exploration)
+        self.shown = ShownLists(state, metrics)
+        self.ranker = Ranker(models, state, metrics, log, experiment, policies, exploration, self.shown)
         self._unlogged = Ranker(models, state, metrics)
         self._reports = None if log is None else ExperimentReports(log.folder)
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()
@@ -154,13 +156,15 @@ class Endpoints(PageEndpoints):
                 raise RequestError(UNLOGGED)
             async with self._exporting:  # of large logs, one at a time is enough
                 logged = await logged_of(self.log.folder, call.name)
-        return Answer(encode(api_stored.UserHistory(call.name, events, logged)))
+        shown = await self.state.shown(call.name) or UNSET
+        return Answer(encode(api_stored.UserHistory(call.name, events, logged, shown)))
 
     async def erase(self, call: Call) -> Answer:
         """Erase what is stored of a user."""
         api.check_id(call.name)
         if self.log is not None:
             await self.log.erase(call.name)
+        await self.shown.written()
         return Answer(encode(api_stored.UserErased(await self.state.erase(call.name))))
 
     async def alerts(self, _: Call) -> Answer:

@@ -43,6 +43,9 @@ class Metrics:
         self.impressions_lost = counter(
             "tailrank_impressions_lost", "Rankings that couldn't be logged: the disk is full, or too slow."
         )
+        self.shown_lost = counter(
+            "tailrank_shown_lost", "Lists that `already-shown` won't know of: the state was out of reach."
+        )
         self.log_removed = counter(
             "tailrank_impression_log_removed_bytes", "Removed from the log to stay within its size."
         )

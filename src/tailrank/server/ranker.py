@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 import msgspec
 
@@ -23,7 +23,15 @@ from tailrank.server.experiment import LiveExperiment, Served
 from tailrank.server.loaded_model import SHOWN
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
-from tailrank.server.translation import NO_EVENTS, check_times, to_explanations, to_items, to_request
+from tailrank.server.shown_lists import ShownLists, goes_by_shown
+from tailrank.server.translation import (
+    NO_EVENTS,
+    NOTHING_SHOWN,
+    check_times,
+    to_explanations,
+    to_items,
+    to_request,
+)
 from tailrank.server.validation import warnings, watched_ranking
 from tailrank.state.base import State, StateError
 
@@ -37,6 +45,16 @@ Told: TypeAlias = tuple[Sequence[api.Explanation], list[str] | msgspec.UnsetType
 """Explanations of the first items, and the items of the events that they speak of."""
 
 NOTHING_TOLD: Final[Told] = ((), msgspec.UNSET)
+
+
+class Stored(NamedTuple):
+    """What is stored of a user: events and, if a policy goes by it, when items were shown."""
+
+    history: History = NO_EVENTS
+    shown: Mapping[str, Sequence[float]] = NOTHING_SHOWN
+
+
+NOTHING_STORED: Final = Stored()
 
 log = logging.getLogger("tailrank.server")
 
@@ -60,6 +78,8 @@ class Ranker:
         Version of the file of policies that rank for everybody; empty if there is none.
     exploration
         The last step of each policy; None explores nothing.
+    shown
+        Where lists are noted that a policy goes by; None notes none.
     """
 
     def __init__(
@@ -71,9 +91,11 @@ class Ranker:
         experiment: LiveExperiment | None = None,
         policies: str = "",
         exploration: Exploration | None = None,
+        shown: ShownLists | None = None,
     ) -> None:
         self.models, self.state, self.metrics, self.impressions = models, state, metrics, impressions
         self.experiment, self.policies, self.exploration = experiment, policies, exploration
+        self.shown = shown
         self._managers = (models,) if experiment is None else (models, experiment.challenger)
         self._expected = self._logged = 0.0
 
@@ -94,19 +116,20 @@ class Ranker:
         """
         self._check(request)
         try:
-            history = self._history_at_once(request)
+            stored = self._stored_at_once(request)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
-        return None if history is None else self._ranked(request, arrived, history)
+        return None if stored is None else self._ranked(request, arrived, stored)
 
     async def rank(self, request: api.RankRequest, arrived: float) -> api.Ranking:
         """Rank, or degrade; as `rank_at_once`, which it takes the parameters and errors of."""
         self._check(request)
         try:
-            history = await self._history(request, arrived)
+            async with asyncio.timeout(self._left(request, arrived)):
+                stored = await self._stored(request)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
-        return self._ranked(request, arrived, history)
+        return self._ranked(request, arrived, stored)
 
     async def validate(self, request: api.RankRequest, arrived: float) -> api_reports.RankCheck:
         """Say what a request would do and why, whatever its deadline; nothing is logged.
@@ -119,9 +142,7 @@ class Ranker:
             If the user's history can't be read.
         """
         self._check(request)
-        user = request.user or request.session
-        history = NO_EVENTS if user is None else await self.history(user)
-        asked, model = self._asked(request, history), self.models.served
+        asked, model = self._asked(request, await self._stored(request)), self.models.served
         ranking, steps = watched_ranking(model.reranker, asked)
         answer = self._answer(Served(ranking, model), arrived)
         return api_reports.RankCheck(answer, steps, list(warnings(model.reranker, asked)))
@@ -137,35 +158,45 @@ class Ranker:
     def _check(self, request: api.RankRequest) -> None:
         check_times(request.history, self.models.served.reranker.catalogue.clock)
 
-    def _history_at_once(self, request: api.RankRequest) -> History | None:
-        """Read the history that the request names; None if that, or a changed item, has to be waited for."""
+    def _stored_at_once(self, request: api.RankRequest) -> Stored | None:
+        """Read what the request needs; None if that, or a changed item, has to be waited for."""
         user = request.user or request.session
         if user is None:
-            return NO_EVENTS
+            return NOTHING_STORED
+        if self._goes_by_shown(request):
+            return None
         found = self.state.read_at_once(user)
         if found is None or any(found.items_version != each.served.version for each in self._managers):
             return None
-        return found.history
+        return Stored(found.history)
 
-    async def _history(self, request: api.RankRequest, arrived: float) -> History:
-        """Read the history that the request names, within its deadline."""
+    async def _stored(self, request: api.RankRequest) -> Stored:
+        """Read what the request needs of its user."""
         user = request.user or request.session
         if user is None:
-            return NO_EVENTS
-        if request.deadline_ms is None:
-            return await self.history(user)
-        async with asyncio.timeout(request.deadline_ms / 1e3 - (time.perf_counter() - arrived)):
-            return await self.history(user)
+            return NOTHING_STORED
+        if not self._goes_by_shown(request):
+            return Stored(await self.history(user))
+        return Stored(*await asyncio.gather(self.history(user), self.state.shown(user)))
 
-    def _ranked(self, request: api.RankRequest, arrived: float, history: History) -> api.Ranking:
-        """Rank for a history; a list in its old order is better than none."""
+    def _goes_by_shown(self, request: api.RankRequest) -> bool:
+        own = (step for each in self._managers for step in each.served.reranker.steps())
+        return self.shown is not None and goes_by_shown(request, own)
+
+    @staticmethod
+    def _left(request: api.RankRequest, arrived: float) -> float | None:
+        """Give the seconds that are left until the request's deadline."""
+        return request.deadline_ms and request.deadline_ms / 1e3 - (time.perf_counter() - arrived)
+
+    def _ranked(self, request: api.RankRequest, arrived: float, stored: Stored) -> api.Ranking:
+        """Rank by what is stored; a list in its old order is better than none."""
         started = time.perf_counter()
         if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
             # Or one slow ranking could keep every later one from being tried.
             self._expected *= 1 - SLOWNESS
             return self._degraded(request, arrived, TimeoutError())
         try:
-            asked = self._asked(request, history)
+            asked = self._asked(request, stored)
             served = self._serve(asked, request.user or request.session)
             told = _explained(asked, served, request.explain)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
@@ -173,12 +204,12 @@ class Ranker:
         self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
         self._expose(served.model.head, served.ranking.item_ids[:SHOWN])
         self._log(request, asked, served)
-        is_unknown = (request.user or request.session) is not None and not history.items
+        is_unknown = (request.user or request.session) is not None and not stored.history.items
         return self._answer(served, arrived, is_unknown=is_unknown, told=told)
 
-    def _asked(self, request: api.RankRequest, history: History) -> Request:
+    def _asked(self, request: api.RankRequest, stored: Stored) -> Request:
         """Put together what is asked of the model, and what this server wants besides."""
-        asked = to_request(request, history, keep_signals=self.impressions is not None)
+        asked = to_request(request, stored.history, self.impressions is not None, stored.shown)
         if self.exploration is None:
             return asked
         policy = self.models.served.reranker.policy if asked.policy is None else asked.policy
@@ -216,11 +247,13 @@ class Ranker:
     def _log(
         self, request: api.RankRequest, asked: Request, served: Served, degraded: str | None = None
     ) -> None:
-        """Log a ranking that is about to be shown."""
+        """Log and note a ranking that is about to be shown."""
         ranking, model, compared = served
+        steps = model.reranker.steps(() if degraded else asked.policy)
+        if self.shown is not None:
+            self.shown.note(request, ranking.item_ids, steps)
         if self.impressions is None or not ranking.item_ids:
             return
-        steps = model.reranker.steps(() if degraded else asked.policy)
         names, explored = [step.name for step in steps], ranking.explored
         shown = ShownRecord.from_ranking(
             ranking,

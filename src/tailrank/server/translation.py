@@ -29,9 +29,15 @@ CONDITION: Final = "unless"
 FROM_A_FILE: Final = "conditions on items come from a file: start the server with --policies FILE"
 
 NO_EVENTS: Final = History([], [], [])
+NOTHING_SHOWN: Final[Mapping[str, Sequence[float]]] = {}
 
 
-def to_request(body: api.RankRequest, stored: History, keep_signals: bool = False) -> Request:
+def to_request(
+    body: api.RankRequest,
+    stored: History,
+    keep_signals: bool = False,
+    shown: Mapping[str, Sequence[float]] = NOTHING_SHOWN,
+) -> Request:
     """Put a request together from its body and what is stored of the user."""
     ids, scores = _columns(body.candidates)
     history, policy = _joined(stored, body.history), _steps(body.policy)
@@ -45,6 +51,7 @@ def to_request(body: api.RankRequest, stored: History, keep_signals: bool = Fals
         keep_signals,
         context=body.context,
         ranking_id=body.ranking_id,
+        shown=shown if body.shown is None else body.shown,
     )
 
 

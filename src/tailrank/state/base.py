@@ -56,6 +56,14 @@ class StoredEvent:
     timestamp: float
 
 
+class ShownList(NamedTuple):
+    """What a user was shown, and when, in seconds since 1970."""
+
+    user_id: str
+    item_ids: Sequence[str]
+    time: float
+
+
 class ItemChange(NamedTuple):
     """An item that was put or deleted after the model was trained, or an entry of its review.
 
@@ -142,7 +150,19 @@ class State(Protocol):
         ...
 
     async def erase(self, user_id: str) -> bool:
-        """Delete all events of a user; returns whether there were any."""
+        """Delete all events of a user, and what they were shown; returns whether there was any of it."""
+        ...
+
+    async def add_shown(self, lists: Sequence[ShownList]) -> None:
+        """Store what users were shown.
+
+        Of each user the `LISTS_SHOWN` latest lists stay, for `SHOWN_HOURS`, or for as long as events if that
+        is shorter.
+        """
+        ...
+
+    async def shown(self, user_id: str) -> dict[str, list[float]]:
+        """Say when a user was shown each item, in seconds since 1970."""
         ...
 
     async def change_items(self, changes: Sequence[ItemChange]) -> int:

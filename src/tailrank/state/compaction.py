@@ -88,7 +88,7 @@ def _copy_users(old: LmdbEnvironment, new: LmdbEnvironment, oldest: int) -> None
 
 
 def _copy_others(old: LmdbEnvironment, new: LmdbEnvironment) -> None:
-    for table in (b"changes", b"changed", b"notes"):
+    for table in (b"changes", b"changed", b"notes", b"shown"):
         for pairs in _pages(old, partial(read_pairs, table=old.tables[table])):
             if table == b"changes":
                 for _, change in pairs:

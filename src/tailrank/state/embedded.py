@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailrank.data.histories import History
-from tailrank.state.base import InvalidEventsError, ItemChange, StateError, StoredEvent, UserSnapshot
+from tailrank.state.base import (
+    InvalidEventsError,
+    ItemChange,
+    ShownList,
+    StateError,
+    StoredEvent,
+    UserSnapshot,
+)
 from tailrank.state.bulk import BulkHistories
 from tailrank.state.bulk_records import put_histories
 from tailrank.state.checks import (
@@ -29,6 +36,8 @@ from tailrank.state.intern_table import FolderNames, RowCoder, TooManyNamesError
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 from tailrank.state.merging import merge_rows
 from tailrank.state.record import DIGEST_BYTES, Row, decode_columns, decode_rows, encode_rows
+from tailrank.state.shown_lists import encode_shown, kept_seconds, times_shown
+from tailrank.state.shown_records import ShownRecords
 from tailrank.state.user_records import UserRecords
 from tailrank.state.writer import GroupWriter
 
@@ -67,6 +76,7 @@ class EmbeddedState:
         self._env, self._ttl = LmdbEnvironment(folder), ttl
         tables = self._env.tables
         self._users, self._notes = UserRecords(tables), tables[b"notes"]
+        self._shown = ShownRecords(tables, kept_seconds(ttl))
         self._changes, self._versions = tables[b"changes"], tables[b"changed"]
         self._names = FolderNames(tables)
         self._env.read(self._names.refresh)
@@ -105,9 +115,24 @@ class EmbeddedState:
         return UserSnapshot(history, version)
 
     async def erase(self, user_id: str) -> bool:
-        """Delete a user's events, as `State.erase`."""
+        """Delete what is stored of a user, as `State.erase`."""
         key = id_bytes(user_id, "user_id")
-        return await self._writer.submit(lambda coder: self._users.delete(coder.txn, key))
+
+        def erase(coder: RowCoder) -> bool:
+            shown = self._shown.delete(coder.txn, key)
+            return self._users.delete(coder.txn, key) or shown
+
+        return await self._writer.submit(erase)
+
+    async def add_shown(self, lists: Sequence[ShownList]) -> None:
+        """Store what users were shown, as `State.add_shown`."""
+        encoded = [(id_bytes(each.user_id, "user_id"), encode_shown(each)) for each in lists]
+        await self._writer.submit(lambda coder: self._shown.add(coder.txn, encoded), len(encoded))
+
+    async def shown(self, user_id: str) -> dict[str, list[float]]:
+        """Say when a user was shown each item, as `State.shown`."""
+        key = id_bytes(user_id, "user_id")
+        return times_shown(self._env.read(lambda txn: self._shown.get(txn, key)), kept_seconds(self._ttl))
 
     async def change_items(self, changes: Sequence[ItemChange]) -> int:
         """Store item changes, as `State.change_items`."""

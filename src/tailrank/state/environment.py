@@ -21,7 +21,17 @@ FORMAT: Final = b"tailrank state 2"
 FORMER: Final = b"tailrank state 1"
 """A format whose folders become ones of `FORMAT` when they are opened: the records of their users stay."""
 
-TABLES: Final = (b"users", b"numbers", b"records", b"items", b"types", b"changes", b"changed", b"notes")
+TABLES: Final = (
+    b"users",
+    b"numbers",
+    b"records",
+    b"items",
+    b"types",
+    b"changes",
+    b"changed",
+    b"notes",
+    b"shown",
+)
 INITIAL_MAP_SIZE: Final = 1 << 26
 MAX_READERS: Final = 1_024
 DATA_FILE: Final = "data.mdb"

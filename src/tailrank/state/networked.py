@@ -14,16 +14,26 @@ from typing import Any, Final
 
 import numpy as np
 
+from tailrank.bounds import LISTS_SHOWN
 from tailrank.data.histories import History
-from tailrank.state.base import EVENTS_PER_USER, ItemChange, StateError, StoredEvent, UserSnapshot
+from tailrank.state.base import (
+    EVENTS_PER_USER,
+    ItemChange,
+    ShownList,
+    StateError,
+    StoredEvent,
+    UserSnapshot,
+)
 from tailrank.state.bulk import SECOND, BulkHistories
 from tailrank.state.checks import check_events, expiry_time, id_bytes, latest_time, without_future
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 from tailrank.state.list_element import decode_event, encode_event, encode_histories, split_history
 from tailrank.state.server_url import TIMEOUT, ServerUrl
 from tailrank.state.servers import Command, Servers
+from tailrank.state.shown_lists import encode_shown, kept_seconds, times_shown
 
 USER_PREFIX: Final = b"tailrank:user:"
+SHOWN_PREFIX: Final = b"tailrank:shown:"
 ITEM_KEYS: Final = ("tailrank:{items}:version", "tailrank:{items}:latest", "tailrank:{items}:order")
 VERSION_KEY: Final = ITEM_KEYS[0]
 NOTES_PREFIX: Final = "tailrank:notes:"
@@ -156,9 +166,26 @@ class NetworkedState:
         return UserSnapshot(history, int(version or 0))
 
     async def erase(self, user_id: str) -> bool:
-        """Delete a user's events, as `State.erase`."""
-        (erased,) = await self._execute(("DEL", USER_PREFIX + id_bytes(user_id, "user_id")), write=True)
-        return bool(erased)
+        """Delete what is stored of a user, as `State.erase`."""
+        user = id_bytes(user_id, "user_id")
+        erased = await self._execute(("DEL", USER_PREFIX + user), ("DEL", SHOWN_PREFIX + user), write=True)
+        return any(erased)
+
+    async def add_shown(self, lists: Sequence[ShownList]) -> None:
+        """Store what users were shown, as `State.add_shown`."""
+        milliseconds = round(kept_seconds(self._ttl) * 1000)
+        keys = [SHOWN_PREFIX + id_bytes(each.user_id, "user_id") for each in lists]
+        encoded = zip(keys, map(encode_shown, lists), strict=True)
+        commands: list[Command] = [("RPUSH", key, each) for key, each in encoded]
+        commands += [("LTRIM", key, -LISTS_SHOWN, -1) for key in keys]
+        commands += [("PEXPIRE", key, milliseconds) for key in keys]
+        await self._execute(*commands, write=True)
+
+    async def shown(self, user_id: str) -> dict[str, list[float]]:
+        """Say when a user was shown each item, as `State.shown`."""
+        key = SHOWN_PREFIX + id_bytes(user_id, "user_id")
+        (encoded,) = await self._execute(("LRANGE", key, 0, -1))
+        return times_shown(encoded, kept_seconds(self._ttl))
 
     async def change_items(self, changes: Sequence[ItemChange]) -> int:
         """Store item changes, as `State.change_items`."""
