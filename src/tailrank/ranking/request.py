@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import operator
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
 
 from tailrank.arrays import Offsets
-from tailrank.bounds import check_time
+from tailrank.bounds import EARLIEST_TIMESTAMP, check_time
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy, Scalar
@@ -178,6 +179,15 @@ def _is_whole(number: object) -> bool:
 def _check_shown(shown: object) -> None:
     if not isinstance(shown, Mapping):
         raise RequestError(f'shown must be a mapping such as {{"t1": [1717200000]}}, not {shown!r}')
+    try:
+        times = list(chain.from_iterable(shown.values()))
+        if (
+            min(times, default=EARLIEST_TIMESTAMP) >= EARLIEST_TIMESTAMP
+            and max(times, default=0) <= time.time()
+        ):
+            return
+    except TypeError:
+        pass  # which one it is, is said below
     for name, times in shown.items():
         try:
             for at in times:

@@ -18,6 +18,9 @@ from tailrank.state.base import ShownList, State, StateError
 WAITING: Final = 10_000
 """Lists that may wait for the state; of more, the oldest are lost."""
 
+TOGETHER: Final = 0.1
+"""Seconds for which lists are gathered, to be stored together: one sync of the disk and not one a ranking."""
+
 log = logging.getLogger("tailrank.server")
 
 
@@ -57,6 +60,7 @@ class ShownLists:
 
     async def _write(self) -> None:
         while self._waiting:
+            await asyncio.sleep(TOGETHER)
             lists = list(self._waiting)
             self._waiting.clear()
             try:
@@ -64,7 +68,6 @@ class ShownLists:
             except StateError as why:
                 self._lost.inc(len(lists))
                 log.warning("what was shown isn't remembered", extra={"why": str(why)})
-                await asyncio.sleep(1.0)
 
 
 def goes_by_shown(request: api.RankRequest, own: Iterable[Policy]) -> bool:
