@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -17,7 +16,8 @@ from rich.table import Table
 from tailrank.errors import ModelError
 from tailrank.ranking.registry import CURRENT, Registry
 from tailrank.ranking.storage import MANIFEST
-from tailrank.ranking.versions import Version, version_folders
+from tailrank.ranking.version_rows import version_row
+from tailrank.ranking.versions import version_folders
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,7 +32,7 @@ def list_(
 ) -> None:
     """List the versions, the latest first, and say which one serves."""
     registry = _registry(models)
-    rows = [_row(registry, version) for version in registry.versions()]
+    rows = [version_row(registry, version) for version in registry.versions()]
     if as_json:
         typer.echo(json.dumps({"models": str(models), "versions": rows}))
         return
@@ -59,7 +59,7 @@ def show(
         raise ModelError(found.damage)
     manifest = found.manifest
     parts = {name: getattr(manifest, name) for name in ("signals", "upstream", "policy", "packages", "about")}
-    shown = _row(registry, found) | {"settings": asdict(manifest.settings)} | parts
+    shown = version_row(registry, found) | {"settings": asdict(manifest.settings)} | parts
     typer.echo(json.dumps(shown, indent=2))
 
 
@@ -96,19 +96,3 @@ def _registry(models: Path) -> Registry:
 def _say(registry: Registry, name: str) -> None:
     before = f"; before: {registry.before}" if registry.before else ""
     typer.echo(f"{registry.folder / CURRENT}: {name} serves{before}")
-
-
-def _row(registry: Registry, version: Version) -> dict[str, Any]:
-    """Say of a version what a list says."""
-    status = {registry.before: "before", registry.serving: "serves"}.get(version.name)
-    until = version.about.get("learned_until")
-    moment = None if until is None else datetime.fromtimestamp(until, UTC).isoformat(" ", "seconds")
-    return {
-        "version": version.name,
-        "status": status or ("damaged" if version.damage else "refused" if version.refused else ""),
-        "made": version.made.isoformat(),
-        "data": version.about.get("data"),
-        "learned_until": moment,
-        "gate": version.gate,
-        "bytes": version.size,
-    }

@@ -57,7 +57,7 @@ class Corrections:
             no order depends on it.
         """
         found = self._shares.take(levels, axis=0)
-        found[:, : signals.shape[1]] = signals / self._spread
+        found[:, : signals.shape[1]] = signals / self.spreads
         return _apart(found)
 
     def scored(self, signals: Floats, levels: Codes, bucket: int) -> tuple[Doubles, Doubles]:
@@ -71,7 +71,7 @@ class Corrections:
             That of the history.
         """
         found, width = self._by_level[bucket].take(levels, axis=0), signals.shape[1]
-        standardised = signals / self._spread
+        standardised = signals / self.spreads
         scores = found[:, -1] + (standardised[:, None] @ found[:, :width, None])[:, 0, 0]
         found[:, :width], found[:, -1] = standardised, scores
         return _apart(found), scores
@@ -79,7 +79,7 @@ class Corrections:
     def applied(self, corrections: Doubles) -> Fusion:
         """Correct the weights, in the scale of the offline score; corrections as in `shape`."""
         changes, width = corrections[:, :-1] / self.scales(corrections)[:, None], len(self.offline.signals)
-        weights = self.offline.weights + changes[:, :width] / self._spread
+        weights = self.offline.weights + changes[:, :width] / self.spreads
         biases = self.offline.biases + changes[:, width:].T
         return replace(self.offline, weights=weights.astype(np.float32), biases=biases.astype(np.float32))
 
@@ -88,8 +88,8 @@ class Corrections:
         return np.maximum(1 + corrections[:, -1], SMALLEST_SCALE)
 
     @cached_property
-    def _spread(self) -> Doubles:
-        """Deviation of each signal; 1 if it has none, or none was kept."""
+    def spreads(self) -> Doubles:
+        """Deviation of each signal, shape (signals,); 1 if it has none, or none was kept."""
         spreads = self.offline.spreads
         if spreads is None:
             return np.ones(len(self.offline.signals))
@@ -110,7 +110,7 @@ class Corrections:
         levels = np.arange(len(shares), dtype=np.int32)
         return np.stack([
             np.column_stack([
-                offline.weights_of(levels, bucket).T * self._spread,
+                offline.weights_of(levels, bucket).T * self.spreads,
                 shares,
                 offline.biases_of(levels, bucket),
             ])

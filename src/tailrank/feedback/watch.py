@@ -14,6 +14,7 @@ from tailrank.feedback.guard import Decision
 from tailrank.feedback.programs import BusyItems, BusyUsers
 from tailrank.feedback.recent_clicks import RecentClicks, Settled
 from tailrank.feedback.records import ErasedRecord, EventRecord, Record, ShownRecord
+from tailrank.feedback.shown_today import ShownToday
 from tailrank.metrics.popularity import COUNT_LABELS
 
 LEARNING: Final = "learned weights"
@@ -48,6 +49,7 @@ class Watch:
     def __init__(self, alerts: Alerts | None = None, volume: Mapping[int, int] | None = None) -> None:
         self.alerts = Alerts() if alerts is None else alerts
         self.volume = EventVolume(self.alerts, volume)
+        self.today = ShownToday()
         self._clicks, self._signals = RecentClicks(), SignalValues(self.alerts)
         self._users, self._items = BusyUsers(self.alerts), BusyItems(self.alerts)
         self._rates, self.missing = None, ""
@@ -66,6 +68,7 @@ class Watch:
             self.volume.add(record.timestamp)
         elif isinstance(record, ShownRecord):
             self._clicks.shown(record)
+            self.today.add(record)
             self._signals.add(record)
         elif isinstance(record, ErasedRecord):
             self._users.forget(record.user_digest)
@@ -89,6 +92,7 @@ class Watch:
         return self._users.includes(user_id)
 
     def _settle(self, settled: Settled) -> None:
+        self.today.settle(settled)
         if self._rates is None:
             return
         at, clicked = settled.time, settled.clicked

@@ -18,6 +18,7 @@ from tailrank.feedback.log_reader import Part
 from tailrank.feedback.log_tables import rolled_files
 from tailrank.feedback.records import EventRecord, Record
 from tailrank.feedback.segments import HOUR_LENGTH, hour_of
+from tailrank.feedback.shown_today import SHOWN_NOTES
 from tailrank.feedback.watch import Watch
 from tailrank.files import written_file
 from tailrank.state.base import State
@@ -27,6 +28,9 @@ VOLUME: Final = "event-hours.json"
 
 TELL_EVERY: Final = 60.0
 """Seconds after which alerts are noted anew that haven't changed, so that it is known that they haven't."""
+
+SHOWN_EVERY: Final = 3.0
+"""Seconds between two notes of what was shown today."""
 
 
 class Watcher:
@@ -48,6 +52,7 @@ class Watcher:
         self.watch = Watch(alerts)
         self._folder, self._log, self._state = folder, log, state
         self._told = alerts.note(log, 0.0, "")
+        self._shown, self._shown_at = self.watch.today.note(log), 0.0
 
     @classmethod
     async def start(cls, folder: Path, log: str, state: State, before: Sequence[Part]) -> Self:
@@ -99,7 +104,17 @@ class Watcher:
         if not is_same or now > told.time + TELL_EVERY:
             await self._state.put_note(NOTES, self._log, note.encoded())
             self._told = note
+        await self._note_shown(now)
         return [*_others(note.opened, told.opened), *_others(note.closed, told.closed)]
+
+    async def _note_shown(self, now: float) -> None:
+        """Note what was shown today, if it has changed."""
+        if now < self._shown_at + SHOWN_EVERY:
+            return
+        shown = self.watch.today.note(self._log)
+        if shown != self._shown:
+            await self._state.put_note(SHOWN_NOTES, self._log, shown.encoded())
+        self._shown, self._shown_at = shown, now
 
 
 def _others(now: Sequence[Alert], before: Sequence[Alert]) -> list[Alert]:

@@ -7,7 +7,6 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -27,11 +26,13 @@ from tailrank.server.endpoints import Endpoints
 from tailrank.server.exchange import Answer, ClientDisconnected, Exchange
 from tailrank.server.experiment import LiveExperiment
 from tailrank.server.learning import Learning, check_learnable
+from tailrank.server.live import LivePage
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.origins import reason_to_refuse
 from tailrank.server.routes import Route, Router
 from tailrank.server.settings import ServerSettings
+from tailrank.server.streams import Stream, TooManyStreamsError, send_stream
 from tailrank.server.tracing import Tracer
 from tailrank.state.base import StateError
 from tailrank.state.open import open_state
@@ -84,6 +85,7 @@ class App:
         self.rate_limit = None if limit is None else RateLimit(limit / settings.workers)
         self.tracer = Tracer() if settings.traces else None
         self.endpoints: Endpoints | None = None
+        self.learning: Learning | None = None
         self.failure: TailrankError | None = None
         """Why the application could not start."""
 
@@ -110,7 +112,11 @@ class App:
             exchange.connection.run(self._answer_later(exchange, endpoint, waiting, span))
 
     async def _answer_later(
-        self, exchange: Exchange, endpoint: str, answering: Coroutine[Any, Any, Answer], span: Span | None
+        self,
+        exchange: Exchange,
+        endpoint: str,
+        answering: Coroutine[Any, Any, Answer | Stream],
+        span: Span | None,
     ) -> None:
         """Wait for an answer, and send it or a refusal."""
         try:
@@ -123,20 +129,26 @@ class App:
             answer = RequestRefused(503, "the server is stopping: try again", RETRY_AFTER).answer
         except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
             answer = _as_refusal(why).answer
-        self._send(exchange, endpoint, answer, span)
+        if isinstance(answer, Stream):
+            self._count(exchange, endpoint, answer.status, span)
+            await send_stream(exchange, answer)
+        else:
+            self._send(exchange, endpoint, answer, span)
 
-    async def _when_whole(self, exchange: Exchange, target: Target) -> Answer:
+    async def _when_whole(self, exchange: Exchange, target: Target) -> Answer | Stream:
         """Answer once the whole body has come."""
         await exchange.read(self.body_bytes)
         answering = self._answering(exchange, target)
         return answering if isinstance(answering, Answer) else await answering
 
-    def _answering(self, exchange: Exchange, target: Target) -> Answer | Coroutine[Any, Any, Answer]:
+    def _answering(self, exchange: Exchange, target: Target) -> Answer | Coroutine[Any, Any, Answer | Stream]:
         """Call the endpoint with what has come."""
         route, name, flags = target
         body = b"" if route.method == "GET" else self._unpacked(exchange)
         call = Call(body, name, flags, exchange.arrived)
-        answering: Answer | Coroutine[Any, Any, Answer] = getattr(self.endpoints, route.endpoint)(call)
+        answering: Answer | Coroutine[Any, Any, Answer | Stream] = getattr(self.endpoints, route.endpoint)(
+            call
+        )
         if route.endpoint in ENCODING and not isinstance(answering, Answer):
             return _unless_disconnected(answering, exchange)
         return answering
@@ -144,14 +156,18 @@ class App:
     def _send(self, exchange: Exchange, endpoint: str, answer: Answer, span: Span | None) -> None:
         """Send an answer, and count it."""
         exchange.connection.send(exchange, answer)
+        self._count(exchange, endpoint, answer.status, span)
+
+    def _count(self, exchange: Exchange, endpoint: str, status: int, span: Span | None) -> None:
+        """Count an answer, or a stream that begins."""
         took = time.perf_counter() - exchange.arrived
-        self.metrics.answered(endpoint, answer.status, took)
+        self.metrics.answered(endpoint, status, took)
         if span is not None:
             span.update_name(endpoint)
-            span.set_attribute("http.response.status_code", answer.status)
+            span.set_attribute("http.response.status_code", status)
             span.end()
         if self.settings.access_log:
-            fields = {"endpoint": endpoint, "status": answer.status, "ms": round(1e3 * took, 2)}
+            fields = {"endpoint": endpoint, "status": status, "ms": round(1e3 * took, 2)}
             log.info("answered", extra=fields)
 
     def _target(self, exchange: Exchange) -> Target:
@@ -230,9 +246,7 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": str(why)})
             return
         works = [work() for each in managers for work in (each.watch, each.warm)]
-        works.append(count_alerts(managers[0].state, self.metrics))
-        if self.settings.log_impressions is not None:
-            works += self._reading(self.settings.log_impressions, managers[0])
+        works += [count_alerts(managers[0].state, self.metrics), *self._reading()]
         background = [asyncio.create_task(work) for work in works]
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -258,8 +272,8 @@ class App:
         managers = [ModelManager(folder, *rest) for folder in folders]
         for each in managers:
             await each.start()
-        if settings.learn:
-            check_learnable(managers[0].offline, managers[0].served.name)
+        self.learning = self._learning(managers[0])
+        weights = None if self.learning is None else self.learning.weights
         experiment = None
         if settings.challenger is not None:
             experiment = LiveExperiment(managers[0], managers[1], settings.compare)
@@ -267,6 +281,7 @@ class App:
             managers[0],
             state,
             self.metrics,
+            LivePage(settings, managers[0], state, self.metrics, weights),
             self._open_log(),
             experiment,
             settings.policies.version,
@@ -275,12 +290,20 @@ class App:
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
         return managers
 
-    def _reading(self, folder: Path, manager: ModelManager) -> list[Coroutine[Any, Any, None]]:
-        """Learn from the log, and watch it."""
-        if not self.settings.learn:
-            return [watch_log(folder, self.settings.state)]
-        learning = Learning(folder, self.settings.state, manager, self.metrics, self.settings.explore)
-        return [learning.follow(), learning.have_learned()]
+    def _learning(self, manager: ModelManager) -> Learning | None:
+        """Prepare to learn from the log, if that is wanted."""
+        folder = self.settings.log_impressions
+        if folder is None or not self.settings.learn:
+            return None
+        check_learnable(manager.offline, manager.served.name)
+        return Learning(folder, self.settings.state, manager, self.metrics, self.settings.explore)
+
+    def _reading(self) -> list[Coroutine[Any, Any, None]]:
+        """Learn from the log, or watch it, if there is one."""
+        if self.learning is not None:
+            return [self.learning.follow(), self.learning.have_learned()]
+        folder = self.settings.log_impressions
+        return [] if folder is None else [watch_log(folder, self.settings.state)]
 
     def _open_log(self) -> ImpressionLog | None:
         folder = self.settings.log_impressions
@@ -291,7 +314,9 @@ class App:
         return ImpressionLog(folder, retention, metrics.impressions_lost.inc, metrics.log_removed.inc)
 
 
-async def _unless_disconnected(answering: Coroutine[Any, Any, Answer], exchange: Exchange) -> Answer:
+async def _unless_disconnected(
+    answering: Coroutine[Any, Any, Answer | Stream], exchange: Exchange
+) -> Answer | Stream:
     """Wait for an answer, and cancel it if the client disconnects; raises ClientDisconnected then."""
     answer, gone = asyncio.create_task(answering), asyncio.create_task(exchange.disconnected())
     try:
@@ -312,7 +337,7 @@ def _as_refusal(why: Exception) -> RequestRefused:
         return RequestRefused(413 if isinstance(why, TooLargeError) else 422, str(why))
     if isinstance(why, DecodeError | UnicodeError | RecursionError):
         return RequestRefused(400, f"not JSON: {why}")
-    if isinstance(why, EncoderBusyError):
+    if isinstance(why, EncoderBusyError | TooManyStreamsError):
         return RequestRefused(429, str(why), RETRY_AFTER)
     if isinstance(why, StateError | EncoderError | LogError):
         log.warning("not at the moment", extra={"why": str(why)})

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from msgspec import UNSET, UnsetType
 
-from tailrank import api, api_stored, api_texts
+from tailrank import api, api_live, api_stored, api_texts
 from tailrank.errors import EncoderError, RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.policy.exploration import Exploration
 from tailrank.screening.reviews import Entry
-from tailrank.server import metarank
+from tailrank.server import metarank, model_versions
 from tailrank.server.alerts import read_alerts
 from tailrank.server.batches import Batch, Entries, verdicts
 from tailrank.server.call import Call, encode
@@ -27,6 +27,7 @@ from tailrank.server.experiment import LiveExperiment
 from tailrank.server.experiment_reports import ExperimentReports
 from tailrank.server.impressions import as_records, logged_of, shown_record
 from tailrank.server.items import checked_item
+from tailrank.server.live import LivePage
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.openapi_page import docs_page
@@ -37,6 +38,7 @@ from tailrank.server.relevance import is_blank
 from tailrank.server.reviewing import queue, told
 from tailrank.server.routes import description
 from tailrank.server.shown_lists import ShownLists
+from tailrank.server.streams import Stream
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS
 from tailrank.state.base import InvalidEventsError, State, StoredEvent
@@ -48,6 +50,7 @@ UNLOGGED: Final = "impressions aren't logged: start the server with --log-impres
 
 RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
 RERANK: Final[Body[api_texts.RerankRequest]] = Body(api_texts.RerankRequest)
+PROMOTE: Final[Body[api_live.Promote]] = Body(api_live.Promote)
 VERDICT: Final[Body[api_stored.Verdict]] = Body(api_stored.Verdict)
 EVENTS: Final[Entries[api_stored.Event]] = Entries(api_stored.Event, api.MAX_EVENTS)
 IMPRESSIONS: Final[Entries[api_stored.Impression]] = Entries(
@@ -67,6 +70,8 @@ class Endpoints(PageEndpoints):
         What is remembered.
     metrics
         Where answers are counted.
+    dashboard
+        What the page of those who run this is told.
     log
         Where impressions and events are logged; None if nowhere.
     experiment
@@ -82,6 +87,7 @@ class Endpoints(PageEndpoints):
         models: ModelManager,
         state: State,
         metrics: Metrics,
+        dashboard: LivePage,
         log: ImpressionLog | None = None,
         experiment: LiveExperiment | None = None,
         policies: str = "",
@@ -89,6 +95,7 @@ class Endpoints(PageEndpoints):
     ) -> None:
         super().__init__(models)
         self.state, self.metrics, self.log = state, metrics, log
+        self.dashboard = dashboard
         self.shown = ShownLists(state, metrics)
         self.ranker = Ranker(models, state, metrics, log, experiment, policies, exploration, self.shown)
         self._unlogged = Ranker(models, state, metrics)
@@ -239,6 +246,31 @@ class Endpoints(PageEndpoints):
     def dashboard_page(self, _: Call) -> Answer:
         """Show the page of those who run this."""
         return page("dashboard")
+
+    async def live(self, _: Call) -> Stream:
+        """Tell how things are, every second."""
+        return self.dashboard.listen()
+
+    def weights(self, _: Call) -> Answer:
+        """Give the weights of signals as they were learned."""
+        return Answer(encode(self.dashboard.weights()))
+
+    def policies(self, _: Call) -> Answer:
+        """Give the steps that rank for everybody."""
+        return Answer(encode(self.dashboard.policies()))
+
+    async def versions(self, _: Call) -> Answer:
+        """List the versions of the model."""
+        return Answer(encode(await model_versions.model_versions(self.models.folder)))
+
+    async def promote(self, call: Call) -> Answer:
+        """Let a version of the model serve."""
+        version = PROMOTE.decode(call.body).version
+        return Answer(encode(await model_versions.promote(self.models.folder, version)))
+
+    async def roll_back(self, _: Call) -> Answer:
+        """Let the version of the model serve that served before."""
+        return Answer(encode(await model_versions.roll_back(self.models.folder)))
 
     def asset(self, call: Call) -> Answer:
         """Give a script or style of a page."""

@@ -43,6 +43,15 @@ class Connection(Protocol):
     def send(self, exchange: Exchange, answer: Answer) -> None:
         """Answer the request that has been under way for longest."""
 
+    def begin_stream(self, exchange: Exchange, head: bytes) -> None:
+        """Begin an answer that goes on, the last one of this connection."""
+
+    def send_part(self, part: bytes) -> None:
+        """Send what comes next; a client that doesn't read misses it."""
+
+    def end_stream(self) -> None:
+        """End the answer, and the connection with it."""
+
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do what takes some time; it is cancelled if it takes too long when the server stops."""
 

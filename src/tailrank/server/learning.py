@@ -18,6 +18,7 @@ from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.feedback.outcome_sums import OutcomeSums
 from tailrank.ranking.fusion import Fusion
 from tailrank.server.alerts import log_alerts
+from tailrank.server.learned_weights import WeightsPast
 from tailrank.server.log_process import run_log_process
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
@@ -59,6 +60,11 @@ class Learning:
         Where outcomes and decisions are counted.
     explorer
         How rankings explore around that; None if they don't.
+
+    Attributes
+    ----------
+    weights
+        What was followed.
     """
 
     def __init__(
@@ -70,7 +76,7 @@ class Learning:
         explorer: Explorer | None = None,
     ) -> None:
         self._folder, self._location, self._models, self._metrics = folder, location, models, metrics
-        self._explorer = explorer
+        self._explorer, self.weights = explorer, WeightsPast()
         self._followed: tuple[str, Mapping[str, bytes]] = "", {}
         self._fusion: Fusion
         """Of these notes, that is, of these sums."""
@@ -115,8 +121,12 @@ class Learning:
                 self._warn(f"what log {name} taught is left out: {why}")
         self._metrics.learned_outcomes.set(online.sums.outcomes.sum())
         self._metrics.learned_at.set(published)
-        if model == self._followed[0] and online.sums.equals(self._sums):
+        is_same = model == self._followed[0]
+        if is_same and online.sums.equals(self._sums):
             return
+        if not is_same:
+            self.weights.begin()
+        self.weights.add(online)
         exploring = self._explorer and ExploringFusion.from_online(online, self._explorer)
         self._fusion, self._sums = exploring or online.fusion(), online.sums
 

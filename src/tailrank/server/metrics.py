@@ -103,8 +103,12 @@ class Metrics:
 
     def exposition(self) -> tuple[bytes, str]:
         """Return everything in Prometheus' text format, and its media type."""
-        registry = self.registry
-        if SHARED_FOLDER in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
+        return prometheus_client.generate_latest(self.of_all()), prometheus_client.CONTENT_TYPE_LATEST
+
+    def of_all(self) -> CollectorRegistry:
+        """Return the counts of all workers."""
+        if SHARED_FOLDER not in os.environ:
+            return self.registry
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return registry

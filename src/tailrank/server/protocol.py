@@ -114,8 +114,10 @@ class BoundedProtocol(asyncio.Protocol):
         self._disconnect()
 
     def shutdown(self) -> None:
-        """End the connection after the requests that have come."""
-        if self._unanswered:
+        """End the connection after the requests that have come; a stream ends at once."""
+        if self._unanswered and self._unanswered[0].is_answered:
+            self._transport.abort()
+        elif self._unanswered:
             self._unanswered[-1].keep_alive = False
         else:
             self._transport.close()
@@ -180,6 +182,21 @@ class BoundedProtocol(asyncio.Protocol):
         else:
             self._transport.close()
         self._wait_or_work()
+
+    def begin_stream(self, exchange: Exchange, head: bytes) -> None:
+        """Begin an answer that goes on, the last one of this connection."""
+        exchange.keep_alive, exchange.is_answered, self._discarding = False, True, not exchange.is_whole
+        if not self._transport.is_closing():
+            self._transport.write(head)
+
+    def send_part(self, part: bytes) -> None:
+        """Send what comes next; a client that doesn't read misses it."""
+        if not (self._writing_paused or self._transport.is_closing()):
+            self._transport.write(part)
+
+    def end_stream(self) -> None:
+        """End the answer, and the connection with it."""
+        self._transport.close()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do what takes some time; uvicorn cancels it if it takes too long when the server stops."""

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tailrank import api, api_page, api_reports, api_stored, api_texts
+from tailrank import api, api_live, api_page, api_reports, api_stored, api_texts
 from tailrank.errors import RequestError, instead_of
 from tailrank.server.auth import Scope
 
@@ -144,6 +144,9 @@ PAGE_ITEMS: Final = (api_page.Cards, api_page.ItemsRequest)
 PAGE_CARDS: Final = (api_page.Cards, api_page.CardsRequest)
 PAGE_CANDIDATES: Final = (api_page.FoundCandidates, api_page.CandidatesRequest)
 RERANK: Final = (api_texts.RerankResponse, api_texts.RerankRequest)
+LIVE_SUMMARY: Final = "Tell how things are, every second, as server-sent events."
+VERSIONS_SUMMARY: Final = "List the versions of the model, the latest first."
+PROMOTE_SUMMARY: Final = "Let a version of the model serve, once it was read and has ranked."
 
 ROUTES: Final = (
     Route("POST", "/v1/rank", "rank", "read", RANK_SUMMARY, api.Ranking, api.RankRequest),
@@ -198,6 +201,49 @@ ROUTES: Final = (
         VERDICT_SUMMARY,
         api_reports.Review,
         api_stored.Verdict,
+    ),
+    Route(
+        "GET",
+        "/v1/page/live",
+        "live",
+        "read",
+        LIVE_SUMMARY,
+        api_live.Live,
+        media_type="text/event-stream",
+    ),
+    Route(
+        "GET",
+        "/v1/page/weights",
+        "weights",
+        "read",
+        "The weights of signals as they were learned.",
+        api_live.WeightsHistory,
+    ),
+    Route(
+        "GET",
+        "/v1/page/policies",
+        "policies",
+        "read",
+        "The steps that rank for everybody.",
+        api_live.StandingPolicies,
+    ),
+    Route("GET", "/v1/models", "versions", "read", VERSIONS_SUMMARY, api_live.ModelVersions),
+    Route(
+        "POST",
+        "/v1/models/promote",
+        "promote",
+        "write",
+        PROMOTE_SUMMARY,
+        api_live.ModelVersions,
+        api_live.Promote,
+    ),
+    Route(
+        "POST",
+        "/v1/models/rollback",
+        "roll_back",
+        "write",
+        "Let the version of the model serve that served before.",
+        api_live.ModelVersions,
     ),
     Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
     Route(
