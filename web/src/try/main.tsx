@@ -1,15 +1,58 @@
 import { render } from "preact";
 import { Bar } from "../shared/bar";
 import "../shared/theme.css";
+import { Code } from "./code";
+import { Dials } from "./sliders";
+import { KeyForm } from "./key";
+import { Left } from "./left";
+import { Lines } from "./lines";
+import { Lists } from "./lists";
+import { learn, refresh, views } from "./rankings";
+import { done, down, trouble, wantsKey } from "./reach";
 import "./try.css";
+import { Why } from "./why";
 
 function Try() {
   return (
     <>
       <Bar />
-      <main />
+      <div role="status" class="unseen">
+        {done}
+      </div>
+      {down.value && (
+        <p role="alert" class="notice">
+          The server can’t be reached. What is on the page stays, and it goes on by itself once the server is back.
+        </p>
+      )}
+      {trouble.value && (
+        <p role="alert" class="notice">
+          {trouble}
+        </p>
+      )}
+      {wantsKey.value ? <KeyForm /> : <Page />}
     </>
   );
 }
 
+function Page() {
+  return (
+    <main>
+      <Left />
+      <div class="middle">
+        <Dials />
+        <Lists />
+      </div>
+      <Why />
+      {views.value && (
+        <div class="below">
+          <Code />
+        </div>
+      )}
+      <Lines />
+    </main>
+  );
+}
+
 render(<Try />, document.getElementById("page")!);
+void learn();
+refresh();

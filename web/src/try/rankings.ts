@@ -1,0 +1,122 @@
+/** The two lists: what each shows, and how they follow the history and the sliders. */
+import { signal } from "@preact/signals";
+import { ask } from "../shared/api";
+import { cards, fetchCards } from "./cards";
+import { dials, dragged, policy } from "./dials";
+import { items, onTheWire, past } from "./history";
+import { mayTryAgain, trouble } from "./reach";
+import type { About, Candidates, RankedItem, Ranking } from "./types";
+
+export type Side = 0 | 1;
+
+/** How a side is made; `body` is what it adds to a request, and null asks nothing: the upstream order. */
+interface Way {
+  name: string;
+  body: ((about: About) => object) | null;
+  fits: (about: About) => boolean;
+}
+
+export const WAYS: Record<string, Way> = {
+  upstream: { name: "upstream order", body: null, fits: () => true },
+  tailrank: { name: "tailrank", body: () => ({}), fits: () => true },
+  words: {
+    name: "without the language model",
+    body: ({ language }) => ({ without: language }),
+    fits: ({ language }) => language.length > 0,
+  },
+  frozen: { name: "without the tuned encoder", body: () => ({ without: ["tuned"] }), fits: tuned },
+  tuned: { name: "without the frozen encoder", body: () => ({ without: ["semantic"] }), fits: tuned },
+  plain: { name: "without policies", body: () => ({ policy: [] }), fits: () => true },
+};
+
+function tuned({ signals }: About): boolean {
+  return signals.includes("tuned") && signals.includes("semantic");
+}
+
+/** A list as it stands; `request` is the body that asked for it, `trip` the milliseconds until the answer. */
+export interface View {
+  way: string;
+  items: RankedItem[];
+  by: string;
+  ranking?: Ranking;
+  request?: object;
+  trip?: number;
+}
+
+const CANDIDATES = 100;
+
+/** Ranks that are shown: at first, and if more are wanted. */
+export const [FEW, MANY] = [10, 20];
+
+export const about = signal<About | null>(null);
+export const ways = signal<[string, string]>(["upstream", "tailrank"]);
+export const views = signal<[View, View] | null>(null);
+
+let running = false;
+let wanted = false;
+let found: (Candidates & { of: string }) | null = null;
+
+/** Ask what there is to show: the lists don't wait for it. */
+export async function learn(): Promise<void> {
+  try {
+    about.value = await ask<About>("/v1/page");
+  } catch (why) {
+    if (await mayTryAgain(why, trouble)) await learn();
+  }
+}
+
+/** Bring the lists up to date. One request is under way at a time; what changes meanwhile is in the next one. */
+export function refresh(): void {
+  wanted = true;
+  if (!running) void follow();
+}
+
+async function follow(): Promise<void> {
+  running = true;
+  try {
+    while (wanted) {
+      wanted = false;
+      try {
+        await update();
+        trouble.value = "";
+      } catch (why) {
+        if (await mayTryAgain(why, trouble)) wanted = true;
+      }
+    }
+  } finally {
+    running = false;
+  }
+}
+
+async function update(): Promise<void> {
+  const of = JSON.stringify(items());
+  if (found?.of !== of) {
+    found = { ...(await ask<Candidates>("/v1/page/candidates", { history: items(), k: CANDIDATES })), of };
+  }
+  const named = past.value.flatMap(({ item }) => item ?? []);
+  const titles = fetchCards([...found.candidates.map(({ id }) => id), ...named]);
+  titles.catch(() => undefined); // unless they are waited for, the next update asks again
+  const [left, right] = await Promise.all([look(ways.value[0], found), look(ways.value[1], found)]);
+  const seen = [left, right].flatMap((view) => view.items.slice(0, MANY));
+  if (!seen.every(({ id }) => cards.value.has(id))) await titles;
+  views.value = [left, right];
+}
+
+async function look(way: string, { by, candidates }: Candidates): Promise<View> {
+  const { body } = WAYS[way]!;
+  if (body === null) {
+    const items = candidates.map(({ id, score }, at) => ({ id, score, rank: at + 1, previous_rank: at + 1 }));
+    return { way, by, items };
+  }
+  const chosen = dials.value === null ? {} : { policy: policy(dials.value) };
+  const explain = dragged.value || "en"; // sentences take longer than all the rest
+  const request = { candidates, history: onTheWire(), explain, ...chosen, ...body(about.value!) };
+  const started = performance.now();
+  const ranking = await ask<Ranking>("/v1/rank", request);
+  return { way, by, items: ranking.items, ranking, request, trip: performance.now() - started };
+}
+
+/** Count the tail among the first items of a list. */
+export function tailOf(view: View, places: number): number {
+  return view.items.slice(0, places).filter(({ id }) => cards.value.get(id)?.tail).length;
+}

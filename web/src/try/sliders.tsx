@@ -1,0 +1,84 @@
+import { DIALS, NAMES, dials, dragged, priceAt, type DialName } from "./dials";
+import { about, refresh } from "./rankings";
+
+/** Sliders for the steps after the score, each with what it costs. */
+export function Dials() {
+  const prices = about.value?.prices ?? null;
+  const reset = () => {
+    dials.value = null;
+    refresh();
+  };
+  return (
+    <section class="dials" aria-labelledby="dials-title">
+      <h2 id="dials-title">After the score</h2>
+      <div class="dials-row">
+        {NAMES.map((name) => (
+          <Slider key={name} name={name} />
+        ))}
+      </div>
+      <p class="soft">
+        {prices
+          ? `Prices: ${prices.dataset}, ${prices.queries.toLocaleString("en")} queries.`
+          : "What they cost isn’t known: the server was started without an evaluation (--evaluation FILE)."}{" "}
+        {dials.value ? (
+          <button class="quiet" onClick={reset}>
+            Back to the model’s own policy
+          </button>
+        ) : (
+          "Until a slider moves, the model’s own policy holds."
+        )}
+      </p>
+    </section>
+  );
+}
+
+function Slider({ name }: { name: DialName }) {
+  const { name: label, says, most, step } = DIALS[name];
+  const value = dials.value?.[name] ?? 0;
+  const turn = (to: number) => {
+    dragged.value = true;
+    dials.value = { tail: 0, mmr: 0, exposure: 0, ...dials.value, [name]: to };
+    refresh();
+  };
+  const rest = () => {
+    dragged.value = false;
+    refresh();
+  };
+  return (
+    <div class="dial">
+      <label for={`dial-${name}`}>{label}</label>
+      <output for={`dial-${name}`}>{dials.value === null ? "–" : most < 0.1 ? value.toFixed(4) : value.toFixed(2)}</output>
+      <input
+        id={`dial-${name}`}
+        type="range"
+        min={0}
+        max={most}
+        step={step}
+        value={value}
+        aria-describedby={`price-${name}`}
+        onInput={(event) => turn(event.currentTarget.valueAsNumber)}
+        onChange={rest}
+      />
+      <span class="soft" id={`price-${name}`}>
+        {says}
+        {price(name, value)}
+      </span>
+    </div>
+  );
+}
+
+function price(name: DialName, value: number): string {
+  const measured = about.value?.prices?.dials[name];
+  if (!about.value?.prices || dials.value === null) return "";
+  if (!measured?.length) return "; its price wasn’t measured";
+  const cost = priceAt(measured, value);
+  if (cost === null) return "; beyond what was measured";
+  const share = cost.tail_share === null ? "" : `, ${percent(cost.tail_share)} of the first ten are tail`;
+  return cost.loss < 0
+    ? `; gains ${percent(-cost.loss)} of ndcg@10${share}`
+    : `; costs ${percent(cost.loss)} of ndcg@10${share}`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)}%`;
+}
