@@ -41,7 +41,14 @@ def told(frontier: Frontier) -> Json:
     return {**asdict(curve), "at_loss": read}
 
 
-def main(data: Data, name: Name, seed: Annotated[int, typer.Option()] = 0) -> None:
+def main(
+    data: Data,
+    name: Name,
+    seed: Annotated[int, typer.Option()] = 0,
+    queries: Annotated[
+        int, typer.Option(help="Rank at most as many of each kind, drawn by the seed.")
+    ] = 10_000,
+) -> None:
     """Store the frontier of one data set."""
     dataset, vectors, about = encoded(name, data)
     by_time = natural_protocol(dataset) == "temporal"
@@ -52,13 +59,16 @@ def main(data: Data, name: Name, seed: Annotated[int, typer.Option()] = 0) -> No
 
     fitted = model(split, vectors, kept("model"))
     earlier = model(replace(split, full_train=split.train), vectors, kept("earlier")) if by_time else fitted
-    samples = Sample.of_validation(earlier, split), Sample.of_test(fitted, split)
+    validation, test = (
+        replace(sample, queries=sample.queries.sample(queries, seed))
+        for sample in (Sample.of_validation(earlier, split), Sample.of_test(fitted, split))
+    )
     curves, frontier = [], None
     for dial, turned in find_dials(DIALS).items():
         file = kept(dial).with_suffix(".json")
         if not file.exists():
             with progress_bars() as progress:
-                found = trace({dial: turned}, *samples, MAX_LOSS, vectors.values, seed, progress)
+                found = trace({dial: turned}, validation, test, MAX_LOSS, vectors.values, seed, progress)
             with written_file(file) as new:
                 new.write_bytes(msgspec.json.encode(found))
         frontier = msgspec.json.decode(file.read_bytes(), type=Frontier)
