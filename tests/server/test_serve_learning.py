@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,14 +20,17 @@ from test_impressions import click
 from tailrank.benchmarks.launcher import Server
 from tailrank.errors import RequestError
 from tailrank.feedback.guard import Guard
+from tailrank.feedback.hand_over import KIND as HANDED
+from tailrank.feedback.hand_over import HandOverNote
 from tailrank.feedback.learner import KIND, Learner, LearningNote
-from tailrank.feedback.log_reader import LogReader
+from tailrank.feedback.log_reader import LogReader, log_id
 from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.feedback.records import EventRecord, ShownRecord, encode
 from tailrank.feedback.segments import Segment
 from tailrank.ranking.fusion import Fusion
 from tailrank.server.learning import check_learnable
 from tailrank.server.loaded_model import LoadedModel
+from tailrank.server.log_process import agreed_on_learning
 from tailrank.server.settings import ServerSettings
 from tailrank.state.open import open_state
 
@@ -142,6 +146,68 @@ def test_machines_that_share_a_state_agree(model: Path, served: LoadedModel, tmp
             assert all(guard._served_sums.outcomes.any() for guard in guards)
 
 
+def outcomes_in(location: Path | str, served: LoadedModel) -> float:
+    """How many outcomes all logs that share a state have learned from, in service or not."""
+    guards = (note.guard(served.reranker.fusion) for note in notes(location).values())
+    return float(sum(guard.online.sums.outcomes.sum() for guard in guards))
+
+
+@pytest.mark.skipif(BINARY is None, reason="needs valkey-server or redis-server")
+def test_a_click_that_reaches_another_machine_is_learned_once_whatever_is_killed(
+    model: Path, served: LoadedModel, tmp_path: Path
+) -> None:
+    (tmp_path / "valkey").mkdir()
+    with ExitStack() as running:
+        url = running.enter_context(Valkey(tmp_path / "valkey")).url
+        logs = [tmp_path / name for name in ("one", "other", "third")]
+        options = [("--learn", "--log-impressions", str(log)) for log in logs]
+        one, other, _ = (running.enter_context(Server(model, url, *each)) for each in options)
+
+        def clicked(at: int) -> None:
+            """Send a click to the other machine on a list of the first one, which may be down by then."""
+            name, item = shown[at]["ranking_id"], shown[at]["items"][2]["id"]
+            click(other.url, f"user {at}", item, **({"ranking_id": name} if at % 2 else {}))
+
+        def learned(n: int) -> bool:
+            return outcomes_in(url, served) == n
+
+        shown = [rank(one.url, user=f"user {at}") for at in range(4)]
+        clicked(0)
+        wait_until(lambda: learned(1))
+        clicked(1)
+        other.kill()
+        other.start()
+        wait_until(lambda: learned(2))
+        one.kill()
+        clicked(2)
+        clicked(3)
+        wait_until(lambda: handed_over(url, logs[1]) == 2)
+        other.kill()
+        other.start()
+        one.start()
+        wait_until(lambda: learned(4))
+        click(other.url, "user 0", CANDIDATES[0], ranking_id="made up")
+        wait_until(lambda: metric(other.url, "tailrank_learning_unmatched_events_total") == 1)
+        assert handed_over(url, logs[1]) == 0
+        assert learned(4)
+        assert metric(one.url, "tailrank_learning_unmatched_events_total") == 0
+
+
+def handed_over(location: str, log: Path) -> int:
+    """How many events of a log wait for another one."""
+
+    async def read() -> dict[str, bytes]:
+        state = open_state(location)
+        try:
+            return await state.notes(HANDED)
+        finally:
+            await state.close()
+
+    note = HandOverNote.decoded(asyncio.run(read())[log_id(log)])
+    assert note is not None
+    return len(note.events)
+
+
 def equal(one: Guard, other: Guard) -> bool:
     left, right = one.arrays(), other.arrays()
     return all(np.array_equal(left[name], right[name]) for name in left.keys() | right.keys())
@@ -151,12 +217,7 @@ def test_a_server_that_is_killed_learns_each_click_once(
     model: Path, served: LoadedModel, tmp_path: Path
 ) -> None:
     log, state, rng = tmp_path / "log", tmp_path / "state", np.random.default_rng(0)
-    offline = served.reranker.fusion
     log_visits(log, served, 2)
-
-    def outcomes() -> float:
-        return float(sum(note.guard(offline).online.sums.outcomes.sum() for note in notes(state).values()))
-
     with Server(model, state, "--learn", "--log-impressions", str(log)) as server:
         for turn in range(4):
             for at in range(10):
@@ -166,9 +227,9 @@ def test_a_server_that_is_killed_learns_each_click_once(
             time.sleep(rng.uniform(0, 1))
             server.kill()
             server.start()
-        wait_until(lambda: outcomes() == LISTS + 40)
+        wait_until(lambda: outcomes_in(state, served) == LISTS + 40)
     [note] = notes(state).values()
-    assert equal(note.guard(offline), once(log, served))
+    assert equal(note.guard(served.reranker.fusion), once(log, served))
 
 
 def test_a_model_that_is_loaded_anew_ranks_by_what_was_learned(
@@ -192,3 +253,15 @@ def test_what_can_not_be_learned_is_refused(served: LoadedModel, tmp_path: Path)
         ServerSettings(tmp_path, "state", learn=True)
     with pytest.raises(RequestError, match="train it again"):
         check_learnable(replace(served.reranker.fusion, spreads=None), served.name)
+
+
+def test_servers_of_one_log_learn_from_it_all_or_none(model: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with agreed_on_learning(log, learn=False), agreed_on_learning(log, learn=False):
+        with pytest.raises(RequestError, match="another server logs there without --learn"):
+            Server(model, tmp_path / "state", "--learn", "--log-impressions", str(log))
+        with agreed_on_learning(tmp_path / "another", learn=True):
+            pass
+    with agreed_on_learning(log, learn=True):  # noqa: SIM117
+        with pytest.raises(RequestError, match="with --learn, and either all"):
+            agreed_on_learning(log, learn=False).__enter__()

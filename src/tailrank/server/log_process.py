@@ -1,4 +1,4 @@
-"""`LogProcess`: a process beside the server that reads the log of impressions, one for all workers."""
+"""A process beside the server that reads the log of impressions, one for all workers and servers of a log."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import fcntl
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from filelock import FileLock
+
+from tailrank.errors import RequestError
+from tailrank.feedback.impression_log import check_folder
 
 TRY_EVERY: Final = 1.0
 """Seconds between two attempts to run the process, unless another worker does."""
@@ -18,12 +23,46 @@ TRY_EVERY: Final = 1.0
 LOCK: Final = "reader.lock"
 """Below the folder of the log: held by whoever runs the process, and by that."""
 
+LEARNING: Final = "learning.lock"
+NOT_LEARNING: Final = "not-learning.lock"
+"""Below the folder of the log: held by servers that learn from it, or by those that don't."""
+
 LONGEST_LINE: Final = 1 << 24
 """Bytes of a line that the process may write."""
 
 Tell: TypeAlias = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 log = logging.getLogger("tailrank.server")
+
+
+@contextmanager
+def agreed_on_learning(folder: Path, *, learn: bool) -> Iterator[None]:
+    """Hold while a server runs that logs to a folder: all that do must learn from it, or none.
+
+    One process reads a log for all its servers, and only that of a server that learns does; and a server that
+    doesn't would roll over what isn't learned yet.
+
+    Raises
+    ------
+    LogError
+        If the folder can't be written.
+    RequestError
+        If another server says otherwise.
+    """
+    check_folder(folder)
+    ours, others = (LEARNING, NOT_LEARNING) if learn else (NOT_LEARNING, LEARNING)
+    with (folder / ours).open("wb") as lock:
+        with FileLock(folder / "servers.lock"), (folder / others).open("wb") as other:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                why = "without --learn" if learn else "with --learn"
+                raise RequestError(
+                    f"--log-impressions {folder}: another server logs there {why}, and either all of a log"
+                    " learn from it or none: start them alike, or name another folder"
+                ) from None
+        yield
 
 
 async def run_log_process(

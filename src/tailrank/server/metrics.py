@@ -51,7 +51,8 @@ class Metrics:
         )
         self.learned = counter("tailrank_learned_events", "Events that the weights of signals learned from.")
         self.unmatched = counter(
-            "tailrank_learning_unmatched_events", "Events that belong to no ranking of the last hour."
+            "tailrank_learning_unmatched_events",
+            "Events that belong to no ranking of the last hour, on any machine.",
         )
         self.decisions = counter("tailrank_learning_decisions", "What became of learned weights.", ["action"])
         self.learning_lag = gauge(

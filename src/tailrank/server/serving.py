@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+from contextlib import ExitStack
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
@@ -18,11 +19,11 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from tailrank.errors import RequestError
-from tailrank.feedback.impression_log import check_folder
 from tailrank.server.app import App
 from tailrank.server.descriptors import make_room
 from tailrank.server.learning import check_learnable
 from tailrank.server.loaded_model import LoadedModel
+from tailrank.server.log_process import agreed_on_learning
 from tailrank.server.logs import start_logging
 from tailrank.server.metrics import SHARED_FOLDER
 from tailrank.server.protocol import MAX_CONNECTIONS, BoundedProtocol
@@ -54,8 +55,10 @@ def serve(settings: ServerSettings) -> None:
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: sys.exit(0))
     host, port = listener.getsockname()[:2]
-    print(f"tailrank listens at http://{host}:{port} (stop: Ctrl+C)", file=sys.stderr, flush=True)
-    with listener:
+    with listener, ExitStack() as log:
+        if settings.log_impressions is not None:
+            log.enter_context(agreed_on_learning(settings.log_impressions, learn=settings.learn))
+        print(f"tailrank listens at http://{host}:{port} (stop: Ctrl+C)", file=sys.stderr, flush=True)
         if settings.workers == 1:
             _serve_single(settings, listener)
         else:
@@ -78,8 +81,6 @@ def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
         check_learnable(served.reranker.fusion, served.name)
     if settings.challenger is not None:
         LoadedModel.load(settings.challenger, standing=settings.policies.steps)
-    if settings.log_impressions is not None:
-        check_folder(settings.log_impressions)
     asyncio.run(open_state(settings.state, settings.ttl_days).close())
     with tempfile.TemporaryDirectory(prefix="tailrank-shared-") as folder:
         os.environ[SHARED_FOLDER] = folder
