@@ -18,7 +18,7 @@ from log_helpers import event, shown
 from tailrank.feedback import hand_over, learning_process
 from tailrank.feedback.attribution import MINUTES
 from tailrank.feedback.guard import Guard
-from tailrank.feedback.hand_over import KIND, MOST_EVENTS, HandOver, HandOverNote
+from tailrank.feedback.hand_over import KIND, MOST_EVENTS, HandedEvent, HandOver, HandOverNote
 from tailrank.feedback.learner import KIND as LEARNING
 from tailrank.feedback.learner import Learner, LearningNote
 from tailrank.feedback.learning_process import LearningProcess, Report
@@ -278,6 +278,37 @@ def test_what_belongs_to_no_list_is_counted_once_all_have_looked(
     with_machines(tmp_path, 2, body)
 
 
+def test_a_log_that_is_gone_is_not_waited_for_and_leaves_nothing(tmp_path: Path) -> None:
+    seen, click = one_list()
+
+    async def body(*machines: Machine) -> None:
+        one, other = machines
+        gone = HandOverNote(time.time() - 3_700, [HandedEvent("k", click, 0.0)])
+        await one.state.put_note(KIND, "gone", msgspec.msgpack.encode(gone))
+        one.log(seen)
+        other.log(click)
+        await turns(machines)
+        assert (one.learned, other.learned) == (1, 0)
+        assert (await one.state.notes(KIND))["gone"] == b""
+
+    with_machines(tmp_path, 2, body)
+
+
+def test_what_an_erased_user_did_is_not_handed_over(tmp_path: Path) -> None:
+    seen, click = one_list()
+
+    async def body(*machines: Machine) -> None:
+        one, other = machines
+        other.log(click, ErasedRecord(user_digest(click.user_id), time.time()))
+        one.log(seen)
+        await turns(machines)
+        assert one.learned == 0
+        told = [HandOverNote.decoded(each) for each in (await one.state.notes(KIND)).values()]
+        assert all(note is not None and not note.events for note in told)
+
+    with_machines(tmp_path, 2, body)
+
+
 def test_who_is_alone_hands_nothing_over(tmp_path: Path) -> None:
     _, click = one_list()
 
@@ -367,14 +398,19 @@ def test_a_clock_that_is_set_back_loses_nothing(tmp_path: Path) -> None:
     assert after.time == math.nextafter(before.time, math.inf)
 
 
-def test_a_reader_that_is_behind_says_nothing_of_what_others_hand_over(
+def test_a_reader_that_is_behind_puts_off_what_others_hand_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tailrank.feedback.log_reader.BYTES_AT_ONCE", 1)
     seen, click = one_list()
-    segment = HourlySegments(tmp_path)
-    segment.append([encode(click)])
-    segment.append([encode(seen)])
-    reader = LogReader(tmp_path)
-    assert len(reader.read()) == 1
-    assert reader.is_behind
+    log = HourlySegments(tmp_path)
+    for records in ([click], [seen]):
+        log.append([encode(record) for record in records])
+    reader, now = LogReader(tmp_path), time.time()
+    mine = alone(tmp_path, HandOverNote(now, [HandedEvent("k", click, now)]), now)
+    found = []
+    for _ in range(3):
+        mine._learner.learn(reader.read())
+        note = mine.go_on(now, is_behind=reader.is_behind)
+        found.append(note and (note.heard, note.claims))
+    assert found == [({}, {}), None, ({"other": now}, {"k": math.inf})]

@@ -71,7 +71,8 @@ class HandOverNote(Struct, array_like=True, frozen=True):
     events
         What it hands over, the oldest first.
     heard
-        The `time` of the note of each log with such events, all of which were looked for, or learned.
+        By log that hands over, the `time` of the note up to which this one did its part: it claims what is
+        its own, and has logged what it is to learn.
     claims
         When the list was shown that an event of another log belongs to, by the event's key; infinite if the
         event came here, too.
@@ -84,7 +85,7 @@ class HandOverNote(Struct, array_like=True, frozen=True):
 
     @classmethod
     def decoded(cls, note: bytes) -> Self | None:
-        """Read a note; None if another version of tailrank wrote it in another form."""
+        """Read a note; None if it was emptied, or another version of tailrank wrote it in another form."""
         try:
             return msgspec.msgpack.decode(note, type=cls)
         except msgspec.DecodeError:
@@ -125,15 +126,15 @@ class HandOver:
         """Events that found no list, here or elsewhere; not counted are those that still may."""
         return self._learner.unmatched - len(self._events) - self._n_found
 
-    def hear(self, notes: Mapping[str, bytes], now: float) -> None:
-        """Take the notes of all logs, before this one is read.
+    def hear(self, notes: Mapping[str, bytes], now: float) -> list[str]:
+        """Take the notes of all logs, before this one is read; returns whose may be emptied.
 
         Logs that wrote none for an hour have no list left that an event may belong to, and don't count.
         """
         found = {log: note for log, each in notes.items() if (note := HandOverNote.decoded(each))}
-        self._others = {
-            log: note for log, note in found.items() if log != self._log and note.time > now - OPEN_SECONDS
-        }
+        found.pop(self._log, None)
+        self._others = {log: note for log, note in found.items() if note.time > now - OPEN_SECONDS}
+        return sorted(found.keys() - self._others.keys())
 
     def add(self, now: float) -> bool:
         """Hand over what found no list, if there are other logs; returns whether there was anything.

@@ -143,8 +143,8 @@ class LearningProcess:
         watcher = cast("Watcher", self._watcher)
         watcher.take(parts)
         decisions = learner.learn(parts)
-        self._hand_over.erase(parts)
         has_handed = self._hand_over.add(began)
+        self._hand_over.erase(parts)
         if has_heard or has_handed:
             await self._put_handed(began)
         if has_handed or learner.learned > self._told[0]:
@@ -163,7 +163,9 @@ class LearningProcess:
         is_due = not 0 <= now - self._heard <= PAUSE  # or the clock was set back
         if is_due:
             self._heard = now
-            self._hand_over.hear(await self._insist(self._state.notes, HANDED), now)
+            notes = await self._insist(self._state.notes, HANDED)
+            for log in self._hand_over.hear(notes, now):
+                await self._insist(self._state.put_note, HANDED, log, b"")
         return is_due
 
     def _left_out(self, user_id: str) -> bool:
