@@ -69,6 +69,7 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     go by `context`. `explain` may name a language, of the sentences that then say why. `ranking_id` is the
     caller's own id of this list, another one for each; without it, one is made up. `shown` says when the user
     was shown items lately, in seconds since 1970, in place of what the server remembers of that.
+    `counterfactual` is a candidate, and asks which past events it owes to that it is among the first `k`.
     """
 
     candidates: Annotated[list[Id | Candidate], Meta(max_length=MAX_CANDIDATES)]
@@ -82,9 +83,17 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     context: Annotated[Context, Meta(max_length=MAX_CONTEXT)] = {}
     ranking_id: Id | None = None
     shown: Annotated[Shown, Meta(max_length=MAX_CANDIDATES)] | None = None
+    counterfactual: Id | None = None
 
     def __post_init__(self) -> None:
         check_bytes("user session ranking_id", self.user or "", self.session or "", self.ranking_id or "")
+        if self.counterfactual is not None:
+            if self.k is None or self.deadline_ms is not None:
+                raise ValueError("counterfactual takes many rankings: give `k`, and no `deadline_ms`")
+            if self.counterfactual not in {
+                each if isinstance(each, str) else each.id for each in self.candidates
+            }:
+                raise ValueError("counterfactual is none of the candidates")
 
 
 class Move(Struct, gc=False, frozen=True):
@@ -107,6 +116,22 @@ class Explanation(Struct, frozen=True):
     by_event: dict[str, list[float]]
     moves: list[Move]
     above: str | UnsetType = UNSET
+
+
+class Counterfactual(Struct, frozen=True):
+    """The fewest past events without which an item would not be among the first `k`, oldest first.
+
+    `rank_without` is its rank then, null if a policy would take it from the list. `smallest` says whether
+    every smaller set was tried. `why` says it in a sentence if the request named a language.
+    """
+
+    item_id: str
+    k: int
+    rank: int
+    rank_without: int | None
+    events: list[HistoryEvent]
+    smallest: bool
+    why: str | UnsetType = UNSET
 
 
 class RankedItem(Struct, gc=False, frozen=True):
@@ -135,7 +160,8 @@ class Ranking(Struct, frozen=True):
     If there is a `challenger`, both models took turns in choosing the items; scores are those of `model`.
     `removed` says which candidates a policy took from the list, and why. `policies` is the version of the
     file whose policies came after those of the model or of the request. `events` are the items of the events
-    that the signals saw, oldest first, if the request named a language.
+    that the signals saw, oldest first, if the request named a language. `counterfactual` is there if it was
+    asked for, and null if the item isn't among the first `k`, or stays there without any few events.
     """
 
     ranking_id: str
@@ -151,6 +177,7 @@ class Ranking(Struct, frozen=True):
     removed: dict[str, str] | UnsetType = UNSET
     policies: str | UnsetType = UNSET
     events: list[str] | UnsetType = UNSET
+    counterfactual: Counterfactual | UnsetType | None = UNSET
 
 
 class ErrorResponse(Struct, frozen=True):

@@ -19,11 +19,14 @@ from tailrank import api
 from tailrank.api import Language
 from tailrank.benchmarks.launcher import Server
 from tailrank.cli.main import app
+from tailrank.client import Client
 from tailrank.data.histories import Event
 from tailrank.language.encoder import TextEncoder
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.contrast import Contrast
-from tailrank.ranking.reasons import because, item_titles, why_above
+from tailrank.ranking.counterfactual import counterfactual
+from tailrank.ranking.reasons import because, item_titles, why_above, why_there
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.state.base import StoredEvent
 from tailrank.state.embedded import EmbeddedState
@@ -104,6 +107,36 @@ class TestRank:
         answer = httpx.post(f"{url}/v1/rank", json={"candidates": ["1"], "explain": "fr"})
         assert (answer.status_code, "$.explain" in answer.text) == (422, True)
 
+    @pytest.mark.parametrize("language", ["en", "zh"])
+    def test_which_events_an_item_owes_its_rank_to(
+        self, url: str, reranker: Reranker, language: Language
+    ) -> None:
+        history = ["50", "181", "?", "172", "100"]
+        found = set[object]()
+        with Client(url) as client:
+            for item in rank(url, history=history, k=3)["items"]:
+                asked = client.rank(
+                    CANDIDATES, history=history, k=3, explain=language, counterfactual=item["id"]
+                )
+                told = asked.counterfactual
+                expected = counterfactual(reranker, Request(history, CANDIDATES), item["id"], 3)
+                found.add(expected is None)
+                if expected is None:
+                    assert told is None
+                    continue
+                assert isinstance(told, api.Counterfactual)
+                titles = item_titles(reranker.catalogue.items)
+                assert told.why == why_there(expected, titles, language)
+                assert (told.rank, told.rank_without) == (expected.rank, expected.rank_without)
+                assert tuple(event.item_id for event in told.events) == expected.event_items
+                left = [name for at, name in enumerate(history) if at not in expected.events]
+                assert item["id"] not in [
+                    each.id for each in client.rank(CANDIDATES, history=left, k=3).items
+                ]
+            last = client.rank(CANDIDATES, history=history).items[-1].id
+            assert client.rank(CANDIDATES, history=history, k=3, counterfactual=last).counterfactual is None
+        assert False in found
+
     def test_no_candidates(self, url: str) -> None:
         assert rank(url, candidates=[])["items"] == []
 
@@ -125,6 +158,9 @@ class TestRank:
             (b'{"candidates":[' + b'"1",' * 2_000 + b'"1"]}', 422, "2000"),
             (b'{"candidates":["1"],"policy":{"tail":2}}', 422, "tail"),
             ('{"candidates":["1"],"user":"%s"}' % ("ä" * 300), 422, "400 bytes"),
+            (b'{"candidates":["1"],"counterfactual":"1"}', 422, "give `k`, and no `deadline_ms`"),
+            (b'{"candidates":["1"],"counterfactual":"1","k":1,"deadline_ms":9}', 422, "no `deadline_ms`"),
+            (b'{"candidates":["1"],"counterfactual":"2","k":1}', 422, "none of the candidates"),
             (
                 b'{"candidates":["1"],"history":["1",{"item_id":"1","timestamp":1700000}]}',
                 422,

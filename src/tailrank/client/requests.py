@@ -79,6 +79,7 @@ class Requests:
         context: Mapping[str, api.Scalar] | None = None,
         ranking_id: str | None = None,
         shown: Mapping[str, Sequence[float]] | None = None,
+        counterfactual: str | None = None,
     ) -> Request[api.Ranking]:
         """Re-order candidates for one user.
 
@@ -107,6 +108,8 @@ class Requests:
         shown
             When the user was shown items lately, in seconds since 1970, by their ids; None leaves it to
             what the server remembers.
+        counterfactual
+            Candidate of which is asked which past events it owes to that it is among the first `k`.
         """
         asked = None if tail is None else api.Policy(tail)
         body = api.RankRequest(
@@ -121,6 +124,7 @@ class Requests:
             dict(context or {}),
             ranking_id,
             None if shown is None else {name: list(times) for name, times in shown.items()},
+            counterfactual,
         )
         return _post("/v1/rank", body, api.Ranking)
 

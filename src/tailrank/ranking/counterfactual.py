@@ -58,7 +58,7 @@ class Counterfactual:
 
 
 def counterfactual(
-    reranker: Reranker, request: Request, item_id: str, k: int, largest: int = 5
+    reranker: Reranker, request: Request, item_id: str, k: int, largest: int = 5, tries: int = TRIES
 ) -> Counterfactual | None:
     """Find the smallest set of past events without which an item leaves the first `k`.
 
@@ -66,7 +66,7 @@ def counterfactual(
     take its place (Ghazimatin et al., 2020, "PRINCE"; Tran et al., 2021, "Counterfactual explanations for
     neural recommenders"). Taking away the first of them until the item leaves gives a set, from which those
     that can be spared are left out. Then smaller sets are tried, all of one size before the next, as far as
-    `TRIES` rankings go. What is returned was ranked without, by every policy but exploration.
+    `tries` go. What is returned was ranked without, by every policy but exploration.
 
     Parameters
     ----------
@@ -78,6 +78,8 @@ def counterfactual(
         Ranks at the top.
     largest
         Events in a set, at most.
+    tries
+        Sets to rank without, at most; the search for the first set adds fewer than twice `largest`.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def counterfactual(
     RequestError
         If the item isn't among the first `k`, or as `Reranker.rank` does.
     """
-    search = _Search(reranker, request, item_id, k)
+    search = _Search(reranker, request, item_id, k, tries)
     found, smallest = search.smaller(search.spared(search.greedy(largest)), largest)
     return None if found is None else search.result(found, smallest)
 
@@ -109,9 +111,9 @@ class _Search:
         Rankings that are left.
     """
 
-    def __init__(self, reranker: Reranker, request: Request, item_id: str, k: int) -> None:
+    def __init__(self, reranker: Reranker, request: Request, item_id: str, k: int, tries: int) -> None:
         steps = reranker.policy if request.policy is None else request.policy
-        self.reranker, self.item_id, self.k, self.tries = reranker, item_id, k, TRIES
+        self.reranker, self.item_id, self.k, self.tries = reranker, item_id, k, tries
         self.request = replace(
             request,
             history=request.columns,

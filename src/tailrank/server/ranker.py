@@ -19,6 +19,7 @@ from tailrank.feedback.records import ShownRecord
 from tailrank.policy.exploration import Exploration, explored_last
 from tailrank.ranking.reasons import titles_of
 from tailrank.ranking.request import Request
+from tailrank.server.counterfactuals import Counterfactuals
 from tailrank.server.experiment import LiveExperiment, Served
 from tailrank.server.loaded_model import SHOWN
 from tailrank.server.metrics import Metrics
@@ -98,6 +99,7 @@ class Ranker:
         self.shown = shown
         self._managers = (models,) if experiment is None else (models, experiment.challenger)
         self._expected = self._logged = 0.0
+        self._counterfactuals = Counterfactuals()
 
     def rank_at_once(self, request: api.RankRequest, arrived: float) -> api.Ranking | None:
         """Rank, or degrade, unless something has to be waited for: then None.
@@ -119,7 +121,9 @@ class Ranker:
             stored = self._stored_at_once(request)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
-        return None if stored is None else self._ranked(request, arrived, stored)
+        if stored is None or request.counterfactual is not None:
+            return None
+        return self._ranked(request, arrived, stored)
 
     async def rank(self, request: api.RankRequest, arrived: float) -> api.Ranking:
         """Rank, or degrade; as `rank_at_once`, which it takes the parameters and errors of."""
@@ -129,7 +133,12 @@ class Ranker:
                 stored = await self._stored(request)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
-        return self._ranked(request, arrived, stored)
+        model, answer = self.models.served, self._ranked(request, arrived, stored)
+        if request.counterfactual is None or answer.degraded:
+            return answer
+        found = await self._counterfactuals.of(request, self._asked(request, stored), model.reranker)
+        took_ms = 1e3 * (time.perf_counter() - arrived)
+        return msgspec.structs.replace(answer, counterfactual=found, took_ms=took_ms)
 
     async def validate(self, request: api.RankRequest, arrived: float) -> api_reports.RankCheck:
         """Say what a request would do and why, whatever its deadline; nothing is logged.
