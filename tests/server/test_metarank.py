@@ -133,10 +133,25 @@ def test_a_ranking_is_a_request_with_relevancy_as_upstream_score() -> None:
         [api.Candidate("item3", 2.0), api.Candidate("item1", 1.0), "item2"],
         "user1",
         "session1",
+        context={"query": "jeans"},
         ranking_id="81f4",
     )
     assert read_rank_request(json.dumps(RANKING).encode()) == expected
     assert read_rank_request(json.dumps({"event": "ranking", **RANKING}).encode(), explain=True).explain
+
+
+def test_fields_of_a_ranking_are_its_context() -> None:
+    values = {"market": "de", "hour": 9, "is_app": True, "tags": ["a"], "campaign": None}
+    fields = [{"name": name, "value": value} for name, value in values.items()]
+    found = read_rank_request(json.dumps({**RANKING, "fields": fields}).encode())
+    assert found.context == {"market": "de", "hour": 9.0, "is_app": True, "campaign": None}
+    for wrong, why in (
+        ([{"name": "", "value": 1}], "`fields`: .*length >= 1"),
+        ([{"name": str(at), "value": 1} for at in range(51)], "`fields`: .*length <= 50"),
+        ([{"name": "market", "value": {}}], r"fields\[0\].value"),
+    ):
+        with pytest.raises(ValidationError, match=why):
+            read_rank_request(json.dumps({**RANKING, "fields": wrong}).encode())
 
 
 def test_the_answer_has_the_shape_of_metarank() -> None:

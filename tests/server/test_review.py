@@ -153,6 +153,11 @@ def test_a_verdict_may_be_for_one_market(server: Server) -> None:
         assert (found.status, found.markets, found.log[-1].market) == ("held", {"us": "approve"}, "us")
         assert listed(server.url, "d4", context={"market": "us"})[0] == ["d4"]
         assert listed(server.url, "d4")[0] == []
+        asked = {"id": "m1", "timestamp": "1661431896711", "items": [{"id": "d4"}, {"id": "1"}]}
+        for market, shown in (("us", {"d4", "1"}), ("fr", {"1"})):
+            body = {**asked, "fields": [{"name": "market", "value": market}]}
+            found_items = httpx.post(f"{server.url}/rank/any", json=body).json()["items"]
+            assert {each["item"] for each in found_items} == shown
         client.approve("d4", by="grace", why="art")
         client.reject("d4", by="heinz", why="the law", market="de")
         assert listed(server.url, "d4")[0] == ["d4"]

@@ -7,10 +7,10 @@ differ, its server counts: `features` of a response are an object, not a list.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType, ValidationError
+from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError
 
 from tailrank import api, api_stored
 from tailrank.data.columns import Columns
@@ -18,6 +18,7 @@ from tailrank.data.imports.metarank_schema import IMPRESSION
 from tailrank.server.batches import Batch
 from tailrank.server.metarank_bodies import FEEDBACK, RANKING, InteractionBody, ItemBody
 
+CONTEXT: Final[Any] = Annotated[api.Context, Meta(max_length=api.MAX_CONTEXT)]
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -108,6 +109,8 @@ def read_feedback(body: bytes, columns_of: Callable[[str], Mapping[str, Any]]) -
 def read_rank_request(body: bytes, explain: bool = False) -> api.RankRequest:
     """Read a request to rank: candidates with their `relevancy` as upstream score, and the id of the list.
 
+    Its fields are the context, but for lists: rules go by single values.
+
     Raises
     ------
     DecodeError, UnicodeDecodeError, ValidationError
@@ -117,8 +120,20 @@ def read_rank_request(body: bytes, explain: bool = False) -> api.RankRequest:
     if len(ranking.items) > api.MAX_CANDIDATES:
         raise ValidationError(f"Expected `array` of length <= {api.MAX_CANDIDATES} - at `$.items`")
     candidates = [i.id if i.score is None else api.Candidate(i.id, i.score) for i in ranking.items]
-    whose, name = (ranking.user, ranking.session), ranking.id
-    return _convert(api.RankRequest, candidates, *whose, explain=explain, ranking_id=name)
+    fields = {each.name: each.value for each in ranking.fields or () if not isinstance(each.value, list)}
+    try:
+        context = msgspec.convert(fields, CONTEXT)
+    except ValidationError as why:
+        raise ValidationError(f"`fields`: {why}") from None
+    return _convert(
+        api.RankRequest,
+        candidates,
+        ranking.user,
+        ranking.session,
+        explain=explain,
+        context=context,
+        ranking_id=ranking.id,
+    )
 
 
 def _event(found: InteractionBody) -> api_stored.Event:

@@ -42,10 +42,10 @@ class UserBody(schema.UserEvent, frozen=True, tag="user", forbid_unknown_fields=
 
 
 class RankingBody(schema.RankingEvent, frozen=True, kw_only=True, tag="ranking", forbid_unknown_fields=True):
-    """A list that was shown, or is to be ranked."""
+    """A list that was shown, or is to be ranked; its fields are what is known of the request."""
 
     items: Sequence[RankItemBody]
-    fields: Any = None
+    fields: list[schema.Field] | None = None
     tenant: Any = None
     env: Any = None
 
