@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from threading import Lock
+from dataclasses import replace
+from threading import Lock, local
 from typing import ClassVar
 
 from tailrank.policy.base import Scored
@@ -13,13 +13,11 @@ from tailrank.ranking.request import Ranking, Request
 from tailrank.ranking.reranker import Reranker
 
 
-class ExposureControl:
-    """Ranks with `Exposure` as the last step, at a price that it learns from each ranking.
+class HeldExposure:
+    """A step: `Exposure`, at a price that it learns from each list that is shown.
 
     Parameters
     ----------
-    reranker
-        What ranks.
     price
         Where to start, and what to hold.
 
@@ -31,12 +29,14 @@ class ExposureControl:
         How many lists it has learned from.
     """
 
-    def __init__(self, reranker: Reranker, price: ExposurePrice) -> None:
-        self.reranker = reranker
+    name: ClassVar[str] = Exposure.name
+    listwise: ClassVar[bool] = True
+
+    def __init__(self, price: ExposurePrice) -> None:
         self.price = price
         self.requests = 0
         self._total = Spent(0.0, 0.0, 0.0)
-        self._lock = Lock()
+        self._lock, self._latest = Lock(), local()
 
     @property
     def share(self) -> float:
@@ -48,8 +48,45 @@ class ExposureControl:
         """Share of the expected ndcg of all lists so far that this cost."""
         return self._total.loss / (self._total.best or 1.0)
 
+    def apply(self, scored: Scored) -> Scored:
+        """Exchange head items for tail items, and remember what that cost until `learn` is called."""
+        step = self.price.step
+        shown = step.apply(scored)
+        self._latest.spent = Spent.between(scored, shown, step.places)
+        return shown
+
+    def learn(self) -> Spent | None:
+        """Learn from the latest list of this thread, which is shown; returns what it spent.
+
+        None if it was empty, or there is none from which nothing was learned yet.
+        """
+        spent: Spent | None = getattr(self._latest, "spent", None)
+        self._latest.spent = None
+        if spent is not None:
+            with self._lock:
+                self.price = self.price.after(spent)
+                self.requests += 1
+                self._total = Spent(*map(sum, zip(self._total, spent, strict=True)))
+        return spent
+
+
+class ExposureControl(HeldExposure):
+    """Ranks with itself as the last step.
+
+    Parameters
+    ----------
+    reranker
+        What ranks.
+    price
+        Where to start, and what to hold.
+    """
+
+    def __init__(self, reranker: Reranker, price: ExposurePrice) -> None:
+        super().__init__(price)
+        self.reranker = reranker
+
     def rank(self, request: Request) -> Ranking:
-        """Rank one request; threads may rank at once.
+        """Rank one request, and learn from it; threads may rank at once.
 
         Raises
         ------
@@ -57,27 +94,6 @@ class ExposureControl:
             As `Reranker.rank` does.
         """
         policy = self.reranker.policy if request.policy is None else request.policy
-        watched = _Watched(self.price.step)
-        ranking = self.reranker.rank(replace(request, policy=[*policy, watched]))
-        if watched.spent is not None:
-            with self._lock:
-                self.price = self.price.after(watched.spent)
-                self.requests += 1
-                self._total = Spent(*map(sum, zip(self._total, watched.spent, strict=True)))
+        ranking = self.reranker.rank(replace(request, policy=[*policy, self]))
+        self.learn()
         return ranking
-
-
-@dataclass
-class _Watched:
-    """A step that remembers what it spent."""
-
-    step: Exposure
-    spent: Spent | None = None
-
-    name: ClassVar[str] = Exposure.name
-    listwise: ClassVar[bool] = True
-
-    def apply(self, scored: Scored) -> Scored:
-        shown = self.step.apply(scored)
-        self.spent = Spent.between(scored, shown, self.step.places)
-        return shown

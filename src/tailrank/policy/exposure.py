@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from tailrank.arrays import Bools, Doubles, Floats, Offsets
 from tailrank.bounds import check_bounds
-from tailrank.policy.base import Scored
+from tailrank.errors import RequestError
+from tailrank.policy.base import Listing, Scored
 from tailrank.policy.shortlist import Places
 
 
@@ -48,24 +49,49 @@ class Exposure:
         Expected ndcg that a list may lose for one more tail item; 0 changes nothing.
     places
         Ranks that count, from the first.
+    target
+        Share of the places, over all requests, that goes to tail items, in place of a price: a server learns
+        that, as `ExposurePrice`. No single list can be made by a target.
+    max_loss
+        Share of expected ndcg, over all requests, that a target may cost.
 
     Raises
     ------
     RequestError
-        On a setting out of its bounds.
+        On a setting out of its bounds, or a target beside a price.
     """
 
     price: Annotated[float, Meta(ge=0, le=1)] = 0.0
     places: Places = 10
+    target: Annotated[float, Meta(ge=0, le=1)] | None = None
+    max_loss: Annotated[float, Meta(gt=0, le=1)] = 0.02
 
     name: ClassVar[str] = "exposure"
     listwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        if self.target is not None and self.price:
+            raise RequestError("exposure: a `target` has its price learned: leave out `price`, or `target`")
+
+    def check(self, _: Listing) -> None:
+        """Check that there is a price.
+
+        Raises
+        ------
+        RequestError
+            If there is a target, which only `tailrank serve` and `ExposureControl` hold.
+        """
+        if self.target is not None:
+            raise RequestError(
+                "exposure: a `target` is held over many requests, by `tailrank serve --policies FILE` or "
+                "`ExposureControl`: here, give a `price`"
+            )
 
     def apply(self, scored: Scored) -> Scored:
         """Exchange head items in the places for tail items below them."""
+        if self.target is not None:
+            self.check(scored.listing_for(self.name))
         order = scored.order
         if not self.price or not len(order):
             return scored

@@ -25,6 +25,7 @@ from tailrank.server.encoding import EncoderBusyError, Encoders
 from tailrank.server.endpoints import Endpoints
 from tailrank.server.exchange import Answer, ClientDisconnected, Exchange
 from tailrank.server.experiment import LiveExperiment
+from tailrank.server.exposure import SharedExposure, held_steps
 from tailrank.server.learning import Learning, check_learnable
 from tailrank.server.live import LivePage
 from tailrank.server.metrics import Metrics
@@ -86,6 +87,7 @@ class App:
         self.tracer = Tracer() if settings.traces else None
         self.endpoints: Endpoints | None = None
         self.learning: Learning | None = None
+        self.exposure: SharedExposure | None = None
         self.failure: TailrankError | None = None
         """Why the application could not start."""
 
@@ -247,6 +249,8 @@ class App:
             return
         works = [work() for each in managers for work in (each.watch, each.warm)]
         works += [count_alerts(managers[0].state, self.metrics), *self._reading()]
+        if self.exposure is not None:
+            works.append(self.exposure.follow())
         background = [asyncio.create_task(work) for work in works]
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -268,7 +272,9 @@ class App:
         settings, encoders = self.settings, Encoders()
         state = open_state(settings.state, ttl_days=settings.ttl_days)
         folders = [folder for folder in (settings.model, settings.challenger) if folder is not None]
-        rest = state, encoders, self.metrics, settings.policies.steps, settings.screen
+        steps, held = held_steps(settings.policies.steps)
+        self.exposure = None if held is None else SharedExposure(held, state, self.metrics)
+        rest = state, encoders, self.metrics, steps, settings.screen
         managers = [ModelManager(folder, *rest) for folder in folders]
         for each in managers:
             await each.start()
@@ -286,6 +292,7 @@ class App:
             experiment,
             settings.policies.version,
             settings.exploration,
+            self.exposure,
         )
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
         return managers

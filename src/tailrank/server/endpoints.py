@@ -25,6 +25,7 @@ from tailrank.server.decoding import Body
 from tailrank.server.exchange import Answer
 from tailrank.server.experiment import LiveExperiment
 from tailrank.server.experiment_reports import ExperimentReports
+from tailrank.server.exposure import SharedExposure
 from tailrank.server.impressions import as_records, logged_of, shown_record
 from tailrank.server.items import checked_item
 from tailrank.server.live import LivePage
@@ -80,6 +81,8 @@ class Endpoints(PageEndpoints):
         Version of the file of policies that rank for everybody; empty if there is none.
     exploration
         The last step of each policy; None explores nothing.
+    exposure
+        What learns from lists to hold a share for the tail; None if none is held.
     """
 
     def __init__(
@@ -92,12 +95,15 @@ class Endpoints(PageEndpoints):
         experiment: LiveExperiment | None = None,
         policies: str = "",
         exploration: Exploration | None = None,
+        exposure: SharedExposure | None = None,
     ) -> None:
         super().__init__(models)
         self.state, self.metrics, self.log = state, metrics, log
         self.dashboard = dashboard
         self.shown = ShownLists(state, metrics)
-        self.ranker = Ranker(models, state, metrics, log, experiment, policies, exploration, self.shown)
+        self.ranker = Ranker(
+            models, state, metrics, log, experiment, policies, exploration, self.shown, exposure
+        )
         self._unlogged = Ranker(models, state, metrics)
         self._reports = None if log is None else ExperimentReports(log.folder)
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()

@@ -65,6 +65,16 @@ class Metrics:
             "tailrank_learned_timestamp_seconds", "When learned weights came into service last; 0 before."
         )
         self.exposure = counter("tailrank_exposure", "Items ranked in the first ten.", ["popularity"])
+        self.exposure_price = gauge(
+            "tailrank_exposure_price", "Expected ndcg that a list loses for one more tail item."
+        )
+        self.exposure_share = gauge(
+            "tailrank_exposure_share",
+            "Share of the first places with a tail item, of a worker's latest lists.",
+        )
+        self.exposure_loss = gauge(
+            "tailrank_exposure_loss", "Share of the expected ndcg that this cost, of the same lists."
+        )
         self.refused = counter("tailrank_models_refused", "New models that could not be served.")
         self.alerts = Gauge(
             "tailrank_alerts_open",

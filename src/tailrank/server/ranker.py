@@ -21,6 +21,7 @@ from tailrank.ranking.reasons import titles_of
 from tailrank.ranking.request import Request
 from tailrank.server.counterfactuals import Counterfactuals
 from tailrank.server.experiment import LiveExperiment, Served
+from tailrank.server.exposure import SharedExposure
 from tailrank.server.loaded_model import SHOWN
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
@@ -81,6 +82,8 @@ class Ranker:
         The last step of each policy; None explores nothing.
     shown
         Where lists are noted that a policy goes by; None notes none.
+    exposure
+        What learns from lists to hold a share for the tail; None if none is held.
     """
 
     def __init__(
@@ -93,10 +96,11 @@ class Ranker:
         policies: str = "",
         exploration: Exploration | None = None,
         shown: ShownLists | None = None,
+        exposure: SharedExposure | None = None,
     ) -> None:
         self.models, self.state, self.metrics, self.impressions = models, state, metrics, impressions
         self.experiment, self.policies, self.exploration = experiment, policies, exploration
-        self.shown = shown
+        self.shown, self.exposure = shown, exposure
         self._managers = (models,) if experiment is None else (models, experiment.challenger)
         self._expected = self._logged = 0.0
         self._counterfactuals = Counterfactuals()
@@ -211,6 +215,8 @@ class Ranker:
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
         self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
+        if self.exposure is not None:
+            self.exposure.learn()
         self._expose(served.model.head, served.ranking.item_ids[:SHOWN])
         self._log(request, asked, served)
         is_unknown = (request.user or request.session) is not None and not stored.history.items

@@ -21,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 from tailrank.errors import RequestError
 from tailrank.server.app import App
 from tailrank.server.descriptors import make_room
+from tailrank.server.exposure import held_steps
 from tailrank.server.learning import check_learnable
 from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.log_process import agreed_on_learning
@@ -76,11 +77,12 @@ def _serve_single(settings: ServerSettings, listener: socket.socket) -> None:
 
 def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
     # What keeps every worker from starting is found here, once, and not by each of them again and again.
-    served = LoadedModel.load(settings.model, standing=settings.policies.steps)
+    steps, _ = held_steps(settings.policies.steps)
+    served = LoadedModel.load(settings.model, standing=steps)
     if settings.learn:
         check_learnable(served.reranker.fusion, served.name)
     if settings.challenger is not None:
-        LoadedModel.load(settings.challenger, standing=settings.policies.steps)
+        LoadedModel.load(settings.challenger, standing=steps)
     asyncio.run(open_state(settings.state, settings.ttl_days).close())
     with tempfile.TemporaryDirectory(prefix="tailrank-shared-") as folder:
         os.environ[SHARED_FOLDER] = folder

@@ -8,7 +8,9 @@ from typing import Any
 
 from tailrank import api_reports
 from tailrank.errors import instead_of
+from tailrank.feedback.exposure_control import HeldExposure
 from tailrank.policy.base import Policy
+from tailrank.policy.exposure import Exposure
 from tailrank.policy.registry import described
 from tailrank.policy.reviewed import Reviewed
 from tailrank.policy.rules import Rules
@@ -69,6 +71,9 @@ def _settings(step: Policy) -> dict[str, Any]:
     """Give the settings of a step; of rules and reviews, those that act are told anyway."""
     if isinstance(step, Rules | Reviewed):
         return {}
+    if isinstance(step, HeldExposure):
+        price = step.price
+        step = Exposure(0.0, price.places, price.target, price.max_loss)
     [settings] = described([step])
     del settings["name"]
     return settings
