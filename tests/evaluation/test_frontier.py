@@ -19,6 +19,7 @@ from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.full_ranking import Outcome, scored
 from tailrank.policy.base import Scored
 from tailrank.policy.exposure import Exposure
+from tailrank.policy.objective import Objective
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
@@ -120,6 +121,65 @@ def test_the_report_and_the_metrics_hold_it(
         assert all(cell in page for cell in (choice.dial, *choice.cells))
 
 
+@pytest.fixture(scope="module")
+def years(reranker: Reranker, split: Split) -> Frontier:
+    """What an objective gives that likes films to be of late."""
+    models = [FittedModel("tailrank", reranker, 1.0)]
+    return runner.sweep(find_dials(["objective:year", "tail"]), models, split, {}, Settings())
+
+
+def test_an_objective_raises_the_mean_of_its_column(
+    years: Frontier, reranker: Reranker, split: Split
+) -> None:
+    objective, tail = years.curves
+    means = [each.test["mean year@10"] or 0.0 for each in (years.plain, *objective.points)]
+    assert means == sorted(means)
+    assert means[-1] > means[0] + 2
+    sample = Sample.of_test(reranker, split)
+    weights = (0.0, *find_dials(["objective:year"])["objective:year"].values)
+    year = reranker.catalogue.items["year"]
+    for at in (0, 5):
+        step = Objective("year", weights[at])
+        _, found = apply_each([step], sample, silent, "rank")
+        lists = [year.gather(top[top >= 0].tolist()).drop_nulls().to_list() for top in found.top]
+        assert means[at] == pytest.approx(np.mean([np.mean(each) for each in lists if each]))
+    assert (tail.gain, tail.front) == (None, [])
+    assert all("mean year@10" in each.test for each in tail.points)
+
+
+def test_its_pareto_front_is_what_no_other_weight_beats(years: Frontier) -> None:
+    [objective, _] = years.curves
+    points = [years.plain, *objective.points]
+    pairs = [(each.test["ndcg@10"] or 0.0, each.test["mean year@10"] or 0.0) for each in points]
+    expected = [
+        point.value
+        for point, (gain, mean) in zip(points, pairs, strict=True)
+        if not any(g >= gain and m >= mean and (g, m) != (gain, mean) for g, m in pairs)
+    ]
+    assert objective.gain == "mean year@10"
+    assert objective.front == expected
+    assert objective.front[-1] == objective.points[-1].value
+    if objective.chosen is not None:
+        [change] = [each for each in objective.changes if each.metric == "mean year@10"]
+        before, now = (
+            each.test["mean year@10"] or 0.0 for each in (years.plain, objective.points[objective.chosen])
+        )
+        assert change.difference == pytest.approx(now - before)
+        assert "mean year@10 +" in choices(years)[0].cells[0]
+
+
+def test_the_report_shows_the_front(years: Frontier, reranker: Reranker, split: Split) -> None:
+    few = replace(split, test=split.test.sample(50, 0))
+    found = runner.evaluate([FittedModel("tailrank", reranker, 1.0)], few, {}, Settings())
+    found = replace(found, frontier=years)
+    page = render(found)
+    assert "The Pareto front of objective:year" in page
+    assert 'id="front0-' in page
+    stored = json.loads(found.to_json())["frontier"]
+    assert stored["curves"][0]["front"] == years.curves[0].front
+    assert stored["plain"]["test"]["mean year@10"] == years.plain.test["mean year@10"]
+
+
 def test_curves_are_read_at_equal_loss() -> None:
     plain = point(None, 0.1, 0.2)
     curve = Curve("tail", "strength", [point(0.1, 0.0995, 0.3), point(0.2, 0.0975, 0.5)], 0)
@@ -136,6 +196,15 @@ def test_a_dial_that_costs_too_much_has_no_choice() -> None:
 def test_mistakes_are_told(reranker: Reranker, split: Split) -> None:
     with pytest.raises(RequestError, match="--frontier magic: no dial to turn: choose from exposure, tail, "):
         find_dials(["magic"])
+    for name in ("objective", "objective:"):
+        with pytest.raises(RequestError, match=r"no dial to turn: choose from .*objective:COLUMN"):
+            find_dials([name])
+    models = [FittedModel("tailrank", reranker, 1.0)]
+    for column, message in (("yaer", "did you mean `year`"), ("title", "`title` holds no numbers")):
+        with pytest.raises(RequestError, match=message):
+            runner.sweep(dials := find_dials([f"objective:{column}"]), models, split, {}, Settings())
+        with pytest.raises(RequestError, match=message):
+            dials[f"objective:{column}"].check(split.full_train.items)
     with pytest.raises(RequestError, match="popularity has no policies: name tailrank first"):
         runner.sweep({}, runner.fit(["popularity"], split, {}, Settings()), split, {}, Settings())
     nothing = replace(split, test=split.test.take(slice(0)))

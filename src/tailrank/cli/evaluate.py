@@ -23,7 +23,7 @@ from tailrank.data.splits import Split, Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import runner
 from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model, with_policies
-from tailrank.evaluation.frontier import DIALS, MAX_LOSS, Dial, find_dials
+from tailrank.evaluation.frontier import DIALS, MAX_LOSS, OBJECTIVE, Dial, find_dials
 from tailrank.evaluation.grounds import SWEPT
 from tailrank.evaluation.item_groups import item_groups
 from tailrank.evaluation.results import Evaluation, Ground
@@ -82,7 +82,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="POLICY,…",
-            help=f"Turn the dials of policies, of {', '.join(DIALS)}: what each gives for what it takes.",
+            help=f"Turn the dials of policies, of {', '.join(DIALS)}, {OBJECTIVE}COLUMN: what each gives for "
+            "what it takes.",
         ),
     ] = None,
     max_loss: Annotated[
@@ -123,6 +124,8 @@ def evaluate(
     how = options.reading(columns)
     dataset = options.load(data, how, drop_bad)
     grouped = item_groups(dataset.items, groups) if groups else None
+    for dial in dials.values():
+        dial.check(dataset.items)
     settings = Settings(
         template=template,
         max_history=max_history,

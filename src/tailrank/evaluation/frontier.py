@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import polars as pl
 
-from tailrank.errors import RequestError
+from tailrank.arrays import Bools, Doubles
+from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy
+from tailrank.policy.objective import Objective, as_numbers
 from tailrank.policy.registry import from_description
 
 MAX_LOSS: Final = 0.01
@@ -39,6 +42,26 @@ class Dial:
     values: tuple[float, ...]
     fixed: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def column(self) -> str | None:
+        """What the dial is to raise the mean of: a column of the items; None for other dials."""
+        return str(self.fixed["column"]) if self.step == Objective.name else None
+
+    def check(self, items: pl.DataFrame) -> None:
+        """Check that items have what the dial is to raise.
+
+        Raises
+        ------
+        RequestError
+            If they don't, or it holds no numbers.
+        """
+        if self.column is not None:
+            if self.column not in items.columns:
+                known = {name: name for name in items.columns}
+                remedy = instead_of(self.column, known)
+                raise RequestError(f"--frontier: items have no column `{self.column}`: {remedy}")
+            as_numbers(self.column, items[self.column])
+
     def steps(self) -> list[Policy]:
         """Make the step with each value."""
         fixed = {"name": self.step, **self.fixed}
@@ -60,6 +83,12 @@ DIALS: Final = {
 }
 """What can be turned, by name: `tail` subtracts popularity."""
 
+WEIGHTS: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
+"""Of an objective: log-odds for a standard deviation."""
+
+OBJECTIVE: Final = f"{Objective.name}:"
+"""What the name of such a dial begins with; the column follows."""
+
 
 def find_dials(names: Sequence[str]) -> dict[str, Dial]:
     """Find dials by their names.
@@ -69,10 +98,39 @@ def find_dials(names: Sequence[str]) -> dict[str, Dial]:
     RequestError
         On a name that has none, listing those there are.
     """
-    for name in names:
-        if name not in DIALS:
-            raise RequestError(f"--frontier {name}: no dial to turn: choose from {', '.join(DIALS)}")
-    return {name: DIALS[name] for name in names}
+    return {name: _find_dial(name) for name in names}
+
+
+def _find_dial(name: str) -> Dial:
+    column = name.removeprefix(OBJECTIVE)
+    if column and column != name:
+        return Dial(Objective.name, "weight", WEIGHTS, {"column": column})
+    if name not in DIALS:
+        known = ", ".join((*DIALS, f"{OBJECTIVE}COLUMN"))
+        raise RequestError(f"--frontier {name}: no dial to turn: choose from {known}")
+    return DIALS[name]
+
+
+def mean_of(column: str) -> str:
+    """Name the metric that is the mean of a column over the first ten."""
+    return f"mean {column}@10"
+
+
+def undominated(points: Doubles) -> Bools:
+    """Say which points no other one beats: has more of one coordinate, and no less of any; shape (points,).
+
+    Parameters
+    ----------
+    points
+        Shape (points, coordinates).
+
+    Examples
+    --------
+    >>> undominated(np.array([[1.0, 1.0], [0.9, 2.0], [0.8, 1.5], [0.9, 2.0]])).tolist()
+    [True, True, False, True]
+    """
+    beaten = [((points >= one).all(axis=1) & (points > one).any(axis=1)).any() for one in points]
+    return ~np.array(beaten, bool)
 
 
 @dataclass(frozen=True)
@@ -112,6 +170,11 @@ class Curve:
         Which of the points is the choice; None if none meets the constraint.
     changes
         What the choice changes on test queries.
+    gain
+        Of an objective: the metric that it is to raise.
+    front
+        Of an objective: the values on its Pareto front, where none has more of ndcg@10 or of `gain` without
+        less of the other on test queries; None is the list without the step.
     """
 
     dial: str
@@ -119,6 +182,8 @@ class Curve:
     points: list[Point]
     chosen: int | None
     changes: list[Change] = field(default_factory=list)
+    gain: str | None = None
+    front: list[float | None] = field(default_factory=list)
 
     def at_loss(self, metric: str, loss: float, plain: Point) -> float | None:
         """Read a test metric where the curve has lost a share of ndcg@10; None if it never loses that much.

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from tailrank.arrays import Doubles
-from tailrank.evaluation.charts import COLOURS, INK, MARKERS, PLACEHOLDER
-from tailrank.evaluation.frontier import Point
+from tailrank.evaluation.charts import COLOURS, INK, MARKERS, PLACEHOLDER, Draw
+from tailrank.evaluation.frontier import Curve, Frontier, Point
 from tailrank.evaluation.results import Evaluation
 
 DRAWN: Final = 6.0
@@ -32,6 +32,23 @@ def coverage(axes: Axes, evaluation: Evaluation) -> None:
 def diversity(axes: Axes, evaluation: Evaluation) -> None:
     """NDCG@10 against the distance between the items of a list."""
     _draw(axes, evaluation, "ild@10", "Intra-list distance in the top 10")
+
+
+def front(frontier: Frontier, curve: Curve, number: int) -> Draw:
+    """NDCG@10 against the mean of a column, with the Pareto front of the objective that raises it.
+
+    `number` makes the ids in the drawing unique.
+    """
+    metric = str(curve.gain)
+
+    def draw(axes: Axes, evaluation: Evaluation) -> None:
+        _draw(axes, evaluation, metric, metric)
+        on_front = [each for each in (frontier.plain, *curve.points) if each.value in curve.front]
+        pairs = np.array([_pair(each, metric) for each in on_front])
+        axes.plot(*pairs.T, "o", color=INK, markersize=11, fillstyle="none")
+
+    draw.__name__ = f"front{number}"
+    return draw
 
 
 def _draw(axes: Axes, evaluation: Evaluation, metric: str, label: str) -> None:

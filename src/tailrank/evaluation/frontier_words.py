@@ -28,7 +28,11 @@ def _cells(plain: Point, curve: Curve) -> tuple[str, ...]:
     changes = {change.metric: _words(change) for change in curve.changes}
     measured = [changes.get(metric, "—") for metric in ("ndcg@10", "ndcg@10/tail80", "aplt@10")]
     others = [_relative(chosen, plain, metric) for metric in ("coverage@10", "ild@10")]
-    return (f"{curve.setting} {chosen.value:g}", *measured, *others)
+    choice = f"{curve.setting} {chosen.value:g}"
+    for change in curve.changes:
+        if change.metric == curve.gain:
+            choice = f"{choice}: {curve.gain} {_difference(change)}"
+    return (choice, *measured, *others)
 
 
 def _words(change: Change) -> str:
@@ -39,6 +43,12 @@ def _words(change: Change) -> str:
         return f"{change.relative:+.1%}"
     low, high = (end * change.relative / change.difference for end in change.ci95)
     return f"{change.relative:+.1%} ({low:+.1%} to {high:+.1%})"
+
+
+def _difference(change: Change) -> str:
+    """Print a change of a column's mean, which may have any unit and sign, and its interval."""
+    ends = "" if change.ci95 is None else f" ({change.ci95[0]:+.3g} to {change.ci95[1]:+.3g})"
+    return f"{change.difference:+.3g}{ends}"
 
 
 def _relative(point: Point, plain: Point, metric: str) -> str:

@@ -66,6 +66,11 @@ def render(evaluation: Evaluation) -> str:
         draw.__name__: partial(charts.draw_chart, draw, evaluation)
         for draw in (frontier_charts.tail_share, frontier_charts.coverage, frontier_charts.diversity)
     }
+    fronts = {
+        curve.gain: partial(charts.draw_chart, frontier_charts.front(frontier, curve, number), evaluation)
+        for number, curve in enumerate(frontier.curves if frontier else ())
+        if frontier and curve.gain
+    }
     return environment.get_template("report.html").render(
         evaluation=evaluation,
         summary=summary(evaluation),
@@ -79,6 +84,7 @@ def render(evaluation: Evaluation) -> str:
         weights=None if evaluation.fusion is None else weights_and_shares(evaluation.fusion),
         histories=HISTORY_LABELS,
         dials=dials,
+        fronts=fronts,
         headings=HEADINGS,
         choices=choices(frontier) if frontier else [],
         **drawings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -12,13 +12,24 @@ from tailrank.arrays import Bools, Codes, Doubles, Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
-from tailrank.evaluation.frontier import Change, Curve, Dial, Frontier, Metrics, Point, choose
+from tailrank.evaluation.frontier import (
+    Change,
+    Curve,
+    Dial,
+    Frontier,
+    Metrics,
+    Point,
+    choose,
+    mean_of,
+    undominated,
+)
 from tailrank.metrics.beyond_accuracy import list_means
 from tailrank.metrics.full_ranking import Outcome, measure, per_query, scored
 from tailrank.metrics.popularity import tail_items
-from tailrank.metrics.ranking import TOP, target_ranks
+from tailrank.metrics.ranking import TOP, mean, target_ranks
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.policy.base import Policy, Scored
+from tailrank.policy.objective import as_numbers
 from tailrank.ranking.listing import CandidateListing
 from tailrank.ranking.reranker import Reranker
 from tailrank.reporting import Progress, silent
@@ -66,10 +77,27 @@ class Sample:
         """Items outside the most popular 20%, shape (items,)."""
         return tail_items(self.split.full_train.counts)
 
-    def metrics(self, outcome: Outcome, vectors: Floats | None) -> Metrics:
-        """Measure lists on fair ground."""
+    def metrics(self, outcome: Outcome, vectors: Floats | None, columns: Iterable[str]) -> Metrics:
+        """Measure lists on fair ground, and the means of columns."""
         counts, cold = self.split.full_train.counts, self.split.cold
-        return measure(outcome, self.queries.targets, counts, vectors, cold, self.eligible)
+        found = measure(outcome, self.queries.targets, counts, vectors, cold, self.eligible)
+        means = {mean_of(name): mean(self.means(outcome, name)) for name in columns}
+        return found | means
+
+    def means(self, outcome: Outcome, column: str) -> Doubles:
+        """Average a column over the first ten of each list, shape (queries,); NaN where none has a number.
+
+        Raises
+        ------
+        RequestError
+            If the items have no such column, or it holds something else.
+        """
+        numbers = as_numbers(column, self.reranker.all_items.attribute(column))
+        known = np.isfinite(numbers)
+        listed = list_means(outcome.top, known.astype(np.float64))
+        means = list_means(outcome.top, np.where(known, numbers, 0.0))
+        found: Doubles = np.divide(means, listed, out=np.full(len(means), np.nan), where=listed > 0)
+        return found
 
 
 def trace(
@@ -110,8 +138,9 @@ def trace(
     chosen_on = apply_each(steps, validation, progress, "turn dials on validation queries")
     shown_on = apply_each(steps, test, progress, "turn dials on test queries")
     values = [None, *(value for dial in dials.values() for value in dial.values)]
+    columns = [dial.column for dial in dials.values() if dial.column is not None]
     plain, *points = [
-        Point(value, validation.metrics(one, vectors), test.metrics(other, vectors))
+        Point(value, validation.metrics(one, vectors, columns), test.metrics(other, vectors, columns))
         for value, one, other in zip(values, chosen_on, shown_on, strict=True)
     ]
     curves, start = [], 0
@@ -120,9 +149,20 @@ def trace(
         start = part.stop
         gains = [float(per_query(outcome).mean()) for outcome in chosen_on[1:][part]]
         chosen = choose(float(per_query(chosen_on[0]).mean()), gains, max_loss)
-        changes = [] if chosen is None else changed(shown_on[1:][part][chosen], shown_on[0], test, seed)
-        curves.append(Curve(name, dial.setting, points[part], chosen, changes))
+        changes, column = list[Change](), dial.column
+        if chosen is not None:
+            changes = changed(shown_on[1:][part][chosen], shown_on[0], test, seed, column)
+        curve = Curve(name, dial.setting, points[part], chosen, changes)
+        curves.append(curve if column is None else with_front(curve, plain, mean_of(column)))
     return Frontier(max_loss, SHORTLIST, (len(validation.queries), len(test.queries)), plain, curves)
+
+
+def with_front(curve: Curve, plain: Point, gain: str) -> Curve:
+    """Find the points of a curve, and of the list without its step, that are on the Pareto front."""
+    points = [plain, *curve.points]
+    pairs = np.array([[each.test["ndcg@10"], each.test[gain]] for each in points], np.float64)
+    front = [each.value for each, stays in zip(points, undominated(pairs), strict=True) if stays]
+    return replace(curve, gain=gain, front=front)
 
 
 def apply_each(steps: Sequence[Policy], sample: Sample, progress: Progress, task: str) -> list[Outcome]:
@@ -140,8 +180,13 @@ def apply_each(steps: Sequence[Policy], sample: Sample, progress: Progress, task
     return [Outcome.from_batches(outcomes) for outcomes in found]
 
 
-def changed(outcome: Outcome, plain: Outcome, sample: Sample, seed: int) -> list[Change]:
-    """Compare lists with those without the step: accuracy, for targets in the tail too, and tail share."""
+def changed(
+    outcome: Outcome, plain: Outcome, sample: Sample, seed: int, column: str | None = None
+) -> list[Change]:
+    """Compare lists with those without the step.
+
+    By accuracy, for targets in the tail too, by tail share and, if there is one, by the mean of a column.
+    """
     tail, users = sample.tail, sample.queries.users
     in_tail, everything = tail[sample.queries.targets], np.ones(len(users), bool)
     gains = per_query(outcome), per_query(plain)
@@ -151,14 +196,17 @@ def changed(outcome: Outcome, plain: Outcome, sample: Sample, seed: int) -> list
         "ndcg@10/tail80": (gains, in_tail),
         "aplt@10": (shares, everything),
     }
+    if column is not None:
+        means = sample.means(outcome, column), sample.means(plain, column)
+        compared[mean_of(column)] = means, np.isfinite(means[0] + means[1])
     found = []
     for metric, ((now, before), rows) in compared.items():
         if rows.any():
-            mean = before[rows].mean()
+            base = before[rows].mean()
             bounds = paired_bootstrap(now, before, users, rows, seed=seed)
-            by = float(now[rows].mean() - mean)
+            by = float(now[rows].mean() - base)
             ends = (bounds.low, bounds.high) if bounds else None
-            found.append(Change(metric, by, float(by / mean) if mean else None, ends))
+            found.append(Change(metric, by, float(by / base) if base else None, ends))
     return found
 
 

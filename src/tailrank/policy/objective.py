@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 from msgspec import Meta
 
+from tailrank.arrays import Doubles
 from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError
 from tailrank.policy.base import Scored
+
+
+def as_numbers(column: str, values: Iterable[object]) -> Doubles:
+    """Read what items say in a column as numbers, shape (items,); NaN where nothing is said.
+
+    Raises
+    ------
+    RequestError
+        If it holds something else.
+    """
+    try:
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    except (TypeError, ValueError):
+        raise RequestError(f"policy 'objective': column `{column}` holds no numbers") from None
 
 
 @dataclass(frozen=True)
@@ -45,11 +61,7 @@ class Objective:
 
     def apply(self, scored: Scored) -> Scored:
         """Add the weighted column, under its name."""
-        values = scored.listing_for(self.name).attribute(self.column)
-        try:
-            numbers = np.array([np.nan if value is None else value for value in values], np.float64)
-        except (TypeError, ValueError):
-            raise RequestError(f"policy {self.name!r}: column `{self.column}` holds no numbers") from None
+        numbers = as_numbers(self.column, scored.listing_for(self.name).attribute(self.column))
         counted = np.isfinite(numbers) & scored.left
         spread = numbers[counted].std() if counted.any() else 0.0
         if not spread:
