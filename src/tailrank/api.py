@@ -13,6 +13,9 @@ MAX_EVENTS: Final = 1_000
 MAX_STEPS: Final = 20
 MAX_CONTEXT: Final = 50
 MAX_EXPLAINED: Final = 20
+MAX_WITHOUT: Final = 50
+MAX_TEXTS: Final = 10
+MAX_TEXT: Final = 500
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
 Seconds: TypeAlias = Annotated[
@@ -36,11 +39,22 @@ class Candidate(Struct, gc=False, frozen=True, forbid_unknown_fields=True):
 
 
 class HistoryEvent(Struct, gc=False, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """An element of a history, whose user is known: of the request, or stored."""
+    """An element of a history, whose user is known: of the request, or stored.
 
-    item_id: Id
+    In a request it may have a `text` instead of an `item_id`: words of the user, which the signals read that
+    read text. They were said when the event before happened.
+    """
+
+    item_id: Id = ""
     event: str | None = None
     timestamp: Seconds | None = None
+    text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)] = ""
+
+    def __post_init__(self) -> None:
+        if self.text:
+            _check_text(self)
+        elif not self.item_id:
+            raise ValueError("an element of a history needs an `item_id`, or a `text`")
 
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,6 +84,7 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     caller's own id of this list, another one for each; without it, one is made up. `shown` says when the user
     was shown items lately, in seconds since 1970, in place of what the server remembers of that.
     `counterfactual` is a candidate, and asks which past events it owes to that it is among the first `k`.
+    `without` names signals whose parts are left out of the scores.
     """
 
     candidates: Annotated[list[Id | Candidate], Meta(max_length=MAX_CANDIDATES)]
@@ -84,6 +99,7 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     ranking_id: Id | None = None
     shown: Annotated[Shown, Meta(max_length=MAX_CANDIDATES)] | None = None
     counterfactual: Id | None = None
+    without: Annotated[list[str], Meta(max_length=MAX_WITHOUT)] = []
 
     def __post_init__(self) -> None:
         check_bytes("user session ranking_id", self.user or "", self.session or "", self.ranking_id or "")
@@ -184,6 +200,15 @@ class ErrorResponse(Struct, frozen=True):
     """Why a request was refused."""
 
     error: str
+
+
+def _check_text(said: HistoryEvent) -> None:
+    """Refuse a text that is an item, too, or that nothing can be read in; raises ValueError."""
+    if said.item_id or said.event is not None or said.timestamp is not None:
+        raise ValueError("a `text` of a history stands alone: leave out `item_id`, `event` and `timestamp`")
+    if not said.text.strip():
+        raise ValueError("a `text` of a history must say something")
+    said.text.encode()  # half a surrogate pair can't be encoded
 
 
 def check_id(name: str) -> None:

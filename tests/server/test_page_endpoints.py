@@ -9,13 +9,15 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from server_helpers import wait_until
+from server_helpers import store, wait_until
 
 from tailrank.benchmarks.launcher import Server
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import History
+from tailrank.data.histories import Event, History
 from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.text_events import TextEvent
 
+CANDIDATES = [str(number) for number in range(1, 101)]
 HOSTILE = "<img src=x onerror=alert(1)> \u202e'\"; DROP TABLE"
 
 
@@ -112,6 +114,61 @@ def test_without_a_history_candidates_are_the_popular_ones(url: str) -> None:
     found = ask(url, "/v1/page/candidates", {"k": 20})
     assert found["by"] == "popularity"
     assert ids(found, "candidates") == ids(ask(url, "/v1/page/items", {"k": 20}))
+
+
+def rank(url: str, status: int = 200, **request: object) -> dict[str, Any]:
+    answer: dict[str, Any] = ask(url, "/v1/rank", {"candidates": CANDIDATES, **request}, status)
+    return answer
+
+
+def test_a_list_may_do_without_signals(url: str, reranker: Reranker) -> None:
+    without = ["semantic", "lexical"]
+    found = rank(url, history=["50", "172"], without=without, explain="en")
+    expected = reranker.rank(["50", "172"], CANDIDATES, without=without)
+    assert ids(found) == expected.item_ids
+    for item in found["items"]:
+        assert not set(without) & item["contributions"].keys()
+        assert not set(without) & item["explanation"]["by_event"].keys()
+        assert sum(item["contributions"].values()) == pytest.approx(item["score"], abs=1e-9)
+    wrong = rank(url, 422, without=["lexcal"])
+    assert "did you mean `lexical`" in wrong["error"]
+
+
+def test_words_of_the_user_are_events(url: str, reranker: Reranker) -> None:
+    words = "a quiet film for a rainy evening"
+    history = ["50", {"text": words}, {"item_id": "172", "event": "rating"}]
+    found = rank(url, history=history, explain="en")
+    assert not found["degraded"]
+    assert found["events"] == ["50", f"“{words}”", "172"]
+    assert found["history_length"] == 3
+    wish = TextEvent.encode(words, reranker.spaces)
+    expected = reranker.rank(["50", wish, Event("172", "rating")], CANDIDATES)
+    scores = {item["id"]: item["score"] for item in found["items"]}
+    by_torch = dict(zip(expected.item_ids, expected.scores, strict=True))
+    assert scores == pytest.approx(by_torch, abs=0.02)  # ONNX beside torch
+    stored = httpx.get(f"{url}/v1/users/nobody").json()
+    assert stored["events"] == []
+    store(url, "writer", "50", "181")
+    after = rank(url, user="writer", history=[{"text": HOSTILE}, "172"], explain="en")
+    assert after["events"] == ["50", "181", f"“{HOSTILE}”", "172"]
+
+
+@pytest.mark.parametrize(
+    ("element", "fault"),
+    [
+        ({"text": " "}, "must say something"),
+        ({"text": "tea", "item_id": "50"}, "stands alone"),
+        ({"text": "tea", "timestamp": 1.7e9}, "stands alone"),
+        ({"text": "x" * 501}, "text"),
+        ({}, "item_id"),
+        ({"txet": "tea"}, "did you mean `text`"),
+    ],
+)
+def test_words_that_make_no_sense_are_refused(url: str, element: object, fault: str) -> None:
+    error = rank(url, 422, history=[element])["error"]
+    assert fault in error
+    assert "history" in error
+    assert "at most 10" in rank(url, 422, history=[{"text": "tea"}] * 11)["error"]
 
 
 @pytest.mark.parametrize(

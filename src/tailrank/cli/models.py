@@ -40,6 +40,7 @@ from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.storage import check_place
+from tailrank.ranking.text_events import TextEvent
 from tailrank.reporting import step
 from tailrank.signals.training_data import checkpoint_files
 
@@ -147,6 +148,12 @@ def rank(
     ] = None,
     policies: options.Policies = None,
     context: options.Context = None,
+    without: Annotated[
+        str | None, typer.Option(metavar="SIGNAL,…", help="Leave the parts of these out of the scores.")
+    ] = None,
+    say: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What the user wants now, in words; needs the encoder.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what sets each item apart.")] = False,
     language: Annotated[Language, typer.Option(help="Of the sentences that say so.")] = "en",
     html: Annotated[
@@ -167,7 +174,17 @@ def rank(
         reranker = Reranker.load(model).with_standing(standing)
     policy = None if tail is None else (TailBoost(tail),)
     why = explain or html is not None
-    request = Request(_history(past, user, state), ids, own, policy, k, why, context=known)
+    request = Request(
+        _history(past, user, state),
+        ids,
+        own,
+        policy,
+        k,
+        why,
+        context=known,
+        without=[name.strip() for name in without.split(",")] if without else [],
+        texts=[] if say is None else [TextEvent.encode(say, reranker.spaces)],
+    )
     ranking = reranker.rank(request)
     found = reranker.explained(request, ranking) if why else []
     events = found[0].events if found else ()

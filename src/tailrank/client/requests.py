@@ -80,6 +80,7 @@ class Requests:
         ranking_id: str | None = None,
         shown: Mapping[str, Sequence[float]] | None = None,
         counterfactual: str | None = None,
+        without: Sequence[str] = (),
     ) -> Request[api.Ranking]:
         """Re-order candidates for one user.
 
@@ -110,6 +111,8 @@ class Requests:
             what the server remembers.
         counterfactual
             Candidate of which is asked which past events it owes to that it is among the first `k`.
+        without
+            Names of signals whose parts are left out of the scores.
         """
         asked = None if tail is None else api.Policy(tail)
         body = api.RankRequest(
@@ -125,6 +128,7 @@ class Requests:
             ranking_id,
             None if shown is None else {name: list(times) for name, times in shown.items()},
             counterfactual,
+            list(without),
         )
         return _post("/v1/rank", body, api.Ranking)
 

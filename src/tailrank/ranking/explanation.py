@@ -9,14 +9,14 @@ from typing import Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Doubles, Floats
+from tailrank.arrays import Codes, Doubles, Floats
 from tailrank.data.candidates import Candidates
-from tailrank.data.histories import Histories
 from tailrank.ranking.additive import settled
 from tailrank.ranking.display import html_table
+from tailrank.ranking.fusion import history_buckets
 from tailrank.ranking.parts import LIST_MEAN, Contributions, Move
 from tailrank.ranking.request import Ranking
-from tailrank.signals.base import Signal
+from tailrank.ranking.scoring import Scoring
 
 LEAST: Final = 0.005
 """Log-odds that two digits show."""
@@ -132,9 +132,8 @@ class EventShares:
     @classmethod
     def split(
         cls,
-        signals: Sequence[Signal],
-        weights: Floats,
-        history: Histories,
+        scoring: Scoring,
+        levels: Codes,
         events: tuple[str, ...],
         candidates: Candidates,
         ids: Sequence[str],
@@ -143,22 +142,23 @@ class EventShares:
 
         Parameters
         ----------
-        signals
-            Those of the model.
-        weights
-            Fusion's weights, shape (signals, candidates).
-        history, candidates
-            As the signals see them.
+        scoring
+            Signals, and what they read of one history.
+        levels
+            Count levels of the candidates, shape (candidates,).
         events, ids
-            Their item ids.
+            Names of what they read, and item ids of the candidates.
+        candidates
+            As the signals see them.
         """
         found, leanings = dict[str, Doubles](), dict[str, Floats]()
-        for signal, weight in zip(signals, weights, strict=True) if ids else ():
-            shares = signal.by_event(history, candidates)
+        weights = scoring.fusion.weights_of(levels, int(history_buckets(scoring.told.lengths)[0]))
+        for signal, weight in zip(scoring.signals, weights, strict=True) if ids else ():
+            shares = scoring.by_event(signal, candidates)
             if shares is not None:
                 parts = weight.astype(np.float64) * shares
                 found[signal.name] = parts - parts.mean(axis=1, keepdims=True)
-            said = signal.score(history, candidates)[0] if shares is None else shares.sum(axis=0)
+            said = scoring.score(signal, candidates)[0] if shares is None else shares.sum(axis=0)
             leanings[signal.name] = said - said.mean()
         return cls(events, {item: row for row, item in enumerate(ids)}, found, leanings)
 

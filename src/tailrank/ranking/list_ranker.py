@@ -12,16 +12,17 @@ import numpy as np
 from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
-from tailrank.data.histories import Event, Histories, History
+from tailrank.data.histories import Histories, History
 from tailrank.errors import RequestError
 from tailrank.policy.base import ChecksItems, Policy, Scored, apply_all
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.fitted import Fitted
-from tailrank.ranking.fusion import FusedScores, history_buckets
 from tailrank.ranking.listing import CandidateListing
 from tailrank.ranking.ordering import Listed, order_candidates, reasons
 from tailrank.ranking.request import Ranking, Request, as_request, distinct
+from tailrank.ranking.scoring import Scoring
 from tailrank.ranking.signal_values import SignalValues
+from tailrank.ranking.text_events import AnyEvent
 from tailrank.ranking.upstream import shares
 
 PLAIN: Final = Request()
@@ -70,7 +71,11 @@ class ListRanker(Fitted):
         return found
 
     def rank(
-        self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any
+        self,
+        request: Request | Sequence[AnyEvent],
+        /,
+        candidates: Sequence[str] = (),
+        **options: Any,
     ) -> Ranking:
         """Rank candidates for one user.
 
@@ -86,7 +91,7 @@ class ListRanker(Fitted):
             On timestamps or scores that make no sense, or a `k` below 1.
         """
         request = as_request(request, candidates, options)
-        [ranking] = self._rank_together(request.candidates, [request])
+        [ranking] = self._rank_together([request])
         return ranking
 
     def upstream_ranking(self, request: Request) -> Ranking:
@@ -124,18 +129,19 @@ class ListRanker(Fitted):
         RequestError
             As `rank` does; nothing is ranked then.
         """
-        requests, groups = list(requests), dict[tuple[str, ...], list[int]]()
+        requests, groups = list(requests), dict[tuple[object, ...], list[int]]()
         if not all(isinstance(request, Request) for request in requests):
             raise RequestError("rank_many takes a list of Request(history, candidates)")
         for at, request in enumerate(requests):
             try:
-                groups.setdefault(tuple(request.candidates), []).append(at)
+                alone = at if request.texts else -1
+                groups.setdefault((*request.candidates, tuple(request.without), alone), []).append(at)
             except TypeError:  # a list or dict can't be looked up
                 check_strings(request.candidates, "candidate")
                 raise
         rankings: dict[int, Ranking] = {}
-        for candidates, rows in groups.items():
-            ranked = self._rank_together(candidates, [requests[at] for at in rows])
+        for rows in groups.values():
+            ranked = self._rank_together([requests[at] for at in rows])
             rankings.update(zip(rows, ranked, strict=True))
         return [rankings[at] for at in range(len(requests))]
 
@@ -147,7 +153,7 @@ class ListRanker(Fitted):
         Floats
             Log-odds, shape (histories, candidates); minus infinity for what a policy takes from a list.
         """
-        fused = self._fuse(histories, candidates)
+        fused = Scoring.of(self, histories).fuse(candidates, self.catalogue.levels.take(candidates.codes))
         scored = Scored(fused.total, self.catalogue.rarity.take(candidates.codes))
         steps = self.steps()
         if not any(step.listwise for step in steps):
@@ -159,12 +165,12 @@ class ListRanker(Fitted):
         ]
         return np.array([np.where(row.left, row.scores, -np.inf) for row in rows], np.float32)
 
-    def _fuse(self, histories: Histories, candidates: Candidates) -> FusedScores:
-        """Score with every signal, and weigh."""
-        latest = histories.latest(self.settings.max_history)
-        scores = [signal.score(latest, candidates) for signal in self.signals]
-        levels = self.catalogue.levels.take(candidates.codes)
-        return self.fusion.fuse(scores, levels, history_buckets(latest.lengths))
+    def _scoring(self, requests: Sequence[Request], histories: Sequence[Histories]) -> Scoring:
+        """Say what scores requests that leave out the same signals; one with texts comes alone."""
+        first = requests[0]
+        if first.texts:
+            return Scoring.of_texts(self, histories[0], first)
+        return Scoring.of(self, Histories.concatenate(histories), first.without)
 
     def _listing(
         self, ids: Sequence[str], codes: Codes, events: History, request: Request = PLAIN
@@ -174,21 +180,22 @@ class ListRanker(Fitted):
         catalogue, signals = self.catalogue, self.signals
         return CandidateListing(ids, codes, events, now, catalogue, signals, request.context, request.shown)
 
-    def _rank_together(self, candidates: Sequence[str], requests: Sequence[Request]) -> list[Ranking]:
-        """Rank requests that have the same candidates: the one way to a ranking."""
-        listed = Listed.from_ids(candidates, self.catalogue)
+    def _rank_together(self, requests: Sequence[Request]) -> list[Ranking]:
+        """Rank requests that have the same candidates and signals: the one way to a ranking."""
+        listed = Listed.from_ids(requests[0].candidates, self.catalogue)
         columns = [request.columns for request in requests]
         coded = [self.catalogue.histories(events) for events in columns]
-        fused = self._fuse(Histories.concatenate([history for history, _ in coded]), listed.candidates)
+        scoring = self._scoring(requests, [history for history, _ in coded])
+        fused = scoring.fuse(listed.candidates, self.catalogue.levels.take(listed.candidates.codes))
         rankings = []
         asked = zip(requests, columns, coded, strict=True)
-        for row, (request, events, (history, unknown)) in enumerate(asked):
+        for row, (request, events, (_, unknown)) in enumerate(asked):
             given = shares(listed.first(request.scores), self.upstream, self.settings.upstream_weight)
             policy = self.steps(request.policy)
             parts = fused.parts(row) if request.explain else None
             signals = SignalValues.from_fused(fused, row) if request.keep_signals else None
-            read, own = min(len(history.items), self.settings.max_history), fused.total[row]
-            wish = self.fusion.wish(fused, row)
+            read, own = int(scoring.told.lengths[row]), fused.total[row]
+            wish = scoring.fusion.wish(fused, row)
             listing = self._listing(listed.ids, listed.codes, events, request)
             ranking = order_candidates(
                 listed, own, given, policy, request.k, parts, unknown, read, signals, wish, listing

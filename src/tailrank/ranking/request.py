@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain, repeat
-from typing import Any, Final, NamedTuple, overload
+from typing import Any, Final, NamedTuple, cast, overload
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from tailrank.ranking.display import html_table
 from tailrank.ranking.explored import Explored
 from tailrank.ranking.parts import Contributions, Moves
 from tailrank.ranking.signal_values import SignalValues
+from tailrank.ranking.text_events import AnyEvent, TextEvent, apart
 from tailrank.ranking.upstream import Scores
 
 
@@ -32,8 +33,9 @@ class Request:
     Attributes
     ----------
     history
-        The user's events, oldest first: item ids or `Event`, or all of them as the columns of a `History`.
-        May be empty. Items that the model doesn't know are dropped, and named in the ranking.
+        The user's events, oldest first: item ids, `Event`, or `TextEvent`, which moves to `texts`; or all of
+        them as the columns of a `History`. May be empty. Items that the model doesn't know are dropped, and
+        named in the ranking.
     candidates
         Item ids in the order of the recommender that found them. One that occurs again is ranked once, by its
         first rank. One that the model doesn't know gets the mean of the others' scores or, without scores of
@@ -59,15 +61,19 @@ class Request:
         What to call the ranking; None makes something up.
     shown
         When the user was shown items lately, in seconds since 1970, by their ids, for policies that go by it.
+    without
+        Names of signals whose parts are left out of the score.
+    texts
+        What the user says among the events.
 
     Raises
     ------
     RequestError
-        On a `k` below 1, a `ranking_id` that isn't text, a history, candidates or a policy that is no list,
-        a context that is no mapping, or times of `shown` that make no sense.
+        On a `k` below 1, a `ranking_id` that isn't text, a history, candidates, a policy or names of signals
+        that are no list, a context that is no mapping, or times of `shown` that make no sense.
     """
 
-    history: Sequence[str | Event] | History = ()
+    history: Sequence[AnyEvent] | History = ()
     candidates: Sequence[str] = ()
     scores: Scores | None = None
     policy: Sequence[Policy] | None = None
@@ -78,12 +84,18 @@ class Request:
     context: Mapping[str, Scalar] = field(default_factory=dict)
     ranking_id: str | None = None
     shown: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    without: Sequence[str] = ()
+    texts: Sequence[TextEvent] = ()
 
     def __post_init__(self) -> None:
-        for name in ("history", "candidates"):
+        for name in ("history", "candidates", "without", "texts"):
             given = getattr(self, name)
             if not isinstance(given, list | tuple) or isinstance(given, Event):
                 object.__setattr__(self, name, _as_list(name, given))
+        if TextEvent in set(map(type, self.history)):
+            history, texts = apart(self.history, self.texts)
+            object.__setattr__(self, "history", history)
+            object.__setattr__(self, "texts", texts)
         if self.k is not None and not _is_whole(self.k):
             raise RequestError(f"k must be a whole number, not {self.k!r}")
         if self.k is not None and self.k < 1:
@@ -106,7 +118,9 @@ class Request:
         RequestError
             If its timestamps make no sense.
         """
-        return self.history if isinstance(self.history, History) else History.from_events(self.history)
+        if isinstance(self.history, History):
+            return self.history
+        return History.from_events(cast("Sequence[str | Event]", self.history))
 
     def upstream_ranking(self) -> Ranking:
         """Keep the order of the candidates: what to return when there is no time to rank, or no way to."""
@@ -126,7 +140,7 @@ REQUEST_FIELDS: Final = {field.name: field.name for field in fields(Request)}
 
 
 def as_request(
-    asked: Request | Sequence[str | Event], candidates: Sequence[str], options: Mapping[str, Any]
+    asked: Request | Sequence[AnyEvent], candidates: Sequence[str], options: Mapping[str, Any]
 ) -> Request:
     """Make a request of a history, candidates and options.
 

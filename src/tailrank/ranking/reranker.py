@@ -12,19 +12,18 @@ import numpy as np
 from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.frames import AnyFrame, Frame
-from tailrank.data.histories import Event
 from tailrank.data.splits import Split
 from tailrank.policy.base import Policy
 from tailrank.ranking.explanation import EventShares, Explanation, explanations
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.fitting import Vectors, fit
 from tailrank.ranking.frame_lists import FrameLists
-from tailrank.ranking.fusion import history_buckets
 from tailrank.ranking.list_ranker import ListRanker
 from tailrank.ranking.model_folder import read_fitted, write_fitted
 from tailrank.ranking.ordering import Listed
 from tailrank.ranking.request import Ranking, Request, as_request
 from tailrank.ranking.settings import Settings
+from tailrank.ranking.text_events import AnyEvent
 from tailrank.ranking.upstream import Choice, learn_weights
 from tailrank.reporting import Progress, counted, silent
 
@@ -130,7 +129,11 @@ class Reranker(ListRanker):
         return found.ranked(lists, [ranking for batch in counting for ranking in self.rank_many(batch)])
 
     def explain(
-        self, request: Request | Sequence[str | Event], /, candidates: Sequence[str] = (), **options: Any
+        self,
+        request: Request | Sequence[AnyEvent],
+        /,
+        candidates: Sequence[str] = (),
+        **options: Any,
     ) -> list[Explanation]:
         """Say which signals and which events set each item apart from the list; in the order of the ranking.
 
@@ -161,15 +164,13 @@ class Reranker(ListRanker):
 
     def _by_event(self, request: Request) -> EventShares:
         """Split what the signals say of the known candidates by the events that they saw."""
-        columns, most = request.columns, self.settings.max_history
-        coded, unknown = self.catalogue.histories(columns)
-        history, gone = coded.latest(most), set(unknown)
-        seen = tuple([name for name in columns.items if name not in gone][-most:])
+        history, unknown = self.catalogue.histories(request.columns)
+        scoring, gone = self._scoring([request], [history]), set(unknown)
+        seen = scoring.names([name for name in request.columns.items if name not in gone])
         listed = Listed.from_ids(request.candidates, self.catalogue)
         known = [name for name, code in zip(listed.ids, listed.codes.tolist(), strict=True) if code >= 0]
-        codes, bucket = listed.candidates.codes, int(history_buckets(history.lengths)[0])
-        weights = self.fusion.weights_of(self.catalogue.levels[codes], bucket)
-        return EventShares.split(self.signals, weights, history, seen, listed.candidates, known)
+        levels = self.catalogue.levels[listed.candidates.codes]
+        return EventShares.split(scoring, levels, seen, listed.candidates, known)
 
     def learn_upstream(self, choices: Sequence[Choice]) -> Self:
         """Learn how much the scores of other recommenders count, from lists that users chose from.

@@ -13,12 +13,13 @@ import msgspec
 
 from tailrank import api, api_reports
 from tailrank.data.histories import History
-from tailrank.errors import RequestError
+from tailrank.errors import EncoderError, RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.feedback.records import ShownRecord
 from tailrank.policy.exploration import Exploration, explored_last
 from tailrank.ranking.reasons import titles_of
 from tailrank.ranking.request import Request
+from tailrank.ranking.text_events import TextEvent
 from tailrank.server.counterfactuals import Counterfactuals
 from tailrank.server.experiment import LiveExperiment, Served
 from tailrank.server.exposure import SharedExposure
@@ -34,6 +35,7 @@ from tailrank.server.translation import (
     to_items,
     to_request,
 )
+from tailrank.server.user_texts import Said, UserTexts, texts_of
 from tailrank.server.validation import warnings, watched_ranking
 from tailrank.state.base import State, StateError
 
@@ -59,6 +61,14 @@ class Stored(NamedTuple):
 NOTHING_STORED: Final = Stored()
 
 log = logging.getLogger("tailrank.server")
+
+
+class Made(NamedTuple):
+    """What was asked, what came of it, and what is told of that."""
+
+    asked: Request
+    served: Served
+    told: Told
 
 
 class Ranker:
@@ -102,6 +112,7 @@ class Ranker:
         self.experiment, self.policies, self.exploration = experiment, policies, exploration
         self.shown, self.exposure = shown, exposure
         self._managers = (models,) if experiment is None else (models, experiment.challenger)
+        self._texts = UserTexts(models.encoders)
         self._expected = self._logged = 0.0
         self._counterfactuals = Counterfactuals()
 
@@ -121,6 +132,8 @@ class Ranker:
             On what the sender can mend.
         """
         self._check(request)
+        if texts_of(request.history):
+            return None
         try:
             stored = self._stored_at_once(request)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
@@ -132,8 +145,11 @@ class Ranker:
     async def rank(self, request: api.RankRequest, arrived: float) -> api.Ranking:
         """Rank, or degrade; as `rank_at_once`, which it takes the parameters and errors of."""
         self._check(request)
+        said = texts_of(request.history)
+        if said:
+            return await self._ranked_by_texts(request, arrived, said)
         try:
-            async with asyncio.timeout(self._left(request, arrived)):
+            async with asyncio.timeout(_left(request, arrived)):
                 stored = await self._stored(request)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
@@ -143,6 +159,21 @@ class Ranker:
         found = await self._counterfactuals.of(request, self._asked(request, stored), model.reranker)
         took_ms = 1e3 * (time.perf_counter() - arrived)
         return msgspec.structs.replace(answer, counterfactual=found, took_ms=took_ms)
+
+    async def _ranked_by_texts(
+        self, request: api.RankRequest, arrived: float, said: Sequence[Said]
+    ) -> api.Ranking:
+        """Rank by what the user says, too: on a thread, as reading takes longer than others can wait."""
+        try:
+            async with asyncio.timeout(_left(request, arrived)):
+                stored = await self._stored(request)
+                texts = await self._texts.encoded(said, self.models.served, len(stored.history.items))
+                made = await asyncio.to_thread(self._made, request, stored, texts)
+        except EncoderError:  # an order that passes over what the user said would be a wrong answer
+            raise
+        except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
+            return self._degraded(request, arrived, why)
+        return self._noted(request, arrived, stored, made)
 
     async def validate(self, request: api.RankRequest, arrived: float) -> api_reports.RankCheck:
         """Say what a request would do and why, whatever its deadline; nothing is logged.
@@ -155,7 +186,9 @@ class Ranker:
             If the user's history can't be read.
         """
         self._check(request)
-        asked, model = self._asked(request, await self._stored(request)), self.models.served
+        model, said, stored = self.models.served, texts_of(request.history), await self._stored(request)
+        texts = await self._texts.encoded(said, model, len(stored.history.items))
+        asked = self._asked(request, stored, texts)
         ranking, steps = watched_ranking(model.reranker, asked)
         answer = self._answer(Served(ranking, model), arrived)
         return api_reports.RankCheck(answer, steps, list(warnings(model.reranker, asked)))
@@ -196,11 +229,6 @@ class Ranker:
         own = (step for each in self._managers for step in each.served.reranker.steps())
         return self.shown is not None and goes_by_shown(request, own)
 
-    @staticmethod
-    def _left(request: api.RankRequest, arrived: float) -> float | None:
-        """Give the seconds that are left until the request's deadline."""
-        return request.deadline_ms and request.deadline_ms / 1e3 - (time.perf_counter() - arrived)
-
     def _ranked(self, request: api.RankRequest, arrived: float, stored: Stored) -> api.Ranking:
         """Rank by what is stored; a list in its old order is better than none."""
         started = time.perf_counter()
@@ -209,12 +237,21 @@ class Ranker:
             self._expected *= 1 - SLOWNESS
             return self._degraded(request, arrived, TimeoutError())
         try:
-            asked = self._asked(request, stored)
-            served = self._serve(asked, request.user or request.session)
-            told = _explained(asked, served, request.explain)
+            made = self._made(request, stored)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
         self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
+        return self._noted(request, arrived, stored, made)
+
+    def _made(self, request: api.RankRequest, stored: Stored, texts: Sequence[TextEvent] = ()) -> Made:
+        """Rank and explain."""
+        asked = self._asked(request, stored, texts)
+        served = self._serve(asked, request.user or request.session)
+        return Made(asked, served, _explained(asked, served, request.explain))
+
+    def _noted(self, request: api.RankRequest, arrived: float, stored: Stored, made: Made) -> api.Ranking:
+        """Count and log what was made, and answer."""
+        asked, served, told = made
         if self.exposure is not None:
             self.exposure.learn()
         self._expose(served.model.head, served.ranking.item_ids[:SHOWN])
@@ -222,9 +259,13 @@ class Ranker:
         is_unknown = (request.user or request.session) is not None and not stored.history.items
         return self._answer(served, arrived, is_unknown=is_unknown, told=told)
 
-    def _asked(self, request: api.RankRequest, stored: Stored) -> Request:
-        """Put together what is asked of the model, and what this server wants besides."""
-        asked = to_request(request, stored.history, self.impressions is not None, stored.shown)
+    def _asked(self, request: api.RankRequest, stored: Stored, texts: Sequence[TextEvent] = ()) -> Request:
+        """Put together what is asked of the model, and what this server wants besides.
+
+        A list without some of the signals, or by words of the user, is no example to learn weights from.
+        """
+        keep_signals = self.impressions is not None and not texts and not request.without
+        asked = to_request(request, stored.history, keep_signals, stored.shown, texts)
         if self.exploration is None:
             return asked
         policy = self.models.served.reranker.policy if asked.policy is None else asked.policy
@@ -312,6 +353,13 @@ class Ranker:
             self.policies or msgspec.UNSET,
             told[1] or msgspec.UNSET,
         )
+
+
+def _left(request: api.RankRequest, arrived: float) -> float | None:
+    """Say how many seconds of a request's deadline are left; None without one."""
+    return (
+        None if request.deadline_ms is None else request.deadline_ms / 1e3 - (time.perf_counter() - arrived)
+    )
 
 
 def _explained(asked: Request, served: Served, explain: bool | api.Language) -> Told:

@@ -22,6 +22,7 @@ from tailrank.ranking.contrast import Contrast
 from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.reasons import because, why_above
 from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.text_events import TextEvent
 
 CONDITION: Final = "unless"
 """The setting of steps that is a condition on items: it is worked out for all of them."""
@@ -37,8 +38,9 @@ def to_request(
     stored: History,
     keep_signals: bool = False,
     shown: Mapping[str, Sequence[float]] = NOTHING_SHOWN,
+    texts: Sequence[TextEvent] = (),
 ) -> Request:
-    """Put a request together from its body and what is stored of the user."""
+    """Put a request together from its body, what is stored of the user, and the texts in its history."""
     ids, scores = _columns(body.candidates)
     history, policy = _joined(stored, body.history), _steps(body.policy)
     return Request(
@@ -52,6 +54,8 @@ def to_request(
         context=body.context,
         ranking_id=body.ranking_id,
         shown=shown if body.shown is None else body.shown,
+        without=body.without,
+        texts=texts,
     )
 
 
@@ -101,6 +105,7 @@ def _joined(stored: History, given: Sequence[str | api.HistoryEvent]) -> History
     if not given:
         return stored
     events = [api.HistoryEvent(each) if isinstance(each, str) else each for each in given]
+    events = [event for event in events if not event.text]
     return History(
         stored.items + [event.item_id for event in events],
         stored.events + [event.event or "" for event in events],
