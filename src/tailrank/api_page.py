@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -10,6 +10,7 @@ from tailrank.api import MAX_EVENTS, Id
 
 MAX_CARDS: Final = 500
 MAX_QUERY: Final = 200
+MAX_OWN: Final = 500
 
 Ids: TypeAlias = list[Id]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_CARDS)]
@@ -120,3 +121,40 @@ class FoundCandidates(Struct, frozen=True):
 
     by: Literal["item-kNN", "popularity"]
     candidates: list[FoundCandidate]
+
+
+class ItemMap(Struct, frozen=True):
+    """Where items lie in a unit square, those of like meaning close together; `tail` is 1 for a tail item."""
+
+    by: Literal["PCA"]
+    ids: list[str]
+    x: list[float]
+    y: list[float]
+    tail: list[int]
+
+
+class OwnRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Items of one's own, with `item_id` and text columns such as `title`, and what a user chose among them.
+
+    Texts are those of the columns that data folders have.
+    """
+
+    items: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MAX_OWN)]
+    history: Annotated[Ids, Meta(min_length=1, max_length=MAX_OWN)]
+    k: Count = 10
+
+
+class RankedOwnItem(Struct, frozen=True):
+    """An item of one's own; `previous_rank` is its rank among those sent, the history left out."""
+
+    id: str
+    score: float
+    rank: int
+    previous_rank: int
+    title: str
+
+
+class OwnItems(Struct, frozen=True):
+    """Items of one's own by what their texts have to do with the history, which is left out."""
+
+    items: list[RankedOwnItem]

@@ -91,8 +91,8 @@ def test_items_come_and_go_and_their_text_stays_text(url: str) -> None:
     assert ids(ask(url, "/v1/page/items", {"query": "onerror", "k": 1})) == [HOSTILE]
     assert httpx.delete(f"{url}/v1/items/{httpx.URL('/' + HOSTILE).raw_path[1:].decode()}").status_code == 200
     assert ask(url, "/v1/page/cards", {"ids": [HOSTILE]})["items"] == []
-    ask(url, "/v1/items", {"item_id": "50", "title": "Star Wars, restored"})
-    assert ask(url, "/v1/page/cards", {"ids": ["50"]})["items"][0]["title"] == "Star Wars, restored"
+    ask(url, "/v1/items", {"item_id": "1600", "title": "Restored"})
+    assert ask(url, "/v1/page/cards", {"ids": ["1600"]})["items"][0]["title"] == "Restored"
 
 
 def test_candidates_are_those_of_item_knn(url: str, reranker: Reranker, movielens: Dataset) -> None:
@@ -116,6 +116,57 @@ def test_without_a_history_candidates_are_the_popular_ones(url: str) -> None:
     assert ids(found, "candidates") == ids(ask(url, "/v1/page/items", {"k": 20}))
 
 
+def test_the_map_has_all_items_of_like_meaning_close_together(url: str, reranker: Reranker) -> None:
+    found = ask(url, "/v1/page/map")
+    assert len(found["ids"]) == len(found["tail"]) == len(set(found["ids"])) >= len(reranker.catalogue) - 1
+    points = np.array([found["x"], found["y"]]).T
+    assert points.min(axis=0).tolist() == [0, 0]
+    assert points.max(axis=0).tolist() == [1, 1]
+    genres = dict(zip(reranker.catalogue.items["item_id"], reranker.catalogue.items["genres"], strict=True))
+    horror = np.array(["Horror" in str(genres.get(name)) for name in found["ids"]])
+    around = np.linalg.norm(points[horror] - points[horror].mean(axis=0), axis=1).mean()
+    assert around < 0.9 * np.linalg.norm(points - points[horror].mean(axis=0), axis=1).mean()
+    codes = reranker.catalogue.codes_of(found["ids"])
+    known = codes >= 0
+    assert np.array_equal(np.array(found["tail"])[known] == 1, reranker.catalogue.tail_of(codes)[known])
+    assert ask(url, "/v1/page/map") == found
+
+
+OWN = [
+    {"item_id": "50", "title": "Camping gas stove", "price": 49},
+    {"item_id": "b", "title": HOSTILE, "colour": {"nested": 1}},
+    {"item_id": "c", "title": "Wool socks", "description": "warm feet in winter"},
+    {"item_id": "d", "title": "Stove fuel and gas cartridge for camping"},
+]
+
+
+def test_own_items_are_ranked_by_meaning_and_nothing_is_kept(url: str) -> None:
+    before = ask(url, "/v1/page/cards", {"ids": ["50"]})
+    found = ask(url, "/v1/page/own", {"items": OWN, "history": ["50"], "k": 2})["items"]
+    assert [(one["id"], one["rank"]) for one in found] == [("d", 1), (found[1]["id"], 2)]
+    assert (found[0]["previous_rank"], found[0]["title"]) == (3, OWN[3]["title"])
+    every = ask(url, "/v1/page/own", {"items": OWN, "history": ["50"]})["items"]
+    assert HOSTILE in [one["title"] for one in every]
+    assert ask(url, "/v1/page/cards", {"ids": ["50", "b", "c", "d"]}) == before
+
+
+@pytest.mark.parametrize(
+    ("items", "history", "fault"),
+    [
+        ([*OWN, {"item_id": "c", "title": "x"}], ["50"], "$.items[4]"),
+        ([*OWN, {"title": "x"}], ["50"], "`item_id` is missing, or no string - at `$.items[4]`"),
+        ([*OWN, {"item_id": "x", "title": " "}], ["50"], "without text"),
+        ([*OWN, {"item_id": "x", "title": {"a": 1}}], ["50"], "$.items[4]"),
+        ([{"item_id": "x", "price": 5}], ["x"], "no text in any of the columns"),
+        (OWN, ["nothing"], "$.history[0]"),
+        (OWN, [], "history"),
+        ([{"item_id": str(at), "title": "x"} for at in range(501)], ["1"], "items"),
+    ],
+)
+def test_faults_of_own_items_name_the_row(url: str, items: object, history: object, fault: str) -> None:
+    assert fault in ask(url, "/v1/page/own", {"items": items, "history": history}, 422)["error"]
+
+
 def rank(url: str, status: int = 200, **request: object) -> dict[str, Any]:
     answer: dict[str, Any] = ask(url, "/v1/rank", {"candidates": CANDIDATES, **request}, status)
     return answer
@@ -126,7 +177,7 @@ def test_a_list_may_do_without_signals(url: str, reranker: Reranker) -> None:
     found = rank(url, history=["50", "172"], without=without, explain="en")
     expected = reranker.rank(["50", "172"], CANDIDATES, without=without)
     assert ids(found) == expected.item_ids
-    for item in found["items"]:
+    for item in found["items"][:20]:
         assert not set(without) & item["contributions"].keys()
         assert not set(without) & item["explanation"]["by_event"].keys()
         assert sum(item["contributions"].values()) == pytest.approx(item["score"], abs=1e-9)

@@ -46,7 +46,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 RETRY_AFTER: Final = b"retry-after", b"1"
-ENCODING: Final = frozenset({"rerank", "items", "feedback", "page_items"})
+ENCODING: Final = frozenset({"rerank", "items", "feedback", "page_items", "page_own"})
 """Endpoints that may encode texts for seconds: not for a client who has gone."""
 
 LINE: Final = 24

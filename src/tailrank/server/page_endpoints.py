@@ -13,6 +13,7 @@ from tailrank.api_page import (
     CardsRequest,
     FoundCandidates,
     ItemsRequest,
+    OwnRequest,
     Page,
     Prices,
     Story,
@@ -23,14 +24,17 @@ from tailrank.server.call import Call, encode
 from tailrank.server.card_index import CardIndex
 from tailrank.server.decoding import Body
 from tailrank.server.exchange import Answer
+from tailrank.server.item_map import item_map
 from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.model_manager import ModelManager
+from tailrank.server.own_items import rank_own
 from tailrank.server.plain_candidates import as_answer, plain_candidates
 from tailrank.server.relevance import is_blank
 
 ITEMS: Final[Body[ItemsRequest]] = Body(ItemsRequest)
 CARDS: Final[Body[CardsRequest]] = Body(CardsRequest)
 CANDIDATES: Final[Body[CandidatesRequest]] = Body(CandidatesRequest)
+OWN: Final[Body[OwnRequest]] = Body(OwnRequest)
 
 ENCODER_SECONDS: Final = 1.0
 """How long to wait for encoders that may still be loading."""
@@ -54,7 +58,8 @@ class PageEndpoints:
     ) -> None:
         self.models, self._story, self._prices = models, story, prices
         self._index: CardIndex | None = None
-        self._indexing = asyncio.Lock()
+        self._map: tuple[CardIndex, bytes] | None = None
+        self._indexing, self._drawing = asyncio.Lock(), asyncio.Lock()
 
     async def page(self, _: Call) -> Answer:
         """Say what there is to show."""
@@ -100,6 +105,18 @@ class PageEndpoints:
             return as_answer(reranker, plain_candidates(reranker, asked.history, asked.k, index.codes))
 
         return Answer(encode(await asyncio.to_thread(find)))
+
+    async def page_map(self, _: Call) -> Answer:
+        """Draw the catalogue by what its items mean."""
+        index = await self._indexed()
+        async with self._drawing:
+            if self._map is None or self._map[0] is not index:
+                self._map = index, await asyncio.to_thread(lambda: encode(item_map(index)))
+            return Answer(self._map[1])
+
+    async def page_own(self, call: Call) -> Answer:
+        """Rank items that were sent, by what they mean; nothing is kept."""
+        return Answer(encode(await rank_own(self.models.served, self.models.encoders, OWN.decode(call.body))))
 
     async def _indexed(self) -> CardIndex:
         """Give the index of the items as they are now."""

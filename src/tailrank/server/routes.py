@@ -106,6 +106,14 @@ EXAMPLES: Final[Mapping[str, object]] = {
     "/v1/page/items": {"query": "spoon", "k": 5},
     "/v1/page/cards": {"ids": ["t1", "p1"]},
     "/v1/page/candidates": {"history": ["t1"], "k": 10},
+    "/v1/page/own": {
+        "items": [
+            {"item_id": "1", "title": "Camping stove"},
+            {"item_id": "2", "title": "Desk lamp"},
+            {"item_id": "3", "title": "Gas cartridge for stoves"},
+        ],
+        "history": ["1"],
+    },
     "/feedback": {
         "event": "interaction",
         "id": "i-1",
@@ -140,9 +148,12 @@ PAGE_SUMMARY: Final = "What the page at / has to show: signals, a story, what po
 FIND_SUMMARY: Final = "Find items by words of their titles, then by meaning; well-known ones first."
 CARDS_SUMMARY: Final = "Titles, texts and training events of items."
 CANDIDATES_SUMMARY: Final = "Candidates for a history, found as a plain recommender does."
+MAP_SUMMARY: Final = "A map of the catalogue: items of like meaning lie close together."
+OWN_SUMMARY: Final = "Rank up to 500 items that are sent, by what they mean; nothing is kept."
 PAGE_ITEMS: Final = (api_page.Cards, api_page.ItemsRequest)
 PAGE_CARDS: Final = (api_page.Cards, api_page.CardsRequest)
 PAGE_CANDIDATES: Final = (api_page.FoundCandidates, api_page.CandidatesRequest)
+PAGE_OWN: Final = (api_page.OwnItems, api_page.OwnRequest)
 RERANK: Final = (api_texts.RerankResponse, api_texts.RerankRequest)
 LIVE_SUMMARY: Final = "Tell how things are, every second, as server-sent events."
 VERSIONS_SUMMARY: Final = "List the versions of the model, the latest first."
@@ -258,6 +269,8 @@ ROUTES: Final = (
     Route("POST", "/v1/page/items", "page_items", "read", FIND_SUMMARY, *PAGE_ITEMS),
     Route("POST", "/v1/page/cards", "page_cards", "read", CARDS_SUMMARY, *PAGE_CARDS),
     Route("POST", "/v1/page/candidates", "page_candidates", "read", CANDIDATES_SUMMARY, *PAGE_CANDIDATES),
+    Route("GET", "/v1/page/map", "page_map", "read", MAP_SUMMARY, api_page.ItemMap),
+    Route("POST", "/v1/page/own", "page_own", "read", OWN_SUMMARY, *PAGE_OWN),
     Route("GET", "/healthz", "alive", None, "Whether the process runs.", sheddable=False),
     Route("GET", "/readyz", "ready", None, "Whether a ranking works: two items are ranked.", sheddable=False),
     Route("GET", "/metrics", "scrape", "read", "For Prometheus.", sheddable=False, media_type="text/plain"),
