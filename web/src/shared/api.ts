@@ -17,10 +17,14 @@ export function useKey(typed: string): void {
   key = typed;
 }
 
+/** The header that shows the key, if there is one. */
+export function authorization(): Record<string, string> {
+  return key ? { authorization: `Bearer ${key}` } : {};
+}
+
 /** Ask the server; a body makes it a POST unless a method is named. */
 export async function ask<T>(path: string, body?: unknown, method = body === undefined ? "GET" : "POST"): Promise<T> {
-  const headers: Record<string, string> = {};
-  if (key) headers["authorization"] = `Bearer ${key}`;
+  const headers = authorization();
   if (body !== undefined) headers["content-type"] = "application/json";
   let response: Response;
   try {

@@ -1,0 +1,82 @@
+/** Two models that are compared live, and what to do. */
+import { Card, Missing } from "./card";
+import { Plot } from "./plot";
+import { usePolled } from "./polled";
+import type { Experiment, Finding } from "./types";
+import { moment, number, short } from "./words";
+
+const NONE = "Nothing is compared: start the server with --log-impressions FOLDER --challenger MODEL.";
+
+export function Experiments() {
+  const { found, why } = usePolled<Experiment[]>("/v1/experiments", 15);
+  return (
+    <Card title="Experiments" wide>
+      <Missing why={found?.length === 0 ? NONE : why} />
+      {found?.map((each) => <Compared key={`${each.control} ${each.challenger} ${each.compare}`} of={each} />)}
+    </Card>
+  );
+}
+
+function Compared({ of }: { of: Experiment }) {
+  const { effect } = of;
+  const days = of.days.map((day) => day.difference);
+  return (
+    <article>
+      <h3>
+        {of.challenger} against {of.control}: <strong>{of.verdict}</strong>
+      </h3>
+      <p class="soft">
+        {of.compare === "split" ? "Users are split" : "Lists are interleaved"}; {number(of.rankings)} rankings from{" "}
+        {moment(of.since)} to {moment(of.until)}.
+      </p>
+      <ul>
+        {of.reasons.map((reason) => (
+          <li key={reason}>{reason}</li>
+        ))}
+      </ul>
+      <p>
+        {effect.metric}: {short(effect.control)} by the control, {short(effect.treatment)} by the challenger; difference{" "}
+        {short(effect.difference.mean)} ({short(effect.difference.low)} to {short(effect.difference.high)}).
+      </p>
+      <Findings findings={[...of.gates, ...of.guardrails]} />
+      {days.length > 1 && (
+        <Plot
+          title="Difference, as one would have seen it"
+          unit={effect.metric}
+          xs={of.days.map((day) => day.until)}
+          lines={[
+            { name: "difference", tone: "accent", values: days.map((day) => day.mean) },
+            { name: "up to", tone: "accent", values: days.map((day) => day.high), dash: [2, 4] },
+            { name: "from", tone: "accent", values: days.map((day) => day.low), dash: [2, 4] },
+          ]}
+          band={[1, 2]}
+        />
+      )}
+    </article>
+  );
+}
+
+function Findings({ findings }: { findings: Finding[] }) {
+  return (
+    <div class="wide" tabIndex={0} role="group" aria-label="Checks">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Check</th>
+            <th scope="col">Result</th>
+            <th scope="col">Why</th>
+          </tr>
+        </thead>
+        <tbody>
+          {findings.map(({ name, status, reason }) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              <td class={status}>{status}</td>
+              <td class="text">{reason}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,179 @@
+/** A plot, what its lines mean, and the same numbers as a table. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { clock, short } from "./words";
+
+export type Tone = "accent" | "tail" | "head" | "warning" | "soft";
+
+export interface Line {
+  name: string;
+  tone: Tone;
+  values: (number | null)[];
+  /** Apart from its colour, so that lines can be told apart without it. */
+  dash?: number[];
+  dots?: boolean;
+}
+
+interface Props {
+  title: string;
+  unit: string;
+  xs: number[];
+  /** What `xs` are called in the table; they are times, in seconds since 1970, if it is left out. */
+  x?: string;
+  lines: Line[];
+  /** Positions of the lines between which the plane is tinted. */
+  band?: [number, number];
+  least?: number;
+  most?: number;
+  height?: number;
+}
+
+const ROWS = 20;
+
+export function Plot({ title, unit, xs, x, lines, band, least = 0, most, height = 170 }: Props) {
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const shape = JSON.stringify([lines.map((line) => [line.name, line.tone]), band, least, most]);
+  const data = [xs, ...lines.map((line) => line.values)] as uPlot.AlignedData;
+  const latest = useRef(data);
+  latest.current = data;
+
+  useEffect(() => {
+    const on = place.current!;
+    const draw = () => {
+      plot.current?.destroy();
+      const size = { width: Math.max(on.clientWidth, 120), height };
+      plot.current = new uPlot({ ...size, ...options(on, lines, x === undefined, band, least, most) }, latest.current, on);
+    };
+    draw();
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", draw);
+    const resized = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(on.clientWidth, 120), height }));
+    resized.observe(on);
+    return () => {
+      dark.removeEventListener("change", draw);
+      resized.disconnect();
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, [shape, height]);
+  useEffect(() => plot.current?.setData(data), [data]);
+
+  return (
+    <figure class="plot">
+      <figcaption>
+        {title} <span class="soft">({unit})</span>
+      </figcaption>
+      <div class="canvas" ref={place} role="img" aria-label={summary(title, unit, lines)} />
+      {lines.length > 1 && (
+        <ul class="legend" aria-hidden="true">
+          {lines.map((line) => (
+            <li key={line.name} class={`tone-${line.tone}${line.dash ? " dashed" : ""}`}>
+              {line.name}
+            </li>
+          ))}
+        </ul>
+      )}
+      <Table title={title} xs={xs} x={x} lines={lines} />
+    </figure>
+  );
+}
+
+function Table({ title, xs, x, lines }: { title: string; xs: number[]; x: string | undefined; lines: Line[] }) {
+  const [open, setOpen] = useState(false);
+  const first = Math.max(0, xs.length - ROWS);
+  const rows = xs.slice(first).map((at, row) => ({ at, values: lines.map((line) => line.values[first + row]) }));
+  if (x === undefined) rows.reverse();
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary aria-label={`${title}, as a table`}>As a table</summary>
+      {open && (
+        <div class="wide" tabIndex={0} role="group" aria-label={`${title}, as a table`}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{x ?? "Time"}</th>
+                {lines.map((line) => (
+                  <th scope="col" key={line.name}>
+                    {line.name}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map(({ at, values }) => (
+                <tr key={at}>
+                  <th scope="row">{x === undefined ? clock(at) : short(at)}</th>
+                  {values.map((value, column) => (
+                    <td key={column}>{short(value)}</td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </details>
+  );
+}
+
+function summary(title: string, unit: string, lines: Line[]): string {
+  const last = lines.map((line) => {
+    const known = line.values.filter((value) => value !== null);
+    return `${line.name}: ${known.length ? short(known[known.length - 1]) : "nothing yet"}`;
+  });
+  return `${title}, in ${unit}; the latest: ${last.join("; ")}`;
+}
+
+function options(
+  on: HTMLElement,
+  lines: Line[],
+  isTime: boolean,
+  band: [number, number] | undefined,
+  least: number,
+  most: number | undefined,
+): Omit<uPlot.Options, "width" | "height"> {
+  const axis = { stroke: colour(on, "soft"), grid: { stroke: colour(on, "line"), width: 1 }, ticks: { show: false } };
+  const tinted = band && lines[band[0]]!.tone;
+  return {
+    legend: { show: false },
+    cursor: { show: false },
+    scales: {
+      x: { time: isTime },
+      y: { range: (_, low, high) => range(low, high, least, most) },
+    },
+    axes: [axis, { ...axis, size: 48, values: (_, ticks) => ticks.map((tick) => short(tick)) }],
+    series: [
+      {},
+      ...lines.map((line) => ({
+        label: line.name,
+        stroke: colour(on, line.tone),
+        width: 2,
+        spanGaps: false,
+        points: { show: line.dots ?? false },
+        ...(line.dash ? { dash: line.dash } : {}),
+      })),
+    ],
+    ...(band && tinted
+      ? { bands: [{ series: [band[0] + 1, band[1] + 1], fill: colour(on, `${tinted}-tint`) }] }
+      : {}),
+  };
+}
+
+/** Limits of an axis: from the least that is wanted, or below, to a bit above the highest value. */
+function range(low: number | null, high: number | null, least: number, most: number | undefined): [number, number] {
+  const bottom = Math.min(least, low ?? least);
+  const top = most ?? Math.max(high ?? 0, bottom) + 0.08 * Math.abs((high ?? 0) - bottom);
+  return top > bottom ? [bottom, top] : [bottom, bottom + 1];
+}
+
+/** A colour of the theme as canvases know it. */
+function colour(on: HTMLElement, name: string): string {
+  const probe = document.createElement("span");
+  probe.style.color = `var(--${name})`;
+  on.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}

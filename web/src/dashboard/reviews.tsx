@@ -1,0 +1,100 @@
+/** Items that a screen held, and the verdicts of people. */
+import { signal } from "@preact/signals";
+import { useState } from "preact/hooks";
+import { Refusal, ask } from "../shared/api";
+import { Card, Missing } from "./card";
+import { usePolled } from "./polled";
+import type { Review } from "./types";
+import { moment, number } from "./words";
+
+interface Queue {
+  held: Review[];
+  total: number;
+}
+
+const SHOWN = 20;
+
+/** Who reviews: asked once, and kept until the page is closed. */
+const reviewer = signal("");
+/** What was done last. */
+const done = signal("");
+
+export function Reviews() {
+  const { found, why, again } = usePolled<Queue>("/v1/review", 5);
+  return (
+    <Card title="Review" wide>
+      <Missing why={why} />
+      <p role="status">{done.value}</p>
+      {found && found.total === 0 && (
+        <p>Nothing waits. Items that are put are held here if the server was started with --screen FOLDER.</p>
+      )}
+      {found && found.total > 0 && (
+        <>
+          <p>
+            {number(found.total)} {found.total === 1 ? "item waits" : "items wait"}
+            {found.total > SHOWN ? `; those that wait longest, ${SHOWN} of them:` : ":"}
+          </p>
+          <label>
+            Your name, for the audit log{" "}
+            <input
+              value={reviewer.value}
+              maxLength={200}
+              autocomplete="off"
+              onInput={(event) => (reviewer.value = event.currentTarget.value)}
+            />
+          </label>
+          <ul class="plain">
+            {found.held.slice(0, SHOWN).map((review) => (
+              <Held key={`${review.item_id} ${review.fingerprint}`} review={review} again={again} />
+            ))}
+          </ul>
+        </>
+      )}
+    </Card>
+  );
+}
+
+function Held({ review, again }: { review: Review; again: () => void }) {
+  const [because, setBecause] = useState("");
+  const [wrong, setWrong] = useState("");
+  const judge = async (verdict: "approve" | "reject") => {
+    if (!reviewer.value.trim() || !because.trim()) {
+      setWrong("Say who you are and why: both go into the audit log.");
+      return;
+    }
+    const { item_id, fingerprint } = review;
+    try {
+      const given = { verdict, by: reviewer.value.trim(), why: because.trim(), fingerprint };
+      await ask(`/v1/review/${encodeURIComponent(item_id)}`, given);
+      done.value = `${item_id} is ${verdict === "approve" ? "approved" : "rejected"}.`;
+    } catch (refused) {
+      if (!(refused instanceof Refusal)) throw refused;
+      setWrong(refused.message);
+    }
+    again();
+  };
+  return (
+    <li class="held">
+      <h3>{review.item_id}</h3>
+      <p class="quoted" tabIndex={0}>{review.text || "It has no text."}</p>
+      <p class="soft">
+        Held since {moment(review.since)}: {review.why}
+      </p>
+      <div class="row">
+        <label>
+          Why{" "}
+          <input value={because} maxLength={2_000} onInput={(event) => setBecause(event.currentTarget.value)} />
+        </label>
+        <button type="button" aria-label={`Approve ${review.item_id}`} onClick={() => judge("approve")}>
+          Approve
+        </button>
+        <button type="button" aria-label={`Reject ${review.item_id}`} onClick={() => judge("reject")}>
+          Reject
+        </button>
+      </div>
+      <p class="wrong" role="alert">
+        {wrong}
+      </p>
+    </li>
+  );
+}

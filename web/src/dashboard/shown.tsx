@@ -1,0 +1,111 @@
+/** What is shown: head and tail, how much of the catalogue, and what is clicked. */
+import { Card, Facts, Missing } from "./card";
+import { now, past } from "./live";
+import { type Line, Plot, type Tone } from "./plot";
+import type { ClicksAt, ShownOfLog } from "./types";
+import { clock, number, percent } from "./words";
+
+/** From the items that were most popular in training on. */
+const BUCKETS = [">20", "6-20", "1-5", "0"];
+const TONES: Record<string, Tone> = { ">20": "head", "6-20": "accent", "1-5": "tail", "0": "warning", unknown: "soft" };
+const DASHES: Record<string, number[]> = { "6-20": [8, 4], "1-5": [3, 3], "0": [10, 3, 2, 3], unknown: [1, 4] };
+
+export function Shown() {
+  const live = now.value!;
+  const { head, tail, tail_share } = live.exposure;
+  const xs = (past.value["time"] ?? []) as number[];
+  return (
+    <Card title="What is shown" wide>
+      <Facts
+        facts={[
+          ["Head: items ranked in the first ten", number(head)],
+          ["Tail: items ranked in the first ten", number(tail)],
+          ["Share of the tail, over the last minute", percent(tail_share)],
+        ]}
+      />
+      {live.logs?.map((log) => <Today key={log.log} log={log} items={live.items} />)}
+      {live.logs?.length === 0 && <p>No list of today is logged yet.</p>}
+      <div class="plots">
+        <Plot
+          title="Share of the tail"
+          unit="% of the items ranked in the first ten"
+          xs={xs}
+          lines={[{ name: "tail", tone: "tail", values: past.value["tail"] ?? [] }]}
+          most={100}
+        />
+        {live.logs?.some((log) => log.settled) && (
+          <>
+            <Popularity logs={live.logs} catalogue={live.catalogue} />
+            <Clicks logs={live.logs} />
+          </>
+        )}
+      </div>
+      {live.logs && !live.logs.some((log) => log.settled) && (
+        <p>Exposure by popularity and click rates follow two minutes after a list was shown.</p>
+      )}
+      <Missing why={live.missing["logs"]} />
+    </Card>
+  );
+}
+
+function Today({ log, items }: { log: ShownOfLog; items: number }) {
+  return (
+    <p>
+      Today, since {clock(log.since)}, {log.machine} showed {number(log.items)} of {number(items)} items (
+      {percent(log.items / items)}) in the first ten of {number(log.lists)} lists.
+    </p>
+  );
+}
+
+/** Which share of all that was shown the most popular items got. */
+function Popularity({ logs, catalogue }: { logs: ShownOfLog[]; catalogue: Record<string, number> }) {
+  const clicks = logs.flatMap((log) => log.clicks);
+  const shown = BUCKETS.map((bucket) => sum(clicks.filter(([of]) => of === bucket), 2));
+  const items = BUCKETS.map((bucket) => catalogue[bucket] ?? 0);
+  if (!shown.some((n) => n)) return null;
+  const xs = cumulated(items);
+  return (
+    <Plot
+      title="Exposure by popularity, today"
+      unit="% of what was shown"
+      x="% of the catalogue, the most popular first"
+      xs={xs}
+      lines={[
+        { name: "shown", tone: "head", values: cumulated(shown), dots: true },
+        { name: "if all items were shown alike", tone: "soft", values: xs, dash: [4, 4] },
+      ]}
+      most={100}
+    />
+  );
+}
+
+function Clicks({ logs }: { logs: ShownOfLog[] }) {
+  const clicks = logs.flatMap((log) => log.clicks);
+  const ranks = [...new Set(clicks.map(([, rank]) => rank))].sort((a, b) => a - b);
+  const lines: Line[] = [...BUCKETS, "unknown"]
+    .filter((bucket) => clicks.some(([of]) => of === bucket))
+    .map((bucket) => ({
+      name: bucket === "unknown" ? "items of lists ranked elsewhere" : `items with ${bucket} events`,
+      tone: TONES[bucket]!,
+      ...(DASHES[bucket] ? { dash: DASHES[bucket] } : {}),
+      dots: true,
+      values: ranks.map((at) => rate(clicks.filter(([of, rank]) => of === bucket && rank === at))),
+    }));
+  return <Plot title="Click rate by rank, today" unit="% clicked within two minutes" x="Rank" xs={ranks} lines={lines} />;
+}
+
+function rate(clicks: ClicksAt[]): number | null {
+  const shown = sum(clicks, 2);
+  return shown ? (100 * sum(clicks, 3)) / shown : null;
+}
+
+function sum(clicks: ClicksAt[], at: 2 | 3): number {
+  return clicks.reduce((so_far, each) => so_far + each[at], 0);
+}
+
+/** Percentages of the total, each with all before it; 0 first. */
+function cumulated(counts: number[]): number[] {
+  const total = counts.reduce((a, b) => a + b, 0);
+  let so_far = 0;
+  return [0, ...counts.map((n) => (100 * (so_far += n)) / total)];
+}
