@@ -42,6 +42,8 @@ ALONE: Final[dict[str, Steps]] = {
     "calibration of head and tail": [{"name": "calibration"}],
     "fresh": [{"name": "fresh", "column": RELEASED}],
     "tail": [{"name": "tail", "strength": 0.3}],
+    "exposure": [{"name": "exposure", "price": 0.01}],
+    "fair": [{"name": "fair", "column": "genres", "protected": ["Drama", "War"], "share": 0.4}],
 }
 TOGETHER: Final = ("tail", "fresh", "xquad", "calibration of genres", "mmr", "similarity-ceiling", "cap")
 OFF: Final[Steps] = [
