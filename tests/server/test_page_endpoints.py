@@ -132,7 +132,7 @@ def test_the_map_has_all_items_of_like_meaning_close_together(url: str, reranker
     assert ask(url, "/v1/page/map") == found
 
 
-OWN = [
+OWN: list[dict[str, Any]] = [
     {"item_id": "50", "title": "Camping gas stove", "price": 49},
     {"item_id": "b", "title": HOSTILE, "colour": {"nested": 1}},
     {"item_id": "c", "title": "Wool socks", "description": "warm feet in winter"},

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 from msgspec import ValidationError
 
-from tailrank import api
+from tailrank import api, api_stored
 from tailrank.api_page import OwnItems, OwnRequest, RankedOwnItem
 from tailrank.arrays import Floats
 from tailrank.data.columns import Columns
@@ -69,7 +69,7 @@ def _checked_ids(asked: OwnRequest) -> dict[str, int]:
     return rows
 
 
-def _read(items: Sequence[api.Item]) -> tuple[list[str], list[str]]:
+def _read(items: Sequence[api_stored.Item]) -> tuple[list[str], list[str]]:
     """Write the texts of items, and name them."""
     columns = {Columns.ITEM: [item[Columns.ITEM] for item in items]}
     for name in Columns.TEXT:
@@ -90,7 +90,7 @@ def _written(texts: Sequence[str], template: str) -> list[str]:
     return [as_item_text(text, template) for text in texts]
 
 
-def _as_text(item: api.Item, name: str, at: int) -> str:
+def _as_text(item: api_stored.Item, name: str, at: int) -> str:
     if is_nested(item.get(name)):
         raise RequestError(
             f"`{name}` can't be written as text: send text, a number, or a list - at `$.items[{at}]`"
