@@ -39,7 +39,7 @@ def _counterfactual(body: api.RankRequest, asked: Request, reranker: Reranker) -
         return None
     try:
         found = counterfactual(reranker, asked, item, k, tries=TRIES)
-    except RequestError:  # of a request that was ranked already, only: the item isn't among the first
+    except RequestError:  # it was ranked already, so only because the item isn't among the first k
         return None
     return None if found is None else _told(found, asked, reranker, body.explain)
 
