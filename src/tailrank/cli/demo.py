@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any, Final, TypeAlias
 
 import typer
@@ -15,7 +17,10 @@ from tailrank.cli.demo_summary import in_short
 from tailrank.cli.demo_walkthrough import Walkthrough
 from tailrank.cli.evaluate import measure
 from tailrank.cli.options import Device, Seed, load, vector_spaces
+from tailrank.cli.progress import progress_bars
+from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
+from tailrank.errors import needs
 from tailrank.evaluation.results import Evaluation
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.vectors import ItemVectors
@@ -51,6 +56,11 @@ def demo(
     per_user: Annotated[int, typer.Option(min=1, help="Test at most this many events a user.")] = 30,
     seed: Seed = 0,
     device: Device = "auto",
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show rankings on a page instead, by a server at --port.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Of that server.")] = 8000,
+    browser: Annotated[bool, typer.Option(help="Whether to open that page.")] = True,
 ) -> None:
     """Fetch a data set, fit, measure with and without the language model, and show one user's lists."""
     console = Console()
@@ -59,6 +69,9 @@ def demo(
         f"[bold]{dataset.name}[/]: {dataset.n_items:,} items, {dataset.n_users:,} users, "
         f"{len(dataset.histories.items):,} events"
     )
+    if serve:
+        _serve(dataset, out / f"{dataset.name}-page", per_user, seed, port, browser, console)
+        return
     spaces = vector_spaces(dataset, "default", None)
 
     def compare(names: Sequence[str], folder: Path, repeats: bool) -> tuple[Split, Models, Evaluation]:
@@ -91,3 +104,31 @@ def _walkthrough(split: Split, fitted: Models, spaces: Mapping[str, ItemVectors]
         return None
     reader = Reader.of(TextEncoder.load(), split.full_train, reranker.settings.template, spaces)
     return Walkthrough(split.full_train, queries, reranker, fitted["without-lm"], reader)
+
+
+def _serve(
+    dataset: Dataset, folder: Path, per_user: int, seed: int, port: int, browser: bool, console: Console
+) -> None:
+    """Make what the page shows, unless an earlier run did, and serve it."""
+    with needs("demo --serve", "server"):
+        from tailrank.cli.demo_page import DemoPage
+        from tailrank.server.page_files import read_prices, read_story
+        from tailrank.server.serving import serve as run
+        from tailrank.server.settings import ServerSettings
+    page = DemoPage(folder)
+    if page.is_made_of(dataset, seed):
+        console.print(f"Model, users and prices are those of the last run: [bold]{folder}[/]")
+    else:
+        split = temporal(dataset, per_user).sampled(QUERIES, seed)
+        vectors = vector_spaces(dataset, "default", None)["semantic"]
+        with progress_bars() as progress:
+            page.make(split, vectors, dataset, seed, progress)
+        console.print(f"Model, users and prices: [bold]{folder}[/]")
+    story, prices = read_story(page.story), read_prices(page.prices)
+    settings = ServerSettings(page.model, str(page.state), port=port, story=story, prices=prices)
+    run(settings, _open_browser if browser else lambda _: None)
+
+
+def _open_browser(url: str) -> None:
+    """Open a page; some browsers return only when they are closed."""
+    Thread(target=webbrowser.open, args=(url,), daemon=True).start()

@@ -76,6 +76,13 @@ def serve(
     ] = None,
     explore_moves: Annotated[int, typer.Option(help="Ranks that an item may move by that.")] = 5,
     explore_tail: Annotated[int, typer.Option(help="Of the first ten, how many may go to rare items.")] = 2,
+    story: Annotated[
+        Path | None, typer.Option(help="JSON file of users that the page at / begins with; see docs/page.md.")
+    ] = None,
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(help="metrics.json of `evaluate --frontier …`: what policies cost, for that page."),
+    ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
     traces: Annotated[
         bool, typer.Option("--traces", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT.")
@@ -84,6 +91,7 @@ def serve(
     """Serve a model over HTTP: events in, rankings out."""
     with needs("serve", "server"):
         from tailrank.server.auth import load_keys
+        from tailrank.server.page_files import read_prices, read_story
         from tailrank.server.serving import serve as run
         from tailrank.server.settings import ServerSettings
     settings = ServerSettings(
@@ -110,6 +118,8 @@ def serve(
         compare=compare,
         policies=options.policies(policies),
         screen=None if screen is None else Screen.read(screen),
+        story=None if story is None else read_story(story),
+        prices=None if evaluation is None else read_prices(evaluation),
     )
     if seed_from is not None:
         load(state, seed_from, ttl_days)

@@ -66,7 +66,7 @@ class TextEvent:
                     raise EncoderError(
                         f"encoder {encoder.name!r} has changed since the model was trained: train it again"
                     )
-                [vectors[name]] = encoder.encode([as_item_text(text, space.encoder.template)])
+                [vectors[name]] = encoder.encode(as_item_texts([text], space.encoder.template))
         return cls(text, vectors)
 
     @property
@@ -79,18 +79,17 @@ AnyEvent: TypeAlias = str | Event | TextEvent
 """An element of a history: an item id, an event, or what the user says."""
 
 
-def as_item_text(text: str, template: str) -> str:
-    """Write a text as encoders read items: with the prefix of their template, if it has one.
+def as_item_texts(texts: Sequence[str], template: str) -> list[str]:
+    """Write texts as encoders read items: with the prefix of their template, if it has one.
 
     Examples
     --------
-    >>> as_item_text("quiet", "query: {title} ({year})")
-    'query: quiet'
+    >>> as_item_texts(["quiet", "loud"], "query: {title} ({year})")
+    ['query: quiet', 'query: loud']
     """
     first, *others = dict.fromkeys(template_columns(template))
-    row = {first: [text], **{name: [""] for name in others}}
-    [written] = item_texts(pl.DataFrame(row, dict.fromkeys(row, pl.String)), template)
-    return written
+    columns = {first: list(texts), **{name: [""] * len(texts) for name in others}}
+    return item_texts(pl.DataFrame(columns, dict.fromkeys(columns, pl.String)), template)
 
 
 def apart(history: Sequence[Any], texts: Sequence[TextEvent]) -> tuple[list[Any], tuple[TextEvent, ...]]:

@@ -31,6 +31,7 @@ from tailrank.server.live import LivePage
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.origins import reason_to_refuse
+from tailrank.server.page_files import check_story
 from tailrank.server.routes import Route, Router
 from tailrank.server.settings import ServerSettings
 from tailrank.server.streams import Stream, TooManyStreamsError, send_stream
@@ -280,6 +281,8 @@ class App:
             await each.start()
         self.learning = self._learning(managers[0])
         weights = None if self.learning is None else self.learning.weights
+        if settings.story is not None:
+            check_story(settings.story, managers[0].served.reranker)
         experiment = None
         if settings.challenger is not None:
             experiment = LiveExperiment(managers[0], managers[1], settings.compare)
@@ -293,6 +296,8 @@ class App:
             settings.policies.version,
             settings.exploration,
             self.exposure,
+            settings.story,
+            settings.prices,
         )
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
         return managers

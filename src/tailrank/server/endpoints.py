@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec import UNSET, UnsetType
 
 from tailrank import api, api_live, api_stored, api_texts
+from tailrank.api_page import Prices, Story
 from tailrank.errors import EncoderError, RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.policy.exploration import Exploration
@@ -83,6 +84,8 @@ class Endpoints(PageEndpoints):
         The last step of each policy; None explores nothing.
     exposure
         What learns from lists to hold a share for the tail; None if none is held.
+    story, prices
+        For the page at `/`, as `PageEndpoints` takes them.
     """
 
     def __init__(
@@ -96,8 +99,10 @@ class Endpoints(PageEndpoints):
         policies: str = "",
         exploration: Exploration | None = None,
         exposure: SharedExposure | None = None,
+        story: Story | None = None,
+        prices: Prices | None = None,
     ) -> None:
-        super().__init__(models)
+        super().__init__(models, story, prices)
         self.state, self.metrics, self.log = state, metrics, log
         self.dashboard = dashboard
         self.shown = ShownLists(state, metrics)

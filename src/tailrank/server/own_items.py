@@ -17,7 +17,7 @@ from tailrank.data.columns import Columns
 from tailrank.errors import DataError, RequestError
 from tailrank.language.text import item_texts
 from tailrank.ranking.reasons import item_titles
-from tailrank.ranking.text_events import as_item_text
+from tailrank.ranking.text_events import as_item_texts
 from tailrank.server.encoding import Encoders
 from tailrank.server.items import as_text, is_nested
 from tailrank.server.loaded_model import LoadedModel
@@ -44,7 +44,7 @@ async def rank_own(served: LoadedModel, encoders: Encoders, asked: OwnRequest) -
     vectors = {}
     for name, identity in served.encoders.items():
         encoder = await encoders.load(identity)
-        written = await asyncio.to_thread(_written, texts, identity.template)
+        written = await asyncio.to_thread(as_item_texts, texts, identity.template)
         vectors[name] = await encoders.encode(encoder, written, "documents")
     return await asyncio.to_thread(_ranked, served, asked, ids, texts, titles, vectors)
 
@@ -84,10 +84,6 @@ def _read(items: Sequence[api_stored.Item]) -> tuple[list[str], list[str]]:
         if not text:
             raise RequestError(f"an item without text: send one of {', '.join(columns)} - at `$.items[{at}]`")
     return texts, list(item_titles(frame).values())
-
-
-def _written(texts: Sequence[str], template: str) -> list[str]:
-    return [as_item_text(text, template) for text in texts]
 
 
 def _as_text(item: api_stored.Item, name: str, at: int) -> str:

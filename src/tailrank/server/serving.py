@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from multiprocessing import parent_process
@@ -27,6 +28,7 @@ from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.log_process import agreed_on_learning
 from tailrank.server.logs import start_logging
 from tailrank.server.metrics import SHARED_FOLDER
+from tailrank.server.page_files import check_story
 from tailrank.server.protocol import MAX_CONNECTIONS, BoundedProtocol
 from tailrank.server.settings import ServerSettings
 from tailrank.state.open import open_state
@@ -42,8 +44,15 @@ SHUTDOWN_SECONDS: Final = 25
 """How long requests under way may take to end; what is left ends within five more."""
 
 
-def serve(settings: ServerSettings) -> None:
+def serve(settings: ServerSettings, listening: Callable[[str], None] = lambda _: None) -> None:
     """Serve until a signal says to stop; requests under way are answered first.
+
+    Parameters
+    ----------
+    settings
+        Of the server.
+    listening
+        Is told the address once the server listens there; requests wait until it is ready.
 
     Raises
     ------
@@ -60,6 +69,7 @@ def serve(settings: ServerSettings) -> None:
         if settings.log_impressions is not None:
             log.enter_context(agreed_on_learning(settings.log_impressions, learn=settings.learn))
         print(f"tailrank listens at http://{host}:{port} (stop: Ctrl+C)", file=sys.stderr, flush=True)
+        listening(f"http://{host}:{port}")
         if settings.workers == 1:
             _serve_single(settings, listener)
         else:
@@ -79,6 +89,8 @@ def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
     # What keeps every worker from starting is found here, once, and not by each of them again and again.
     steps, _ = held_steps(settings.policies.steps)
     served = LoadedModel.load(settings.model, standing=steps)
+    if settings.story is not None:
+        check_story(settings.story, served.reranker)
     if settings.learn:
         check_learnable(served.reranker.fusion, served.name)
     if settings.challenger is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from tailrank.api_page import Prices, Story
 from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError
 from tailrank.feedback.exploring_fusion import Explorer
@@ -65,6 +66,10 @@ class ServerSettings:
         Steps that come after those of the model or of a request, and which version of a file they are.
     screen
         Judges the texts of items that are put; None puts them unread.
+    story
+        Users that the page at `/` begins with; None if there are none.
+    prices
+        What policies cost, for that page; None if that wasn't measured.
 
     Raises
     ------
@@ -95,6 +100,8 @@ class ServerSettings:
     compare: Compare = "interleave"
     policies: PolicyFile = field(default_factory=PolicyFile)
     screen: Screen | None = None
+    story: Story | None = None
+    prices: Prices | None = None
 
     def __post_init__(self) -> None:
         if not self.keys and not is_loopback(self.host):

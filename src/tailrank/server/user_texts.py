@@ -11,7 +11,7 @@ from tailrank import api
 from tailrank.arrays import Floats
 from tailrank.errors import RequestError
 from tailrank.language.vectors import EncoderIdentity
-from tailrank.ranking.text_events import TextEvent, as_item_text
+from tailrank.ranking.text_events import TextEvent, as_item_texts
 from tailrank.server.encoding import Encoders
 from tailrank.server.loaded_model import LoadedModel
 
@@ -87,9 +87,8 @@ class UserTexts:
         found = {key: self._vectors[key] for key in keys if key in self._vectors}
         if new := [key for key in dict.fromkeys(keys) if key not in found]:
             encoder = await self._encoders.load(identity)
-            written = await asyncio.to_thread(
-                lambda: [as_item_text(key[1], identity.template) for key in new]
-            )
+            words = [text for _, text in new]
+            written = await asyncio.to_thread(as_item_texts, words, identity.template)
             found.update(zip(new, await self._encoders.encode(encoder, written, "documents"), strict=True))
         for key in keys:
             self._vectors[key] = found[key]

@@ -1,0 +1,197 @@
+"""What `tailrank demo --serve` shows: a model, a state, a story and prices, in a folder of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from tailrank.api_page import Story, StoryUser
+from tailrank.arrays import Floats
+from tailrank.cli.demo_queries import FOUND, READ, SAME, TailQueries
+from tailrank.data.columns import Columns
+from tailrank.data.dataset import Dataset
+from tailrank.data.splits import Split
+from tailrank.errors import RequestError
+from tailrank.evaluation.frontier import DIALS, MAX_LOSS, Curve, Frontier, Point
+from tailrank.evaluation.sweep import SHORTLIST, Sample, apply_each
+from tailrank.files import written_file
+from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.reasons import titles_of
+from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
+from tailrank.reporting import Progress, step
+from tailrank.server.card_index import LONGEST_TITLE
+from tailrank.server.plain_candidates import plain_candidates
+from tailrank.signals.covisitation import ItemKNN
+from tailrank.state.loading import load_events
+
+USERS: Final = 5
+PRICED: Final = 500
+"""Test queries that dials are turned on."""
+
+TURNED: Final = {
+    name: replace(DIALS[name], values=values)
+    for name, values in {"tail": (0.0625, 0.125, 0.25, 0.5, 0.75, 1.0), "mmr": (0.1, 0.2, 0.4, 0.6)}.items()
+}
+
+
+@dataclass(frozen=True)
+class DemoPage:
+    """A folder with all that the page needs.
+
+    Attributes
+    ----------
+    folder
+        Where it is.
+    """
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The model folder."""
+        return self.folder / "model"
+
+    @property
+    def state(self) -> Path:
+        """The state, with the users' histories up to the split."""
+        return self.folder / "state"
+
+    @property
+    def story(self) -> Path:
+        """Users to begin with."""
+        return self.folder / "story.json"
+
+    @property
+    def prices(self) -> Path:
+        """What policies cost, as `tailrank evaluate --frontier` writes it."""
+        return self.folder / "metrics.json"
+
+    def is_made_of(self, data: Dataset, seed: int) -> bool:
+        """Whether a run of this version made it of these data."""
+        try:
+            made: object = msgspec.json.decode(self._made.read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return False
+        return made == _made_of(data, seed)
+
+    def make(self, split: Split, vectors: ItemVectors, data: Dataset, seed: int, progress: Progress) -> None:
+        """Fit, choose users, turn dials, and write all that.
+
+        Raises
+        ------
+        RequestError
+            If there is no user to show, or the folder can't be written.
+        """
+        self._made.unlink(missing_ok=True)
+        settings = Settings(queries=3_000, seed=seed, sequence_epochs=0)
+        reranker = Reranker.fit(split, vectors, settings, progress)
+        with step(progress, "choosing users"):
+            story = _story(split, reranker, vectors)
+        frontier = _frontier(split.sampled(PRICED, seed), reranker, vectors.values, progress)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            reranker.save(self.model, {"data": data.name})
+            self._write(self.story, story)
+            self._write(self.prices, {"dataset": data.name, "frontier": frontier})
+            asyncio.run(load_events(str(self.state), _events(split.full_train), progress=progress))
+            self._write(self._made, _made_of(data, seed))
+        except OSError as why:
+            raise RequestError(
+                f"{self.folder}: can't be written ({why.strerror}): give another --out"
+            ) from None
+
+    @property
+    def _made(self) -> Path:
+        return self.folder / "made.json"
+
+    @staticmethod
+    def _write(file: Path, value: Any) -> None:
+        with written_file(file) as new:
+            new.write_bytes(msgspec.json.encode(value))
+
+
+def _made_of(data: Dataset, seed: int) -> dict[str, object]:
+    return {"data": data.fingerprint, "seed": seed, "version": version("tailrank")}
+
+
+def _events(data: Dataset) -> pl.DataFrame:
+    """List the events of a data set as a data folder does."""
+    h, names = data.histories, np.array([*data.event_types, ""], np.object_)
+    return pl.DataFrame(
+        {
+            Columns.USER: np.array(data.user_ids, np.object_)[h.owners].tolist(),
+            Columns.ITEM: np.array(data.item_ids, np.object_)[h.items].tolist(),
+            Columns.EVENT: names[h.types].tolist(),
+            Columns.TIMESTAMP: h.times,
+        }
+    )
+
+
+def _story(split: Split, reranker: Reranker, vectors: ItemVectors) -> Story:
+    """Choose users as the walkthrough chooses one: by the answer, not by who ranks it well."""
+    finder = next(signal for signal in reranker.signals if isinstance(signal, ItemKNN))
+    compared = reranker.spaces["semantic"].transform(vectors.values)
+    queries = TailQueries.find(split, finder, {"item-kNN": finder, "tailrank": reranker}, compared)
+    users: dict[str, tuple[int, StoryUser]] = {}
+    for row in [] if queries is None else np.argsort(-queries.closeness, kind="stable").tolist():
+        shown = {user.target for _, user in users.values()}
+        answer = split.full_train.item_ids[queries.queries.targets[row]]
+        if len(users) < USERS and answer not in shown:
+            found = _user(split.full_train, queries, row, reranker, compared)
+            if found is not None:
+                users.setdefault(found[1].id, found)
+    if queries is None or not users:
+        raise RequestError("no user to show: item-kNN finds no tail item that is the answer to a test query")
+    rule = (
+        f"Of {len(queries.queries):,} test queries whose answer is a tail item among the {FOUND} that "
+        f"item-kNN finds, the {len(users)} whose answers read most like an item of the user's history, each user and "
+        "answer once; first those whose answers tailrank moves up furthest."
+    )
+    return Story(rule, [user for _, user in sorted(users.values(), key=lambda each: -each[0])])
+
+
+def _user(
+    data: Dataset, queries: TailQueries, row: int, reranker: Reranker, vectors: Floats
+) -> tuple[int, StoryUser] | None:
+    """Describe a query; gives how many ranks its answer gains, too. None if the page would not find that."""
+    events = data.events(queries.queries.take(np.array([row])).histories, slice(None))
+    history = [event.item_id for event in events][-reranker.settings.max_history :]
+    target = int(queries.queries.targets[row])
+    answer, known = data.item_ids[target], reranker.catalogue.known_codes
+    candidates = reranker.catalogue.ids_of(plain_candidates(reranker, history, FOUND, known).codes)
+    if answer not in candidates:
+        return None
+    before = 1 + candidates.index(answer)
+    after = 1 + reranker.rank(history, candidates).item_ids.index(answer)
+    codes = reranker.catalogue.codes_of(history[-READ:])
+    cosines = vectors[codes] @ vectors[target]
+    like = history[-READ:][int(np.argmax(np.where(cosines < SAME, cosines, -1)))]
+    titles, count = titles_of(reranker.catalogue, [answer, like], LONGEST_TITLE), int(data.counts[target])
+    why = (
+        f"What came next, “{titles[answer]}”, has {count:,} events in training and reads most like "
+        f"“{titles[like]}” of the history: rank {before} by item-kNN, rank {after} by tailrank."
+    )
+    user = data.user_ids[int(queries.queries.users[row])]
+    return before - after, StoryUser(user, f"User {user}", history, answer, why)
+
+
+def _frontier(split: Split, reranker: Reranker, vectors: Floats, progress: Progress) -> Frontier:
+    """Turn the dials that the page has, on test queries alone: nothing is chosen by them."""
+    sample = Sample.of_test(reranker, split)
+    steps = [one for dial in TURNED.values() for one in dial.steps()]
+    outcomes = apply_each(steps, sample, progress, "turning dials")
+    plain, *found = [sample.metrics(outcome, vectors) for outcome in outcomes]
+    points = iter(found)
+    curves = [
+        Curve(name, dial.setting, [Point(value, {}, next(points)) for value in dial.values], None)
+        for name, dial in TURNED.items()
+    ]
+    return Frontier(MAX_LOSS, SHORTLIST, (0, len(sample.queries)), Point(None, {}, plain), curves)
