@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,36 @@ from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.text_events import TextEvent
 
 CANDIDATES = [str(number) for number in range(1, 101)]
+STORY = {
+    "rule": "The one who is kind to tests.",
+    "users": [{"id": "u", "name": "U", "history": ["50", "172"], "target": "181", "why": "It follows."}],
+}
+EVALUATION = {
+    "dataset": "films",
+    "frontier": {
+        "max_loss": 0.01,
+        "queries": [60, 50],
+        "plain": {"value": None, "test": {"ndcg@10": 0.2, "aplt@10": 0.1, "ild@10": 0.5}},
+        "curves": [
+            {
+                "dial": "tail",
+                "setting": "strength",
+                "points": [{"value": 0.5, "test": {"ndcg@10": 0.15, "aplt@10": 0.4, "ild@10": None}}],
+            }
+        ],
+    },
+}
 HOSTILE = "<img src=x onerror=alert(1)> \u202e'\"; DROP TABLE"
 
 
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with Server(model, tmp_path_factory.mktemp("state")) as server:
+    folder = tmp_path_factory.mktemp("page")
+    story, evaluation = folder / "story.json", folder / "metrics.json"
+    story.write_text(json.dumps(STORY), encoding="utf-8")
+    evaluation.write_text(json.dumps(EVALUATION), encoding="utf-8")
+    options = ("--story", str(story), "--evaluation", str(evaluation))
+    with Server(model, folder / "state", *options) as server:
         yield server.url
 
 
@@ -43,7 +68,12 @@ def test_the_page_says_what_there_is(url: str, reranker: Reranker) -> None:
     assert page["signals"] == list(reranker.fusion.signals)
     assert page["language"] == ["semantic", "lexical"]
     assert page["free_text"]
-    assert page["story"] is page["prices"] is None
+    assert page["story"] == STORY
+    prices = page["prices"]
+    assert (prices["dataset"], prices["queries"], list(prices["dials"])) == ("films", 50, ["tail"])
+    none, strong = prices["dials"]["tail"]
+    assert none == {"at": 0, "loss": 0, "tail_share": 0.1, "diversity": 0.5}
+    assert strong == {"at": 0.5, "loss": pytest.approx(0.25), "tail_share": 0.4, "diversity": None}
 
 
 def test_items_are_found_by_words_of_their_titles(url: str) -> None:

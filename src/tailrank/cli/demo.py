@@ -121,8 +121,10 @@ def _serve(
     else:
         split = temporal(dataset, per_user).sampled(QUERIES, seed)
         vectors = vector_spaces(dataset, "default", None)["semantic"]
+        settings = Settings(queries=LEARNED, seed=seed, sequence_epochs=0)
         with progress_bars() as progress:
-            page.make(split, vectors, dataset, seed, progress)
+            reranker = Reranker.fit(split, vectors, settings, progress)
+            page.make(split, reranker, vectors, dataset, seed, progress)
         console.print(f"Model, users and prices: [bold]{folder}[/]")
     story, prices = read_story(page.story), read_prices(page.prices)
     settings = ServerSettings(page.model, str(page.state), port=port, story=story, prices=prices)

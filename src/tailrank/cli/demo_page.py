@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,6 +18,7 @@ from tailrank.arrays import Floats
 from tailrank.cli.demo_queries import FOUND, READ, SAME, TailQueries
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Dataset
+from tailrank.data.histories import Event
 from tailrank.data.splits import Split
 from tailrank.errors import RequestError
 from tailrank.evaluation.frontier import DIALS, MAX_LOSS, Curve, Frontier, Point
@@ -25,7 +27,6 @@ from tailrank.files import written_file
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reasons import titles_of
 from tailrank.ranking.reranker import Reranker
-from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress, step
 from tailrank.server.card_index import LONGEST_TITLE
 from tailrank.server.plain_candidates import plain_candidates
@@ -40,6 +41,14 @@ TURNED: Final = {
     name: replace(DIALS[name], values=values)
     for name, values in {"tail": (0.0625, 0.125, 0.25, 0.5, 0.75, 1.0), "mmr": (0.1, 0.2, 0.4, 0.6)}.items()
 }
+
+
+class Chosen(NamedTuple):
+    """A user of the story, how many ranks the answer gains, and the events before it."""
+
+    gain: int
+    user: StoryUser
+    events: list[Event]
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,29 @@ class DemoPage:
             return False
         return made == _made_of(data, seed)
 
-    def make(self, split: Split, vectors: ItemVectors, data: Dataset, seed: int, progress: Progress) -> None:
-        """Fit, choose users, turn dials, and write all that.
+    def make(
+        self,
+        split: Split,
+        reranker: Reranker,
+        vectors: ItemVectors,
+        data: Dataset,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        """Choose users, turn dials, and write all that.
+
+        Parameters
+        ----------
+        split
+            Whose test queries to choose from, and whose events before them are remembered.
+        reranker
+            Fitted on it.
+        vectors
+            Of the items, as it was fitted with.
+        data, seed
+            What all this is made of.
+        progress
+            Is told how far it is.
 
         Raises
         ------
@@ -91,17 +121,16 @@ class DemoPage:
             If there is no user to show, or the folder can't be written.
         """
         self._made.unlink(missing_ok=True)
-        settings = Settings(queries=3_000, seed=seed, sequence_epochs=0)
-        reranker = Reranker.fit(split, vectors, settings, progress)
         with step(progress, "choosing users"):
-            story = _story(split, reranker, vectors)
+            story, chosen = _story(split, reranker, vectors)
         frontier = _frontier(split.sampled(PRICED, seed), reranker, vectors.values, progress)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             reranker.save(self.model, {"data": data.name})
             self._write(self.story, story)
             self._write(self.prices, {"dataset": data.name, "frontier": frontier})
-            asyncio.run(load_events(str(self.state), _events(split.full_train), progress=progress))
+            events = _events(split.full_train, chosen)
+            asyncio.run(load_events(str(self.state), events, progress=progress))
             self._write(self._made, _made_of(data, seed))
         except OSError as why:
             raise RequestError(
@@ -122,46 +151,44 @@ def _made_of(data: Dataset, seed: int) -> dict[str, object]:
     return {"data": data.fingerprint, "seed": seed, "version": version("tailrank")}
 
 
-def _events(data: Dataset) -> pl.DataFrame:
-    """List the events of a data set as a data folder does."""
-    h, names = data.histories, np.array([*data.event_types, ""], np.object_)
-    return pl.DataFrame(
-        {
-            Columns.USER: np.array(data.user_ids, np.object_)[h.owners].tolist(),
-            Columns.ITEM: np.array(data.item_ids, np.object_)[h.items].tolist(),
-            Columns.EVENT: names[h.types].tolist(),
-            Columns.TIMESTAMP: h.times,
-        }
-    )
+def _events(data: Dataset, chosen: Sequence[Chosen]) -> pl.DataFrame:
+    """List the events of users up to the split; those of the chosen ones, up to what is shown."""
+    owners = data.histories.owners.tolist()
+    events = data.events(data.histories, slice(None))
+    rows = [(data.user_ids[owner], *event) for owner, event in zip(owners, events, strict=True)]
+    rows += [(each.user.id, *event) for each in chosen for event in each.events]
+    names = (Columns.USER, Columns.ITEM, Columns.EVENT, Columns.TIMESTAMP)
+    return pl.DataFrame(rows, names, orient="row").unique(maintain_order=True)
 
 
-def _story(split: Split, reranker: Reranker, vectors: ItemVectors) -> Story:
+def _story(split: Split, reranker: Reranker, vectors: ItemVectors) -> tuple[Story, list[Chosen]]:
     """Choose users as the walkthrough chooses one: by the answer, not by who ranks it well."""
     finder = next(signal for signal in reranker.signals if isinstance(signal, ItemKNN))
     compared = reranker.spaces["semantic"].transform(vectors.values)
     queries = TailQueries.find(split, finder, {"item-kNN": finder, "tailrank": reranker}, compared)
-    users: dict[str, tuple[int, StoryUser]] = {}
+    users: dict[str, Chosen] = {}
     for row in [] if queries is None else np.argsort(-queries.closeness, kind="stable").tolist():
-        shown = {user.target for _, user in users.values()}
+        shown = {each.user.target for each in users.values()}
         answer = split.full_train.item_ids[queries.queries.targets[row]]
         if len(users) < USERS and answer not in shown:
             found = _user(split.full_train, queries, row, reranker, compared)
             if found is not None:
-                users.setdefault(found[1].id, found)
+                users.setdefault(found.user.id, found)
     if queries is None or not users:
         raise RequestError("no user to show: item-kNN finds no tail item that is the answer to a test query")
     rule = (
         f"Of {len(queries.queries):,} test queries whose answer is a tail item among the {FOUND} that "
-        f"item-kNN finds, the {len(users)} whose answers read most like an item of the user's history, each user and "
-        "answer once; first those whose answers tailrank moves up furthest."
+        f"item-kNN finds, the {len(users)} whose answers read most like an item of the user's history, each "
+        "user and answer once; first those whose answers tailrank moves up furthest."
     )
-    return Story(rule, [user for _, user in sorted(users.values(), key=lambda each: -each[0])])
+    chosen = sorted(users.values(), key=lambda each: -each.gain)
+    return Story(rule, [each.user for each in chosen]), chosen
 
 
 def _user(
     data: Dataset, queries: TailQueries, row: int, reranker: Reranker, vectors: Floats
-) -> tuple[int, StoryUser] | None:
-    """Describe a query; gives how many ranks its answer gains, too. None if the page would not find that."""
+) -> Chosen | None:
+    """Describe a query; None if the page would not find its answer."""
     events = data.events(queries.queries.take(np.array([row])).histories, slice(None))
     history = [event.item_id for event in events][-reranker.settings.max_history :]
     target = int(queries.queries.targets[row])
@@ -180,7 +207,7 @@ def _user(
         f"“{titles[like]}” of the history: rank {before} by item-kNN, rank {after} by tailrank."
     )
     user = data.user_ids[int(queries.queries.users[row])]
-    return before - after, StoryUser(user, f"User {user}", history, answer, why)
+    return Chosen(before - after, StoryUser(user, f"User {user}", history, answer, why), events)
 
 
 def _frontier(split: Split, reranker: Reranker, vectors: Floats, progress: Progress) -> Frontier:

@@ -18,6 +18,7 @@ from tailrank.errors import DataError, RequestError
 from tailrank.language.text import item_texts
 from tailrank.ranking.reasons import item_titles
 from tailrank.ranking.text_events import as_item_texts
+from tailrank.server.card_index import LONGEST_TITLE
 from tailrank.server.encoding import Encoders
 from tailrank.server.items import as_text, is_nested
 from tailrank.server.loaded_model import LoadedModel
@@ -83,7 +84,7 @@ def _read(items: Sequence[api_stored.Item]) -> tuple[list[str], list[str]]:
     for at, text in enumerate(texts):
         if not text:
             raise RequestError(f"an item without text: send one of {', '.join(columns)} - at `$.items[{at}]`")
-    return texts, list(item_titles(frame).values())
+    return texts, list(item_titles(frame, LONGEST_TITLE).values())
 
 
 def _as_text(item: api_stored.Item, name: str, at: int) -> str:
