@@ -47,7 +47,9 @@ def test_a_story_names_only_items_that_the_model_knows(reranker: Reranker) -> No
 
 
 def test_an_evaluation_must_have_measured_policies(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="no policy is measured in it: `tailrank evaluate --frontier"):
+    with pytest.raises(
+        RequestError, match="no policy was measured: write it by `tailrank evaluate --frontier"
+    ):
         read_prices(written(tmp_path, json.dumps({"dataset": "films", "models": {}})))
     with pytest.raises(RequestError, match="can't be read"):
         read_prices(tmp_path / "missing.json")

@@ -85,10 +85,7 @@ def read_prices(file: Path) -> Prices:
         )
     plain = frontier.plain.test
     dials = {
-        curve.dial: [
-            _price(0.0, plain, plain),
-            *(_price(p.value or 0.0, p.test, plain) for p in curve.points),
-        ]
+        curve.dial: [_price(each.value or 0.0, each.test, plain) for each in (frontier.plain, *curve.points)]
         for curve in frontier.curves
     }
     return Prices(found.dataset, frontier.queries[1], dials)
