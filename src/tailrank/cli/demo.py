@@ -127,8 +127,8 @@ def _serve(
             page.make(split, reranker, vectors, dataset, seed, progress)
         console.print(f"Model, users and prices: [bold]{folder}[/]")
     story, prices = read_story(page.story), read_prices(page.prices)
-    settings = ServerSettings(page.model, str(page.state), port=port, story=story, prices=prices)
-    run(settings, _open_browser if browser else lambda _: None)
+    served = ServerSettings(page.model, str(page.state), port=port, story=story, prices=prices)
+    run(served, _open_browser if browser else lambda _: None)
 
 
 def _open_browser(url: str) -> None:

@@ -34,6 +34,8 @@ from tailrank.signals.covisitation import ItemKNN
 from tailrank.state.loading import load_events
 
 USERS: Final = 5
+
+NOBODY: Final = "no user to show: item-kNN finds no tail item that is the answer to a test query"
 PRICED: Final = 500
 """Test queries that dials are turned on."""
 
@@ -166,16 +168,18 @@ def _story(split: Split, reranker: Reranker, vectors: ItemVectors) -> tuple[Stor
     finder = next(signal for signal in reranker.signals if isinstance(signal, ItemKNN))
     compared = reranker.spaces["semantic"].transform(vectors.values)
     queries = TailQueries.find(split, finder, {"item-kNN": finder, "tailrank": reranker}, compared)
+    if queries is None:
+        raise RequestError(NOBODY)
     users: dict[str, Chosen] = {}
-    for row in [] if queries is None else np.argsort(-queries.closeness, kind="stable").tolist():
+    for row in np.argsort(-queries.closeness, kind="stable").tolist():
         shown = {each.user.target for each in users.values()}
         answer = split.full_train.item_ids[queries.queries.targets[row]]
         if len(users) < USERS and answer not in shown:
             found = _user(split.full_train, queries, row, reranker, compared)
             if found is not None:
                 users.setdefault(found.user.id, found)
-    if queries is None or not users:
-        raise RequestError("no user to show: item-kNN finds no tail item that is the answer to a test query")
+    if not users:
+        raise RequestError(NOBODY)
     rule = (
         f"Of {len(queries.queries):,} test queries whose answer is a tail item among the {FOUND} that "
         f"item-kNN finds, the {len(users)} whose answers read most like an item of the user's history, each "
@@ -215,7 +219,7 @@ def _frontier(split: Split, reranker: Reranker, vectors: Floats, progress: Progr
     sample = Sample.of_test(reranker, split)
     steps = [one for dial in TURNED.values() for one in dial.steps()]
     outcomes = apply_each(steps, sample, progress, "turning dials")
-    plain, *found = [sample.metrics(outcome, vectors) for outcome in outcomes]
+    plain, *found = [sample.metrics(outcome, vectors, ()) for outcome in outcomes]
     points = iter(found)
     curves = [
         Curve(name, dial.setting, [Point(value, {}, next(points)) for value in dial.values], None)
