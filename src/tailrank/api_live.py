@@ -69,10 +69,10 @@ class ShownOfLog(Struct, frozen=True):
 
 
 class LiveLearning(Struct, frozen=True):
-    """Outcomes behind the weights in service, and when these came into service; 0 before."""
+    """Outcomes behind the weights in service, and since when this worker ranks by them; 0 before."""
 
     outcomes: int
-    published: float
+    since: float
 
 
 class Live(Struct, frozen=True):

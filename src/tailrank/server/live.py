@@ -22,12 +22,14 @@ from tailrank.errors import RequestError
 from tailrank.feedback.shown_today import DAY, SHOWN_NOTES, ShownNote
 from tailrank.metrics.popularity import COUNT_LABELS, count_buckets
 from tailrank.policy.registry import described
+from tailrank.ranking.registry import Registry
 from tailrank.server.alerts import read_alerts
 from tailrank.server.learned_weights import WeightsPast
 from tailrank.server.live_counts import Counts, Window
 from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
+from tailrank.server.model_versions import UNVERSIONED
 from tailrank.server.settings import ServerSettings
 from tailrank.server.streams import Broadcast, Stream
 from tailrank.state.base import State, StateError
@@ -36,6 +38,7 @@ LOG: Final = "Start the server with --log-impressions FOLDER: {}."
 LEARN: Final = (
     "Start the server with --log-impressions FOLDER --learn: clicks then move the weights of signals."
 )
+POLICIES: Final = "Start the server with --policies FILE: its steps and rules then rank for everybody."
 STATE: Final = "The state is out of reach: {}."
 
 
@@ -95,9 +98,7 @@ class LivePage:
         """
         file = self._settings.policies
         if not file.steps:
-            raise RequestError(
-                "Start the server with --policies FILE: its steps and rules then rank for all."
-            )
+            raise RequestError(POLICIES)
         steps = [PolicyStep(step.pop("name"), step) for step in described(file.steps)]
         return StandingPolicies(file.version, steps)
 
@@ -108,7 +109,7 @@ class LivePage:
         """Say how things are now."""
         self._window.add(Counts.read(self._metrics.of_all().collect(), time.monotonic()))
         window, served = self._window, self._models.served
-        missing = dict[str, str]()
+        missing = self._missing()
         alerts, logs = await self._noted(missing)
         return Live(
             time.time(),
@@ -124,7 +125,7 @@ class LivePage:
             window.exposure(),
             alerts,
             logs,
-            self._learning(missing),
+            self._learning(),
             missing,
         )
 
@@ -143,9 +144,21 @@ class LivePage:
             return len(alerts.opened), None
         return len(alerts.opened), list(map(_told, notes))
 
-    def _learning(self, missing: dict[str, str]) -> LiveLearning | None:
-        if self._weights is None:
+    def _missing(self) -> dict[str, str]:
+        """Say what is turned off, and how to turn it on."""
+        settings, missing = self._settings, dict[str, str]()
+        if not settings.learn:
             missing["learning"] = LEARN
+        if not settings.policies.steps:
+            missing["policies"] = POLICIES
+        if settings.log_impressions is None:
+            missing["experiments"] = LOG.format("with --challenger MODEL, two models are then compared")
+        if Registry.of(settings.model) is None:
+            missing["versions"] = UNVERSIONED
+        return missing
+
+    def _learning(self) -> LiveLearning | None:
+        if self._weights is None:
             return None
         past = self._weights.history().past
         return LiveLearning(past[-1].outcomes, past[-1].time) if past else LiveLearning(0, 0.0)

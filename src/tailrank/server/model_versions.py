@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 from tailrank.api_live import ModelVersion, ModelVersions
 from tailrank.errors import RequestError
 from tailrank.ranking.registry import Registry
 from tailrank.ranking.version_rows import version_row
+
+UNVERSIONED: Final = (
+    "The model is a folder of its own, without versions: take it into a registry by `tailrank models promote "
+    "MODELS MODEL`, and start the server with --model MODELS/current."
+)
 
 
 async def model_versions(model: Path) -> ModelVersions:
@@ -50,8 +56,5 @@ def _promote(registry: Registry, version: str) -> None:
 def _registry(model: Path) -> Registry:
     found = Registry.of(model)
     if found is None:
-        raise RequestError(
-            "The model is a folder of its own, without versions: take it into a registry by `tailrank models "
-            "promote MODELS MODEL`, and start the server with --model MODELS/current."
-        )
+        raise RequestError(UNVERSIONED)
     return found

@@ -2,10 +2,10 @@
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 
-export function Card({ title, wide, children }: { title: string; wide?: boolean; children: ComponentChildren }) {
+export function Card({ title, children }: { title: string; children: ComponentChildren }) {
   const id = useId();
   return (
-    <section class={wide ? "card wide-card" : "card"} aria-labelledby={id}>
+    <section class="card" aria-labelledby={id}>
       <h2 id={id}>{title}</h2>
       {children}
     </section>

@@ -1,19 +1,25 @@
 /** Two models that are compared live, and what to do. */
 import { Card, Missing } from "./card";
+import { now } from "./live";
 import { Plot } from "./plot";
 import { usePolled } from "./polled";
-import type { Experiment, Finding } from "./types";
+import type { Experiment, Finding, Interval } from "./types";
 import { moment, number, short } from "./words";
 
-const NONE = "Nothing is compared: start the server with --log-impressions FOLDER --challenger MODEL.";
+const NONE = "Nothing was compared yet: start the server with --challenger MODEL, too.";
 
 export function Experiments() {
+  const missing = now.value!.missing["experiments"];
+  return <Card title="Experiments">{missing ? <Missing why={missing} /> : <Logged />}</Card>;
+}
+
+function Logged() {
   const { found, why } = usePolled<Experiment[]>("/v1/experiments", 15);
   return (
-    <Card title="Experiments" wide>
+    <>
       <Missing why={found?.length === 0 ? NONE : why} />
       {found?.map((each) => <Compared key={`${each.control} ${each.challenger} ${each.compare}`} of={each} />)}
-    </Card>
+    </>
   );
 }
 
@@ -35,8 +41,8 @@ function Compared({ of }: { of: Experiment }) {
         ))}
       </ul>
       <p>
-        {effect.metric}: {short(effect.control)} by the control, {short(effect.treatment)} by the challenger; difference{" "}
-        {short(effect.difference.mean)} ({short(effect.difference.low)} to {short(effect.difference.high)}).
+        {effect.metric}: {short(effect.control)} by the control, {short(effect.treatment)} by the challenger;{" "}
+        {difference(effect.difference)}.
       </p>
       <Findings findings={[...of.gates, ...of.guardrails]} />
       {days.length > 1 && (
@@ -54,6 +60,10 @@ function Compared({ of }: { of: Experiment }) {
       )}
     </article>
   );
+}
+
+function difference({ mean, low, high }: Interval): string {
+  return mean === null ? "no difference is known yet" : `difference ${short(mean)} (${short(low)} to ${short(high)})`;
 }
 
 function Findings({ findings }: { findings: Finding[] }) {

@@ -13,22 +13,22 @@ const WITHIN = 1.96;
 export function Learning() {
   const live = now.value!;
   return (
-    <Card title="What clicks taught" wide>
+    <Card title="What clicks taught">
       {live.learning ? <Learned {...live.learning} /> : <Missing why={live.missing["learning"]} />}
     </Card>
   );
 }
 
-function Learned({ outcomes, published }: { outcomes: number; published: number }) {
+function Learned({ outcomes, since }: { outcomes: number; since: number }) {
   const { found, why, again } = usePolled<Weights>("/v1/page/weights", 60);
   const [history, setHistory] = useState(0);
-  useEffect(again, [published]);
+  useEffect(again, [since]);
   return (
     <>
       <Facts
         facts={[
           ["Outcomes behind the weights", number(outcomes)],
-          ["In service since", published ? moment(published) : "–"],
+          ["Ranked by since", since ? moment(since) : "–"],
         ]}
       />
       <Missing why={why} />
@@ -44,6 +44,7 @@ function Learned({ outcomes, published }: { outcomes: number; published: number 
               ))}
             </select>
           </label>
+          <p class="soft">Each band holds the weight with a probability of 95%.</p>
           <div class="plots small">
             {found.signals.map((name, at) => (
               <Weight key={name} name={name} past={found.past} history={history} signal={at} />

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { Refusal, ask } from "../shared/api";
 import { Card, Missing } from "./card";
+import { now } from "./live";
 import { usePolled } from "./polled";
 import type { ModelVersion } from "./types";
 import { number } from "./words";
@@ -18,6 +19,11 @@ const STATUS: Record<string, string> = {
 };
 
 export function Models() {
+  const missing = now.value!.missing["versions"];
+  return <Card title="Versions of the model">{missing ? <Missing why={missing} /> : <Versioned />}</Card>;
+}
+
+function Versioned() {
   const { found, why, set } = usePolled<Versions>("/v1/models", 5);
   const [wanted, setWanted] = useState<string | null>(null);
   const [said, setSaid] = useState("");
@@ -36,7 +42,7 @@ export function Models() {
     }
   };
   return (
-    <Card title="Versions of the model" wide>
+    <>
       <Missing why={why} />
       <p role="status">{said}</p>
       {wanted && (
@@ -74,7 +80,7 @@ export function Models() {
           </table>
         </div>
       )}
-    </Card>
+    </>
   );
 }
 

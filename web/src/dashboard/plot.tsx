@@ -31,7 +31,30 @@ interface Props {
 
 const ROWS = 20;
 
-export function Plot({ title, unit, xs, x, lines, band, least = 0, most, height = 170 }: Props) {
+export function Plot(props: Props) {
+  const { title, unit, xs, x, lines, band } = props;
+  const isKnown = lines.some((line) => line.values.some((value) => value !== null));
+  return (
+    <figure class="plot">
+      <figcaption>
+        {title} <span class="soft">({unit})</span>
+      </figcaption>
+      {isKnown ? <Canvas {...props} /> : <p class="soft">Nothing yet.</p>}
+      {isKnown && lines.length > 1 && !band && (
+        <ul class="legend" aria-hidden="true">
+          {lines.map((line) => (
+            <li key={line.name} class={`tone-${line.tone}${line.dash ? " dashed" : ""}`}>
+              {line.name}
+            </li>
+          ))}
+        </ul>
+      )}
+      {isKnown && <Table title={title} xs={xs} x={x} lines={lines} />}
+    </figure>
+  );
+}
+
+function Canvas({ title, unit, xs, x, lines, band, least = 0, most, height = 170 }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const shape = JSON.stringify([lines.map((line) => [line.name, line.tone]), band, least, most]);
@@ -41,15 +64,16 @@ export function Plot({ title, unit, xs, x, lines, band, least = 0, most, height 
 
   useEffect(() => {
     const on = place.current!;
+    const size = () => ({ width: Math.max(on.clientWidth, 120), height });
     const draw = () => {
       plot.current?.destroy();
-      const size = { width: Math.max(on.clientWidth, 120), height };
-      plot.current = new uPlot({ ...size, ...options(on, lines, x === undefined, band, least, most) }, latest.current, on);
+      const how = options(on, lines, x === undefined, band, least, most);
+      plot.current = new uPlot({ ...size(), ...how }, latest.current, on);
     };
     draw();
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", draw);
-    const resized = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(on.clientWidth, 120), height }));
+    const resized = new ResizeObserver(() => plot.current?.setSize(size()));
     resized.observe(on);
     return () => {
       dark.removeEventListener("change", draw);
@@ -59,25 +83,7 @@ export function Plot({ title, unit, xs, x, lines, band, least = 0, most, height 
     };
   }, [shape, height]);
   useEffect(() => plot.current?.setData(data), [data]);
-
-  return (
-    <figure class="plot">
-      <figcaption>
-        {title} <span class="soft">({unit})</span>
-      </figcaption>
-      <div class="canvas" ref={place} role="img" aria-label={summary(title, unit, lines)} />
-      {lines.length > 1 && (
-        <ul class="legend" aria-hidden="true">
-          {lines.map((line) => (
-            <li key={line.name} class={`tone-${line.tone}${line.dash ? " dashed" : ""}`}>
-              {line.name}
-            </li>
-          ))}
-        </ul>
-      )}
-      <Table title={title} xs={xs} x={x} lines={lines} />
-    </figure>
-  );
+  return <div class="canvas" ref={place} role="img" aria-label={summary(title, unit, lines)} />;
 }
 
 function Table({ title, xs, x, lines }: { title: string; xs: number[]; x: string | undefined; lines: Line[] }) {
@@ -143,7 +149,10 @@ function options(
       x: { time: isTime },
       y: { range: (_, low, high) => range(low, high, least, most) },
     },
-    axes: [axis, { ...axis, size: 48, values: (_, ticks) => ticks.map((tick) => short(tick)) }],
+    axes: [
+      { ...axis, space: 80, ...(isTime ? { values: (_: uPlot, ticks: number[]) => ticks.map(clock) } : {}) },
+      { ...axis, size: 48, values: (_, ticks) => ticks.map((tick) => short(tick)) },
+    ],
     series: [
       {},
       ...lines.map((line) => ({

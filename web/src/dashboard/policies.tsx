@@ -1,13 +1,19 @@
 /** Steps and rules that rank for everybody. */
 import { Card, Missing } from "./card";
+import { now } from "./live";
 import { usePolled } from "./polled";
 import type { Policies as Found, Rule } from "./types";
 import { moment } from "./words";
 
 export function Policies() {
+  const missing = now.value!.missing["policies"];
+  return <Card title="Policies and rules">{missing ? <Missing why={missing} /> : <Standing />}</Card>;
+}
+
+function Standing() {
   const { found, why } = usePolled<Found>("/v1/page/policies", 60);
   return (
-    <Card title="Policies and rules" wide>
+    <>
       <Missing why={why} />
       {found && (
         <>
@@ -24,7 +30,7 @@ export function Policies() {
           </ol>
         </>
       )}
-    </Card>
+    </>
   );
 }
 

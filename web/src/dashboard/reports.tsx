@@ -28,7 +28,7 @@ export function Reports() {
     void read(event.dataTransfer?.files ?? []);
   };
   return (
-    <Card title="Evaluations side by side" wide>
+    <Card title="Evaluations side by side">
       <div
         class={over ? "drop over" : "drop"}
         onDragOver={(event) => {

@@ -22,11 +22,11 @@ const done = signal("");
 export function Reviews() {
   const { found, why, again } = usePolled<Queue>("/v1/review", 5);
   return (
-    <Card title="Review" wide>
+    <Card title="Review">
       <Missing why={why} />
       <p role="status">{done.value}</p>
       {found && found.total === 0 && (
-        <p>Nothing waits. Items that are put are held here if the server was started with --screen FOLDER.</p>
+        <p>Nothing waits. Items that are put are held here if the server was started with --screen FILE.</p>
       )}
       {found && found.total > 0 && (
         <>

@@ -15,7 +15,7 @@ export function Shown() {
   const { head, tail, tail_share } = live.exposure;
   const xs = (past.value["time"] ?? []) as number[];
   return (
-    <Card title="What is shown" wide>
+    <Card title="What is shown">
       <Facts
         facts={[
           ["Head: items ranked in the first ten", number(head)],

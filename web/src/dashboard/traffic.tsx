@@ -14,13 +14,13 @@ export function Traffic() {
   const xs = (past.value["time"] ?? []) as number[];
   const window = `over the last ${number(live.window)} s`;
   return (
-    <Card title="Traffic" wide>
+    <Card title="Traffic">
       <Facts
         facts={[
           ["Rankings since the start", number(rankings.total)],
           ["of them refused", number(rankings.refused)],
-          [`p50, ${window}`, `${short(rankings.p50_ms)} ms`],
-          [`p99, ${window}`, `${short(rankings.p99_ms)} ms`],
+          [`p50, ${window}`, milliseconds(rankings.p50_ms)],
+          [`p99, ${window}`, milliseconds(rankings.p99_ms)],
           ["Events since the start", number(events.total)],
           ["Shed to stay fast", number(live.shed)],
         ]}
@@ -49,6 +49,10 @@ export function Traffic() {
       </div>
     </Card>
   );
+}
+
+function milliseconds(value: number | null): string {
+  return value === null ? "–" : `${short(value)} ms`;
 }
 
 function Degraded({ reasons }: { reasons: Record<string, number> }) {

@@ -20,7 +20,7 @@ export interface Live {
   exposure: { head: number; tail: number; tail_share: number | null };
   alerts: number | null;
   logs: ShownOfLog[] | null;
-  learning: { outcomes: number; published: number } | null;
+  learning: { outcomes: number; since: number } | null;
   missing: Record<string, string>;
 }
 
