@@ -30,6 +30,8 @@ interface Props {
 }
 
 const ROWS = 20;
+/** Steps between two numbers of an axis, be they ranks or percent. */
+const WHOLE = [1, 2, 5, 10, 25, 50];
 
 export function Plot(props: Props) {
   const { title, unit, xs, x, lines, band } = props;
@@ -145,12 +147,13 @@ function options(
   return {
     legend: { show: false },
     cursor: { show: false },
+    padding: [8, 32, 0, 0],
     scales: {
       x: { time: isTime },
       y: { range: (_, low, high) => range(low, high, least, most) },
     },
     axes: [
-      { ...axis, space: 80, ...(isTime ? { values: (_: uPlot, ticks: number[]) => ticks.map(clock) } : {}) },
+      { ...axis, size: 30, ...(isTime ? { space: 80, values: times } : { incrs: WHOLE }) },
       { ...axis, size: 48, values: (_, ticks) => ticks.map((tick) => short(tick)) },
     ],
     series: [
@@ -168,6 +171,10 @@ function options(
       ? { bands: [{ series: [band[0] + 1, band[1] + 1], fill: colour(on, `${tinted}-tint`) }] }
       : {}),
   };
+}
+
+function times(_: uPlot, ticks: number[]): string[] {
+  return ticks.map(clock);
 }
 
 /** Limits of an axis: from the least that is wanted, or below, to a bit above the highest value. */
