@@ -17,7 +17,7 @@ export function KeyForm() {
     <main class="alone">
       <form class="card" onSubmit={enter}>
         <h2>A key, please</h2>
-        <p>This server asks for one. {hasKey.value ? "It doesn’t know the key that you gave." : ""}</p>
+        <p>This server asks for one. {hasKey.value ? "It doesn't know the key that you gave." : ""}</p>
         <label for="key">API key</label>
         <input id="key" name="key" type="password" autocomplete="off" required autofocus />
         <button>Go on</button>

@@ -23,17 +23,19 @@ function Users() {
   const users = about.value?.story?.users ?? [];
   const { story, id } = whose.value;
   const choose = (chosen: string) => {
-    const user = users.find((each) => each.id === chosen);
+    const user = users[Number(chosen)]; // of no other option, which aren't numbers
     begin(user?.history.map((item) => ({ item })) ?? [], user ? { story: user } : {});
     refresh();
   };
+  const current = story ? users.indexOf(story) : id === undefined ? "nobody" : "loaded";
   return (
     <div class="users">
       <label for="user">Whose?</label>
-      <select id="user" value={story?.id ?? ""} onChange={(event) => choose(event.currentTarget.value)}>
-        <option value="">{id === undefined ? "nobody: start from nothing" : `user ${id}`}</option>
-        {users.map((user) => (
-          <option key={user.id} value={user.id}>
+      <select id="user" value={current} onChange={(event) => choose(event.currentTarget.value)}>
+        <option value="nobody">nobody's: start from nothing</option>
+        {id !== undefined && <option value="loaded">user {id}</option>}
+        {users.map((user, at) => (
+          <option key={user.id} value={at}>
             {user.name}
           </option>
         ))}
@@ -70,7 +72,7 @@ function KnownUser() {
   };
   return (
     <form class="line" onSubmit={look}>
-      <input name="id" aria-label="Id of a user that the server knows" placeholder="or a user’s id" required />
+      <input name="id" aria-label="Id of a user that the server knows" placeholder="or a user's id" required />
       <button>Load</button>
       {said && <p role="alert">{said}</p>}
     </form>
@@ -79,9 +81,19 @@ function KnownUser() {
 
 function Events() {
   const n = past.value.length;
+  const startOver = () => {
+    begin([]);
+    refresh();
+  };
   return (
     <>
-      {n === 0 && <p class="empty">Nothing yet. Click on any item: it is an event, and the lists follow.</p>}
+      {n === 0 ? (
+        <p class="empty">Nothing yet. Click on any item: it is an event, and the lists follow.</p>
+      ) : (
+        <button class="quiet" onClick={startOver}>
+          Start over
+        </button>
+      )}
       <ol class="events" aria-label="Events, the latest first">
         {past.value.toReversed().map((event) => (
           <Event key={event.key} event={event} />
@@ -121,7 +133,7 @@ function Event({ event }: { event: Past }) {
 function FreeText() {
   if (about.value === null) return null;
   if (!about.value.free_text) {
-    return <p class="soft">Words of your own can’t be added: this server has no encoder that reads them.</p>;
+    return <p class="soft">Words of your own can't be added: this server has no encoder that reads them.</p>;
   }
   const put = (event: SubmitEvent) => {
     event.preventDefault();

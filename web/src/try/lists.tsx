@@ -7,7 +7,7 @@ import { click } from "./events";
 import { glide, places, type Places } from "./glide";
 import { whose } from "./history";
 import { Mark } from "./mark";
-import { FEW, MANY, WAYS, about, refresh, tailOf, views, ways, type Side, type View } from "./rankings";
+import { FEW, MANY, WAYS, about, busy, refresh, tailOf, views, ways, type Side, type View } from "./rankings";
 import type { RankedItem } from "./types";
 
 const shown = signal(FEW);
@@ -17,7 +17,7 @@ export function Lists() {
   return (
     <>
       <Target />
-      <div class="lists">
+      <div class="lists" aria-busy={busy}>
         <List side={0} />
         <List side={1} />
       </div>

@@ -7,6 +7,8 @@ import { KeyForm } from "./key";
 import { Left } from "./left";
 import { Lines } from "./lines";
 import { Lists } from "./lists";
+import { CatalogueMap } from "./map";
+import { Own } from "./own";
 import { learn, refresh, views } from "./rankings";
 import { done, down, trouble, wantsKey } from "./reach";
 import "./try.css";
@@ -21,7 +23,7 @@ function Try() {
       </div>
       {down.value && (
         <p role="alert" class="notice">
-          The server can’t be reached. What is on the page stays, and it goes on by itself once the server is back.
+          The server can't be reached. What is on the page stays, and it goes on by itself once the server is back.
         </p>
       )}
       {trouble.value && (
@@ -45,6 +47,8 @@ function Page() {
       <Why />
       {views.value && (
         <div class="below">
+          <CatalogueMap />
+          <Own />
           <Code />
         </div>
       )}

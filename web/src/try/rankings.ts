@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { ask } from "../shared/api";
 import { cards, fetchCards } from "./cards";
 import { dials, dragged, policy } from "./dials";
-import { items, onTheWire, past } from "./history";
+import { items, onTheWire, past, whose } from "./history";
 import { mayTryAgain, trouble } from "./reach";
 import type { About, Candidates, RankedItem, Ranking } from "./types";
 
@@ -52,7 +52,9 @@ export const about = signal<About | null>(null);
 export const ways = signal<[string, string]>(["upstream", "tailrank"]);
 export const views = signal<[View, View] | null>(null);
 
-let running = false;
+/** Whether the lists don't follow yet. */
+export const busy = signal(false);
+
 let wanted = false;
 let found: (Candidates & { of: string }) | null = null;
 
@@ -68,11 +70,11 @@ export async function learn(): Promise<void> {
 /** Bring the lists up to date. One request is under way at a time; what changes meanwhile is in the next one. */
 export function refresh(): void {
   wanted = true;
-  if (!running) void follow();
+  if (!busy.value) void follow();
 }
 
 async function follow(): Promise<void> {
-  running = true;
+  busy.value = true;
   try {
     while (wanted) {
       wanted = false;
@@ -84,7 +86,7 @@ async function follow(): Promise<void> {
       }
     }
   } finally {
-    running = false;
+    busy.value = false;
   }
 }
 
@@ -93,7 +95,7 @@ async function update(): Promise<void> {
   if (found?.of !== of) {
     found = { ...(await ask<Candidates>("/v1/page/candidates", { history: items(), k: CANDIDATES })), of };
   }
-  const named = past.value.flatMap(({ item }) => item ?? []);
+  const named = [...past.value.flatMap(({ item }) => item ?? []), ...(whose.value.story ? [whose.value.story.target] : [])];
   const titles = fetchCards([...found.candidates.map(({ id }) => id), ...named]);
   titles.catch(() => undefined); // unless they are waited for, the next update asks again
   const [left, right] = await Promise.all([look(ways.value[0], found), look(ways.value[1], found)]);
@@ -109,8 +111,10 @@ async function look(way: string, { by, candidates }: Candidates): Promise<View> 
     return { way, by, items };
   }
   const chosen = dials.value === null ? {} : { policy: policy(dials.value) };
+  // Without scores: what was learned of histories and texts alone decides.
+  const ids = candidates.map(({ id }) => id);
   const explain = dragged.value || "en"; // sentences take longer than all the rest
-  const request = { candidates, history: onTheWire(), explain, ...chosen, ...body(about.value!) };
+  const request = { candidates: ids, history: onTheWire(), explain, ...chosen, ...body(about.value!) };
   const started = performance.now();
   const ranking = await ask<Ranking>("/v1/rank", request);
   return { way, by, items: ranking.items, ranking, request, trip: performance.now() - started };

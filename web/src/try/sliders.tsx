@@ -19,13 +19,13 @@ export function Dials() {
       <p class="soft">
         {prices
           ? `Prices: ${prices.dataset}, ${prices.queries.toLocaleString("en")} queries.`
-          : "What they cost isn’t known: the server was started without an evaluation (--evaluation FILE)."}{" "}
+          : "What they cost isn't known: the server was started without an evaluation (--evaluation FILE)."}{" "}
         {dials.value ? (
           <button class="quiet" onClick={reset}>
-            Back to the model’s own policy
+            Back to the model's own policy
           </button>
         ) : (
-          "Until a slider moves, the model’s own policy holds."
+          "Until a slider moves, the model's own policy holds."
         )}
       </p>
     </section>
@@ -70,7 +70,7 @@ function Slider({ name }: { name: DialName }) {
 function price(name: DialName, value: number): string {
   const measured = about.value?.prices?.dials[name];
   if (!about.value?.prices || dials.value === null) return "";
-  if (!measured?.length) return "; its price wasn’t measured";
+  if (!measured?.length) return "; its price wasn't measured";
   const cost = priceAt(measured, value);
   if (cost === null) return "; beyond what was measured";
   const share = cost.tail_share === null ? "" : `, ${percent(cost.tail_share)} of the first ten are tail`;

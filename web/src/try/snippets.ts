@@ -1,7 +1,7 @@
 /** The request behind a list as one would write it elsewhere; a key is never in it. */
 
 interface Body {
-  candidates: { id: string; score: number }[];
+  candidates: string[];
   history: unknown[];
   [setting: string]: unknown;
 }
@@ -20,10 +20,11 @@ export function python(body: object, key: boolean): string {
   const given = Object.entries(settings).map(([name, value]) => `    ${name}=${literal(value)},\n`);
   return [
     key ? "import os\n\n" : "",
-    "from tailrank.api import Candidate, HistoryEvent\nfrom tailrank.client import Client\n\n",
+    history.some((event) => typeof event !== "string") ? "from tailrank.api import HistoryEvent\n" : "",
+    "from tailrank.client import Client\n\n",
     `with Client(${literal(location.origin)}${key ? ', key=os.environ["TAILRANK_KEY"]' : ""}) as client:\n`,
     "  ranking = client.rank(\n",
-    `    [${candidates.map(({ id, score }) => `Candidate(${literal(id)}, ${score})`).join(", ")}],\n`,
+    `    ${literal(candidates)},\n`,
     `    history=[${history.map(event).join(", ")}],\n`,
     ...given,
     "  )\n",

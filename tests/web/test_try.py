@@ -1,0 +1,325 @@
+"""The page "Try it": something is clicked, and the lists move as the server says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+from try_helpers import Tab, tab
+
+from tailrank.benchmarks.launcher import Server
+
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"><b>&amp;"
+USER = f"ada {HOSTILE}"
+
+
+@pytest.fixture(scope="module")
+def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that knows a hostile item and a user of that name."""
+    with Server(model, tmp_path_factory.mktemp("state")) as server:
+        item = {"item_id": f"x{HOSTILE}", "title": f"Zebra {HOSTILE}", "genres": ["Comedy"]}
+        assert httpx.post(f"{server.url}/v1/items", json=item).json()["accepted"] == 1
+        events = [
+            {
+                "event_id": str(at),
+                "user_id": USER,
+                "item_id": item_id,
+                "event": HOSTILE,
+                "timestamp": 1.7e9 + at,
+            }
+            for at, item_id in enumerate(["50", item["item_id"]])
+        ]
+        assert httpx.post(f"{server.url}/v1/events", json=events).json()["new"] == 2
+        yield server
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Tab]:
+    with tab(browser, server) as opened:
+        yield opened.ready()
+
+
+def test_a_click_moves_the_lists_and_is_stored(page: Tab) -> None:
+    before, title = page.ids(), page.titles()[2]
+    clicked = page.click(3)
+    assert page.history() == [title]
+    assert clicked not in page.ids() + page.ids(0)
+    assert page.ids() != [item for item in before if item != clicked]
+    assert page.ids() == [item["id"] for item in page.rank()["items"][:10]]
+    page.page.get_by_text("The server stored 1 click of user").wait_for()
+    [event] = page.asked["/v1/events"]
+    assert event["ranking_id"]
+    user = page.page.locator(".left code").inner_text()
+    stored = httpx.get(f"{page.server.url}/v1/users/{user}").json()["events"]
+    assert [each["item_id"] for each in stored] == [clicked]
+
+
+def test_an_erased_event_counts_for_nothing_and_may_be_put_back(page: Tab) -> None:
+    page.click(1)
+    once = page.ids()
+    page.click(2)
+    twice, [second, _] = page.ids(), page.history()
+    with page.answered():
+        page.page.get_by_role("button", name=f"Erase {second}").click()
+    assert page.ids() == once
+    with page.answered():
+        page.page.get_by_role("button", name=f"Put back {second}").click()
+    assert page.ids() == twice
+
+
+def test_each_side_is_made_as_its_menu_says(page: Tab) -> None:
+    page.click(1)
+    whole = page.ids()
+    assert page.ids(0) == page.request()["candidates"][:10]
+    with page.answered():
+        page.page.get_by_label("Right list: how it is made").select_option("without the language model")
+    without = page.ids()
+    assert without != whole
+    assert page.request()["without"] == ["semantic", "lexical"]
+    assert without == [item["id"] for item in page.rank()["items"][:10]]
+    with page.answered():
+        page.page.get_by_label("Left list: how it is made").select_option("tailrank")
+    assert page.ids(0) == whole
+
+
+def test_an_item_is_found_and_added(page: Tab) -> None:
+    page.page.get_by_label("Add an item").fill("star wars")
+    with page.answered():
+        page.page.get_by_role("list", name="Found").get_by_text("Star Wars (1977)").click()
+    assert page.history() == ["Star Wars (1977)"]
+    assert page.request()["history"] == [{"item_id": "50", "event": "click"}]
+
+
+def test_words_count_like_an_event(page: Tab) -> None:
+    before = page.ids()
+    with page.answered():
+        page.page.get_by_label("Or say what you are after").fill("a scary movie about space")
+        page.page.get_by_label("Or say what you are after").press("Enter")
+    assert page.history() == ["“a scary movie about space”"]
+    assert page.ids() != before
+    assert page.request()["history"] == [{"text": "a scary movie about space"}]
+
+
+def test_reasons_add_up_to_the_score(page: Tab) -> None:
+    page.click(1)
+    page.click(1)
+    page.rows(1).nth(4).get_by_role("button", name="Why").click()
+    item = page.rank()["items"][4]
+    panel = page.page.get_by_role("region", name="Why it is there")
+    assert item["explanation"]["because"] in panel.inner_text()
+    assert item["explanation"]["above"] in panel.inner_text()
+    numbers = panel.locator(".parts .number").all_inner_texts()
+    *parts, score = [float(number.replace("\u2212", "-")) for number in numbers]
+    assert score == pytest.approx(item["score"], abs=0.006)
+    assert sum(parts) == pytest.approx(score, abs=0.006 * len(numbers))
+    assert len(panel.locator(".pulls li").all()) == 2
+
+
+@pytest.mark.parametrize("by", ["pointer", "keyboard"])
+def test_lines_come_from_the_events_that_pull(page: Tab, by: str) -> None:
+    for rank in (1, 3, 5):
+        page.click(rank)
+    row = page.rows(1).nth(2)
+    if by == "pointer":
+        row.hover()
+    else:
+        page.page.mouse.move(1, 1)
+        row.locator("button.item").focus()
+    drawn = page.page.locator("svg.lines path")
+    drawn.first.wait_for()
+    widths = [float(each.get_attribute("stroke-width") or "0") for each in drawn.all()]
+    given = page.rank()["items"][2]["explanation"]["by_event"].values()
+    pull = sorted((abs(sum(values)) for values in zip(*given, strict=True)), reverse=True)
+    expected = [6 * each / pull[0] for each in pull if each > 0.04 * pull[0]]
+    assert widths == pytest.approx(expected, rel=1e-3)
+    page.page.mouse.move(1, 1)
+    page.page.locator("h1").evaluate("() => document.activeElement.blur()")
+    drawn.first.wait_for(state="hidden")
+
+
+def test_the_list_follows_a_slider_one_request_at_a_time(page: Tab) -> None:
+    page.click(1)
+    before, under_way, most = page.ids(), 0, 0
+
+    def count(by: int) -> None:
+        nonlocal under_way, most
+        under_way += by
+        most = max(most, under_way)
+
+    page.page.on("request", lambda request: count(int(request.url.endswith("/v1/rank"))))
+    page.page.on("requestfinished", lambda request: count(-int(request.url.endswith("/v1/rank"))))
+    slider = page.page.get_by_label("Long tail")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box is not None
+    page.page.mouse.move(box["x"] + 8, box["y"] + box["height"] / 2)
+    page.page.mouse.down()
+    for step in range(1, 41):
+        page.page.mouse.move(box["x"] + 8 + step * (box["width"] - 16) / 40, box["y"] + box["height"] / 2)
+    assert page.ids() != before  # it is still held
+    with page.answered():
+        page.page.mouse.up()
+    assert most == 1
+    [step_asked] = page.request()["policy"]
+    assert step_asked == {"name": "tail", "strength": 1}
+    assert page.ids() == [item["id"] for item in page.rank()["items"][:10]]
+    assert (
+        "What they cost isn't known" in page.page.get_by_role("region", name="After the score").inner_text()
+    )
+    with page.answered():
+        page.page.get_by_role("button", name="Back to the model's own policy").click()
+    assert page.ids() == before
+
+
+def test_pasted_items_are_ranked_and_errors_name_the_row(page: Tab) -> None:
+    own = page.page.get_by_role("region", name="Your own items")
+    own.get_by_role("button", name="Rank").click()
+    ranked = own.get_by_role("list").locator(".title")
+    ranked.first.wait_for()
+    [asked] = page.asked["/v1/page/own"]
+    answer = httpx.post(f"{page.server.url}/v1/page/own", json=asked).json()["items"]
+    assert ranked.all_inner_texts() == [item["title"] for item in answer]
+    assert {item["id"] for item in answer} == {"p1", "p2", "n1"}
+    for items, said in [
+        ("item_id,title\na,Tea\nb", "Row 3 (line 3): 1 cells, where 2 are expected"),
+        ('a,"Tea"\nb,Cake, with cream', "Row 2 (line 2): 3 cells, where 2 are expected"),
+        ("a,Tea\n\na,Cake", "Row 2 (line 3): item_id a is that of row 1, too"),
+        ('a,Tea\nb,"Cake', "Row 2 (line 2): a quotation mark isn't closed"),
+        ("t1,Tea\nb,", "Row 2 (line 2): title is empty"),
+        ("a,Tea\nb,Cake", "History: t1 is none of the 2 items"),
+    ]:
+        own.get_by_label("Items (CSV").fill(items)
+        own.get_by_role("button", name="Rank").click()
+        own.get_by_role("alert").filter(has_text=said).wait_for()
+    assert ranked.count() == 0
+
+
+def test_the_map_is_drawn_named_and_told_in_words(page: Tab) -> None:
+    page.click(1)
+    chart = page.page.get_by_role("img", name="Map of the catalogue")
+    chart.scroll_into_view_if_needed()
+    colours = chart.evaluate(
+        "canvas => new Set(new Uint32Array(canvas.getContext('2d')"
+        ".getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"
+    )
+    assert colours > 3
+    answer = httpx.get(f"{page.server.url}/v1/page/map").json()
+    at = answer["ids"].index("50")
+    box = chart.bounding_box()
+    assert box is not None
+    x, y = answer["x"][at] * (box["width"] - 20), answer["y"][at] * (box["height"] - 20)
+    chart.hover(position={"x": 10 + x, "y": 10 + y})
+    page.page.locator(".tip").wait_for()
+    page.page.get_by_text("The map as a table").click()
+    rows = page.page.locator(".map tbody tr")
+    assert rows.count() == 11
+    assert page.history()[0] in rows.first.inner_text()
+
+
+def test_the_code_that_is_shown_asks_the_same(page: Tab) -> None:
+    page.click(1)
+    shown, expected = page.page.get_by_role("region", name="The same from your code"), page.ids()
+    curl = subprocess.run(["bash", "-c", shown.locator("pre").inner_text()], capture_output=True, check=True)
+    assert [item["id"] for item in httpx.Response(200, content=curl.stdout).json()["items"][:10]] == expected
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    shown.get_by_role("button", name="Python").click()
+    shown.get_by_role("button", name="Copy").click()
+    page.page.get_by_text("The Python is copied.").wait_for(state="attached")
+    python = page.page.evaluate("() => navigator.clipboard.readText()")
+    printed = subprocess.run([sys.executable, "-c", python], capture_output=True, check=True, text=True)
+    assert [line.split()[1] for line in printed.stdout.splitlines()] == expected
+
+
+def test_hostile_words_appear_as_words(page: Tab) -> None:
+    with page.answered():
+        page.page.get_by_label("Id of a user that the server knows").fill(USER)
+        page.page.get_by_role("button", name="Load").click()
+        page.page.locator(".events > li").first.wait_for()
+    assert page.history()[0] == f"Zebra {HOSTILE}"
+    assert page.page.locator(".events").get_by_text(HOSTILE, exact=True).count() == 2
+    assert f"user {USER}" in page.page.get_by_label("Whose?").inner_text()
+    page.page.get_by_label("Add an item").fill("zebra")
+    page.page.locator(".found").get_by_text(f"Zebra {HOSTILE}").wait_for()
+    with page.answered():
+        page.page.get_by_label("Or say what you are after").fill(HOSTILE)
+        page.page.get_by_label("Or say what you are after").press("Enter")
+    assert page.history()[0] == f"“{HOSTILE}”"
+    assert page.page.title() == "tailrank: try it"
+    assert page.page.locator("main img[src='x']").count() == 0
+
+
+def test_a_user_of_whom_nothing_is_stored(page: Tab) -> None:
+    page.page.get_by_label("Id of a user that the server knows").fill("nobody <i>")
+    page.page.get_by_role("button", name="Load").click()
+    page.page.get_by_role("alert").filter(has_text="Nothing is stored of user nobody <i>.").wait_for()
+
+
+def test_by_the_keyboard_alone(page: Tab) -> None:
+    keyboard, focused = page.page.keyboard, page.page.locator(":focus")
+    for _ in range(40):
+        keyboard.press("Tab")
+        if focused.evaluate("element => element.closest('ol[data-side]') !== null"):
+            break
+    first = page.ids(0)[0]
+    with page.answered():
+        keyboard.press("Enter")
+    assert first not in page.ids(0)
+    row = focused.evaluate("element => element.closest('li').dataset.id")
+    assert row == page.ids(0)[0]  # the row that took the rank has the focus now
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    assert page.titles(0)[0] in page.page.get_by_role("region", name="Why it is there").inner_text()
+
+
+def test_rows_glide_unless_less_motion_is_wanted(browser: Browser, server: Server, page: Tab) -> None:
+    running = "() => document.getAnimations().map(each => each.effect.getTiming().duration)"
+    page.click(5)
+    durations = page.page.evaluate(running)
+    assert durations
+    assert max(durations) <= 200
+    with tab(browser, server, reduced_motion="reduce") as still:
+        still.ready().click(5)
+        assert still.page.evaluate(running) == []
+
+
+def test_a_small_screen_has_one_column(browser: Browser, server: Server) -> None:
+    with tab(browser, server, 360) as small:
+        small.ready().click(2)
+        assert small.page.evaluate("document.documentElement.scrollWidth") == 360
+        boxes = [part.bounding_box() for part in small.page.locator("main section").all()]
+        assert len(boxes) == 8
+        bottoms = [box["y"] + box["height"] for box in boxes if box]
+        assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in boxes)
+        assert all(
+            box and box["y"] >= bottom for (_, box), bottom in zip(pairwise(boxes), bottoms, strict=False)
+        )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_out(browser: Browser, server: Server, scheme: str) -> None:
+    with tab(browser, server, color_scheme=scheme) as seen:
+        seen.ready().click(1)
+        seen.page.get_by_text("The map as a table").click()
+        seen.page.wait_for_timeout(300)  # colours of rows that fade in are none yet
+        found = Axe().run(seen.page).response["violations"]
+        assert [each for each in found if each["impact"] in {"serious", "critical"}] == []
+
+
+def test_tabs_are_users_of_their_own(browser: Browser, server: Server) -> None:
+    with tab(browser, server) as one, tab(browser, server) as other:
+        first = one.ready().ids()
+        one.click(1)
+        after = one.ids()
+        assert other.ready().ids() == first
+        other.click(4)
+        assert len(one.history()) == len(other.history()) == 1
+        assert one.ids() == after
+        users = {each.asked["/v1/events"][0]["user_id"] for each in (one, other)}
+        assert len(users) == 2
