@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,14 +17,41 @@ from try_helpers import Tab, tab
 
 from tailrank.benchmarks.launcher import Server
 
+STORY = {
+    "rule": "The first users of the file.",
+    "users": [
+        {
+            "id": "7",
+            "name": "A fan of space",
+            "history": ["50", "172"],
+            "target": "181",
+            "why": "Two of three.",
+        }
+    ],
+}
+EVALUATION = {
+    "dataset": "movielens-100k",
+    "frontier": {
+        "queries": [100, 1000],
+        "plain": {"value": None, "test": {"ndcg@10": 0.5, "aplt@10": 0.1}},
+        "curves": [{"dial": "tail", "points": [{"value": 0.5, "test": {"ndcg@10": 0.45, "aplt@10": 0.3}}]}],
+    },
+}
+"""Half of the slider costs a tenth."""
+
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><b>&amp;"
 USER = f"ada {HOSTILE}"
 
 
 @pytest.fixture(scope="module")
 def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that knows a hostile item and a user of that name."""
-    with Server(model, tmp_path_factory.mktemp("state")) as server:
+    """A server with a story and prices, which knows a hostile item and a user of that name."""
+    folder = tmp_path_factory.mktemp("page")
+    story, evaluation = folder / "story.json", folder / "metrics.json"
+    story.write_text(json.dumps(STORY), encoding="utf-8")
+    evaluation.write_text(json.dumps(EVALUATION), encoding="utf-8")
+    options = ["--story", str(story), "--evaluation", str(evaluation)]
+    with Server(model, folder / "state", *options) as server:
         item = {"item_id": f"x{HOSTILE}", "title": f"Zebra {HOSTILE}", "genres": ["Comedy"]}
         assert httpx.post(f"{server.url}/v1/items", json=item).json()["accepted"] == 1
         events = [
@@ -170,12 +198,39 @@ def test_the_list_follows_a_slider_one_request_at_a_time(page: Tab) -> None:
     [step_asked] = page.request()["policy"]
     assert step_asked == {"name": "tail", "strength": 1}
     assert page.ids() == [item["id"] for item in page.rank()["items"][:10]]
-    assert (
-        "What they cost isn't known" in page.page.get_by_role("region", name="After the score").inner_text()
-    )
     with page.answered():
         page.page.get_by_role("button", name="Back to the model's own policy").click()
     assert page.ids() == before
+
+
+def test_a_slider_says_what_it_costs(page: Tab) -> None:
+    panel = page.page.get_by_role("region", name="After the score")
+    for value, said in [
+        ("0.5", "costs 10.0% of ndcg@10, 30.0% of the first ten are tail"),
+        ("0.25", "costs 5.0% of ndcg@10, 20.0% of the first ten are tail"),
+        ("0.75", "beyond what was measured"),
+    ]:
+        with page.answered():
+            panel.get_by_label("Long tail").fill(value)
+        assert said in panel.inner_text()
+    assert "its price wasn't measured" in panel.inner_text()  # of diversity
+    assert "movielens-100k, 1,000 queries" in panel.inner_text()
+
+
+def test_a_user_of_the_story(page: Tab) -> None:
+    with page.answered():
+        page.page.get_by_label("Whose?").select_option("A fan of space")
+    assert page.history() == ["Empire Strikes Back, The (1980)", "Star Wars (1977)"]
+    ranks = [item["id"] for item in page.rank()["items"]].index("181") + 1
+    at = page.request()["candidates"].index("181") + 1
+    said = f"Return of the Jedi (1983) next. Its rank by upstream order: {at}; by tailrank: {ranks}."
+    assert said in page.page.locator(".target").inner_text()
+    assert "Two of three." in page.page.get_by_role("region", name="History").inner_text()
+    page.page.get_by_text("How were they chosen?").click()
+    page.page.get_by_text("The first users of the file.").wait_for()
+    with page.answered():
+        page.page.get_by_role("button", name="Start over").click()
+    assert page.history() == []
 
 
 def test_pasted_items_are_ranked_and_errors_name_the_row(page: Tab) -> None:

@@ -41,7 +41,9 @@ def locked(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 def test_a_server_that_is_away_and_comes_back(browser: Browser, server: Server) -> None:
     with tab(browser, server) as page:
-        page.ready().click(1)
+        panel = page.ready().page.get_by_role("region", name="After the score")
+        assert "What they cost isn't known" in panel.inner_text()
+        page.click(1)
         before, clicked = page.ids(), page.ids()[2]
         server.kill()
         page.rows(1).nth(2).locator("button.item").click()

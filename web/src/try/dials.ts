@@ -5,32 +5,19 @@ import type { Price } from "./types";
 export interface Dial {
   name: string;
   says: string;
-  most: number;
-  step: number;
-  make: (value: number) => object;
+  make: (strength: number) => object;
 }
 
 export const DIALS = {
   tail: {
     name: "Long tail",
     says: "lifts rare items",
-    most: 1,
-    step: 0.01,
     make: (strength: number) => ({ name: "tail", strength }),
   },
   mmr: {
     name: "Diversity",
     says: "keeps items that read alike apart",
-    most: 1,
-    step: 0.01,
     make: (strength: number) => ({ name: "diversity", strategy: "mmr", strength }),
-  },
-  exposure: {
-    name: "Places for the tail",
-    says: "bought where they cost least",
-    most: 0.005,
-    step: 0.00005,
-    make: (price: number) => ({ name: "exposure", price }),
   },
 } satisfies Record<string, Dial>;
 
@@ -51,16 +38,11 @@ export function policy(settings: Settings): object[] {
 }
 
 /** What a setting costs, between the two measured next to it; null beyond what was measured. */
-export function priceAt(measured: Price[], value: number): { loss: number; tail_share: number | null } | null {
-  const points = [{ at: 0, loss: 0, tail_share: null }, ...measured.toSorted((a, b) => a.at - b.at)];
-  const above = points.findIndex(({ at }) => at >= value);
+export function priceAt(measured: Price[], value: number): Omit<Price, "at"> | null {
+  const above = measured.findIndex(({ at }) => at >= value);
   if (above === -1) return null;
-  const [low, high] = [points[Math.max(0, above - 1)]!, points[above]!];
+  const [low, high] = [measured[Math.max(0, above - 1)]!, measured[above]!];
   const share = high.at > low.at ? (value - low.at) / (high.at - low.at) : 0;
   const between = (a: number, b: number) => a + share * (b - a);
-  const known = low.tail_share !== null && high.tail_share !== null;
-  return {
-    loss: between(low.loss, high.loss),
-    tail_share: known ? between(low.tail_share!, high.tail_share!) : null,
-  };
+  return { loss: between(low.loss, high.loss), tail_share: between(low.tail_share, high.tail_share) };
 }

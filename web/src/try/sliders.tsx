@@ -33,11 +33,11 @@ export function Dials() {
 }
 
 function Slider({ name }: { name: DialName }) {
-  const { name: label, says, most, step } = DIALS[name];
+  const { name: label, says } = DIALS[name];
   const value = dials.value?.[name] ?? 0;
   const turn = (to: number) => {
     dragged.value = true;
-    dials.value = { tail: 0, mmr: 0, exposure: 0, ...dials.value, [name]: to };
+    dials.value = { tail: 0, mmr: 0, ...dials.value, [name]: to };
     refresh();
   };
   const rest = () => {
@@ -47,13 +47,13 @@ function Slider({ name }: { name: DialName }) {
   return (
     <div class="dial">
       <label for={`dial-${name}`}>{label}</label>
-      <output for={`dial-${name}`}>{dials.value === null ? "–" : most < 0.1 ? value.toFixed(4) : value.toFixed(2)}</output>
+      <output for={`dial-${name}`}>{dials.value === null ? "–" : value.toFixed(2)}</output>
       <input
         id={`dial-${name}`}
         type="range"
         min={0}
-        max={most}
-        step={step}
+        max={1}
+        step={0.01}
         value={value}
         aria-describedby={`price-${name}`}
         onInput={(event) => turn(event.currentTarget.valueAsNumber)}
@@ -73,7 +73,7 @@ function price(name: DialName, value: number): string {
   if (!measured?.length) return "; its price wasn't measured";
   const cost = priceAt(measured, value);
   if (cost === null) return "; beyond what was measured";
-  const share = cost.tail_share === null ? "" : `, ${percent(cost.tail_share)} of the first ten are tail`;
+  const share = `, ${percent(cost.tail_share)} of the first ten are tail`;
   return cost.loss < 0
     ? `; gains ${percent(-cost.loss)} of ndcg@10${share}`
     : `; costs ${percent(cost.loss)} of ndcg@10${share}`;

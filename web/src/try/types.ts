@@ -16,7 +16,7 @@ export interface StoryUser {
   why: string;
 }
 
-/** What a step costs at one setting: the share of ndcg@10 that is lost, and the share of the tail that it buys. */
+/** What a step costs at one setting, the share of ndcg@10 that is lost, and the tail's share of the first ten. */
 export interface Price {
   at: number;
   loss: number;
