@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
-from tailrank import api
+from tailrank import api_stored
 from tailrank.benchmarks.launcher import Server
 from tailrank.client import Client
 from tailrank.ranking.registry import Registry
@@ -46,11 +46,13 @@ def fill(url: str) -> None:
         )
         earlier = now - SETTLED
         client.add_impressions(
-            *(api.Impression(f"r{n}", CANDIDATES[:5], earlier, user_id=f"u{n}") for n in range(8))
+            *(api_stored.Impression(f"r{n}", CANDIDATES[:5], earlier, user_id=f"u{n}") for n in range(8))
         )
         client.add_events(
             *(
-                api.Event(f"c{n}", f"u{n}", CANDIDATES[n % 2], "click", earlier + 5, ranking_id=f"r{n}")
+                api_stored.Event(
+                    f"c{n}", f"u{n}", CANDIDATES[n % 2], "click", earlier + 5, ranking_id=f"r{n}"
+                )
                 for n in range(6)
             )
         )
