@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
-from tailrank import api_stored
+from tailrank.api_stored import Event, Impression
 from tailrank.benchmarks.launcher import Server
 from tailrank.client import Client
 from tailrank.ranking.registry import Registry
@@ -46,13 +46,11 @@ def fill(url: str) -> None:
         )
         earlier = now - SETTLED
         client.add_impressions(
-            *(api_stored.Impression(f"r{n}", CANDIDATES[:5], earlier, user_id=f"u{n}") for n in range(8))
+            *(Impression(f"r{n}", CANDIDATES[:5], earlier, user_id=f"u{n}") for n in range(8))
         )
         client.add_events(
             *(
-                api_stored.Event(
-                    f"c{n}", f"u{n}", CANDIDATES[n % 2], "click", earlier + 5, ranking_id=f"r{n}"
-                )
+                Event(f"c{n}", f"u{n}", CANDIDATES[n % 2], "click", earlier + 5, ranking_id=f"r{n}")
                 for n in range(6)
             )
         )
