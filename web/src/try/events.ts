@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { ask } from "../shared/api";
 import { add, past } from "./history";
-import { refresh } from "./rankings";
+import { refresh, settled } from "./rankings";
 import { done, mayTryAgain } from "./reach";
 import { titleOf } from "./cards";
 
@@ -40,7 +40,7 @@ export function click(item: string, ranking?: string): void {
   });
   add({ item, event: "click" });
   done.value = `Added: ${titleOf(item)}. The history has ${past.value.length} events.`;
-  refresh();
+  refresh(); // the lists first
   if (!sending) void send();
 }
 
@@ -48,6 +48,7 @@ async function send(): Promise<void> {
   sending = true;
   for (let event = unsent[0]; event; event = unsent[0]) {
     try {
+      await settled();
       stored.value += (await ask<{ new: number }>("/v1/events", event)).new;
       refused.value = "";
       unsent.shift();

@@ -24,5 +24,5 @@ export function pulls({ item, ranking }: Explained): Pull[] {
 }
 
 function isNamed({ item, text }: Past, name: string): boolean {
-  return (item ?? text) === name;
+  return name === (item ?? `“${text}”`);
 }

@@ -55,6 +55,7 @@ export const views = signal<[View, View] | null>(null);
 /** Whether the lists don't follow yet. */
 export const busy = signal(false);
 
+let following = Promise.resolve();
 let wanted = false;
 let found: (Candidates & { of: string }) | null = null;
 
@@ -70,7 +71,12 @@ export async function learn(): Promise<void> {
 /** Bring the lists up to date. One request is under way at a time; what changes meanwhile is in the next one. */
 export function refresh(): void {
   wanted = true;
-  if (!busy.value) void follow();
+  if (!busy.value) following = follow();
+}
+
+/** Wait until the lists follow. */
+export function settled(): Promise<void> {
+  return following;
 }
 
 async function follow(): Promise<void> {
@@ -93,8 +99,20 @@ async function follow(): Promise<void> {
 async function update(): Promise<void> {
   const of = JSON.stringify(items());
   if (found?.of !== of) {
-    found = { ...(await ask<Candidates>("/v1/page/candidates", { history: items(), k: CANDIDATES })), of };
+    const fresh = ask<Candidates>("/v1/page/candidates", { history: items(), k: CANDIDATES });
+    fresh.catch(() => undefined); // it is waited for below, but for something worse
+    if (found) await show(without(found, items())); // what is there moves at once
+    found = { ...(await fresh), of };
   }
+  await show(found);
+}
+
+/** Leave out what the history has by now. */
+function without({ by, candidates }: Candidates, had: string[]): Candidates {
+  return { by, candidates: candidates.filter(({ id }) => !had.includes(id)) };
+}
+
+async function show(found: Candidates): Promise<void> {
   const named = [...past.value.flatMap(({ item }) => item ?? []), ...(whose.value.story ? [whose.value.story.target] : [])];
   const titles = fetchCards([...found.candidates.map(({ id }) => id), ...named]);
   titles.catch(() => undefined); // unless they are waited for, the next update asks again

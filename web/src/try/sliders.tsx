@@ -69,7 +69,7 @@ function Slider({ name }: { name: DialName }) {
 
 function price(name: DialName, value: number): string {
   const measured = about.value?.prices?.dials[name];
-  if (!about.value?.prices || dials.value === null) return "";
+  if (!about.value?.prices || value === 0) return "";
   if (!measured?.length) return "; its price wasn't measured";
   const cost = priceAt(measured, value);
   if (cost === null) return "; beyond what was measured";

@@ -7,8 +7,12 @@ import { WAYS } from "./rankings";
 
 const MOST_PULLS = 5;
 
-/** Parts of a score that aren't a signal or a step, in words. */
-const PARTS: Record<string, string> = { "list mean": "mean of the list", base: "its interactions" };
+/** Parts of a score that aren't a signal or a step. */
+const MEAN = "list mean";
+const PARTS: Record<string, string> = { base: "its interactions" };
+
+/** Parts that round to nothing aren't shown. */
+const LEAST = 0.0005;
 
 export function Why() {
   const found = why.value;
@@ -48,14 +52,20 @@ function Reasons({ found }: { found: NonNullable<typeof why.value> }) {
 
 /** Bars to the right of the middle speak for the item, those to the left against it; their sum is the score. */
 function Parts({ contributions, score }: { contributions: Record<string, number>; score: number }) {
-  const parts = Object.entries(contributions)
-    .filter(([name, value]) => name === "list mean" || Math.abs(value) >= 0.0005)
-    .sort(([a, x], [b, y]) => Number(b === "list mean") - Number(a === "list mean") || Math.abs(y) - Math.abs(x));
+  const { [MEAN]: mean, ...others } = contributions;
+  const parts = Object.entries(others)
+    .filter(([, value]) => Math.abs(value) >= LEAST)
+    .sort(([, x], [, y]) => Math.abs(y) - Math.abs(x));
   const most = Math.max(...parts.map(([, value]) => Math.abs(value)), 1e-9);
   return (
     <table class="parts">
       <caption>What its score is made of, in log-odds</caption>
       <tbody>
+        <tr>
+          <th scope="row">mean of the list, the same for all</th>
+          <td />
+          <td class="number">{signed(mean ?? 0)}</td>
+        </tr>
         {parts.map(([name, value]) => (
           <tr key={name}>
             <th scope="row">{PARTS[name] ?? name}</th>
