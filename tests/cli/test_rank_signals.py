@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from tailrank.cli.main import app
+from tailrank.data.histories import Event
 from tailrank.errors import RequestError
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.text_events import TextEvent
@@ -16,18 +18,18 @@ from tailrank.ranking.text_events import TextEvent
 CANDIDATES = ["219", "56", "1", "200"]
 
 
-def ranked(model: Path, *options: str) -> list[dict[str, float]]:
+def ranked(model: Path, *options: str) -> list[dict[str, Any]]:
     command = ["rank", "--model", str(model), "--candidates", ",".join(CANDIDATES), "--history", "50,172"]
     done = CliRunner().invoke(app, [*command, "--json", *options], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    found: list[dict[str, float]] = json.loads(done.stdout)["items"]
+    found: list[dict[str, Any]] = json.loads(done.stdout)["items"]
     return found
 
 
 def test_the_command_line_ranks_as_the_library_does(model: Path, reranker: Reranker) -> None:
     words = "a scary horror film"
     found = ranked(model, "--without", "popularity, taste", "--say", words)
-    history = ["50", "172", TextEvent.encode(words, reranker.spaces)]
+    history: list[str | Event | TextEvent] = ["50", "172", TextEvent.encode(words, reranker.spaces)]
     expected = reranker.rank(history, CANDIDATES, without=["popularity", "taste"])
     assert [each["id"] for each in found] == expected.item_ids
     assert [each["score"] for each in found] == pytest.approx(expected.scores, abs=1e-6)
