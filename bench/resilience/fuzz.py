@@ -19,7 +19,7 @@ from bench.study import Json, Model, report
 from tailrank.benchmarks.connection import Connection, request
 from tailrank.benchmarks.launcher import Server
 from tailrank.benchmarks.subject import event_json
-from tailrank.server.routes import ROUTES
+from tailrank.server.routes import EXAMPLES as BODIES
 
 CASES: Final = 100_000
 SEED: Final = 0
@@ -65,9 +65,7 @@ def _valued(body: bytes, rng: random.Random) -> bytes:
 
 def seeds(items: Sequence[str]) -> list[tuple[str, bytes]]:
     """List valid requests: a path and a body each."""
-    found = [
-        (r.path.replace("{model}", "any"), json.dumps(r.example)) for r in ROUTES if r.example is not None
-    ]
+    found = [(path.replace("{model}", "any"), json.dumps(body)) for path, body in BODIES.items()]
     events = [event_json(n, "ada", items[0], "click", 1.7e9) | {"value": 1.5} for n in range(5)]
     scored = [{"id": name, "score": at / 7} for at, name in enumerate(items[:8])]
     history = [items[0], {"item_id": items[1], "event": "click", "timestamp": 1e9}]

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tailrank.benchmarks.launcher import Server
-from tailrank.server.routes import description
+from tailrank.server.openapi import description
 
 TIMEOUT = 300.0
 """Seconds, for a machine that does other things too."""

@@ -10,18 +10,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapp
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from msgspec import DecodeError, ValidationError
-
-from tailrank.api import ErrorResponse
-from tailrank.errors import EncoderError, RequestError, TailrankError
+from tailrank.errors import TailrankError
 from tailrank.feedback.impression_log import ImpressionLog
-from tailrank.feedback.records import LogError
 from tailrank.feedback.roll_over_process import Retention
 from tailrank.server.alerts import count_alerts, watch_log
 from tailrank.server.auth import RateLimit, find_key
-from tailrank.server.call import Call, encode
-from tailrank.server.content_encoding import TooLargeError, unpacked_gzip
-from tailrank.server.encoding import EncoderBusyError, Encoders
+from tailrank.server.call import Call
+from tailrank.server.content_encoding import unpacked_gzip
+from tailrank.server.encoding import Encoders
 from tailrank.server.endpoints import Endpoints
 from tailrank.server.exchange import Answer, ClientDisconnected, Exchange
 from tailrank.server.experiment import LiveExperiment
@@ -32,11 +28,12 @@ from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.origins import reason_to_refuse
 from tailrank.server.page_files import check_story
-from tailrank.server.routes import Route, Router
+from tailrank.server.refusals import RETRY_AFTER, RequestRefused, as_refusal
+from tailrank.server.route import Route
+from tailrank.server.routes import Router
 from tailrank.server.settings import ServerSettings
-from tailrank.server.streams import Stream, TooManyStreamsError, send_stream
+from tailrank.server.streams import Stream, send_stream
 from tailrank.server.tracing import Tracer
-from tailrank.state.base import StateError
 from tailrank.state.open import open_state
 
 if TYPE_CHECKING:
@@ -46,7 +43,6 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-RETRY_AFTER: Final = b"retry-after", b"1"
 ENCODING: Final = frozenset({"rerank", "items", "feedback", "page_items", "page_own"})
 """Endpoints that may encode texts for seconds: not for a client who has gone."""
 
@@ -54,14 +50,6 @@ LINE: Final = 24
 """Requests ahead of one that may be refused for having waited: half as many again as 16 clients send."""
 
 log = logging.getLogger("tailrank.server")
-
-
-class RequestRefused(Exception):  # noqa: N818 - it is a response, not a fault
-    """A request that gets no further: its status, why, and headers that go with that."""
-
-    def __init__(self, status: int, why: str, *headers: tuple[bytes, bytes]) -> None:
-        super().__init__(why)
-        self.answer = Answer(encode(ErrorResponse(why)), status, headers=headers)
 
 
 class Target(NamedTuple):
@@ -107,7 +95,7 @@ class App:
             if exchange.is_whole or target.route.method == "GET":
                 answering = self._answering(exchange, target)
         except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
-            answering = _as_refusal(why).answer
+            answering = as_refusal(why).answer
         if isinstance(answering, Answer):
             self._send(exchange, endpoint, answering, span)
         else:
@@ -131,7 +119,7 @@ class App:
         except asyncio.CancelledError:  # it took longer than the server waits when it stops
             answer = RequestRefused(503, "the server is stopping: try again", RETRY_AFTER).answer
         except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
-            answer = _as_refusal(why).answer
+            answer = as_refusal(why).answer
         if isinstance(answer, Stream):
             self._count(exchange, endpoint, answer.status, span)
             await send_stream(exchange, answer)
@@ -339,20 +327,3 @@ async def _unless_disconnected(
     finally:
         answer.cancel()
         gone.cancel()
-
-
-def _as_refusal(why: Exception) -> RequestRefused:
-    """Map an error to an HTTP status and a message."""
-    if isinstance(why, RequestRefused):
-        return why
-    if isinstance(why, ValidationError | RequestError | TooLargeError):
-        return RequestRefused(413 if isinstance(why, TooLargeError) else 422, str(why))
-    if isinstance(why, DecodeError | UnicodeError | RecursionError):
-        return RequestRefused(400, f"not JSON: {why}")
-    if isinstance(why, EncoderBusyError | TooManyStreamsError):
-        return RequestRefused(429, str(why), RETRY_AFTER)
-    if isinstance(why, StateError | EncoderError | LogError):
-        log.warning("not at the moment", extra={"why": str(why)})
-        return RequestRefused(503, str(why), RETRY_AFTER)
-    log.error("request failed", exc_info=why)
-    return RequestRefused(500, "something went wrong here; the log says where")

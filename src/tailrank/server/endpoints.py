@@ -24,13 +24,13 @@ from tailrank.server.exposure import SharedExposure
 from tailrank.server.live import LivePage
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
+from tailrank.server.openapi import description
 from tailrank.server.openapi_page import docs_page
 from tailrank.server.operator_endpoints import OperatorEndpoints
 from tailrank.server.page_endpoints import PageEndpoints
 from tailrank.server.pages import assets, page
 from tailrank.server.ranker import Ranker
 from tailrank.server.relevance import is_blank
-from tailrank.server.routes import description
 from tailrank.server.stored_endpoints import StoredEndpoints
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS
@@ -111,7 +111,7 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints):
         request = RERANK.decode(call.body)
         if is_blank(request.query or "") and request.user is None:
             raise RequestError("nothing to order by: give a query, a user, or both")
-        history = NO_EVENTS if request.user is None else await self.ranker.history(request.user)
+        history = NO_EVENTS if request.user is None else await self.ranker.users.history(request.user)
         return Answer(encode(await rerank(self.models.served, self.models.encoders, request, history)))
 
     async def metarank(self, call: Call) -> Answer:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias, cast
 
 import msgspec
 
 from tailrank import api, api_reports
-from tailrank.data.histories import History
 from tailrank.errors import EncoderError, RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.feedback.records import ShownRecord
@@ -26,10 +25,10 @@ from tailrank.server.exposure import SharedExposure
 from tailrank.server.loaded_model import SHOWN
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
-from tailrank.server.shown_lists import ShownLists, goes_by_shown
+from tailrank.server.shown_lists import ShownLists
+from tailrank.server.stored_users import Stored, StoredUsers
 from tailrank.server.translation import (
     NO_EVENTS,
-    NOTHING_SHOWN,
     check_times,
     to_explanations,
     to_items,
@@ -50,15 +49,6 @@ Told: TypeAlias = tuple[Sequence[api.Explanation], list[str] | msgspec.UnsetType
 
 NOTHING_TOLD: Final[Told] = ((), msgspec.UNSET)
 
-
-class Stored(NamedTuple):
-    """What is stored of a user: events and, if a policy goes by it, when items were shown."""
-
-    history: History = NO_EVENTS
-    shown: Mapping[str, Sequence[float]] = NOTHING_SHOWN
-
-
-NOTHING_STORED: Final = Stored()
 
 log = logging.getLogger("tailrank.server")
 
@@ -111,7 +101,8 @@ class Ranker:
         self.models, self.state, self.metrics, self.impressions = models, state, metrics, impressions
         self.experiment, self.policies, self.exploration = experiment, policies, exploration
         self.shown, self.exposure = shown, exposure
-        self._managers = (models,) if experiment is None else (models, experiment.challenger)
+        managers = (models,) if experiment is None else (models, experiment.challenger)
+        self.users = StoredUsers(state, managers, goes_by_shown=shown is not None)
         self._texts = UserTexts(models.encoders)
         self._expected = self._logged = 0.0
         self._counterfactuals = Counterfactuals()
@@ -135,7 +126,7 @@ class Ranker:
         if texts_of(request.history):
             return None
         try:
-            stored = self._stored_at_once(request)
+            stored = self.users.at_once(request)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
         if stored is None or request.counterfactual is not None:
@@ -150,7 +141,7 @@ class Ranker:
             return await self._ranked_by_texts(request, arrived, said)
         try:
             async with asyncio.timeout(_left(request, arrived)):
-                stored = await self._stored(request)
+                stored = await self.users.stored(request)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
         model, answer = self.models.served, self._ranked(request, arrived, stored)
@@ -166,7 +157,7 @@ class Ranker:
         """Rank by what the user says, too: on a thread, as reading takes longer than others can wait."""
         try:
             async with asyncio.timeout(_left(request, arrived)):
-                stored = await self._stored(request)
+                stored = await self.users.stored(request)
                 texts = await self._texts.encoded(said, self.models.served, len(stored.history.items))
                 made = await asyncio.to_thread(self._made, request, stored, texts)
         except EncoderError:  # an order that passes over what the user said would be a wrong answer
@@ -186,48 +177,15 @@ class Ranker:
             If the user's history can't be read.
         """
         self._check(request)
-        model, said, stored = self.models.served, texts_of(request.history), await self._stored(request)
+        model, said, stored = self.models.served, texts_of(request.history), await self.users.stored(request)
         texts = await self._texts.encoded(said, model, len(stored.history.items))
         asked = self._asked(request, stored, texts)
         ranking, steps = watched_ranking(model.reranker, asked)
         answer = self._answer(Served(ranking, model), arrived)
         return api_reports.RankCheck(answer, steps, list(warnings(model.reranker, asked)))
 
-    async def history(self, user: str) -> History:
-        """Read a user's history, and catch up with items that changed."""
-        found = await self.state.read(user)
-        for models in self._managers:
-            if found.items_version != models.served.version:
-                await models.catch_up()
-        return found.history
-
     def _check(self, request: api.RankRequest) -> None:
         check_times(request.history, self.models.served.reranker.catalogue.clock)
-
-    def _stored_at_once(self, request: api.RankRequest) -> Stored | None:
-        """Read what the request needs; None if that, or a changed item, has to be waited for."""
-        user = request.user or request.session
-        if user is None:
-            return NOTHING_STORED
-        if self._goes_by_shown(request):
-            return None
-        found = self.state.read_at_once(user)
-        if found is None or any(found.items_version != each.served.version for each in self._managers):
-            return None
-        return Stored(found.history)
-
-    async def _stored(self, request: api.RankRequest) -> Stored:
-        """Read what the request needs of its user."""
-        user = request.user or request.session
-        if user is None:
-            return NOTHING_STORED
-        if not self._goes_by_shown(request):
-            return Stored(await self.history(user))
-        return Stored(*await asyncio.gather(self.history(user), self.state.shown(user)))
-
-    def _goes_by_shown(self, request: api.RankRequest) -> bool:
-        own = (step for each in self._managers for step in each.served.reranker.steps())
-        return self.shown is not None and goes_by_shown(request, own)
 
     def _ranked(self, request: api.RankRequest, arrived: float, stored: Stored) -> api.Ranking:
         """Rank by what is stored; a list in its old order is better than none."""

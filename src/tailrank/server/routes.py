@@ -1,82 +1,13 @@
-"""The routes of the API, and their OpenAPI description."""
+"""The routes of the API, and the one that a request is for."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import parse_qsl
-
-import msgspec
+from typing import Final
 
 from tailrank import api, api_live, api_page, api_reports, api_stored, api_texts
-from tailrank.errors import RequestError, instead_of
-from tailrank.server.auth import Scope
-
-
-@dataclass(frozen=True)
-class Route:
-    """One endpoint.
-
-    Attributes
-    ----------
-    method, path
-        The path may end in one name in braces.
-    endpoint
-        Name of the method of `Endpoints`.
-    scope
-        What a key must allow; None requires no key.
-    summary
-        One sentence.
-    response, request
-        Types of the bodies.
-    sheddable
-        Whether a request may be refused so that others stay fast.
-    media_type
-        Of the response.
-    parameters
-        What may follow the path's question mark, each true or false.
-    """
-
-    method: str
-    path: str
-    endpoint: str
-    scope: Scope | None
-    summary: str
-    response: Any = None
-    request: Any = None
-    sheddable: bool = True
-    media_type: str = "application/json"
-    parameters: tuple[str, ...] = ()
-
-    @property
-    def example(self) -> object:
-        """A request body that works with any model; None if there is none."""
-        return EXAMPLES.get(self.path)
-
-    def flags(self, query: bytes) -> dict[str, bool]:
-        """Read what follows the question mark; pages that need no key pass over it.
-
-        Raises
-        ------
-        RequestError
-            On a name that the endpoint doesn't know, or a value that is neither true nor false.
-        """
-        flags: dict[str, bool] = {}
-        if self.scope is None:
-            return flags
-        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-            if name not in self.parameters:
-                remedy = instead_of(name, dict(zip(self.parameters, self.parameters, strict=True)))
-                raise RequestError(f"unknown query parameter `{name[:40]}`: {remedy}")
-            if value not in TRUTH:
-                raise RequestError(f"query parameter `{name}`: send true or false, not {value[:40]!r}")
-            flags[name] = TRUTH[value]
-        return flags
-
-
-TRUTH: Final = {"true": True, "false": False}
+from tailrank.server.route import Route
 
 RANK_EXAMPLE: Final = {
     "user": "ada",
@@ -304,64 +235,3 @@ class Router:
         """List the methods that a path allows."""
         methods = {r.method for r in ROUTES} | {"HEAD"}
         return sorted(method for method in methods if self.find(method, path) is not None)
-
-
-def description(version: str) -> dict[str, Any]:
-    """Describe all routes as OpenAPI 3.1 does."""
-    types = [body for r in ROUTES for body in (r.request, r.response) if body is not None]
-    schemas, components = msgspec.json.schema_components(
-        [*types, api.ErrorResponse], ref_template="#/components/schemas/{name}"
-    )
-    next_schema = iter(schemas)
-    paths: dict[str, dict[str, Any]] = {}
-    for r in ROUTES:
-        request = next(next_schema) if r.request is not None else {} if r.method == "POST" else None
-        response = next(next_schema) if r.response is not None else {}
-        paths.setdefault(r.path, {})[r.method.lower()] = _operation(r, request, response)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "tailrank", "version": version, "license": {"name": "Apache-2.0"}},
-        "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-        },
-    }
-
-
-def _operation(
-    route: Route, request: Mapping[str, Any] | None, response: Mapping[str, Any]
-) -> dict[str, Any]:
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
-    refusals = {400: "Not JSON.", 401: "No valid key.", 403: "The key doesn't allow that."}
-    refusals |= {
-        404: "There is no such item.",
-        413: "Too large.",
-        415: "Packed, and not by gzip.",
-        422: "Out of bounds.",
-        429: "Too many requests.",
-        503: "Not at the moment.",
-    }
-    operation: dict[str, Any] = {
-        "operationId": f"{route.method.lower()}{route.path.replace('/', '_').strip('{}')}",
-        "summary": route.summary,
-        "responses": {
-            "200": {"description": "Done.", "content": {route.media_type: {"schema": response}}},
-            **{str(code): {"description": why, "content": error} for code, why in refusals.items()},
-        },
-    }
-    if route.scope is not None:
-        operation["security"] = [{}, {"key": [route.scope]}]
-    operation["parameters"] = [
-        {"name": name, "in": "query", "schema": {"type": "boolean"}} for name in route.parameters
-    ]
-    if "{" in route.path:
-        name = route.path.partition("{")[2].partition("}")[0]
-        bounds = {"type": "string", "minLength": 1, "maxLength": 400}
-        operation["parameters"].append({"name": name, "in": "path", "required": True, "schema": bounds})
-    if request is not None:
-        content: dict[str, Any] = {"schema": request}
-        if route.example is not None:
-            content["example"] = route.example
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
-    return operation
