@@ -14,6 +14,7 @@ import pytest
 from server_helpers import rank
 
 from tailrank.benchmarks.launcher import Server
+from tailrank.server.routes import EXAMPLES
 
 READ, WRITE = "only-to-be-read-0123", "for-everything-0123"
 
@@ -33,7 +34,7 @@ def test_every_example_of_the_description_works(url: str) -> None:
         for path, body in bodies.items()
         if body is not None and "example" in body["content"]["application/json"]
     }
-    assert len(examples) == 8
+    assert examples == EXAMPLES
     for path, example in examples.items():
         answer = httpx.post(url + path.replace("{model}", "any"), json=example, timeout=60)
         assert answer.status_code == 200, (path, answer.text)
