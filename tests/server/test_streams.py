@@ -15,6 +15,7 @@ import pytest
 from server_helpers import rank, store, wait_until
 
 from tailrank.benchmarks.launcher import Server
+from tailrank.server.serving import SHUTDOWN_SECONDS
 from tailrank.server.streams import MOST_STREAMS
 
 REQUEST = b"GET /v1/page/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -51,10 +52,8 @@ def listeners(server: Server) -> int:
 
 def test_a_moment_a_second_says_what_prometheus_is_told(server: Server) -> None:
     store(server.url, "ada", "1", "50")
-    began = time.monotonic()
     first, second = moments(server, 2)
-    assert 0.5 < time.monotonic() - began < 10
-    assert second["time"] - first["time"] == pytest.approx(1, abs=0.5)
+    assert 0.5 < second["time"] - first["time"] < 10
     for _ in range(3):
         rank(server.url, user="ada")
     [now] = moments(server, 1)
@@ -93,13 +92,13 @@ def test_a_further_stream_is_refused_until_one_ends_and_rankings_go_on(server: S
             f"{MOST_STREAMS} streams are open already: close a dashboard"
         )
         assert all(rank(server.url, user="ada")["items"] for _ in range(20))
-    wait_until(lambda: httpx.head(f"{server.url}/v1/page/live").status_code == 200, 10)
+    wait_until(lambda: httpx.head(f"{server.url}/v1/page/live").status_code == 200)
 
 
 def test_who_reads_nothing_neither_keeps_others_waiting_nor_stays(server: Server) -> None:
     with closing(listen(server)):
         assert len(moments(server, 2)) == 2
-    wait_until(lambda: not listeners(server), 10)
+    wait_until(lambda: not listeners(server))
 
 
 def test_a_server_stops_at_once_although_somebody_listens(model: Path, tmp_path: Path) -> None:
@@ -107,7 +106,7 @@ def test_a_server_stops_at_once_although_somebody_listens(model: Path, tmp_path:
         line = listen(running)
         assert head(line).startswith("HTTP/1.1 200")
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SHUTDOWN_SECONDS / 2
     while line.recv(65_536):
         pass
     line.close()

@@ -43,6 +43,7 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
+OK: Final = 200
 ENCODING: Final = frozenset({"rerank", "items", "feedback", "page_items", "page_own"})
 """Endpoints that may encode texts for seconds: not for a client who has gone."""
 
@@ -121,7 +122,7 @@ class App:
         except Exception as why:  # noqa: BLE001 - whatever it is, a response is due
             answer = as_refusal(why).answer
         if isinstance(answer, Stream):
-            self._count(exchange, endpoint, answer.status, span)
+            self._count(exchange, endpoint, OK, span)
             await send_stream(exchange, answer)
         else:
             self._send(exchange, endpoint, answer, span)

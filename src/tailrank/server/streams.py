@@ -43,7 +43,6 @@ class Stream(NamedTuple):
 
     parts: AsyncIterator[bytes]
     ended: Callable[[], None]
-    status: int = 200
 
 
 class Broadcast:

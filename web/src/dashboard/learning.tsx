@@ -28,7 +28,7 @@ function Learned({ outcomes, since }: { outcomes: number; since: number }) {
       <Facts
         facts={[
           ["Outcomes behind the weights", number(outcomes)],
-          ["Ranked by since", since ? moment(since) : "–"],
+          ["Ranking by them since", since ? moment(since) : "–"],
         ]}
       />
       <Missing why={why} />

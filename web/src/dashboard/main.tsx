@@ -57,7 +57,7 @@ function Status() {
       </p>
       {live && (
         <p class="soft">
-          {live.model} · {number(live.items)} items · {live.policies ? `policies ${live.policies}` : "no policies for all"}
+          {live.model} · {number(live.items)} items · {live.policies ? `policies ${live.policies}` : "no policies for everybody"}
         </p>
       )}
     </div>

@@ -42,7 +42,7 @@ export function Plot(props: Props) {
         {title} <span class="soft">({unit})</span>
       </figcaption>
       {isKnown ? <Canvas {...props} /> : <p class="soft">Nothing yet.</p>}
-      {isKnown && lines.length > 1 && !band && (
+      {isKnown && (lines.length > 1 || x !== undefined) && !band && (
         <ul class="legend" aria-hidden="true">
           {lines.map((line) => (
             <li key={line.name} class={`tone-${line.tone}${line.dash ? " dashed" : ""}`}>

@@ -18,7 +18,7 @@ export function Traffic() {
       <Facts
         facts={[
           ["Rankings since the start", number(rankings.total)],
-          ["of them refused", number(rankings.refused)],
+          ["Rankings refused", number(rankings.refused)],
           [`p50, ${window}`, milliseconds(rankings.p50_ms)],
           [`p99, ${window}`, milliseconds(rankings.p99_ms)],
           ["Events since the start", number(events.total)],
