@@ -32,7 +32,7 @@ function Users() {
     <div class="users">
       <label for="user">Whose?</label>
       <select id="user" value={current} onChange={(event) => choose(event.currentTarget.value)}>
-        <option value="nobody">nobody's: start from nothing</option>
+        <option value="nobody">nobody's: begin anew</option>
         {id !== undefined && <option value="loaded">user {id}</option>}
         {users.map((user, at) => (
           <option key={user.id} value={at}>

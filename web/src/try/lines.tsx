@@ -46,13 +46,15 @@ function linesTo(pointed: Pointed): Line[] {
   if (!found || !list || !row) return [];
   const strongest = pulls(found);
   const most = Math.abs(strongest[0]?.by ?? 0);
+  const window = document.querySelector(".events")!.getBoundingClientRect();
   const to = { x: list.getBoundingClientRect().left, y: list.getBoundingClientRect().top + middle(row as HTMLElement) };
   return strongest
     .filter(({ by }) => Math.abs(by) > LEAST_SHARE * most)
     .flatMap(({ event, by }) => {
       const box = document.querySelector(`[data-event="${event.key}"]`)?.getBoundingClientRect();
       if (!box || box.right > to.x) return []; // one column: there is no room between the two
-      const [x, y] = [box.right, box.top + box.height / 2];
+      const y = Math.min(Math.max(box.top + box.height / 2, window.top), window.bottom); // some are scrolled out
+      const x = box.right;
       const bend = (to.x - x) / 2;
       const path = `M${x},${y} C${x + bend},${y} ${to.x - bend},${to.y} ${to.x},${to.y}`;
       return { key: event.key, path, width: (THICKEST * Math.abs(by)) / most, against: by < 0 };

@@ -1,6 +1,10 @@
 import { render } from "preact";
 import { Bar } from "../shared/bar";
 import "../shared/theme.css";
+import "./controls.css";
+import "./lists.css";
+import "./panels.css";
+import "./try.css"; // after the others, as it says what changes on small screens
 import { Code } from "./code";
 import { Dials } from "./sliders";
 import { KeyForm } from "./key";
@@ -11,7 +15,6 @@ import { CatalogueMap } from "./map";
 import { Own } from "./own";
 import { learn, refresh, views } from "./rankings";
 import { done, down, trouble, wantsKey } from "./reach";
-import "./try.css";
 import { Why } from "./why";
 
 function Try() {

@@ -12,7 +12,7 @@ const MEAN = "list mean";
 const PARTS: Record<string, string> = { base: "its interactions" };
 
 /** Parts that round to nothing aren't shown. */
-const LEAST = 0.0005;
+const LEAST = 0.005;
 
 export function Why() {
   const found = why.value;
