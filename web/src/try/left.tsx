@@ -84,6 +84,7 @@ function Events() {
   const startOver = () => {
     begin([]);
     refresh();
+    document.getElementById("user")?.focus(); // the button goes, and would take the focus along
   };
   return (
     <>
