@@ -231,6 +231,12 @@ def test_a_slider_says_what_it_costs(page: Tab) -> None:
     assert "movielens-100k, 1,000 queries" in panel.inner_text()
 
 
+def test_the_page_begins_with_the_first_user_of_the_story(browser: Browser, server: Server) -> None:
+    with tab(browser, server) as opened:
+        opened.rows(1).first.wait_for()
+        assert opened.history() == ["Empire Strikes Back, The (1980)", "Star Wars (1977)"]
+
+
 def test_a_user_of_the_story(page: Tab) -> None:
     with page.answered():
         page.page.get_by_label("Whose?").select_option("A fan of space")

@@ -41,8 +41,11 @@ class Tab:
         self.asked.setdefault(path, []).append(json.loads(request.post_data or "null"))
 
     def ready(self) -> Self:
-        """Wait for the lists."""
+        """Wait for the lists of nobody."""
         self.rows(1).first.wait_for()
+        if self.history():
+            with self.answered():
+                self.page.get_by_label("Whose?").select_option("nobody")
         return self
 
     def rows(self, side: int) -> Locator:

@@ -127,7 +127,15 @@ def _serve(
             page.make(split, reranker, vectors, dataset, seed, progress)
         console.print(f"Model, users and prices: [bold]{folder}[/]")
     story, prices = read_story(page.story), read_prices(page.prices)
-    served = ServerSettings(page.model, str(page.state), port=port, story=story, prices=prices)
+    served = ServerSettings(
+        page.model,
+        str(page.state),
+        port=port,
+        story=story,
+        prices=prices,
+        log_impressions=page.log,
+        learn=True,
+    )
     run(served, _open_browser if browser else lambda _: None)
 
 

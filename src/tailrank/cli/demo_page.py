@@ -76,6 +76,11 @@ class DemoPage:
         return self.folder / "state"
 
     @property
+    def log(self) -> Path:
+        """What the page showed, and what was clicked."""
+        return self.folder / "log"
+
+    @property
     def story(self) -> Path:
         """Users to begin with."""
         return self.folder / "story.json"

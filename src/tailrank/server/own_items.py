@@ -28,7 +28,7 @@ OWN: Final = "\0own "
 
 
 async def rank_own(served: LoadedModel, encoders: Encoders, asked: OwnRequest) -> OwnItems:
-    """Rank items that aren't those of the catalogue, by the signals that read text alone.
+    """Rank items that aren't those of the catalogue, by what their texts mean, alone.
 
     Raises
     ------
@@ -108,7 +108,8 @@ def _ranked(
     larger = reranker.with_items(list(names), texts, vectors)
     history = [f"{OWN}{rows[item]}" for item in asked.history]
     chosen = set(history)
-    others = [name for name in reranker.fusion.signals if name not in reranker.text_signals]
+    # What the model's catalogue taught of words and of a tuned encoder doesn't hold for another catalogue.
+    others = [name for name in reranker.fusion.signals if name != reranker.text_signals[0]]
     ranking = larger.rank(history, [n for n in names if n not in chosen], k=asked.k, without=others)
     return OwnItems(
         [

@@ -29,6 +29,11 @@ export function begin(events: Omit<Past, "key">[], of: { story?: StoryUser; id?:
   past.value = events.map((event) => ({ ...event, key: ++keys }));
 }
 
+/** Begin anew with a user of the story. */
+export function beginAs(story: StoryUser): void {
+  begin(story.history.map((item) => ({ item })), { story });
+}
+
 export function add(event: Omit<Past, "key">): void {
   past.value = [...past.value, { ...event, key: ++keys }];
 }

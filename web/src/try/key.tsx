@@ -1,5 +1,5 @@
 import { useKey } from "../shared/api";
-import { learn, refresh } from "./rankings";
+import { start } from "./rankings";
 import { hasKey, wantsKey } from "./reach";
 
 /** Asks for a key, which is kept in memory alone. */
@@ -10,8 +10,7 @@ export function KeyForm() {
     useKey(typed.trim());
     hasKey.value = true;
     wantsKey.value = false;
-    void learn();
-    refresh();
+    void start();
   };
   return (
     <main class="alone">

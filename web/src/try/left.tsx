@@ -4,7 +4,7 @@ import { Refusal, ask } from "../shared/api";
 import { titleOf } from "./cards";
 import { me, refused, stored } from "./events";
 import { Finder } from "./finder";
-import { add, begin, past, toggle, whose, type Past } from "./history";
+import { add, begin, beginAs, past, toggle, whose, type Past } from "./history";
 import { about, refresh } from "./rankings";
 
 export function Left() {
@@ -24,7 +24,8 @@ function Users() {
   const { story, id } = whose.value;
   const choose = (chosen: string) => {
     const user = users[Number(chosen)]; // of no other option, which aren't numbers
-    begin(user?.history.map((item) => ({ item })) ?? [], user ? { story: user } : {});
+    if (user) beginAs(user);
+    else begin([]);
     refresh();
   };
   const current = story ? users.indexOf(story) : id === undefined ? "nobody" : "loaded";

@@ -13,7 +13,7 @@ import { Lines } from "./lines";
 import { Lists } from "./lists";
 import { CatalogueMap } from "./map";
 import { Own } from "./own";
-import { learn, refresh, views } from "./rankings";
+import { start, views } from "./rankings";
 import { done, down, trouble, wantsKey } from "./reach";
 import { Why } from "./why";
 
@@ -61,5 +61,4 @@ function Page() {
 }
 
 render(<Try />, document.getElementById("page")!);
-void learn();
-refresh();
+void start();

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { ask } from "../shared/api";
 import { cards, fetchCards } from "./cards";
 import { dials, dragged, policy } from "./dials";
-import { items, onTheWire, past, whose } from "./history";
+import { beginAs, items, onTheWire, past, whose } from "./history";
 import { mayTryAgain, trouble } from "./reach";
 import type { About, Candidates, RankedItem, Ranking } from "./types";
 
@@ -60,12 +60,20 @@ let wanted = false;
 let found: (Candidates & { of: string }) | null = null;
 
 /** Ask what there is to show: the lists don't wait for it. */
-export async function learn(): Promise<void> {
+async function learn(): Promise<void> {
   try {
     about.value = await ask<About>("/v1/page");
   } catch (why) {
     if (await mayTryAgain(why, trouble)) await learn();
   }
+}
+
+/** Begin with the first user of the story, if there is one. */
+export async function start(): Promise<void> {
+  await learn();
+  const first = about.value?.story?.users[0];
+  if (first && !past.value.length) beginAs(first);
+  refresh();
 }
 
 /** Bring the lists up to date. One request is under way at a time; what changes meanwhile is in the next one. */
