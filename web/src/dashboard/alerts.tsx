@@ -34,7 +34,7 @@ export function Alerts() {
           )}
           {found.watched.map((log) => (
             <p class="soft" key={log.log}>
-              The log of {log.machine} is watched; it said so {moment(log.time)}. {log.missing ?? ""}
+              The log{found.watched.length > 1 && ` of ${log.machine}`} is watched; it said so {moment(log.time)}. {log.missing ?? ""}
             </p>
           ))}
         </>

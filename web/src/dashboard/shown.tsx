@@ -23,7 +23,7 @@ export function Shown() {
           ["Share of the tail, over the last minute", percent(tail_share)],
         ]}
       />
-      {live.logs?.map((log) => <Today key={log.log} log={log} items={live.items} />)}
+      {live.logs?.map((log) => <Today key={log.log} log={log} of={live.logs!.length} items={live.items} />)}
       {live.logs?.length === 0 && <p>No list of today is logged yet.</p>}
       <div class="plots">
         <Plot
@@ -48,10 +48,10 @@ export function Shown() {
   );
 }
 
-function Today({ log, items }: { log: ShownOfLog; items: number }) {
+function Today({ log, of, items }: { log: ShownOfLog; of: number; items: number }) {
   return (
     <p>
-      Today, since {clock(log.since)}, {log.machine} showed {number(log.items)} of {number(items)} items (
+      Today, since {clock(log.since)}, {of === 1 ? "this server" : log.machine} showed {number(log.items)} of {number(items)} items (
       {percent(log.items / items)}) in the first ten of {number(log.lists)} lists.
     </p>
   );
