@@ -109,7 +109,7 @@ async function update(): Promise<void> {
   if (found?.of !== of) {
     const fresh = ask<Candidates>("/v1/page/candidates", { history: items(), k: CANDIDATES });
     fresh.catch(() => undefined); // it is waited for below, but for something worse
-    if (found) await show(without(found, items())); // what is there moves at once
+    if (found) await show(without(found, items()), true); // what is there moves at once
     found = { ...(await fresh), of };
   }
   await show(found);
@@ -120,17 +120,17 @@ function without({ by, candidates }: Candidates, had: string[]): Candidates {
   return { by, candidates: candidates.filter(({ id }) => !had.includes(id)) };
 }
 
-async function show(found: Candidates): Promise<void> {
+async function show(found: Candidates, soon = dragged.value): Promise<void> {
   const named = [...past.value.flatMap(({ item }) => item ?? []), ...(whose.value.story ? [whose.value.story.target] : [])];
   const titles = fetchCards([...found.candidates.map(({ id }) => id), ...named]);
   titles.catch(() => undefined); // unless they are waited for, the next update asks again
-  const [left, right] = await Promise.all([look(ways.value[0], found), look(ways.value[1], found)]);
+  const [left, right] = await Promise.all([look(ways.value[0], found, soon), look(ways.value[1], found, soon)]);
   const seen = [left, right].flatMap((view) => view.items.slice(0, MANY));
   if (!seen.every(({ id }) => cards.value.has(id))) await titles;
   views.value = [left, right];
 }
 
-async function look(way: string, { by, candidates }: Candidates): Promise<View> {
+async function look(way: string, { by, candidates }: Candidates, soon: boolean): Promise<View> {
   const { body } = WAYS[way]!;
   if (body === null) {
     const items = candidates.map(({ id, score }, at) => ({ id, score, rank: at + 1, previous_rank: at + 1 }));
@@ -139,7 +139,7 @@ async function look(way: string, { by, candidates }: Candidates): Promise<View> 
   const chosen = dials.value === null ? {} : { policy: policy(dials.value) };
   // Without scores: what was learned of histories and texts alone decides.
   const ids = candidates.map(({ id }) => id);
-  const explain = dragged.value || "en"; // sentences take longer than all the rest
+  const explain = soon || "en"; // sentences take longer than all the rest
   const request = { candidates: ids, history: onTheWire(), explain, ...chosen, ...body(about.value!) };
   const started = performance.now();
   const ranking = await ask<Ranking>("/v1/rank", request);
