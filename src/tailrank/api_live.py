@@ -43,7 +43,7 @@ class LiveExposure(Struct, frozen=True):
 class ClicksAt(Struct, frozen=True, array_like=True):
     """How often items of a count bucket were shown at a rank, and clicked within two minutes.
 
-    `bucket` is `unknown` of lists that another system ranked.
+    `bucket` is `unknown` of lists that another system ranked, and of others from which nothing is learned.
     """
 
     bucket: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
@@ -16,7 +17,7 @@ from server_helpers import rank, store, wait_until
 
 from tailrank.benchmarks.launcher import Server
 from tailrank.server.serving import SHUTDOWN_SECONDS
-from tailrank.server.streams import MOST_STREAMS
+from tailrank.server.streams import HEARTBEAT, MOST_STREAMS, Broadcast
 
 REQUEST = b"GET /v1/page/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
@@ -110,3 +111,24 @@ def test_a_server_stops_at_once_although_somebody_listens(model: Path, tmp_path:
     while line.recv(65_536):
         pass
     line.close()
+
+
+def test_a_moment_that_cannot_be_told_is_passed_over() -> None:
+    fails = iter([False, True, False])
+
+    async def moment() -> bytes:
+        if next(fails):
+            raise FileNotFoundError("a worker went, and its counts with it")
+        return b"now"
+
+    async def told() -> list[bytes]:
+        stream = Broadcast(moment).listen()
+        parts: list[bytes] = []
+        async for part in stream.parts:
+            parts += [] if part == HEARTBEAT else [part]
+            if len(parts) == 2:
+                break
+        stream.ended()
+        return parts
+
+    assert asyncio.run(told()) == [b"data: now\n\n"] * 2

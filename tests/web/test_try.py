@@ -263,12 +263,19 @@ def test_pasted_items_are_ranked_and_errors_name_the_row(page: Tab) -> None:
     assert ranked.all_inner_texts() == [item["title"] for item in answer]
     assert {item["id"] for item in answer} == {"p1", "p2", "n1"}
     for items, said in [
-        ("item_id,title\na,Tea\nb", "Row 3 (line 3): 1 cells, where 2 are expected"),
+        (
+            "item_id,title\na,Tea\nb",
+            "Row 3 (line 3): 1 cell, where 2 are expected (item_id,title). Put commas",
+        ),
         ('a,"Tea"\nb,Cake, with cream', "Row 2 (line 2): 3 cells, where 2 are expected"),
         ("a,Tea\n\na,Cake", "Row 2 (line 3): item_id a is that of row 1, too"),
         ('a,Tea\nb,"Cake', "Row 2 (line 2): a quotation mark isn't closed"),
         ("t1,Tea\nb,", "Row 2 (line 2): title is empty"),
-        ("a,Tea\nb,Cake", "History: t1 is none of the 2 items"),
+        ("a,Tea\nb,Cake", "History: t1 is none of the items"),
+        ("Item_ID,Title\nt1,Tea\nt2,Cake", "History: all items are in it"),
+        ("item_id,title,title\na,Tea,Cake", "Row 1: two columns are called “title”"),
+        ("item_id,title", "There is no item"),
+        ("\n".join(f"i{n},Tea" for n in range(501)), "There are 501 items: paste at most 500"),
     ]:
         own.get_by_label("Items (CSV").fill(items)
         own.get_by_role("button", name="Rank").click()

@@ -72,7 +72,7 @@ TunedEncoder = Annotated[
 ]
 Policies = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Steps after all others, [[policy]] and [[rule]]: docs/rules.md."),
+    typer.Option(metavar="FILE", help=r"Steps after all others, [\[policy]] and [\[rule]]: docs/rules.md."),
 ]
 Context = Annotated[
     list[str] | None,

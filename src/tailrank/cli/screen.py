@@ -42,7 +42,7 @@ def train(
     ] = None,
     deny: Annotated[
         Path | None,
-        typer.Option(help="Words and phrases, one a line; after a line [de], for that market only."),
+        typer.Option(help=r"Words and phrases, one a line; after a line \[de], for that market only."),
     ] = None,
     pushed: Annotated[
         float,

@@ -76,7 +76,7 @@ class Body(Generic[T]):
             return f"{UNKNOWN}{name}`{place}: {instead_of(name, names)}"
         if len(message) > LONGEST:
             message = f"{message[: LONGEST // 2]}…{message[-LONGEST // 2 :]}"
-        if self._hook is None and f"{TIME}`" in message and "since 1970" not in message:
+        if self._hook is None and f".{TIME}`" in message and "since 1970" not in message:
             return f"{message}: {TIME_REMEDY}"
         return message
 

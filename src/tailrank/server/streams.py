@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -24,6 +25,9 @@ EVERY: Final = 1.0
 
 HEARTBEAT: Final = b":\n\n"
 """A comment, which says that the server is there although it has nothing new to tell."""
+
+
+log = logging.getLogger("tailrank.server")
 
 
 class TooManyStreamsError(Exception):
@@ -89,9 +93,13 @@ class Broadcast:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            made = await self._make()
-            told, self._next = self._next, loop.create_future()
-            told.set_result(b"data: %b\n\n" % made)
+            try:
+                made = await self._make()
+            except Exception:  # whatever it is, the next time it may work; meanwhile there are heartbeats
+                log.exception("what goes on can't be told")
+            else:
+                told, self._next = self._next, loop.create_future()
+                told.set_result(b"data: %b\n\n" % made)
             due = max(due + EVERY, loop.time())
             await asyncio.sleep(due - loop.time())
 

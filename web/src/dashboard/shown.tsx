@@ -85,7 +85,7 @@ function Clicks({ logs }: { logs: ShownOfLog[] }) {
   const lines: Line[] = [...BUCKETS, "unknown"]
     .filter((bucket) => clicks.some(([of]) => of === bucket))
     .map((bucket) => ({
-      name: bucket === "unknown" ? "items of lists ranked elsewhere" : `items with ${bucket} events`,
+      name: bucket === "unknown" ? "items of lists from which nothing is learned" : `items with ${bucket} events`,
       tone: TONES[bucket]!,
       ...(DASHES[bucket] ? { dash: DASHES[bucket] } : {}),
       dots: true,

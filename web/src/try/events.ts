@@ -1,9 +1,9 @@
 /** Clicks: real events, sent in their order, and again after the server was away. */
 import { signal } from "@preact/signals";
-import { ask } from "../shared/api";
+import { Refusal, ask } from "../shared/api";
 import { add, past } from "./history";
 import { refresh, settled } from "./rankings";
-import { done, mayTryAgain } from "./reach";
+import { AGAIN, done, mayTryAgain } from "./reach";
 import { titleOf } from "./cards";
 
 /** This tab's user: kept in memory, so that two tabs are two users. */
@@ -23,6 +23,9 @@ interface Event {
   timestamp: number;
   ranking_id?: string;
 }
+
+/** Statuses of a server that may take the same event later. */
+const BUSY = [429, 502, 503];
 
 const unsent: Event[] = [];
 let sending = false;
@@ -53,7 +56,10 @@ async function send(): Promise<void> {
       refused.value = "";
       unsent.shift();
     } catch (why) {
-      if (!(await mayTryAgain(why, refused))) unsent.shift();
+      if (why instanceof Refusal && BUSY.includes(why.status)) {
+        refused.value = `${why.message}; it is sent again.`;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN));
+      } else if (!(await mayTryAgain(why, refused))) unsent.shift();
     }
   }
   sending = false;

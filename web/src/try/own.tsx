@@ -22,7 +22,11 @@ export function Own() {
       const history = cells(typed.get("own-history") as string).flatMap((row) => row.cells.filter(Boolean));
       const known = new Set(items.map((item) => item["item_id"]));
       const unknown = history.find((id) => !known.has(id));
-      if (unknown !== undefined) throw new RowError(`History: ${unknown} is none of the ${items.length} items.`);
+      if (unknown !== undefined) throw new RowError(`History: ${unknown} is none of the items.`);
+      if (!history.length) throw new RowError("History: name at least one of the items.");
+      if (items.every((item) => history.includes(item["item_id"]!))) {
+        throw new RowError("History: all items are in it, so none is left to rank.");
+      }
       show((await ask<{ items: OwnItem[] }>("/v1/page/own", { items, history, k: 10 })).items);
       say("");
     } catch (why) {

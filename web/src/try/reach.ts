@@ -12,7 +12,8 @@ export const trouble = signal("");
 /** What was done, for those who don't see it. */
 export const done = signal("");
 
-const AGAIN = 1_000;
+/** Milliseconds until what failed is tried again. */
+export const AGAIN = 1_000;
 
 /** Note what went wrong; returns true once asking again may help, or false if it won't. */
 export async function mayTryAgain(why: unknown, said: Signal<string>): Promise<boolean> {
