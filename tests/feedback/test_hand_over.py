@@ -171,6 +171,25 @@ def test_an_event_is_learned_where_its_list_was_shown(tmp_path: Path) -> None:
     with_machines(tmp_path, 3, body)
 
 
+def test_another_model_begins_where_the_log_was_read(tmp_path: Path) -> None:
+    seen, click = one_list()
+
+    async def body(machine: Machine) -> None:
+        machine.log(seen)
+        await machine.process.go_on()
+        for model in ("n", "m"):
+            await machine.process.begin(model, OFFLINE)
+            await machine.process.go_on()
+        watcher = machine.process._watcher
+        assert watcher is not None
+        assert watcher.watch.today.note("log").lists == 1
+        machine.log(click)
+        await turns([machine])
+        assert machine.learned == 1
+
+    with_machines(tmp_path, 1, body)
+
+
 def test_of_several_lists_the_latest_counts_and_what_came_twice_counts_where_it_was_learned(
     tmp_path: Path,
 ) -> None:

@@ -19,7 +19,12 @@ def test_a_file_has_phrases_by_market_and_comments(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "holds no phrase"), (b"tea\n!!!\n", "line 2: '!!!' has no word"), (b"\xff", "can't be read")],
+    [
+        (b"", "holds no phrase"),
+        (b"tea\n!!!\n", "line 2: '!!!' has no word"),
+        (b"[de\ntea\n", "line 1: .* for a market, alone"),
+        (b"\xff", "can't be read"),
+    ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "deny.txt"

@@ -112,6 +112,10 @@ class LearningProcess:
 
     async def begin(self, model: str, offline: Fusion) -> None:
         """Go on with what was learned of a model; begin with what the log still holds if nothing was."""
+        if self._watcher is not None:
+            # Up to where the log was read, so that what was watched isn't watched again.
+            await self._put_handed(time.time())
+            await self._put_note()
         notes = await self._insist(self._state.notes, KIND)
         try:
             note = LearningNote.decoded(notes[self._log]) if self._log in notes else None

@@ -58,7 +58,8 @@ class DenyList:
         Raises
         ------
         DataError
-            If the file can't be read or holds no phrase; on a phrase without a letter or a digit.
+            If the file can't be read or holds no phrase; on a phrase without a letter or a digit, or that
+            begins as a market does.
         """
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
@@ -70,6 +71,8 @@ class DenyList:
             if heading := _MARKET.fullmatch(phrase):
                 market = heading[1]
             elif phrase:
+                if phrase.startswith("["):
+                    raise DataError(f"{file}, line {number}: {phrase!r}: write [de] for a market, alone")
                 if not words_of([phrase])[0]:
                     raise DataError(f"{file}, line {number}: {phrase!r} has no word in it: remove the line")
                 phrases.setdefault(market, []).append(phrase)

@@ -65,8 +65,10 @@ class OperatorEndpoints:
         version = PROMOTE.decode(call.body).version
         return Answer(encode(await model_versions.promote(self.models.folder, version)))
 
-    async def roll_back(self, _: Call) -> Answer:
+    async def roll_back(self, call: Call) -> Answer:
         """Let the version of the model serve that served before."""
+        if call.body.strip() not in (b"", b"{}"):
+            raise RequestError("a rollback has no fields: to name a version, POST /v1/models/promote")
         return Answer(encode(await model_versions.roll_back(self.models.folder)))
 
     async def experiments(self, _: Call) -> Answer:

@@ -6,7 +6,7 @@ import { usePolled } from "./polled";
 import type { Experiment, Finding, Interval } from "./types";
 import { moment, number, short } from "./words";
 
-const NONE = "Nothing was compared yet: start the server with --challenger MODEL, too.";
+const NONE = "Nothing was compared yet: that takes --challenger MODEL, and rankings that name a user or a session.";
 
 export function Experiments() {
   const missing = now.value!.missing["experiments"];
