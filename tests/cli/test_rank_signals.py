@@ -27,10 +27,12 @@ def ranked(model: Path, *options: str) -> list[dict[str, Any]]:
 
 
 def test_the_command_line_ranks_as_the_library_does(model: Path, reranker: Reranker) -> None:
-    words = "a scary horror film"
-    found = ranked(model, "--without", "popularity, taste", "--say", words)
-    history: list[str | Event | TextEvent] = ["50", "172", TextEvent.encode(words, reranker.spaces)]
-    expected = reranker.rank(history, CANDIDATES, without=["popularity", "taste"])
+    words, without = ("a scary horror film", "at night"), ["popularity", "taste", "lexical"]
+    options = ["--without", "popularity, taste", "--without", "lexical", "--say", words[0], "--say", words[1]]
+    found = ranked(model, *options)
+    said = [TextEvent.encode(text, reranker.spaces) for text in words]
+    history: list[str | Event | TextEvent] = ["50", "172", *said]
+    expected = reranker.rank(history, CANDIDATES, without=without)
     assert [each["id"] for each in found] == expected.item_ids
     assert [each["score"] for each in found] == pytest.approx(expected.scores, abs=1e-6)
     with pytest.raises(RequestError, match="did you mean `lexical`"):

@@ -148,7 +148,7 @@ def main() -> None:
     try:
         app()
     except TailrankError as mistake:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(mistake))}", soft_wrap=True)
+        Console(stderr=True, emoji=False).print(f"[bold red]error:[/] {escape(str(mistake))}", soft_wrap=True)
         sys.exit(2)
     except BrokenPipeError:
         # The reader of our output (`| head`) has gone; keep Python from complaining at exit.

@@ -149,10 +149,14 @@ def rank(
     policies: options.Policies = None,
     context: options.Context = None,
     without: Annotated[
-        str | None, typer.Option(metavar="SIGNAL,…", help="Leave the parts of these out of the scores.")
+        list[str] | None,
+        typer.Option(metavar="SIGNAL,…", help="Leave the parts of these out of the scores; may be repeated."),
     ] = None,
     say: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What the user wants now, in words; needs the encoder.")
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT", help="What the user wants now, in words; needs the encoder; may be repeated."
+        ),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what sets each item apart.")] = False,
     language: Annotated[Language, typer.Option(help="Of the sentences that say so.")] = "en",
@@ -182,8 +186,8 @@ def rank(
         k,
         why,
         context=known,
-        without=[name.strip() for name in without.split(",")] if without else [],
-        texts=[] if say is None else [TextEvent.encode(say, reranker.spaces)],
+        without=[name.strip() for names in without or () for name in names.split(",")],
+        texts=[TextEvent.encode(text, reranker.spaces) for text in say or ()],
     )
     ranking = reranker.rank(request)
     found = reranker.explained(request, ranking) if why else []
@@ -248,7 +252,9 @@ def _history(ids: list[str] | None, user: str | None, state: str | None) -> Sequ
         if "://" in state or Path(state, "data.mdb").exists():
             return _stored(user, state)
         return Dataset.load(state).history(user)
-    raise RequestError("name the user's history: either --history a,b or --user U --state PLACE")
+    raise RequestError(
+        "name the user's history: either --history a,b (which may be empty: ''), or --user U --state PLACE"
+    )
 
 
 def _stored(user: str, location: str) -> History:

@@ -55,7 +55,7 @@ def try_rules(
     context: options.Context = None,
 ) -> None:
     """Say which items meet each rule, and how long a request takes; exit code 1 on errors."""
-    known, console = options.context(context or []), Console()
+    known, console = options.context(context or []), Console(emoji=False)
     items = replace(_items(model, data), context=known)
     try:
         found = read_policies(file)
