@@ -23,7 +23,7 @@ from tailrank.state.open import open_state
 POINTS = {
     "ids to codes": ("ranking.ordering:Listed.from_ids", "ranking.catalogue:Catalogue.histories"),
     "fusion": ("ranking.fusion:Fusion.fuse",),
-    "policy and order": ("ranking.reranker:order_candidates",),
+    "policy and order": ("ranking.list_ranker:order_candidates", "ranking.reranker:order_candidates"),
 }
 """Functions by the part they belong to, beside each signal's `score`; what a build lacks is passed over."""
 

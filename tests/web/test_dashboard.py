@@ -148,6 +148,7 @@ def test_an_item_is_approved_and_another_rejected_and_hostile_texts_are_texts(
     review.get_by_label("Why").first.fill("harmless")
     review.get_by_role("button", name="Approve h1").click()
     expect(review.get_by_role("status")).to_have_text("h1 is approved.")
+    expect(review.get_by_label("Why")).to_have_count(1)
     review.get_by_label("Why").fill("no")
     review.get_by_role("button", name="Reject <i>h2</i>").click()
     expect(review).to_contain_text("Nothing waits")

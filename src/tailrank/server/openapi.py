@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from tailrank import api
 from tailrank.server.route import Route
 from tailrank.server.routes import EXAMPLES, ROUTES
+
+EVENTS: Final = "text/event-stream"
+"""Of streams, each element of which has its JSON in the field `data`."""
 
 
 def description(version: str) -> dict[str, Any]:
@@ -23,6 +26,9 @@ def description(version: str) -> dict[str, Any]:
     for r in ROUTES:
         request = next(next_schema) if r.request is not None else {} if r.method == "POST" else None
         response = next(next_schema) if r.response is not None else {}
+        if r.media_type == EVENTS:
+            data = {"type": "string", "contentMediaType": "application/json", "contentSchema": response}
+            response = {"type": "object", "properties": {"data": data}, "required": ["data"]}
         paths.setdefault(r.path, {})[r.method.lower()] = _operation(r, request, response)
     return {
         "openapi": "3.1.0",

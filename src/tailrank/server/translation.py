@@ -54,7 +54,7 @@ def to_request(
         context=body.context,
         ranking_id=body.ranking_id,
         shown=shown if body.shown is None else body.shown,
-        without=body.without,
+        without=tuple(body.without),
         texts=texts,
     )
 
