@@ -277,7 +277,7 @@ def test_a_ranking_as_json_has_the_shape_of_the_api(model: Path, explain: tuple[
             )
             for bad in ("1", "a=2")
         ),
-        (["rank", "--model", "MODEL", "--candidates", "1"], "--history a,b or --user U --state PLACE"),
+        (["rank", "--model", "MODEL", "--candidates", "1"], "or --user U --state PLACE"),
         (["rank", "--model", "MODEL", "--candidates", "1", "--history", "1", "--user", "1"], "either"),
         (["rank", "--model", "MODEL", "--candidates", " ,", "--history", "1"], "names no item"),
         (["rank", "--model", "MODEL", "--candidate", " ", "--history", "1"], "--candidate is empty"),

@@ -4,7 +4,7 @@ import { ask } from "../shared/api";
 import { cards, fetchCards } from "./cards";
 import { dials, dragged, policy } from "./dials";
 import { beginAs, items, onTheWire, past, whose } from "./history";
-import { mayTryAgain, trouble } from "./reach";
+import { mayTryAgain, trouble, wantsKey } from "./reach";
 import type { About, Candidates, RankedItem, Ranking } from "./types";
 
 export type Side = 0 | 1;
@@ -71,6 +71,7 @@ async function learn(): Promise<void> {
 /** Begin with the first user of the story, if there is one. */
 export async function start(): Promise<void> {
   await learn();
+  if (wantsKey.value) return; // a request without it, answered late, would ask for the key again
   const first = about.value?.story?.users[0];
   if (first && !past.value.length) beginAs(first);
   refresh();
