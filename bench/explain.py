@@ -30,7 +30,8 @@ from tailrank.data.histories import Event
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.ranking.counterfactual import counterfactual
 from tailrank.ranking.explanation import Explanation
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.ranking import Ranking
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 
 CANDIDATES: Final = 200

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tailrank.language.vectors import ItemVectors
     from tailrank.policy.tail import TailBoost
     from tailrank.ranking.explanation import Explanation
-    from tailrank.ranking.request import RankedItem, Ranking, Request
+    from tailrank.ranking.ranking import RankedItem, Ranking
+    from tailrank.ranking.request import Request
     from tailrank.ranking.reranker import Reranker
     from tailrank.ranking.settings import Settings
     from tailrank.ranking.upstream import Choice
@@ -54,7 +55,8 @@ _MODULES: Final = {
     "language.vectors": ("ItemVectors",),
     "policy.tail": ("TailBoost",),
     "ranking.explanation": ("Explanation",),
-    "ranking.request": ("RankedItem", "Ranking", "Request"),
+    "ranking.ranking": ("RankedItem", "Ranking"),
+    "ranking.request": ("Request",),
     "ranking.reranker": ("Reranker",),
     "ranking.settings": ("Settings",),
     "ranking.upstream": ("Choice",),

@@ -8,7 +8,7 @@ from tailrank.errors import RequestError
 from tailrank.policy.base import Policy
 from tailrank.policy.registry import described, from_description
 from tailrank.policy.relations import Excludes, Requires
-from tailrank.ranking.request import Ranking
+from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.reranker import Reranker
 
 ITEMS = ["camera a", "camera b", "lens a", "lens b", "bag", "sharp film", "soft film"]

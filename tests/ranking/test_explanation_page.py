@@ -10,8 +10,9 @@ from tailrank.policy.tail import TailBoost
 from tailrank.ranking.counterfactual import Counterfactual
 from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.explanation_page import render
+from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.reasons import because, why_there
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 
 FILMS = ["50", "181", "?", "1682", "742", "1", "172"]

@@ -18,7 +18,8 @@ from tailrank.errors import DataError, RequestError, TailrankError
 from tailrank.language.vectors import ItemVectors
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.fusion import HISTORY_LABELS
-from tailrank.ranking.request import RankedItem, Request
+from tailrank.ranking.ranking import RankedItem
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 

@@ -8,7 +8,8 @@ import pytest
 from tailrank.data.histories import Event
 from tailrank.errors import RequestError
 from tailrank.ranking.parts import LIST_MEAN
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.ranking import Ranking
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.text_events import TextEvent
 

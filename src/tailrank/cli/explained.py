@@ -13,8 +13,9 @@ from tailrank.errors import RequestError, needs
 from tailrank.files import written_file
 from tailrank.ranking.counterfactual import Counterfactual, counterfactual
 from tailrank.ranking.explanation import Explanation
+from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.reasons import as_sum, because, moved
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.reporting import counted
 from tailrank.server.translation import to_explanations, to_items

@@ -14,7 +14,8 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, Queries
 from tailrank.data.splits import Split
 from tailrank.metrics.full_ranking import Model, Outcome, scored
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.ranking import Ranking
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.upstream import Choice, shares
 

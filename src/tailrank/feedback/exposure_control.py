@@ -9,7 +9,8 @@ from typing import ClassVar
 from tailrank.policy.base import Scored
 from tailrank.policy.exposure import Exposure
 from tailrank.policy.exposure_price import ExposurePrice, Spent
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.ranking import Ranking
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 
 

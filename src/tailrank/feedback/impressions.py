@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from tailrank.arrays import Bools, Codes, Doubles, Floats, Offsets
-from tailrank.ranking.request import Ranking
+from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.signal_values import SignalValues
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from tailrank.errors import TailrankError
 from tailrank.feedback.explored_records import EnsembleRecord, ExploredRecord
-from tailrank.ranking.request import Ranking
+from tailrank.ranking.ranking import Ranking
 
 MAGIC: Final = b"tailrank impressions 1\n"
 """How a segment begins."""

@@ -15,7 +15,7 @@ from tailrank.ranking.additive import settled
 from tailrank.ranking.display import html_table
 from tailrank.ranking.fusion import history_buckets
 from tailrank.ranking.parts import LIST_MEAN, Contributions, Move
-from tailrank.ranking.request import Ranking
+from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.scoring import Scoring
 
 LEAST: Final = 0.005

@@ -14,8 +14,8 @@ from tailrank.ranking.counterfactual import Counterfactual
 from tailrank.ranking.explanation import LEAST, Explanation
 from tailrank.ranking.parts import LIST_MEAN
 from tailrank.ranking.phrases import WORDINGS
+from tailrank.ranking.ranking import RankedItem, Ranking
 from tailrank.ranking.reasons import because, moved, why_above, why_there
-from tailrank.ranking.request import RankedItem, Ranking
 
 
 class Part(NamedTuple):

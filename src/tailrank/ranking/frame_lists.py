@@ -19,7 +19,8 @@ from tailrank.data.list_rows import ListRows, list_key
 from tailrank.data.schema import ID, INTEGER, OPTIONAL_NUMBER, TIME, TableSchema, parse_table, raise_failures
 from tailrank.errors import RequestError
 from tailrank.policy.base import Policy
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.ranking import Ranking
+from tailrank.ranking.request import Request
 
 RANK: Final = "rank"
 PREVIOUS_RANK: Final = "previous_rank"

@@ -19,7 +19,8 @@ from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.listing import CandidateListing
 from tailrank.ranking.ordering import Listed, order_candidates, reasons
-from tailrank.ranking.request import Ranking, Request, as_request, distinct
+from tailrank.ranking.ranking import Ranking
+from tailrank.ranking.request import Request, as_request, distinct
 from tailrank.ranking.scoring import Scoring
 from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.text_events import AnyEvent

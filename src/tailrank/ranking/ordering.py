@@ -18,7 +18,8 @@ from tailrank.ranking.additive import settled
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.explored import Explored, Wish
 from tailrank.ranking.parts import LIST_MEAN, RANK_KEPT, Contributions, Moves
-from tailrank.ranking.request import Ranking, distinct
+from tailrank.ranking.ranking import Ranking
+from tailrank.ranking.request import distinct
 from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.upstream import Scores
 

@@ -21,7 +21,8 @@ from tailrank.ranking.frame_lists import FrameLists
 from tailrank.ranking.list_ranker import ListRanker
 from tailrank.ranking.model_folder import read_fitted, write_fitted
 from tailrank.ranking.ordering import Listed
-from tailrank.ranking.request import Ranking, Request, as_request
+from tailrank.ranking.ranking import Ranking
+from tailrank.ranking.request import Request, as_request
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.text_events import AnyEvent
 from tailrank.ranking.upstream import Choice, learn_weights

@@ -11,7 +11,8 @@ from tailrank.feedback.interleaving import team_draft
 from tailrank.feedback.live_outcomes import Compare
 from tailrank.feedback.records import CHALLENGER, CONTROL, INTERLEAVED, NOT_COMPARED, Compared
 from tailrank.ranking.parts import Contributions
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.ranking import Ranking
+from tailrank.ranking.request import Request
 from tailrank.server.loaded_model import SHOWN, LoadedModel
 from tailrank.server.model_manager import ModelManager
 

@@ -20,8 +20,9 @@ from tailrank.policy.rules import Rules
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.contrast import Contrast
 from tailrank.ranking.explanation import Explanation
+from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.reasons import because, why_above
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.request import Request
 from tailrank.ranking.text_events import TextEvent
 
 CONDITION: Final = "unless"

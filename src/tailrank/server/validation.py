@@ -15,7 +15,8 @@ from tailrank.policy.registry import described
 from tailrank.policy.reviewed import Reviewed
 from tailrank.policy.rules import Rules
 from tailrank.policy.watching import Watched
-from tailrank.ranking.request import Ranking, Request
+from tailrank.ranking.ranking import Ranking
+from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 
 
