@@ -4,44 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from tailrank.errors import TailrankError
-from tailrank.feedback.impression_log import ImpressionLog
-from tailrank.feedback.roll_over_process import Retention
-from tailrank.server.alerts import count_alerts, watch_log
 from tailrank.server.auth import RateLimit, find_key
 from tailrank.server.call import Call
 from tailrank.server.content_encoding import unpacked_gzip
-from tailrank.server.encoding import Encoders
-from tailrank.server.endpoints import Endpoints
 from tailrank.server.exchange import Answer, ClientDisconnected, Exchange
-from tailrank.server.experiment import LiveExperiment
-from tailrank.server.exposure import SharedExposure, held_steps
-from tailrank.server.learning import Learning, check_learnable
-from tailrank.server.live import LivePage
-from tailrank.server.metrics import Metrics
-from tailrank.server.model_manager import ModelManager
+from tailrank.server.lifespan import Lifespan, Message, Receive, Send
 from tailrank.server.origins import reason_to_refuse
-from tailrank.server.page_files import check_story
 from tailrank.server.refusals import RETRY_AFTER, RequestRefused, as_refusal
 from tailrank.server.route import Route
 from tailrank.server.routes import Router
 from tailrank.server.settings import ServerSettings
 from tailrank.server.streams import Stream, send_stream
-from tailrank.server.tracing import Tracer
-from tailrank.state.open import open_state
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 OK: Final = 200
 ENCODING: Final = frozenset({"rerank", "items", "feedback", "page_items", "page_own"})
@@ -61,7 +42,7 @@ class Target(NamedTuple):
     flags: Mapping[str, bool]
 
 
-class App:
+class App(Lifespan):
     """One worker's application.
 
     Parameters
@@ -71,15 +52,10 @@ class App:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        self.settings, self.router, self.metrics = settings, Router(), Metrics()
+        super().__init__(settings)
+        self.router = Router()
         self.body_bytes, limit = int(settings.body_mb * 1e6), settings.rate_limit
         self.rate_limit = None if limit is None else RateLimit(limit / settings.workers)
-        self.tracer = Tracer() if settings.traces else None
-        self.endpoints: Endpoints | None = None
-        self.learning: Learning | None = None
-        self.exposure: SharedExposure | None = None
-        self.failure: TailrankError | None = None
-        """Why the application could not start."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Run from the server's start to its end: uvicorn tells of both as ASGI does."""
@@ -227,92 +203,6 @@ class App:
             return unpacked_gzip(body, self.body_bytes)
         except ValueError as why:
             raise RequestRefused(400, f"the body is not gzip, as its content-encoding says: {why}") from None
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        """Open model and state when the server starts, and close them when it ends."""
-        await receive()
-        try:
-            managers = await self._open()
-        except TailrankError as why:
-            self.failure = why
-            await send({"type": "lifespan.startup.failed", "message": str(why)})
-            return
-        works = [work() for each in managers for work in (each.watch, each.warm)]
-        works += [count_alerts(managers[0].state, self.metrics), *self._reading()]
-        if self.exposure is not None:
-            works.append(self.exposure.follow())
-        background = [asyncio.create_task(work) for work in works]
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
-        managers[0].encoders.close()
-        if self.tracer:
-            self.tracer.close()
-        if self.endpoints is not None:
-            await self.endpoints.shown.written()
-            if self.endpoints.log is not None:
-                await self.endpoints.log.close()
-        await managers[0].state.close()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def _open(self) -> list[ModelManager]:
-        """Open everything; returns the managers of the model and, if there is one, of its challenger."""
-        settings, encoders = self.settings, Encoders()
-        state = open_state(settings.state, ttl_days=settings.ttl_days)
-        folders = [folder for folder in (settings.model, settings.challenger) if folder is not None]
-        steps, held = held_steps(settings.policies.steps)
-        self.exposure = None if held is None else SharedExposure(held, state, self.metrics)
-        rest = state, encoders, self.metrics, steps, settings.screen
-        managers = [ModelManager(folder, *rest) for folder in folders]
-        for each in managers:
-            await each.start()
-        self.learning = self._learning(managers[0])
-        weights = None if self.learning is None else self.learning.weights
-        if settings.story is not None:
-            check_story(settings.story, managers[0].served.reranker)
-        experiment = None
-        if settings.challenger is not None:
-            experiment = LiveExperiment(managers[0], managers[1], settings.compare)
-        self.endpoints = Endpoints(
-            managers[0],
-            state,
-            self.metrics,
-            LivePage(settings, managers[0], state, self.metrics, weights),
-            self._open_log(),
-            experiment,
-            settings.policies.version,
-            settings.exploration,
-            self.exposure,
-            settings.story,
-            settings.prices,
-        )
-        log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
-        return managers
-
-    def _learning(self, manager: ModelManager) -> Learning | None:
-        """Prepare to learn from the log, if that is wanted."""
-        folder = self.settings.log_impressions
-        if folder is None or not self.settings.learn:
-            return None
-        check_learnable(manager.offline, manager.served.name)
-        return Learning(folder, self.settings.state, manager, self.metrics, self.settings.explore)
-
-    def _reading(self) -> list[Coroutine[Any, Any, None]]:
-        """Learn from the log, or watch it, if there is one."""
-        if self.learning is not None:
-            return [self.learning.follow(), self.learning.have_learned()]
-        folder = self.settings.log_impressions
-        return [] if folder is None else [watch_log(folder, self.settings.state)]
-
-    def _open_log(self) -> ImpressionLog | None:
-        folder = self.settings.log_impressions
-        if folder is None:
-            return None
-        settings, metrics = self.settings, self.metrics
-        retention = Retention(settings.log_days, settings.log_gb, read_only=settings.learn)
-        return ImpressionLog(folder, retention, metrics.impressions_lost.inc, metrics.log_removed.inc)
 
 
 async def _unless_disconnected(
