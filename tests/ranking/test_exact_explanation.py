@@ -1,6 +1,5 @@
 """Whatever is asked, and whatever follows the score, an explanation leaves nothing over."""
 
-import time
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -28,6 +27,9 @@ from tailrank.ranking.attributes import ItemAttributes
 from tailrank.ranking.fusion import FusedScores, Fusion
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
+
+NOW = 1_700_000_000.0
+"""What the time of day decides is the same in two rankings of one request."""
 
 EXACT = 1e-9
 """Scores are in single precision, their parts in double."""
@@ -107,7 +109,7 @@ def reranker(reranker: Reranker) -> Reranker:
     """The model, of whose films a time and sequels are known."""
     items, n_items = reranker.catalogue.items, len(reranker.catalogue.items)
     known = items.with_columns(
-        since=pl.lit(time.time()) - pl.int_range(n_items) * 86_400.0,
+        since=pl.lit(NOW) - pl.int_range(n_items) * 86_400.0,
         sequels=pl.lit(None, pl.List(pl.String)),
     )
     return replace(reranker, catalogue=replace(reranker.catalogue, attributes=ItemAttributes(known)))
@@ -126,6 +128,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
         "scores": draw(st.one_of(st.none(), scores)),
         "policy": draw(st.lists(st.sampled_from(STEPS), max_size=9)),
         "k": draw(st.one_of(st.none(), st.integers(1, 60))),
+        "time": NOW,
     }
 
 
