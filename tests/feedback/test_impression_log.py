@@ -44,7 +44,7 @@ def test_what_is_rolled_over_is_what_was_logged(tmp_path: Path) -> None:
     write(tmp_path, *shown(*LISTS[6:]), *EVENTS[:3])
     before = read_log(tmp_path)
     assert ids(tmp_path) == ALL
-    assert roll_over(tmp_path, 30, 1) == {"segments": 2, "over_budget_bytes": 0}
+    assert roll_over(tmp_path, 30, 1) == {"segments": 2, "damaged_blocks": 0, "over_budget_bytes": 0}
     assert not all_segments(tmp_path)
     assert ids(tmp_path) == ALL
     after = read_log(tmp_path)
@@ -178,7 +178,7 @@ def test_hours_that_are_too_old_go_and_the_oldest_when_the_disk_is_full(tmp_path
 @pytest.mark.parametrize("days", [1, 400_000, 1e15])
 def test_however_many_days_may_be_kept(tmp_path: Path, days: float) -> None:
     write(tmp_path, *SHOWN, *EVENTS)
-    assert roll_over(tmp_path, days, 1e300) == {"segments": 1, "over_budget_bytes": 0}
+    assert roll_over(tmp_path, days, 1e300) == {"segments": 1, "damaged_blocks": 0, "over_budget_bytes": 0}
     assert ids(tmp_path) == ALL
 
 

@@ -35,6 +35,7 @@ from tailrank.feedback.records import (
     all_segments,
     block,
     encode,
+    read_blocks,
     user_digest,
 )
 from tailrank.feedback.roll_over import roll_over
@@ -209,6 +210,25 @@ def test_a_segment_in_use_is_read_up_to_what_is_half_written(tmp_path: Path) -> 
     file.unlink()
     assert reader.read() == []
     assert "was removed from the log before all of it was read" in reader.trouble[0]
+
+
+def test_a_damaged_block_is_told_and_does_not_hide_what_follows(tmp_path: Path) -> None:
+    blocks, segment, reader = stream(3), Segment(tmp_path), LogReader(tmp_path)
+    [file] = all_segments(tmp_path)
+    for each in blocks:
+        segment.append(list(map(encode, each)))
+    data, end = bytearray(file.read_bytes()), [end for end, _ in read_blocks(file)][1]
+    data[end - 1] ^= 1
+    file.write_bytes(data)
+    kept = [*blocks[0], *itertools.chain.from_iterable(blocks[2:])]
+    assert [part.records for part in reader.read()] == [kept]
+    assert [part.records for part in reader.parts_before()] == [kept]
+    assert reader.trouble == [f"{file.name}: passed over a damaged block up to byte {end}"]
+    segment.close()
+    found = roll_over(tmp_path, 1e4, 1)
+    assert (found["segments"], found["damaged_blocks"]) == (1, 1)
+    events = {record.event_id for record in kept if isinstance(record, EventRecord)}
+    assert set(read_log(tmp_path).events.collect()["event_id"]) == events
 
 
 def test_a_log_keeps_its_name(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class LogReader:
             until, records = self.position.get(file.name, 0), list[Record]()
             with suppress(FileNotFoundError):  # removed just now
                 for _, found in takewhile(lambda block: block[0] <= until, read_blocks(file)):  # noqa: B023
-                    records += found
+                    records += found or ()
             yield Part(file.name, records)
 
     def read(self) -> list[Part]:
@@ -112,7 +112,9 @@ class LogReader:
         try:
             closed = is_closed(file)  # before the end is looked for, or more may come after that
             for end, found in read_blocks(file, start):
-                records += found
+                if found is None:
+                    self.trouble.append(f"{file.name}: passed over a damaged block up to byte {end}")
+                records += found or ()
                 if end - start > BYTES_AT_ONCE:
                     self.is_behind = True
                     break

@@ -180,7 +180,7 @@ def block(records: Sequence[bytes]) -> bytes:
     return _HEADER.pack(len(body), zlib.crc32(body)) + body
 
 
-def read_blocks(file: Path, start: int = 0) -> Iterator[tuple[int, list[Record]]]:
+def read_blocks(file: Path, start: int = 0) -> Iterator[tuple[int, list[Record] | None]]:
     """Read a segment block by block, up to one that was torn: half written when a process ended.
 
     Parameters
@@ -192,19 +192,24 @@ def read_blocks(file: Path, start: int = 0) -> Iterator[tuple[int, list[Record]]
 
     Yields
     ------
-    tuple[int, list[Record]]
-        Where each block ends, and what it holds.
+    tuple[int, list[Record] | None]
+        Where each block ends, and what it holds; None if it was damaged, and whole ones follow.
     """
     with file.open("rb") as stream:
         if stream.read(len(MAGIC)) != MAGIC:
             return
-        end = stream.seek(max(start, len(MAGIC)))
+        end, damaged = stream.seek(max(start, len(MAGIC))), list[int]()
         while len(header := stream.read(_HEADER.size)) == _HEADER.size:
             length, checksum = _HEADER.unpack(header)
             body = stream.read(length)
-            if not length or len(body) < length or zlib.crc32(body) != checksum:
+            if not length or len(body) < length:
                 return
             end += _HEADER.size + length
+            if zlib.crc32(body) != checksum:
+                damaged.append(end)
+                continue
+            yield from ((until, None) for until in damaged)
+            damaged.clear()
             yield end, _DECODER.decode(body)
 
 
@@ -213,7 +218,12 @@ def read_records(segments: Iterable[Path]) -> Iterator[Record]:
     for file in segments:
         with suppress(FileNotFoundError):
             for _, records in read_blocks(file):
-                yield from records
+                yield from records or ()
+
+
+def damaged_blocks(segments: Iterable[Path]) -> int:
+    """Count the blocks that `read_records` passes over."""
+    return sum(records is None for file in segments for _, records in read_blocks(file))
 
 
 def all_segments(folder: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from tailrank.feedback.log_reader import segments_read
 from tailrank.feedback.log_tables import ERASED, HOURS, erased_users, rolled_files, tables, without_erased
-from tailrank.feedback.records import all_segments, read_records
+from tailrank.feedback.records import all_segments, damaged_blocks, read_records
 from tailrank.feedback.segments import HOUR_LENGTH, closed_segments, hour_of
 from tailrank.files import written_file
 
@@ -44,7 +44,8 @@ def roll_over(folder: Path, days: float, gb: float, *, read_only: bool = False) 
     Returns
     -------
     dict[str, int]
-        `segments` that were rolled over, `over_budget_bytes` that were removed to stay within `gb`.
+        `segments` that were rolled over, `damaged_blocks` that were passed over in them,
+        `over_budget_bytes` that were removed to stay within `gb`.
     """
     with FileLock(folder / "roll-over.lock"):
         for unfinished in folder.glob(f"{HOURS}/*/.*.parquet.*/"):
@@ -53,11 +54,12 @@ def roll_over(folder: Path, days: float, gb: float, *, read_only: bool = False) 
         if read_only:
             read = segments_read(folder)
             segments = [segment for segment in segments if segment.name in read]
+        damaged = damaged_blocks(segments)
         try:
             _roll_over(folder, segments, oldest)
         finally:  # it may be for want of room that the rest failed
             removed = _remove(folder, hour_of(oldest), gb * 1e9)
-    return {"segments": len(segments), "over_budget_bytes": removed}
+    return {"segments": len(segments), "damaged_blocks": damaged, "over_budget_bytes": removed}
 
 
 def _roll_over(folder: Path, segments: Sequence[Path], oldest: float) -> None:

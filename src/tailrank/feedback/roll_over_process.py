@@ -110,6 +110,8 @@ class RollOverProcess:
             return
         summary = json.loads(found)
         log.info("impressions rolled over", extra=summary)
+        if summary["damaged_blocks"]:
+            log.error("the log of impressions is damaged: what could be read was kept", extra=summary)
         if summary["over_budget_bytes"]:
             self._removed(summary["over_budget_bytes"])
             log.warning("the log of impressions is full: the oldest were removed", extra=summary)
