@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from tailrank.arrays import Doubles, Floats
 from tailrank.errors import RequestError
@@ -89,7 +89,7 @@ def distribution_shifts(
         if not (len(old) and len(new) and np.isfinite(old).all() and np.isfinite(new).all()):
             raise RequestError(f"signal {name}: give at least one value before and now, all finite")
         index, bins = stability_index(old, new)
-        chance = (1 / len(old) + 1 / len(new)) * chi2.isf(CHANCE, bins - 1)
+        chance = (1 / len(old) + 1 / len(new)) * chdtri(bins - 1, CHANCE)
         limit = max(SHIFTED, float(chance))
         if index > limit:
             remedy = "Look at what fills it: new texts, another encoder, events that no longer arrive."

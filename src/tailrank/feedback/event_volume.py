@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from scipy.stats import poisson
+from scipy.special import gammainc, gammaincc
 
 from tailrank.arrays import Bools, Doubles, Offsets, Seconds
 from tailrank.feedback.alerts import Alert, Alerts
@@ -118,8 +118,8 @@ def _usual(counts: Offsets, span: int) -> Doubles:
 
 def _unlikely(counts: Offsets, usual: Doubles) -> Bools:
     """Whether so many or so few events have a chance below `CHANCE`, by either measure."""
-    spread = poisson(np.maximum(usual, 0.5))
-    rare: Bools = np.minimum(spread.cdf(counts), spread.sf(counts - 1)) < CHANCE
+    mean = np.maximum(usual, 0.5)
+    rare: Bools = np.minimum(gammaincc(counts + 1, mean), gammainc(counts, mean)) < CHANCE  # Poisson's tails
     ratios = np.log((counts + 1) / (usual + 1))
     lowest, low, high, highest = np.quantile(ratios, [0.01, 0.1, 0.9, 0.99])
     times = np.log10(0.1 / CHANCE)

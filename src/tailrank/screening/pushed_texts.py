@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, Self
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 
 from tailrank.arrays import Bools, Codes, Doubles, Offsets
 from tailrank.signals.vocabulary import Terms
@@ -73,6 +72,8 @@ class TextScreen:
             Share of items, the most popular, that a text is compared with: more of them find more copies, and
             hold more honest variants.
         """
+        import scipy.sparse as sp  # a third of a second, which a server without a screen needn't wait for
+
         terms = Terms.from_texts(texts)
         ones, shape = np.ones(len(terms.codes), np.float32), (terms.n_texts, len(terms.names))
         has = sp.csc_array((ones, (terms.texts, terms.codes)), shape=shape)
@@ -165,6 +166,8 @@ class TextScreen:
 
     def _known(self, texts: Sequence[str]) -> tuple[Any, Offsets]:
         """Give the terms of each text that the catalogue has, a row a text, and how many it has at all."""
+        import scipy.sparse as sp
+
         terms = Terms.from_texts(texts)
         codes = np.array([self.codes.get(name, -1) for name in terms.names], np.int64)[terms.codes]
         rows, shape = terms.texts[codes >= 0], (terms.n_texts, self.has.shape[1])
