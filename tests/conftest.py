@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
 from tailrank.data.dataset import Dataset
@@ -26,6 +27,9 @@ if TYPE_CHECKING:  # it brings torch
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+settings.register_profile("busy", deadline=None)  # what takes long on a busy machine isn't wrong
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

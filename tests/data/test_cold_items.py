@@ -41,7 +41,7 @@ def events(histories: Histories) -> list[list[tuple[int, int, float]]]:
 
 
 @given(split=splits(), seed=st.integers(0, 9), share=st.sampled_from([0.1, 0.3, 0.9]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_cold_items_are_gone_from_all_that_is_learned_from_and_nothing_else_is(
     split: Split, seed: int, share: float
 ) -> None:
@@ -71,7 +71,7 @@ def test_cold_items_are_gone_from_all_that_is_learned_from_and_nothing_else_is(
 
 
 @given(split=splits(), seed=st.integers(0, 9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_fair_ground_is_what_training_knows_and_the_cold_items(split: Split, seed: int) -> None:
     made = cold_items(split, seed)
     assert made.least_count == max(1, split.least_count)

@@ -220,7 +220,7 @@ def test_other_codes_are_as_wide_as_those_before() -> None:
 
 
 @given(tables=data_tables())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_coding_loses_nothing(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     items, log = tables
     data = Dataset.construct(items, log)
@@ -242,7 +242,7 @@ def test_coding_loses_nothing(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None
 
 
 @given(tables=data_tables())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_constructing_twice_changes_nothing(tables: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     once = Dataset.construct(*tables)
     twice = Dataset.construct(once.items, tables[1])

@@ -232,7 +232,7 @@ CELLS = [
 
 
 @given(cells=st.lists(st.tuples(*[st.sampled_from(CELLS)] * 2), min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_csv_reads_as_by_the_standard_library_or_not_at_all(
     cells: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

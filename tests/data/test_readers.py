@@ -310,7 +310,7 @@ def test_times_become_seconds(times: list[object], seconds: list[float], tmp_pat
 
 
 @given(st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2500, 1, 1), timezones=st.timezones()))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_iso_times_agree_with_the_standard_library(moment: dt.datetime) -> None:
     from tailrank.data.values import to_seconds
 
@@ -373,7 +373,7 @@ def data_tables(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 @given(tables=data_tables(), suffix=st.sampled_from(SUFFIXES))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_table_round_trips(
     tables: tuple[pl.DataFrame, pl.DataFrame], suffix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -387,7 +387,7 @@ def test_any_table_round_trips(
 
 
 @given(junk=st.binary(max_size=300), suffix=st.sampled_from(SUFFIXES), wrap=st.booleans())
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_random_bytes_raise_nothing_but_data_errors(
     junk: bytes, suffix: str, wrap: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -402,7 +402,7 @@ def test_random_bytes_raise_nothing_but_data_errors(
     byte=st.integers(0, 255),
     suffix=st.sampled_from([".parquet.gz", ".csv", ".jsonl", ".csv.gz"]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_one_changed_byte_is_read_or_refused(
     at: int, byte: int, suffix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -65,7 +65,7 @@ def slices(queries: Queries) -> list[tuple[int, list[tuple[int, float]], list[tu
 
 
 @given(data=datasets(), repeats=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_leave_one_out_holds_out_the_last_two_events(data: Dataset, repeats: bool) -> None:
     users = flat(data)
     assume(any(len(events) >= 3 for events in users))
@@ -86,7 +86,7 @@ def test_leave_one_out_holds_out_the_last_two_events(data: Dataset, repeats: boo
 
 
 @given(data=datasets())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_hold_out_validates_on_last_events_and_tests_nothing(data: Dataset) -> None:
     split = hold_out(data)
     users = [(user, events) for user, events in enumerate(flat(data)) if len(events) >= 2]
@@ -99,7 +99,7 @@ def test_hold_out_validates_on_last_events_and_tests_nothing(data: Dataset) -> N
 
 
 @given(data=datasets(), repeats=st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_step_back_validates_on_the_last_events_of_training(data: Dataset, repeats: bool) -> None:
     assume(any(len(events) >= 3 for events in flat(data)))
     split = leave_one_out(data, repeats=repeats)
@@ -115,14 +115,14 @@ def test_a_step_back_validates_on_the_last_events_of_training(data: Dataset, rep
 
 
 @given(data=datasets(), n_items=st.sampled_from([6, 1_000_000, 10_000_000]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_batches_partition_the_queries_in_order(data: Dataset, n_items: int) -> None:
     test = try_temporal(data, repeats=True).test
     assert [query for batch in test.batches(n_items) for query in slices(batch)] == slices(test)
 
 
 @given(data=datasets(), per_user=st.integers(1, 3), repeats=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_temporal_asks_for_every_later_event_given_what_was_strictly_earlier(
     data: Dataset, per_user: int, repeats: bool
 ) -> None:
@@ -150,7 +150,7 @@ def test_temporal_asks_for_every_later_event_given_what_was_strictly_earlier(
 
 
 @given(data=datasets(), delays=st.tuples(st.integers(0, 9), st.integers(0, 9)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_later_history_is_never_longer(data: Dataset, delays: tuple[int, int]) -> None:
     short, long = sorted(delays)
     fresh, stale, frozen = (try_temporal(data, staleness=delay).test for delay in (short, long, None))
@@ -165,7 +165,7 @@ def test_a_later_history_is_never_longer(data: Dataset, delays: tuple[int, int])
 
 
 @given(data=datasets())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_queries_are_sorted_by_user_and_time(data: Dataset) -> None:
     split = try_temporal(data, repeats=True)
     for queries in (split.validation, split.test):
@@ -174,7 +174,7 @@ def test_queries_are_sorted_by_user_and_time(data: Dataset) -> None:
 
 
 @given(data=datasets())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_new_to_user_agrees_with_a_loop(data: Dataset) -> None:
     known: set[tuple[int, int]] = set()
     expected = []
@@ -185,7 +185,7 @@ def test_new_to_user_agrees_with_a_loop(data: Dataset) -> None:
 
 
 @given(data=datasets(), seed=st.integers(0, 5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_shuffling_moves_tied_events_only(data: Dataset, seed: int) -> None:
     shuffled = shuffle_ties(data, seed)
     assert shuffled.histories.times.tolist() == data.histories.times.tolist()
@@ -224,7 +224,7 @@ def test_impossible_splits_are_refused(clock: str, split: Any, words: str) -> No
 
 
 @given(data=datasets(), n=st.integers(1, 4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_views_of_histories_agree_with_lists(data: Dataset, n: int) -> None:
     h = data.histories
     users = flat(data)
@@ -237,7 +237,7 @@ def test_views_of_histories_agree_with_lists(data: Dataset, n: int) -> None:
 
 
 @given(data=datasets(), n=st.integers(0, 30), seed=st.integers(0, 3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_queries_can_be_sampled_and_know_repeats(data: Dataset, n: int, seed: int) -> None:
     test = try_temporal(data, repeats=True).test
     assert test.repeated.tolist() == [
@@ -250,7 +250,7 @@ def test_queries_can_be_sampled_and_know_repeats(data: Dataset, n: int, seed: in
 
 
 @given(data=datasets())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_least_count_is_of_the_data_before_anything_is_held_out(data: Dataset) -> None:
     assume(any(len(events) >= 3 for events in flat(data)))
     least = min(Counter(item for events in flat(data) for item, _ in events).values())

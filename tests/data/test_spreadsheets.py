@@ -59,7 +59,7 @@ def test_a_capital_before_a_mark_is_no_damaged_unicode() -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_unicode_is_read_as_such(text: str) -> None:
     for encoding in ("utf-8", "utf-8-sig"):
         content, _ = recognise(f"item_id,title\n{text}".encode(encoding))

@@ -242,7 +242,7 @@ def test_good_impressions_pass(tmp_path: Path) -> None:
 
 
 @given(tables=data_tables())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_folder_loads_if_and_only_if_nothing_fails(
     tables: tuple[pl.DataFrame, pl.DataFrame], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -132,7 +132,7 @@ class TestSameVectors:
         encoder, onnx = exported(small_bert, tmp_path / "out", 8)
         np.testing.assert_allclose(onnx.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), max_size=5))
     def test_on_any_texts(self, encoder: TextEncoder, onnx: OnnxEncoder, texts: list[str]) -> None:
         vectors = onnx.encode(texts)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from listings import StatedListing, drawn
 
@@ -36,7 +36,6 @@ def windows_over(step: Cap, brands: list[list[str]]) -> list[int]:
     st.integers(2, 6),
     st.integers(1, 12),
 )
-@settings(deadline=None)
 def test_a_window_has_too_much_only_if_nothing_else_fits(
     brands: list[list[str]], most: int, window: int, places: int
 ) -> None:

@@ -113,7 +113,7 @@ WORDS = st.sampled_from(SOUP.split())
 SENTENCES = st.lists(WORDS, max_size=14).map(" ".join) | st.lists(WORDS, max_size=8).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(SENTENCES | st.text(max_size=60))
 def test_whatever_is_written_is_a_condition_or_refused(text: str) -> None:
     """A file that is asked for doesn't exist, so whatever reached it would fail in another way."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from listings import StatedListing, drawn
 
@@ -132,7 +132,6 @@ def test_a_missing_package_is_named_before_any_request(monkeypatch: pytest.Monke
 
 
 @given(st.integers(0, 999), st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0]), st.integers(1, 15))
-@settings(deadline=None)
 def test_no_two_items_are_closer_than_the_ceiling(seed: int, cosine: float, places: int) -> None:
     scored = drawn(seed, width=4)
     near, accepted = cosines(scored).astype(np.float32), list[int]()

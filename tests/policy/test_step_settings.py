@@ -20,7 +20,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("name", POLICIES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_settings_of_any_type_are_taken_or_refused(name: str, data: st.DataObject) -> None:
     known = st.sampled_from([field.name for field in fields(POLICIES[name])])

@@ -5,14 +5,13 @@ from datetime import UTC, date, datetime
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrank.data.values import to_seconds
 from tailrank.policy.values import categories, seconds
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "", "c d"])) | st.none() | st.text()))
 def test_categories_are_distinct_texts_in_their_order(values: list[list[str] | str | None]) -> None:
     for value, found in zip(values, categories(values), strict=True):
@@ -44,7 +43,6 @@ def test_times_are_read_in_any_form_of_the_data() -> None:
     | st.integers(631_152_000, 4_102_444_800)
     | st.integers(631_152_000_000, 4_102_444_800_000)
 )
-@settings(deadline=None)
 def test_one_time_is_read_as_a_column_of_one(value: object) -> None:
     for form in (value, value.isoformat() if isinstance(value, date) else str(value)):
         column = to_seconds(pl.Series([form], strict=False))

@@ -132,7 +132,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(asked=requests())
 def test_nothing_is_left_over(reranker: Reranker, asked: dict[str, Any]) -> None:
     learned = {field.name: getattr(reranker.fusion, field.name) for field in fields(Fusion)}

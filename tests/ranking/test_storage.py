@@ -39,7 +39,7 @@ from tailrank.signals.base import Arrays
 from tailrank.signals.registry import SIGNALS, type_of
 
 FILES = ["items", "manifest", "signals"]
-OFTEN = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+OFTEN = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,7 @@ def assert_ranks(reranker: Reranker, change: str) -> None:
             assert all(map(math.isfinite, numbers)), (change, item)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_whatever_a_whole_folder_says_it_is_refused_in_words_or_ranks(mutator: Mutator, seed: int) -> None:
     with tempfile.TemporaryDirectory() as name:

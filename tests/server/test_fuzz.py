@@ -43,6 +43,6 @@ def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @api.parametrize()
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_endpoint_answers_as_described(case: schemathesis.Case[Any], url: str) -> None:
     case.validate_response(case.call(base_url=url, timeout=TIMEOUT), checks=DESCRIBED)

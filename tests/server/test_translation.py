@@ -79,7 +79,7 @@ def test_unknown_items_are_marked_and_explained(reranker: Reranker) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_contributions_add_up_to_every_score_on_the_wire(reranker: Reranker, data: st.DataObject) -> None:
     names = st.sampled_from([*CANDIDATES, "?a", "?b", "?c"])
     score = st.none() | st.floats(-1e6, 1e6)

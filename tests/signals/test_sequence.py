@@ -150,7 +150,7 @@ def test_sampled_softmax_is_cross_entropy_of_corrected_logits() -> None:
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=12), st.integers(1, 9), st.integers(1, 64))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_batches_hold_every_event_once(lengths: list[int], length: int, events: int) -> None:
     h = histories(lengths)
     h = Histories(np.arange(len(h.items), dtype=np.int32), h.types, h.times, h.offsets)

@@ -304,7 +304,7 @@ class Oracle:
         )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(steps)
 def test_it_does_what_a_dict_would(location: str, steps: list[list[StoredEvent] | str]) -> None:
     async def body(state: State) -> None:

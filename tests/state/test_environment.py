@@ -45,7 +45,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.floats(0, 1, exclude_max=True), noise=st.binary(min_size=1, max_size=300))
 def test_compaction_of_a_damaged_file_keeps_it_or_reports_it(
     tmp_path: Path, filled: Path, at: float, noise: bytes

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trainings import SHORT, WORDS, shop
 
@@ -12,7 +12,6 @@ from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.examples import BehaviourExamples, TextExamples
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(["next-item", "pairs"]))
 def test_no_history_has_its_own_items_as_negatives(seed: int, loss: str) -> None:
     data = shop(seed % 7)
