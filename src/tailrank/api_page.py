@@ -58,7 +58,8 @@ class Page(Struct, frozen=True):
     """What there is to show.
 
     `language` names those of the model's `signals` that read text. With `free_text` there is an encoder for
-    the texts that a history may hold.
+    the texts that a history may hold. `explore_moves` is how many ranks exploration may move an item, null if
+    the server doesn't explore.
     """
 
     model: str
@@ -68,6 +69,7 @@ class Page(Struct, frozen=True):
     free_text: bool
     story: Story | None = None
     prices: Prices | None = None
+    explore_moves: int | None = None
 
 
 class Card(Struct, frozen=True):

@@ -75,6 +75,11 @@ def test_a_log_of_explored_lists_judges_a_policy_that_was_never_served(
             return [item.id for item in client.rank(candidates, history=HISTORY, user=user, **options).items]
 
         wait_until(lambda: len({tuple(ranked("first")) for _ in range(10)}) > 1)
+        plain = ranked("first", policy=[{"name": "exploration", "moves": 0}])
+        for asked, allowed in ((0, 0), (1, 1), (99, 5)):  # a request narrows the bounds, and widens none
+            for _ in range(10):
+                found = ranked("first", policy=[{"name": "exploration", "moves": asked}])
+                assert max(abs(rank - plain.index(item)) for rank, item in enumerate(found)) <= allowed
         explained = [client.rank(candidates, history=HISTORY, explain=True).items for _ in range(10)]
         shown = {str(at): ranked(f"u{at % 100}", k=K, ranking_id=str(at)) for at in range(N)}
         client.add_events(*clicks(shown, liked))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
+from try_helpers import tab
 
 from tailrank.benchmarks.launcher import Server
 from tailrank.server.pages import assets
@@ -20,7 +21,10 @@ BUILT = ROOT / "src" / "tailrank" / "server" / "web"
 
 @pytest.fixture(scope="module")
 def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(model, tmp_path_factory.mktemp("state")) as server:
+    """A server that explores, by upper bounds: the same list comes each time."""
+    folder = tmp_path_factory.mktemp("pages")
+    options = "--log-impressions", str(folder / "log"), "--learn", "--explore", "ucb"
+    with Server(model, folder / "state", *options) as server:
         yield server
 
 
@@ -51,6 +55,29 @@ def test_a_page_opens_and_asks_nobody_else(server: Server, browser: Browser, pat
     assert asked == {place}
     assert complaints == []
     page.close()
+
+
+def test_exploration_is_turned_down_and_up_again(server: Server, browser: Browser) -> None:
+    with tab(browser, server) as page:
+        page.ready()
+        for rank in (1, 1, 1):
+            page.click(rank)
+        explored, slider = page.ids(), page.page.get_by_label("Exploration")
+        assert (slider.input_value(), slider.get_attribute("max")) == ("5", "5")
+        lists = {}
+        for moves in (0, 2, 5):
+            with page.answered():
+                slider.fill(str(moves))
+            lists[moves] = page.ids()
+            assert lists[moves] == [item["id"] for item in page.rank()["items"][:10]]
+        assert page.request()["policy"] == []
+        plain = [item["id"] for item in page.rank(policy=[{"name": "exploration", "moves": 0}])["items"]]
+        assert lists[0] == plain[:10] != explored == lists[5]
+        for moves, found in lists.items():
+            assert max(abs(rank - plain.index(item)) for rank, item in enumerate(found)) <= moves
+        with page.answered():
+            page.page.get_by_label("Left list: how it is made").select_option("without policies")
+        assert page.ids(0) == lists[0]
 
 
 def test_the_first_page_is_light() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Self
 
 import numpy as np
 from msgspec import Meta
@@ -56,6 +56,22 @@ class Exploration:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+
+    def narrowed(self, policy: Iterable[Policy]) -> Self:
+        """Take over the bounds of the steps of exploration in a policy, as far as they are narrower.
+
+        Examples
+        --------
+        >>> Exploration(moves=3).narrowed([Exploration(moves=5, tail_places=1)])
+        Exploration(places=10, moves=3, tail_places=1)
+        """
+        steps: list[Exploration] = [self, *(each for each in policy if isinstance(each, Exploration))]
+        return replace(
+            self,
+            places=min(each.places for each in steps),
+            moves=min(each.moves for each in steps),
+            tail_places=min(each.tail_places for each in steps),
+        )
 
     def apply(self, scored: Scored) -> Scored:
         """Swap scores within the list, as far as the bounds allow."""

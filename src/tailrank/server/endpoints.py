@@ -86,7 +86,7 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints):
     ) -> None:
         StoredEndpoints.__init__(self, models, state, metrics, log)
         OperatorEndpoints.__init__(self, models, state, dashboard, None if log is None else log.folder)
-        PageEndpoints.__init__(self, models, story, prices)
+        PageEndpoints.__init__(self, models, story, prices, exploration)
         self.ranker = Ranker(
             models, state, metrics, log, experiment, policies, exploration, self.shown, exposure
         )

@@ -20,6 +20,7 @@ from tailrank.api_page import (
 )
 from tailrank.arrays import Offsets
 from tailrank.errors import EncoderError
+from tailrank.policy.exploration import Exploration
 from tailrank.server.call import Call, encode
 from tailrank.server.card_index import CardIndex
 from tailrank.server.decoding import Body
@@ -51,12 +52,19 @@ class PageEndpoints:
         Users to begin with; None if there are none.
     prices
         What policies cost; None if that wasn't measured.
+    exploration
+        How far the server explores; None if it doesn't.
     """
 
     def __init__(
-        self, models: ModelManager, story: Story | None = None, prices: Prices | None = None
+        self,
+        models: ModelManager,
+        story: Story | None = None,
+        prices: Prices | None = None,
+        exploration: Exploration | None = None,
     ) -> None:
         self.models, self._story, self._prices = models, story, prices
+        self._explore_moves = None if exploration is None else exploration.moves
         self._index: CardIndex | None = None
         self._map: tuple[CardIndex, bytes] | None = None
         self._indexing, self._drawing = asyncio.Lock(), asyncio.Lock()
@@ -75,6 +83,7 @@ class PageEndpoints:
                     await self._loaded(served) is not False,
                     self._story,
                     self._prices,
+                    self._explore_moves,
                 )
             )
         )

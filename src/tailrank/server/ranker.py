@@ -79,7 +79,7 @@ class Ranker:
     policies
         Version of the file of policies that rank for everybody; empty if there is none.
     exploration
-        The last step of each policy; None explores nothing.
+        The last step of each policy, unless a request wants less of it; None explores nothing.
     shown
         Where lists are noted that a policy goes by; None notes none.
     exposure
@@ -226,8 +226,10 @@ class Ranker:
         asked = to_request(request, stored.history, keep_signals, stored.shown, texts)
         if self.exploration is None:
             return asked
-        policy = self.models.served.reranker.policy if asked.policy is None else asked.policy
-        return replace(asked, policy=explored_last(policy, self.exploration))
+        if asked.policy is None:
+            return replace(asked, policy=explored_last(self.models.served.reranker.policy, self.exploration))
+        step = self.exploration.narrowed(asked.policy)
+        return replace(asked, policy=explored_last(asked.policy, step))
 
     def _serve(self, asked: Request, user: str | None) -> Served:
         """Rank by the model that serves or, for a user in an experiment, as that says."""

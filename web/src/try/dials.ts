@@ -5,7 +5,7 @@ import type { Price } from "./types";
 export interface Dial {
   name: string;
   says: string;
-  make: (strength: number) => object;
+  make: (value: number) => object;
 }
 
 export const DIALS = {
@@ -19,12 +19,15 @@ export const DIALS = {
     says: "keeps items that read alike apart",
     make: (strength: number) => ({ name: "diversity", strategy: "mmr", strength }),
   },
+  exploration: {
+    name: "Exploration",
+    says: "ranks that an item may move to be tried",
+    make: (moves: number) => ({ name: "exploration", moves }),
+  },
 } satisfies Record<string, Dial>;
 
 export type DialName = keyof typeof DIALS;
 export type Settings = Record<DialName, number>;
-
-export const NAMES = Object.keys(DIALS) as DialName[];
 
 /** What the sliders say; null leaves it to the model's own policy. */
 export const dials = signal<Settings | null>(null);
@@ -32,9 +35,22 @@ export const dials = signal<Settings | null>(null);
 /** Whether a slider is held: then lists come without sentences. */
 export const dragged = signal(false);
 
-/** The steps that the sliders ask for. */
-export function policy(settings: Settings): object[] {
-  return NAMES.filter((name) => settings[name] > 0).map((name) => DIALS[name].make(settings[name]));
+/** The sliders of a server that explores by so many ranks, or not at all. */
+export function names(explores: number | null): DialName[] {
+  return explores ? ["tail", "mmr", "exploration"] : ["tail", "mmr"];
+}
+
+/** Where sliders stand that nobody moved: a server that explores goes on with that, as far as it may. */
+export function untouched(explores: number | null): Settings {
+  return { tail: 0, mmr: 0, exploration: explores ?? 0 };
+}
+
+/** The steps that the sliders ask for: all that differs from a list without any policy. */
+export function policy(settings: Settings, explores: number | null): object[] {
+  const none: Settings = untouched(explores);
+  return names(explores)
+    .filter((name) => settings[name] !== none[name])
+    .map((name) => DIALS[name].make(settings[name]));
 }
 
 /** What a setting costs, between the two measured next to it; null beyond what was measured. */

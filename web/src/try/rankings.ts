@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { ask } from "../shared/api";
 import { cards, fetchCards } from "./cards";
-import { dials, dragged, policy } from "./dials";
+import { dials, dragged, policy, untouched } from "./dials";
 import { beginAs, items, onTheWire, past, whose } from "./history";
 import { mayTryAgain, trouble, wantsKey } from "./reach";
 import type { About, Candidates, RankedItem, Ranking } from "./types";
@@ -26,7 +26,11 @@ export const WAYS: Record<string, Way> = {
   },
   frozen: { name: "without the tuned encoder", body: () => ({ without: ["tuned"] }), fits: tuned },
   tuned: { name: "without the frozen encoder", body: () => ({ without: ["semantic"] }), fits: tuned },
-  plain: { name: "without policies", body: () => ({ policy: [] }), fits: () => true },
+  plain: {
+    name: "without policies",
+    body: ({ explore_moves }) => ({ policy: policy({ ...untouched(explore_moves), exploration: 0 }, explore_moves) }),
+    fits: () => true,
+  },
 };
 
 function tuned({ signals }: About): boolean {
@@ -137,7 +141,7 @@ async function look(way: string, { by, candidates }: Candidates, soon: boolean):
     const items = candidates.map(({ id, score }, at) => ({ id, score, rank: at + 1, previous_rank: at + 1 }));
     return { way, by, items };
   }
-  const chosen = dials.value === null ? {} : { policy: policy(dials.value) };
+  const chosen = dials.value === null ? {} : { policy: policy(dials.value, about.value!.explore_moves) };
   // Without scores: what was learned of histories and texts alone decides.
   const ids = candidates.map(({ id }) => id);
   const explain = soon || "en"; // sentences take longer than all the rest

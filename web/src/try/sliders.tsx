@@ -1,9 +1,10 @@
-import { DIALS, NAMES, dials, dragged, priceAt, type DialName } from "./dials";
+import { DIALS, dials, dragged, names, priceAt, untouched, type DialName } from "./dials";
 import { about, refresh } from "./rankings";
 
 /** Sliders for the steps after the score, each with what it costs. */
 export function Dials() {
   const prices = about.value?.prices ?? null;
+  const explores = about.value?.explore_moves ?? null;
   const reset = () => {
     dials.value = null;
     refresh();
@@ -12,8 +13,8 @@ export function Dials() {
     <section class="dials" aria-labelledby="dials-title">
       <h2 id="dials-title">After the score</h2>
       <div class="dials-row">
-        {NAMES.map((name) => (
-          <Slider key={name} name={name} />
+        {names(explores).map((name) => (
+          <Slider key={name} name={name} explores={explores} />
         ))}
       </div>
       <p class="soft">
@@ -32,12 +33,13 @@ export function Dials() {
   );
 }
 
-function Slider({ name }: { name: DialName }) {
+function Slider({ name, explores }: { name: DialName; explores: number | null }) {
   const { name: label, says } = DIALS[name];
-  const value = dials.value?.[name] ?? 0;
+  const [most, step, digits] = name === "exploration" ? [explores!, 1, 0] : [1, 0.01, 2];
+  const value = (dials.value ?? untouched(explores))[name];
   const turn = (to: number) => {
     dragged.value = true;
-    dials.value = { tail: 0, mmr: 0, ...dials.value, [name]: to };
+    dials.value = { ...(dials.value ?? untouched(explores)), [name]: to };
     refresh();
   };
   const rest = () => {
@@ -47,13 +49,13 @@ function Slider({ name }: { name: DialName }) {
   return (
     <div class="dial">
       <label for={`dial-${name}`}>{label}</label>
-      <output for={`dial-${name}`}>{dials.value === null ? "–" : value.toFixed(2)}</output>
+      <output for={`dial-${name}`}>{dials.value === null ? "–" : value.toFixed(digits)}</output>
       <input
         id={`dial-${name}`}
         type="range"
         min={0}
-        max={1}
-        step={0.01}
+        max={most}
+        step={step}
         value={value}
         aria-describedby={`price-${name}`}
         onInput={(event) => turn(event.currentTarget.valueAsNumber)}

@@ -31,6 +31,7 @@ export interface About {
   free_text: boolean;
   story: { rule: string; users: StoryUser[] } | null;
   prices: { dataset: string; queries: number; dials: Record<string, Price[]> } | null;
+  explore_moves: number | null;
 }
 
 export interface Candidates {
