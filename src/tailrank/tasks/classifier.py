@@ -1,0 +1,181 @@
+"""`TextClassifier`: an encoder and a head that says which labels a text has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tailrank.arrays import Bools, Floats
+from tailrank.errors import RequestError
+from tailrank.language.encoder import TextEncoder
+from tailrank.reporting import Progress, silent, step
+from tailrank.tasks.kinds import Kind, Labels
+from tailrank.tasks.labelling import as_lists, check_counts, held_out, names_of, truth_of
+from tailrank.tasks.linear_head import PENALTIES, LinearHead
+from tailrank.tasks.predictions import Predictions
+from tailrank.tasks.registry import kind_named
+from tailrank.tasks.settings import ClassifierSettings
+from tailrank.tasks.task_folder import Encoder, LoadEncoder, load, save
+
+
+@dataclass(frozen=True)
+class TextClassifier:
+    """Says which labels a text has; make one with `fit` or `load`.
+
+    Attributes
+    ----------
+    kind
+        Of the task.
+    labels
+        Names, sorted.
+    encoder
+        Reads the texts.
+    template
+        How the texts are written for it: one of the kind's.
+    head
+        Calibrated.
+    about
+        How it was fitted, and what was measured on texts that were held out. Nothing depends on it.
+    """
+
+    kind: Kind
+    labels: tuple[str, ...]
+    encoder: Encoder = field(repr=False)
+    template: str
+    head: LinearHead = field(repr=False)
+    about: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        labels: Sequence[str] | Labels,
+        encoder: TextEncoder,
+        settings: ClassifierSettings | None = None,
+        progress: Progress = silent,
+        entities: Sequence[str] | None = None,
+    ) -> Self:
+        """Fit a head on vectors of texts, and calibrate it on a part that is held out.
+
+        The strength of its penalty and its temperature are chosen there; then it learns from all texts.
+
+        Parameters
+        ----------
+        texts
+            n texts.
+        labels
+            The label of each or, if the kind is `several`, the labels of each.
+        encoder
+            Stays as it is.
+        settings
+            How to fit.
+        progress
+            Is told how far it is.
+        entities
+            What each label is about, if the kind is `entity`.
+
+        Raises
+        ------
+        RequestError
+            If labels are missing or too rare; it names the row or the label.
+        EncoderError
+            If a text can't be encoded.
+
+        Examples
+        --------
+        >>> texts = ["my card is lost", "I lost my card", "what does it cost", "how much is the fee"] * 3
+        >>> encoder = TextEncoder.load()
+        >>> classifier = TextClassifier.fit(texts, ["card", "card", "fee", "fee"] * 3, encoder)
+        >>> classifier.predict(["where is my card"]).best()[0][0]
+        'card'
+        """
+        settings = settings or ClassifierSettings()
+        kind, listed = kind_named(settings.kind), as_lists(labels)
+        if len(listed) != len(texts) or not len(texts):
+            raise RequestError(f"{len(texts)} texts and {len(listed)} labels: give each text its own")
+        names, template = names_of(listed), kind.templates[0]
+        truth = truth_of(listed, names, kind)
+        check_counts(truth, names, kind)
+        vectors = encoder.encode(kind.texts(texts, entities, template), progress)
+        held = held_out(truth, settings.held_out, settings.seed)
+        with step(progress, "fitting the head"):
+            head, penalty = _choose_head(vectors, truth, held, kind)
+            measured = kind.measure(Predictions(names, head.chances(vectors[held])), truth[held])
+            final = LinearHead.fit(vectors, truth, kind.exclusive, penalty, head.temperature)
+        about = {
+            "settings": asdict(settings),
+            "texts": len(texts),
+            "penalty": penalty,
+            "held_out": {"texts": int(held.sum()), **measured},
+        }
+        return cls(kind, names, encoder, template, final, about)
+
+    def predict(self, texts: Sequence[str], entities: Sequence[str] | None = None) -> Predictions:
+        """Give the chances of labels.
+
+        Parameters
+        ----------
+        texts
+            n texts.
+        entities
+            What to judge in each, if the kind is `entity`.
+
+        Raises
+        ------
+        RequestError
+            If entities are missing or don't belong.
+        EncoderError
+            If a text isn't a string.
+        """
+        vectors = self.encoder.encode(self.kind.texts(texts, entities, self.template))
+        return Predictions(self.labels, self.head.chances(vectors))
+
+    def measure(self, predictions: Predictions, labels: Sequence[str] | Labels) -> dict[str, float]:
+        """Measure what `predict` said of n texts against their labels; docs/tasks.md names the metrics.
+
+        Raises
+        ------
+        RequestError
+            If a label was not learned, or is missing.
+        """
+        return self.kind.measure(predictions, truth_of(as_lists(labels), self.labels, self.kind))
+
+    def save(self, folder: Path) -> None:
+        """Write a folder, whole or not at all.
+
+        Raises
+        ------
+        ModelError
+            If it can't be written.
+        """
+        save(folder, self)
+
+    @classmethod
+    def load(cls, folder: Path, load_encoder: LoadEncoder = TextEncoder.load) -> Self:
+        """Read a folder that `save` wrote; nothing in it can make code run.
+
+        Parameters
+        ----------
+        folder
+            Of a task.
+        load_encoder
+            `OnnxEncoder.load` reads texts without torch, and single ones faster.
+
+        Raises
+        ------
+        ModelError
+            If it is missing, damaged or of another format, or the encoder has changed since.
+        """
+        return cls(**load(folder, load_encoder))
+
+
+def _choose_head(vectors: Floats, truth: Bools, held: Bools, kind: Kind) -> tuple[LinearHead, float]:
+    """Choose the penalty by the log loss of the texts held out, after calibration."""
+    heads = {}
+    for penalty in PENALTIES:
+        head = LinearHead.fit(vectors[~held], truth[~held], kind.exclusive, penalty)
+        heads[penalty] = head.calibrated(vectors[held], truth[held])
+    best = min(PENALTIES, key=lambda penalty: heads[penalty].loss(vectors[held], truth[held]))
+    return heads[best], best

@@ -1,0 +1,45 @@
+"""What kinds of tasks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+from tailrank.arrays import Bools
+from tailrank.tasks.predictions import Predictions
+
+Labels = Sequence[Sequence[str]]
+"""The labels of each text."""
+
+
+class Kind(Protocol):
+    """How the examples of a task become texts with labels, and how answers are measured.
+
+    Attributes
+    ----------
+    name
+        In settings, and on the command line.
+    exclusive
+        Whether each text has exactly one label, so that chances sum to 1.
+    templates
+        Ways to write what the encoder reads, the default first.
+    metric
+        That of `measure` to judge by; higher is better.
+    """
+
+    name: ClassVar[str]
+    exclusive: ClassVar[bool]
+    templates: ClassVar[tuple[str, ...]]
+    metric: ClassVar[str]
+
+    def texts(self, texts: Sequence[str], entities: Sequence[str] | None, template: str) -> list[str]:
+        """Write what the encoder reads of each text.
+
+        Raises
+        ------
+        RequestError
+            If entities are missing or don't belong.
+        """
+
+    def measure(self, predictions: Predictions, truth: Bools) -> dict[str, float]:
+        """Measure answers against labels, shape (texts, labels)."""

@@ -1,0 +1,154 @@
+"""The folder of a task: a manifest in JSON, arrays as safetensors, and the encoder if it was tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, TypeAlias
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from tailrank.arrays import Floats
+from tailrank.errors import ModelError, first_line
+from tailrank.files import sha256_of, written_folder
+from tailrank.language.vectors import EncoderIdentity
+from tailrank.tasks.linear_head import LinearHead
+from tailrank.tasks.registry import KINDS
+
+if TYPE_CHECKING:
+    from tailrank.tasks.classifier import TextClassifier
+
+FORMAT: Final = "tailrank task 1"
+MANIFEST: Final = "manifest.json"
+ARRAYS: Final = "head.safetensors"
+PACKAGES: Final = ("tailrank", "numpy")
+
+
+class Encoder(Protocol):
+    """What reads texts: a `TextEncoder` or an `OnnxEncoder`."""
+
+    @property
+    def name(self) -> str:
+        """Name that it was loaded by."""
+
+    @property
+    def sha256(self) -> str:
+        """Sha256 of its weights."""
+
+    @property
+    def dimension(self) -> int:
+        """Width of its vectors."""
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Encode n texts, to unit vectors of shape (n, dimension)."""
+
+
+LoadEncoder: TypeAlias = Callable[[str], Encoder]
+"""Loads an encoder by its name."""
+
+
+class TaskManifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the manifest says, checked field by field before anything is made of it."""
+
+    format: Literal["tailrank task 1"]
+    packages: dict[str, str]
+    kind: str
+    labels: Annotated[tuple[str, ...], Meta(min_length=1)]
+    encoder: EncoderIdentity
+    temperature: Annotated[float, Meta(gt=0, le=1e6)]
+    arrays: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    about: dict[str, Any]
+
+
+def save(folder: Path, task: TextClassifier) -> None:
+    """Write a folder, whole or not at all.
+
+    Raises
+    ------
+    ModelError
+        If it can't be written, or holds something else.
+    """
+    if folder.exists() and not (folder / MANIFEST).is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise ModelError(f"{folder} exists and is no task: name another folder")
+    try:
+        with written_folder(folder) as new:
+            arrays = {"weights": task.head.weights, "bias": task.head.bias}
+            # It writes an array as it lies in memory, whatever the order of its axes.
+            save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, new / ARRAYS)
+            manifest = TaskManifest(
+                format=FORMAT,
+                packages={name: version(name) for name in PACKAGES},
+                kind=task.kind.name,
+                labels=task.labels,
+                encoder=EncoderIdentity(task.encoder.name, task.encoder.sha256, task.template),
+                temperature=task.head.temperature,
+                arrays=sha256_of(new / ARRAYS),
+                about=dict(task.about),
+            )
+            (new / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    except (OSError, SafetensorError) as why:
+        raise ModelError(f"{folder}: the task can't be written ({why}): name another folder") from None
+
+
+def load(folder: Path, load_encoder: LoadEncoder) -> dict[str, Any]:
+    """Read the fields of a `TextClassifier`.
+
+    Raises
+    ------
+    ModelError
+        If the folder is missing, damaged or of another format, or the encoder has changed since.
+    """
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=TaskManifest)
+        if sha256_of(folder / ARRAYS) != manifest.arrays:
+            raise ModelError(f"{folder / ARRAYS}: not as it was written")
+        arrays = load_file(folder / ARRAYS)
+        head = _head(arrays, manifest)
+    except (OSError, msgspec.DecodeError, SafetensorError, ModelError, RecursionError) as why:
+        raise ModelError(
+            f"{folder}: no task can be read ({first_line(why)}): train it by `tailrank task train`"
+        ) from None
+    kind, about = KINDS[manifest.kind], manifest.encoder
+    encoder = load_encoder(about.name)
+    if encoder.sha256 != about.sha256 or encoder.dimension != head.weights.shape[1]:
+        raise ModelError(
+            f"{folder}: encoder {about.name!r} has other weights now: restore it, or train the task again"
+        )
+    return {
+        "kind": kind,
+        "labels": manifest.labels,
+        "encoder": encoder,
+        "template": about.template,
+        "head": head,
+        "about": manifest.about,
+    }
+
+
+def _head(arrays: Mapping[str, Any], manifest: TaskManifest) -> LinearHead:
+    """Check what the manifest and the arrays say of each other.
+
+    Raises
+    ------
+    ModelError
+        Naming what doesn't fit.
+    """
+    if manifest.kind not in KINDS:
+        raise ModelError(f"kind {manifest.kind!r} is unknown: there are {', '.join(KINDS)}")
+    kind = KINDS[manifest.kind]
+    if manifest.encoder.template not in kind.templates:
+        raise ModelError(f"template {manifest.encoder.template!r} is none of the kind {kind.name!r}")
+    n, empty = len(manifest.labels), np.zeros(0)
+    found = [arrays.get("weights", empty), arrays.get("bias", empty)]
+    if list(manifest.labels) != sorted(set(manifest.labels)):
+        raise ModelError("labels are repeated, or not sorted")
+    for array, dimensions in zip(found, (2, 1), strict=True):
+        if array.dtype != np.float32 or array.ndim != dimensions or len(array) != n:
+            raise ModelError(f"{ARRAYS}: no weights and bias of {n} labels")
+        if not np.isfinite(array).all():
+            raise ModelError(f"{ARRAYS}: weights aren't finite")
+    return LinearHead(found[0], found[1], kind.exclusive, manifest.temperature)
