@@ -7,15 +7,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tailrank.arrays import Bools, Floats
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
-from tailrank.reporting import Progress, silent, step
+from tailrank.reporting import Progress, silent
+from tailrank.tasks.fitting import fit_parts
 from tailrank.tasks.kinds import Kind, Labels
-from tailrank.tasks.labelling import as_lists, check_counts, held_out, names_of, truth_of
-from tailrank.tasks.linear_head import PENALTIES, LinearHead
+from tailrank.tasks.labelling import as_lists, check_counts, names_of, truth_of
+from tailrank.tasks.linear_head import LinearHead
 from tailrank.tasks.predictions import Predictions
 from tailrank.tasks.registry import kind_named
+from tailrank.tasks.scope import Scope
 from tailrank.tasks.settings import ClassifierSettings
 from tailrank.tasks.task_folder import Encoder, LoadEncoder, load, save
 
@@ -36,6 +37,10 @@ class TextClassifier:
         How the texts are written for it: one of the kind's.
     head
         Calibrated.
+    scope
+        Says which texts are like those that were learned from.
+    tuned
+        Whether the encoder is the task's own, and belongs into its folder.
     about
         How it was fitted, and what was measured on texts that were held out. Nothing depends on it.
     """
@@ -45,6 +50,8 @@ class TextClassifier:
     encoder: Encoder = field(repr=False)
     template: str
     head: LinearHead = field(repr=False)
+    scope: Scope = field(repr=False)
+    tuned: bool = False
     about: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -57,9 +64,10 @@ class TextClassifier:
         progress: Progress = silent,
         entities: Sequence[str] | None = None,
     ) -> Self:
-        """Fit a head on vectors of texts, and calibrate it on a part that is held out.
+        """Fit a head on vectors of texts and, if asked to, tune a copy of the encoder with it.
 
-        The strength of its penalty and its temperature are chosen there; then it learns from all texts.
+        Penalty, epochs, temperature and threshold are chosen on a part that is held out; then it learns from
+        all texts.
 
         Parameters
         ----------
@@ -80,6 +88,8 @@ class TextClassifier:
         ------
         RequestError
             If labels are missing or too rare; it names the row or the label.
+        ModelError
+            If tuning diverges.
         EncoderError
             If a text can't be encoded.
 
@@ -98,22 +108,13 @@ class TextClassifier:
         names, template = names_of(listed), kind.templates[0]
         truth = truth_of(listed, names, kind)
         check_counts(truth, names, kind)
-        vectors = encoder.encode(kind.texts(texts, entities, template), progress)
-        held = held_out(truth, settings.held_out, settings.seed)
-        with step(progress, "fitting the head"):
-            head, penalty = _choose_head(vectors, truth, held, kind)
-            measured = kind.measure(Predictions(names, head.chances(vectors[held])), truth[held])
-            final = LinearHead.fit(vectors, truth, kind.exclusive, penalty, head.temperature)
-        about = {
-            "settings": asdict(settings),
-            "texts": len(texts),
-            "penalty": penalty,
-            "held_out": {"texts": int(held.sum()), **measured},
-        }
-        return cls(kind, names, encoder, template, final, about)
+        written = kind.texts(texts, entities, template)
+        found = fit_parts(written, truth, names, encoder, kind, settings, progress)
+        about = {"settings": asdict(settings), "texts": len(texts), **found.about}
+        return cls(kind, names, found.encoder, template, found.head, found.scope, found.tuned, about)
 
     def predict(self, texts: Sequence[str], entities: Sequence[str] | None = None) -> Predictions:
-        """Give the chances of labels.
+        """Give the chances of labels, and which texts are out of scope.
 
         Parameters
         ----------
@@ -130,7 +131,8 @@ class TextClassifier:
             If a text isn't a string.
         """
         vectors = self.encoder.encode(self.kind.texts(texts, entities, self.template))
-        return Predictions(self.labels, self.head.chances(vectors))
+        scores = self.scope.scores(vectors)
+        return Predictions(self.labels, self.head.chances(vectors), scores, self.scope.refused(scores))
 
     def measure(self, predictions: Predictions, labels: Sequence[str] | Labels) -> dict[str, float]:
         """Measure what `predict` said of n texts against their labels; docs/tasks.md names the metrics.
@@ -169,13 +171,3 @@ class TextClassifier:
             If it is missing, damaged or of another format, or the encoder has changed since.
         """
         return cls(**load(folder, load_encoder))
-
-
-def _choose_head(vectors: Floats, truth: Bools, held: Bools, kind: Kind) -> tuple[LinearHead, float]:
-    """Choose the penalty by the log loss of the texts held out, after calibration."""
-    heads = {}
-    for penalty in PENALTIES:
-        head = LinearHead.fit(vectors[~held], truth[~held], kind.exclusive, penalty)
-        heads[penalty] = head.calibrated(vectors[held], truth[held])
-    best = min(PENALTIES, key=lambda penalty: heads[penalty].loss(vectors[held], truth[held]))
-    return heads[best], best

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from tailrank.arrays import Bools
+from tailrank.arrays import Bools, Codes
 from tailrank.errors import RequestError
 from tailrank.tasks.kinds import Kind, Labels
 
@@ -107,3 +107,16 @@ def held_out(truth: Bools, share: float, seed: int) -> Bools:
     for label in np.flatnonzero(lost):  # others used up all texts of this label
         chosen[np.flatnonzero(truth[:, label])[0]] = False
     return chosen
+
+
+def few_of_each(truth: Bools, count: int, seed: int) -> Codes:
+    """Draw at most so many texts of each label; gives their rows, sorted.
+
+    Examples
+    --------
+    >>> len(few_of_each(np.repeat(np.eye(3, dtype=bool), 10, axis=0), 4, seed=0))
+    12
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [rng.permutation(np.flatnonzero(column))[:count] for column in truth.T]
+    return np.unique(np.concatenate(drawn)).astype(np.int32)

@@ -16,9 +16,12 @@ from safetensors.numpy import load_file, save_file
 from tailrank.arrays import Floats
 from tailrank.errors import ModelError, first_line
 from tailrank.files import sha256_of, written_folder
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.sources import find_encoder
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.tasks.linear_head import LinearHead
 from tailrank.tasks.registry import KINDS
+from tailrank.tasks.scope import Scope
 
 if TYPE_CHECKING:
     from tailrank.tasks.classifier import TextClassifier
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 FORMAT: Final = "tailrank task 1"
 MANIFEST: Final = "manifest.json"
 ARRAYS: Final = "head.safetensors"
+ENCODER: Final = "encoder"
 PACKAGES: Final = ("tailrank", "numpy")
 
 
@@ -60,7 +64,9 @@ class TaskManifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     kind: str
     labels: Annotated[tuple[str, ...], Meta(min_length=1)]
     encoder: EncoderIdentity
+    tuned: bool
     temperature: Annotated[float, Meta(gt=0, le=1e6)]
+    threshold: float | None
     arrays: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     about: dict[str, Any]
 
@@ -77,7 +83,7 @@ def save(folder: Path, task: TextClassifier) -> None:
         raise ModelError(f"{folder} exists and is no task: name another folder")
     try:
         with written_folder(folder) as new:
-            arrays = {"weights": task.head.weights, "bias": task.head.bias}
+            arrays = {"weights": task.head.weights, "bias": task.head.bias, "scope": task.scope.vectors}
             # It writes an array as it lies in memory, whatever the order of its axes.
             save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, new / ARRAYS)
             manifest = TaskManifest(
@@ -85,8 +91,10 @@ def save(folder: Path, task: TextClassifier) -> None:
                 packages={name: version(name) for name in PACKAGES},
                 kind=task.kind.name,
                 labels=task.labels,
-                encoder=EncoderIdentity(task.encoder.name, task.encoder.sha256, task.template),
+                encoder=EncoderIdentity(*_saved_encoder(new, task), task.template),
+                tuned=task.tuned,
                 temperature=task.head.temperature,
+                threshold=task.scope.threshold if np.isfinite(task.scope.threshold) else None,
                 arrays=sha256_of(new / ARRAYS),
                 about=dict(task.about),
             )
@@ -108,13 +116,13 @@ def load(folder: Path, load_encoder: LoadEncoder) -> dict[str, Any]:
         if sha256_of(folder / ARRAYS) != manifest.arrays:
             raise ModelError(f"{folder / ARRAYS}: not as it was written")
         arrays = load_file(folder / ARRAYS)
-        head = _head(arrays, manifest)
+        head, scope = _head(arrays, manifest), _scope(arrays, manifest)
     except (OSError, msgspec.DecodeError, SafetensorError, ModelError, RecursionError) as why:
         raise ModelError(
             f"{folder}: no task can be read ({first_line(why)}): train it by `tailrank task train`"
         ) from None
     kind, about = KINDS[manifest.kind], manifest.encoder
-    encoder = load_encoder(about.name)
+    encoder = load_encoder(str(folder / ENCODER) if manifest.tuned else about.name)
     if encoder.sha256 != about.sha256 or encoder.dimension != head.weights.shape[1]:
         raise ModelError(
             f"{folder}: encoder {about.name!r} has other weights now: restore it, or train the task again"
@@ -125,6 +133,8 @@ def load(folder: Path, load_encoder: LoadEncoder) -> dict[str, Any]:
         "encoder": encoder,
         "template": about.template,
         "head": head,
+        "scope": scope,
+        "tuned": manifest.tuned,
         "about": manifest.about,
     }
 
@@ -152,3 +162,31 @@ def _head(arrays: Mapping[str, Any], manifest: TaskManifest) -> LinearHead:
         if not np.isfinite(array).all():
             raise ModelError(f"{ARRAYS}: weights aren't finite")
     return LinearHead(found[0], found[1], kind.exclusive, manifest.temperature)
+
+
+def _scope(arrays: Mapping[str, Any], manifest: TaskManifest) -> Scope:
+    """Check the vectors of what was learned from.
+
+    Raises
+    ------
+    ModelError
+        If there are none, or some of another width.
+    """
+    found, width = arrays.get("scope", np.zeros(0)), arrays["weights"].shape[1]
+    if found.dtype != np.float32 or found.ndim != 2 or not len(found) or found.shape[1] != width:
+        raise ModelError(f"{ARRAYS}: no vectors of what was learned from")
+    if not np.isfinite(found).all():
+        raise ModelError(f"{ARRAYS}: vectors aren't finite")
+    return Scope(found, -np.inf if manifest.threshold is None else manifest.threshold)
+
+
+def _saved_encoder(folder: Path, task: TextClassifier) -> tuple[str, str]:
+    """Write the encoder if it is the task's own; gives its name, and the sha256 of its weights."""
+    if not task.tuned:
+        return task.encoder.name, task.encoder.sha256
+    if not isinstance(task.encoder, TextEncoder):
+        raise ModelError(
+            "the task's own encoder was loaded without torch: load the task by `TextEncoder.load`"
+        )
+    task.encoder.model.save(str(folder / ENCODER), create_model_card=False, safe_serialization=True)
+    return ENCODER, find_encoder(str(folder / ENCODER)).sha256

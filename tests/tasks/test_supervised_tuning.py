@@ -1,0 +1,81 @@
+"""Tuning an encoder on labels: what it learns, that it stays what it is, and that it is kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from tailrank.errors import EncoderError
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.onnx_encoder import OnnxEncoder
+from tailrank.tasks.classifier import TextClassifier
+from tailrank.tasks.settings import ClassifierSettings
+from tailrank.tasks.supervised_tuning import TEMPERATURE, contrastive_loss
+
+PLACES = ("Rome", "Oslo", "Bern", "Lima", "Kyiv", "Baku", "Doha", "Riga")
+TEXTS = [
+    text for place in PLACES for text in (f"tickets to {place}", f"weather in {place}", f"eat in {place}")
+]
+LABELS = ["travel", "weather", "food"] * len(PLACES)
+
+
+@pytest.fixture(scope="module")
+def small(small_bert: Path) -> TextEncoder:
+    return TextEncoder.load(str(small_bert), device="cpu")
+
+
+@pytest.mark.parametrize("tune", ["full", "lora"])
+def test_a_tuned_encoder_learns_and_belongs_to_the_task(
+    small: TextEncoder, tune: str, tmp_path: Path, own_cache: Path
+) -> None:
+    before = small.encode(TEXTS)
+    settings = ClassifierSettings(tune=tune, epochs=6, batch=8, rate=2e-3, contrast=0.5)  # type: ignore[arg-type]
+    fitted = TextClassifier.fit(TEXTS, LABELS, small, settings)
+    np.testing.assert_array_equal(small.encode(TEXTS), before)
+    assert fitted.tuned
+    assert fitted.encoder.sha256 != small.sha256
+    assert [label for label, _ in fitted.predict(TEXTS).best()] == LABELS
+    fitted.save(tmp_path / "task")
+    expected = fitted.predict(TEXTS).chances
+    again = TextClassifier.load(tmp_path / "task")
+    np.testing.assert_allclose(again.predict(TEXTS).chances, expected, atol=1e-5)
+    if tune == "lora":
+        return
+    again.save(tmp_path / "copy")
+    light = TextClassifier.load(tmp_path / "copy", OnnxEncoder.load)
+    np.testing.assert_allclose(light.predict(TEXTS).chances, expected, atol=1e-3)
+
+
+def test_the_same_seed_gives_the_same_weights(small: TextEncoder) -> None:
+    settings = ClassifierSettings(tune="full", epochs=1, batch=8, rate=1e-3, refit=False)
+    one, other = (TextClassifier.fit(TEXTS, LABELS, small, settings) for _ in "ab")
+    assert one.encoder.sha256 == other.encoder.sha256
+    np.testing.assert_array_equal(one.head.weights, other.head.weights)
+
+
+def test_tuning_that_does_not_help_is_undone(small: TextEncoder) -> None:
+    settings = ClassifierSettings(tune="full", epochs=2, patience=1, batch=8, rate=1.0)
+    fitted = TextClassifier.fit(TEXTS, LABELS, small, settings)
+    assert fitted.about["epochs"] == 0
+    np.testing.assert_allclose(fitted.encoder.encode(TEXTS), small.encode(TEXTS), atol=1e-6)
+
+
+def test_the_contrastive_loss_is_that_of_the_paper() -> None:
+    torch.manual_seed(0)
+    vectors = functional.normalize(torch.randn(6, 4), dim=1)
+    classes = [0, 0, 0, 1, 1, 2]
+    losses = []
+    for i in range(5):  # the last has no other text of its label
+        cosines = {a: float(vectors[i] @ vectors[a]) / TEMPERATURE for a in range(6) if a != i}
+        below = np.log(sum(np.exp(each) for each in cosines.values()))
+        same = [a for a in cosines if classes[a] == classes[i]]
+        losses.append(-np.mean([cosines[a] - below for a in same]))
+    found = contrastive_loss(vectors, torch.eye(3, dtype=torch.bool)[classes])
+    assert float(found) == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_only_a_transformer_has_layers_to_tune(tiny: TextEncoder) -> None:
+    with pytest.raises(EncoderError, match="not a transformer"):
+        TextClassifier.fit(TEXTS, LABELS, tiny, ClassifierSettings(tune="full"))
