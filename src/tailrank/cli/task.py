@@ -1,0 +1,195 @@
+"""`tailrank task`: labels of texts by the same encoder."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import numpy as np
+import polars as pl
+import typer
+
+from tailrank.cli import options
+from tailrank.cli.progress import progress_bars
+from tailrank.data.line_checks import checked_json_lines
+from tailrank.errors import DataError, RequestError, first_line
+from tailrank.files import written_file
+from tailrank.tasks.classifier import TextClassifier
+from tailrank.tasks.evaluation import TaskEvaluation, evaluate_task
+from tailrank.tasks.examples import ExampleColumns, Examples
+from tailrank.tasks.labelling import few_of_each, names_of, truth_of
+from tailrank.tasks.registry import kind_named
+from tailrank.tasks.settings import ClassifierSettings, Tune
+
+TRAIN: Final = "train"
+TEST: Final = "test"
+
+app = typer.Typer(no_args_is_help=True, help="Label texts by a task of your own: docs/tasks.md.")
+
+Data = Annotated[Path, typer.Option(help="Table of texts: Parquet, CSV or JSON Lines.")]
+Text = Annotated[str, typer.Option(metavar="COLUMN", help="Column of the texts.")]
+Label = Annotated[str, typer.Option(metavar="COLUMN", help="Column of the label, or of a list of labels.")]
+Split = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of parts: `train` is learned from, `test` is measured on."),
+]
+Entity = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Column of what the label is about: --kind entity.")
+]
+Separator = Annotated[
+    str | None, typer.Option(help="Stands between labels that are written as one text, such as '|'.")
+]
+Task = Annotated[Path, typer.Argument(metavar="TASK", help="What `tailrank task train` wrote.")]
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for the task.")],
+    text: Text = "text",
+    label: Label = "label",
+    split: Split = None,
+    entity: Entity = None,
+    separator: Separator = None,
+    kind: Annotated[str, typer.Option(help="one, several or entity.")] = "one",
+    encoder: Annotated[
+        str, typer.Option(help="`default`, a folder, `package:NAME` or a hub id.")
+    ] = "default",
+    tune: Annotated[Tune, typer.Option(help="What learns beside the head.")] = "none",
+    few_shot: Annotated[
+        int | None, typer.Option(min=2, help="Learn from at most so many texts of each label.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that tuning sees each text, at most.")] = 10,
+    rate: Annotated[float, typer.Option(help="Learning rate of tuning.")] = 5e-5,
+    contrast: Annotated[float, typer.Option(help="Weight of the contrastive loss; for few texts: 1.")] = 0.0,
+    refuse: Annotated[
+        float, typer.Option(help="Share of texts that belong to the task and may be refused, at most.")
+    ] = 0.04,
+    device: options.Device = "auto",
+    seed: options.Seed = 0,
+) -> None:
+    """Learn a task from texts with labels; says how it does on a part that is held out."""
+    settings = ClassifierSettings(
+        kind=kind, tune=tune, epochs=epochs, rate=rate, contrast=contrast, refuse=refuse, seed=seed
+    )
+    examples = _examples(data, ExampleColumns(text, label, split, entity, None, separator), TRAIN)
+    if few_shot is not None:
+        truth = truth_of(examples.labels, names_of(examples.labels), kind_named(kind))
+        examples = examples.take(few_of_each(truth, few_shot, seed))
+    with progress_bars() as progress:
+        model = options.load_encoder(encoder, progress)
+        task = TextClassifier.fit(
+            examples.texts, examples.labels, model, settings, progress, examples.entities
+        )
+    task.save(out)
+    typer.echo(f"{out}: {len(task.labels):,} labels from {len(examples):,} texts")
+    _show("held out", task.about["held_out"])
+
+
+@app.command()
+def evaluate(
+    task: Task,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json and confusion.svg.")],
+    text: Text = "text",
+    label: Label = "label",
+    split: Split = None,
+    entity: Entity = None,
+    separator: Separator = None,
+    outside: Annotated[
+        str | None, typer.Option(help="Label of texts that belong to none of the task's.")
+    ] = None,
+    device: options.Device = "auto",
+) -> None:
+    """Measure a task on texts with labels that it did not learn from."""
+    examples = _examples(data, ExampleColumns(text, label, split, entity, None, separator), TEST)
+    found = evaluate_task(TextClassifier.load(task), examples, outside)
+    _write_evaluation(found, out)
+    _show(f"{len(found.truth):,} texts", found.metrics)
+
+
+@app.command()
+def predict(
+    task: Task,
+    data: Annotated[
+        str, typer.Argument(metavar="FILE", help="Table of texts; `-` reads JSON Lines from the input.")
+    ] = "-",
+    text: Text = "text",
+    entity: Entity = None,
+    top: Annotated[int, typer.Option(min=1, help="Labels of each text, the likeliest first.")] = 3,
+    out: Annotated[Path | None, typer.Option(help="File for the answers; else they are printed.")] = None,
+    device: options.Device = "auto",
+) -> None:
+    """Label texts; writes one JSON object a line."""
+    columns = ExampleColumns(text, None, None, entity)
+    if data == "-":
+        examples = Examples.from_frame(_from_input(), columns, "standard input")
+    else:
+        examples = Examples.read(Path(data), columns)
+    lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in _answers(task, examples, top))
+    if out is None:
+        typer.echo(lines, nl=False)
+        return
+    try:
+        with written_file(out) as new:
+            new.write_text(lines, encoding="utf-8")
+    except OSError as why:
+        raise RequestError(f"{out}: can't be written ({why.strerror or why}): name another file") from None
+
+
+def _answers(folder: Path, examples: Examples, top: int) -> Iterator[dict[str, Any]]:
+    """Give what is said of each text."""
+    found = TextClassifier.load(folder).predict(examples.texts, examples.entities)
+    for row, text in enumerate(examples.texts):
+        chances = found.chances[row]
+        best = np.argsort(-chances, kind="stable")[:top]
+        entity = {} if examples.entities is None else {"entity": examples.entities[row]}
+        yield {
+            "text": text,
+            **entity,
+            "labels": [{"label": found.labels[at], "chance": round(float(chances[at]), 6)} for at in best],
+            "refused": found.refused is not None and bool(found.refused[row]),
+        }
+
+
+def _examples(data: Path, columns: ExampleColumns, part: str) -> Examples:
+    """Read examples: of one part, if there is a column of parts."""
+    examples = Examples.read(data, columns)
+    if columns.split is None:
+        return examples
+    try:
+        return examples.part(part)
+    except DataError as why:
+        raise DataError(f"{data}: {why}") from None
+
+
+def _from_input() -> pl.DataFrame:
+    """Read JSON Lines from the standard input."""
+    content = sys.stdin.buffer.read()
+    if not content.strip():
+        raise DataError('standard input: nothing to read: give lines such as {"text": "my card is lost"}')
+    try:
+        return pl.read_ndjson(checked_json_lines(content, (), keep_nested=False), infer_schema_length=None)
+    except (pl.exceptions.PolarsError, ValueError) as why:
+        raise DataError(f"standard input: {first_line(why)}: write one JSON object a line") from None
+
+
+def _write_evaluation(found: TaskEvaluation, out: Path) -> None:
+    """Write metrics and, if each text has one label, the confusion matrix."""
+    try:
+        with written_file(out / "metrics.json") as new:
+            contents = {"texts": len(found.truth), **found.metrics, "labels": found.by_label()}
+            new.write_text(json.dumps(contents, indent=1), encoding="utf-8")
+        if (found.truth.sum(axis=1) == 1).all():
+            with written_file(out / "confusion.svg") as new:
+                found.plot(new)
+    except OSError as why:
+        raise RequestError(f"{out}: can't be written ({why.strerror or why}): name another folder") from None
+
+
+def _show(what: str, metrics: dict[str, float]) -> None:
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    typer.echo(f"{what}: {shown}")

@@ -1,0 +1,87 @@
+"""`tailrank task`: from a table to a task, its metrics and its answers."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from tailrank.cli.task import app
+from tailrank.errors import DataError, ModelError, RequestError
+
+SAID = {
+    "card": ["my card is lost", "the card was stolen", "I can't find my bank card", "my card has gone"],
+    "fee": ["what does a transfer cost", "how high is the fee", "why was I charged", "is there a charge"],
+}
+ROWS = [{"said": text, "topic": topic, "part": "train"} for topic in SAID for text in SAID[topic]] + [
+    {"said": "someone took my card", "topic": "card", "part": "test"},
+    {"said": "do you charge for it", "topic": "fee", "part": "test"},
+    {"said": "how do whales sleep", "topic": "none of these", "part": "test"},
+]
+COLUMNS = ["--text", "said", "--label", "topic", "--split", "part"]
+run = CliRunner().invoke
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("task") / "said.csv"
+    pl.DataFrame(ROWS).write_csv(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def task(table: Path) -> Path:
+    folder = table.with_name("cards")
+    done = run(app, ["train", "--data", str(table), *COLUMNS, "--few-shot", "3", "--out", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert "2 labels from 6 texts" in done.output
+    assert "accuracy" in done.output
+    return folder
+
+
+def test_a_task_is_measured_on_the_test_part(task: Path, table: Path, tmp_path: Path) -> None:
+    outside = ["--outside", "none of these"]
+    done = run(app, ["evaluate", str(task), "--data", str(table), *COLUMNS, *outside, "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert (found["texts"], found["accuracy"], found["outside auroc"]) == (2, 1, 1)
+    assert found["labels"]["card"]["recall"] == 1
+    assert "<svg" in (tmp_path / "confusion.svg").read_text()
+
+
+def test_answers_are_json_lines(task: Path, table: Path, tmp_path: Path) -> None:
+    lines = '{"said": "card stolen"}\n{"said": "what is the fee"}\n'
+    done = run(app, ["predict", str(task), "--text", "said", "--top", "1"], input=lines)
+    assert done.exit_code == 0, done.output
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["text"] for each in answers] == ["card stolen", "what is the fee"]
+    assert [each["labels"][0]["label"] for each in answers] == ["card", "fee"]
+    file = tmp_path / "answers.jsonl"
+    done = run(app, ["predict", str(task), str(table), "--text", "said", "--out", str(file)])
+    assert len(file.read_text().splitlines()) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (["train", "--data", "TABLE", "--out", "x"], DataError, "no column `text`"),
+        (["train", "--data", "TABLE", *COLUMNS, "--kind", "two", "--out", "x"], RequestError, "kind"),
+        (["train", "--data", "TABLE", *COLUMNS[:-1], "topic", "--out", "x"], DataError, "no part 'train'"),
+        (["evaluate", "TABLE", "--data", "TABLE", *COLUMNS, "--out", "x"], ModelError, "no task can be read"),
+        (["predict", "TABLE"], DataError, "nothing to read"),
+    ],
+)
+def test_mistakes(
+    table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    error: type[Exception],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(app, [str(table) if each == "TABLE" else each for each in arguments])
+    assert isinstance(done.exception, error)
+    assert message in str(done.exception)
+    assert not (tmp_path / "x").exists()
