@@ -1,0 +1,187 @@
+"""What the monitor knows, in one SQLite file: texts, counts, detectors and how far the input was read.
+
+All that follows from a batch of lines is committed in one transaction, with the places behind these lines.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from tailrank.arrays import Offsets
+from tailrank.errors import DataError
+from tailrank.tasks.monitor.alert_log import Alert
+from tailrank.tasks.monitor.detector import History
+from tailrank.tasks.monitor.inputs import Place
+from tailrank.tasks.monitor.series import Series
+from tailrank.tasks.monitor.stream_texts import Text
+from tailrank.tasks.monitor.surges import Counts
+
+FORMAT: Final = "tailrank monitor 1"
+NAME: Final = "monitor.sqlite"
+
+_TABLES: Final = """
+create table if not exists notes (name text primary key, value text not null);
+create table if not exists places (file text primary key, bytes integer not null, lines integer not null);
+create table if not exists texts (
+    id text primary key, at real not null, entity text not null, topics text not null,
+    sentiment text not null, reason text not null, text text not null, original text);
+create index if not exists texts_by_time on texts (at);
+create table if not exists counts (
+    start integer not null, topic text not null, entity text not null,
+    n integer not null, negative integer not null, primary key (start, topic, entity));
+create table if not exists alerts (id text primary key, value text not null, is_logged integer not null);
+"""
+
+
+class MonitorState:
+    """Opens the file in a folder, or makes it.
+
+    Raises
+    ------
+    DataError
+        If it can't be opened, is of another format, or another process holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / NAME
+        with self._errors():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.file, timeout=1.0, isolation_level=None)
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = full")
+            self._db.executescript(_TABLES)
+        if self.note("format", FORMAT) != FORMAT:
+            raise DataError(f"{self.file}: is of another version of tailrank. Give another folder.")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep all that is written in the block, or nothing."""
+        with self._errors():
+            self._db.execute("begin immediate")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("rollback")
+                raise
+            self._db.execute("commit")
+
+    def note(self, name: str, default: Any = None) -> Any:
+        """Read a note, as JSON has it."""
+        with self._errors():
+            row = self._db.execute("select value from notes where name = ?", (name,)).fetchone()
+        return default if row is None else json.loads(row[0])
+
+    def write_note(self, name: str, value: Any) -> None:
+        """Write a note."""
+        self._db.execute("insert or replace into notes values (?, ?)", (name, json.dumps(value)))
+
+    def places(self) -> dict[str, Place]:
+        """Say how far each file was read."""
+        with self._errors():
+            rows = self._db.execute("select file, bytes, lines from places").fetchall()
+        return {file: Place(size, lines) for file, size, lines in rows}
+
+    def write_places(self, places: Mapping[str, Place]) -> None:
+        """Note how far files were read."""
+        rows = [(file, place.bytes, place.lines) for file, place in places.items()]
+        self._db.executemany("insert or replace into places values (?, ?, ?)", rows)
+
+    def has_text(self, text_id: str) -> bool:
+        """Whether a text of this id is kept."""
+        return self._db.execute("select 1 from texts where id = ?", (text_id,)).fetchone() is not None
+
+    def add_text(self, text: Text, original: str | None) -> None:
+        """Keep a text, and the id of the one that it nearly repeats."""
+        topics = json.dumps(text.topics)
+        row = text.id, text.timestamp, text.entity, topics, text.sentiment, text.reason, text.text, original
+        self._db.execute("insert into texts values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def texts(self, since: float, until: float, with_repeats: bool = False) -> Iterator[Text]:
+        """Give texts written from `since` to before `until`, the oldest first."""
+        query = (
+            "select id, text, at, entity, topics, sentiment, reason from texts where at >= ? and at < ?"
+            " and (? or original is null) order by at, id"
+        )
+        with self._errors():
+            rows = self._db.execute(query, (since, until, with_repeats)).fetchall()
+        for text_id, text, at, entity, topics, sentiment, reason in rows:
+            yield Text(text_id, text, at, entity, tuple(json.loads(topics)), sentiment, reason)
+
+    def add_counts(self, start: int, counts: Counts) -> None:
+        """Keep the counts of a period."""
+        rows = [(start, *series, *count) for series, count in counts.items()]
+        self._db.executemany("insert or replace into counts values (?, ?, ?, ?, ?)", rows)
+
+    def counts(self, since: float) -> dict[int, dict[Series, tuple[int, int]]]:
+        """Give the counts of periods from `since` on, by their starts."""
+        query = "select start, topic, entity, n, negative from counts where start >= ? order by start"
+        found: defaultdict[int, dict[Series, tuple[int, int]]] = defaultdict(dict)
+        with self._errors():
+            for start, topic, entity, n, negative in self._db.execute(query, (since,)):
+                found[start][Series(topic, entity)] = n, negative
+        return dict(found)
+
+    def add_alert(self, alert: Alert) -> None:
+        """Keep an alert that is to be logged."""
+        row = alert.id, msgspec.json.encode(alert).decode()
+        self._db.execute("insert or ignore into alerts values (?, ?, 0)", row)
+
+    def unlogged(self) -> list[Alert]:
+        """Give the alerts that aren't known to be logged, the oldest first."""
+        with self._errors():
+            rows = self._db.execute("select value from alerts where not is_logged order by rowid").fetchall()
+        return [msgspec.json.decode(row[0], type=Alert) for row in rows]
+
+    def mark_logged(self) -> None:
+        """Note that all alerts are logged."""
+        with self._errors():
+            self._db.execute("update alerts set is_logged = 1 where not is_logged")
+
+    def forget(self, texts_before: float, counts_before: float) -> None:
+        """Delete what is too old, times in seconds since 1970."""
+        self._db.execute("delete from texts where at < ?", (texts_before,))
+        self._db.execute("delete from counts where start < ?", (counts_before,))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as why:
+            held = "locked" in str(why)
+            remedy = "Does another monitor run on it?" if held else "Is there room, and may it be written?"
+            raise DataError(f"{self.file}: can't be used ({why}). {remedy}") from None
+
+
+def histories(
+    counts: Mapping[int, Mapping[Series, tuple[int, int]]], starts: Offsets
+) -> dict[Series, History]:
+    """Turn counts by period into counts by series.
+
+    Parameters
+    ----------
+    counts
+        As `MonitorState.counts` gives them.
+    starts
+        Of all periods, those without texts, too, in seconds since 1970.
+    """
+    rows = {int(start): row for row, start in enumerate(starts)}
+    found: dict[Series, History] = {}
+    for start, period in counts.items():
+        for series, (n, negative) in period.items() if start in rows else ():
+            if series not in found:
+                none = History.empty(starts)
+                found[series] = History(starts, none.n.copy(), none.n.copy(), none.used)
+            found[series].n[rows[start]], found[series].negative[rows[start]] = n, negative
+    return found

@@ -1,0 +1,111 @@
+"""Lines of a stream: what is read, what is refused and why, and where reading goes on."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tailrank.errors import DataError
+from tailrank.tasks.monitor.duplicates import LIKENESS, Duplicates, likeness, word_runs
+from tailrank.tasks.monitor.inputs import Place, folder_lines, stream_lines
+from tailrank.tasks.monitor.stream_texts import MAX_LINE, read_text
+
+GOOD = {"id": "a", "text": "Late again", "timestamp": 1_424_599_200}
+
+
+def line(**values: object) -> bytes:
+    return json.dumps(GOOD | values).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"{", "isn't JSON"),
+        (b"[1]", "isn't an object"),
+        (b'{"id": "\xff"}', r"isn't UTF-8 \(byte 8\)"),
+        (b'{"id": "a\x00b"}', "isn't JSON"),
+        (rb'{"id": "a", "text": "\ud800", "timestamp": 0}', "isn't JSON"),
+        (b"[" * 100_000, "isn't JSON"),
+        (line(text=""), "`text` is empty"),
+        (line(text="<p>\u200b</p>"), "`text` is empty"),
+        (line(text=7), "`text` is 7, not text"),
+        (line(id=None), "`id` is missing"),
+        (line(id=True), "`id` is True"),
+        (line(id="x" * 401), "`id` is longer than 400 bytes"),
+        (line(timestamp="yesterday"), "`timestamp` is 'yesterday': write it as 2024-01-31T09:30:00Z"),
+        (line(timestamp=1_424_599_200_000), "not milliseconds"),
+        (line(timestamp=20240131), "before 1980"),
+        (line(timestamp=None), "`timestamp` is missing"),
+        (line(sentiment="angry"), "give one of negative, neutral, positive"),
+        (line(topic=[1]), "`topic`"),
+        (line(topics="late"), "did you mean `topic`"),
+    ],
+)
+def test_what_is_wrong_is_named(content: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        read_text(content)
+
+
+def test_markup_controls_and_scripts() -> None:
+    text = "<b>Zug</b>\u0007 zu sp\u0061\u0308t &amp; 火车晚点 поезд\u202e قطار"
+    found = read_text(line(text=text, topic=["b", "a", "b"], entity=" DB ", sentiment="Negative"))
+    assert found.text == "Zug zu spät & 火车晚点 поезд قطار"
+    assert (found.topics, found.entity, found.is_negative) == (("a", "b"), "DB", True)
+    assert read_text(line(timestamp="2015-02-22T11:00:00+01:00")).timestamp == GOOD["timestamp"]
+
+
+def test_a_line_of_ten_megabytes_is_passed_over() -> None:
+    content = line() + b"\n" + line(text="x" * 10_000_000) + b"\n\n" + line(id="b") + b"\n" + line(id="c")
+    found = list(stream_lines(io.BytesIO(content), "s", Place()))
+    assert [(each.content is None, each.end.lines) for each in found] == [(False, 1), (True, 2), (False, 4)]
+    assert len(list(stream_lines(io.BytesIO(content), "s", Place(), is_whole=True))) == 4
+    just = line(text="x" * (MAX_LINE - len(line(text=""))))
+    assert [each.content for each in stream_lines(io.BytesIO(just + b"\n"), "s", Place())] == [just + b"\n"]
+
+
+def test_a_growing_folder_is_read_on(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(line() + b"\n" + line(id="b")[:9])
+    (tmp_path / "notes.txt").write_text("no texts")
+    places: dict[str, Place] = {}
+
+    def ids() -> list[str]:
+        found = list(folder_lines(tmp_path, places))
+        places.update({each.file: each.end for each in found})
+        return [read_text(each.content or b"").id for each in found]
+
+    assert ids() == ["a"]
+    assert ids() == []
+    with file.open("ab") as stream:
+        stream.write(line(id="b")[9:] + b"\n")
+    (tmp_path / "b.jsonl").write_bytes(line(id="c") + b"\n")
+    assert ids() == ["b", "c"]
+    file.write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\.jsonl: has 0 bytes, of which .* were read"):
+        ids()
+    with pytest.raises(DataError, match="no such folder"):
+        list(folder_lines(tmp_path / "none", {}))
+
+
+def test_near_duplicates_are_those_of_all_pairs() -> None:
+    rng, words = np.random.default_rng(0), [f"w{n}" for n in range(30)]
+    first = [list(rng.choice(words, 12)) for _ in range(6)]
+    texts = [" ".join([*rng.choice(words, cut), *one[cut:]]) for one in first for cut in (0, 1, 2, 3, 5)]
+    texts += ["Thank you!", "Thank you!", f"RT @me: {texts[0].upper()} https://t.co/x"]
+    window = Duplicates(100.0)
+    kept: list[str] = []
+    for at, text in enumerate(texts):
+        runs = word_runs(text)
+        near = any(likeness(runs, word_runs(other)) >= LIKENESS for other in kept) and bool(runs)
+        assert (window.add(str(at), text, float(at)) is not None) == near
+        kept += [] if near else [text]
+    assert 6 <= len(kept) < len(texts)
+
+
+def test_a_duplicate_is_one_within_the_window() -> None:
+    window, text = Duplicates(60.0), "my bag is still in Denver"
+    assert [window.add(str(at), text, at) for at in (0, 59, 61, 100)] == [None, "0", None, "61"]
+    window.forget(62.0)
+    assert window.add("b", text, 100.0) is None
