@@ -102,6 +102,9 @@ COMMANDS: Final = (
         "screen", "screen:app", "Hold items back whose texts a person should see first: docs/safety.md."
     ),
     LazyCommand("task", "task:app", "Label texts by a task of your own: docs/tasks.md."),
+    LazyCommand(
+        "monitor", "monitor:app", "Watch a stream of dated texts, and raise an alert if what they say surges."
+    ),
     LazyCommand("import", "data:import_", "Turn an export of Metarank or Gorse into a data folder."),
     LazyCommand("bench", "bench:bench", "Measure speed; with --json, the last line is one JSON object."),
     LazyCommand("datasets", "data:datasets", "Public data sets: list them, get them."),

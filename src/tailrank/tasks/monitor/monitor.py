@@ -111,6 +111,11 @@ class Monitor:
         found.write_log()
         return found
 
+    @property
+    def now(self) -> int | None:
+        """End of the latest period that is over, in seconds since 1970; None if none is."""
+        return self._next
+
     def close(self) -> None:
         """Let go of the files."""
         self.state.close()

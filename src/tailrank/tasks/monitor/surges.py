@@ -188,7 +188,7 @@ class Surges:
         while rest:
             group = [rest.pop(0)]
             for one in group:  # which grows meanwhile
-                group += [each for each in rest if _go_together(one.series, each.series)]
+                group += [each for each in rest if related(one.series, each.series)]
                 rest = [each for each in rest if each not in group]
             also = sorted({each.series for each in group} - {group[0].series})
             kept.append(Raised(group[0].series, group[0].surge, tuple(also)))
@@ -211,5 +211,6 @@ def _is_part(one: Series, other: Series) -> bool:
     return one != other and all(wide in ("", narrow) for narrow, wide in zip(one, other, strict=True))
 
 
-def _go_together(one: Series, other: Series) -> bool:
+def related(one: Series, other: Series) -> bool:
+    """Whether one of two series is the other, or part of it."""
     return one == other or _is_part(one, other) or _is_part(other, one)

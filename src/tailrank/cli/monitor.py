@@ -1,0 +1,233 @@
+"""`tailrank monitor`: a stream of dated texts, and alerts if what they say surges."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from tailrank.errors import DataError, RequestError
+from tailrank.language.encoder import TextEncoder
+from tailrank.tasks.classifier import TextClassifier
+from tailrank.tasks.monitor.alert_log import Alert, AlertLog, moment
+from tailrank.tasks.monitor.classified import Classified
+from tailrank.tasks.monitor.inputs import STDIN, Place, folder_lines, stream_lines
+from tailrank.tasks.monitor.monitor import ALERTS, Monitor
+from tailrank.tasks.monitor.monitor_state import MonitorState
+from tailrank.tasks.monitor.pictures import draw
+from tailrank.tasks.monitor.replays import replay as replayed
+from tailrank.tasks.monitor.series import Series
+from tailrank.tasks.monitor.settings import MonitorSettings
+from tailrank.tasks.monitor.subscriptions import (
+    ExampleTopic,
+    Subscribers,
+    Subscription,
+    read_subscriptions,
+    silenced,
+)
+from tailrank.tasks.monitor.summaries import Vectors, lexical_vectors
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Watch a stream of dated texts, and be told if something surges: docs/monitor.md.",
+)
+LEXICAL: Final = "none"
+
+State = Annotated[Path, typer.Argument(metavar="STATE", help="Folder of the monitor.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A setting, such as false_alarms_per_week=0.5; repeatable."
+    ),
+]
+Encoder = Annotated[
+    str, typer.Option(help="Reads texts for evidence and examples; none compares their words.")
+]
+File = Annotated[Path | None, typer.Option("--subscriptions", metavar="FILE", help="Who is told of what.")]
+
+
+@app.command()
+def run(
+    state: State,
+    source: Annotated[str, typer.Argument(metavar="FOLDER|-", help="Of .jsonl files; - is standard input.")],
+    given: Set = None,
+    subscriptions: File = None,
+    topics: Annotated[Path | None, typer.Option(help="Task folder: topics of texts without any.")] = None,
+    sentiment: Annotated[Path | None, typer.Option(help="Task folder: negative, neutral, positive.")] = None,
+    reasons: Annotated[Path | None, typer.Option(help="Task folder: reasons of complaints.")] = None,
+    encoder: Encoder = LEXICAL,
+    follow: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help="Look for new lines so often, until stopped."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read what is new, count it, and raise alerts; it goes on where it ended, or was killed."""
+    if source == STDIN and follow is not None:
+        raise RequestError("--follow looks at a folder again; standard input is followed anyway")
+    subscribed = [] if subscriptions is None else read_subscriptions(subscriptions)
+    vectors = _vectors(encoder)
+    labeller = _labeller((topics, sentiment, reasons), subscribed, encoder, vectors)
+    settings = _settings(state, given)
+    monitor = Monitor.open(state, settings, labeller, vectors, lambda bad: typer.echo(bad, err=True))
+    try:
+        _note_subscriptions(monitor, subscribed)
+        while True:
+            if source == STDIN:
+                lines = stream_lines(sys.stdin.buffer, STDIN, Place(), is_whole=True)
+            else:
+                lines = folder_lines(Path(source), monitor.state.places())
+            _print(monitor.feed(lines), as_json)
+            _tell(monitor, state, subscribed)
+            if follow is None:
+                break
+            time.sleep(follow)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        monitor.close()
+    typer.echo(", ".join(f"{n:,} {name}" for name, n in monitor.counters.items()), err=True)
+
+
+@app.command()
+def alerts(state: State, as_json: AsJson = False) -> None:
+    """List the alerts so far, the oldest first."""
+    _print(list(AlertLog(_existing(state) / ALERTS)), as_json)
+
+
+@app.command()
+def replay(
+    state: State,
+    given: Set = None,
+    days: Annotated[int, typer.Option(min=1, help="Before the latest period.")] = 30,
+    topic: Annotated[str, typer.Option(help="Of the series to draw; all without it.")] = "",
+    entity: Annotated[str, typer.Option(help="Of the series to draw; all without it.")] = "",
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Picture to draw: .png or .html.")] = None,
+    encoder: Encoder = LEXICAL,
+    as_json: AsJson = False,
+) -> None:
+    """Say what would have been raised and why, with other settings perhaps; nothing is changed."""
+    kept = MonitorState(_existing(state))
+    try:
+        settings = _settings(state, given) or MonitorSettings.from_dict(kept.note("settings", {}))
+        series = None if plot is None else Series(topic, entity)
+        found = replayed(kept, settings, days, series, _vectors(encoder))
+    finally:
+        kept.close()
+    _print(found.alerts, as_json)
+    if plot is not None and found.trace is not None:
+        draw(plot, found.trace, found.alerts)
+
+
+@app.command()
+def check(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="File of subscriptions.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="As it is to be.")],
+    state: Annotated[Path, typer.Option(metavar="STATE", help="Whose alerts are looked at.")],
+) -> None:
+    """Say which alerts an edit of subscriptions would silence. Exit status 3: some."""
+    log = AlertLog(_existing(state) / ALERTS)
+    found = silenced(read_subscriptions(old), read_subscriptions(new), log)
+    for each in found:
+        typer.echo(str(each))
+    if any(each.gone for each in found):
+        raise typer.Exit(3)
+    typer.echo("no alert of the last 30 days would be gone")
+
+
+@app.command()
+def thumb(
+    state: State,
+    subscriber: Annotated[str, typer.Argument(metavar="NAME", help="Of a subscription.")],
+    alert: Annotated[str, typer.Argument(metavar="ALERT", help="Id of an alert that it was told of.")],
+    direction: Annotated[str, typer.Argument(metavar="up|down")],
+    subscriptions: Annotated[Path, typer.Option(metavar="FILE", help="The subscriptions.")],
+) -> None:
+    """Say whether an alert was worth it: the subscriber's threshold falls or rises, within bounds."""
+    if direction not in ("up", "down"):
+        raise RequestError(f"{direction}: give up or down")
+    subscribers = Subscribers(_existing(state), read_subscriptions(subscriptions))
+    found = subscribers.thumb(subscriber, alert, direction == "up")
+    typer.echo(f"{subscriber} is told of {found.severity:g} times the expectation and more")
+
+
+def _existing(state: Path) -> Path:
+    if not (state / "monitor.sqlite").is_file():
+        raise DataError(
+            f"{state}: no monitor has run there. Give the folder that `tailrank monitor run` had."
+        )
+    return state
+
+
+def _settings(state: Path, given: Sequence[str] | None) -> MonitorSettings | None:
+    """Change the settings of before, or the defaults, by `--set`; None if nothing is set."""
+    if not given:
+        return None
+    kept = MonitorState(state)
+    before = MonitorSettings.from_dict(kept.note("settings", {}))
+    kept.close()
+    values: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise RequestError(f"--set {text}: write NAME=VALUE")
+        default = getattr(before, name, "")
+        try:
+            values[name] = value if isinstance(default, str) else type(default)(value)
+        except ValueError:
+            raise RequestError(f"--set {text}: {name} is a number") from None
+    return MonitorSettings.from_dict(before.as_dict() | values)
+
+
+def _vectors(encoder: str) -> Vectors:
+    return lexical_vectors if encoder == LEXICAL else TextEncoder.load(encoder).encode
+
+
+def _labeller(
+    folders: Sequence[Path | None], subscribed: Sequence[Subscription], encoder: str, vectors: Vectors
+) -> Classified | None:
+    with_examples = [each for each in subscribed if each.examples]
+    if with_examples and encoder == LEXICAL:
+        raise RequestError("subscriptions by examples need vectors: give --encoder default")
+    if not with_examples and not any(folders):
+        return None
+    loaded = [None if folder is None else TextClassifier.load(folder) for folder in folders]
+    return Classified(
+        *loaded, vectors=vectors, examples=[ExampleTopic.of(one, vectors) for one in with_examples]
+    )
+
+
+def _note_subscriptions(monitor: Monitor, subscribed: Sequence[Subscription]) -> None:
+    """Warn of alerts that an edit since the last run silences, and note how they are now."""
+    before = msgspec.convert(monitor.state.note("subscriptions", []), list[Subscription])
+    for each in silenced(before, subscribed, monitor.log):
+        typer.echo(f"warning: subscription {each}", err=True)
+    with monitor.state.transaction():
+        monitor.state.write_note("subscriptions", msgspec.to_builtins(subscribed))
+
+
+def _tell(monitor: Monitor, folder: Path, subscribed: Sequence[Subscription]) -> None:
+    if subscribed and monitor.now is not None:
+        for name, new in Subscribers(folder, subscribed).tell(monitor.log, monitor.now).items():
+            typer.echo(f"{name} is told of {len(new):,} alerts", err=True)
+
+
+def _print(found: Sequence[Alert], as_json: bool) -> None:
+    for alert in found:
+        if as_json:
+            typer.echo(msgspec.json.encode(alert).decode())
+            continue
+        typer.echo(f"{moment(alert.until)} {alert.id} {alert.why}")
+        if alert.also:
+            names = "; ".join(str(Series(*one)) for one in alert.also)
+            typer.echo(f"  with it: {names}")
+        if alert.words:
+            typer.echo(f"  words: {', '.join(alert.words)}")
+        for sentence in alert.summary:
+            typer.echo(f"  - {sentence}")
