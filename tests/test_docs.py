@@ -52,6 +52,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "docs/learning.md",
         "docs/off_policy.md",
         "docs/experiments.md",
+        "docs/tasks.md",
     ],
 )
 def test_the_python_examples_run(page: str) -> None:

@@ -17,6 +17,7 @@ from tailrank.cli.progress import progress_bars
 from tailrank.data.line_checks import checked_json_lines
 from tailrank.errors import DataError, RequestError, first_line
 from tailrank.files import written_file
+from tailrank.language.store import VectorStore
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.evaluation import TaskEvaluation, evaluate_task
 from tailrank.tasks.examples import ExampleColumns, Examples
@@ -82,7 +83,7 @@ def train(
     with progress_bars() as progress:
         model = options.load_encoder(encoder, progress)
         task = TextClassifier.fit(
-            examples.texts, examples.labels, model, settings, progress, examples.entities
+            examples.texts, examples.labels, model, settings, progress, examples.entities, VectorStore()
         )
     task.save(out)
     typer.echo(f"{out}: {len(task.labels):,} labels from {len(examples):,} texts")

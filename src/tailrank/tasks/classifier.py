@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from tailrank.arrays import Floats
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
+from tailrank.language.store import VectorStore
 from tailrank.reporting import Progress, silent
 from tailrank.tasks.fitting import fit_parts
 from tailrank.tasks.kinds import Kind, Labels
@@ -63,6 +66,7 @@ class TextClassifier:
         settings: ClassifierSettings | None = None,
         progress: Progress = silent,
         entities: Sequence[str] | None = None,
+        store: VectorStore | None = None,
     ) -> Self:
         """Fit a head on vectors of texts and, if asked to, tune a copy of the encoder with it.
 
@@ -83,6 +87,8 @@ class TextClassifier:
             Is told how far it is.
         entities
             What each label is about, if the kind is `entity`.
+        store
+            Where the untuned encoder's vectors are kept between runs; None encodes everything now.
 
         Raises
         ------
@@ -109,7 +115,9 @@ class TextClassifier:
         truth = truth_of(listed, names, kind)
         check_counts(truth, names, kind)
         written = kind.texts(texts, entities, template)
-        found = fit_parts(written, truth, names, encoder, kind, settings, progress)
+        encode = encoder.encode if store is None else partial(store.vectors, encoder=encoder)
+        vectors = encode(written, progress=progress)
+        found = fit_parts(written, vectors, truth, names, encoder, kind, settings, progress)
         about = {"settings": asdict(settings), "texts": len(texts), **found.about}
         return cls(kind, names, found.encoder, template, found.head, found.scope, found.tuned, about)
 
@@ -130,7 +138,10 @@ class TextClassifier:
         EncoderError
             If a text isn't a string.
         """
-        vectors = self.encoder.encode(self.kind.texts(texts, entities, self.template))
+        return self.judge(self.encoder.encode(self.kind.texts(texts, entities, self.template)))
+
+    def judge(self, vectors: Floats) -> Predictions:
+        """Say of vectors of the encoder, shape (n, d), what `predict` says of their texts."""
         scores = self.scope.scores(vectors)
         return Predictions(self.labels, self.head.chances(vectors), scores, self.scope.refused(scores))
 

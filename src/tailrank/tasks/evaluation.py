@@ -102,19 +102,17 @@ def evaluate_task(
         metrics["refused"] = float(predictions.refused.mean())
     if is_outside.any():
         others = examples.take(np.flatnonzero(is_outside).astype(np.int32))
-        metrics |= _told_apart(predictions, classifier.predict(others.texts, others.entities))
+        metrics |= told_apart(predictions, classifier.predict(others.texts, others.entities))
     return TaskEvaluation(predictions, truth, metrics)
 
 
-def _told_apart(inside: Predictions, outside: Predictions) -> dict[str, float]:
+def told_apart(inside: Predictions, outside: Predictions) -> dict[str, float]:
     """Measure how well texts from outside are told apart: AUROC of the score, F1 of what is refused."""
     with needs("measuring a task", "language"):
         from sklearn.metrics import f1_score, roc_auc_score
-    assert inside.scope is not None  # noqa: S101 - a classifier's predictions have both
-    assert outside.scope is not None  # noqa: S101
     is_outside = np.repeat([False, True], [len(inside), len(outside)])
-    scores = np.concatenate([inside.scope, outside.scope])
-    refused = np.concatenate([np.asarray(inside.refused), np.asarray(outside.refused)])
+    scores = np.concatenate([np.asarray(each.scope) for each in (inside, outside)])
+    refused = np.concatenate([np.asarray(each.refused) for each in (inside, outside)])
     return {
         "outside auroc": float(roc_auc_score(is_outside, -scores)),
         "outside f1": float(f1_score(is_outside, refused, zero_division=0)),

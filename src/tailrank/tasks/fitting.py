@@ -32,6 +32,7 @@ class Fitted(NamedTuple):
 
 def fit_parts(
     texts: Sequence[str],
+    vectors: Floats,
     truth: Bools,
     names: tuple[str, ...],
     encoder: TextEncoder,
@@ -45,6 +46,8 @@ def fit_parts(
     ----------
     texts
         As the encoder reads them, n.
+    vectors
+        What it makes of them, shape (n, d).
     truth
         Shape (n, labels).
     names
@@ -55,11 +58,10 @@ def fit_parts(
         As `TextClassifier.fit` takes them.
     """
     held = held_out(truth, settings.held_out, settings.seed)
-    vectors = encoder.encode(texts, progress)
     with step(progress, "fitting the head"):
         head, penalty = _choose_head(vectors, truth, held, kind)
     about: dict[str, Any] = {"penalty": penalty}
-    tuned = encoder
+    tuned, own = encoder, vectors
     if settings.tune != "none":
         known, rest = (_part(texts, truth, rows) for rows in (~held, held))
         found = tune(encoder, head, known, settings, rest, progress=progress)
@@ -71,7 +73,7 @@ def fit_parts(
     if settings.tune == "none":
         head = LinearHead.fit(vectors, truth, kind.exclusive, penalty, head.temperature)
     elif settings.refit:
-        start = LinearHead.fit(encoder.encode(texts), truth, kind.exclusive, penalty)
+        start = LinearHead.fit(own, truth, kind.exclusive, penalty)
         again = tune(encoder, start, Labelled(texts, truth), settings, epochs=found.epochs, progress=progress)
         tuned, vectors = again.encoder, again.encoder.encode(texts, progress)
         head = replace(again.head, temperature=head.temperature)
