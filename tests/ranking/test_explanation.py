@@ -5,6 +5,7 @@ import pytest
 
 from tailrank.data.dataset import Dataset
 from tailrank.policy.tail import TailBoost
+from tailrank.ranking.contrast import Contrast
 from tailrank.ranking.fusion import COUNT_KNOTS
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
@@ -63,7 +64,17 @@ def test_the_parts_say_what_sets_an_item_apart_from_the_known_items_of_its_list(
 
 
 def test_a_shorter_ranking_is_explained_as_the_same_items_of_the_whole_one(reranker: Reranker) -> None:
-    assert reranker.explain(["172"], FILMS, k=2) == reranker.explain(["172"], FILMS)[:2]
+    whole = reranker.explain(["172"], FILMS)
+    assert reranker.explain(["172"], FILMS, k=2) == whole[:2]
+    request = Request(["172"], FILMS, explain=True)
+    assert reranker.explained(request, reranker.rank(request), 3) == whole[:3]
+
+
+def test_the_strongest_reasons_are_the_first_and_the_last(reranker: Reranker) -> None:
+    first, second, *_ = reranker.explain(["172", "1682"], FILMS)
+    for told in (first, Contrast(first, second)):
+        assert told.strongest(2) == told.reasons[:2] + told.reasons[-1:]
+        assert told.strongest(99) == told.reasons
 
 
 def test_a_reason_names_the_event_behind_it_whatever_the_model_does_not_know(reranker: Reranker) -> None:

@@ -109,6 +109,10 @@ def test_items_that_came_since_have_titles_too(reranker: Reranker) -> None:
     found = titles_of(catalogue, ["new", "1", "?", "50", "1"])
     assert found == {"new": "A new film", "1": item_titles(catalogue.items)["1"], "?": "?", "50": "50"}
     assert titles_of(catalogue, []) == {}
+    renamed = catalogue.with_items(["new"], [{"title": "Its new name"}])
+    for known, title in ((renamed, "Its new name"), (catalogue, "A new film"), (renamed, "Its new name")):
+        assert titles_of(known, ["new"]) == {"new": title}
+    assert titles_of(renamed, ["new"], longest=5) == {"new": "Its …"}
 
 
 def test_items_without_a_title_go_by_their_ids() -> None:

@@ -20,6 +20,7 @@ from tailrank.data.histories import Histories, Queries
 from tailrank.data.latest_time import robust_latest
 from tailrank.errors import RequestError
 from tailrank.ranking.upstream import standardise
+from tailrank.signals import shared_terms
 from tailrank.signals.appendable import VectorTable
 from tailrank.signals.base import ItemUpdates, Signal
 from tailrank.signals.covisitation import NEIGHBOURS, CoVisitation, ItemKNN
@@ -238,7 +239,10 @@ def test_no_history_and_no_candidates(signal: Signal) -> None:
 
 @each_signal
 @pytest.mark.parametrize("events", [[0, 3, 3, 5, 1], [2], []], ids=str)
-def test_the_shares_of_events_add_up_to_the_score(signal: Signal, events: list[int]) -> None:
+def test_the_shares_of_events_add_up_to_the_score(
+    signal: Signal, events: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_terms, "BLOCK", 3)  # so that there are several
     history = histories_of(events)
     for candidates in (some(3, 8, 1, 7), Candidates.everything(N_ITEMS)):
         shares = signal.by_event(history, candidates)

@@ -41,6 +41,7 @@ class ItemAttributes:
     later: ChainMap[str, Mapping[str, Any]] = field(default_factory=no_layers)
     _found: dict[Hashable, npt.NDArray[Any]] = field(default_factory=dict, compare=False, repr=False)
     _found_later: dict[str, LaterRows] = field(default_factory=dict, compare=False, repr=False)
+    _written: dict[int, dict[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
     def of(
         self, name: str, ids: Sequence[str], codes: Codes, read: Reader = plain
@@ -91,6 +92,31 @@ class ItemAttributes:
         others = (~trained).nonzero()[0]
         found[others] = self._derived_later(name, find, [ids[at] for at in others.tolist()])
         return found
+
+    def written(
+        self, longest: int, texts: Sequence[str], write: Callable[[Sequence[str]], list[str]]
+    ) -> list[str]:
+        """Write cells of a column for people; those of lately come from memory.
+
+        Parameters
+        ----------
+        longest
+            Characters of what is written, at most.
+        texts
+            What stands in the cells.
+        write
+            Writes each by itself.
+        """
+        if len(texts) > MOST_LATER:
+            return write(texts)
+        known = self._written.setdefault(longest, {})
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if len(known) + len(new) > MOST_LATER:
+            known = self._written[longest] = {}  # another thread may be reading the old one
+            new = list(dict.fromkeys(texts))
+        if new:
+            known.update(zip(new, write(new), strict=True))
+        return [known[text] for text in texts]
 
     def _changed(self, ids: Sequence[str]) -> bool:
         """Whether something was said of one of them since."""

@@ -58,14 +58,19 @@ class Contrast:
 
         The lifts are differences of contributions and add up to that of the scores.
         """
+        return self.strongest()
+
+    def strongest(self, first: int | None = None) -> list[Reason]:
+        """Give the first of the reasons, and the last; None gives all."""
         contributions = _less(self.above.contributions, self.below.contributions)
-        # An unknown item has no events to compare with.
-        shared = self.above.by_event.keys() & self.below.by_event.keys()
-        by_event = {
-            name: [a - b for a, b in zip(self.above.by_event[name], self.below.by_event[name], strict=True)]
-            for name in shared
-        }
-        return reasons(contributions, by_event, self.above.events)
+        return reasons(contributions, self._by_event, self.above.events, first)
+
+    def _by_event(self, name: str) -> list[float] | None:
+        """Give the difference of the shares of events; none to an unknown item, which has none."""
+        above, below = self.above.by_event.get(name), self.below.by_event.get(name)
+        if above is None or below is None:
+            return None
+        return [a - b for a, b in zip(above, below, strict=True)]
 
     @property
     def leanings(self) -> dict[str, float]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Codes, Doubles, Floats
+from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.ranking.additive import settled
 from tailrank.ranking.display import html_table
@@ -91,43 +91,67 @@ class Explanation:
     @property
     def reasons(self) -> list[Reason]:
         """What sets the candidate apart, from what speaks for it most to what speaks against it most."""
-        return reasons(self.contributions, self.by_event, self.events)
+        return self.strongest()
+
+    def strongest(self, first: int | None = None) -> list[Reason]:
+        """Give the first of the reasons, and the last; None gives all."""
+        return reasons(self.contributions, self.by_event.get, self.events, first)
 
 
 def reasons(
-    contributions: Mapping[str, float], by_event: Mapping[str, Sequence[float]], events: Sequence[str]
+    contributions: Mapping[str, float],
+    by_event: Callable[[str], Sequence[float] | None],
+    events: Sequence[str],
+    first: int | None = None,
 ) -> list[Reason]:
-    """Name the event behind each contribution but the list's mean; from the highest to the lowest."""
+    """Name the event behind each contribution but the list's mean; from the highest to the lowest.
+
+    Parameters
+    ----------
+    contributions
+        By name.
+    by_event
+        Gives the shares of events in a contribution, by its name; nothing if it has none.
+    events
+        Their item ids.
+    first
+        How many to give, and the lowest one; None gives all.
+    """
 
     def most(name: str, lift: float) -> str | None:
-        shares = by_event.get(name)
-        return events[int(np.argmax(np.sign(lift) * np.array(shares)))] if shares else None
+        shares = by_event(name)
+        return events[shares.index((max if lift > 0 else min)(shares))] if shares else None
 
-    found = [Reason(name, lift, most(name, lift)) for name, lift in contributions.items()]
-    return sorted((each for each in found if each.name != LIST_MEAN), key=lambda reason: -reason.lift)
+    found = sorted(contributions.items(), key=lambda part: -part[1])
+    found = [part for part in found if part[0] != LIST_MEAN]
+    if first is not None:
+        found = found[:first] + found[first:][-1:]
+    return [Reason(name, lift, most(name, lift)) for name, lift in found]
 
 
 @dataclass(frozen=True)
 class EventShares:
-    """The contributions of signals, split by the events of one history, for all candidates that are known.
+    """The contributions of signals, split by the events of one history, for some of the known candidates.
 
     Attributes
     ----------
     events
         Item ids of the events that the signals saw, oldest first.
     rows
-        Position of each candidate in what follows, by its id.
+        Position of each of these in what follows, by its id.
+    names
+        Of the signals that look at single events.
     shares
-        By the name of a signal that looks at single events, less the mean over the candidates, shape (events,
-        candidates).
+        What these say of each event, less the mean over all known candidates, shape (events, names, some).
     leanings
-        By the name of a signal, what it says less the mean over the candidates, shape (candidates,).
+        Of each of these, what signals say by their names, less the mean over all known candidates.
     """
 
     events: tuple[str, ...]
     rows: Mapping[str, int]
-    shares: Mapping[str, Doubles]
-    leanings: Mapping[str, Floats]
+    names: tuple[str, ...]
+    shares: Doubles
+    leanings: Sequence[dict[str, float]]
 
     @classmethod
     def split(
@@ -137,6 +161,7 @@ class EventShares:
         events: tuple[str, ...],
         candidates: Candidates,
         ids: Sequence[str],
+        wanted: Collection[str],
     ) -> Self:
         """Split what the signals say.
 
@@ -150,17 +175,25 @@ class EventShares:
             Names of what they read, and item ids of the candidates.
         candidates
             As the signals see them.
+        wanted
+            Those to split it for; any others only count in the means.
         """
-        found, leanings = dict[str, Doubles](), dict[str, Floats]()
+        at = np.fromiter((row for row, item in enumerate(ids) if item in wanted), np.int64)
+        names, found, told = list[str](), list[Doubles](), dict[str, Floats]()
         weights = scoring.fusion.weights_of(levels, int(history_buckets(scoring.told.lengths)[0]))
         for signal, weight in zip(scoring.signals, weights, strict=True) if ids else ():
             shares = scoring.by_event(signal, candidates)
-            if shares is not None:
-                parts = weight.astype(np.float64) * shares
-                found[signal.name] = parts - parts.mean(axis=1, keepdims=True)
-            said = scoring.score(signal, candidates)[0] if shares is None else shares.sum(axis=0)
-            leanings[signal.name] = said - said.mean()
-        return cls(events, {item: row for row, item in enumerate(ids)}, found, leanings)
+            if shares is None:
+                said = scoring.score(signal, candidates)[0]
+            else:
+                said, exact = shares.sum(axis=0), weight.astype(np.float64)
+                means = shares @ exact / len(ids)
+                names.append(signal.name)
+                found.append(exact.take(at) * shares.take(at, axis=1) - means[:, None])
+            told[signal.name] = said
+        rows = {ids[row]: nth for nth, row in enumerate(at.tolist())}
+        stacked = np.stack(found, axis=1) if found else np.empty((len(events), 0, len(at)))
+        return cls(events, rows, tuple(names), stacked, _leanings(told, at))
 
     def of_items(self, ids: Sequence[str], contributions: Contributions) -> list[dict[str, list[float]]]:
         """Give what each event contributes to items, by signal; nothing for an unknown item.
@@ -168,25 +201,30 @@ class EventShares:
         They add up to the contributions, shape (items, names).
         """
         known = [at for at, item in enumerate(ids) if item in self.rows]
-        rows = [self.rows[ids[at]] for at in known]
+        rows = np.array([self.rows[ids[at]] for at in known], np.int64)
+        parts = self.shares.take(rows, axis=2)
+        columns = [contributions.names.index(name) for name in self.names]
+        totals = contributions.values[known][:, columns].T
+        exact = settled(parts.reshape(len(parts), totals.size), totals.ravel()).reshape(parts.shape)
         found: list[dict[str, list[float]]] = [{} for _ in ids]
-        for name, shares in self.shares.items():
-            totals = contributions.values[known, contributions.names.index(name)]
-            for at, parts in zip(known, settled(shares[:, rows], totals).T.tolist(), strict=True):
-                found[at][name] = parts
+        for at, split in zip(known, exact.transpose(2, 1, 0), strict=True):
+            found[at] = dict(zip(self.names, split.tolist(), strict=True))
         return found
 
-    def leanings_of(self, item: str) -> dict[str, float]:
-        """Give how much more of each signal an item has than the list on average; none if it is unknown."""
-        row = self.rows.get(item)
-        return {} if row is None else {name: float(said[row]) for name, said in self.leanings.items()}
+
+def _leanings(said: Mapping[str, Floats], at: Offsets) -> list[dict[str, float]]:
+    """Say how much more some candidates have of each signal than all have on average."""
+    if not said:
+        return []
+    values = np.stack(list(said.values()), axis=1)
+    apart = values.take(at, axis=0) - values.mean(axis=0)
+    return [dict(zip(said, row, strict=True)) for row in apart.tolist()]
 
 
-def explanations(ranking: Ranking, shares: EventShares, first: int | None = None) -> list[Explanation]:
-    """Explain the first items of a ranking that knows its contributions and moves; None explains all."""
+def explanations(ranking: Ranking, ids: Sequence[str], shares: EventShares) -> list[Explanation]:
+    """Explain the first items of a ranking that knows its contributions and moves, which `ids` names."""
     if ranking.contributions is None or ranking.moves is None:
         return []
-    ids = ranking.item_ids[:first]
     columns = (
         ids,
         ranking.scores,
@@ -194,6 +232,6 @@ def explanations(ranking: Ranking, shares: EventShares, first: int | None = None
         shares.of_items(ids, ranking.contributions),
         repeat(shares.events),
         ranking.moves.by_item(),
-        map(shares.leanings_of, ids),
+        ({} if row is None else shares.leanings[row] for row in map(shares.rows.get, ids)),
     )
     return list(map(Explanation, *columns))

@@ -43,9 +43,8 @@ def item_titles(items: pl.DataFrame, longest: int = TITLE) -> dict[str, str]:
     """
     ids = items[Columns.ITEM].to_list()
     column = next((name for name in TITLES if name in items.columns), Columns.ITEM)
-    texts = item_texts(items, f"{{{column}}}")
-    short = (text if len(text) <= longest else f"{text[: longest - 1]}…" for text in texts)
-    return {item_id: text or item_id for item_id, text in zip(ids, short, strict=True)}
+    titles = _cut(item_texts(items, f"{{{column}}}"), longest)
+    return {item_id: title or item_id for item_id, title in zip(ids, titles, strict=True)}
 
 
 def titles_of(catalogue: Catalogue, ids: Iterable[str], longest: int = TITLE) -> dict[str, str]:
@@ -53,12 +52,20 @@ def titles_of(catalogue: Catalogue, ids: Iterable[str], longest: int = TITLE) ->
     distinct = list(dict.fromkeys(ids))
     columns = catalogue.items.columns
     column = next((name for name in TITLES if name in columns), Columns.ITEM)
-    texts: list[str | None] = [*distinct]
+    cells = distinct
     if column != Columns.ITEM:
         values = catalogue.attributes.of(column, distinct, catalogue.codes_of(distinct))
-        texts = [None if value is None else str(value) for value in values]
-    schema = dict.fromkeys((Columns.ITEM, column), pl.String)
-    return item_titles(pl.DataFrame({Columns.ITEM: distinct, column: texts}, schema), longest)
+        cells = ["" if value is None else str(value) for value in values]
+
+    def write(cells: Sequence[str]) -> list[str]:
+        return _cut(item_texts(pl.DataFrame({column: cells}, {column: pl.String}), f"{{{column}}}"), longest)
+
+    titles = catalogue.attributes.written(longest, cells, write)
+    return {item_id: title or item_id for item_id, title in zip(distinct, titles, strict=True)}
+
+
+def _cut(texts: Iterable[str], longest: int) -> list[str]:
+    return [text if len(text) <= longest else f"{text[: longest - 1]}…" for text in texts]
 
 
 def because(explanation: Explanation, titles: Mapping[str, str], language: Language = "en") -> str:
@@ -82,7 +89,7 @@ def because(explanation: Explanation, titles: Mapping[str, str], language: Langu
     >>> because(pot, {"tea": "绿茶"}, "zh")
     '因为它的内容与“绿茶”相近，但它近来较少被选择'
     """
-    wording, found = WORDINGS[language], explanation.reasons
+    wording, found = WORDINGS[language], explanation.strongest(NAMED)
     against = found[-1:] if explanation.lift < 0 else []
     told = _told(found, against, wording, lambda each: phrase(each, explanation, titles, language))
     return wording.because.format(reasons=told) if told else wording.nothing
@@ -107,11 +114,12 @@ def why_above(contrast: Contrast, titles: Mapping[str, str], language: Language 
     >>> why_above(Contrast(pot, jar), {"pot": "Tea pot"})
     '“Tea pot” is above “jar” because it reads more like the history, but it was chosen less often lately'
     """
-    wording, found = WORDINGS[language], contrast.reasons
+    wording, found = WORDINGS[language], contrast.strongest(NAMED)
     items = [
         wording.quoted(titles.get(each, each)) for each in (contrast.above.item_id, contrast.below.item_id)
     ]
-    told = _told(found, found[-1:], wording, lambda each: _compared(each, contrast, titles, language))
+    leanings = contrast.leanings
+    told = _told(found, found[-1:], wording, lambda each: _compared(each, leanings, titles, wording))
     sentence = wording.above if told else wording.alike
     return sentence.format(item=items[0], other=items[1], reasons=told)
 
@@ -167,10 +175,11 @@ def phrase(
     return _filled(words.little if reason.lift < 0 else words.much, reason, titles, wording)
 
 
-def _compared(reason: Reason, contrast: Contrast, titles: Mapping[str, str], language: Language) -> str:
-    wording = WORDINGS[language]
+def _compared(
+    reason: Reason, leanings: Mapping[str, float], titles: Mapping[str, str], wording: Wording
+) -> str:
     words = _words(reason.name, wording)
-    if words is None or _against_the_grain(reason, contrast.leanings):
+    if words is None or _against_the_grain(reason, leanings):
         return _topic(reason, words, wording)
     return _filled(words.less if reason.lift < 0 else words.more, reason, titles, wording)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -161,17 +161,18 @@ class Reranker(ListRanker):
         first
             How many items; None explains all.
         """
-        return explanations(ranking, self._by_event(request), first)
+        ids = ranking.item_ids[:first]
+        return explanations(ranking, ids, self._by_event(request, set(ids)))
 
-    def _by_event(self, request: Request) -> EventShares:
-        """Split what the signals say of the known candidates by the events that they saw."""
+    def _by_event(self, request: Request, wanted: Collection[str]) -> EventShares:
+        """Split what the signals say of some of the candidates by the events that they saw."""
         history, unknown = self.catalogue.histories(request.columns)
         scoring, gone = self._scoring([request], [history]), set(unknown)
         seen = scoring.names([name for name in request.columns.items if name not in gone])
         listed = Listed.from_ids(request.candidates, self.catalogue)
         known = [name for name, code in zip(listed.ids, listed.codes.tolist(), strict=True) if code >= 0]
         levels = self.catalogue.levels[listed.candidates.codes]
-        return EventShares.split(scoring, levels, seen, listed.candidates, known)
+        return EventShares.split(scoring, levels, seen, listed.candidates, known, wanted)
 
     def learn_upstream(self, choices: Sequence[Choice]) -> Self:
         """Learn how much the scores of other recommenders count, from lists that users chose from.

@@ -15,7 +15,7 @@ from tailrank.signals.recency_decay import DecayedRows
 from tailrank.signals.sparse import summed
 
 BLOCK: Final = 4096
-"""Items whose scores are transposed at once."""
+"""Items that are looked at, or whose scores are transposed, at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +41,27 @@ class SharedTerms(DecayedRows):
         return
 
     def _parts(self, items: Codes, weights: Floats, candidates: Candidates) -> Floats:
-        """Multiply sparse rows, fifteen times as fast as a table of all terms for each item."""
-        shared = self.rows.matrix_of(items) @ self.rows.matrix_of(candidates.codes).T
-        parts: Floats = (self.steepness * weights)[:, None] * shared.toarray()
+        """Multiply tables of the terms of the events, which few candidates' terms are among."""
+        of, at = self.rows.entries(items)
+        terms, slots = np.unique(self.rows.columns.take(at), return_inverse=True)
+        values = (self.steepness * weights).take(of)
+        values *= self.rows.values.take(at)
+        said = np.zeros((len(items), len(terms)), np.float32)
+        said[of, slots] = values
+        parts = np.empty((len(items), len(candidates)), np.float32)
+        columns = Candidates(terms, self.rows.width)
+        for start in range(0, len(candidates), BLOCK):
+            some = slice(start, start + BLOCK)
+            np.matmul(said, self._at(columns, candidates.codes[some]).T, out=parts[:, some])
         return parts
+
+    def _at(self, columns: Candidates, items: Codes) -> Floats:
+        """Make a table of some columns of the rows, shape (items, columns)."""
+        of, at = self.rows.entries(items)
+        hits, slots = columns.find(self.rows.columns.take(at))
+        table = np.zeros((len(items), len(columns)), np.float32)
+        table[of.take(hits), slots] = self.rows.values.take(at.take(hits))
+        return table
 
     def _sums(
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
