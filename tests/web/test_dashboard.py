@@ -13,6 +13,7 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
+from try_helpers import PATIENCE
 
 from tailrank.api_stored import Event, Impression
 from tailrank.benchmarks.launcher import Server
@@ -33,6 +34,8 @@ id = "<b>quiet</b>"
 when = "title = 'nothing'"
 then = "bury"
 """
+
+expect.set_options(timeout=PATIENCE)
 
 
 def fill(url: str) -> None:
@@ -169,7 +172,7 @@ def test_a_version_is_rolled_back_and_promoted_again(registry: Registry, server:
     for deed, version in (("Roll back", before), ("Promote", serving)):
         models.get_by_role("button", name=f"{deed} to {version}").click()
         models.get_by_role("button", name="Yes, let it serve").click()
-        expect(models.get_by_role("status")).to_have_text(f"{version} serves.", timeout=30_000)
+        expect(models.get_by_role("status")).to_have_text(f"{version} serves.")
         assert registry.serving == version
     refused = httpx.post(f"{server.url}/v1/models/promote", json={"version": "../../etc"})
     assert refused.status_code == 422
@@ -236,8 +239,8 @@ def test_the_page_says_that_the_server_is_away_and_goes_on_when_it_is_back(
 ) -> None:
     status = page.get_by_role("status").first
     server.kill()
-    expect(status).to_contain_text("t be reached", timeout=10_000)
+    expect(status).to_contain_text("t be reached")
     server.start()
-    expect(status).to_contain_text("Live", timeout=15_000)
+    expect(status).to_contain_text("Live")
     httpx.post(f"{server.url}/v1/rank", json={"user": "ada", "candidates": CANDIDATES})
     expect(page.locator(".facts div").first).to_contain_text(re.compile("start1$"))

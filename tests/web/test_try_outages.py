@@ -65,6 +65,7 @@ def test_a_server_that_is_away_and_comes_back(browser: Browser, server: Server) 
         panel = page.ready().page.get_by_role("region", name="After the score")
         assert "What they cost isn't known" in panel.inner_text()
         page.click(1)
+        page.page.get_by_text("The server stored 1 click of user").wait_for()
         before, clicked = page.ids(), page.ids()[2]
         server.kill()
         page.rows(1).nth(2).locator("button.item").click()
