@@ -138,6 +138,6 @@ def test_whatever_is_written_is_a_condition_or_refused(text: str) -> None:
 )
 def test_the_longest_take_little_time(condition: str) -> None:
     items = ITEMS.with_columns(category=pl.lit("a" * 2_000 + "b"))
-    start = time.perf_counter()
+    start = time.process_time()
     met(condition, items=pl.concat([items] * 100))
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
