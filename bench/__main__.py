@@ -24,7 +24,18 @@ class Modules(TyperGroup):
         *("transfer", "forgetting", "annotation", "encoding", "service", "serving", "state", "frameworks"),
         *("relevance", "tilt", "lists", "sizes", "sidebyside", "growth", "profile", "impressions"),
         *("offpolicy", "experiments", "shilling", "learning", "day", "outcome", "live", "watch", "explain"),
-        *("knowledge", "policies", "exposure", "frontier", "rules", "game", "causal", "screen", "tasks"),
+        *(
+            "knowledge",
+            "policies",
+            "exposure",
+            "frontier",
+            "rules",
+            "game",
+            "causal",
+            "screen",
+            "tasks",
+            "monitor",
+        ),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -1,31 +1,46 @@
 """The opinion monitor: topics, surges injected into real streams, real peaks, speed, and kills.
 
 Reuters-21578 (newswires, February to June 1987) and tweets about airlines (nine days of February 2015) are
-replayed. Each part keeps what it found as it goes.
+replayed. With --keep, each part is kept as soon as it is done, beside the parts of before.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
-import polars as pl
 import typer
 
 from bench.monitor_kills import kills
 from bench.monitor_speed import speed
 from bench.monitor_surges import airline_stream, reuters_stream, surges
 from bench.monitor_topics import topics
-from bench.study import RESULTS, Json, Keep, chosen, report
+from bench.study import RESULTS, Data, Json, Keep, chosen, report
 
-NAME: Final = "monitor.json"
+INJECTIONS: Final = 30
+"""Surges of each size."""
+
+FILE: Final = "monitor.json"
 PARTS: Final[dict[str, Callable[[Path], Json]]] = {
     "topics": topics,
-    "surges, airlines": lambda data: surges(airline_stream(data)),
-    "surges, newswires": lambda data: surges(reuters_stream(data)),
+    "airline-tweets": lambda data: surges(airline_stream(data), 0),
+    "reuters": lambda data: surges(reuters_stream(data), INJECTIONS),
+    "reuters, a tenth of the false alarms": lambda data: surges(reuters_stream(data, 0.1), INJECTIONS),
     "speed": speed,
     "kills": kills,
 }
+
+
+def main(
+    data: Data,
+    part: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
+    keep: Keep = False,
+) -> None:
+    """Measure, part by part, and print one JSON object for each."""
+    file = RESULTS / FILE
+    for name in chosen(part, PARTS):
+        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        found = {each: kept[each] for each in PARTS if each in kept} | {name: PARTS[name](data)}
+        report(FILE, found, keep)

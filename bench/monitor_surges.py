@@ -26,9 +26,6 @@ SIZES: Final = 2, 3, 5
 LASTS: Final = 72
 """Hours of an injected surge."""
 
-INJECTIONS: Final = 60
-"""Of each size."""
-
 NEWS_TOPICS: Final = 10
 NEWS_END: Final = 545_356_800
 """Of 14 April 1987: later days are mostly missing."""
@@ -73,8 +70,8 @@ def reuters_stream(data: Path, alarms: float = 1.0) -> Stream:
     return Stream("reuters", texts, MonitorSettings(watch="volume", false_alarms_per_week=alarms))
 
 
-def surges(stream: Stream) -> Json:
-    """Replay a stream as it is, then with surges in it."""
+def surges(stream: Stream, injections: int) -> Json:
+    """Replay a stream as it is, then with so many surges of each size, one at a time."""
     counts = dict(_counts(stream))
     whole, raised, snapshots = Surges(stream.settings), list[Raised](), dict[int, Surges]()
     for start, period in counts.items():
@@ -89,7 +86,7 @@ def surges(stream: Stream) -> Json:
         "series": len(whole.series),
         "weeks": weeks,
         "alerts a week, all of them": len(raised) / weeks,
-        "injected": _injected(stream, counts, snapshots, raised, begin),
+        "injected": _injected(injections, counts, snapshots, raised, begin),
         "peaks": [_peak(stream, each) for each in raised],
     }
 
@@ -107,18 +104,18 @@ def _counts(stream: Stream) -> Iterator[tuple[int, Counts]]:
 
 
 def _injected(
-    stream: Stream,
+    injections: int,
     counts: Mapping[int, Counts],
     snapshots: Mapping[int, Surges],
     raised: list[Raised],
     begin: float,
 ) -> list[Json]:
-    """Multiply the texts of a topic (or of an airline) for three days, at random times on which nothing surges."""
+    """Multiply the texts of a topic for three days, at random times at which nothing surges."""
     rng, rows = np.random.default_rng(0), list[tuple[int, int, float | None]]()
     names = sorted({one for period in counts.values() for one in period if one.topic and not one.entity})
     days = [day for day in snapshots if begin <= day < max(counts) - 4 * DAY]
     for size in SIZES:
-        for _ in range(INJECTIONS):
+        for _ in range(injections):
             series, start = (
                 names[rng.integers(len(names))],
                 int(rng.choice(days)) + int(rng.integers(24)) * HOUR,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,7 +18,7 @@ from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.monitor.alert_log import Alert, AlertLog, moment
 from tailrank.tasks.monitor.classified import Classified
 from tailrank.tasks.monitor.inputs import STDIN, Place, folder_lines, stream_lines
-from tailrank.tasks.monitor.monitor import ALERTS, Monitor
+from tailrank.tasks.monitor.monitor import ALERTS, BATCH, Monitor
 from tailrank.tasks.monitor.monitor_state import MonitorState
 from tailrank.tasks.monitor.pictures import draw
 from tailrank.tasks.monitor.replays import replay as replayed
@@ -83,8 +84,9 @@ def run(
                 lines = stream_lines(sys.stdin.buffer, STDIN, Place(), is_whole=True)
             else:
                 lines = folder_lines(Path(source), monitor.state.places())
-            _print(monitor.feed(lines), as_json)
-            _tell(monitor, state, subscribed)
+            while batch := list(islice(lines, BATCH)):
+                _print(monitor.feed(batch), as_json)
+                _tell(monitor, state, subscribed)
             if follow is None:
                 break
             time.sleep(follow)
@@ -198,9 +200,8 @@ def _labeller(
     if not with_examples and not any(folders):
         return None
     loaded = [None if folder is None else TextClassifier.load(folder) for folder in folders]
-    return Classified(
-        *loaded, vectors=vectors, examples=[ExampleTopic.of(one, vectors) for one in with_examples]
-    )
+    own = [ExampleTopic.of(each, vectors) for each in with_examples]
+    return Classified(loaded[0], loaded[1], loaded[2], vectors, own)
 
 
 def _note_subscriptions(monitor: Monitor, subscribed: Sequence[Subscription]) -> None:

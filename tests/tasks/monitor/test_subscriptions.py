@@ -1,0 +1,175 @@
+"""Who is told of what and when, thumbs, edits that silence, labels of texts without any, and the command."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tailrank.cli.main import app
+from tailrank.errors import DataError, RequestError
+from tailrank.language.encoder import TextEncoder
+from tailrank.tasks.classifier import TextClassifier
+from tailrank.tasks.monitor.alert_log import Alert
+from tailrank.tasks.monitor.classified import Classified
+from tailrank.tasks.monitor.stream_texts import Text
+from tailrank.tasks.monitor.subscriptions import (
+    HIGHEST,
+    LOWEST,
+    ExampleTopic,
+    Subscribers,
+    Subscription,
+    read_subscriptions,
+    silenced,
+)
+
+HOUR, DAY = 3_600, 86_400
+NOW = 20_000 * DAY
+LOST = ["my bag is lost", "they lost my luggage", "where is my suitcase?", "our bags never arrived"]
+OTHER = ["thanks for the great crew", "how much is a seat by the window", "hold music for two hours"]
+
+
+def alert(name: str = "a", until: int = NOW, observed: float = 30.0, **values: Any) -> Alert:
+    about = {"topic": "bags", "entity": "United"} | values
+    return Alert(
+        name,
+        "volume",
+        **about,
+        since=until - HOUR,
+        until=until,
+        observed=observed,
+        expected=10.0,
+        texts=30,
+        why="",
+    )
+
+
+def test_alerts_are_told_once_and_when_they_are_due(tmp_path: Path) -> None:
+    wanted = [
+        Subscription("now"),
+        Subscription("daily", cadence="daily"),
+        Subscription("delta", entities=["Delta"]),
+    ]
+    subscribers, found = Subscribers(tmp_path, wanted), [alert("a", NOW - HOUR), alert("old", NOW - 3 * DAY)]
+    assert {name: len(new) for name, new in subscribers.tell(found, NOW - HOUR).items()} == {"now": 1}
+    assert {name: len(new) for name, new in subscribers.tell(found, NOW).items()} == {"daily": 1}
+    assert subscribers.tell([*found, alert("b", NOW, entity="", also=[("", "Delta")])], NOW).keys() == {
+        "now",
+        "daily",
+        "delta",
+    }
+
+
+def test_thumbs_move_a_threshold_within_bounds(tmp_path: Path) -> None:
+    wanted = [Subscription("ann", severity=1.5)]
+    Subscribers(tmp_path, wanted).tell([alert("a")], NOW)
+    assert Subscribers(tmp_path, wanted).thumb("ann", "a", is_up=False).severity == 1.875
+    for _ in range(12):
+        Subscribers(tmp_path, wanted).thumb("ann", "a", is_up=False)
+    moved = Subscribers(tmp_path, wanted)
+    assert moved.subscriptions[0].severity == HIGHEST
+    assert moved.tell([alert("b")], NOW) == {}
+    for _ in range(12):
+        Subscribers(tmp_path, wanted).thumb("ann", "a", is_up=True)
+    assert Subscribers(tmp_path, wanted).subscriptions[0].severity == LOWEST
+    assert len(moved.thumbs()) == 25
+    with pytest.raises(DataError, match="ann wasn't told of an alert x"):
+        moved.thumb("ann", "x", is_up=True)
+    with pytest.raises(DataError, match="no subscription is called bob: there are ann"):
+        moved.thumb("bob", "a", is_up=True)
+
+
+def test_an_edit_says_what_it_silences() -> None:
+    alerts = [
+        alert("a"),
+        alert("b", NOW - 29 * DAY, 15.0),
+        alert("c", NOW - 31 * DAY),
+        alert("d", topic="fees"),
+    ]
+    old = Subscription("ann", topics=["bags"])
+    [found] = silenced([old], [Subscription("ann", topics=["bags"], severity=2.0)], alerts)
+    assert str(found) == "ann: 1 of 2 alerts of the last 30 days would be gone"
+    assert [each.gone for each in silenced([old], [], alerts)] == [2]
+    assert silenced([old], [Subscription("ann")], alerts) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ([{"name": "a", "topic": ["x"]}], "unknown field `topic`"),
+        ([{"name": "a/b"}], r"regex|pattern"),
+        ([{"name": "a", "severity": 0.5}], ">= 1"),
+        ([{"name": "a"}, {"name": "a"}], "two subscriptions are called a"),
+    ],
+)
+def test_wrong_subscriptions_are_refused(tmp_path: Path, content: object, why: str) -> None:
+    (tmp_path / "s.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=why):
+        read_subscriptions(tmp_path / "s.json")
+
+
+def test_examples_find_texts_like_them(encoder: TextEncoder) -> None:
+    topic = ExampleTopic.of(Subscription("bags", examples=LOST), encoder.encode)
+    assert topic.matches(encoder.encode(["My luggage is missing", *OTHER])) == [True, False, False, False]
+    with pytest.raises(DataError, match="at least three different examples"):
+        ExampleTopic.of(Subscription("bags", examples=LOST[:1] * 3), encoder.encode)
+    labelled = Classified(vectors=encoder.encode, examples=[topic])(
+        [Text("1", "lost bag", NOW, topics=("x",))]
+    )
+    assert labelled[0].topics == ("subscription:bags", "x")
+
+
+def test_classifiers_label_what_says_nothing(encoder: TextEncoder) -> None:
+    rng = np.random.default_rng(0)
+    texts = [*rng.choice(LOST, 12), *rng.choice(OTHER[:1], 12)]
+    topics = TextClassifier.fit(texts, ["bags"] * 12 + ["crew"] * 12, encoder)
+    mood = TextClassifier.fit(texts, ["negative"] * 12 + ["positive"] * 12, encoder)
+    found = Classified(topics, mood)([Text("1", LOST[0], NOW), Text("2", OTHER[0], NOW, topics=("own",))])
+    assert [(each.topics, each.sentiment) for each in found] == [
+        (("bags",), "negative"),
+        (("own",), "positive"),
+    ]
+    with pytest.raises(RequestError, match="the sentiments are bags, crew: label texts negative"):
+        Classified(sentiment=topics)
+
+
+def call(*arguments: object, source: bytes = b"") -> Any:
+    return CliRunner().invoke(app, ["monitor", *map(str, arguments)], input=source, env={"COLUMNS": "200"})
+
+
+def test_the_command_from_texts_to_a_picture(tmp_path: Path) -> None:
+    rng, lines = np.random.default_rng(0), ["{"]
+    for hour in range(5 * 24):
+        for n in range(4 + 12 * (hour in (100, 101, 102))):
+            words = " ".join(f"w{word}" for word in rng.integers(0, 999, 5))
+            row = {
+                "id": f"{hour}-{n}",
+                "text": f"lost bag {words}",
+                "timestamp": NOW - 9 * DAY + hour * HOUR + n,
+            }
+            lines.append(json.dumps(row | {"topic": "bags"}))
+    (tmp_path / "subs.json").write_text(json.dumps([{"name": "ann", "topics": ["bags"]}]))
+    (tmp_path / "none.json").write_text(json.dumps([{"name": "ann", "topics": ["fees"]}]))
+    state, subs = tmp_path / "state", ("--subscriptions", tmp_path / "subs.json")
+    options = "--set", "watch=volume", "--set", "burn_in_days=2"
+    done = call("run", state, "-", *options, *subs, source="\n".join(lines).encode())
+    assert done.exit_code == 0, done.output
+    assert "-, line 1: isn't JSON" in done.stderr
+    assert "ann is told of 1 alerts" in done.stderr
+    [found] = [json.loads(line) for line in call("alerts", state, "--json").stdout.splitlines()]
+    assert found["topic"] == "bags"
+    again = call("run", state, "-", *subs, source="\n".join(lines[1:]).encode())
+    assert again.stdout == ""
+    gone = call("check", tmp_path / "subs.json", tmp_path / "none.json", "--state", state)
+    assert (gone.exit_code, "ann: 1 of 1 alerts" in gone.stdout) == (3, True)
+    assert "1.25 times" in call("thumb", state, "ann", found["id"], "down", *subs).stdout
+    plots = tmp_path / "p.png", tmp_path / "p.html"
+    for plot in plots:
+        replayed = call("replay", state, "--topic", "bags", "--plot", plot)
+        assert found["why"] in replayed.stdout
+    assert plots[0].read_bytes().startswith(b"\x89PNG")
+    assert found["why"] in plots[1].read_text()
+    assert isinstance(call("replay", state, "--topic", "none", "--plot", plots[0]).exception, RequestError)
+    assert isinstance(call("run", state, tmp_path, "--set", "period=day").exception, RequestError)
