@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
-from tailrank.bounds import MAX_ID_BYTES
+from tailrank.bounds import MAX_ID_BYTES, MAX_TEXT
 
 MAX_CANDIDATES: Final = 2_000
 MAX_EVENTS: Final = 1_000
@@ -15,7 +15,6 @@ MAX_CONTEXT: Final = 50
 MAX_EXPLAINED: Final = 20
 MAX_WITHOUT: Final = 50
 MAX_TEXTS: Final = 10
-MAX_TEXT: Final = 500
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
 Seconds: TypeAlias = Annotated[

@@ -171,7 +171,8 @@ class Review(Struct, frozen=True):
 
     `text` is what the item says now, empty if it is unknown or was deleted. `fingerprint` names the text that
     the screen read last; empty if it read none. `log` is the audit log, oldest first. `markets` are those for
-    which a person decided, with what.
+    which a person decided, with what. `held` says where a held item is held, by market; the empty name stands
+    for those that aren't named.
     """
 
     item_id: str
@@ -182,6 +183,7 @@ class Review(Struct, frozen=True):
     fingerprint: str
     log: list[ReviewEntry]
     markets: dict[str, Literal["approve", "reject"]] | UnsetType = UNSET
+    held: dict[str, bool] | UnsetType = UNSET
 
 
 class ReviewQueue(Struct, frozen=True):

@@ -77,7 +77,8 @@ class Verdict(Struct, frozen=True, forbid_unknown_fields=True):
     """What a person decided of an item, who, and why.
 
     `fingerprint`, as the review gave it, says which text was read: if the item has another one by now, the
-    verdict is refused. With a `market` it counts there, whatever was decided for all.
+    verdict is refused. With a `market`, which the screen must know, it counts there, whatever was decided for
+    all.
     """
 
     verdict: Literal["approve", "reject"]

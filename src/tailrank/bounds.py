@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_ID_BYTES: Final = 400
 """Of UTF-8, in an id of a user, an item or an event."""
 
+MAX_TEXT: Final = 500
+"""Characters of what a user says among the events of a history."""
+
 EARLIEST_TIMESTAMP: Final = 631_152_000
 """Seconds since 1970: the beginning of 1990. A smaller number has another unit or format, or is an order."""
 

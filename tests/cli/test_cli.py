@@ -302,6 +302,7 @@ def test_a_ranking_as_json_has_the_shape_of_the_api(model: Path, explain: tuple[
         ),
         (["evaluate", "--data", "DATA", "--out", "out", "--staleness", "soon"], "soon"),
         (["evaluate", "--data", "DATA", "--out", "out", "--frontier", "magic"], "no dial to turn"),
+        (["evaluate", "--data", "DATA", "--out", "out", "--frontier", ""], "no dial to turn"),
         (["evaluate", "--data", "DATA", "--out", "out", "--groups", "titel"], "did you mean `title`"),
         (
             ["evaluate", "--data", "DATA", "--out", "out", "--models", "tfidf", "--frontier", "tail"],

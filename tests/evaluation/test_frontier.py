@@ -196,6 +196,8 @@ def test_a_dial_that_costs_too_much_has_no_choice() -> None:
 def test_mistakes_are_told(reranker: Reranker, split: Split) -> None:
     with pytest.raises(RequestError, match="--frontier magic: no dial to turn: choose from exposure, tail, "):
         find_dials(["magic"])
+    with pytest.raises(RequestError, match="--frontier '': no dial to turn: choose from exposure, tail, "):
+        find_dials([""])
     for name in ("objective", "objective:"):
         with pytest.raises(RequestError, match=r"no dial to turn: choose from .*objective:COLUMN"):
             find_dials([name])

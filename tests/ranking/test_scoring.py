@@ -133,6 +133,9 @@ def test_words_have_their_place_among_events_with_times(reranker: Reranker, horr
 def test_words_must_say_something(wrong: str) -> None:
     with pytest.raises(RequestError, match="must say something"):
         TextEvent(wrong)
+    with pytest.raises(RequestError, match="has 501 characters: say it in at most 500"):
+        TextEvent.encode("x" * 501, {})
+    assert TextEvent("x" * 500).vectors == {}
 
 
 def test_vectors_of_words_must_fit(reranker: Reranker) -> None:

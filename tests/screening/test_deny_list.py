@@ -12,9 +12,10 @@ from tailrank.screening.deny_list import DenyList, words_of
 
 def test_a_file_has_phrases_by_market_and_comments(tmp_path: Path) -> None:
     file = tmp_path / "deny.txt"
-    file.write_text("miracle cure  # a claim\n\n[de]\nCBD\n减肥药\n", encoding="utf-8")
+    file.write_text("miracle cure  # a claim\n\n[us]\n[de]\nCBD\n减肥药\n", encoding="utf-8")
     found = DenyList.read(file)
-    assert found.phrases == {"": ["miracle cure"], "de": ["CBD", "减肥药"]}
+    assert found.phrases == {"": ["miracle cure"], "us": [], "de": ["CBD", "减肥药"]}
+    assert found.found(["tea", "CBD tea"]) == [{}, {"de": ["CBD"]}]
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,8 @@ def test_a_file_has_phrases_by_market_and_comments(tmp_path: Path) -> None:
         (b"", "holds no phrase"),
         (b"tea\n!!!\n", "line 2: '!!!' has no word"),
         (b"[de\ntea\n", "line 1: .* for a market, alone"),
+        (b"tea\n[de]\nmug\n[ ]\npot\n", r"line 4: '\[ \]' names no market"),
+        (b"[de]\n", "holds no phrase"),
         (b"\xff", "can't be read"),
     ],
 )

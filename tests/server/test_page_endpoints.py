@@ -187,7 +187,11 @@ def test_own_items_are_ranked_by_meaning_and_nothing_is_kept(url: str) -> None:
         ([*OWN, {"title": "x"}], ["50"], "`item_id` is missing, or no string - at `$.items[4]`"),
         ([*OWN, {"item_id": "x", "title": " "}], ["50"], "without text"),
         ([*OWN, {"item_id": "x", "title": {"a": 1}}], ["50"], "$.items[4]"),
-        ([{"item_id": "x", "price": 5}], ["x"], "no text in any of the columns"),
+        (
+            [{"item_id": "x", "price": 5}],
+            ["x"],
+            "no item has a text: send one in a field such as `title` (or ",
+        ),
         (OWN, ["nothing"], "$.history[0]"),
         (OWN, [], "history"),
         ([{"item_id": str(at), "title": "x"} for at in range(501)], ["1"], "items"),

@@ -17,7 +17,7 @@ from server_helpers import rank, wait_until
 
 from tailrank import api
 from tailrank.benchmarks.launcher import Server
-from tailrank.client import Client
+from tailrank.client import Client, ServerError
 from tailrank.language.encoder import TextEncoder
 from tailrank.ranking.reranker import Reranker
 from tailrank.screening.holding import hold
@@ -38,7 +38,12 @@ def screen(model: Path, encoder: TextEncoder, tmp_path_factory: pytest.TempPathF
     [gory] = encoder.encode([GORY])
     file = tmp_path_factory.mktemp("screens") / "screen.json"
     Screen(
-        identity.template, {"de": ["banned"]}, identity, (40 * gory).tolist(), -24.0, {"": 0.5, "xx": 1.0}
+        identity.template,
+        {"de": ["banned"], "us": []},
+        identity,
+        (40 * gory).tolist(),
+        -24.0,
+        {"": 0.5, "xx": 1.0},
     ).write(file)
     return file
 
@@ -129,7 +134,8 @@ def test_a_held_text_is_in_no_ranking_and_the_queue_says_why(server: Server) -> 
         assert listed(server.url, "c1", "c2", context={"market": "xx"})[0] == ["c1", "c2"]
         [waiting] = [item for item in client.review_queue().held if item.item_id == "c1"]
         assert waiting.text.startswith(GORY)
-        assert waiting.log[0].markets == {"": True, "de": True, "xx": False}
+        assert waiting.log[0].markets == {"": True, "de": True, "us": True, "xx": False}
+        assert waiting.held == waiting.log[0].markets
         metrics = httpx.get(f"{server.url}/metrics").text
         assert re.search(r'tailrank_reviews{status="held"} [1-9]', metrics)
         client.delete_item("c1")
@@ -162,6 +168,18 @@ def test_a_verdict_may_be_for_one_market(server: Server) -> None:
         client.reject("d4", by="heinz", why="the law", market="de")
         assert listed(server.url, "d4")[0] == ["d4"]
         assert listed(server.url, "d4", context={"market": "de"}) == ([], {"d4": "rejected: the law"})
+
+
+def test_a_verdict_for_a_market_that_no_screen_knows_is_refused(server: Server, other: Server) -> None:
+    with Client(server.url) as client, Client(other.url) as screenless:
+        client.put_items({"item_id": "d5", "title": GORY})
+        with pytest.raises(ServerError, match="market: no screen knows 'uss': did you mean `us`"):
+            client.approve("d5", by="grace", why="art", market="uss")
+        with pytest.raises(ServerError, match="there are `de`, `us`, `xx`; name it in the deny-list"):
+            client.reject("1", by="grace", why="art", market="france")
+        with pytest.raises(ServerError, match="no screen knows 'de': there are none"):
+            screenless.reject("1", by="grace", why="art", market="de")
+        assert screenless.approve("d5", by="grace", why="art", market="us").markets == {"us": "approve"}
 
 
 def test_a_list_in_its_old_order_is_reviewed_too(server: Server) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec import UNSET
+from msgspec import UNSET, ValidationError
 
-from tailrank import api
+from tailrank import api, api_stored
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError
 from tailrank.policy.exploration import Exploration
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
+from tailrank.server.decoding import Body
 from tailrank.server.metarank import rank_response
 from tailrank.server.translation import NO_EVENTS, check_times, to_items, to_request
 
@@ -62,7 +63,7 @@ def test_steps_are_named_in_their_order_and_mistakes_in_them_by_their_place() ->
     assert to_request(api.RankRequest(["a"], policy=[]), NO_EVENTS).policy == ()
     for wrong, message in (
         ({"name": "tial"}, r"no policy is called 'tial'.* - at `\$.policy\[1\]`"),
-        ({"strength": 1}, r"no policy is called None.* - at `\$.policy\[1\]`"),
+        ({"strength": 1}, r"`name` is missing: .* there are tail, .* - at `\$.policy\[1\]`"),
         ({"name": "tail", "strength": 7}, r"strength must be .* - at `\$.policy\[1\]`"),
     ):
         with pytest.raises(RequestError, match=message):
@@ -96,3 +97,10 @@ def test_contributions_add_up_to_every_score_on_the_wire(reranker: Reranker, dat
     for one in scored:
         assert isinstance(one.features, dict)
         assert sum(one.features.values()) == pytest.approx(one.score, abs=1e-4)
+
+
+def test_a_value_that_can_not_be_chosen_is_refused_with_those_that_can() -> None:
+    with pytest.raises(ValidationError, match=r"'fr' - at `\$.explain`: choose from `en`, `zh`$"):
+        Body[api.RankRequest](api.RankRequest).decode(b'{"candidates": ["a"], "explain": "fr"}')
+    with pytest.raises(ValidationError, match=r"`\$.verdict`: choose from `approve`, `reject`$"):
+        Body[api_stored.Verdict](api_stored.Verdict).decode(b'{"verdict": "ok", "by": "a", "why": "b"}')

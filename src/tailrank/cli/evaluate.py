@@ -118,7 +118,7 @@ def evaluate(
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
     standing = options.policies(policies).steps
-    dials = find_dials([name.strip() for name in frontier.split(",")]) if frontier else {}
+    dials = find_dials([name.strip() for name in frontier.split(",")]) if frontier is not None else {}
     if dials and names[0] not in WITH_POLICIES:
         raise RequestError(f"--frontier: {names[0]} has no policies: name tailrank first in --models")
     how = options.reading(columns)

@@ -107,7 +107,7 @@ def _find_dial(name: str) -> Dial:
         return Dial(Objective.name, "weight", WEIGHTS, {"column": column})
     if name not in DIALS:
         known = ", ".join((*DIALS, f"{OBJECTIVE}COLUMN"))
-        raise RequestError(f"--frontier {name}: no dial to turn: choose from {known}")
+        raise RequestError(f"--frontier {name or repr(name)}: no dial to turn: choose from {known}")
     return DIALS[name]
 
 

@@ -80,7 +80,11 @@ def from_description(steps: Iterable[Mapping[str, Any]]) -> tuple[Policy, ...]:
 def _made(step: Mapping[str, Any]) -> Policy:
     if not isinstance(step, Mapping):
         raise RequestError(f"a policy is described by its `name` and settings, not by {step!r}")
-    name = step.get("name")
+    if "name" not in step:
+        raise RequestError(
+            f"`name` is missing: it says which policy {dict(step)} sets; there are {', '.join(POLICIES)}"
+        )
+    name = step["name"]
     if not isinstance(name, str) or name not in POLICIES:
         known = {name: name for name in POLICIES}
         raise RequestError(f"no policy is called {name!r}: {instead_of(str(name), known)}")

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from tailrank.arrays import Floats, Offsets
+from tailrank.bounds import MAX_TEXT
 from tailrank.data.histories import UNTYPED, Event, Histories
 from tailrank.errors import EncoderError, RequestError
 from tailrank.language.encoder import TextEncoder
@@ -36,7 +37,7 @@ class TextEvent:
     Raises
     ------
     RequestError
-        If the text is empty, or `after` below 0.
+        If the text is empty or longer than `bounds.MAX_TEXT`, or `after` below 0.
     """
 
     text: str
@@ -46,6 +47,10 @@ class TextEvent:
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
             raise RequestError(f"a text among the events must say something, not {self.text!r}")
+        if len(self.text) > MAX_TEXT:
+            raise RequestError(
+                f"a text among the events has {len(self.text)} characters: say it in at most {MAX_TEXT}"
+            )
         if self.after is not None and self.after < 0:
             raise RequestError(f"a text comes after so many events: at least 0, not {self.after}")
 
@@ -58,7 +63,7 @@ class TextEvent:
         EncoderError
             If an encoder is missing, or has changed since.
         """
-        vectors = {}
+        found, vectors = cls(text), {}
         for name, space in spaces.items():
             if space.encoder is not None:
                 encoder = TextEncoder.load(space.encoder.name)
@@ -67,7 +72,7 @@ class TextEvent:
                         f"encoder {encoder.name!r} has changed since the model was trained: train it again"
                     )
                 [vectors[name]] = encoder.encode(as_item_texts([text], space.encoder.template))
-        return cls(text, vectors)
+        return replace(found, vectors=vectors)
 
     @property
     def name(self) -> str:

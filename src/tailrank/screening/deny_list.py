@@ -55,11 +55,13 @@ class DenyList:
     def read(cls, file: Path) -> Self:
         """Read a phrase a line; lines after `[de]` count in the market `de` only, `#` begins a comment.
 
+        A market may have no phrase of its own: it is named, so that it has verdicts of its own.
+
         Raises
         ------
         DataError
             If the file can't be read or holds no phrase; on a phrase without a letter or a digit, or that
-            begins as a market does.
+            begins as a market does; on a market without a name.
         """
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
@@ -70,13 +72,19 @@ class DenyList:
             phrase = line.partition("#")[0].strip()
             if heading := _MARKET.fullmatch(phrase):
                 market = heading[1]
+                if not market:
+                    raise DataError(
+                        f"{file}, line {number}: {phrase!r} names no market: write phrases that count in all "
+                        "above the first market"
+                    )
+                phrases.setdefault(market, [])
             elif phrase:
                 if phrase.startswith("["):
                     raise DataError(f"{file}, line {number}: {phrase!r}: write [de] for a market, alone")
                 if not words_of([phrase])[0]:
                     raise DataError(f"{file}, line {number}: {phrase!r} has no word in it: remove the line")
                 phrases.setdefault(market, []).append(phrase)
-        if not phrases:
+        if not any(phrases.values()):
             raise DataError(f"{file}: holds no phrase: write one a line")
         return cls(phrases)
 

@@ -123,6 +123,11 @@ class Review:
         return everywhere | {market: held * is_held for market, is_held in self.held.items()} | own
 
     @property
+    def markets(self) -> list[str]:
+        """Markets that it was screened or decided for by their names."""
+        return [market for market in {**self.held, **self.in_market} if market]
+
+    @property
     def waits(self) -> bool:
         """Whether it is held anywhere where nobody decided."""
         return any(is_held and market not in self.in_market for market, is_held in self.held.items())

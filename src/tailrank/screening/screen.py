@@ -155,12 +155,12 @@ class Screen(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         everywhere = bool(said.get(EVERYWHERE) or pushed)
         markets = {
             market: everywhere or bool(said.get(market)) or self._exceeds(score, market)
-            for market in self._markets
+            for market in self.markets
         }
         why = [
             f"says {phrase!r}{f' ({market})' * bool(market)}" for market in said for phrase in said[market]
         ]
-        if score is not None and any(self._exceeds(score, market) for market in self._markets):
+        if score is not None and any(self._exceeds(score, market) for market in self.markets):
             why.append(f"is like texts that were labelled ({score:.2f})")
         if pushed:
             why.append(pushed)
@@ -170,7 +170,8 @@ class Screen(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return score is not None and score >= self.thresholds.get(market, self.thresholds[EVERYWHERE])
 
     @cached_property
-    def _markets(self) -> list[str]:
+    def markets(self) -> list[str]:
+        """Those that it tells apart; `EVERYWHERE`, the first, stands for all others."""
         return list(dict.fromkeys([EVERYWHERE, *self.deny, *self.thresholds]))
 
     @cached_property

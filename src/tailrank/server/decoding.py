@@ -22,6 +22,8 @@ TIME_REMEDY: Final = "send seconds since 1970, or ISO 8601 such as 2024-01-31T09
 UNKNOWN: Final = "Object contains unknown field `"
 """What msgspec says before the name; the path follows."""
 
+CHOICE: Final = "Invalid enum value "
+
 LONGEST: Final = 300
 """Characters of a message: what somebody sent may be in it."""
 
@@ -76,6 +78,10 @@ class Body(Generic[T]):
             return f"{UNKNOWN}{name}`{place}: {instead_of(name, names)}"
         if len(message) > LONGEST:
             message = f"{message[: LONGEST // 2]}…{message[-LONGEST // 2 :]}"
+        if message.startswith(CHOICE):
+            path = re.findall(r"\.(\w+)", message.rpartition(" - at `$")[2])
+            choices = ", ".join(f"`{one}`" for one in _choices(_at(self._described, path)))
+            return f"{message}: choose from {choices}" if choices else message
         if self._hook is None and f".{TIME}`" in message and "since 1970" not in message:
             return f"{message}: {TIME_REMEDY}"
         return message
@@ -96,15 +102,33 @@ def _with_seconds(body: Any) -> Any:
 
 def _names(shape: inspect.Type, path: Sequence[str]) -> dict[str, str]:
     """List the fields at a path, and below them, by name; the latter as the path from there."""
-    for step in path:
-        fields = [field for struct in _structs(shape) for field in struct.fields]
-        shape = next((field.type for field in fields if field.encode_name == step), shape)
+    shape = _at(shape, path)
     names: dict[str, str] = {}
     for field in (field for struct in _structs(shape) for field in struct.fields):
         for inner in (inner for struct in _structs(field.type) for inner in struct.fields):
             names.setdefault(inner.encode_name, f"{field.encode_name}.{inner.encode_name}")
         names[field.encode_name] = field.encode_name
     return names
+
+
+def _at(shape: inspect.Type, path: Sequence[str]) -> inspect.Type:
+    """Find what is at a path."""
+    for step in path:
+        fields = [field for struct in _structs(shape) for field in struct.fields]
+        shape = next((field.type for field in fields if field.encode_name == step), shape)
+    return shape
+
+
+def _choices(shape: inspect.Type) -> Iterator[str | int]:
+    """List the values that can be chosen, in a list or beside other types, too."""
+    match shape:
+        case inspect.LiteralType(values=values):
+            yield from values
+        case inspect.UnionType(types=several):
+            for each in several:
+                yield from _choices(each)
+        case inspect.ListType(item_type=each) | inspect.Metadata(type=each):
+            yield from _choices(each)
 
 
 def _structs(shape: inspect.Type) -> Iterator[inspect.StructType]:

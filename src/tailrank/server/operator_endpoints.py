@@ -17,7 +17,7 @@ from tailrank.server.exchange import Answer
 from tailrank.server.experiment_reports import ExperimentReports
 from tailrank.server.live import LivePage
 from tailrank.server.model_manager import ModelManager
-from tailrank.server.reviewing import queue, told
+from tailrank.server.reviewing import check_market, queue, told
 from tailrank.server.streams import Stream
 from tailrank.state.base import State
 
@@ -102,6 +102,8 @@ class OperatorEndpoints:
         review = served.reviews.by_id.get(call.name)
         if review is None and served.reranker.catalogue.unknown([call.name], "item"):
             return Answer(encode(api.ErrorResponse(f"there is no item {call.name[:40]!r}")), 404)
+        if given.market is not None:
+            check_market(given.market, self.models.screen, review)
         text = "" if review is None else review.text
         if given.fingerprint not in (None, text):
             raise RequestError("the item has another text by now: read it again, then decide")

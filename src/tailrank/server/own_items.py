@@ -79,8 +79,11 @@ def _read(items: Sequence[api_stored.Item]) -> tuple[list[str], list[str]]:
     frame = pl.DataFrame(columns, dict.fromkeys(columns, pl.String))
     try:
         texts = item_texts(frame)
-    except DataError as why:
-        raise RequestError(str(why)) from None
+    except DataError:
+        raise RequestError(
+            f"no item has a text: send one in a field such as `{Columns.TEXT[0]}` (or "
+            f"{', '.join(Columns.TEXT[1:])}) - at `$.items`"
+        ) from None
     for at, text in enumerate(texts):
         if not text:
             raise RequestError(f"an item without text: send one of {', '.join(columns)} - at `$.items[{at}]`")

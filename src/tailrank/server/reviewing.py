@@ -14,6 +14,8 @@ from tailrank import api_reports
 from tailrank.api import Value
 from tailrank.arrays import Floats
 from tailrank.data.columns import Columns
+from tailrank.errors import RequestError, instead_of
+from tailrank.screening.deny_list import EVERYWHERE
 from tailrank.screening.reviews import Entry, Review
 from tailrank.screening.screen import Screen
 from tailrank.server.encoding import Encoders
@@ -68,6 +70,23 @@ async def screened(
     return [Entry.of_screen(item, one, now) for item, one in judged.items() if served.reviews.news(item, one)]
 
 
+def check_market(market: str, screen: Screen | None, review: Review | None) -> None:
+    """Check that a verdict for one market may count: that a screen, or the item's review, names it.
+
+    Raises
+    ------
+    RequestError
+        If neither does.
+    """
+    named = {*(screen.markets if screen is not None else ()), *(review.markets if review is not None else ())}
+    known = {each: each for each in sorted(named - {EVERYWHERE})}
+    if market not in known:
+        raise RequestError(
+            f"market: no screen knows {market!r}: {instead_of(market, known)}; name it in the deny-list, "
+            "in a line such as [de], or leave `market` out to decide for all"
+        )
+
+
 def queue(served: LoadedModel) -> api_reports.ReviewQueue:
     """List the items that wait for a verdict, but for those that were deleted."""
     held = {item: review for item, review in served.reviews.by_id.items() if review.status == "held"}
@@ -83,7 +102,7 @@ def told(served: LoadedModel, item_id: str, review: Review) -> api_reports.Revie
     [text] = served.texts([served.columns(item_id)])
     own = {market: entry.verdict for market, entry in review.in_market.items() if entry.verdict != "screened"}
     said = (item_id, review.status, review.since, review.why, text, review.text, log)
-    return api_reports.Review(*said, own or UNSET)
+    return api_reports.Review(*said, own or UNSET, dict(review.held) or UNSET)
 
 
 def _line(entry: Entry) -> api_reports.ReviewEntry:

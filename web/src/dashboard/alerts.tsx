@@ -3,7 +3,7 @@ import { Card, Missing } from "./card";
 import { now } from "./live";
 import { usePolled } from "./polled";
 import type { Alerts as Found } from "./types";
-import { moment } from "./words";
+import { ago, local } from "./words";
 
 const CLOSED = 5;
 
@@ -18,7 +18,7 @@ export function Alerts() {
           <ul class="plain" aria-live="polite">
             {found.opened.map((alert) => (
               <li key={`${alert.kind} ${alert.subject} ${alert.since}`} class="alert">
-                {alert.message}
+                {local(alert.message)}
               </li>
             ))}
           </ul>
@@ -27,14 +27,14 @@ export function Alerts() {
               <summary>Over: the latest {Math.min(CLOSED, found.closed.length)}</summary>
               <ul class="plain">
                 {found.closed.slice(0, CLOSED).map((alert) => (
-                  <li key={`${alert.kind} ${alert.subject} ${alert.since}`}>{alert.message}</li>
+                  <li key={`${alert.kind} ${alert.subject} ${alert.since}`}>{local(alert.message)}</li>
                 ))}
               </ul>
             </details>
           )}
           {found.watched.map((log) => (
             <p class="soft" key={log.log}>
-              The log{found.watched.length > 1 && ` of ${log.machine}`} is watched; it said so {moment(log.time)}. {log.missing ?? ""}
+              The log{found.watched.length > 1 && ` of ${log.machine}`} is watched; it said so {ago(log.time, now.value!.time)}. {log.missing ?? ""}
             </p>
           ))}
         </>

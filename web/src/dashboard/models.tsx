@@ -5,7 +5,7 @@ import { Card, Missing } from "./card";
 import { now } from "./live";
 import { usePolled } from "./polled";
 import type { ModelVersion } from "./types";
-import { number } from "./words";
+import { local, number } from "./words";
 
 interface Versions {
   versions: ModelVersion[];
@@ -91,7 +91,7 @@ function Row({ of, choose }: { of: ModelVersion; choose: () => void }) {
     <tr>
       <th scope="row">{version}</th>
       <td>{STATUS[status] ?? ""}</td>
-      <td>{of.learned_until ?? "–"}</td>
+      <td>{local(of.learned_until ?? "–")}</td>
       <td>{number(gate?.candidate, 4)}</td>
       <td>{number(gate?.current, 4)}</td>
       <td>{number(of.bytes / 1e6, 1)}</td>

@@ -23,3 +23,17 @@ export function moment(seconds: number): string {
 export function clock(seconds: number): string {
   return new Date(1_000 * seconds).toLocaleTimeString("en-GB");
 }
+
+/** How long ago a moment is, given in seconds since 1970; one of more than an hour ago as local time. */
+export function ago(seconds: number, now: number): string {
+  const passed = Math.max(0, Math.round(now - seconds));
+  if (passed < 60) return `${passed} s ago`;
+  return passed < 3_600 ? `${Math.floor(passed / 60)} min ago` : moment(seconds);
+}
+
+/** A text of the server with its moments in local time. */
+export function local(text: string): string {
+  return text.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d)(?::\d\d)?(?: UTC|\+00:00)/g, (_, day: string, time: string) =>
+    moment(Date.parse(`${day}T${time}Z`) / 1_000),
+  );
+}

@@ -35,7 +35,12 @@ export async function ask<T>(path: string, body?: unknown, method = body === und
   const answer: unknown = await response.json().catch(() => ({}));
   if (!response.ok) {
     const { error } = answer as { error?: string };
-    throw new Refusal(response.status, error ?? `The server answered ${response.status}.`);
+    throw new Refusal(response.status, error === undefined ? `The server answered ${response.status}.` : inWords(error));
   }
   return answer as T;
+}
+
+/** An error without the path in the JSON, which no reader of a page wrote; of several items, which one. */
+function inWords(error: string): string {
+  return error.replace(/ - at `\$(?:\.items\[(\d+)\])?[^`]*`/g, (_, at?: string) => (at ? ` (item ${Number(at) + 1})` : ""));
 }

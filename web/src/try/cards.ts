@@ -8,7 +8,7 @@ export const cards = signal<ReadonlyMap<string, Card>>(new Map());
 const AT_ONCE = 500;
 
 /** Ids that were asked for, of which the server may not know all. */
-const looked = new Set<string>();
+const looked = signal<ReadonlySet<string>>(new Set());
 
 export function keep(found: Card[]): void {
   if (found.length) cards.value = new Map([...cards.value, ...found.map((card) => [card.id, card] as const)]);
@@ -16,10 +16,15 @@ export function keep(found: Card[]): void {
 
 /** Ask for the cards that aren't there yet. */
 export async function fetchCards(ids: Iterable<string>): Promise<void> {
-  const missing = [...new Set(ids)].filter((id) => !cards.value.has(id) && !looked.has(id)).slice(0, AT_ONCE);
+  const missing = [...new Set(ids)].filter((id) => !cards.value.has(id) && !looked.value.has(id)).slice(0, AT_ONCE);
   if (!missing.length) return;
   keep((await ask<{ items: Card[] }>("/v1/page/cards", { ids: missing })).items);
-  for (const id of missing) looked.add(id);
+  looked.value = new Set([...looked.value, ...missing]);
+}
+
+/** Whether the server doesn't know an item, such as one that was deleted. */
+export function isGone(id: string): boolean {
+  return looked.value.has(id) && !cards.value.has(id);
 }
 
 /** The title of an item; its id, if it has none. */

@@ -1,7 +1,7 @@
 /** The left column: whose history it is, what is in it, and what to add. */
 import { useState } from "preact/hooks";
 import { Refusal, ask } from "../shared/api";
-import { titleOf } from "./cards";
+import { isGone, titleOf } from "./cards";
 import { me, refused, stored } from "./events";
 import { Finder } from "./finder";
 import { add, begin, beginAs, past, toggle, whose, type Past } from "./history";
@@ -41,7 +41,7 @@ function Users() {
           </option>
         ))}
       </select>
-      {story && <p class="soft">{story.why}</p>}
+      {story && !isGone(story.target) && <p class="soft">{story.why}</p>}
       {about.value?.story && (
         <details>
           <summary>How were they chosen?</summary>

@@ -1,7 +1,7 @@
 /** The two lists, side by side. */
 import { signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { cards, titleOf } from "./cards";
+import { cards, isGone, titleOf } from "./cards";
 import { asked, lit, why } from "./chosen";
 import { click } from "./events";
 import { glide, places, type Places } from "./glide";
@@ -32,6 +32,13 @@ export function Lists() {
 function Target() {
   const { story } = whose.value;
   if (!story || views.value === null) return null;
+  if (isGone(story.target)) {
+    return (
+      <p class="target">
+        ★ {story.name} chose the item {story.target} next, which the catalogue no longer has: no list can show it.
+      </p>
+    );
+  }
   const at = (view: View) => view.items.find(({ id }) => id === story.target)?.rank;
   const ranks = views.value.map((view) => `${WAYS[view.way]!.name}: ${at(view) ?? "not among the candidates"}`);
   return (
