@@ -12,7 +12,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.settings import ClassifierSettings
-from tailrank.tasks.supervised_tuning import TEMPERATURE, contrastive_loss
+from tailrank.tasks.tuning_losses import TEMPERATURE, contrastive_loss
 
 PLACES = ("Rome", "Oslo", "Bern", "Lima", "Kyiv", "Baku", "Doha", "Riga")
 TEXTS = [

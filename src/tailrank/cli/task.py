@@ -184,7 +184,7 @@ def _write_evaluation(found: TaskEvaluation, out: Path) -> None:
         with written_file(out / "metrics.json") as new:
             contents = {"texts": len(found.truth), **found.metrics, "labels": found.by_label()}
             new.write_text(json.dumps(contents, indent=1), encoding="utf-8")
-        if (found.truth.sum(axis=1) == 1).all():
+        if found.exclusive:
             with written_file(out / "confusion.svg") as new:
                 found.plot(new)
     except OSError as why:

@@ -29,20 +29,22 @@ class TaskEvaluation:
         Shape (n, labels).
     metrics
         Those of the kind; with texts from outside the scope also how well they are told apart.
+    exclusive
+        Whether each text has one label.
     """
 
     predictions: Predictions
     truth: Bools
     metrics: dict[str, float]
+    exclusive: bool
 
     def by_label(self) -> dict[str, Any]:
         """Give precision, recall and F1 by label: scikit-learn's `classification_report`."""
         with needs("a report by label", "language"):
             from sklearn.metrics import classification_report
-        said = _decided(self.predictions, self.truth)
         names = list(self.predictions.labels)
         found: dict[str, Any] = classification_report(
-            self.truth, said, target_names=names, output_dict=True, zero_division=0
+            self.truth, self._decided(), target_names=names, output_dict=True, zero_division=0
         )
         return {name: found[name] for name in names}
 
@@ -56,10 +58,10 @@ class TaskEvaluation:
         """
         with needs("a plot", "report"):
             from matplotlib.figure import Figure
-        if not (self.truth.sum(axis=1) == 1).all():
+        if not self.exclusive:
             raise RequestError("a confusion matrix needs one label a text")
         names, n = self.predictions.labels, len(self.predictions.labels)
-        counts = self.truth.T.astype(float) @ _decided(self.predictions, self.truth)
+        counts = self.truth.T.astype(float) @ self._decided()
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         side = max(4.0, 0.16 * n)
         figure = Figure((side + 1.5, side + 1), layout="constrained")
@@ -70,6 +72,15 @@ class TaskEvaluation:
         axes.set_yticks(range(n), names, fontsize=size)
         figure.colorbar(drawn, label="share of the label's texts", shrink=0.6)
         figure.savefig(file, format=file.suffix[1:])
+
+    def _decided(self) -> Bools:
+        """Mark the labels that each text is given, shape (n, labels)."""
+        chances = self.predictions.chances
+        if not self.exclusive:
+            above: Bools = chances >= THRESHOLD
+            return above
+        best: Bools = np.eye(chances.shape[1], dtype=bool)[chances.argmax(axis=1)]
+        return best
 
 
 def evaluate_task(
@@ -103,7 +114,7 @@ def evaluate_task(
     if is_outside.any():
         others = examples.take(np.flatnonzero(is_outside).astype(np.int32))
         metrics |= told_apart(predictions, classifier.predict(others.texts, others.entities))
-    return TaskEvaluation(predictions, truth, metrics)
+    return TaskEvaluation(predictions, truth, metrics, classifier.kind.exclusive)
 
 
 def told_apart(inside: Predictions, outside: Predictions) -> dict[str, float]:
@@ -118,12 +129,3 @@ def told_apart(inside: Predictions, outside: Predictions) -> dict[str, float]:
         "outside f1": float(f1_score(is_outside, refused, zero_division=0)),
         "outside recall": float(refused[is_outside].mean()),
     }
-
-
-def _decided(predictions: Predictions, truth: Bools) -> Bools:
-    """Mark the labels that each text is given; shape (n, labels)."""
-    if (truth.sum(axis=1) == 1).all():
-        said: Bools = np.eye(truth.shape[1], dtype=bool)[predictions.chances.argmax(axis=1)]
-        return said
-    above: Bools = predictions.chances >= THRESHOLD
-    return above

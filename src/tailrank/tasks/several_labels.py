@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from tailrank.arrays import Bools
 from tailrank.errors import needs
 from tailrank.tasks.one_label import refuse_entities
 from tailrank.tasks.predictions import Predictions
 
-THRESHOLD = 0.5
+THRESHOLD: Final = 0.5
 """Chance from which on a text has a label."""
 
 

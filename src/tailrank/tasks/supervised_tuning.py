@@ -30,9 +30,6 @@ HEAD_RATE: Final = 100.0
 LORA_RATE: Final = 10.0
 RANK: Final = 16
 CLIP: Final = 1.0
-TEMPERATURE: Final = 0.1
-"""Of similarities in the contrastive loss, as in Khosla et al."""
-
 SORTED: Final = 16
 """Batches whose texts are sorted by length together, so that few tokens are padding."""
 
@@ -201,12 +198,17 @@ class _Trainer:
     def _step(self, rows: Codes) -> float:
         import torch
 
+        from tailrank.tasks.tuning_losses import contrastive_loss, label_loss
+
         share = (self.done + 1) / self.steps
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * min(share / WARM_UP, (1 - share) / (1 - WARM_UP) + 1e-3)
         self.optimiser.zero_grad()
         vectors = self._encode(rows)
-        loss = self._loss(vectors, torch.from_numpy(self.train.truth[rows]).to(vectors.device))
+        truth = torch.from_numpy(self.train.truth[rows]).to(vectors.device)
+        loss = label_loss(self.linear(vectors), truth, self.exclusive)
+        if self.settings.contrast:
+            loss = loss + self.settings.contrast * contrastive_loss(vectors, truth)
         loss.backward()  # type: ignore[no-untyped-call]
         value, norm = float(loss.detach()), float(torch.nn.utils.clip_grad_norm_(self.weights, CLIP))
         if not np.isfinite([value, norm]).all():
@@ -228,41 +230,6 @@ class _Trainer:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             read = self.model(batch)["sentence_embedding"]
         return functional.normalize(read.float(), dim=1)
-
-    def _loss(self, vectors: Tensor, truth: Tensor) -> Tensor:
-        from torch.nn import functional
-
-        scores = self.linear(vectors)
-        if self.exclusive:
-            loss = functional.cross_entropy(scores, truth.int().argmax(dim=1))
-        else:
-            loss = functional.binary_cross_entropy_with_logits(scores, truth.float()) * truth.shape[1]
-        if self.settings.contrast:
-            loss = loss + self.settings.contrast * contrastive_loss(vectors, truth)
-        return loss
-
-
-def contrastive_loss(vectors: Tensor, truth: Tensor) -> Tensor:
-    """Pull texts that share a label together, and others apart.
-
-    The supervised contrastive loss of Khosla et al. (NeurIPS 2020, eq. 2).
-
-    Parameters
-    ----------
-    vectors
-        Unit vectors, shape (n, d).
-    truth
-        Which text has which label, shape (n, labels).
-    """
-    import torch
-
-    itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    same = ((truth.float() @ truth.float().T) > 0) & ~itself
-    similar = (vectors @ vectors.T / TEMPERATURE).masked_fill(itself, -torch.inf)
-    log_share = (similar - similar.logsumexp(dim=1, keepdim=True)).masked_fill(itself, 0)
-    counts = same.sum(dim=1)
-    each = -(log_share * same).sum(dim=1) / counts.clamp(min=1)
-    return each.sum() / (counts > 0).sum().clamp(min=1)
 
 
 def _lora() -> Any:
