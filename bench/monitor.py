@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
+from bench.monitor_duplicates import duplicates
 from bench.monitor_kills import kills
 from bench.monitor_speed import speed
 from bench.monitor_surges import airline_stream, reuters_stream, surges
@@ -28,6 +29,7 @@ PARTS: Final[dict[str, Callable[[Path], Json]]] = {
     "airline-tweets": lambda data: surges(airline_stream(data), 0),
     "reuters": lambda data: surges(reuters_stream(data), INJECTIONS),
     "reuters, a tenth of the false alarms": lambda data: surges(reuters_stream(data, 0.1), INJECTIONS),
+    "near-duplicates": duplicates,
     "speed": speed,
     "kills": kills,
 }
@@ -41,6 +43,6 @@ def main(
     """Measure, part by part, and print one JSON object for each."""
     file = RESULTS / FILE
     for name in chosen(part, PARTS):
+        new = {name: PARTS[name](data)}
         kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        found = {each: kept[each] for each in PARTS if each in kept} | {name: PARTS[name](data)}
-        report(FILE, found, keep)
+        report(FILE, {each: kept[each] for each in PARTS if each in kept} | new, keep)

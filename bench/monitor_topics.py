@@ -23,7 +23,7 @@ from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.settings import ClassifierSettings
 
 TOPICS: Final = 10
-START: Final = 600
+START: Final = 250
 """Characters of a body that are read."""
 
 

@@ -53,6 +53,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "docs/off_policy.md",
         "docs/experiments.md",
         "docs/tasks.md",
+        "docs/monitor.md",
     ],
 )
 def test_the_python_examples_run(page: str) -> None:

@@ -24,9 +24,9 @@ from tailrank.tasks.monitor.pictures import draw
 from tailrank.tasks.monitor.replays import replay as replayed
 from tailrank.tasks.monitor.series import Series
 from tailrank.tasks.monitor.settings import MonitorSettings
+from tailrank.tasks.monitor.subscribers import Subscribers
 from tailrank.tasks.monitor.subscriptions import (
     ExampleTopic,
-    Subscribers,
     Subscription,
     read_subscriptions,
     silenced,

@@ -15,11 +15,11 @@ from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.monitor.alert_log import Alert
 from tailrank.tasks.monitor.classified import Classified
 from tailrank.tasks.monitor.stream_texts import Text
+from tailrank.tasks.monitor.subscribers import Subscribers
 from tailrank.tasks.monitor.subscriptions import (
     HIGHEST,
     LOWEST,
     ExampleTopic,
-    Subscribers,
     Subscription,
     read_subscriptions,
     silenced,

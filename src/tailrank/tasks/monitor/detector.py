@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tailrank.arrays import Bools, Doubles, Offsets
+from tailrank.arrays import Doubles
 from tailrank.tasks.monitor.cusum import (
     FEWEST,
     rounded,
@@ -17,10 +17,8 @@ from tailrank.tasks.monitor.cusum import (
     volume_threshold,
 )
 from tailrank.tasks.monitor.expectation import DAYS, HALF_LIFE, HOURS, Expectation, fit_expectation
+from tailrank.tasks.monitor.history import History
 from tailrank.tasks.monitor.settings import DAY, HOUR, WEEK, Kind, MonitorSettings
-
-KEPT: Final = 8 * WEEK
-"""Seconds of the past that expectations are learned from."""
 
 LONGEST: Final = 3 * DAY
 """A surge that lasts longer is what is usual from now on."""
@@ -34,44 +32,6 @@ HIGHEST: Final = 0.9
 
 LEAST_TEXTS: Final = 5
 """Fewer are no surge, however unlikely they are."""
-
-
-@dataclass
-class History:
-    """Counts of a series by period, without gaps, the oldest first.
-
-    Attributes
-    ----------
-    starts
-        Of the periods, in seconds since 1970, shape (periods,).
-    n, negative
-        Texts, and negative ones.
-    used
-        Which periods are as usual; surges and outages of the stream aren't learned from.
-    """
-
-    starts: Offsets
-    n: Offsets
-    negative: Offsets
-    used: Bools
-
-    @classmethod
-    def empty(cls, starts: Offsets) -> History:
-        """Make one in which nothing came."""
-        none = np.zeros(len(starts), np.int64)
-        return cls(starts, none, none, np.ones(len(starts), np.bool_))
-
-    def add(self, start: int, n: int, negative: int) -> None:
-        """Append a period, and forget what is older than eight weeks."""
-        first = int(np.searchsorted(self.starts, start - KEPT))
-        self.starts = np.append(self.starts[first:], start)
-        self.n = np.append(self.n[first:], n)
-        self.negative = np.append(self.negative[first:], negative)
-        self.used = np.append(self.used[first:], True)
-
-    def of(self, kind: Kind) -> Offsets:
-        """Give the counts that may surge."""
-        return self.n if kind == "volume" else self.negative
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 from tailrank.errors import RequestError
 from tailrank.tasks.monitor.alert_log import Alert, AlertLog
 from tailrank.tasks.monitor.described import described
-from tailrank.tasks.monitor.detector import KEPT
 from tailrank.tasks.monitor.duplicates import Duplicates
+from tailrank.tasks.monitor.history import KEPT
 from tailrank.tasks.monitor.inputs import Line, Place
 from tailrank.tasks.monitor.monitor_state import MonitorState, histories
 from tailrank.tasks.monitor.series import Series, period_of, series_of

@@ -18,7 +18,7 @@ import msgspec
 from tailrank.arrays import Offsets
 from tailrank.errors import DataError
 from tailrank.tasks.monitor.alert_log import Alert
-from tailrank.tasks.monitor.detector import History
+from tailrank.tasks.monitor.history import History
 from tailrank.tasks.monitor.inputs import Place
 from tailrank.tasks.monitor.series import Series
 from tailrank.tasks.monitor.stream_texts import Text

@@ -1,4 +1,4 @@
-"""Who is told of which alerts, and when; thumbs move a threshold, and edits say what they silence."""
+"""Who wants which alerts, and when; an edit says what it silences."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from msgspec import Meta, Struct
 
 from tailrank.arrays import Floats
 from tailrank.errors import DataError, first_line
-from tailrank.files import written_file
-from tailrank.tasks.monitor.alert_log import Alert, AlertLog
+from tailrank.tasks.monitor.alert_log import Alert
 from tailrank.tasks.monitor.settings import DAY, HOUR, Kind
 from tailrank.tasks.monitor.summaries import Vectors
 
@@ -23,9 +22,6 @@ OWN: Final = "subscription:"
 
 LOWEST, HIGHEST = 1.0, 8.0
 """Bounds of a subscriber's threshold, in times the expectation."""
-
-STEP: Final = 1.25
-"""By which a thumb multiplies or divides it."""
 
 FOUND: Final = 0.8
 """Share of a subscription's examples that its threshold is to find, each by the others."""
@@ -184,85 +180,3 @@ def silenced(
         if gone or differ:
             found.append(Silenced(one.name, len(told), gone, differ))
     return found
-
-
-class Thumb(Struct, frozen=True):
-    """A subscriber's opinion of an alert, and the threshold that it led to."""
-
-    subscriber: str
-    alert: str
-    is_up: bool
-    severity: float
-
-
-class Subscribers:
-    """Tells subscribers, each in a file of its own, of every alert once.
-
-    Parameters
-    ----------
-    folder
-        Of the monitor.
-    subscriptions
-        As they are written; thumbs change their thresholds.
-    """
-
-    def __init__(self, folder: Path, subscriptions: Sequence[Subscription]) -> None:
-        self.folder = folder
-        self._thumbs = folder / "thumbs.jsonl"
-        moved = {thumb.subscriber: thumb.severity for thumb in self.thumbs()}
-        self.subscriptions = [
-            msgspec.structs.replace(each, severity=moved.get(each.name, each.severity))
-            for each in subscriptions
-        ]
-
-    def thumbs(self) -> list[Thumb]:
-        """Give all thumbs, the oldest first; half a line at the end counts as none."""
-        if not self._thumbs.exists():
-            return []
-        lines = self._thumbs.read_bytes().split(b"\n")[:-1]
-        return [msgspec.json.decode(line, type=Thumb) for line in lines]
-
-    def thumb(self, name: str, alert: str, is_up: bool) -> Thumb:
-        """Note a thumb: up divides the subscriber's threshold, down multiplies it, within bounds.
-
-        Raises
-        ------
-        DataError
-            If there is no such subscriber, or it was told of no such alert.
-        """
-        one = next((each for each in self.subscriptions if each.name == name), None)
-        if one is None:
-            known = ", ".join(each.name for each in self.subscriptions) or "none"
-            raise DataError(f"no subscription is called {name}: there are {known}")
-        if alert not in {each.id for each in AlertLog(self.file(name))}:
-            raise DataError(f"{name} wasn't told of an alert {alert}: `tailrank monitor alerts` lists them")
-        severity = one.severity / STEP if is_up else one.severity * STEP
-        found = Thumb(name, alert, is_up, round(min(max(severity, LOWEST), HIGHEST), 4))
-        whole = b"".join(msgspec.json.encode(each) + b"\n" for each in [*self.thumbs(), found])
-        with written_file(self._thumbs) as new:
-            new.write_bytes(whole)
-        return found
-
-    def file(self, name: str) -> Path:
-        """Name the file of a subscriber's alerts."""
-        return self.folder / "told" / f"{name}.jsonl"
-
-    def tell(self, alerts: Iterable[Alert], now: float) -> dict[str, list[Alert]]:
-        """Append alerts that are wanted and due; returns what was new to whom.
-
-        Parameters
-        ----------
-        alerts
-            Of the log.
-        now
-            End of the latest period that is over, in seconds since 1970. Alerts of more than two days before
-            aren't told of: a new subscription doesn't begin with old ones.
-        """
-        recent, told = [alert for alert in alerts if alert.until > now - 2 * DAY], {}
-        for one in self.subscriptions:
-            wanted = [alert for alert in recent if one.wants(alert) and one.is_due(alert, now)]
-            if wanted:
-                self.file(one.name).parent.mkdir(exist_ok=True)
-                if new := AlertLog(self.file(one.name)).append(wanted):
-                    told[one.name] = new
-        return told

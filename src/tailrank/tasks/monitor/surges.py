@@ -9,8 +9,9 @@ from typing import Any, Final
 import numpy as np
 
 from tailrank.arrays import Offsets
-from tailrank.tasks.monitor.detector import Detector, History, Surge, alarms_per_period, is_refitted
+from tailrank.tasks.monitor.detector import Detector, Surge, alarms_per_period, is_refitted
 from tailrank.tasks.monitor.expectation import Expectation, fit_expectation
+from tailrank.tasks.monitor.history import History
 from tailrank.tasks.monitor.series import ALL, Series
 from tailrank.tasks.monitor.settings import DAY, Kind, MonitorSettings
 
