@@ -71,7 +71,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(
 
 
 def test_a_killed_process_loses_nothing(small_bert: Path, tmp_path: Path) -> None:
-    settings = {**SHORT, "steps": 40, "every": 4, "patience": 100, "method": "full"}
+    settings = {**SHORT, "steps": 16, "every": 4, "patience": 100, "method": "full"}
     file = tmp_path / "checkpoint"
     script = (
         "import json, sys; sys.path.insert(0, sys.argv[1])\n"
