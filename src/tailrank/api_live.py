@@ -56,7 +56,9 @@ class ShownOfLog(Struct, frozen=True):
     """What a log says of today, by UTC, since a time in seconds since 1970.
 
     `items` counts the distinct items among the first ten of each list; `settled` are the lists of which it is
-    known what was clicked, and `clicks` is of these.
+    known what was clicked, and `clicks` is of these. `gini` says how unequally the items of the catalogue
+    were shown: 0 if all alike, 1 if one alone; null if none was. `exposure` has shares of the catalogue, the
+    items first that were shown most, and the share of all that was shown that they got.
     """
 
     log: str
@@ -66,6 +68,8 @@ class ShownOfLog(Struct, frozen=True):
     items: int
     settled: int
     clicks: list[ClicksAt]
+    gini: float | None
+    exposure: list[tuple[float, float]]
 
 
 class LiveLearning(Struct, frozen=True):

@@ -36,6 +36,7 @@ def test_distinct_items_of_the_first_ten_count_and_midnight_begins_anew() -> Non
     today.add(shown("r5", MIDNIGHT - 1, "late"))
     note = today.note("log")
     assert (note.since, note.lists, note.items) == (MIDNIGHT + 3, 2, 2)
+    assert note.exposures == [(1, 1), (2, 1)]
 
 
 def test_clicks_count_by_bucket_and_rank() -> None:

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import pdist
 
 from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.metrics.beyond_accuracy import exposure, gini, list_metrics
+from tailrank.metrics.beyond_accuracy import exposure, exposure_curve, gini, list_metrics
 
 
 @st.composite
@@ -24,9 +24,21 @@ def lists(draw: st.DrawFn) -> tuple[Codes, Offsets, Floats]:
     return top, rng.geometric(0.2, items) - 1, vectors
 
 
-@given(
-    arrays(np.int64, st.integers(2, 30), elements=st.integers(0, 1000)).filter(lambda shown: shown.sum() > 0)
+counts_shown = arrays(np.int64, st.integers(2, 30), elements=st.integers(0, 1000)).filter(
+    lambda n: n.sum() > 0
 )
+
+
+@given(counts_shown)
+def test_the_curve_of_exposure_adds_up_the_most_shown_first(shown: Offsets) -> None:
+    times, items = np.unique(shown, return_counts=True)
+    shares = np.arange(len(shown) + 1) / len(shown)
+    expected = [sorted(shown, reverse=True)[:first] for first in range(len(shown) + 1)]
+    found = exposure_curve(times, items, shares)
+    assert found == pytest.approx([sum(each) / shown.sum() for each in expected])
+
+
+@given(counts_shown)
 def test_gini_is_the_mean_absolute_difference(shown: Offsets) -> None:
     n = len(shown)
     absolute = np.abs(shown[:, None] - shown[None, :]).sum()

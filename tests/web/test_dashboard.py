@@ -77,7 +77,7 @@ def registry(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Registry:
 def server(registry: Registry, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("dashboard")
     (folder / "rules.toml").write_text(RULES)
-    Screen("{title}", {"": ["banned"]}).write(folder / "screen.json")
+    Screen("{title}", {"": ["banned"], "de": []}).write(folder / "screen.json")
     options = [
         *("--log-impressions", str(folder / "log"), "--learn"),
         *("--policies", str(folder / "rules.toml"), "--screen", str(folder / "screen.json")),
@@ -125,6 +125,11 @@ def test_figures_are_those_of_prometheus(server: Server, page: Page) -> None:
 def test_what_was_shown_clicked_learned_and_compared_is_told(page: Page) -> None:
     shown = page.get_by_role("region", name="What is shown")
     expect(shown).to_contain_text(re.compile(r"showed \d+ of 1,\d+ items .* in the first ten of 4\d lists"))
+    expect(shown).to_contain_text(re.compile(r"lists; Gini of their exposure 0\.99\d*, from 0, all alike"))
+    exposure = shown.get_by_role("figure", name=re.compile("^Exposure by item"))
+    exposure.locator("summary").click()
+    expect(exposure.get_by_role("row", name="1 100 1", exact=True)).to_be_visible()  # twelve of 1,684 items
+    exposure.locator("summary").click()
     shown.get_by_label("Click rate by rank, today, as a table").click()
     rows = shown.locator("tbody tr")  # of eight lists, both first items were clicked three times
     expect(rows.nth(0)).to_have_text("137.5")
@@ -145,18 +150,25 @@ def test_an_item_is_approved_and_another_rejected_and_hostile_texts_are_texts(
     review = page.get_by_role("region", name="Review")
     expect(review).to_contain_text("2 items wait")
     expect(review.get_by_text(f"banned {HOSTILE}")).to_be_visible()
+    expect(review.get_by_text("de: waits; all other markets: waits")).to_have_count(2)
     review.get_by_role("button", name="Approve h1").click()
     expect(review.get_by_text("Say who you are and why")).to_be_visible()
     review.get_by_label("Your name").fill("grace")
-    review.get_by_label("Why").first.fill("harmless")
-    review.get_by_role("button", name="Approve h1").click()
+    first = review.get_by_role("listitem").filter(has_text="h1")
+    for market, why, verdict in (("in de", "the law", "Reject"), ("in all markets", "harmless", "Approve")):
+        first.get_by_label("Where").select_option(market)
+        first.get_by_label("Why").fill(why)
+        first.get_by_role("button", name=f"{verdict} h1").click()
+        if verdict == "Reject":
+            expect(review.get_by_role("status")).to_have_text("h1 is rejected in de.")
+            expect(first).to_contain_text("de: rejected; all other markets: waits")
     expect(review.get_by_role("status")).to_have_text("h1 is approved.")
     expect(review.get_by_label("Why")).to_have_count(1)
     review.get_by_label("Why").fill("no")
     review.get_by_role("button", name="Reject <i>h2</i>").click()
     expect(review).to_contain_text("Nothing waits")
     told = httpx.get(f"{server.url}/v1/review/h1").json()
-    assert told["status"] == "approved"
+    assert (told["status"], told["markets"]) == ("approved", {"de": "reject"})
     assert [(line["verdict"], line["by"], line["why"]) for line in told["log"]][-1] == (
         "approve",
         "grace",

@@ -38,6 +38,8 @@ class ShownNote(Struct, array_like=True, frozen=True):
         Lists of which it is known what was clicked.
     clicks
         Of these, by count bucket and rank: how many items were shown and clicked.
+    exposures
+        How many items were among the first ten of so many lists: pairs of lists and items, by the lists.
     """
 
     log: str
@@ -47,6 +49,7 @@ class ShownNote(Struct, array_like=True, frozen=True):
     items: int
     settled: int
     clicks: list[tuple[str, int, int, int]]
+    exposures: list[tuple[int, int]] = []
 
     @classmethod
     def decoded(cls, note: bytes) -> Self | None:
@@ -78,7 +81,7 @@ class ShownToday:
 
     def _begin(self, day: int) -> None:
         self._day, self._since, self._lists, self._settled = day, 0.0, 0, 0
-        self._items = set[str]()
+        self._items = Counter[str]()
         self._shown, self._clicked = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
 
     def add(self, shown: ShownRecord) -> None:
@@ -104,7 +107,8 @@ class ShownToday:
         """Give what others are to know of a log."""
         clicks = [(*place, shown, self._clicked[place]) for place, shown in sorted(self._shown.items())]
         counts = self._lists, len(self._items), self._settled
-        return ShownNote(log, platform.node(), self._since, *counts, clicks)
+        exposures = sorted(Counter(self._items.values()).items())
+        return ShownNote(log, platform.node(), self._since, *counts, clicks, exposures)
 
     def _is_today(self, time: float) -> bool:
         day = int(time // DAY)

@@ -30,11 +30,50 @@ def gini(shown: Offsets) -> float | None:
     >>> gini(np.array([5, 5, 5])), gini(np.array([0, 0, 7]))
     (0.0, 1.0)
     """
-    n, total = len(shown), int(shown.sum())
+    return gini_of_groups(*np.unique(shown, return_counts=True))
+
+
+def gini_of_groups(times: Offsets, items: Offsets) -> float | None:
+    """Measure the same of groups of items that were shown equally often.
+
+    Parameters
+    ----------
+    times
+        How often each item of a group was shown, rising, shape (groups,).
+    items
+        How many items a group has, shape (groups,).
+    """
+    n, total = int(items.sum()), int(times @ items)
     if total == 0:
         return None
-    weights = 2 * np.arange(1, n + 1) - n - 1
-    return float(weights @ np.sort(shown) / (max(n - 1, 1) * total))
+    last = items.cumsum()  # of a group that ends with the k-th item, k; the sum of 2k - n - 1 over it follows
+    return float((times * items) @ (2 * last - items - n) / (max(n - 1, 1) * total))
+
+
+def exposure_curve(times: Offsets, items: Offsets, shares: Doubles) -> Doubles:
+    """Say which share of all exposure the most shown items get: a Lorenz curve from its upper end.
+
+    Parameters
+    ----------
+    times, items
+        As in `gini_of_groups`; something was shown.
+    shares
+        Of the items, 0 to 1, shape (shares,).
+
+    Returns
+    -------
+    Doubles
+        Shape (shares,).
+
+    Examples
+    --------
+    >>> exposure_curve(np.array([0, 1, 6]), np.array([2, 2, 1]), np.array([0.2, 0.4, 1.0])).tolist()
+    [0.75, 0.875, 1.0]
+    """
+    most_first = np.append(0, items[::-1].cumsum()), np.append(0, (times * items)[::-1].cumsum())
+    of_items, of_shown = (each / each[-1] for each in most_first)
+    found: Doubles = np.interp(shares, of_items, of_shown)
+    return found
 
 
 def list_means(top: Codes, values: Doubles) -> Doubles:

@@ -119,7 +119,7 @@ def _at(shape: inspect.Type, path: Sequence[str]) -> inspect.Type:
     return shape
 
 
-def _choices(shape: inspect.Type) -> Iterator[str | int]:
+def _choices(shape: inspect.Type) -> Iterator[object]:
     """List the values that can be chosen, in a list or beside other types, too."""
     match shape:
         case inspect.LiteralType(values=values):

@@ -20,6 +20,7 @@ from tailrank.api_live import (
 )
 from tailrank.errors import RequestError
 from tailrank.feedback.shown_today import DAY, SHOWN_NOTES, ShownNote
+from tailrank.metrics.beyond_accuracy import exposure_curve, gini_of_groups
 from tailrank.metrics.popularity import COUNT_LABELS, count_buckets
 from tailrank.policy.registry import described
 from tailrank.ranking.registry import Registry
@@ -33,6 +34,9 @@ from tailrank.server.model_versions import UNVERSIONED
 from tailrank.server.settings import ServerSettings
 from tailrank.server.streams import Broadcast, Stream
 from tailrank.state.base import State, StateError
+
+SHARES: Final = np.array([0, 0.01, 0.02, 0.05, *np.arange(1, 11) / 10])
+"""Of the catalogue, for which it is told how much of what is shown they get."""
 
 LOG: Final = "Start the server with --log-impressions FOLDER: {}."
 LEARN: Final = (
@@ -142,7 +146,8 @@ class LivePage:
             missing["alerts"] = LOG.format("it then watches what is shown and clicked, and raises alerts")
             missing["logs"] = LOG.format("it then counts what is shown and clicked today")
             return len(alerts.opened), None
-        return len(alerts.opened), list(map(_told, notes))
+        n_items = len(self._models.served.reranker.catalogue)
+        return len(alerts.opened), [_told(note, n_items) for note in notes]
 
     def _missing(self) -> dict[str, str]:
         """Say what is turned off, and how to turn it on."""
@@ -175,6 +180,11 @@ def _is_today(since: float) -> bool:
     return since // DAY == time.time() // DAY
 
 
-def _told(note: ShownNote) -> ShownOfLog:
+def _told(note: ShownNote, n_items: int) -> ShownOfLog:
     clicks = [ClicksAt(*each) for each in note.clicks]
-    return ShownOfLog(note.log, note.machine, note.since, note.lists, note.items, note.settled, clicks)
+    times, items = np.array([(0, max(n_items - note.items, 0)), *note.exposures], np.int64).T
+    gini, curve = gini_of_groups(times, items), list[tuple[float, float]]()
+    if gini is not None:
+        curve = list(zip(SHARES.tolist(), exposure_curve(times, items, SHARES).tolist(), strict=True))
+    counts = note.lists, note.items, note.settled
+    return ShownOfLog(note.log, note.machine, note.since, *counts, clicks, gini, curve)

@@ -3,9 +3,10 @@ import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { Refusal, ask } from "../shared/api";
 import { Card, Missing } from "./card";
+import { now } from "./live";
 import { usePolled } from "./polled";
 import type { Review } from "./types";
-import { moment, number } from "./words";
+import { ago, number } from "./words";
 
 interface Queue {
   held: Review[];
@@ -13,6 +14,9 @@ interface Queue {
 }
 
 const SHOWN = 20;
+
+const VERDICTS = { approve: "approved", reject: "rejected" };
+type Verdict = keyof typeof VERDICTS;
 
 /** Who reviews: asked once, and kept until the page is closed. */
 const reviewer = signal("");
@@ -56,17 +60,22 @@ export function Reviews() {
 
 function Held({ review, again }: { review: Review; again: () => void }) {
   const [because, setBecause] = useState("");
+  const [market, setMarket] = useState("");
   const [wrong, setWrong] = useState("");
-  const judge = async (verdict: "approve" | "reject") => {
+  const { held = {}, markets = {} } = review;
+  const named = Object.keys({ ...held, ...markets }).filter((name) => name !== "");
+  const judge = async (verdict: Verdict) => {
     if (!reviewer.value.trim() || !because.trim()) {
       setWrong("Say who you are and why: both go into the audit log.");
       return;
     }
     const { item_id, fingerprint } = review;
     try {
-      const given = { verdict, by: reviewer.value.trim(), why: because.trim(), fingerprint };
+      const given = { verdict, by: reviewer.value.trim(), why: because.trim(), fingerprint, ...(market ? { market } : {}) };
       await ask(`/v1/review/${encodeURIComponent(item_id)}`, given);
-      done.value = `${item_id} is ${verdict === "approve" ? "approved" : "rejected"}.`;
+      done.value = `${item_id} is ${VERDICTS[verdict]}${market && ` in ${market}`}.`;
+      setBecause("");
+      setWrong("");
     } catch (refused) {
       if (!(refused instanceof Refusal)) throw refused;
       setWrong(refused.message);
@@ -78,9 +87,29 @@ function Held({ review, again }: { review: Review; again: () => void }) {
       <h3>{review.item_id}</h3>
       <p class="quoted" tabIndex={0}>{review.text || "It has no text."}</p>
       <p class="soft">
-        Held since {moment(review.since)}: {review.why}
+        Held {ago(review.since, now.value!.time)}: {review.why}
       </p>
+      {named.length > 0 && (
+        <p class="soft">
+          {[...named, ""]
+            .map((name) => `${name || "all other markets"}: ${standing(held[name], markets[name])}`)
+            .join("; ")}
+        </p>
+      )}
       <div class="row">
+        {named.length > 0 && (
+          <label>
+            Where{" "}
+            <select value={market} onChange={(event) => setMarket(event.currentTarget.value)}>
+              <option value="">in all markets</option>
+              {named.map((name) => (
+                <option key={name} value={name}>
+                  in {name}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         <label>
           Why{" "}
           <input value={because} maxLength={2_000} onInput={(event) => setBecause(event.currentTarget.value)} />
@@ -97,4 +126,10 @@ function Held({ review, again }: { review: Review; again: () => void }) {
       </p>
     </li>
   );
+}
+
+/** How an item stands in a market. */
+function standing(isHeld: boolean | undefined, verdict: Verdict | undefined): string {
+  if (verdict) return VERDICTS[verdict];
+  return isHeld ? "waits" : "not held";
 }

@@ -33,6 +33,7 @@ export function Shown() {
           lines={[{ name: "tail", tone: "tail", values: past.value["tail"] ?? [] }]}
           most={100}
         />
+        {live.logs?.some((log) => log.exposure.length) && <Exposure logs={live.logs} />}
         {live.logs?.some((log) => log.settled) && (
           <>
             <Popularity logs={live.logs} catalogue={live.catalogue} />
@@ -52,8 +53,34 @@ function Today({ log, of, items }: { log: ShownOfLog; of: number; items: number 
   return (
     <p>
       Today, since {clock(log.since)}, {of === 1 ? "this server" : log.machine} showed {number(log.items)} of {number(items)} items (
-      {percent(log.items / items)}) in the first ten of {number(log.lists)} lists.
+      {percent(log.items / items)}) in the first ten of {number(log.lists)} lists
+      {log.gini !== null && `; Gini of their exposure ${number(log.gini, 3)}, from 0, all alike, to 1, one gets all`}.
     </p>
+  );
+}
+
+/** How unequally items were shown, whatever they did in training: a Lorenz curve of each log. */
+function Exposure({ logs }: { logs: ShownOfLog[] }) {
+  const shown = logs.filter((log) => log.exposure.length);
+  const xs = shown[0]!.exposure.map(([items]) => 100 * items);
+  return (
+    <Plot
+      title="Exposure by item, today"
+      unit="% of what was shown"
+      x="% of the catalogue, the most shown first"
+      xs={xs}
+      lines={[
+        ...shown.map((log, at) => ({
+          name: shown.length === 1 ? "shown" : `shown by ${log.machine}, ${log.log}`,
+          tone: "head" as const,
+          values: log.exposure.map(([, share]) => 100 * share),
+          dots: true,
+          ...(at ? { dash: [3 * at, 3] } : {}),
+        })),
+        { name: "if all items were shown alike", tone: "soft", values: xs, dash: [4, 4] },
+      ]}
+      most={100}
+    />
   );
 }
 

@@ -35,6 +35,9 @@ export interface ShownOfLog {
   items: number;
   settled: number;
   clicks: ClicksAt[];
+  gini: number | null;
+  /** Shares of the catalogue, the most shown first, and of all that was shown. */
+  exposure: [number, number][];
 }
 
 export interface Weights {
@@ -93,6 +96,10 @@ export interface Review {
   why: string;
   text: string;
   fingerprint: string;
+  /** Verdicts by market. */
+  markets?: Record<string, "approve" | "reject">;
+  /** Whether it is held, by market; the empty name stands for those that aren't named. */
+  held?: Record<string, boolean>;
 }
 
 export interface Rule {
