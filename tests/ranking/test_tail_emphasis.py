@@ -8,7 +8,15 @@ import pytest
 from tailrank.data.histories import Histories, Queries
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fusion import Fusion
-from tailrank.ranking.tail_emphasis import EMPHASIS, PATH, best_point, frontier, query_importances
+from tailrank.ranking.tail_emphasis import (
+    EMPHASIS,
+    MOST_LIFT,
+    PATH,
+    best_lift,
+    best_point,
+    frontier,
+    query_importances,
+)
 from tailrank.signals.popularity import Popularity
 
 N_ITEMS = 60
@@ -32,6 +40,7 @@ def seen(arriving: tuple[int, ...] = (), unfair: tuple[int, ...] = ()) -> Eviden
     fair = np.ones(N_ITEMS, bool)
     fair[list(unfair)] = False
     levels = np.full(N_ITEMS, 5, np.int32)
+    levels[list(arriving)] = 0
     return Evidence((signal,), levels, TAIL, fair, np.array(arriving, np.int32), repeats=False)
 
 
@@ -67,6 +76,34 @@ def test_a_higher_price_buys_more_of_the_tail() -> None:
 @pytest.mark.parametrize("targets", [[0, 1, 2], [30, 40], []])
 def test_without_targets_on_both_sides_nothing_can_be_weighed(targets: list[int]) -> None:
     assert choose(targets) == 0.0
+
+
+def lift(targets: list[int], cost: float, arriving: tuple[int, ...] = (58, 59)) -> float:
+    """Let new items start low, and choose how much higher."""
+    faint = fusion(0.42)
+    path = frontier(faint, faint.lifted(MOST_LIFT), seen(arriving), asked(targets), 50)
+    return best_lift(path, cost)
+
+
+def test_new_items_are_lifted_as_far_as_the_others_afford() -> None:
+    targets = [*range(12)] * 5 + [58, 59] * 10
+    lifts = [lift(targets, cost) for cost in (0.0, 0.2, 0.9)]
+    assert lifts == sorted(lifts)
+    assert lifts[0] < lifts[1] < lifts[2] == MOST_LIFT
+
+
+@pytest.mark.parametrize(("targets", "arriving"), [([0, 1], (58, 59)), ([58, 59], (58, 59)), ([0, 59], ())])
+def test_without_new_targets_and_others_nothing_is_lifted(
+    targets: list[int], arriving: tuple[int, ...]
+) -> None:
+    assert lift(targets, 0.9, arriving) == 0.0
+
+
+def test_a_lift_is_for_items_without_interactions_and_ends_at_the_next_knot() -> None:
+    levels, lifted = np.array([0, 1, 5, 50], np.int32), POPULAR.lifted(0.5)
+    change = lifted.biases_of(levels, 2) - POPULAR.biases_of(levels, 2)
+    np.testing.assert_allclose(change, [0.5, 0.4, 0, 0], atol=1e-6)
+    np.testing.assert_array_equal(lifted.weights, POPULAR.weights)
 
 
 def test_a_query_counts_by_its_target() -> None:

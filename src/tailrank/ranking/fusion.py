@@ -188,6 +188,12 @@ class Fusion:
         loss = (1 - share) * self.loss + share * other.loss
         return replace(self, weights=weights, biases=biases, loss=loss, tail_emphasis=share)
 
+    def lifted(self, by: float) -> Self:
+        """Let items without interactions start higher by this much log-odds; those of the next knot don't."""
+        biases = self.biases.copy()
+        biases[0] += by
+        return replace(self, biases=biases)
+
     @property
     def standardised_weights(self) -> Floats:
         """What one standard deviation of a signal is worth in log-odds, so that weights of signals compare.

@@ -31,7 +31,8 @@ class Settings:
         Strength of the tail policy, 0 to 1, on top of the most accurate weights; None learns weights for the
         tail instead, as far as `tail_cost` affords, if at least 200 queries can tell.
     tail_cost
-        Share of ndcg@10 on validation that weights for the tail may give up.
+        Share of ndcg@10 on validation that weights for the tail may give up, and that all other targets may
+        then give up for new items.
     debias
         Power of popularity by which events are likelier to be observed: fusion's queries count by the clipped
         inverse of that of their targets (`PopularityPropensity`), instead of weights for the tail. 0 counts

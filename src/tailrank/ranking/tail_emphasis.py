@@ -17,6 +17,9 @@ from tailrank.reporting import Progress, counted, silent
 EMPHASIS: Final = 8.0
 """How many times as much a query with a target in the tail counts at the far end of the path."""
 
+MOST_LIFT: Final = 1.0
+"""Log-odds by which items without interactions start higher at the far end of the path that lifts them."""
+
 PATH: Final = (0.0, 0.0625, 0.125, 0.1875, 0.25, 0.375, 0.5, 0.75, 1.0)
 """Shares of the way to the far end that are tried."""
 
@@ -41,11 +44,14 @@ class Frontier(NamedTuple):
         Whether its target is in the tail, shape (queries,).
     users
         Who asks, shape (queries,).
+    new
+        Whether its target is seen as new, shape (queries,).
     """
 
     gains: Doubles
     rare: Bools
     users: Codes
+    new: Bools
 
     @property
     def overall(self) -> Doubles:
@@ -96,7 +102,8 @@ def frontier(
     given = accurate, for_tail, evidence, queries, max_history, progress
     batches = _gains(*given) if len(queries) else ()
     gains = np.concatenate([np.zeros((len(PATH), 0)), *batches], axis=1)
-    return Frontier(gains, evidence.tail[queries.targets], queries.users)
+    new = np.isin(queries.targets, evidence.arriving)
+    return Frontier(gains, evidence.tail[queries.targets], queries.users, new)
 
 
 def best_point(frontiers: Sequence[Frontier], cost: float) -> tuple[int, int]:
@@ -120,7 +127,8 @@ def best_point(frontiers: Sequence[Frontier], cost: float) -> tuple[int, int]:
     Examples
     --------
     >>> gains = np.array([[0.60, 0.20], [0.55, 0.24], [0.30, 0.40]])  # the second target is in the tail
-    >>> path = Frontier(gains, rare=np.array([False, True]), users=np.arange(2))
+    >>> rare = np.array([False, True])
+    >>> path = Frontier(gains, rare, users=np.arange(2), new=rare)
     >>> best_point([path], 0.0), best_point([path], 0.02), best_point([path], 0.2)
     ((0, 0), (0, 1), (0, 2))
     """
@@ -128,6 +136,39 @@ def best_point(frontiers: Sequence[Frontier], cost: float) -> tuple[int, int]:
     affordable = overall >= (1 - cost) * overall.max()
     path, point = divmod(int(np.where(affordable, in_tail, -1.0).argmax()), overall.shape[1])
     return path, point
+
+
+def best_lift(path: Frontier, cost: float) -> float:
+    """Choose how much higher items without interactions start.
+
+    Of the points at which the ndcg@10 of all other targets is lower by no more than a share, that with the
+    best ndcg@10 of targets that are seen as new.
+
+    Parameters
+    ----------
+    path
+        From weights to the same ones, lifted by `MOST_LIFT`.
+    cost
+        Share of the ndcg@10 of other targets that may be given up.
+
+    Returns
+    -------
+    float
+        Log-odds; 0 unless there are targets on both sides.
+
+    Examples
+    --------
+    >>> gains = np.ones((len(PATH), 2))
+    >>> gains[:, 0], gains[:, 1] = 0.6 - 0.04 * np.array(PATH), PATH  # the second target is new
+    >>> path = Frontier(gains, rare=np.ones(2, bool), users=np.arange(2), new=np.array([False, True]))
+    >>> best_lift(path, 0.0), best_lift(path, 0.01), best_lift(path, 0.2)
+    (0.0, 0.125, 1.0)
+    """
+    if path.new.all() or not path.new.any():
+        return 0.0
+    new, others = path.gains[:, path.new].mean(axis=1), path.gains[:, ~path.new].mean(axis=1)
+    affordable = others >= (1 - cost) * others[0]
+    return MOST_LIFT * PATH[int(np.where(affordable, new, -1.0).argmax())]
 
 
 def _gains(

@@ -17,7 +17,15 @@ from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.fusion_objective import SampledCandidates
 from tailrank.ranking.sampled_candidates import draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
-from tailrank.ranking.tail_emphasis import PATH, Frontier, best_point, frontier, query_importances
+from tailrank.ranking.tail_emphasis import (
+    MOST_LIFT,
+    PATH,
+    Frontier,
+    best_lift,
+    best_point,
+    frontier,
+    query_importances,
+)
 from tailrank.ranking.trial import Trial
 from tailrank.reporting import Progress, silent, step
 from tailrank.signals.base import Signal
@@ -38,13 +46,14 @@ def learn_weights(
     on_trial: str | None = None,
     progress: Progress = silent,
 ) -> tuple[Fusion, Trial | None]:
-    """Weigh signals on validation queries, and choose how far to go for the tail.
+    """Weigh signals on validation queries, and choose how far to go for the tail and for new items.
 
     A model ranks later than what its weights were learned on, and what was popular then is overrated by then:
     a price for the tail that is measured on the same events is too high. So it is measured on later ones.
     Where there are times, these are the later half of the queries, under the weights of the earlier half.
-    Otherwise everything but the sequence model is rehearsed one event of each user earlier. With a correction
-    for popularity, the most accurate weights under it are taken.
+    Otherwise everything but the sequence model is rehearsed one event of each user earlier. Then new items
+    are lifted, as far as the same price for all others goes. With a correction for popularity, the most
+    accurate weights under it are taken.
 
     Parameters
     ----------
@@ -76,14 +85,14 @@ def learn_weights(
         return pool.fit(slice(None))[0], None
     # Of equals the first is chosen, so a signal that brings nothing is left out.
     pools = [pool] if on_trial is None else [pool.without(on_trial), pool]
-    points = slice(0, None)
+    points, lift = slice(0, None), None
     if settings.debias or split.train.clock != "timestamp":
         given = split, queries, signals, texts, settings, progress
-        point = 0 if settings.debias else PATH.index(_rehearsed_share(*given))
-        points = slice(point, point + 1)
+        share, lift = (0.0, 0.0) if settings.debias else _rehearsed(*given)
+        points = slice(PATH.index(share), PATH.index(share) + 1)
         if len(pools) == 1:
             accurate, for_tail = pool.fit(slice(None))
-            return accurate.toward(for_tail, PATH[point]), None
+            return accurate.toward(for_tail, share).lifted(lift), None
     early, late = halves(split, queries)
     ends = [one.fit(early) for one in pools]
     judged = queries.take(late)
@@ -91,8 +100,11 @@ def learn_weights(
     trial = None if on_trial is None else Trial.of(paths[0], paths[1], settings.tail_cost)
     path = len(paths) - 1 if trial is None or trial.kept else 0
     _, point = best_point([paths[path]], settings.tail_cost)
+    share = PATH[points.start + point]
+    if lift is None:
+        lift = pools[path].lift(ends[path], share, judged)
     accurate, for_tail = pools[path].fit(slice(None), ends[path])
-    return accurate.toward(for_tail, PATH[points.start + point]), trial
+    return accurate.toward(for_tail, share).lifted(lift), trial
 
 
 def halves(split: Split, queries: Queries) -> tuple[slice, slice]:
@@ -103,25 +115,26 @@ def halves(split: Split, queries: Queries) -> tuple[slice, slice]:
     return slice(0, n, 2), slice(1, n, 2)
 
 
-def _rehearsed_share(
+def _rehearsed(
     split: Split,
     queries: Queries,
     signals: tuple[Signal, ...],
     texts: Sequence[str],
     settings: Settings,
     progress: Progress,
-) -> float:
-    """Fit all one event of each user earlier, and measure the price of the tail on the queries."""
+) -> tuple[float, float]:
+    """Fit all one event of each user earlier; gives how far to go, by the queries, and how high to lift."""
     past = step_back(split)
     asked = past.validation.sample(len(queries) // 2, settings.seed)
     if len(asked) < TAIL_QUERIES:
-        return 0.0
+        return 0.0, 0.0
     everything = np.arange(len(texts), dtype=np.int32)
     vectors = {s.space: s.vectors_of(everything) for s in signals if isinstance(s, SemanticAttention)}
     data = TrainingData(past, asked, texts, vectors, settings.max_history, settings.seed, progress=progress)
     pool = _Pool.draw(past, asked, fit_signals(data), texts, settings, progress)
-    path = pool.frontier(pool.fit(slice(None)), queries)
-    return PATH[best_point([path], settings.tail_cost)[1]]
+    ends = pool.fit(slice(None))
+    share = PATH[best_point([pool.frontier(ends, queries)], settings.tail_cost)[1]]
+    return share, pool.lift(ends, share, queries)
 
 
 @dataclass(frozen=True)
@@ -179,3 +192,11 @@ class _Pool:
         """Rank by the weights along the path from one end to the other."""
         max_history = self.settings.max_history
         return frontier(*ends, self.evidence, queries, max_history, self.progress)
+
+    def lift(self, ends: tuple[Fusion, Fusion], share: float, queries: Queries) -> float:
+        """Choose how much higher new items start at a point of the path; 0 if none is seen as new."""
+        if not len(self.evidence.arriving):
+            return 0.0
+        fusion = ends[0].toward(ends[1], share)
+        path = self.frontier((fusion, fusion.lifted(MOST_LIFT)), queries)
+        return best_lift(path, self.settings.tail_cost)
