@@ -68,7 +68,7 @@ def fit_parts(
         about["epochs"] = found.epochs
         tuned, vectors = found.encoder, found.encoder.encode(texts, progress)
         head = found.head.calibrated(vectors[held], truth[held])
-    scope = Scope(vectors[~held]).refusing(vectors[held], settings.refuse)
+    scope = Scope.fit(vectors[~held], truth[~held]).refusing(vectors[held], settings.refuse)
     about["held_out"] = _measured(head, scope, vectors[held], truth[held], names, kind)
     if settings.tune == "none":
         head = LinearHead.fit(vectors, truth, kind.exclusive, penalty, head.temperature)
@@ -77,7 +77,8 @@ def fit_parts(
         again = tune(encoder, start, Labelled(texts, truth), settings, epochs=found.epochs, progress=progress)
         tuned, vectors = again.encoder, again.encoder.encode(texts, progress)
         head = replace(again.head, temperature=head.temperature)
-    return Fitted(tuned, head, replace(scope, vectors=vectors), tuned is not encoder, about)
+    final_scope = replace(Scope.fit(vectors, truth), threshold=scope.threshold)
+    return Fitted(tuned, head, final_scope, tuned is not encoder, about)
 
 
 def _part(texts: Sequence[str], truth: Bools, rows: Bools) -> Labelled:

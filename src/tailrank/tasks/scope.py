@@ -8,40 +8,65 @@ from typing import Final, Self
 import numpy as np
 
 from tailrank.arrays import Bools, Doubles, Floats
-from tailrank.errors import RequestError
+from tailrank.errors import RequestError, needs
 
-NEIGHBOURS: Final = 5
-"""Texts whose similarity is averaged."""
-
-BLOCK: Final = 1_024
-"""Texts that are compared at once."""
+SMALLEST: Final = 1e-6
+"""Variance, at least, of unit vectors in any direction."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Scores texts by their nearest neighbours among those learned from: no text from outside is needed.
+    """Scores texts by how well some label explains their vectors: no text from outside is needed.
 
-    The score is the mean cosine to the nearest `NEIGHBOURS` texts (Sun et al., "Out-of-distribution detection
-    with deep nearest neighbors", ICML 2022, take the distance to the k-th).
+    The relative Mahalanobis distance (Ren et al., "A simple fix to Mahalanobis distance for improving
+    near-OOD detection", 2021, eq. 4), here with its sign turned: the squared distance to the centre of all texts less
+    that to the nearest label. Covariances are shrunk (Ledoit and Wolf, 2004).
 
     Attributes
     ----------
-    vectors
-        Unit vectors of what was learned from, shape (n, d).
+    centres
+        Mean vector of each label's texts and, if some have none, of those; shape (labels or one more, d).
+    within
+        Maps vectors to where distances to labels are plain; shape (d, d).
+    middle, across
+        The same for all texts as one: mean, shape (d,), and map, shape (d, d).
     threshold
         Below it a text is refused.
     """
 
-    vectors: Floats
+    centres: Floats
+    within: Floats
+    middle: Floats
+    across: Floats
     threshold: float = -np.inf
 
+    @classmethod
+    def fit(cls, vectors: Floats, truth: Bools) -> Self:
+        """Fit to what is learned from.
+
+        Parameters
+        ----------
+        vectors
+            Shape (n, d).
+        truth
+            Which text has which label, shape (n, labels). Each label occurs.
+        """
+        without = ~truth.any(axis=1, keepdims=True)
+        member = np.hstack([truth, without] if without.any() else [truth])
+        wide = vectors.astype(np.float64)
+        centres = member.T @ wide / member.sum(axis=0)[:, None]
+        texts, labels = np.nonzero(member)
+        middle = wide.mean(axis=0)
+        maps = _whitening(wide[texts] - centres[labels]), _whitening(wide - middle)
+        within, across = (each.astype(np.float32) for each in maps)
+        return cls(centres.astype(np.float32), within, middle.astype(np.float32), across)
+
     def scores(self, vectors: Floats) -> Floats:
-        """Score unit vectors, shape (m, d), from -1 to 1, the more alike the higher; shape (m,)."""
-        k = min(NEIGHBOURS, len(self.vectors))
-        found = np.zeros(len(vectors), np.float32)
-        for at in range(0, len(vectors), BLOCK):
-            cosines = vectors[at : at + BLOCK] @ self.vectors.T
-            found[at : at + BLOCK] = np.partition(cosines, -k, axis=1)[:, -k:].mean(axis=1)
+        """Score vectors, shape (n, d), the more alike the higher; shape (n,)."""
+        at, labels = vectors @ self.within, self.centres @ self.within
+        squares = (at**2).sum(axis=1)[:, None] - 2 * at @ labels.T + (labels**2).sum(axis=1)
+        from_middle = (((vectors - self.middle) @ self.across) ** 2).sum(axis=1)
+        found: Floats = from_middle - squares.min(axis=1)
         return found
 
     def refusing(self, vectors: Floats, share: float) -> Self:
@@ -60,6 +85,16 @@ class Scope:
         """Mark the scores that are below the threshold."""
         below: Bools = scores < self.threshold
         return below
+
+
+def _whitening(residuals: Doubles) -> Doubles:
+    """Give the map under which residuals, shape (n, d), have the identity for covariance; shape (d, d)."""
+    with needs("a task's scope", "language"):
+        from sklearn.covariance import ledoit_wolf
+    covariance, _ = ledoit_wolf(residuals, assume_centered=True)
+    floor = SMALLEST * np.eye(len(covariance))  # if all texts of each label are the same
+    found: Doubles = np.linalg.cholesky(np.linalg.inv(covariance + floor))
+    return found
 
 
 def threshold_for(scores: Doubles, share: float) -> float:

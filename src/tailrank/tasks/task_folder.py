@@ -30,6 +30,8 @@ FORMAT: Final = "tailrank task 1"
 MANIFEST: Final = "manifest.json"
 ARRAYS: Final = "head.safetensors"
 ENCODER: Final = "encoder"
+SCOPE: Final = ("centres", "within", "middle", "across")
+"""Arrays of a `Scope`."""
 PACKAGES: Final = ("tailrank", "numpy")
 
 
@@ -83,7 +85,8 @@ def save(folder: Path, task: TextClassifier) -> None:
         raise ModelError(f"{folder} exists and is no task: name another folder")
     try:
         with written_folder(folder) as new:
-            arrays = {"weights": task.head.weights, "bias": task.head.bias, "scope": task.scope.vectors}
+            arrays = {"weights": task.head.weights, "bias": task.head.bias}
+            arrays |= {name: getattr(task.scope, name) for name in SCOPE}
             # It writes an array as it lies in memory, whatever the order of its axes.
             save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, new / ARRAYS)
             manifest = TaskManifest(
@@ -165,19 +168,22 @@ def _head(arrays: Mapping[str, Any], manifest: TaskManifest) -> LinearHead:
 
 
 def _scope(arrays: Mapping[str, Any], manifest: TaskManifest) -> Scope:
-    """Check the vectors of what was learned from.
+    """Check the arrays of a scope.
 
     Raises
     ------
     ModelError
-        If there are none, or some of another width.
+        If one is missing, of another shape or type, or not finite.
     """
-    found, width = arrays.get("scope", np.zeros(0)), arrays["weights"].shape[1]
-    if found.dtype != np.float32 or found.ndim != 2 or not len(found) or found.shape[1] != width:
-        raise ModelError(f"{ARRAYS}: no vectors of what was learned from")
-    if not np.isfinite(found).all():
-        raise ModelError(f"{ARRAYS}: vectors aren't finite")
-    return Scope(found, -np.inf if manifest.threshold is None else manifest.threshold)
+    n, width = arrays["weights"].shape
+    found = [arrays.get(name, np.zeros(0)) for name in SCOPE]
+    centres = found[0].shape[:1] if found[0].shape[:1] in ((n,), (n + 1,)) else (n,)
+    shapes = ((*centres, width), (width, width), (width,), (width, width))
+    for name, array, shape in zip(SCOPE, found, shapes, strict=True):
+        if array.dtype != np.float32 or array.shape != shape or not np.isfinite(array).all():
+            raise ModelError(f"{ARRAYS}: `{name}` isn't {shape} finite numbers")
+    threshold = -np.inf if manifest.threshold is None else manifest.threshold
+    return Scope(found[0], found[1], found[2], found[3], threshold)
 
 
 def _saved_encoder(folder: Path, task: TextClassifier) -> tuple[str, str]:
