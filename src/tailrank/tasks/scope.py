@@ -19,8 +19,8 @@ class Scope:
     """Scores texts by how well some label explains their vectors: no text from outside is needed.
 
     The relative Mahalanobis distance (Ren et al., "A simple fix to Mahalanobis distance for improving
-    near-OOD detection", 2021, eq. 4), here with its sign turned: the squared distance to the centre of all texts less
-    that to the nearest label. Covariances are shrunk (Ledoit and Wolf, 2004).
+    near-OOD detection", 2021, eq. 4), here with its sign turned: the squared distance to the centre of all
+    texts less that to the nearest label. Covariances are shrunk (Ledoit and Wolf, 2004).
 
     Attributes
     ----------
