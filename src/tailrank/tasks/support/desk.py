@@ -1,0 +1,231 @@
+"""`SupportDesk`: matches what a customer asks to known questions, and says which it dares to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final, Literal, Protocol, Self, TypeAlias
+
+import numpy as np
+
+from tailrank.arrays import Doubles, Floats
+from tailrank.errors import RequestError, nearest
+from tailrank.tasks.support.chances import Chances, certainty
+from tailrank.tasks.support.entries import Entry
+from tailrank.tasks.support.guarantee import Guarantee
+from tailrank.tasks.support.likeness import Likeness
+from tailrank.tasks.support.settings import DeskSettings
+from tailrank.tasks.support.wording import filled, with_turns
+
+Decision: TypeAlias = Literal["answer", "ask", "hand over"]
+
+RANKED: Final = 5
+"""Entries that an answer lists."""
+
+LATEST: Final = 5
+"""Of what a customer looked at, so much is read."""
+
+
+class Encoder(Protocol):
+    """What makes unit vectors of texts: a `TextEncoder` or an `OnnxEncoder`."""
+
+    @property
+    def name(self) -> str:
+        """As in `TextEncoder.load`."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its weights."""
+
+    @property
+    def dimension(self) -> int:
+        """Width of its vectors."""
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Encode texts, shape (texts, dimension)."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """An entry, and the chance that it answers the question."""
+
+    entry: Entry
+    chance: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a desk makes of a question.
+
+    Attributes
+    ----------
+    decision
+        `answer` if the best entry is likely enough and no other ties, `ask` if two likely ones do, else
+        `hand over`.
+    text
+        What to tell the customer.
+    ranked
+        The best entries, the likeliest first.
+    read
+        The question as it was read: with the one before it if it was short.
+    """
+
+    decision: Decision
+    text: str
+    ranked: tuple[Match, ...]
+    read: str
+
+
+@dataclass(frozen=True)
+class SupportDesk:
+    """Entries, how questions are compared with them, and from which chance on they are the answer.
+
+    Make one with `tailrank.tasks.support.fitting.fit_desk` or `tailrank.tasks.support.folder.read_desk`.
+
+    Attributes
+    ----------
+    entries
+        What it knows.
+    likeness, chances
+        What makes chances of a question.
+    guarantee
+        What it promises of its answers, and from which chance on it gives one.
+    settings
+        As it was fitted with.
+    encoder
+        Of questions; the one that the entries were encoded by.
+    """
+
+    entries: tuple[Entry, ...]
+    likeness: Likeness = field(repr=False)
+    chances: Chances
+    guarantee: Guarantee
+    settings: DeskSettings
+    encoder: Encoder = field(repr=False)
+
+    def answer(
+        self,
+        question: str,
+        history: Sequence[str] = (),
+        turns: Sequence[str] = (),
+        facts: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Answer a question, ask which of two was meant, or hand it over.
+
+        Whether it is answered goes by the question alone, so that the promise holds whatever the history
+        says. The history orders the entries of a question that isn't, and so what is asked.
+
+        Parameters
+        ----------
+        question
+            Of a customer.
+        history
+            What the customer looked at, oldest first: texts, or intents of entries. The latest five count.
+        turns
+            What the customer asked before, oldest first: a short question that isn't clear by itself is read
+            with them.
+        facts
+            What the slots of the answer are filled with, by name.
+
+        Raises
+        ------
+        RequestError
+            If the question is empty, or the answer has a slot without a fact.
+        """
+        if not question.strip():
+            raise RequestError("the question is empty: write one")
+        read, chances = question, self.chances_of([question])[0]
+        if turns and not self._is_sure(chances):
+            read = with_turns(question, turns)
+            chances = self.chances_of([read])[0] if read != question else chances
+        if self._is_sure(chances):
+            ranked = self._ranked(chances)
+            best = ranked[0].entry
+            text = filled(best.answers[0], self.settings.slots, facts or {}, best.intent)
+            return Answer("answer", text, ranked, read)
+        if history:
+            chances = self.chances_of([read], self._lift(history[-LATEST:]))[0]
+        return self._not_sure(self._ranked(chances), read)
+
+    def _is_sure(self, chances: Doubles) -> bool:
+        [found] = certainty(chances[None], self.settings.tie)
+        return bool(found >= self.guarantee.threshold)
+
+    def _not_sure(self, ranked: tuple[Match, ...], read: str) -> Answer:
+        """Ask which of two is meant if they tie, else hand the question over."""
+        first, second = ranked[:2]
+        ties = second.chance >= self.settings.tie * first.chance
+        if ties and first.chance + second.chance >= self.settings.ask_from:
+            meant = {"first": first.entry.question, "second": second.entry.question}
+            return Answer("ask", filled(self.settings.clarify, [*meant], meant, "clarify"), ranked, read)
+        return Answer("hand over", self.settings.hand_over, ranked, read)
+
+    def with_accepted(self, question: str, intent: str) -> Self:
+        """Take a question that an entry answered as one more of its phrasings.
+
+        Raises
+        ------
+        RequestError
+            If no entry has that intent.
+        """
+        at = self._position(intent)
+        entry = self.entries[at]
+        if question in entry.phrasings:
+            return self
+        [vector] = self.encoder.encode([question])
+        changed = Entry(entry.intent, entry.question, entry.answers, (*entry.rephrasings, question))
+        entries = (*self.entries[:at], changed, *self.entries[at + 1 :])
+        return replace(self, entries=entries, likeness=self.likeness.with_phrasing(at, question, vector))
+
+    def with_rejected(self, question: str, intent: str) -> Self:
+        """Note that an entry didn't answer a question, so that it is less like that one, and ones like it.
+
+        Raises
+        ------
+        RequestError
+            If no entry has that intent.
+        """
+        at = self._position(intent)
+        [vector] = self.encoder.encode([question])
+        return replace(self, likeness=self.likeness.with_rejected(at, question, vector))
+
+    def chances_of(self, questions: Sequence[str], lift: Floats | None = None) -> Doubles:
+        """Give the chance of each entry for each question, shape (questions, entries).
+
+        Parameters
+        ----------
+        questions
+            As they were asked.
+        lift
+            Added to the log-odds of each entry, shape (1, entries).
+        """
+        likeness = self.likeness(questions, self.encoder.encode(questions))
+        return self.chances.of(likeness, lift=lift)
+
+    def _lift(self, history: Sequence[str]) -> Floats:
+        """Give what a history adds to the log-odds of each entry, shape (1, entries)."""
+        texts = [self.entries[at].question if (at := self._at(each)) >= 0 else each for each in history]
+        weights = 0.5 ** np.arange(len(texts), dtype=np.float32)[::-1]
+        likeness = np.maximum(self.likeness.to_centres(self.encoder.encode(texts)), 0)
+        lift: Floats = self.settings.lift * (weights[:, None] * likeness).max(axis=0, keepdims=True)
+        return lift
+
+    def _ranked(self, chances: Doubles) -> tuple[Match, ...]:
+        best = np.argsort(-chances, kind="stable")[:RANKED]
+        return tuple(Match(self.entries[at], float(chances[at])) for at in best)
+
+    def _at(self, intent: str) -> int:
+        return self._positions.get(intent, -1)
+
+    def _position(self, intent: str) -> int:
+        at = self._at(intent)
+        if at < 0:
+            near = nearest(intent, self._positions)
+            remedy = "" if near is None else f": did you mean {near!r}?"
+            raise RequestError(f"no entry has the intent {intent!r}{remedy}")
+        return at
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {entry.intent: at for at, entry in enumerate(self.entries)}

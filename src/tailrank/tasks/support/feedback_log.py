@@ -1,0 +1,107 @@
+"""`FeedbackLog`: what became of answers, kept in a file of JSON Lines that outlives process and machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from filelock import FileLock
+from msgspec import Meta, Struct
+
+from tailrank.errors import ModelError, RequestError
+
+FILE: Final = "feedback.jsonl"
+
+
+class Feedback(Struct, frozen=True, forbid_unknown_fields=True):
+    """What became of a question.
+
+    Attributes
+    ----------
+    question
+        As it was asked.
+    verdict
+        `accepted` or `rejected` is what was said of an entry; an `unanswered` question was handed over.
+    intent
+        Of the entry; empty for unanswered ones.
+    time
+        Seconds since 1970.
+    """
+
+    question: Annotated[str, Meta(min_length=1, max_length=10_000)]
+    verdict: Literal["accepted", "rejected", "unanswered"]
+    intent: str = ""
+    time: float = msgspec.field(default_factory=time.time)
+
+
+class FeedbackLog:
+    """Appends to a file, which several processes may share on a local disk.
+
+    Parameters
+    ----------
+    folder
+        Of the log; made if it is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / FILE
+        self._lock = FileLock(folder / f".{FILE}.lock")
+
+    def append(self, entry: Feedback) -> None:
+        """Add a line; it is on the disk when this returns.
+
+        A process that was killed while it wrote may have left half a line, which goes first.
+
+        Raises
+        ------
+        RequestError
+            If that can't be done.
+        """
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock, self.file.open("a+b") as stream:
+                _cut_half_a_line(stream.fileno())
+                os.write(stream.fileno(), msgspec.json.encode(entry) + b"\n")
+                os.fsync(stream.fileno())
+        except OSError as why:
+            raise RequestError(f"{self.file}: can't be written ({why.strerror or why})") from None
+
+    def read(self) -> Sequence[Feedback]:
+        """Read every whole line, oldest first; none if there is no file.
+
+        Raises
+        ------
+        ModelError
+            Naming the first line that is something else.
+        """
+        try:
+            content = self.file.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as why:
+            raise ModelError(f"{self.file}: can't be read ({why.strerror or why})") from None
+        found, decoder = [], msgspec.json.Decoder(Feedback)
+        for number, line in enumerate(content.split(b"\n")[:-1], 1):
+            try:
+                found.append(decoder.decode(line))
+            except msgspec.DecodeError as why:
+                raise ModelError(f"{self.file}, line {number}: {why}: mend or remove the line") from None
+        return found
+
+
+def _cut_half_a_line(descriptor: int) -> None:
+    """Cut off what is behind the last line feed."""
+    size = end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - 4096)
+        found = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if found >= 0:
+            end = start + found + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(descriptor, end)
