@@ -36,6 +36,7 @@ class Modules(TyperGroup):
             "tasks",
             "monitor",
         ),
+        *("knowledge", "policies", "exposure", "frontier", "rules", "game", "causal", "screen", "support"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -54,6 +54,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "docs/experiments.md",
         "docs/tasks.md",
         "docs/monitor.md",
+        "docs/support.md",
     ],
 )
 def test_the_python_examples_run(page: str) -> None:

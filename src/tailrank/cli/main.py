@@ -104,6 +104,10 @@ COMMANDS: Final = (
     LazyCommand("task", "task:app", "Label texts by a task of your own: docs/tasks.md."),
     LazyCommand(
         "monitor", "monitor:app", "Watch a stream of dated texts, and raise an alert if what they say surges."
+    LazyCommand(
+        "support",
+        "support:app",
+        "Answer customers from a FAQ, and hand over what is unclear: docs/support.md.",
     ),
     LazyCommand("import", "data:import_", "Turn an export of Metarank or Gorse into a data folder."),
     LazyCommand("bench", "bench:bench", "Measure speed; with --json, the last line is one JSON object."),

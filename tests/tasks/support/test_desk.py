@@ -173,7 +173,8 @@ def test_asked_questions_teach_and_test(encoder: TextEncoder) -> None:
     asked = [AskedQuestion(text, entry.intent) for entry in ENTRIES for text in entry.rephrasings]
     asked += [AskedQuestion(text, "") for text in ("who won the match?", "sing a song", "best pizza in town")]
     known = [Entry(entry.intent, entry.question, entry.answers) for entry in ENTRIES]
-    desk = fit_desk(known, encoder, LENIENT, asked)
+    strict = msgspec.structs.replace(LENIENT, wrong=0.05, confidence=0.3)
+    desk = fit_desk(known, encoder, strict, asked)
     assert desk.guarantee.questions == 9
     assert desk.answer("sing me a song").decision == "hand over"
     assert desk.answer("reset my password").ranked[0].entry.intent == "password"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final, Literal, Protocol, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tailrank.tasks.support.guarantee import Guarantee
 from tailrank.tasks.support.likeness import Likeness
 from tailrank.tasks.support.settings import DeskSettings
 from tailrank.tasks.support.wording import filled, with_turns
+from tailrank.tasks.task_folder import Encoder
 
 Decision: TypeAlias = Literal["answer", "ask", "hand over"]
 
@@ -25,25 +26,6 @@ RANKED: Final = 5
 
 LATEST: Final = 5
 """Of what a customer looked at, so much is read."""
-
-
-class Encoder(Protocol):
-    """What makes unit vectors of texts: a `TextEncoder` or an `OnnxEncoder`."""
-
-    @property
-    def name(self) -> str:
-        """As in `TextEncoder.load`."""
-
-    @property
-    def sha256(self) -> str:
-        """Of its weights."""
-
-    @property
-    def dimension(self) -> int:
-        """Width of its vectors."""
-
-    def encode(self, texts: Sequence[str]) -> Floats:
-        """Encode texts, shape (texts, dimension)."""
 
 
 @dataclass(frozen=True)
@@ -139,27 +121,62 @@ class SupportDesk:
         if turns and not self._is_sure(chances):
             read = with_turns(question, turns)
             chances = self.chances_of([read])[0] if read != question else chances
-        if self._is_sure(chances):
-            ranked = self._ranked(chances)
-            best = ranked[0].entry
-            text = filled(best.answers[0], self.settings.slots, facts or {}, best.intent)
-            return Answer("answer", text, ranked, read)
-        if history:
-            chances = self.chances_of([read], self._lift(history[-LATEST:]))[0]
-        return self._not_sure(self._ranked(chances), read)
+        if history and not self._is_sure(chances):
+            lifted = self.chances_of([read], self._lift(history[-LATEST:]))[0]
+            return self._said(*self._unsure(lifted), read, facts or {})
+        return self._said(*self.decision(chances), read, facts or {})
+
+    def decision(self, chances: Doubles) -> tuple[Decision, tuple[Match, ...]]:
+        """Say what to do with a question of known chances, shape (entries,); gives the best entries, too."""
+        return ("answer", self._ranked(chances)) if self._is_sure(chances) else self._unsure(chances)
+
+    def _unsure(self, chances: Doubles) -> tuple[Decision, tuple[Match, ...]]:
+        """Ask which of two is meant if they tie, else hand over."""
+        ranked = self._ranked(chances)
+        first, second = ranked[0].chance, ranked[1].chance
+        ties = second >= self.settings.tie * first and first + second >= self.settings.ask_from
+        return "ask" if ties else "hand over", ranked
+
+    def _said(
+        self, decision: Decision, ranked: tuple[Match, ...], read: str, facts: Mapping[str, str]
+    ) -> Answer:
+        first, second = (match.entry for match in ranked[:2])
+        if decision == "answer":
+            text = self.answer_of(first.intent, facts)
+        elif decision == "ask":
+            meant = {"first": first.question, "second": second.question}
+            text = filled(self.settings.clarify, [*meant], meant, "clarify")
+        else:
+            text = self.settings.hand_over
+        return Answer(decision, text, ranked, read)
+
+    def answer_of(self, intent: str, facts: Mapping[str, str]) -> str:
+        """Give the best answer of an entry, with facts in its slots.
+
+        Raises
+        ------
+        RequestError
+            If no entry has that intent, or a fact is missing.
+        """
+        entry = self.entries[self._position(intent)]
+        return filled(entry.answers[0], self.settings.slots, facts, intent)
 
     def _is_sure(self, chances: Doubles) -> bool:
         [found] = certainty(chances[None], self.settings.tie)
         return bool(found >= self.guarantee.threshold)
 
-    def _not_sure(self, ranked: tuple[Match, ...], read: str) -> Answer:
-        """Ask which of two is meant if they tie, else hand the question over."""
-        first, second = ranked[:2]
-        ties = second.chance >= self.settings.tie * first.chance
-        if ties and first.chance + second.chance >= self.settings.ask_from:
-            meant = {"first": first.entry.question, "second": second.entry.question}
-            return Answer("ask", filled(self.settings.clarify, [*meant], meant, "clarify"), ranked, read)
-        return Answer("hand over", self.settings.hand_over, ranked, read)
+    def chances_of(self, questions: Sequence[str], lift: Floats | None = None) -> Doubles:
+        """Give the chance of each entry for each question, shape (questions, entries).
+
+        Parameters
+        ----------
+        questions
+            As they were asked.
+        lift
+            Added to the log-odds of each entry, shape (1, entries).
+        """
+        likeness = self.likeness(questions, self.encoder.encode(questions))
+        return self.chances.of(likeness, lift=lift)
 
     def with_accepted(self, question: str, intent: str) -> Self:
         """Take a question that an entry answered as one more of its phrasings.
@@ -189,19 +206,6 @@ class SupportDesk:
         at = self._position(intent)
         [vector] = self.encoder.encode([question])
         return replace(self, likeness=self.likeness.with_rejected(at, question, vector))
-
-    def chances_of(self, questions: Sequence[str], lift: Floats | None = None) -> Doubles:
-        """Give the chance of each entry for each question, shape (questions, entries).
-
-        Parameters
-        ----------
-        questions
-            As they were asked.
-        lift
-            Added to the log-odds of each entry, shape (1, entries).
-        """
-        likeness = self.likeness(questions, self.encoder.encode(questions))
-        return self.chances.of(likeness, lift=lift)
 
     def _lift(self, history: Sequence[str]) -> Floats:
         """Give what a history adds to the log-odds of each entry, shape (1, entries)."""

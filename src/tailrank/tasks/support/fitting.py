@@ -13,11 +13,12 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.reporting import Progress, silent
 from tailrank.tasks.support.chances import Chances, certainty
-from tailrank.tasks.support.desk import Encoder, SupportDesk
+from tailrank.tasks.support.desk import SupportDesk
 from tailrank.tasks.support.entries import AskedQuestion, Entry, checked_entries
 from tailrank.tasks.support.guarantee import guarantee
 from tailrank.tasks.support.likeness import Likeness, texts_of
 from tailrank.tasks.support.settings import DeskSettings
+from tailrank.tasks.task_folder import Encoder
 
 MOST: Final = 3_000
 """Questions that weights are learned from at most."""

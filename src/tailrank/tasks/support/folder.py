@@ -17,11 +17,12 @@ from tailrank.files import sha256_of, written_folder
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.signals.stored import StoredArrays
 from tailrank.tasks.support.chances import Chances
-from tailrank.tasks.support.desk import Encoder, SupportDesk
+from tailrank.tasks.support.desk import SupportDesk
 from tailrank.tasks.support.entries import Entry, checked_entries
 from tailrank.tasks.support.guarantee import Guarantee
 from tailrank.tasks.support.likeness import RESPECTS, Likeness, texts_of
 from tailrank.tasks.support.settings import DeskSettings
+from tailrank.tasks.task_folder import Encoder
 
 FORMAT: Final = "tailrank support desk 1"
 MANIFEST: Final = "manifest.json"

@@ -119,15 +119,16 @@ def guarantee(
 
 
 def _in_order(chances: Doubles, right: Bools, scale: float, wrong: float) -> list[float]:
-    """List thresholds, those first that should pass most surely, were there `scale` times the questions."""
+    """List thresholds: first that which should pass most surely, were there `scale` times the questions.
+
+    The others are those below it, the highest first.
+    """
     from scipy.stats import binom
 
     thresholds = np.unique(np.quantile(chances[chances > 0], np.linspace(0, 1, STEPS, endpoint=False)))
     answered = np.array([(chances >= each).sum() for each in thresholds])
     mistakes = np.array([((chances >= each) & ~right).sum() for each in thresholds])
     # One mistake more than were seen: so few questions prove little.
-    surprise: Doubles = np.asarray(
-        binom.cdf(np.round((mistakes + 1) * scale), np.round(answered * scale), wrong)
-    )
-    found: list[float] = thresholds[np.lexsort((thresholds, surprise))].tolist()
+    surprise = binom.cdf(np.round((mistakes + 1) * scale), np.round(answered * scale), wrong)
+    found: list[float] = thresholds[: int(np.argmin(surprise)) + 1][::-1].tolist()
     return found

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
-from tailrank.tasks.support.desk import Answer, Encoder, SupportDesk
+from tailrank.tasks.support.desk import Answer, SupportDesk
 from tailrank.tasks.support.feedback_log import Feedback, FeedbackLog
 from tailrank.tasks.support.folder import read_desk
+from tailrank.tasks.task_folder import Encoder
 
 
 class LiveDesk:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from tailrank.errors import needs
-from tailrank.tasks.support.desk import Encoder
+from tailrank.tasks.task_folder import Encoder
 
 APART: Final = 0.45
 """Mean cosine distance between two groups from which on they ask different things."""
