@@ -125,7 +125,9 @@ def test_figures_are_those_of_prometheus(server: Server, page: Page) -> None:
 def test_what_was_shown_clicked_learned_and_compared_is_told(page: Page) -> None:
     shown = page.get_by_role("region", name="What is shown")
     expect(shown).to_contain_text(re.compile(r"showed \d+ of 1,\d+ items .* in the first ten of 4\d lists"))
-    expect(shown).to_contain_text(re.compile(r"lists; Gini of their exposure 0\.99\d*, from 0, all alike"))
+    expect(shown).to_contain_text(
+        re.compile(r"lists; Gini of exposure over the catalogue 0\.99\d*, from 0, all alike")
+    )
     exposure = shown.get_by_role("figure", name=re.compile("^Exposure by item"))
     exposure.locator("summary").click()
     expect(exposure.get_by_role("row", name="1 100 1", exact=True)).to_be_visible()  # twelve of 1,684 items

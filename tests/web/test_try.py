@@ -26,7 +26,8 @@ STORY = {
             "history": ["50", "172"],
             "target": "181",
             "why": "Two of three.",
-        }
+        },
+        {"id": "8", "name": "A fan of the rare", "history": ["50"], "target": "1650", "why": "At rank 7."},
     ],
 }
 EVALUATION = {
@@ -252,6 +253,24 @@ def test_a_user_of_the_story(page: Tab) -> None:
     with page.answered():
         page.page.get_by_role("button", name="Start over").click()
     assert page.history() == []
+
+
+def test_a_story_whose_end_was_deleted_says_so(page: Tab) -> None:
+    assert httpx.delete(f"{page.server.url}/v1/items/1650").status_code == 200
+    with page.answered():
+        page.page.get_by_label("Whose?").select_option("A fan of the rare")
+    said = "chose the item 1650 next, which the catalogue no longer has"
+    page.page.locator(".target").filter(has_text=said).wait_for()
+    assert "At rank 7." not in page.page.get_by_role("region", name="History").inner_text()
+
+
+def test_too_many_words_are_refused_in_words(page: Tab) -> None:
+    for n in range(11):
+        page.page.get_by_label("Or say what you are after").fill(f"film {n}")
+        page.page.get_by_label("Or say what you are after").press("Enter")
+    alert = page.page.get_by_role("alert").filter(has_text="11 texts in a history: send at most 10")
+    alert.wait_for()
+    assert "$" not in alert.inner_text()
 
 
 def test_pasted_items_are_ranked_and_errors_name_the_row(page: Tab) -> None:

@@ -54,7 +54,7 @@ function Today({ log, of, items }: { log: ShownOfLog; of: number; items: number 
     <p>
       Today, since {clock(log.since)}, {of === 1 ? "this server" : log.machine} showed {number(log.items)} of {number(items)} items (
       {percent(log.items / items)}) in the first ten of {number(log.lists)} lists
-      {log.gini !== null && `; Gini of their exposure ${number(log.gini, 3)}, from 0, all alike, to 1, one gets all`}.
+      {log.gini !== null && `; Gini of exposure over the catalogue ${number(log.gini, 3)}, from 0, all alike, to 1, one gets all`}.
     </p>
   );
 }
