@@ -61,7 +61,7 @@ SequenceEpochs = Annotated[
 Minutes = Annotated[float, typer.Option(min=0, help="That trying a sequence model may take.")]
 Fast = Annotated[bool, typer.Option("--fast", help="Try no sequence model: --sequence-epochs 0.")]
 TailCost = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of ndcg@10 that weights for the tail may give up.")
+    float, typer.Option(min=0, max=1, help="Share of ndcg@10 to give up for the tail, and for new items.")
 ]
 Debias = Annotated[
     float, typer.Option(min=0, max=1, help="Power of popularity that training corrects for, such as 0.25.")
