@@ -24,19 +24,8 @@ class Modules(TyperGroup):
         *("transfer", "forgetting", "annotation", "encoding", "service", "serving", "state", "frameworks"),
         *("relevance", "tilt", "lists", "sizes", "sidebyside", "growth", "profile", "impressions"),
         *("offpolicy", "experiments", "shilling", "learning", "day", "outcome", "live", "watch", "explain"),
-        *(
-            "knowledge",
-            "policies",
-            "exposure",
-            "frontier",
-            "rules",
-            "game",
-            "causal",
-            "screen",
-            "tasks",
-            "monitor",
-        ),
-        *("knowledge", "policies", "exposure", "frontier", "rules", "game", "causal", "screen", "support"),
+        *("knowledge", "policies", "exposure", "frontier", "rules", "game", "causal", "screen"),
+        *("tasks", "support", "monitor"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
