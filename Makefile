@@ -6,6 +6,8 @@ STAMP := .venv/.ready
 
 # Threads that spin while they wait slow down everything beside them.
 export OMP_WAIT_POLICY := PASSIVE
+# The tests start some hundred processes, each of which would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test peers lint web bench benchmarks clean rebuild

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from scipy.special import chdtri
 
 from tailrank.arrays import Doubles, Floats
 from tailrank.errors import RequestError
@@ -80,6 +79,8 @@ def distribution_shifts(
     RequestError
         If the names differ, or one has no values or some that are no numbers.
     """
+    from scipy.special import chdtri  # a third of a second, which no start should wait for
+
     if before.keys() != now.keys():
         odd = ", ".join(sorted(before.keys() ^ now.keys()))
         raise RequestError(f"signals differ: {odd}: compare what one and the same model computed")

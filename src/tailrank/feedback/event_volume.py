@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from scipy.special import gammainc, gammaincc
 
 from tailrank.arrays import Bools, Doubles, Offsets, Seconds
 from tailrank.feedback.alerts import Alert, Alerts
@@ -118,6 +117,8 @@ def _usual(counts: Offsets, span: int) -> Doubles:
 
 def _unlikely(counts: Offsets, usual: Doubles) -> Bools:
     """Whether so many or so few events have a chance below `CHANCE`, by either measure."""
+    from scipy.special import gammainc, gammaincc  # a third of a second, which no start should wait for
+
     mean = np.maximum(usual, 0.5)
     rare: Bools = np.minimum(gammaincc(counts + 1, mean), gammainc(counts, mean)) < CHANCE  # Poisson's tails
     ratios = np.log((counts + 1) / (usual + 1))

@@ -6,8 +6,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from tailrank.arrays import Bools, Offsets
 from tailrank.data.dataset import Dataset
@@ -57,8 +55,11 @@ def synchronised_users(dataset: Dataset) -> list[Offsets]:
     offsets = flat_offsets(lengths[compared])
     actions = actions[(lengths >= LEAST)[users]]
     pairs = _similar(_near(actions, offsets), actions, offsets, len(cells))
+    from scipy.sparse import coo_array  # a third of a second, which what learns from a log needn't wait for
+    from scipy.sparse.csgraph import connected_components
+
     n = len(compared)
-    graph = sp.coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     _, group = connected_components(graph, directed=False)
     sizes = np.bincount(group)
     return [compared[group == one] for one in np.flatnonzero(sizes >= TOGETHER)]
@@ -78,8 +79,10 @@ def _near(actions: Offsets, offsets: Offsets) -> Offsets:
 
 def _similar(pairs: Offsets, actions: Offsets, offsets: Offsets, n_actions: int) -> Offsets:
     """Keep the pairs that share enough; shape (kept, 2)."""
+    from scipy.sparse import csr_array
+
     shape = (len(offsets) - 1, n_actions)
-    done = sp.csr_array((np.ones(len(actions), np.int64), actions, offsets), shape=shape)
+    done = csr_array((np.ones(len(actions), np.int64), actions, offsets), shape=shape)
     lengths = np.diff(offsets)
     shared: Offsets = np.asarray(done[pairs[:, 0]].multiply(done[pairs[:, 1]]).sum(axis=1)).ravel()
     alike: Bools = shared >= ALIKE * (lengths[pairs].sum(axis=1) - shared)
