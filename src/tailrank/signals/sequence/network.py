@@ -88,8 +88,8 @@ class Network(nn.Module):
         """
         table = torch.cat([self.types, self._untyped()[None]])
         x = self.entry(items)
-        x = x + functional.embedding(types % len(table), table) + functional.embedding(gaps, self.gaps)
-        x = torch.cat([self.start.expand(len(x), 1, -1), x], dim=1) + self.positions[: x.shape[1] + 1]
+        x = x + functional.embedding(types % table.shape[0], table) + functional.embedding(gaps, self.gaps)
+        x = torch.cat([self.start.expand(x.shape[0], 1, -1), x], dim=1) + self.positions[: x.shape[1] + 1]
         x = dropped(x, self.dropout, self.training)
         for block in self.blocks:
             x = block(x)
