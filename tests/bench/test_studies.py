@@ -106,6 +106,10 @@ def test_a_smaller_size_holds_some_users_and_their_items(tmp_path: Path) -> None
         assert len(some.history(user)) == 8
 
 
+@pytest.mark.filterwarnings(
+    "ignore:You are using the legacy TorchScript-based ONNX export:DeprecationWarning",
+    "ignore:The feature will be removed:DeprecationWarning",
+)  # the newer exporter needs two more packages
 def test_every_runtime_serves_the_same_vector(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "ITEMS", 40)
     monkeypatch.setattr(serving, "CALLS", 3)

@@ -49,11 +49,12 @@ def test_a_mistake_at_the_start_is_reported(
     assert "Traceback" not in done.stderr
 
 
-def test_a_server_that_only_ranks_does_without_torch(model: Path, tmp_path: Path) -> None:
+def test_a_server_that_only_ranks_does_without_torch_and_scipy(model: Path, tmp_path: Path) -> None:
     with Server(model, tmp_path) as server:
         rank(server.url, history=["50"])
         mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
     assert "libtorch" not in mapped
+    assert "/scipy/" not in mapped  # which takes a third of a second to import
 
 
 @pytest.mark.parametrize("workers", [1, 2])
