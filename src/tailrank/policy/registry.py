@@ -82,7 +82,7 @@ def _made(step: Mapping[str, Any]) -> Policy:
         raise RequestError(f"a policy is described by its `name` and settings, not by {step!r}")
     if "name" not in step:
         raise RequestError(
-            f"`name` is missing: it says which policy {dict(step)} sets; there are {', '.join(POLICIES)}"
+            f"`name` is missing: it says which policy is meant; there are {', '.join(POLICIES)}"
         )
     name = step["name"]
     if not isinstance(name, str) or name not in POLICIES:

@@ -21,7 +21,9 @@ LaterRows: TypeAlias = dict[str, tuple[Mapping[str, Any] | None, npt.NDArray[Any
 """By item id, what was said of it, and what follows from that."""
 
 MOST_LATER: Final = 100_000
-"""Items whose rows are remembered, of those that weren't learned from: unknown ids may be anything."""
+"""Items whose rows are remembered, of those that weren't learned from: unknown ids may be anything.
+
+As many cells are remembered as they were written for people."""
 
 
 @dataclass(frozen=True)
