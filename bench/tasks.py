@@ -38,7 +38,7 @@ TIMED: Final = 200
 
 FEW: Final = 10
 OUTSIDE: Final = "oos"
-TUNING: Final = {"tune": "full", "held_out": 0.1}
+TUNING: Final = {"tune": "full", "held_out": 0.1, "refit": True}
 
 
 class Ground(NamedTuple):

@@ -31,7 +31,7 @@ def test_a_tuned_encoder_learns_and_belongs_to_the_task(
     small: TextEncoder, tune: str, tmp_path: Path, own_cache: Path
 ) -> None:
     before = small.encode(TEXTS)
-    settings = ClassifierSettings(tune=tune, epochs=6, batch=8, rate=2e-3, contrast=0.5)  # type: ignore[arg-type]
+    settings = ClassifierSettings(tune=tune, epochs=6, batch=8, rate=2e-3, contrast=0.5, refit=tune == "lora")  # type: ignore[arg-type]
     fitted = TextClassifier.fit(TEXTS, LABELS, small, settings)
     np.testing.assert_array_equal(small.encode(TEXTS), before)
     assert fitted.tuned
@@ -49,7 +49,7 @@ def test_a_tuned_encoder_learns_and_belongs_to_the_task(
 
 
 def test_the_same_seed_gives_the_same_weights(small: TextEncoder) -> None:
-    settings = ClassifierSettings(tune="full", epochs=1, batch=8, rate=1e-3, refit=False)
+    settings = ClassifierSettings(tune="full", epochs=1, batch=8, rate=1e-3)
     one, other = (TextClassifier.fit(TEXTS, LABELS, small, settings) for _ in "ab")
     assert one.encoder.sha256 == other.encoder.sha256
     np.testing.assert_array_equal(one.head.weights, other.head.weights)

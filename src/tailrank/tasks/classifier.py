@@ -70,8 +70,8 @@ class TextClassifier:
     ) -> Self:
         """Fit a head on vectors of texts and, if asked to, tune a copy of the encoder with it.
 
-        Penalty, epochs, temperature and threshold are chosen on a part that is held out; then it learns from
-        all texts.
+        Penalty, epochs, temperature and threshold are chosen on a part that is held out; then a head on the
+        encoder as it is learns from all texts.
 
         Parameters
         ----------

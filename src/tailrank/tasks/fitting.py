@@ -77,8 +77,9 @@ def fit_parts(
         again = tune(encoder, start, Labelled(texts, truth), settings, epochs=found.epochs, progress=progress)
         tuned, vectors = again.encoder, again.encoder.encode(texts, progress)
         head = replace(again.head, temperature=head.temperature)
-    final_scope = replace(Scope.fit(vectors, truth), threshold=scope.threshold)
-    return Fitted(tuned, head, final_scope, tuned is not encoder, about)
+    if settings.tune == "none" or settings.refit:
+        scope = replace(Scope.fit(vectors, truth), threshold=scope.threshold)
+    return Fitted(tuned, head, scope, tuned is not encoder, about)
 
 
 def _part(texts: Sequence[str], truth: Bools, rows: Bools) -> Labelled:

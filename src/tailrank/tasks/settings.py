@@ -40,7 +40,7 @@ class ClassifierSettings:
         Weight of the loss that pulls texts of one label together, beside the head's; 0 leaves it out.
     refit
         Whether tuning is repeated with the texts that were held out, for as many epochs as were best: twice
-        as long, for some more texts.
+        as long, for some more texts, but temperature and threshold are then those of another encoder.
     seed
         Of every draw.
 
@@ -59,7 +59,7 @@ class ClassifierSettings:
     batch: Annotated[int, Meta(ge=2)] = 32
     rate: Annotated[float, Meta(gt=0)] = 5e-5
     contrast: Annotated[float, Meta(ge=0)] = 0.0
-    refit: bool = True
+    refit: bool = False
     seed: Annotated[int, Meta(ge=0)] = 0
 
     def __post_init__(self) -> None:
