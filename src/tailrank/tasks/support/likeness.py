@@ -105,7 +105,7 @@ class Likeness:
         phrasing = self.phrasings.highest(near, n)
         against = self.rejected.highest(vectors @ self.rejected.vectors.T, n)
         found = [
-            phrasing - np.maximum(against - phrasing, 0) * (against > 0),
+            phrasing - np.maximum(against - phrasing, 0),
             centre / np.maximum(sums, np.float32(1e-6)),
             self.phrasings.highest(alike, n),
             self.answers.highest(vectors @ self.answers.vectors.T, n),
