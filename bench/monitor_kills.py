@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from bench.monitor_speed import text_json
 from bench.monitor_surges import airline_stream
 from bench.study import Json, timed
 from tailrank.tasks.monitor.alert_log import AlertLog
@@ -31,10 +31,7 @@ def kills(data: Path) -> Json:
         folder, rng = Path(name), np.random.default_rng(0)
         (folder / "texts").mkdir()
         with (folder / "texts" / "a.jsonl").open("w", encoding="utf-8") as stream:
-            for text in airline_stream(data).texts:
-                about = {"entity": text.entity, "topic": list(text.topics), "sentiment": text.sentiment}
-                row = {"id": text.id, "text": text.text, "timestamp": text.timestamp} | about
-                stream.write(json.dumps(row) + "\n")
+            stream.writelines(f"{text_json(text).decode()}\n" for text in airline_stream(data).texts)
         _, took = timed(_begun(folder, "whole").wait)
         killed = 0
         while killed < KILLS:
