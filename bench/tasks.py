@@ -236,4 +236,4 @@ def main(
                 found = _remembered(name, way, seed, compute)
                 sets.setdefault(name, {}).setdefault(way, {})[str(seed)] = found
                 print(name, way, seed, {key: round(each, 4) for key, each in found.items()}, flush=True)
-    study.store("tasks.json", {"encoder": encoder.name, "tuning": TUNING, "sets": sets})
+    study.store("tasks.json", {"encoder": encoder.name, "sets": sets})
