@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from tailrank.arrays import Bools
+from tailrank.errors import RequestError
 from tailrank.tasks.predictions import Predictions
 
 Labels = Sequence[Sequence[str]]
@@ -43,3 +44,24 @@ class Kind(Protocol):
 
     def measure(self, predictions: Predictions, truth: Bools) -> dict[str, float]:
         """Measure answers against labels, shape (texts, labels)."""
+
+
+class WholeText:
+    """Has labels about the whole text."""
+
+    name: ClassVar[str]
+    templates: ClassVar[tuple[str, ...]] = ("{text}",)
+
+    def texts(self, texts: Sequence[str], entities: Sequence[str] | None, template: str) -> list[str]:
+        """Give the texts as they are.
+
+        Raises
+        ------
+        RequestError
+            If there are entities.
+        """
+        if entities is not None:
+            raise RequestError(
+                f"a task of the kind {self.name!r} reads no entities: leave them out, or use `entity`"
+            )
+        return list(texts)

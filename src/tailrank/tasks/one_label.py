@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from tailrank.arrays import Bools
-from tailrank.errors import RequestError, needs
+from tailrank.errors import needs
+from tailrank.tasks.kinds import WholeText
 from tailrank.tasks.predictions import Predictions
 
 
-class OneLabel:
+class OneLabel(WholeText):
     """Each text has one label."""
 
     name: ClassVar[str] = "one"
     exclusive: ClassVar[bool] = True
-    templates: ClassVar[tuple[str, ...]] = ("{text}",)
     metric: ClassVar[str] = "accuracy"
-
-    def texts(self, texts: Sequence[str], entities: Sequence[str] | None, template: str) -> list[str]:
-        """Give the texts as they are."""
-        refuse_entities(entities, self.name)
-        return list(texts)
 
     def measure(self, predictions: Predictions, truth: Bools) -> dict[str, float]:
         """Measure accuracy, macro-F1, log loss and expected calibration error.
@@ -45,18 +39,6 @@ class OneLabel:
             "log-loss": float(-np.log(chance.clip(1e-12)).mean()),
             "calibration-error": calibration_error(predictions, right == said),
         }
-
-
-def refuse_entities(entities: Sequence[str] | None, kind: str) -> None:
-    """Refuse entities where the label is about the whole text.
-
-    Raises
-    ------
-    RequestError
-        If there are any.
-    """
-    if entities is not None:
-        raise RequestError(f"a task of the kind {kind!r} reads no entities: leave them out, or use `entity`")
 
 
 def calibration_error(predictions: Predictions, correct: Bools, bins: int = 15) -> float:

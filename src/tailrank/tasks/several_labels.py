@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from tailrank.arrays import Bools
 from tailrank.errors import needs
-from tailrank.tasks.one_label import refuse_entities
+from tailrank.tasks.kinds import WholeText
 from tailrank.tasks.predictions import Predictions
 
 THRESHOLD: Final = 0.5
 """Chance from which on a text has a label."""
 
 
-class SeveralLabels:
+class SeveralLabels(WholeText):
     """Each text has any number of labels; each label is decided by itself (one against the rest)."""
 
     name: ClassVar[str] = "several"
     exclusive: ClassVar[bool] = False
-    templates: ClassVar[tuple[str, ...]] = ("{text}",)
     metric: ClassVar[str] = "micro-f1"
-
-    def texts(self, texts: Sequence[str], entities: Sequence[str] | None, template: str) -> list[str]:
-        """Give the texts as they are."""
-        refuse_entities(entities, self.name)
-        return list(texts)
 
     def measure(self, predictions: Predictions, truth: Bools) -> dict[str, float]:
         """Measure F1 over all decisions and by label, and the share of texts with exactly the right labels.
