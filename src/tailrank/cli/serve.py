@@ -83,6 +83,13 @@ def serve(
         Path | None,
         typer.Option(help="metrics.json of `evaluate --frontier …`: what policies cost, for that page."),
     ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FOLDER", help="Of `tailrank task train`: labels texts; may be repeated."),
+    ] = None,
+    support: Annotated[
+        Path | None, typer.Option(help="Of `tailrank support train`: a desk that answers customers.")
+    ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
     traces: Annotated[
         bool, typer.Option("--traces", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT.")
@@ -92,6 +99,7 @@ def serve(
     with needs("serve", "server"):
         from tailrank.server.auth import load_keys
         from tailrank.server.page_files import read_prices, read_story
+        from tailrank.server.served_tasks import named_folders
         from tailrank.server.serving import serve as run
         from tailrank.server.settings import ServerSettings
     settings = ServerSettings(
@@ -120,6 +128,8 @@ def serve(
         screen=None if screen is None else Screen.read(screen),
         story=None if story is None else read_story(story),
         prices=None if evaluation is None else read_prices(evaluation),
+        tasks=named_folders(task or []),
+        support=support,
     )
     if seed_from is not None:
         load(state, seed_from, ttl_days)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 OK: Final = 200
-ENCODING: Final = frozenset({"rerank", "items", "feedback", "page_items", "page_own"})
+ENCODING: Final = frozenset({"rerank", "items", "feedback", "page_items", "page_own", "label", "support_ask"})
 """Endpoints that may encode texts for seconds: not for a client who has gone."""
 
 LINE: Final = 24

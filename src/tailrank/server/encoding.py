@@ -6,11 +6,11 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import get_native_id
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from tailrank.errors import EncoderError
 from tailrank.language.encoder import batch_rows
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.language.vectors import EncoderIdentity
+
+T = TypeVar("T")
 
 Lane: TypeAlias = Literal["items", "documents", "changes"]
 """Whose texts they are: of items that are put, of documents to re-rank, of items that another worker put."""
@@ -84,6 +86,33 @@ class Encoders:
                 async with self._lanes[lane], self._turn:
                     vectors[rows] = await loop.run_in_executor(self._thread, encoder.encode, batch)
         return vectors
+
+    async def run(self, work: Callable[[], T], lane: Lane) -> T:
+        """Do what encodes a few short texts of its own, as one turn.
+
+        Raises
+        ------
+        EncoderBusyError
+            If the lane is full.
+        """
+        loop = asyncio.get_running_loop()
+        with self._place(lane):
+            async with self._lanes[lane], self._turn:
+                return await loop.run_in_executor(self._thread, work)
+
+    def load_named(self, name: str) -> OnnxEncoder:
+        """Load an encoder by its name alone, before anything is served: it blocks.
+
+        Raises
+        ------
+        EncoderError
+            If it is missing.
+        """
+        for (known, _), loaded in self._loaded.items():
+            if known == name:
+                return loaded
+        encoder = OnnxEncoder.load(name)
+        return self._loaded.setdefault((name, encoder.sha256), encoder)
 
     def close(self) -> None:
         """End the thread once its batch is done."""

@@ -31,7 +31,9 @@ from tailrank.server.page_endpoints import PageEndpoints
 from tailrank.server.pages import assets, page
 from tailrank.server.ranker import Ranker
 from tailrank.server.relevance import is_blank
+from tailrank.server.served_tasks import ServedTasks
 from tailrank.server.stored_endpoints import StoredEndpoints
+from tailrank.server.task_endpoints import TaskEndpoints
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS
 from tailrank.state.base import State
@@ -43,7 +45,7 @@ RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
 RERANK: Final[Body[api_texts.RerankRequest]] = Body(api_texts.RerankRequest)
 
 
-class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints):
+class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints):
     """Everything that a client can request of one worker.
 
     Parameters
@@ -68,6 +70,8 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints):
         What learns from lists to hold a share for the tail; None if none is held.
     story, prices
         For the page at `/`, as `PageEndpoints` takes them.
+    tasks
+        What labels texts and answers customers.
     """
 
     def __init__(
@@ -83,10 +87,12 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints):
         exposure: SharedExposure | None = None,
         story: Story | None = None,
         prices: Prices | None = None,
+        tasks: ServedTasks | None = None,
     ) -> None:
         StoredEndpoints.__init__(self, models, state, metrics, log)
         OperatorEndpoints.__init__(self, models, state, dashboard, None if log is None else log.folder)
         PageEndpoints.__init__(self, models, story, prices, exploration)
+        TaskEndpoints.__init__(self, tasks or ServedTasks(), models.encoders)
         self.ranker = Ranker(
             models, state, metrics, log, experiment, policies, exploration, self.shown, exposure
         )

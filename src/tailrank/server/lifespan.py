@@ -21,6 +21,7 @@ from tailrank.server.live import LivePage
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.page_files import check_story
+from tailrank.server.served_tasks import ServedTasks
 from tailrank.server.settings import ServerSettings
 from tailrank.server.tracing import Tracer
 from tailrank.state.open import open_state
@@ -94,6 +95,7 @@ class Lifespan:
         weights = None if self.learning is None else self.learning.weights
         if settings.story is not None:
             check_story(settings.story, managers[0].served.reranker)
+        tasks = await asyncio.to_thread(ServedTasks.read, settings.tasks, settings.support, encoders)
         experiment = None
         if settings.challenger is not None:
             experiment = LiveExperiment(managers[0], managers[1], settings.compare)
@@ -109,6 +111,7 @@ class Lifespan:
             self.exposure,
             settings.story,
             settings.prices,
+            tasks,
         )
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
         return managers

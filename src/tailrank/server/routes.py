@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from tailrank import api, api_live, api_page, api_reports, api_stored, api_texts
+from tailrank import api, api_live, api_page, api_reports, api_stored, api_tasks, api_texts
 from tailrank.server.route import Route
 
 RANK_EXAMPLE: Final = {
@@ -86,6 +86,11 @@ PAGE_CARDS: Final = (api_page.Cards, api_page.CardsRequest)
 PAGE_CANDIDATES: Final = (api_page.FoundCandidates, api_page.CandidatesRequest)
 PAGE_OWN: Final = (api_page.OwnItems, api_page.OwnRequest)
 RERANK: Final = (api_texts.RerankResponse, api_texts.RerankRequest)
+LABEL: Final = (api_tasks.LabelResponse, api_tasks.LabelRequest)
+ASK: Final = (api_tasks.SupportAnswer, api_tasks.SupportQuestion)
+JUDGED: Final = (api_tasks.FeedbackStored, api_tasks.SupportFeedback)
+ASK_SUMMARY: Final = "Answer a customer, ask what was meant, or hand the question over."
+JUDGED_SUMMARY: Final = "Say whether an entry answered a question; durable once answered."
 LIVE_SUMMARY: Final = "Tell how things are, every second, as server-sent events."
 VERSIONS_SUMMARY: Final = "List the versions of the model, the latest first."
 PROMOTE_SUMMARY: Final = "Let a version of the model serve, once it was read and has ranked."
@@ -187,6 +192,10 @@ ROUTES: Final = (
         "Let the version of the model serve that served before.",
         api_live.ModelVersions,
     ),
+    Route("GET", "/v1/tasks", "tasks", "read", "List the tasks that label texts.", api_tasks.Tasks),
+    Route("POST", "/v1/tasks/{name}", "label", "read", "Label up to 64 texts by a task.", *LABEL),
+    Route("POST", "/v1/support/ask", "support_ask", "read", ASK_SUMMARY, *ASK),
+    Route("POST", "/v1/support/feedback", "support_feedback", "write", JUDGED_SUMMARY, *JUDGED),
     Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
     Route(
         "POST",

@@ -22,6 +22,7 @@ from uvicorn.supervisors import Multiprocess
 from tailrank.errors import RequestError
 from tailrank.server.app import App
 from tailrank.server.descriptors import make_room
+from tailrank.server.encoding import Encoders
 from tailrank.server.exposure import held_steps
 from tailrank.server.learning import check_learnable
 from tailrank.server.loaded_model import LoadedModel
@@ -30,6 +31,7 @@ from tailrank.server.logs import start_logging
 from tailrank.server.metrics import SHARED_FOLDER
 from tailrank.server.page_files import check_story
 from tailrank.server.protocol import MAX_CONNECTIONS, BoundedProtocol
+from tailrank.server.served_tasks import ServedTasks
 from tailrank.server.settings import ServerSettings
 from tailrank.state.open import open_state
 
@@ -95,6 +97,7 @@ def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
         check_learnable(served.reranker.fusion, served.name)
     if settings.challenger is not None:
         LoadedModel.load(settings.challenger, standing=steps)
+    ServedTasks.read(settings.tasks, settings.support, Encoders())
     asyncio.run(open_state(settings.state, settings.ttl_days).close())
     with tempfile.TemporaryDirectory(prefix="tailrank-shared-") as folder:
         os.environ[SHARED_FOLDER] = folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -70,6 +71,10 @@ class ServerSettings:
         Users that the page at `/` begins with; None if there are none.
     prices
         What policies cost, for that page; None if that wasn't measured.
+    tasks
+        Folders of tasks, by the names that they are served under.
+    support
+        Folder of a support desk; None if there is none.
 
     Raises
     ------
@@ -102,6 +107,8 @@ class ServerSettings:
     screen: Screen | None = None
     story: Story | None = None
     prices: Prices | None = None
+    tasks: Mapping[str, Path] = field(default_factory=dict)
+    support: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.keys and not is_loopback(self.host):

@@ -6,13 +6,14 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 from filelock import FileLock
 from msgspec import Meta, Struct
 
-from tailrank.errors import ModelError, RequestError
+from tailrank.bounds import MAX_QUESTION
+from tailrank.errors import ModelError
 
 FILE: Final = "feedback.jsonl"
 
@@ -32,10 +33,17 @@ class Feedback(Struct, frozen=True, forbid_unknown_fields=True):
         Seconds since 1970.
     """
 
-    question: Annotated[str, Meta(min_length=1, max_length=10_000)]
+    question: Annotated[str, Meta(min_length=1, max_length=MAX_QUESTION)]
     verdict: Literal["accepted", "rejected", "unanswered"]
     intent: str = ""
     time: float = msgspec.field(default_factory=time.time)
+
+
+class Place(NamedTuple):
+    """How far a log was read: whole lines, and their bytes."""
+
+    lines: int = 0
+    size: int = 0
 
 
 class FeedbackLog:
@@ -58,7 +66,7 @@ class FeedbackLog:
 
         Raises
         ------
-        RequestError
+        ModelError
             If that can't be done.
         """
         try:
@@ -68,7 +76,7 @@ class FeedbackLog:
                 os.write(stream.fileno(), msgspec.json.encode(entry) + b"\n")
                 os.fsync(stream.fileno())
         except OSError as why:
-            raise RequestError(f"{self.file}: can't be written ({why.strerror or why})") from None
+            raise ModelError(f"{self.file}: can't be written ({why.strerror or why})") from None
 
     def read(self) -> Sequence[Feedback]:
         """Read every whole line, oldest first; none if there is no file.
@@ -78,19 +86,33 @@ class FeedbackLog:
         ModelError
             Naming the first line that is something else.
         """
+        return self.since(Place())[0]
+
+    def since(self, place: Place) -> tuple[Sequence[Feedback], Place]:
+        """Read the whole lines behind a place, and say how far that was; a shorter file is another one.
+
+        Raises
+        ------
+        ModelError
+            As `read` does.
+        """
         try:
-            content = self.file.read_bytes()
+            with self.file.open("rb") as stream:
+                place = place if os.fstat(stream.fileno()).st_size >= place.size else Place()
+                stream.seek(place.size)
+                content = stream.read()
         except FileNotFoundError:
-            return []
+            return [], Place()
         except OSError as why:
             raise ModelError(f"{self.file}: can't be read ({why.strerror or why})") from None
         found, decoder = [], msgspec.json.Decoder(Feedback)
-        for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        *lines, half = content.split(b"\n")
+        for number, line in enumerate(lines, place.lines + 1):
             try:
                 found.append(decoder.decode(line))
             except msgspec.DecodeError as why:
                 raise ModelError(f"{self.file}, line {number}: {why}: mend or remove the line") from None
-        return found
+        return found, Place(place.lines + len(lines), place.size + len(content) - len(half))
 
 
 def _cut_half_a_line(descriptor: int) -> None:

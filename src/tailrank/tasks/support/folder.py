@@ -22,7 +22,7 @@ from tailrank.tasks.support.entries import Entry, checked_entries
 from tailrank.tasks.support.guarantee import Guarantee
 from tailrank.tasks.support.likeness import RESPECTS, Likeness, texts_of
 from tailrank.tasks.support.settings import DeskSettings
-from tailrank.tasks.task_folder import Encoder
+from tailrank.tasks.task_folder import Encoder, LoadEncoder
 
 FORMAT: Final = "tailrank support desk 1"
 MANIFEST: Final = "manifest.json"
@@ -83,7 +83,9 @@ def write_desk(desk: SupportDesk, folder: Path) -> None:
         raise ModelError(f"{folder}: can't be written ({why.strerror or why}): name another one") from None
 
 
-def read_desk(folder: Path, encoder: Encoder | None = None) -> SupportDesk:
+def read_desk(
+    folder: Path, encoder: Encoder | None = None, load_encoder: LoadEncoder | None = None
+) -> SupportDesk:
     """Read a desk.
 
     Parameters
@@ -92,6 +94,8 @@ def read_desk(folder: Path, encoder: Encoder | None = None) -> SupportDesk:
         What `write_desk` wrote.
     encoder
         The one that it was fitted with; by default it is loaded, to run without torch.
+    load_encoder
+        How it is loaded, by its name.
 
     Raises
     ------
@@ -106,6 +110,8 @@ def read_desk(folder: Path, encoder: Encoder | None = None) -> SupportDesk:
         if hashlib.sha256(content[name]).hexdigest() != manifest.sha256.get(name):
             raise ModelError(f"{folder / name}: isn't what was written: fit the desk again, or restore it")
     used = manifest.encoder
+    if encoder is None and load_encoder is not None:
+        encoder = load_encoder(used.name)
     encoder = encoder or OnnxEncoder.load(used.name, sha256=used.sha256)
     if encoder.sha256 != used.sha256:
         raise EncoderError(f"{folder}: was fitted with encoder {used.name!r}, whose weights are others")

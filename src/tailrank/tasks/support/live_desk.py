@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
+from tailrank.bounds import MAX_QUESTION
 from tailrank.tasks.support.desk import Answer, SupportDesk
-from tailrank.tasks.support.feedback_log import Feedback, FeedbackLog
+from tailrank.tasks.support.feedback_log import Feedback, FeedbackLog, Place
 from tailrank.tasks.support.folder import read_desk
-from tailrank.tasks.task_folder import Encoder
+from tailrank.tasks.task_folder import Encoder, LoadEncoder
 
 
 class LiveDesk:
     """A desk in a folder, with the feedback that was given since.
 
     An accepted question becomes a phrasing of its entry, a rejected one makes the entry less like it. Either
-    is on the disk before it counts. What the desk promises was tested without them: fit it anew now and then.
+    is on the disk before it counts. What another process was told, such as another worker of a server, counts
+    here, too: each reads the same file, in its order, before it answers. What the desk promises was tested
+    without all that: fit it anew now and then.
 
     Parameters
     ----------
@@ -25,8 +28,15 @@ class LiveDesk:
     feedback
         Folder of the feedback; by default `NAME-feedback` beside that of the desk, which is replaced as a
         whole.
-    encoder
+    encoder, load_encoder
         As in `read_desk`.
+
+    Attributes
+    ----------
+    desk
+        With what was learned so far.
+    intents
+        Of its entries.
 
     Raises
     ------
@@ -34,14 +44,18 @@ class LiveDesk:
         As `read_desk` does, or if the feedback is damaged.
     """
 
-    def __init__(self, folder: Path, feedback: Path | None = None, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        feedback: Path | None = None,
+        encoder: Encoder | None = None,
+        load_encoder: LoadEncoder | None = None,
+    ) -> None:
         self.log = FeedbackLog(feedback or folder.with_name(f"{folder.name}-feedback"))
-        self._lock = Lock()
-        self.desk = read_desk(folder, encoder)
-        known = {entry.intent for entry in self.desk.entries}
-        for entry in self.log.read():
-            if entry.intent in known:  # it may have gone since
-                self.desk = _after(self.desk, entry)
+        self._lock, self._read = Lock(), Place()
+        self.desk = read_desk(folder, encoder, load_encoder)
+        self.intents = frozenset(entry.intent for entry in self.desk.entries)
+        self._catch_up()
 
     def answer(
         self,
@@ -50,10 +64,20 @@ class LiveDesk:
         turns: Sequence[str] = (),
         facts: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Answer as `SupportDesk.answer` does; what is handed over is kept, for `suggested_entries`."""
+        """Answer as `SupportDesk.answer` does; what is handed over is kept, for `suggested_entries`.
+
+        Raises
+        ------
+        RequestError
+            As there.
+        ModelError
+            If the feedback can't be read, or kept.
+        """
+        with self._lock:
+            self._catch_up()
         found = self.desk.answer(question, history, turns, facts)
         if found.decision == "hand over":
-            self.log.append(Feedback(found.read, "unanswered"))
+            self.log.append(Feedback(found.read[:MAX_QUESTION], "unanswered"))
         return found
 
     def give(self, feedback: Feedback) -> None:
@@ -62,12 +86,21 @@ class LiveDesk:
         Raises
         ------
         RequestError
-            If no entry has that intent, or it can't be kept.
+            If no entry has that intent.
+        ModelError
+            If the feedback can't be read, or kept.
         """
         with self._lock:
-            after = _after(self.desk, feedback)
+            _after(self.desk, feedback)  # what can't be learned doesn't get on the disk
             self.log.append(feedback)
-            self.desk = after
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Learn from what was told since this was last done, here or elsewhere."""
+        entries, self._read = self.log.since(self._read)
+        for entry in entries:
+            if entry.intent in self.intents:  # it may have gone since
+                self.desk = _after(self.desk, entry)
 
 
 def _after(desk: SupportDesk, feedback: Feedback) -> SupportDesk:
