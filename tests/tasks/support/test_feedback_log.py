@@ -10,7 +10,7 @@ import pytest
 from tailrank.errors import ModelError
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.support.entries import Entry
-from tailrank.tasks.support.feedback_log import Feedback, FeedbackLog
+from tailrank.tasks.support.feedback_log import Feedback, FeedbackLog, Place
 from tailrank.tasks.support.fitting import fit_desk
 from tailrank.tasks.support.folder import write_desk
 from tailrank.tasks.support.live_desk import LiveDesk
@@ -26,6 +26,8 @@ for n in range(100_000):
     log.append(Feedback(f"question {n}", "unanswered"))
     print(n, flush=True)
 """
+
+ODD = "did the postman lose it?"
 
 
 def test_what_was_kept_is_there_after_kill_9_and_writing_goes_on(tmp_path: Path) -> None:
@@ -56,7 +58,8 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         log.read()
 
 
-def test_a_live_desk_learns_keeps_and_replays(encoder: TextEncoder, tmp_path: Path) -> None:
+@pytest.fixture
+def desk_folder(encoder: TextEncoder, tmp_path: Path) -> Path:
     rephrased = ("where's my parcel", "parcel tracking"), ("money back", "refund please")
     entries = [
         Entry("where", "Where is my parcel?", ("On its way.",), rephrased[0]),
@@ -64,13 +67,54 @@ def test_a_live_desk_learns_keeps_and_replays(encoder: TextEncoder, tmp_path: Pa
     ]
     settings = DeskSettings(wrong=0.5, confidence=0.5, held_out=0.5)
     write_desk(fit_desk(entries, encoder, settings), tmp_path / "desk")
-    live, odd = LiveDesk(tmp_path / "desk", encoder=encoder), "did the postman lose it?"
-    assert live.answer(odd).decision == "hand over"
-    live.give(Feedback(odd, "accepted", "where"))
-    assert live.answer(odd).text == "On its way."
-    again = LiveDesk(tmp_path / "desk", encoder=encoder)
-    assert again.answer(odd) == live.answer(odd)
+    return tmp_path / "desk"
+
+
+def test_a_live_desk_learns_keeps_and_replays(encoder: TextEncoder, desk_folder: Path) -> None:
+    live = LiveDesk(desk_folder, encoder=encoder)
+    assert live.answer(ODD).decision == "hand over"
+    live.give(Feedback(ODD, "accepted", "where"))
+    assert live.answer(ODD).text == "On its way."
+    again = LiveDesk(desk_folder, encoder=encoder)
+    assert again.answer(ODD) == live.answer(ODD)
     assert [entry.verdict for entry in again.log.read()] == ["unanswered", "accepted"]
+
+
+def test_live_desks_of_one_folder_learn_from_each_other(desk_folder: Path, encoder: TextEncoder) -> None:
+    first, second = (LiveDesk(desk_folder, encoder=encoder) for _ in range(2))
+    first.give(Feedback(ODD, "accepted", "where"))
+    second.give(Feedback("where did it go?", "accepted", "where"))
+    assert first.answer(ODD) == second.answer(ODD) == LiveDesk(desk_folder, encoder=encoder).answer(ODD)
+    assert first.desk.entries == second.desk.entries
+    assert first.desk.entries[0].rephrasings[-2:] == (ODD, "where did it go?")
+
+
+def test_what_is_behind_a_place_is_read_and_a_damaged_line_there_is_named(tmp_path: Path) -> None:
+    log = FeedbackLog(tmp_path)
+    log.append(Feedback("a", "unanswered"))
+    _, place = log.since(Place())
+    assert log.since(place) == ([], place)
+    log.append(Feedback("b", "unanswered"))
+    with log.file.open("ab") as stream:
+        stream.write(b'{"question":"half a li')
+    found, later = log.since(place)
+    assert [each.question for each in found] == ["b"]
+    log.append(Feedback("c", "unanswered"))
+    assert [each.question for each in log.since(later)[0]] == ["c"]
+    with log.file.open("ab") as stream:
+        stream.write(b"{}\n")
+    with pytest.raises(ModelError, match="line 4: "):
+        log.since(later)
+    log.file.write_bytes(b"")
+    assert log.since(later) == ([], Place())
+
+
+def test_a_log_that_cant_be_written_or_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "feedback.jsonl").mkdir()
+    with pytest.raises(ModelError, match=r"feedback\.jsonl: can't be written"):
+        FeedbackLog(tmp_path).append(Feedback("a", "unanswered"))
+    with pytest.raises(ModelError, match=r"feedback\.jsonl: can't be read"):
+        FeedbackLog(tmp_path).read()
 
 
 def test_unanswered_questions_are_grouped_into_suggestions(encoder: TextEncoder) -> None:
