@@ -40,7 +40,7 @@ ENTRIES = [
         ("I forgot my password", "change my login password", "wrong password", "can't log in"),
     ),
 ]
-SETTINGS = DeskSettings(wrong=0.4, confidence=0.5, slots=("order",))
+SETTINGS = DeskSettings(wrong=0.4, confidence=0.5, tie=0.3, slots=("order",))
 READS, WRITES = "reads-only-this-key", "writes-only-this-key"
 HOSTILE = "<img src=x onerror=alert(1)> \u202e\x00\u2028\n'\"; DROP TABLE {order} {0}"
 ODD = "did the postman lose it?"
@@ -84,6 +84,14 @@ def test_a_customer_is_answered_with_facts(server: Server) -> None:
     assert {each["entry_id"] for each in found["others"]} == {"refund", "password"}
     missing = send(server, "ask", {"question": "Where's my parcel?"}, 422)
     assert "needs the fact `order`" in missing["error"]
+
+
+def test_two_entries_that_tie_make_a_question(server: Server) -> None:
+    found = send(server, "ask", {"question": "my password or my parcel?"})
+    assert (found["decision"], found["text"]) == ("ask", None)
+    assert {found["entry_id"], found["others"][0]["entry_id"]} == {"password", "where"}
+    for entry in ENTRIES:
+        assert (entry.question in found["clarifying_question"]) == (entry.intent != "refund")
 
 
 def test_what_is_unclear_is_handed_over_and_kept(server: Server, folder: Path) -> None:
@@ -142,6 +150,19 @@ def test_both_workers_keep_all_feedback_whole(server: Server, folder: Path) -> N
     kept = FeedbackLog(folder / "desk-feedback").read()[before:]
     assert sorted(each.question for each in kept) == sorted(questions)
     assert {(each.verdict, each.intent) for each in kept} == {("rejected", "refund")}
+
+
+def test_a_log_that_cant_be_used_is_a_matter_of_the_server(server: Server, folder: Path) -> None:
+    file, aside = folder / "desk-feedback" / "feedback.jsonl", folder / "aside"
+    send(server, "ask", {"question": "What is the capital of Norway?"})
+    file.rename(aside)
+    file.mkdir()
+    given = {"question": "a", "entry_id": "where", "accepted": True}
+    assert "can't be written" in send(server, "feedback", given, 503, WRITES)["error"]
+    assert "can't be read" in send(server, "ask", {"question": "a"}, 503)["error"]
+    file.rmdir()
+    aside.rename(file)
+    send(server, "ask", {"question": "What is the capital of Norway?"})
 
 
 def each_worker(server: Server, path: str, body: object) -> list[Any]:

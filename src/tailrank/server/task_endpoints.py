@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -80,28 +81,32 @@ class TaskEndpoints:
     async def support_ask(self, call: Call) -> Answer:
         """Answer a customer, or ask what is meant, or hand over, which is kept."""
         desk, asked = self._desk(), QUESTION.decode(call.body)
-        for at, entry_id in enumerate(asked.recent):
-            _check_entry(desk, entry_id, f"recent[{at}]")
-        try:
-            found = await self._encoders.run(
-                lambda: desk.answer(asked.question, asked.recent, asked.turns, asked.facts), "documents"
-            )
-        except ModelError as why:
-            raise LogError(str(why)) from None
-        return Answer(encode(_said(found)))
+
+        def answer() -> SupportAnswer:
+            for at, entry_id in enumerate(asked.recent):
+                _check_entry(desk, entry_id, f"recent[{at}]")
+            return _said(desk.answer(asked.question, asked.recent, asked.turns, asked.facts))
+
+        return await self._by_log(answer)
 
     async def support_feedback(self, call: Call) -> Answer:
         """Learn whether an entry answered a question; that is durable when this is answered."""
         desk, given = self._desk(), FEEDBACK.decode(call.body)
-        _check_entry(desk, given.entry_id, "entry_id")
-        verdict: Final = "accepted" if given.accepted else "rejected"
+
+        def give() -> FeedbackStored:
+            _check_entry(desk, given.entry_id, "entry_id")
+            verdict: Final = "accepted" if given.accepted else "rejected"
+            desk.give(Feedback(given.question, verdict, given.entry_id))
+            return FeedbackStored(given.entry_id, given.accepted)
+
+        return await self._by_log(give)
+
+    async def _by_log(self, work: Callable[[], object]) -> Answer:
+        """Do what reads and writes the desk's log; raises LogError if that can't be done."""
         try:
-            await self._encoders.run(
-                lambda: desk.give(Feedback(given.question, verdict, given.entry_id)), "documents"
-            )
+            return Answer(encode(await self._encoders.run(work, "documents")))
         except ModelError as why:
             raise LogError(str(why)) from None
-        return Answer(encode(FeedbackStored(given.entry_id, given.accepted)))
 
     def _desk(self) -> LiveDesk:
         if self._served.desk is None:
@@ -138,6 +143,6 @@ def _said(found: desk.Answer) -> SupportAnswer:
 def _check_entry(desk: LiveDesk, entry_id: str, field: str) -> None:
     """Refuse the id of an entry that there isn't."""
     if entry_id not in desk.intents:
-        near = nearest(entry_id[:400], desk.intents)
+        near = nearest(entry_id[:100], desk.intents)
         remedy = "see what /v1/support/ask answers" if near is None else f"did you mean {near!r}?"
         raise RequestError(f"there is no entry {entry_id[:40]!r}: {remedy} - at `$.{field}`")
