@@ -20,6 +20,7 @@ from tailrank.arrays import Floats
 from tailrank.benchmarks.connection import Connection, request
 from tailrank.benchmarks.launcher import Server
 from tailrank.language.onnx_encoder import OnnxEncoder
+from tailrank.language.vectors import EncoderIdentity
 from tailrank.server import encoding
 from tailrank.server.app import App
 from tailrank.server.encoding import EncoderBusyError, Encoders
@@ -51,6 +52,14 @@ def test_in_turns_vectors_are_the_same(onnx: OnnxEncoder) -> None:
     found = asyncio.run(Encoders().encode(onnx, texts))
     np.testing.assert_allclose(found, onnx.encode(texts), atol=1e-5)
     assert asyncio.run(Encoders().encode(onnx, [])).shape == (0, onnx.dimension)
+
+
+def test_an_encoder_is_loaded_once_for_tasks_and_models(onnx: OnnxEncoder) -> None:
+    encoders = Encoders()
+    loaded = encoders.load_named(onnx.name)
+    assert encoders.load_named(onnx.name) is loaded
+    identity = EncoderIdentity(onnx.name, onnx.sha256, "a model's")
+    assert asyncio.run(encoders.load(identity)) is loaded
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")

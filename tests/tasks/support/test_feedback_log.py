@@ -89,6 +89,12 @@ def test_live_desks_of_one_folder_learn_from_each_other(desk_folder: Path, encod
     assert first.desk.entries[0].rephrasings[-2:] == (ODD, "where did it go?")
 
 
+def test_a_question_that_never_ends_leaves_the_log_readable(desk_folder: Path, encoder: TextEncoder) -> None:
+    assert LiveDesk(desk_folder, encoder=encoder).answer("zyx " * 5_000).decision == "hand over"
+    [kept] = LiveDesk(desk_folder, encoder=encoder).log.read()
+    assert len(kept.question) == 10_000
+
+
 def test_what_is_behind_a_place_is_read_and_a_damaged_line_there_is_named(tmp_path: Path) -> None:
     log = FeedbackLog(tmp_path)
     log.append(Feedback("a", "unanswered"))
