@@ -7,20 +7,21 @@ from typing import Annotated, Final, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from tailrank.api import MAX_TEXTS
-from tailrank.bounds import MAX_QUESTION, MAX_TEXT
+from tailrank.bounds import MAX_LONG_TEXT, MAX_TEXT
 
 MAX_LABELLED: Final = 64
 MAX_RECENT: Final = 50
 MAX_FACTS: Final = 50
 
 Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+LongText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_LONG_TEXT)]
 Facts: TypeAlias = dict[Annotated[str, Meta(max_length=100)], Annotated[str, Meta(max_length=MAX_TEXT)]]
 
 
 class LabelRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Texts to label; `entities` names what to judge in each, if the task is of that kind."""
 
-    texts: Annotated[list[Text], Meta(min_length=1, max_length=MAX_LABELLED)]
+    texts: Annotated[list[LongText], Meta(min_length=1, max_length=MAX_LABELLED)]
     entities: Annotated[list[Text], Meta(max_length=MAX_LABELLED)] | None = None
 
     def __post_init__(self) -> None:
@@ -113,7 +114,7 @@ class SupportAnswer(Struct, frozen=True):
 class SupportFeedback(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether an entry answered a question."""
 
-    question: Annotated[str, Meta(min_length=1, max_length=MAX_QUESTION)]
+    question: LongText
     entry_id: str
     accepted: bool
 

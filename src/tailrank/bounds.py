@@ -23,8 +23,8 @@ MAX_ID_BYTES: Final = 400
 MAX_TEXT: Final = 500
 """Characters of what a user says among the events of a history."""
 
-MAX_QUESTION: Final = 10_000
-"""Characters of a question in what a support desk learns from."""
+MAX_LONG_TEXT: Final = 10_000
+"""Characters of a text to label, and of a question in what a support desk learns from."""
 
 EARLIEST_TIMESTAMP: Final = 631_152_000
 """Seconds since 1970: the beginning of 1990. A smaller number has another unit or format, or is an order."""

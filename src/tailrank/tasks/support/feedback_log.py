@@ -12,7 +12,7 @@ import msgspec
 from filelock import FileLock
 from msgspec import Meta, Struct
 
-from tailrank.bounds import MAX_QUESTION
+from tailrank.bounds import MAX_LONG_TEXT
 from tailrank.errors import ModelError
 
 FILE: Final = "feedback.jsonl"
@@ -33,7 +33,7 @@ class Feedback(Struct, frozen=True, forbid_unknown_fields=True):
         Seconds since 1970.
     """
 
-    question: Annotated[str, Meta(min_length=1, max_length=MAX_QUESTION)]
+    question: Annotated[str, Meta(min_length=1, max_length=MAX_LONG_TEXT)]
     verdict: Literal["accepted", "rejected", "unanswered"]
     intent: str = ""
     time: float = msgspec.field(default_factory=time.time)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
-from tailrank.bounds import MAX_QUESTION
+from tailrank.bounds import MAX_LONG_TEXT
 from tailrank.tasks.support.desk import Answer, SupportDesk
 from tailrank.tasks.support.feedback_log import Feedback, FeedbackLog, Place
 from tailrank.tasks.support.folder import read_desk
@@ -77,7 +77,7 @@ class LiveDesk:
             self._catch_up()
         found = self.desk.answer(question, history, turns, facts)
         if found.decision == "hand over":
-            self.log.append(Feedback(found.read[:MAX_QUESTION], "unanswered"))
+            self.log.append(Feedback(found.read[:MAX_LONG_TEXT], "unanswered"))
         return found
 
     def give(self, feedback: Feedback) -> None:
