@@ -84,7 +84,7 @@ def test_a_strength_that_is_no_number_is_refused(strength: Any) -> None:
 def test_a_description_of_another_policy_is_refused() -> None:
     for step, why in (
         ({"name": "tail", "strenght": 1}, "did you mean `strength`"),
-        ({"strength": 1}, "no policy is called None"),
+        ({"strength": 1}, "`name` is missing: it says which policy is meant"),
         ("tail", "by its `name` and settings, not by 'tail'"),
     ):
         with pytest.raises(RequestError, match=why):

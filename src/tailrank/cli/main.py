@@ -103,7 +103,9 @@ COMMANDS: Final = (
     ),
     LazyCommand("task", "task:app", "Label texts by a task of your own: docs/tasks.md."),
     LazyCommand(
-        "monitor", "monitor:app", "Watch a stream of dated texts, and raise an alert if what they say surges."
+        "monitor",
+        "monitor:app",
+        "Watch a stream of dated texts, and be told if something surges: docs/monitor.md.",
     ),
     LazyCommand(
         "support",

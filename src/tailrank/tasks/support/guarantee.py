@@ -97,7 +97,7 @@ def guarantee(
     >>> chances = np.linspace(0, 1, 200)
     >>> found = guarantee(chances, chances > 0.3, (chances, chances > 0.3))
     >>> found.answered, found.mistakes, round(found.threshold, 2)
-    (144, 3, 0.28)
+    (143, 3, 0.28)
     """
     from scipy.stats import binom
 
