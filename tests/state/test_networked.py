@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from bench.valkey import Server
 from state_helpers import event, run, valkey_server
 from valkey import Valkey
+from valkey.asyncio.connection import Connection
 
 from tailrank.state.base import State, StateError
+from tailrank.state.open import open_state
 
 
 @pytest.mark.slow
@@ -43,6 +47,36 @@ def test_a_server_that_is_down_is_reported_at_once_and_found_again(tmp_path: Pat
         found = run(lambda state: body(state, running), running.url)
     assert found[0] == "tea"
     assert "egg" in found
+
+
+@pytest.mark.parametrize("losses", [1, 9])
+def test_a_connection_that_is_lost_before_a_write_is_tried_again(
+    shared_valkey: Server, monkeypatch: pytest.MonkeyPatch, losses: int
+) -> None:
+    """uvloop raises a RuntimeError then, where asyncio raises an OSError."""
+    lost, send = itertools.count(1), Connection.send_packed_command
+
+    async def losing(self: Connection, *command: Any, **options: Any) -> None:
+        if next(lost) <= losses and self._writer is not None:
+            self._writer.transport.abort()
+            await asyncio.sleep(0)
+        await send(self, *command, **options)
+
+    async def body() -> dict[str, bytes]:
+        state = open_state(shared_valkey.url)
+        await state.notes("some")
+        monkeypatch.setattr(Connection, "send_packed_command", losing)
+        try:
+            return await state.notes("some")
+        finally:
+            await state.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if losses == 1:
+            assert runner.run(body()) == {}
+        else:
+            with pytest.raises(StateError, match="start the server"):
+                runner.run(body())
 
 
 def test_a_server_that_refuses_says_why(tmp_path: Path) -> None:

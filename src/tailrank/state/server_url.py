@@ -90,7 +90,7 @@ class ServerUrl:
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             retry=Retry(NoBackoff(), 1),
-            retry_on_error=[Unreachable],
+            retry_on_error=[Unreachable, RuntimeError],  # uvloop's, of a connection lost before a write
             **self.options,
         )
         return Valkey.from_pool(pool)

@@ -31,6 +31,9 @@ REFRESH_EVERY: Final = 10.0
 REPLICA_MS: Final = 300
 """Milliseconds in which a replica has to confirm what was written."""
 
+FAILURES: Final = ValkeyError, OSError, RuntimeError
+"""What a server out of reach raises; the last by uvloop, of a connection lost before a write."""
+
 Address: TypeAlias = tuple[str, int]
 Command: TypeAlias = tuple[Any, ...]
 
@@ -128,7 +131,7 @@ class Servers:
             if confirmed:
                 await self._check_confirmed(server, answers.pop())
             answers = answers[1::2] if asking else answers
-        except (ValkeyError, OSError) as error:
+        except FAILURES as error:
             answers = [error] * len(jobs)
         for job, answer in zip(jobs, answers, strict=True):
             job.answer = answer
@@ -203,7 +206,7 @@ class Servers:
         """Ask a server; gives nothing if it is none of a cluster, None if it doesn't answer."""
         try:
             [slots] = await self._answers(server, [("CLUSTER", "SLOTS")])
-        except (ValkeyError, OSError):
+        except FAILURES:
             return None, server[0]
         return slots if isinstance(slots, list) else [], server[0]
 
