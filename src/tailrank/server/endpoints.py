@@ -32,6 +32,7 @@ from tailrank.server.pages import assets, page
 from tailrank.server.ranker import Ranker
 from tailrank.server.relevance import is_blank
 from tailrank.server.served_tasks import ServedTasks
+from tailrank.server.shown_rankings import ShownRankings
 from tailrank.server.stored_endpoints import StoredEndpoints
 from tailrank.server.task_endpoints import TaskEndpoints
 from tailrank.server.text_rerank import rerank
@@ -93,10 +94,9 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints
         OperatorEndpoints.__init__(self, models, state, dashboard, None if log is None else log.folder)
         PageEndpoints.__init__(self, models, story, prices, exploration)
         TaskEndpoints.__init__(self, tasks or ServedTasks(), models.encoders)
-        self.ranker = Ranker(
-            models, state, metrics, log, experiment, policies, exploration, self.shown, exposure
-        )
-        self._unlogged = Ranker(models, state, metrics)
+        shown = ShownRankings(metrics, log, self.shown, exposure, policies)
+        self.ranker = Ranker(models, state, shown, experiment, exploration)
+        self._unlogged = Ranker(models, state, ShownRankings(metrics))
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()
 
     def rank(self, call: Call) -> Answer | Coroutine[Any, Any, Answer]:

@@ -7,33 +7,22 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple, TypeAlias, cast
+from typing import Final, NamedTuple
 
 import msgspec
 
 from tailrank import api, api_reports
 from tailrank.errors import EncoderError, RequestError
-from tailrank.feedback.impression_log import ImpressionLog
-from tailrank.feedback.records import ShownRecord
 from tailrank.policy.exploration import Exploration, explored_last
-from tailrank.ranking.reasons import titles_of
 from tailrank.ranking.request import Request
 from tailrank.ranking.text_events import TextEvent
+from tailrank.server.answers import Told, explained, to_answer
 from tailrank.server.counterfactuals import Counterfactuals
 from tailrank.server.experiment import LiveExperiment, Served
-from tailrank.server.exposure import SharedExposure
-from tailrank.server.loaded_model import SHOWN
-from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
-from tailrank.server.shown_lists import ShownLists
+from tailrank.server.shown_rankings import ShownRankings
 from tailrank.server.stored_users import Stored, StoredUsers
-from tailrank.server.translation import (
-    NO_EVENTS,
-    check_times,
-    to_explanations,
-    to_items,
-    to_request,
-)
+from tailrank.server.translation import NO_EVENTS, check_times, to_request
 from tailrank.server.user_texts import Said, UserTexts, texts_of
 from tailrank.server.validation import warnings, watched_ranking
 from tailrank.state.base import State, StateError
@@ -43,12 +32,6 @@ SLOWNESS: Final = 0.05
 
 LOG_EVERY: Final = 1.0
 """Seconds between two warnings in the log that the state can't be reached."""
-
-Told: TypeAlias = tuple[Sequence[api.Explanation], list[str] | msgspec.UnsetType]
-"""Explanations of the first items, and the items of the events that they speak of."""
-
-NOTHING_TOLD: Final[Told] = ((), msgspec.UNSET)
-
 
 log = logging.getLogger("tailrank.server")
 
@@ -70,39 +53,26 @@ class Ranker:
         Gives the model that serves.
     state
         What is remembered of users.
-    metrics
-        Where rankings are counted.
-    impressions
-        Where they are logged; None if nowhere.
+    shown
+        Where rankings are counted and logged.
     experiment
         Compares that model with another one; None if there is none.
-    policies
-        Version of the file of policies that rank for everybody; empty if there is none.
     exploration
         The last step of each policy, unless a request wants less of it; None explores nothing.
-    shown
-        Where lists are noted that a policy goes by; None notes none.
-    exposure
-        What learns from lists to hold a share for the tail; None if none is held.
     """
 
     def __init__(
         self,
         models: ModelManager,
         state: State,
-        metrics: Metrics,
-        impressions: ImpressionLog | None = None,
+        shown: ShownRankings,
         experiment: LiveExperiment | None = None,
-        policies: str = "",
         exploration: Exploration | None = None,
-        shown: ShownLists | None = None,
-        exposure: SharedExposure | None = None,
     ) -> None:
-        self.models, self.state, self.metrics, self.impressions = models, state, metrics, impressions
-        self.experiment, self.policies, self.exploration = experiment, policies, exploration
-        self.shown, self.exposure = shown, exposure
+        self.models, self.shown = models, shown
+        self.experiment, self.exploration = experiment, exploration
         managers = (models,) if experiment is None else (models, experiment.challenger)
-        self.users = StoredUsers(state, managers, goes_by_shown=shown is not None)
+        self.users = StoredUsers(state, managers, goes_by_shown=shown.lists is not None)
         self._texts = UserTexts(models.encoders)
         self._expected = self._logged = 0.0
         self._counterfactuals = Counterfactuals()
@@ -181,7 +151,7 @@ class Ranker:
         texts = await self._texts.encoded(said, model, len(stored.history.items))
         asked = self._asked(request, stored, texts)
         ranking, steps = watched_ranking(model.reranker, asked)
-        answer = self._answer(Served(ranking, model), arrived)
+        answer = to_answer(Served(ranking, model), arrived, self.shown.policies)
         return api_reports.RankCheck(answer, steps, list(warnings(model.reranker, asked)))
 
     def _check(self, request: api.RankRequest) -> None:
@@ -205,24 +175,21 @@ class Ranker:
         """Rank and explain."""
         asked = self._asked(request, stored, texts)
         served = self._serve(asked, request.user or request.session)
-        return Made(asked, served, _explained(asked, served, request.explain))
+        return Made(asked, served, explained(asked, served, request.explain))
 
     def _noted(self, request: api.RankRequest, arrived: float, stored: Stored, made: Made) -> api.Ranking:
         """Count and log what was made, and answer."""
         asked, served, told = made
-        if self.exposure is not None:
-            self.exposure.learn()
-        self._expose(served.model.head, served.ranking.item_ids[:SHOWN])
-        self._log(request, asked, served)
+        self.shown.note(request, asked, served)
         is_unknown = (request.user or request.session) is not None and not stored.history.items
-        return self._answer(served, arrived, is_unknown=is_unknown, told=told)
+        return to_answer(served, arrived, self.shown.policies, is_unknown=is_unknown, told=told)
 
     def _asked(self, request: api.RankRequest, stored: Stored, texts: Sequence[TextEvent] = ()) -> Request:
         """Put together what is asked of the model, and what this server wants besides.
 
         A list without some of the signals, or by words of the user, is no example to learn weights from.
         """
-        keep_signals = self.impressions is not None and not texts and not request.without
+        keep_signals = self.shown.impressions is not None and not texts and not request.without
         asked = to_request(request, stored.history, keep_signals, stored.shown, texts)
         if self.exploration is None:
             return asked
@@ -253,66 +220,11 @@ class Ranker:
         else:
             reason = "error"
             log.error("ranking failed", exc_info=why)
-        self.metrics.degraded.labels(reason).inc()
         asked = to_request(request, NO_EVENTS)
         model = self.models.served
         served = Served(model.reranker.upstream_ranking(asked), model)
-        self._log(request, asked, served, reason)
-        return self._answer(served, arrived, reason)
-
-    def _log(
-        self, request: api.RankRequest, asked: Request, served: Served, degraded: str | None = None
-    ) -> None:
-        """Log and note a ranking that is about to be shown."""
-        ranking, model, compared = served
-        steps = model.reranker.steps(() if degraded else asked.policy)
-        if self.shown is not None:
-            self.shown.note(request, ranking.item_ids, steps)
-        if self.impressions is None or not ranking.item_ids:
-            return
-        names, explored = [step.name for step in steps], ranking.explored
-        shown = ShownRecord.from_ranking(
-            ranking,
-            user_id=request.user or request.session or "",
-            time=time.time(),
-            model=model.name,
-            policy=(*names, self.policies) if self.policies else tuple(names),
-            upstream=cast("Sequence[float] | None", asked.scores),
-            degraded=degraded or "",
-            compared=compared,
-        )
-        self.impressions.add(shown, None if explored is None else explored.ensemble)
-
-    def _expose(self, head: frozenset[str], shown: Sequence[str]) -> None:
-        """Count how many of the items shown are of the head, and how many of the tail."""
-        of_head = len(head.intersection(shown))
-        self.metrics.head.inc(of_head)
-        self.metrics.tail.inc(len(shown) - of_head)
-
-    def _answer(
-        self,
-        served: Served,
-        arrived: float,
-        reason: api.DegradedReason | None = None,
-        is_unknown: bool = False,
-        told: Told = NOTHING_TOLD,
-    ) -> api.Ranking:
-        ranking, model, compared = served
-        return api.Ranking(
-            ranking.ranking_id,
-            model.name,
-            1e3 * (time.perf_counter() - arrived),
-            reason is not None,
-            to_items(ranking, told[0]),
-            reason or msgspec.UNSET,
-            ranking.unknown_history or msgspec.UNSET,
-            ranking.history_length,
-            is_unknown or msgspec.UNSET,
-            compared.compared[1] if compared.teams else msgspec.UNSET,
-            ranking.removed or msgspec.UNSET,
-            self.policies or msgspec.UNSET,
-            told[1] or msgspec.UNSET,
-        )
+        self.shown.note_degraded(request, asked, served, reason)
+        return to_answer(served, arrived, self.shown.policies, reason)
 
 
 def _left(request: api.RankRequest, arrived: float) -> float | None:
@@ -320,14 +232,3 @@ def _left(request: api.RankRequest, arrived: float) -> float | None:
     return (
         None if request.deadline_ms is None else request.deadline_ms / 1e3 - (time.perf_counter() - arrived)
     )
-
-
-def _explained(asked: Request, served: Served, explain: bool | api.Language) -> Told:
-    """Put the first items' reasons into words, if a language was named."""
-    ranking, model, _ = served
-    if isinstance(explain, bool) or not ranking:
-        return NOTHING_TOLD
-    found = model.reranker.explained(asked, ranking, api.MAX_EXPLAINED)
-    events = list(found[0].events)
-    titles = titles_of(model.reranker.catalogue, [*ranking.item_ids[: api.MAX_EXPLAINED], *events])
-    return to_explanations(found, titles, explain), events
