@@ -85,3 +85,14 @@ def test_mistakes(
     assert isinstance(done.exception, error)
     assert message in str(done.exception)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_label_that_is_missing_is_named_by_its_row_of_the_file(task: Path, tmp_path: Path) -> None:
+    file = tmp_path / "said.csv"
+    for part, others in (("train", "test"), ("test", "train")):
+        rows = [{"said": "hello", "topic": "card", "part": others}, {"said": "x", "topic": "", "part": part}]
+        pl.DataFrame([*ROWS[:-1], *rows]).write_csv(file)
+        words = ["train"] if part == "train" else ["evaluate", str(task)]
+        done = run(app, [*words, "--data", str(file), *COLUMNS, "--out", str(tmp_path / "x")])
+        assert isinstance(done.exception, RequestError)
+        assert f"row {len(ROWS) + 1} has 0 labels" in str(done.exception)

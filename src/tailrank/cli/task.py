@@ -77,8 +77,8 @@ def train(
         kind=kind, tune=tune, epochs=epochs, rate=rate, contrast=contrast, refuse=refuse, seed=seed
     )
     examples = _examples(data, ExampleColumns(text, label, split, entity, None, separator), TRAIN)
+    truth = truth_of(examples.labels, names_of(examples.labels), kind_named(kind), examples.rows)
     if few_shot is not None:
-        truth = truth_of(examples.labels, names_of(examples.labels), kind_named(kind))
         examples = examples.take(few_of_each(truth, few_shot, seed))
     with progress_bars() as progress:
         model = options.load_encoder(encoder, progress)

@@ -106,7 +106,7 @@ def evaluate_task(
     inside = examples.take(np.flatnonzero(~is_outside).astype(np.int32))
     if not len(inside):
         raise RequestError("no examples to measure: give some with labels that were learned")
-    truth = truth_of(inside.labels, classifier.labels, classifier.kind)
+    truth = truth_of(inside.labels, classifier.labels, classifier.kind, inside.rows)
     predictions = classifier.predict(inside.texts, inside.entities)
     metrics = classifier.kind.measure(predictions, truth)
     if predictions.refused is not None:

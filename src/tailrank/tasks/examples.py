@@ -60,6 +60,8 @@ class Examples:
         What each label is about; None without such a column.
     seconds
         When each was written, since 1970, shape (texts,); None without such a column.
+    rows
+        Of the table that each was read from, from 1, shape (texts,); messages name them.
     """
 
     texts: tuple[str, ...]
@@ -67,6 +69,7 @@ class Examples:
     split: tuple[str, ...] | None = None
     entities: tuple[str, ...] | None = None
     seconds: Seconds | None = None
+    rows: Codes | None = None
 
     @classmethod
     def read(cls, path: Path, columns: ExampleColumns) -> Self:
@@ -106,6 +109,7 @@ class Examples:
             None if columns.split is None else _texts(frame, columns.split, source),
             None if columns.entity is None else _texts(frame, columns.entity, source),
             None if columns.time is None else _seconds(frame, columns.time, source),
+            np.arange(1, n + 1, dtype=np.int32),
         )
 
     def take(self, rows: Codes) -> Self:
@@ -117,6 +121,7 @@ class Examples:
             None if self.split is None else tuple(self.split[row] for row in at),
             None if self.entities is None else tuple(self.entities[row] for row in at),
             None if self.seconds is None else self.seconds[rows],
+            None if self.rows is None else self.rows[rows],
         )
 
     def part(self, name: str) -> Self:

@@ -31,8 +31,19 @@ def names_of(labels: Labels) -> tuple[str, ...]:
     return tuple(sorted({name for row in labels for name in row}))
 
 
-def truth_of(labels: Labels, names: Sequence[str], kind: Kind) -> Bools:
+def truth_of(labels: Labels, names: Sequence[str], kind: Kind, rows: Codes | None = None) -> Bools:
     """Mark which text has which label, shape (texts, names).
+
+    Parameters
+    ----------
+    labels
+        Of n texts.
+    names
+        Of all labels.
+    kind
+        Of the task.
+    rows
+        What messages call the texts, shape (n,); None numbers them from 1.
 
     Raises
     ------
@@ -42,7 +53,8 @@ def truth_of(labels: Labels, names: Sequence[str], kind: Kind) -> Bools:
     """
     at = {name: column for column, name in enumerate(names)}
     truth = np.zeros((len(labels), len(names)), bool)
-    for number, row in enumerate(labels, 1):
+    numbers = range(1, len(labels) + 1) if rows is None else rows.tolist()
+    for text, (number, row) in enumerate(zip(numbers, labels, strict=True)):
         if kind.exclusive and len(row) != 1:
             raise RequestError(
                 f"row {number} has {len(row)} labels: a task of the kind {kind.name!r} wants one; "
@@ -51,7 +63,7 @@ def truth_of(labels: Labels, names: Sequence[str], kind: Kind) -> Bools:
         for name in row:
             if name not in at:
                 raise RequestError(f"row {number} has the label {name!r}, which was not learned")
-            truth[number - 1, at[name]] = True
+            truth[text, at[name]] = True
     return truth
 
 
