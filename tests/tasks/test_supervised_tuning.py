@@ -11,7 +11,9 @@ from tailrank.errors import EncoderError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.tasks.classifier import TextClassifier
+from tailrank.tasks.linear_head import LinearHead
 from tailrank.tasks.settings import ClassifierSettings
+from tailrank.tasks.supervised_tuning import Labelled, tune
 from tailrank.tasks.tuning_losses import TEMPERATURE, contrastive_loss
 
 PLACES = ("Rome", "Oslo", "Bern", "Lima", "Kyiv", "Baku", "Doha", "Riga")
@@ -26,12 +28,12 @@ def small(small_bert: Path) -> TextEncoder:
     return TextEncoder.load(str(small_bert), device="cpu")
 
 
-@pytest.mark.parametrize("tune", ["full", "lora"])
+@pytest.mark.parametrize("what", ["full", "lora"])
 def test_a_tuned_encoder_learns_and_belongs_to_the_task(
-    small: TextEncoder, tune: str, tmp_path: Path, own_cache: Path
+    small: TextEncoder, what: str, tmp_path: Path, own_cache: Path
 ) -> None:
     before = small.encode(TEXTS)
-    settings = ClassifierSettings(tune=tune, epochs=6, batch=8, rate=2e-3, contrast=0.5, refit=tune == "lora")  # type: ignore[arg-type]
+    settings = ClassifierSettings(tune=what, epochs=6, batch=8, rate=2e-3, contrast=0.5, refit=what == "lora")  # type: ignore[arg-type]
     fitted = TextClassifier.fit(TEXTS, LABELS, small, settings)
     np.testing.assert_array_equal(small.encode(TEXTS), before)
     assert fitted.tuned
@@ -41,7 +43,7 @@ def test_a_tuned_encoder_learns_and_belongs_to_the_task(
     expected = fitted.predict(TEXTS).chances
     again = TextClassifier.load(tmp_path / "task")
     np.testing.assert_allclose(again.predict(TEXTS).chances, expected, atol=1e-5)
-    if tune == "lora":
+    if what == "lora":
         return
     again.save(tmp_path / "copy")
     light = TextClassifier.load(tmp_path / "copy", OnnxEncoder.load)
@@ -60,6 +62,20 @@ def test_tuning_that_does_not_help_is_undone(small: TextEncoder) -> None:
     fitted = TextClassifier.fit(TEXTS, LABELS, small, settings)
     assert fitted.about["epochs"] == 0
     np.testing.assert_allclose(fitted.encoder.encode(TEXTS), small.encode(TEXTS), atol=1e-6)
+
+
+def test_which_side_an_encoder_pads_on_does_not_matter(small_bert: Path) -> None:
+    texts, truth = [*TEXTS, "and on " * 60], np.eye(3, dtype=bool)[[0, 1, 2] * len(PLACES) + [0]]
+    settings = ClassifierSettings(tune="full", epochs=1, batch=4, rate=1e-3)
+    found = []
+    for side in ("left", "right"):
+        encoder = TextEncoder.load(str(small_bert), device="cpu")
+        encoder.model.tokenizer.padding_side = side
+        head = LinearHead(np.zeros((3, encoder.dimension), np.float32), np.zeros(3, np.float32), True)
+        tuned = tune(encoder, head, Labelled(texts, truth), settings).encoder
+        assert tuned.model.tokenizer.padding_side == side
+        found.append(tuned.sha256)
+    assert found[0] == found[1]
 
 
 def test_the_contrastive_loss_is_that_of_the_paper() -> None:

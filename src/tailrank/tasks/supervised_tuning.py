@@ -143,7 +143,9 @@ class _Trainer:
         ]
         self.weights = [*learning, *self.linear.parameters()]
         self.optimiser = torch.optim.AdamW(groups, lr=rate)
+        side, self.model.tokenizer.padding_side = self.model.tokenizer.padding_side, "right"
         self.inputs = self.model.preprocess(list(train.texts))
+        self.model.tokenizer.padding_side = side
         self.lengths = self.inputs["attention_mask"].sum(dim=1).numpy()
         self.steps = settings.epochs * -(-len(train.texts) // settings.batch)
         self.done = 0
