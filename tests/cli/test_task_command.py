@@ -50,6 +50,13 @@ def test_a_task_is_measured_on_the_test_part(task: Path, table: Path, tmp_path: 
     assert "<svg" in (tmp_path / "confusion.svg").read_text()
 
 
+def test_a_label_from_outside_that_no_text_has_is_refused(task: Path, table: Path, tmp_path: Path) -> None:
+    outside = ["--outside", "nothing"]
+    done = run(app, ["evaluate", str(task), "--data", str(table), *COLUMNS, *outside, "--out", str(tmp_path)])
+    assert isinstance(done.exception, RequestError)
+    assert "no example has the label 'nothing'" in str(done.exception)
+
+
 def test_answers_are_json_lines(task: Path, table: Path, tmp_path: Path) -> None:
     lines = '{"said": "card stolen"}\n{"said": "what is the fee"}\n'
     done = run(app, ["predict", str(task), "--text", "said", "--top", "1"], input=lines)

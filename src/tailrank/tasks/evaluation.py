@@ -100,9 +100,11 @@ def evaluate_task(
     Raises
     ------
     RequestError
-        If a label was not learned, or none is left.
+        If a label was not learned, none is left, or no example has the label `outside`.
     """
     is_outside = np.array([outside is not None and outside in row for row in examples.labels])
+    if outside is not None and not is_outside.any():
+        raise RequestError(f"no example has the label {outside!r}: name one that is there, or leave it out")
     inside = examples.take(np.flatnonzero(~is_outside).astype(np.int32))
     if not len(inside):
         raise RequestError("no examples to measure: give some with labels that were learned")
