@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import numpy as np
 import polars as pl
 import typer
 
@@ -144,14 +143,12 @@ def predict(
 def _answers(folder: Path, examples: Examples, top: int) -> Iterator[dict[str, Any]]:
     """Give what is said of each text."""
     found = TextClassifier.load(folder).predict(examples.texts, examples.entities)
-    for row, text in enumerate(examples.texts):
-        chances = found.chances[row]
-        best = np.argsort(-chances, kind="stable")[:top]
+    for row, (text, likeliest) in enumerate(zip(examples.texts, found.likeliest(top), strict=True)):
         entity = {} if examples.entities is None else {"entity": examples.entities[row]}
         yield {
             "text": text,
             **entity,
-            "labels": [{"label": found.labels[at], "chance": round(float(chances[at]), 6)} for at in best],
+            "labels": [{"label": label, "chance": round(chance, 6)} for label, chance in likeliest],
             "refused": found.refused is not None and bool(found.refused[row]),
         }
 

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from tailrank.api_tasks import (
     FeedbackStored,
     LabelChance,
@@ -117,9 +115,8 @@ class TaskEndpoints:
 def _told(found: Predictions) -> list[Prediction]:
     """Write what is said of each text."""
     told = []
-    for row, chances in enumerate(found.chances):
-        best = np.argsort(-chances, kind="stable")[:LABELS].tolist()
-        labels = [LabelChance(found.labels[at], round(float(chances[at]), 6)) for at in best]
+    for row, likeliest in enumerate(found.likeliest(LABELS)):
+        labels = [LabelChance(label, round(chance, 6)) for label, chance in likeliest]
         refused = found.refused is not None and bool(found.refused[row])
         told.append(Prediction(labels[0].label, labels[0].chance, refused, labels))
     return told

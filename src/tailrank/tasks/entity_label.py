@@ -18,7 +18,6 @@ class EntityLabel(OneLabel):
 
     name: ClassVar[str] = "entity"
     templates: ClassVar[tuple[str, ...]] = ("{masked}", "{entity}: {masked}", "{marked}", "{entity}: {text}")
-    metric: ClassVar[str] = "accuracy"
 
     def texts(self, texts: Sequence[str], entities: Sequence[str] | None, template: str) -> list[str]:
         """Write texts so that the encoder knows which entity is meant.

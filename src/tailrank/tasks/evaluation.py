@@ -13,8 +13,7 @@ from tailrank.errors import RequestError, needs
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.examples import Examples
 from tailrank.tasks.labelling import truth_of
-from tailrank.tasks.predictions import Predictions
-from tailrank.tasks.several_labels import THRESHOLD
+from tailrank.tasks.predictions import THRESHOLD, Predictions
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,11 @@ class Kind(Protocol):
         Whether each text has exactly one label, so that chances sum to 1.
     templates
         Ways to write what the encoder reads, the default first.
-    metric
-        That of `measure` to judge by; higher is better.
     """
 
     name: ClassVar[str]
     exclusive: ClassVar[bool]
     templates: ClassVar[tuple[str, ...]]
-    metric: ClassVar[str]
 
     def texts(self, texts: Sequence[str], entities: Sequence[str] | None, template: str) -> list[str]:
         """Write what the encoder reads of each text.

@@ -17,7 +17,6 @@ class OneLabel(WholeText):
 
     name: ClassVar[str] = "one"
     exclusive: ClassVar[bool] = True
-    metric: ClassVar[str] = "accuracy"
 
     def measure(self, predictions: Predictions, truth: Bools) -> dict[str, float]:
         """Measure accuracy, macro-F1, log loss and expected calibration error.

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from tailrank.arrays import Bools, Floats
+
+THRESHOLD: Final = 0.5
+"""Chance from which on a text has a label, if it may have several."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,22 @@ class Predictions:
         >>> Predictions(("no", "yes"), np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)).best()
         [('yes', 0.75), ('no', 0.5)]
         """
-        at = self.chances.argmax(axis=1)
-        chances = self.chances[np.arange(len(at)), at].tolist()
-        return [(self.labels[label], chance) for label, chance in zip(at.tolist(), chances, strict=True)]
+        return [first for [first] in self.likeliest(1)]
 
-    def above(self, threshold: float = 0.5) -> list[tuple[str, ...]]:
+    def likeliest(self, count: int) -> list[list[tuple[str, float]]]:
+        """Give the first so many labels of each text with their chances, the likeliest first.
+
+        Examples
+        --------
+        >>> Predictions(("a", "b", "c"), np.array([[0.25, 0.5, 0.25]], np.float32)).likeliest(2)
+        [[('b', 0.5), ('a', 0.25)]]
+        """
+        at = np.argsort(-self.chances, axis=1, kind="stable")[:, :count]
+        chances = np.take_along_axis(self.chances, at, axis=1).tolist()
+        names = [[self.labels[label] for label in row] for row in at.tolist()]
+        return [list(zip(*each, strict=True)) for each in zip(names, chances, strict=True)]
+
+    def above(self, threshold: float = THRESHOLD) -> list[tuple[str, ...]]:
         """Give all labels of each text whose chance is at least the threshold.
 
         Examples

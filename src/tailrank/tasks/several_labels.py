@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from tailrank.arrays import Bools
 from tailrank.errors import needs
 from tailrank.tasks.kinds import WholeText
-from tailrank.tasks.predictions import Predictions
-
-THRESHOLD: Final = 0.5
-"""Chance from which on a text has a label."""
+from tailrank.tasks.predictions import THRESHOLD, Predictions
 
 
 class SeveralLabels(WholeText):
@@ -18,7 +15,6 @@ class SeveralLabels(WholeText):
 
     name: ClassVar[str] = "several"
     exclusive: ClassVar[bool] = False
-    metric: ClassVar[str] = "micro-f1"
 
     def measure(self, predictions: Predictions, truth: Bools) -> dict[str, float]:
         """Measure F1 over all decisions and by label, and the share of texts with exactly the right labels.
