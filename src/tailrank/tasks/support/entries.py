@@ -76,22 +76,23 @@ def read_entries(file: Path) -> tuple[Entry, ...]:
         has = ", ".join(table.columns)
         raise DataError(f"{file}: give the column `question`, and either `answer` or `answers`; it has {has}")
     name = next((name for name in ("intent", "id") if name in table.columns), None)
-    groups: dict[Any, Entry] = {}
+    groups: dict[str | tuple[str, ...], tuple[dict[str, None], dict[str, None]]] = {}
     for number, row in enumerate(table.iter_rows(named=True), 1):
         place = f"{file}, row {number}"
         question, answers = _text(row, "question", place), _texts(row, given[0], place)
         if not answers:
             raise DataError(f"{place}: `{given[0]}` is empty: write an answer, or leave the row out")
-        key = answers if name is None else _text(row, name, place)
-        found = groups.get(key) or Entry(question if name is None else str(key), question, ())
-        more = [question, *(_texts(row, "rephrasings", place) if "rephrasings" in row else ())]
-        groups[key] = Entry(
-            found.intent,
-            found.question,
-            _distinct([*found.answers, *answers]),
-            tuple(text for text in _distinct([*found.rephrasings, *more]) if text != found.question),
-        )
-    return checked_entries(groups.values(), str(file))
+        asked, answered = groups.setdefault(answers if name is None else _text(row, name, place), ({}, {}))
+        rephrased = _texts(row, "rephrasings", place) if "rephrasings" in row else ()
+        asked.update(dict.fromkeys([question, *rephrased]))
+        answered.update(dict.fromkeys(answers))
+    return checked_entries((_entry(key, *texts) for key, texts in groups.items()), str(file))
+
+
+def _entry(key: str | tuple[str, ...], asked: Iterable[str], answered: Iterable[str]) -> Entry:
+    """Make an entry of what has one name, or else one answer."""
+    question, *rephrasings = asked
+    return Entry(key if isinstance(key, str) else question, question, tuple(answered), tuple(rephrasings))
 
 
 def checked_entries(entries: Iterable[Entry], place: str = "entries") -> tuple[Entry, ...]:
@@ -145,7 +146,10 @@ def _read(file: Path, columns: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _text(row: dict[str, Any], name: str, place: str) -> str:
-    found = "" if row[name] is None else str(row[name]).strip()
+    value = row[name]
+    if isinstance(value, list | dict):
+        raise DataError(f"{place}: `{name}` holds {value!r}: write a text")
+    found = "" if value is None else str(value).strip()
     if not found:
         raise DataError(f"{place}: `{name}` is empty: write it, or leave the row out")
     return found
@@ -156,10 +160,6 @@ def _texts(row: dict[str, Any], name: str, place: str) -> tuple[str, ...]:
     value = row[name] or ()
     if isinstance(value, str):
         value = [value] if name == "answer" else value.splitlines()
-    if not all(isinstance(each, str) for each in value):
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
         raise DataError(f"{place}: `{name}` holds {value!r}: write texts")
-    return _distinct(each.strip() for each in value if each.strip())
-
-
-def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))
+    return tuple(dict.fromkeys(each.strip() for each in value if each.strip()))
