@@ -54,3 +54,10 @@ def test_the_fewest_questions_are_just_enough() -> None:
     assert guarantee(chances, right, (chances, right)).answered == fewest
     with pytest.raises(RequestError, match=f"{fewest - 1} questions to test on"):
         guarantee(chances[1:], right[1:], (chances, right))
+
+
+@pytest.mark.parametrize("n", [0, 100])
+def test_questions_that_give_no_order_allow_no_answer(n: int) -> None:
+    """A desk may have learned from none, or from some whose best two entries always tie."""
+    found = guarantee(np.ones(100), np.ones(100, bool), (np.zeros(n), np.zeros(n, bool)))
+    assert not found.ever_answers

@@ -109,23 +109,27 @@ def guarantee(
             "their intents, or promise less"
         )
     best = NEVER
-    for threshold in _in_order(*order, len(chances) / len(order[0]), wrong):
+    for threshold in _in_order(*order, len(chances), wrong):
         given = chances >= threshold
         if binom.cdf((given & ~right).sum(), given.sum(), wrong) > 1 - confidence:
             break
-        best = min(best, threshold)
+        best = threshold
     given = chances >= best
     return Guarantee(wrong, confidence, best, len(chances), int(given.sum()), int((given & ~right).sum()))
 
 
-def _in_order(chances: Doubles, right: Bools, scale: float, wrong: float) -> list[float]:
-    """List thresholds: first that which should pass most surely, were there `scale` times the questions.
+def _in_order(chances: Doubles, right: Bools, n_tested: int, wrong: float) -> list[float]:
+    """List thresholds: first that which should pass most surely, were there `n_tested` questions.
 
-    The others are those below it, the highest first.
+    The others are those below it, the highest first. There are none if no question has a best entry.
     """
     from scipy.stats import binom
 
-    thresholds = np.unique(np.quantile(chances[chances > 0], np.linspace(0, 1, STEPS, endpoint=False)))
+    sure = chances[chances > 0]
+    if not len(sure):
+        return []
+    scale = n_tested / len(chances)
+    thresholds = np.unique(np.quantile(sure, np.linspace(0, 1, STEPS, endpoint=False)))
     answered = np.array([(chances >= each).sum() for each in thresholds])
     mistakes = np.array([((chances >= each) & ~right).sum() for each in thresholds])
     # One mistake more than were seen: so few questions prove little.
