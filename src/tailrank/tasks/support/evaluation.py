@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from tailrank.errors import RequestError
+from tailrank.metrics.ranking import target_ranks
 from tailrank.tasks.support.desk import SupportDesk
 from tailrank.tasks.support.entries import AskedQuestion
 
@@ -52,15 +53,13 @@ def evaluate(desk: SupportDesk, asked: Sequence[AskedQuestion]) -> Evaluation:
     if not (right >= 0).any():
         raise RequestError("none of the questions has an intent of the desk: give some that have")
     chances, rows = desk.chances_of([each.question for each in asked]), np.flatnonzero(right >= 0)
-    known = chances[rows]
-    ranks = 1 + (known > known[np.arange(len(rows)), right[rows]][:, None]).sum(axis=1)
+    ranks = target_ranks(chances[rows].astype(np.float32), right[rows])
     counts = Counter[str]()
-    for at, entry in enumerate(right):
-        decision, ranked = desk.decision(chances[at])
+    for each, found in zip(asked, chances, strict=True):
+        decision, ranked = desk.decision(found)
         named = {"answer": ranked[:1], "ask": ranked[:2], "hand over": ()}[decision]
-        intents = {match.entry.intent for match in named}
         counts[decision] += 1
-        counts[f"{decision}, right"] += entry >= 0 and desk.entries[entry].intent in intents
+        counts[f"{decision}, right"] += each.intent in {match.entry.intent for match in named}
     return Evaluation(
         questions=len(right),
         unanswerable=int((right < 0).sum()),
