@@ -7,7 +7,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Codes, Doubles, Floats
+from tailrank.arrays import Bools, Codes, Doubles, Floats
 from tailrank.tasks.support.likeness import RESPECTS
 
 START: Final = {"phrasing": 15.0, "centre": 5.0, "words": 2.0, "answer": 3.0, "answer_words": 1.0}
@@ -39,41 +39,30 @@ class Chances:
         return cls(np.array([START[name] for name in RESPECTS]), NONE)
 
     @classmethod
-    def fit(cls, likeness: Floats, right: Codes, importance: Doubles, removed: Codes) -> Self:
-        """Learn from questions whose entry is known.
-
-        Parameters
-        ----------
-        likeness
-            Shape (questions, entries, RESPECTS).
-        right
-            Position of the entry that answers, -1 if none does, shape (questions,).
-        importance
-            Of each question, shape (questions,).
-        removed
-            Position of an entry that a question does without, -1 for none, shape (questions,).
-        """
+    def fit(cls, sample: Sample, importance: Doubles) -> Self:
+        """Learn from questions, each of some importance, shape (questions,)."""
         from scipy.optimize import minimize
 
-        values, start = likeness.astype(np.float64), cls.start()
+        values, right, start = sample.likeness.astype(np.float64), sample.right, cls.start()
         rows, origin = np.arange(len(right)), np.append(start.weights, start.none)
+        target = np.where(right[:, None] < 0, 0.0, values[rows, right])
 
         def loss(theta: Doubles) -> tuple[float, Doubles]:
-            p = cls(theta[:-1], float(theta[-1])).of(likeness, removed)
-            chosen = np.where(right < 0, 1 - p.sum(axis=1), p[rows, right])
-            away = theta - origin
+            p = cls(theta[:-1], float(theta[-1])).of(values, sample.removed)
+            none, away = 1 - p.sum(axis=1), theta - origin
+            chosen = np.where(right < 0, none, p[rows, right])
             mean = np.einsum("qe,qer->qr", p, values)
-            target = np.where(right[:, None] < 0, 0.0, values[rows, right])
-            slope = importance @ (mean - target)
-            slope_none = importance @ ((1 - p.sum(axis=1)) - (right < 0))
+            slope = np.append(importance @ (mean - target), importance @ (none - (right < 0)))
             total = -importance @ np.log(np.maximum(chosen, 1e-12)) + PENALTY / 2 * away @ away
-            return float(total), np.append(slope, slope_none) + PENALTY * away
+            return float(total), slope + PENALTY * away
 
         bounds = [(0.0, None)] * len(RESPECTS) + [(None, None)]
         found = minimize(loss, origin, jac=True, method="L-BFGS-B", bounds=bounds).x
         return cls(found[:-1], float(found[-1]))
 
-    def of(self, likeness: Floats, removed: Codes | None = None, lift: Floats | None = None) -> Doubles:
+    def of(
+        self, likeness: Floats | Doubles, removed: Codes | None = None, lift: Floats | None = None
+    ) -> Doubles:
         """Give the chance of each entry; what they lack to 1 is the chance that none answers.
 
         Parameters
@@ -81,7 +70,7 @@ class Chances:
         likeness
             Shape (questions, entries, RESPECTS).
         removed
-            As in `fit`.
+            As in `Sample`.
         lift
             Added to the utilities, shape (questions, entries).
 
@@ -99,6 +88,31 @@ class Chances:
         raised = np.exp(utility - highest)
         found: Doubles = raised / (raised.sum(axis=1, keepdims=True) + np.exp(-highest))
         return found
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Questions whose entry is known.
+
+    Attributes
+    ----------
+    likeness
+        Shape (questions, entries, RESPECTS).
+    right
+        Position of the entry that answers, -1 if none does, shape (questions,).
+    removed
+        Position of an entry that the question does without, so that none answers it; -1 for none.
+    """
+
+    likeness: Floats
+    right: Codes
+    removed: Codes
+
+    def judged(self, chances: Chances, tie: float) -> tuple[Doubles, Bools]:
+        """Say of each question how sure the best entry is, and whether it is right."""
+        found = chances.of(self.likeness, self.removed)
+        best = found.argmax(axis=1)
+        return certainty(found, tie), (best == self.right) & (self.removed < 0)
 
 
 def certainty(chances: Doubles, tie: float) -> Doubles:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from tailrank.arrays import Bools, Codes, Doubles, Floats
+from tailrank.arrays import Codes, Floats
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.reporting import Progress, silent
-from tailrank.tasks.support.chances import Chances, certainty
+from tailrank.tasks.support.chances import Chances, Sample
 from tailrank.tasks.support.desk import SupportDesk
 from tailrank.tasks.support.entries import AskedQuestion, Entry, checked_entries
 from tailrank.tasks.support.guarantee import guarantee
@@ -22,31 +21,6 @@ from tailrank.tasks.task_folder import Encoder
 
 MOST: Final = 3_000
 """Questions that weights are learned from at most."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Questions whose entry is known.
-
-    Attributes
-    ----------
-    likeness
-        Shape (questions, entries, RESPECTS).
-    right
-        Position of the entry that answers, -1 if none does, shape (questions,).
-    removed
-        Position of an entry that the question does without, so that none answers it; -1 for none.
-    """
-
-    likeness: Floats
-    right: Codes
-    removed: Codes
-
-    def judged(self, chances: Chances, tie: float) -> tuple[Doubles, Bools]:
-        """Say of each question how sure the best entry is, and whether it is right."""
-        found = chances.of(self.likeness, self.removed)
-        best = found.argmax(axis=1)
-        return certainty(found, tie), (best == self.right) & (self.removed < 0)
 
 
 def fit_desk(
@@ -155,11 +129,9 @@ def _learned(sample: Sample, unanswered: float) -> Chances:
     """Learn from each question as it is and, if some do without their entry, also as if it did."""
     right, n = sample.right, len(sample.right)
     if not unanswered:
-        return Chances.fit(sample.likeness, right, np.ones(n), sample.removed)
+        return Chances.fit(sample, np.ones(n))
     none = np.full(n, -1, np.int32)
-    return Chances.fit(
-        np.concatenate([sample.likeness, sample.likeness]),
-        np.append(right, none),
-        np.append(np.full(n, 1 - unanswered), np.full(n, unanswered)),
-        np.append(none, right),
+    both = Sample(
+        np.concatenate([sample.likeness, sample.likeness]), np.append(right, none), np.append(none, right)
     )
+    return Chances.fit(both, np.repeat([1 - unanswered, unanswered], n))
