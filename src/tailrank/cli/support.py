@@ -18,7 +18,7 @@ from tailrank.language.store import VectorStore
 from tailrank.tasks.support.desk import Answer
 from tailrank.tasks.support.entries import read_asked, read_entries
 from tailrank.tasks.support.evaluation import evaluate as measured
-from tailrank.tasks.support.feedback_log import Feedback
+from tailrank.tasks.support.feedback_log import Feedback, FeedbackLog, beside
 from tailrank.tasks.support.fitting import fit_desk
 from tailrank.tasks.support.folder import read_desk, write_desk
 from tailrank.tasks.support.guarantee import Guarantee
@@ -131,9 +131,9 @@ def suggest(
     feedback: FeedbackFolder = None,
 ) -> None:
     """List entries that are missing, from the questions that were handed over."""
-    desk = LiveDesk(folder, feedback)
-    texts = [each.question for each in desk.log.read() if each.verdict == "unanswered"]
-    found = suggested_entries(texts, desk.desk.encoder, fewest)
+    desk, log = read_desk(folder), FeedbackLog(feedback or beside(folder))
+    texts = [each.question for each in log.read() if each.verdict == "unanswered"]
+    found = suggested_entries(texts, desk.encoder, fewest)
     for one in found:
         typer.echo("\n  also: ".join(one.questions))
     typer.echo(f"{len(found):,} suggestions from {len(texts):,} unanswered questions", err=True)

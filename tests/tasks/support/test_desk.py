@@ -12,6 +12,7 @@ from tailrank.errors import DataError, EncoderError, ModelError, RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.support.desk import SupportDesk
 from tailrank.tasks.support.entries import AskedQuestion, Entry
+from tailrank.tasks.support.feedback_log import Feedback
 from tailrank.tasks.support.fitting import fit_desk
 from tailrank.tasks.support.folder import read_desk, write_desk
 from tailrank.tasks.support.settings import DeskSettings
@@ -121,17 +122,17 @@ def test_chinese_questions_match_chinese_entries_by_their_letters(encoder: TextE
 def test_accepted_and_rejected_questions_change_what_matches(desk: SupportDesk) -> None:
     question = "the thing hisses at me"
     before = desk.answer(question).ranked
-    accepted = desk.with_accepted(question, "stove").answer(question).ranked[0]
+    accepted = desk.after([Feedback(question, "accepted", "stove")]).answer(question).ranked[0]
     assert accepted.entry.intent == "stove"
     assert accepted.chance > max(match.chance for match in before)
     asked, facts = "what's up with my delivery of today", {"order": "A-17"}
     was = desk.answer(asked, facts=facts).ranked[0]
-    rejected = desk.with_rejected(asked, "where").answer(asked, facts=facts).ranked
+    rejected = desk.after([Feedback(asked, "rejected", "where")]).answer(asked, facts=facts).ranked
     now = next(match.chance for match in rejected if match.entry.intent == "where")
     assert was.entry.intent == "where"
     assert now < was.chance - 0.3
     with pytest.raises(RequestError, match="no entry has the intent 'stov': did you mean 'stove'"):
-        desk.with_accepted(question, "stov")
+        desk.after([Feedback(question, "accepted", "stov")])
 
 
 def test_the_empty_question_is_refused(desk: SupportDesk) -> None:

@@ -3,10 +3,12 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tailrank.arrays import Floats
 from tailrank.errors import ModelError
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.support.entries import Entry
@@ -87,6 +89,22 @@ def test_live_desks_of_one_folder_learn_from_each_other(desk_folder: Path, encod
     assert first.answer(ODD) == second.answer(ODD) == LiveDesk(desk_folder, encoder=encoder).answer(ODD)
     assert first.desk.entries == second.desk.entries
     assert first.desk.entries[0].rephrasings[-2:] == (ODD, "where did it go?")
+
+
+def test_no_text_is_encoded_twice_for_an_answer_or_for_feedback(
+    desk_folder: Path, encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, read = LiveDesk(desk_folder, encoder=encoder), list[str]()
+    encode = TextEncoder.encode
+
+    def noted(self: TextEncoder, texts: Sequence[str]) -> Floats:
+        read.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(TextEncoder, "encode", noted)
+    live.answer(ODD, history=["refund", "a blue mug", "where"])
+    live.give(Feedback(ODD, "accepted", "where"))
+    assert read == [ODD, "a blue mug", ODD]
 
 
 def test_a_question_that_never_ends_leaves_the_log_readable(desk_folder: Path, encoder: TextEncoder) -> None:

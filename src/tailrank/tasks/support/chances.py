@@ -60,9 +60,7 @@ class Chances:
         found = minimize(loss, origin, jac=True, method="L-BFGS-B", bounds=bounds).x
         return cls(found[:-1], float(found[-1]))
 
-    def of(
-        self, likeness: Floats | Doubles, removed: Codes | None = None, lift: Floats | None = None
-    ) -> Doubles:
+    def of(self, likeness: Floats | Doubles, removed: Codes | None = None) -> Doubles:
         """Give the chance of each entry; what they lack to 1 is the chance that none answers.
 
         Parameters
@@ -71,8 +69,6 @@ class Chances:
             Shape (questions, entries, RESPECTS).
         removed
             As in `Sample`.
-        lift
-            Added to the utilities, shape (questions, entries).
 
         Returns
         -------
@@ -80,8 +76,6 @@ class Chances:
             Shape (questions, entries).
         """
         utility = likeness @ self.weights - self.none
-        if lift is not None:
-            utility = utility + lift
         if removed is not None:
             utility[removed >= 0, removed[removed >= 0]] = -np.inf
         highest = np.maximum(utility.max(axis=1, keepdims=True), 0)
@@ -113,6 +107,19 @@ class Sample:
         found = chances.of(self.likeness, self.removed)
         best = found.argmax(axis=1)
         return certainty(found, tie), (best == self.right) & (self.removed < 0)
+
+
+def lifted(chances: Doubles, lift: Floats) -> Doubles:
+    """Give the chances that there would be if the utility of each entry were higher; shape (entries,).
+
+    Examples
+    --------
+    >>> lifted(np.array([0.2, 0.4]), np.log(np.array([3.0, 1.0], np.float32))).round(3)
+    array([0.429, 0.286])
+    """
+    raised = chances * np.exp(lift.astype(np.float64))
+    found: Doubles = raised / (raised.sum() + max(1 - chances.sum(), 0))
+    return found
 
 
 def certainty(chances: Doubles, tie: float) -> Doubles:

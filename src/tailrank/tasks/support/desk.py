@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, Literal, Self, TypeAlias
 
+import msgspec
 import numpy as np
 
 from tailrank.arrays import Doubles, Floats
 from tailrank.errors import RequestError, nearest
-from tailrank.tasks.support.chances import Chances, certainty
+from tailrank.tasks.support.chances import Chances, certainty, lifted
 from tailrank.tasks.support.entries import Entry
+from tailrank.tasks.support.feedback_log import Feedback
 from tailrank.tasks.support.guarantee import Guarantee
 from tailrank.tasks.support.likeness import Likeness
 from tailrank.tasks.support.settings import DeskSettings
@@ -117,14 +119,14 @@ class SupportDesk:
         """
         if not question.strip():
             raise RequestError("the question is empty: write one")
-        read, chances = question, self.chances_of([question])[0]
-        if turns and not self._is_sure(chances):
-            read = with_turns(question, turns)
-            chances = self.chances_of([read])[0] if read != question else chances
+        read, chances = question, self._chances_of_one(question)
+        if turns and not self._is_sure(chances) and (read := with_turns(question, turns)) != question:
+            chances = self._chances_of_one(read)
         if history and not self._is_sure(chances):
-            lifted = self.chances_of([read], self._lift(history[-LATEST:]))[0]
-            return self._said(*self._unsure(lifted), read, facts or {})
-        return self._said(*self.decision(chances), read, facts or {})
+            found = self._unsure(lifted(chances, self._lift(history[-LATEST:])))
+        else:
+            found = self.decision(chances)
+        return self._said(*found, read, facts or {})
 
     def decision(self, chances: Doubles) -> tuple[Decision, tuple[Match, ...]]:
         """Say what to do with a question of known chances, shape (entries,); gives the best entries, too."""
@@ -158,73 +160,74 @@ class SupportDesk:
         RequestError
             If no entry has that intent, or a fact is missing.
         """
-        entry = self.entries[self._position(intent)]
+        entry = self.entries[self.position(intent)]
         return filled(entry.answers[0], self.settings.slots, facts, intent)
 
     def _is_sure(self, chances: Doubles) -> bool:
         [found] = certainty(chances[None], self.settings.tie)
         return bool(found >= self.guarantee.threshold)
 
-    def chances_of(self, questions: Sequence[str], lift: Floats | None = None) -> Doubles:
-        """Give the chance of each entry for each question, shape (questions, entries).
+    def chances_of(self, questions: Sequence[str]) -> Doubles:
+        """Give the chance of each entry for each question, shape (questions, entries)."""
+        return self.chances.of(self.likeness(questions, self.encoder.encode(questions)))
 
-        Parameters
-        ----------
-        questions
-            As they were asked.
-        lift
-            Added to the log-odds of each entry, shape (1, entries).
-        """
-        likeness = self.likeness(questions, self.encoder.encode(questions))
-        return self.chances.of(likeness, lift=lift)
+    def _chances_of_one(self, question: str) -> Doubles:
+        found: Doubles = self.chances_of([question])[0]
+        return found
 
-    def with_accepted(self, question: str, intent: str) -> Self:
-        """Take a question that an entry answered as one more of its phrasings.
+    def after(self, feedback: Sequence[Feedback]) -> Self:
+        """Learn from what became of answers; questions that were handed over teach nothing.
+
+        A question that an entry answered becomes one more of its phrasings. An entry that didn't answer one
+        is less like that one, and ones like it.
 
         Raises
         ------
         RequestError
-            If no entry has that intent.
+            If no entry has an intent.
         """
-        at = self._position(intent)
-        entry = self.entries[at]
-        if question in entry.phrasings:
+        accepted, rejected = (
+            [each for each in feedback if each.verdict == verdict] for verdict in ("accepted", "rejected")
+        )
+        if not accepted and not rejected:
             return self
-        [vector] = self.encoder.encode([question])
-        changed = Entry(entry.intent, entry.question, entry.answers, (*entry.rephrasings, question))
-        entries = (*self.entries[:at], changed, *self.entries[at + 1 :])
-        return replace(self, entries=entries, likeness=self.likeness.with_phrasing(at, question, vector))
-
-    def with_rejected(self, question: str, intent: str) -> Self:
-        """Note that an entry didn't answer a question, so that it is less like that one, and ones like it.
-
-        Raises
-        ------
-        RequestError
-            If no entry has that intent.
-        """
-        at = self._position(intent)
-        [vector] = self.encoder.encode([question])
-        return replace(self, likeness=self.likeness.with_rejected(at, question, vector))
+        texts = [each.question for each in (*accepted, *rejected)]
+        at = np.array([self.position(each.intent) for each in (*accepted, *rejected)], np.int32)
+        # One by one: in a batch they would be rounded otherwise in a process that reads other batches.
+        vectors, n = np.concatenate([self.encoder.encode([text]) for text in texts]), len(accepted)
+        likeness = self.likeness.with_accepted(at[:n], texts[:n], vectors[:n])
+        entries = list(self.entries)
+        for entry in set(at[:n].tolist()):
+            phrasings = likeness.phrasings.texts_of(entry)
+            entries[entry] = msgspec.structs.replace(entries[entry], rephrasings=phrasings[1:])
+        likeness = likeness.with_rejected(at[n:], texts[n:], vectors[n:])
+        return replace(self, entries=tuple(entries), likeness=likeness)
 
     def _lift(self, history: Sequence[str]) -> Floats:
-        """Give what a history adds to the log-odds of each entry, shape (1, entries)."""
-        texts = [self.entries[at].question if (at := self._at(each)) >= 0 else each for each in history]
-        weights = 0.5 ** np.arange(len(texts), dtype=np.float32)[::-1]
-        likeness = np.maximum(self.likeness.to_centres(self.encoder.encode(texts)), 0)
-        lift: Floats = self.settings.lift * (weights[:, None] * likeness).max(axis=0, keepdims=True)
+        """Give what a history adds to the log-odds of each entry, shape (entries,)."""
+        at = np.array([self._positions.get(each, -1) for each in history], np.int32)
+        vectors = self.likeness.questions(np.maximum(at, 0))
+        if texts := [each for each, entry in zip(history, at, strict=True) if entry < 0]:
+            vectors[at < 0] = self.encoder.encode(texts)
+        weights = 0.5 ** np.arange(len(at), dtype=np.float32)[::-1]
+        likeness = np.maximum(self.likeness.to_centres(vectors), 0)
+        lift: Floats = self.settings.lift * (weights[:, None] * likeness).max(axis=0)
         return lift
 
     def _ranked(self, chances: Doubles) -> tuple[Match, ...]:
         best = np.argsort(-chances, kind="stable")[:RANKED]
         return tuple(Match(self.entries[at], float(chances[at])) for at in best)
 
-    def _at(self, intent: str) -> int:
-        return self._positions.get(intent, -1)
+    def position(self, intent: str) -> int:
+        """Find the entry with an intent.
 
-    def _position(self, intent: str) -> int:
-        at = self._at(intent)
-        if at < 0:
+        Raises
+        ------
+        RequestError
+            If there is none.
+        """
+        at = self._positions.get(intent)
+        if at is None:
             near = nearest(intent, self._positions)
             remedy = "" if near is None else f": did you mean {near!r}?"
             raise RequestError(f"no entry has the intent {intent!r}{remedy}")

@@ -46,6 +46,12 @@ class Place(NamedTuple):
     size: int = 0
 
 
+def beside(desk: Path) -> Path:
+    """Name the folder of the feedback on a desk: beside that of the desk, which is replaced as a whole."""
+    here = desk.absolute()
+    return here.with_name(f"{here.name}-feedback")
+
+
 class FeedbackLog:
     """Appends to a file, which several processes may share on a local disk.
 

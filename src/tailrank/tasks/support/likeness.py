@@ -65,13 +65,13 @@ class Likeness:
             Pool.from_texts(codes[:0], [], phrasings[:0], vocabulary),
         )
 
-    def with_phrasing(self, entry: int, text: str, vector: Floats) -> Self:
-        """Add a phrasing to an entry."""
-        return replace(self, phrasings=self.phrasings.with_text(entry, text, vector, self.vocabulary))
+    def with_accepted(self, entries: Codes, texts: Sequence[str], vectors: Floats) -> Self:
+        """Add phrasings, shape (n,), (n,) and (n, d), each to an entry."""
+        return replace(self, phrasings=self.phrasings.with_texts(entries, texts, vectors, self.vocabulary))
 
-    def with_rejected(self, entry: int, text: str, vector: Floats) -> Self:
-        """Note a question that an entry doesn't answer."""
-        return replace(self, rejected=self.rejected.with_text(entry, text, vector, self.vocabulary))
+    def with_rejected(self, entries: Codes, texts: Sequence[str], vectors: Floats) -> Self:
+        """Note questions, shape (n,), (n,) and (n, d), that entries don't answer."""
+        return replace(self, rejected=self.rejected.with_texts(entries, texts, vectors, self.vocabulary))
 
     def __call__(self, texts: Sequence[str], vectors: Floats, left_out: Offsets | None = None) -> Floats:
         """Compare questions with every entry.
@@ -112,6 +112,10 @@ class Likeness:
             self.answers.highest((words @ self.answers.words.T).toarray(), n),
         ]
         return np.stack(found, axis=2)
+
+    def questions(self, entries: Codes) -> Floats:
+        """Give the vectors of the questions of entries, shape (n, d)."""
+        return self.phrasings.vectors[np.searchsorted(self.phrasings.owners, entries)]
 
     def to_centres(self, vectors: Floats) -> Floats:
         """Compare unit vectors, shape (n, d), with the mean of each entry's phrasings; shape (n, entries)."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from threading import Lock
 
 from tailrank.bounds import MAX_LONG_TEXT
-from tailrank.tasks.support.desk import Answer, SupportDesk
-from tailrank.tasks.support.feedback_log import Feedback, FeedbackLog, Place
+from tailrank.tasks.support.desk import Answer
+from tailrank.tasks.support.feedback_log import Feedback, FeedbackLog, Place, beside
 from tailrank.tasks.support.folder import read_desk
 from tailrank.tasks.task_folder import Encoder, LoadEncoder
 
@@ -51,7 +51,7 @@ class LiveDesk:
         encoder: Encoder | None = None,
         load_encoder: LoadEncoder | None = None,
     ) -> None:
-        self.log = FeedbackLog(feedback or folder.with_name(f"{folder.name}-feedback"))
+        self.log = FeedbackLog(feedback or beside(folder))
         self._lock, self._read = Lock(), Place()
         self.desk = read_desk(folder, encoder, load_encoder)
         self.intents = frozenset(entry.intent for entry in self.desk.entries)
@@ -91,20 +91,14 @@ class LiveDesk:
             If the feedback can't be read, or kept.
         """
         with self._lock:
-            _after(self.desk, feedback)  # what can't be learned doesn't get on the disk
+            if feedback.verdict != "unanswered":  # what can't be learned doesn't get on the disk
+                self.desk.position(feedback.intent)
             self.log.append(feedback)
             self._catch_up()
 
     def _catch_up(self) -> None:
         """Learn from what was told since this was last done, here or elsewhere."""
-        entries, self._read = self.log.since(self._read)
-        for entry in entries:
-            if entry.intent in self.intents:  # it may have gone since
-                self.desk = _after(self.desk, entry)
-
-
-def _after(desk: SupportDesk, feedback: Feedback) -> SupportDesk:
-    if feedback.verdict == "unanswered":
-        return desk
-    change = desk.with_accepted if feedback.verdict == "accepted" else desk.with_rejected
-    return change(feedback.question, feedback.intent)
+        entries, read = self.log.since(self._read)
+        # Of an entry that has gone with another training there is nothing to learn.
+        self.desk = self.desk.after([each for each in entries if each.intent in self.intents])
+        self._read = read

@@ -42,21 +42,33 @@ class Pool:
         """Weigh the words of texts that are in the order of their owners."""
         return cls(owners, tuple(texts), vectors, weighed(texts, vocabulary))
 
-    def with_text(self, owner: int, text: str, vector: Floats, vocabulary: Vocabulary) -> Self:
-        """Add a text to those of an entry; one that it has already is added no second time."""
-        first, end = np.searchsorted(self.owners, [owner, owner + 1])
-        if text in self.texts[first:end]:
-            return self
+    def with_texts(
+        self, owners: Codes, texts: Sequence[str], vectors: Floats, vocabulary: Vocabulary
+    ) -> Self:
+        """Add texts behind those of their entries; one that its entry has already is added no second time."""
         import scipy.sparse as sp
 
-        parts = [self.words[:end], weighed([text], vocabulary), self.words[end:]]
+        known = dict.fromkeys(zip(self.owners.tolist(), self.texts, strict=True), -1)
+        for at, pair in enumerate(zip(owners.tolist(), texts, strict=True)):
+            known.setdefault(pair, at)
+        new = [at for at in known.values() if at >= 0]
+        if not new:
+            return self
+        added = [texts[at] for at in new]
+        owners, texts = np.append(self.owners, owners[new]), [*self.texts, *added]
+        order = np.argsort(owners, kind="stable")
         return replace(
             self,
-            owners=np.insert(self.owners, end, owner),
-            texts=(*self.texts[:end], text, *self.texts[end:]),
-            vectors=np.insert(self.vectors, end, vector, axis=0),
-            words=sp.csr_array(sp.vstack([part for part in parts if part.shape[0]])),
+            owners=owners[order],
+            texts=tuple(texts[at] for at in order),
+            vectors=np.concatenate([self.vectors, vectors[new]])[order],
+            words=sp.csr_array(sp.vstack([self.words, weighed(added, vocabulary)], format="csr"))[order],
         )
+
+    def texts_of(self, owner: int) -> tuple[str, ...]:
+        """Give the texts of an entry."""
+        first, end = np.searchsorted(self.owners, [owner, owner + 1])
+        return self.texts[first:end]
 
     def highest(self, values: Floats, n_entries: int) -> Floats:
         """Take the highest value among the texts of each entry; 0 if it has none, or none is above.
