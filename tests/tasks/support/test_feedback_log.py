@@ -1,5 +1,7 @@
 """What is said of answers outlives the process that was told."""
 
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tailrank.arrays import Floats
-from tailrank.errors import ModelError
+from tailrank.errors import ModelError, RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.support.entries import Entry
 from tailrank.tasks.support.feedback_log import Feedback, FeedbackLog, Place
@@ -139,6 +141,34 @@ def test_a_log_that_cant_be_written_or_read_is_named(tmp_path: Path) -> None:
         FeedbackLog(tmp_path).append(Feedback("a", "unanswered"))
     with pytest.raises(ModelError, match=r"feedback\.jsonl: can't be read"):
         FeedbackLog(tmp_path).read()
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        (Feedback("a" * 10_001, "accepted", "a"), "length <= 10000 - at `$.question`"),
+        (Feedback("", "unanswered"), "length >= 1 - at `$.question`"),
+    ],
+)
+def test_what_couldnt_be_read_again_is_not_written(tmp_path: Path, entry: Feedback, fault: str) -> None:
+    log = FeedbackLog(tmp_path)
+    with pytest.raises(RequestError, match=re.escape(fault)):
+        log.append(entry)
+    assert log.read() == []
+
+
+def test_half_a_line_on_a_full_disk_is_no_success(tmp_path: Path) -> None:
+    log = FeedbackLog(tmp_path)
+    log.append(Feedback("a", "unanswered"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.file.stat().st_size + 10, hard))
+    try:
+        with pytest.raises(ModelError, match=r"feedback\.jsonl: can't be written"):
+            log.append(Feedback("b", "unanswered"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    log.append(Feedback("c", "unanswered"))
+    assert [each.question for each in log.read()] == ["a", "c"]
 
 
 def test_unanswered_questions_are_grouped_into_suggestions(encoder: TextEncoder) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import time
 from collections.abc import Sequence
@@ -9,11 +11,11 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
-from filelock import FileLock
 from msgspec import Meta, Struct
 
 from tailrank.bounds import MAX_LONG_TEXT
-from tailrank.errors import ModelError
+from tailrank.errors import ModelError, RequestError
+from tailrank.files import sync
 
 FILE: Final = "feedback.jsonl"
 
@@ -37,6 +39,9 @@ class Feedback(Struct, frozen=True, forbid_unknown_fields=True):
     verdict: Literal["accepted", "rejected", "unanswered"]
     intent: str = ""
     time: float = msgspec.field(default_factory=time.time)
+
+
+_DECODER: Final = msgspec.json.Decoder(Feedback)
 
 
 class Place(NamedTuple):
@@ -63,7 +68,6 @@ class FeedbackLog:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / FILE
-        self._lock = FileLock(folder / f".{FILE}.lock")
 
     def append(self, entry: Feedback) -> None:
         """Add a line; it is on the disk when this returns.
@@ -72,15 +76,26 @@ class FeedbackLog:
 
         Raises
         ------
+        RequestError
+            If it couldn't be read again, such as a question that is too long.
         ModelError
-            If that can't be done.
+            If it can't be written.
         """
+        line = msgspec.json.encode(entry) + b"\n"
+        try:
+            _DECODER.decode(line)
+        except msgspec.ValidationError as why:
+            raise RequestError(f"feedback: {why}") from None
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock, self.file.open("a+b") as stream:
+            with self.file.open("a+b", buffering=0) as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
                 _cut_half_a_line(stream.fileno())
-                os.write(stream.fileno(), msgspec.json.encode(entry) + b"\n")
+                if stream.write(line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(stream.fileno())
+                if stream.tell() == len(line):  # the file is new
+                    sync(self.file.parent)
         except OSError as why:
             raise ModelError(f"{self.file}: can't be written ({why.strerror or why})") from None
 
@@ -111,11 +126,11 @@ class FeedbackLog:
             return [], Place()
         except OSError as why:
             raise ModelError(f"{self.file}: can't be read ({why.strerror or why})") from None
-        found, decoder = [], msgspec.json.Decoder(Feedback)
+        found = []
         *lines, half = content.split(b"\n")
         for number, line in enumerate(lines, place.lines + 1):
             try:
-                found.append(decoder.decode(line))
+                found.append(_DECODER.decode(line))
             except msgspec.DecodeError as why:
                 raise ModelError(f"{self.file}, line {number}: {why}: mend or remove the line") from None
         return found, Place(place.lines + len(lines), place.size + len(content) - len(half))

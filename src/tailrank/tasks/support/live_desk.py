@@ -86,7 +86,7 @@ class LiveDesk:
         Raises
         ------
         RequestError
-            If no entry has that intent.
+            If no entry has that intent, or the question is empty or too long.
         ModelError
             If the feedback can't be read, or kept.
         """
