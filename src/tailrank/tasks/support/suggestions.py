@@ -50,10 +50,9 @@ def suggested_entries(questions: Sequence[str], encoder: Encoder, fewest: int = 
     vectors = encoder.encode(latest)
     grouping = AgglomerativeClustering(None, metric="cosine", linkage="average", distance_threshold=APART)
     groups = grouping.fit_predict(vectors)
-    found = []
-    for group in np.flatnonzero(np.bincount(groups) >= fewest):
+    sizes, found = np.bincount(groups), []
+    for group in np.argsort(-sizes, kind="stable")[: (sizes >= fewest).sum()]:
         members = np.flatnonzero(groups == group)
         central = np.argsort(-(vectors[members] @ vectors[members].mean(axis=0)), kind="stable")
         found.append(Suggestion(tuple(dict.fromkeys(latest[at] for at in members[central]))))
-    sizes = np.bincount(groups)[np.bincount(groups) >= fewest]
-    return [found[at] for at in np.argsort(-sizes, kind="stable")]
+    return found
