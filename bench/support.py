@@ -17,7 +17,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.language.store import VectorStore
 from tailrank.metrics.significance import paired_bootstrap
-from tailrank.tasks.support.chances import certainty
+from tailrank.tasks.support.chances import Sample
 from tailrank.tasks.support.desk import SupportDesk
 from tailrank.tasks.support.entries import AskedQuestion, Entry, read_entries
 from tailrank.tasks.support.fitting import fit_desk
@@ -29,19 +29,17 @@ SPLITS: Final = 200
 PROMISED: Final = 0.05
 CONFIDENCE: Final = 0.9
 WAYS: Final = ("desk", "encoder", "bm25")
-
 DESKS: Final = 5
 
 Values: TypeAlias = dict[str, Doubles]
 """Reciprocal ranks of the right entries by what ranked them, shape (questions,)."""
 
-
 Judged: TypeAlias = tuple[Doubles, Bools]
 """How sure a desk is of its best entry for each question, and whether that is right; shape (questions,)."""
 
 
-def bm25(texts: Sequence[str], owners: Codes, questions: Sequence[str], n_entries: int) -> Doubles:
-    """Score entries by their best text: Okapi BM25 with k1 = 1.2 and b = 0.75 (Robertson et al., 1994)."""
+def bm25(texts: Sequence[str], owners: Codes, questions: Sequence[str]) -> Doubles:
+    """Score entries, whose texts are together, by the best: BM25 (Robertson et al., 1994), k1 1.2, b 0.75."""
     counter = CountVectorizer()
     counts = counter.fit_transform(texts).tocsc()
     lengths, containing = counts.sum(axis=1).A1, np.diff(counts.indptr)
@@ -50,10 +48,8 @@ def bm25(texts: Sequence[str], owners: Codes, questions: Sequence[str], n_entrie
     norm = 1.2 * (0.25 + 0.75 * lengths / lengths.mean())
     counts.data = counts.data * 2.2 / (counts.data + norm[counts.row]) * idf[counts.col]
     found = (counter.transform(questions) @ counts.T.tocsr()).toarray()
-    best = np.zeros((len(questions), n_entries))
-    for at, owner in enumerate(owners):
-        best[:, owner] = np.maximum(best[:, owner], found[:, at])
-    return best
+    first = np.flatnonzero(np.diff(owners, prepend=-1))
+    return np.maximum.reduceat(found, first, axis=1)
 
 
 def reciprocal_ranks(scores: Doubles | Floats, right: Codes) -> Doubles:
@@ -70,7 +66,7 @@ def ranked(desk: SupportDesk, asked: Sequence[AskedQuestion], vectors: Floats) -
     scores: dict[str, Doubles | Floats] = {
         "desk": desk.chances.of(desk.likeness(texts, vectors)),
         "encoder": pool.highest(vectors @ pool.vectors.T, len(codes)),
-        "bm25": bm25(pool.texts, pool.owners, texts, len(codes)),
+        "bm25": bm25(pool.texts, pool.owners, texts),
     }
     return {way: reciprocal_ranks(each, right) for way, each in scores.items()}
 
@@ -173,11 +169,10 @@ def judged(
     desk: SupportDesk, asked: Sequence[AskedQuestion], encoder: TextEncoder, store: VectorStore
 ) -> Judged:
     """Say how sure a desk is of each question, and whether it is right."""
-    texts = [each.question for each in asked]
-    chances = desk.chances.of(desk.likeness(texts, store.vectors(texts, encoder)))
-    best = [desk.entries[at].intent for at in chances.argmax(axis=1)]
-    right = np.array([one == each.intent for one, each in zip(best, asked, strict=True)])
-    return certainty(chances, desk.settings.tie), right
+    codes, texts = {entry.intent: at for at, entry in enumerate(desk.entries)}, [e.question for e in asked]
+    right = np.array([codes.get(each.intent, -1) for each in asked], np.int32)
+    likeness = desk.likeness(texts, store.vectors(texts, encoder))
+    return Sample(likeness, right, np.full_like(right, -1)).judged(desk.chances, desk.settings.tie)
 
 
 def broken(pool: Judged, order: Judged, rng: np.random.Generator) -> dict[str, float]:
