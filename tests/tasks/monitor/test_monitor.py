@@ -108,6 +108,18 @@ def test_reading_in_any_pieces_comes_to_the_same(tmp_path: Path) -> None:
     assert pieces == whole
 
 
+def test_a_late_near_duplicate_is_one_after_a_restart_too(tmp_path: Path) -> None:
+    end, text = START + 3 * 24 * HOUR, "my bag has been in Denver for three days now"
+    lines = [*rows(3)[-20:], {"id": "original", "text": text, "timestamp": end - 24 * HOUR + 1_200}]
+    lines += [{"id": f"on {n}", "text": f"{n} is another thing", "timestamp": end + 6_600} for n in range(3)]
+    copy = {"id": "copy", "text": text, "timestamp": end + 600}  # a day less ten minutes later
+    lines.sort(key=lambda line: line["timestamp"])
+    whole, _ = watch(tmp_path / "whole", write(tmp_path / "in", [*lines, copy]))
+    watch(tmp_path / "state", write(tmp_path / "pieces", lines))
+    assert whole["near-duplicate"] == 1
+    assert watch(tmp_path / "state", write(tmp_path / "pieces", [copy]))[0] == whole
+
+
 @pytest.mark.parametrize("place", ["before the log", "in the log", "after the log"])
 def test_an_alert_is_logged_once_if_a_process_dies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str

@@ -109,3 +109,11 @@ def test_a_duplicate_is_one_within_the_window() -> None:
     assert [window.add(str(at), text, at) for at in (0, 59, 61, 100)] == [None, "0", None, "61"]
     window.forget(62.0)
     assert window.add("b", text, 100.0) is None
+
+
+def test_a_clock_that_is_ahead_keeps_nothing_from_being_forgotten() -> None:
+    window = Duplicates(60.0)
+    for n, at in enumerate((9_000.0, 1.0, 2.0)):
+        window.add(str(n), f"text {n} of three that are unlike each other {n}", at)
+    window.forget(3.0)
+    assert window.add("again", "text 2 of three that are unlike each other 2", 3.0) is None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import math
 import re
-from collections import defaultdict, deque
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +28,8 @@ Runs = frozenset[int]
 def word_runs(text: str) -> Runs:
     """Hash the runs of two words of a text, without links, mentions and the mark of a shared post.
 
+    The hashes of long runs are the smallest: these are rare, so that few texts share the first of them.
+
     Examples
     --------
     >>> word_runs("RT @me: Flight 12 is late again") == word_runs("flight 12 is late again http://t.co/x")
@@ -37,10 +40,7 @@ def word_runs(text: str) -> Runs:
     words = _WORD.findall(_NOISE.sub(" ", text.casefold()))
     if len(words) < LEAST_WORDS:
         return frozenset()
-    runs = (" ".join(words[at : at + RUN]) for at in range(len(words) - RUN + 1))
-    return frozenset(
-        int.from_bytes(hashlib.blake2b(run.encode(), digest_size=8).digest(), "big") for run in runs
-    )
+    return frozenset(_hash(" ".join(words[at : at + RUN])) for at in range(len(words) - RUN + 1))
 
 
 def likeness(one: Runs, other: Runs) -> float:
@@ -64,7 +64,7 @@ class Duplicates:
     window: float
     _runs: dict[str, tuple[float, Runs]] = field(default_factory=dict)
     _by_run: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _order: deque[str] = field(default_factory=deque)
+    _by_time: list[tuple[float, str]] = field(default_factory=list)
 
     def add(self, text_id: str, text: str, at: float) -> str | None:
         """Add a text, and name the one that it nearly repeats; None if it is new.
@@ -85,15 +85,15 @@ class Duplicates:
         if found[0] >= LIKENESS:
             return found[1]
         self._runs[text_id] = at, runs
-        self._order.append(text_id)
+        heapq.heappush(self._by_time, (at, text_id))
         for run in first:
             self._by_run[run].add(text_id)
         return None
 
     def forget(self, before: float) -> None:
-        """Forget texts at the front that are older than a time, in seconds since 1970."""
-        while self._order and self._runs[self._order[0]][0] < before:
-            text_id = self._order.popleft()
+        """Forget texts that are older than a time, in seconds since 1970."""
+        while self._by_time and self._by_time[0][0] < before:
+            _, text_id = heapq.heappop(self._by_time)
             for run in _first_runs(self._runs.pop(text_id)[1]):
                 self._by_run[run].discard(text_id)
                 if not self._by_run[run]:
@@ -102,6 +102,11 @@ class Duplicates:
     def _match(self, other: str, runs: Runs, at: float) -> float:
         when, its = self._runs[other]
         return likeness(runs, its) if abs(at - when) <= self.window else 0.0
+
+
+def _hash(run: str) -> int:
+    digest = hashlib.blake2b(run.encode(), digest_size=8).digest()
+    return (255 - min(len(run), 255)) << 64 | int.from_bytes(digest, "big")
 
 
 def _first_runs(runs: Runs) -> list[int]:

@@ -196,7 +196,8 @@ class Monitor:
             self._close(start)
             start += length
             self._next = start
-        self._duplicates.forget(time - self.settings.duplicate_hours * HOUR)
+        if self._next is not None:
+            self._duplicates.forget(self._next - self._duplicates.window)
 
     def _close(self, start: int) -> None:
         """Close a period: counts go to the detectors, surges become alerts."""
@@ -229,8 +230,7 @@ class Monitor:
         if not self._latest:
             return
         since = float("-inf") if self._next is None else self._next
-        oldest = min(since, self._latest[0] - self.settings.lateness_hours * HOUR - window)
-        for text in self.state.texts(oldest, float("inf")):
+        for text in self.state.texts(since - window, float("inf")):
             self._duplicates.add(text.id, text.text, text.timestamp)
             if text.timestamp >= since:
                 self._count(text)
