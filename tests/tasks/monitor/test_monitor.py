@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tailrank.tasks.monitor.series import ALL, Series
 from tailrank.tasks.monitor.settings import MonitorSettings
 
 START = 1_424_044_800  # a Monday
-HOUR = 3_600
+HOUR, DAY = 3_600, 86_400
 SETTINGS = MonitorSettings(burn_in_days=2, watch="negative volume")
 
 
@@ -95,6 +96,18 @@ def test_one_clock_that_is_wrong_closes_nothing(tmp_path: Path) -> None:
     ahead = [{"id": f"ahead {n}", "text": "soon", "timestamp": START + (900 + n) * HOUR} for n in range(2)]
     counters, _ = watch(tmp_path / "state", write(tmp_path / "in", [*lines[:100], *ahead, *lines[100:]]))
     assert counters["late"] == 0
+
+
+def test_years_without_texts_are_passed_over(tmp_path: Path) -> None:
+    lines = rows(3)
+    early = [
+        line | {"id": f"early {n}", "timestamp": START - 7_000 * DAY} for n, line in enumerate(lines[:5])
+    ]
+    monitor = Monitor.open(tmp_path / "state", replace(SETTINGS, duplicate_hours=0))
+    monitor.feed(folder_lines(write(tmp_path / "in", [*early, *lines]), {}))
+    assert monitor.surges.first == START
+    assert len(monitor.state.counts(0)) > 3 * 24 - 3
+    monitor.close()
 
 
 def test_reading_in_any_pieces_comes_to_the_same(tmp_path: Path) -> None:

@@ -134,10 +134,13 @@ class Monitor:
             texts, counters = self._read(batch)
             with self.state.transaction():
                 self.counters.update(counters)
+                before = self._next
                 for text in texts:
                     self._take(text)
                 self.state.write_places(places)
                 self._write_notes()
+                if self._next != before:
+                    self.state.write_note("surges", self.surges.state())
             alerts += self.write_log()
         return alerts
 
@@ -188,11 +191,11 @@ class Monitor:
         """Close the periods that end by a time, in seconds since 1970."""
         length = self.settings.seconds
         start = min(self._open) if self._next is None else self._next
-        if start + length > time:
-            return
-        if self._open and min(self._open) - start > KEPT:
-            self.surges, start = Surges(self.settings), min(self._open)
         while start + length <= time:
+            following = min(self._open, default=start)
+            if following - start > KEPT:
+                self.surges, start = Surges(self.settings), following
+                continue
             self._close(start)
             start += length
             self._next = start
@@ -217,7 +220,6 @@ class Monitor:
         self.state.write_note("counters", self.counters)
         self.state.write_note("latest", self._latest)
         self.state.write_note("next", self._next)
-        self.state.write_note("surges", self.surges.state())
 
     def _restore(self) -> None:
         """Go on from the state."""
