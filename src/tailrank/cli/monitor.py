@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import msgspec
 import typer
@@ -17,7 +18,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.monitor.alert_log import Alert, AlertLog, moment
 from tailrank.tasks.monitor.classified import Classified
-from tailrank.tasks.monitor.inputs import STDIN, Place, folder_lines, stream_lines
+from tailrank.tasks.monitor.inputs import STDIN, Line, arriving_lines, folder_lines
 from tailrank.tasks.monitor.monitor import ALERTS, BATCH, Monitor
 from tailrank.tasks.monitor.monitor_state import MonitorState
 from tailrank.tasks.monitor.pictures import draw
@@ -80,11 +81,7 @@ def run(
     try:
         _note_subscriptions(monitor, subscribed)
         while True:
-            if source == STDIN:
-                lines = stream_lines(sys.stdin.buffer, STDIN, Place(), is_whole=True)
-            else:
-                lines = folder_lines(Path(source), monitor.state.places())
-            while batch := list(islice(lines, BATCH)):
+            for batch in _batches(source, monitor):
                 _print(monitor.feed(batch), as_json)
                 _tell(monitor, state, subscribed)
             if follow is None:
@@ -202,6 +199,15 @@ def _labeller(
     loaded = [None if folder is None else TextClassifier.load(folder) for folder in folders]
     own = [ExampleTopic.of(each, vectors) for each in with_examples]
     return Classified(loaded[0], loaded[1], loaded[2], vectors, own)
+
+
+def _batches(source: str, monitor: Monitor) -> Iterator[list[Line]]:
+    if source == STDIN:
+        yield from arriving_lines(cast("io.BufferedIOBase", sys.stdin.buffer), STDIN)
+        return
+    lines = folder_lines(Path(source), monitor.state.places())
+    while batch := list(islice(lines, BATCH)):
+        yield batch
 
 
 def _note_subscriptions(monitor: Monitor, subscribed: Sequence[Subscription]) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from tailrank.errors import DataError
 from tailrank.tasks.monitor.duplicates import LIKENESS, Duplicates, likeness, word_runs
-from tailrank.tasks.monitor.inputs import Place, folder_lines, stream_lines
+from tailrank.tasks.monitor.inputs import Place, arriving_lines, folder_lines, stream_lines
 from tailrank.tasks.monitor.stream_texts import MAX_LINE, read_text
 
 GOOD = {"id": "a", "text": "Late again", "timestamp": 1_424_599_200}
@@ -60,9 +61,27 @@ def test_a_line_of_ten_megabytes_is_passed_over() -> None:
     content = line() + b"\n" + line(text="x" * 10_000_000) + b"\n\n" + line(id="b") + b"\n" + line(id="c")
     found = list(stream_lines(io.BytesIO(content), "s", Place()))
     assert [(each.content is None, each.end.lines) for each in found] == [(False, 1), (True, 2), (False, 4)]
-    assert len(list(stream_lines(io.BytesIO(content), "s", Place(), is_whole=True))) == 4
+    whole = [each for lines in arriving_lines(io.BytesIO(content), "s") for each in lines]
+    assert [(each.content is None, each.end.lines) for each in whole] == [
+        (False, 1),
+        (True, 2),
+        (False, 4),
+        (False, 5),
+    ]
     just = line(text="x" * (MAX_LINE - len(line(text=""))))
     assert [each.content for each in stream_lines(io.BytesIO(just + b"\n"), "s", Place())] == [just + b"\n"]
+
+
+def test_what_comes_is_read_before_more_does() -> None:
+    reader, writer = os.pipe()
+    with open(reader, "rb") as stream:
+        batches = arriving_lines(stream, "s")
+        os.write(writer, line() + b"\n" + line(id="b")[:9])
+        assert [read_text(each.content or b"").id for each in next(batches)] == ["a"]
+        os.write(writer, line(id="b")[9:])
+        os.close(writer)
+        assert [read_text(each.content or b"").id for each in next(batches)] == ["b"]
+        assert list(batches) == []
 
 
 def test_a_growing_folder_is_read_on(tmp_path: Path) -> None:

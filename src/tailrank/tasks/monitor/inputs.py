@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ STDIN: Final = "-"
 """Name of the standard input."""
 
 SUFFIXES: Final = (".jsonl", ".ndjson")
+
+CHUNK: Final = 1 << 16
+"""Bytes that are taken from a stream at once, at most: what a pipe holds."""
 
 
 @dataclass(frozen=True)
@@ -67,28 +71,50 @@ def folder_lines(folder: Path, places: Mapping[str, Place]) -> Iterator[Line]:
             raise DataError(f"{file}: can't be read ({why.strerror}).") from None
 
 
-def stream_lines(stream: BinaryIO, name: str, place: Place, is_whole: bool = False) -> Iterator[Line]:
-    """Read lines up to the end; blank ones are passed over.
+def stream_lines(stream: BinaryIO, name: str, place: Place) -> Iterator[Line]:
+    """Read lines up to the end, without a last one that doesn't end in a newline; blank ones are passed over.
 
     Parameters
     ----------
     stream, name, place
         What to read, its name, and how far it was read.
-    is_whole
-        Whether a last line without newline is one, as at the end of the standard input.
     """
-    begun, skipping = b"", False
+    splitter = _Splitter(name, place)
     while piece := stream.readline(MAX_LINE + 1):
+        yield from splitter.add(piece)
+
+
+def arriving_lines(stream: io.BufferedIOBase, name: str) -> Iterator[list[Line]]:
+    """Read lines as they come, without waiting for more; a last one without newline counts at the end.
+
+    Parameters
+    ----------
+    stream, name
+        What to read, such as the standard input, and its name.
+    """
+    splitter = _Splitter(name, Place())
+    while chunk := stream.read1(CHUNK):
+        if lines := [line for piece in io.BytesIO(chunk) for line in splitter.add(piece)]:
+            yield lines
+    if rest := list(splitter.add(b"\n")):
+        yield rest
+
+
+@dataclass
+class _Splitter:
+    """Puts pieces, of which only the end may be a newline, together to lines."""
+
+    file: str
+    place: Place
+    begun: bytes = b""
+    is_skipping: bool = False
+
+    def add(self, piece: bytes) -> Iterator[Line]:
+        """Give the line that a piece ends, if it does and the line isn't blank."""
         ends = piece.endswith(b"\n")
-        begun = begun + piece if not skipping else begun
-        place = Place(place.bytes + len(piece), place.lines)
-        if not ends and len(begun) > MAX_LINE:
-            skipping, begun = True, b""
-        if ends:
-            place = Place(place.bytes, place.lines + 1)
-            too_long = skipping or len(begun) > MAX_LINE + 1
-            if too_long or begun.strip():
-                yield Line(name, None if too_long else begun, place)
-            begun, skipping = b"", False
-    if is_whole and (skipping or begun.strip()):
-        yield Line(name, None if skipping else begun, Place(place.bytes, place.lines + 1))
+        self.place = Place(self.place.bytes + len(piece), self.place.lines + ends)
+        begun = b"" if self.is_skipping else self.begun + piece
+        too_long = self.is_skipping or len(begun) > MAX_LINE + ends
+        if ends and (too_long or begun.strip()):
+            yield Line(self.file, None if too_long else begun, self.place)
+        self.begun, self.is_skipping = (b"", False) if ends else (b"" if too_long else begun, too_long)
