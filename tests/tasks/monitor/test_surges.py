@@ -104,6 +104,14 @@ def test_an_outage_is_no_surge_when_it_ends() -> None:
     assert raised == []
 
 
+def test_a_series_without_texts_for_eight_weeks_is_forgotten() -> None:
+    surges, once = Surges(MonitorSettings(watch="volume", period="day")), Series("once", "")
+    for day in range(60):
+        surges.close(day * 24 * HOUR, {ALL: (9, 0)} | ({once: (1, 0)} if day == 0 else {}))
+        assert (once in surges.series) == (day <= 57)
+    assert ALL in surges.series
+
+
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(RequestError, match=r"did you mean `negative share`"):
         MonitorSettings(watch="negative_share")

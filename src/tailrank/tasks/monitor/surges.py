@@ -82,6 +82,8 @@ class Surges:
             What surges now and didn't before: of those that go together, the one that is most certain.
         """
         self.first = start if self.first is None else self.first
+        if is_refitted(start, self.settings):
+            self._forget_silent()
         for one in sorted({ALL, *counts} - self.series.keys()):
             detectors = {kind: Detector(kind, self.settings) for kind in self.settings.kinds}
             self.series[one] = Watched(History.empty(self.starts), detectors)
@@ -142,6 +144,12 @@ class Surges:
                 if kind in each["detectors"]:
                     detector.restore(each["detectors"][kind])
             self.series[one] = Watched(history, detectors)
+
+    def _forget_silent(self) -> None:
+        """Forget series of which no text came in all periods that are kept."""
+        self.series = {
+            one: watched for one, watched in self.series.items() if one == ALL or watched.history.n.any()
+        }
 
     def _has_new(self) -> bool:
         return any(
