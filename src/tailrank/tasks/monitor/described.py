@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -36,12 +37,12 @@ def described(raised: Raised, state: MonitorState, vectors: Vectors) -> Alert:
         Of texts and sentences.
     """
     since, until = raised.surge.since, raised.surge.until
-    surging = list(_of(state.texts(since, until), raised.series, raised.surge.kind))[-READ:]
-    usual = list(_of(state.texts(since - BEFORE, since), raised.series, raised.surge.kind))
+    surging = deque(_of(state.texts(since, until), raised.series, raised.surge.kind), READ)
+    usual = [text.text for text in _of(state.texts(since - BEFORE, since), raised.series, raised.surge.kind)]
     words = [text.text for text in surging]
     rows = central_texts(vectors(words), SHOWN) if words else []
     evidence = [Evidence(text.id, text.timestamp, text.text) for text in (surging[row] for row in rows)]
-    telling = told_words(words, [text.text for text in usual]) if words and usual else []
+    telling = told_words(words, usual) if words and usual else []
     return alert_of(raised, telling, summary(words, vectors), evidence)
 
 

@@ -108,16 +108,16 @@ class MonitorState:
         row = text.id, text.timestamp, text.entity, topics, text.sentiment, text.reason, text.text, original
         self._db.execute("insert into texts values (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
-    def texts(self, since: float, until: float, with_repeats: bool = False) -> Iterator[Text]:
-        """Give texts written from `since` to before `until`, the oldest first."""
+    def texts(self, since: float, until: float) -> Iterator[Text]:
+        """Give texts written from `since` to before `until` that repeat none, the oldest first."""
         query = (
             "select id, text, at, entity, topics, sentiment, reason from texts where at >= ? and at < ?"
-            " and (? or original is null) order by at, id"
+            " and original is null order by at, id"
         )
         with self._errors():
-            rows = self._db.execute(query, (since, until, with_repeats)).fetchall()
-        for text_id, text, at, entity, topics, sentiment, reason in rows:
-            yield Text(text_id, text, at, entity, tuple(json.loads(topics)), sentiment, reason)
+            for row in self._db.execute(query, (since, until)):
+                text_id, text, at, entity, topics, sentiment, reason = row
+                yield Text(text_id, text, at, entity, tuple(json.loads(topics)), sentiment, reason)
 
     def add_counts(self, start: int, counts: Counts) -> None:
         """Keep the counts of a period."""
