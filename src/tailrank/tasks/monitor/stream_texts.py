@@ -130,6 +130,8 @@ def clean_text(text: str) -> str:
     """
     plain = plain_text(text) if "<" in text or "&" in text else text
     composed = unicodedata.normalize("NFC", plain)
+    if composed.isprintable():
+        return " ".join(composed.split())
     kept = [
         one if one.isprintable() else "" if unicodedata.category(one) == "Cf" else " " for one in composed
     ]
