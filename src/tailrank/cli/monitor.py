@@ -80,10 +80,13 @@ def run(
     monitor = Monitor.open(state, settings, labeller, vectors, lambda bad: typer.echo(bad, err=True))
     try:
         _note_subscriptions(monitor, subscribed)
+        before, told = monitor.now, None
         while True:
             for batch in _batches(source, monitor):
                 _print(monitor.feed(batch), as_json)
-                _tell(monitor, state, subscribed)
+                if monitor.now != told:
+                    _tell(monitor, state, subscribed, before or 0)
+                    before = told = monitor.now
             if follow is None:
                 break
             time.sleep(follow)
@@ -176,7 +179,7 @@ def _settings(state: Path, given: Sequence[str] | None) -> MonitorSettings | Non
         name, equals, value = text.partition("=")
         if not equals:
             raise RequestError(f"--set {text}: write NAME=VALUE")
-        default = getattr(before, name, "")
+        default = before.as_dict().get(name, "")
         try:
             values[name] = value if isinstance(default, str) else type(default)(value)
         except ValueError:
@@ -219,9 +222,9 @@ def _note_subscriptions(monitor: Monitor, subscribed: Sequence[Subscription]) ->
         monitor.state.write_note("subscriptions", msgspec.to_builtins(subscribed))
 
 
-def _tell(monitor: Monitor, folder: Path, subscribed: Sequence[Subscription]) -> None:
+def _tell(monitor: Monitor, folder: Path, subscribed: Sequence[Subscription], before: int) -> None:
     if subscribed and monitor.now is not None:
-        for name, new in Subscribers(folder, subscribed).tell(monitor.log, monitor.now).items():
+        for name, new in Subscribers(folder, subscribed).tell(monitor.log, monitor.now, before).items():
             typer.echo(f"{name} is told of {len(new):,} alerts", err=True)
 
 

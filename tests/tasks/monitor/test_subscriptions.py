@@ -62,6 +62,12 @@ def test_alerts_are_told_once_and_when_they_are_due(tmp_path: Path) -> None:
     }
 
 
+def test_alerts_of_days_that_were_read_at_once_are_told(tmp_path: Path) -> None:
+    found = [alert("a", NOW - 9 * DAY), alert("b", NOW - 5 * DAY), alert("c", NOW)]
+    told = Subscribers(tmp_path, [Subscription("ann")]).tell(found, NOW, NOW - 6 * DAY)
+    assert [each.id for each in told["ann"]] == ["b", "c"]
+
+
 def test_thumbs_move_a_threshold_within_bounds(tmp_path: Path) -> None:
     wanted = [Subscription("ann", severity=1.5)]
     Subscribers(tmp_path, wanted).tell([alert("a")], NOW)
@@ -172,4 +178,5 @@ def test_the_command_from_texts_to_a_picture(tmp_path: Path) -> None:
     assert plots[0].read_bytes().startswith(b"\x89PNG")
     assert found["why"] in plots[1].read_text()
     assert isinstance(call("replay", state, "--topic", "none", "--plot", plots[0]).exception, RequestError)
-    assert isinstance(call("run", state, tmp_path, "--set", "period=day").exception, RequestError)
+    for wrong in ("period=day", "as_dict=1"):
+        assert isinstance(call("run", state, tmp_path, "--set", wrong).exception, RequestError)

@@ -80,7 +80,9 @@ class Subscribers:
         """Name the file of a subscriber's alerts."""
         return self.folder / "told" / f"{name}.jsonl"
 
-    def tell(self, alerts: Iterable[Alert], now: float) -> dict[str, list[Alert]]:
+    def tell(
+        self, alerts: Iterable[Alert], now: float, before: float | None = None
+    ) -> dict[str, list[Alert]]:
         """Append alerts that are wanted and due; returns what was new to whom.
 
         Parameters
@@ -88,10 +90,13 @@ class Subscribers:
         alerts
             Of the log.
         now
-            End of the latest period that is over, in seconds since 1970. Alerts of more than two days before
-            aren't told of: a new subscription doesn't begin with old ones.
+            End of the latest period that is over, in seconds since 1970.
+        before
+            That of the last time; None if it is the same. Alerts of more than two days before it aren't told
+            of: a new subscription doesn't begin with old ones.
         """
-        recent, told = [alert for alert in alerts if alert.until > now - 2 * DAY], {}
+        since = (now if before is None else before) - 2 * DAY
+        recent, told = [alert for alert in alerts if alert.until > since], {}
         for one in self.subscriptions:
             wanted = [alert for alert in recent if one.wants(alert) and one.is_due(alert, now)]
             if wanted:
