@@ -83,6 +83,7 @@ class SupportQuestion(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         _refuse_blank("question", [self.question])
+        _refuse_blank("turns", self.turns)
 
 
 class SupportEntry(Struct, frozen=True):
@@ -133,5 +134,5 @@ def _refuse_blank(field: str, texts: list[str]) -> None:
     """Refuse texts that say nothing; raises ValueError, which msgspec turns into a ValidationError."""
     for at, text in enumerate(texts):
         if not text.strip():
-            row = f"[{at}]" if field in {"texts", "entities"} else ""
+            row = "" if field == "question" else f"[{at}]"
             raise ValueError(f"`{field}{row}` is blank: write a text")

@@ -240,4 +240,13 @@ def test_the_client_imports_neither_the_server_nor_the_models() -> None:
     ).stdout.split()
     assert not {"uvicorn", "numpy", "polars", "lmdb"} & set(modules)
     rooms = {name.split(".")[1] for name in modules if name.startswith("tailrank.")}
-    assert rooms == {"api", "api_reports", "api_stored", "api_texts", "bounds", "client", "errors"}
+    assert rooms == {
+        "api",
+        "api_reports",
+        "api_stored",
+        "api_tasks",
+        "api_texts",
+        "bounds",
+        "client",
+        "errors",
+    }

@@ -13,6 +13,7 @@ import pytest
 
 from tailrank.benchmarks.connection import Connection, request
 from tailrank.benchmarks.launcher import Server
+from tailrank.client import Client
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.support.entries import Entry
 from tailrank.tasks.support.feedback_log import FeedbackLog
@@ -86,6 +87,15 @@ def test_a_customer_is_answered_with_facts(server: Server) -> None:
     assert "needs the fact `order`" in missing["error"]
 
 
+def test_the_client_asks_and_gives_feedback(server: Server) -> None:
+    with Client(server.url, READS) as reader, Client(server.url, WRITES) as writer:
+        found = reader.ask("Where's my parcel?", turns=["hello"], recent=["refund"], facts={"order": "C-1"})
+        assert (found.decision, found.text) == ("answer", "Order C-1 is on its way.")
+        assert {each.entry_id for each in found.others} == {"refund", "password"}
+        kept = writer.give_feedback(found.read, found.entry_id, accepted=True)
+        assert (kept.entry_id, kept.accepted) == ("where", True)
+
+
 def test_two_entries_that_tie_make_a_question(server: Server) -> None:
     found = send(server, "ask", {"question": "my password or my parcel?"})
     assert (found["decision"], found["text"]) == ("ask", None)
@@ -111,6 +121,7 @@ def test_what_is_unclear_is_handed_over_and_kept(server: Server, folder: Path) -
         ({"question": " "}, "`question` is blank"),
         ({"question": "a" * 501}, "$.question"),
         ({"question": "a", "turns": ["a"] * 11}, "$.turns"),
+        ({"question": "a", "turns": ["a", "\t"]}, "`turns[1]` is blank"),
         ({"question": "a", "recent": ["refund", "refunds"]}, "did you mean 'refund'? - at `$.recent[1]`"),
         ({"question": "a", "facts": {"order": 17}}, "$.facts"),
     ],

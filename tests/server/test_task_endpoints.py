@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tailrank.benchmarks.launcher import Server, free_port
+from tailrank.client import Client
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.settings import ClassifierSettings
@@ -79,6 +80,14 @@ def test_texts_are_labelled_as_by_the_library(url: str, intents: TextClassifier)
         assert (one["label"], one["chance"]) == next(iter(told.items()))
         assert list(told.values()) == sorted(told.values(), reverse=True)
     assert found["predictions"][0]["label"] == "card"
+
+
+def test_the_client_labels_texts(url: str) -> None:
+    with Client(url, "reads-only-this-key") as client:
+        assert [each.name for each in client.tasks().tasks] == ["intents", "news"]
+        assert client.label("intents", ["somebody took my card"]).predictions[0].label == "card"
+        found = client.label("news", [NEWS[0]] * 2, entities=["Acme", "Bolt"]).predictions
+        assert [each.label for each in found] == ["good", "bad"]
 
 
 def test_entities_of_one_text_have_labels_of_their_own(url: str) -> None:

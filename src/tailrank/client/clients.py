@@ -11,7 +11,8 @@ import httpx
 import msgspec
 
 from tailrank import api, api_stored
-from tailrank.client.requests import Request, Requests
+from tailrank.client.requests import Requests
+from tailrank.client.sending import Request
 from tailrank.errors import TailrankError
 
 RETRIED_STATUSES: Final = frozenset({429, 502, 503, 504})

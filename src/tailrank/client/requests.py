@@ -4,63 +4,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import msgspec
-
-from tailrank import api, api_reports, api_stored, api_texts
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from tailrank import api, api_reports, api_stored
+from tailrank.client.sending import Request, path_of, posted, sends
+from tailrank.client.text_requests import TextRequests
 
 
-class Request(NamedTuple, Generic[T]):
-    """One HTTP request, and the type of its response's body."""
-
-    method: str
-    path: str
-    response: type[T]
-    body: bytes | None = None
-
-
-class Blocking(Protocol):
-    """A client that waits for the response."""
-
-    def send(self, request: Request[T]) -> T:
-        """Send, and return the response."""
-
-
-class Awaiting(Protocol):
-    """A client whose responses are awaited."""
-
-    async def send(self, request: Request[T]) -> T:
-        """Send, and return the response."""
-
-
-class sends(Generic[P, T]):  # noqa: N801 - a decorator
-    """Makes a client's method of one that returns a request: it is sent, and the response returned.
-
-    A blocking client does that at once, an awaiting one when it is awaited.
-    """
-
-    def __init__(self, request: Callable[Concatenate[Any, P], Request[T]]) -> None:
-        self._request = request
-
-    @overload
-    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Request[T]]: ...
-    @overload
-    def __get__(self, client: Blocking, owner: type) -> Callable[P, T]: ...
-    @overload
-    def __get__(self, client: Awaiting, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    def __get__(self, client: Blocking | Awaiting | None, owner: type) -> Any:
-        if client is None:
-            return self._request
-        return lambda *args, **options: client.send(self._request(client, *args, **options))
-
-
-class Requests:
+class Requests(TextRequests):
     """The methods that both clients have, by the request that each sends."""
 
     @sends
@@ -130,40 +82,12 @@ class Requests:
             counterfactual,
             list(without),
         )
-        return _post("/v1/rank", body, api.Ranking)
+        return posted("/v1/rank", body, api.Ranking)
 
     @sends
     def validate(self, request: api.RankRequest) -> Request[api_reports.RankCheck]:
         """Say what a request to rank would do and why, step by step; nothing is logged."""
-        return _post("/v1/rank/validate", request, api_reports.RankCheck)
-
-    @sends
-    def rerank(
-        self,
-        documents: Sequence[str],
-        *,
-        query: str | None = None,
-        user: str | None = None,
-        top_n: int | None = None,
-        return_documents: bool | None = None,
-    ) -> Request[api_texts.RerankResponse]:
-        """Order texts by a query, a user, or both.
-
-        Parameters
-        ----------
-        documents
-            The texts.
-        query
-            What they should be relevant to.
-        user
-            Whose stored history they should fit.
-        top_n
-            How many to return; all by default.
-        return_documents
-            Whether the response includes the texts.
-        """
-        body = api_texts.RerankRequest(list(documents), None, query, user, top_n, return_documents)
-        return _post("/v1/rerank", body, api_texts.RerankResponse)
+        return posted("/v1/rank/validate", request, api_reports.RankCheck)
 
     @sends
     def add_events(self, *events: api_stored.Event) -> Request[api_stored.EventsAccepted]:
@@ -174,7 +98,7 @@ class Requests:
         RefusedEntriesError
             If some are refused, by their indices; the others are durable.
         """
-        return _post("/v1/events", events, api_stored.EventsAccepted)
+        return posted("/v1/events", events, api_stored.EventsAccepted)
 
     @sends
     def add_impressions(self, *impressions: api_stored.Impression) -> Request[api_stored.ImpressionsAccepted]:
@@ -185,7 +109,7 @@ class Requests:
         RefusedEntriesError
             If some are refused, by their indices; the others are durable.
         """
-        return _post("/v1/impressions", impressions, api_stored.ImpressionsAccepted)
+        return posted("/v1/impressions", impressions, api_stored.ImpressionsAccepted)
 
     @sends
     def experiments(self) -> Request[api_reports.Experiments]:
@@ -201,12 +125,12 @@ class Requests:
         RefusedEntriesError
             If some are refused, by their indices; the others can be ranked.
         """
-        return _post("/v1/items", [dict(item) for item in items], api_stored.ItemsAccepted)
+        return posted("/v1/items", [dict(item) for item in items], api_stored.ItemsAccepted)
 
     @sends
     def delete_item(self, item_id: str) -> Request[api_stored.ItemsAccepted]:
         """Delete an item; `accepted` is 0 if it wasn't known."""
-        return Request("DELETE", _path("items", item_id), api_stored.ItemsAccepted)
+        return Request("DELETE", path_of("items", item_id), api_stored.ItemsAccepted)
 
     @sends
     def review_queue(self) -> Request[api_reports.ReviewQueue]:
@@ -216,7 +140,7 @@ class Requests:
     @sends
     def review(self, item_id: str) -> Request[api_reports.Review]:
         """Tell where an item stands, with its audit log."""
-        return Request("GET", _path("review", item_id), api_reports.Review)
+        return Request("GET", path_of("review", item_id), api_reports.Review)
 
     @sends
     def approve(
@@ -248,7 +172,7 @@ class Requests:
     @sends
     def history(self, user_id: str, *, log: bool = False) -> Request[api_stored.UserHistory]:
         """Export what is stored of a user and, if wanted, what the log of impressions holds."""
-        return Request("GET", _path("users", user_id) + "?log=true" * log, api_stored.UserHistory)
+        return Request("GET", path_of("users", user_id) + "?log=true" * log, api_stored.UserHistory)
 
     @sends
     def alerts(self) -> Request[api_reports.Alerts]:
@@ -258,7 +182,7 @@ class Requests:
     @sends
     def erase_user(self, user_id: str) -> Request[api_stored.UserErased]:
         """Erase what is stored of a user."""
-        return Request("DELETE", _path("users", user_id), api_stored.UserErased)
+        return Request("DELETE", path_of("users", user_id), api_stored.UserErased)
 
 
 def new_event(
@@ -273,12 +197,4 @@ def new_event(
 
 
 def _verdict(item_id: str, verdict: api_stored.Verdict) -> Request[api_reports.Review]:
-    return _post(_path("review", item_id), verdict, api_reports.Review)
-
-
-def _post(path: str, body: Any, response: type[T]) -> Request[T]:
-    return Request("POST", path, response, msgspec.json.encode(body))
-
-
-def _path(collection: str, name: str) -> str:
-    return f"/v1/{collection}/{quote(name, safe='')}"
+    return posted(path_of("review", item_id), verdict, api_reports.Review)
