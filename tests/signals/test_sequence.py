@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
 
 from tailrank import Reranker, TailrankError
 from tailrank.data.candidates import Candidates
@@ -23,7 +24,7 @@ from tailrank.metrics.ranking import ndcg, target_ranks
 from tailrank.ranking.fitting import fit_before, fuse, with_template
 from tailrank.ranking.settings import Settings
 from tailrank.signals.base import ItemUpdates
-from tailrank.signals.sequence import recall, training
+from tailrank.signals.sequence import losses, recall, training
 from tailrank.signals.sequence.config import SASRecConfig, SequenceLoss
 from tailrank.signals.sequence.losses import sampled, softmax
 from tailrank.signals.sequence.model import SequenceModel
@@ -116,12 +117,18 @@ def test_a_batch_equals_single_histories() -> None:
         np.testing.assert_allclose(alone[0], together[at], rtol=1e-4, atol=1e-4)
 
 
-def test_chunked_softmax_is_cross_entropy() -> None:
+def weights_of(rows: int, kind: str) -> torch.Tensor:
+    return torch.ones(rows) if kind == "alike" else torch.rand(rows) * 3
+
+
+@pytest.mark.parametrize("kind", ["alike", "weighted"])
+def test_chunked_softmax_is_cross_entropy(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "CELLS", 300 * 30)  # so that there are several blocks of several chunks
     torch.manual_seed(0)
     hidden, table = torch.randn(700, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
-    targets = torch.randint(30, (700,))
-    loss = softmax(hidden, table, targets, torch.float32)
-    expected = torch.nn.functional.cross_entropy(hidden @ table.T, targets)
+    targets, weights = torch.randint(30, (700,)), weights_of(700, kind)
+    loss = softmax(hidden, table, targets, weights, torch.float32)
+    expected = (cross_entropy(hidden @ table.T, targets, reduction="none") * weights).mean()
     ours = torch.autograd.grad(loss, (hidden, table))
     theirs = torch.autograd.grad(expected, (hidden, table))
     torch.testing.assert_close(loss, expected)
@@ -129,20 +136,21 @@ def test_chunked_softmax_is_cross_entropy() -> None:
         torch.testing.assert_close(mine, other)
 
 
-def test_sampled_softmax_is_cross_entropy_of_corrected_logits() -> None:
+@pytest.mark.parametrize("kind", ["alike", "weighted"])
+def test_sampled_softmax_is_cross_entropy_of_corrected_logits(kind: str) -> None:
     torch.manual_seed(0)
     hidden, table = torch.randn(300, 8, requires_grad=True), torch.randn(30, 8, requires_grad=True)
-    targets, counts = torch.randint(30, (300,)), torch.arange(30)
+    targets, counts, weights = torch.randint(30, (300,)), torch.arange(30), weights_of(300, kind)
     chosen = sampled("sampled-softmax", counts, torch.float32)
     assert chosen is not None
     drawn = chosen.draw(300)
-    loss = chosen.loss(hidden, table[targets], table[drawn], targets, drawn)
+    loss = chosen.loss(hidden, table[targets], table[drawn], targets, drawn, weights)
     odds = (counts + 1) ** 0.75 / ((counts + 1) ** 0.75).sum()
     logits = hidden @ table[drawn].T - (len(drawn) * odds[drawn]).log()
     logits = logits.masked_fill(drawn == targets[:, None], -torch.inf)
     hit = (hidden * table[targets]).sum(dim=1, keepdim=True)
     zeros = torch.zeros(300, dtype=torch.long)
-    expected = torch.nn.functional.cross_entropy(torch.cat([hit, logits], dim=1), zeros)
+    expected = (cross_entropy(torch.cat([hit, logits], dim=1), zeros, reduction="none") * weights).mean()
     torch.testing.assert_close(loss, expected)
     ours, theirs = (torch.autograd.grad(one, (hidden, table)) for one in (loss, expected))
     for mine, other in zip(ours, theirs, strict=True):
@@ -166,6 +174,26 @@ def test_every_loss_learns_what_comes_next(ring: Dataset, loss: SequenceLoss) ->
     model, asked = train(split.train, None, True, None, config).model, split.validation
     scores = model.score(asked.histories, Candidates.everything(N_ITEMS))
     assert ndcg(target_ranks(scores, asked.targets)).mean() > 0.9
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled-softmax", "gbce", "bce"])
+def test_logits_follow_what_popularity_a_correction_leaves(loss: SequenceLoss) -> None:
+    """If histories say nothing, odds are shares of events times weights: popularity to the power 1 - 0.4."""
+    rng, chances = np.random.default_rng(0), 0.7 ** np.arange(N_ITEMS)
+    items = rng.choice(N_ITEMS, 4_000, p=chances / chances.sum())
+    catalogue = pl.DataFrame({"item_id": range(N_ITEMS), "title": ["thing"] * N_ITEMS})
+    events = pl.DataFrame({"user_id": np.arange(4_000) // 4, "item_id": items, "position": np.arange(4_000)})
+    data = Dataset.construct(catalogue, events)
+    config = replace(SMALL, epochs=8, dropout=0.0, loss=loss, debias=0.4)
+    model = train(data, None, True, None, config).model
+    logits = model.score(data.histories, Candidates.everything(N_ITEMS)).mean(axis=0)
+    slope = np.polyfit(np.log(data.counts), logits, 1)[0]
+    assert slope == pytest.approx(0.6, abs=0.15)
+
+
+def test_a_power_out_of_bounds_is_refused() -> None:
+    with pytest.raises(TailrankError, match="debias must be at least 0 and at most 1"):
+        SASRecConfig(debias=1.5)
 
 
 def test_an_interrupted_training_ends_as_an_undisturbed_one(

@@ -33,6 +33,8 @@ class TrainingData:
         Of every sample drawn.
     sequence_epochs, sequence_seconds
         Epochs of the sequence model at most, 0 leaves it out; and time for training it, both times together.
+    sequence_debias
+        `SASRecConfig.debias`: how far its training corrects for popularity.
     stopping
         Validation queries that say when to stop long training; None takes all of the split's.
     progress
@@ -50,6 +52,7 @@ class TrainingData:
     seed: int = 0
     sequence_epochs: int = 0
     sequence_seconds: float = inf
+    sequence_debias: float = 0.0
     stopping: Queries | None = None
     progress: Progress = silent
     checkpoint: Path | None = None

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from tailrank.bounds import check_bounds
 
 SequenceLoss = Literal["softmax", "sampled-softmax", "gbce", "bce"]
 
@@ -28,8 +32,16 @@ class SASRecConfig:
         Adam's learning rate at its height; it falls if validation says so.
     events
         Events in a batch, about.
+    debias
+        Power of popularity by which events are likelier to be observed: targets count by the clipped inverse
+        of that (`PopularityPropensity`), 1 on average. 0 counts all alike.
     seed
         Of weights, order and dropout.
+
+    Raises
+    ------
+    RequestError
+        On a field of another type or out of bounds, by its name.
     """
 
     epochs: int = 12
@@ -41,4 +53,8 @@ class SASRecConfig:
     dropout: float = 0.3
     rate: float = 2e-3
     events: int = 1024
+    debias: Annotated[float, Meta(ge=0, le=1)] = 0.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_bounds(self)

@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from tailrank.signals.sequence.config import SequenceLoss
 
-Loss: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-"""From hidden vectors (rows, d), those of the targets (rows, d) and of drawn items (n, d), and the codes
-of targets (rows,) and drawn items (n,) to a mean loss."""
+Loss: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""From hidden vectors (rows, d), those of the targets (rows, d) and of drawn items (n, d), the codes of
+targets (rows,) and drawn items (n,), and the targets' weights (rows,) to a weighted mean loss."""
 
 CHUNK: Final = 256
 """Rows whose logits are computed at once."""
@@ -80,16 +80,18 @@ def sampled(loss: SequenceLoss, counts: Tensor, half: torch.dtype) -> Sampled | 
     return Sampled(lambda rows: torch.randint(n_items, (rows,), device=device), _bce)
 
 
-def softmax(hidden: Tensor, table: Tensor, targets: Tensor, half: torch.dtype) -> Tensor:
-    """Cross-entropy over all items, whose vectors have shape (items, d)."""
-    return _Softmax.apply(hidden, table, targets, half)  # type: ignore[no-untyped-call, no-any-return]
+def softmax(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, half: torch.dtype) -> Tensor:
+    """Cross-entropy over all items, whose vectors have shape (items, d), with a weight for each target."""
+    return _Softmax.apply(hidden, table, targets, weights, half)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class _Softmax(torch.autograd.Function):
     """Cross-entropy whose gradient is computed together with it, some rows at a time."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor, half: torch.dtype) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, half: torch.dtype
+    ) -> Tensor:
         rows, items = hidden.detach().to(half), table.detach().to(half)
         across, n = items.T.contiguous(), len(rows)
         rows_gradient, across_gradient = torch.empty_like(hidden), torch.zeros_like(across, dtype=table.dtype)
@@ -102,18 +104,20 @@ class _Softmax(torch.autograd.Function):
                 torch.softmax(some[at : at + CHUNK] @ across, dim=1, out=slope[at : at + CHUNK])
             cells = torch.arange(len(some), device=some.device) * len(items) + wanted
             hit = slope.take(cells)
-            loss -= hit.float().clamp(min=SMALLEST).log().sum()
+            weight = weights[start : start + block]
+            loss -= (hit.float().clamp(min=SMALLEST).log() * weight).sum()
             slope.put_(cells, hit - 1)  # scatter_ would copy all of it
-            rows_gradient[start : start + block] = slope @ items
+            # What weights multiply is as wide as a vector: slopes are as wide as the catalogue.
+            rows_gradient[start : start + block] = (slope @ items) * weight[:, None]
             # Products of a turned matrix are slow if that is the larger one.
-            across_gradient += (some.T.contiguous() @ slope).to(table.dtype)
+            across_gradient += ((some * weight[:, None]).to(half).T.contiguous() @ slope).to(table.dtype)
         ctx.save_for_backward(rows_gradient.div_(n), across_gradient.T.contiguous().div_(n))
         return loss / n
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         rows, items = ctx.saved_tensors
-        return rows * slopes[0], items * slopes[0], None, None
+        return rows * slopes[0], items * slopes[0], None, None, None
 
 
 class _SampledSoftmax(torch.autograd.Function):
@@ -127,13 +131,14 @@ class _SampledSoftmax(torch.autograd.Function):
         others: Tensor,
         targets: Tensor,
         drawn: Tensor,
+        weights: Tensor,
         log_odds: Tensor,
         half: torch.dtype,
     ) -> Tensor:
         rows, items, corrections = hidden.detach().to(half), others.detach().to(half), log_odds[drawn]
         across, hit = items.T.contiguous(), (hidden * wanted).sum(dim=1, keepdim=True)
         slope, hit_slope = rows.new_empty(len(rows), len(items)), torch.empty_like(hit)
-        loss = hidden.new_zeros(())
+        loss, weight = hidden.new_zeros(()), weights[:, None]
         for start in range(0, len(rows), CHUNK):
             at = slice(start, start + CHUNK)
             logits = (rows[at] @ across).float().sub_(corrections)
@@ -141,30 +146,38 @@ class _SampledSoftmax(torch.autograd.Function):
             total = torch.logaddexp(logits.logsumexp(dim=1, keepdim=True), hit[at])
             slope[at] = logits.sub_(total).exp_()
             hit_slope[at] = (hit[at] - total).exp() - 1
-            loss += (total - hit[at]).sum()
+            loss += ((total - hit[at]) * weight[at]).sum()
         n = len(rows)
         ctx.save_for_backward(
-            (slope @ items).to(hidden.dtype).addcmul_(hit_slope, wanted).div_(n),
-            (hit_slope / n) * hidden,
-            (slope.T @ rows).to(others.dtype).div_(n),
+            (slope @ items).to(hidden.dtype).addcmul_(hit_slope, wanted).mul_(weight).div_(n),
+            (hit_slope * weight / n) * hidden,
+            (slope.T @ (rows * weight).to(half)).to(others.dtype).div_(n),
         )
         return loss / n
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        return *(gradient * slopes[0] for gradient in ctx.saved_tensors), None, None, None, None
+        return *(gradient * slopes[0] for gradient in ctx.saved_tensors), *[None] * 5
 
 
 def _gbce(
-    hidden: Tensor, wanted: Tensor, others: Tensor, targets: Tensor, drawn: Tensor, n_items: int
+    hidden: Tensor,
+    wanted: Tensor,
+    others: Tensor,
+    targets: Tensor,
+    drawn: Tensor,
+    weights: Tensor,
+    n_items: int,
 ) -> Tensor:
     alpha = len(drawn) / (n_items - 1)
     beta = alpha * (CALIBRATION * (1 - 1 / alpha) + 1 / alpha)
     hit = (hidden * wanted).sum(dim=1)
     missed = (hidden @ others.T).masked_fill(drawn == targets[:, None], -torch.inf)
-    return (functional.softplus(missed).sum(dim=1) + beta * functional.softplus(-hit)).mean()
+    return ((functional.softplus(missed).sum(dim=1) + beta * functional.softplus(-hit)) * weights).mean()
 
 
-def _bce(hidden: Tensor, wanted: Tensor, others: Tensor, *_: Tensor) -> Tensor:
+def _bce(
+    hidden: Tensor, wanted: Tensor, others: Tensor, targets: Tensor, drawn: Tensor, weights: Tensor
+) -> Tensor:
     hit, missed = ((hidden * vectors).sum(dim=1) for vectors in (wanted, others))
-    return (functional.softplus(missed) + functional.softplus(-hit)).mean()
+    return ((functional.softplus(missed) + functional.softplus(-hit)) * weights).mean()

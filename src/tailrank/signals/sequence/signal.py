@@ -94,7 +94,9 @@ def seconds_per_epoch(data: TrainingData) -> float:
 
 def _config(data: TrainingData) -> SASRecConfig:
     length = min(data.max_history, SASRecConfig.length)
-    return SASRecConfig(epochs=data.sequence_epochs, length=length, seed=data.seed)
+    return SASRecConfig(
+        epochs=data.sequence_epochs, length=length, debias=data.sequence_debias, seed=data.seed
+    )
 
 
 @contextmanager

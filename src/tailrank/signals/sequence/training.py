@@ -22,6 +22,7 @@ from tailrank.data.histories import Queries
 from tailrank.devices import chosen_device, has_bfloat16
 from tailrank.errors import ModelError
 from tailrank.metrics.full_ranking import full_ranks
+from tailrank.metrics.propensity import PopularityPropensity
 from tailrank.metrics.ranking import ndcg
 from tailrank.reporting import Progress, silent
 from tailrank.signals.sequence.config import SASRecConfig
@@ -152,6 +153,13 @@ def seconds_per_epoch(dataset: Dataset, vectors: Floats | None, config: SASRecCo
     return (time.perf_counter() - started) / max(len(some), 1) * len(batches)
 
 
+def _target_weights(dataset: Dataset, power: float) -> Floats:
+    """Give what each item counts as a target, 1 on average over all events; shape (items,)."""
+    items, weights = dataset.histories.items, np.ones(dataset.n_items, np.float32)
+    weights[items] = PopularityPropensity.from_counts(dataset.counts, power).weights(items)
+    return weights
+
+
 def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -> float:
     """Measure ndcg@10 of the model on its own, over the whole catalogue."""
     everything = Candidates.everything(n_items)
@@ -181,6 +189,7 @@ class _Run:
         )
         loss = config.loss or ("softmax" if dataset.n_items <= MANY_ITEMS else "sampled-softmax")
         self.sampled = sampled(loss, torch.from_numpy(dataset.counts).to(self.device), self.half)
+        self.weights = torch.from_numpy(_target_weights(dataset, config.debias)).to(self.device)
         self.ndcg: list[float] = []
         self.seconds: list[float] = []
         self.rates: list[float] = []
@@ -249,9 +258,9 @@ class _Run:
             hidden = self.network(seen, types[:, :-1], gaps[:, :-1])
         rows = hidden.float().flatten(0, 1).index_select(0, real)
         if self.sampled is None:
-            loss = softmax(rows, table, targets, self.half)
+            loss = softmax(rows, table, targets, self.weights[targets], self.half)
         else:
-            loss = self.sampled.loss(rows, wanted, others, targets, drawn)
+            loss = self.sampled.loss(rows, wanted, others, targets, drawn, self.weights[targets])
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
