@@ -18,6 +18,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.monitor.alert_log import Alert, AlertLog, moment
 from tailrank.tasks.monitor.classified import Classified
+from tailrank.tasks.monitor.courier import Courier, webhooks_of
 from tailrank.tasks.monitor.inputs import STDIN, Line, arriving_lines, folder_lines
 from tailrank.tasks.monitor.monitor import ALERTS, BATCH, Monitor
 from tailrank.tasks.monitor.monitor_state import MonitorState
@@ -74,22 +75,24 @@ def run(
     if source == STDIN and follow is not None:
         raise RequestError("--follow looks at a folder again; standard input is followed anyway")
     subscribed = [] if subscriptions is None else read_subscriptions(subscriptions)
+    webhooks = webhooks_of(subscribed)
     vectors = _vectors(encoder)
     labeller = _labeller((topics, sentiment, reasons), subscribed, encoder, vectors)
     settings = _settings(state, given)
     monitor = Monitor.open(state, settings, labeller, vectors, lambda bad: typer.echo(bad, err=True))
     try:
         _note_subscriptions(monitor, subscribed)
-        before, told = monitor.now, None
-        while True:
-            for batch in _batches(source, monitor):
-                _print(monitor.feed(batch), as_json)
-                if monitor.now != told:
-                    _tell(monitor, state, subscribed, before or 0)
-                    before = told = monitor.now
-            if follow is None:
-                break
-            time.sleep(follow)
+        with Courier(state, webhooks, lambda trouble: typer.echo(trouble, err=True)) as courier:
+            before, told = monitor.now, None
+            while True:
+                for batch in _batches(source, monitor):
+                    _print(monitor.feed(batch), as_json)
+                    if monitor.now != told:
+                        _tell(monitor, Subscribers(state, subscribed, courier.add), before or 0)
+                        before = told = monitor.now
+                if follow is None:
+                    break
+                time.sleep(follow)
     except KeyboardInterrupt:
         pass
     finally:
@@ -218,13 +221,14 @@ def _note_subscriptions(monitor: Monitor, subscribed: Sequence[Subscription]) ->
     before = msgspec.convert(monitor.state.note("subscriptions", []), list[Subscription])
     for each in silenced(before, subscribed, monitor.log):
         typer.echo(f"warning: subscription {each}", err=True)
+    noted = [msgspec.structs.replace(each, webhook=None) for each in subscribed]  # a URL may be a secret
     with monitor.state.transaction():
-        monitor.state.write_note("subscriptions", msgspec.to_builtins(subscribed))
+        monitor.state.write_note("subscriptions", msgspec.to_builtins(noted))
 
 
-def _tell(monitor: Monitor, folder: Path, subscribed: Sequence[Subscription], before: int) -> None:
-    if subscribed and monitor.now is not None:
-        for name, new in Subscribers(folder, subscribed).tell(monitor.log, monitor.now, before).items():
+def _tell(monitor: Monitor, subscribers: Subscribers, before: int) -> None:
+    if subscribers.subscriptions and monitor.now is not None:
+        for name, new in subscribers.tell(monitor.log, monitor.now, before).items():
             typer.echo(f"{name} is told of {len(new):,} alerts", err=True)
 
 

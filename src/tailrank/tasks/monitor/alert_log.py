@@ -142,9 +142,13 @@ class AlertLog:
                     f"{self.file}, line {number}: isn't an alert ({first_line(why)}). Remove the line."
                 ) from None
 
+    def missing(self, alerts: Iterable[Alert]) -> list[Alert]:
+        """Give those that aren't in it."""
+        return [alert for alert in alerts if alert.id not in self._ids]
+
     def append(self, alerts: Iterable[Alert]) -> list[Alert]:
-        """Append those that aren't there, and wait until they are on the disk; returns them."""
-        new = [alert for alert in alerts if alert.id not in self._ids]
+        """Append those that are missing, and wait until they are on the disk; returns them."""
+        new = self.missing(alerts)
         if new:
             with self._disk_errors(), self.file.open("ab") as stream:
                 stream.write(b"".join(msgspec.json.encode(alert) + b"\n" for alert in new))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,10 +37,17 @@ class Subscribers:
         Of the monitor.
     subscriptions
         As they are written; thumbs change their thresholds.
+    on_new
+        Is given what is new to a subscriber before that is appended: again, if the process ends in between.
     """
 
-    def __init__(self, folder: Path, subscriptions: Sequence[Subscription]) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        subscriptions: Sequence[Subscription],
+        on_new: Callable[[Subscription, Sequence[Alert]], None] = lambda one, alerts: None,
+    ) -> None:
+        self.folder, self._on_new = folder, on_new
         self._thumbs = folder / "thumbs.jsonl"
         moved = {thumb.subscriber: thumb.severity for thumb in self.thumbs()}
         self.subscriptions = [
@@ -101,6 +108,8 @@ class Subscribers:
             wanted = [alert for alert in recent if one.wants(alert) and one.is_due(alert, now)]
             if wanted:
                 self.file(one.name).parent.mkdir(exist_ok=True)
-                if new := AlertLog(self.file(one.name)).append(wanted):
-                    told[one.name] = new
+                log = AlertLog(self.file(one.name))
+                if new := log.missing(wanted):
+                    self._on_new(one, new)
+                    told[one.name] = log.append(new)
         return told

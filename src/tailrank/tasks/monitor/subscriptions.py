@@ -32,6 +32,22 @@ Cadence: TypeAlias = Literal["at once", "hourly", "daily"]
 Name: TypeAlias = Annotated[str, Meta(pattern=r"^[\w.-]{1,64}$")]
 
 
+class Receiver(Struct, frozen=True, forbid_unknown_fields=True):
+    """A URL to which a subscriber's alerts are posted, and where the secret is that signs them.
+
+    Attributes
+    ----------
+    url
+        http or https.
+    secret_file, secret_env
+        A file or a variable of the environment that holds it; without either, nothing is signed.
+    """
+
+    url: str
+    secret_file: str = ""
+    secret_env: str = ""
+
+
 class Subscription(Struct, frozen=True, forbid_unknown_fields=True):
     """What a subscriber wants.
 
@@ -47,6 +63,8 @@ class Subscription(Struct, frozen=True, forbid_unknown_fields=True):
         When to tell.
     severity
         Tell of what is observed at least so many times as often as expected.
+    webhook
+        Where alerts are posted; None posts nothing.
     """
 
     name: Name
@@ -56,6 +74,7 @@ class Subscription(Struct, frozen=True, forbid_unknown_fields=True):
     kinds: list[Kind] = []
     cadence: Cadence = "at once"
     severity: Annotated[float, Meta(ge=LOWEST, le=HIGHEST)] = LOWEST
+    webhook: Receiver | None = None
 
     @property
     def topic(self) -> str:
