@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import sys
-import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -19,13 +16,14 @@ from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.monitor.alert_log import Alert, AlertLog, moment
 from tailrank.tasks.monitor.classified import Classified
 from tailrank.tasks.monitor.courier import Courier, webhooks_of
-from tailrank.tasks.monitor.inputs import STDIN, Line, arriving_lines, folder_lines
-from tailrank.tasks.monitor.monitor import ALERTS, BATCH, Monitor
+from tailrank.tasks.monitor.inputs import STDIN, Line
+from tailrank.tasks.monitor.monitor import ALERTS, Monitor
 from tailrank.tasks.monitor.monitor_state import MonitorState
 from tailrank.tasks.monitor.pictures import draw
 from tailrank.tasks.monitor.replays import replay as replayed
 from tailrank.tasks.monitor.series import Series
 from tailrank.tasks.monitor.settings import MonitorSettings
+from tailrank.tasks.monitor.sources import following, open_source
 from tailrank.tasks.monitor.subscribers import Subscribers
 from tailrank.tasks.monitor.subscriptions import (
     ExampleTopic,
@@ -58,7 +56,13 @@ File = Annotated[Path | None, typer.Option("--subscriptions", metavar="FILE", he
 @app.command()
 def run(
     state: State,
-    source: Annotated[str, typer.Argument(metavar="FOLDER|-", help="Of .jsonl files; - is standard input.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|-|URL",
+            help="Folder of .jsonl files, - for standard input, or valkey://HOST/0?stream=NAME.",
+        ),
+    ],
     given: Set = None,
     subscriptions: File = None,
     topics: Annotated[Path | None, typer.Option(help="Task folder: topics of texts without any.")] = None,
@@ -73,31 +77,27 @@ def run(
 ) -> None:
     """Read what is new, count it, and raise alerts; it goes on where it ended, or was killed."""
     if source == STDIN and follow is not None:
-        raise RequestError("--follow looks at a folder again; standard input is followed anyway")
+        raise RequestError("--follow looks again; standard input is followed anyway")
     subscribed = [] if subscriptions is None else read_subscriptions(subscriptions)
     webhooks = webhooks_of(subscribed)
     vectors = _vectors(encoder)
     labeller = _labeller((topics, sentiment, reasons), subscribed, encoder, vectors)
     settings = _settings(state, given)
-    monitor = Monitor.open(state, settings, labeller, vectors, lambda bad: typer.echo(bad, err=True))
+    monitor = Monitor.open(state, settings, labeller, vectors, _complain)
     try:
         _note_subscriptions(monitor, subscribed)
-        with Courier(state, webhooks, lambda trouble: typer.echo(trouble, err=True)) as courier:
-            before, told = monitor.now, None
-            while True:
-                for batch in _batches(source, monitor):
-                    _print(monitor.feed(batch), as_json)
-                    if monitor.now != told:
-                        _tell(monitor, Subscribers(state, subscribed, courier.add), before or 0)
-                        before = told = monitor.now
-                if follow is None:
-                    break
-                time.sleep(follow)
+        with ExitStack() as stack, Courier(state, webhooks, _complain) as courier:
+            _watch(
+                monitor,
+                following(open_source(source, monitor.state, stack), follow, _complain),
+                Subscribers(state, subscribed, courier.add),
+                as_json,
+            )
     except KeyboardInterrupt:
         pass
     finally:
         monitor.close()
-    typer.echo(", ".join(f"{n:,} {name}" for name, n in monitor.counters.items()), err=True)
+    _complain(", ".join(f"{n:,} {name}" for name, n in monitor.counters.items()))
 
 
 @app.command()
@@ -207,29 +207,28 @@ def _labeller(
     return Classified(loaded[0], loaded[1], loaded[2], vectors, own)
 
 
-def _batches(source: str, monitor: Monitor) -> Iterator[list[Line]]:
-    if source == STDIN:
-        yield from arriving_lines(cast("io.BufferedIOBase", sys.stdin.buffer), STDIN)
-        return
-    lines = folder_lines(Path(source), monitor.state.places())
-    while batch := list(islice(lines, BATCH)):
-        yield batch
+def _complain(what: object) -> None:
+    typer.echo(what, err=True)
+
+
+def _watch(monitor: Monitor, batches: Iterator[list[Line]], subscribers: Subscribers, as_json: bool) -> None:
+    before, told = monitor.now or 0, None
+    for batch in batches:
+        _print(monitor.feed(batch), as_json)
+        if monitor.now is not None and monitor.now != told:
+            for name, new in subscribers.tell(monitor.log, monitor.now, before).items():
+                _complain(f"{name} is told of {len(new):,} alerts")
+            before = told = monitor.now
 
 
 def _note_subscriptions(monitor: Monitor, subscribed: Sequence[Subscription]) -> None:
     """Warn of alerts that an edit since the last run silences, and note how they are now."""
     before = msgspec.convert(monitor.state.note("subscriptions", []), list[Subscription])
     for each in silenced(before, subscribed, monitor.log):
-        typer.echo(f"warning: subscription {each}", err=True)
+        _complain(f"warning: subscription {each}")
     noted = [msgspec.structs.replace(each, webhook=None) for each in subscribed]  # a URL may be a secret
     with monitor.state.transaction():
         monitor.state.write_note("subscriptions", msgspec.to_builtins(noted))
-
-
-def _tell(monitor: Monitor, subscribers: Subscribers, before: int) -> None:
-    if subscribers.subscriptions and monitor.now is not None:
-        for name, new in subscribers.tell(monitor.log, monitor.now, before).items():
-            typer.echo(f"{name} is told of {len(new):,} alerts", err=True)
 
 
 def _print(found: Sequence[Alert], as_json: bool) -> None:

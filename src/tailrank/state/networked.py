@@ -28,6 +28,7 @@ from tailrank.state.bulk import SECOND, BulkHistories
 from tailrank.state.checks import check_events, expiry_time, id_bytes, latest_time, without_future
 from tailrank.state.item_changes import PAGE_SIZE, Page, decode_change, encode_changes, read_pages
 from tailrank.state.list_element import decode_event, encode_event, encode_histories, split_history
+from tailrank.state.server_trouble import server_trouble
 from tailrank.state.server_url import TIMEOUT, ServerUrl
 from tailrank.state.servers import Command, Servers
 from tailrank.state.shown_lists import encode_shown, kept_seconds, times_shown
@@ -50,25 +51,6 @@ LOG_EVERY: Final = 60.0
 """Seconds between two warnings that something stored makes no sense."""
 
 log = logging.getLogger(__name__)
-
-_REMEDIES: Final = {
-    "OutOfMemoryError": "its memory is full: raise maxmemory, or keep events for fewer days",
-    "MISCONF": "it can't write to its disk: free some space there",
-    "ReadOnlyError": "it is a replica: name the primary",
-    "WRONGTYPE": "something else uses its keys: name another database number",
-    "AuthenticationError": "it refuses the password, or wants one: correct the address",
-    "NoPermissionError": "the user of the address may not do this: allow commands and scripts on tailrank:*",
-    "BusyLoadingError": "it is still reading its files: wait",
-    "TimeoutError": f"no answer within {TIMEOUT:g} s: check the server",
-    "CLUSTERDOWN": "the cluster has no server for some keys: wait until a replica takes over, or start it",
-    "MASTERDOWN": "its primary is down: wait, or name the primary",
-    "NOREPLICAS": "it has too few replicas to write: start them",
-    "NotReplicated": "its replica hasn't confirmed what was written: wait, or check the replica",
-    "TRYAGAIN": "the cluster is moving keys: wait",
-    "MOVED": "the cluster is moving keys: wait",
-    "ASK": "the cluster is moving keys: wait",
-    "BUSY": "it is busy with a script of somebody else's: wait",
-}
 
 
 class NetworkedState:
@@ -232,10 +214,10 @@ class NetworkedState:
             async with asyncio.timeout(TIMEOUT):
                 answers = await self._servers.execute(commands, write=write)
         except OSError as error:
-            raise self._state_error(error) from None
+            raise server_trouble(self._url, error) from None
         for answer in answers:
             if isinstance(answer, Exception):
-                raise self._state_error(answer)
+                raise server_trouble(self._url, answer)
         if not self._began:
             self._began = True
             await self._warn_of_eviction()
@@ -256,12 +238,6 @@ class NetworkedState:
         if time.monotonic() >= self._warned + LOG_EVERY or not self._warned:
             self._warned = time.monotonic()
             log.warning("%s: %s", self._url, what)
-
-    def _state_error(self, error: Exception) -> StateError:
-        message = str(error).partition(", with args")[0]  # which would quote keys and events
-        remedy = _REMEDIES.get(type(error).__name__) or _REMEDIES.get(message.partition(" ")[0])
-        remedy = remedy or f"{message}: start the server, or correct the address"
-        return StateError(f"{self._url}: {remedy}")
 
 
 def _without_known(events: Sequence[bytes], stored: Sequence[bytes]) -> list[bytes]:

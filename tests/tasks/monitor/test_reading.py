@@ -60,9 +60,9 @@ def test_markup_controls_and_scripts() -> None:
 def test_a_line_of_ten_megabytes_is_passed_over() -> None:
     content = line() + b"\n" + line(text="x" * 10_000_000) + b"\n\n" + line(id="b") + b"\n" + line(id="c")
     found = list(stream_lines(io.BytesIO(content), "s", Place()))
-    assert [(each.content is None, each.end.lines) for each in found] == [(False, 1), (True, 2), (False, 4)]
+    assert [(bool(each.fault), each.end.lines) for each in found] == [(False, 1), (True, 2), (False, 4)]
     whole = [each for lines in arriving_lines(io.BytesIO(content), "s") for each in lines]
-    assert [(each.content is None, each.end.lines) for each in whole] == [
+    assert [(bool(each.fault), each.end.lines) for each in whole] == [
         (False, 1),
         (True, 2),
         (False, 4),
@@ -77,10 +77,10 @@ def test_what_comes_is_read_before_more_does() -> None:
     with open(reader, "rb") as stream:
         batches = arriving_lines(stream, "s")
         os.write(writer, line() + b"\n" + line(id="b")[:9])
-        assert [read_text(each.content or b"").id for each in next(batches)] == ["a"]
+        assert [read_text(each.content).id for each in next(batches)] == ["a"]
         os.write(writer, line(id="b")[9:])
         os.close(writer)
-        assert [read_text(each.content or b"").id for each in next(batches)] == ["b"]
+        assert [read_text(each.content).id for each in next(batches)] == ["b"]
         assert list(batches) == []
 
 
@@ -93,7 +93,7 @@ def test_a_growing_folder_is_read_on(tmp_path: Path) -> None:
     def ids() -> list[str]:
         found = list(folder_lines(tmp_path, places))
         places.update({each.file: each.end for each in found})
-        return [read_text(each.content or b"").id for each in found]
+        return [read_text(each.content).id for each in found]
 
     assert ids() == ["a"]
     assert ids() == []

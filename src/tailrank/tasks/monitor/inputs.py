@@ -16,25 +16,31 @@ STDIN: Final = "-"
 
 SUFFIXES: Final = (".jsonl", ".ndjson")
 
+TOO_LONG: Final = f"is longer than {MAX_LINE:,} bytes: shorten it"
+
 CHUNK: Final = 1 << 16
 """Bytes that are taken from a stream at once, at most: what a pipe holds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Place:
-    """How far a file was read: bytes and lines."""
+    """How far a file was read: bytes and lines. Its text names the line before it."""
 
     bytes: int = 0
     lines: int = 0
 
+    def __str__(self) -> str:
+        return f"line {self.lines}"
+
 
 @dataclass(frozen=True)
 class Line:
-    """A line, None if it is longer than `MAX_LINE`, and the place behind it."""
+    """A line of a file or a stream, the place behind it, and why it can't be read, if that is known."""
 
     file: str
-    content: bytes | None
+    content: bytes
     end: Place
+    fault: str = ""
 
 
 def folder_lines(folder: Path, places: Mapping[str, Place]) -> Iterator[Line]:
@@ -116,5 +122,7 @@ class _Splitter:
         begun = b"" if self.is_skipping else self.begun + piece
         too_long = self.is_skipping or len(begun) > MAX_LINE + ends
         if ends and (too_long or begun.strip()):
-            yield Line(self.file, None if too_long else begun, self.place)
+            yield (
+                Line(self.file, b"", self.place, TOO_LONG) if too_long else Line(self.file, begun, self.place)
+            )
         self.begun, self.is_skipping = (b"", False) if ends else (b"" if too_long else begun, too_long)

@@ -20,7 +20,7 @@ from tailrank.tasks.monitor.inputs import Line, Place
 from tailrank.tasks.monitor.monitor_state import MonitorState, histories
 from tailrank.tasks.monitor.series import Series, period_of, series_of
 from tailrank.tasks.monitor.settings import DAY, HOUR, MonitorSettings
-from tailrank.tasks.monitor.stream_texts import MAX_LINE, BadLine, Text, read_text
+from tailrank.tasks.monitor.stream_texts import BadLine, Text, read_text
 from tailrank.tasks.monitor.summaries import Vectors, lexical_vectors
 from tailrank.tasks.monitor.surges import Surges
 
@@ -158,12 +158,12 @@ class Monitor:
         texts, counters = [], Counter(lines=len(batch))
         for line in batch:
             try:
-                if line.content is None:
-                    raise ValueError(f"is longer than {MAX_LINE:,} bytes: shorten it")
+                if line.fault:
+                    raise ValueError(line.fault)
                 texts.append(read_text(line.content))
             except ValueError as why:
                 counters["bad"] += 1
-                self.on_bad(BadLine(line.file, line.end.lines, str(why)))
+                self.on_bad(BadLine(line.file, str(line.end), str(why)))
         return texts if self.labeller is None else self.labeller(texts), counters
 
     def _take(self, text: Text) -> None:

@@ -6,6 +6,7 @@ All that follows from a batch of lines is committed in one transaction, with the
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -86,6 +87,14 @@ class MonitorState:
     def write_note(self, name: str, value: Any) -> None:
         """Write a note."""
         self._db.execute("insert or replace into notes values (?, ?)", (name, json.dumps(value)))
+
+    def name(self) -> str:
+        """Give a name that no other state has, drawn once."""
+        if (found := self.note("name")) is None:
+            found = f"tailrank-{secrets.token_hex(4)}"
+            with self.transaction():
+                self.write_note("name", found)
+        return str(found)
 
     def places(self) -> dict[str, Place]:
         """Say how far each file was read."""

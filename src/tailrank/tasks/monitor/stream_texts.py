@@ -70,16 +70,16 @@ class BadLine:
 
     Examples
     --------
-    >>> print(BadLine("today.jsonl", 7, "`text` is empty"))
+    >>> print(BadLine("today.jsonl", "line 7", "`text` is empty"))
     today.jsonl, line 7: `text` is empty
     """
 
     file: str
-    line: int
+    line: str
     why: str
 
     def __str__(self) -> str:
-        return f"{self.file}, line {self.line}: {self.why}"
+        return f"{self.file}, {self.line}: {self.why}"
 
 
 def read_text(line: bytes) -> Text:
