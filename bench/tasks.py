@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,9 +22,11 @@ from tailrank.arrays import Codes, Doubles
 from tailrank.cli.options import load_encoder
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
+from tailrank.files import sha256_of
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.language.store import VectorStore
+from tailrank.tasks import kinds
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.evaluation import told_apart
 from tailrank.tasks.examples import ExampleColumns, Examples
@@ -36,6 +40,7 @@ PENALTIES: Final = (0.1, 1.0, 10.0)
 TIMED: Final = 200
 """Texts that are answered one by one."""
 
+FILE: Final = "tasks.json"
 FEW: Final = 10
 OUTSIDE: Final = "oos"
 TUNING: Final = {"tune": "full", "held_out": 0.1, "refit": True}
@@ -208,11 +213,20 @@ def _svm(penalty: float) -> Any:
     return make_pipeline(make_union(words, letters), LinearSVC(C=penalty))
 
 
-def _remembered(name: str, way: str, seed: int, compute: Callable[[], study.Json]) -> study.Json:
+def _remembered(file: Path, compute: Callable[[], study.Json]) -> study.Json:
     """Measure, or read what was measured, so that the study goes on where it stopped."""
-    file = cache_root() / "tasks" / f"{name}-{way}-{seed}.npz".replace(" ", "-")
     found = study.remembered(file, lambda: {key: np.float64(each) for key, each in compute().items()})  # type: ignore[misc]
     return {key: float(each) for key, each in found.items()}
+
+
+def _measured(name: str, way: str, seed: int, data: Path, encoder: TextEncoder) -> study.Json:
+    """Measure one way, unless it was by the same code, on the same texts, with the same encoder."""
+    folder, ground_of = GROUNDS[name]
+    texts = data / folder / "data.parquet"
+    code = [sha256_of(file) for file in sorted([Path(__file__), *Path(kinds.__file__).parent.glob("*.py")])]
+    key = hashlib.sha256("\0".join([sha256_of(texts), encoder.fingerprint, *code]).encode()).hexdigest()
+    file = cache_root() / "tasks" / key[:12] / f"{name}-{way}-{seed}.npz".replace(" ", "-")
+    return _remembered(file, lambda: WAYS[way](ground_of(texts, seed), seed, encoder))
 
 
 def main(
@@ -221,19 +235,15 @@ def main(
     ways: Annotated[str, typer.Option(help="Ways, separated by commas.")] = ",".join(WAYS),
     seeds: study.Seeds = "0,1,2",
 ) -> None:
-    """Store accuracy, F1, what is refused, and milliseconds an answer."""
+    """Store accuracy, F1, what is refused, and milliseconds an answer, beside what was stored before."""
     with progress_bars() as progress:
         encoder = load_encoder("default", progress)
-    sets: study.Json = {}
+    stored = study.RESULTS / FILE
+    sets: study.Json = json.loads(stored.read_text(encoding="utf-8"))["sets"] if stored.exists() else {}
     for name in study.chosen(only.split(","), GROUNDS):
-        folder, ground_of = GROUNDS[name]
         for way in study.chosen(ways.split(","), WAYS):
             for seed in study.numbers(seeds):
-
-                def compute(seed: int = seed, way: str = way) -> study.Json:
-                    return WAYS[way](ground_of(data / folder / "data.parquet", seed), seed, encoder)  # noqa: B023
-
-                found = _remembered(name, way, seed, compute)
+                found = _measured(name, way, seed, data, encoder)
                 sets.setdefault(name, {}).setdefault(way, {})[str(seed)] = found
                 print(name, way, seed, {key: round(each, 4) for key, each in found.items()}, flush=True)
-    study.store("tasks.json", {"encoder": encoder.name, "sets": sets})
+                study.store(FILE, {"encoder": encoder.name, "sets": sets})

@@ -154,6 +154,18 @@ def adapt(model: SentenceTransformer, inner: Any) -> None:
         inner.register_forward_hook(without_prompt)
 
 
+def low_rank(rank: int, dropout: float) -> Any:
+    """Describe low-rank updates of every linear map to peft (Hu et al., ICLR 2022)."""
+    return peft().LoraConfig(
+        task_type="FEATURE_EXTRACTION",
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        exclude_modules=r".*pooler.*",  # of BERT: computed, but in no vector
+    )
+
+
 def merge(model: SentenceTransformer) -> None:
     """Add low-rank updates to the weights that they change, so that the encoder needs no peft.
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -131,7 +131,8 @@ class _Trainer:
         rate = settings.rate
         if settings.tune == "lora":
             rate *= LORA_RATE
-            adapters.adapt(self.model, adapters.peft().get_peft_model(self.model[0].model, _lora()))
+            inner, updates = self.model[0].model, adapters.low_rank(RANK, dropout=0.1)
+            adapters.adapt(self.model, adapters.peft().get_peft_model(inner, updates))
         self.linear = torch.nn.Linear(encoder.dimension, len(head.bias)).to(self.model.device)
         with torch.no_grad():
             self.linear.weight.copy_(torch.from_numpy(head.weights))
@@ -232,14 +233,3 @@ class _Trainer:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             read = self.model(batch)["sentence_embedding"]
         return functional.normalize(read.float(), dim=1)
-
-
-def _lora() -> Any:
-    return adapters.peft().LoraConfig(
-        task_type="FEATURE_EXTRACTION",
-        r=RANK,
-        lora_alpha=2 * RANK,
-        lora_dropout=0.1,
-        target_modules="all-linear",
-        exclude_modules=r".*pooler.*",
-    )

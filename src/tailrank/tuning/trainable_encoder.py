@@ -16,7 +16,7 @@ from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.data.cache import cache_root
 from tailrank.devices import has_bfloat16
 from tailrank.errors import EncoderError
-from tailrank.language.adapters import adapt, add_head, head_layers, peft
+from tailrank.language.adapters import adapt, add_head, head_layers, low_rank, peft
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.whitening import Whitening
 from tailrank.reporting import Progress, silent
@@ -230,11 +230,4 @@ def _adapter(config: FineTuningConfig) -> Any:
     """Describe an adapter to peft."""
     if config.method == "prompt":
         return peft().PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=config.rank)
-    return peft().LoraConfig(
-        task_type="FEATURE_EXTRACTION",
-        r=config.rank,
-        lora_alpha=2 * config.rank,
-        lora_dropout=config.dropout,
-        target_modules="all-linear",
-        exclude_modules=r".*pooler.*",
-    )
+    return low_rank(config.rank, config.dropout)
