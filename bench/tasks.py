@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -55,17 +55,14 @@ class Ground(NamedTuple):
     outside: Examples | None = None
 
 
+GroundOf: TypeAlias = Callable[[Path, int], Ground]
+"""Reads a ground from a table, by a seed."""
+
+
 def banking77(data: Path, _: int) -> Ground:
     """Take the published split."""
     examples = Examples.read(data, ExampleColumns(label="intent", split="split"))
     return Ground("one", examples.part("train"), examples.part("test"))
-
-
-def banking77_few(data: Path, seed: int) -> Ground:
-    """Take 10 texts of each intent to learn from."""
-    whole = banking77(data, seed)
-    truth = truth_of(whole.train.labels, names_of(whole.train.labels), kind_named("one"))
-    return whole._replace(train=whole.train.take(few_of_each(truth, FEW, seed)))
 
 
 def clinc150(data: Path, _: int) -> Ground:
@@ -87,10 +84,22 @@ def sentfin(data: Path, seed: int) -> Ground:
     return Ground("entity", examples.part("train"), examples.part("test"))
 
 
+def few(ground_of: GroundOf) -> GroundOf:
+    """Take 10 texts of each label to learn from."""
+
+    def taken(data: Path, seed: int) -> Ground:
+        whole = ground_of(data, seed)
+        truth = truth_of(whole.train.labels, names_of(whole.train.labels), kind_named(whole.kind))
+        return whole._replace(train=whole.train.take(few_of_each(truth, FEW, seed)))
+
+    return taken
+
+
 GROUNDS: Final[dict[str, tuple[str, Callable[[Path, int], Ground]]]] = {
     "banking77": ("banking77", banking77),
-    f"banking77-{FEW}": ("banking77", banking77_few),
+    f"banking77-{FEW}": ("banking77", few(banking77)),
     "clinc150": ("clinc150", clinc150),
+    f"clinc150-{FEW}": ("clinc150", few(clinc150)),
     "sentfin": ("sentfin", sentfin),
 }
 

@@ -1,6 +1,7 @@
 """`tailrank task`: from a table to a task, its metrics and its answers."""
 
 import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -103,3 +104,49 @@ def test_a_label_that_is_missing_is_named_by_its_row_of_the_file(task: Path, tmp
         done = run(app, [*words, "--data", str(file), *COLUMNS, "--out", str(tmp_path / "x")])
         assert isinstance(done.exception, RequestError)
         assert f"row {len(ROWS) + 1} has 0 labels" in str(done.exception)
+
+
+TABLE = """
+[{name}]
+data = "said.csv"
+text = "said"
+label = "topic"
+split = "part"
+{more}
+"""
+
+
+def test_tasks_are_trained_together_from_a_file(
+    table: Path, small_bert: Path, tmp_path: Path, own_cache: Path
+) -> None:
+    (tmp_path / "said.csv").write_bytes(table.read_bytes())
+    file, out = tmp_path / "tasks.toml", tmp_path / "out"
+    file.write_text(TABLE.format(name="all", more="") + TABLE.format(name="few", more="few_shot = 2"))
+    options = ["--encoder", str(small_bert), "--epochs", "1", "--out", str(out)]
+    done = run(app, ["train-together", str(file), *options])
+    assert done.exit_code == 0, done.output
+    assert "all: 2 labels from 8 texts" in done.output
+    assert "few: 2 labels from 4 texts" in done.output
+    done = run(app, ["predict", str(out / "few"), "-"], input='{"text": "where is my card?"}')
+    assert {label["label"] for label in json.loads(done.output)["labels"]} == {"card", "fee"}
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ((("a", ""),), "1 tables: write \\[NAME\\]"),
+        ((("a", "shots = 2"), ("b", "")), "\\[a\\]: .*unknown field `shots`; a task has data, text"),
+        ((("a", ""), ("encoder", "")), "\\[encoder\\] is where the encoder goes"),
+        ((("a", ""), ("'x/y'", "")), "\\[x/y\\]: "),
+        ((("a", ""), ("b", "few_shot = 1")), "\\[b\\]: .*>= 2.*few_shot"),
+    ],
+)
+def test_a_file_of_tasks_is_refused_by_name(
+    table: Path, tmp_path: Path, tables: tuple[tuple[str, str], ...], message: str
+) -> None:
+    (tmp_path / "said.csv").write_bytes(table.read_bytes())
+    file = tmp_path / "tasks.toml"
+    file.write_text("".join(TABLE.format(name=name, more=more) for name, more in tables))
+    done = run(app, ["train-together", str(file), "--out", str(tmp_path / "out")])
+    assert isinstance(done.exception, RequestError)
+    assert re.search(message, str(done.exception))

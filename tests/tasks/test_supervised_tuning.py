@@ -7,13 +7,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tailrank.errors import EncoderError
+from tailrank.errors import EncoderError, ModelError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.onnx_encoder import OnnxEncoder
-from tailrank.tasks.classifier import TextClassifier
+from tailrank.server.encoding import Encoders
+from tailrank.tasks.classifier import LabelledTexts, TextClassifier
 from tailrank.tasks.linear_head import LinearHead
 from tailrank.tasks.settings import ClassifierSettings
-from tailrank.tasks.supervised_tuning import Labelled, tune
+from tailrank.tasks.supervised_tuning import Labelled, TaskToTune, tune
+from tailrank.tasks.task_folder import save_together
 from tailrank.tasks.tuning_losses import TEMPERATURE, contrastive_loss
 
 PLACES = ("Rome", "Oslo", "Bern", "Lima", "Kyiv", "Baku", "Doha", "Riga")
@@ -50,6 +52,32 @@ def test_a_tuned_encoder_learns_and_belongs_to_the_task(
     np.testing.assert_allclose(light.predict(TEXTS).chances, expected, atol=1e-3)
 
 
+def test_tasks_that_are_tuned_together_share_an_encoder(
+    small: TextEncoder, tmp_path: Path, own_cache: Path
+) -> None:
+    places = [place for place in PLACES for _ in range(3)]
+    both = [[label, place] for label, place in zip(LABELS, places, strict=True)]
+    given = [LabelledTexts(TEXTS, LABELS), LabelledTexts(TEXTS, both, "several")]
+    settings = ClassifierSettings(tune="full", epochs=8, batch=8, rate=2e-3, refit=True)
+    what, several = TextClassifier.fit_together(given, small, settings)
+    assert what.encoder is several.encoder
+    assert what.encoder.sha256 != small.sha256
+    assert [label for label, _ in what.predict(TEXTS).best()] == LABELS
+    assert several.measure(several.predict(TEXTS), both)["micro-f1"] > 0.9
+    save_together(tmp_path / "both", {"what": what, "several": several})
+    save_together(tmp_path / "both", {"what": what, "several": several})
+    assert [file.parent.name for file in (tmp_path / "both").rglob("*.safetensors")].count("encoder") == 1
+    encoders = Encoders()
+    for name, fitted in {"what": what, "several": several}.items():
+        again = TextClassifier.load(tmp_path / "both" / name, encoders.load_named)
+        assert again.encoder is encoders.load_named(str(tmp_path / "both" / "encoder"))
+        np.testing.assert_allclose(again.predict(TEXTS).chances, fitted.predict(TEXTS).chances, atol=1e-3)
+    encoders.close()
+    (tmp_path / "both" / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match="exists and is no task"):
+        save_together(tmp_path / "both", {"what": what, "several": several})
+
+
 def test_the_same_seed_gives_the_same_weights(small: TextEncoder) -> None:
     settings = ClassifierSettings(tune="full", epochs=1, batch=8, rate=1e-3)
     one, other = (TextClassifier.fit(TEXTS, LABELS, small, settings) for _ in "ab")
@@ -72,7 +100,7 @@ def test_which_side_an_encoder_pads_on_does_not_matter(small_bert: Path) -> None
         encoder = TextEncoder.load(str(small_bert), device="cpu")
         encoder.model.tokenizer.padding_side = side
         head = LinearHead(np.zeros((3, encoder.dimension), np.float32), np.zeros(3, np.float32), True)
-        tuned = tune(encoder, head, Labelled(texts, truth), settings).encoder
+        tuned = tune(encoder, [TaskToTune(head, Labelled(texts, truth))], settings).encoder
         assert tuned.model.tokenizer.padding_side == side
         found.append(tuned.sha256)
     assert found[0] == found[1]

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import polars as pl
 import typer
@@ -20,11 +20,10 @@ from tailrank.language.store import VectorStore
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.evaluation import TaskEvaluation, evaluate_task
 from tailrank.tasks.examples import ExampleColumns, Examples
-from tailrank.tasks.labelling import few_of_each, names_of, truth_of
-from tailrank.tasks.registry import kind_named
 from tailrank.tasks.settings import ClassifierSettings, Tune
+from tailrank.tasks.task_folder import save_together
+from tailrank.tasks.task_list import read_part, read_task_list, read_training_part
 
-TRAIN: Final = "train"
 TEST: Final = "test"
 
 app = typer.Typer(no_args_is_help=True, help="Label texts by a task of your own: docs/tasks.md.")
@@ -75,10 +74,8 @@ def train(
     settings = ClassifierSettings(
         kind=kind, tune=tune, epochs=epochs, rate=rate, contrast=contrast, refuse=refuse, seed=seed
     )
-    examples = _examples(data, ExampleColumns(text, label, split, entity, None, separator), TRAIN)
-    truth = truth_of(examples.labels, names_of(examples.labels), kind_named(kind), examples.rows)
-    if few_shot is not None:
-        examples = examples.take(few_of_each(truth, few_shot, seed))
+    columns = ExampleColumns(text, label, split, entity, None, separator)
+    examples = read_training_part(data, columns, kind, few_shot, seed)
     with progress_bars() as progress:
         model = options.load_encoder(encoder, progress)
         task = TextClassifier.fit(
@@ -87,6 +84,32 @@ def train(
     task.save(out)
     typer.echo(f"{out}: {len(task.labels):,} labels from {len(examples):,} texts")
     _show("held out", task.about["held_out"])
+
+
+@app.command()
+def train_together(
+    tasks: Annotated[
+        Path, typer.Argument(metavar="FILE", help="TOML with a table for each task: docs/tasks.md.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the encoder and, in it, the folder of each task.")],
+    encoder: Annotated[str, typer.Option(help="As of `train`.")] = "default",
+    tune: Annotated[Literal["full", "lora"], typer.Option(help="What learns beside the heads.")] = "full",
+    epochs: Annotated[int, typer.Option(min=1, help="Times that tuning sees each text, at most.")] = 10,
+    rate: Annotated[float, typer.Option(help="Learning rate of tuning.")] = 5e-5,
+    contrast: Annotated[float, typer.Option(help="Weight of the contrastive loss; for few texts: 1.")] = 0.0,
+    device: options.Device = "auto",
+    seed: options.Seed = 0,
+) -> None:
+    """Tune one encoder on several tasks, each with a head of its own."""
+    settings = ClassifierSettings(tune=tune, epochs=epochs, rate=rate, contrast=contrast, seed=seed)
+    given = read_task_list(tasks, seed)
+    with progress_bars() as progress:
+        model = options.load_encoder(encoder, progress)
+        fitted = TextClassifier.fit_together([*given.values()], model, settings, progress, VectorStore())
+    save_together(out, dict(zip(given, fitted, strict=True)))
+    for name, task in zip(given, fitted, strict=True):
+        typer.echo(f"{out / name}: {len(task.labels):,} labels from {len(given[name].texts):,} texts")
+        _show("held out", task.about["held_out"])
 
 
 @app.command()
@@ -105,7 +128,7 @@ def evaluate(
     device: options.Device = "auto",
 ) -> None:
     """Measure a task on texts with labels that it did not learn from."""
-    examples = _examples(data, ExampleColumns(text, label, split, entity, None, separator), TEST)
+    examples = read_part(data, ExampleColumns(text, label, split, entity, None, separator), TEST)
     found = evaluate_task(TextClassifier.load(task), examples, outside)
     _write_evaluation(found, out)
     _show(f"{len(found.truth):,} texts", found.metrics)
@@ -151,17 +174,6 @@ def _answers(folder: Path, examples: Examples, top: int) -> Iterator[dict[str, A
             "labels": [{"label": label, "chance": round(chance, 6)} for label, chance in likeliest],
             "refused": found.refused is not None and bool(found.refused[row]),
         }
-
-
-def _examples(data: Path, columns: ExampleColumns, part: str) -> Examples:
-    """Read examples: of one part, if there is a column of parts."""
-    examples = Examples.read(data, columns)
-    if columns.split is None:
-        return examples
-    try:
-        return examples.part(part)
-    except DataError as why:
-        raise DataError(f"{data}: {why}") from None
 
 
 def _from_input() -> pl.DataFrame:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from tailrank.arrays import Floats
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.reporting import Progress, silent
-from tailrank.tasks.fitting import fit_parts
+from tailrank.tasks.fitting import LabelledVectors, fit_parts
 from tailrank.tasks.kinds import Kind, Labels
 from tailrank.tasks.labelling import as_lists, check_counts, names_of, truth_of
 from tailrank.tasks.linear_head import LinearHead
@@ -22,6 +22,27 @@ from tailrank.tasks.registry import kind_named
 from tailrank.tasks.scope import Scope
 from tailrank.tasks.settings import ClassifierSettings
 from tailrank.tasks.task_folder import Encoder, LoadEncoder, load, save
+
+
+class LabelledTexts(NamedTuple):
+    """Texts of a task, with labels; as `TextClassifier.fit` takes them."""
+
+    texts: Sequence[str]
+    labels: Sequence[str] | Labels
+    kind: str = "one"
+    entities: Sequence[str] | None = None
+
+    def encoded(self, encoder: TextEncoder, progress: Progress, store: VectorStore | None) -> LabelledVectors:
+        """Check them, and encode them as the kind writes them."""
+        kind, listed = kind_named(self.kind), as_lists(self.labels)
+        if len(listed) != len(self.texts) or not len(self.texts):
+            raise RequestError(f"{len(self.texts)} texts and {len(listed)} labels: give each text its own")
+        names = names_of(listed)
+        truth = truth_of(listed, names, kind)
+        check_counts(truth, names, kind)
+        written = kind.texts(self.texts, self.entities, kind.templates[0])
+        encode = encoder.encode if store is None else partial(store.vectors, encoder=encoder)
+        return LabelledVectors(written, encode(written, progress=progress), truth, names, kind)
 
 
 @dataclass(frozen=True)
@@ -108,18 +129,42 @@ class TextClassifier:
         'card'
         """
         settings = settings or ClassifierSettings()
-        kind, listed = kind_named(settings.kind), as_lists(labels)
-        if len(listed) != len(texts) or not len(texts):
-            raise RequestError(f"{len(texts)} texts and {len(listed)} labels: give each text its own")
-        names, template = names_of(listed), kind.templates[0]
-        truth = truth_of(listed, names, kind)
-        check_counts(truth, names, kind)
-        written = kind.texts(texts, entities, template)
-        encode = encoder.encode if store is None else partial(store.vectors, encoder=encoder)
-        vectors = encode(written, progress=progress)
-        found = fit_parts(written, vectors, truth, names, encoder, kind, settings, progress)
-        about = {"settings": asdict(settings), "texts": len(texts), **found.about}
-        return cls(kind, names, found.encoder, template, found.head, found.scope, found.tuned, about)
+        given = LabelledTexts(texts, labels, settings.kind, entities)
+        [found] = cls.fit_together([given], encoder, settings, progress, store)
+        return found
+
+    @classmethod
+    def fit_together(
+        cls,
+        tasks: Sequence[LabelledTexts],
+        encoder: TextEncoder,
+        settings: ClassifierSettings,
+        progress: Progress = silent,
+        store: VectorStore | None = None,
+    ) -> list[Self]:
+        """Fit several tasks and, if the encoder is tuned, tune one copy of it on all of them.
+
+        Parameters
+        ----------
+        tasks
+            Texts and labels of each.
+        settings
+            Of all; each task has a kind of its own.
+        encoder, progress, store
+            As for `fit`.
+
+        Raises
+        ------
+        RequestError, ModelError, EncoderError
+            As `fit` does.
+        """
+        given = [task.encoded(encoder, progress, store) for task in tasks]
+        found = []
+        for task, fitted in zip(given, fit_parts(given, encoder, settings, progress), strict=True):
+            about = {"settings": asdict(replace(settings, kind=task.kind.name)), "texts": len(task.texts)}
+            parts = fitted.encoder, task.kind.templates[0], fitted.head, fitted.scope, fitted.tuned
+            found.append(cls(task.kind, task.names, *parts, about | fitted.about))
+        return found
 
     def predict(self, texts: Sequence[str], entities: Sequence[str] | None = None) -> Predictions:
         """Give the chances of labels, and which texts are out of scope.

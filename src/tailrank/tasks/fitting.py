@@ -1,4 +1,4 @@
-"""Fits what a classifier is made of: encoder, head and scope."""
+"""Fits what classifiers are made of: an encoder and, for each, head and scope."""
 
 from __future__ import annotations
 
@@ -17,7 +17,31 @@ from tailrank.tasks.linear_head import PENALTIES, LinearHead
 from tailrank.tasks.predictions import Predictions
 from tailrank.tasks.scope import Scope
 from tailrank.tasks.settings import ClassifierSettings
-from tailrank.tasks.supervised_tuning import Labelled, tune
+from tailrank.tasks.supervised_tuning import Labelled, TaskToTune, tune
+
+
+class LabelledVectors(NamedTuple):
+    """What a task learns from.
+
+    Attributes
+    ----------
+    texts
+        As the encoder reads them, n.
+    vectors
+        What it makes of them, shape (n, d).
+    truth
+        Shape (n, labels).
+    names
+        Of the labels.
+    kind
+        Of the task.
+    """
+
+    texts: Sequence[str]
+    vectors: Floats
+    truth: Bools
+    names: tuple[str, ...]
+    kind: Kind
 
 
 class Fitted(NamedTuple):
@@ -30,75 +54,118 @@ class Fitted(NamedTuple):
     about: dict[str, Any]
 
 
+class _Start(NamedTuple):
+    """The head that suits a task's vectors as they are, and which texts were held out from it."""
+
+    head: LinearHead
+    penalty: float
+    held: Bools
+
+
 def fit_parts(
-    texts: Sequence[str],
-    vectors: Floats,
-    truth: Bools,
-    names: tuple[str, ...],
-    encoder: TextEncoder,
-    kind: Kind,
-    settings: ClassifierSettings,
-    progress: Progress,
-) -> Fitted:
+    tasks: Sequence[LabelledVectors], encoder: TextEncoder, settings: ClassifierSettings, progress: Progress
+) -> list[Fitted]:
     """Fit on a part of the texts, calibrate on the part that is held out, then learn from all of them.
 
     Parameters
     ----------
-    texts
-        As the encoder reads them, n.
-    vectors
-        What it makes of them, shape (n, d).
-    truth
-        Shape (n, labels).
-    names
-        Of the labels.
+    tasks
+        At least one; if the encoder is tuned, it is on all of them together.
     encoder
         Stays as it is.
-    kind, settings, progress
+    settings, progress
         As `TextClassifier.fit` takes them.
     """
-    held = held_out(truth, settings.held_out, settings.seed)
     with step(progress, "fitting the head"):
-        head, penalty = _choose_head(vectors, truth, held, kind)
-    about: dict[str, Any] = {"penalty": penalty}
-    tuned, own = encoder, vectors
-    if settings.tune != "none":
-        known, rest = (_part(texts, truth, rows) for rows in (~held, held))
-        found = tune(encoder, head, known, settings, rest, progress=progress)
-        about["epochs"] = found.epochs
-        tuned, vectors = found.encoder, found.encoder.encode(texts, progress)
-        head = found.head.calibrated(vectors[held], truth[held])
-    scope = Scope.fit(vectors[~held], truth[~held]).refusing(vectors[held], settings.refuse)
-    about["held_out"] = _measured(head, scope, vectors[held], truth[held], names, kind)
+        starts = [_start(task, settings) for task in tasks]
     if settings.tune == "none":
-        head = LinearHead.fit(vectors, truth, kind.exclusive, penalty, head.temperature)
-    elif settings.refit:
-        start = LinearHead.fit(own, truth, kind.exclusive, penalty)
-        again = tune(encoder, start, Labelled(texts, truth), settings, epochs=found.epochs, progress=progress)
-        tuned, vectors = again.encoder, again.encoder.encode(texts, progress)
-        head = replace(again.head, temperature=head.temperature)
-    if settings.tune == "none" or settings.refit:
-        scope = replace(Scope.fit(vectors, truth), threshold=scope.threshold)
-    return Fitted(tuned, head, scope, tuned is not encoder, about)
+        return [_untuned(task, start, encoder, settings) for task, start in zip(tasks, starts, strict=True)]
+    return _tuned(tasks, starts, encoder, settings, progress)
 
 
-def _part(texts: Sequence[str], truth: Bools, rows: Bools) -> Labelled:
-    return Labelled([texts[at] for at in np.flatnonzero(rows).tolist()], truth[rows])
-
-
-def _choose_head(vectors: Floats, truth: Bools, held: Bools, kind: Kind) -> tuple[LinearHead, float]:
+def _start(task: LabelledVectors, settings: ClassifierSettings) -> _Start:
     """Choose the penalty by the log loss of the texts held out, after calibration."""
-    heads = {}
+    held, heads = held_out(task.truth, settings.held_out, settings.seed), {}
     for penalty in PENALTIES:
-        head = LinearHead.fit(vectors[~held], truth[~held], kind.exclusive, penalty)
-        heads[penalty] = head.calibrated(vectors[held], truth[held])
-    best = min(PENALTIES, key=lambda penalty: heads[penalty].loss(vectors[held], truth[held]))
-    return heads[best], best
+        head = LinearHead.fit(task.vectors[~held], task.truth[~held], task.kind.exclusive, penalty)
+        heads[penalty] = head.calibrated(task.vectors[held], task.truth[held])
+    best = min(PENALTIES, key=lambda penalty: heads[penalty].loss(task.vectors[held], task.truth[held]))
+    return _Start(heads[best], best, held)
 
 
-def _measured(
-    head: LinearHead, scope: Scope, vectors: Floats, truth: Bools, names: tuple[str, ...], kind: Kind
-) -> dict[str, float]:
-    said = Predictions(names, head.chances(vectors))
-    refused = float(scope.refused(scope.scores(vectors)).mean())
-    return {"texts": len(vectors), **kind.measure(said, truth), "refused": refused}
+def _untuned(
+    task: LabelledVectors, start: _Start, encoder: TextEncoder, settings: ClassifierSettings
+) -> Fitted:
+    scope, measured = _judged(task, task.vectors, start.head, start.held, settings)
+    head = LinearHead.fit(
+        task.vectors, task.truth, task.kind.exclusive, start.penalty, start.head.temperature
+    )
+    scope = replace(Scope.fit(task.vectors, task.truth), threshold=scope.threshold)
+    return Fitted(encoder, head, scope, False, {"penalty": start.penalty, "held_out": measured})
+
+
+def _tuned(
+    tasks: Sequence[LabelledVectors],
+    starts: Sequence[_Start],
+    encoder: TextEncoder,
+    settings: ClassifierSettings,
+    progress: Progress,
+) -> list[Fitted]:
+    """Tune a copy of the encoder on all tasks and, if asked to, once more with the texts held out."""
+    given = [
+        TaskToTune(start.head, _part(task, ~start.held), _part(task, start.held))
+        for task, start in zip(tasks, starts, strict=True)
+    ]
+    found = tune(encoder, given, settings, progress=progress)
+    parts = []
+    for task, start, head in zip(tasks, starts, found.heads, strict=True):
+        vectors = found.encoder.encode(task.texts, progress)
+        calibrated = head.calibrated(vectors[start.held], task.truth[start.held])
+        scope, measured = _judged(task, vectors, calibrated, start.held, settings)
+        about = {"penalty": start.penalty, "epochs": found.epochs, "held_out": measured}
+        parts.append(Fitted(found.encoder, calibrated, scope, True, about))
+    return _refitted(tasks, parts, encoder, settings, progress) if settings.refit else parts
+
+
+def _refitted(
+    tasks: Sequence[LabelledVectors],
+    parts: Sequence[Fitted],
+    encoder: TextEncoder,
+    settings: ClassifierSettings,
+    progress: Progress,
+) -> list[Fitted]:
+    """Tune on all texts, for as many epochs as were best; temperatures and thresholds stay."""
+    given = [
+        TaskToTune(
+            LinearHead.fit(task.vectors, task.truth, task.kind.exclusive, part.about["penalty"]),
+            Labelled(task.texts, task.truth),
+        )
+        for task, part in zip(tasks, parts, strict=True)
+    ]
+    found = tune(encoder, given, settings, parts[0].about["epochs"], progress)
+    refitted = []
+    for task, part, head in zip(tasks, parts, found.heads, strict=True):
+        scope = Scope.fit(found.encoder.encode(task.texts, progress), task.truth)
+        refitted.append(
+            part._replace(
+                encoder=found.encoder,
+                head=replace(head, temperature=part.head.temperature),
+                scope=replace(scope, threshold=part.scope.threshold),
+            )
+        )
+    return refitted
+
+
+def _part(task: LabelledVectors, rows: Bools) -> Labelled:
+    return Labelled([task.texts[at] for at in np.flatnonzero(rows).tolist()], task.truth[rows])
+
+
+def _judged(
+    task: LabelledVectors, vectors: Floats, head: LinearHead, held: Bools, settings: ClassifierSettings
+) -> tuple[Scope, dict[str, float]]:
+    """Fit a scope to vectors of the known texts; gives what is measured on those held out, too."""
+    rest, truth = vectors[held], task.truth[held]
+    scope = Scope.fit(vectors[~held], task.truth[~held]).refusing(rest, settings.refuse)
+    measured = task.kind.measure(Predictions(task.names, head.chances(rest)), truth)
+    refused = float(scope.refused(scope.scores(rest)).mean())
+    return scope, {"texts": len(rest), **measured, "refused": refused}

@@ -1,4 +1,4 @@
-"""Tunes a copy of an encoder, and a head, on texts with labels."""
+"""Tunes a copy of an encoder, and a head for each task, on texts with labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from tailrank.tasks.linear_head import LinearHead
 from tailrank.tasks.settings import ClassifierSettings
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 WARM_UP: Final = 0.1
 """Share of the steps in which the learning rate rises; then it falls to 0."""
@@ -41,43 +42,56 @@ class Labelled(NamedTuple):
     truth: Bools
 
 
+class TaskToTune(NamedTuple):
+    """What a task brings: a head that suits the encoder's vectors as they are, and texts.
+
+    Attributes
+    ----------
+    head
+        Where its own starts.
+    train
+        To learn from.
+    held
+        To choose the epoch by; None doesn't choose.
+    """
+
+    head: LinearHead
+    train: Labelled
+    held: Labelled | None = None
+
+
 class TunedEncoder(NamedTuple):
-    """What tuning gives: encoder and head, and after how many epochs."""
+    """What tuning gives: an encoder, the head of each task, and after how many epochs."""
 
     encoder: TextEncoder
-    head: LinearHead
+    heads: list[LinearHead]
     epochs: int
 
 
 def tune(
     encoder: TextEncoder,
-    head: LinearHead,
-    train: Labelled,
+    tasks: Sequence[TaskToTune],
     settings: ClassifierSettings,
-    held: Labelled | None = None,
     epochs: int | None = None,
     progress: Progress = silent,
 ) -> TunedEncoder:
-    """Tune a copy of an encoder, starting at a head that suits its vectors as they are.
+    """Tune a copy of an encoder on one task, or on several together, each with a head of its own.
 
-    Linear probing, then fine-tuning (Kumar et al., ICLR 2022): so no step moves the encoder for what the head
-    can do.
+    Linear probing, then fine-tuning (Kumar et al., ICLR 2022): so no step moves the encoder for what the
+    heads can do. Each batch is of one task, and each text is seen once an epoch.
 
     Parameters
     ----------
     encoder
         Stays as it is.
-    head
-        Fitted to its vectors.
-    train
-        To learn from.
+    tasks
+        At least one; all hold texts out, or none does. If they do, the epoch is kept at which the log loss of
+        those texts, after calibration, averaged over tasks, is lowest; none if none helps.
     settings
         How.
-    held
-        If given, the epoch is kept at which their log loss, after calibration, is lowest; none if none helps.
     epochs
-        After how many to stop; None stops by `held` or, without it, after all. The learning rate falls as if
-        there were all.
+        After how many to stop; None stops by the texts held out or, without them, after all. The learning
+        rate falls as if there were all.
     progress
         Is told how many texts were seen.
 
@@ -92,40 +106,30 @@ def tune(
 
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        trainer = _Trainer(encoder, head, train, settings)
-        best, best_loss, state = 0, _held_out_loss(trainer, held), trainer.state()
+        trainer = _Trainer(encoder, tasks, settings)
+        best, best_loss, state = 0, trainer.held_out_loss(), trainer.state()
         for epoch in range(settings.epochs if epochs is None else epochs):
             trainer.run_epoch(epoch, progress)
-            if held is None:
-                best, state = epoch + 1, trainer.state()
-                continue
-            loss = _held_out_loss(trainer, held)
-            if loss < best_loss:
+            loss = trainer.held_out_loss()
+            if loss is None or best_loss is None or loss < best_loss:
                 best, best_loss, state = epoch + 1, loss, trainer.state()
             elif epoch + 1 - best >= settings.patience:
                 break
         trainer.restore(state)
-    return TunedEncoder(trainer.finished(), trainer.head(), best)
-
-
-def _held_out_loss(trainer: _Trainer, held: Labelled | None) -> float:
-    if held is None:
-        return np.inf
-    vectors = trainer.encoder.encode(held.texts)
-    return trainer.head().calibrated(vectors, held.truth).loss(vectors, held.truth)
+    return TunedEncoder(trainer.finished(), trainer.heads(), best)
 
 
 class _Trainer:
-    """A copy of an encoder and a head under training."""
+    """A copy of an encoder and the heads of tasks under training."""
 
     def __init__(
-        self, encoder: TextEncoder, head: LinearHead, train: Labelled, settings: ClassifierSettings
+        self, encoder: TextEncoder, tasks: Sequence[TaskToTune], settings: ClassifierSettings
     ) -> None:
         import torch
 
         if not hasattr(encoder.model[0], "model"):
             raise EncoderError(f"{encoder.name}: not a transformer, so there are no layers to tune")
-        self.settings, self.train, self.exclusive = settings, train, head.exclusive
+        self.settings, self.tasks = settings, tasks
         self.model = deepcopy(encoder.model)
         self.encoder = replace(encoder, model=self.model)
         rate = settings.rate
@@ -133,37 +137,47 @@ class _Trainer:
             rate *= LORA_RATE
             inner, updates = self.model[0].model, adapters.low_rank(RANK, dropout=0.1)
             adapters.adapt(self.model, adapters.peft().get_peft_model(inner, updates))
-        self.linear = torch.nn.Linear(encoder.dimension, len(head.bias)).to(self.model.device)
-        with torch.no_grad():
-            self.linear.weight.copy_(torch.from_numpy(head.weights))
-            self.linear.bias.copy_(torch.from_numpy(head.bias))
+        self.linears = [_linear(task.head).to(self.model.device) for task in tasks]
+        of_heads = [weights for linear in self.linears for weights in linear.parameters()]
         learning = [weights for weights in self.model.parameters() if weights.requires_grad]
         groups = [
             {"params": learning, "peak": rate, "weight_decay": 0.01},
-            {"params": list(self.linear.parameters()), "peak": rate * HEAD_RATE, "weight_decay": 0.0},
+            {"params": of_heads, "peak": rate * HEAD_RATE, "weight_decay": 0.0},
         ]
-        self.weights = [*learning, *self.linear.parameters()]
+        self.weights = [*learning, *of_heads]
         self.optimiser = torch.optim.AdamW(groups, lr=rate)
         side, self.model.tokenizer.padding_side = self.model.tokenizer.padding_side, "right"
-        self.inputs = self.model.preprocess(list(train.texts))
+        self.inputs = self.model.preprocess([text for task in tasks for text in task.train.texts])
         self.model.tokenizer.padding_side = side
         self.lengths = self.inputs["attention_mask"].sum(dim=1).numpy()
-        self.steps = settings.epochs * -(-len(train.texts) // settings.batch)
+        self.firsts = np.cumsum([0, *(len(task.train.texts) for task in tasks)])
+        self.steps = settings.epochs * int(sum(-(-np.diff(self.firsts) // settings.batch)))
         self.done = 0
 
     def run_epoch(self, epoch: int, progress: Progress) -> None:
         """Learn from each text once."""
         seen, total = epoch * len(self.lengths), self.settings.epochs * len(self.lengths)
         self.model.train()
-        for rows in self._batches(np.random.default_rng([self.settings.seed, epoch])):
-            loss = self._step(rows)
+        for at, rows in self._batches(np.random.default_rng([self.settings.seed, epoch])):
+            loss = self._step(at, rows)
             seen += len(rows)
             progress("tuning the encoder", seen, total, f"loss {loss:.3f}")
 
-    def head(self) -> LinearHead:
-        """Give the head as it is now."""
-        weights, bias = (part.detach().cpu().numpy().copy() for part in self.linear.parameters())
-        return LinearHead(weights, bias, self.exclusive)
+    def heads(self) -> list[LinearHead]:
+        """Give the heads as they are now."""
+        parts = ([part.detach().cpu().numpy().copy() for part in each.parameters()] for each in self.linears)
+        pairs = zip(parts, self.tasks, strict=True)
+        return [LinearHead(weights, bias, task.head.exclusive) for (weights, bias), task in pairs]
+
+    def held_out_loss(self) -> float | None:
+        """Give the mean log loss of the texts that are held out, after calibration; None without any."""
+        losses = []
+        for task, head in zip(self.tasks, self.heads(), strict=True):
+            if task.held is None:
+                return None
+            vectors, truth = self.encoder.encode(task.held.texts), task.held.truth
+            losses.append(head.calibrated(vectors, truth).loss(vectors, truth))
+        return float(np.mean(losses))
 
     def state(self) -> list[Tensor]:
         """Copy the weights that learn."""
@@ -187,18 +201,19 @@ class _Trainer:
         found = digest.hexdigest()
         return replace(self.encoder, name=f"{self.encoder.name}, tuned", sha256=found, fingerprint=found)
 
-    def _batches(self, rng: np.random.Generator) -> Iterator[Codes]:
-        """Shuffle texts into batches of about one length."""
-        order, size = rng.permutation(len(self.lengths)).astype(np.int32), self.settings.batch
-        batches = []
-        for at in range(0, len(order), size * SORTED):
-            rows = order[at : at + size * SORTED]
-            rows = rows[np.argsort(self.lengths[rows], kind="stable")]
-            batches += [rows[start : start + size] for start in range(0, len(rows), size)]
+    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[int, Codes]]:
+        """Shuffle the texts of each task into batches of about one length; gives their task, too."""
+        size, batches = self.settings.batch, list[tuple[int, Codes]]()
+        for task, (first, end) in enumerate(pairwise(self.firsts.tolist())):
+            order = first + rng.permutation(end - first).astype(np.int32)
+            for at in range(0, len(order), size * SORTED):
+                rows = order[at : at + size * SORTED]
+                rows = rows[np.argsort(self.lengths[rows], kind="stable")]
+                batches += [(task, rows[start : start + size]) for start in range(0, len(rows), size)]
         for place in rng.permutation(len(batches)):
             yield batches[place]
 
-    def _step(self, rows: Codes) -> float:
+    def _step(self, at: int, rows: Codes) -> float:
         import torch
 
         from tailrank.tasks.tuning_losses import contrastive_loss, label_loss
@@ -207,9 +222,9 @@ class _Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * min(share / WARM_UP, (1 - share) / (1 - WARM_UP) + 1e-3)
         self.optimiser.zero_grad()
-        vectors = self._encode(rows)
-        truth = torch.from_numpy(self.train.truth[rows]).to(vectors.device)
-        loss = label_loss(self.linear(vectors), truth, self.exclusive)
+        vectors, task = self._encode(rows), self.tasks[at]
+        truth = torch.from_numpy(task.train.truth[rows - self.firsts[at]]).to(vectors.device)
+        loss = label_loss(self.linears[at](vectors), truth, task.head.exclusive)
         if self.settings.contrast:
             loss = loss + self.settings.contrast * contrastive_loss(vectors, truth)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -233,3 +248,14 @@ class _Trainer:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             read = self.model(batch)["sentence_embedding"]
         return functional.normalize(read.float(), dim=1)
+
+
+def _linear(head: LinearHead) -> nn.Linear:
+    """Make a layer of a head's weights."""
+    import torch
+
+    found = torch.nn.Linear(head.weights.shape[1], len(head.bias))
+    with torch.no_grad():
+        found.weight.copy_(torch.from_numpy(head.weights))
+        found.bias.copy_(torch.from_numpy(head.bias))
+    return found

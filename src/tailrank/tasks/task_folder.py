@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, TypeAlias
@@ -30,6 +31,8 @@ FORMAT: Final = "tailrank task 1"
 MANIFEST: Final = "manifest.json"
 ARRAYS: Final = "head.safetensors"
 ENCODER: Final = "encoder"
+SHARED: Final = "../encoder"
+"""Where a task finds the encoder that was tuned on it and others together."""
 SCOPE: Final = ("centres", "within", "middle", "across")
 """Arrays of a `Scope`."""
 PACKAGES: Final = ("tailrank", "numpy")
@@ -81,29 +84,61 @@ def save(folder: Path, task: TextClassifier) -> None:
     ModelError
         If it can't be written, or holds something else.
     """
-    if folder.exists() and not (folder / MANIFEST).is_file() and (folder.is_file() or any(folder.iterdir())):
+    with _written(folder, (folder / MANIFEST).is_file()) as new:
+        encoder = (task.encoder.name, task.encoder.sha256)
+        if task.tuned:
+            encoder = ENCODER, _save_encoder(new / ENCODER, task.encoder)
+        _write(new, task, encoder)
+
+
+def save_together(folder: Path, tasks: Mapping[str, TextClassifier]) -> None:
+    """Write a folder with an encoder, and in it the folder of each task that it was tuned on, by its name.
+
+    Raises
+    ------
+    ModelError
+        If it can't be written, or holds something else.
+    """
+    [encoder] = {id(task.encoder): task.encoder for task in tasks.values()}.values()
+    parts = folder.iterdir() if folder.is_dir() else ()
+    with _written(folder, all(each.name == ENCODER or (each / MANIFEST).is_file() for each in parts)) as new:
+        identity = SHARED, _save_encoder(new / ENCODER, encoder)
+        for name, task in tasks.items():
+            (new / name).mkdir()
+            _write(new / name, task, identity)
+
+
+@contextmanager
+def _written(folder: Path, is_ours: bool) -> Iterator[Path]:
+    """Give a folder to write to, which replaces an empty one, or one that was written so before."""
+    if folder.exists() and (folder.is_file() or (not is_ours and any(folder.iterdir()))):
         raise ModelError(f"{folder} exists and is no task: name another folder")
     try:
         with written_folder(folder) as new:
-            arrays = {"weights": task.head.weights, "bias": task.head.bias}
-            arrays |= {name: getattr(task.scope, name) for name in SCOPE}
-            # It writes an array as it lies in memory, whatever the order of its axes.
-            save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, new / ARRAYS)
-            manifest = TaskManifest(
-                format=FORMAT,
-                packages={name: version(name) for name in PACKAGES},
-                kind=task.kind.name,
-                labels=task.labels,
-                encoder=EncoderIdentity(*_saved_encoder(new, task), task.template),
-                tuned=task.tuned,
-                temperature=task.head.temperature,
-                threshold=task.scope.threshold if np.isfinite(task.scope.threshold) else None,
-                arrays=sha256_of(new / ARRAYS),
-                about=dict(task.about),
-            )
-            (new / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+            yield new
     except (OSError, SafetensorError) as why:
         raise ModelError(f"{folder}: the task can't be written ({why}): name another folder") from None
+
+
+def _write(folder: Path, task: TextClassifier, encoder: tuple[str, str]) -> None:
+    """Write arrays and manifest; `encoder` is the name and the sha256 of the task's."""
+    arrays = {"weights": task.head.weights, "bias": task.head.bias}
+    arrays |= {name: getattr(task.scope, name) for name in SCOPE}
+    # It writes an array as it lies in memory, whatever the order of its axes.
+    save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, folder / ARRAYS)
+    manifest = TaskManifest(
+        format=FORMAT,
+        packages={name: version(name) for name in PACKAGES},
+        kind=task.kind.name,
+        labels=task.labels,
+        encoder=EncoderIdentity(*encoder, task.template),
+        tuned=task.tuned,
+        temperature=task.head.temperature,
+        threshold=task.scope.threshold if np.isfinite(task.scope.threshold) else None,
+        arrays=sha256_of(folder / ARRAYS),
+        about=dict(task.about),
+    )
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
 
 def load(folder: Path, load_encoder: LoadEncoder) -> dict[str, Any]:
@@ -125,7 +160,7 @@ def load(folder: Path, load_encoder: LoadEncoder) -> dict[str, Any]:
             f"{folder}: no task can be read ({first_line(why)}): train it by `tailrank task train`"
         ) from None
     kind, about = KINDS[manifest.kind], manifest.encoder
-    encoder = load_encoder(str(folder / ENCODER) if manifest.tuned else about.name)
+    encoder = load_encoder(_tuned_encoder(folder, about.name) if manifest.tuned else about.name)
     if encoder.sha256 != about.sha256 or encoder.dimension != head.weights.shape[1]:
         raise ModelError(
             f"{folder}: encoder {about.name!r} has other weights now: restore it, or train the task again"
@@ -186,13 +221,25 @@ def _scope(arrays: Mapping[str, Any], manifest: TaskManifest) -> Scope:
     return Scope(found[0], found[1], found[2], found[3], threshold)
 
 
-def _saved_encoder(folder: Path, task: TextClassifier) -> tuple[str, str]:
-    """Write the encoder if it is the task's own; gives its name, and the sha256 of its weights."""
-    if not task.tuned:
-        return task.encoder.name, task.encoder.sha256
-    if not isinstance(task.encoder, TextEncoder):
+def _tuned_encoder(folder: Path, name: str) -> str:
+    """Name the encoder that a task was tuned with: its own, or one that it shares with those beside it.
+
+    Raises
+    ------
+    ModelError
+        If it is neither.
+    """
+    if name not in (ENCODER, SHARED):
+        raise ModelError(f"{folder}: a tuned encoder is at {ENCODER!r} or {SHARED!r}, not {name!r}")
+    # Resolved, so that a server loads one that is shared only once.
+    return str((folder / name).resolve()) if name == SHARED else str(folder / name)
+
+
+def _save_encoder(folder: Path, encoder: Encoder) -> str:
+    """Write an encoder; gives the sha256 of its weights."""
+    if not isinstance(encoder, TextEncoder):
         raise ModelError(
             "the task's own encoder was loaded without torch: load the task by `TextEncoder.load`"
         )
-    task.encoder.model.save(str(folder / ENCODER), create_model_card=False, safe_serialization=True)
-    return ENCODER, find_encoder(str(folder / ENCODER)).sha256
+    encoder.model.save(str(folder), create_model_card=False, safe_serialization=True)
+    return find_encoder(str(folder)).sha256
