@@ -83,7 +83,8 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     caller's own id of this list, another one for each; without it, one is made up. `shown` says when the user
     was shown items lately, in seconds since 1970, in place of what the server remembers of that.
     `counterfactual` is a candidate, and asks which past events it owes to that it is among the first `k`.
-    `without` names signals whose parts are left out of the scores.
+    `without` names signals whose parts are left out of the scores. `model` is what the server calls a model
+    beside the one that serves: that ranks then, and the list is neither logged nor learned from.
     """
 
     candidates: Annotated[list[Id | Candidate], Meta(max_length=MAX_CANDIDATES)]
@@ -99,6 +100,7 @@ class RankRequest(Struct, frozen=True, forbid_unknown_fields=True):
     shown: Annotated[Shown, Meta(max_length=MAX_CANDIDATES)] | None = None
     counterfactual: Id | None = None
     without: Annotated[list[str], Meta(max_length=MAX_WITHOUT)] = []
+    model: str | None = None
 
     def __post_init__(self) -> None:
         check_bytes("user session ranking_id", self.user or "", self.session or "", self.ranking_id or "")

@@ -59,7 +59,8 @@ class Page(Struct, frozen=True):
 
     `language` names those of the model's `signals` that read text. With `free_text` there is an encoder for
     the texts that a history may hold. `explore_moves` is how many ranks exploration may move an item, null if
-    the server doesn't explore.
+    the server doesn't explore. `beside` has the models that requests may name as their `model`, by these
+    names. `policies` is the version of the file of policies that rank for everybody; empty if there is none.
     """
 
     model: str
@@ -70,6 +71,8 @@ class Page(Struct, frozen=True):
     story: Story | None = None
     prices: Prices | None = None
     explore_moves: int | None = None
+    beside: dict[str, str] = {}
+    policies: str = ""
 
 
 class Card(Struct, frozen=True):

@@ -6,15 +6,22 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import uvicorn
 
+from tailrank.ranking.reranker import Reranker
 from tailrank.server.protocol import BoundedProtocol
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210", "257", "300", "405", "1000"]
 START = 1_700_000_000
+
+
+def spoiled(reranker: Reranker) -> Reranker:
+    """Turn a model's order round, all but how often items were chosen."""
+    return replace(reranker, fusion=replace(reranker.fusion, weights=-reranker.fusion.weights))
 
 
 def store(url: str, user: str, *items: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from bench.live import Users, by_popularity, compared
 from msgspec import to_builtins
-from server_helpers import CANDIDATES, rank, wait_until
+from server_helpers import CANDIDATES, rank, spoiled, wait_until
 from typer.testing import CliRunner
 
 from tailrank import api_reports
@@ -37,11 +37,6 @@ from tailrank.server.settings import ServerSettings
 
 HISTORY = ["50", "181"]
 EAGER = PositionBased(decay=0.0)
-
-
-def spoiled(reranker: Reranker) -> Reranker:
-    """Turn a model's order round, all but how often items were chosen."""
-    return replace(reranker, fusion=replace(reranker.fusion, weights=-reranker.fusion.weights))
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +252,7 @@ def test_a_server_without_a_log_says_so(model: Path, tmp_path: Path) -> None:
         ({"challenger": Path("new")}, "--log-impressions FOLDER"),
         ({"compare": "split"}, "--challenger MODEL"),
         ({"challenger": Path("x/../model"), "log_impressions": Path("log")}, "is --model itself"),
+        ({"beside": {"challenger": Path("new")}}, "--beside challenger=…: .* give another name"),
     ],
 )
 def test_a_comparison_that_cant_be_is_refused(options: dict[str, Any], error: str) -> None:

@@ -135,7 +135,7 @@ def test_labelling_needs_a_key_that_reads(url: str) -> None:
     [
         (["--task", "intents"], "write NAME=FOLDER"),
         (["--task", "in/tents=there"], "write NAME=FOLDER"),
-        (["--task", "a=b", "--task", "a=c"], "'a' is another task already"),
+        (["--task", "a=b", "--task", "a=c"], "'a' is another one already"),
         (["--task", "a=missing"], "missing: no task can be read"),
         (["--task", "a=missing", "--workers", "2"], "train it by `tailrank task train`"),
         (["--support", "missing"], "make one by `tailrank support train`"),

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser
 from try_helpers import Tab, tab
 
 from tailrank.benchmarks.launcher import Server
+from tailrank.ranking.reranker import Reranker
 
 STORY = {
     "rule": "The first users of the file.",
@@ -54,13 +56,16 @@ USER = f"ada {HOSTILE}"
 
 
 @pytest.fixture(scope="module")
-def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a story and prices, which knows a hostile item and a user of that name."""
+def server(model: Path, reranker: Reranker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a story, prices and two models; it knows a hostile item and a user of that name."""
     folder = tmp_path_factory.mktemp("page")
     story, evaluation = folder / "story.json", folder / "metrics.json"
     story.write_text(json.dumps(STORY), encoding="utf-8")
     evaluation.write_text(json.dumps(EVALUATION), encoding="utf-8")
+    opposite = replace(reranker, fusion=replace(reranker.fusion, weights=-reranker.fusion.weights))
+    opposite.save(folder / "opposite")
     options = ["--story", str(story), "--evaluation", str(evaluation)]
+    options += ["--beside", f"opposite={folder / 'opposite'}"]
     with Server(model, folder / "state", *options) as server:
         item = {"item_id": f"x{HOSTILE}", "title": f"Zebra {HOSTILE}", "genres": ["Comedy"]}
         assert httpx.post(f"{server.url}/v1/items", json=item).json()["accepted"] == 1
@@ -125,6 +130,30 @@ def test_each_side_is_made_as_its_menu_says(page: Tab) -> None:
     with page.answered():
         page.page.get_by_label("Left list: how it is made").select_option("tailrank")
     assert page.ids(0) == whole
+
+
+def test_two_models_stand_side_by_side(page: Tab) -> None:
+    page.click(1)
+    menu = page.page.get_by_label("Left list: how it is made")
+    ways = ["upstream order", "tailrank", "without the language model", "without policies", "model opposite"]
+    assert menu.locator("option").all_inner_texts() == ways
+    with page.answered():
+        menu.select_option("model opposite")
+    asked = [body for body in page.asked["/v1/rank"] if "model" in body][-1]
+    answer = httpx.post(f"{page.server.url}/v1/rank", json=asked).json()
+    assert asked["model"] == "opposite"
+    assert page.ids(0) == [item["id"] for item in answer["items"][:10]] != page.ids(1)
+    left = page.page.get_by_role("region", name="Left list")
+    assert f"by {answer['model']}" in left.inner_text()
+    assert left.get_by_text("ms in the server").is_visible()
+    code = page.page.get_by_role("region", name="The same from your code")
+    code.get_by_role("button", name="Left list").click()
+    for language, said in (("curl", '"model":"opposite"'), ("Python", 'model="opposite"')):
+        code.get_by_role("button", name=language).click()
+        assert said in code.locator("pre").inner_text()
+    with page.answered():
+        menu.select_option("upstream order")
+    assert "asks nothing of /v1/rank" in code.locator("pre").inner_text()
 
 
 def test_an_item_is_found_and_added(page: Tab) -> None:

@@ -63,6 +63,13 @@ def serve(
         Literal["interleave", "split"],
         typer.Option(help="Whether each list is made of both rankings, or each user sees those of one."),
     ] = "interleave",
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="Model that requests may name and the page at / shows beside; may be repeated.",
+        ),
+    ] = None,
     policies: options.Policies = None,
     screen: Annotated[
         Path | None, typer.Option(help="Of `tailrank screen train`: holds items that are put for review.")
@@ -124,11 +131,12 @@ def serve(
         traces=traces,
         challenger=challenger,
         compare=compare,
+        beside=named_folders("--beside", beside or []),
         policies=options.policies(policies),
         screen=None if screen is None else Screen.read(screen),
         story=None if story is None else read_story(story),
         prices=None if evaluation is None else read_prices(evaluation),
-        tasks=named_folders(task or []),
+        tasks=named_folders("--task", task or []),
         support=support,
     )
     if seed_from is not None:

@@ -33,6 +33,7 @@ class Requests(TextRequests):
         shown: Mapping[str, Sequence[float]] | None = None,
         counterfactual: str | None = None,
         without: Sequence[str] = (),
+        model: str | None = None,
     ) -> Request[api.Ranking]:
         """Re-order candidates for one user.
 
@@ -65,6 +66,8 @@ class Requests(TextRequests):
             Candidate of which is asked which past events it owes to that it is among the first `k`.
         without
             Names of signals whose parts are left out of the scores.
+        model
+            What the server calls a model beside the one that serves, to see how that would rank.
         """
         asked = None if tail is None else api.Policy(tail)
         body = api.RankRequest(
@@ -81,6 +84,7 @@ class Requests(TextRequests):
             None if shown is None else {name: list(times) for name, times in shown.items()},
             counterfactual,
             list(without),
+            model,
         )
         return posted("/v1/rank", body, api.Ranking)
 

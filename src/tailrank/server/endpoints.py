@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from functools import cache
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, Final
 
 from tailrank import api, api_texts
@@ -73,6 +74,8 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints
         For the page at `/`, as `PageEndpoints` takes them.
     tasks
         What labels texts and answers customers.
+    beside
+        Gives the models that requests may name, by what they call them.
     """
 
     def __init__(
@@ -89,28 +92,42 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints
         story: Story | None = None,
         prices: Prices | None = None,
         tasks: ServedTasks | None = None,
+        beside: Mapping[str, ModelManager] = MappingProxyType({}),
     ) -> None:
         StoredEndpoints.__init__(self, models, state, metrics, log)
         OperatorEndpoints.__init__(self, models, state, dashboard, None if log is None else log.folder)
-        PageEndpoints.__init__(self, models, story, prices, exploration)
+        PageEndpoints.__init__(self, models, story, prices, exploration, beside, policies)
         TaskEndpoints.__init__(self, tasks or ServedTasks(), models.encoders)
         shown = ShownRankings(metrics, log, self.shown, exposure, policies)
         self.ranker = Ranker(models, state, shown, experiment, exploration)
         self._unlogged = Ranker(models, state, ShownRankings(metrics))
+        unlogged = ShownRankings(metrics, policies=policies)
+        self._rankers_beside = {name: Ranker(each, state, unlogged) for name, each in beside.items()}
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()
 
     def rank(self, call: Call) -> Answer | Coroutine[Any, Any, Answer]:
         """Re-order candidates; if that can't be done, or not in time, give them back as they came."""
         request = RANK.decode(call.body)
-        ranking = self.ranker.rank_at_once(request, call.arrived)
-        return Answer(encode(ranking)) if ranking else self._rank_later(request, call.arrived)
+        ranker = self._ranker_of(request)
+        ranking = ranker.rank_at_once(request, call.arrived)
+        return Answer(encode(ranking)) if ranking else _rank_later(ranker, request, call.arrived)
 
-    async def _rank_later(self, request: api.RankRequest, arrived: float) -> Answer:
-        return Answer(encode(await self.ranker.rank(request, arrived)))
+    def _ranker_of(self, request: api.RankRequest) -> Ranker:
+        """Find the ranker of the model that a request names, by default of the one that serves."""
+        if request.model is None:
+            return self.ranker
+        found = self._rankers_beside.get(request.model)
+        if found is None:
+            named = ", ".join(self._rankers_beside) or "none: start it with --beside NAME=FOLDER"
+            raise RequestError(
+                f"no model is called {request.model[:40]!r}; this server has {named} - at `$.model`"
+            )
+        return found
 
     async def validate(self, call: Call) -> Answer:
         """Say what a request to rank would do and why; nothing is logged."""
-        return Answer(encode(await self.ranker.validate(RANK.decode(call.body), call.arrived)))
+        request = RANK.decode(call.body)
+        return Answer(encode(await self._ranker_of(request).validate(request, call.arrived)))
 
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a user just chose, or by both."""
@@ -174,6 +191,10 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints
         self.metrics.reviewed(self.models.served.reviews.counts)
         body, media_type = self.metrics.exposition()
         return Answer(body, media_type=media_type.encode())
+
+
+async def _rank_later(ranker: Ranker, request: api.RankRequest, arrived: float) -> Answer:
+    return Answer(encode(await ranker.rank(request, arrived)))
 
 
 @cache  # anybody may ask for it, so it must cost little

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from tailrank.errors import TailrankError
 from tailrank.feedback.impression_log import ImpressionLog
+from tailrank.feedback.records import CHALLENGER
 from tailrank.feedback.roll_over_process import Retention
 from tailrank.server.alerts import count_alerts, watch_log
 from tailrank.server.encoding import Encoders
@@ -81,14 +82,15 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _open(self) -> list[ModelManager]:
-        """Open everything; returns the managers of the model and, if there is one, of its challenger."""
+        """Open everything; returns the managers of the model and of those beside it."""
         settings, encoders = self.settings, Encoders()
         state = open_state(settings.state, ttl_days=settings.ttl_days)
-        folders = [folder for folder in (settings.model, settings.challenger) if folder is not None]
+        folders = {CHALLENGER: settings.challenger} if settings.challenger is not None else {}
         steps, held = held_steps(settings.policies.steps)
         self.exposure = None if held is None else SharedExposure(held, state, self.metrics)
         rest = state, encoders, self.metrics, steps, settings.screen
-        managers = [ModelManager(folder, *rest) for folder in folders]
+        beside = {name: ModelManager(each, *rest) for name, each in {**folders, **settings.beside}.items()}
+        managers = [ModelManager(settings.model, *rest), *beside.values()]
         for each in managers:
             await each.start()
         self.learning = self._learning(managers[0])
@@ -98,7 +100,7 @@ class Lifespan:
         tasks = await asyncio.to_thread(ServedTasks.read, settings.tasks, settings.support, encoders)
         experiment = None
         if settings.challenger is not None:
-            experiment = LiveExperiment(managers[0], managers[1], settings.compare)
+            experiment = LiveExperiment(managers[0], beside[CHALLENGER], settings.compare)
         self.endpoints = Endpoints(
             managers[0],
             state,
@@ -112,6 +114,7 @@ class Lifespan:
             settings.story,
             settings.prices,
             tasks,
+            beside,
         )
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
         return managers

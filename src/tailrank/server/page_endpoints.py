@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -54,6 +56,10 @@ class PageEndpoints:
         What policies cost; None if that wasn't measured.
     exploration
         How far the server explores; None if it doesn't.
+    beside
+        Gives the models that requests may name, by what they call them.
+    policies
+        Version of the file of policies that rank for everybody; empty if there is none.
     """
 
     def __init__(
@@ -62,8 +68,11 @@ class PageEndpoints:
         story: Story | None = None,
         prices: Prices | None = None,
         exploration: Exploration | None = None,
+        beside: Mapping[str, ModelManager] = MappingProxyType({}),
+        policies: str = "",
     ) -> None:
         self.models, self._story, self._prices = models, story, prices
+        self._beside, self._policies = beside, policies
         self._explore_moves = None if exploration is None else exploration.moves
         self._index: CardIndex | None = None
         self._map: tuple[CardIndex, bytes] | None = None
@@ -84,6 +93,8 @@ class PageEndpoints:
                     self._story,
                     self._prices,
                     self._explore_moves,
+                    {name: each.served.name for name, each in self._beside.items()},
+                    self._policies,
                 )
             )
         )

@@ -53,8 +53,8 @@ class ServedTasks:
         return cls(tasks, desk)
 
 
-def named_folders(given: Sequence[str]) -> dict[str, Path]:
-    """Read `NAME=FOLDER`, each name once.
+def named_folders(option: str, given: Sequence[str]) -> dict[str, Path]:
+    """Read the `NAME=FOLDER` of an option, each name once.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def named_folders(given: Sequence[str]) -> dict[str, Path]:
 
     Examples
     --------
-    >>> named_folders(["intents=models/intents"])
+    >>> named_folders("--task", ["intents=models/intents"])
     {'intents': PosixPath('models/intents')}
     """
     found: dict[str, Path] = {}
@@ -71,10 +71,10 @@ def named_folders(given: Sequence[str]) -> dict[str, Path]:
         name, _, folder = each.partition("=")
         if not NAME.fullmatch(name) or not folder:
             raise RequestError(
-                f"--task {each}: write NAME=FOLDER, such as intents=models/intents; a name has letters, "
+                f"{option} {each}: write NAME=FOLDER, such as intents=models/intents; a name has letters, "
                 "digits, `_`, `.` and `-`"
             )
         if name in found:
-            raise RequestError(f"--task {each}: {name!r} is another task already: give it another name")
+            raise RequestError(f"{option} {each}: {name!r} is another one already: give it another name")
         found[name] = Path(folder)
     return found

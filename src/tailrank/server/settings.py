@@ -14,6 +14,7 @@ from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError
 from tailrank.feedback.exploring_fusion import Explorer
 from tailrank.feedback.live_outcomes import Compare
+from tailrank.feedback.records import CHALLENGER
 from tailrank.policy.exploration import Exploration
 from tailrank.policy.file import PolicyFile
 from tailrank.screening.screen import Screen
@@ -32,6 +33,8 @@ class ServerSettings:
         Model folder to compare it with, live; None if there is none.
     compare
         Whether each list is made of both rankings, or each user sees those of one model.
+    beside
+        Model folders that requests may name, by what they call them.
     state
         Location of the state, which may hold a password: see `tailrank.state.open.open_state`.
     host, port
@@ -103,6 +106,7 @@ class ServerSettings:
     traces: bool = False
     challenger: Path | None = None
     compare: Compare = "interleave"
+    beside: Mapping[str, Path] = field(default_factory=dict)
     policies: PolicyFile = field(default_factory=PolicyFile)
     screen: Screen | None = None
     story: Story | None = None
@@ -146,6 +150,10 @@ class ServerSettings:
             )
 
     def _check_comparison(self) -> None:
+        if CHALLENGER in self.beside:
+            raise RequestError(
+                f"--beside {CHALLENGER}=…: requests call the model of --challenger so: give another name"
+            )
         if self.challenger is None:
             if self.compare != "interleave":
                 raise RequestError(f"--compare {self.compare} compares nothing: give --challenger MODEL")

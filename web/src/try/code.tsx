@@ -1,14 +1,16 @@
 import { useState } from "preact/hooks";
-import { views } from "./rankings";
+import { possible, views, type Side } from "./rankings";
 import { done, hasKey } from "./reach";
 import { curl, python } from "./snippets";
 
 const LANGUAGES = { curl, Python: python };
+const SIDES = ["Left list", "Right list"];
 
-/** The latest request of a list, to take along. */
+/** The latest request of either list, to take along. */
 export function Code() {
   const [language, speak] = useState<keyof typeof LANGUAGES>("curl");
-  const request = views.value?.toReversed().find((view) => view.request)?.request;
+  const [side, turn] = useState<Side>(1);
+  const { request, way } = views.value![side];
   const text = request && LANGUAGES[language](request, hasKey.value);
   const copy = async () => {
     await navigator.clipboard.writeText(text!);
@@ -17,6 +19,14 @@ export function Code() {
   return (
     <section class="card code" aria-labelledby="code-title">
       <h2 id="code-title">The same from your code</h2>
+      <div class="line" role="group" aria-label="List">
+        {SIDES.map((name, at) => (
+          <button key={name} aria-pressed={at === side} onClick={() => turn(at as Side)}>
+            {name}
+          </button>
+        ))}
+        <span class="soft">{possible.value[way]!.name}</span>
+      </div>
       <div class="line" role="group" aria-label="Language">
         {(Object.keys(LANGUAGES) as (keyof typeof LANGUAGES)[]).map((name) => (
           <button key={name} aria-pressed={name === language} onClick={() => speak(name)}>

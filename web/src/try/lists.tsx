@@ -7,7 +7,7 @@ import { click } from "./events";
 import { glide, places, type Places } from "./glide";
 import { whose } from "./history";
 import { Mark } from "./mark";
-import { FEW, MANY, WAYS, about, busy, refresh, tailOf, views, ways, type Side, type View } from "./rankings";
+import { FEW, MANY, about, busy, possible, refresh, tailOf, views, ways, type Side, type View } from "./rankings";
 import type { RankedItem } from "./types";
 
 const shown = signal(FEW);
@@ -40,7 +40,7 @@ function Target() {
     );
   }
   const at = (view: View) => view.items.find(({ id }) => id === story.target)?.rank;
-  const ranks = views.value.map((view) => `${WAYS[view.way]!.name}: ${at(view) ?? "not among the candidates"}`);
+  const ranks = views.value.map((view) => `${possible.value[view.way]!.name}: ${at(view) ?? "not among the candidates"}`);
   return (
     <p class="target">
       ★ {story.name} chose <b>{titleOf(story.target)}</b> next. Its rank by {ranks.join("; by ")}.
@@ -78,13 +78,11 @@ function Menu({ side, name }: { side: Side; name: string }) {
       value={ways.value[side]}
       onChange={(event) => choose(event.currentTarget.value)}
     >
-      {Object.entries(WAYS)
-        .filter(([key, way]) => key === ways.value[side] || (about.value && way.fits(about.value)))
-        .map(([key, way]) => (
-          <option key={key} value={key}>
-            {way.name}
-          </option>
-        ))}
+      {Object.entries(possible.value).map(([key, way]) => (
+        <option key={key} value={key}>
+          {way.name}
+        </option>
+      ))}
     </select>
   );
 }
@@ -98,6 +96,7 @@ function Summary({ view }: { view: View }) {
     <p class="summary">
       <b>{tailOf(view, FEW)} of the first {FEW} are tail</b>
       <span class="soft">{took}</span>
+      {ranking && Object.keys(about.value!.beside).length > 0 && <span class="soft">by {ranking.model}</span>}
       {ranking?.degraded && <span class="warning">degraded ({ranking.reason}): this is the upstream order</span>}
     </p>
   );

@@ -1,41 +1,14 @@
 /** The two lists: what each shows, and how they follow the history and the sliders. */
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { ask } from "../shared/api";
 import { cards, fetchCards } from "./cards";
-import { dials, dragged, policy, untouched } from "./dials";
+import { dials, dragged, policy } from "./dials";
 import { beginAs, items, onTheWire, past, whose } from "./history";
 import { mayTryAgain, trouble, wantsKey } from "./reach";
 import type { About, Candidates, RankedItem, Ranking } from "./types";
+import { waysOf } from "./ways";
 
 export type Side = 0 | 1;
-
-/** How a side is made; `body` is what it adds to a request, and null asks nothing: the upstream order. */
-interface Way {
-  name: string;
-  body: ((about: About) => object) | null;
-  fits: (about: About) => boolean;
-}
-
-export const WAYS: Record<string, Way> = {
-  upstream: { name: "upstream order", body: null, fits: () => true },
-  tailrank: { name: "tailrank", body: () => ({}), fits: () => true },
-  words: {
-    name: "without the language model",
-    body: ({ language }) => ({ without: language }),
-    fits: ({ language }) => language.length > 0,
-  },
-  frozen: { name: "without the tuned encoder", body: () => ({ without: ["tuned"] }), fits: tuned },
-  tuned: { name: "without the frozen encoder", body: () => ({ without: ["semantic"] }), fits: tuned },
-  plain: {
-    name: "without policies",
-    body: ({ explore_moves }) => ({ policy: policy({ ...untouched(explore_moves), exploration: 0 }, explore_moves) }),
-    fits: () => true,
-  },
-};
-
-function tuned({ signals }: About): boolean {
-  return signals.includes("tuned") && signals.includes("semantic");
-}
 
 /** A list as it stands; `request` is the body that asked for it, `trip` the milliseconds until the answer. */
 export interface View {
@@ -53,6 +26,7 @@ const CANDIDATES = 100;
 export const [FEW, MANY] = [10, 20];
 
 export const about = signal<About | null>(null);
+export const possible = computed(() => waysOf(about.value));
 export const ways = signal<[string, string]>(["upstream", "tailrank"]);
 export const views = signal<[View, View] | null>(null);
 
@@ -136,7 +110,7 @@ async function show(found: Candidates, soon = dragged.value): Promise<void> {
 }
 
 async function look(way: string, { by, candidates }: Candidates, soon: boolean): Promise<View> {
-  const { body } = WAYS[way]!;
+  const { body } = possible.value[way]!;
   if (body === null) {
     const items = candidates.map(({ id, score }, at) => ({ id, score, rank: at + 1, previous_rank: at + 1 }));
     return { way, by, items };
@@ -145,7 +119,7 @@ async function look(way: string, { by, candidates }: Candidates, soon: boolean):
   // Without scores: what was learned of histories and texts alone decides.
   const ids = candidates.map(({ id }) => id);
   const explain = soon || "en"; // sentences take longer than all the rest
-  const request = { candidates: ids, history: onTheWire(), explain, ...chosen, ...body(about.value!) };
+  const request = { candidates: ids, history: onTheWire(), explain, ...chosen, ...body };
   const started = performance.now();
   const ranking = await ask<Ranking>("/v1/rank", request);
   return { way, by, items: ranking.items, ranking, request, trip: performance.now() - started };

@@ -32,6 +32,10 @@ export interface About {
   story: { rule: string; users: StoryUser[] } | null;
   prices: { dataset: string; queries: number; dials: Record<string, Price[]> } | null;
   explore_moves: number | null;
+  /** Models that a request may name, by what it calls them. */
+  beside: Record<string, string>;
+  /** Version of the file of policies that rank for everybody; empty if there is none. */
+  policies: string;
 }
 
 export interface Candidates {

@@ -3,7 +3,7 @@ import { cards, titleOf } from "./cards";
 import { why } from "./chosen";
 import { Mark } from "./mark";
 import { pulls } from "./pull";
-import { WAYS } from "./rankings";
+import { possible } from "./rankings";
 
 const MOST_PULLS = 5;
 
@@ -38,7 +38,7 @@ function Reasons({ found }: { found: NonNullable<typeof why.value> }) {
         {titleOf(item.id)} <Mark tail={card?.tail} />
       </h3>
       <p class="soft">
-        Rank {item.rank} by {WAYS[view.way]!.name}, {item.previous_rank} upstream
+        Rank {item.rank} by {possible.value[view.way]!.name}, {item.previous_rank} upstream
         {card && `; ${card.count.toLocaleString("en")} training events`}
       </p>
       {card?.text && <p class="soft text">{card.text}</p>}
