@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bench.causal import PLAIN, DebiasedCoVisitation, Slices
+from bench.causal import PLAIN, DebiasedCoVisitation, Slices, held_out
 from bench.stored import Studies
 from bench.study import RESULTS, Json
 
@@ -43,6 +43,14 @@ def test_on_the_unbiased_slice_targets_weigh_as_if_they_came_alike(split: Split)
     assert row["ndcg@10/unbiased"]["difference"][PLAIN]["mean"] == 0
 
 
+def test_on_validation_nothing_later_is_learned_from(split: Split) -> None:
+    half = held_out(split)
+    assert half.full_train is split.train
+    assert len(half.validation) + len(half.test) == len(split.validation)
+    times, ends = split.validation.source.times, half.validation.full_ends
+    assert times[ends].max() <= times[half.test.full_ends].min()
+
+
 def test_the_page_tells_what_is_stored() -> None:
     text = (page.ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
     stored = Studies(RESULTS).each("causal")
@@ -53,9 +61,9 @@ def test_the_page_tells_what_is_stored() -> None:
             assert f" | {' | '.join(cells)} |\n" in text
 
 
-def cell(metric: Json) -> str:
+def cell(metric: Json, plain: str = PLAIN) -> str:
     """Write a mean and, in parentheses, the interval of its difference from the plain one."""
-    ends = metric["difference"][PLAIN]["ci95"]
+    ends = metric["difference"][plain]["ci95"]
     low, high = (f"{end:+.4f}".replace("-", "\N{MINUS SIGN}").replace("0.", ".") for end in ends)
     mean = f"{metric['mean']:.4f}".lstrip("0")
     return mean if not any(ends) else f"{mean} ({low} to {high})"

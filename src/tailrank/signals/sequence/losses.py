@@ -9,10 +9,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tailrank.arrays import Floats
+from tailrank.data.dataset import Dataset
+from tailrank.metrics.propensity import PopularityPropensity
 from tailrank.signals.sequence.config import SequenceLoss
 
 Loss: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -78,6 +82,13 @@ def sampled(loss: SequenceLoss, counts: Tensor, half: torch.dtype) -> Sampled | 
     if loss == "gbce":
         return Sampled(lambda _: torch.randint(n_items, (n,), device=device), partial(_gbce, n_items=n_items))
     return Sampled(lambda rows: torch.randint(n_items, (rows,), device=device), _bce)
+
+
+def target_weights(dataset: Dataset, power: float) -> Floats:
+    """Give what each item counts as a target, 1 on average over all events; shape (items,)."""
+    items, weights = dataset.histories.items, np.ones(dataset.n_items, np.float32)
+    weights[items] = PopularityPropensity.from_counts(dataset.counts, power).weights(items)
+    return weights
 
 
 def softmax(hidden: Tensor, table: Tensor, targets: Tensor, weights: Tensor, half: torch.dtype) -> Tensor:

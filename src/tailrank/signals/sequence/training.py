@@ -22,11 +22,10 @@ from tailrank.data.histories import Queries
 from tailrank.devices import chosen_device, has_bfloat16
 from tailrank.errors import ModelError
 from tailrank.metrics.full_ranking import full_ranks
-from tailrank.metrics.propensity import PopularityPropensity
 from tailrank.metrics.ranking import ndcg
 from tailrank.reporting import Progress, silent
 from tailrank.signals.sequence.config import SASRecConfig
-from tailrank.signals.sequence.losses import sampled, softmax
+from tailrank.signals.sequence.losses import sampled, softmax, target_weights
 from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.sequence.network import Network
 from tailrank.signals.sequence.windows import Batch, Windows
@@ -153,13 +152,6 @@ def seconds_per_epoch(dataset: Dataset, vectors: Floats | None, config: SASRecCo
     return (time.perf_counter() - started) / max(len(some), 1) * len(batches)
 
 
-def _target_weights(dataset: Dataset, power: float) -> Floats:
-    """Give what each item counts as a target, 1 on average over all events; shape (items,)."""
-    items, weights = dataset.histories.items, np.ones(dataset.n_items, np.float32)
-    weights[items] = PopularityPropensity.from_counts(dataset.counts, power).weights(items)
-    return weights
-
-
 def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -> float:
     """Measure ndcg@10 of the model on its own, over the whole catalogue."""
     everything = Candidates.everything(n_items)
@@ -189,7 +181,7 @@ class _Run:
         )
         loss = config.loss or ("softmax" if dataset.n_items <= MANY_ITEMS else "sampled-softmax")
         self.sampled = sampled(loss, torch.from_numpy(dataset.counts).to(self.device), self.half)
-        self.weights = torch.from_numpy(_target_weights(dataset, config.debias)).to(self.device)
+        self.weights = torch.from_numpy(target_weights(dataset, config.debias)).to(self.device)
         self.ndcg: list[float] = []
         self.seconds: list[float] = []
         self.rates: list[float] = []
