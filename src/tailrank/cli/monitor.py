@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from tailrank.errors import DataError, RequestError
+from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.monitor.alert_log import Alert, AlertLog, moment
@@ -18,7 +18,7 @@ from tailrank.tasks.monitor.classified import Classified
 from tailrank.tasks.monitor.courier import Courier, webhooks_of
 from tailrank.tasks.monitor.inputs import STDIN, Line
 from tailrank.tasks.monitor.monitor import ALERTS, Monitor
-from tailrank.tasks.monitor.monitor_state import MonitorState
+from tailrank.tasks.monitor.monitor_state import MonitorState, check_has_run
 from tailrank.tasks.monitor.pictures import draw
 from tailrank.tasks.monitor.replays import replay as replayed
 from tailrank.tasks.monitor.series import Series
@@ -163,10 +163,7 @@ def thumb(
 
 
 def _existing(state: Path) -> Path:
-    if not (state / "monitor.sqlite").is_file():
-        raise DataError(
-            f"{state}: no monitor has run there. Give the folder that `tailrank monitor run` had."
-        )
+    check_has_run(state)
     return state
 
 

@@ -45,22 +45,42 @@ create table if not exists alerts (id text primary key, value text not null, is_
 class MonitorState:
     """Opens the file in a folder, or makes it.
 
+    Parameters
+    ----------
+    folder
+        Of the monitor.
+    read_only
+        Read it as it is now, while another process may write it; a file that isn't there is not made.
+
     Raises
     ------
     DataError
         If it can't be opened, is of another format, or another process holds it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.file = folder / NAME
+        if read_only:
+            self._open_to_read(folder)
+        else:
+            self._open_to_write(folder)
+        if self.note("format", FORMAT) != FORMAT:
+            raise DataError(f"{self.file}: is of another version of tailrank. Give another folder.")
+
+    def _open_to_write(self, folder: Path) -> None:
         with self._errors():
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.file, timeout=1.0, isolation_level=None)
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")
             self._db.executescript(_TABLES)
-        if self.note("format", FORMAT) != FORMAT:
-            raise DataError(f"{self.file}: is of another version of tailrank. Give another folder.")
+
+    def _open_to_read(self, folder: Path) -> None:
+        check_has_run(folder)
+        with self._errors():
+            where = f"{self.file.absolute().as_uri()}?mode=ro"
+            self._db = sqlite3.connect(where, uri=True, timeout=1.0, isolation_level=None)
+            self._db.execute("begin")  # so that all that is read is of one moment
 
     def close(self) -> None:
         """Let go of the file."""
@@ -142,6 +162,36 @@ class MonitorState:
                 found[start][Series(topic, entity)] = n, negative
         return dict(found)
 
+    def counts_of(self, series: Series, since: float) -> dict[int, tuple[int, int]]:
+        """Give texts and negative ones of a series, by the starts of periods from `since` on."""
+        query = "select start, n, negative from counts where start >= ? and topic = ? and entity = ?"
+        with self._errors():
+            rows = self._db.execute(query, (since, *series)).fetchall()
+        return {start: (n, negative) for start, n, negative in rows}
+
+    def totals(self, since: float) -> dict[Series, int]:
+        """Count the texts of each series in periods from `since` on; series of most texts come first."""
+        query = (
+            "select topic, entity, sum(n) as texts from counts where start >= ? group by topic, entity"
+            " order by texts desc, topic, entity"
+        )
+        with self._errors():
+            rows = self._db.execute(query, (since,)).fetchall()
+        return {Series(topic, entity): texts for topic, entity, texts in rows}
+
+    def latest_alerts(self, most: int) -> list[Alert]:
+        """Give alerts, the latest first, those too that aren't logged yet."""
+        with self._errors():
+            rows = self._db.execute(
+                "select value from alerts order by rowid desc limit ?", (most,)
+            ).fetchall()
+        return [msgspec.json.decode(row[0], type=Alert) for row in rows]
+
+    def alert_count(self) -> int:
+        """Count all alerts."""
+        with self._errors():
+            return int(self._db.execute("select count(*) from alerts").fetchone()[0])
+
     def add_alert(self, alert: Alert) -> None:
         """Keep an alert that is to be logged."""
         row = alert.id, msgspec.json.encode(alert).decode()
@@ -171,6 +221,14 @@ class MonitorState:
             held = "locked" in str(why)
             remedy = "Does another monitor run on it?" if held else "Is there room, and may it be written?"
             raise DataError(f"{self.file}: can't be used ({why}). {remedy}") from None
+
+
+def check_has_run(folder: Path) -> None:
+    """Raise a DataError unless a monitor has run in a folder."""
+    if not (folder / NAME).is_file():
+        raise DataError(
+            f"{folder}: no monitor has run there. Give the folder that `tailrank monitor run` had."
+        )
 
 
 def histories(
