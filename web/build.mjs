@@ -8,7 +8,7 @@ import { build } from "esbuild";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const out = join(here, "../src/tailrank/server/web");
-const pages = ["try", "dashboard"];
+const pages = ["try", "dashboard", "tasks"];
 
 /** The hash of every file that the result depends on, each by its name, a zero byte and its bytes. */
 function sourceHash() {

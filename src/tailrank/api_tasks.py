@@ -56,17 +56,45 @@ class LabelResponse(Struct, frozen=True):
 
 
 class TaskDescription(Struct, frozen=True):
-    """A task that is served: its kind, and the labels that it knows."""
+    """A task that is served: its kind, the labels that it knows, and how many texts it learned from.
+
+    `held_out` is what was measured on texts that were held out while it was trained: how many `texts`, the
+    metrics of its kind, and the share that was `refused`.
+    """
 
     name: str
     kind: str
     labels: list[str]
+    texts: int
+    held_out: dict[str, float | None]
 
 
 class Tasks(Struct, frozen=True):
     """The tasks that are served."""
 
     tasks: list[TaskDescription]
+
+
+class DeskDescription(Struct, frozen=True):
+    """A support desk that is served: its entries, and the names of the facts that its answers need.
+
+    At most the share `wrong` of its answers is wrong, with that `confidence`; it answers from the chance
+    `threshold` on, or never if that is null.
+    """
+
+    entries: int
+    slots: list[str]
+    wrong: float
+    confidence: float
+    threshold: float | None
+
+
+class TasksPage(Struct, frozen=True):
+    """What the page at `/tasks` has to show; `monitor` says whether there is one."""
+
+    tasks: list[TaskDescription]
+    desk: DeskDescription | None
+    monitor: bool
 
 
 class SupportQuestion(Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,14 +127,16 @@ class SupportAnswer(Struct, frozen=True):
 
     `text` is what to tell the customer: the answer, or that the question is handed over. If the decision is
     `ask`, it is null, and `clarifying_question` asks which was meant: the likeliest entry, `entry_id`, or the
-    first of the `others`. Only if the decision is `answer` does that entry answer. `read` is the question as
-    it was read, with those before it if it was short: feedback is about that.
+    first of the `others`. Only if the decision is `answer` does that entry answer. `entry_question` is what
+    that entry asks. `read` is the question as it was read, with those before it if it was short: feedback is
+    about that.
     """
 
     decision: Literal["answer", "ask", "hand over"]
     text: str | None
     clarifying_question: str | None
     entry_id: str
+    entry_question: str
     chance: float
     read: str
     others: list[SupportEntry]

@@ -62,9 +62,10 @@ def ask(url: str, path: str, body: object = None, status: int = 200, key: str = 
     return response.json()
 
 
-def test_the_tasks_are_listed(url: str) -> None:
-    intents, news = ask(url, "/v1/tasks")["tasks"]
-    assert intents == {"name": "intents", "kind": "one", "labels": ["card", "fee", "login"]}
+def test_the_tasks_are_listed(url: str, intents: TextClassifier) -> None:
+    said, news = ask(url, "/v1/tasks")["tasks"]
+    about = {"texts": 12, "held_out": intents.about["held_out"]}
+    assert said == {"name": "intents", "kind": "one", "labels": ["card", "fee", "login"], **about}
     assert (news["name"], news["kind"]) == ("news", "entity")
 
 
@@ -139,6 +140,7 @@ def test_labelling_needs_a_key_that_reads(url: str) -> None:
         (["--task", "a=missing"], "missing: no task can be read"),
         (["--task", "a=missing", "--workers", "2"], "train it by `tailrank task train`"),
         (["--support", "missing"], "make one by `tailrank support train`"),
+        (["--monitor", "missing"], "missing: no monitor has run there"),
     ],
 )
 def test_what_cant_be_served_is_said_at_the_start(

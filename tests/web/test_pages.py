@@ -40,7 +40,9 @@ def test_what_is_built_is_built_from_this_source() -> None:
     assert built["source"] == digest.hexdigest(), "build the pages anew: make web"
 
 
-@pytest.mark.parametrize(("path", "name"), [("/", "try it"), ("/dashboard", "dashboard")])
+@pytest.mark.parametrize(
+    ("path", "name"), [("/", "try it"), ("/dashboard", "dashboard"), ("/tasks", "tasks")]
+)
 def test_a_page_opens_and_asks_nobody_else(server: Server, browser: Browser, path: str, name: str) -> None:
     page, asked, complaints = browser.new_page(), set(), []
     page.on("request", lambda request: asked.add(request.url.split("/")[2]))
@@ -54,6 +56,19 @@ def test_a_page_opens_and_asks_nobody_else(server: Server, browser: Browser, pat
     assert "default-src 'none'; script-src 'self'" in answer.headers["content-security-policy"]
     assert asked == {place}
     assert complaints == []
+    page.close()
+
+
+def test_a_server_without_tasks_says_so_and_links_to_none(server: Server, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{server.port}/tasks")
+    page.get_by_text("This server labels no texts, answers no customers and shows no monitor").wait_for()
+    page.goto(f"http://127.0.0.1:{server.port}/dashboard")
+    assert page.get_by_role("navigation").get_by_role("link").all_inner_texts() == [
+        "Try it",
+        "Dashboard",
+        "API",
+    ]
     page.close()
 
 

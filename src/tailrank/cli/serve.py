@@ -97,6 +97,10 @@ def serve(
     support: Annotated[
         Path | None, typer.Option(help="Of `tailrank support train`: a desk that answers customers.")
     ] = None,
+    monitor: Annotated[
+        Path | None,
+        typer.Option(help="Folder of `tailrank monitor run`, which goes on: its alerts at /tasks."),
+    ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
     traces: Annotated[
         bool, typer.Option("--traces", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT.")
@@ -138,6 +142,7 @@ def serve(
         prices=None if evaluation is None else read_prices(evaluation),
         tasks=named_folders("--task", task or []),
         support=support,
+        monitor=monitor,
     )
     if seed_from is not None:
         load(state, seed_from, ttl_days)

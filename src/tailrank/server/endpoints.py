@@ -25,6 +25,7 @@ from tailrank.server.exposure import SharedExposure
 from tailrank.server.live import LivePage
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
+from tailrank.server.monitor_endpoints import MonitorEndpoints
 from tailrank.server.openapi import description
 from tailrank.server.openapi_page import docs_page
 from tailrank.server.operator_endpoints import OperatorEndpoints
@@ -47,7 +48,7 @@ RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
 RERANK: Final[Body[api_texts.RerankRequest]] = Body(api_texts.RerankRequest)
 
 
-class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints):
+class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints, MonitorEndpoints):
     """Everything that a client can request of one worker.
 
     Parameters
@@ -73,7 +74,7 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints
     story, prices
         For the page at `/`, as `PageEndpoints` takes them.
     tasks
-        What labels texts and answers customers.
+        What labels texts, answers customers, and shows what a monitor found.
     beside
         Gives the models that requests may name, by what they call them.
     """
@@ -97,7 +98,10 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints
         StoredEndpoints.__init__(self, models, state, metrics, log)
         OperatorEndpoints.__init__(self, models, state, dashboard, None if log is None else log.folder)
         PageEndpoints.__init__(self, models, story, prices, exploration, beside, policies)
-        TaskEndpoints.__init__(self, tasks or ServedTasks(), models.encoders)
+        tasks = tasks or ServedTasks()
+        TaskEndpoints.__init__(self, tasks, models.encoders)
+        MonitorEndpoints.__init__(self, tasks.monitor)
+        self._has_tasks = bool(tasks)
         shown = ShownRankings(metrics, log, self.shown, exposure, policies)
         self.ranker = Ranker(models, state, shown, experiment, exploration)
         self._unlogged = Ranker(models, state, ShownRankings(metrics))
@@ -144,11 +148,15 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints
 
     def try_page(self, _: Call) -> Answer:
         """Show the page that ranks before one's eyes."""
-        return page("try")
+        return page("try", has_tasks=self._has_tasks)
 
     def dashboard_page(self, _: Call) -> Answer:
         """Show the page of those who run this."""
-        return page("dashboard")
+        return page("dashboard", has_tasks=self._has_tasks)
+
+    def tasks_page(self, _: Call) -> Answer:
+        """Show the page of tasks, of the support desk and of the monitor."""
+        return page("tasks", has_tasks=True)
 
     def asset(self, call: Call) -> Answer:
         """Give a script or style of a page."""

@@ -97,7 +97,9 @@ class Lifespan:
         weights = None if self.learning is None else self.learning.weights
         if settings.story is not None:
             check_story(settings.story, managers[0].served.reranker)
-        tasks = await asyncio.to_thread(ServedTasks.read, settings.tasks, settings.support, encoders)
+        tasks = await asyncio.to_thread(
+            ServedTasks.read, settings.tasks, settings.support, settings.monitor, encoders
+        )
         experiment = None
         if settings.challenger is not None:
             experiment = LiveExperiment(managers[0], beside[CHALLENGER], settings.compare)

@@ -35,8 +35,8 @@ _BUILT: Final = files("tailrank.server") / "web"
 
 
 @cache
-def page(name: str) -> Answer:
-    """Give a page by its name.
+def page(name: str, *, has_tasks: bool = False) -> Answer:
+    """Give a page by its name; it links to that of tasks if there is something on it.
 
     Examples
     --------
@@ -44,6 +44,8 @@ def page(name: str) -> Answer:
     (200, b'text/html; charset=utf-8')
     """
     body = (_BUILT / f"{name}.html").read_bytes()
+    if has_tasks:
+        body = body.replace(b'<div id="page">', b'<div id="page" data-tasks>')
     return Answer(body, media_type=b"text/html; charset=utf-8", headers=PAGE_HEADERS)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from tailrank import api, api_live, api_page, api_reports, api_stored, api_tasks, api_texts
+from tailrank import api, api_live, api_monitor, api_page, api_reports, api_stored, api_tasks, api_texts
 from tailrank.server.route import Route
 
 RANK_EXAMPLE: Final = {
@@ -91,6 +91,11 @@ ASK: Final = (api_tasks.SupportAnswer, api_tasks.SupportQuestion)
 JUDGED: Final = (api_tasks.FeedbackStored, api_tasks.SupportFeedback)
 ASK_SUMMARY: Final = "Answer a customer, ask what was meant, or hand the question over."
 JUDGED_SUMMARY: Final = "Say whether an entry answered a question; durable once answered."
+TASKS_SUMMARY: Final = "What the page at /tasks has to show: tasks, a support desk, a monitor."
+FOUND_SUMMARY: Final = "The monitor's latest alerts, why each was raised, and the texts behind it."
+SERIES_SUMMARY: Final = "The monitor's series, those of most texts first."
+COUNTS_SUMMARY: Final = "A series of the monitor, period by period, and what is usual."
+COUNTS: Final = (api_monitor.SeriesCounts, api_monitor.SeriesRequest)
 LIVE_SUMMARY: Final = "Tell how things are, every second, as server-sent events."
 VERSIONS_SUMMARY: Final = "List the versions of the model, the latest first."
 PROMOTE_SUMMARY: Final = "Let a version of the model serve, once it was read and has ranked."
@@ -196,6 +201,10 @@ ROUTES: Final = (
     Route("POST", "/v1/tasks/{name}", "label", "read", "Label up to 64 texts by a task.", *LABEL),
     Route("POST", "/v1/support/ask", "support_ask", "read", ASK_SUMMARY, *ASK),
     Route("POST", "/v1/support/feedback", "support_feedback", "write", JUDGED_SUMMARY, *JUDGED),
+    Route("GET", "/v1/monitor/alerts", "monitor_alerts", "read", FOUND_SUMMARY, api_monitor.MonitorAlerts),
+    Route("GET", "/v1/monitor/series", "monitor_series", "read", SERIES_SUMMARY, api_monitor.MonitorSeries),
+    Route("POST", "/v1/monitor/series", "monitor_counts", "read", COUNTS_SUMMARY, *COUNTS),
+    Route("GET", "/v1/page/tasks", "page_tasks", "read", TASKS_SUMMARY, api_tasks.TasksPage),
     Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
     Route(
         "POST",
@@ -216,6 +225,7 @@ ROUTES: Final = (
     Route("GET", "/metrics", "scrape", "read", "For Prometheus.", sheddable=False, media_type="text/plain"),
     Route("GET", "/", "try_page", None, "A page to try rankings on.", media_type="text/html"),
     Route("GET", "/dashboard", "dashboard_page", None, "What goes on, to read.", media_type="text/html"),
+    Route("GET", "/tasks", "tasks_page", None, "Tasks, a support desk, a monitor.", media_type="text/html"),
     Route("GET", "/web/{file}", "asset", None, "Scripts and styles of the pages.", media_type="*/*"),
     Route("GET", "/openapi.json", "openapi", None, "This description."),
     Route("GET", "/docs", "docs", None, "This description, to read.", media_type="text/html"),

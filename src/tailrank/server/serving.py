@@ -97,7 +97,7 @@ def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
         check_learnable(served.reranker.fusion, served.name)
     if settings.challenger is not None:
         LoadedModel.load(settings.challenger, standing=steps)
-    ServedTasks.read(settings.tasks, settings.support, Encoders())
+    ServedTasks.read(settings.tasks, settings.support, settings.monitor, Encoders())
     asyncio.run(open_state(settings.state, settings.ttl_days).close())
     with tempfile.TemporaryDirectory(prefix="tailrank-shared-") as folder:
         os.environ[SHARED_FOLDER] = folder

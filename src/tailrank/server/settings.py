@@ -78,6 +78,8 @@ class ServerSettings:
         Folders of tasks, by the names that they are served under.
     support
         Folder of a support desk; None if there is none.
+    monitor
+        Folder of a monitor that another process runs; None shows none.
 
     Raises
     ------
@@ -113,6 +115,7 @@ class ServerSettings:
     prices: Prices | None = None
     tasks: Mapping[str, Path] = field(default_factory=dict)
     support: Path | None = None
+    monitor: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.keys and not is_loopback(self.host):

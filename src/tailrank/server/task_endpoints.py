@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from tailrank.api_tasks import (
+    DeskDescription,
     FeedbackStored,
     LabelChance,
     LabelRequest,
@@ -18,6 +21,7 @@ from tailrank.api_tasks import (
     SupportQuestion,
     TaskDescription,
     Tasks,
+    TasksPage,
 )
 from tailrank.errors import ModelError, RequestError, nearest
 from tailrank.feedback.records import LogError
@@ -59,9 +63,13 @@ class TaskEndpoints:
 
     def tasks(self, _: Call) -> Answer:
         """List the tasks."""
-        found = self._served.tasks.items()
-        listed = [TaskDescription(name, task.kind.name, list(task.labels)) for name, task in found]
-        return Answer(encode(Tasks(listed)))
+        return Answer(encode(Tasks(self._described())))
+
+    def page_tasks(self, _: Call) -> Answer:
+        """Say what the page at `/tasks` has to show."""
+        live, monitor = self._served.desk, self._served.monitor
+        described = None if live is None else _desk_described(live.desk)
+        return Answer(encode(TasksPage(self._described(), described, monitor is not None)))
 
     async def label(self, call: Call) -> Answer:
         """Label texts by a task."""
@@ -99,6 +107,19 @@ class TaskEndpoints:
 
         return await self._by_log(give)
 
+    def _described(self) -> list[TaskDescription]:
+        """Describe the tasks."""
+        return [
+            TaskDescription(
+                name,
+                task.kind.name,
+                list(task.labels),
+                msgspec.convert(task.about.get("texts", 0), int),
+                msgspec.convert(task.about.get("held_out", {}), dict[str, float | None]),
+            )
+            for name, task in self._served.tasks.items()
+        ]
+
     async def _by_log(self, work: Callable[[], object]) -> Answer:
         """Do what reads and writes the desk's log; raises LogError if that can't be done."""
         try:
@@ -131,9 +152,22 @@ def _said(found: desk.Answer) -> SupportAnswer:
         None if asks else found.text,
         found.text if asks else None,
         best.entry_id,
+        best.question,
         best.chance,
         found.read,
         others,
+    )
+
+
+def _desk_described(found: desk.SupportDesk) -> DeskDescription:
+    """Say what a desk is."""
+    promise = found.guarantee
+    return DeskDescription(
+        len(found.entries),
+        list(found.settings.slots),
+        promise.wrong,
+        promise.confidence,
+        promise.threshold if promise.ever_answers else None,
     )
 
 

@@ -1,9 +1,9 @@
 /** What isn't as it should be, and what wasn't until lately. */
-import { Card, Missing } from "./card";
+import { Card, Missing } from "../shared/card";
 import { now } from "./live";
 import { usePolled } from "./polled";
 import type { Alerts as Found } from "./types";
-import { ago, local } from "./words";
+import { ago, local } from "../shared/words";
 
 const CLOSED = 5;
 

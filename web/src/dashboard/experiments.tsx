@@ -1,10 +1,10 @@
 /** Two models that are compared live, and what to do. */
-import { Card, Missing } from "./card";
+import { Card, Missing } from "../shared/card";
 import { now } from "./live";
-import { Plot } from "./plot";
+import { Plot } from "../shared/plot";
 import { usePolled } from "./polled";
 import type { Experiment, Finding, Interval } from "./types";
-import { moment, number, short } from "./words";
+import { moment, number, short } from "../shared/words";
 
 const NONE = "Nothing was compared yet: that takes --challenger MODEL, and rankings that name a user or a session.";
 

@@ -1,11 +1,11 @@
 /** The weights of signals as clicks move them, with their intervals. */
 import { useEffect, useState } from "preact/hooks";
-import { Card, Facts, Missing } from "./card";
+import { Card, Facts, Missing } from "../shared/card";
 import { now } from "./live";
-import { Plot } from "./plot";
+import { Plot } from "../shared/plot";
 import { usePolled } from "./polled";
 import type { Weights } from "./types";
-import { moment, number } from "./words";
+import { moment, number } from "../shared/words";
 
 /** Of a normal distribution, for 95%. */
 const WITHIN = 1.96;

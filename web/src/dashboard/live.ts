@@ -1,9 +1,8 @@
 /** The stream of what goes on: read for ever, and opened again when the server is back. */
 import { signal } from "@preact/signals";
 import { Refusal, authorization } from "../shared/api";
+import type { Reach } from "../shared/polled";
 import type { Live } from "./types";
-
-export type Reach = "connecting" | "live" | "down" | "key" | "refused";
 
 export const now = signal<Live | null>(null);
 export const reach = signal<Reach>("connecting");

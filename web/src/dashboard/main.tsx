@@ -1,19 +1,20 @@
 import { render } from "preact";
 import { Bar } from "../shared/bar";
+import { KeyForm } from "../shared/key";
+import "../shared/parts.css";
 import "../shared/theme.css";
+import { number } from "../shared/words";
 import { Alerts } from "./alerts";
 import "./dashboard.css";
 import { Experiments } from "./experiments";
-import { KeyForm } from "./key";
 import { Learning } from "./learning";
-import { follow, now, reach, refusal } from "./live";
+import { follow, keyWasWrong, now, openNow, reach, refusal } from "./live";
 import { Models } from "./models";
 import { Policies } from "./policies";
 import { Reports } from "./reports";
 import { Reviews } from "./reviews";
 import { Shown } from "./shown";
 import { Traffic } from "./traffic";
-import { number } from "./words";
 
 function Dashboard() {
   return (
@@ -21,7 +22,9 @@ function Dashboard() {
       <Bar />
       <Status />
       <main>
-        {reach.value === "key" && <KeyForm />}
+        {reach.value === "key" && (
+          <KeyForm isWrong={keyWasWrong.value} writes="review items and change the model" goOn={openNow} />
+        )}
         {now.value && reach.value !== "key" && (
           <>
             <Traffic />

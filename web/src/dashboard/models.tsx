@@ -1,11 +1,11 @@
 /** Versions of the model: let another one serve, or go back. */
 import { useState } from "preact/hooks";
 import { Refusal, ask } from "../shared/api";
-import { Card, Missing } from "./card";
+import { Card, Missing } from "../shared/card";
 import { now } from "./live";
 import { usePolled } from "./polled";
 import type { ModelVersion } from "./types";
-import { local, number } from "./words";
+import { local, number } from "../shared/words";
 
 interface Versions {
   versions: ModelVersion[];

@@ -1,9 +1,9 @@
 /** Steps and rules that rank for everybody. */
-import { Card, Missing } from "./card";
+import { Card, Missing } from "../shared/card";
 import { now } from "./live";
 import { usePolled } from "./polled";
 import type { Policies as Found, Rule } from "./types";
-import { moment } from "./words";
+import { moment } from "../shared/words";
 
 export function Policies() {
   const missing = now.value!.missing["policies"];

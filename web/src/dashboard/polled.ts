@@ -1,37 +1,7 @@
-/** What is asked for again and again, as long as the server is there. */
-import { useCallback, useEffect, useState } from "preact/hooks";
-import { Refusal, ask } from "../shared/api";
+/** What is asked for again and again, as long as the stream goes on. */
+import { type Polled, usePolledWhile } from "../shared/polled";
 import { reach } from "./live";
 
-export interface Polled<T> {
-  found: T | null;
-  /** What the server said instead. */
-  why: string;
-  /** Take what another answer said already. */
-  set: (found: T) => void;
-  again: () => void;
-}
-
 export function usePolled<T>(path: string, seconds: number): Polled<T> {
-  const [found, setFound] = useState<T | null>(null);
-  const [why, setWhy] = useState("");
-  const isLive = reach.value === "live";
-  const look = useCallback(async () => {
-    try {
-      setFound(await ask<T>(path));
-      setWhy("");
-    } catch (refused) {
-      if (!(refused instanceof Refusal)) throw refused;
-      if (refused.status === 0) return; // the stream says so
-      setFound(null);
-      setWhy(refused.message);
-    }
-  }, [path]);
-  useEffect(() => {
-    if (!isLive) return;
-    void look();
-    const timer = setInterval(look, 1_000 * seconds);
-    return () => clearInterval(timer);
-  }, [isLive, look, seconds]);
-  return { found, why, set: setFound, again: () => void look() };
+  return usePolledWhile<T>(reach.value === "live", path, seconds);
 }

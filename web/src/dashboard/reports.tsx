@@ -1,7 +1,7 @@
 /** Evaluation reports side by side: files that are read here, and sent nowhere. */
 import { useState } from "preact/hooks";
-import { Card } from "./card";
-import { number } from "./words";
+import { Card } from "../shared/card";
+import { number } from "../shared/words";
 
 interface Report {
   file: string;

@@ -2,11 +2,11 @@
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { Refusal, ask } from "../shared/api";
-import { Card, Missing } from "./card";
+import { Card, Missing } from "../shared/card";
 import { now } from "./live";
 import { usePolled } from "./polled";
 import type { Review } from "./types";
-import { ago, number } from "./words";
+import { ago, number } from "../shared/words";
 
 interface Queue {
   held: Review[];

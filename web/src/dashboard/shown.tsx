@@ -1,9 +1,9 @@
 /** What is shown: head and tail, how much of the catalogue, and what is clicked. */
-import { Card, Facts, Missing } from "./card";
+import { Card, Facts, Missing } from "../shared/card";
 import { now, past } from "./live";
-import { type Line, Plot, type Tone } from "./plot";
+import { type Line, Plot, type Tone } from "../shared/plot";
 import type { ClicksAt, ShownOfLog } from "./types";
-import { clock, number, percent } from "./words";
+import { clock, number, percent } from "../shared/words";
 
 /** From the items that were most popular in training on. */
 const BUCKETS = [">20", "6-20", "1-5", "0"];

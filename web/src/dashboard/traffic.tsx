@@ -1,8 +1,8 @@
 /** Requests, how fast they are answered, and what went wrong. */
-import { Card, Facts } from "./card";
+import { Card, Facts } from "../shared/card";
 import { now, past, total } from "./live";
-import { type Line, Plot, type Tone } from "./plot";
-import { number, short } from "./words";
+import { type Line, Plot, type Tone } from "../shared/plot";
+import { number, short } from "../shared/words";
 
 function line(name: string, tone: Tone, of: string, dash?: number[]): Line {
   return { name, tone, values: past.value[of] ?? [], ...(dash ? { dash } : {}) };

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { clock, short } from "./words";
+import { clock, hourUtc, short } from "./words";
 
 export type Tone = "accent" | "tail" | "head" | "warning" | "soft";
 
@@ -21,9 +21,13 @@ interface Props {
   xs: number[];
   /** What `xs` are called in the table; they are times, in seconds since 1970, if it is left out. */
   x?: string;
+  /** Times are written by UTC, with the day. */
+  isUtc?: boolean;
   lines: Line[];
   /** Positions of the lines between which the plane is tinted. */
   band?: [number, number];
+  /** Stretches of `xs` that are tinted, from and to. */
+  marks?: [number, number][];
   least?: number;
   most?: number;
   height?: number;
@@ -34,7 +38,7 @@ const ROWS = 20;
 const WHOLE = [1, 2, 5, 10, 25, 50];
 
 export function Plot(props: Props) {
-  const { title, unit, xs, x, lines, band } = props;
+  const { title, unit, xs, x, isUtc = false, lines, band } = props;
   const isKnown = lines.some((line) => line.values.some((value) => value !== null));
   return (
     <figure class="plot">
@@ -51,15 +55,16 @@ export function Plot(props: Props) {
           ))}
         </ul>
       )}
-      {isKnown && <Table title={title} xs={xs} x={x} lines={lines} />}
+      {isKnown && <Table title={title} xs={xs} x={x} isUtc={isUtc} lines={lines} />}
     </figure>
   );
 }
 
-function Canvas({ title, unit, xs, x, lines, band, least = 0, most, height = 170 }: Props) {
+function Canvas(props: Props) {
+  const { title, unit, xs, lines, band, marks, least = 0, most, height = 170 } = props;
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const shape = JSON.stringify([lines.map((line) => [line.name, line.tone]), band, least, most]);
+  const shape = JSON.stringify([lines.map((line) => [line.name, line.tone]), band, marks, least, most]);
   const data = [xs, ...lines.map((line) => line.values)] as uPlot.AlignedData;
   const latest = useRef(data);
   latest.current = data;
@@ -69,7 +74,7 @@ function Canvas({ title, unit, xs, x, lines, band, least = 0, most, height = 170
     const size = () => ({ width: Math.max(on.clientWidth, 120), height });
     const draw = () => {
       plot.current?.destroy();
-      const how = options(on, lines, x === undefined, band, least, most);
+      const how = options(on, { ...props, least });
       plot.current = new uPlot({ ...size(), ...how }, latest.current, on);
     };
     draw();
@@ -88,7 +93,7 @@ function Canvas({ title, unit, xs, x, lines, band, least = 0, most, height = 170
   return <div class="canvas" ref={place} role="img" aria-label={summary(title, unit, lines)} />;
 }
 
-function Table({ title, xs, x, lines }: { title: string; xs: number[]; x: string | undefined; lines: Line[] }) {
+function Table({ title, xs, x, isUtc, lines }: Pick<Props, "title" | "xs" | "lines"> & { x: string | undefined; isUtc: boolean }) {
   const [open, setOpen] = useState(false);
   const first = Math.max(0, xs.length - ROWS);
   const rows = xs.slice(first).map((at, row) => ({ at, values: lines.map((line) => line.values[first + row]) }));
@@ -101,7 +106,7 @@ function Table({ title, xs, x, lines }: { title: string; xs: number[]; x: string
           <table>
             <thead>
               <tr>
-                <th scope="col">{x ?? "Time"}</th>
+                <th scope="col">{x ?? (isUtc ? "Time (UTC)" : "Time")}</th>
                 {lines.map((line) => (
                   <th scope="col" key={line.name}>
                     {line.name}
@@ -112,7 +117,7 @@ function Table({ title, xs, x, lines }: { title: string; xs: number[]; x: string
             <tbody>
               {rows.map(({ at, values }) => (
                 <tr key={at}>
-                  <th scope="row">{x === undefined ? clock(at) : short(at)}</th>
+                  <th scope="row">{x !== undefined ? short(at) : isUtc ? hourUtc(at) : clock(at)}</th>
                   {values.map((value, column) => (
                     <td key={column}>{short(value)}</td>
                   ))}
@@ -134,26 +139,23 @@ function summary(title: string, unit: string, lines: Line[]): string {
   return `${title}, in ${unit}; the latest: ${last.join("; ")}`;
 }
 
-function options(
-  on: HTMLElement,
-  lines: Line[],
-  isTime: boolean,
-  band: [number, number] | undefined,
-  least: number,
-  most: number | undefined,
-): Omit<uPlot.Options, "width" | "height"> {
+function options(on: HTMLElement, props: Props & { least: number }): Omit<uPlot.Options, "width" | "height"> {
+  const { lines, x, isUtc, band, marks = [], least, most } = props;
+  const isTime = x === undefined;
   const axis = { stroke: colour(on, "soft"), grid: { stroke: colour(on, "line"), width: 1 }, ticks: { show: false } };
   const tinted = band && lines[band[0]]!.tone;
   return {
     legend: { show: false },
     cursor: { show: false },
     padding: [8, 32, 0, 0],
+    ...(isUtc ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(1_000 * seconds), "Etc/UTC") } : {}),
+    hooks: { drawClear: [(plot) => tint(plot, marks, colour(on, "warning-tint"))] },
     scales: {
       x: { time: isTime },
       y: { range: (_, low, high) => range(low, high, least, most) },
     },
     axes: [
-      { ...axis, size: 30, ...(isTime ? { space: 80, values: times } : { incrs: WHOLE }) },
+      { ...axis, size: 30, ...(isTime ? { space: isUtc ? 120 : 80, values: isUtc ? timesUtc : times } : { incrs: WHOLE }) },
       { ...axis, size: 48, values: (_, ticks) => ticks.map((tick) => short(tick)) },
     ],
     series: [
@@ -175,6 +177,25 @@ function options(
 
 function times(_: uPlot, ticks: number[]): string[] {
   return ticks.map(clock);
+}
+
+function timesUtc(_: uPlot, ticks: number[]): string[] {
+  return ticks.map(hourUtc);
+}
+
+/** Tint stretches of the plane, each at least a line wide. */
+function tint(plot: uPlot, marks: [number, number][], fill: string): void {
+  const { left, top, width, height } = plot.bbox;
+  plot.ctx.save();
+  plot.ctx.beginPath();
+  plot.ctx.rect(left, top, width, height);
+  plot.ctx.clip();
+  plot.ctx.fillStyle = fill;
+  for (const [from, to] of marks) {
+    const start = plot.valToPos(from, "x", true);
+    plot.ctx.fillRect(start, top, Math.max(plot.valToPos(to, "x", true) - start, 4), height);
+  }
+  plot.ctx.restore();
 }
 
 /** Limits of an axis: from the least that is wanted, or below, to a bit above the highest value. */

@@ -24,6 +24,19 @@ export function clock(seconds: number): string {
   return new Date(1_000 * seconds).toLocaleTimeString("en-GB");
 }
 
+const HOUR_UTC = new Intl.DateTimeFormat("en-GB", {
+  timeZone: "UTC",
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
+
+/** A moment of these days by UTC, given in seconds since 1970. */
+export function hourUtc(seconds: number): string {
+  return HOUR_UTC.format(1_000 * seconds);
+}
+
 /** How long ago a moment is, given in seconds since 1970; one of more than an hour ago as local time. */
 export function ago(seconds: number, now: number): string {
   const passed = Math.max(0, Math.round(now - seconds));

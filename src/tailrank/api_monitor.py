@@ -1,0 +1,108 @@
+"""The wire shapes of the opinion monitor."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from tailrank.bounds import MAX_TEXT
+
+MAX_DAYS: Final = 366
+"""Of a series."""
+
+
+class SeriesName(Struct, frozen=True):
+    """A series of the monitor; an empty topic or entity is all of them."""
+
+    topic: str
+    entity: str
+
+
+class MonitorText(Struct, frozen=True):
+    """A text behind an alert, and when it was written, in seconds since 1970."""
+
+    id: str
+    timestamp: float
+    text: str
+
+
+class MonitorAlert(Struct, frozen=True):
+    """A surge of a series, `why` it is one in words, and the texts behind it.
+
+    `kind` is what surges: `volume`, `negative volume` or `negative share`. It lasts from `since` until, at
+    least, `until`, in seconds since 1970. `also` surge with it.
+    """
+
+    id: str
+    kind: str
+    topic: str
+    entity: str
+    since: int
+    until: int
+    observed: float
+    expected: float
+    texts: int
+    why: str
+    words: list[str]
+    summary: list[str]
+    evidence: list[MonitorText]
+    also: list[SeriesName]
+
+
+class MonitorAlerts(Struct, frozen=True):
+    """The latest alerts of the monitor, the latest first, of `total`.
+
+    `now` is the end of the latest period that is over, in seconds since 1970; null if none is. `counters`
+    count the lines that it read. `folder` is the name of its folder.
+    """
+
+    now: int | None
+    counters: dict[str, int]
+    total: int
+    alerts: list[MonitorAlert]
+    folder: str
+
+
+class CountedSeries(Struct, frozen=True):
+    """A series, and its texts of the latest days."""
+
+    topic: str
+    entity: str
+    texts: int
+
+
+class MonitorSeries(Struct, frozen=True):
+    """The series with most texts in so many `days`, of `total`."""
+
+    days: int
+    total: int
+    series: list[CountedSeries]
+
+
+class SeriesRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which series to give, and of how many latest days; an empty topic or entity is all of them."""
+
+    topic: Annotated[str, Meta(max_length=MAX_TEXT)] = ""
+    entity: Annotated[str, Meta(max_length=MAX_TEXT)] = ""
+    days: Annotated[int, Meta(ge=1, le=MAX_DAYS)] = 30
+
+    def __post_init__(self) -> None:
+        (self.topic + self.entity).encode()  # half a surrogate pair names nothing
+
+
+class SeriesCounts(Struct, frozen=True):
+    """A series, period by period of `seconds`, whose `starts` are seconds since 1970.
+
+    `expected` is what is usual of `kind`, texts (`volume`) or negative ones (`negative volume`), by what the
+    monitor knows now; null while it knows nothing.
+    """
+
+    topic: str
+    entity: str
+    kind: str
+    seconds: int
+    starts: list[int]
+    texts: list[int]
+    negative: list[int]
+    expected: list[float | None]
