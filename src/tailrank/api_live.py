@@ -58,7 +58,9 @@ class ShownOfLog(Struct, frozen=True):
     `items` counts the distinct items among the first ten of each list; `settled` are the lists of which it is
     known what was clicked, and `clicks` is of these. `gini` says how unequally the items of the catalogue
     were shown: 0 if all alike, 1 if one alone; null if none was. `exposure` has shares of the catalogue, the
-    items first that were shown most, and the share of all that was shown that they got.
+    items first that were shown most, and the share of all that was shown that they got. `deciles` counts how
+    many of the first ten items of all lists were of each tenth of the catalogue, the most popular first;
+    empty if the log doesn't know.
     """
 
     log: str
@@ -70,6 +72,7 @@ class ShownOfLog(Struct, frozen=True):
     clicks: list[ClicksAt]
     gini: float | None
     exposure: list[tuple[float, float]]
+    deciles: list[int]
 
 
 class LiveLearning(Struct, frozen=True):
@@ -84,9 +87,10 @@ class Live(Struct, frozen=True):
 
     `window` is how many seconds, at most 60, quantiles and shares are of: it begins when somebody looks.
     `degraded` counts by reason since the start. `catalogue` counts the items that the model was trained with
-    by their events. `logs` is null if no log of impressions is watched, `alerts` (how many are open) if the
-    state is out of reach, `learning` if the server doesn't learn. `missing` says of what isn't there how to
-    turn it on.
+    by their events; `deciles` has the share of all events that each tenth of them has, the most popular
+    first; empty without any event. `logs` is null if no log of impressions is watched, `alerts` (how many are
+    open) if the state is out of reach, `learning` if the server doesn't learn. `missing` says of what isn't
+    there how to turn it on.
     """
 
     time: float
@@ -94,6 +98,7 @@ class Live(Struct, frozen=True):
     model: str
     items: int
     catalogue: Mapping[str, int]
+    deciles: list[float]
     policies: str
     rankings: LiveRankings
     events: LiveEvents

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from tailrank.feedback.recent_clicks import Settled
 from tailrank.feedback.records import ShownRecord
@@ -37,6 +38,17 @@ def test_distinct_items_of_the_first_ten_count_and_midnight_begins_anew() -> Non
     note = today.note("log")
     assert (note.since, note.lists, note.items) == (MIDNIGHT + 3, 2, 2)
     assert note.exposures == [(1, 1), (2, 1)]
+
+
+def test_the_first_ten_count_by_decile_if_these_are_known() -> None:
+    today = ShownToday()
+    today.add(shown("r1", MIDNIGHT, "a", "b"))
+    assert sum(today.note("log").deciles) == 0
+    today.add(replace(shown("r2", MIDNIGHT, "a", "b", "c"), deciles=bytes([0, 9, 9])))
+    today.add(replace(shown("r3", MIDNIGHT, *"abcdefghijkl"), deciles=bytes([1] * 12)))
+    assert today.note("log").deciles == [1, 10, 0, 0, 0, 0, 0, 0, 0, 2]
+    today.add(shown("r4", MIDNIGHT + DAY, "a"))
+    assert sum(today.note("log").deciles) == 0
 
 
 def test_clicks_count_by_bucket_and_rank() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.ranking.fusion import COUNT_KNOTS, HISTORY_LABELS, Fusion
+from tailrank.ranking.reranker import Reranker
 from tailrank.server.learned_weights import WeightsPast, learned_weights
 from tailrank.server.live_counts import WINDOW, Counts, Window, quantile
+from tailrank.server.loaded_model import LoadedModel
 from tailrank.server.metrics import LATENCY_BUCKETS, Metrics
 
 SHAPE = len(COUNT_KNOTS), len(HISTORY_LABELS)
@@ -54,6 +57,13 @@ def test_weights_of_another_model_begin_anew() -> None:
     assert past.history().signals == ["text", "popularity"]
     past.begin()
     assert past.history().past == []
+
+
+def test_items_that_came_since_training_count_with_the_least_popular(reranker: Reranker) -> None:
+    counts, ids = reranker.catalogue.counts, reranker.catalogue.items["item_id"]
+    first, last = ids[int(counts.argmax())], ids[len(ids) - 1 - int(counts[::-1].argmin())]
+    grown = replace(reranker, catalogue=reranker.catalogue.with_items(["new"]))
+    assert LoadedModel(grown, "m").deciles_of([first, "new", "no such item", last]) == bytes([0, 9, 9, 9])
 
 
 def test_a_window_tells_what_came_in_the_last_minute() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,9 @@ from try_helpers import PATIENCE
 from tailrank.api_stored import Event, Impression
 from tailrank.benchmarks.launcher import Server
 from tailrank.client import Client
+from tailrank.feedback.log_tables import read_log
 from tailrank.ranking.registry import Registry
+from tailrank.ranking.reranker import Reranker
 from tailrank.screening.screen import Screen
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210", "257", "300", "405", "1000", "1201", "1650"]
@@ -74,8 +77,12 @@ def registry(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Registry:
 
 
 @pytest.fixture(scope="module")
-def server(registry: Registry, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("dashboard")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dashboard")
+
+
+@pytest.fixture(scope="module")
+def server(registry: Registry, model: Path, folder: Path) -> Iterator[Server]:
     (folder / "rules.toml").write_text(RULES)
     Screen("{title}", {"": ["banned"], "de": []}).write(folder / "screen.json")
     options = [
@@ -144,6 +151,24 @@ def test_what_was_shown_clicked_learned_and_compared_is_told(page: Page) -> None
     rules = page.get_by_role("region", name="Policies and rules")
     expect(rules.get_by_role("row", name="<b>quiet</b> title = 'nothing' bury")).to_be_visible()
     expect(rules).to_contain_text("june@")
+
+
+def test_each_tenth_of_the_catalogue_has_its_share_of_what_was_shown(
+    page: Page, folder: Path, reranker: Reranker
+) -> None:
+    figure = page.get_by_role("figure", name=re.compile("^Exposure by decile of popularity"))
+    figure.locator("summary").click()
+    counts, ids = reranker.catalogue.counts, reranker.catalogue.items["item_id"]
+    ranked = sorted(range(len(ids)), key=lambda code: -counts[code])
+    decile_of = {ids[code]: 10 * rank // len(ids) for rank, code in enumerate(ranked)}
+    logged = read_log(folder / "log").shown.collect()["item_ids"].list.head(10).explode()
+    shown = Counter(decile_of[item] for item in logged)
+    events = Counter[int]()
+    for item, count in zip(ids, counts.tolist(), strict=True):
+        events[decile_of[item]] += count
+    for at in (0, 1, 9):
+        row = f"{at + 1} {100 * shown[at] / shown.total():.3g} {100 * events[at] / events.total():.3g}"
+        expect(figure.get_by_role("row", name=row, exact=True)).to_be_visible()
 
 
 def test_an_item_is_approved_and_another_rejected_and_hostile_texts_are_texts(

@@ -66,8 +66,9 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
     """An `Impression`, as it takes the least time to write.
 
     `signals` and `count_levels` are bytes of little-endian numbers. Without `propensities` nothing was left
-    to chance, unless it is `explored`; without `scores` or `upstream` nothing is known of these. The four
-    before the last are `Compared`.
+    to chance, unless it is `explored`; without `scores` or `upstream` nothing is known of these. `compared`
+    and the three after it are `Compared`. `deciles` are those of the first items by popularity, a byte each;
+    empty if they aren't known.
     """
 
     ranking_id: str
@@ -90,6 +91,7 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
     teams: tuple[int, ...] = ()
     tail_share: float | None = None
     explored: ExploredRecord | None = None
+    deciles: bytes = b""
 
     @classmethod
     def from_ranking(
@@ -103,6 +105,7 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
         upstream: Sequence[float] | None = None,
         degraded: str = "",
         compared: Compared = NOT_COMPARED,
+        deciles: bytes = b"",
     ) -> ShownRecord:
         """Take a ranking that is shown now.
 
@@ -116,6 +119,8 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
             Scores of the request's candidates, in its order.
         compared
             What it was in a live comparison.
+        deciles
+            Of the first items.
         """
         kept, ranks = ranking.signals, ranking.previous_ranks
         names: tuple[str, ...] = ()
@@ -142,6 +147,7 @@ class ShownRecord(Struct, array_like=True, tag="shown", gc=False, frozen=True):
             degraded,
             *compared,
             None if ranking.explored is None else ExploredRecord.of(ranking.explored),
+            deciles,
         )
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tailrank.feedback.recent_clicks import Settled
 from tailrank.feedback.records import ShownRecord
-from tailrank.metrics.popularity import COUNT_LABELS
+from tailrank.metrics.popularity import COUNT_LABELS, DECILES
 from tailrank.metrics.ranking import TOP
 
 SHOWN_NOTES: Final = "shown today"
@@ -40,6 +40,9 @@ class ShownNote(Struct, array_like=True, frozen=True):
         Of these, by count bucket and rank: how many items were shown and clicked.
     exposures
         How many items were among the first ten of so many lists: pairs of lists and items, by the lists.
+    deciles
+        How many of the first ten of all lists were of each tenth of the catalogue, the most popular first;
+        empty in notes of older versions.
     """
 
     log: str
@@ -50,6 +53,7 @@ class ShownNote(Struct, array_like=True, frozen=True):
     settled: int
     clicks: list[tuple[str, int, int, int]]
     exposures: list[tuple[int, int]] = []
+    deciles: list[int] = []
 
     @classmethod
     def decoded(cls, note: bytes) -> Self | None:
@@ -81,7 +85,7 @@ class ShownToday:
 
     def _begin(self, day: int) -> None:
         self._day, self._since, self._lists, self._settled = day, 0.0, 0, 0
-        self._items = Counter[str]()
+        self._items, self._deciles = Counter[str](), Counter[int]()
         self._shown, self._clicked = Counter[tuple[str, int]](), Counter[tuple[str, int]]()
 
     def add(self, shown: ShownRecord) -> None:
@@ -91,6 +95,7 @@ class ShownToday:
         self._since = min(self._since or shown.time, shown.time)
         self._lists += 1
         self._items.update(shown.item_ids[:TOP])
+        self._deciles.update(shown.deciles[:TOP])
 
     def settle(self, settled: Settled) -> None:
         """Take what became of a list."""
@@ -108,7 +113,8 @@ class ShownToday:
         clicks = [(*place, shown, self._clicked[place]) for place, shown in sorted(self._shown.items())]
         counts = self._lists, len(self._items), self._settled
         exposures = sorted(Counter(self._items.values()).items())
-        return ShownNote(log, platform.node(), self._since, *counts, clicks, exposures)
+        deciles = [self._deciles[at] for at in range(DECILES)]
+        return ShownNote(log, platform.node(), self._since, *counts, clicks, exposures, deciles)
 
     def _is_today(self, time: float) -> bool:
         day = int(time // DAY)

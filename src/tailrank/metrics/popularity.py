@@ -4,11 +4,12 @@ from typing import Final
 
 import numpy as np
 
-from tailrank.arrays import Bools, Codes, Offsets
+from tailrank.arrays import Bools, Codes, Doubles, Offsets
 
 HEAD_SHARE: Final = 0.2
 COUNT_EDGES: Final = (1, 6, 21)
 COUNT_LABELS: Final = ("0", "1-5", "6-20", ">20")
+DECILES: Final = 10
 
 
 def tail_items(counts: Offsets) -> Bools:
@@ -43,6 +44,39 @@ def count_buckets(counts: Offsets) -> Codes:
     [0, 1, 1, 2, 2, 3]
     """
     return np.searchsorted(COUNT_EDGES, counts, side="right").astype(np.int32)
+
+
+def popularity_deciles(counts: Offsets) -> Codes:
+    """Assign each item to a tenth of the items, from the most popular, 0, to the least, 9; shape (items,).
+
+    Parameters
+    ----------
+    counts
+        Interactions of each item in training, shape (items,). Equal counts are ordered by code.
+
+    Examples
+    --------
+    >>> popularity_deciles(np.array([9, 1, 5, 0, 2])).tolist()
+    [0, 6, 2, 8, 4]
+    """
+    deciles = np.empty(len(counts), np.int32)
+    deciles[np.argsort(-counts, kind="stable")] = np.arange(len(counts)) * DECILES // max(len(counts), 1)
+    return deciles
+
+
+def decile_shares(counts: Offsets) -> Doubles | None:
+    """Give the share of all interactions that each of `popularity_deciles` has, shape (10,); None if none.
+
+    Examples
+    --------
+    >>> decile_shares(np.array([5, 1, 1, 1, 1, 1, 0, 0, 0, 0])).tolist()
+    [0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.0, 0.0, 0.0, 0.0]
+    """
+    if not counts.any():
+        return None
+    of_deciles = np.bincount(popularity_deciles(counts), counts, DECILES)
+    shares: Doubles = of_deciles / counts.sum()
+    return shares
 
 
 def target_groups(counts: Offsets, cold: Bools | None = None) -> dict[str, Bools]:

@@ -12,10 +12,14 @@ import msgspec
 
 from tailrank import api_stored
 from tailrank.feedback.records import EventRecord, LogError, Record, ShownRecord
+from tailrank.server.loaded_model import SHOWN, LoadedModel
 
 
-def shown_record(body: api_stored.Impression) -> Record:
-    """Take a list that another system ranked: nothing is known of its signals."""
+def shown_record(body: api_stored.Impression, model: LoadedModel) -> Record:
+    """Take a list that another system ranked: nothing is known of its signals.
+
+    How popular its items are is known of the model that serves.
+    """
     n = len(body.item_ids)
     return ShownRecord(
         body.ranking_id,
@@ -30,6 +34,7 @@ def shown_record(body: api_stored.Impression) -> Record:
         bytes(4 * n),
         0,
         body.propensities,
+        deciles=model.deciles_of(body.item_ids[:SHOWN]),
     )
 
 

@@ -21,7 +21,7 @@ from tailrank.api_live import (
 from tailrank.errors import RequestError
 from tailrank.feedback.shown_today import DAY, SHOWN_NOTES, ShownNote
 from tailrank.metrics.beyond_accuracy import exposure_curve, gini_of_groups
-from tailrank.metrics.popularity import COUNT_LABELS, count_buckets
+from tailrank.metrics.popularity import COUNT_LABELS, count_buckets, decile_shares
 from tailrank.policy.registry import described
 from tailrank.ranking.registry import Registry
 from tailrank.server.alerts import read_alerts
@@ -74,7 +74,7 @@ class LivePage:
         self._settings, self._models, self._state, self._metrics = settings, models, state, metrics
         self._weights = weights
         self._window, self._broadcast = Window(), Broadcast(self._moment)
-        self._catalogue_of: tuple[LoadedModel, Mapping[str, int]] | None = None
+        self._catalogue_of: tuple[LoadedModel, Mapping[str, int], list[float]] | None = None
 
     def listen(self) -> Stream:
         """Open a stream of `Live`; raises TooManyStreamsError."""
@@ -120,7 +120,7 @@ class LivePage:
             window.seconds,
             served.name,
             len(served.reranker.catalogue),
-            self._catalogue(served),
+            *self._catalogue(served),
             self._settings.policies.version,
             window.rankings(),
             window.events(),
@@ -168,12 +168,15 @@ class LivePage:
         past = self._weights.history().past
         return LiveLearning(past[-1].outcomes, past[-1].time) if past else LiveLearning(0, 0.0)
 
-    def _catalogue(self, served: LoadedModel) -> Mapping[str, int]:
-        """Count the items of a model by their events in training; once a model."""
+    def _catalogue(self, served: LoadedModel) -> tuple[Mapping[str, int], list[float]]:
+        """Count the items of a model by their events in training, and share these out; once a model."""
         if self._catalogue_of is None or self._catalogue_of[0] is not served:
-            counts = np.bincount(count_buckets(served.reranker.catalogue.counts), minlength=len(COUNT_LABELS))
-            self._catalogue_of = served, dict(zip(COUNT_LABELS, counts.tolist(), strict=True))
-        return self._catalogue_of[1]
+            counts, size = served.reranker.catalogue.counts, len(served.reranker.catalogue.items)
+            buckets = np.bincount(count_buckets(counts), minlength=len(COUNT_LABELS)).tolist()
+            shares = decile_shares(counts[:size])
+            shared = [] if shares is None else shares.tolist()
+            self._catalogue_of = served, dict(zip(COUNT_LABELS, buckets, strict=True)), shared
+        return self._catalogue_of[1:]
 
 
 def _is_today(since: float) -> bool:
@@ -187,4 +190,5 @@ def _told(note: ShownNote, n_items: int) -> ShownOfLog:
     if gini is not None:
         curve = list(zip(SHARES.tolist(), exposure_curve(times, items, SHARES).tolist(), strict=True))
     counts = note.lists, note.items, note.settled
-    return ShownOfLog(note.log, note.machine, note.since, *counts, clicks, gini, curve)
+    deciles = note.deciles if any(note.deciles) else []
+    return ShownOfLog(note.log, note.machine, note.since, *counts, clicks, gini, curve, deciles)

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tailrank.api import Value
@@ -15,7 +17,7 @@ from tailrank.api_stored import Item
 from tailrank.data.columns import Columns
 from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.language.vectors import EncoderIdentity
-from tailrank.metrics.popularity import tail_items
+from tailrank.metrics.popularity import DECILES, popularity_deciles, tail_items
 from tailrank.policy.base import Policy
 from tailrank.ranking.model_folder import read_fitted
 from tailrank.ranking.readiness import check_ranks
@@ -102,6 +104,21 @@ class LoadedModel:
         """
         reviews = self.reviews.with_entries(entries)
         return replace(self, reviews=reviews, reranker=replace(self.reranker, first=(reviews.step,)))
+
+    def deciles_of(self, item_ids: Sequence[str]) -> bytes:
+        """Give the tenth of the items that each of these belongs to, a byte each, by `popularity_deciles`.
+
+        Items that came since training, or aren't known, count with the least popular.
+        """
+        catalogue = self.reranker.catalogue
+
+        def by_code() -> npt.NDArray[np.uint8]:
+            """Give deciles by codes, from that of no item, -1, to one beyond the items of training."""
+            counts = catalogue.counts[: len(catalogue.items)]
+            return np.pad(popularity_deciles(counts), 1, constant_values=DECILES - 1).astype(np.uint8)
+
+        deciles = catalogue.attributes.once("deciles", by_code)
+        return deciles.take(catalogue.codes_of(item_ids) + 1, mode="clip").tobytes()
 
     @property
     def some_items(self) -> list[Any]:

@@ -76,5 +76,6 @@ class ShownRankings:
             upstream=cast("Sequence[float] | None", asked.scores),
             degraded=degraded,
             compared=compared,
+            deciles=model.deciles_of(ranking.item_ids[:SHOWN]),
         )
         self.impressions.add(shown, None if explored is None else explored.ensemble)

@@ -63,8 +63,8 @@ class StoredEndpoints:
         """Log lists that another system showed; they are durable when this is answered."""
         if self.log is None:
             raise RequestError(UNLOGGED)
-        logged = IMPRESSIONS.decode(call.body)
-        await self.log.put(list(map(shown_record, logged.entries)))
+        logged, model = IMPRESSIONS.decode(call.body), self.models.served
+        await self.log.put([shown_record(each, model) for each in logged.entries])
         n = len(logged.entries)
         return Answer(encode(api_stored.ImpressionsAccepted(n, verdicts(logged.refused, n, "impression"))))
 

@@ -34,6 +34,7 @@ export function Shown() {
           most={100}
         />
         {live.logs?.some((log) => log.exposure.length) && <Exposure logs={live.logs} />}
+        {live.logs?.some((log) => log.deciles.length) && <Deciles logs={live.logs} events={live.deciles} />}
         {live.logs?.some((log) => log.settled) && (
           <>
             <Popularity logs={live.logs} catalogue={live.catalogue} />
@@ -80,6 +81,26 @@ function Exposure({ logs }: { logs: ShownOfLog[] }) {
         { name: "if all items were shown alike", tone: "soft", values: xs, dash: [4, 4] },
       ]}
       most={100}
+    />
+  );
+}
+
+/** What each tenth of the catalogue got of the first ten places, beside what it had of the events. */
+function Deciles({ logs, events }: { logs: ShownOfLog[]; events: number[] }) {
+  const xs = Array.from({ length: 10 }, (_, at) => at + 1);
+  const shown = xs.map((x) => logs.reduce((so_far, { deciles }) => so_far + (deciles[x - 1] ?? 0), 0));
+  const total = shown.reduce((a, b) => a + b, 0);
+  const lines: Line[] = [{ name: "of what was shown", tone: "head", values: shown.map((n) => (100 * n) / total) }];
+  const had = events.map((share) => 100 * share);
+  if (had.length) lines.push({ name: "of the events in training", tone: "soft", values: had, dash: [4, 4] });
+  return (
+    <Plot
+      title="Exposure by decile of popularity, today"
+      unit="%"
+      x="Tenth of the catalogue, the most popular first"
+      xs={xs}
+      lines={lines}
+      bars
     />
   );
 }

@@ -6,6 +6,8 @@ export interface Live {
   model: string;
   items: number;
   catalogue: Record<string, number>;
+  /** The share of all events in training that each tenth of the items has, the most popular first. */
+  deciles: number[];
   policies: string;
   rankings: {
     total: number;
@@ -38,6 +40,8 @@ export interface ShownOfLog {
   gini: number | null;
   /** Shares of the catalogue, the most shown first, and of all that was shown. */
   exposure: [number, number][];
+  /** How many of the first ten items of all lists were of each tenth of the catalogue, the most popular first. */
+  deciles: number[];
 }
 
 export interface Weights {

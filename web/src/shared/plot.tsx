@@ -31,6 +31,8 @@ interface Props {
   least?: number;
   most?: number;
   height?: number;
+  /** Draw the values at each of `xs` as bars side by side. */
+  bars?: boolean;
 }
 
 const ROWS = 20;
@@ -140,7 +142,7 @@ function summary(title: string, unit: string, lines: Line[]): string {
 }
 
 function options(on: HTMLElement, props: Props & { least: number }): Omit<uPlot.Options, "width" | "height"> {
-  const { lines, x, isUtc, band, marks = [], least, most } = props;
+  const { lines, x, isUtc, band, marks = [], least, most, bars = false } = props;
   const isTime = x === undefined;
   const axis = { stroke: colour(on, "soft"), grid: { stroke: colour(on, "line"), width: 1 }, ticks: { show: false } };
   const tinted = band && lines[band[0]]!.tone;
@@ -151,7 +153,7 @@ function options(on: HTMLElement, props: Props & { least: number }): Omit<uPlot.
     ...(isUtc ? { tzDate: (seconds: number) => uPlot.tzDate(new Date(1_000 * seconds), "Etc/UTC") } : {}),
     hooks: { drawClear: [(plot) => tint(plot, marks, colour(on, "warning-tint"))] },
     scales: {
-      x: { time: isTime },
+      x: { time: isTime, ...(bars && { range: aroundBars }) },
       y: { range: (_, low, high) => range(low, high, least, most) },
     },
     axes: [
@@ -160,19 +162,31 @@ function options(on: HTMLElement, props: Props & { least: number }): Omit<uPlot.
     ],
     series: [
       {},
-      ...lines.map((line) => ({
+      ...lines.map((line, at) => ({
         label: line.name,
         stroke: colour(on, line.tone),
         width: 2,
         spanGaps: false,
         points: { show: line.dots ?? false },
         ...(line.dash ? { dash: line.dash } : {}),
+        ...(bars && barsOf(line, at, on)),
       })),
     ],
     ...(band && tinted
       ? { bands: [{ series: [band[0] + 1, band[1] + 1], fill: colour(on, `${tinted}-tint`) }] }
       : {}),
   };
+}
+
+/** Limits of an axis whose numbers have bars to both sides. */
+function aroundBars(_: uPlot, low: number, high: number): [number, number] {
+  return [low - 0.5, high + 0.5];
+}
+
+/** Bars to the left of each number, for the first line, or to the right; dashed ones are empty. */
+function barsOf({ dash, tone }: Line, at: number, on: HTMLElement): Partial<uPlot.Series> {
+  const paths = uPlot.paths.bars!({ size: [0.36, 40], align: at ? 1 : -1 });
+  return { paths, points: { show: false }, ...(dash ? {} : { fill: colour(on, tone) }) };
 }
 
 function times(_: uPlot, ticks: number[]): string[] {
