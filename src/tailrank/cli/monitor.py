@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import msgspec
 import typer
 
+from tailrank.cli.monitor_options import (
+    LEXICAL,
+    AsJson,
+    Encoder,
+    File,
+    Set,
+    State,
+    changed_settings,
+    existing_state,
+    vectors_by,
+)
+from tailrank.cli.monitor_topics import topics as topics_command
 from tailrank.errors import RequestError
-from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.monitor.alert_log import Alert, AlertLog, moment
 from tailrank.tasks.monitor.classified import Classified
 from tailrank.tasks.monitor.courier import Courier, webhooks_of
 from tailrank.tasks.monitor.inputs import STDIN, Line
 from tailrank.tasks.monitor.monitor import ALERTS, Monitor
-from tailrank.tasks.monitor.monitor_state import MonitorState, check_has_run
+from tailrank.tasks.monitor.monitor_state import MonitorState
 from tailrank.tasks.monitor.pictures import draw
 from tailrank.tasks.monitor.replays import replay as replayed
 from tailrank.tasks.monitor.series import Series
@@ -31,26 +42,13 @@ from tailrank.tasks.monitor.subscriptions import (
     read_subscriptions,
     silenced,
 )
-from tailrank.tasks.monitor.summaries import Vectors, lexical_vectors
+from tailrank.tasks.monitor.summaries import Vectors
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Watch a stream of dated texts, and be told if something surges: docs/monitor.md.",
 )
-LEXICAL: Final = "none"
-
-State = Annotated[Path, typer.Argument(metavar="STATE", help="Folder of the monitor.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="A setting, such as false_alarms_per_week=0.5; repeatable."
-    ),
-]
-Encoder = Annotated[
-    str, typer.Option(help="Reads texts for evidence and examples; none compares their words.")
-]
-File = Annotated[Path | None, typer.Option("--subscriptions", metavar="FILE", help="Who is told of what.")]
+app.command("topics")(topics_command)
 
 
 @app.command()
@@ -80,9 +78,9 @@ def run(
         raise RequestError("--follow looks again; standard input is followed anyway")
     subscribed = [] if subscriptions is None else read_subscriptions(subscriptions)
     webhooks = webhooks_of(subscribed)
-    vectors = _vectors(encoder)
+    vectors = vectors_by(encoder)
     labeller = _labeller((topics, sentiment, reasons), subscribed, encoder, vectors)
-    settings = _settings(state, given)
+    settings = changed_settings(state, given)
     monitor = Monitor.open(state, settings, labeller, vectors, _complain)
     try:
         _note_subscriptions(monitor, subscribed)
@@ -103,7 +101,7 @@ def run(
 @app.command()
 def alerts(state: State, as_json: AsJson = False) -> None:
     """List the alerts so far, the oldest first."""
-    _print(list(AlertLog(_existing(state) / ALERTS)), as_json)
+    _print(list(AlertLog(existing_state(state) / ALERTS)), as_json)
 
 
 @app.command()
@@ -118,11 +116,11 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Say what would have been raised and why, with other settings perhaps; nothing is changed."""
-    kept = MonitorState(_existing(state))
+    kept = MonitorState(existing_state(state))
     try:
-        settings = _settings(state, given) or MonitorSettings.from_dict(kept.note("settings", {}))
+        settings = changed_settings(state, given) or MonitorSettings.from_dict(kept.note("settings", {}))
         series = None if plot is None else Series(topic, entity)
-        found = replayed(kept, settings, days, series, _vectors(encoder))
+        found = replayed(kept, settings, days, series, vectors_by(encoder))
     finally:
         kept.close()
     _print(found.alerts, as_json)
@@ -137,7 +135,7 @@ def check(
     state: Annotated[Path, typer.Option(metavar="STATE", help="Whose alerts are looked at.")],
 ) -> None:
     """Say which alerts an edit of subscriptions would silence. Exit status 3: some."""
-    log = AlertLog(_existing(state) / ALERTS)
+    log = AlertLog(existing_state(state) / ALERTS)
     found = silenced(read_subscriptions(old), read_subscriptions(new), log)
     for each in found:
         typer.echo(str(each))
@@ -157,38 +155,9 @@ def thumb(
     """Say whether an alert was worth it: the subscriber's threshold falls or rises, within bounds."""
     if direction not in ("up", "down"):
         raise RequestError(f"{direction}: give up or down")
-    subscribers = Subscribers(_existing(state), read_subscriptions(subscriptions))
+    subscribers = Subscribers(existing_state(state), read_subscriptions(subscriptions))
     found = subscribers.thumb(subscriber, alert, direction == "up")
     typer.echo(f"{subscriber} is told of {found.severity:g} times the expectation and more")
-
-
-def _existing(state: Path) -> Path:
-    check_has_run(state)
-    return state
-
-
-def _settings(state: Path, given: Sequence[str] | None) -> MonitorSettings | None:
-    """Change the settings of before, or the defaults, by `--set`; None if nothing is set."""
-    if not given:
-        return None
-    kept = MonitorState(state)
-    before = MonitorSettings.from_dict(kept.note("settings", {}))
-    kept.close()
-    values: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise RequestError(f"--set {text}: write NAME=VALUE")
-        default = before.as_dict().get(name, "")
-        try:
-            values[name] = value if isinstance(default, str) else type(default)(value)
-        except ValueError:
-            raise RequestError(f"--set {text}: {name} is a number") from None
-    return MonitorSettings.from_dict(before.as_dict() | values)
-
-
-def _vectors(encoder: str) -> Vectors:
-    return lexical_vectors if encoder == LEXICAL else TextEncoder.load(encoder).encode
 
 
 def _labeller(

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
-from tailrank.errors import needs
+from tailrank.tasks.grouping import groups_of
 from tailrank.tasks.task_folder import Encoder
 
 APART: Final = 0.45
@@ -26,7 +24,7 @@ class Suggestion:
 
 
 def suggested_entries(questions: Sequence[str], encoder: Encoder, fewest: int = 3) -> list[Suggestion]:
-    """Group questions by meaning: agglomerative clustering by the mean cosine distance.
+    """Group questions by meaning.
 
     Parameters
     ----------
@@ -42,17 +40,8 @@ def suggested_entries(questions: Sequence[str], encoder: Encoder, fewest: int = 
     list[Suggestion]
         The largest first.
     """
-    with needs("suggestions", "language"):
-        from sklearn.cluster import AgglomerativeClustering
     latest = [text for text in questions if text.strip()][-MOST:]
-    if len(latest) < max(fewest, 2):
+    if len(latest) < fewest:
         return []
-    vectors = encoder.encode(latest)
-    grouping = AgglomerativeClustering(None, metric="cosine", linkage="average", distance_threshold=APART)
-    groups = grouping.fit_predict(vectors)
-    sizes, found = np.bincount(groups), []
-    for group in np.argsort(-sizes, kind="stable")[: (sizes >= fewest).sum()]:
-        members = np.flatnonzero(groups == group)
-        central = np.argsort(-(vectors[members] @ vectors[members].mean(axis=0)), kind="stable")
-        found.append(Suggestion(tuple(dict.fromkeys(latest[at] for at in members[central]))))
-    return found
+    groups = groups_of(encoder.encode(latest), APART, fewest)
+    return [Suggestion(tuple(dict.fromkeys(latest[at] for at in group))) for group in groups]
