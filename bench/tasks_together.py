@@ -1,4 +1,4 @@
-"""Tune one encoder on several tasks with few texts, and one on each: how many labels are right, in what time."""
+"""Tune one encoder on several tasks with few texts, and one on each: labels that are right, and the time."""
 
 from __future__ import annotations
 
