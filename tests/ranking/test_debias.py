@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from tailrank.data.dataset import Dataset
@@ -27,6 +28,21 @@ def test_a_correction_takes_the_place_of_weights_for_the_tail(movielens: Dataset
     assert other.tail_emphasis == 0
 
 
-def test_a_power_out_of_bounds_is_refused() -> None:
-    with pytest.raises(RequestError, match="debias"):
-        Settings(debias=1.5)
+def test_the_sequence_model_is_corrected_by_a_power_of_its_own() -> None:
+    items = pl.DataFrame({"item_id": [str(at) for at in range(12)], "title": "thing"})
+    walks = [(user, str(step * user % 12), step) for user in range(60) for step in range(4)]
+    data = Dataset.construct(items, pl.DataFrame(walks, ["user_id", "item_id", "position"], orient="row"))
+    asked = [Settings(sequence_epochs=1), Settings(sequence_epochs=1, sequence_debias=0.5)]
+    plain, corrected = (Reranker.fit(data, None, settings).signals for settings in asked)
+    differ = [
+        one.name
+        for one, other in zip(plain, corrected, strict=True)
+        if any((array != other.arrays()[name]).any() for name, array in one.arrays().items())
+    ]
+    assert differ == ["sequence"]
+
+
+@pytest.mark.parametrize("field", ["debias", "sequence_debias"])
+def test_a_power_out_of_bounds_is_refused(field: str) -> None:
+    with pytest.raises(RequestError, match=f"^{field} must be at least 0 and at most 1"):
+        Settings(**{field: 1.5})

@@ -46,6 +46,9 @@ class Settings:
     sequence_epochs
         Epochs that the sequence model is trained for, at most; 0 leaves it out. Training needs torch. None
         tries one if time and queries are enough, and keeps it if the whole ranks validation better with it.
+    sequence_debias
+        Power of popularity by which its targets count like fusion's queries by `debias`, which leaves them
+        alike.
     minutes
         That such a trial may take on this machine: training before validation and again on all events.
 
@@ -67,6 +70,7 @@ class Settings:
     template: str | None = None
     seed: Annotated[int, Meta(ge=0)] = 0
     sequence_epochs: Annotated[int, Meta(ge=0)] | None = 0
+    sequence_debias: Annotated[float, Meta(ge=0, le=1)] = 0.0
     minutes: Annotated[float, Meta(ge=0)] = 15.0
 
     def __post_init__(self) -> None:
