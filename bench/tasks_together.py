@@ -1,4 +1,4 @@
-"""Tune one encoder on several tasks with few texts, and one on each: labels that are right, and the time."""
+"""Tune one encoder on several tasks with few texts, and one on each: how many labels are right, how fast."""
 
 from __future__ import annotations
 

@@ -76,6 +76,8 @@ def test_tasks_that_are_tuned_together_share_an_encoder(
     (tmp_path / "both" / "notes.txt").write_text("mine")
     with pytest.raises(ModelError, match="exists and is no task"):
         save_together(tmp_path / "both", {"what": what, "several": several})
+    with pytest.raises(ModelError, match="what, plain weren't tuned together"):
+        save_together(tmp_path / "new", {"what": what, "plain": TextClassifier.fit(TEXTS, LABELS, small)})
 
 
 def test_the_same_seed_gives_the_same_weights(small: TextEncoder) -> None:

@@ -97,9 +97,11 @@ def save_together(folder: Path, tasks: Mapping[str, TextClassifier]) -> None:
     Raises
     ------
     ModelError
-        If it can't be written, or holds something else.
+        If no encoder was tuned on all of them, or it can't be written, or holds something else.
     """
-    [encoder] = {id(task.encoder): task.encoder for task in tasks.values()}.values()
+    encoder, *others = {id(task.encoder): task.encoder for task in tasks.values()}.values()
+    if others or not all(task.tuned for task in tasks.values()):
+        raise ModelError(f"{', '.join(tasks)} weren't tuned together: do it by `TextClassifier.fit_together`")
     parts = folder.iterdir() if folder.is_dir() else ()
     with _written(folder, all(each.name == ENCODER or (each / MANIFEST).is_file() for each in parts)) as new:
         identity = SHARED, _save_encoder(new / ENCODER, encoder)
