@@ -40,11 +40,12 @@ export function MonitorCard() {
 }
 
 function Progress({ found }: { found: MonitorAlerts }) {
-  const counted = Object.entries(found.counters).map(([name, n]) => `${number(n)} ${name}`);
+  const { lines, ...counters } = found.counters;
+  const counted = Object.entries(counters).map(([name, n]) => `${number(n)} ${name}`);
   return (
     <p class="soft">
       {found.now === null ? "No period is over yet." : `What came until ${hourUtc(found.now)} UTC is counted.`}
-      {counted.length > 0 && ` Lines so far: ${counted.join(", ")}.`}
+      {lines !== undefined && ` Lines so far: ${number(lines)}; ${counted.join(", ")}.`}
     </p>
   );
 }
