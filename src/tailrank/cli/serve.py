@@ -101,6 +101,9 @@ def serve(
         Path | None,
         typer.Option(help="Folder of `tailrank monitor run`, which goes on: its alerts at /tasks."),
     ] = None,
+    monitor_inbox: Annotated[
+        Path | None, typer.Option(help="Folder for texts that a monitor follows; without it, none are taken.")
+    ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
     traces: Annotated[
         bool, typer.Option("--traces", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT.")
@@ -143,6 +146,7 @@ def serve(
         tasks=named_folders("--task", task or []),
         support=support,
         monitor=monitor,
+        monitor_inbox=monitor_inbox,
     )
     if seed_from is not None:
         load(state, seed_from, ttl_days)

@@ -22,6 +22,7 @@ from tailrank.server.decoding import Body
 from tailrank.server.exchange import Answer
 from tailrank.server.experiment import LiveExperiment
 from tailrank.server.exposure import SharedExposure
+from tailrank.server.inbox_endpoints import InboxEndpoints
 from tailrank.server.live import LivePage
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
@@ -40,6 +41,7 @@ from tailrank.server.task_endpoints import TaskEndpoints
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS
 from tailrank.state.base import State
+from tailrank.tasks.monitor.inbox import Inbox
 
 READY_SECONDS: Final = 1.0
 """For how long the answer of `/readyz` holds."""
@@ -48,7 +50,9 @@ RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
 RERANK: Final[Body[api_texts.RerankRequest]] = Body(api_texts.RerankRequest)
 
 
-class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints, MonitorEndpoints):
+class Endpoints(
+    StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints, MonitorEndpoints, InboxEndpoints
+):
     """Everything that a client can request of one worker.
 
     Parameters
@@ -77,6 +81,8 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints
         What labels texts, answers customers, and shows what a monitor found.
     beside
         Gives the models that requests may name, by what they call them.
+    inbox
+        Keeps texts for the opinion monitor; None if there is none.
     """
 
     def __init__(
@@ -94,6 +100,7 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints
         prices: Prices | None = None,
         tasks: ServedTasks | None = None,
         beside: Mapping[str, ModelManager] = MappingProxyType({}),
+        inbox: Inbox | None = None,
     ) -> None:
         StoredEndpoints.__init__(self, models, state, metrics, log)
         OperatorEndpoints.__init__(self, models, state, dashboard, None if log is None else log.folder)
@@ -101,6 +108,7 @@ class Endpoints(StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints
         tasks = tasks or ServedTasks()
         TaskEndpoints.__init__(self, tasks, models.encoders)
         MonitorEndpoints.__init__(self, tasks.monitor)
+        InboxEndpoints.__init__(self, inbox)
         self._has_tasks = bool(tasks)
         shown = ShownRankings(metrics, log, self.shown, exposure, policies)
         self.ranker = Ranker(models, state, shown, experiment, exploration)

@@ -26,6 +26,7 @@ from tailrank.server.served_tasks import ServedTasks
 from tailrank.server.settings import ServerSettings
 from tailrank.server.tracing import Tracer
 from tailrank.state.open import open_state
+from tailrank.tasks.monitor.inbox import Inbox
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -117,6 +118,7 @@ class Lifespan:
             settings.prices,
             tasks,
             beside,
+            None if settings.monitor_inbox is None else Inbox(settings.monitor_inbox),
         )
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
         return managers

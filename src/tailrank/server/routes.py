@@ -45,6 +45,12 @@ EXAMPLES: Final[Mapping[str, object]] = {
         ],
         "history": ["1"],
     },
+    "/v1/monitor/texts": {
+        "id": "17",
+        "text": "My bag is still in Denver!",
+        "timestamp": "2015-02-22T10:00:00Z",
+        "entity": "United",
+    },
     "/feedback": {
         "event": "interaction",
         "id": "i-1",
@@ -205,6 +211,15 @@ ROUTES: Final = (
     Route("GET", "/v1/monitor/series", "monitor_series", "read", SERIES_SUMMARY, api_monitor.MonitorSeries),
     Route("POST", "/v1/monitor/series", "monitor_counts", "read", COUNTS_SUMMARY, *COUNTS),
     Route("GET", "/v1/page/tasks", "page_tasks", "read", TASKS_SUMMARY, api_tasks.TasksPage),
+    Route(
+        "POST",
+        "/v1/monitor/texts",
+        "monitor_texts",
+        "write",
+        "Keep a text for the opinion monitor, or up to 1,000: durable once answered.",
+        api_texts.TextsAccepted,
+        api_texts.MonitoredTexts,
+    ),
     Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
     Route(
         "POST",

@@ -34,6 +34,7 @@ from tailrank.server.protocol import MAX_CONNECTIONS, BoundedProtocol
 from tailrank.server.served_tasks import ServedTasks
 from tailrank.server.settings import ServerSettings
 from tailrank.state.open import open_state
+from tailrank.tasks.monitor.inbox import Inbox
 
 BACKLOG: Final = 2_048
 KEEP_ALIVE_SECONDS: Final = 75
@@ -98,6 +99,8 @@ def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
     if settings.challenger is not None:
         LoadedModel.load(settings.challenger, standing=steps)
     ServedTasks.read(settings.tasks, settings.support, settings.monitor, Encoders())
+    if settings.monitor_inbox is not None:
+        Inbox(settings.monitor_inbox)
     asyncio.run(open_state(settings.state, settings.ttl_days).close())
     with tempfile.TemporaryDirectory(prefix="tailrank-shared-") as folder:
         os.environ[SHARED_FOLDER] = folder

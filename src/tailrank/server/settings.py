@@ -80,6 +80,8 @@ class ServerSettings:
         Folder of a support desk; None if there is none.
     monitor
         Folder of a monitor that another process runs; None shows none.
+    monitor_inbox
+        Folder in which texts for the opinion monitor are kept; None takes none.
 
     Raises
     ------
@@ -116,6 +118,7 @@ class ServerSettings:
     tasks: Mapping[str, Path] = field(default_factory=dict)
     support: Path | None = None
     monitor: Path | None = None
+    monitor_inbox: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.keys and not is_loopback(self.host):

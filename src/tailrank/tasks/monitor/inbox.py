@@ -1,0 +1,90 @@
+"""`Inbox`: a folder of `.jsonl` files that texts are appended to, for a monitor that follows it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+from tailrank.errors import DataError
+from tailrank.files import sync
+
+MOST_BYTES: Final = 64 << 20
+"""Of a file, about; what comes then goes to another one, and so does what comes on another day."""
+
+
+class Inbox:
+    """Appends lines, each file by one process: its name is drawn, and it is never opened again.
+
+    Parameters
+    ----------
+    folder
+        Made if there is none.
+
+    Raises
+    ------
+    DataError
+        If it can't be made or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._stream: FileIO | None = None
+        self._day = ""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as why:
+            raise DataError(f"{folder}: no folder can be made there ({why.strerror})") from None
+        if not os.access(folder, os.W_OK):
+            raise DataError(f"{folder}: can't be written: name another folder")
+
+    def append(self, lines: Sequence[bytes], now: float) -> None:
+        """Append lines; they are on the disk when this returns.
+
+        Parameters
+        ----------
+        lines
+            Without newlines.
+        now
+            In seconds since 1970; the day of the file's name, by UTC.
+
+        Raises
+        ------
+        DataError
+            If that fails. Some of the lines may be read nevertheless: sent again, their ids tell.
+        """
+        rest = memoryview(b"".join(line + b"\n" for line in lines))
+        with self._lock:
+            try:
+                stream = self._current(f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}")
+                while rest:
+                    rest = rest[stream.write(rest) :]
+                os.fsync(stream.fileno())
+            except OSError as why:
+                self._leave()  # half a line may be at its end, which nobody reads
+                raise DataError(f"{self.folder}: can't be written ({why.strerror})") from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._leave()
+
+    def _current(self, day: str) -> FileIO:
+        if self._stream is not None and (day != self._day or self._stream.tell() >= MOST_BYTES):
+            self._leave()
+        if self._stream is None:
+            self._day = day
+            self._stream = FileIO(self.folder / f"{day}-{secrets.token_hex(8)}.jsonl", "x")
+            sync(self.folder)
+        return self._stream
+
+    def _leave(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
