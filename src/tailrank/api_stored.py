@@ -1,4 +1,4 @@
-"""The wire shapes of what a server stores, and of its answers: events, impressions, items, verdicts."""
+"""The wire shapes of what a server stores, and of its answers: events, items, verdicts, texts and more."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tailrank.bounds import check_time
 
 MAX_ITEMS: Final = 1_000
 MAX_IMPRESSIONS: Final = 1_000
+MAX_MONITORED: Final = 1_000
 
 
 class Event(Struct, gc=False, frozen=True, forbid_unknown_fields=True):
@@ -149,3 +150,25 @@ class UserErased(Struct, frozen=True):
     """Whether anything was stored of a user that is erased now."""
 
     erased: bool
+
+
+class MonitoredText(Struct, frozen=True, forbid_unknown_fields=True):
+    """A text for the opinion monitor; `timestamp` in seconds since 1970, or ISO 8601."""
+
+    id: str | int
+    text: str
+    timestamp: float | str
+    entity: str | None = None
+    topic: str | list[str] | None = None
+    sentiment: Literal["negative", "neutral", "positive"] | None = None
+    reason: str | None = None
+
+
+MonitoredTexts: TypeAlias = MonitoredText | Annotated[list[MonitoredText], Meta(max_length=MAX_MONITORED)]
+
+
+class TextsAccepted(Struct, frozen=True):
+    """Texts that are durable now, and read by the monitor next. `refused` are those that aren't kept."""
+
+    accepted: int
+    refused: list[Refused] | UnsetType = UNSET

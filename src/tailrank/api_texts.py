@@ -1,16 +1,14 @@
-"""The wire shapes of texts: to be ordered, as Cohere and Jina have it, and for the opinion monitor."""
+"""The wire shapes of ordering texts that a request brings, those of Cohere and Jina."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tailrank.api import Id, check_bytes
-from tailrank.api_stored import Refused
 
 MAX_DOCUMENTS: Final = 1_000
-MAX_MONITORED: Final = 1_000
 
 Document: TypeAlias = dict[str, Any]
 """A text to rank, in the field `text` or those that the request names; the others come back with it."""
@@ -59,25 +57,3 @@ class RerankResponse(Struct, frozen=True):
     model: str
     results: list[RerankedDocument]
     meta: dict[str, Any]
-
-
-class MonitoredText(Struct, frozen=True, forbid_unknown_fields=True):
-    """A text for the opinion monitor; `timestamp` in seconds since 1970, or ISO 8601."""
-
-    id: str | int
-    text: str
-    timestamp: float | str
-    entity: str | None = None
-    topic: str | list[str] | None = None
-    sentiment: Literal["negative", "neutral", "positive"] | None = None
-    reason: str | None = None
-
-
-MonitoredTexts: TypeAlias = MonitoredText | Annotated[list[MonitoredText], Meta(max_length=MAX_MONITORED)]
-
-
-class TextsAccepted(Struct, frozen=True):
-    """Texts that are durable now, and read by the monitor next. `refused` are those that aren't kept."""
-
-    accepted: int
-    refused: list[Refused] | UnsetType = UNSET

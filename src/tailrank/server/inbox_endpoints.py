@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, ValidationError
 
-from tailrank.api_texts import MAX_MONITORED, TextsAccepted
+from tailrank.api_stored import MAX_MONITORED, TextsAccepted
 from tailrank.errors import DataError, RequestError
 from tailrank.feedback.records import LogError
 from tailrank.server.batches import Entries, verdicts

@@ -217,8 +217,8 @@ ROUTES: Final = (
         "monitor_texts",
         "write",
         "Keep a text for the opinion monitor, or up to 1,000: durable once answered.",
-        api_texts.TextsAccepted,
-        api_texts.MonitoredTexts,
+        api_stored.TextsAccepted,
+        api_stored.MonitoredTexts,
     ),
     Route("POST", "/feedback", "feedback", "write", "Store Metarank's events: one, a list, or one a line."),
     Route(
