@@ -78,6 +78,21 @@ def test_counts_are_those_of_the_texts(tmp_path: Path) -> None:
     monitor.close()
 
 
+def test_reasons_of_complaints_are_series_of_their_entities(tmp_path: Path) -> None:
+    lines = [
+        {**line, "topic": "bags", "reason": "lost" if line.get("entity") else "late", "entity": "United"}
+        for line in rows()
+    ]
+    monitor = Monitor.open(tmp_path / "state", SETTINGS)
+    alert, *_ = monitor.feed(folder_lines(write(tmp_path / "in", lines), {}))
+    assert (alert.topic, alert.entity, alert.observed) == ("reason:lost", "United", 10)
+    assert all("My bag is lost" in each.text for each in alert.evidence)
+    counts = monitor.state.counts(0)
+    found = sum(period.get(Series("reason:lost", "United"), (0, 0))[0] for period in counts.values())
+    assert found == 30 == sum(line["reason"] == "lost" for line in lines)
+    monitor.close()
+
+
 def test_late_repeated_and_near_duplicate_texts(tmp_path: Path) -> None:
     lines = rows(3)
     at, text = lines[-1]["timestamp"], "my bag has been in Denver for three days now"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tailrank.tasks.monitor.stream_texts import Text
 
+REASON: Final = "reason:"
+"""What the topic of a reason starts with."""
+
 
 class Series(NamedTuple):
-    """A topic and an entity; an empty one is all of them.
+    """A topic, or the reason of complaints, and an entity; an empty one is all of them.
 
     Examples
     --------
@@ -31,11 +34,18 @@ ALL = Series("", "")
 
 
 def series_of(text: Text) -> Iterator[Series]:
-    """Name the series that a text counts in: all, its topics, its entity, and each topic of the entity."""
+    """Name the series that a text counts in: all, its topics and reason, its entity, and each of the entity.
+
+    Examples
+    --------
+    >>> text = Text("1", "Where is my bag?", 0.0, "United", ("bags",), reason="lost")
+    >>> print(*series_of(text), sep="; ")
+    all texts; United; bags; bags, United; reason:lost; reason:lost, United
+    """
     yield ALL
     if text.entity:
         yield Series("", text.entity)
-    for topic in text.topics:
+    for topic in (*text.topics, *([REASON + text.reason] if text.reason else [])):
         yield Series(topic, "")
         if text.entity:
             yield Series(topic, text.entity)
