@@ -70,7 +70,7 @@ _ENTRIES: Final = [
 
 
 def write_tasks(folder: Path, encoder: TextEncoder) -> None:
-    """Train `intents`, of the kind `one`, which refuses much, and `news`, of the kind `entity`."""
+    """Train `intents`, of the kind `one`, which refuses much, `news` (`entity`) and `topics` (`several`)."""
     texts = [text for each in _SAID.values() for text in each * 2]
     labels = [label for label, each in _SAID.items() for _ in each * 2]
     refusing = ClassifierSettings(held_out=0.3, refuse=0.5)
@@ -78,6 +78,8 @@ def write_tasks(folder: Path, encoder: TextEncoder) -> None:
     entities, sides = ["Acme"] * 4 + ["Bolt"] * 4, ["good"] * 4 + ["bad"] * 4
     settings = ClassifierSettings(kind="entity")
     TextClassifier.fit(_NEWS * 2, sides, encoder, settings, entities=entities).save(folder / "news")
+    listed, several = [[label] for label in labels], ClassifierSettings(kind="several")
+    TextClassifier.fit(texts, listed, encoder, several).save(folder / "topics")
 
 
 def write_support(folder: Path, encoder: TextEncoder) -> None:

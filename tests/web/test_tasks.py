@@ -23,6 +23,7 @@ from tailrank.tasks.monitor.inputs import folder_lines
 from tailrank.tasks.monitor.monitor import Monitor
 from tailrank.tasks.support.feedback_log import FeedbackLog
 
+TASKS = "intents", "news", "topics"
 READS, WRITES = "reads-only-this-key", "reads-and-writes-this-key"
 
 expect.set_options(timeout=PATIENCE)
@@ -44,7 +45,7 @@ def alert(folder: Path) -> Alert:
 
 @pytest.fixture(scope="module")
 def server(model: Path, folder: Path, alert: Alert) -> Iterator[Server]:
-    tasks = [word for name in ("intents", "news") for word in ("--task", f"{name}={folder / name}")]
+    tasks = [word for name in TASKS for word in ("--task", f"{name}={folder / name}")]
     rest = ["--support", str(folder / "desk"), "--monitor", str(folder / "monitor" / "state")]
     with Server(model, folder / "state", *tasks, *rest, "--keys", str(folder / "keys")) as running:
         yield running
@@ -80,7 +81,7 @@ def ask(server: Server, path: str, body: object = None, status: int = 200) -> An
 
 def test_texts_are_labelled_with_chances_and_marked_if_they_are_refused(server: Server, page: Page) -> None:
     task = page.get_by_role("region", name="Task intents")
-    [intents, _] = ask(server, "/v1/tasks")["tasks"]
+    [intents, *_] = ask(server, "/v1/tasks")["tasks"]
     assert intents["texts"] == 24
     measured = task.locator(".facts div", has=page.get_by_text("refused", exact=True))
     expect(measured).to_contain_text(f"{100 * intents['held_out']['refused']:.1f}".removesuffix(".0") + "%")
@@ -107,6 +108,18 @@ def test_a_label_belongs_to_the_entity_that_is_named(page: Page) -> None:
         latest = task.locator(".held").first
         expect(latest).to_contain_text(f"About {entity}:")
         expect(latest.locator(".of").first).to_have_text(label)
+
+
+def test_of_several_labels_those_that_are_given_are_marked(server: Server, page: Page) -> None:
+    task, text = page.get_by_role("region", name="Task topics"), "how high is the fee for a new card?"
+    [said] = ask(server, "/v1/tasks/topics", {"texts": [text]})["predictions"]
+    task.get_by_label("Text").fill(text)
+    task.get_by_role("button").click()
+    marks = ["", " yes"]
+    expect(task.locator(".of")).to_have_text(
+        [f"{each['label']}{marks[each['chance'] >= 0.5]}" for each in said["labels"]]
+    )
+    assert [each["chance"] >= 0.5 for each in said["labels"]] == [True, False]
 
 
 def test_a_conversation_has_answers_a_clarifying_question_and_a_person(page: Page, folder: Path) -> None:
