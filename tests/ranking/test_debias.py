@@ -43,7 +43,7 @@ def test_the_sequence_model_is_corrected_by_a_power_of_its_own() -> None:
 
 
 def test_powers_out_of_bounds_are_refused() -> None:
-    with pytest.raises(RequestError, match="^debias must be at least 0 and at most 1"):
+    with pytest.raises(RequestError, match=r"^debias must be at least 0 and at most 1"):
         Settings(debias=1.5)
-    with pytest.raises(RequestError, match="^sequence_debias must be at least 0 and at most 1"):
+    with pytest.raises(RequestError, match=r"^sequence_debias must be at least 0 and at most 1"):
         Settings(sequence_debias=-0.1)
