@@ -17,6 +17,14 @@ from tailrank.feedback.records import all_segments
 from tailrank.ranking.reranker import Reranker
 
 HISTORY = ["50", "181"]
+RULES = """
+version = "june"
+
+[[rule]]
+id = "last"
+when = "title = 'Toy Story (1995)'"
+then = "bury"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +37,10 @@ def server(model: Path, reranker: Reranker, folder: Path) -> Iterator[Server]:
     """A server that compares a model with one of another policy, and has its opposite beside both."""
     replace(reranker, policy=()).save(folder / "plain")
     spoiled(reranker).save(folder / "worse")
-    options = ("--log-impressions", str(folder / "log"), "--challenger", str(folder / "plain"))
-    with Server(model, folder / "state", *options, "--beside", f"worse={folder / 'worse'}") as server:
+    (folder / "rules.toml").write_text(RULES)
+    logs = ("--log-impressions", str(folder / "log"), "--policies", str(folder / "rules.toml"))
+    others = ("--challenger", str(folder / "plain"), "--beside", f"worse={folder / 'worse'}")
+    with Server(model, folder / "state", *logs, *others) as server:
         yield server
 
 
@@ -38,12 +48,14 @@ def test_a_request_names_the_model_that_ranks(server: Server, reranker: Reranker
     store(server.url, "ann", *HISTORY)
     beside = httpx.get(f"{server.url}/v1/page").json()["beside"]
     assert list(beside) == ["challenger", "worse"]
+    candidates = [item for item in CANDIDATES if item != "1"]  # Toy Story, which is last of all
     rankers = {"challenger": replace(reranker, policy=()), "worse": spoiled(reranker)}
     for name, other in rankers.items():
         found = rank(server.url, user="ann", model=name)
         assert found["model"] == beside[name]
         assert "challenger" not in found  # no turns are taken
-        assert [item["id"] for item in found["items"]] == other.rank(HISTORY, CANDIDATES).item_ids
+        expected = other.rank(HISTORY, candidates).item_ids
+        assert [item["id"] for item in found["items"]] == [*expected, "1"]
     with Client(server.url) as client:
         assert client.rank(CANDIDATES, history=HISTORY, model="worse").model == beside["worse"]
 
@@ -55,6 +67,12 @@ def test_it_is_that_model_that_explains_and_checks(server: Server) -> None:
     assert checked["model"] == ranked["model"]
     assert [item["id"] for item in checked["items"][:3]] == [item["id"] for item in ranked["items"]]
     assert all(item["explanation"]["because"] for item in ranked["items"])
+
+
+def test_standing_policies_hold_for_it_too_and_the_page_knows_of_them(server: Server) -> None:
+    found = rank(server.url, user="ann", model="worse")
+    assert found["policies"].startswith("june@")
+    assert found["policies"] == httpx.get(f"{server.url}/v1/page").json()["policies"]
 
 
 def test_its_lists_are_not_logged(server: Server, folder: Path) -> None:

@@ -156,6 +156,16 @@ def test_two_models_stand_side_by_side(page: Tab) -> None:
     assert "asks nothing of /v1/rank" in code.locator("pre").inner_text()
 
 
+def test_policies_that_rank_for_everybody_cant_be_left_out(page: Tab, server: Server) -> None:
+    told = httpx.get(f"{server.url}/v1/page").json() | {"policies": "june@1"}
+    page.page.route("**/v1/page", lambda route: route.fulfill(json=told))
+    page.page.reload()
+    page.rows(1).first.wait_for()
+    options = page.page.get_by_label("Right list: how it is made").locator("option").all_inner_texts()
+    assert "with the server's policies alone" in options
+    assert "without policies" not in options
+
+
 def test_an_item_is_found_and_added(page: Tab) -> None:
     page.page.get_by_label("Add an item").fill("star wars")
     with page.answered():
