@@ -137,6 +137,20 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def cut_half_a_line(descriptor: int) -> None:
+    """Cut off what is behind the last line feed of an open file, such as a killed process left."""
+    size = end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - 4096)
+        found = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if found >= 0:
+            end = start + found + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(descriptor, end)
+
+
 def sha256_of(file: Path) -> str:
     """Hash a file."""
     with file.open("rb") as stream:

@@ -12,7 +12,7 @@ from tailrank.cli.main import app
 from tailrank.errors import DataError, RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.classifier import TextClassifier
-from tailrank.tasks.monitor.alert_log import Alert
+from tailrank.tasks.monitor.alert_log import Alert, AlertLog
 from tailrank.tasks.monitor.classified import Classified
 from tailrank.tasks.monitor.stream_texts import Text
 from tailrank.tasks.monitor.subscribers import Subscribers
@@ -60,6 +60,18 @@ def test_alerts_are_told_once_and_when_they_are_due(tmp_path: Path) -> None:
         "daily",
         "delta",
     }
+
+
+def test_a_log_is_read_beside_its_writer_and_half_a_line_goes_when_it_writes(tmp_path: Path) -> None:
+    file, first, second = tmp_path / "alerts.jsonl", alert("a"), alert("b")
+    AlertLog(file).append([first])
+    with file.open("ab") as writer:
+        writer.write(b'{"id":"b","kind":"vol')
+    half = file.read_bytes()
+    assert list(AlertLog(file)) == [first]
+    assert file.read_bytes() == half  # its writer may be about to end that line
+    assert AlertLog(file).append([first, second]) == [second]
+    assert list(AlertLog(file)) == [first, second]
 
 
 def test_alerts_of_days_that_were_read_at_once_are_told(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from tailrank.errors import DataError, first_line
+from tailrank.files import cut_half_a_line
 from tailrank.tasks.monitor.series import Series
 from tailrank.tasks.monitor.settings import Kind
 from tailrank.tasks.monitor.surges import Raised
@@ -111,7 +112,8 @@ class AlertLog:
     Parameters
     ----------
     file
-        Made if there is none; half a line that a killed process left at its end is cut off.
+        Read, which another process may be writing meanwhile: half a line at its end is none. `append` makes
+        it if there is none, and cuts such a half off.
 
     Raises
     ------
@@ -121,11 +123,6 @@ class AlertLog:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        with self._disk_errors():
-            content = file.read_bytes() if file.exists() else b""
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                os.truncate(file, whole)
         self._ids = {alert.id for alert in self}
 
     def __iter__(self) -> Iterator[Alert]:
@@ -133,7 +130,7 @@ class AlertLog:
         if not self.file.exists():
             return
         with self._disk_errors():
-            lines = self.file.read_bytes().splitlines()
+            lines = self.file.read_bytes().split(b"\n")[:-1]
         for number, line in enumerate(lines, start=1):
             try:
                 yield msgspec.json.decode(line, type=Alert)
@@ -150,7 +147,8 @@ class AlertLog:
         """Append those that are missing, and wait until they are on the disk; returns them."""
         new = self.missing(alerts)
         if new:
-            with self._disk_errors(), self.file.open("ab") as stream:
+            with self._disk_errors(), self.file.open("a+b") as stream:
+                cut_half_a_line(stream.fileno())
                 stream.write(b"".join(msgspec.json.encode(alert) + b"\n" for alert in new))
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from tailrank.bounds import MAX_LONG_TEXT
 from tailrank.errors import ModelError, RequestError
-from tailrank.files import sync
+from tailrank.files import cut_half_a_line, sync
 
 FILE: Final = "feedback.jsonl"
 
@@ -90,7 +90,7 @@ class FeedbackLog:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("a+b", buffering=0) as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX)
-                _cut_half_a_line(stream.fileno())
+                cut_half_a_line(stream.fileno())
                 if stream.write(line) < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(stream.fileno())
@@ -134,17 +134,3 @@ class FeedbackLog:
             except msgspec.DecodeError as why:
                 raise ModelError(f"{self.file}, line {number}: {why}: mend or remove the line") from None
         return found, Place(place.lines + len(lines), place.size + len(content) - len(half))
-
-
-def _cut_half_a_line(descriptor: int) -> None:
-    """Cut off what is behind the last line feed."""
-    size = end = os.fstat(descriptor).st_size
-    while end:
-        start = max(0, end - 4096)
-        found = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if found >= 0:
-            end = start + found + 1
-            break
-        end = start
-    if end < size:
-        os.ftruncate(descriptor, end)
