@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bench.causal import PLAIN, DebiasedCoVisitation, Slices, held_out
+from bench.causal import ALONE, PLAIN, SEQUENCE_WAYS, WHOLE, DebiasedCoVisitation, Slices, held_out
 from bench.stored import Studies
 from bench.study import RESULTS, Json
 
@@ -59,6 +59,16 @@ def test_the_page_tells_what_is_stored() -> None:
         for row in one["rows"]:
             cells = [cell(row[metric]) for metric in ("ndcg@10", "ndcg@10/unbiased", "ndcg@10/tail80")]
             assert f" | {' | '.join(cells)} |\n" in text
+
+
+def test_the_page_tells_what_is_stored_of_sequence_models() -> None:
+    text = (page.ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    [stored] = Studies(RESULTS).each("causal-sequence")
+    assert [row["way"] for row in stored["rows"]] == list(SEQUENCE_WAYS)
+    for row in stored["rows"]:
+        plain = ALONE if row["way"].startswith(ALONE) else WHOLE
+        cells = [cell(row[metric], plain) for metric in ("ndcg@10", "ndcg@10/unbiased", "ndcg@10/tail80")]
+        assert f" | {' | '.join(cells)} |\n" in text
 
 
 def cell(metric: Json, plain: str = PLAIN) -> str:

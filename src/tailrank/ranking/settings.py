@@ -47,8 +47,8 @@ class Settings:
         Epochs that the sequence model is trained for, at most; 0 leaves it out. Training needs torch. None
         tries one if time and queries are enough, and keeps it if the whole ranks validation better with it.
     sequence_debias
-        Power of popularity by which its targets count like fusion's queries by `debias`, which leaves them
-        alike.
+        Power of popularity that the sequence model's training corrects for, as `debias` does in fusion; 0
+        counts all its targets alike.
     minutes
         That such a trial may take on this machine: training before validation and again on all events.
 
