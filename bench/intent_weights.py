@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Self
 
 import numpy as np
 from scipy.optimize import minimize
@@ -52,7 +52,7 @@ class Way:
         fusion, pool, importance, shrinkage
             As `Fusion.fit` gave and took.
         """
-        spreads = cast(Floats, fusion.spreads)  # it was fitted
+        spreads = np.asarray(fusion.spreads)
         spread = np.where(spreads > 0, spreads, 1)
         features, start = pool.features / spread, pool_logits(fusion, pool) + pool.log_odds
         given = np.stack([known[name] for name in intents], axis=1)
