@@ -8,11 +8,13 @@ from docs.shop import COLUMNS, PICTURE, PRINTED, draw, run, with_output, write_t
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *RECIPES]
 
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 SCORE = re.compile(r"\d+\.\d\d+")
 REST = re.compile(r"\s+[+-]\s+rest\s+\d\.\d\d")
+STEP = re.compile(r"^```(python|sh)\n(.*?)^```", re.M | re.S)
 MAKE = re.compile(r"^make (\w+)|`make (\w+)", re.M)
 
 
@@ -62,6 +64,21 @@ def test_the_python_examples_run(page: str) -> None:
     for line, code in blocks(ROOT / page, "python"):
         exec(compile("\n" * (line - 1) + code, page, "exec"), names)
     assert names
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
+def test_the_recipes_run(page: Path) -> None:
+    names: dict[str, object] = {}
+    languages = set()
+    for language, code in STEP.findall(page.read_text(encoding="utf-8")):
+        languages.add(language)
+        if language == "python":
+            exec(compile(code, page.name, "exec"), names)
+        else:
+            for command in code.splitlines():
+                run(command)
+    assert languages == {"python", "sh"}
 
 
 @pytest.mark.usefixtures("shop")
