@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +27,7 @@ from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.monitor.alert_log import Alert, AlertLog, moment
 from tailrank.tasks.monitor.classified import Classified
 from tailrank.tasks.monitor.courier import Courier, webhooks_of
-from tailrank.tasks.monitor.inputs import STDIN, Line
+from tailrank.tasks.monitor.inputs import STDIN
 from tailrank.tasks.monitor.monitor import ALERTS, Monitor
 from tailrank.tasks.monitor.monitor_state import MonitorState
 from tailrank.tasks.monitor.pictures import draw
@@ -85,12 +85,12 @@ def run(
     try:
         _note_subscriptions(monitor, subscribed)
         with ExitStack() as stack, Courier(state, webhooks, _complain) as courier:
-            _watch(
-                monitor,
-                following(open_source(source, monitor.state, stack), follow, _complain),
-                Subscribers(state, subscribed, courier.add),
-                as_json,
-            )
+            before, told = monitor.now or 0, None
+            for batch in following(open_source(source, monitor.state, stack), follow, _complain):
+                _print(monitor.feed(batch), as_json)
+                if monitor.now is not None and monitor.now != told:
+                    _tell(monitor, Subscribers(state, subscribed, courier.add), before)
+                    before = told = monitor.now
     except KeyboardInterrupt:
         pass
     finally:
@@ -177,16 +177,6 @@ def _complain(what: object) -> None:
     typer.echo(what, err=True)
 
 
-def _watch(monitor: Monitor, batches: Iterator[list[Line]], subscribers: Subscribers, as_json: bool) -> None:
-    before, told = monitor.now or 0, None
-    for batch in batches:
-        _print(monitor.feed(batch), as_json)
-        if monitor.now is not None and monitor.now != told:
-            for name, new in subscribers.tell(monitor.log, monitor.now, before).items():
-                _complain(f"{name} is told of {len(new):,} alerts")
-            before = told = monitor.now
-
-
 def _note_subscriptions(monitor: Monitor, subscribed: Sequence[Subscription]) -> None:
     """Warn of alerts that an edit since the last run silences, and note how they are now."""
     before = msgspec.convert(monitor.state.note("subscriptions", []), list[Subscription])
@@ -195,6 +185,12 @@ def _note_subscriptions(monitor: Monitor, subscribed: Sequence[Subscription]) ->
     noted = [msgspec.structs.replace(each, webhook=None) for each in subscribed]  # a URL may be a secret
     with monitor.state.transaction():
         monitor.state.write_note("subscriptions", msgspec.to_builtins(noted))
+
+
+def _tell(monitor: Monitor, subscribers: Subscribers, before: int) -> None:
+    if subscribers.subscriptions and monitor.now is not None:
+        for name, new in subscribers.tell(monitor.log, monitor.now, before).items():
+            _complain(f"{name} is told of {len(new):,} alerts")
 
 
 def _print(found: Sequence[Alert], as_json: bool) -> None:
