@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
+from bench.monitor_discovered import discovered
 from bench.monitor_duplicates import duplicates
 from bench.monitor_kills import kills
 from bench.monitor_speed import speed
@@ -26,6 +27,7 @@ INJECTIONS: Final = 30
 FILE: Final = "monitor.json"
 PARTS: Final[dict[str, Callable[[Path], Json]]] = {
     "topics": topics,
+    "discovered topics": discovered,
     "airline-tweets": lambda data: surges(airline_stream(data), 0),
     "reuters": lambda data: surges(reuters_stream(data), INJECTIONS),
     "reuters, a tenth of the false alarms": lambda data: surges(reuters_stream(data, 0.1), INJECTIONS),

@@ -49,7 +49,7 @@ def topics(data: Path) -> Json:
     train, test = (frame.filter(pl.col("split") == part) for part in ("TRAIN", "TEST"))
     counts = Counter(topic for row in train["topics"].to_list() for topic in row)
     names = sorted(name for name, _ in counts.most_common(TOPICS))
-    texts, truth = [_texts(part) for part in (train, test)], [_truth(part, names) for part in (train, test)]
+    texts, truth = [texts_of(part) for part in (train, test)], [_truth(part, names) for part in (train, test)]
     labels = [[name for name, has in zip(names, row, strict=True) if has] for row in truth[0]]
     settings = ClassifierSettings(kind="several")
     classifier = TextClassifier.fit(texts[0], labels, StoredEncoder(TextEncoder.load()), settings)  # type: ignore[arg-type]
@@ -66,7 +66,8 @@ def topics(data: Path) -> Json:
     }
 
 
-def _texts(frame: pl.DataFrame) -> list[str]:
+def texts_of(frame: pl.DataFrame) -> list[str]:
+    """Give the titles of newswires with the beginnings of their bodies."""
     rows = zip(frame["title"].fill_null(""), frame["body"].fill_null(""), strict=True)
     return [f"{title}. {body[:START]}" for title, body in rows]
 
