@@ -177,9 +177,9 @@ def test_what_a_later_version_writes_is_refused(model: Path, field: str, value: 
 
 def test_a_setting_that_an_earlier_version_lacked_is_at_its_default(model: Path) -> None:
     manifest = json.loads((model / "manifest.json").read_text())
-    del manifest["sha256"], manifest["settings"]["sequence_debias"]
+    del manifest["sha256"], manifest["settings"]["debias"]
     sign(model, manifest)
-    assert Reranker.load(model).settings.sequence_debias == 0
+    assert Reranker.load(model).settings.debias == 0
 
 
 @pytest.fixture(scope="module")

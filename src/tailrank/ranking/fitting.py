@@ -120,7 +120,7 @@ def fit_before(
         vectors_of,
         settings.max_history,
         settings.seed,
-        sequence_debias=settings.sequence_debias,
+        sequence_debias=settings.debias,
         progress=progress,
         checkpoint=checkpoint,
     )

@@ -35,8 +35,8 @@ class Settings:
         then give up for new items.
     debias
         Power of popularity by which events are likelier to be observed: fusion's queries count by the clipped
-        inverse of that of their targets (`PopularityPropensity`), instead of weights for the tail. 0 counts
-        all alike.
+        inverse of that of their targets (`PopularityPropensity`), instead of weights for the tail, and so do
+        the targets that a sequence model is trained on. 0 counts all alike.
     upstream_weight
         Weight of the caller's own scores, standardised within the list.
     template
@@ -46,9 +46,6 @@ class Settings:
     sequence_epochs
         Epochs that the sequence model is trained for, at most; 0 leaves it out. Training needs torch. None
         tries one if time and queries are enough, and keeps it if the whole ranks validation better with it.
-    sequence_debias
-        Power of popularity that the sequence model's training corrects for, as `debias` does in fusion; 0
-        counts all its targets alike.
     minutes
         That such a trial may take on this machine: training before validation and again on all events.
 
@@ -70,7 +67,6 @@ class Settings:
     template: str | None = None
     seed: Annotated[int, Meta(ge=0)] = 0
     sequence_epochs: Annotated[int, Meta(ge=0)] | None = 0
-    sequence_debias: Annotated[float, Meta(ge=0, le=1)] = 0.0
     minutes: Annotated[float, Meta(ge=0)] = 15.0
 
     def __post_init__(self) -> None:
