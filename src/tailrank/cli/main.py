@@ -48,6 +48,11 @@ COMMANDS: Final = (
         "Show lists to simulated users, and count the clicks: to choose settings before launch.",
     ),
     LazyCommand("rank", "models:rank", "Rank candidates for one user."),
+    LazyCommand(
+        "rank-all",
+        "rank_all:rank_all",
+        "Rank the candidates of many users; an interrupted run goes on where it was.",
+    ),
     LazyCommand("rules", "rules:app", "Rules of the business: try them on real items."),
     LazyCommand("serve", "serve:serve", "Serve a model over HTTP: events in, rankings out."),
     LazyCommand(

@@ -249,7 +249,7 @@ def _history(ids: list[str] | None, user: str | None, state: str | None) -> Sequ
     if ids is not None and user is None and state is None:
         return ids
     if ids is None and user is not None and state is not None:
-        if "://" in state or Path(state, "data.mdb").exists():
+        if options.is_state(state):
             return _stored(user, state)
         return Dataset.load(state).history(user)
     raise RequestError(

@@ -204,6 +204,11 @@ def location(context: typer.Context, param: typer.CallbackParam, given: str | No
     return found[0]
 
 
+def is_state(location: str) -> bool:
+    """Whether a location is that of a server's state, not a data folder."""
+    return "://" in location or Path(location, "data.mdb").exists()
+
+
 def vector_spaces(
     dataset: Dataset,
     encoder: str,

@@ -178,6 +178,11 @@ class Dataset:
         """Code of each item id."""
         return {name: code for code, name in enumerate(self.item_ids)}
 
+    @cached_property
+    def _user_index(self) -> dict[str, int]:
+        """Code of each user id."""
+        return {name: code for code, name in enumerate(self.user_ids.to_list())}
+
     @property
     def fingerprint(self) -> str:
         """Hash of item ids, events and triples, the same for the same data."""
@@ -223,8 +228,7 @@ class Dataset:
 
     def latest(self, user_ids: Sequence[str], n: int) -> list[History]:
         """Give the latest `n` events of each of some users; of one who has none, an empty history."""
-        index = {name: code for code, name in enumerate(self.user_ids.to_list())}
-        users = np.fromiter(map(index.get, user_ids, repeat(-1)), np.int64, len(user_ids))
+        users = np.fromiter(map(self._user_index.get, user_ids, repeat(-1)), np.int64, len(user_ids))
         offsets, known = self.histories.offsets, users >= 0
         starts, ends = np.where(known, offsets[users], 0), np.where(known, offsets[users + 1], 0)
         found = self.histories.cut(np.maximum(starts, ends - n), ends)

@@ -49,6 +49,11 @@ class ListRanker(Fitted):
         return replace(self, standing=tuple(steps))
 
     @property
+    def item_ids(self) -> list[str]:
+        """Ids of the items that there are now, those that came since included."""
+        return self.catalogue.ids_of(self.catalogue.known_codes)
+
+    @property
     def all_items(self) -> CandidateListing:
         """All items learned from, as policies see a list."""
         ids = self.catalogue.items[Columns.ITEM].to_list()
