@@ -273,7 +273,11 @@ def test_a_candidate_that_occurs_again_is_ranked_once_by_its_first_rank(reranker
     )
 
 
-def test_many_requests_are_ranked_as_one_by_one(reranker: Reranker) -> None:
+@pytest.mark.parametrize("at_once", [50_000, 1])
+def test_many_requests_are_ranked_as_one_by_one(
+    reranker: Reranker, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("tailrank.ranking.list_ranker.SCORES_AT_ONCE", at_once)
     requests = [
         Request(history, candidates, k=k)
         for k, (history, candidates) in enumerate(product((HISTORY, ["1"], []), (FILMS, FILMS[::-1], [])), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Final, Self
 
 import numpy as np
@@ -12,22 +13,26 @@ import numpy as np
 from tailrank.arrays import Codes, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
-from tailrank.data.histories import Histories, History
+from tailrank.data.histories import Histories, History, parts
 from tailrank.errors import RequestError
 from tailrank.policy.base import ChecksItems, Policy, Scored, apply_all
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.fitted import Fitted
+from tailrank.ranking.fusion import FusedScores
 from tailrank.ranking.listing import CandidateListing
 from tailrank.ranking.ordering import Listed, order_candidates, reasons
 from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.request import Request, as_request, distinct
-from tailrank.ranking.scoring import Scoring
+from tailrank.ranking.scoring import Scoring, fuse_all
 from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.text_events import AnyEvent
 from tailrank.ranking.upstream import shares
 
 PLAIN: Final = Request()
 """One that says nothing of time and context."""
+
+SCORES_AT_ONCE: Final = 50_000
+"""Of one signal, which the steps of `_rank_groups` hold for all groups."""
 
 NO_EVENTS: Final = History([], [], [])
 
@@ -97,7 +102,7 @@ class ListRanker(Fitted):
             On timestamps or scores that make no sense, or a `k` below 1.
         """
         request = as_request(request, candidates, options)
-        [ranking] = self._rank_together([request])
+        [[ranking]] = self._rank_groups([[request]])
         return ranking
 
     def upstream_ranking(self, request: Request) -> Ranking:
@@ -128,7 +133,7 @@ class ListRanker(Fitted):
         )
 
     def rank_many(self, requests: Iterable[Request]) -> list[Ranking]:
-        """Rank many requests; histories that share their candidates are scored together.
+        """Rank many requests; histories that share their candidates are scored together, others in turn.
 
         Raises
         ------
@@ -145,10 +150,11 @@ class ListRanker(Fitted):
             except TypeError:  # a list or dict can't be looked up
                 check_strings(request.candidates, "candidate")
                 raise
-        rankings: dict[int, Ranking] = {}
-        for rows in groups.values():
-            ranked = self._rank_together([requests[at] for at in rows])
-            rankings.update(zip(rows, ranked, strict=True))
+        rankings, rows = dict[int, Ranking](), list(groups.values())
+        sizes = np.array([len(each) * len(requests[each[0]].candidates) for each in rows], np.int64)
+        for some in parts(sizes, SCORES_AT_ONCE) if rows else ():
+            ranked = self._rank_groups([[requests[at] for at in each] for each in rows[some]])
+            rankings.update(zip(chain(*rows[some]), chain(*ranked), strict=True))
         return [rankings[at] for at in range(len(requests))]
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
@@ -186,25 +192,51 @@ class ListRanker(Fitted):
         catalogue, signals = self.catalogue, self.signals
         return CandidateListing(ids, codes, events, now, catalogue, signals, request.context, request.shown)
 
-    def _rank_together(self, requests: Sequence[Request]) -> list[Ranking]:
-        """Rank requests that have the same candidates and signals: the one way to a ranking."""
-        listed = Listed.from_ids(requests[0].candidates, self.catalogue)
-        columns = [request.columns for request in requests]
-        coded = [self.catalogue.histories(events) for events in columns]
-        scoring = self._scoring(requests, [history for history, _ in coded])
-        fused = scoring.fuse(listed.candidates, self.catalogue.levels.take(listed.candidates.codes))
-        rankings = []
-        asked = zip(requests, columns, coded, strict=True)
-        for row, (request, events, (_, unknown)) in enumerate(asked):
-            given = shares(listed.first(request.scores), self.upstream, self.settings.upstream_weight)
-            policy = self.steps(request.policy)
-            parts = fused.parts(row) if request.explain else None
-            signals = SignalValues.from_fused(fused, row) if request.keep_signals else None
-            read, own = int(scoring.told.lengths[row]), fused.total[row]
-            wish = scoring.fusion.wish(fused, row)
-            listing = self._listing(listed.ids, listed.codes, events, request)
-            ranking = order_candidates(
-                listed, own, given, policy, request.k, parts, unknown, read, signals, wish, listing
+    def _rank_groups(self, groups: Sequence[Sequence[Request]]) -> list[list[Ranking]]:
+        """Rank groups of requests that have the same candidates and signals: the one way to a ranking.
+
+        Step by step for all groups, so that what a step needs stays in the processor's cache.
+        """
+        catalogue = self.catalogue
+        listed = [Listed.from_ids(requests[0].candidates, catalogue) for requests in groups]
+        columns = [[request.columns for request in requests] for requests in groups]
+        coded = [[catalogue.histories(events) for events in each] for each in columns]
+        asked = zip(groups, coded, strict=True)
+        scorings = [self._scoring(requests, [history for history, _ in each]) for requests, each in asked]
+        fused = fuse_all(
+            scorings,
+            [each.candidates for each in listed],
+            [catalogue.levels.take(each.candidates.codes) for each in listed],
+        )
+        return [
+            [
+                self._ordered(request, one, events, unknown, scoring, scores, row)
+                for row, (request, events, (_, unknown)) in enumerate(zip(requests, past, found, strict=True))
+            ]
+            for requests, one, past, found, scoring, scores in zip(
+                groups, listed, columns, coded, scorings, fused, strict=True
             )
-            rankings.append(request.named(ranking))
-        return rankings
+        ]
+
+    def _ordered(
+        self,
+        request: Request,
+        listed: Listed,
+        events: History,
+        unknown: list[str],
+        scoring: Scoring,
+        fused: FusedScores,
+        row: int,
+    ) -> Ranking:
+        """Order the candidates of one request, which is a row of the scores."""
+        given = shares(listed.first(request.scores), self.upstream, self.settings.upstream_weight)
+        policy = self.steps(request.policy)
+        made_of = fused.parts(row) if request.explain else None
+        signals = SignalValues.from_fused(fused, row) if request.keep_signals else None
+        read, own = int(scoring.told.lengths[row]), fused.total[row]
+        wish = scoring.fusion.wish(fused, row)
+        listing = self._listing(listed.ids, listed.codes, events, request)
+        ranking = order_candidates(
+            listed, own, given, policy, request.k, made_of, unknown, read, signals, wish, listing
+        )
+        return request.named(ranking)

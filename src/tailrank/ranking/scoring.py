@@ -109,8 +109,8 @@ class Scoring:
 
     def fuse(self, candidates: Candidates, levels: Codes) -> FusedScores:
         """Score with every signal, and weigh; `levels` are the candidates' count levels."""
-        scores = [self.score(signal, candidates) for signal in self.signals]
-        return self.fusion.fuse(scores, levels, history_buckets(self.told.lengths))
+        [fused] = fuse_all([self], [candidates], [levels])
+        return fused
 
     def score(self, signal: Signal, candidates: Candidates) -> Floats:
         """Score with one signal; shape (histories, candidates)."""
@@ -135,6 +135,19 @@ class Scoring:
         ids = iter(known[len(known) - n_events :])
         codes = self.told.items.tolist()
         return tuple(next(ids) if code < first else self.texts[code - first].name for code in codes)
+
+
+def fuse_all(
+    scorings: Sequence[Scoring], candidates: Sequence[Candidates], levels: Sequence[Codes]
+) -> list[FusedScores]:
+    """Score with one signal after the other, and weigh; one of each an argument, as in `Scoring.fuse`."""
+    found: list[list[Floats]] = [[] for _ in scorings]
+    for number in range(max(len(scoring.signals) for scoring in scorings)):
+        for scoring, those, scores in zip(scorings, candidates, found, strict=True):
+            if number < len(scoring.signals):
+                scores.append(scoring.score(scoring.signals[number], those))
+    asked = zip(scorings, found, levels, strict=True)
+    return [s.fusion.fuse(scores, each, history_buckets(s.told.lengths)) for s, scores, each in asked]
 
 
 def fusion_without(fusion: Fusion, names: Collection[str]) -> Fusion:
