@@ -27,7 +27,7 @@ from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.monitor.alert_log import Alert, AlertLog, moment
 from tailrank.tasks.monitor.classified import Classified
 from tailrank.tasks.monitor.courier import Courier, webhooks_of
-from tailrank.tasks.monitor.inputs import STDIN
+from tailrank.tasks.monitor.inputs import STDIN, check_folder
 from tailrank.tasks.monitor.monitor import ALERTS, Monitor
 from tailrank.tasks.monitor.monitor_state import MonitorState
 from tailrank.tasks.monitor.pictures import draw
@@ -79,6 +79,8 @@ def run(
     subscribed = [] if subscriptions is None else read_subscriptions(subscriptions)
     webhooks = webhooks_of(subscribed)
     vectors = vectors_by(encoder)
+    if source != STDIN and "://" not in source:
+        check_folder(Path(source))
     labeller = _labeller((topics, sentiment, reasons), subscribed, encoder, vectors)
     settings = changed_settings(state, given)
     monitor = Monitor.open(state, settings, labeller, vectors, _complain)
@@ -95,7 +97,8 @@ def run(
         pass
     finally:
         monitor.close()
-    _complain(", ".join(f"{n:,} {name}" for name, n in monitor.counters.items()))
+    counted = ", ".join(f"{n:,} {name}" for name, n in monitor.counters.items())
+    _complain(counted or f"{source}: nothing was there to read")
 
 
 @app.command()

@@ -15,8 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from tailrank.errors import ModelError, RequestError
-from tailrank.files import UNFINISHED, sync
-from tailrank.ranking.exclusive import exclusive
+from tailrank.files import UNFINISHED, exclusive, sync
 from tailrank.ranking.promotions import Deed, add_promotion, read_promotions, served
 from tailrank.ranking.readiness import check_ranks
 from tailrank.ranking.reranker import Reranker

@@ -180,3 +180,20 @@ def test_a_state_belongs_to_one_monitor_and_period(tmp_path: Path) -> None:
     (tmp_path / "broken" / "monitor.sqlite").write_bytes(b"no database" * 1_000)
     with pytest.raises(DataError, match=r"monitor\.sqlite: can't be used"):
         Monitor.open(tmp_path / "broken")
+
+
+def test_files_of_two_writers_are_counted_as_one(tmp_path: Path) -> None:
+    lines, both = rows(3), tmp_path / "both"
+    one = watch(tmp_path / "one", write(tmp_path / "in", lines))
+    for n, name in enumerate(("a.jsonl", "b.jsonl")):
+        write(both, lines[n::2], name)
+    assert watch(tmp_path / "two", both) == one
+    assert one[0]["late"] == 0
+
+
+def test_two_monitors_in_one_folder_are_refused(tmp_path: Path) -> None:
+    running = Monitor.open(tmp_path)
+    with pytest.raises(DataError, match="another monitor runs there: stop it, or give another folder"):
+        Monitor.open(tmp_path)
+    running.close()
+    Monitor.open(tmp_path).close()

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ def line(**values: object) -> bytes:
         (line(timestamp="yesterday"), "`timestamp` is 'yesterday': write it as 2024-01-31T09:30:00Z"),
         (line(timestamp=1_424_599_200_000), "not milliseconds"),
         (line(timestamp=20240131), "before 1980"),
+        (line(timestamp=10**400), "`timestamp` is 10{39}…: give seconds since 1970"),
         (line(timestamp=None), "`timestamp` is missing"),
         (line(sentiment="angry"), "give one of negative, neutral, positive"),
         (line(topic=[1]), "`topic`"),
@@ -106,6 +108,32 @@ def test_a_growing_folder_is_read_on(tmp_path: Path) -> None:
         ids()
     with pytest.raises(DataError, match="no such folder"):
         list(folder_lines(tmp_path / "none", {}))
+
+
+def test_files_of_the_same_days_are_read_together(tmp_path: Path) -> None:
+    hours = [(1_424_599_200 + 3600 * hour, f"{hour}") for hour in range(100)]
+    wrong = {"10": 3600 * 24 * 365, "31": -3600 * 24 * 365, "52": None}  # clocks, and a line without a time
+    for n in range(3):
+        rows = [
+            line(id=name, timestamp=at + shift if (shift := wrong.get(name, 0)) is not None else None)
+            for at, name in hours[n::3]
+        ]
+        (tmp_path / f"{n}.jsonl").write_bytes(b"\n".join([*rows, b""]))
+    found = [json.loads(each.content)["id"] for each in folder_lines(tmp_path, {})]
+    assert sorted(found, key=int) == [name for _, name in hours]
+    away = [abs(int(name) - at) for at, name in enumerate(found) if name not in wrong]
+    assert max(away) <= 3  # the one before a wrong clock may come a turn too early or too late
+
+
+def test_a_folder_may_have_more_files_than_may_be_open(tmp_path: Path) -> None:
+    for n in range(200):
+        (tmp_path / f"{n}.jsonl").write_bytes(line(id=f"{n}") + b"\n")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, before[1]))
+    try:
+        assert len(list(folder_lines(tmp_path, {}))) == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_near_duplicates_are_those_of_all_pairs() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from tailrank.errors import DataError
-from tailrank.tasks.monitor.stream_texts import MAX_LINE
+from tailrank.tasks.monitor.stream_texts import MAX_LINE, written_at
 
 STDIN: Final = "-"
 """Name of the standard input."""
@@ -17,6 +21,12 @@ STDIN: Final = "-"
 SUFFIXES: Final = (".jsonl", ".ndjson")
 
 TOO_LONG: Final = f"is longer than {MAX_LINE:,} bytes: shorten it"
+
+AHEAD: Final = 3
+"""Lines of a file that are looked at to tell whose turn it is: one clock that is wrong doesn't tell."""
+
+AT_ONCE: Final = 16
+"""Lines of a file that are read while it is open: a folder may have more files than a process may open."""
 
 CHUNK: Final = 1 << 16
 """Bytes that are taken from a stream at once, at most: what a pipe holds."""
@@ -44,7 +54,9 @@ class Line:
 
 
 def folder_lines(folder: Path, places: Mapping[str, Place]) -> Iterator[Line]:
-    """Read on in all files of a folder, by name; the last line of a file counts once it ends in a newline.
+    """Read on in all files of a folder, by the times of lines; a last line counts once it has its newline.
+
+    A monitor that was away would take a file for late if it had read another one of the same days before.
 
     Parameters
     ----------
@@ -58,23 +70,52 @@ def folder_lines(folder: Path, places: Mapping[str, Place]) -> Iterator[Line]:
     DataError
         If there is no such folder, a file can't be read, or it is shorter than what was read of it.
     """
+    check_folder(folder)
+    files = sorted(each for each in folder.iterdir() if each.suffix in SUFFIXES)
+    timed = [_timed(_file_lines(each, places.get(each.name, Place()))) for each in files]
+    yield from map(itemgetter(1), merge(*timed, key=itemgetter(0)))
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a DataError if there is no such folder."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder. Give one of .jsonl files, or - for the standard input.")
-    for file in sorted(each for each in folder.iterdir() if each.suffix in SUFFIXES):
-        place = places.get(file.name, Place())
-        try:
-            size = file.stat().st_size
-            if size < place.bytes:
-                raise DataError(
-                    f"{file}: has {size:,} bytes, of which {place.bytes:,} were read. Files may only grow: "
-                    "give what is new a name of its own."
-                )
-            if size > place.bytes:
-                with file.open("rb") as stream:
-                    stream.seek(place.bytes)
-                    yield from stream_lines(stream, file.name, place)
-        except OSError as why:
-            raise DataError(f"{file}: can't be read ({why.strerror}).") from None
+        what = "is a file" if folder.exists() else "no such folder"
+        raise DataError(f"{folder}: {what}. Give a folder of .jsonl files, or - for the standard input.")
+
+
+def _file_lines(file: Path, place: Place) -> Iterator[Line]:
+    """Read on in a file, which is open for some lines at a time."""
+    try:
+        size = file.stat().st_size
+        if size < place.bytes:
+            raise DataError(
+                f"{file}: has {size:,} bytes, of which {place.bytes:,} were read. Files may only grow: "
+                "give what is new a name of its own."
+            )
+        while size > place.bytes:
+            with file.open("rb") as stream:
+                stream.seek(place.bytes)
+                lines = list(islice(stream_lines(stream, file.name, place), AT_ONCE))
+            if not lines:
+                return
+            yield from lines
+            place = lines[-1].end
+    except OSError as why:
+        raise DataError(f"{file}: can't be read ({why.strerror}).") from None
+
+
+def _timed(lines: Iterable[Line]) -> Iterator[tuple[float, Line]]:
+    """Give lines, each with the middle one of the times of it and those behind it."""
+    rest, time = iter(lines), 0.0
+    ahead = deque[tuple[float, Line]]()
+    while True:
+        for line in islice(rest, AHEAD - len(ahead)):
+            time = written_at(line.content, time)
+            ahead.append((time, line))
+        if not ahead:
+            return
+        times = sorted(at for at, _ in ahead)
+        yield times[(len(times) - 1) // 2], ahead.popleft()[1]
 
 
 def stream_lines(stream: BinaryIO, name: str, place: Place) -> Iterator[Line]:

@@ -93,11 +93,12 @@ class Monitor:
         Raises
         ------
         DataError
-            If the folder can't be used.
+            If the folder can't be used, or another process counts in it.
         RequestError
             If the period isn't that of before.
         """
         state = MonitorState(folder)
+        state.hold()
         before = state.note("settings")
         if settings is None:
             settings = MonitorSettings.from_dict(before or {})

@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import msgspec
 
 from tailrank.arrays import Offsets
 from tailrank.errors import DataError
+from tailrank.files import exclusive
 from tailrank.tasks.monitor.alert_log import Alert
 from tailrank.tasks.monitor.history import History
 from tailrank.tasks.monitor.inputs import Place
@@ -27,6 +28,7 @@ from tailrank.tasks.monitor.surges import Counts
 
 FORMAT: Final = "tailrank monitor 1"
 NAME: Final = "monitor.sqlite"
+LOCK: Final = "monitor.lock"
 
 _TABLES: Final = """
 create table if not exists notes (name text primary key, value text not null);
@@ -59,7 +61,7 @@ class MonitorState:
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self.file = folder / NAME
+        self.file, self._held = folder / NAME, ExitStack()
         if read_only:
             self._open_to_read(folder)
         else:
@@ -85,6 +87,23 @@ class MonitorState:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+        self._held.close()
+
+    def hold(self) -> None:
+        """Keep others from counting here until it is closed: each would miss what the other one read.
+
+        Raises
+        ------
+        DataError
+            If another one does, or the lock can't be written. It is closed then.
+        """
+        try:
+            self._held.enter_context(exclusive(self.file.with_name(LOCK), 0))
+        except OSError as why:
+            self.close()
+            is_held = isinstance(why, TimeoutError)
+            what = "another monitor runs there: stop it" if is_held else f"can't be written ({why.strerror})"
+            raise DataError(f"{self.file.parent}: {what}, or give another folder.") from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

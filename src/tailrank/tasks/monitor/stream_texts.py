@@ -2,7 +2,7 @@ r"""Dated texts, one a line of JSON; a line that can't be read is reported and c
 
 from __future__ import annotations
 
-import math
+import sys
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from tailrank.bounds import MAX_ID_BYTES, check_time
 from tailrank.data.markup import plain_text
@@ -62,6 +63,13 @@ class Text:
     def is_negative(self) -> bool:
         """Whether it is negative."""
         return self.sentiment == SENTIMENTS[0]
+
+
+class _Dated(Struct):
+    timestamp: Any
+
+
+_DATED: Final = msgspec.json.Decoder(_Dated)
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,20 @@ def read_text(line: bytes) -> Text:
         raise ValueError(f"`sentiment` is {_shown(sentiment)!r}: give one of {', '.join(SENTIMENTS)}")
     entity, reason = _words(row, "entity", None), _words(row, "reason", None)
     return Text(_id(row), text, _seconds(row.get("timestamp")), entity, _topics(row), sentiment, reason)
+
+
+def written_at(line: bytes, otherwise: float) -> float:
+    """Read the time of one line, in seconds since 1970; of a line that has none, give another.
+
+    Examples
+    --------
+    >>> written_at(b'{"id": 7, "timestamp": 1424599200}', 0.0), written_at(b"{", 0.0)
+    (1424599200.0, 0.0)
+    """
+    try:
+        return _seconds(_DATED.decode(line).timestamp)
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        return otherwise
 
 
 def clean_text(text: str) -> str:
@@ -194,7 +216,7 @@ def _seconds(value: object) -> float:
         except ValueError:
             raise ValueError(f"`timestamp` is {_shown(value)!r}: write it as 2024-01-31T09:30:00Z") from None
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         seconds = float(value)
     else:
         raise ValueError(f"`timestamp` is {_shown(value)}: give seconds since 1970, or 2024-01-31T09:30:00Z")
