@@ -193,7 +193,7 @@ def _note_subscriptions(monitor: Monitor, subscribed: Sequence[Subscription]) ->
 def _tell(monitor: Monitor, subscribers: Subscribers, before: int) -> None:
     if subscribers.subscriptions and monitor.now is not None:
         for name, new in subscribers.tell(monitor.log, monitor.now, before).items():
-            _complain(f"{name} is told of {len(new):,} alerts")
+            _complain(f"{name} is told of {len(new):,} alert{'s' * (len(new) > 1)}")
 
 
 def _print(found: Sequence[Alert], as_json: bool) -> None:

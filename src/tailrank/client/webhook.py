@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -14,7 +15,7 @@ import httpx
 from tailrank.errors import RequestError
 
 TIMEOUT: Final = 10.0
-"""Seconds in which a receiver must take a connection, and answer."""
+"""Seconds that a receiver has to take a connection and answer, however slowly bytes come."""
 
 SCHEMES: Final = ("http", "https")
 
@@ -87,14 +88,20 @@ class Webhook:
         if self.secret is not None:
             headers["webhook-signature"] = signature(self.secret, message, f"{time:.0f}", body)
         try:
-            with httpx.stream(
-                "POST", self.url, content=body, headers=headers, timeout=TIMEOUT, follow_redirects=False
-            ) as response:
-                return "" if response.is_success else f"it answers {response.status_code}"
-        except httpx.TimeoutException:
+            status = asyncio.run(asyncio.wait_for(self._status(body, headers), TIMEOUT))
+        except TimeoutError:
             return f"no answer within {TIMEOUT:g} seconds"
-        except (httpx.HTTPError, httpx.InvalidURL) as why:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as why:  # the last two: its settings
             return f"it can't be reached ({type(why).__name__})"
+        return "" if httpx.codes.is_success(status) else f"it answers {status}"
+
+    async def _status(self, body: bytes, headers: dict[str, str]) -> int:
+        """Post; of the answer only the status is read."""
+        async with (
+            httpx.AsyncClient(timeout=None, follow_redirects=False) as client,
+            client.stream("POST", self.url, content=body, headers=headers) as response,
+        ):
+            return response.status_code
 
 
 def decoded_secret(text: str) -> bytes:

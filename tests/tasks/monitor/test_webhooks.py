@@ -1,9 +1,11 @@
 """Webhooks: what is posted to a real receiver and how it is signed; refusals, kills, and what isn't shown."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -186,6 +188,32 @@ def test_pauses_double_and_end(tmp_path: Path) -> None:
 
 def test_nobody_answers() -> None:
     assert Webhook("http://127.0.0.1:9/x").post("m", b"{}", NOW) == "it can't be reached (ConnectError)"
+
+
+def test_an_answer_that_never_ends_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailrank.client.webhook.TIMEOUT", 1.0)
+    is_over = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while not is_over.wait(0.1):
+            with contextlib.suppress(OSError):
+                connection.sendall(b"x: y\r\n")
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        webhook = Webhook(f"http://127.0.0.1:{listener.getsockname()[1]}/x")
+        assert webhook.post("m", b"{}", NOW) == "no answer within 1 seconds"
+        is_over.set()
+        thread.join()
+
+
+def test_settings_of_the_network_that_make_no_sense_stop_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1:9")
+    assert Webhook("http://127.0.0.1:9/x").post("m", b"{}", NOW) == "it can't be reached (ValueError)"
 
 
 @pytest.mark.parametrize(
