@@ -89,7 +89,7 @@ class Webhook:
             headers["webhook-signature"] = signature(self.secret, message, f"{time:.0f}", body)
         try:
             status = asyncio.run(asyncio.wait_for(self._status(body, headers), TIMEOUT))
-        except TimeoutError:
+        except (TimeoutError, httpx.TimeoutException):
             return f"no answer within {TIMEOUT:g} seconds"
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as why:  # the last two: its settings
             return f"it can't be reached ({type(why).__name__})"
@@ -98,7 +98,7 @@ class Webhook:
     async def _status(self, body: bytes, headers: dict[str, str]) -> int:
         """Post; of the answer only the status is read."""
         async with (
-            httpx.AsyncClient(timeout=None, follow_redirects=False) as client,
+            httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False) as client,
             client.stream("POST", self.url, content=body, headers=headers) as response,
         ):
             return response.status_code
