@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,31 @@ def test_a_full_disk_is_told_and_what_comes_then_is_whole(
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="no folder can be made there"):
         Inbox(tmp_path / "file")
+
+
+def test_a_disk_without_room_has_no_empty_file_for_each_request(tmp_path: Path) -> None:
+    inbox, before = Inbox(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        for _ in range(3):
+            with pytest.raises(DataError, match="can't be written"):
+                inbox.append([b"1"], NOON)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+    inbox.append([b"2"], NOON)
+    inbox.close()
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["2\n"]
+
+
+def test_a_file_that_was_removed_takes_nothing_more(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path)
+    inbox.append([b"1"], NOON)
+    [file] = tmp_path.iterdir()
+    file.unlink()
+    inbox.append([b"2"], NOON)
+    inbox.close()
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["2\n"]
 
 
 def test_without_an_inbox_no_texts_are_taken() -> None:

@@ -10,7 +10,7 @@ import typer
 
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
-from tailrank.tasks.monitor.monitor_state import MonitorState, check_has_run
+from tailrank.tasks.monitor.monitor_state import MonitorState, check_has_run, has_run
 from tailrank.tasks.monitor.settings import MonitorSettings
 from tailrank.tasks.monitor.summaries import Vectors, lexical_vectors
 
@@ -40,9 +40,11 @@ def changed_settings(state: Path, given: Sequence[str] | None) -> MonitorSetting
     """Change the settings of before, or the defaults, by `--set`; None if nothing is set."""
     if not given:
         return None
-    kept = MonitorState(state)
-    before = MonitorSettings.from_dict(kept.note("settings", {}))
-    kept.close()
+    before = MonitorSettings()
+    if has_run(state):
+        kept = MonitorState(state, read_only=True)
+        before = MonitorSettings.from_dict(kept.note("settings", {}))
+        kept.close()
     values: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -52,7 +54,8 @@ def changed_settings(state: Path, given: Sequence[str] | None) -> MonitorSetting
         try:
             values[name] = value if isinstance(default, str) else type(default)(value)
         except ValueError:
-            raise RequestError(f"--set {text}: {name} is a number") from None
+            kind = "whole number" if isinstance(default, int) else "number"
+            raise RequestError(f"--set {text}: {name} is a {kind}") from None
     return MonitorSettings.from_dict(before.as_dict() | values)
 
 

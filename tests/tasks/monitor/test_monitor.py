@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from tailrank.cli.main import app
 from tailrank.errors import DataError, RequestError
 from tailrank.tasks.monitor.inputs import folder_lines
 from tailrank.tasks.monitor.monitor import ALERTS, Monitor
@@ -197,3 +199,32 @@ def test_two_monitors_in_one_folder_are_refused(tmp_path: Path) -> None:
         Monitor.open(tmp_path)
     running.close()
     Monitor.open(tmp_path).close()
+
+
+def test_a_folder_of_something_else_stays_as_it_is(tmp_path: Path) -> None:
+    texts = write(tmp_path / "texts", rows(1))
+    with pytest.raises(
+        DataError, match=r"texts: holds other files \(a\.jsonl\), and no monitor has run there"
+    ):
+        Monitor.open(texts)
+    assert [each.name for each in texts.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (["texts", "--set", "surge=much"], "surge is a number"),
+        (["texts", "--set", "keep_days=1e3"], "keep_days is a whole number"),
+        (["texts", "--set", "surge=0"], "surge must be at least"),
+        (["nowhere"], "no such folder"),
+        (["texts/a.jsonl"], "is a file. Give a folder"),
+    ],
+)
+def test_a_mistake_makes_no_state(
+    given: list[str], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("texts"), rows(1))
+    done = CliRunner().invoke(app, ["monitor", "run", "state", *given])
+    assert why in str(done.exception)
+    assert not Path("state").exists()

@@ -175,7 +175,7 @@ def test_the_command_from_texts_to_a_picture(tmp_path: Path) -> None:
     done = call("run", state, "-", *options, *subs, source="\n".join(lines).encode())
     assert done.exit_code == 0, done.output
     assert "-, line 1: isn't JSON" in done.stderr
-    assert "ann is told of 1 alerts" in done.stderr
+    assert "ann is told of 1 alert\n" in done.stderr
     [found] = [json.loads(line) for line in call("alerts", state, "--json").stdout.splitlines()]
     assert found["topic"] == "bags"
     again = call("run", state, "-", *subs, source="\n".join(lines[1:]).encode())

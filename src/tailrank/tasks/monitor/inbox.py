@@ -6,6 +6,7 @@ import os
 import secrets
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -76,8 +77,10 @@ class Inbox:
             self._leave()
 
     def _current(self, day: str) -> FileIO:
-        if self._stream is not None and (day != self._day or self._stream.tell() >= MOST_BYTES):
-            self._leave()
+        if self._stream is not None:
+            is_gone = not os.fstat(self._stream.fileno()).st_nlink  # somebody removed it
+            if is_gone or day != self._day or self._stream.tell() >= MOST_BYTES:
+                self._leave()
         if self._stream is None:
             self._day = day
             self._stream = FileIO(self.folder / f"{day}-{secrets.token_hex(8)}.jsonl", "x")
@@ -86,5 +89,7 @@ class Inbox:
 
     def _leave(self) -> None:
         if self._stream is not None:
-            self._stream.close()
+            with self._stream, suppress(OSError):
+                if not self._stream.tell():  # on a full disk, each request would leave an empty one
+                    Path(self._stream.name).unlink()
         self._stream = None

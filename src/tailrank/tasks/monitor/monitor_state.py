@@ -72,6 +72,10 @@ class MonitorState:
     def _open_to_write(self, folder: Path) -> None:
         with self._errors():
             folder.mkdir(parents=True, exist_ok=True)
+            others = [each.name for each in folder.iterdir() if each.is_file() and each.name[0] != "."]
+            if others and not has_run(folder):
+                what = f"holds other files ({min(others)}), and no monitor has run there"
+                raise DataError(f"{folder}: {what}. Give a new folder.")
             self._db = sqlite3.connect(self.file, timeout=1.0, isolation_level=None)
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")
@@ -242,9 +246,14 @@ class MonitorState:
             raise DataError(f"{self.file}: can't be used ({why}). {remedy}") from None
 
 
+def has_run(folder: Path) -> bool:
+    """Whether a monitor has run in a folder."""
+    return (folder / NAME).is_file()
+
+
 def check_has_run(folder: Path) -> None:
     """Raise a DataError unless a monitor has run in a folder."""
-    if not (folder / NAME).is_file():
+    if not has_run(folder):
         raise DataError(
             f"{folder}: no monitor has run there. Give the folder that `tailrank monitor run` had."
         )
