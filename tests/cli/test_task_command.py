@@ -134,11 +134,12 @@ def test_tasks_are_trained_together_from_a_file(
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ((("a", ""),), "1 tables: write \\[NAME\\]"),
+        ((("a", ""),), "too few tables: write \\[NAME\\]"),
         ((("a", "shots = 2"), ("b", "")), "\\[a\\]: .*unknown field `shots`; a task has data, text"),
         ((("a", ""), ("encoder", "")), "\\[encoder\\] is where the encoder goes"),
         ((("a", ""), ("'x/y'", "")), "\\[x/y\\]: "),
         ((("a", ""), ("b", "few_shot = 1")), "\\[b\\]: .*>= 2.*few_shot"),
+        ((("a", ""), ("b", "kind = 'x'")), "tasks.toml: \\[b\\]: no kind of task 'x'"),
     ],
 )
 def test_a_file_of_tasks_is_refused_by_name(

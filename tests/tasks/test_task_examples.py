@@ -63,3 +63,6 @@ def test_other_mistakes(tmp_path: Path) -> None:
     frame = pl.DataFrame({"text": ["a"], "label": ["b"], "part": ["train"]})
     with pytest.raises(DataError, match="no part 'test' in the split: there is train"):
         Examples.from_frame(frame, ExampleColumns(split="part")).part("test")
+    many = pl.DataFrame({"text": [f"{n}" for n in range(30)], "label": ["b"] * 30})
+    with pytest.raises(DataError, match="there are 30 values, so it is no column of parts"):
+        Examples.from_frame(many, ExampleColumns(split="text")).part("test")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,9 @@ from tailrank.arrays import Codes, Seconds
 from tailrank.data.formats import read_file
 from tailrank.data.values import to_seconds
 from tailrank.errors import DataError, instead_of
+
+MOST_PARTS: Final = 20
+"""Parts that are named if the one that is sought isn't among them."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,12 @@ class Examples:
         """
         rows = np.flatnonzero([each == name for each in self.split or ()]).astype(np.int32)
         if not len(rows):
-            known = ", ".join(sorted(set(self.split or ()))) or "no column of parts was read"
-            raise DataError(f"no part {name!r} in the split: there is {known}")
+            known = sorted(set(self.split or ()))
+            if len(known) > MOST_PARTS:
+                found = f"are {len(known):,} values, so it is no column of parts"
+            else:
+                found = f"is {', '.join(known) or 'no column of parts was read'}"
+            raise DataError(f"no part {name!r} in the split: there {found}")
         return self.take(rows)
 
     def __len__(self) -> int:

@@ -56,10 +56,16 @@ def read_task_list(file: Path, seed: int) -> dict[str, LabelledTexts]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
         raise RequestError(f"{file}: can't be read ({why}): mend it, or name another file") from None
     if len(tables) < 2:
-        raise RequestError(
-            f"{file}: {len(tables)} tables: write [NAME] and `data = FILE` for two tasks or more"
-        )
-    return {name: _table(file, name, table).read(file.parent, seed) for name, table in tables.items()}
+        raise RequestError(f"{file}: too few tables: write [NAME] and `data = FILE` for two tasks or more")
+    return {name: _read(file, name, table, seed) for name, table in tables.items()}
+
+
+def _read(file: Path, name: str, table: object, seed: int) -> LabelledTexts:
+    known = _table(file, name, table)
+    try:
+        return known.read(file.parent, seed)
+    except (RequestError, DataError) as why:
+        raise type(why)(f"{file}: [{name}]: {why}") from None
 
 
 def _table(file: Path, name: str, table: object) -> TaskTable:

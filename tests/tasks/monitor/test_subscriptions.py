@@ -149,7 +149,7 @@ def test_classifiers_label_what_says_nothing(encoder: TextEncoder) -> None:
         (("bags",), "negative"),
         (("own",), "positive"),
     ]
-    with pytest.raises(RequestError, match="the sentiments are bags, crew: label texts negative"):
+    with pytest.raises(RequestError, match="the task of sentiments has a label 'bags': label texts negative"):
         Classified(sentiment=topics)
 
 

@@ -53,8 +53,9 @@ class Classified:
 
     def __post_init__(self) -> None:
         if self.sentiment is not None and not set(self.sentiment.labels) <= set(SENTIMENTS):
+            other = next(each for each in self.sentiment.labels if each not in SENTIMENTS)
             known = ", ".join(SENTIMENTS)
-            raise RequestError(f"the sentiments are {', '.join(self.sentiment.labels)}: label texts {known}")
+            raise RequestError(f"the task of sentiments has a label {other!r}: label texts {known}")
         if len({(each.encoder.sha256, each.template) for each in self._classifiers()}) > 1:
             raise RequestError(
                 "the classifiers have several encoders: train them with one, as texts are read once"
