@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -212,16 +211,6 @@ def test_ray_is_asked_for_by_its_name(place: Place, tmp_path: Path) -> None:
     assert "give `ray`, or `ray://HOST:PORT`" in place.refusal(tmp_path / "lists", "--on", "spark")
 
 
-@pytest.fixture(scope="module")
-def on_ray() -> Iterator[Any]:
-    """Ray on this machine, once for all tests."""
-    pytest.importorskip("ray", reason='ray is not installed: pip install "tailrank[ray]"')
-    from tailrank.scale.on_ray import ray_cluster
-
-    with ray_cluster("ray") as ray:
-        yield ray
-
-
 @dataclass(frozen=True)
 class KilledOnce:
     """A step whose process dies the first time, as if memory had run out."""
@@ -250,7 +239,7 @@ def ranking_of(place: Place, out: Path, **changes: Any) -> tuple[UserLists, Part
 
 
 def test_on_ray_files_are_the_same_bit_by_bit(on_ray: Any, place: Place, done: Path, tmp_path: Path) -> None:
-    from tailrank.scale.on_ray import write_parts
+    from tailrank.scale.ranking import write_parts
 
     data = Dataset.load(place.data)
     lists, how = ranking_of(place, tmp_path / "lists")
@@ -263,7 +252,7 @@ def test_on_ray_files_are_the_same_bit_by_bit(on_ray: Any, place: Place, done: P
 
 
 def test_what_fails_on_ray_is_said_as_it_is_here(on_ray: Any, place: Place, tmp_path: Path) -> None:
-    from tailrank.scale.on_ray import write_parts
+    from tailrank.scale.ranking import write_parts
 
     lists, how = ranking_of(place, tmp_path / "lists", model="0" * 64)
     parts = list(lists.parts([0], 25, lambda users: Dataset.load(place.data).latest(users, 20)))

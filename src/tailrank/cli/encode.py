@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +18,10 @@ from tailrank.data.columns import Columns
 from tailrank.data.readers import read_items
 from tailrank.errors import RequestError
 from tailrank.files import written_file
-from tailrank.language.store import VectorStore
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.store import EncodeChunks, VectorStore
 from tailrank.language.text import item_texts
-from tailrank.reporting import step
+from tailrank.reporting import Progress, step
 from tailrank.tuning.annotation import items_to_annotate
 
 
@@ -28,8 +32,11 @@ def encode(
     ] = "default",
     template: options.Template = None,
     device: options.Device = "auto",
+    on: options.On = None,
 ) -> None:
     """Encode the items' texts ahead of time; only new or changed texts cost anything."""
+    if on is not None and device not in {"auto", "cpu"}:
+        raise RequestError(f"--device {device}: with --on, each processor has an encoder: leave --device out")
     with progress_bars() as progress:
         with step(progress, f"reading {data}"):
             texts = item_texts(read_items(data), template)
@@ -38,7 +45,8 @@ def encode(
         distinct = len({text for text in texts if text.strip()})
         new = len(store.missing(texts, model))
         start = time.perf_counter()
-        store.vectors(texts, model, progress)
+        with _elsewhere(on, model, progress) if new else nullcontext() as elsewhere:
+            store.vectors(texts, model, progress, elsewhere)
         seconds = time.perf_counter() - start
     rate = f" ({new / seconds:,.0f} texts/s)" if new else ""
     blank = sum(not text.strip() for text in texts)
@@ -48,6 +56,19 @@ def encode(
     if blank:
         typer.echo(f"{blank:,} items have no text: their vectors are zero")
     typer.echo(f"vectors: {store.folder(model)}")
+
+
+@contextmanager
+def _elsewhere(on: str | None, encoder: TextEncoder, progress: Progress) -> Iterator[EncodeChunks | None]:
+    """Give what encodes on Ray; None without it."""
+    if on is None:
+        yield None
+        return
+    from tailrank.scale.encoding import encode_chunks
+    from tailrank.scale.on_ray import ray_cluster
+
+    with ray_cluster(on) as ray:
+        yield partial(encode_chunks, ray, encoder, progress=progress)
 
 
 def label(

@@ -78,6 +78,12 @@ Context = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="What rules may go by: market=de; may be repeated."),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ray", help="Work on all processors by Ray, or on those of its cluster at ray://HOST:PORT."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 

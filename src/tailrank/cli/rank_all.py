@@ -43,10 +43,7 @@ def rank_all(
     ] = None,
     policies: options.Policies = None,
     part: Annotated[int, typer.Option(min=1, help="Users in a file.")] = 1_000,
-    on: Annotated[
-        str | None,
-        typer.Option(help="Where to rank: `ray` on this machine's processors, ray://HOST:PORT on a cluster."),
-    ] = None,
+    on: options.On = None,
 ) -> None:
     """Rank the candidates of many users; an interrupted run goes on where it was."""
     steps = options.policies(policies)
@@ -82,7 +79,8 @@ def _write(how: PartRanking, lists: UserLists, events: _Events, on: str | None, 
         if on is None or not missing:
             written = how.write_all(parts)
         else:
-            from tailrank.scale.on_ray import ray_cluster, write_parts
+            from tailrank.scale.on_ray import ray_cluster
+            from tailrank.scale.ranking import write_parts
 
             written = write_parts(stack.enter_context(ray_cluster(on)), how, parts)
         progress("ranking users", done, total)

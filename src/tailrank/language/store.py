@@ -6,10 +6,12 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,9 @@ CHUNK: Final = 1024
 KEY_BYTES: Final = 16
 
 Keys = npt.NDArray[np.bytes_]
+
+EncodeChunks: TypeAlias = Callable[[Sequence[list[str]]], Iterator[tuple[int, Floats]]]
+"""Encodes chunks of texts in any order; gives the number of each chunk with its vectors."""
 
 
 class VectorStore:
@@ -56,7 +61,13 @@ class VectorStore:
         distinct = distinct_texts(texts)
         return _EncoderFolder(self.folder(encoder), encoder).missing(distinct)
 
-    def vectors(self, texts: Sequence[str], encoder: TextEncoder, progress: Progress = silent) -> Floats:
+    def vectors(
+        self,
+        texts: Sequence[str],
+        encoder: TextEncoder,
+        progress: Progress = silent,
+        elsewhere: EncodeChunks | None = None,
+    ) -> Floats:
         """Look vectors up and encode only what is new, saved every 1,024 texts.
 
         Parameters
@@ -67,6 +78,8 @@ class VectorStore:
             Encodes what is new.
         progress
             Is told how many of the new texts are encoded, as if all were of average length.
+        elsewhere
+            Encodes in place of this process, and tells how far it is itself.
 
         Returns
         -------
@@ -84,15 +97,25 @@ class VectorStore:
             with folder.locked():
                 new = folder.missing(distinct)  # another process may have encoded them meanwhile
                 folder.repair()
-                told = milestones(new)
-                for start in range(0, len(new), CHUNK):
-                    end = min(start + CHUNK, len(new))
-                    told_here = part(progress, told[start], told[end], len(new))
-                    folder.append(_keys(new[start:end]), encoder.encode(new[start:end], told_here))
+                chunks = [new[start : start + CHUNK] for start in range(0, len(new), CHUNK)]
+                here = partial(_encode_chunks, encoder, progress)
+                for number, encoded in (elsewhere or here)(chunks):
+                    folder.append(_keys(chunks[number]), encoded)
         vectors = np.zeros((len(texts), encoder.dimension), dtype=np.float32)
         rows_with_text = [i for i, text in enumerate(texts) if text.strip()]
         vectors[rows_with_text] = folder.read(_keys([texts[i] for i in rows_with_text]))
         return vectors
+
+
+def _encode_chunks(
+    encoder: TextEncoder, progress: Progress, chunks: Sequence[list[str]]
+) -> Iterator[tuple[int, Floats]]:
+    """Encode chunk by chunk in this process; gives the number of each with its vectors."""
+    told = milestones([text for chunk in chunks for text in chunk])
+    ends = np.cumsum([0, *map(len, chunks)]).tolist()
+    for number, (start, end) in enumerate(pairwise(ends)):
+        told_here = part(progress, told[start], told[end], ends[-1])
+        yield number, encoder.encode(chunks[number], told_here)
 
 
 class _EncoderFolder:

@@ -1,19 +1,17 @@
-"""Ranks parts of lists as tasks of Ray, which schedules them and repeats those whose worker died."""
+"""Ray: starting or reaching it, and what its failures mean; it schedules, and repeats what a worker lost."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from tailrank.errors import RequestError, TailrankError, first_line, needs
-from tailrank.ranking.part_ranking import PartRanking
-from tailrank.ranking.user_lists import Part
 
 SCHEME: Final = "ray"
-AHEAD: Final = 2
-"""Tasks for each processor that are handed over at once: none waits, and few parts fill the memory."""
+TRIES: Final = 3
+"""Times that work is done again whose worker died: Ray's own rule for tasks."""
 
 
 @contextmanager
@@ -50,33 +48,30 @@ def ray_cluster(where: str) -> Iterator[Any]:
         ray.shutdown()
 
 
-def write_parts(ray: Any, how: PartRanking, parts: Iterable[Part]) -> Iterator[int]:
-    """Write parts as `PartRanking.write_all` does, in any order; gives how many lists each holds.
+def n_processors(ray: Any) -> int:
+    """Count the processors of the cluster."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
-    A part whose worker died is ranked again, by Ray's own rule: three times more.
+
+@contextmanager
+def worker_errors(ray: Any) -> Iterator[None]:
+    """Turn what failed on a worker into what would have failed here.
 
     Raises
     ------
-    RequestError
-        If that didn't help.
     TailrankError
-        As `PartRanking.write` does.
+        As the worker raised it.
+    RequestError
+        If workers died again and again.
     """
-    task, shared = ray.remote(PartRanking.write), ray.put(how)
-    most, left, running = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1))), iter(parts), list[Any]()
     try:
-        while True:
-            running += [task.remote(shared, part) for _, part in zip(range(most - len(running)), left)]  # noqa: B905
-            if not running:
-                return
-            [done], running = ray.wait(running)
-            yield ray.get(done)
+        yield
     except ray.exceptions.RayTaskError as failed:
         if isinstance(failed.cause, TailrankError):
             raise failed.cause from None
         raise
     except ray.exceptions.RayError as why:
         raise RequestError(
-            f"--on ray: a worker died several times ({first_line(why)}): if it lacked memory, give a smaller "
-            "--part; the same command goes on where it was"
+            f"--on ray: a worker died again and again ({first_line(why)}): if it lacked memory, give it less "
+            "to do at once; the same command goes on where it was"
         ) from None
