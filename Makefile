@@ -55,7 +55,7 @@ $(STAMP): pyproject.toml constraints.txt $(if $(BROKEN),rebuild)
 	@echo 'Setting up .venv: some minutes, once'
 	@$(PYTHON) -m venv --clear .venv
 	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip \
-	  --disable-pip-version-check --quiet install --editable '.[language,tuning,tracking,server,client,feedback,policies,telemetry,report,test,lint]'
+	  --disable-pip-version-check --quiet install --editable '.[language,tuning,tracking,server,client,feedback,policies,telemetry,ray,report,test,lint]'
 	@echo "$(CURDIR)" > $@
 
 .venv-peers/.ready: pyproject.toml peers/pyproject.toml constraints-peers.txt

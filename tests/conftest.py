@@ -155,3 +155,12 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def on_ray() -> Iterator[Any]:
+    """Ray on this machine."""
+    from tailrank.scale.on_ray import ray_cluster
+
+    with ray_cluster("ray") as ray:
+        yield ray
