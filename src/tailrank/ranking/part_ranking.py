@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from tailrank.data.cache import cache_root
 from tailrank.data.columns import Columns
-from tailrank.errors import ModelError
+from tailrank.errors import ModelError, RequestError
 from tailrank.files import written_file
 from tailrank.policy.base import Policy
 from tailrank.ranking.frame_lists import RANK
@@ -53,14 +53,20 @@ class PartRanking:
         ------
         ModelError
             If the model can't be read, or is another one by now.
-        OSError
+        RequestError
             If the file can't be written.
         """
         # One thread, so that sums are rounded alike on every machine of a kind.
         with threadpool_limits(1, "blas"):
             ranked = rank_part(_reranker(self), part, self.place.manifest.k, self.place.manifest.time)
-        with written_file(self.place.part(part.number)) as new:
-            ranked.write_parquet(new)
+        file = self.place.part(part.number)
+        try:
+            with written_file(file) as new:
+                ranked.write_parquet(new)
+        except OSError as why:
+            raise RequestError(
+                f"{file}: can't be written ({why}): make room, and go on with the same"
+            ) from None
         return len(part.users)
 
     def write_all(self, parts: Iterable[Part]) -> Iterator[int]:
