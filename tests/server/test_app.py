@@ -21,8 +21,9 @@ READ, WRITE = "only-to-be-read-0123", "for-everything-0123"
 
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    log = tmp_path_factory.mktemp("impressions")
-    with Server(model, tmp_path_factory.mktemp("state"), "--log-impressions", str(log)) as server:
+    log, inbox = (str(tmp_path_factory.mktemp(name)) for name in ("impressions", "inbox"))
+    options = "--log-impressions", log, "--monitor-inbox", inbox
+    with Server(model, tmp_path_factory.mktemp("state"), *options) as server:
         yield server.url
 
 

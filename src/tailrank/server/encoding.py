@@ -33,7 +33,7 @@ TURN_CHARACTERS: Final = 4_096
 
 
 NICENESS: Final = 10
-"""Of the thread that encodes, as `nice` counts: rankings go first where both want the same core."""
+"""Added for the thread that encodes, as `nice` counts: rankings go first where both want the same core."""
 
 
 class EncoderBusyError(EncoderError):
@@ -138,4 +138,5 @@ class Encoders:
 
 def _let_others_go_first() -> None:
     if sys.platform == "linux":  # elsewhere it would be the niceness of the process
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
+        here = get_native_id()
+        os.setpriority(os.PRIO_PROCESS, here, os.getpriority(os.PRIO_PROCESS, here) + NICENESS)
