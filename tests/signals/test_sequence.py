@@ -337,7 +337,7 @@ def test_an_epoch_that_ranks_no_better_is_undone_at_a_lower_rate(
 def test_a_training_that_diverges_is_an_error(ring: Dataset) -> None:
     split = leave_one_out(ring)
     with pytest.raises(TailrankError, match=r"diverged.*rate below"):
-        train(split.train, split.validation, True, None, replace(SMALL, rate=float("inf"), epochs=1))
+        train(split.train, split.validation, True, None, replace(SMALL, rate=1e300, epochs=1))
 
 
 def test_without_torch_the_remedy_is_named(ring: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
