@@ -112,14 +112,9 @@ class MonitorState:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Keep all that is written in the block, or nothing."""
-        with self._errors():
+        with self._errors(), self._db:  # which ends the transaction
             self._db.execute("begin immediate")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("rollback")
-                raise
-            self._db.execute("commit")
+            yield
 
     def note(self, name: str, default: Any = None) -> Any:
         """Read a note, as JSON has it."""

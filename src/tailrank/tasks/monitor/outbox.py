@@ -145,14 +145,9 @@ class Outbox:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._errors():
+        with self._errors(), self._db:  # which ends the transaction
             self._db.execute("begin immediate")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("rollback")
-                raise
-            self._db.execute("commit")
+            yield
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
