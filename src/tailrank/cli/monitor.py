@@ -119,7 +119,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Say what would have been raised and why, with other settings perhaps; nothing is changed."""
-    kept = MonitorState(existing_state(state))
+    kept = MonitorState(state, read_only=True)
     try:
         settings = changed_settings(state, given) or MonitorSettings.from_dict(kept.note("settings", {}))
         series = None if plot is None else Series(topic, entity)

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tailrank.cli.monitor_options import LEXICAL, AsJson, State, existing_state, vectors_by
+from tailrank.cli.monitor_options import LEXICAL, AsJson, State, vectors_by
 from tailrank.errors import RequestError
 from tailrank.tasks.monitor.alert_log import moment
 from tailrank.tasks.monitor.discovered import Discovered, discovered_topics, texts_without_topic
@@ -27,7 +27,7 @@ def topics(
     """Group texts that fit no topic by what they mean; small young groups that grow come last."""
     if encoder == LEXICAL:
         raise RequestError("--encoder none: topics are told by meaning, which an encoder reads")
-    kept = MonitorState(existing_state(state))
+    kept = MonitorState(state, read_only=True)
     try:
         texts = texts_without_topic(kept, days)
     finally:
