@@ -11,37 +11,15 @@ import httpx
 import msgspec
 import pytest
 
+from desk_entries import ENTRIES, SETTINGS
 from tailrank.benchmarks.connection import Connection, request
 from tailrank.benchmarks.launcher import Server
 from tailrank.client import Client
 from tailrank.language.encoder import TextEncoder
-from tailrank.tasks.support.entries import Entry
 from tailrank.tasks.support.feedback_log import FeedbackLog
 from tailrank.tasks.support.fitting import fit_desk
 from tailrank.tasks.support.folder import write_desk
-from tailrank.tasks.support.settings import DeskSettings
 
-ENTRIES = [
-    Entry(
-        "where",
-        "Where is my parcel?",
-        ("Order {order} is on its way.",),
-        ("track my parcel", "my delivery hasn't come", "when will my package arrive?", "parcel status"),
-    ),
-    Entry(
-        "refund",
-        "How do I get my money back?",
-        ("Send it back.",),
-        ("I want a refund", "can I return this?", "repay me please", "how are refunds done?"),
-    ),
-    Entry(
-        "password",
-        "How do I reset my password?",
-        ("Follow the link.",),
-        ("I forgot my password", "change my login password", "wrong password", "can't log in"),
-    ),
-]
-SETTINGS = DeskSettings(wrong=0.4, confidence=0.5, tie=0.3, slots=("order",))
 READS, WRITES = "reads-only-this-key", "writes-only-this-key"
 HOSTILE = "<img src=x onerror=alert(1)> \u202e\x00\u2028\n'\"; DROP TABLE {order} {0}"
 ODD = "did the postman lose it?"

@@ -1,4 +1,4 @@
-"""What the page of tasks shows: tasks of two kinds, a desk and a monitor, small and with hostile texts."""
+"""What the page of tasks shows: tasks of each kind, a desk and a monitor, small and with hostile texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from msgspec.structs import replace
 
+from desk_entries import ENTRIES, SETTINGS
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.monitor.alert_log import Alert
@@ -16,10 +18,8 @@ from tailrank.tasks.monitor.inputs import folder_lines
 from tailrank.tasks.monitor.monitor import Monitor
 from tailrank.tasks.monitor.settings import MonitorSettings
 from tailrank.tasks.settings import ClassifierSettings
-from tailrank.tasks.support.entries import Entry
 from tailrank.tasks.support.fitting import fit_desk
 from tailrank.tasks.support.folder import write_desk
-from tailrank.tasks.support.settings import DeskSettings
 
 HOSTILE: Final = '<img src=x onerror="document.title=1">'
 MONDAY: Final = 1_424_044_800
@@ -47,26 +47,6 @@ _SAID: Final = {
     ],
 }
 _NEWS: Final = ["Acme beats Bolt", "Bolt loses to Acme", "Acme soars as Bolt sinks", "Bolt falls behind Acme"]
-_ENTRIES: Final = [
-    Entry(
-        "where",
-        "Where is my parcel?",
-        (f"Order {{order}} is on its way. {HOSTILE}",),
-        ("track my parcel", "my delivery hasn't come", "when will my package arrive?", "parcel status"),
-    ),
-    Entry(
-        "refund",
-        "How do I get my money back?",
-        ("Send it back.",),
-        ("I want a refund", "can I return this?", "repay me please", "how are refunds done?"),
-    ),
-    Entry(
-        "password",
-        "How do I reset my password?",
-        ("Follow the link.",),
-        ("I forgot my password", "change my login password", "wrong password", "can't log in"),
-    ),
-]
 
 
 def write_tasks(folder: Path, encoder: TextEncoder) -> None:
@@ -84,8 +64,9 @@ def write_tasks(folder: Path, encoder: TextEncoder) -> None:
 
 def write_support(folder: Path, encoder: TextEncoder) -> None:
     """Fit a desk of three entries, one of which needs a fact."""
-    settings = DeskSettings(wrong=0.4, confidence=0.5, tie=0.3, slots=("order",))
-    write_desk(fit_desk(_ENTRIES, encoder, settings), folder)
+    first, *others = ENTRIES
+    hostile = replace(first, answers=(f"{first.answers[0]} {HOSTILE}",))
+    write_desk(fit_desk([hostile, *others], encoder, SETTINGS), folder)
 
 
 def write_monitor(folder: Path) -> Alert:
