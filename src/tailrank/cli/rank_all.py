@@ -46,10 +46,10 @@ def rank_all(
     on: options.On = None,
 ) -> None:
     """Rank the candidates of many users; an interrupted run goes on where it was."""
-    steps = options.policies(policies)
+    steps, where, shared = options.policies(policies), model.resolve(), on is not None
     with progress_bars() as progress, step(progress, f"reading {model}"):
         version = model_manifest(model).sha256
-        reranker = open_model(model, version)
+        reranker = open_model(where, version, shared)  # as parts ask for it, so that it is read once
     with _events_of(state, reranker.settings.max_history) as events, progress_bars() as progress:
         with step(progress, f"reading {candidates}"):
             lists = UserLists.read(candidates, reranker.item_ids, events.users, users)
@@ -57,7 +57,7 @@ def rank_all(
             version, lists.fingerprint, events.fingerprint, steps.version, k, len(lists), part, time.time()
         )
         place = RankingsFolder.begin(out.resolve(), made_from)
-        how = PartRanking(model.resolve(), place, steps.steps, shared=on is not None)
+        how = PartRanking(where, place, steps.steps, shared)
         began = time.perf_counter()
         ranked = _write(how, lists, events, on, progress)
     seconds = time.perf_counter() - began

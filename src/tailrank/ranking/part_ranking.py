@@ -108,8 +108,8 @@ def rank_part(reranker: Reranker, part: Part, k: int, time: float) -> pl.DataFra
 
 
 @lru_cache(1)
-def open_model(folder: Path, version: str, shared: bool = False) -> Reranker:
-    """Open a model folder once a process.
+def open_model(folder: Path, version: str, shared: bool) -> Reranker:
+    """Open a model folder once a process; `shared` is as in `PartRanking`.
 
     Raises
     ------
