@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -29,7 +30,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        """Start, and wait until connections are accepted."""
+        """Start, and wait until it has read its files and answers."""
         if BINARY is None:
             raise SystemExit("neither valkey-server nor redis-server is installed")
         durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
@@ -37,14 +38,17 @@ class Server:
         command = [BINARY, *options, *durable, *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
         try:
-            wait_until(self._accepts, 10, f"{BINARY} did not start")
+            wait_until(self._answers, 30, f"{BINARY} did not start")
         except SystemExit:
             self.kill()
             raise
 
-    def _accepts(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+    def _answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as line:
+            line.sendall(b"PING\r\n")
+            answer = line.recv(64)  # an error, too, if a password is wanted
+            return bool(answer) and not answer.startswith(b"-LOADING")
+        return False
 
     def kill(self) -> None:
         """End it as a power cut would."""

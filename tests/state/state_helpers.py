@@ -22,6 +22,8 @@ from tailrank.state.open import open_state
 from tailrank.state.record import Row
 
 NOON = 1_700_000_000.0
+IN_MEMORY = "--appendonly", "no"
+"""Of a server that no test kills: it needn't wait for the disk."""
 T = TypeVar("T")
 _numbers = itertools.count()
 
@@ -62,6 +64,13 @@ def former_record(rows: Sequence[Row]) -> bytes:
     return b"".join([*parts, *(n.to_bytes(2, "little") for n in beyond if any(beyond))])
 
 
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a server and its replicas take longer to answer, as they do on a busy machine."""
+    for module in ("networked", "server_url"):
+        monkeypatch.setattr(f"tailrank.state.{module}.TIMEOUT", PATIENCE)
+    monkeypatch.setattr("tailrank.state.servers.REPLICA_MS", 500 * PATIENCE)
+
+
 @contextmanager
 def valkey_server(folder: Path, *options: str) -> Iterator[Server]:
     """Run a Valkey or Redis server."""
@@ -91,10 +100,15 @@ async def read_all(state: State, users: int = 300) -> Any:
     return histories, await state.item_changes(0), await state.notes("learning")
 
 
-IMPORTS = """
+PATIENCE = 20
+"""Seconds."""
+
+IMPORTS = f"""
 import asyncio, resource, sys
+from tailrank.state import networked, server_url
 from tailrank.state.base import ItemChange, StateError, StoredEvent
 from tailrank.state.open import open_state
+networked.TIMEOUT = server_url.TIMEOUT = {PATIENCE}
 """
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from bench.valkey import Server
-from state_helpers import NOON, event, run, valkey_server
+from state_helpers import NOON, be_patient, event, run, valkey_server
 from valkey import Valkey
 
 from tailrank.state.base import ItemChange, State, StateError
@@ -28,6 +28,11 @@ def on(server: Server, body: Callable[[State, Valkey], Any], **options: Any) -> 
     with Valkey(port=server.port) as client:
         client.flushall()
         return run(lambda state: body(state, client), server.url, **options)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 @pytest.fixture

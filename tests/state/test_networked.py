@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvloop
 from bench.valkey import Server
-from state_helpers import event, run, valkey_server
+from state_helpers import be_patient, event, run, valkey_server
 from valkey import Valkey
 from valkey.asyncio.connection import Connection
 
@@ -54,6 +54,7 @@ def test_a_connection_that_is_lost_before_a_write_is_tried_again(
     shared_valkey: Server, monkeypatch: pytest.MonkeyPatch, losses: int
 ) -> None:
     """uvloop raises a RuntimeError then, where asyncio raises an OSError."""
+    be_patient(monkeypatch)
     lost, send = itertools.count(1), Connection.send_packed_command
 
     async def losing(self: Connection, *command: Any, **options: Any) -> None:
@@ -79,7 +80,9 @@ def test_a_connection_that_is_lost_before_a_write_is_tried_again(
                 runner.run(body())
 
 
-def test_a_server_that_refuses_says_why(tmp_path: Path) -> None:
+def test_a_server_that_refuses_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
+
     async def body(state: State, server: Valkey) -> None:
         server.set("tailrank:user:ann", "text")
         with pytest.raises(StateError, match="something else uses its keys"):

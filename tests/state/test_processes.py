@@ -63,7 +63,7 @@ def test_what_was_acknowledged_survives_kill_9(location: str) -> None:
         acknowledged = [answer(ingest) for _ in range(40 + 60 * attempt)]
         os.kill(ingest.pid, signal.SIGKILL)
         assert ingest.stdout
-        acknowledged += ingest.stdout.readlines()  # `communicate` leaves out what `readline` has in its buffer
+        acknowledged += ingest.stdout.readlines()  # `communicate` loses what `readline` has read
         ingest.communicate()
         whole = [line for line in acknowledged if line.endswith("\n")]  # the last one may have been cut
         stored = {int(c): int(n) for c, n in map(str.split, whole)}

@@ -14,7 +14,6 @@ from bench.valkey import BINARY, Server
 from bench.waiting import wait_until
 from typer.testing import CliRunner
 from valkey import Valkey
-from valkey.exceptions import BusyLoadingError
 
 from tailrank.cli.main import app
 from tailrank.errors import RequestError
@@ -60,13 +59,6 @@ def run(*arguments: object) -> Any:
 def pending(client: Any) -> int:
     [group] = client.xinfo_groups("texts")
     return int(group["pending"])
-
-
-def has_read_its_files(client: Any) -> bool:
-    try:
-        return bool(client.ping())
-    except BusyLoadingError:
-        return False
 
 
 def test_a_killed_process_loses_nothing_and_counts_nothing_twice(
@@ -145,7 +137,6 @@ def test_a_lost_server_is_waited_for(tmp_path: Path) -> None:
                 return
             server.start()
             with Valkey(port=server.port) as client:
-                wait_until(lambda: has_read_its_files(client), 10)
                 add(client, TEXTS[5:8])
 
         with Valkey(port=server.port) as client:
