@@ -223,7 +223,7 @@ def test_that_learning_was_rolled_back_is_told_until_weights_are_published() -> 
 
 
 def test_without_river_everything_but_click_rates_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "river.drift", None)
+    monkeypatch.setitem(sys.modules, "river", None)
     watch = Watch()
     assert "tailrank[feedback]" in watch.missing
     browse(watch, [0.2, 0.0], n=300)

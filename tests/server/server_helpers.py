@@ -51,7 +51,7 @@ def rank(url: str, **request: object) -> dict[str, Any]:
     return ranking
 
 
-def wait_until(done: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(done: Callable[[], bool], seconds: float = 180) -> None:
     """Ask until it is so, at most a quarter of the time: what is waited for needs the core."""
     began = asked = time.monotonic()
     while not done():

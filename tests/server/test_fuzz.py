@@ -30,7 +30,10 @@ DESCRIBED = [
     response_schema_conformance,
 ]
 
-api = schemathesis.openapi.from_dict(description("1"))
+api = schemathesis.openapi.from_dict(
+    description("1"),
+    config=schemathesis.Config.from_dict({"max-stream-events": 2}),  # there is one a second
+)
 
 
 @pytest.fixture(scope="module")

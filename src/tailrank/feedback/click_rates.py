@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, Final
 
 from tailrank.errors import needs
@@ -32,9 +32,9 @@ class ClickRates:
 
     def __init__(self, alerts: Alerts) -> None:
         with needs("watching click rates", "feedback"):
-            from river.drift import ADWIN
+            if find_spec("river") is None:
+                raise ModuleNotFoundError(name="river")
         self._alerts = alerts
-        self._new: Callable[..., Any] = ADWIN
         self._rates: dict[str, Any] = {}
         self._changed: dict[str, Alert] = {}
 
@@ -57,7 +57,10 @@ class ClickRates:
         """
         rate = self._rates.get(subject)
         if rate is None:
-            rate = self._rates[subject] = self._new(delta=CONFIDENCE)
+            # Not before there is a rate: it loads SciPy, and scikit-learn if that is installed.
+            from river.drift import ADWIN
+
+            rate = self._rates[subject] = ADWIN(delta=CONFIDENCE)  # type: ignore[no-untyped-call]
         before = rate.estimation
         rate.update(clicked)
         earlier = self._changed.get(subject)
