@@ -17,6 +17,9 @@ from tailrank.benchmarks.launcher import free_port
 BINARY = shutil.which("valkey-server") or shutil.which("redis-server")
 """None if neither is installed."""
 
+IN_MEMORY: Final = "--appendonly", "no"
+"""Options of a server that isn't killed: it waits for no disk."""
+
 SLOTS: Final = 16_384
 """Of a cluster: each key is in one."""
 

@@ -133,7 +133,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A Valkey or Redis that tests of the state empty before use."""
-    from state_helpers import IN_MEMORY, valkey_server
+    from bench.valkey import IN_MEMORY
+    from state_helpers import valkey_server
 
     with valkey_server(tmp_path_factory.mktemp("server"), *IN_MEMORY) as running:
         yield running

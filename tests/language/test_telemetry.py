@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tailrank.data.cache import cache_root
 from tailrank.language.onnx_encoder import OnnxEncoder
 
 ENCODE = "from tailrank.language.onnx_encoder import OnnxEncoder; OnnxEncoder.load().encode(['tea'])"
@@ -42,13 +43,10 @@ def run(program: str, home: Path, **environment: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+def cache() -> str:
     """Where the graph is, so that the program doesn't write it into its home folder."""
-    place = str(tmp_path_factory.mktemp("cache"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TAILRANK_CACHE", place)
-        OnnxEncoder.load()
-    return place
+    OnnxEncoder.load()
+    return str(cache_root())
 
 
 @pytest.mark.parametrize("program", [ENCODE, ENCODE_IN_TORCH, MEASURE])

@@ -21,7 +21,7 @@ from tailrank.scale.encoding import _Worker, encode_chunks
 TEXTS = [f"a jar of plum jam, number {number}" for number in range(7 * CHUNK + 5)]
 
 
-def test_vectors_are_the_same_though_workers_die(on_ray: Any, tiny: TextEncoder, tmp_path: Path) -> None:
+def test_vectors_are_the_same_though_a_worker_dies(on_ray: Any, tiny: TextEncoder, tmp_path: Path) -> None:
     told = list[tuple[int, int | None]]()
 
     def tell(task: str, done: int, total: int | None, note: str = "") -> None:
@@ -32,9 +32,7 @@ def test_vectors_are_the_same_though_workers_die(on_ray: Any, tiny: TextEncoder,
             yield found
             if at == 0:
                 workers = [each for each in psutil.Process().children(recursive=True) if is_worker(each)]
-                assert workers
-                for each in workers:
-                    each.kill()
+                workers[0].kill()
 
     def is_worker(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE and "_Worker" in "".join(process.cmdline())

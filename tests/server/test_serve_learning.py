@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from bench.valkey import BINARY
+from bench.valkey import BINARY, IN_MEMORY
 from bench.valkey import Server as Valkey
 from server_helpers import CANDIDATES, rank, wait_until
 from test_impressions import click
@@ -129,7 +129,7 @@ def test_all_workers_rank_by_what_was_learned(model: Path, served: LoadedModel, 
 @pytest.mark.skipif(BINARY is None, reason="needs valkey-server or redis-server")
 def test_machines_that_share_a_state_agree(model: Path, served: LoadedModel, tmp_path: Path) -> None:
     (tmp_path / "valkey").mkdir()
-    with Valkey(tmp_path / "valkey") as shared:
+    with Valkey(tmp_path / "valkey", *IN_MEMORY) as shared:
         logs = [tmp_path / "one", tmp_path / "other"]
         for seed, log in enumerate(logs):
             log_visits(log, served, seed)
@@ -158,7 +158,7 @@ def test_a_click_that_reaches_another_machine_is_learned_once_whatever_is_killed
 ) -> None:
     (tmp_path / "valkey").mkdir()
     with ExitStack() as running:
-        url = running.enter_context(Valkey(tmp_path / "valkey")).url
+        url = running.enter_context(Valkey(tmp_path / "valkey", *IN_MEMORY)).url
         logs = [tmp_path / name for name in ("one", "other", "third")]
         options = [("--learn", "--log-impressions", str(log)) for log in logs]
         one, other, _ = (running.enter_context(Server(model, url, *each)) for each in options)
@@ -219,7 +219,7 @@ def test_a_server_that_is_killed_learns_each_click_once(
     log, state, rng = tmp_path / "log", tmp_path / "state", np.random.default_rng(0)
     log_visits(log, served, 2)
     with Server(model, state, "--learn", "--log-impressions", str(log)) as server:
-        for turn in range(4):
+        for turn in range(3):
             for at in range(10):
                 shown = rank(server.url, user=f"k{at}")
                 item, name = shown["items"][at % 5]["id"], shown["ranking_id"]
@@ -227,7 +227,7 @@ def test_a_server_that_is_killed_learns_each_click_once(
             time.sleep(rng.uniform(0, 1))
             server.kill()
             server.start()
-        wait_until(lambda: outcomes_in(state, served) == LISTS + 40)
+        wait_until(lambda: outcomes_in(state, served) == LISTS + 30)
     [note] = notes(state).values()
     assert equal(note.guard(served.reranker.fusion), once(log, served))
 

@@ -22,8 +22,6 @@ from tailrank.state.open import open_state
 from tailrank.state.record import Row
 
 NOON = 1_700_000_000.0
-IN_MEMORY = "--appendonly", "no"
-"""Of a server that no test kills: it needn't wait for the disk."""
 T = TypeVar("T")
 _numbers = itertools.count()
 

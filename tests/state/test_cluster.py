@@ -13,8 +13,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from bench.valkey import BINARY, Cluster
-from state_helpers import IN_MEMORY, NOON, be_patient, event, run
+from bench.valkey import BINARY, IN_MEMORY, Cluster
+from state_helpers import NOON, be_patient, event, run
 from valkey.crc import key_slot
 
 from tailrank.data.histories import History
