@@ -48,6 +48,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         "README.md",
         "docs/library.md",
+        "docs/search.md",
         "docs/policies.md",
         "docs/explanations.md",
         "docs/rules.md",

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import pytest
+from search_responses import ELASTICSEARCH, OPENSEARCH
 
 from tailrank import api, api_stored
 from tailrank.benchmarks.launcher import Server, free_port
-from tailrank.client import AsyncClient, Client, RefusedEntriesError, ServerError, new_event
+from tailrank.client import AsyncClient, Client, RefusedEntriesError, SearchPage, ServerError, new_event
+from tailrank.data.histories import Event
+from tailrank.ranking.reranker import Reranker
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210"]
 RANKING = {"ranking_id": "r", "model": "m", "took_ms": 0.1, "degraded": False, "items": []}
@@ -148,6 +151,32 @@ class TestAgainstAServer:
             with pytest.raises(ServerError, match=r"403.*write") as refused:
                 reader.add_events(new_event("ada", "50"))
         assert READ not in str(refused.value)
+
+    def test_a_page_of_a_search_engine_is_ranked_as_its_items_are(self, url: str, reranker: Reranker) -> None:
+        page = SearchPage(ELASTICSEARCH)
+        with Client(url, WRITE) as client:
+            client.add_events(new_event("dan", "50", "rating"), new_event("dan", "174", "rating"))
+            found = page.reordered(client.rank(page.candidates, user="dan"))
+            offers = SearchPage(OPENSEARCH, item_id="film.id")
+            cheap = offers.reordered(client.rank(offers.candidates, user="dan", k=2))
+        history = [Event("50", "rating"), Event("174", "rating")]
+        expected = reranker.rank(history, page.item_ids, scores=page.scores)
+        assert [hit["_id"] for hit in found["hits"]["hits"]] == expected.item_ids
+        assert expected.item_ids != page.item_ids
+        assert "never-heard-of" in expected.item_ids
+        local = page.reordered(expected)
+        assert local["tailrank"] == {"ranking_id": expected.ranking_id}
+        for ours, theirs in zip(local["hits"]["hits"], found["hits"]["hits"], strict=True):
+            assert ours["tailrank"] == pytest.approx(theirs["tailrank"], abs=1e-5)
+            assert ours["_score"] == theirs["_score"]
+        best = reranker.rank(history, offers.item_ids, k=2).item_ids
+        shown = [hit["_id"] for hit in cheap["hits"]["hits"]]
+        assert shown == [
+            hit["_id"]
+            for name in best
+            for hit, item in zip(OPENSEARCH["hits"]["hits"], offers.item_ids, strict=True)
+            if item == name
+        ]
 
     def test_a_mistake_is_reported(self, url: str) -> None:
         with (

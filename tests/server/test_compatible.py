@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tailrank.benchmarks.launcher import Server
+from tailrank.client import Client, new_event
 
 QUERY = "printer filament"
 DOCUMENTS = ["a wooden chair", "PLA filament for 3D printers", "a box of pencils"]
@@ -20,7 +24,7 @@ KEY = "for-other-makers-0123"
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     state = tmp_path_factory.mktemp("state")
-    with Server(model, state, TAILRANK_API_KEYS=f"read:{KEY}") as found:
+    with Server(model, state, TAILRANK_API_KEYS=f"read+write:{KEY}") as found:
         yield found.url
 
 
@@ -113,3 +117,56 @@ class TestLitellm:
         assert found.results[0]["document"] == {"text": DOCUMENTS[1]}
         scores = [result["relevance_score"] for result in found.results]
         assert 1 >= scores[0] > scores[1] >= 0
+
+
+class TestSearchEngines:
+    """What docs/search.md tells Elasticsearch and OpenSearch to send, filled in as they fill it in."""
+
+    TITLES = ("Wedding dresses through the ages", 'Star Wars: the "battle" of the starships')
+
+    @staticmethod
+    def described(name: str) -> dict[str, Any]:
+        """Read the description of a service that has a field of this name."""
+        page = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
+        [found] = [
+            block for block in re.findall(r"^```json\n(.*?)^```", page, re.M | re.S) if f'"{name}"' in block
+        ]
+        described: dict[str, Any] = json.loads(found)
+        return described
+
+    @staticmethod
+    def send(url: str, service: Mapping[str, Any], request: str, values: Mapping[str, str]) -> Any:
+        """Send a request of a template to what serves in the place of the page's example."""
+
+        def filled(template: str) -> str:
+            return re.sub(r"\$\{([\w.]+)\}", lambda name: values[name[1]], template)
+
+        headers = {name: filled(value) for name, value in service["headers"].items()}
+        address = service["url"].replace("https://tailrank.example.com", url)
+        answer = httpx.post(address, content=filled(request), headers=headers, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    @pytest.fixture(autouse=True, scope="class")
+    def _fan(self, url: str) -> None:
+        with Client(url, KEY) as client:
+            client.add_events(*[new_event("fan", film) for film in ("50", "181", "172")])
+
+    def test_elasticsearch(self, url: str) -> None:
+        service = self.described("service_settings")["service_settings"]
+        values = {"api_key": KEY, "query": json.dumps("fan"), "input": json.dumps(self.TITLES)}
+        found = self.send(url, service, service["request"], values)
+        assert set(service["response"]["json_parser"].values()) == {
+            "$.results[*].index",
+            "$.results[*].relevance_score",
+        }
+        assert [one["index"] for one in found["results"]] == [1, 0]
+        assert all(0 <= one["relevance_score"] <= 1 for one in found["results"])
+
+    def test_opensearch(self, url: str) -> None:
+        [service] = self.described("post_process_function")["actions"]
+        documents = json.dumps(self.TITLES)
+        values = {"credential.key": KEY, "parameters.query": "fan", "parameters.documents": documents}
+        found = self.send(url, service, service["request_body"], values)
+        assert [one["index"] for one in found["results"]] == [1, 0]
+        assert all({"index", "relevance_score"} <= set(one) for one in found["results"])

@@ -2,5 +2,6 @@
 
 from tailrank.client.clients import AsyncClient, Client, RefusedEntriesError, ServerError
 from tailrank.client.requests import new_event
+from tailrank.client.search_pages import SearchPage
 
-__all__ = ["AsyncClient", "Client", "RefusedEntriesError", "ServerError", "new_event"]
+__all__ = ["AsyncClient", "Client", "RefusedEntriesError", "SearchPage", "ServerError", "new_event"]
