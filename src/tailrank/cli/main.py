@@ -56,6 +56,11 @@ COMMANDS: Final = (
     LazyCommand("rules", "rules:app", "Rules of the business: try them on real items."),
     LazyCommand("serve", "serve:serve", "Serve a model over HTTP: events in, rankings out."),
     LazyCommand(
+        "consume",
+        "consume:consume",
+        "Store events of a stream, each once, until stopped; what a killed one had begun is done again.",
+    ),
+    LazyCommand(
         "retrain",
         "retrain:retrain",
         "Fit the model in service anew with new events, if that ranks no worse. Exit status 3: it stays.",

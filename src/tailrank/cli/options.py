@@ -187,26 +187,29 @@ def ids(joined: str | None, each: list[str] | None, option: str, option_of_one: 
 
 
 def location(context: typer.Context, param: typer.CallbackParam, given: str | None) -> str | None:
-    """Read the location of a state: as it is given, or from the file that `@FILE` names.
+    """Read where a server is, or a folder: as it is given, or from the file that `@FILE` names.
 
     Raises
     ------
     RequestError
         If the file can't be read, or doesn't hold one line.
     """
+    option = f"--{param.name}"
     if given is None or not given.startswith("@"):
         source = context.get_parameter_source(param.name or "")
         if given and source is not None and source.name == "COMMANDLINE" and re.search("://.*@", given):
-            remedy = "give --state @FILE" + (f", or set {param.envvar}" if param.envvar else "")
-            typer.echo(f"warning: others on this machine can see the password in --state: {remedy}", err=True)
+            remedy = f"give {option} @FILE" + (f", or set {param.envvar}" if param.envvar else "")
+            typer.echo(
+                f"warning: others on this machine can see the password in {option}: {remedy}", err=True
+            )
         return given
     try:
         lines = Path(given[1:]).read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as why:
-        raise RequestError(f"--state {given}: can't be read ({why})") from None
+        raise RequestError(f"{option} {given}: can't be read ({why})") from None
     found = [line.strip() for line in lines if line.strip()]
     if len(found) != 1:
-        raise RequestError(f"--state {given}: write one line into it, such as redis://:PASSWORD@HOST:6379/0")
+        raise RequestError(f"{option} {given}: write one line into it, such as redis://:PASSWORD@HOST:6379/0")
     return found[0]
 
 

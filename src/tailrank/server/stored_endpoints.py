@@ -20,7 +20,8 @@ from tailrank.server.items import checked_item
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.shown_lists import ShownLists
-from tailrank.state.base import InvalidEventsError, State, StoredEvent
+from tailrank.server.stored_events import store
+from tailrank.state.base import State
 
 UNLOGGED: Final = "impressions aren't logged: start the server with --log-impressions FOLDER"
 
@@ -125,13 +126,7 @@ class StoredEndpoints:
 
     async def _store(self, batch: Batch[api_stored.Event]) -> tuple[Batch[api_stored.Event], int]:
         """Append to the state; returns what is stored and refused, and how many events were new."""
-        new = 0
-        while batch.entries:
-            try:
-                new = await self.state.append([_stored(event) for event in batch.entries])
-                break
-            except InvalidEventsError as why:
-                batch = batch.without(why.faults)
+        batch, new = await store(self.state, batch)
         if self.log is not None:
             await self.log.put(as_records(batch.entries))
         self.metrics.events.inc(new)
@@ -146,7 +141,3 @@ class StoredEndpoints:
         trained = served.reranker.catalogue.items.columns
         batch = batch.map(lambda item: checked_item(item, served.columns_read, trained))
         return batch, await self.models.put(batch.entries) if batch.entries else served.version
-
-
-def _stored(event: api_stored.Event) -> StoredEvent:
-    return StoredEvent(event.event_id, event.user_id, event.item_id, event.event, event.timestamp)

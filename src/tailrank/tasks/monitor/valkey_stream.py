@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, Final, Self
-from urllib.parse import parse_qsl, urlencode
 
 from tailrank.errors import RequestError
+from tailrank.state.base import StateError
+from tailrank.state.entry_stream import COUNT, FIELD, Entry, EntryStream
 from tailrank.state.open import SERVER_SCHEMES
-from tailrank.state.server_trouble import server_trouble
-from tailrank.state.server_url import ServerUrl
-from tailrank.state.servers import FAILURES
 from tailrank.tasks.monitor.inputs import TOO_LONG, Line, Place
 from tailrank.tasks.monitor.stream_texts import MAX_LINE
 
-FIELD: Final = "json"
-"""Of an entry: holds the same as a line of a file."""
-
-COUNT: Final = 512
-"""Entries that are read at once, at most."""
-
 NO_FIELD: Final = f"has other fields than `{FIELD}`: put the whole text there, as a line of JSON"
-
-_REMEDIES: Final = {
-    "MovedError": "another server of the cluster has the stream: name that",
-    "NoPermissionError": "its user needs xgroup, xinfo, xpending, xreadgroup and xack on the stream",
-    "WRONGTYPE": "what has this name is no stream: name another",
-}
 
 CONSUMER: Final = "monitor"
 """Name of the only one in the group."""
@@ -60,8 +46,7 @@ class ValkeyStream:
     Parameters
     ----------
     url
-        Of the server, with `stream=NAME` behind the question mark; in a cluster, of the one that has the
-        stream.
+        As `EntryStream` takes it.
     group
         Name of the consumer group: one for each monitor.
 
@@ -77,20 +62,12 @@ class ValkeyStream:
             raise RequestError(
                 f"texts from {scheme}://…: name a folder, - or redis://HOST:PORT/0?stream=NAME"
             )
-        address, _, query = url.partition("?")
-        options = parse_qsl(query, keep_blank_values=True)
-        rest = urlencode([(name, value) for name, value in options if name != "stream"], safe="@/")
-        self._url = ServerUrl.parse(f"{address}?{rest}" if rest else address)
-        names = [value for name, value in options if name == "stream"]
-        if len(names) != 1 or not names[0]:
-            raise RequestError(f"{self._url}: name one stream: {self._url}?stream=NAME")
-        self.name, self._stream, self._group = f"{self._url}?stream={names[0]}", names[0], group
-        self._client, self._runner = self._url.client(self._url.host, self._url.port), asyncio.Runner()
-        self._has_begun = False
+        self._stream, self._runner = EntryStream(url, group, CONSUMER), asyncio.Runner()
+        self.name, self._has_begun = self._stream.name, False
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._runner.run(self._client.aclose())
+        self._runner.run(self._stream.close())
         self._runner.close()
 
     def batches(self, place: Place) -> Iterator[list[Line]]:
@@ -106,41 +83,28 @@ class ValkeyStream:
         StateError
             If the server can't be reached, or refuses.
         """
-        if not self._has_begun:
-            self._begin(EntryId(place.bytes, place.lines))
-        while entries := self._read():
-            yield [self._line(EntryId.of(one), fields) for one, fields in entries]
-            self._do("xack", self._stream, self._group, *(one for one, _ in entries))
-
-    def _begin(self, place: EntryId) -> None:
-        """Have the group read on behind a place, and acknowledge what a killed process didn't."""
-        self._do("xgroup_create", self._stream, self._group, "0", mkstream=True)
-        last = EntryId.of(self._do("xinfo_stream", self._stream)["last-generated-id"])
-        place = place if place <= last else EntryId()  # another stream of that name is read from its start
-        self._do("xgroup_setid", self._stream, self._group, place.id)
-        while known := self._do("xpending_range", self._stream, self._group, "-", place.id, COUNT):
-            self._do("xack", self._stream, self._group, *(each["message_id"] for each in known))
-        self._has_begun = True
-
-    def _read(self) -> Sequence[tuple[bytes, Mapping[bytes, bytes]]]:
-        found = self._do("xreadgroup", self._group, CONSUMER, {self._stream: ">"}, COUNT)
-        return found[0][1] if found else []
-
-    def _line(self, place: EntryId, fields: Mapping[bytes, bytes]) -> Line:
-        content = fields.get(FIELD.encode(), b"")
-        fault = TOO_LONG if len(content) > MAX_LINE else "" if len(fields) == 1 and content else NO_FIELD
-        return Line(self.name, content, place, fault)
-
-    def _do(self, command: str, *values: Any, **options: Any) -> Any:
-        """Send a command, and wait for the answer; a group that is there already is none to make."""
-
-        async def answer() -> Any:
-            return await getattr(self._client, command)(*values, **options)
-
         try:
-            return self._runner.run(answer())
-        except FAILURES as error:
-            if str(error).startswith("BUSYGROUP"):
-                return None
+            if not self._has_begun:
+                self._runner.run(self._begin(EntryId(place.bytes, place.lines)))
+                self._has_begun = True
+            while entries := self._runner.run(self._stream.new()):
+                yield [self._line(each) for each in entries]
+                self._runner.run(self._stream.acknowledge([each.id for each in entries]))
+        except StateError:
             self._has_begun = False
-            raise server_trouble(self._url, error, _REMEDIES) from None
+            raise
+
+    async def _begin(self, place: EntryId) -> None:
+        """Have the group read on behind a place, and acknowledge what a killed process didn't."""
+        await self._stream.create_group()
+        about: Any = await self._stream.do("xinfo_stream", self._stream.key)
+        last = EntryId.of(about["last-generated-id"])
+        place = place if place <= last else EntryId()  # another stream of that name is read from its start
+        named = self._stream.key, self._stream.group
+        await self._stream.do("xgroup_setid", *named, place.id)
+        while known := await self._stream.do("xpending_range", *named, "-", place.id, COUNT):
+            await self._stream.acknowledge([each["message_id"] for each in known])
+
+    def _line(self, entry: Entry) -> Line:
+        fault = NO_FIELD if not entry.content else TOO_LONG if len(entry.content) > MAX_LINE else ""
+        return Line(self.name, entry.content, EntryId.of(entry.id), fault)
