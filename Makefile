@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := PASSIVE
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers lint web bench benchmarks clean rebuild
+.PHONY: help demo test peers lint web bench benchmarks release clean rebuild
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ bench: $(STAMP) ## Measure how long a ranking takes (ARGS="--json" for one line 
 benchmarks: $(STAMP) ## Write docs/benchmarks.md and the README's figures from bench/results
 	@$(BIN)/python -m bench page
 
+release: ## Build sdist and wheel twice, try the wheel on every Python there is, list its parts and licences: dist/
+	@$(PYTHON) tools/release.py
+
 clean: ## Remove .venv, caches, builds and the reports in demo/
 	@rm -rf .venv .venv-peers demo build dist web/node_modules src/*.egg-info peers/src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
@@ -54,8 +57,9 @@ $(STAMP): pyproject.toml constraints.txt $(if $(BROKEN),rebuild)
 	  echo 'This Python lacks venv. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
 	@echo 'Setting up .venv: some minutes, once'
 	@$(PYTHON) -m venv --clear .venv
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip --disable-pip-version-check --quiet install pip # one that knows --group
 	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip \
-	  --disable-pip-version-check --quiet install --editable '.[language,tuning,tracking,server,client,feedback,policies,telemetry,ray,report,test,lint]'
+	  --disable-pip-version-check --quiet install --editable '.[all]' --group test --group lint
 	@echo "$(CURDIR)" > $@
 
 .venv-peers/.ready: pyproject.toml peers/pyproject.toml constraints-peers.txt

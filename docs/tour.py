@@ -1,6 +1,6 @@
 """Film the page and the dashboard of a running demo: `tailrank demo --serve`, then `python docs/tour.py`.
 
-Writes docs/tour.webp and the pictures of the README. Needs Chromium, Pillow, and the extra `test`.
+Writes docs/tour.webp and the pictures of the README. Needs Chromium, Pillow, and the dependency group `test`.
 """
 
 from __future__ import annotations

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
 from typer.core import TyperGroup
 from typer.main import get_command
 
+import tailrank
 from tailrank.cli.main import app
 
 ROOT = Path(__file__).parents[1]
@@ -91,9 +96,34 @@ def test_the_services_fit_together(
     assert all(port.startswith("127.0.0.1:") for port in ours["ports"])
 
 
-def test_every_file_that_the_package_reads_is_installed_with_it() -> None:
-    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+def test_every_file_of_the_package_is_in_the_wheel(tmp_path: Path) -> None:
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     package = ROOT / "src" / "tailrank"
-    installed = {file for pattern in data["tailrank"] for file in package.glob(pattern)}
     files = {file for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
-    assert {file for file in files if file.suffix != ".py"} <= installed
+    with zipfile.ZipFile(wheel) as built:
+        packed = {name for name in built.namelist() if name.startswith("tailrank/")}
+    assert packed == {file.relative_to(package.parent).as_posix() for file in files}
+
+
+def test_the_sdist_builds_without_what_is_left_out_of_it(tmp_path: Path) -> None:
+    [sdist] = SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with tarfile.open(sdist) as built:
+        built.extractall(tmp_path, filter="data")
+    [unpacked] = [folder for folder in tmp_path.iterdir() if folder.is_dir()]
+    from_sdist, from_checkout = (
+        next(WheelBuilder(str(root)).build(directory=str(tmp_path / name), versions=["standard"]))
+        for name, root in (("sdist", unpacked), ("checkout", ROOT))
+    )
+    assert Path(from_sdist).read_bytes() == Path(from_checkout).read_bytes()
+
+
+def test_all_extras_are_in_the_extra_all_and_old_names_stay() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    [everything] = extras.pop("all")
+    assert everything == f"tailrank[{','.join(sorted(extras))}]"
+
+
+def test_the_version_stands_in_one_place() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert tailrank.__version__ == version
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
