@@ -19,6 +19,7 @@ demo: $(STAMP) ## Show what re-ranking does (ARGS="--data complete-journey" for 
 	@$(BIN)/tailrank demo $(ARGS)
 
 test: $(STAMP) ## Run the tests and the examples in docstrings (ARGS="-k whitening" for some of them)
+	@tools/system-parts
 	@$(BIN)/python -m pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS) -m 'not slow'
 	@$(BIN)/python -m pytest --quiet $(ARGS) -m slow || test $$? = 5 # what reads the clock, alone; 5: no such test
 
