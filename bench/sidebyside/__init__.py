@@ -65,6 +65,25 @@ def table(rows: Json) -> Table:
     return drawn
 
 
+def worse(rows: Json, most: float) -> list[str]:
+    """List the ratios that have an aim and are worse than a limit with the whole of their interval.
+
+    Parameters
+    ----------
+    rows
+        What is stored of rows.
+    most
+        The limit, such as 1.2: a time may be longer by a fifth, and a rate smaller by the same factor.
+    """
+    ratios = (line for row in rows.values() for line in row["lines"] if line["judged"] == "ratio")
+    return [
+        line["label"]
+        for line in ratios
+        if line["bound"] is not None
+        and (line["ci95"][1] < 1 / most if line["least"] else line["ci95"][0] > most)
+    ]
+
+
 def conditions(sides: Mapping[str, Side]) -> str:
     """Say on what machine, with which packages and kernels."""
     about = machine()
@@ -110,6 +129,10 @@ def main(
     requests: Annotated[int, typer.Option(help="Of each kind, in each round.")] = STANDARD.requests,
     seconds: Annotated[float, typer.Option(help="Of each load, in each round.")] = STANDARD.seconds,
     texts: Annotated[int, typer.Option(help="To encode in each round.")] = STANDARD.texts,
+    most: Annotated[
+        float | None,
+        typer.Option(min=1, help="Exit status 3 if NEW is worse than OLD by more than this factor."),
+    ] = None,
 ) -> None:
     """Measure, print the table, and store it beside rows that were measured before."""
     names, sides = chosen(row or CHEAP, ROWS), {OLD: Side(OLD, old), NEW: Side(NEW, new)}
@@ -127,3 +150,6 @@ def main(
         rows = keep(name, ROWS[name], found, sides, how)
     Console().print(table(rows))
     print(conditions(sides))
+    if most is not None and (found := worse({name: rows[name] for name in names}, most)):
+        print(f"worse by more than a factor of {most:g}: {'; '.join(found)}")
+        raise typer.Exit(3)

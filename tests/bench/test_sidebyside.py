@@ -38,6 +38,21 @@ def test_a_line_is_the_ratio_of_medians_with_an_interval_over_rounds() -> None:
     assert alike["value"] == 0.25
 
 
+def test_a_gate_fails_on_a_ratio_that_is_surely_worse_than_its_limit() -> None:
+    slower, unsure, faster = [8, 8, 8], [2, 8, 8], [2, 2, 2]
+    lines = {
+        "slower": Line("slower", "ms", 0.5).summary(rounds([4, 4, 4], slower)),
+        "unsure": Line("unsure", "ms", 0.5).summary(rounds([4, 4, 4], unsure)),
+        "less of": Line("less of", "ms", 0.5, least=True).summary(rounds([4, 4, 4], faster)),
+        "more of": Line("more of", "ms", 0.5, least=True).summary(rounds([4, 4, 4], slower)),
+        "only told": Line("only told", "ms").summary(rounds([4, 4, 4], slower)),
+        "alone": Line("alone", "ms", 5, judged="new").summary(rounds([4, 4, 4], slower)),
+    }
+    rows = {name: {"lines": [line]} for name, line in lines.items()}
+    assert sidebyside.worse(rows, 1.2) == ["slower", "less of"]
+    assert sidebyside.worse(rows, 2.5) == []
+
+
 def test_a_line_may_judge_the_new_build_alone() -> None:
     found = Line("multiple", "ms", 5, over="bare", judged="new").summary(rounds([4, 4], [6, 6]))
     assert (found["old"], found["new"], found["value"]) == (2, 3, 3)
