@@ -38,7 +38,7 @@ web: ## Check and build the pages from web/ (needs node and npm; what is built i
 bench: $(STAMP) ## Measure how long a ranking takes (ARGS="--json" for one line of JSON)
 	@$(BIN)/tailrank bench latency $(ARGS)
 
-benchmarks: $(STAMP) ## Write docs/benchmarks.md and the README's figures from bench/results
+benchmarks: $(STAMP) ## Write docs/benchmarks.md and the READMEs' table from bench/results
 	@$(BIN)/python -m bench page
 
 release: ## Build sdist and wheel twice, try the wheel on every Python there is, list its parts and licences: dist/

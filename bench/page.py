@@ -1,4 +1,4 @@
-"""Write docs/benchmarks.md, its charts and the figures of the README; the same results give the same text."""
+"""Write docs/benchmarks.md, its charts and the table of the READMEs; the same results give the same text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from bench.losses import losses, published_losses
 from bench.run import command
 from bench.stored import OURS, WITHOUT, Evaluated, Published, Studies, evaluations, period, read
 from bench.study import RESULTS, Json
-from bench.summary import summary, with_figures
+from bench.summary import plain, summary, with_figures
 from tailrank.evaluation.grounds import SWEPT
 
 PUBLISHED: Final = Path(__file__).with_name("published.json")
 TEMPLATES: Final = Path(__file__).with_name("templates")
 ROOT: Final = Path(__file__).parents[1]
+READMES: Final = ("README.md", "README.zh.md")
 STEEP: Final = 1.1
 """Exponent above which a cost is said to grow worse than linearly."""
 
@@ -35,7 +36,7 @@ COSTS: Final = {
 
 
 def build(results: Path, published: Path) -> tuple[str, str, dict[str, str]]:
-    """Make the page and the README's figures in Markdown, and charts as SVG by file name."""
+    """Make the page and the table of the READMEs in Markdown, and charts as SVG by file name."""
     found, studies = evaluations(results), Studies(results)
     if not found:
         raise SystemExit(f"{results} holds no evaluation: make some with `python -m bench run DATA`")
@@ -46,6 +47,7 @@ def build(results: Path, published: Path) -> tuple[str, str, dict[str, str]]:
         "published": rows,
         "conditions": _conditions(found),
         "summary": summary(found),
+        "plain": plain(found),
         "losses": losses(found),
         "published_losses": published_losses(found, rows),
         "scale": _scale(studies.single("scale")),
@@ -79,10 +81,12 @@ def render(template: str, **context: object) -> str:
 
 
 def write(results: Path = RESULTS, published: Path = PUBLISHED, root: Path = ROOT) -> None:
-    """Write the page, its charts and the README's figures, and remove charts that are no longer drawn."""
+    """Write the page, its charts and the table of the READMEs, and remove charts that are no longer drawn."""
     text, figures, drawn = build(results, published)
-    docs, readme = root / "docs", root / "README.md"
-    readme.write_text(with_figures(readme.read_text(encoding="utf-8"), figures), encoding="utf-8")
+    docs = root / "docs"
+    for name in READMES:
+        shown = with_figures((root / name).read_text(encoding="utf-8"), figures)
+        (root / name).write_text(shown, encoding="utf-8")
     for old in docs.glob("benchmarks-*.svg"):
         old.unlink()
     (docs / "benchmarks.md").write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Run the shop of the README; write what its commands print, and the picture of it: `python docs/shop.py`."""
+"""Run the shop of the README and the quick start; write what it prints, and draw it: python docs/shop.py."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from tailrank.ranking.reasons import LEAST, item_titles, phrase
 from tailrank.ranking.reranker import Reranker
 
 ROOT = Path(__file__).parents[1]
-README, PICTURE = ROOT / "README.md", ROOT / "docs" / "picture.svg"
-HEADING = "Your own data in ten lines"
+README, QUICKSTART = ROOT / "README.md", ROOT / "docs" / "quickstart.md"
+PICTURE = ROOT / "docs" / "picture.svg"
+CHINESE = {README: ROOT / "README.zh.md", QUICKSTART: ROOT / "docs" / "quickstart.zh.md"}
+"""Which page tells the same in Chinese."""
 COLUMNS, LINE = "90", 34
 """Width of what commands print, and of a line in the picture, in characters."""
 
@@ -39,12 +41,6 @@ class Row(NamedTuple):
     reason: list[str]
 
 
-def section(readme: str) -> tuple[int, int]:
-    """Find the section about the shop: where it starts and ends."""
-    start = readme.index(f"\n## {HEADING}\n")
-    return start, readme.index("\n## ", start + 1)
-
-
 def write_tables(readme: str, folder: Path) -> None:
     """Write the data folder that a page shows."""
     for name, table in TABLE.findall(readme):
@@ -60,20 +56,22 @@ def run(command: str) -> str:
     return "\n".join(map(str.rstrip, result.output.splitlines())).strip("\n") + "\n"
 
 
-def with_output(readme: str) -> str:
-    """Run the commands of the shop in the current folder, and put in what they print."""
-    start, end = section(readme)
-    shop = readme[start:end]
-    for command in SHELL.findall(shop)[0].splitlines():
+def with_output(page: str) -> str:
+    """Run the commands of a page in the current folder, and put in what they print."""
+    for command in SHELL.findall(page)[0].splitlines():
         run(command)
-    shown = PRINTED.sub(lambda block: f"```console\n$ {block[1]}\n{run(block[1])}```", shop)
-    return readme[:start] + shown + readme[end:]
+    return PRINTED.sub(lambda block: f"```console\n$ {block[1]}\n{run(block[1])}```", page)
 
 
-def draw(readme: str) -> str:
+def with_output_of(page: str, other: str) -> str:
+    """Put in what the same commands print on another page."""
+    printed = {block[1]: block[0] for block in PRINTED.finditer(other)}
+    return PRINTED.sub(lambda block: printed[block[1]], page)
+
+
+def draw(page: str) -> str:
     """Draw what the ranking of the shop in the current folder is made of."""
-    start, end = section(readme)
-    (ours, *_), (without, *_) = PRINTED.findall(readme[start:end])
+    (ours, *_), (without, *_) = PRINTED.findall(page)
     told, ranks = _ranked(ours), [each.item_id for each in _ranked(without)]
     titles = item_titles(Reranker.load(_option(ours, "model")).catalogue.items)
     rows = [
@@ -106,11 +104,19 @@ def _reason(explanation: Explanation, titles: dict[str, str]) -> list[str]:
     return textwrap.wrap(told.removeprefix("it "), LINE)
 
 
-if __name__ == "__main__":
-    page = README.read_text(encoding="utf-8")
+def main() -> None:
+    """Write the pages and the picture anew."""
     os.environ["COLUMNS"] = COLUMNS
+    readme, quickstart = (page.read_text(encoding="utf-8") for page in (README, QUICKSTART))
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        write_tables(page, Path(folder))
-        page = with_output(page)
-        README.write_text(page, encoding="utf-8")
-        PICTURE.write_text(draw(page), encoding="utf-8")
+        write_tables(readme, Path(folder))
+        readme, quickstart = with_output(readme), with_output(quickstart)
+        PICTURE.write_text(draw(quickstart), encoding="utf-8")
+    for path, page in ((README, readme), (QUICKSTART, quickstart)):
+        path.write_text(page, encoding="utf-8")
+        chinese = CHINESE[path].read_text(encoding="utf-8")
+        CHINESE[path].write_text(with_output_of(chinese, page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,12 +4,23 @@ import re
 from pathlib import Path
 
 import pytest
-from docs.shop import COLUMNS, PICTURE, PRINTED, draw, run, with_output, write_tables
+from docs.shop import (
+    CHINESE,
+    COLUMNS,
+    PICTURE,
+    PRINTED,
+    QUICKSTART,
+    README,
+    ROOT,
+    draw,
+    run,
+    with_output,
+    with_output_of,
+    write_tables,
+)
 
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
 RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *RECIPES]
+PAGES = [README, CHINESE[README], *sorted((ROOT / "docs").glob("*.md")), *RECIPES]
 
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 SCORE = re.compile(r"\d+\.\d\d+")
@@ -35,7 +46,7 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in an empty folder, but for the two tables that the README shows."""
+    """Work in an empty folder that holds only the two tables of the README."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TAILRANK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", COLUMNS)
@@ -46,7 +57,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        "README.md",
+        "docs/quickstart.md",
+        "docs/quickstart.zh.md",
         "docs/library.md",
         "docs/search.md",
         "docs/policies.md",
@@ -83,27 +95,41 @@ def test_the_recipes_run(page: Path) -> None:
 
 
 @pytest.mark.usefixtures("shop")
-def test_the_shop_prints_what_the_readme_shows() -> None:
-    page = README.read_text(encoding="utf-8")
+def test_the_shop_prints_what_the_pages_show() -> None:
     assert "0 failed" in run("tailrank validate shop")
-    shown = with_output(page)
-    (words, scores), (shown_words, shown_scores) = comparable(shown), comparable(page)
-    assert words == shown_words, "write it anew: python docs/shop.py"
-    assert scores == pytest.approx(shown_scores, abs=0.02)
+    for path in (README, QUICKSTART):
+        page = path.read_text(encoding="utf-8")
+        (words, scores), (shown_words, shown_scores) = comparable(with_output(page)), comparable(page)
+        assert words == shown_words, "write it anew: python docs/shop.py"
+        assert scores == pytest.approx(shown_scores, abs=0.02)
+        chinese = CHINESE[path].read_text(encoding="utf-8")
+        assert with_output_of(chinese, page) == chinese, "write it anew: python docs/shop.py"
     assert draw(page) == PICTURE.read_text(encoding="utf-8"), "draw it anew: python docs/shop.py"
 
 
 @pytest.mark.usefixtures("shop")
 def test_meaning_decides_what_the_readme_says_it_does() -> None:
-    [(_, lines)] = blocks(README, "sh", "Your own data in ten lines")
-    for command in lines.splitlines():
-        run(command)
-    (ours, _), (without, _) = PRINTED.findall(README.read_text(encoding="utf-8"))
+    page = QUICKSTART.read_text(encoding="utf-8")
+    with_output(page)
+    (ours, _), (without, _) = PRINTED.findall(page)
     camping, blind = order(run(ours)), order(run(without))
     assert camping.index("n1") < camping.index("p1") < camping.index("n2")
     assert blind.index("p1") < blind.index("n1")
     coffee = order(run(ours.replace("t1,t2", "p1,p3")))
     assert coffee.index("n2") < coffee.index("n1")
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text(encoding="utf-8").split()) <= 550
+
+
+@pytest.mark.parametrize("page", CHINESE, ids=lambda page: page.stem)
+def test_chinese_pages_run_the_same_code(page: Path) -> None:
+    def code(path: Path, language: str) -> list[str]:
+        return [re.sub(" *#.*", "", block) for _, block in blocks(path, language)]
+
+    for language in ("csv", "sh", "python"):
+        assert code(CHINESE[page], language) == code(page, language)
 
 
 def comparable(page: str) -> tuple[list[str], list[float]]:

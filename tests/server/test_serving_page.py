@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from docs.shop import run, write_tables
+from docs.shop import README, ROOT, run, write_tables
 
 from tailrank.benchmarks.launcher import Server
 from tailrank.server.metrics import Metrics
 from tailrank.server.routes import ROUTES
-from test_docs import README, ROOT, blocks
+from test_docs import blocks
 
 PAGE = ROOT / "docs" / "serving.md"
 PLACE = "localhost:8000"

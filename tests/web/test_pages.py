@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from docs.shop import ROOT
 from playwright.sync_api import Browser
 from try_helpers import tab
 
 from tailrank.benchmarks.launcher import Server
 from tailrank.server.pages import assets
-from test_docs import ROOT
 
 WEB = ROOT / "web"
 BUILT = ROOT / "src" / "tailrank" / "server" / "web"
