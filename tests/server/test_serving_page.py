@@ -1,4 +1,4 @@
-"""docs/serving.md: its lines run against a server, and answer what the page says."""
+"""The pages about the server: their lines run against one, and answer what the pages say."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from tailrank.server.metrics import Metrics
 from tailrank.server.routes import ROUTES
 from test_docs import blocks
 
-PAGE = ROOT / "docs" / "serving.md"
+DOCS = ROOT / "docs"
+PAGE, API = DOCS / "serving.md", DOCS / "http-api.md"
+PAGES = (PAGE, API, DOCS / "impressions.md")
 PLACE = "localhost:8000"
 SHOWN = re.compile(r"^```sh\n(curl [^\n]+)\n```\n\n```json\n(.*?)^```", re.M | re.S)
 
@@ -50,26 +52,30 @@ def shape(value: Any) -> Any:
 
 
 def test_the_lines_answer_as_shown(url: str) -> None:
-    shown = SHOWN.findall(PAGE.read_text(encoding="utf-8"))
+    shown = [pair for page in PAGES for pair in SHOWN.findall(page.read_text(encoding="utf-8"))]
     assert len(shown) >= 4
     for line, answer in shown:
         assert shape(ask(line, url)) == shape(json.loads(answer)), line
-    for _, block in blocks(PAGE, "sh")[1:]:
+    for _, block in (each for page in PAGES for each in blocks(page, "sh")):
         for line in block.splitlines():
-            ask(line, url)
+            if line.startswith("curl"):
+                ask(line, url)
 
 
 def test_the_python_examples_run(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for line, code in blocks(PAGE, "python"):
-        exec(compile("\n" * (line - 1) + code.replace(f"http://{PLACE}", url), str(PAGE), "exec"), {})
-    assert capsys.readouterr().out.split()[0] == "1"
+    for page in PAGES:
+        for line, code in blocks(page, "python"):
+            exec(compile("\n" * (line - 1) + code.replace(f"http://{PLACE}", url), str(page), "exec"), {})
+    *_, last = capsys.readouterr().out.split()
+    assert last == "1", "the document that the Cohere client finds"
 
 
-def test_everything_is_on_the_page() -> None:
-    text = PAGE.read_text(encoding="utf-8")
+def test_everything_is_on_the_pages() -> None:
+    text = API.read_text(encoding="utf-8")
     named = set(re.findall(r"`(?:[A-Z]+ )?(/[\w/{}.]*)", text))
     assert {route.path for route in ROUTES} - named == {"/v1/users/{id}/history"}
-    documented = set(re.findall(r"`(tailrank_\w+)`", text))
+    monitoring = (DOCS / "monitoring.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`(tailrank_\w+)`", monitoring))
     registry = Metrics().registry
     assert documented == {
         metric.name + "_total" * (metric.type == "counter") for metric in registry.collect()
