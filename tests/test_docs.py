@@ -20,6 +20,7 @@ from docs.shop import (
 )
 
 RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
+DOCS = ROOT / "docs"
 PAGES = [README, CHINESE[README], *sorted((ROOT / "docs").glob("*.md")), *RECIPES]
 
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
@@ -130,6 +131,20 @@ def test_chinese_pages_run_the_same_code(page: Path) -> None:
 
     for language in ("csv", "sh", "python"):
         assert code(CHINESE[page], language) == code(page, language)
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_commands_of_the_runbooks_run() -> None:
+    train = "tailrank train --data shop --encoder none --out"
+    run(f"{train} model")
+    run("tailrank models promote models model")
+    run(f"{train} models/current --seed 1")
+    run("tailrank state load --state state --data shop")
+    lines = [line for _, block in blocks(DOCS / "runbooks.md", "sh") for line in block.splitlines()]
+    printed = [run(line, {0, 3}) for line in lines if line.startswith("tailrank")]
+    told = ["before   shop", "models/current: stays: 0 new events", "before   shop", "serves", "MB before"]
+    for what, text in zip(told, printed, strict=True):
+        assert what in text
 
 
 def comparable(page: str) -> tuple[list[str], list[float]]:

@@ -52,7 +52,7 @@ def test_on_validation_nothing_later_is_learned_from(split: Split) -> None:
 
 
 def test_the_page_tells_what_is_stored() -> None:
-    text = (page.ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    text = (page.ROOT / "docs" / "debiasing.md").read_text(encoding="utf-8")
     stored = Studies(RESULTS).each("causal")
     assert [one["dataset"] for one in stored] == ["amazon-scientific", "movielens-small-plots"]
     for one in stored:
@@ -62,7 +62,7 @@ def test_the_page_tells_what_is_stored() -> None:
 
 
 def test_the_page_tells_what_is_stored_of_sequence_models() -> None:
-    text = (page.ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    text = (page.ROOT / "docs" / "debiasing.md").read_text(encoding="utf-8")
     [stored] = Studies(RESULTS).each("causal-sequence")
     assert [row["way"] for row in stored["rows"]] == list(SEQUENCE_WAYS)
     for row in stored["rows"]:

@@ -18,7 +18,7 @@ from test_docs import blocks
 
 DOCS = ROOT / "docs"
 PAGE, API = DOCS / "serving.md", DOCS / "http-api.md"
-PAGES = (PAGE, API, DOCS / "impressions.md")
+PAGES = (PAGE, API, DOCS / "impressions.md", DOCS / "runbooks.md")
 PLACE = "localhost:8000"
 SHOWN = re.compile(r"^```sh\n(curl [^\n]+)\n```\n\n```json\n(.*?)^```", re.M | re.S)
 

@@ -74,7 +74,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="Judge the lists of your own system: a file of them, or `impressions` for those of the data "
-            "folder; see docs/evaluation.md.",
+            "folder; see docs/own-lists.md.",
             show_default=False,
         ),
     ] = None,

@@ -57,7 +57,7 @@ class Lists:
 
     @classmethod
     def read(cls, file: Path, reading: Reading = AS_IS) -> Lists:
-        """Read a file, or a folder of part files, of lists (docs/evaluation.md).
+        """Read a file, or a folder of part files, of lists (docs/own-lists.md).
 
         Raises
         ------
@@ -67,7 +67,7 @@ class Lists:
         if not file.name.endswith((*SUFFIXES, *FOLDERS)):
             raise DataError(f"{file}: give a file that ends in {', '.join(SUFFIXES)}.")
         if not file.exists():
-            raise DataError(f"{file}: no such file. Give lists of candidates (docs/evaluation.md).")
+            raise DataError(f"{file}: no such file. Give lists of candidates (docs/own-lists.md).")
         return cls.from_frame(read_table(file, LISTS, reading), str(file))
 
     @classmethod
