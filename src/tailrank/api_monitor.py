@@ -27,11 +27,19 @@ class MonitorText(Struct, frozen=True):
     text: str
 
 
+class ToldSubscriber(Struct, frozen=True):
+    """A subscriber that was told of an alert; `is_up` is its thumb, null if it gave none."""
+
+    subscriber: str
+    is_up: bool | None
+
+
 class MonitorAlert(Struct, frozen=True):
     """A surge of a series, `why` it is one in words, and the texts behind it.
 
     `kind` is what surges: `volume`, `negative volume` or `negative share`. It lasts from `since` until, at
-    least, `until`, in seconds since 1970. `also` surge with it.
+    least, `until`, in seconds since 1970. `also` surge with it. `told` are those
+    who subscribe to alerts now and were told of this one.
     """
 
     id: str
@@ -48,20 +56,37 @@ class MonitorAlert(Struct, frozen=True):
     summary: list[str]
     evidence: list[MonitorText]
     also: list[SeriesName]
+    told: list[ToldSubscriber]
 
 
 class MonitorAlerts(Struct, frozen=True):
     """The latest alerts of the monitor, the latest first, of `total`.
 
     `now` is the end of the latest period that is over, in seconds since 1970; null if none is. `counters`
-    count the lines that it read. `folder` is the name of its folder.
+    count the lines that it read.
     """
 
     now: int | None
     counters: dict[str, int]
     total: int
     alerts: list[MonitorAlert]
-    folder: str
+
+
+class AlertThumb(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether an alert was worth it to a subscriber that was told of it."""
+
+    subscriber: Annotated[str, Meta(max_length=64)]
+    alert: Annotated[str, Meta(max_length=64)]
+    is_up: bool
+
+
+class AlertThumbStored(Struct, frozen=True):
+    """A thumb, and how many times the expectation the subscriber is told of from now on."""
+
+    subscriber: str
+    alert: str
+    is_up: bool
+    severity: float
 
 
 class CountedSeries(Struct, frozen=True):

@@ -9,14 +9,14 @@ from typing import Final
 
 import numpy as np
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
 from desk_entries import ENTRIES, SETTINGS
+from tailrank.cli.main import app
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.classifier import TextClassifier
-from tailrank.tasks.monitor.alert_log import Alert
-from tailrank.tasks.monitor.inputs import folder_lines
-from tailrank.tasks.monitor.monitor import Monitor
-from tailrank.tasks.monitor.settings import MonitorSettings
+from tailrank.tasks.monitor.alert_log import Alert, AlertLog
+from tailrank.tasks.monitor.monitor import ALERTS
 from tailrank.tasks.settings import ClassifierSettings
 from tailrank.tasks.support.fitting import fit_desk
 from tailrank.tasks.support.folder import write_desk
@@ -70,7 +70,7 @@ def write_support(folder: Path, encoder: TextEncoder) -> None:
 
 
 def write_monitor(folder: Path) -> Alert:
-    """Watch ten days of complaints, in four hours of which bags are lost; returns the alert.
+    """Watch ten days of complaints, in four hours of which bags are lost; returns the alert, told to two.
 
     The monitor takes markup out of texts, but leaves it if it is escaped twice.
     """
@@ -85,8 +85,11 @@ def write_monitor(folder: Path) -> Alert:
     folder.mkdir()
     (folder / "texts").mkdir()
     (folder / "texts" / "all.jsonl").write_text("".join(lines))
-    settings = MonitorSettings(watch="negative volume", false_alarms_per_week=0.2, duplicate_hours=0)
-    monitor = Monitor.open(folder / "state", settings)
-    [alert] = monitor.feed(folder_lines(folder / "texts", monitor.state.places()))
-    monitor.close()
+    (folder / "subscribed.json").write_text(json.dumps([{"name": "desk", "severity": 2}, {"name": "night"}]))
+    settings = ["watch=negative volume", "false_alarms_per_week=0.2", "duplicate_hours=0"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    command = ["monitor", "run", str(folder / "state"), str(folder / "texts"), *options]
+    done = CliRunner().invoke(app, [*command, "--subscriptions", str(folder / "subscribed.json")])
+    assert done.exit_code == 0, done.output
+    [alert] = AlertLog(folder / "state" / ALERTS)
     return alert

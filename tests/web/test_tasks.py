@@ -15,8 +15,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, expect
 from tasks_helpers import DAYS, HOSTILE, MONDAY, SURGE, write_monitor, write_support, write_tasks
 from try_helpers import PATIENCE
+from typer.testing import CliRunner
 
 from tailrank.benchmarks.launcher import Server
+from tailrank.cli.main import app
 from tailrank.language.encoder import TextEncoder
 from tailrank.tasks.monitor.alert_log import Alert
 from tailrank.tasks.monitor.inputs import folder_lines
@@ -72,8 +74,8 @@ def give_key(page: Page, key: str) -> None:
     expect(page.get_by_role("status").first).to_have_text("Live")
 
 
-def ask(server: Server, path: str, body: object = None, status: int = 200) -> Any:
-    headers, method = {"authorization": f"Bearer {READS}"}, "GET" if body is None else "POST"
+def ask(server: Server, path: str, body: object = None, status: int = 200, key: str = READS) -> Any:
+    headers, method = {"authorization": f"Bearer {key}"}, "GET" if body is None else "POST"
     found = httpx.request(method, server.url + path, json=body, headers=headers, timeout=60)
     assert found.status_code == status, found.text
     return found.json()
@@ -210,7 +212,50 @@ def test_series_are_those_that_were_fed(server: Server, folder: Path, alert: Ale
     [told] = ask(server, "/v1/monitor/alerts")["alerts"]
     log = (folder / "monitor" / "state" / "alerts.jsonl").read_text()
     also = [{"topic": topic, "entity": entity} for topic, entity in alert.also]
-    assert told == json.loads(log) | {"also": also}
+    nobody = [{"subscriber": name, "is_up": None} for name in ("desk", "night")]
+    assert told == json.loads(log) | {"also": also, "told": nobody}
+
+
+def test_a_thumb_for_an_alert_moves_a_threshold_once(
+    page: Page, server: Server, folder: Path, alert: Alert
+) -> None:
+    page.reload()
+    give_key(page, READS)
+    monitor, state = page.get_by_role("region", name="Monitor"), folder / "monitor" / "state"
+    desk, night = (
+        monitor.get_by_role("group", name=f"Was {alert.id} worth it to {name}?") for name in ("desk", "night")
+    )
+    desk.get_by_role("button", name="It was", exact=True).click()
+    expect(monitor.get_by_role("alert").first).to_contain_text("doesn't allow to write")
+    monitor.get_by_role("button", name="Give another key").click()
+    give_key(page, WRITES)
+    for _ in range(2):  # as after an answer that was lost
+        desk.get_by_role("button", name="It wasn").press("Enter")
+        expect(monitor.get_by_role("status").first).to_contain_text("desk is told of 2.5 times")
+    expect(desk.get_by_role("button", name="It wasn")).to_have_attribute("aria-pressed", "true")
+    expect(night.get_by_role("button", name="It wasn")).to_have_attribute("aria-pressed", "false")
+    thumb = ["monitor", "thumb", str(state), "night", alert.id, "up", "--subscriptions"]
+    done = CliRunner().invoke(app, [*thumb, str(folder / "monitor" / "subscribed.json")])
+    assert done.exit_code == 0, done.output
+    expect(night.get_by_role("button", name="It was", exact=True)).to_have_attribute("aria-pressed", "true")
+    kept = [json.loads(line) for line in (state / "thumbs.jsonl").read_text().splitlines()]
+    assert [(each["subscriber"], each["is_up"]) for each in kept] == [("desk", False), ("night", True)]
+    told = [{"subscriber": "desk", "is_up": False}, {"subscriber": "night", "is_up": True}]
+    assert ask(server, "/v1/monitor/alerts")["alerts"][0]["told"] == told
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({"subscriber": "nobody"}, "no subscription is called nobody: there are desk, night"),
+        ({"alert": "x"}, "desk wasn't told of an alert x"),
+        ({"is_up": 1}, "$.is_up"),
+        ({"up": True}, "unknown field"),
+    ],
+)
+def test_faults_of_thumbs_are_named(server: Server, alert: Alert, body: Any, fault: str) -> None:
+    given = {"subscriber": "desk", "alert": alert.id, "is_up": True} | body
+    assert fault in ask(server, "/v1/monitor/thumbs", given, 422, WRITES)["error"]
 
 
 @pytest.mark.parametrize(

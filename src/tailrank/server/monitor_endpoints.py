@@ -1,14 +1,16 @@
-"""What a monitor found that another process runs: read on threads, at each request anew."""
+"""What a monitor found that another process runs, and thumbs for it: on threads, at each request anew."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from tailrank.api_monitor import (
+    AlertThumb,
+    AlertThumbStored,
     CountedSeries,
     MonitorAlert,
     MonitorAlerts,
@@ -17,6 +19,7 @@ from tailrank.api_monitor import (
     SeriesCounts,
     SeriesName,
     SeriesRequest,
+    ToldSubscriber,
 )
 from tailrank.errors import DataError, RequestError
 from tailrank.feedback.records import LogError
@@ -29,6 +32,7 @@ if TYPE_CHECKING:  # as in `served_tasks`
     from tailrank.tasks.monitor.view import MonitorView
 
 SERIES: Final[Body[SeriesRequest]] = Body(SeriesRequest)
+THUMB: Final[Body[AlertThumb]] = Body(AlertThumb)
 
 ALERTS: Final = 50
 """Alerts that are told of, the latest first."""
@@ -61,10 +65,20 @@ class MonitorEndpoints:
 
         def read() -> MonitorAlerts:
             found = view.overview(ALERTS)
-            alerts = [_told(alert) for alert in found.alerts]
-            return MonitorAlerts(found.now, found.counters, found.total, alerts, view.folder.name)
+            alerts = [_told(alert, found.told.get(alert.id, {})) for alert in found.alerts]
+            return MonitorAlerts(found.now, found.counters, found.total, alerts)
 
         return await _read(read)
+
+    async def monitor_thumb(self, call: Call) -> Answer:
+        """Keep whether an alert was worth it; that is durable when this is answered."""
+        view, given = self._view(), THUMB.decode(call.body)
+
+        def give() -> AlertThumbStored:
+            found = view.thumb(given.subscriber, given.alert, given.is_up)
+            return AlertThumbStored(found.subscriber, found.alert, found.is_up, found.severity)
+
+        return await _read(give)
 
     async def monitor_series(self, _: Call) -> Answer:
         """List the series, those of most texts first."""
@@ -105,15 +119,15 @@ class MonitorEndpoints:
 
 
 async def _read(work: Callable[[], object]) -> Answer:
-    """Do what reads the monitor's folder; raises LogError if that can't be done."""
+    """Do what reads or writes the monitor's folder; raises LogError if that can't be done."""
     try:
         return Answer(encode(await asyncio.to_thread(work)))
     except DataError as why:
         raise LogError(str(why)) from None
 
 
-def _told(alert: Alert) -> MonitorAlert:
-    """Write an alert."""
+def _told(alert: Alert, thumbs: Mapping[str, bool | None]) -> MonitorAlert:
+    """Write an alert, with the thumbs of those who were told of it."""
     return MonitorAlert(
         alert.id,
         alert.kind,
@@ -129,6 +143,7 @@ def _told(alert: Alert) -> MonitorAlert:
         [_quoted(sentence) for sentence in alert.summary],
         [MonitorText(each.id, each.timestamp, _quoted(each.text)) for each in alert.evidence],
         [SeriesName(*each) for each in alert.also],
+        [ToldSubscriber(*each) for each in thumbs.items()],
     )
 
 

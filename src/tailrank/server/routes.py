@@ -99,6 +99,8 @@ ASK_SUMMARY: Final = "Answer a customer, ask what was meant, or hand the questio
 JUDGED_SUMMARY: Final = "Say whether an entry answered a question; durable once answered."
 TASKS_SUMMARY: Final = "What the page at /tasks has to show: tasks, a support desk, a monitor."
 FOUND_SUMMARY: Final = "The monitor's latest alerts, why each was raised, and the texts behind it."
+THUMB: Final = (api_monitor.AlertThumbStored, api_monitor.AlertThumb)
+THUMB_SUMMARY: Final = "Say whether an alert was worth it to a subscriber; durable once answered."
 SERIES_SUMMARY: Final = "The monitor's series, those of most texts first."
 COUNTS_SUMMARY: Final = "A series of the monitor, period by period, and what is usual."
 COUNTS: Final = (api_monitor.SeriesCounts, api_monitor.SeriesRequest)
@@ -208,6 +210,7 @@ ROUTES: Final = (
     Route("POST", "/v1/support/ask", "support_ask", "read", ASK_SUMMARY, *ASK),
     Route("POST", "/v1/support/feedback", "support_feedback", "write", JUDGED_SUMMARY, *JUDGED),
     Route("GET", "/v1/monitor/alerts", "monitor_alerts", "read", FOUND_SUMMARY, api_monitor.MonitorAlerts),
+    Route("POST", "/v1/monitor/thumbs", "monitor_thumb", "write", THUMB_SUMMARY, *THUMB),
     Route("GET", "/v1/monitor/series", "monitor_series", "read", SERIES_SUMMARY, api_monitor.MonitorSeries),
     Route("POST", "/v1/monitor/series", "monitor_counts", "read", COUNTS_SUMMARY, *COUNTS),
     Route("GET", "/v1/page/tasks", "page_tasks", "read", TASKS_SUMMARY, api_tasks.TasksPage),

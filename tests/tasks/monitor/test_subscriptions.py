@@ -1,6 +1,7 @@
 """Who is told of what and when, thumbs, edits that silence, labels of texts without any, and the command."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -81,22 +82,42 @@ def test_alerts_of_days_that_were_read_at_once_are_told(tmp_path: Path) -> None:
 
 
 def test_thumbs_move_a_threshold_within_bounds(tmp_path: Path) -> None:
-    wanted = [Subscription("ann", severity=1.5)]
-    Subscribers(tmp_path, wanted).tell([alert("a")], NOW)
-    assert Subscribers(tmp_path, wanted).thumb("ann", "a", is_up=False).severity == 1.875
-    for _ in range(12):
-        Subscribers(tmp_path, wanted).thumb("ann", "a", is_up=False)
+    wanted, names = [Subscription("ann", severity=1.5)], [f"a{n}" for n in range(12)]
+    Subscribers(tmp_path, wanted).tell([alert(name) for name in names], NOW)
+    assert Subscribers(tmp_path, wanted).thumb("ann", "a0", is_up=False).severity == 1.875
+    for name in names:
+        Subscribers(tmp_path, wanted).thumb("ann", name, is_up=False)
     moved = Subscribers(tmp_path, wanted)
     assert moved.subscriptions[0].severity == HIGHEST
     assert moved.tell([alert("b")], NOW) == {}
-    for _ in range(12):
-        Subscribers(tmp_path, wanted).thumb("ann", "a", is_up=True)
+    for name in names:
+        Subscribers(tmp_path, wanted).thumb("ann", name, is_up=True)
     assert Subscribers(tmp_path, wanted).subscriptions[0].severity == LOWEST
-    assert len(moved.thumbs()) == 25
-    with pytest.raises(DataError, match="ann wasn't told of an alert x"):
+    assert len(moved.thumbs()) == 24  # the same again is none
+    with pytest.raises(RequestError, match="ann wasn't told of an alert x"):
         moved.thumb("ann", "x", is_up=True)
-    with pytest.raises(DataError, match="no subscription is called bob: there are ann"):
-        moved.thumb("bob", "a", is_up=True)
+    with pytest.raises(RequestError, match="no subscription is called bob: there are ann"):
+        moved.thumb("bob", "a0", is_up=True)
+
+
+def test_a_thumb_replaces_the_former_one_and_moves_what_is_written_now(tmp_path: Path) -> None:
+    Subscribers(tmp_path, [Subscription("ann")]).tell([alert("a")], NOW)
+    for severity, is_up, moved in ((2.0, False, 2.5), (2.0, True, 1.6), (4.0, True, 3.2)):
+        subscribers = Subscribers(tmp_path, [Subscription("ann", severity=severity)])
+        assert subscribers.thumb("ann", "a", is_up=is_up).severity == moved
+
+
+def test_thumbs_of_several_at_once_and_one_that_was_killed_are_all_kept(tmp_path: Path) -> None:
+    names, wanted = [f"a{n}" for n in range(40)], [Subscription("ann")]
+    Subscribers(tmp_path, wanted).tell([alert(name) for name in names], NOW)
+    (tmp_path / "thumbs.jsonl").write_bytes(b'{"subscriber":"ann","al')  # as a killed writer leaves it
+    writers = [Subscribers(tmp_path, wanted) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        each = [writers[at % 4].thumb for at in range(len(names))]
+        done = [pool.submit(thumb, "ann", name, False) for thumb, name in zip(each, names, strict=True)]
+    moved = sorted(found.result().severity for found in done)
+    assert moved == sorted(min(round(1.25**n, 4), HIGHEST) for n in range(1, 41))
+    assert {each.alert for each in Subscribers(tmp_path, wanted).thumbs()} == set(names)
 
 
 def test_an_edit_says_what_it_silences() -> None:

@@ -5,7 +5,7 @@ import { Refusal, ask } from "../shared/api";
 import { Card } from "../shared/card";
 import { number, percent } from "../shared/words";
 import { Chance } from "./chance";
-import { wantsKey } from "./reach";
+import { Thumbs } from "./thumbs";
 import type { Desk, SupportAnswer } from "./types";
 
 /** Questions before one that the server reads. */
@@ -140,7 +140,7 @@ function Answered({ answer, choose }: AnsweredProps) {
         ))}
       </ul>
       <Others others={ranked.slice(meant)} />
-      {decision === "answer" && <Thumbs answer={answer} />}
+      {decision === "answer" && <Helped answer={answer} />}
     </div>
   );
 }
@@ -160,49 +160,20 @@ function Others({ others }: { others: SupportAnswer["others"] }) {
 }
 
 /** Whether an answer helped; the desk learns from that. */
-function Thumbs({ answer }: { answer: SupportAnswer }) {
+function Helped({ answer }: { answer: SupportAnswer }) {
   const [given, setGiven] = useState<boolean | null>(null);
-  const [wrong, setWrong] = useState<Refusal | null>(null);
   const give = async (accepted: boolean) => {
-    try {
-      await ask("/v1/support/feedback", { question: answer.read, entry_id: answer.entry_id, accepted });
-      setGiven(accepted);
-      setWrong(null);
-    } catch (refused) {
-      if (!(refused instanceof Refusal)) throw refused;
-      setWrong(refused);
-    }
+    await ask("/v1/support/feedback", { question: answer.read, entry_id: answer.entry_id, accepted });
+    setGiven(accepted);
   };
   return (
     <>
-      <div class="row" role="group" aria-label="Did it help?">
-        {[true, false].map((accepted) => (
-          <button key={String(accepted)} type="button" aria-pressed={given === accepted} onClick={() => give(accepted)}>
-            <Thumb isUp={accepted} /> {accepted ? "It helped" : "It didn’t help"}
-          </button>
-        ))}
-      </div>
+      <Thumbs label="Did it help?" up="It helped" down="It didn’t help" given={given} give={give} />
       <p role="status">
         {given === true && `Learned: from now on, “${answer.read}” counts as a question of this entry.`}
         {given === false && `Learned: from now on, this entry is less like “${answer.read}”.`}
       </p>
-      <p class="wrong" role="alert">
-        {wrong?.message}
-      </p>
-      {wrong?.status === 403 && (
-        <button type="button" onClick={() => (wantsKey.value = true)}>
-          Give another key
-        </button>
-      )}
     </>
-  );
-}
-
-function Thumb({ isUp }: { isUp: boolean }) {
-  return (
-    <svg class={isUp ? "thumb" : "thumb down"} viewBox="0 0 16 16" aria-hidden="true">
-      <path d="M2 7h2.5v7H2zM5.5 7 8.3 1.6c1.2 0 1.9.9 1.6 2.1L9.4 6h3.4c.9 0 1.5.8 1.3 1.7l-1 5c-.1.8-.8 1.3-1.5 1.3H5.5z" />
-    </svg>
   );
 }
 

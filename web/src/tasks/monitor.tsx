@@ -7,7 +7,8 @@ import { type Line, Plot } from "../shared/plot";
 import { usePolledWhile } from "../shared/polled";
 import { hourUtc, number } from "../shared/words";
 import { reach } from "./reach";
-import type { MonitorAlert, MonitorAlerts, MonitorSeries, SeriesCounts, SeriesName } from "./types";
+import { Thumbs } from "./thumbs";
+import type { AlertThumbStored, MonitorAlert, MonitorAlerts, MonitorSeries, SeriesCounts, SeriesName, ToldSubscriber } from "./types";
 
 const DAYS = 30;
 
@@ -124,7 +125,7 @@ function Drawn({ found, alerts }: { found: SeriesCounts; alerts: MonitorAlert[] 
 }
 
 function Alerts({ found }: { found: MonitorAlerts }) {
-  const { alerts, total, folder } = found;
+  const { alerts, total } = found;
   if (alerts.length === 0) return <p>No alert was raised yet.</p>;
   return (
     <>
@@ -137,10 +138,6 @@ function Alerts({ found }: { found: MonitorAlerts }) {
           <Alert key={alert.id} alert={alert} />
         ))}
       </ul>
-      <p class="soft">
-        Whether an alert was worth it can’t be said here: that rewrites a file of the monitor, and two who did so at once would lose a thumb. Say
-        it where the monitor runs, as a subscriber: <code>tailrank monitor thumb {folder} NAME ALERT up --subscriptions FILE</code>
-      </p>
     </>
   );
 }
@@ -171,6 +168,32 @@ function Alert({ alert }: { alert: MonitorAlert }) {
         </button>
         <code>{alert.id}</code>
       </div>
+      {alert.told.map((told) => (
+        <Worth key={told.subscriber} alert={alert.id} told={told} />
+      ))}
     </li>
+  );
+}
+
+/** Whether an alert was worth it to a subscriber that was told of it, whose threshold that moves. */
+function Worth({ alert, told }: { alert: string; told: ToldSubscriber }) {
+  const [stored, setStored] = useState<AlertThumbStored | null>(null);
+  const { subscriber } = told;
+  const give = async (isUp: boolean) =>
+    setStored(await ask<AlertThumbStored>("/v1/monitor/thumbs", { subscriber, alert, is_up: isUp }));
+  return (
+    <>
+      <p>Was it worth it to {subscriber}, who was told of it?</p>
+      <Thumbs
+        label={`Was ${alert} worth it to ${subscriber}?`}
+        up="It was"
+        down="It wasn’t"
+        given={stored?.is_up ?? told.is_up}
+        give={give}
+      />
+      <p role="status">
+        {stored && `Learned: ${subscriber} is told of ${number(stored.severity, 2)} times the expectation and more.`}
+      </p>
+    </>
   );
 }

@@ -51,6 +51,11 @@ export interface SeriesName {
   entity: string;
 }
 
+export interface ToldSubscriber {
+  subscriber: string;
+  is_up: boolean | null;
+}
+
 export interface MonitorAlert extends SeriesName {
   id: string;
   kind: string;
@@ -61,6 +66,14 @@ export interface MonitorAlert extends SeriesName {
   summary: string[];
   evidence: { id: string; timestamp: number; text: string }[];
   also: SeriesName[];
+  told: ToldSubscriber[];
+}
+
+export interface AlertThumbStored {
+  subscriber: string;
+  alert: string;
+  is_up: boolean;
+  severity: number;
 }
 
 export interface MonitorAlerts {
@@ -68,7 +81,6 @@ export interface MonitorAlerts {
   counters: Record<string, number>;
   total: number;
   alerts: MonitorAlert[];
-  folder: string;
 }
 
 export interface MonitorSeries {

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
-from tailrank.errors import DataError, first_line
-from tailrank.files import cut_half_a_line
+from tailrank.tasks.monitor.json_lines import JsonLines
 from tailrank.tasks.monitor.series import Series
 from tailrank.tasks.monitor.settings import Kind
 from tailrank.tasks.monitor.surges import Raised
@@ -122,22 +120,12 @@ class AlertLog:
     """
 
     def __init__(self, file: Path) -> None:
-        self.file = file
+        self._lines = JsonLines(file, Alert)
         self._ids = {alert.id for alert in self}
 
     def __iter__(self) -> Iterator[Alert]:
         """Give all alerts, the oldest first."""
-        if not self.file.exists():
-            return
-        with self._disk_errors():
-            lines = self.file.read_bytes().split(b"\n")[:-1]
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield msgspec.json.decode(line, type=Alert)
-            except msgspec.DecodeError as why:
-                raise DataError(
-                    f"{self.file}, line {number}: isn't an alert ({first_line(why)}). Remove the line."
-                ) from None
+        return iter(self._lines)
 
     def missing(self, alerts: Iterable[Alert]) -> list[Alert]:
         """Give those that aren't in it."""
@@ -147,30 +135,9 @@ class AlertLog:
         """Append those that are missing, and wait until they are on the disk; returns them."""
         new = self.missing(alerts)
         if new:
-            with self._disk_errors(), self.file.open("a+b") as stream:
-                cut_half_a_line(stream.fileno())
-                stream.write(b"".join(msgspec.json.encode(alert) + b"\n" for alert in new))
-                stream.flush()
-                os.fsync(stream.fileno())
+            self._lines.append(new)
             self._ids.update(alert.id for alert in new)
         return new
-
-    def _disk_errors(self) -> _DiskErrors:
-        return _DiskErrors(self.file)
-
-
-class _DiskErrors:
-    """Turns errors of the disk into ones that name the file."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise DataError(f"{self.file}: can't be read or written ({error.strerror}).") from None
 
 
 def moment(seconds: float) -> str:

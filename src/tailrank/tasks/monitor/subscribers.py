@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from tailrank.errors import DataError
-from tailrank.files import written_file
+from tailrank.errors import RequestError
 from tailrank.tasks.monitor.alert_log import Alert, AlertLog
+from tailrank.tasks.monitor.json_lines import JsonLines
 from tailrank.tasks.monitor.settings import DAY
 from tailrank.tasks.monitor.subscriptions import HIGHEST, LOWEST, Subscription
 
@@ -48,40 +48,47 @@ class Subscribers:
         on_new: Callable[[Subscription, Sequence[Alert]], None] = lambda one, alerts: None,
     ) -> None:
         self.folder, self._on_new = folder, on_new
-        self._thumbs = folder / "thumbs.jsonl"
-        moved = {thumb.subscriber: thumb.severity for thumb in self.thumbs()}
+        self._thumbs = JsonLines(folder / "thumbs.jsonl", Thumb)
+        self._written = {each.name: each for each in subscriptions}
+        thumbs = self.thumbs()
         self.subscriptions = [
-            msgspec.structs.replace(each, severity=moved.get(each.name, each.severity))
-            for each in subscriptions
+            msgspec.structs.replace(each, severity=_moved(each, thumbs)) for each in subscriptions
         ]
 
     def thumbs(self) -> list[Thumb]:
-        """Give all thumbs, the oldest first; half a line at the end counts as none."""
-        if not self._thumbs.exists():
-            return []
-        lines = self._thumbs.read_bytes().split(b"\n")[:-1]
-        return [msgspec.json.decode(line, type=Thumb) for line in lines]
+        """Give all thumbs, the oldest first; of those of one subscriber on one alert, the last one counts."""
+        return list(self._thumbs)
 
     def thumb(self, name: str, alert: str, is_up: bool) -> Thumb:
         """Note a thumb: up divides the subscriber's threshold, down multiplies it, within bounds.
 
+        It is on the disk when this returns. The same again changes nothing, and several processes may do it.
+
         Raises
         ------
-        DataError
+        RequestError
             If there is no such subscriber, or it was told of no such alert.
+        DataError
+            If it can't be kept.
         """
-        one = next((each for each in self.subscriptions if each.name == name), None)
+        one = self._written.get(name)
         if one is None:
-            known = ", ".join(each.name for each in self.subscriptions) or "none"
-            raise DataError(f"no subscription is called {name}: there are {known}")
-        if alert not in {each.id for each in AlertLog(self.file(name))}:
-            raise DataError(f"{name} wasn't told of an alert {alert}: `tailrank monitor alerts` lists them")
-        severity = one.severity / STEP if is_up else one.severity * STEP
-        found = Thumb(name, alert, is_up, round(min(max(severity, LOWEST), HIGHEST), 4))
-        whole = b"".join(msgspec.json.encode(each) + b"\n" for each in [*self.thumbs(), found])
-        with written_file(self._thumbs) as new:
-            new.write_bytes(whole)
+            known = ", ".join(self._written) or "none"
+            raise RequestError(f"no subscription is called {name}: there are {known}")
+        if alert not in self.told_of(name):
+            raise RequestError(
+                f"{name} wasn't told of an alert {alert}: `tailrank monitor alerts` lists them"
+            )
+        with self._thumbs.held():
+            before = self.thumbs()
+            found = Thumb(name, alert, is_up, _moved(one, [*before, Thumb(name, alert, is_up, 0.0)]))
+            if latest_of(name, before).get(alert) != is_up:
+                self._thumbs.append([found])
         return found
+
+    def told_of(self, name: str) -> set[str]:
+        """Give the ids of the alerts that a subscriber was told of."""
+        return {each.id for each in AlertLog(self.file(name))}
 
     def file(self, name: str) -> Path:
         """Name the file of a subscriber's alerts."""
@@ -113,3 +120,16 @@ class Subscribers:
                     self._on_new(one, new)
                     told[one.name] = log.append(new)
         return told
+
+
+def latest_of(name: str, thumbs: Iterable[Thumb]) -> dict[str, bool]:
+    """Say of each alert that a subscriber gave a thumb whether the last one was up."""
+    return {thumb.alert: thumb.is_up for thumb in thumbs if thumb.subscriber == name}
+
+
+def _moved(one: Subscription, thumbs: Iterable[Thumb]) -> float:
+    """Move the threshold that a subscription is written with."""
+    severity = one.severity
+    for is_up in latest_of(one.name, thumbs).values():
+        severity = min(max(severity / STEP if is_up else severity * STEP, LOWEST), HIGHEST)
+    return round(severity, 4)

@@ -1,13 +1,14 @@
-"""`MonitorView`: what a monitor found, to look at while another process runs it; nothing is written."""
+"""`MonitorView`: what a monitor found, to look at while another process runs it; only thumbs are written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tailrank.arrays import Doubles, Offsets
@@ -17,6 +18,8 @@ from tailrank.tasks.monitor.expectation import Expectation
 from tailrank.tasks.monitor.monitor_state import MonitorState
 from tailrank.tasks.monitor.series import Series
 from tailrank.tasks.monitor.settings import DAY, Kind, MonitorSettings
+from tailrank.tasks.monitor.subscribers import Subscribers, Thumb, latest_of
+from tailrank.tasks.monitor.subscriptions import Subscription
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,16 @@ class Overview:
         Alerts so far.
     alerts
         The latest ones, the latest first.
+    told
+        By the id of an alert, the subscribers of now that were told of it, and whether their thumb is up;
+        None if they gave none.
     """
 
     now: int | None
     counters: dict[str, int]
     total: int
     alerts: list[Alert]
+    told: Mapping[str, Mapping[str, bool | None]]
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,21 @@ class MonitorView:
         """Say how far the monitor is, with its latest alerts, `most` of them at most."""
         with self._state() as state:
             counters = {name: int(n) for name, n in state.note("counters", {}).items()}
-            return Overview(state.note("next"), counters, state.alert_count(), state.latest_alerts(most))
+            now, total, alerts = state.note("next"), state.alert_count(), state.latest_alerts(most)
+            subscribers = self._subscribers(state)
+        return Overview(now, counters, total, alerts, _told(subscribers))
+
+    def thumb(self, subscriber: str, alert: str, is_up: bool) -> Thumb:
+        """Note whether an alert was worth it to a subscriber; the monitor knows from the next period on.
+
+        Raises
+        ------
+        RequestError
+            If there is no such subscriber now, or it was told of no such alert.
+        """
+        with self._state() as state:
+            subscribers = self._subscribers(state)
+        return subscribers.thumb(subscriber, alert, is_up)
 
     def totals(self, days: int) -> dict[Series, int]:
         """Count the texts of each series in the latest days; series of most texts come first."""
@@ -125,6 +146,10 @@ class MonitorView:
         kind, expected = _expected(known, series, starts)
         return SeriesView(series, kind, settings.seconds, starts, n, negative, expected)
 
+    def _subscribers(self, state: MonitorState) -> Subscribers:
+        """Give the subscribers that the monitor has run with last."""
+        return Subscribers(self.folder, msgspec.convert(state.note("subscriptions", []), list[Subscription]))
+
     @contextmanager
     def _state(self) -> Iterator[MonitorState]:
         """Open the state of this moment."""
@@ -133,6 +158,16 @@ class MonitorView:
             yield state
         finally:
             state.close()
+
+
+def _told(subscribers: Subscribers) -> dict[str, dict[str, bool | None]]:
+    """Say who was told of each alert, and what they thought of it."""
+    thumbs, found = subscribers.thumbs(), dict[str, dict[str, bool | None]]()
+    for one in subscribers.subscriptions:
+        latest = latest_of(one.name, thumbs)
+        for alert in subscribers.told_of(one.name):
+            found.setdefault(alert, {})[one.name] = latest.get(alert)
+    return found
 
 
 def _expected(known: dict[str, Any], series: Series, starts: Offsets) -> tuple[Kind, Doubles]:
