@@ -96,9 +96,15 @@ def check(programs: Path, folder: Path, version: str, *options: str) -> None:
 def describe(tools: Path, programs: Path, dist: Path) -> None:
     """Write which packages were installed, as a bill of materials, and their licences as a table."""
     python = programs / "python"
-    sbom = ["--pyproject", ROOT / "pyproject.toml", "--output-reproducible", "-o", dist / "sbom.json"]
+    sbom: list[str | Path] = [
+        "--pyproject",
+        ROOT / "pyproject.toml",
+        "--output-reproducible",
+        "-o",
+        dist / "sbom.json",
+    ]
     run(tools / "cyclonedx-py", "environment", *sbom, python)
-    table = ["--python", python, "--from", "mixed", "--with-urls", "--format", "markdown"]
+    table: list[str | Path] = ["--python", python, "--from", "mixed", "--with-urls", "--format", "markdown"]
     run(tools / "pip-licenses", *table, "--output-file", dist / "licences.md")
 
 

@@ -150,6 +150,6 @@ def main(
         rows = keep(name, ROWS[name], found, sides, how)
     Console().print(table(rows))
     print(conditions(sides))
-    if most is not None and (found := worse({name: rows[name] for name in names}, most)):
-        print(f"worse by more than a factor of {most:g}: {'; '.join(found)}")
+    if most is not None and (behind := worse({name: rows[name] for name in names}, most)):
+        print(f"worse by more than a factor of {most:g}: {'; '.join(behind)}")
         raise typer.Exit(3)

@@ -39,14 +39,14 @@ def test_a_line_is_the_ratio_of_medians_with_an_interval_over_rounds() -> None:
 
 
 def test_a_gate_fails_on_a_ratio_that_is_surely_worse_than_its_limit() -> None:
-    slower, unsure, faster = [8, 8, 8], [2, 8, 8], [2, 2, 2]
+    before, slower, unsure, faster = [4.0] * 3, [8.0] * 3, [2.0, 8.0, 8.0], [2.0] * 3
     lines = {
-        "slower": Line("slower", "ms", 0.5).summary(rounds([4, 4, 4], slower)),
-        "unsure": Line("unsure", "ms", 0.5).summary(rounds([4, 4, 4], unsure)),
-        "less of": Line("less of", "ms", 0.5, least=True).summary(rounds([4, 4, 4], faster)),
-        "more of": Line("more of", "ms", 0.5, least=True).summary(rounds([4, 4, 4], slower)),
-        "only told": Line("only told", "ms").summary(rounds([4, 4, 4], slower)),
-        "alone": Line("alone", "ms", 5, judged="new").summary(rounds([4, 4, 4], slower)),
+        "slower": Line("slower", "ms", 0.5).summary(rounds(before, slower)),
+        "unsure": Line("unsure", "ms", 0.5).summary(rounds(before, unsure)),
+        "less of": Line("less of", "ms", 0.5, least=True).summary(rounds(before, faster)),
+        "more of": Line("more of", "ms", 0.5, least=True).summary(rounds(before, slower)),
+        "only told": Line("only told", "ms").summary(rounds(before, slower)),
+        "alone": Line("alone", "ms", 5, judged="new").summary(rounds(before, slower)),
     }
     rows = {name: {"lines": [line]} for name, line in lines.items()}
     assert sidebyside.worse(rows, 1.2) == ["slower", "less of"]
