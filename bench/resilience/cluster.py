@@ -36,8 +36,8 @@ EVENTS: Final = 40
 PAUSE: Final = 0.02
 """Seconds between two batches, so that a phase has as many however long its refusals take."""
 
-PATIENCE: Final = 30.0
-"""Seconds within which a replica takes over."""
+PATIENCE: Final = 120.0
+"""Seconds within which a replica takes over, even on a busy machine."""
 
 
 def users(name: str, n: int) -> list[str]:

@@ -47,6 +47,9 @@ DEADLINE_MS: Final = 200.0
 SECONDS: Final = (0.05, 0.5)
 """Between the first acknowledged event and a kill, drawn evenly."""
 
+PATIENCE: Final = 60.0
+"""Seconds until a server does what it certainly will."""
+
 Clients = Mapping[str, RecordingClient]
 
 
@@ -59,7 +62,7 @@ def kills(model: Path, folder: Path, n: int, workers: int = 1) -> Json:
         for turn in range(n):
             jobs = ingests(f"k{turn}-")
             with load(server.port, {**jobs, "rank": rank(candidates)}) as clients:
-                wait_until(partial(_answered, {name: clients[name] for name in jobs}, 200), 20)
+                wait_until(partial(_answered, {name: clients[name] for name in jobs}, 200), PATIENCE)
                 time.sleep(rng.uniform(*SECONDS))
                 server.kill()
             fresh = {name: _until_failure(clients[name].outcomes) for name in jobs}
@@ -124,10 +127,13 @@ def full(model: Path, folder: Path, seconds: float) -> Json:
             unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
             size = (folder / "state" / "data.mdb").stat().st_size
             for phase, limit in {"full": (size, unlimited[1]), "room": unlimited}.items():
-                begun = time.monotonic()
                 resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limit)
+                begun = time.monotonic()
                 if phase == "full":
-                    wait_until(partial(_answered, clients, 503), 60)
+                    wait_until(partial(_answered, clients, 503, begun), PATIENCE)
+                else:
+                    for name in storing:
+                        wait_until(partial(_answered, {name: clients[name]}, 200, begun), PATIENCE)
                 time.sleep(seconds)
                 found[phase] = _summaries(clients, begun)
         found["faults"] = _statuses(clients)["500"]
@@ -172,7 +178,7 @@ def swaps(model: Path, folder: Path, n: int) -> Json:
                 with written_folder(served) as new:
                     shutil.copytree(twins[1 - turn % 2], new, dirs_exist_ok=True)
                 begun, wanted = time.monotonic(), list(expected)[1 - turn % 2]
-                wait_until(lambda: _latest(clients["r0"]) == wanted, 20)  # noqa: B023
+                wait_until(lambda: _latest(clients["r0"]) == wanted, PATIENCE)  # noqa: B023
                 swapped.append(time.monotonic() - begun)
     ranked = [o.answer for name in jobs for o in clients[name].outcomes if o.status == 200]
     wrong = sum([i["id"] for i in a["items"]] != expected.get(a["model"]) or a["degraded"] for a in ranked)
@@ -191,8 +197,10 @@ def ingests(prefix: str) -> dict[str, Job]:
     return {f"{prefix}{c}": ingest(f"{prefix}{c}") for c in range(3)}
 
 
-def _answered(clients: Clients, status: int) -> bool:
-    return any(outcome.status == status for each in clients.values() for outcome in list(each.outcomes))
+def _answered(clients: Clients, status: int, since: float = 0.0) -> bool:
+    """Whether a request that was sent since a time had such an answer."""
+    outcomes = (outcome for each in clients.values() for outcome in list(each.outcomes))
+    return any(outcome.status == status and outcome.at >= since for outcome in outcomes)
 
 
 def _latest(client: RecordingClient) -> str | None:
@@ -218,7 +226,7 @@ def _strange(port: int) -> int:
 def _recovery(port: int, begun: float) -> float:
     """Wait until a ranking works again; gives the seconds since."""
     client = RecordingClient(port)
-    wait_until(lambda: client.ask("/readyz").status == 200, 30)
+    wait_until(lambda: client.ask("/readyz").status == 200, PATIENCE)
     client.close()
     return round(time.monotonic() - begun, 2)
 

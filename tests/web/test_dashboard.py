@@ -13,6 +13,7 @@ from typing import Literal
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from bench.waiting import wait_until
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 from try_helpers import PATIENCE
 
@@ -92,12 +93,14 @@ def server(registry: Registry, model: Path, folder: Path) -> Iterator[Server]:
     ]
     with Server(registry.folder / "current", folder / "state", *options) as running:
         fill(running.url)
+        wait_until(lambda: read_log(folder / "log").shown.collect().height == 48, 60)
         yield running
 
 
 @pytest.fixture
 def page(server: Server, browser: Browser) -> Iterator[Page]:
     found, complaints = browser.new_page(), list[str]()
+    found.set_default_timeout(PATIENCE)
     found.on("pageerror", lambda error: complaints.append(str(error)))
     found.goto(f"{server.url}/dashboard")
     expect(found.get_by_role("status").first).to_contain_text("Live")

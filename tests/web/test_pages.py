@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from docs.shop import ROOT
-from playwright.sync_api import Browser
-from try_helpers import tab
+from playwright.sync_api import Browser, expect
+from try_helpers import PATIENCE, tab
 
 from tailrank.benchmarks.launcher import Server
 from tailrank.server.pages import assets
@@ -64,11 +64,9 @@ def test_a_server_without_tasks_says_so_and_links_to_none(server: Server, browse
     page.goto(f"http://127.0.0.1:{server.port}/tasks")
     page.get_by_text("This server labels no texts, answers no customers and shows no monitor").wait_for()
     page.goto(f"http://127.0.0.1:{server.port}/dashboard")
-    assert page.get_by_role("navigation").get_by_role("link").all_inner_texts() == [
-        "Try it",
-        "Dashboard",
-        "API",
-    ]
+    expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(
+        ["Try it", "Dashboard", "API"], timeout=PATIENCE
+    )
     page.close()
 
 

@@ -56,6 +56,7 @@ def server(model: Path, folder: Path, alert: Alert) -> Iterator[Server]:
 @pytest.fixture
 def page(server: Server, browser: Browser) -> Iterator[Page]:
     found, complaints = browser.new_page(), list[str]()
+    found.set_default_timeout(PATIENCE)
     found.on("pageerror", lambda error: complaints.append(str(error)))
     found.goto(f"{server.url}/tasks")
     give_key(found, WRITES)

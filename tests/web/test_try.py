@@ -13,8 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from bench.waiting import wait_until
 from playwright.sync_api import Browser
-from try_helpers import Tab, tab
+from try_helpers import PATIENCE, Tab, tab
 
 from tailrank.benchmarks.launcher import Server
 from tailrank.ranking.reranker import Reranker
@@ -50,6 +51,24 @@ NOTE_GLIDES = """() => {
         return animate.call(this, frames, how);
     };
 }"""
+
+NOTE_RANKINGS = """() => {
+    const fetch = window.fetch;
+    let underWay = 0;
+    window.most = 0;
+    window.fetch = async (...asked) => {
+        if (!asked[0].endsWith("/v1/rank")) return fetch(...asked);
+        window.most = Math.max(window.most, ++underWay);
+        try { return await fetch(...asked); } finally { --underWay; }
+    };
+}"""
+
+COLOURS = """canvas => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return new Set(new Uint32Array(data.buffer)).size;
+}"""
+
+STILL = """() => Promise.allSettled(document.getAnimations().map(each => each.finished)).then(() => null)"""
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><b>&amp;"
 USER = f"ada {HOSTILE}"
@@ -226,15 +245,8 @@ def test_lines_come_from_the_events_that_pull(page: Tab, by: str) -> None:
 
 def test_the_list_follows_a_slider_one_request_at_a_time(page: Tab) -> None:
     page.click(1)
-    before, under_way, most = page.ids(), 0, 0
-
-    def count(by: int) -> None:
-        nonlocal under_way, most
-        under_way += by
-        most = max(most, under_way)
-
-    page.page.on("request", lambda request: count(int(request.url.endswith("/v1/rank"))))
-    page.page.on("requestfinished", lambda request: count(-int(request.url.endswith("/v1/rank"))))
+    before = page.ids()
+    page.page.evaluate(NOTE_RANKINGS)
     slider = page.page.get_by_label("Long tail")
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
@@ -243,10 +255,10 @@ def test_the_list_follows_a_slider_one_request_at_a_time(page: Tab) -> None:
     page.page.mouse.down()
     for step in range(1, 41):
         page.page.mouse.move(box["x"] + 8 + step * (box["width"] - 16) / 40, box["y"] + box["height"] / 2)
-    assert page.ids() != before  # it is still held
+    wait_until(lambda: page.ids() != before, PATIENCE / 1e3)  # it is still held
     with page.answered():
         page.page.mouse.up()
-    assert most == 1
+    assert page.page.evaluate("() => window.most") == 1
     [step_asked] = page.request()["policy"]
     assert step_asked == {"name": "tail", "strength": 1}
     assert page.ids() == [item["id"] for item in page.rank()["items"][:10]]
@@ -346,11 +358,7 @@ def test_the_map_is_drawn_named_and_told_in_words(page: Tab) -> None:
     page.click(1)
     chart = page.page.get_by_role("img", name="Map of the catalogue")
     chart.scroll_into_view_if_needed()
-    colours = chart.evaluate(
-        "canvas => new Set(new Uint32Array(canvas.getContext('2d')"
-        ".getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"
-    )
-    assert colours > 3
+    wait_until(lambda: chart.evaluate(COLOURS) > 3, PATIENCE / 1e3)
     answer = httpx.get(f"{page.server.url}/v1/page/map").json()
     at = answer["ids"].index("50")
     box = chart.bounding_box()
@@ -449,7 +457,7 @@ def test_nothing_keeps_anybody_out(browser: Browser, server: Server, scheme: str
     with tab(browser, server, color_scheme=scheme) as seen:
         seen.ready().click(1)
         seen.page.get_by_text("The map as a table").click()
-        seen.page.wait_for_timeout(300)  # colours of rows that fade in are none yet
+        seen.page.evaluate(STILL)  # colours of rows that fade in are none yet
         found = Axe().run(seen.page).response["violations"]
         assert [each for each in found if each["impact"] in {"serious", "critical"}] == []
 
@@ -463,5 +471,7 @@ def test_tabs_are_users_of_their_own(browser: Browser, server: Server) -> None:
         other.click(4)
         assert len(one.history()) == len(other.history()) == 1
         assert one.ids() == after
+        for each in (one, other):
+            each.page.get_by_text("The server stored 1 click of user").wait_for()
         users = {each.asked["/v1/events"][0]["user_id"] for each in (one, other)}
         assert len(users) == 2

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, Request
 
 from tailrank.benchmarks.launcher import Server
 
-PATIENCE = 60_000
+PATIENCE = 120_000
 """Milliseconds: the tests share their cores."""
 
 
