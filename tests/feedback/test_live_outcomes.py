@@ -140,7 +140,7 @@ def test_the_command_decides_what_was_compared_last(split: Path) -> None:
 def test_programs_get_all_comparisons_of_a_log(split: Path) -> None:
     def printed(folder: Path) -> Any:
         command = [sys.executable, "-m", "tailrank.feedback.experiment_report", str(folder)]
-        return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
+        return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=300).stdout)
 
     write(split, ranked("r4", "interleaved", at=NOW + DAY, teams=(0, 1, 0, 1)))
     assert [each["compare"] for each in printed(split)] == ["interleave", "split"]

@@ -13,12 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from encoder_graphs import write_graph
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
 from tailrank.language import adapters
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.exporting import export
-from tailrank.language.onnx_encoder import GRAPH, OnnxEncoder, graph_folder
+from tailrank.language.onnx_encoder import GRAPH, OnnxEncoder
 from tailrank.language.sources import find_encoder
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tracing: what they warn of is measured
@@ -43,22 +44,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield
 
 
-def cached(name: str) -> OnnxEncoder:
-    """Load an encoder whose graph this process wrote: another one would take seconds to load torch."""
-    place = graph_folder(find_encoder(name), 256)
-    place.mkdir(parents=True)
-    export(name, 256, place)
-    return OnnxEncoder.load(name)
-
-
 @pytest.fixture(scope="module")
 def onnx() -> OnnxEncoder:
-    return cached("default")
+    write_graph("default")
+    return OnnxEncoder.load()
 
 
 @pytest.fixture(scope="module")
 def small_onnx(small_bert: Path) -> OnnxEncoder:
-    return cached(str(small_bert))
+    write_graph(str(small_bert))
+    return OnnxEncoder.load(str(small_bert))
 
 
 def in_torch(encoder: TextEncoder, texts: list[str]) -> Floats:
@@ -260,7 +255,8 @@ class TestCache:
         self, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("TAILRANK_CACHE", str(tmp_path))
-        told = cached(str(tiny_folder)).encode(["tea"]).tolist()
+        write_graph(str(tiny_folder))
+        told = OnnxEncoder.load(str(tiny_folder)).encode(["tea"]).tolist()
         [graph] = tmp_path.rglob(GRAPH)
         whole = graph.read_bytes()
         graph.write_bytes(whole[: len(whole) // 2])

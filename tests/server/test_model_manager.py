@@ -19,6 +19,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from server_helpers import rank, wait_until
 
+from encoder_graphs import write_graph
 from tailrank.benchmarks.launcher import Server
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split
@@ -118,9 +119,13 @@ def put(server: Server, **item: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder, in which each graph is written once."""
-    return tmp_path_factory.mktemp("cache")
+def graphs(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that has the graph of an encoder."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAILRANK_CACHE", str(folder))
+        write_graph(str(tiny_folder))
+    return folder
 
 
 @pytest.fixture

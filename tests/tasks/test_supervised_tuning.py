@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from encoder_graphs import write_graph
 from tailrank.errors import EncoderError, ModelError
 from tailrank.language.encoder import TextEncoder
 from tailrank.server.encoding import Encoders
@@ -64,6 +65,7 @@ def test_tasks_that_are_tuned_together_share_an_encoder(
     save_together(tmp_path / "both", {"what": what, "several": several})
     save_together(tmp_path / "both", {"what": what, "several": several})
     assert [file.parent.name for file in (tmp_path / "both").rglob("*.safetensors")].count("encoder") == 1
+    write_graph(str(tmp_path / "both" / "encoder"))
     encoders = Encoders()
     for name, fitted in {"what": what, "several": several}.items():
         again = TextClassifier.load(tmp_path / "both" / name, encoders.load_named)

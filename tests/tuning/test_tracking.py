@@ -262,7 +262,7 @@ def test_nothing_is_sent_and_nothing_is_said(kind: str, tmp_path: Path) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         with pytest.raises(BlockingIOError):
