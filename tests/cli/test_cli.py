@@ -46,7 +46,7 @@ def folder(movielens: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="module")
 def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models") / "model"
-    result = run("train", "--data", folder, "--out", out, "--encoder", "none", "--sequence-epochs", 2)
+    result = run("train", "--data", folder, "--out", out, "--encoder", "none", "--fast")
     assert result.exit_code == 0, result.output
     return out
 

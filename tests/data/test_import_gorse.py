@@ -213,7 +213,7 @@ def test_gorse_imports_train_too(export: Path, tmp_path: Path) -> None:
     out = tmp_path / "shop"
     assert run("import", export, "--from", "gorse", "--out", out).exit_code == 0
     assert failures(validate(out)) == []
-    trained = run("train", "--data", out, "--out", tmp_path / "model", "--encoder", "none")
+    trained = run("train", "--data", out, "--out", tmp_path / "model", "--encoder", "none", "--fast")
     assert trained.exit_code == 0, trained.output
 
 
