@@ -5,10 +5,12 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -554,6 +556,16 @@ def test_processes_share_a_copy_of_the_arrays(small: Reranker, model: Path, tmp_
         assert Reranker.from_fitted(fitted).rank(["a", "b"], ["c", "d"]) == expected
     (tmp_path / "file").touch()
     read_fitted(model, tmp_path / "file")  # where no copy can be made
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what is mapped is told on Linux")
+def test_who_reads_a_model_at_once_shares_a_copy_too(model: Path, tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    with ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(lambda _: read_fitted(model, copies), range(8)))
+    files = re.findall(rf"{re.escape(str(copies))}/.*", Path("/proc/self/maps").read_text())
+    assert len(read) == 8
+    assert {*files} == {str(copy) for copy in copies.iterdir()}  # and none "(deleted)"
 
 
 def test_ranking_imports_nothing_that_only_fitting_needs(model: Path) -> None:

@@ -115,7 +115,7 @@ def contributions(server: Server, item: str, **how: object) -> dict[str, float]:
 
 
 def put(server: Server, **item: str) -> int:
-    return httpx.post(f"{server.url}/v1/items", json=item, timeout=60).status_code
+    return httpx.post(f"{server.url}/v1/items", json=item, timeout=GRAPH).status_code
 
 
 @pytest.fixture(scope="module")

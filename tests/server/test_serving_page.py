@@ -38,7 +38,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def ask(line: str, url: str) -> Any:
     """Run a line of curl; returns its answer."""
     there = url.removeprefix("http://")
-    done = subprocess.run(line.replace(PLACE, there), shell=True, capture_output=True, check=True, timeout=300)
+    done = subprocess.run(
+        line.replace(PLACE, there), shell=True, capture_output=True, check=True, timeout=300
+    )
     answer = json.loads(done.stdout)
     assert "error" not in answer, answer
     return answer

@@ -24,7 +24,7 @@ from safetensors.numpy import save
 
 from tailrank.data.columns import Columns
 from tailrank.errors import ModelError, TailrankError
-from tailrank.files import UNFINISHED, is_writable, joining_files, written_file
+from tailrank.files import UNFINISHED, exclusive, is_writable, joining_files, written_file
 from tailrank.ranking.arrays_file import Content, mapped, read_arrays
 from tailrank.ranking.manifest import (
     ARRAYS,
@@ -38,6 +38,9 @@ from tailrank.ranking.manifest import (
 from tailrank.signals.base import Arrays
 
 MANIFEST: Final = "manifest.json"
+
+PATIENCE: Final = 60.0
+"""Seconds to wait for another process to make a copy of the arrays."""
 
 PACKAGES: Final = ("tailrank", "numpy", "polars", "safetensors", "scipy")
 
@@ -243,7 +246,8 @@ def _arrays(path: Path, digest: str, copies: Path | None) -> Content:
     if copies is None or not content:
         return content
     copy = copies / digest
-    with suppress(OSError):
+    # Processes that start together would each replace the copy that another one has mapped.
+    with suppress(OSError), exclusive(copies.with_name(f"{copies.name}.lock"), PATIENCE):
         if not copy.exists():
             with written_file(copy) as new:
                 new.write_bytes(content)
