@@ -88,7 +88,8 @@ class Cluster:
                 place, bus = folder / str(n), str(free_port())
                 place.mkdir(parents=True)
                 timeout = "--cluster-node-timeout", str(self.NODE_TIMEOUT_MS)
-                how = "--cluster-enabled", "yes", "--cluster-port", bus, *timeout, *options
+                at_once = "--repl-diskless-sync-delay", "0"  # a replica needn't wait for others to join it
+                how = "--cluster-enabled", "yes", "--cluster-port", bus, *timeout, *at_once, *options
                 self.servers.append(Server(place, *how))
             self._join(primaries)
         except BaseException:

@@ -19,7 +19,7 @@ from typing import Final, Self
 from tailrank.benchmarks.connection import HOST, OK, Connection, request
 from tailrank.errors import RequestError
 
-PATIENCE: Final = 60
+PATIENCE: Final = 180
 """Seconds until a server must be ready, or must have ended."""
 
 _ADDRESS: Final = re.compile(r"listens at http://[\d.]+:(\d+)")
