@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
@@ -100,6 +101,36 @@ class Cluster:
     def client(self, n: int) -> Any:
         """Connect to a server as an administrator does: a `Valkey`, whose methods have few types."""
         return Valkey(port=self.servers[n].port)
+
+    def owner(self, slot: int) -> int:
+        """Find the primary of a slot, as the last server that lives knows it.
+
+        Raises
+        ------
+        LookupError
+            If there is none.
+        """
+        ports = [server.port for server in self.servers]
+        with self.client(
+            max(n for n, server in enumerate(self.servers) if server.process.poll() is None)
+        ) as one:
+            for first, last, (_, port, *_), *_ in one.execute_command("CLUSTER SLOTS"):
+                if first <= slot <= last:
+                    return ports.index(port)
+        raise LookupError(f"no server has slot {slot}")
+
+    def move_slot(self, slot: int, target: int) -> Iterator[None]:
+        """Hand a slot over as `valkey-cli --cluster reshard` does; between its steps, both have a part."""
+        with self.client(self.owner(slot)) as old, self.client(target) as new:
+            old_id, new_id = (client.execute_command("CLUSTER MYID").decode() for client in (old, new))
+            new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", old_id)
+            old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", new_id)
+            yield
+            while keys := old.execute_command("CLUSTER GETKEYSINSLOT", slot, 1):
+                old.execute_command("MIGRATE", "127.0.0.1", self.servers[target].port, keys[0], 0, 5000)
+                yield
+            for client in (new, old):
+                client.execute_command("CLUSTER SETSLOT", slot, "NODE", new_id)
 
     def close(self) -> None:
         """End them all."""

@@ -1,11 +1,14 @@
-"""Let a cluster lose two primaries, one after the other, while a server ranks and stores events."""
+"""Let a cluster move slots and lose two primaries, and roll a model out, while replicas rank and store."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +29,16 @@ from bench.study import Json, Keep, Model, report
 from bench.valkey import Cluster
 from bench.waiting import wait_until
 from tailrank.benchmarks.launcher import Server
+from tailrank.policy.tail import TailBoost
+from tailrank.ranking.registry import CURRENT, Registry
+from tailrank.ranking.reranker import Reranker
+
+REPLICAS: Final = 3
+
+NAMES: Final = "one", "other"
+"""Of the clients that send events, each to another replica."""
+
+SLOTS_MOVED: Final = 256
 
 SECONDS: Final = 8.0
 """Of each phase."""
@@ -55,27 +68,102 @@ def store(name: str) -> Job:
     return send
 
 
-def measure(model: Path, folder: Path, seconds: float = SECONDS) -> Json:
-    """Kill two primaries, and count what was acknowledged, what of it is lost, and every status."""
-    names = ("one", "other")
-    with Cluster(folder / "cluster") as cluster, Server(model, cluster.url) as server:
-        jobs = {"rank": rank(items_of(model)), **{name: store(name) for name in names}}
-        found: Json = {}
-        with load(server.port, jobs) as clients:
-            for phase, victim in {"calm": None, "first": 0, "second": 1}.items():
-                begun = time.monotonic()
-                if victim is not None:
-                    cluster.servers[victim].kill()
-                    since = begun + Cluster.NODE_TIMEOUT_MS / 1e3  # before, not even the cluster knows it
-                    wait_until(lambda: _stored(clients["one"].outcomes, since), PATIENCE)  # noqa: B023
-                    found.setdefault("recovered_after_s", []).append(round(time.monotonic() - begun, 2))
-                time.sleep(seconds)
-                sent = [o for name in names for o in _since(clients[name].outcomes, begun)]
-                found[phase] = _summary(_since(clients["rank"].outcomes, begun), sent)
-        outcomes = {name: clients[name].outcomes for name in names}
+def measure(model: Path, folder: Path, seconds: float = SECONDS, replicas: int = REPLICAS) -> Json:
+    """Move slots, roll a model out, kill two primaries; count what is acknowledged and lost, and statuses."""
+    registry = Registry(folder / "models")
+    registry.folder.mkdir()
+    first, second = (registry.add(each, {}) for each in _versions(model))
+    registry.promote(first)
+    with Cluster(folder / "cluster") as cluster, ExitStack() as running:
+        place = registry.folder / CURRENT
+        servers = [running.enter_context(Server(place, cluster.url)) for _ in range(replicas)]
+        found: Json = {"replicas": replicas}
+        with ExitStack() as loading:
+            clients: dict[str, RecordingClient] = {}
+            for n, server in enumerate(servers):
+                jobs = {name: store(name) for name in NAMES[n::replicas]}
+                clients |= loading.enter_context(
+                    load(server.port, {f"rank-{n}": rank(items_of(model)), **jobs})
+                )
+            watched = Watched(clients, seconds)
+            found["calm"] = watched.phase(lambda: {})
+            found["slots"] = watched.phase(lambda: _move(cluster))
+            found["rollout"] = watched.phase(lambda: _roll_out(registry, second, watched))
+            for victim, name in enumerate(("first", "second")):
+                found[name] = watched.phase(partial(_kill, cluster, victim, watched))
+        outcomes = {name: clients[name].outcomes for name in NAMES}
         found["acknowledged"] = BATCH * sum(o.status == 200 for each in outcomes.values() for o in each)
-        found["lost"] = sum(_lost(server.port, name, each) for name, each in outcomes.items())
+        found["lost"] = sum(_lost(servers[0].port, name, each) for name, each in outcomes.items())
     return found
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Clients at work, and how long each phase goes on after what happens in it."""
+
+    clients: Mapping[str, RecordingClient]
+    seconds: float
+
+    def phase(self, happen: Callable[[], Json]) -> Json:
+        """Let something happen, and sum up what came of requests since."""
+        begun = time.monotonic()
+        found = happen()
+        time.sleep(self.seconds)
+        sent = [o for name in NAMES for o in _since(self.clients[name].outcomes, begun)]
+        return found | _summary([o for each in self.ranked(begun) for o in each], sent, begun)
+
+    def ranked(self, begun: float) -> list[list[Outcome]]:
+        """List the rankings of each replica since a time."""
+        return [_since(client.outcomes, begun) for name, client in self.clients.items() if name not in NAMES]
+
+
+def _versions(model: Path) -> tuple[Reranker, Reranker]:
+    """Read a model, and make another one of the same items."""
+    reranker = Reranker.load(model)
+    return reranker, replace(reranker, policy=(TailBoost(0.25),))
+
+
+def _move(cluster: Cluster) -> Json:
+    """Hand slots of the first primary to the second."""
+    begun, keys = time.monotonic(), 0
+    with cluster.client(1) as target:
+        before = target.dbsize()
+        for slot in range(SLOTS_MOVED):
+            for _ in cluster.move_slot(slot, 1):
+                pass
+        keys = target.dbsize() - before
+    return {"moved": {"slots": SLOTS_MOVED, "keys": keys, "s": round(time.monotonic() - begun, 2)}}
+
+
+def _roll_out(registry: Registry, version: str, watched: Watched) -> Json:
+    """Promote a version, and wait until every replica ranks by it."""
+    begun = time.monotonic()
+    registry.promote(version)
+    promoted = time.monotonic()
+
+    def is_everywhere() -> bool:
+        latest = [ranked[-1:] for ranked in watched.ranked(promoted)]
+        return all(each and _model(each[0]) == version.rpartition("-")[2] for each in latest)
+
+    wait_until(is_everywhere, PATIENCE)
+    return {
+        "promoted_s": round(promoted - begun, 2),
+        "everywhere_after_s": round(time.monotonic() - promoted, 2),
+    }
+
+
+def _kill(cluster: Cluster, victim: int, watched: Watched) -> Json:
+    """Kill a primary, and wait until the events of all users are stored again."""
+    begun = time.monotonic()
+    cluster.servers[victim].kill()
+    since = begun + Cluster.NODE_TIMEOUT_MS / 1e3  # before, not even the cluster knows it
+    wait_until(lambda: _stored(watched.clients[NAMES[0]].outcomes, since), PATIENCE)
+    return {"recovered_after_s": round(time.monotonic() - begun, 2)}
+
+
+def _model(outcome: Outcome) -> str:
+    """Name the model that ranked as the end of a version's name does; nothing if none did."""
+    return str(outcome.answer["model"]).rpartition("@")[2] if outcome.status == 200 else ""
 
 
 def _since(outcomes: Sequence[Outcome], begun: float) -> list[Outcome]:
@@ -88,13 +176,21 @@ def _stored(outcomes: Sequence[Outcome], since: float) -> bool:
     return len(statuses) >= EVENTS and set(statuses[-EVENTS:]) == {200}
 
 
-def _summary(ranked: Sequence[Outcome], sent: Sequence[Outcome]) -> Json:
+def _summary(ranked: Sequence[Outcome], sent: Sequence[Outcome], begun: float) -> Json:
+    by_second = defaultdict[int, list[float]](list)
+    for outcome in ranked:
+        by_second[int(outcome.at - begun)].append(outcome.ms)
     return {
         "events": dict(Counter(str(o.status) for o in sent)),
         "rankings": dict(Counter(str(o.status) for o in ranked)),
         "degraded": sum(o.status == 200 and o.answer["degraded"] for o in ranked),
-        "ranking_p99_ms": round(float(np.quantile([o.ms for o in ranked], 0.99)), 1),
+        "ranking_p99_ms": _p99([o.ms for o in ranked]),
+        "worst_second_p99_ms": max(map(_p99, by_second.values())),
     }
+
+
+def _p99(times: Sequence[float]) -> float:
+    return round(float(np.quantile(times, 0.99)), 1)
 
 
 def _lost(port: int, name: str, outcomes: Sequence[Outcome]) -> int:

@@ -82,28 +82,6 @@ async def missing(state: State, sent: set[int]) -> int:
     return sum(len({f"i{n}" for n in sorted(sent)[-50:]} - items) for items in histories)
 
 
-def move_slot(cluster: Cluster, slot: int, source: int, target: int) -> Iterator[None]:
-    """Hand a slot over as `valkey-cli --cluster reshard` does; between its steps, both have a part."""
-    with cluster.client(source) as old, cluster.client(target) as new:
-        old_id, new_id = (client.execute_command("CLUSTER MYID").decode() for client in (old, new))
-        new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", old_id)
-        old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", new_id)
-        yield
-        while keys := old.execute_command("CLUSTER GETKEYSINSLOT", slot, 1):
-            old.execute_command("MIGRATE", "127.0.0.1", cluster.servers[target].port, keys[0], 0, 5000)
-            yield
-        for client in (new, old):
-            client.execute_command("CLUSTER SETSLOT", slot, "NODE", new_id)
-
-
-def owner(cluster: Cluster, slot: int) -> int:
-    with cluster.client(0) as client:
-        for first, last, (_, port, *_), *_ in client.execute_command("CLUSTER SLOTS"):
-            if first <= slot <= last:
-                return [server.port for server in cluster.servers].index(port)
-    raise AssertionError(slot)
-
-
 def test_a_cluster_is_found_from_one_of_its_servers(tmp_path: Path) -> None:
     async def body(state: State) -> Any:
         assert await state.append([event(user=f"u{n}") for n in range(100)]) == 100
@@ -125,8 +103,8 @@ def test_slots_move_while_events_are_stored(cluster: Cluster) -> None:
         await state.change_items([ItemChange("tea", b"{}", {}), ItemChange("jam", None, {})])
         numbers, sent = itertools.count(1), {0}
         for key in [*(f"tailrank:user:{user}" for user in USERS[:6]), "tailrank:{items}:version"]:
-            source = owner(cluster, slot := key_slot(key.encode()))
-            for _ in move_slot(cluster, slot, source, (source + 1) % 3):
+            source = cluster.owner(slot := key_slot(key.encode()))
+            for _ in cluster.move_slot(slot, (source + 1) % 3):
                 n = next(numbers)
                 assert await state.append(batch(n)) == len(USERS)
                 sent.add(n)
@@ -141,7 +119,7 @@ def test_items_whose_keys_are_on_two_servers_are_refused_and_later_stored(cluste
     async def body(state: State) -> None:
         await state.change_items([ItemChange("tea", b"{}", {})])
         slot = key_slot(b"tailrank:{items}:version")
-        moving = move_slot(cluster, slot, source := owner(cluster, slot), (source + 1) % 3)
+        moving = cluster.move_slot(slot, (cluster.owner(slot) + 1) % 3)
         next(moving)
         next(moving)
         with pytest.raises(StateError, match="moving keys"):
