@@ -23,13 +23,14 @@ from tailrank.ranking.upstream import standardise
 from tailrank.signals import shared_terms
 from tailrank.signals.appendable import VectorTable
 from tailrank.signals.base import ItemUpdates, Signal
-from tailrank.signals.covisitation import NEIGHBOURS, CoVisitation, ItemKNN
+from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import HALF_LIVES, Popularity, best_half_life
 from tailrank.signals.repetition import Frequency, RelativeFrequency
 from tailrank.signals.semantic import SemanticAttention
-from tailrank.signals.sparse import SparseRows, strongest
+from tailrank.signals.sparse import SparseRows
 from tailrank.signals.stored import StoredArrays
+from tailrank.signals.strongest import NEIGHBOURS, strongest
 from tailrank.signals.taste import PopularityTaste
 from tailrank.signals.vocabulary import Terms, Vocabulary, terms_of
 

@@ -12,7 +12,7 @@ from tailrank.arrays import Doubles, Floats
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
 from tailrank.evaluation.profiles import interactions
-from tailrank.signals.sparse import strongest
+from tailrank.signals.strongest import strongest
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -14,15 +14,16 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import parts
 from tailrank.signals.base import ItemUpdates
 from tailrank.signals.decay_choice import fit_recency_decay
+from tailrank.signals.following_pairs import FollowingPairs, damp
+from tailrank.signals.out_of_core import OutOfCore, PairCount
 from tailrank.signals.recency_decay import DecayedRows
-from tailrank.signals.sparse import SparseRows, strongest
+from tailrank.signals.shared_users import SharedUsers, nearest, user_weights
+from tailrank.signals.sparse import SparseRows
+from tailrank.signals.strongest import NEIGHBOURS, strongest
 from tailrank.signals.training_data import TrainingData
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
-
-NEIGHBOURS: Final = 100
-"""Entries kept for an item; twice as many gain nothing once signals are fused."""
 
 PAIRS_AT_ONCE: Final = 5_000_000
 """Pairs of items that are compared at once."""
@@ -32,19 +33,41 @@ PAIRS_AT_ONCE: Final = 5_000_000
 class ItemToItem(DecayedRows):
     """A sparse item-to-item matrix, scaled by its mean strongest entry so that one prior fits all data."""
 
+    scale: ClassVar[float]
+
+    @classmethod
+    def from_events(cls, dataset: Dataset, counting: OutOfCore | None = None) -> Self:
+        """Count how items occur together.
+
+        Parameters
+        ----------
+        dataset
+            Whose events.
+        counting
+            Counts in bounded memory, with the same result; None counts all at once.
+        """
+        pairs = cls.counted(dataset) if counting is None else counting.strongest(cls.pair_count(), dataset)
+        return cls(rows=SparseRows.from_scipy(_scaled(pairs, cls.scale)))
+
     @classmethod
     @abstractmethod
-    def from_events(cls, dataset: Dataset) -> Self:
-        """Count how items occur together."""
+    def counted(cls, dataset: Dataset) -> sp.csr_array:
+        """Count all at once, and keep each item's strongest pairs."""
+
+    @classmethod
+    @abstractmethod
+    def pair_count(cls) -> PairCount:
+        """Say how the same is counted in parts."""
 
     @classmethod
     def fit(cls, data: TrainingData) -> list[Self]:
         """Count, then choose the recency decay."""
-        return [fit_recency_decay(cls.from_events(data.split.train), data)]
+        return [fit_recency_decay(cls.from_events(data.split.train, data.counting), data)]
 
     def refit(self, data: TrainingData) -> Self:
         """Count all events of training."""
-        return replace(self.from_events(data.split.full_train), recency_decay=self.recency_decay)
+        counted = self.from_events(data.split.full_train, data.counting)
+        return replace(counted, recency_decay=self.recency_decay)
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Let new items follow nothing, and nothing follow them."""
@@ -78,7 +101,12 @@ class CoVisitation(ItemToItem):
     scale: ClassVar[float] = 0.3
 
     @classmethod
-    def from_events(cls, dataset: Dataset) -> Self:
+    def pair_count(cls) -> FollowingPairs:
+        """Count by how many steps apart."""
+        return FollowingPairs(cls.window, cls.backward, cls.source_damping, cls.target_damping)
+
+    @classmethod
+    def counted(cls, dataset: Dataset) -> sp.csr_array:
         """Count the pairs of every history."""
         import scipy.sparse as sp
 
@@ -90,8 +118,8 @@ class CoVisitation(ItemToItem):
             values = np.full(len(first), 1 / step, dtype=np.float32)
             forward = forward + sp.csr_array((values, (items[first], items[first + step])), shape=(n, n))
         pairs = sp.csr_array(forward + cls.backward * forward.T)
-        _damp(pairs, dataset.counts, cls.source_damping, cls.target_damping)
-        return cls(rows=SparseRows.from_scipy(_scaled(strongest(pairs, NEIGHBOURS), cls.scale)))
+        damp(pairs, slice(0, n), dataset.counts, cls.source_damping, cls.target_damping)
+        return strongest(pairs, NEIGHBOURS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +130,14 @@ class ItemKNN(ItemToItem):
     scale: ClassVar[float] = 1.0
 
     @classmethod
-    def from_events(cls, dataset: Dataset) -> Self:
+    def pair_count(cls) -> SharedUsers:
+        """Compare the users of some items at a time."""
+        return SharedUsers()
+
+    @classmethod
+    def counted(cls, dataset: Dataset) -> sp.csr_array:
         """Compare items by the users whom they share, and keep the nearest."""
-        return cls(rows=SparseRows.from_scipy(_scaled(item_neighbours(dataset, NEIGHBOURS), cls.scale)))
+        return item_neighbours(dataset, NEIGHBOURS)
 
 
 def item_neighbours(dataset: Dataset, neighbours: int, shrinkage: float = 0.0) -> sp.csr_array:
@@ -137,30 +170,22 @@ def item_neighbours(dataset: Dataset, neighbours: int, shrinkage: float = 0.0) -
     users = np.bincount(by_user.indices, minlength=dataset.n_items)
     lengths = np.diff(by_user.indptr)
     met = np.bincount(by_user.indices, lengths.repeat(lengths), dataset.n_items)
-    by_user.data = (1 / np.sqrt(users[by_user.indices])).astype(np.float32)
+    by_user.data = user_weights(users)[by_user.indices]
     by_item = sp.csr_array(by_user.T)
     blocks = []
     for part in parts(met, PAIRS_AT_ONCE):
         pairs = sp.csr_array(by_item[part] @ by_user)
-        rows = np.arange(part.start, part.stop).repeat(np.diff(pairs.indptr))
         if shrinkage:
+            rows = np.arange(part.start, part.stop).repeat(np.diff(pairs.indptr))
             shared = pairs.data * np.sqrt(users[rows] * users[pairs.indices])
             pairs.data *= (shared / (shared + shrinkage)).astype(np.float32)
-        pairs.data[rows == pairs.indices] = 0
-        pairs.eliminate_zeros()
-        blocks.append(strongest(pairs, neighbours))
+        blocks.append(nearest(pairs, part, neighbours))
     return sp.csr_array(sp.vstack(blocks))
 
 
-def _damp(pairs: Any, counts: Offsets, source: float, target: float) -> None:
-    """Divide row i by `counts[i] ** source` and column j by `counts[j] ** target`, in place."""
-    known = np.maximum(counts, 1).astype(np.float32)
-    pairs.data *= np.repeat(known**-source, np.diff(pairs.indptr)) * (known**-target)[pairs.indices]
-
-
-def _scaled(pairs: Any, scale: float) -> sp.csr_array:
-    """Divide by `scale` times the mean of the rows' largest entries."""
-    import scipy.sparse as sp
-
-    largest = pairs.max(axis=1).toarray()
-    return pairs if pairs.nnz == 0 else sp.csr_array(pairs / (scale * largest[largest > 0].mean()))
+def _scaled(pairs: Any, scale: float) -> Any:
+    """Divide by `scale` times the mean of the rows' largest entries, in place."""
+    if pairs.nnz:
+        largest = pairs.max(axis=1).toarray()
+        pairs.data *= 1 / (scale * largest[largest > 0].mean())
+    return pairs

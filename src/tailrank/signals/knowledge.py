@@ -14,8 +14,9 @@ from tailrank.signals.base import ItemUpdates
 from tailrank.signals.decay_choice import fit_recency_decay
 from tailrank.signals.recency_decay import stored_recency_decay
 from tailrank.signals.shared_terms import SharedTerms
-from tailrank.signals.sparse import SparseRows, strongest
+from tailrank.signals.sparse import SparseRows
 from tailrank.signals.stored import StoredArrays
+from tailrank.signals.strongest import strongest
 from tailrank.signals.training_data import TrainingData
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import Candidates
-from tailrank.data.histories import flat_offsets, ranges
+from tailrank.data.histories import ranges
 from tailrank.signals.appendable import AppendableArray
 from tailrank.signals.base import Arrays
 from tailrank.signals.room import Room, with_rows
@@ -62,9 +62,10 @@ class SparseRows:
 
     @classmethod
     def from_scipy(cls, matrix: Any) -> Self:
-        """Take over a scipy matrix."""
+        """Take over a scipy matrix, and perhaps its arrays."""
         bounds = matrix.indptr.astype(np.int64)
-        columns, values = matrix.indices.astype(np.int32), matrix.data.astype(np.float32)
+        columns = matrix.indices.astype(np.int32, copy=False)
+        values = matrix.data.astype(np.float32, copy=False)
         return cls(
             bounds[:-1],
             np.diff(bounds),
@@ -202,21 +203,3 @@ class SparseRows:
         columns = AppendableArray.from_array(arrays.codes("columns", n, below=width))
         arrays.whole_number("width", width, width)
         return cls(starts, lengths, columns, AppendableArray.from_array(values), width)
-
-
-def strongest(matrix: Any, per_row: int) -> sp.csr_array:
-    """Keep the largest `per_row` entries of each row; of equal ones, the first."""
-    import scipy.sparse as sp
-
-    lengths, bounds = np.diff(matrix.indptr), matrix.indptr
-    kept = np.ones(len(matrix.data), bool)
-    # Selecting row by row is six times quicker than one sort of everything, loop and all.
-    for row in np.flatnonzero(lengths > per_row):
-        entries = slice(bounds[row], bounds[row + 1])
-        values = matrix.data[entries]
-        cut = np.partition(values, len(values) - per_row)[len(values) - per_row]
-        high = kept[entries]
-        np.greater(values, cut, out=high)
-        high[np.flatnonzero(values == cut)[: per_row - np.count_nonzero(high)]] = True
-    bounds = flat_offsets(np.minimum(lengths, per_row))
-    return sp.csr_array((matrix.data[kept], matrix.indices[kept], bounds), shape=matrix.shape)

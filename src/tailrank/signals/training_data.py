@@ -11,6 +11,7 @@ from tailrank.arrays import Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.reporting import Progress, silent
+from tailrank.signals.out_of_core import OutOfCore
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class TrainingData:
     checkpoint
         File that long training writes as it goes and continues from; `checkpoint_files` names a second one,
         for the training on `full_train`.
+    counting
+        Counts pairs of items in bounded memory; None counts all at once.
     """
 
     split: Split
@@ -56,6 +59,7 @@ class TrainingData:
     stopping: Queries | None = None
     progress: Progress = silent
     checkpoint: Path | None = None
+    counting: OutOfCore | None = None
 
 
 def checkpoint_files(checkpoint: Path) -> tuple[Path, Path]:

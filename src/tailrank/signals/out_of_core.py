@@ -1,0 +1,240 @@
+"""Pairs of items counted in bounded memory: from blocks of users on disk, for some items at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
+
+import numpy as np
+
+from tailrank.arrays import Offsets
+from tailrank.data.dataset import Dataset
+from tailrank.data.histories import flat_offsets, parts
+from tailrank.errors import RequestError
+from tailrank.files import written_file
+from tailrank.memory import as_size, resident
+from tailrank.reporting import Progress, silent
+from tailrank.signals.strongest import NEIGHBOURS
+from tailrank.signals.user_blocks import EVENT_BYTES, Block, blocks
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+PAIR_BYTES: Final = 120
+"""That a pair takes while it is counted."""
+
+KEPT_BYTES: Final = 20
+"""That an entry of the result takes while the shards are put together."""
+
+LEAST: Final = 100_000
+"""Events of a block, and pairs at once, below which reading takes longer than counting."""
+
+MOST: Final = 1_000_000
+"""Pairs at once; more gain nothing, since fewer fit a processor's cache."""
+
+PER_SHARD: Final = 20
+"""Times that so many pairs are counted for a file of results."""
+
+
+class PairCount(Protocol):
+    """What is counted of pairs of items."""
+
+    @property
+    def distinct(self) -> bool:
+        """Whether each user's items count once."""
+        ...
+
+    def widest(self, dataset: Dataset) -> int:
+        """Bound what is held of one item."""
+        ...
+
+    def met(self, block: Block) -> Offsets:
+        """Bound what is held of each item, if nothing is met twice; shape (items,)."""
+        ...
+
+    def rows(
+        self, read: Iterable[Block], cut: Sequence[slice], totals: Offsets, at_once: int
+    ) -> list[sp.csr_array]:
+        """Give the strongest pairs of some items, at most `NEIGHBOURS` of each.
+
+        Parameters
+        ----------
+        read
+            The blocks of all users.
+        cut
+            Codes of the items: of so many at once as are held in `at_once`.
+        totals
+            Events of each item in all blocks, shape (items,).
+        at_once
+            Pairs of events to look at at once.
+
+        Returns
+        -------
+        list of csr_array
+            Of shape (items of a slice, items), float32.
+        """
+        ...
+
+
+Run: TypeAlias = Callable[[Callable[[slice], None], Sequence[slice]], Iterable[None]]
+"""Calls a function for each shard, as `map` does, in any order and anywhere."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is held in memory at once.
+
+    Attributes
+    ----------
+    events
+        Of a block of users.
+    pairs
+        Of events.
+    """
+
+    events: int
+    pairs: int
+
+    @classmethod
+    def within(cls, memory: int, what: PairCount, dataset: Dataset) -> Self:
+        """Choose what fits beside what this process holds already.
+
+        Parameters
+        ----------
+        memory
+            Bytes, of the whole process.
+        what, dataset
+            What is to be counted.
+
+        Raises
+        ------
+        RequestError
+            If that is too little; the message says how much is needed.
+        """
+        held, longest = resident(), int(dataset.histories.lengths.max(initial=1))
+        events, pairs = max(LEAST, longest), max(LEAST, what.widest(dataset))
+        counting = EVENT_BYTES * min(events, len(dataset.histories.items)) + PAIR_BYTES * pairs
+        needed = held + max(counting, KEPT_BYTES * NEIGHBOURS * dataset.n_items)
+        if memory < needed:
+            raise RequestError(
+                f"--memory {as_size(memory)} is too little: {as_size(held)} are in use, mostly for events, "
+                f"and counting pairs of items takes {as_size(needed - held)} at least. Give {as_size(needed)}"
+            )
+        half = (memory - held) // 2
+        return cls(max(events, half // EVENT_BYTES), max(pairs, min(MOST, half // PAIR_BYTES)))
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Blocks of users in a folder, and the strongest pairs found in them.
+
+    Attributes
+    ----------
+    what
+        What is counted.
+    folder
+        Where every process finds it.
+    n_blocks
+        How many there are.
+    at_once
+        Pairs of events to look at at once.
+    """
+
+    what: PairCount
+    folder: Path
+    n_blocks: int
+    at_once: int
+
+    @classmethod
+    def write(cls, folder: Path, what: PairCount, dataset: Dataset, plan: Plan) -> Self:
+        """Write blocks and what is known of all of them to an empty folder."""
+        n, number = dataset.n_items, 0
+        totals, met = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        for block in blocks(dataset.histories, n, plan.events, what.distinct):
+            block.write(folder / f"block-{number}")
+            totals += np.diff(block.starts)
+            met += what.met(block)
+            number += 1
+        np.save(folder / "totals.npy", totals)
+        np.save(folder / "held.npy", np.minimum(met, what.widest(dataset)))
+        return cls(what, folder, number, plan.pairs)
+
+    def cut(self) -> list[slice]:
+        """Cut the items into shards of equal work."""
+        return list(parts(np.load(self.folder / "held.npy"), PER_SHARD * self.at_once))
+
+    def count(self, shard: slice) -> None:
+        """Write the strongest pairs of a shard's items; the same again if it is called again."""
+        totals, held = (np.load(self.folder / f"{name}.npy") for name in ("totals", "held"))
+        cut = [
+            slice(shard.start + one.start, shard.start + one.stop) for one in parts(held[shard], self.at_once)
+        ]
+        found = self.what.rows(self._blocks(), cut, totals, self.at_once)
+        with written_file(self._file(shard)) as new, new.open("wb") as file:
+            np.savez(
+                file,
+                lengths=np.concatenate([np.diff(rows.indptr) for rows in found]),
+                columns=np.concatenate([rows.indices for rows in found]),
+                values=np.concatenate([rows.data for rows in found]),
+            )
+
+    def found(self, cut: Sequence[slice]) -> sp.csr_array:
+        """Put the shards together, shape (items, items)."""
+        import scipy.sparse as sp
+
+        files = [np.load(self._file(shard)) for shard in cut]
+        bounds = flat_offsets(np.concatenate([file["lengths"] for file in files]))
+        columns, values = np.empty(bounds[-1], np.int32), np.empty(bounds[-1], np.float32)
+        for shard, file in zip(cut, files, strict=True):
+            with file:
+                at = slice(bounds[shard.start], bounds[shard.stop])
+                columns[at], values[at] = file["columns"], file["values"]
+        return sp.csr_array((values, columns, bounds), shape=(len(bounds) - 1,) * 2)
+
+    def _blocks(self) -> Iterator[Block]:
+        for number in range(self.n_blocks):
+            yield Block.open(self.folder / f"block-{number}")
+
+    def _file(self, shard: slice) -> Path:
+        return self.folder / f"pairs-{shard.start}.npz"
+
+
+@dataclass(frozen=True)
+class OutOfCore:
+    """Counts pairs of items in bounded memory, with the numbers of counting all at once.
+
+    Attributes
+    ----------
+    memory
+        Bytes that a process may take, this one or one that counts.
+    folder
+        Where there is room for 24 bytes an event, and where every process finds it.
+    run
+        Who counts the shards; by default this process.
+    progress
+        Is told how many shards are counted.
+    """
+
+    memory: int
+    folder: Path
+    run: Run = map
+    progress: Progress = silent
+
+    def strongest(self, what: PairCount, dataset: Dataset) -> sp.csr_array:
+        """Count, and give each item's strongest pairs, shape (items, items).
+
+        Raises
+        ------
+        RequestError
+            If the memory is too little.
+        """
+        plan = Plan.within(self.memory, what, dataset)
+        with TemporaryDirectory(prefix=".counting.", dir=self.folder, ignore_cleanup_errors=True) as folder:
+            shards = Shards.write(Path(folder).resolve(), what, dataset, plan)
+            cut = shards.cut()
+            for done, _ in enumerate(self.run(shards.count, cut)):
+                self.progress("counting pairs of items", done + 1, len(cut))
+            return shards.found(cut)
