@@ -32,7 +32,12 @@ class RequestError(TailrankError):
 
 
 def first_line(error: BaseException) -> str:
-    """Shorten the message of another library's error to its first line, or to its type if it has none."""
+    """Shorten the message of another library's error to its first line, or to its type if it has none.
+
+    Of an error of the system, its number is left out, and the path, which the caller names.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

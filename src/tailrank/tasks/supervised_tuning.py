@@ -145,7 +145,7 @@ class _Trainer:
             {"params": of_heads, "peak": rate * HEAD_RATE, "weight_decay": 0.0},
         ]
         self.weights = [*learning, *of_heads]
-        self.optimiser = torch.optim.AdamW(groups, lr=rate)
+        self.optimiser = torch.optim.AdamW(groups, lr=rate, fused=True)
         side, self.model.tokenizer.padding_side = self.model.tokenizer.padding_side, "right"
         self.inputs = self.model.preprocess([text for task in tasks for text in task.train.texts])
         self.model.tokenizer.padding_side = side

@@ -119,7 +119,9 @@ def _written(folder: Path, is_ours: bool) -> Iterator[Path]:
         with written_folder(folder) as new:
             yield new
     except (OSError, SafetensorError) as why:
-        raise ModelError(f"{folder}: the task can't be written ({why}): name another folder") from None
+        raise ModelError(
+            f"{folder}: the task can't be written ({first_line(why)}): name another folder"
+        ) from None
 
 
 def _write(folder: Path, task: TextClassifier, encoder: tuple[str, str]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from tailrank.errors import DataError, RequestError
+from tailrank.errors import DataError, RequestError, first_line
 from tailrank.tasks.classifier import LabelledTexts
 from tailrank.tasks.examples import ExampleColumns, Examples
 from tailrank.tasks.labelling import few_of_each, names_of, truth_of
@@ -54,7 +54,9 @@ def read_task_list(file: Path, seed: int) -> dict[str, LabelledTexts]:
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
-        raise RequestError(f"{file}: can't be read ({why}): mend it, or name another file") from None
+        raise RequestError(
+            f"{file}: can't be read ({first_line(why)}): mend it, or name another file"
+        ) from None
     if len(tables) < 2:
         raise RequestError(f"{file}: too few tables: write [NAME] and `data = FILE` for two tasks or more")
     return {name: _read(file, name, table, seed) for name, table in tables.items()}

@@ -4,14 +4,19 @@ import io
 import json
 import os
 import resource
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from tailrank.cli.main import app
 from tailrank.errors import DataError
 from tailrank.tasks.monitor.duplicates import LIKENESS, Duplicates, likeness, word_runs
+from tailrank.tasks.monitor.inbox import Inbox
 from tailrank.tasks.monitor.inputs import Place, arriving_lines, folder_lines, stream_lines
+from tailrank.tasks.monitor.monitor_state import MonitorState
 from tailrank.tasks.monitor.stream_texts import MAX_LINE, read_text
 
 GOOD = {"id": "a", "text": "Late again", "timestamp": 1_424_599_200}
@@ -57,6 +62,35 @@ def test_markup_controls_and_scripts() -> None:
     assert found.text == "Zug zu spät & 火车晚点 поезд قطار"
     assert (found.topics, found.entity, found.is_negative) == (("a", "b"), "DB", True)
     assert read_text(line(timestamp="2015-02-22T11:00:00+01:00")).timestamp == GOOD["timestamp"]
+
+
+def test_a_byte_order_mark_costs_no_line(tmp_path: Path) -> None:
+    marked = b"\xef\xbb\xbf"
+    (tmp_path / "a.jsonl").write_bytes(marked + line() + b"\n" + line(id="b") + b"\n")
+    (tmp_path / "b.jsonl").write_bytes(marked + line(id="c", timestamp=GOOD["timestamp"] - 60) + b"\n")
+    assert [read_text(each.content).id for each in folder_lines(tmp_path, {})] == ["c", "a", "b"]
+
+
+def test_files_of_the_inbox_go_once_they_are_read_and_old(tmp_path: Path) -> None:
+    folder, now, rng = tmp_path / "texts", time.time(), np.random.default_rng(0)
+    files: dict[str, Path] = {"own": folder / "own.jsonl"}
+    for name, days in (("new", 0), ("kept", 58), ("old", 62), ("half", 62)):
+        inbox, before = Inbox(folder), set(folder.iterdir())
+        text = " ".join(f"w{word}" for word in rng.integers(0, 9_999, 9))
+        inbox.append([line(id=name, text=text)], now - days * 86_400)
+        inbox.close()
+        [files[name]] = set(folder.iterdir()) - before
+    files["own"].write_bytes(line(id="own") + b"\n")
+    with files["half"].open("ab") as stream:
+        stream.write(b'{"id"')
+    for _ in range(2):
+        done = CliRunner().invoke(app, ["monitor", "run", str(tmp_path / "state"), str(folder)])
+        assert done.exit_code == 0, done.output
+        assert done.stderr == "5 lines, 5 counted\n"
+        assert [name for name, file in files.items() if not file.exists()] == ["old"]
+    state = MonitorState(tmp_path / "state", read_only=True)
+    assert state.places().keys() == {file.name for name, file in files.items() if name != "old"}
+    state.close()
 
 
 def test_a_line_of_ten_megabytes_is_passed_over() -> None:

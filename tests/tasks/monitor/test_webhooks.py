@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -70,6 +71,9 @@ def receiver() -> Iterator[Receiving]:
         yield found
         found.may_answer.set()
         found.shutdown()
+
+
+other = receiver
 
 
 def alert(name: str, until: int = NOW) -> Alert:
@@ -170,6 +174,52 @@ def test_an_alert_that_was_queued_before_a_kill_is_posted_once(tmp_path: Path, r
     outbox.close()
     tell(tmp_path, [Subscription("desk", webhook=Receiver(receiver.url))], [alert("a"), alert("b")])
     assert [body["alerts"][0]["id"] for body in receiver.bodies] == ["a", "b"]
+
+
+def test_a_receiver_that_is_slow_holds_up_no_other(
+    tmp_path: Path, receiver: Receiving, other: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tailrank.client.webhook.TIMEOUT", 300.0)
+    wanted = [
+        Subscription(name, webhook=Receiver(each.url)) for name, each in (("a", receiver), ("b", other))
+    ]
+    receiver.may_answer.clear()
+    told = list[str]()
+    with Courier(tmp_path, webhooks_of(wanted), told.append) as courier:
+        Subscribers(tmp_path, wanted, courier.add).tell([alert("x")], NOW)
+        wait_until(lambda: bool(other.messages), 60)
+        receiver.may_answer.set()
+    assert (len(receiver.messages), len(other.messages), told) == (1, 1, [])
+
+
+def test_what_nobody_subscribes_to_any_more_is_given_up(tmp_path: Path, receiver: Receiving) -> None:
+    now, wanted = time.time(), [Subscription("desk", webhook=Receiver(receiver.url))]
+    outbox = Outbox(tmp_path)
+    for name, age in (("gone", GIVEN_UP + HOUR), ("away", GIVEN_UP - HOUR), ("desk", GIVEN_UP + HOUR)):
+        outbox.add(name, [alert("a")], now - age)
+    outbox.close()
+    first, second = (tell(tmp_path, wanted, []) for _ in range(2))
+    assert first[0] == "deliveries given up, as their subscribers are gone: 1"
+    assert first[1:] == second == ["1 deliveries wait for the next run"]
+    assert [body["subscriber"] for body in receiver.bodies] == ["desk"]
+
+
+def test_an_outbox_that_cant_be_opened_is_told_and_tried_again(
+    tmp_path: Path, receiver: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tailrank.tasks.monitor.courier.EVERY", 0.1)
+    wanted, told = [Subscription("desk", webhook=Receiver(receiver.url))], list[str]()
+    with Courier(tmp_path, webhooks_of(wanted), told.append) as courier:
+        file = tmp_path / "outbox.sqlite"
+        file.rename(tmp_path / "aside")
+        file.mkdir()
+        wait_until(lambda: bool(told), 60)
+        file.rmdir()
+        (tmp_path / "aside").rename(file)
+        Subscribers(tmp_path, wanted, courier.add).tell([alert("a")], NOW)
+        wait_until(lambda: bool(receiver.messages), 60)
+    assert all(str(file) in each for each in told)
+    assert len(receiver.messages) == 1
 
 
 def test_pauses_double_and_end(tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tailrank.errors import DataError, RequestError, needs
 from tailrank.tasks.monitor.alert_log import Alert
-from tailrank.tasks.monitor.outbox import Outbox
+from tailrank.tasks.monitor.outbox import Delivery, Outbox
 from tailrank.tasks.monitor.subscriptions import Receiver, Subscription
 
 if TYPE_CHECKING:  # it needs httpx, which only those with webhooks do
@@ -19,6 +21,9 @@ if TYPE_CHECKING:  # it needs httpx, which only those with webhooks do
 
 EVERY: Final = 1.0
 """Seconds between two looks at what is due."""
+
+AT_ONCE: Final = 16
+"""Receivers that are posted to at once."""
 
 
 class Courier:
@@ -44,6 +49,8 @@ class Courier:
     def __enter__(self) -> Courier:
         if self._webhooks:
             self._outbox = Outbox(self._folder)
+            if gone := self._outbox.give_up_others(self._webhooks, time.time()):
+                self._tell(f"deliveries given up, as their subscribers are gone: {gone:,}")
             self._thread.start()
         return self
 
@@ -65,29 +72,45 @@ class Courier:
             self._outbox.add(one.name, each, time.time())
 
     def _run(self) -> None:
-        outbox = Outbox(self._folder)
         while not self._is_over.wait(EVERY):
             try:
-                self._send(outbox)
+                with closing(Outbox(self._folder)) as outbox:  # of this thread
+                    self._send(outbox)
             except DataError as why:
                 self._tell(str(why))
-        outbox.close()
 
     def _send(self, outbox: Outbox) -> None:
-        """Try what is due; whose receiver has refused something waits for the next look."""
+        """Try what is due, the oldest first, in rounds of one to each subscriber, all at once.
+
+        A receiver that is slow holds up the others by one answer; one that refuses waits for the next look.
+        """
         rest = dict(self._webhooks)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            while due := self._next_of_each(outbox, rest):
+                posts = {
+                    pool.submit(rest[each.subscriber].post, each.id, each.body, time.time()): each
+                    for each in due
+                }
+                for post in as_completed(posts):
+                    if why := post.result():
+                        self._note_failed(outbox, posts[post], why)
+                        del rest[posts[post].subscriber]
+                    else:
+                        outbox.note_accepted(posts[post], time.time())
+
+    def _note_failed(self, outbox: Outbox, delivery: Delivery, why: str) -> None:
+        pause = outbox.note_failed(delivery, time.time())
+        then = "it is given up" if pause is None else f"tried again in {pause:,.0f} seconds"
+        self._tell(f"{delivery.subscriber}: {self._webhooks[delivery.subscriber]}: {why}; {then}")
+
+    @staticmethod
+    def _next_of_each(outbox: Outbox, known: Container[str]) -> list[Delivery]:
+        """Give the oldest delivery that is due of each subscriber that is known."""
+        oldest: dict[str, Delivery] = {}
         for delivery in outbox.due(time.time()):
-            webhook = rest.get(delivery.subscriber)
-            if webhook is None:
-                continue
-            why = webhook.post(delivery.id, delivery.body, time.time())
-            if not why:
-                outbox.note_accepted(delivery, time.time())
-                continue
-            del rest[delivery.subscriber]
-            pause = outbox.note_failed(delivery, time.time())
-            then = "it is given up" if pause is None else f"tried again in {pause:,.0f} seconds"
-            self._tell(f"{delivery.subscriber}: {webhook}: {why}; {then}")
+            if delivery.subscriber in known:
+                oldest.setdefault(delivery.subscriber, delivery)
+        return list(oldest.values())
 
 
 def webhooks_of(subscriptions: Sequence[Subscription]) -> dict[str, Webhook]:

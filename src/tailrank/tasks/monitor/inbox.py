@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import FileIO
@@ -14,9 +15,14 @@ from typing import Final
 
 from tailrank.errors import DataError
 from tailrank.files import sync
+from tailrank.tasks.monitor.inputs import Place
+from tailrank.tasks.monitor.settings import DAY
 
 MOST_BYTES: Final = 64 << 20
 """Of a file, about; what comes then goes to another one, and so does what comes on another day."""
+
+NAME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})-[0-9a-f]{16}\.jsonl")
+"""Of its files: the day that they were written on, by UTC, and what is drawn."""
 
 
 class Inbox:
@@ -93,3 +99,35 @@ class Inbox:
                 if not self._stream.tell():  # on a full disk, each request would leave an empty one
                     Path(self._stream.name).unlink()
         self._stream = None
+
+
+def delete_read(folder: Path, places: Mapping[str, Place], days: int, now: float) -> list[str]:
+    """Delete files of an inbox that were read to their ends; returns their names.
+
+    Parameters
+    ----------
+    folder
+        Of the inbox. Files of other names stay.
+    places
+        How far each file was read, by name.
+    days
+        Those that were written on longer ago go.
+    now
+        In seconds since 1970.
+
+    Raises
+    ------
+    DataError
+        If one can't be deleted.
+    """
+    last = f"{datetime.fromtimestamp(now - days * DAY, UTC):%Y-%m-%d}"
+    gone = []
+    for name, place in places.items():
+        match, file = NAME.fullmatch(name), folder / name
+        if match and match[1] < last and file.is_file() and file.stat().st_size == place.bytes:
+            try:
+                file.unlink()
+            except OSError as why:
+                raise DataError(f"{file}: can't be deleted ({why.strerror}).") from None
+            gone.append(name)
+    return gone

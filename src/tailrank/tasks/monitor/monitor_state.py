@@ -9,7 +9,7 @@ import json
 import secrets
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from tailrank.arrays import Offsets
-from tailrank.errors import DataError
+from tailrank.errors import DataError, first_line
 from tailrank.files import exclusive
 from tailrank.tasks.monitor.alert_log import Alert
 from tailrank.tasks.monitor.history import History
@@ -145,6 +145,10 @@ class MonitorState:
         rows = [(file, place.bytes, place.lines) for file, place in places.items()]
         self._db.executemany("insert or replace into places values (?, ?, ?)", rows)
 
+    def forget_places(self, files: Iterable[str]) -> None:
+        """Forget how far files were read that are gone."""
+        self._db.executemany("delete from places where file = ?", [(file,) for file in files])
+
     def has_text(self, text_id: str) -> bool:
         """Whether a text of this id is kept."""
         return self._db.execute("select 1 from texts where id = ?", (text_id,)).fetchone() is not None
@@ -238,7 +242,7 @@ class MonitorState:
         except (sqlite3.Error, OSError) as why:
             held = "locked" in str(why)
             remedy = "Does another monitor run on it?" if held else "Is there room, and may it be written?"
-            raise DataError(f"{self.file}: can't be used ({why}). {remedy}") from None
+            raise DataError(f"{self.file}: can't be used ({first_line(why)}). {remedy}") from None
 
 
 def has_run(folder: Path) -> bool:

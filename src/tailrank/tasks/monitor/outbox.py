@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from tailrank.errors import DataError
+from tailrank.errors import DataError, first_line
 from tailrank.tasks.monitor.alert_log import Alert
 from tailrank.tasks.monitor.settings import DAY, HOUR
 
@@ -143,6 +143,16 @@ class Outbox:
             )
         return None if is_over else pause
 
+    def give_up_others(self, subscribers: Iterable[str], now: float) -> int:
+        """End what has waited too long for subscribers that there aren't any more; returns how many."""
+        known = list(subscribers)
+        query = (
+            "update deliveries set ended = ? where ended is null and made <= ?"
+            f" and subscriber not in ({', '.join('?' * len(known))})"
+        )
+        with self._transaction():
+            return self._db.execute(query, (now, now - GIVEN_UP, *known)).rowcount
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._errors(), self._db:  # which ends the transaction
@@ -155,5 +165,5 @@ class Outbox:
             yield
         except (sqlite3.Error, OSError) as why:
             raise DataError(
-                f"{self.file}: can't be used ({why}). Is there room, and may it be written?"
+                f"{self.file}: can't be used ({first_line(why)}). Is there room, and may it be written?"
             ) from None

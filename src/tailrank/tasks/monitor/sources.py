@@ -13,9 +13,11 @@ from typing import TypeAlias, cast
 
 from tailrank.errors import needs
 from tailrank.state.base import StateError
+from tailrank.tasks.monitor.inbox import delete_read
 from tailrank.tasks.monitor.inputs import STDIN, Line, Place, arriving_lines, folder_lines
 from tailrank.tasks.monitor.monitor import BATCH
 from tailrank.tasks.monitor.monitor_state import MonitorState
+from tailrank.tasks.monitor.settings import MonitorSettings
 
 Source: TypeAlias = Callable[[], Iterator[list[Line]]]
 """Gives what is new, in batches; the next is asked for once one is committed."""
@@ -88,3 +90,7 @@ def _folder_batches(folder: Path, state: MonitorState) -> Iterator[list[Line]]:
     lines = folder_lines(folder, state.places())
     while batch := list(islice(lines, BATCH)):
         yield batch
+    settings = MonitorSettings.from_dict(state.note("settings", {}))
+    if gone := delete_read(folder, state.places(), settings.keep_days, time.time()):
+        with state.transaction():
+            state.forget_places(gone)

@@ -2,6 +2,7 @@ r"""Dated texts, one a line of JSON; a line that can't be read is reported and c
 
 from __future__ import annotations
 
+import codecs
 import sys
 import unicodedata
 from collections.abc import Mapping
@@ -137,7 +138,7 @@ def written_at(line: bytes, otherwise: float) -> float:
     (1424599200.0, 0.0)
     """
     try:
-        return _seconds(_DATED.decode(line).timestamp)
+        return _seconds(_DATED.decode(_unmarked(line)).timestamp)
     except (ValueError, msgspec.DecodeError, RecursionError):
         return otherwise
 
@@ -160,9 +161,14 @@ def clean_text(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def _unmarked(line: bytes) -> bytes:
+    """Leave out the byte order mark that some programs begin a file with."""
+    return line.removeprefix(codecs.BOM_UTF8)
+
+
 def _object(line: bytes) -> Mapping[str, Any]:
     try:
-        row = msgspec.json.decode(line.decode())
+        row = msgspec.json.decode(_unmarked(line).decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"isn't UTF-8 (byte {error.start}): write it anew as UTF-8") from None
     except (msgspec.DecodeError, RecursionError) as error:
