@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -145,13 +146,12 @@ class Outbox:
 
     def give_up_others(self, subscribers: Iterable[str], now: float) -> int:
         """End what has waited too long for subscribers that there aren't any more; returns how many."""
-        known = list(subscribers)
         query = (
             "update deliveries set ended = ? where ended is null and made <= ?"
-            f" and subscriber not in ({', '.join('?' * len(known))})"
+            " and subscriber not in (select value from json_each(?))"
         )
         with self._transaction():
-            return self._db.execute(query, (now, now - GIVEN_UP, *known)).rowcount
+            return self._db.execute(query, (now, now - GIVEN_UP, json.dumps(list(subscribers)))).rowcount
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
