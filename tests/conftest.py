@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # it brings torch
     from torch.nn import Module
 
 
+collect_ignore = ["second_package"]  # it is built and installed, not found beside the tests
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 # What takes long on a busy machine isn't wrong; and each run draws the same examples, so that none fails by

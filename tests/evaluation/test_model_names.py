@@ -4,16 +4,17 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
+from tailrank import plugins
 from tailrank.errors import RequestError
 from tailrank.evaluation import baselines
 
 
 def installed(*names: str) -> EntryPoints:
-    return EntryPoints(EntryPoint(name, "builtins:sorted", baselines.PLUGINS) for name in names)
+    return EntryPoints(EntryPoint(name, "builtins:sorted", plugins.MODELS) for name in names)
 
 
 def test_an_unknown_model_is_answered_with_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baselines, "entry_points", lambda **how: installed().select(**how))
+    monkeypatch.setattr(plugins, "entry_points", lambda **how: installed().select(**how))
     with pytest.raises(
         RequestError, match=r"choose from tailrank, .*frequent; the package tailrank-peers.*als, bpr"
     ):
@@ -22,7 +23,7 @@ def test_an_unknown_model_is_answered_with_those_there_are(monkeypatch: pytest.M
 
 def test_a_package_adds_models(monkeypatch: pytest.MonkeyPatch) -> None:
     names = (*baselines.PEERS, "theirs")
-    monkeypatch.setattr(baselines, "entry_points", lambda **how: installed(*names).select(**how))
+    monkeypatch.setattr(plugins, "entry_points", lambda **how: installed(*names).select(**how))
     found: object = baselines.find_model("theirs")
     assert found is sorted
     with pytest.raises(RequestError, match=r"choose from tailrank, .*frequent, als, bpr.*, theirs$"):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from tailrank import plugins
 from tailrank.arrays import Floats
 from tailrank.data.candidates import Candidates, Scorer
 from tailrank.data.histories import Histories
@@ -24,9 +24,6 @@ from tailrank.reporting import Progress
 from tailrank.signals.lexical import Lexical
 from tailrank.signals.popularity import Popularity, best_half_life
 from tailrank.signals.repetition import Frequency
-
-PLUGINS: Final = "tailrank.models"
-"""Entry points of other packages: a name, and what fits the model of that name, as `Fit` says."""
 
 PEERS: Final = (
     "als",
@@ -173,10 +170,10 @@ def find_model(name: str) -> Fit:
     """
     if name in MODELS:
         return MODELS[name]
-    for found in entry_points(group=PLUGINS, name=name):
-        fit: Fit = found.load()
+    fit: Fit | None = plugins.plugged(plugins.MODELS, name)
+    if fit is not None:
         return fit
-    installed = sorted(entry_points(group=PLUGINS).names)
+    installed = plugins.plugged_names(plugins.MODELS)
     fault = f"no model is called {name!r}: choose from {', '.join([*MODELS, *installed])}"
     if not set(PEERS) <= set(installed):
         peers = ", ".join(PEERS)

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Final
 
+from tailrank import plugins
 from tailrank.errors import EncoderError, first_line, needs
 from tailrank.files import sha256_of
 
@@ -68,8 +69,8 @@ def find_encoder(name: str = "default") -> EncoderSource:
     ----------
     name
         `default` (all-MiniLM-L6-v2 from an installed package, its weights verified by sha256), a
-        folder, `package:NAME` for an installed one of `WEIGHT_PACKAGES`, or a model id
-        `organisation/model` of the Hugging Face hub. A name may come from a model folder, so none makes
+        folder, `package:NAME` for one of `WEIGHT_PACKAGES` or one that another package plugs in, or a model
+        id `organisation/model` of the Hugging Face hub. A name may come from a model folder, so none makes
         anything run.
 
     Raises
@@ -124,8 +125,12 @@ def tuning_record(folder: Path) -> dict[str, Any] | None:
 def _package_folder(package: str, remedy: str) -> Path:
     """Look up where an installed package keeps its model."""
     if package not in WEIGHT_PACKAGES:
+        folder = plugins.plugged_folder(plugins.ENCODERS, package)
+        if folder is not None:
+            return folder
+        known = ", ".join([*WEIGHT_PACKAGES, *plugins.plugged_names(plugins.ENCODERS)])
         raise EncoderError(
-            f"{package!r} is no package of weights that tailrank knows ({', '.join(WEIGHT_PACKAGES)}): name "
+            f"{package!r} is no package of weights that tailrank knows ({known}): name "
             "the folder of its model"
         )
     try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, fields
 from typing import Any, Final
 
+from tailrank import plugins
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy
 from tailrank.policy.calibration import Calibration
@@ -44,7 +45,7 @@ STEPS: Final = (
     Exploration,
 )
 POLICIES: Final[dict[str, Any]] = {step.name: step for step in STEPS}
-"""Classes by the name of their step."""
+"""Classes by the name of their step; installed packages add to them."""
 
 
 def described(policies: Iterable[Any]) -> list[dict[str, Any]]:
@@ -85,10 +86,10 @@ def _made(step: Mapping[str, Any]) -> Policy:
             f"`name` is missing: it says which policy is meant; there are {', '.join(POLICIES)}"
         )
     name = step["name"]
-    if not isinstance(name, str) or name not in POLICIES:
-        known = {name: name for name in POLICIES}
+    made = POLICIES.get(name) or plugins.plugged(plugins.POLICIES, name) if isinstance(name, str) else None
+    if made is None:
+        known = {name: name for name in [*POLICIES, *plugins.plugged_names(plugins.POLICIES)]}
         raise RequestError(f"no policy is called {name!r}: {instead_of(str(name), known)}")
-    made = POLICIES[name]
     settings = {key: value for key, value in step.items() if key != "name"}
     known = {field.name: field.name for field in fields(made)}
     for key in settings:

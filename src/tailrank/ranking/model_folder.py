@@ -19,7 +19,7 @@ from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.manifest import SpaceDescription
 from tailrank.ranking.storage import MANIFEST, StoredModel, read_model, write_model
 from tailrank.signals.base import Arrays, Signal
-from tailrank.signals.registry import SIGNALS, type_of
+from tailrank.signals.registry import signal_type, type_of
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.sequence.model import SequenceModel
 from tailrank.signals.stored import StoredArrays
@@ -122,10 +122,12 @@ def _catalogue(stored: StoredModel, counts: Offsets) -> Catalogue:
 
 def _signal(name: str, kind: str, arrays: StoredArrays, spaces: Mapping[str, VectorSpace]) -> Signal:
     """Make a signal, which must bear its name and, if it compares vectors, have a space of their width."""
-    if kind not in SIGNALS:
-        raise ModelError(f"{MANIFEST}: no signal is of the type {kind!r}: there are {', '.join(SIGNALS)}")
+    try:
+        found = signal_type(kind)
+    except ModelError as error:
+        raise ModelError(f"{MANIFEST}: {error}") from None
     part = arrays.part(name)
-    signal: Signal = SIGNALS[kind].from_arrays(part)
+    signal: Signal = found.from_arrays(part)
     if signal.name != name:
         raise part.error("space", f"belongs to a signal called {signal.name!r}")
     compared = dict[str, int]()

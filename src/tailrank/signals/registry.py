@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from typing import Any, Final
 
+from tailrank import plugins
+from tailrank.errors import ModelError
 from tailrank.reporting import Progress
 from tailrank.signals.base import Signal
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
@@ -30,13 +32,37 @@ SIGNALS: Final[dict[str, type[Any]]] = {
     "taste": PopularityTaste,
     "sequence": SequenceSignal,
 }
-"""Classes of signals by their type, as model folders name it."""
+"""Classes of signals by their type, as model folders name it; installed packages add to them."""
+
+
+def signal_types() -> dict[str, type[Any]]:
+    """List all classes of signals by their type: ours, then those of installed packages."""
+    others = plugins.plugged_names(plugins.SIGNALS)
+    return SIGNALS | {name: signal_type(name) for name in others if name not in SIGNALS}
+
+
+def signal_type(name: str) -> type[Any]:
+    """Find a class of signals by its type.
+
+    Raises
+    ------
+    ModelError
+        If there is none of that name.
+    """
+    found: type[Any] | None = SIGNALS.get(name) or plugins.plugged(plugins.SIGNALS, name)
+    if found is None:
+        raise ModelError(
+            f"no signal is of the type {name!r}: there are {', '.join(signal_types())}; if a package "
+            "brought it, install that"
+        )
+    return found
 
 
 def fit_signals(data: TrainingData) -> tuple[Signal, ...]:
     """Fit every signal that the data have a use for on the events before validation."""
-    found = _told("fitting signals", SIGNALS, data.progress)
-    return tuple(chain.from_iterable(SIGNALS[name].fit(data) for name in found))
+    types = signal_types()
+    found = _told("fitting signals", types, data.progress)
+    return tuple(chain.from_iterable(types[name].fit(data) for name in found))
 
 
 def refit_signals(signals: Iterable[Signal], data: TrainingData) -> tuple[Signal, ...]:
@@ -57,5 +83,6 @@ def _told(task: str, names: Collection[str], progress: Progress) -> Iterator[str
 
 
 def type_of(signal: Signal) -> str:
-    """Name the type of a signal, a key of `SIGNALS`."""
-    return next(name for name, kind in SIGNALS.items() if type(signal) is kind)
+    """Name the type of a signal, a key of `signal_types`."""
+    ours = (name for name, kind in SIGNALS.items() if type(signal) is kind)
+    return next(ours, None) or next(name for name, kind in signal_types().items() if type(signal) is kind)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from tailrank import plugins
 from tailrank.state.base import State, StateError
 
 SECONDS_PER_DAY: Final = 86_400
@@ -19,7 +20,8 @@ def open_state(location: str, ttl_days: float | None = None) -> State:
     ----------
     location
         A folder, for the processes of one machine, created if it is missing; or `redis://HOST:PORT/NUMBER`
-        (`valkey://`, and with TLS `rediss://`, `valkeys://`), for many machines.
+        (`valkey://`, and with TLS `rediss://`, `valkeys://`), for many machines; or of a scheme that an
+        installed package plugs in.
     ttl_days
         Days after which events expire; None keeps them.
 
@@ -36,7 +38,11 @@ def open_state(location: str, ttl_days: float | None = None) -> State:
         raise StateError("the state has no location: name a folder, or redis://HOST:PORT/NUMBER")
     scheme, is_url, _ = location.partition("://")
     if is_url and scheme.lower() not in SERVER_SCHEMES:
-        known = ", ".join(f"{name}://" for name in SERVER_SCHEMES)
+        other = plugins.plugged(plugins.STATES, scheme.lower())
+        if other is not None:
+            state: State = other(location, ttl)
+            return state
+        known = ", ".join(f"{name}://" for name in [*SERVER_SCHEMES, *plugins.plugged_names(plugins.STATES)])
         named = scheme if scheme.isalnum() else "…"  # which may be anything, such as a secret
         raise StateError(f"state at {named}://…: unknown; name a folder, or one of {known}")
     if is_url:

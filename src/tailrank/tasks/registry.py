@@ -1,9 +1,10 @@
-"""The kinds of tasks. To add one, write a file beside the others and add it to `KINDS`: docs/tasks.md."""
+"""The kinds of tasks, to which installed packages add: docs/plugins.md."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from tailrank import plugins
 from tailrank.errors import RequestError, instead_of
 from tailrank.tasks.entity_label import EntityLabel
 from tailrank.tasks.kinds import Kind
@@ -23,6 +24,8 @@ def kind_named(name: str) -> Kind:
     RequestError
         If there is none of that name.
     """
-    if name not in KINDS:
-        raise RequestError(f"no kind of task {name!r}: {instead_of(name, {each: each for each in KINDS})}")
-    return KINDS[name]
+    found: Kind | None = KINDS.get(name) or plugins.plugged(plugins.TASKS, name)
+    if found is None:
+        known = {each: each for each in [*KINDS, *plugins.plugged_names(plugins.TASKS)]}
+        raise RequestError(f"no kind of task {name!r}: {instead_of(name, known)}")
+    return found

@@ -20,7 +20,7 @@ class ClassifierSettings:
     Attributes
     ----------
     kind
-        Of the task: a name in `tailrank.tasks.registry.KINDS`.
+        Of the task: a name that `tailrank.tasks.registry.kind_named` knows.
     held_out
         Share of the texts that calibration and thresholds are learned from.
     refuse

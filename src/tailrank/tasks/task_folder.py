@@ -15,13 +15,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from tailrank.arrays import Floats
-from tailrank.errors import ModelError, first_line
+from tailrank.errors import ModelError, RequestError, first_line
 from tailrank.files import sha256_of, written_folder
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.sources import find_encoder
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.tasks.linear_head import LinearHead
-from tailrank.tasks.registry import KINDS
+from tailrank.tasks.registry import kind_named
 from tailrank.tasks.scope import Scope
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def load(folder: Path, load_encoder: LoadEncoder) -> dict[str, Any]:
         raise ModelError(
             f"{folder}: no task can be read ({first_line(why)}): train it by `tailrank task train`"
         ) from None
-    kind, about = KINDS[manifest.kind], manifest.encoder
+    kind, about = kind_named(manifest.kind), manifest.encoder
     encoder = load_encoder(_tuned_encoder(folder, about.name) if manifest.tuned else about.name)
     if encoder.sha256 != about.sha256 or encoder.dimension != head.weights.shape[1]:
         raise ModelError(
@@ -189,9 +189,10 @@ def _head(arrays: Mapping[str, Any], manifest: TaskManifest) -> LinearHead:
     ModelError
         Naming what doesn't fit.
     """
-    if manifest.kind not in KINDS:
-        raise ModelError(f"kind {manifest.kind!r} is unknown: there are {', '.join(KINDS)}")
-    kind = KINDS[manifest.kind]
+    try:
+        kind = kind_named(manifest.kind)
+    except RequestError as error:
+        raise ModelError(str(error)) from None
     if manifest.encoder.template not in kind.templates:
         raise ModelError(f"template {manifest.encoder.template!r} is none of the kind {kind.name!r}")
     n, empty = len(manifest.labels), np.zeros(0)

@@ -21,6 +21,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
+from tailrank import plugins
 from tailrank.errors import TailrankError, needs
 
 Setting: TypeAlias = str | int | float | bool | None
@@ -214,31 +215,32 @@ TRACKERS: Final[dict[str, type[AccelerateTracker]]] = {
     "mlflow": MLflow,
     "wandb": WeightsAndBiases,
 }
-"""Trackers by the names that a user gives them."""
+"""Trackers by the names that a user gives them; installed packages add to them."""
 
 
-def trackers(places: Sequence[str]) -> list[AccelerateTracker]:
+def trackers(places: Sequence[str]) -> list[Tracker]:
     """Make trackers from NAME=FOLDER; MLflow takes a tracking URI as well.
 
     Raises
     ------
     TrackingError
-        If one isn't of that form, its name isn't among `TRACKERS`, or MLflow, which has one place a process,
+        If one isn't of that form, its name isn't known, or MLflow, which has one place a process,
         is named twice.
 
     Examples
     --------
     >>> first, second = trackers(["tensorboard=runs", "mlflow=http://localhost:5000"])
-    >>> second.place
-    'http://localhost:5000'
+    >>> type(second).__name__
+    'MLflow'
     """
-    made = []
+    made: list[Tracker] = []
     for text in places:
         name, _, place = text.partition("=")
-        if name not in TRACKERS or not place:
-            names = ", ".join(TRACKERS)
+        tracker = TRACKERS.get(name) or plugins.plugged(plugins.TRACKERS, name)
+        if tracker is None or not place:
+            names = ", ".join([*TRACKERS, *plugins.plugged_names(plugins.TRACKERS)])
             raise TrackingError(f"{text!r} names no tracker: write NAME=FOLDER, where NAME is one of {names}")
-        made.append(TRACKERS[name](place))
+        made.append(tracker(place))
     if [type(tracker) for tracker in made].count(MLflow) > 1:
         raise TrackingError("mlflow is named twice, but logs to one place at a time: leave one out")
     return made

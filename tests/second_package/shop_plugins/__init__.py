@@ -1,0 +1,1 @@
+"""A package that plugs one of everything into tailrank."""
