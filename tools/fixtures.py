@@ -1,0 +1,124 @@
+"""Write into tests/fixtures what tests hold later versions to: `python tools/fixtures.py`.
+
+Folders of the present formats are written where there are none yet; what an earlier version wrote stays as it
+is. `openapi.json`, the API's description as it was last agreed to, is written anew only by `python
+tools/fixtures.py openapi`: its diff is what a review reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from tailrank.data.dataset import Dataset
+from tailrank.data.histories import History
+from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.manifest import FORMAT as MODEL_FORMAT
+from tailrank.ranking.request import Request
+from tailrank.ranking.reranker import Reranker
+from tailrank.server.openapi import description
+from tailrank.state.base import ItemChange, StoredEvent
+from tailrank.state.embedded import EmbeddedState
+from tailrank.state.environment import FORMAT as STATE_FORMAT
+
+FIXTURES: Final = Path(__file__).parents[1] / "tests" / "fixtures"
+OPENAPI: Final = FIXTURES / "openapi.json"
+TITLES: Final = {
+    "p1": "Filter coffee dripper",
+    "p2": "Paper coffee filters",
+    "p3": "Hand coffee grinder",
+    "t1": "Two-person tent",
+    "t2": "Down sleeping bag",
+    "t3": "Camping gas stove",
+    "n1": "Campfire mug",
+    "n2": "Espresso cups",
+}
+BASKETS: Final = {"ada": "p1 p2 p3", "ben": "t1 t2 t3", "cleo": "p1 p3", "dan": "t2 t3"}
+NOON: Final = 1_714_564_800.0
+ASKED: Final = (["t1", "t2"], ["p1", "p2", "n1", "n2", "t3"])
+
+
+def events() -> list[StoredEvent]:
+    """List the events of the shop, a minute apart, those of each user together."""
+    all_of = [(user, item) for user, items in BASKETS.items() for item in items.split()]
+    return [StoredEvent(f"e{at}", *each, "click", NOON + 60 * at) for at, each in enumerate(all_of)]
+
+
+def number(form: str | bytes) -> str:
+    """Read the number of a format, with which its folder is named."""
+    [found] = re.findall(r"\d+", form if isinstance(form, str) else form.decode())
+    return str(found)
+
+
+def model_folder(form: str = MODEL_FORMAT) -> Path:
+    """Name the folder of a model."""
+    return FIXTURES / f"model-{number(form)}"
+
+
+def state_folder(form: bytes = STATE_FORMAT) -> Path:
+    """Name the folder of a state."""
+    return FIXTURES / f"state-{number(form)}"
+
+
+def scores(reranker: Reranker) -> dict[str, float]:
+    """Rank what is asked of every model; in the order of the ranking."""
+    ranking = reranker.rank(Request(*ASKED))
+    return {item: float(score) for item, score in zip(ranking.item_ids, ranking.scores, strict=True)}
+
+
+def write_model(folder: Path) -> None:
+    """Train on the shop, with vectors that are drawn to be small, and write what the model says."""
+    items = pl.DataFrame({"item_id": [*TITLES], "title": [*TITLES.values()]})
+    rows = [(each.user_id, each.item_id, each.timestamp) for each in events()]
+    data = Dataset.construct(items, pl.DataFrame(rows, ["user_id", "item_id", "timestamp"], orient="row"))
+    vectors = np.random.default_rng(0).normal(size=(len(TITLES), 6)).astype(np.float32)
+    reranker = Reranker.fit(data, ItemVectors(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)))
+    reranker.save(folder)
+    write(folder.with_suffix(".json"), scores(reranker))
+
+
+async def write_state(folder: Path) -> None:
+    """Store the shop's events and an item that changed, and write what the state says."""
+    state = EmbeddedState(folder)
+    await state.append(events())
+    await state.change_items([ItemChange("n3", b'{"title": "Tin cup"}', {}, NOON)])
+    write(folder.with_suffix(".json"), await said(state))
+    await state.close()
+    (folder / "lock.mdb").unlink()  # it means something while the folder is open only
+
+
+async def said(state: EmbeddedState) -> dict[str, Any]:
+    """Read all that the state of the shop holds."""
+
+    def as_json(history: History) -> list[list[Any]]:
+        return [list(row) for row in zip(*history, strict=True)]
+
+    version, changes = await state.item_changes(0)
+    return {
+        "histories": {user: as_json((await state.read(user)).history) for user in BASKETS},
+        "version": version,
+        "changes": [[each.item_id, (each.fields or b"").decode(), each.time] for each in changes],
+    }
+
+
+def write(file: Path, found: Any) -> None:
+    """Write JSON so that a diff can be read."""
+    file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    FIXTURES.mkdir(exist_ok=True)
+    if sys.argv[1:] == ["openapi"]:
+        write(OPENAPI, description("VERSION"))
+    else:
+        if not model_folder().exists():
+            write_model(model_folder())
+        if not state_folder().exists():
+            asyncio.run(write_state(state_folder()))
