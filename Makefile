@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := PASSIVE
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers lint web bench benchmarks release clean rebuild
+.PHONY: help demo test peers lint docs web bench benchmarks release clean rebuild
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ lint: $(STAMP) ## Check style, types and layers
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+docs: $(STAMP) ## Build the site of the documentation in build/site, and check its links
+	@$(BIN)/python docs/build_site.py
 
 web: ## Check and build the pages from web/ (needs node and npm; what is built is kept in the repository)
 	@cd web && npm ci --silent --no-audit --no-fund && npm run --silent check && npm run --silent build
@@ -60,7 +63,7 @@ $(STAMP): pyproject.toml constraints.txt $(if $(BROKEN),rebuild)
 	@$(PYTHON) -m venv --clear .venv
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip --disable-pip-version-check --quiet install pip # one that knows --group
 	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip \
-	  --disable-pip-version-check --quiet install --editable '.[all]' --group test --group lint
+	  --disable-pip-version-check --quiet install --editable '.[all]' --group test --group docs --group lint
 	@echo "$(CURDIR)" > $@
 
 .venv-peers/.ready: pyproject.toml peers/pyproject.toml constraints-peers.txt
