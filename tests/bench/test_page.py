@@ -159,7 +159,7 @@ def test_what_is_not_stored_has_no_section(results: Path, published: Path) -> No
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert headings == [
         "## In short",
-        "## What we lose at",
+        "## Where tailrank loses",
         "## amazon-beauty, leave-one-out",
         "## Sources",
     ]
@@ -376,7 +376,7 @@ def test_fair_ground_leads_and_full_ground_stands_beside_what_is_published(
 
 def test_the_page_says_first_what_is_lost(two_grounds: Path, published: Path) -> None:
     text, _, _ = page.build(two_grounds, published)
-    short = text[text.index("## In short") : text.index("## What we lose at")]
+    short = text[text.index("## In short") : text.index("## Where tailrank loses")]
     blocks = [part.splitlines()[2:] for part in short.split("\n\n") if part.startswith("|")]
     doubts, judged, cold, full = ([line.strip("| ").split(" | ") for line in block] for block in blocks)
     fair = "amazon-scientific, leave-one-out, fair ground"

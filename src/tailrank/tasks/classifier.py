@@ -64,7 +64,7 @@ class TextClassifier:
     scope
         Says which texts are like those that were learned from.
     tuned
-        Whether the encoder is the task's own, and belongs into its folder.
+        Whether the encoder is the task's own, and belongs in its folder.
     about
         How it was fitted, and what was measured on texts that were held out. Nothing depends on it.
     """
