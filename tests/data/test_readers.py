@@ -115,7 +115,7 @@ MALFORMED: dict[str, tuple[Mapping[str, str | bytes | pl.DataFrame], list[str]]]
     ),
     "Cyrillic letters that aren't UTF-8": (
         {"items.csv": "item_id,title\na,Tea\nb,Чай\n".encode("cp1251"), **EVENTS},
-        ["items.csv", "line 3", "neither UTF-8 nor Windows-1252", "Write it anew, in UTF-8"],
+        ["items.csv", "line 3", "neither UTF-8 nor Windows-1252", "Write it again, in UTF-8"],
     ),
     "UTF-8 that is damaged": (
         {"items.csv": "item_id,title\na,Café\nb,Th".encode() + b"\xe9, \n", **EVENTS},

@@ -58,7 +58,7 @@ def read_config_file(file: Path, options: Mapping[str, Mapping[str, str]]) -> di
     try:
         sections = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
-        raise RequestError(f"{file}: can't be read ({why}): mend it, or name another with --config") from None
+        raise RequestError(f"{file}: can't be read ({why}): fix it, or name another with --config") from None
     found: dict[str, dict[str, Any]] = {}
     for section, values in sections.items():
         if section in OTHER_SECTIONS:

@@ -63,7 +63,7 @@ COMMANDS: Final = (
     LazyCommand(
         "retrain",
         "retrain:retrain",
-        "Fit the model in service anew with new events, if that ranks no worse. Exit status 3: it stays.",
+        "Fit the model in service again with new events, if that ranks no worse. Exit status 3: it stays.",
     ),
     LazyCommand(
         "models", "registry:app", "Versions of a model: list them, promote one, roll back to the one before."

@@ -129,7 +129,7 @@ def _judged(screen: Screen, file: Path, folder: Path) -> dict[str, Judgement]:
         encoded = _encoded(items, identity.name, screen.template)
         if encoded.encoder != identity:
             raise EncoderError(
-                f"{file}: encoder {identity.name!r} has other weights now: train the screen anew"
+                f"{file}: encoder {identity.name!r} has other weights now: train the screen again"
             )
         vectors = encoded.values
     if dataset is not None:

@@ -27,9 +27,9 @@ FORMATS: Final = {
 """What the ending of a name says, before that of packing."""
 
 REMEDIES: Final = {
-    "csv": "Write it anew, in UTF-8.",
+    "csv": "Write it again, in UTF-8.",
     "jsonl": "Write one JSON object a line, in UTF-8: null for NaN, surrogates only in pairs.",
-    "parquet": "Write it anew, without columns of rare types.",
+    "parquet": "Write it again, without columns of rare types.",
 }
 
 

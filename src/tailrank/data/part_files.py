@@ -46,10 +46,10 @@ def read_parts(folder: Path, file_format: str | None, columns: Collection[str]) 
     """
     for name, why in NOT_ALL_DATA.items():
         if (folder / name).exists():
-            raise DataError(f"{folder} {why} ({name}). Write the table anew.")
+            raise DataError(f"{folder} {why} ({name}). Write the table again.")
     parts = _parts(folder)
     if not parts:
-        raise DataError(f"{folder}: no part files in this folder. Write the table anew.")
+        raise DataError(f"{folder}: no part files in this folder. Write the table again.")
     frames, dialects = [], dict[str, None]()
     for part in parts:
         frame, dialect = read_file(part, file_format, columns)

@@ -158,7 +158,7 @@ def _find_files(folder: Path, names: Collection[str], scratch: Path) -> dict[str
                         with zipped.open(member) as packed, found[name].open("wb") as plain:
                             shutil.copyfileobj(packed, plain)
         except (zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(f"{archive}: damaged archive ({error}). Download it anew.") from None
+            raise DataError(f"{archive}: damaged archive ({error}). Download it again.") from None
     return found
 
 
@@ -173,7 +173,7 @@ def _read(
     except _UNREADABLE as error:
         paths = ", ".join(map(str, files.values()))
         raise DataError(
-            f"{paths}: not the original files of {name}: {first_line(error)}. Download them anew."
+            f"{paths}: not the original files of {name}: {first_line(error)}. Download them again."
         ) from None
     return tables, {"origin": origin, "sha256": hashes}
 

@@ -248,7 +248,7 @@ def parse_table(raw: pl.DataFrame, schema: TableSchema) -> tuple[pl.DataFrame, l
     missing = [group for group in schema.required if not set(group) & set(raw.columns)]
     checks = [
         Check.from_faults("missing columns", map(" or ".join, missing), _added(missing, raw.columns)),
-        Check.from_faults("columns of a wrong type", wrong.values(), "Write these columns anew."),
+        Check.from_faults("columns of a wrong type", wrong.values(), "Write these columns again."),
     ]
     for name, column in columns.items():
         bad = column.is_null() & raw[name].is_not_null() if types[name].optional else column.is_null()

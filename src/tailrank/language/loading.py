@@ -43,7 +43,7 @@ def load_model(folder: str, device: str | None) -> SentenceTransformer:
     ]
     if missing:
         raise EncoderError(
-            f"{folder}: the weights lack {', '.join(missing[:3])}, so vectors would be random: get them anew"
+            f"{folder}: the weights lack {', '.join(missing[:3])}, so vectors would be random: get them again"
         )
     return model
 

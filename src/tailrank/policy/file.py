@@ -54,7 +54,7 @@ def read_policies(file: Path) -> PolicyFile:
         content = file.read_bytes()
         tables = tomllib.loads(content.decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
-        raise RequestError(f"{file}: can't be read ({why}): mend it, or name another file") from None
+        raise RequestError(f"{file}: can't be read ({why}): fix it, or name another file") from None
     _check_keys(file, tables)
     given = tables.get(VERSION, file.name)
     if not isinstance(given, str):

@@ -65,7 +65,7 @@ def check_story(story: Story, reranker: Reranker) -> None:
             named = ", ".join(repr(item[:40]) for item in unknown[:NAMED])
             raise RequestError(
                 f"--story: user {user.id[:40]!r} has {len(unknown)} items that the model doesn't know, such "
-                f"as {named}: write the story anew for this model"
+                f"as {named}: write the story again for this model"
             )
 
 

@@ -55,7 +55,7 @@ def read_task_list(file: Path, seed: int) -> dict[str, LabelledTexts]:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
         raise RequestError(
-            f"{file}: can't be read ({first_line(why)}): mend it, or name another file"
+            f"{file}: can't be read ({first_line(why)}): fix it, or name another file"
         ) from None
     if len(tables) < 2:
         raise RequestError(f"{file}: too few tables: write [NAME] and `data = FILE` for two tasks or more")

@@ -124,7 +124,7 @@ def read_records(
                         progress(what, before + packed.tell(), total)
                     yield record
         except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path}: can't be read ({error}). Export or copy it anew.") from None
+            raise DataError(f"{path}: can't be read ({error}). Export or copy it again.") from None
         before += path.stat().st_size
         progress(what, before, total)
 

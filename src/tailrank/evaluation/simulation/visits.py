@@ -147,7 +147,7 @@ class Visits:
         queries = queries.take(codes[queries.targets] >= 0)
         if not len(queries):
             raise RequestError(
-                f"{known.name}: the model knows none of the items that users chose: train anew"
+                f"{known.name}: the model knows none of the items that users chose: train again"
             )
         items = offered(known, queries, codes >= 0, size)
         chosen = _placed(items, queries.targets, found, np.random.default_rng(seed))

@@ -170,7 +170,7 @@ def _object(line: bytes) -> Mapping[str, Any]:
     try:
         row = msgspec.json.decode(_unmarked(line).decode())
     except UnicodeDecodeError as error:
-        raise ValueError(f"isn't UTF-8 (byte {error.start}): write it anew as UTF-8") from None
+        raise ValueError(f"isn't UTF-8 (byte {error.start}): write it again as UTF-8") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"isn't JSON ({error}): write one object a line") from None
     if not isinstance(row, dict):

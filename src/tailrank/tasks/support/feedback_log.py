@@ -132,5 +132,5 @@ class FeedbackLog:
             try:
                 found.append(_DECODER.decode(line))
             except msgspec.DecodeError as why:
-                raise ModelError(f"{self.file}, line {number}: {why}: mend or remove the line") from None
+                raise ModelError(f"{self.file}, line {number}: {why}: fix or remove the line") from None
         return found, Place(place.lines + len(lines), place.size + len(content) - len(half))
