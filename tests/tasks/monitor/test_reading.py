@@ -67,7 +67,7 @@ def test_markup_controls_and_scripts() -> None:
 def test_a_byte_order_mark_costs_no_line(tmp_path: Path) -> None:
     marked = b"\xef\xbb\xbf"
     (tmp_path / "a.jsonl").write_bytes(marked + line() + b"\n" + line(id="b") + b"\n")
-    (tmp_path / "b.jsonl").write_bytes(marked + line(id="c", timestamp=GOOD["timestamp"] - 60) + b"\n")
+    (tmp_path / "b.jsonl").write_bytes(marked + line(id="c", timestamp=1_424_599_140) + b"\n")
     assert [read_text(each.content).id for each in folder_lines(tmp_path, {})] == ["c", "a", "b"]
 
 
