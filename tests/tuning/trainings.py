@@ -12,6 +12,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.splits import hold_out
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.text import item_texts
+from tailrank.tuning import teacher_embeddings
 from tailrank.tuning.config import FineTuningConfig, Method
 from tailrank.tuning.domains import Domain
 from tailrank.tuning.finetuning import Tuned, finetune
@@ -22,6 +23,8 @@ SIZES = {"batch": 8, "hidden": 16, "max_tokens": 16, "context": 3, "rank": 4}
 SHORT: dict[str, Any] = {"steps": 6, "every": 3, **SIZES}
 METHODS: tuple[Method, ...] = ("full", "last-layers", "lora", "prompt", "head")
 EQUAL = 1e-6
+
+teacher_embeddings.FEWEST = 64  # type: ignore[misc]  # more steps make no better vectors of so few events
 
 
 def shop(seed: int = 0, n_users: int = 60) -> Dataset:
