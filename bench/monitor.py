@@ -19,6 +19,7 @@ from bench.monitor_kills import kills
 from bench.monitor_speed import speed
 from bench.monitor_surges import airline_stream, reuters_stream, surges
 from bench.monitor_topics import topics
+from bench.monitor_weak import weak_signals
 from bench.study import RESULTS, Data, Json, Keep, chosen, report
 
 INJECTIONS: Final = 30
@@ -28,6 +29,7 @@ FILE: Final = "monitor.json"
 PARTS: Final[dict[str, Callable[[Path], Json]]] = {
     "topics": topics,
     "discovered topics": discovered,
+    "weak signals": weak_signals,
     "airline-tweets": lambda data: surges(airline_stream(data), 0),
     "reuters": lambda data: surges(reuters_stream(data), INJECTIONS),
     "reuters, a tenth of the false alarms": lambda data: surges(reuters_stream(data, 0.1), INJECTIONS),

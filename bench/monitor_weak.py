@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -32,8 +32,8 @@ BEGUN: Final = (
     "iron-steel",
     "cotton",
 )
-"""Topics behind the ten most frequent that are let begin anew: those with 60 texts or more that aren't part
-of another one."""
+"""Topics behind the ten most frequent that are let begin anew: those of most texts that aren't part of another
+one."""
 
 DAYS: Final = 30
 """Of the stream, from 2 March 1987 on, as `tailrank monitor topics` reads them."""
@@ -41,26 +41,62 @@ DAYS: Final = 30
 FIRST: Final = 20
 """Day on which the topic begins: with one text a day, then two, then three."""
 
-SHUFFLES: Final = 20
+LOOKS: Final = range(FIRST + 2, DAYS + 1, 2)
+"""Days at whose ends weak signals are looked for."""
+
+SHUFFLES: Final = 10
+
+PERIODS: Final = 6
+"""Of a look, for the rule of Yoon."""
+
+WEIGHT: Final = 0.05
+"""By which each period further back counts less, as there."""
+
+Rule: TypeAlias = Callable[[Sequence[Discovered]], list[Discovered]]
 
 
 def weak_signals(data: Path) -> Json:
-    """Let twelve topics begin small, one at a time, and look for each every day; shuffle times, and count."""
+    """Let twelve topics begin small, one at a time, and look every other day; shuffle times, and count."""
     frame, encoder = _unknown(data), StoredEncoder(TextEncoder.load())
+    now = discovered_topics(_texts(frame, _seconds(frame)), encoder.encode)
+    found: Json = {"texts": len(frame), "groups": len(now)}
     begun = {topic: _begin(topic, frame, encoder) for topic in BEGUN}
-    found = [each for each in begun.values() if each["listed after texts"] is not None]
-    as_it_was = _texts(frame, _seconds(frame))
-    listed = discovered_topics(as_it_was, encoder.encode)
-    return {
-        "texts": len(frame),
-        "begun": begun,
-        "listed": len(found),
-        "texts until listed, median": float(np.median([each["listed after texts"] for each in found])),
-        "others listed a look": float(np.mean([each["others listed a look"] for each in begun.values()])),
-        "as it was": [_described(each, frame) for each in listed if each.is_weak_signal],
-        "groups as it was": len(listed),
-        "shuffled, listed a look": _shuffled(frame, encoder),
-    }
+    shuffled = _shuffled(frame, encoder)
+    for name, rule in RULES.items():
+        each = {topic: ways[name] for topic, ways in begun.items()}
+        after = [one["after texts"] for one in each.values() if one["after texts"] is not None]
+        found[name] = {
+            "begun": each,
+            "listed": len(after),
+            "after texts, median": float(np.median(after)) if after else None,
+            "others a look": float(np.mean([one["others a look"] for one in each.values()])),
+            "shuffled, a look": shuffled[name],
+            "as it was": [_described(one, frame) for one in rule(now)],
+        }
+    return found
+
+
+def _ours(groups: Sequence[Discovered]) -> list[Discovered]:
+    return [each for each in groups if each.is_weak_signal]
+
+
+def _yoon(groups: Sequence[Discovered]) -> list[Discovered]:
+    """Choose groups that are rarer than half of all and grow faster than half of all.
+
+    The keyword issue map of Yoon (Expert Systems with Applications, 2012), with groups for keywords: shares
+    of each period's texts, those further back weighted less, their mean, and the mean rate of their growth.
+    """
+    times = [[text.timestamp for text in each.texts] for each in groups]
+    edges = np.linspace(min(map(min, times)), max(map(max, times)), PERIODS + 1)
+    counts = np.array([np.histogram(each, edges)[0] for each in times])
+    weights = 1 - WEIGHT * np.arange(PERIODS)[::-1]
+    shares = (counts + 0.5) / np.maximum(counts.sum(axis=0), 1) * weights
+    rare, growth = shares.mean(axis=1), shares[:, -1] / shares[:, 0]
+    chosen = (rare < np.median(rare)) & (growth > np.median(growth))
+    return [each for each, is_chosen in zip(groups, chosen, strict=True) if is_chosen]
+
+
+RULES: Final[dict[str, Rule]] = {"ours": _ours, "Yoon": _yoon}
 
 
 def _unknown(data: Path) -> pl.DataFrame:
@@ -78,7 +114,7 @@ def _unknown(data: Path) -> pl.DataFrame:
 
 
 def _begin(topic: str, frame: pl.DataFrame, encoder: StoredEncoder) -> Json:
-    """Leave out a topic but for what begins on a day, and look every day from then on."""
+    """Leave out a topic but for what begins on a day, and look for it from then on."""
     seconds, start = _seconds(frame), _seconds(frame).min()
     has = np.array([topic in row for row in frame["topics"].to_list()])
     times = [
@@ -89,26 +125,26 @@ def _begin(topic: str, frame: pl.DataFrame, encoder: StoredEncoder) -> Json:
     rows = np.random.default_rng(0).permutation(np.flatnonzero(has))[: len(times)]
     seconds = np.where(has, np.inf, seconds)
     seconds[rows] = times[: len(rows)]
-    others, after = [], None
-    for day in range(FIRST + 1, DAYS + 1):
+    found: dict[str, Json] = {name: {"after texts": None, "others a look": 0.0} for name in RULES}
+    for day in LOOKS:
         until = start + day * DAY
-        listed = _weak(_texts(frame, np.where(seconds < until, seconds, np.inf)), encoder)
-        own = [each for each in listed if 2 * sum(has[int(text.id)] for text in each.texts) > len(each.texts)]
-        others.append(len(listed) - len(own))
-        if own and after is None:
-            after = int((seconds[rows] < until).sum())
-    return {"texts": len(rows), "listed after texts": after, "others listed a look": float(np.mean(others))}
+        groups = discovered_topics(_texts(frame, np.where(seconds < until, seconds, np.inf)), encoder.encode)
+        for name, rule in RULES.items():
+            own = [np.mean([has[int(text.id)] for text in each.texts]) > 0.5 for each in rule(groups)]
+            found[name]["others a look"] += own.count(False) / len(LOOKS)
+            if any(own) and found[name]["after texts"] is None:
+                found[name]["after texts"] = int((seconds[rows] < until).sum())
+    return found
 
 
 def _shuffled(frame: pl.DataFrame, encoder: StoredEncoder) -> Json:
     """Shuffle the times of all texts, so that nothing begins and nothing grows."""
-    rng, seconds = np.random.default_rng(0), _seconds(frame)
-    listed = [len(_weak(_texts(frame, rng.permutation(seconds)), encoder)) for _ in range(SHUFFLES)]
-    return {"mean": float(np.mean(listed)), "most": max(listed), "looks": SHUFFLES}
-
-
-def _weak(texts: Sequence[Text], encoder: StoredEncoder) -> list[Discovered]:
-    return [each for each in discovered_topics(texts, encoder.encode) if each.is_weak_signal]
+    rng, seconds, listed = np.random.default_rng(0), _seconds(frame), dict.fromkeys(RULES, 0.0)
+    for _ in range(SHUFFLES):
+        groups = discovered_topics(_texts(frame, rng.permutation(seconds)), encoder.encode)
+        for name, rule in RULES.items():
+            listed[name] += len(rule(groups)) / SHUFFLES
+    return listed
 
 
 def _described(found: Discovered, frame: pl.DataFrame) -> Json:

@@ -49,6 +49,7 @@ def _json(topic: Discovered) -> str:
         "since": min(times),
         "until": max(times),
         "is_weak_signal": topic.is_weak_signal,
+        "why": topic.why,
         "examples": [{"id": text.id, "text": text.text} for text in topic.texts[:SHOWN]],
     }
     return msgspec.json.encode(row).decode()
@@ -58,5 +59,6 @@ def _told(topic: Discovered) -> str:
     times = [text.timestamp for text in topic.texts]
     kind = "weak signal" if topic.is_weak_signal else "topic"
     span = f"{moment(min(times))} to {moment(max(times))}"
-    lines = [f"{kind}: {', '.join(topic.words)} ({len(topic.texts):,} texts, {span})"]
-    return "\n  - ".join([*lines, *(text.text[:200] for text in topic.texts[:SHOWN])])
+    line = f"{kind}: {', '.join(topic.words)} ({len(topic.texts):,} texts, {span})"
+    why = f"\n  {topic.why}" if topic.why else ""
+    return line + why + "".join(f"\n  - {text.text[:200]}" for text in topic.texts[:SHOWN])

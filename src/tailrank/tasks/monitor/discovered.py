@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 
 from tailrank.arrays import Doubles
 from tailrank.tasks.grouping import groups_of
+from tailrank.tasks.monitor.alert_log import moment
 from tailrank.tasks.monitor.classified import UNKNOWN
 from tailrank.tasks.monitor.monitor_state import MonitorState
 from tailrank.tasks.monitor.settings import DAY
@@ -47,13 +48,19 @@ class Discovered:
         That many of them have and few of the others.
     texts
         The most central first.
-    is_weak_signal
-        Whether it is small, young, and grows faster than all texts without a topic.
+    why
+        It is a weak signal: small, young, and growing faster than all texts without a topic; empty if it is
+        none.
     """
 
     words: tuple[str, ...]
     texts: tuple[Text, ...]
-    is_weak_signal: bool
+    why: str = ""
+
+    @property
+    def is_weak_signal(self) -> bool:
+        """Whether it is one."""
+        return bool(self.why)
 
 
 def texts_without_topic(state: MonitorState, days: float) -> list[Text]:
@@ -85,22 +92,27 @@ def discovered_topics(texts: Sequence[Text], vectors: Vectors, fewest: int = 5) 
     written = [text.text for text in texts]
     groups = groups_of(vectors(written), APART, fewest)
     times = np.array([text.timestamp for text in texts])
-    weak = [_is_weak_signal(times[group], times) for group in groups]
+    reasons = [_why_weak(times[group], times) for group in groups]
     found = []
-    for group, is_weak in sorted(zip(groups, weak, strict=True), key=lambda each: each[1]):
+    for group, why in sorted(zip(groups, reasons, strict=True), key=lambda each: bool(each[1])):
         members = set(group.tolist())
         others = [text for at, text in enumerate(written) if at not in members]
         words = told_words([written[at] for at in group], others)
-        found.append(Discovered(tuple(words), tuple(texts[at] for at in group), is_weak))
+        found.append(Discovered(tuple(words), tuple(texts[at] for at in group), why))
     return found
 
 
-def _is_weak_signal(times: Doubles, of_all: Doubles) -> bool:
-    """Whether a group is small and young, and more of it is recent than of all texts, beyond chance."""
+def _why_weak(times: Doubles, of_all: Doubles) -> str:
+    """Say why a group is small and young, and more of it is recent than of all texts, beyond chance."""
     first, last = of_all.min(), of_all.max()
     recent = last - RECENT * (last - first)
     if len(times) > SMALL or times.min() < last - YOUNG * (last - first):
-        return False
-    usual = float((of_all >= recent).mean())
-    found = binomtest(int((times >= recent).sum()), len(times), usual, alternative="greater")
-    return bool(found.pvalue < CHANCE)
+        return ""
+    n, usual = int((times >= recent).sum()), float((of_all >= recent).mean())
+    chance = binomtest(n, len(times), usual, alternative="greater").pvalue
+    if chance >= CHANCE:
+        return ""
+    return (
+        f"{n} of {len(times)} texts since {moment(recent)}, as {usual:.0%} of all without a topic are:"
+        f" by chance, {chance:.2%} of such groups have so many"
+    )
