@@ -32,8 +32,7 @@ BEGUN: Final = (
     "iron-steel",
     "cotton",
 )
-"""Topics behind the ten most frequent that are let begin anew: those of most texts that aren't part of another
-one."""
+"""Topics let begin anew: the most frequent ones behind the first ten that are no part of another one."""
 
 DAYS: Final = 30
 """Of the stream, from 2 March 1987 on, as `tailrank monitor topics` reads them."""

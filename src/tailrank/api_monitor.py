@@ -38,8 +38,8 @@ class MonitorAlert(Struct, frozen=True):
     """A surge of a series, `why` it is one in words, and the texts behind it.
 
     `kind` is what surges: `volume`, `negative volume` or `negative share`. It lasts from `since` until, at
-    least, `until`, in seconds since 1970. `also` surge with it. `told` are those
-    who subscribe to alerts now and were told of this one.
+    least, `until`, in seconds since 1970. `also` surge with it. `told` are those who
+    subscribe now and were told of it.
     """
 
     id: str

@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from tailrank.errors import DataError, first_line
-from tailrank.files import cut_half_a_line, exclusive
+from tailrank.files import cut_half_a_line, exclusive, sync
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -55,11 +55,14 @@ class JsonLines(Generic[Record]):
 
     def append(self, records: Iterable[Record]) -> None:
         """Append records; they are on the disk when this returns."""
+        is_new = not self.file.exists()
         with self._disk_errors(), self.file.open("a+b") as stream:
             cut_half_a_line(stream.fileno())
             stream.write(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
             stream.flush()
             os.fsync(stream.fileno())
+            if is_new:
+                sync(self.file.parent)
 
     @contextmanager
     def held(self) -> Iterator[None]:
