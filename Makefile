@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := PASSIVE
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers lint docs web bench benchmarks release clean rebuild
+.PHONY: help demo test peers lint docs web bench benchmarks coverage release clean rebuild
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -44,11 +44,14 @@ bench: $(STAMP) ## Measure how long a ranking takes (ARGS="--json" for one line 
 benchmarks: $(STAMP) ## Write docs/benchmarks.md and the READMEs' table from bench/results
 	@$(BIN)/python -m bench page
 
+coverage: $(STAMP) ## Name the lines and branches that tests miss; fails below 92% (ARGS="tests/policy --cov-fail-under=0")
+	@$(BIN)/python -m pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report term-missing $(ARGS) -m 'not slow'
+
 release: ## Build sdist and wheel twice, try the wheel on every Python there is, list its parts and licences: dist/
 	@$(PYTHON) tools/release.py
 
 clean: ## Remove .venv, caches, builds and the reports in demo/
-	@rm -rf .venv .venv-peers demo build dist web/node_modules src/*.egg-info peers/src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .venv-peers demo build dist web/node_modules src/*.egg-info peers/src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache .coverage*
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp is written last and names its folder: what is half made, broken or was moved is made anew.
