@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,10 +58,10 @@ def test_shards_may_be_counted_twice_and_in_any_order(
 ) -> None:
     seen = []
 
-    def run(count: Callable[[slice], None], shards: Sequence[slice]) -> Iterator[None]:
-        seen.append(len(shards))
-        for shard in [*reversed(shards), shards[0]]:
-            count(shard)
+    def run(shards: Shards, cut: Sequence[slice]) -> Iterator[None]:
+        seen.append(len(cut))
+        for shard in [*reversed(cut), cut[0]]:
+            shards.count(shard)
             yield
 
     monkeypatch.setattr(Plan, "within", lambda *given: Plan(2_000, 20_000))

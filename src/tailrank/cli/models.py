@@ -17,6 +17,7 @@ from rich.table import Table
 from tailrank.api import Language
 from tailrank.cli import options
 from tailrank.cli.anomalies import FOUND, LeaveOut, leave_out_users
+from tailrank.cli.counting import Counting
 from tailrank.cli.explained import ranking_as_json, told_of, write_page
 from tailrank.cli.from_log import scored_lists
 from tailrank.cli.progress import progress_bars
@@ -74,12 +75,16 @@ def train(
         ),
     ] = None,
     leave_out: LeaveOut = FOUND,
+    memory: options.Memory = None,
+    on: options.On = None,
 ) -> None:
     """Fit a model on all events of a data folder; an interrupted training of the sequence model goes on."""
     check_place(out)
     epochs = options.sequence_epochs(sequence_epochs, fast)
     how = options.reading(columns)
+    counts = Counting.asked(memory, on, out)
     dataset = leave_out_users(options.load(data, how, drop_bad), leave_out)
+    counts.check(dataset)
     typer.echo(about_texts(dataset.items, template, encoder), err=True)
     spaces = options.vector_spaces(dataset, encoder, template, tuned)
     settings = Settings(
@@ -96,8 +101,8 @@ def train(
     if lists is not None:
         check_lists(lists, dataset, settings.seed)
     typer.echo(_plan(dataset, spaces, settings), err=True)
-    with progress_bars() as progress:
-        reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint)
+    with counts.ready() as counting, progress_bars() as progress:
+        reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint, counting)
         if lists is not None:
             reranker = with_upstream(reranker, lists, dataset, spaces, progress)
         data_set = learned_from(dataset) | {"leave_out": leave_out}
@@ -116,6 +121,7 @@ def train(
         learned = reranker.upstream.items()
         weights = ", ".join(f"{name or 'unnamed'} {weight:+.2f}" for name, weight in learned)
         typer.echo(f"weights of upstream scores, learned from {lists.name}: {weights}")
+    counts.report()
 
 
 def rank(

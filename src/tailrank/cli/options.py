@@ -84,6 +84,10 @@ On = Annotated[
         metavar="ray", help="Work on all processors by Ray, or on those of its cluster at ray://HOST:PORT."
     ),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(metavar="4GB", help="Count pairs of items in so much memory, with the same result."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of every sample.")]
 
 

@@ -23,6 +23,7 @@ from tailrank.ranking.settings import Settings
 from tailrank.ranking.weighing import halves, learn_weights
 from tailrank.reporting import Progress, silent, step
 from tailrank.signals.base import Signal
+from tailrank.signals.out_of_core import OutOfCore
 from tailrank.signals.registry import SIGNALS, fit_signals, refit_signals
 from tailrank.signals.sequence.signal import SequenceSignal
 from tailrank.signals.training_data import TrainingData
@@ -67,11 +68,12 @@ def fit(
     settings: Settings | None = None,
     progress: Progress = silent,
     checkpoint: Path | None = None,
+    counting: OutOfCore | None = None,
 ) -> Fitted:
     """Fit signals, then fusion; the parameters are those of `Reranker.fit`."""
     split = data if isinstance(data, Split) else hold_out(data)
     settings = with_template(settings or Settings(), split.train)
-    return fuse(fit_before(split, vectors, settings, progress, checkpoint), settings)
+    return fuse(fit_before(split, vectors, settings, progress, checkpoint, counting), settings)
 
 
 def fit_before(
@@ -80,6 +82,7 @@ def fit_before(
     settings: Settings,
     progress: Progress = silent,
     checkpoint: Path | None = None,
+    counting: OutOfCore | None = None,
 ) -> FittedSignals:
     """Fit every signal on what came before validation, and choose its settings there.
 
@@ -96,13 +99,16 @@ def fit_before(
     checkpoint
         File in which that training notes how far it is, and continues from after an interruption; see
         `checkpoint_files`.
+    counting
+        Counts pairs of items in bounded memory; None counts all at once.
 
     Raises
     ------
     DataError
         If nothing can be learned from, or there isn't one vector an item.
     RequestError
-        If a vector space can't have its name, or the sequence model is wanted and torch is missing.
+        If a vector space can't have its name, the sequence model is wanted and torch is missing, or memory is
+        too little to count in.
     ModelError
         If its training diverges, or the checkpoint can't be used.
     """
@@ -123,6 +129,7 @@ def fit_before(
         sequence_debias=settings.debias,
         progress=progress,
         checkpoint=checkpoint,
+        counting=counting,
     )
     plan = plan_sequence(data, settings)
     # What a trial is decided by may not have decided before when training stopped.
@@ -142,7 +149,7 @@ def fuse(signals: FittedSignals, settings: Settings) -> Fitted:
     data, plan = signals.data, signals.plan
     on_trial = SequenceSignal.name if plan.on_trial else None
     given = data.split, data.validation, signals.before, data.texts, settings, on_trial, data.progress
-    fusion, trial = learn_weights(*given)
+    fusion, trial = learn_weights(*given, data.counting)
     kept = refit_signals([signal for signal in signals.before if signal.name in fusion.signals], data)
     train = data.split.full_train
     catalogue = Catalogue.from_items(train.items, train.counts, train.event_types, train.clock)

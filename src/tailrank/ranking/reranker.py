@@ -27,6 +27,7 @@ from tailrank.ranking.settings import Settings
 from tailrank.ranking.text_events import AnyEvent
 from tailrank.ranking.upstream import Choice, learn_weights
 from tailrank.reporting import Progress, counted, silent
+from tailrank.signals.out_of_core import OutOfCore
 
 LISTS_AT_ONCE: Final = 1_000
 """Lists of a frame that are ranked between two reports of progress."""
@@ -46,6 +47,7 @@ class Reranker(ListRanker):
         settings: Settings | None = None,
         progress: Progress = silent,
         checkpoint: Path | None = None,
+        counting: OutOfCore | None = None,
     ) -> Self:
         """Fit signals on all events, and the fusion with signals that did not see the latest.
 
@@ -64,17 +66,19 @@ class Reranker(ListRanker):
         checkpoint
             File that long training writes as it goes, and continues from after an interruption; a second
             one beside it is named by `training_data.checkpoint_files`.
+        counting
+            Counts pairs of items in bounded memory, with the same result; None counts all at once.
 
         Raises
         ------
         DataError
             If nothing can be held out, or there isn't one vector an item.
         RequestError
-            If the sequence model is wanted and torch is missing.
+            If the sequence model is wanted and torch is missing, or memory is too little to count in.
         ModelError
             If its training diverges, or the checkpoint can't be used.
         """
-        return cls.from_fitted(fit(data, vectors, settings, progress, checkpoint))
+        return cls.from_fitted(fit(data, vectors, settings, progress, checkpoint, counting))
 
     @classmethod
     def from_fitted(cls, fitted: Fitted) -> Self:

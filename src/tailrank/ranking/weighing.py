@@ -29,6 +29,7 @@ from tailrank.ranking.tail_emphasis import (
 from tailrank.ranking.trial import Trial
 from tailrank.reporting import Progress, silent, step
 from tailrank.signals.base import Signal
+from tailrank.signals.out_of_core import OutOfCore
 from tailrank.signals.registry import fit_signals
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.training_data import TrainingData
@@ -45,6 +46,7 @@ def learn_weights(
     settings: Settings,
     on_trial: str | None = None,
     progress: Progress = silent,
+    counting: OutOfCore | None = None,
 ) -> tuple[Fusion, Trial | None]:
     """Weigh signals on validation queries, and choose how far to go for the tail and for new items.
 
@@ -72,6 +74,8 @@ def learn_weights(
         of the queries and rank the other.
     progress
         Is told what is done, and how far it is.
+    counting
+        As of `TrainingData`.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def learn_weights(
     pools = [pool] if on_trial is None else [pool.without(on_trial), pool]
     points, lift = slice(0, None), None
     if settings.debias or split.train.clock != "timestamp":
-        given = split, queries, signals, texts, settings, progress
+        given = split, queries, signals, texts, settings, progress, counting
         share, lift = (0.0, 0.0) if settings.debias else _rehearsed(*given)
         points = slice(PATH.index(share), PATH.index(share) + 1)
         if len(pools) == 1:
@@ -122,6 +126,7 @@ def _rehearsed(
     texts: Sequence[str],
     settings: Settings,
     progress: Progress,
+    counting: OutOfCore | None,
 ) -> tuple[float, float]:
     """Fit all one event of each user earlier; gives how far to go, by the queries, and how high to lift."""
     past = step_back(split)
@@ -130,7 +135,16 @@ def _rehearsed(
         return 0.0, 0.0
     everything = np.arange(len(texts), dtype=np.int32)
     vectors = {s.space: s.vectors_of(everything) for s in signals if isinstance(s, SemanticAttention)}
-    data = TrainingData(past, asked, texts, vectors, settings.max_history, settings.seed, progress=progress)
+    data = TrainingData(
+        past,
+        asked,
+        texts,
+        vectors,
+        settings.max_history,
+        settings.seed,
+        progress=progress,
+        counting=counting,
+    )
     pool = _Pool.draw(past, asked, fit_signals(data), texts, settings, progress)
     ends = pool.fit(slice(None))
     share = PATH[best_point([pool.frontier(ends, queries)], settings.tail_cost)[1]]

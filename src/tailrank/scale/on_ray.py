@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tailrank.errors import RequestError, TailrankError, first_line, needs
 
+S = TypeVar("S")
+T = TypeVar("T")
+R = TypeVar("R")
+
 SCHEME: Final = "ray"
+AHEAD: Final = 2
+"""Tasks for each processor that are handed over at once: none waits, and few parts fill the memory."""
+
 TRIES: Final = 3
 """Times that work is done again whose worker died: Ray's own rule for tasks."""
 
@@ -75,3 +82,40 @@ def worker_errors(ray: Any) -> Iterator[None]:
             f"--on ray: a worker died again and again ({first_line(why)}): if it lacked memory, give it less "
             "to do at once; the same command goes on where it was"
         ) from None
+
+
+def run_tasks(ray: Any, function: Callable[[S, T], R], shared: S, parts: Iterable[T]) -> Iterator[R]:
+    """Call a function for each part, as a task of Ray.
+
+    Parameters
+    ----------
+    ray
+        What `ray_cluster` gives.
+    function
+        Called with `shared` and a part; again if its worker died.
+    shared
+        Sent once.
+    parts
+        Taken as they are needed.
+
+    Yields
+    ------
+    R
+        What the function gave for a part, in any order.
+
+    Raises
+    ------
+    TailrankError
+        As the function does.
+    RequestError
+        If workers die again and again.
+    """
+    task, there = ray.remote(max_retries=TRIES)(function), ray.put(shared)
+    most, left, running = AHEAD * n_processors(ray), iter(parts), list[Any]()
+    with worker_errors(ray):
+        while True:
+            running += [task.remote(there, part) for _, part in zip(range(most - len(running)), left)]  # noqa: B905
+            if not running:
+                return
+            [done], running = ray.wait(running)
+            yield ray.get(done)

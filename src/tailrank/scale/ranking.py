@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from tailrank.ranking.part_ranking import PartRanking
 from tailrank.ranking.user_lists import Part
-from tailrank.scale.on_ray import TRIES, n_processors, worker_errors
-
-AHEAD: Final = 2
-"""Tasks for each processor that are handed over at once: none waits, and few parts fill the memory."""
+from tailrank.scale.on_ray import run_tasks
 
 
 def write_parts(ray: Any, how: PartRanking, parts: Iterable[Part]) -> Iterator[int]:
@@ -30,12 +27,4 @@ def write_parts(ray: Any, how: PartRanking, parts: Iterable[Part]) -> Iterator[i
     TailrankError
         As `PartRanking.write` does.
     """
-    task, shared = ray.remote(max_retries=TRIES)(PartRanking.write), ray.put(how)
-    most, left, running = AHEAD * n_processors(ray), iter(parts), list[Any]()
-    with worker_errors(ray):
-        while True:
-            running += [task.remote(shared, part) for _, part in zip(range(most - len(running)), left)]  # noqa: B905
-            if not running:
-                return
-            [done], running = ray.wait(running)
-            yield ray.get(done)
+    return run_tasks(ray, PartRanking.write, how, parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -12,7 +12,7 @@ from tailrank.arrays import Floats, Offsets
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import flat_offsets
 from tailrank.signals.strongest import NEIGHBOURS, strongest
-from tailrank.signals.user_blocks import Block, firsts
+from tailrank.signals.user_blocks import Block, Blocks, firsts
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -59,17 +59,17 @@ class FollowingPairs:
         """Bound the counts by directions and steps of the items near one, and of its events."""
         return 2 * self.window * min(dataset.n_items, int(dataset.counts.max(initial=0)))
 
-    def rows(
-        self, read: Iterable[Block], cut: Sequence[slice], totals: Offsets, at_once: int
-    ) -> list[sp.csr_array]:
-        """Count by pair, direction and step, then sum 1 / step."""
+    def rows(self, read: Blocks, cut: Sequence[slice], totals: Offsets, at_once: int) -> list[Any]:
+        """Count by pair, direction and step, block after block, then sum 1 / step."""
         bits = len(totals).bit_length()
-        counts = [_Counts(np.zeros(0, np.int64), np.zeros(0, np.int64))] * len(cut)
-        for block in read:
+        found: list[Any] = [_Counts(np.zeros(0, np.int64), np.zeros(0, np.int64))] * len(cut)
+        for number, block in enumerate(read, start=1):
             for at, rows in enumerate(cut):
                 for more in self._counted(block, rows, bits, at_once):
-                    counts[at] = _added(counts[at], more)
-        return [self._strongest(one, rows, totals, bits) for one, rows in zip(counts, cut, strict=True)]
+                    found[at] = _added(found[at], more)
+                if number == len(read):
+                    found[at] = self._strongest(found[at], rows, totals, bits)
+        return found
 
     def _strongest(self, counts: _Counts, rows: slice, totals: Offsets, bits: int) -> sp.csr_array:
         """Sum, damp, and keep the strongest of each row."""

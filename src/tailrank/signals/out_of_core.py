@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
 
@@ -18,13 +19,19 @@ from tailrank.files import written_file
 from tailrank.memory import as_size, resident
 from tailrank.reporting import Progress, silent
 from tailrank.signals.strongest import NEIGHBOURS
-from tailrank.signals.user_blocks import EVENT_BYTES, Block, blocks
+from tailrank.signals.user_blocks import EVENT_BYTES, Block, Blocks, blocks
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
+READ_BYTES: Final = 20
+"""That an event of a block takes while pairs are counted."""
+
 PAIR_BYTES: Final = 120
 """That a pair takes while it is counted."""
+
+WAITING_BYTES: Final = 16
+"""That a counted pair takes while it waits for more blocks."""
 
 KEPT_BYTES: Final = 20
 """That an entry of the result takes while the shards are put together."""
@@ -55,9 +62,7 @@ class PairCount(Protocol):
         """Bound what is held of each item, if nothing is met twice; shape (items,)."""
         ...
 
-    def rows(
-        self, read: Iterable[Block], cut: Sequence[slice], totals: Offsets, at_once: int
-    ) -> list[sp.csr_array]:
+    def rows(self, read: Blocks, cut: Sequence[slice], totals: Offsets, at_once: int) -> list[sp.csr_array]:
         """Give the strongest pairs of some items, at most `NEIGHBOURS` of each.
 
         Parameters
@@ -77,10 +82,6 @@ class PairCount(Protocol):
             Of shape (items of a slice, items), float32.
         """
         ...
-
-
-Run: TypeAlias = Callable[[Callable[[slice], None], Sequence[slice]], Iterable[None]]
-"""Calls a function for each shard, as `map` does, in any order and anywhere."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +115,27 @@ class Plan:
         RequestError
             If that is too little; the message says how much is needed.
         """
-        held, longest = resident(), int(dataset.histories.lengths.max(initial=1))
-        events, pairs = max(LEAST, longest), max(LEAST, what.widest(dataset))
-        counting = EVENT_BYTES * min(events, len(dataset.histories.items)) + PAIR_BYTES * pairs
-        needed = held + max(counting, KEPT_BYTES * NEIGHBOURS * dataset.n_items)
+        held, n = resident(), len(dataset.histories.items)
+        fewest = min(n, max(LEAST, int(dataset.histories.lengths.max(initial=1))))
+        pairs = max(LEAST, what.widest(dataset))
+        result = KEPT_BYTES * NEIGHBOURS * dataset.n_items
+        needed = held + max(result, min(_bytes(n, pairs, n), _bytes(fewest, pairs, n)))
         if memory < needed:
             raise RequestError(
                 f"--memory {as_size(memory)} is too little: {as_size(held)} are in use, mostly for events, "
                 f"and counting pairs of items takes {as_size(needed - held)} at least. Give {as_size(needed)}"
             )
-        half = (memory - held) // 2
-        return cls(max(events, half // EVENT_BYTES), max(pairs, min(MOST, half // PAIR_BYTES)))
+        free = memory - held
+        events = n if _bytes(n, pairs, n) <= free else max(fewest, free // 2 // EVENT_BYTES)
+        while pairs < MOST and _bytes(events, 2 * pairs, n) <= free:
+            pairs *= 2
+        return cls(events, pairs)
+
+
+def _bytes(events: int, pairs: int, n: int) -> int:
+    """Sum what is held at once of blocks of so many of `n` events, and of so many pairs."""
+    a_pair = PAIR_BYTES + (0 if events == n else WAITING_BYTES * PER_SHARD)
+    return max(EVENT_BYTES * events, READ_BYTES * events + a_pair * pairs)
 
 
 @dataclass(frozen=True)
@@ -154,7 +165,7 @@ class Shards:
         n, number = dataset.n_items, 0
         totals, met = np.zeros(n, np.int64), np.zeros(n, np.int64)
         for block in blocks(dataset.histories, n, plan.events, what.distinct):
-            block.write(folder / f"block-{number}")
+            block.write(Blocks.folder_of(folder, number))
             totals += np.diff(block.starts)
             met += what.met(block)
             number += 1
@@ -172,8 +183,8 @@ class Shards:
         cut = [
             slice(shard.start + one.start, shard.start + one.stop) for one in parts(held[shard], self.at_once)
         ]
-        found = self.what.rows(self._blocks(), cut, totals, self.at_once)
-        with written_file(self._file(shard)) as new, new.open("wb") as file:
+        found = self.what.rows(Blocks(self.folder, self.n_blocks), cut, totals, self.at_once)
+        with _writing(self.folder), written_file(self._file(shard)) as new, new.open("wb") as file:
             np.savez(
                 file,
                 lengths=np.concatenate([np.diff(rows.indptr) for rows in found]),
@@ -194,12 +205,13 @@ class Shards:
                 columns[at], values[at] = file["columns"], file["values"]
         return sp.csr_array((values, columns, bounds), shape=(len(bounds) - 1,) * 2)
 
-    def _blocks(self) -> Iterator[Block]:
-        for number in range(self.n_blocks):
-            yield Block.open(self.folder / f"block-{number}")
-
     def _file(self, shard: slice) -> Path:
         return self.folder / f"pairs-{shard.start}.npz"
+
+
+def count_here(shards: Shards, cut: Sequence[slice]) -> Iterator[None]:
+    """Count one shard after the other in this process."""
+    return map(shards.count, cut)
 
 
 @dataclass(frozen=True)
@@ -209,18 +221,18 @@ class OutOfCore:
     Attributes
     ----------
     memory
-        Bytes that a process may take, this one or one that counts.
+        Bytes that a process may take: this one, and each that counts.
     folder
-        Where there is room for 24 bytes an event, and where every process finds it.
+        Where there is room for 16 bytes an event for a while, and where every process finds it.
     run
-        Who counts the shards; by default this process.
+        Calls `Shards.count` for every slice, in any order and anywhere.
     progress
         Is told how many shards are counted.
     """
 
     memory: int
     folder: Path
-    run: Run = map
+    run: Callable[[Shards, Sequence[slice]], Iterable[None]] = count_here
     progress: Progress = silent
 
     def strongest(self, what: PairCount, dataset: Dataset) -> sp.csr_array:
@@ -229,12 +241,28 @@ class OutOfCore:
         Raises
         ------
         RequestError
-            If the memory is too little.
+            If the memory is too little, or the folder can't be written.
         """
         plan = Plan.within(self.memory, what, dataset)
-        with TemporaryDirectory(prefix=".counting.", dir=self.folder, ignore_cleanup_errors=True) as folder:
-            shards = Shards.write(Path(folder).resolve(), what, dataset, plan)
-            cut = shards.cut()
-            for done, _ in enumerate(self.run(shards.count, cut)):
-                self.progress("counting pairs of items", done + 1, len(cut))
-            return shards.found(cut)
+        with _writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(
+                prefix=".counting.", dir=self.folder, ignore_cleanup_errors=True
+            ) as place:
+                shards = Shards.write(Path(place).resolve(), what, dataset, plan)
+                cut = shards.cut()
+                for done, _ in enumerate(self.run(shards, cut), start=1):
+                    self.progress("counting pairs of items", done, len(cut))
+                return shards.found(cut)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Say that counting needs a folder if it can't be written."""
+    try:
+        yield
+    except OSError as why:
+        raise RequestError(
+            f"{folder}: counting with --memory writes here, and can't ({why.strerror or why}): make room, or "
+            "name another place for the model"
+        ) from None

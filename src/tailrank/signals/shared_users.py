@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +12,7 @@ from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import flat_offsets
 from tailrank.signals.strongest import NEIGHBOURS, strongest
-from tailrank.signals.user_blocks import Block
+from tailrank.signals.user_blocks import Block, Blocks
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -33,21 +33,21 @@ class SharedUsers:
         lengths = np.diff(block.offsets)
         return np.bincount(block.items, lengths.repeat(lengths), len(block.starts) - 1).astype(np.int64)
 
-    def rows(
-        self, read: Iterable[Block], cut: Sequence[slice], totals: Offsets, at_once: int
-    ) -> list[sp.csr_array]:
+    def rows(self, read: Blocks, cut: Sequence[slice], totals: Offsets, at_once: int) -> list[Any]:
         """Multiply rows by what their users chose, block after block."""
         import scipy.sparse as sp
 
         weights = user_weights(totals)
-        room = max(at_once, len(totals))
-        pairs = [sp.csr_array((rows.stop - rows.start, len(totals)), dtype=np.float32) for rows in cut]
-        for block in read:
-            lists = _Lists.with_room(room, block, weights)
-            pairs = [
-                lists.added(before, block, rows, weights) for before, rows in zip(pairs, cut, strict=True)
-            ]
-        return [nearest(found, rows, NEIGHBOURS) for found, rows in zip(pairs, cut, strict=True)]
+        pairs: list[Any] = [
+            sp.csr_array((rows.stop - rows.start, len(totals)), dtype=np.float32) for rows in cut
+        ]
+        for number, block in enumerate(read, start=1):
+            lists = _Lists.with_room(max(at_once, len(totals)), block, weights)
+            for at, rows in enumerate(cut):
+                pairs[at] = lists.added(pairs[at], block, rows, weights)
+                if number == len(read):
+                    pairs[at] = nearest(pairs[at], rows, NEIGHBOURS)
+        return pairs
 
 
 def user_weights(totals: Offsets) -> Floats:

@@ -16,7 +16,7 @@ AT_ONCE: Final = 1_000_000
 """Events whose repetitions are looked for at once."""
 
 EVENT_BYTES: Final = 32
-"""That an event of a block takes while it is sorted, and less while it is read."""
+"""That an event of a block takes while it is sorted."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,33 @@ class Block:
         """Find the events of some items among those sorted by item, and where those of each start."""
         bounds = np.array(self.starts[rows.start : rows.stop + 1])
         return slice(int(bounds[0]), int(bounds[-1])), bounds - bounds[0]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks in a folder, opened one after the other.
+
+    Attributes
+    ----------
+    folder
+        Where they are.
+    number
+        How many there are.
+    """
+
+    folder: Path
+    number: int
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __iter__(self) -> Iterator[Block]:
+        return (Block.open(self.folder_of(self.folder, number)) for number in range(self.number))
+
+    @staticmethod
+    def folder_of(folder: Path, number: int) -> Path:
+        """Name the folder of a block."""
+        return folder / f"block-{number}"
 
 
 def blocks(histories: Histories, n_items: int, most: int, distinct: bool) -> Iterator[Block]:
