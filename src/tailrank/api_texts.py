@@ -1,4 +1,4 @@
-"""The wire shapes of ordering texts that a request brings, those of Cohere and Jina."""
+"""The wire shapes of ordering texts, or items, by their indices in a request: those of Cohere and Jina."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from tailrank.api import Id, check_bytes
+from tailrank.api import MAX_CANDIDATES, Id, check_bytes
 
 MAX_DOCUMENTS: Final = 1_000
 
@@ -42,8 +42,18 @@ class RerankRequest(Struct, frozen=True, forbid_unknown_fields=True):
         check_bytes("user", self.user or "")
 
 
+class ItemRerankRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Items to order for a user, by all signals; what `RankRequest` is, for search engines."""
+
+    items: Annotated[list[Id], Meta(max_length=MAX_CANDIDATES)]
+    user: Id
+
+    def __post_init__(self) -> None:
+        check_bytes("user", self.user)
+
+
 class RerankedDocument(Struct, frozen=True):
-    """A document by its index in the request, and how relevant it is: 0 to 1."""
+    """A document or an item by its index in the request, and how relevant it is: 0 to 1."""
 
     index: int
     relevance_score: float

@@ -13,11 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tailrank import api
 from tailrank.benchmarks.launcher import Server
 from tailrank.client import Client, new_event
+from tailrank.server.item_rerank import by_index
 
 QUERY = "printer filament"
 DOCUMENTS = ["a wooden chair", "PLA filament for 3D printers", "a box of pencils"]
+ITEMS = ("1", "71", "no such film", "172", "181", "172")
 KEY = "for-other-makers-0123"
 
 
@@ -119,10 +122,18 @@ class TestLitellm:
         assert 1 >= scores[0] > scores[1] >= 0
 
 
+@pytest.fixture(scope="module")
+def ranked(url: str) -> list[int]:
+    """Rank the items for a user of three films; gives their indices, those of one film together."""
+    with Client(url, KEY) as client:
+        client.add_events(*[new_event("fan", film) for film in ("50", "181", "172")])
+        names = [item.id for item in client.rank(ITEMS, user="fan").items]
+    assert names != list(dict.fromkeys(ITEMS))
+    return [at for name in names for at, item in enumerate(ITEMS) if item == name]
+
+
 class TestSearchEngines:
     """What docs/search.md tells Elasticsearch and OpenSearch to send, filled in as they fill it in."""
-
-    TITLES = ("Wedding dresses through the ages", 'Star Wars: the "battle" of the starships')
 
     @staticmethod
     def described(name: str) -> dict[str, Any]:
@@ -147,26 +158,41 @@ class TestSearchEngines:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    @pytest.fixture(autouse=True, scope="class")
-    def _fan(self, url: str) -> None:
-        with Client(url, KEY) as client:
-            client.add_events(*[new_event("fan", film) for film in ("50", "181", "172")])
-
-    def test_elasticsearch(self, url: str) -> None:
+    def test_elasticsearch(self, url: str, ranked: list[int]) -> None:
         service = self.described("service_settings")["service_settings"]
-        values = {"api_key": KEY, "query": json.dumps("fan"), "input": json.dumps(self.TITLES)}
+        values = {"api_key": KEY, "query": json.dumps("fan"), "input": json.dumps(ITEMS)}
         found = self.send(url, service, service["request"], values)
         assert set(service["response"]["json_parser"].values()) == {
             "$.results[*].index",
             "$.results[*].relevance_score",
         }
-        assert [one["index"] for one in found["results"]] == [1, 0]
-        assert all(0 <= one["relevance_score"] <= 1 for one in found["results"])
+        assert [one["index"] for one in found["results"]] == ranked
+        scores = {one["index"]: one["relevance_score"] for one in found["results"]}
+        assert scores[3] == scores[5]
+        assert sorted(set(scores.values()), reverse=True) == [1 / rank for rank in range(1, 6)]
 
-    def test_opensearch(self, url: str) -> None:
+    def test_opensearch(self, url: str, ranked: list[int]) -> None:
         [service] = self.described("post_process_function")["actions"]
-        documents = json.dumps(self.TITLES)
+        documents = json.dumps(ITEMS)
         values = {"credential.key": KEY, "parameters.query": "fan", "parameters.documents": documents}
         found = self.send(url, service, service["request_body"], values)
-        assert [one["index"] for one in found["results"]] == [1, 0]
+        assert [one["index"] for one in found["results"]] == ranked
         assert all({"index", "relevance_score"} <= set(one) for one in found["results"])
+
+    def test_what_a_policy_removed_has_0(self) -> None:
+        items = [api.RankedItem("b", -1.0, 1, 2), api.RankedItem("c", 2.0, 2, 3)]
+        ranking = api.Ranking("r", "m", 0.1, False, items, removed={"a": "sold out"})
+        found = by_index(["a", "b", "c", "b"], ranking)
+        assert [(one.index, one.relevance_score) for one in found.results] == [
+            (1, 1.0),
+            (3, 1.0),
+            (2, 0.5),
+            (0, 0.0),
+        ]
+        assert (found.id, found.meta) == ("r", {"degraded": False})
+
+    def test_a_user_is_needed(self, url: str) -> None:
+        answer = httpx.post(
+            f"{url}/v1/rerank/items", json={"items": ["1"]}, headers={"Authorization": f"Bearer {KEY}"}
+        )
+        assert (answer.status_code, "user" in answer.text) == (422, True)

@@ -23,6 +23,7 @@ from tailrank.server.exchange import Answer
 from tailrank.server.experiment import LiveExperiment
 from tailrank.server.exposure import SharedExposure
 from tailrank.server.inbox_endpoints import InboxEndpoints
+from tailrank.server.item_rerank import by_index
 from tailrank.server.live import LivePage
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
@@ -48,6 +49,7 @@ READY_SECONDS: Final = 1.0
 
 RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
 RERANK: Final[Body[api_texts.RerankRequest]] = Body(api_texts.RerankRequest)
+RERANK_ITEMS: Final[Body[api_texts.ItemRerankRequest]] = Body(api_texts.ItemRerankRequest)
 
 
 class Endpoints(
@@ -148,6 +150,12 @@ class Endpoints(
             raise RequestError("nothing to order by: give a query, a user, or both")
         history = NO_EVENTS if request.user is None else await self.ranker.users.history(request.user)
         return Answer(encode(await rerank(self.models.served, self.models.encoders, request, history)))
+
+    async def rerank_items(self, call: Call) -> Answer:
+        """Rank items for a user, and answer as `rerank` does."""
+        request = RERANK_ITEMS.decode(call.body)
+        asked = api.RankRequest([*request.items], request.user)
+        return Answer(encode(by_index(request.items, await self.ranker.rank(asked, call.arrived))))
 
     async def metarank(self, call: Call) -> Answer:
         """Rank as Metarank does, whatever the model is called."""

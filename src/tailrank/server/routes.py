@@ -20,6 +20,7 @@ EXAMPLES: Final[Mapping[str, object]] = {
     "/v1/rank": RANK_EXAMPLE,
     "/v1/rank/validate": RANK_EXAMPLE,
     "/v1/rerank": {"query": "camping stove", "documents": ["Espresso cups", "Camping gas stove"], "top_n": 1},
+    "/v1/rerank/items": {"user": "ada", "items": ["p1", "t3", "n1"]},
     "/v1/events": {
         "event_id": "e-1",
         "user_id": "ada",
@@ -70,6 +71,7 @@ EXAMPLES: Final[Mapping[str, object]] = {
 
 RANK_SUMMARY: Final = "Re-order candidates for one user."
 RERANK_SUMMARY: Final = "Order texts by a query or a user; the shape of Cohere and Jina."
+RERANK_ITEMS_SUMMARY: Final = "Order items for a user by all signals, in the same shape: for search engines."
 EVENTS_SUMMARY: Final = (
     "Store an event, or up to 1,000: durable once answered, and known to the next ranking."
 )
@@ -92,6 +94,7 @@ PAGE_CARDS: Final = (api_page.Cards, api_page.CardsRequest)
 PAGE_CANDIDATES: Final = (api_page.FoundCandidates, api_page.CandidatesRequest)
 PAGE_OWN: Final = (api_page.OwnItems, api_page.OwnRequest)
 RERANK: Final = (api_texts.RerankResponse, api_texts.RerankRequest)
+RERANK_ITEMS: Final = (api_texts.RerankResponse, api_texts.ItemRerankRequest)
 LABEL: Final = (api_tasks.LabelResponse, api_tasks.LabelRequest)
 ASK: Final = (api_tasks.SupportAnswer, api_tasks.SupportQuestion)
 JUDGED: Final = (api_tasks.FeedbackStored, api_tasks.SupportFeedback)
@@ -120,6 +123,7 @@ ROUTES: Final = (
         api.RankRequest,
     ),
     Route("POST", "/v1/rerank", "rerank", "read", RERANK_SUMMARY, *RERANK),
+    Route("POST", "/v1/rerank/items", "rerank_items", "read", RERANK_ITEMS_SUMMARY, *RERANK_ITEMS),
     Route("POST", "/v2/rerank", "rerank", "read", "The same, where Cohere's second version has it.", *RERANK),
     Route("POST", "/rerank", "rerank", "read", "The same, where vLLM has it.", *RERANK),
     Route(
