@@ -119,6 +119,32 @@ def test_the_table_is_what_a_data_folder_holds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.scores["score"][0], lists[0].scores)
 
 
+def test_the_table_is_sorted_and_has_clicks_of_its_window_only() -> None:
+    lists = [impression("late", "ab", at=NOW + 9), impression("early", "abc"), impression("too", "cb", "bob")]
+    happened = [
+        event("1", "a", at=NOW + 70),  # more than a minute after both lists, within two of both
+        event("2", "b", at=NOW + 5, type_="dislike"),
+        event("3", "c", at=NOW + 61),
+    ]
+    table = impressions_table(tables([*shown(*lists), *happened]), minutes=1)
+    assert table["ranking_id"].to_list() == ["early"] * 3 + ["too"] * 2 + ["late"] * 2
+    assert table["item_id"].to_list() == [*"abc", *"cb", *"ab"]
+    assert table["position"].to_list() == [1, 2, 3, 1, 2, 1, 2]
+    assert not table["clicked"].any()
+    assert table["propensity"].to_list() == pytest.approx(
+        [p for at in (1, 2, 0) for p in lists[at].propensities]
+    )
+    longer = impressions_table(tables([*shown(*lists), *happened]), minutes=2)
+    assert longer.filter("clicked").select("ranking_id", "item_id").rows() == [("early", "c"), ("late", "a")]
+
+
+def test_any_of_several_dislikes_is_one() -> None:
+    happened = [event("1", "a", type_="skip"), event("2", "b", type_="hide"), event("3", "c")]
+    [found] = joined(*shown(impression("list", "abc")), *happened).values()
+    assert found.disliked.tolist() == [True, True, False]
+    assert not found.skipped.any()
+
+
 drawn_event = st.tuples(
     st.sampled_from("abc"), st.sampled_from("uv"), st.integers(-5, 100), st.sampled_from([None, "0", "1"])
 )

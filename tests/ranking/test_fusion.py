@@ -203,4 +203,5 @@ def test_fused_scores_add_up_as_a_loop_does(users: int, items: int, signals: int
     ("events", "bucket"), [(0, 0), (1, 1), (3, 1), (4, 2), (6, 2), (7, 3), (12, 3), (13, 4), (50, 4)]
 )
 def test_history_buckets(events: int, bucket: int) -> None:
-    assert history_buckets(np.array([events])).tolist() == [bucket]
+    found = history_buckets(np.array([events]))
+    assert (found.tolist(), found.dtype) == ([bucket], np.int32)  # as it is stored
