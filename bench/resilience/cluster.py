@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from valkey.crc import key_slot
 
 from bench.resilience.clients import (
     BATCH,
@@ -32,13 +33,12 @@ from tailrank.benchmarks.launcher import Server
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.registry import CURRENT, Registry
 from tailrank.ranking.reranker import Reranker
+from tailrank.state.networked import USER_PREFIX
 
 REPLICAS: Final = 3
 
 NAMES: Final = "one", "other"
 """Of the clients that send events, each to another replica."""
-
-SLOTS_MOVED: Final = 256
 
 SECONDS: Final = 8.0
 """Of each phase."""
@@ -87,7 +87,7 @@ def measure(model: Path, folder: Path, seconds: float = SECONDS, replicas: int =
                 )
             watched = Watched(clients, seconds)
             found["calm"] = watched.phase(lambda: {})
-            found["slots"] = watched.phase(lambda: _move(cluster))
+            found["slots"] = watched.phase(lambda: _move(cluster, watched))
             found["rollout"] = watched.phase(lambda: _roll_out(registry, second, watched))
             for victim, name in enumerate(("first", "second")):
                 found[name] = watched.phase(partial(_kill, cluster, victim, watched))
@@ -123,16 +123,14 @@ def _versions(model: Path) -> tuple[Reranker, Reranker]:
     return reranker, replace(reranker, policy=(TailBoost(0.25),))
 
 
-def _move(cluster: Cluster) -> Json:
-    """Hand slots of the first primary to the second."""
+def _move(cluster: Cluster, watched: Watched) -> Json:
+    """Hand the slots of users whose events are under way to the next primary, one after the other."""
     begun, keys = time.monotonic(), 0
-    with cluster.client(1) as target:
-        before = target.dbsize()
-        for slot in range(SLOTS_MOVED):
-            for _ in cluster.move_slot(slot, 1):
-                pass
-        keys = target.dbsize() - before
-    return {"moved": {"slots": SLOTS_MOVED, "keys": keys, "s": round(time.monotonic() - begun, 2)}}
+    under_way = [user for name in NAMES for user in users(name, len(watched.clients[name].outcomes))]
+    slots = {key_slot(USER_PREFIX + user.encode()) for user in under_way}
+    for slot in slots:
+        keys += sum(1 for _ in cluster.move_slot(slot, (cluster.owner(slot) + 1) % 3)) - 1
+    return {"moved": {"slots": len(slots), "keys": keys, "s": round(time.monotonic() - begun, 2)}}
 
 
 def _roll_out(registry: Registry, version: str, watched: Watched) -> Json:

@@ -55,7 +55,7 @@ def consume(
 
 
 def _stopped() -> asyncio.Event:
-    """Be set when the process is told to end."""
+    """Give what is set once the process is told to end."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for told in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(told, stop.set)
