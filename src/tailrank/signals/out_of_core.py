@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 READ_BYTES: Final = 20
 """That an event of a block takes while pairs are counted."""
 
-PAIR_BYTES: Final = 120
+PAIR_BYTES: Final = 250
 """That a pair takes while it is counted."""
+
+WIDEST_BYTES: Final = 100
+"""That a count of one item takes, which is counted at once however many it has."""
 
 WAITING_BYTES: Final = 16
 """That a counted pair takes while it waits for more blocks."""
@@ -43,7 +46,13 @@ MOST: Final = 1_000_000
 """Pairs at once; more gain nothing, since fewer fit a processor's cache."""
 
 PER_SHARD: Final = 20
-"""Times that so many pairs are counted for a file of results."""
+"""Times that so many pairs are counted for a file of results, if they wait for more blocks."""
+
+ALONE: Final = 100
+"""The same, if there is one block only."""
+
+LARGEST: Final = 2_000_000_000
+"""Events that a block may have, so that their positions fit 32 bits."""
 
 
 class PairCount(Protocol):
@@ -117,25 +126,26 @@ class Plan:
         """
         held, n = resident(), len(dataset.histories.items)
         fewest = min(n, max(LEAST, int(dataset.histories.lengths.max(initial=1))))
-        pairs = max(LEAST, what.widest(dataset))
+        pairs, widest = LEAST, what.widest(dataset)
         result = KEPT_BYTES * NEIGHBOURS * dataset.n_items
-        needed = held + max(result, min(_bytes(n, pairs, n), _bytes(fewest, pairs, n)))
+        needed = held + max(result, min(_bytes(n, pairs, widest, n), _bytes(fewest, pairs, widest, n)))
         if memory < needed:
             raise RequestError(
                 f"--memory {as_size(memory)} is too little: {as_size(held)} are in use, mostly for events, "
                 f"and counting pairs of items takes {as_size(needed - held)} at least. Give {as_size(needed)}"
             )
         free = memory - held
-        events = n if _bytes(n, pairs, n) <= free else max(fewest, free // 2 // EVENT_BYTES)
-        while pairs < MOST and _bytes(events, 2 * pairs, n) <= free:
+        events = n if _bytes(n, pairs, widest, n) <= free else max(fewest, free // 2 // EVENT_BYTES)
+        events = min(events, LARGEST)
+        while pairs < MOST and _bytes(events, 2 * pairs, widest, n) <= free:
             pairs *= 2
         return cls(events, pairs)
 
 
-def _bytes(events: int, pairs: int, n: int) -> int:
-    """Sum what is held at once of blocks of so many of `n` events, and of so many pairs."""
+def _bytes(events: int, pairs: int, widest: int, n: int) -> int:
+    """Sum what is held at once of blocks of so many of `n` events, of so many pairs, and of one item."""
     a_pair = PAIR_BYTES + (0 if events == n else WAITING_BYTES * PER_SHARD)
-    return max(EVENT_BYTES * events, READ_BYTES * events + a_pair * pairs)
+    return max(EVENT_BYTES * events, READ_BYTES * events + a_pair * pairs + WIDEST_BYTES * widest)
 
 
 @dataclass(frozen=True)
@@ -175,7 +185,8 @@ class Shards:
 
     def cut(self) -> list[slice]:
         """Cut the items into shards of equal work."""
-        return list(parts(np.load(self.folder / "held.npy"), PER_SHARD * self.at_once))
+        times = ALONE if self.n_blocks == 1 else PER_SHARD
+        return list(parts(np.load(self.folder / "held.npy"), times * self.at_once))
 
     def count(self, shard: slice) -> None:
         """Write the strongest pairs of a shard's items; the same again if it is called again."""

@@ -74,22 +74,23 @@ class _Lists:
         Shape (room + items of all lists,).
     room
         Entries.
+    ends
+        Where each list ends, shape (users,).
     """
 
     items: Codes
     weights: Floats
     room: int
+    ends: Codes
 
     @classmethod
     def with_room(cls, room: int, block: Block, weights: Floats) -> Self:
         """Copy the lists of a block."""
-        items, values = (
-            np.zeros(room + len(block.items), np.int32),
-            np.zeros(room + len(block.items), np.float32),
-        )
+        items = np.zeros(room + len(block.items), np.int32)
+        values = np.zeros(len(items), np.float32)
         items[room:] = block.items
         values[room:] = weights[block.items]
-        return cls(items, values, room)
+        return cls(items, values, room, (room + block.offsets[1:]).astype(np.int32))
 
     def added(self, before: Any, block: Block, rows: slice, weights: Floats) -> Any:
         """Add the products of a block's users to those of the users before them.
@@ -114,17 +115,15 @@ class _Lists:
         n_rows, n_items = before.shape
         at, starts = block.of_items(rows)
         first = self.room - before.nnz
-        self.items[first : self.room], self.weights[first : self.room] = (
-            before.indices[::-1],
-            before.data[::-1],
-        )
-        bounds = first + flat_offsets(np.diff(before.indptr)[::-1])
-        # The list of the first user is what room is left, and belongs to no row.
-        lists = self.weights, self.items, np.concatenate([[0], bounds, self.room + block.offsets[1:]])
+        self.items[first : self.room] = before.indices[::-1]
+        self.weights[first : self.room] = before.data[::-1]
+        bounds = (first + flat_offsets(np.diff(before.indptr)[::-1])).astype(np.int32)
+        gap = np.zeros(1, np.int32)  # what room is left is one more list, which belongs to no row
+        lists = self.weights, self.items, np.concatenate([gap, bounds, self.ends])
         lengths = np.diff(starts)
         users = np.insert(block.users[at] + np.int32(1 + n_rows), starts[:-1], np.arange(n_rows, 0, -1))
         own = np.insert(weights[rows].repeat(lengths), starts[:-1], 1)
         by_row = sp.csr_array(
-            (own, users, flat_offsets(lengths + 1)), shape=(n_rows, 1 + n_rows + len(block.offsets) - 1)
+            (own, users, flat_offsets(lengths + 1)), shape=(n_rows, n_rows + len(block.offsets))
         )
         return by_row @ sp.csr_array(lists, shape=(by_row.shape[1], n_items))
