@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 READ_BYTES: Final = 20
 """That an event of a block takes while pairs are counted."""
 
-PAIR_BYTES: Final = 250
+PAIR_BYTES: Final = 300
 """That a pair takes while it is counted."""
 
 WIDEST_BYTES: Final = 100
