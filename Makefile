@@ -51,7 +51,7 @@ release: ## Build sdist and wheel twice, try the wheel on every Python there is,
 	@$(PYTHON) tools/release.py
 
 clean: ## Remove .venv, caches, builds and the reports in demo/
-	@rm -rf .venv .venv-peers demo build dist web/node_modules src/*.egg-info peers/src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache .coverage*
+	@rm -rf .venv .venv-peers demo build dist web/node_modules src/*.egg-info peers/src/*.egg-info .hypothesis .mypy_cache .ruff_cache .import_linter_cache .coverage* mutants
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamp is written last and names its folder: what is half made, broken or was moved is made anew.

@@ -79,6 +79,14 @@ def test_what_was_passed_over_lies_above_a_click_and_has_no_event() -> None:
     assert np.isnan(found.times["dislike"][3])
 
 
+def test_outcomes_come_in_the_order_of_time() -> None:
+    lists = [impression(str(at), "ab", at=NOW + at) for at in (3, 1, 2)]
+    happened = event("1", "a", at=NOW + 4, ranking="2")
+    found = list(outcomes(tables([*shown(*lists), happened])))
+    assert [each.impression.ranking_id for each in found] == ["1", "2", "3"]
+    assert [each.clicked.any() for each in found] == [False, True, False]
+
+
 def test_nothing_is_skipped_without_a_click() -> None:
     [found] = joined(*shown(impression("list", "abc")), event("1", "c", type_="dislike")).values()
     assert not found.clicked.any()

@@ -48,6 +48,7 @@ def test_a_window_has_too_much_only_if_nothing_else_fits(
         fitting = [item for item in left if rank not in windows_over(step, [*ranked[:rank], brands[item]])]
         assert order[rank] == (fitting or left)[0]
     assert order[places:] == sorted(order[places:])
+    assert set(step.apply(listed([*brands])).contributions) <= {"cap"}
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -204,4 +204,5 @@ def test_fused_scores_add_up_as_a_loop_does(users: int, items: int, signals: int
 )
 def test_history_buckets(events: int, bucket: int) -> None:
     found = history_buckets(np.array([events]))
-    assert (found.tolist(), found.dtype) == ([bucket], np.int32)  # as it is stored
+    assert found.tolist() == [bucket]
+    assert found.dtype == np.int32  # as it is stored
