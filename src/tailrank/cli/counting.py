@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
@@ -13,6 +13,7 @@ import typer
 
 from tailrank.data.dataset import Dataset
 from tailrank.memory import as_size, parse_size, peak
+from tailrank.reporting import Progress
 from tailrank.signals.covisitation import check_memory
 from tailrank.signals.out_of_core import OutOfCore, Shards
 
@@ -61,16 +62,16 @@ class Counting:
             check_memory(OutOfCore(self.memory, self.folder), dataset)
 
     @contextmanager
-    def ready(self) -> Iterator[OutOfCore | None]:
+    def ready(self, progress: Progress) -> Iterator[OutOfCore | None]:
         """Give what counts, with Ray until the block ends; None if all is counted at once."""
-        here = OutOfCore(self.memory or DEFAULT, self.folder)
+        here = OutOfCore(self.memory or DEFAULT, self.folder, progress=progress)
         if self.on is None:
             yield None if self.memory is None else here
             return
         from tailrank.scale.on_ray import ray_cluster, run_tasks
 
         with ray_cluster(self.on) as ray:
-            yield OutOfCore(here.memory, here.folder, partial(run_tasks, ray, Shards.count))
+            yield replace(here, run=partial(run_tasks, ray, Shards.count))
 
     def report(self) -> None:
         """Say how much memory this process took, if that was to be bounded."""

@@ -101,7 +101,7 @@ def train(
     if lists is not None:
         check_lists(lists, dataset, settings.seed)
     typer.echo(_plan(dataset, spaces, settings), err=True)
-    with counts.ready() as counting, progress_bars() as progress:
+    with progress_bars() as progress, counts.ready(progress) as counting:
         reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint, counting)
         if lists is not None:
             reranker = with_upstream(reranker, lists, dataset, spaces, progress)
