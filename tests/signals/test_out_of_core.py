@@ -13,7 +13,8 @@ from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
 from tailrank.memory import resident
 from tailrank.signals.covisitation import CoVisitation, ItemKNN, ItemToItem
-from tailrank.signals.out_of_core import OutOfCore, Plan, Shards
+from tailrank.signals.out_of_core import OutOfCore, Plan, Shards, check_memory
+from tailrank.signals.shared_users import SharedUsers
 
 KINDS = (CoVisitation, ItemKNN)
 
@@ -80,11 +81,14 @@ def test_users_with_single_events_and_items_without_any_have_no_pairs(
     assert not len(kind.from_events(single, counting).rows.columns)
 
 
-def test_too_little_memory_is_refused_with_what_is_needed(few: Dataset, tmp_path: Path) -> None:
+def test_too_little_memory_is_refused_with_what_is_needed_and_counting_takes_the_least(
+    few: Dataset, tmp_path: Path
+) -> None:
     with pytest.raises(RequestError, match=r"--memory 10MB is too little.* Give (\d+)MB") as refused:
-        ItemKNN.from_events(few, OutOfCore(10_000_000, tmp_path))
+        check_memory(10_000_000, SharedUsers(), few)
     needed = int(str(refused.value).rpartition("Give ")[2].removesuffix("MB"))
-    assert ItemKNN.from_events(few, OutOfCore(1_000_000 * (needed + 50), tmp_path)).rows.columns.whole.any()
+    check_memory(1_000_000 * (needed + 50), SharedUsers(), few)
+    assert ItemKNN.from_events(few, OutOfCore(10_000_000, tmp_path)).rows.columns.whole.any()
 
 
 def test_blocks_hold_what_they_were_made_of(few: Dataset, tmp_path: Path) -> None:

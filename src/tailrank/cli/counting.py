@@ -14,8 +14,8 @@ import typer
 from tailrank.data.dataset import Dataset
 from tailrank.memory import as_size, parse_size, peak
 from tailrank.reporting import Progress
-from tailrank.signals.covisitation import check_memory
-from tailrank.signals.out_of_core import OutOfCore, Shards
+from tailrank.signals.covisitation import CoVisitation, ItemKNN
+from tailrank.signals.out_of_core import OutOfCore, Shards, check_memory
 
 DEFAULT: Final = 4_000_000_000
 """Bytes of memory for each process on Ray, if nothing else is asked for."""
@@ -59,7 +59,8 @@ class Counting:
             If it is; the message says how much is needed.
         """
         if self.memory is not None:
-            check_memory(OutOfCore(self.memory, self.folder), dataset)
+            for kind in (CoVisitation, ItemKNN):
+                check_memory(self.memory, kind.pair_count(), dataset)
 
     @contextmanager
     def ready(self, progress: Progress) -> Iterator[OutOfCore | None]:

@@ -15,7 +15,7 @@ from tailrank.data.histories import parts
 from tailrank.signals.base import ItemUpdates
 from tailrank.signals.decay_choice import fit_recency_decay
 from tailrank.signals.following_pairs import FollowingPairs, damp
-from tailrank.signals.out_of_core import OutOfCore, PairCount, Plan
+from tailrank.signals.out_of_core import OutOfCore, PairCount
 from tailrank.signals.recency_decay import DecayedRows
 from tailrank.signals.shared_users import SharedUsers, nearest, user_weights
 from tailrank.signals.sparse import SparseRows
@@ -138,18 +138,6 @@ class ItemKNN(ItemToItem):
     def counted(cls, dataset: Dataset) -> sp.csr_array:
         """Compare items by the users whom they share, and keep the nearest."""
         return item_neighbours(dataset, NEIGHBOURS)
-
-
-def check_memory(counting: OutOfCore, dataset: Dataset) -> None:
-    """Refuse memory that is too little already.
-
-    Raises
-    ------
-    RequestError
-        If it is; the message says how much is needed.
-    """
-    for kind in (CoVisitation, ItemKNN):
-        Plan.within(counting.memory, kind.pair_count(), dataset)
 
 
 def item_neighbours(dataset: Dataset, neighbours: int, shrinkage: float = 0.0) -> sp.csr_array:

@@ -110,7 +110,7 @@ class Plan:
 
     @classmethod
     def within(cls, memory: int, what: PairCount, dataset: Dataset) -> Self:
-        """Choose what fits beside what this process holds already.
+        """Choose what fits beside what this process holds already, or else the least that can be held.
 
         Parameters
         ----------
@@ -118,28 +118,37 @@ class Plan:
             Bytes, of the whole process.
         what, dataset
             What is to be counted.
-
-        Raises
-        ------
-        RequestError
-            If that is too little; the message says how much is needed.
         """
-        held, n = resident(), len(dataset.histories.items)
-        fewest = min(n, max(LEAST, int(dataset.histories.lengths.max(initial=1))))
-        pairs, widest = LEAST, what.widest(dataset)
-        result = KEPT_BYTES * NEIGHBOURS * dataset.n_items
-        needed = held + max(result, min(_bytes(n, pairs, widest, n), _bytes(fewest, pairs, widest, n)))
-        if memory < needed:
-            raise RequestError(
-                f"--memory {as_size(memory)} is too little: {as_size(held)} are in use, mostly for events, "
-                f"and counting pairs of items takes {as_size(needed - held)} at least. Give {as_size(needed)}"
-            )
-        free = memory - held
-        events = n if _bytes(n, pairs, widest, n) <= free else max(fewest, free // 2 // EVENT_BYTES)
+        n, pairs, widest = len(dataset.histories.items), LEAST, what.widest(dataset)
+        free = max(0, memory - resident())
+        events = n if _bytes(n, pairs, widest, n) <= free else max(_fewest(dataset), free // 2 // EVENT_BYTES)
         events = min(events, LARGEST)
         while pairs < MOST and _bytes(events, 2 * pairs, widest, n) <= free:
             pairs *= 2
         return cls(events, pairs)
+
+
+def check_memory(memory: int, what: PairCount, dataset: Dataset) -> None:
+    """Refuse memory that is too little to count in.
+
+    Raises
+    ------
+    RequestError
+        If it is; the message says how much is needed.
+    """
+    held, n, widest = resident(), len(dataset.histories.items), what.widest(dataset)
+    least = min(_bytes(n, LEAST, widest, n), _bytes(_fewest(dataset), LEAST, widest, n))
+    needed = held + max(KEPT_BYTES * NEIGHBOURS * dataset.n_items, least)
+    if memory < needed:
+        raise RequestError(
+            f"--memory {as_size(memory)} is too little: {as_size(held)} are in use, mostly for events, "
+            f"and counting pairs of items takes {as_size(needed - held)} at least. Give {as_size(needed)}"
+        )
+
+
+def _fewest(dataset: Dataset) -> int:
+    """Give how many events a block must have room for."""
+    return min(len(dataset.histories.items), max(LEAST, int(dataset.histories.lengths.max(initial=1))))
 
 
 def _bytes(events: int, pairs: int, widest: int, n: int) -> int:
@@ -232,7 +241,8 @@ class OutOfCore:
     Attributes
     ----------
     memory
-        Bytes that a process may take: this one, and each that counts.
+        Bytes that a process may take: this one, and each that counts. Where other work leaves too little of
+        them, as little as can be is taken.
     folder
         Where there is room for 16 bytes an event for a while, and where every process finds it.
     run
@@ -252,7 +262,7 @@ class OutOfCore:
         Raises
         ------
         RequestError
-            If the memory is too little, or the folder can't be written.
+            If the folder can't be written.
         """
         plan = Plan.within(self.memory, what, dataset)
         with _writing(self.folder):
