@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from tailrank.cli.main import app
 from tailrank.errors import RequestError
 from tailrank.server import consuming
 from tailrank.server.consuming import Consumer
-from tailrank.state.base import EVENTS_PER_USER, StateError
-from tailrank.state.entry_stream import EntryStream
+from tailrank.state.base import EVENTS_PER_USER, StateError, StoredEvent
+from tailrank.state.entry_stream import COUNT, EntryStream
 from tailrank.state.open import open_state
 
 START = 1_764_072_000
@@ -145,6 +145,32 @@ def test_what_was_read_and_not_acknowledged_is_stored(
     assert histories(tmp_path) == latest(EVENTS[:700])
 
 
+def test_one_that_is_stopped_leaves_the_rest_to_others(
+    tmp_path: Path, client: Any, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(client, EVENTS)
+
+    async def consume() -> Consumer:
+        stream, state, stop = EntryStream(url, "tailrank", "a"), open_state(str(tmp_path)), asyncio.Event()
+        append = state.append
+
+        async def last(events: Sequence[StoredEvent]) -> int:
+            stop.set()
+            return await append(events)
+
+        monkeypatch.setattr(state, "append", last)
+        consumer = Consumer(stream, state, print)
+        await consumer.run(stop)
+        await stream.close()
+        await state.close()
+        return consumer
+
+    assert asyncio.run(consume()).counts["stored"] == COUNT
+    [group] = client.xinfo_groups("events")
+    assert group["pending"] == 0
+    assert group["lag"] == len(EVENTS) - COUNT
+
+
 def test_entries_that_cannot_be_stored_are_named(tmp_path: Path, client: Any, url: str) -> None:
     good = EVENTS[0]
     entries = [
@@ -156,24 +182,26 @@ def test_entries_that_cannot_be_stored_are_named(tmp_path: Path, client: Any, ur
         {"json": json.dumps(good), "more": "1"},
         {"json": json.dumps(good)},
         {"json": json.dumps({**good, "event_id": "e9", "timestamp": "2026-01-31T09:30:00Z"})},
+        {"json": '{"timestamp": "2026-01-31", "event_id": ' + "[" * 9_000 + "]" * 9_000 + "}"},
     ]
     for at, fields in enumerate(entries, 1):
         client.xadd("events", fields, id=f"7-{at}")
     client.xgroup_create("events", "tailrank", "0")
-    client.xreadgroup("tailrank", "other", {"events": ">"}, 8)
-    client.xclaim("events", "tailrank", "mine", 0, [f"7-{at}" for at in range(1, 9)])
+    client.xreadgroup("tailrank", "other", {"events": ">"}, 9)
+    client.xclaim("events", "tailrank", "mine", 0, [f"7-{at}" for at in range(1, 10)])
     client.xdel("events", "7-7")
     done = run("--stream", url, "--state", tmp_path, "--consumer", "mine", "--once")
     assert done.exit_code == 0, done.output
     *lines, summary = [line.removeprefix(f"{url}, ") for line in done.stderr.splitlines()]
-    assert [line.partition(":")[0] for line in lines] == [f"entry 7-{at}" for at in (2, 3, 4, 5, 6, 7)]
+    assert [line.partition(":")[0] for line in lines] == [f"entry 7-{at}" for at in (2, 3, 4, 5, 6, 7, 9)]
     assert "has other fields than `json`" in lines[0]
     assert "not JSON" in lines[1]
     assert "did you mean `user_id`" in lines[2]
     assert "not milliseconds" in lines[3]
     assert "has other fields than `json`" in lines[4]
     assert "was deleted from the stream" in lines[5]
-    assert summary == "8 entries, 2 stored, 0 known, 6 refused"
+    assert "nested too deeply" in lines[6]
+    assert summary == "9 entries, 2 stored, 0 known, 7 refused"
     assert is_done(client)
     assert histories(tmp_path, 1) == [["0", "0"]]
 

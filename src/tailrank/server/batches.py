@@ -26,6 +26,8 @@ MOST_REFUSED: Final = 1_000
 
 NOT_JSON_REMEDY: Final = "send null for NaN, and no half of a surrogate pair"
 
+TOO_DEEP: Final = "lists or objects are nested too deeply: send the fields that are documented"
+
 RAW_LINES: Final = msgspec.json.Decoder(Raw)
 
 _NAMES: Final = "|".join((*Event.__struct_fields__, *Impression.__struct_fields__))
@@ -56,7 +58,7 @@ class Batch(Generic[T]):
         return cls(entries, range(len(entries)))
 
     def map(self, change: Callable[[T], U]) -> Batch[U]:
-        """Change every entry, and refuse those that the change finds no JSON, or invalid.
+        """Change every entry, and refuse those that the change finds no JSON, nested too deeply or invalid.
 
         Raises
         ------
@@ -72,6 +74,8 @@ class Batch(Generic[T]):
                 faults[at] = str(why)
             except (DecodeError, UnicodeDecodeError) as why:
                 faults[at] = f"not JSON: {why}: {NOT_JSON_REMEDY}"
+            except RecursionError:
+                faults[at] = TOO_DEEP
             if len(faults) > MOST_REFUSED:
                 raise ValidationError(
                     f"more than {MOST_REFUSED} entries are refused, the last for: {faults[at]}"

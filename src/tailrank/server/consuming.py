@@ -66,7 +66,7 @@ class Consumer:
         """Consume until told to stop; whatever is out of reach is waited for."""
         while not stop.is_set():
             try:
-                await self.catch_up()
+                await self._begin()
                 while not stop.is_set():
                     await self._look_for_abandoned()
                     await self._finish(await self._stream.new(BLOCK_MS))
@@ -86,10 +86,14 @@ class Consumer:
         StateError
             If the server or the state can't be reached. What isn't stored isn't acknowledged.
         """
+        await self._begin()
+        while entries := await self._stream.new():
+            await self._finish(entries)
+
+    async def _begin(self) -> None:
+        """Make the group, and finish what one of this name had begun."""
         await self._stream.create_group()
         while entries := await self._stream.unfinished():
-            await self._finish(entries)
-        while entries := await self._stream.new():
             await self._finish(entries)
 
     async def _look_for_abandoned(self) -> None:
