@@ -58,7 +58,7 @@ def plugged(group: str, name: str) -> Any | None:
         thing = found.load()
     except Exception as error:  # noqa: BLE001 - whatever another's code raises
         why = first_line(error)
-        raise PluginError(f"{_where(found)} can't be imported ({why}): mend or remove it") from None
+        raise PluginError(f"{_where(found)} can't be imported ({why}): fix or remove it") from None
     lacking = [each for each in OWED.get(group, ()) if not hasattr(thing, each)]
     if lacking:
         raise PluginError(f"{_where(found)} lacks {', '.join(lacking)}: see docs/plugins.md")
