@@ -28,7 +28,7 @@ def parse_size(text: str) -> int:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]B)", text.strip().upper())
     if found is None:
-        raise RequestError(f"{text!r} is no size of memory: write it as 500MB or 4GB")
+        raise RequestError(f"--memory {text!r} is no size of memory: write it as 500MB or 4GB")
     return int(float(found[1]) * UNITS[found[2]])
 
 

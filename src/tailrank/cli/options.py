@@ -25,6 +25,7 @@ from tailrank.language.store import VectorStore
 from tailrank.language.vectors import ItemVectors
 from tailrank.policy.file import PolicyFile, read_policies
 from tailrank.reporting import Progress, step
+from tailrank.scale.on_ray import checked_place
 
 Data = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
 Columns = Annotated[
@@ -81,7 +82,9 @@ Context = Annotated[
 On = Annotated[
     str | None,
     typer.Option(
-        metavar="ray", help="Work on all processors by Ray, or on those of its cluster at ray://HOST:PORT."
+        callback=lambda given: None if given is None else checked_place(given),
+        metavar="ray",
+        help="Work on all processors by Ray, or on those of its cluster at ray://HOST:PORT.",
     ),
 ]
 Memory = Annotated[

@@ -21,6 +21,13 @@ TRIES: Final = 3
 """Times that work is done again whose worker died: Ray's own rule for tasks."""
 
 
+def checked_place(where: str) -> str:
+    """Give what names Ray or a cluster back; raises RequestError if it names neither."""
+    if where != SCHEME and not where.startswith(f"{SCHEME}://"):
+        raise RequestError(f"--on {where}: give `ray`, or `ray://HOST:PORT` of a cluster")
+    return where
+
+
 @contextmanager
 def ray_cluster(where: str) -> Iterator[Any]:
     """Start Ray on this machine, or reach a cluster, until the block ends; gives the module.
@@ -35,8 +42,7 @@ def ray_cluster(where: str) -> Iterator[Any]:
     RequestError
         If it says something else, Ray is missing, or the cluster can't be reached.
     """
-    if where != SCHEME and not where.startswith(f"{SCHEME}://"):
-        raise RequestError(f"--on {where}: give `ray`, or `ray://HOST:PORT` of a cluster")
+    checked_place(where)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray tells its makers what runs
     with needs("--on ray", "ray"):
         import ray
@@ -80,7 +86,7 @@ def worker_errors(ray: Any) -> Iterator[None]:
     except ray.exceptions.RayError as why:
         raise RequestError(
             f"--on ray: a worker died again and again ({first_line(why)}): if it lacked memory, give it less "
-            "to do at once; the same command goes on where it was"
+            "to do at once, in the same command"
         ) from None
 
 
