@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 from typing import Any
 
@@ -65,6 +66,8 @@ def test_an_empty_page_stays_empty() -> None:
         ({"hits": {"hits": [{"_id": "50"}] * 2_001}}, r"2,001 hits: search for 2,000 at most \(`size`\)"),
         ({"hits": {"hits": [{"_id": "50"}, {}]}}, r"hits\.hits\[1\] \(_id None\): `_id` is missing"),
         ({"hits": {"hits": [{"_id": "50", "_score": "high"}]}}, r"hits\.hits\[0\].*`_score` is 'high'"),
+        ({"hits": {"hits": [{"_id": "50", "_score": -math.inf}]}}, r"hits\.hits\[0\].*`_score` is '-inf'"),
+        ({"hits": {"hits": [{"_id": "50", "_score": 10**400}]}}, r"hits\.hits\[0\].*`_score` is '1000"),
     ],
 )
 def test_what_is_no_page_is_told(response: Any, told: str) -> None:
@@ -80,6 +83,7 @@ def test_what_is_no_page_is_told(response: Any, told: str) -> None:
         ({"_source": {"sku": True}}, "`sku` is 'True'"),
         ({"fields": {"sku": ["a", "b"]}}, r"`sku` is \"\['a', 'b'\]\""),
         ({"_source": {"sku": ""}}, "`sku` is ''"),
+        ({"fields": ["sku"]}, "`sku` is missing"),
     ],
 )
 def test_a_hit_without_an_item_is_told(hit: dict[str, Any], told: str) -> None:

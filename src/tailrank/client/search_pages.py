@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -153,7 +154,8 @@ def _item_id(hit: Mapping[str, Any], field: str, at: int) -> str:
 
 def _value(hit: Mapping[str, Any], path: str) -> object:
     """Look a field up, as text or in the only element of a list; in `_source`, dots may lead into objects."""
-    value: object = (hit.get("fields") or {}).get(path)
+    fields = hit.get("fields")
+    value: object = fields.get(path) if isinstance(fields, Mapping) else None
     if value is None:
         value = _descended(hit.get("_source"), path)
     return value[0] if isinstance(value, list) and len(value) == 1 else value
@@ -172,8 +174,8 @@ def _score(hit: Mapping[str, Any], at: int) -> float:
     score = hit.get("_score")
     if score is None:
         return math.nan
-    if isinstance(score, bool) or not isinstance(score, int | float):
+    if isinstance(score, bool) or not isinstance(score, int | float) or abs(score) > sys.float_info.max:
         raise RequestError(
-            f"hits.hits[{at}] ({ID} {hit.get(ID)!r}): `_score` is {str(score)[:40]!r}, no number"
+            f"hits.hits[{at}] ({ID} {hit.get(ID)!r}): `_score` is {str(score)[:40]!r}, no finite number"
         )
     return float(score)
