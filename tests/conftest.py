@@ -155,9 +155,9 @@ def location(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     return running.url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium as the system has it."""
+    """Chromium as the system has it; while it runs, no test of its process can run an event loop."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip("no Chromium is installed; on Debian and Ubuntu: apt-get install chromium")

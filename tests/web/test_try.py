@@ -14,7 +14,7 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bench.waiting import wait_until
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from try_helpers import PATIENCE, Tab, tab
 
 from tailrank.benchmarks.launcher import Server
@@ -127,6 +127,7 @@ def test_an_erased_event_counts_for_nothing_and_may_be_put_back(page: Tab) -> No
     page.click(1)
     once = page.ids()
     page.click(2)
+    expect(page.past()).to_have_count(2, timeout=PATIENCE)
     twice, [second, _] = page.ids(), page.history()
     with page.answered():
         page.page.get_by_role("button", name=f"Erase {second}").click()

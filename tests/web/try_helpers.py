@@ -62,9 +62,11 @@ class Tab:
 
     def history(self) -> list[str]:
         """List the titles of the history, the latest first."""
-        return (
-            self.page.get_by_role("list", name="Events, the latest first").locator(".title").all_inner_texts()
-        )
+        return self.past().all_inner_texts()
+
+    def past(self) -> Locator:
+        """Find the titles of the history."""
+        return self.page.get_by_role("list", name="Events, the latest first").locator(".title")
 
     @contextmanager
     def answered(self) -> Iterator[None]:

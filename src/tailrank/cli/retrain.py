@@ -43,7 +43,7 @@ def retrain(
     ] = None,
     device: options.Device = "auto",
 ) -> None:
-    """Fit the model in service anew with new events, if that ranks no worse. Exit status 3: it stays."""
+    """Fit the model in service again with new events, if that ranks no worse. Exit status 3: it stays."""
     registry = Registry.of(model)
     served = None if registry is None else registry.serving
     current = Reranker.load(model if served is None else model.parent / served)
