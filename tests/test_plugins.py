@@ -53,7 +53,9 @@ def installed(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     with zipfile.ZipFile(built) as wheel:
         wheel.extractall(site)
     monkeypatch.syspath_prepend(site)
+    plugins.installed.cache_clear()
     yield site
+    plugins.installed.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "shop_plugins"]:
         del sys.modules[name]
 
@@ -84,6 +86,7 @@ def test_a_signal_is_fitted_weighed_stored_and_explained(
     explained = opened.explain(["i0"], ["i1", "i2", "i3"])
     assert all("text-length" in each.contributions for each in explained)
     monkeypatch.undo()  # without the package the model is not opened, and the message says what is missing
+    plugins.installed.cache_clear()
     with pytest.raises(ModelError, match=r"no signal is of the type 'text-length'.*install that"):
         Reranker.load(tmp_path / "model")
 

@@ -107,8 +107,7 @@ def fit_before(
     DataError
         If nothing can be learned from, or there isn't one vector an item.
     RequestError
-        If a vector space can't have its name, the sequence model is wanted and torch is missing, or memory is
-        too little to count in.
+        If a vector space can't have its name, or the sequence model is wanted and torch is missing.
     ModelError
         If its training diverges, or the checkpoint can't be used.
     """

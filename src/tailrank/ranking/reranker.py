@@ -74,7 +74,7 @@ class Reranker(ListRanker):
         DataError
             If nothing can be held out, or there isn't one vector an item.
         RequestError
-            If the sequence model is wanted and torch is missing, or memory is too little to count in.
+            If the sequence model is wanted and torch is missing.
         ModelError
             If its training diverges, or the checkpoint can't be used.
         """

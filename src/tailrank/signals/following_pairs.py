@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 
@@ -44,11 +44,12 @@ class FollowingPairs:
         As of `CoVisitation`; at most 15 steps.
     """
 
+    distinct: ClassVar[bool] = False
+
     window: int
     backward: float
     source_damping: float
     target_damping: float
-    distinct: bool = False
 
     def met(self, block: Block) -> Offsets:
         """Bound them by the window."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class SharedUsers:
     """Cosines between the sets of users who chose two items, bit by bit as `item_neighbours` gives them."""
 
-    distinct: bool = True
+    distinct: ClassVar[bool] = True
 
     def widest(self, dataset: Dataset) -> int:
         """Bound the items that share a user with one."""
