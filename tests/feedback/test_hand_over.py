@@ -296,6 +296,32 @@ def test_what_belongs_to_no_list_is_counted_once_all_have_looked(
     with_machines(tmp_path, 2, body)
 
 
+def test_what_was_handed_over_when_a_kill_came_is_not_counted_as_belonging_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, click = one_list()
+
+    async def body(*machines: Machine) -> None:
+        state, put_note = machines[0].state, machines[0].state.put_note
+
+        async def put(kind: str, *note: Any) -> None:
+            if kind == LEARNING:
+                raise Killed
+            await put_note(kind, *note)
+
+        machines[0].log(seen)
+        machines[1].log(click)
+        monkeypatch.setattr(state, "put_note", put)
+        with pytest.raises(Killed):
+            await machines[1].process.go_on()
+        monkeypatch.setattr(state, "put_note", put_note)
+        await machines[1].start()
+        await turns(machines)
+        assert (machines[0].learned, machines[1].unmatched) == (1, 0)
+
+    with_machines(tmp_path, 2, body)
+
+
 def test_a_log_that_is_gone_is_not_waited_for_and_leaves_nothing(tmp_path: Path) -> None:
     seen, click = one_list()
 

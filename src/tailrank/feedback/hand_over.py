@@ -146,9 +146,10 @@ class HandOver:
         new = [each for each in events if each.timestamp > now - OPEN_SECONDS]
         if not self._others or not new:
             return False
-        for event in new:
-            key = _key(event)
-            self._events.setdefault(key, HandedEvent(key, event, self._time(now)))
+        handed = {_key(event): HandedEvent(_key(event), event, self._time(now)) for event in new}
+        # What a kill before the position was noted has made it read again is counted already.
+        self._learner.unmatched -= len(handed.keys() & self._events.keys())
+        self._events |= {key: handed[key] for key in handed if key not in self._events}
         for key in [*self._events][:-MOST_EVENTS]:
             del self._events[key]
         return True
