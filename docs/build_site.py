@@ -1,4 +1,6 @@
-"""Build the site of these pages, and check every link of it: `python docs/build_site.py`.
+"""Build the site of these pages, check every link of it, and pack it for `tailrank docs`.
+
+Run by `make docs`: `python docs/build_site.py`.
 
 The pages are laid out below `build/docs` as they are in the repository, so that the same relative links lead
 from page to page there and here. Added are the notebooks, as pages, and the reference of the library.
@@ -17,12 +19,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 ROOT: Final = Path(__file__).parents[1]
 LINK: Final = re.compile(r"\]\(([^)#\s:]+)(#[^)\s]+)?\)")
 PLACES: Final = ("*.md", "docs/*.md", "docs/recipes/*.md", "peers/README.md", "bench/results/README.md")
 NOTEBOOKS: Final = "docs/notebooks/*.ipynb"
 API: Final = "docs/api.md"
+PACKED: Final = ROOT / "src" / "tailrank" / "docs.zip"
 
 
 class Links(HTMLParser):
@@ -113,6 +117,14 @@ def _leads_somewhere(link: str, page: Path, pages: dict[Path, Links]) -> bool:
     return anchor in pages[target].anchors if anchor and target in pages else target.is_file()
 
 
+def pack(site: Path, archive: Path) -> None:
+    """Write a site into an archive that is the same, byte by byte, if the site is."""
+    with ZipFile(archive, "w") as packed:
+        for file in sorted(path for path in site.rglob("*") if path.is_file()):
+            entry = ZipInfo(file.relative_to(site).as_posix())  # without the file's time and rights
+            packed.writestr(entry, file.read_bytes(), ZIP_DEFLATED, compresslevel=9)
+
+
 def unlisted(project: dict[str, Any]) -> set[str]:
     """Name the pages that the navigation lacks."""
     source = ROOT / project["docs_dir"]
@@ -130,6 +142,7 @@ def main() -> None:
     site = ROOT / project["site_dir"]
     if found := list(problems(site)):
         raise SystemExit("\n".join(found))
+    pack(site, PACKED)
     print(f"{project['site_dir']}: {len(list(site.rglob('*.html')))} pages, every link leads somewhere")
 
 

@@ -2,9 +2,9 @@
 
 What is committed is built, from two clones in different folders, and has to come out byte for byte the same.
 The wheel is then installed in a clean environment of each Python from 3.11 to 3.14 that there is, where it
-must train on the shop of the README and rank: on the Python that runs this with all extras and the language
-model, on the others as it comes. Written are the sdist, the wheel, `sbom.json` (CycloneDX) and `licences.md`
-of what was installed with all extras, and `SHA256SUMS`.
+must show its documentation, train on the shop of the README and rank: on the Python that runs this with all
+extras and the language model, on the others as it comes. Written are the sdist, the wheel, `sbom.json`
+(CycloneDX) and `licences.md` of what was installed with all extras, and `SHA256SUMS`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.request import urlopen
 
 ROOT: Final = Path(__file__).parents[1]
 PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
@@ -50,9 +51,10 @@ def environment(folder: Path, python: str, *requirements: str) -> Path:
 
 
 def build(tools: Path, folder: Path) -> Path:
-    """Clone what is committed, and build the sdist, and the wheel from that; returns their folder."""
+    """Clone what is committed; build the site, the sdist with it, and the wheel from that: their folder."""
     run("git", "clone", "--quiet", "--no-hardlinks", ROOT, folder / "clone")
     committed = run("git", "log", "-1", "--format=%ct", cwd=folder / "clone").strip()
+    run(tools / "python", "docs/build_site.py", cwd=folder / "clone")
     run(tools / "python", "-m", "build", cwd=folder / "clone", SOURCE_DATE_EPOCH=committed)
     return folder / "clone" / "dist"
 
@@ -85,12 +87,27 @@ def check(programs: Path, folder: Path, version: str, *options: str) -> None:
     told = run(programs / "tailrank", "--version", cwd=folder).strip()
     if told != f"tailrank {version}":
         raise SystemExit(f"the wheel of {version} says that it is {told}")
+    show_documentation(programs, folder)
     run(programs / "tailrank", "validate", "shop", cwd=folder)
     run(programs / "tailrank", "train", "--data", "shop", "--out", "model", *options, cwd=folder)
     ranked = run(programs / "tailrank", *RANK, cwd=folder)
     first = next((line for line in ranked.splitlines() if re.match(r"\s+1\s", line)), "")
     if BEST not in first:
         raise SystemExit(f"{BEST} should come first:\n{ranked}")
+
+
+def show_documentation(programs: Path, folder: Path) -> None:
+    """Ask what serves the pages of the wheel for the first of them."""
+    told = {**os.environ, "BROWSER": "true", "PYTHONUNBUFFERED": "1"}  # no browser is opened
+    command = [programs / "tailrank", "docs"]
+    with subprocess.Popen(command, cwd=folder, env=told, stdout=subprocess.PIPE, text=True) as served:  # noqa: S603
+        try:
+            address = next(iter(served.stdout or ()), "").strip()
+            page = urlopen(address, timeout=60).read().decode()  # noqa: S310 - our own
+        finally:
+            served.kill()
+    if "<title>tailrank" not in page:
+        raise SystemExit(f"tailrank docs should show the first page:\n{page}")
 
 
 def describe(tools: Path, programs: Path, dist: Path) -> None:
@@ -112,7 +129,7 @@ def release(folder: Path) -> None:
     """Build twice, compare, try, describe."""
     if run("git", "status", "--porcelain", "--untracked-files=no"):
         raise SystemExit("there are changes that aren't committed: a release is built from what is committed")
-    tools = environment(folder / "tools", sys.executable, "--group", "release")
+    tools = environment(folder / "tools", sys.executable, "--group", "release", "--group", "docs")
     first, second = (build(tools, folder / name) for name in ("first", "the-second"))
     if sums(first) != sums(second):
         raise SystemExit(f"two builds differ:\n{sums(first)}{sums(second)}")

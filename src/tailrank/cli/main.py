@@ -124,6 +124,9 @@ COMMANDS: Final = (
     ),
     LazyCommand("import", "data:import_", "Turn an export of Metarank or Gorse into a data folder."),
     LazyCommand("bench", "bench:bench", "Measure speed; with --json, the last line is one JSON object."),
+    LazyCommand(
+        "docs", "docs:docs", "Show this documentation in a browser, until stopped; it needs no network."
+    ),
     LazyCommand("datasets", "data:datasets", "Public data sets: list them, get them."),
     LazyCommand("state", "serve:state_app", "What a server knows of its users."),
 )
