@@ -99,7 +99,7 @@ def check(programs: Path, folder: Path, version: str, *options: str) -> None:
 def show_documentation(programs: Path, folder: Path) -> None:
     """Ask what serves the pages of the wheel for the first of them."""
     told = {**os.environ, "BROWSER": "true", "PYTHONUNBUFFERED": "1"}  # no browser is opened
-    command = [programs / "tailrank", "docs"]
+    command = (programs / "tailrank", "docs")
     with subprocess.Popen(command, cwd=folder, env=told, stdout=subprocess.PIPE, text=True) as served:  # noqa: S603
         try:
             address = next(iter(served.stdout or ()), "").strip()

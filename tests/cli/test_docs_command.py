@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from urllib.error import HTTPError
 from urllib.request import urlopen
 from zipfile import ZipFile
@@ -57,13 +58,15 @@ def test_what_is_not_in_the_archive_is_not_found(address: str, path: str) -> Non
 
 
 def test_a_browser_is_opened_and_the_address_printed(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: Queue[str] = Queue()
+    asked: list[str] = []
+
     def stopped(_: docs.PageServer) -> None:
-        assert opened.wait(30)
+        asked.append(opened.get(timeout=30))
         raise KeyboardInterrupt
 
-    opened, asked = threading.Event(), []
     monkeypatch.setattr(docs, "PAGES", archive)
-    monkeypatch.setattr("webbrowser.open", lambda url: (asked.append(url), opened.set()))
+    monkeypatch.setattr("webbrowser.open", opened.put)
     monkeypatch.setattr(docs.PageServer, "serve_forever", stopped)
     printed = CliRunner().invoke(app, ["docs"])
     assert printed.exit_code == 0
