@@ -164,14 +164,14 @@ class TestLoad:
         assert not answers.late_ms.any()
 
     def test_an_open_loop_counts_from_when_a_request_was_due(self, slow_port: int) -> None:
-        answers = drive(slow_port, [request("/")] * 20, connections=1, rate=1000)
+        answers = drive(slow_port, [request("/")] * 20, connections=1, due=np.arange(20) / 1000)
         assert (answers.status == 200).all()
         # The last is due after 19 ms, and the connection is free for it after 19 times 20 ms.
         assert answers.late_ms[-1] >= 19 * 20 - 19
         assert answers.ms[-1] >= 20 * 20 - 19
 
     def test_with_connections_to_spare_nothing_waits(self, slow_port: int) -> None:
-        answers = drive(slow_port, [request("/")] * 20, connections=20, rate=100)
+        answers = drive(slow_port, [request("/")] * 20, connections=20, due=np.arange(20) / 100)
         assert np.median(answers.ms) < 100
         assert answers.seconds >= 0.19 + 0.02
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -36,8 +38,14 @@ class Answers:
     seconds: float
 
 
-def drive(port: int, requests: Sequence[bytes], connections: int, rate: float | None = None) -> Answers:
-    """Send every request once, on keep-alive connections without pipelining.
+def drive(
+    port: int,
+    requests: Sequence[bytes],
+    connections: int,
+    due: Doubles | None = None,
+    opened: Iterable[Connection] = (),
+) -> Answers:
+    """Send every request once, on keep-alive connections without pipelining, which take turns.
 
     Parameters
     ----------
@@ -47,49 +55,77 @@ def drive(port: int, requests: Sequence[bytes], connections: int, rate: float | 
         As they go over the wire.
     connections
         How many, at most.
-    rate
-        Requests a second of an open loop, evenly spaced, whatever the server does; None closes the loop: each
-        connection sends the next request when it has an answer.
+    due
+        Seconds after the start at which an open loop sends each, ascending, shape (requests,), whatever the
+        server does; None closes the loop: each connection sends the next request when it has an answer.
+    opened
+        Connections to use before others are opened; all are closed in the end.
 
     Raises
     ------
     RequestError
         If the server closes a connection.
     """
-    idle: list[_Line] = []
     n, sent, answered = len(requests), 0, 0
     status, times = np.zeros(n, np.int32), np.zeros((3, n))
-    due, began, ended = times
+    wanted, began, ended = times
     clock = time.perf_counter
-    with selectors.DefaultSelector() as selector:
+    with _Pool(port, connections, opened) as pool:
         start = clock()
         while answered < n:
-            while sent < n and (rate is None or sent / rate <= clock() - start):
-                if idle:
-                    line = idle.pop()
-                elif len(selector.get_map()) < connections:  # when it is needed: servers end what rests
-                    line = _Line(port)
-                    selector.register(line.socket, selectors.EVENT_READ, line)
-                else:
-                    break
-                line.at = sent
+            while sent < n and (due is None or due[sent] <= clock() - start) and pool.is_free():
                 began[sent] = clock() - start
-                due[sent] = began[sent] if rate is None else sent / rate
-                line.socket.sendall(requests[sent])
+                wanted[sent] = began[sent] if due is None else due[sent]
+                pool.send(sent, requests[sent])
                 sent += 1
-            # An open loop doesn't sleep: a selector wakes up a millisecond too late.
-            for key, _ in selector.select(None if rate is None or sent == n else 0):
-                line = key.data
-                answer = line.receive()
-                if answer is not None:
-                    status[line.at], ended[line.at] = answer[0], clock() - start
-                    idle.append(line)
-                    answered += 1
-        for key in list(selector.get_map().values()):
-            key.data.close()
-    return Answers(status, 1e3 * (ended - due), 1e3 * (began - due), float(ended.max(initial=0.0)))
+            pause = None
+            if due is not None and sent < n and pool.is_free():
+                pause = max(0.0, due[sent] - clock() + start)
+            for at, answered_with in pool.answers(pause):
+                status[at], ended[at] = answered_with, clock() - start
+                answered += 1
+    return Answers(status, 1e3 * (ended - wanted), 1e3 * (began - wanted), float(ended.max(initial=0.0)))
 
 
-class _Line(Connection):
-    at = 0
-    """Which request is under way."""
+class _Pool:
+    """Connections that are opened when they are needed, as servers end those that rest, and take turns."""
+
+    def __init__(self, port: int, most: int, opened: Iterable[Connection]) -> None:
+        self._port, self._most = port, most
+        self._selector = selectors.SelectSelector()  # epoll would wake up a millisecond too late
+        self._idle, self._under_way = deque[Connection](), dict[Connection, int]()
+        for connection in opened:
+            self._add(connection)
+
+    def _add(self, connection: Connection) -> None:
+        self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+        self._idle.append(connection)
+
+    def is_free(self) -> bool:
+        """Whether a request can be sent."""
+        return bool(self._idle) or len(self._under_way) < self._most
+
+    def send(self, at: int, request: bytes) -> None:
+        """Send the request with that number on a connection that is free."""
+        if not self._idle:
+            self._add(Connection(self._port))
+        connection = self._idle.popleft()
+        self._under_way[connection] = at
+        connection.socket.sendall(request)
+
+    def answers(self, seconds: float | None) -> Iterator[tuple[int, int]]:
+        """Wait for so long at most; gives numbers and statuses of requests whose answers are whole."""
+        for key, _ in self._selector.select(seconds):
+            connection = key.data
+            answer = connection.receive()
+            if answer is not None:
+                self._idle.append(connection)
+                yield self._under_way.pop(connection), answer[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for connection in (*self._idle, *self._under_way):
+            connection.close()
+        self._selector.close()

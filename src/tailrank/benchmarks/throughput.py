@@ -78,7 +78,7 @@ def measure(it: Subject, seconds: float, seed: int) -> Measurements:
         rate = OVERLOAD * closed[name]["requests_per_s"]
         sent = [request("/v1/rank", body) for body in bodies]
         n = max(1, int(rate * seconds))
-        answers = drive(server.port, [sent[at % len(sent)] for at in range(n)], MANY, rate)
+        answers = drive(server.port, [sent[at % len(sent)] for at in range(n)], MANY, np.arange(n) / rate)
     return {"candidates": CANDIDATES, **closed, "overload": _overload(answers)}
 
 
