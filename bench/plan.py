@@ -1,0 +1,54 @@
+"""What to run for how many events and requests: measured costs, and a simulation that was checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from bench import plan_load
+from bench.stored import Studies
+from bench.study import RESULTS, Json, chosen, store
+from tailrank.benchmarks.subject import Subject, subject
+from tailrank.cli.options import Data, load
+
+NAME: Final = "plan"
+STEPS: Final = ("costs", "check")
+QUIET: Final = 0.97
+"""Share of a core that must be free, or a warning says that the measurement is disturbed."""
+
+
+def main(
+    steps: Annotated[list[str] | None, typer.Argument(help=f"{', '.join(STEPS)}; by default all.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model folder; by default one is trained.")] = None,
+    data: Data = "movielens-100k",
+    seconds: Annotated[float, typer.Option(min=1, help="Of each load, of which there are twenty.")] = 12,
+    seed: int = 0,
+) -> None:
+    """Measure what is wanted, and keep it beside what was measured before."""
+    kept = Studies(RESULTS).single(NAME) or {}
+    wanted = chosen(steps, STEPS)
+    with subject(load(data), model, 1, seed) as it:
+        if "costs" in wanted:
+            keep(kept, "costs", plan_load.measured_costs(it, seed))
+        if "check" in wanted:
+            check(kept, it, seconds, seed)
+
+
+def check(kept: Json, it: Subject, seconds: float, seed: int) -> None:
+    """Compare the simulation with servers under load, point by point."""
+    free = plan_load.free_share()
+    if free < QUIET:
+        print(f"others take {1 - free:.0%} of a core: what is measured is disturbed", flush=True)
+    rows: list[Json] = []
+    for row in plan_load.compared(it, plan_load.Costs.of(kept["costs"]), seconds, seed):
+        rows.append(row)
+        print(row, flush=True)
+        keep(kept, "check", {"free_share": free, "seconds": seconds, "seed": seed, "rows": rows})
+
+
+def keep(kept: Json, name: str, found: Json) -> None:
+    """Store what was found beside the rest."""
+    kept[name] = found
+    store(f"{NAME}.json", kept)

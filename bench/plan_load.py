@@ -1,0 +1,257 @@
+"""A server under requests that come at random, and the same requests simulated: what each says of waiting."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bench.queueing import Load, Machine, Waited, simulate
+from bench.study import Json
+from tailrank.arrays import Bools, Codes, Doubles
+from tailrank.benchmarks.connection import OK, SHED, Connection, request
+from tailrank.benchmarks.launcher import Server, measured_server, resident
+from tailrank.benchmarks.load import Answers, drive
+from tailrank.benchmarks.subject import Subject
+from tailrank.benchmarks.timing import percentiles
+from tailrank.errors import RequestError
+
+CANDIDATES: Final = 100
+WORKERS: Final = (1, 2, 3, 4)
+POINTS: Final = ((0.5, 1.0), (0.7, 1.0), (0.85, 1.0), (0.5, 2.0), (1.3, 1.0))
+"""Requests, as a share of what the machine should answer, and how many times as many come in a burst."""
+
+EVERY, LASTING = 5.0, 1.0
+"""Seconds from one burst to the next, and of one."""
+
+LINES: Final = 48
+"""Connections to each worker: more than it lets wait."""
+
+ATTEMPTS: Final = 40
+"""Connections opened for each that is wanted before giving up on the system's choice of workers."""
+
+WARM_UP: Final = 3_000
+POWER: Final = 0.8
+"""Of a user's rank that the share of the requests falls with."""
+
+SAMPLES: Final = 3_000
+DRAWS: Final = 2
+"""Simulations of each point, of which means are given."""
+
+KINDS: Final = ("as before", "after an event")
+"""Of requests: the user's history is the one ranked for last time, or has one event more."""
+
+QUANTILES: Final = np.linspace(0, 100, 201)
+"""At which stored durations are kept."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a request takes, measured one by one.
+
+    Attributes
+    ----------
+    work
+        Of each kind, time of the server's processor in seconds, at `QUANTILES`; shape (kinds, quantiles).
+    wake
+        Seconds until a process that rests begins, once there is something to do.
+    client
+        Seconds of the processor that sending takes, and reading an answer.
+    refusal
+        Seconds of the server's processor for a refusal.
+    """
+
+    work: Doubles
+    wake: float
+    client: float
+    refusal: float
+
+    @classmethod
+    def of(cls, stored: Json) -> Costs:
+        """Read what `measured_costs` gave."""
+        work = np.array([stored["work_us"][kind] for kind in KINDS]) / 1e6
+        return cls(work, *(stored[name] / 1e6 for name in ("wake_us", "client_us", "refusal_us")))
+
+    def drawn(self, later: Bools, rng: np.random.Generator) -> Doubles:
+        """Draw the work of requests; `later` says which come after an event, shape (requests,)."""
+        at = 100 * rng.random(len(later))
+        return np.where(later, *(np.interp(at, QUANTILES, row) for row in self.work[::-1]))
+
+    def capacity(self, workers: int, cores: int) -> float:
+        """Give the requests a second that workers can answer beside a client that needs these cores, too."""
+        mean = float(self.work.mean())
+        return min(workers / mean, cores / (mean + 2 * self.client))
+
+
+def arrivals(rate: float, seconds: float, rng: np.random.Generator, burst: float = 1.0) -> Doubles:
+    """Draw when requests come, a Poisson process; in bursts, so many times as many come."""
+    edges = np.arange(0.0, seconds + EVERY, EVERY)
+    times = np.sort(np.concatenate([edges, edges + LASTING]))
+    rates = np.tile([burst * rate, rate], len(edges))[:-1]
+    expected = np.concatenate([[0.0], np.cumsum(rates * np.diff(times))])
+    n = rng.poisson(np.interp(seconds, times, expected))
+    return np.interp(np.sort(rng.uniform(0, np.interp(seconds, times, expected), n)), expected, times)
+
+
+def zipf(n_users: int, n: int, power: float, rng: np.random.Generator) -> Codes:
+    """Draw the user of each request: the share of a user falls with a power of the rank."""
+    shares = np.cumsum(np.arange(1, n_users + 1) ** -power)
+    return np.searchsorted(shares, shares[-1] * rng.random(n))
+
+
+def bodies(it: Subject, n: int, rng: np.random.Generator) -> tuple[list[bytes], Bools]:
+    """Draw requests, half of them after an event; few users make many of them."""
+    later = rng.random(n) < 0.5
+    users = [it.users[at] for at in zipf(len(it.users), n, POWER, rng).tolist()]
+    ways = [it.rankings(n, CANDIDATES, rng, users, new_event=new) for new in (False, True)]
+    drawn = [ways[new][at] for at, new in enumerate(later.tolist())]
+    return [request("/v1/rank", body) for body in drawn], later
+
+
+def processor_seconds(process: int) -> float:
+    """Give the time that a process has had on cores, to the nanosecond."""
+    tasks = Path(f"/proc/{process}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def measured_costs(it: Subject, seed: int) -> Json:
+    """Time single requests, one after the other, on a server with a core of its own."""
+    rng = np.random.default_rng(seed)
+    with measured_server(it.model, it.state) as server:
+        it.store_events(server.port)
+        lists = [it.rankings(SAMPLES + WARM_UP, CANDIDATES, rng, new_event=new) for new in (False, True)]
+        rankings = [[request("/v1/rank", body) for body in some] for some in lists]
+        single = dict(zip(KINDS, (_single(server, some) for some in rankings), strict=True))
+        alive = _single(server, [request("/healthz")] * (SAMPLES + WARM_UP))
+        due = arrivals(0.5e6 / single[KINDS[1]]["server_us"], SAMPLES / 1_000, rng)
+        client, _ = timed_client(lambda: drive(server.port, rankings[1][: len(due)], LINES, due))
+        memory = resident(server.process.pid)
+    outside = [one["latency_p50_us"] - one["server_us"] - one["client_us"] for one in single.values()]
+    return {
+        "work_us": {kind: one.pop("quantiles_us") for kind, one in single.items()},
+        "single": single,
+        "wake_us": max(0.0, float(np.mean(outside)) / 2),
+        "client_us": 1e6 * client / len(due) / 2,
+        "refusal_us": alive["server_us"],
+        **memory,
+    }
+
+
+def _single(server: Server, requests: Sequence[bytes]) -> Json:
+    """Send requests one after the other; gives means of the last ones, and quantiles of the server's time."""
+    connection, clock, process = Connection(server.port), time.perf_counter, server.process.pid
+    for one in requests[:WARM_UP]:
+        connection.insist(one)
+    times = []
+    for one in requests[WARM_UP:]:
+        before, own, start = processor_seconds(process), time.process_time(), clock()
+        connection.insist(one)
+        took = clock() - start, time.process_time() - own
+        times.append((*took, processor_seconds(process) - before))
+    connection.close()
+    latency, client, work = 1e6 * np.array(times).T
+    return {
+        "latency_us": float(latency.mean()),
+        "latency_p50_us": float(np.median(latency)),
+        "client_us": float(client.mean()),
+        "server_us": float(work.mean()),
+        "quantiles_us": np.percentile(work, QUANTILES).round(1).tolist(),
+    }
+
+
+def timed_client(call: Callable[[], Answers]) -> tuple[float, Answers]:
+    """Give the processor's time that this process took, and what came of it."""
+    before = time.process_time()
+    answers = call()
+    return time.process_time() - before, answers
+
+
+def compared(it: Subject, costs: Costs, seconds: float, seed: int) -> Iterator[Json]:
+    """Load servers of 1 to 4 workers for so many seconds at each point, and simulate the same requests."""
+    cores = len(os.sched_getaffinity(0))
+    for workers in WORKERS:
+        machine = Machine(workers, cores, LINES, wake=costs.wake, client=costs.client, refusal=costs.refusal)
+        rng = np.random.default_rng([seed, workers])
+        with Server(it.model, it.state, "--workers", str(workers)) as server:
+            it.store_events(server.port)
+            sent, _ = bodies(it, WARM_UP * workers, rng)
+            drive(server.port, sent, LINES, opened=balanced(server))
+            for share, burst in POINTS:
+                rate = share * costs.capacity(workers, cores)
+                due = arrivals(rate, seconds, rng, burst)
+                sent, later = bodies(it, len(due), rng)
+                found = _loaded(server, sent, due)
+                drawn = (costs.drawn(later, rng) for _ in range(DRAWS))
+                predicted = [summary(simulate(machine, Load(due, work)), due) for work in drawn]
+                yield {
+                    **{
+                        "workers": workers,
+                        "share": share,
+                        "burst": burst,
+                        "rate": rate,
+                        "requests": len(due),
+                    },
+                    **{"measured": found, "predicted": _mean(predicted)},
+                }
+
+
+def _loaded(server: Server, sent: Sequence[bytes], due: Doubles) -> Json:
+    """Load a server in an open loop; gives what `summary` gives, and what tells whether it was disturbed."""
+    lines, workers = balanced(server), server.workers()
+    before = [processor_seconds(worker) for worker in workers]
+    client, answers = timed_client(lambda: drive(server.port, sent, len(lines), due, lines))
+    spent = sum(map(processor_seconds, workers)) - sum(before)
+    if not np.isin(answers.status, (OK, SHED)).all():
+        raise RequestError(f"rankings were answered with {sorted(set(answers.status.tolist()))}")
+    waited = Waited(answers.ms, answers.status == SHED, answers.seconds - due[0])
+    about = {"server_us": 1e6 * spent / len(due), "client_us": 1e6 * client / len(due) / 2}
+    late = float(np.percentile(answers.late_ms, 99))
+    return {**summary(waited, due), **about, "late_p99_ms": late}
+
+
+def summary(waited: Waited, due: Doubles) -> Json:
+    """Give percentiles of the answers that weren't refusals, how many a second, and the share refused."""
+    given = waited.ms[~waited.refused]
+    return {
+        **percentiles(given),
+        "answered_per_s": float(len(given) / waited.seconds),
+        "refused": float(waited.refused.mean()),
+    }
+
+
+def _mean(rows: Sequence[Json]) -> Json:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def balanced(server: Server) -> list[Connection]:
+    """Open connections until each worker has as many; they take turns.
+
+    Raises
+    ------
+    RequestError
+        If the system gives nearly all of them to some workers.
+    """
+    found: dict[int, list[Connection]] = {worker: [] for worker in server.workers()}
+    for _ in range(ATTEMPTS * LINES * len(found)):
+        connection = Connection(server.port)
+        some = found[server.worker_of(connection)]
+        if len(some) < LINES:
+            some.append(connection)
+        else:
+            connection.close()
+        if all(len(each) == LINES for each in found.values()):
+            return [connection for turn in zip(*found.values(), strict=True) for connection in turn]
+    raise RequestError(f"{len(found)} workers: the system connects clients to few of them; try again")
+
+
+def free_share(seconds: float = 1.0) -> float:
+    """Give the share of a core that a process that only computes gets here: 1 unless others compute, too."""
+    start, before = time.perf_counter(), time.process_time()
+    while time.perf_counter() < start + seconds:
+        pass
+    return (time.process_time() - before) / (time.perf_counter() - start)
