@@ -22,8 +22,8 @@ from tailrank.benchmarks.launcher import Server
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.server import encoding
-from tailrank.server.app import App
 from tailrank.server.encoding import EncoderBusyError, Encoders
+from tailrank.server.ranking_app import RankingApp
 from tailrank.server.settings import ServerSettings
 
 TEXTS = [f"{'a tent for rainy days ' * (1 + n % 9)}, number {n}" for n in range(120)]
@@ -153,7 +153,7 @@ def test_abandoned_requests_hold_nothing_up(model: Path, tmp_path: Path) -> None
 
 
 def test_a_stop_answers_what_takes_too_long(model: Path, tmp_path: Path) -> None:
-    app = App(ServerSettings(model, str(tmp_path / "state")))
+    app = RankingApp(ServerSettings(model, str(tmp_path / "state")))
     running = Running(app, lifespan="on", timeout_graceful_shutdown=1)
     line = Connection(running.port, 60)
     line.socket.sendall(request("/v1/rerank", msgspec.json.encode({"query": "rain", "documents": LONG})))

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tailrank.cli import options
+from tailrank.cli import options, service_options
 from tailrank.cli.progress import progress_bars
 from tailrank.data.readers import read_events
 from tailrank.errors import needs
@@ -31,26 +31,18 @@ state_app = typer.Typer(no_args_is_help=True, help="What a server knows of its u
 def serve(
     model: Annotated[Path, typer.Option(help="Model folder; replaced meanwhile, the new one serves.")],
     state: State,
-    host: Annotated[str, typer.Option(help="Address to listen at; others than this machine's need keys.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
-    workers: Annotated[int, typer.Option(help="Processes; one a core.")] = 1,
-    keys: Annotated[
-        Path | None, typer.Option(help="File of API keys, one a line: read:KEY, write:KEY, read+write:KEY.")
-    ] = None,
-    rate_limit: Annotated[
-        float | None, typer.Option(help="Requests a second for each key or, without keys, each address.")
-    ] = None,
+    host: service_options.Host = "127.0.0.1",
+    port: service_options.Port = 8000,
+    workers: service_options.Workers = 1,
+    keys: service_options.Keys = None,
+    rate_limit: service_options.RateLimit = None,
     ttl_days: TtlDays = None,
     seed_from: Annotated[
         str | None,
         typer.Option(help="Data whose users are known from the start: first `tailrank state load`."),
     ] = None,
-    queue_ms: Annotated[
-        float, typer.Option(help="Refuse requests that waited longer in a long line, with 429.")
-    ] = 12.0,
-    body_mb: Annotated[float, typer.Option(help="Largest body of a request, in MB.")] = 4.0,
+    queue_ms: service_options.QueueMs = 12.0,
+    body_mb: service_options.BodyMb = 4.0,
     log_impressions: Annotated[
         Path | None, typer.Option(help="Folder to log rankings and events in, to learn from; else none are.")
     ] = None,
@@ -94,20 +86,11 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME=FOLDER", help="Of `tailrank task train`: labels texts; may be repeated."),
     ] = None,
-    support: Annotated[
-        Path | None, typer.Option(help="Of `tailrank support train`: a desk that answers customers.")
-    ] = None,
-    monitor: Annotated[
-        Path | None,
-        typer.Option(help="Folder of `tailrank monitor run`, which goes on: its alerts at /tasks."),
-    ] = None,
-    monitor_inbox: Annotated[
-        Path | None, typer.Option(help="Folder for texts that a monitor follows; without it, none are taken.")
-    ] = None,
-    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
-    traces: Annotated[
-        bool, typer.Option("--traces", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT.")
-    ] = False,
+    support: service_options.Support = None,
+    monitor: service_options.Monitor = None,
+    monitor_inbox: service_options.MonitorInbox = None,
+    access_log: service_options.AccessLog = False,
+    traces: service_options.Traces = False,
 ) -> None:
     """Serve a model over HTTP: events in, rankings out."""
     with needs("serve", "server"):

@@ -13,6 +13,7 @@ import typer
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
+from tailrank.cli.task_serve import serve
 from tailrank.data.line_checks import checked_json_lines
 from tailrank.errors import DataError, RequestError, first_line
 from tailrank.files import written_file
@@ -27,6 +28,7 @@ from tailrank.tasks.task_list import read_part, read_task_list, read_training_pa
 TEST: Final = "test"
 
 app = typer.Typer(no_args_is_help=True, help="Label texts by a task of your own: docs/tasks.md.")
+app.command()(serve)
 
 Data = Annotated[Path, typer.Option(help="Table of texts: Parquet, CSV or JSON Lines.")]
 Text = Annotated[str, typer.Option(metavar="COLUMN", help="Column of the texts.")]

@@ -30,6 +30,9 @@ _ACCELERATOR_TOKENS: Final = 32_768
 BLOCK: Final = 1_024
 """Number of texts that are sorted by length together."""
 
+CHARACTERS_A_TOKEN: Final = 100
+"""At most, in text that people write; what is further behind the last token is not even looked at."""
+
 READ_CHARACTERS: Final = 1_200
 """About as many characters of a text as `MAX_TOKENS` leave: what lies behind them costs nothing."""
 
@@ -132,12 +135,28 @@ class TextEncoder:
 
         model, device = self.model.eval(), self.model.device
         prompt = model.prompts.get(model.default_prompt_name or "")
+        limit, side = model.max_seq_length, getattr(model.tokenizer, "truncation_side", "right")
+        if limit is not None and np.isfinite(limit):
+            texts = [text[: readable(int(limit), side)] for text in texts]
         mask = model.preprocess(texts, prompt).get("attention_mask")
         lengths = np.ones(len(texts), int) if mask is None else mask.sum(dim=1).numpy()
         for rows in batch_rows(lengths, CPU_TOKENS if device.type == "cpu" else _ACCELERATOR_TOKENS):
             batch = model.preprocess([texts[row] for row in rows], prompt)
             vectors = model(batch_to_device(batch, device))["sentence_embedding"][:, : self.dimension]
             yield rows, unit_vectors(vectors.float().cpu().numpy(), self.name)
+
+
+def readable(max_tokens: int, side: str) -> int | None:
+    """Bound the characters that a tokenizer looks at, since it reads a text to its end before it cuts.
+
+    None is all: where the beginning is cut off.
+
+    Examples
+    --------
+    >>> readable(256, "right"), readable(256, "left")
+    (25600, None)
+    """
+    return CHARACTERS_A_TOKEN * max_tokens if side == "right" else None
 
 
 def encode_distinct(

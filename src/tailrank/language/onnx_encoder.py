@@ -26,6 +26,7 @@ from tailrank.language.encoder import (
     Encoded,
     batch_rows,
     encode_distinct,
+    readable,
     unit_vectors,
 )
 from tailrank.language.sources import EncoderSource, find_encoder
@@ -40,9 +41,6 @@ ABOUT: Final = "encoder.json"
 
 INPUTS: Final = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 """Inputs that a graph may have, and their names in the tokenizer."""
-
-CHARACTERS_A_TOKEN: Final = 100
-"""At most, in text that people write; what is further behind the last token is not even looked at."""
 
 PADDING: Final = ("direction", "pad_id", "pad_type_id", "pad_token")
 
@@ -172,10 +170,8 @@ def graph_folder(source: EncoderSource, max_tokens: int) -> Path:
 
 
 def _readable_characters(truncation: Mapping[str, Any] | None) -> int | None:
-    """Bound what a tokenizer has to look at, since it reads a text to its end before it cuts; None is all."""
-    if truncation is None or truncation["direction"] != "right":
-        return None
-    return CHARACTERS_A_TOKEN * int(truncation["max_length"])
+    """Bound what a tokenizer has to look at; None is all."""
+    return None if truncation is None else readable(int(truncation["max_length"]), truncation["direction"])
 
 
 def _is_intact(folder: Path) -> bool:

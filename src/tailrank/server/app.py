@@ -5,24 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from tailrank.errors import TailrankError
 from tailrank.server.auth import RateLimit, find_key
+from tailrank.server.basic_endpoints import BasicEndpoints
 from tailrank.server.call import Call
 from tailrank.server.content_encoding import unpacked_gzip
 from tailrank.server.exchange import Answer, ClientDisconnected, Exchange
-from tailrank.server.lifespan import Lifespan, Message, Receive, Send
+from tailrank.server.metrics import Metrics
 from tailrank.server.origins import reason_to_refuse
 from tailrank.server.refusals import RETRY_AFTER, RequestRefused, as_refusal
 from tailrank.server.route import Route
 from tailrank.server.routes import Router
-from tailrank.server.settings import ServerSettings
+from tailrank.server.service_settings import ServiceSettings
 from tailrank.server.streams import Stream, send_stream
+from tailrank.server.tracing import Tracer
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 OK: Final = 200
 ENCODING: Final = frozenset({"rerank", "items", "feedback", "page_items", "page_own", "label", "support_ask"})
@@ -42,18 +50,25 @@ class Target(NamedTuple):
     flags: Mapping[str, bool]
 
 
-class App(Lifespan):
-    """One worker's application.
+class App(ABC):
+    """One worker's application; what is behind its endpoints opens and closes with it.
 
     Parameters
     ----------
     settings
         Of the server.
+    endpoints
+        Of what kind its endpoints are, which exist once it is open.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
-        super().__init__(settings)
-        self.router = Router()
+    def __init__(self, settings: ServiceSettings, endpoints: type[BasicEndpoints]) -> None:
+        self.metrics = Metrics()
+        self.tracer = Tracer() if settings.traces else None
+        self.endpoints: BasicEndpoints | None = None
+        self.failure: TailrankError | None = None
+        """Why the application could not start."""
+        self._access_log, self._queue_ms, self._keys = settings.access_log, settings.queue_ms, settings.keys
+        self.router = Router(endpoints.routes)
         self.body_bytes, limit = int(settings.body_mb * 1e6), settings.rate_limit
         self.rate_limit = None if limit is None else RateLimit(limit / settings.workers)
 
@@ -61,6 +76,30 @@ class App(Lifespan):
         """Run from the server's start to its end: uvicorn tells of both as ASGI does."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Open everything when the server starts, and close it when it ends."""
+        await receive()
+        try:
+            await self._open()
+        except TailrankError as why:
+            self.failure = why
+            await send({"type": "lifespan.startup.failed", "message": str(why)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._close()
+        if self.tracer:
+            self.tracer.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @abstractmethod
+    async def _open(self) -> None:
+        """Open what is behind the endpoints, and these; raises TailrankError if it can't be used."""
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """Close it, once the last request was answered."""
 
     def begin(self, exchange: Exchange) -> None:
         """Answer a request: at once or, if something has to be waited for, in a task."""
@@ -134,13 +173,13 @@ class App(Lifespan):
             span.update_name(endpoint)
             span.set_attribute("http.response.status_code", status)
             span.end()
-        if self.settings.access_log:
+        if self._access_log:
             fields = {"endpoint": endpoint, "status": status, "ms": round(1e3 * took, 2)}
             log.info("answered", extra=fields)
 
     def _target(self, exchange: Exchange) -> Target:
         """Find what is requested, unless the caller is refused or too many came before."""
-        if not self.settings.keys:
+        if not self._keys:
             why = reason_to_refuse(exchange.headers, navigates=exchange.method in {"GET", "HEAD"})
             if why is not None:
                 raise RequestRefused(403, why)
@@ -171,13 +210,13 @@ class App(Lifespan):
         1961), the length of the line is a time, too: in units of what a request takes here.
         """
         waited = time.perf_counter() - exchange.arrived
-        return exchange.ahead >= LINE and waited > self.settings.queue_ms / 1e3
+        return exchange.ahead >= LINE and waited > self._queue_ms / 1e3
 
     def _check_caller(self, route: Route, exchange: Exchange) -> None:
         """Refuse callers without a key for this route, and who comes too often."""
         caller: object = exchange.connection.client
-        if self.settings.keys:
-            key = find_key(self.settings.keys, dict(exchange.headers).get(b"authorization", b""))
+        if self._keys:
+            key = find_key(self._keys, dict(exchange.headers).get(b"authorization", b""))
             if key is None:
                 header = b"www-authenticate", b"Bearer"
                 raise RequestRefused(401, "no valid key: send `Authorization: Bearer KEY`", header)

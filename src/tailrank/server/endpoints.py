@@ -6,8 +6,6 @@ import asyncio
 import math
 import time
 from collections.abc import Coroutine, Mapping
-from functools import cache
-from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -17,6 +15,7 @@ from tailrank.errors import RequestError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.policy.exploration import Exploration
 from tailrank.server import metarank
+from tailrank.server.basic_endpoints import BasicEndpoints
 from tailrank.server.call import Call, encode
 from tailrank.server.decoding import Body
 from tailrank.server.exchange import Answer
@@ -28,11 +27,9 @@ from tailrank.server.live import LivePage
 from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.monitor_endpoints import MonitorEndpoints
-from tailrank.server.openapi import description
-from tailrank.server.openapi_page import docs_page
 from tailrank.server.operator_endpoints import OperatorEndpoints
 from tailrank.server.page_endpoints import PageEndpoints
-from tailrank.server.pages import assets, page
+from tailrank.server.pages import page
 from tailrank.server.ranker import Ranker
 from tailrank.server.relevance import is_blank
 from tailrank.server.served_tasks import ServedTasks
@@ -53,7 +50,13 @@ RERANK_ITEMS: Final[Body[api_texts.ItemRerankRequest]] = Body(api_texts.ItemRera
 
 
 class Endpoints(
-    StoredEndpoints, OperatorEndpoints, PageEndpoints, TaskEndpoints, MonitorEndpoints, InboxEndpoints
+    BasicEndpoints,
+    StoredEndpoints,
+    OperatorEndpoints,
+    PageEndpoints,
+    TaskEndpoints,
+    MonitorEndpoints,
+    InboxEndpoints,
 ):
     """Everything that a client can request of one worker.
 
@@ -174,23 +177,6 @@ class Endpoints(
         """Show the page of tasks, of the support desk and of the monitor."""
         return page("tasks", has_tasks=True)
 
-    def asset(self, call: Call) -> Answer:
-        """Give a script or style of a page."""
-        found = assets().get(call.name)
-        return found or Answer(encode(api.ErrorResponse("no page has such a file")), 404)
-
-    def openapi(self, _: Call) -> Answer:
-        """Describe all this to programs."""
-        return Answer(_description())
-
-    def docs(self, _: Call) -> Answer:
-        """Describe all this to readers."""
-        return Answer(_docs_page(), media_type=b"text/html; charset=utf-8")
-
-    def alive(self, _: Call) -> Answer:
-        """Confirm that the process runs."""
-        return Answer(b'{"status":"alive"}')
-
     async def ready(self, _: Call) -> Answer:
         """Say whether a ranking works: ready is only what has just been done.
 
@@ -219,13 +205,3 @@ class Endpoints(
 
 async def _rank_later(ranker: Ranker, request: api.RankRequest, arrived: float) -> Answer:
     return Answer(encode(await ranker.rank(request, arrived)))
-
-
-@cache  # anybody may ask for it, so it must cost little
-def _description() -> bytes:
-    return encode(description(version("tailrank")))
-
-
-@cache
-def _docs_page() -> bytes:
-    return docs_page(description(version("tailrank")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,15 +15,15 @@ EVENTS: Final = "text/event-stream"
 """Of streams, each element of which has its JSON in the field `data`."""
 
 
-def description(version: str) -> dict[str, Any]:
-    """Describe all routes as OpenAPI 3.1 does."""
-    types = [body for r in ROUTES for body in (r.request, r.response) if body is not None]
+def description(version: str, routes: Sequence[Route] = ROUTES) -> dict[str, Any]:
+    """Describe routes as OpenAPI 3.1 does."""
+    types = [body for r in routes for body in (r.request, r.response) if body is not None]
     schemas, components = msgspec.json.schema_components(
         [*types, api.ErrorResponse], ref_template="#/components/schemas/{name}"
     )
     next_schema = iter(schemas)
     paths: dict[str, dict[str, Any]] = {}
-    for r in ROUTES:
+    for r in routes:
         request = next(next_schema) if r.request is not None else {} if r.method == "POST" else None
         response = next(next_schema) if r.response is not None else {}
         if r.media_type == EVENTS:

@@ -35,8 +35,8 @@ _BUILT: Final = files("tailrank.server") / "web"
 
 
 @cache
-def page(name: str, *, has_tasks: bool = False) -> Answer:
-    """Give a page by its name; it links to that of tasks if there is something on it.
+def page(name: str, *, has_tasks: bool = False, ranks: bool = True) -> Answer:
+    """Give a page by its name; it links to those that have something on them.
 
     Examples
     --------
@@ -45,7 +45,8 @@ def page(name: str, *, has_tasks: bool = False) -> Answer:
     """
     body = (_BUILT / f"{name}.html").read_bytes()
     if has_tasks:
-        body = body.replace(b'<div id="page">', b'<div id="page" data-tasks>')
+        marked = b'<div id="page" data-tasks>' if ranks else b'<div id="page" data-tasks="only">'
+        body = body.replace(b'<div id="page">', marked)
     return Answer(body, media_type=b"text/html; charset=utf-8", headers=PAGE_HEADERS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tailrank import api, api_live, api_monitor, api_page, api_reports, api_stored, api_tasks, api_texts
@@ -257,9 +257,10 @@ ROUTES: Final = (
 class Router:
     """Finds the route of a request: fixed paths by one look-up, the others by patterns."""
 
-    def __init__(self) -> None:
-        self.fixed = {(r.method, r.path): r for r in ROUTES if "{" not in r.path}
-        self.named = [(r, re.compile(re.sub("{.*}", "([^/]*)", r.path))) for r in ROUTES if "{" in r.path]
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.fixed = {(r.method, r.path): r for r in routes if "{" not in r.path}
+        self.named = [(r, re.compile(re.sub("{.*}", "([^/]*)", r.path))) for r in routes if "{" in r.path]
+        self._methods = {r.method for r in routes} | {"HEAD"}
 
     def find(self, method: str, path: str) -> tuple[Route, str] | None:
         """Find a route, and the name that its braces stand for, still percent-encoded; HEAD is as GET."""
@@ -274,5 +275,4 @@ class Router:
 
     def methods(self, path: str) -> list[str]:
         """List the methods that a path allows."""
-        methods = {r.method for r in ROUTES} | {"HEAD"}
-        return sorted(method for method in methods if self.find(method, path) is not None)
+        return sorted(method for method in self._methods if self.find(method, path) is not None)

@@ -31,8 +31,11 @@ from tailrank.server.logs import start_logging
 from tailrank.server.metrics import SHARED_FOLDER
 from tailrank.server.page_files import check_story
 from tailrank.server.protocol import MAX_CONNECTIONS, BoundedProtocol
+from tailrank.server.ranking_app import RankingApp
 from tailrank.server.served_tasks import ServedTasks
+from tailrank.server.service_settings import ServiceSettings
 from tailrank.server.settings import ServerSettings
+from tailrank.server.task_server import TaskApp
 from tailrank.state.open import open_state
 from tailrank.tasks.monitor.inbox import Inbox
 
@@ -47,13 +50,13 @@ SHUTDOWN_SECONDS: Final = 25
 """How long requests under way may take to end; what is left ends within five more."""
 
 
-def serve(settings: ServerSettings, listening: Callable[[str], None] = lambda _: None) -> None:
+def serve(settings: ServiceSettings, listening: Callable[[str], None] = lambda _: None) -> None:
     """Serve until a signal says to stop; requests under way are answered first.
 
     Parameters
     ----------
     settings
-        Of the server.
+        Of a server that ranks, or of one that only labels texts.
     listening
         Is told the address once the server listens there; requests wait until it is ready.
 
@@ -69,7 +72,7 @@ def serve(settings: ServerSettings, listening: Callable[[str], None] = lambda _:
         signal.signal(stop, lambda *_: sys.exit(0))
     host, port = listener.getsockname()[:2]
     with listener, ExitStack() as log:
-        if settings.log_impressions is not None:
+        if isinstance(settings, ServerSettings) and settings.log_impressions is not None:
             log.enter_context(agreed_on_learning(settings.log_impressions, learn=settings.learn))
         print(f"tailrank listens at http://{host}:{port} (stop: Ctrl+C)", file=sys.stderr, flush=True)
         listening(f"http://{host}:{port}")
@@ -79,7 +82,7 @@ def serve(settings: ServerSettings, listening: Callable[[str], None] = lambda _:
             _serve_workers(settings, listener)
 
 
-def _serve_single(settings: ServerSettings, listener: socket.socket) -> None:
+def _serve_single(settings: ServiceSettings, listener: socket.socket) -> None:
     app = _make_app(settings)
     try:
         uvicorn.Server(_uvicorn_config(lambda: app, 1)).run(sockets=[listener])
@@ -88,8 +91,21 @@ def _serve_single(settings: ServerSettings, listener: socket.socket) -> None:
             raise app.failure
 
 
-def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
+def _serve_workers(settings: ServiceSettings, listener: socket.socket) -> None:
     # What keeps every worker from starting is found here, once, and not by each of them again and again.
+    if isinstance(settings, ServerSettings):
+        _check_model(settings)
+    ServedTasks.read(settings.tasks, settings.support, settings.monitor, Encoders())
+    if settings.monitor_inbox is not None:
+        Inbox(settings.monitor_inbox)
+    with tempfile.TemporaryDirectory(prefix="tailrank-shared-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        config = _uvicorn_config(partial(_make_app, settings), settings.workers)
+        Multiprocess(config, sockets=[listener]).run()
+
+
+def _check_model(settings: ServerSettings) -> None:
+    """Read model and state; raises TailrankError if they can't be used."""
     steps, _ = held_steps(settings.policies.steps)
     served = LoadedModel.load(settings.model, standing=steps)
     if settings.story is not None:
@@ -98,22 +114,15 @@ def _serve_workers(settings: ServerSettings, listener: socket.socket) -> None:
         check_learnable(served.reranker.fusion, served.name)
     if settings.challenger is not None:
         LoadedModel.load(settings.challenger, standing=steps)
-    ServedTasks.read(settings.tasks, settings.support, settings.monitor, Encoders())
-    if settings.monitor_inbox is not None:
-        Inbox(settings.monitor_inbox)
     asyncio.run(open_state(settings.state, settings.ttl_days).close())
-    with tempfile.TemporaryDirectory(prefix="tailrank-shared-") as folder:
-        os.environ[SHARED_FOLDER] = folder
-        config = _uvicorn_config(partial(_make_app, settings), settings.workers)
-        Multiprocess(config, sockets=[listener]).run()
 
 
-def _make_app(settings: ServerSettings) -> App:
+def _make_app(settings: ServiceSettings) -> App:
     """Make one worker's application."""
     start_logging()
     if (supervisor := parent_process()) is not None:
         Thread(target=_stop_after, args=(supervisor,), daemon=True).start()
-    return App(settings)
+    return RankingApp(settings) if isinstance(settings, ServerSettings) else TaskApp(settings)
 
 
 def _stop_after(supervisor: BaseProcess) -> None:

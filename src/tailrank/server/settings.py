@@ -10,7 +10,6 @@ from typing import Annotated
 from msgspec import Meta
 
 from tailrank.api_page import Prices, Story
-from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError
 from tailrank.feedback.exploring_fusion import Explorer
 from tailrank.feedback.live_outcomes import Compare
@@ -18,12 +17,12 @@ from tailrank.feedback.records import CHALLENGER
 from tailrank.policy.exploration import Exploration
 from tailrank.policy.file import PolicyFile
 from tailrank.screening.screen import Screen
-from tailrank.server.auth import ApiKey, is_loopback
+from tailrank.server.service_settings import ServiceSettings
 
 
 @dataclass(frozen=True)
-class ServerSettings:
-    """What a server serves, to whom, and within which limits.
+class ServerSettings(ServiceSettings):
+    """What a server ranks by, and what it does beside.
 
     Attributes
     ----------
@@ -37,23 +36,8 @@ class ServerSettings:
         Model folders that requests may name, by what they call them.
     state
         Location of the state, which may hold a password: see `tailrank.state.open.open_state`.
-    host, port
-        Address to listen at; port 0 chooses a free one.
-    workers
-        Processes.
-    keys
-        Who may send requests; without any, only this machine.
-    rate_limit
-        Requests a second for each key or, without keys, each address; None sets no limit.
     ttl_days
         Days after which an event expires; None keeps it until 50 later ones came.
-    queue_ms
-        Milliseconds that a request may wait for its turn; after more it is refused with 429, if the line was
-        long when it joined.
-    body_mb
-        Megabytes of a request's body, at most.
-    access_log
-        Whether each request is logged, without what it contains.
     log_impressions
         Folder in which rankings and events are logged; None logs none.
     log_days, log_gb
@@ -64,8 +48,6 @@ class ServerSettings:
         How rankings explore around what was learned; None ranks by the likeliest weights.
     explore_moves, explore_tail
         Bounds of that, as `moves` and `tail_places` of `Exploration`.
-    traces
-        Whether spans are sent to where the OpenTelemetry variables say.
     policies
         Steps that come after those of the model or of a request, and which version of a file they are.
     screen
@@ -74,32 +56,16 @@ class ServerSettings:
         Users that the page at `/` begins with; None if there are none.
     prices
         What policies cost, for that page; None if that wasn't measured.
-    tasks
-        Folders of tasks, by the names that they are served under.
-    support
-        Folder of a support desk; None if there is none.
-    monitor
-        Folder of a monitor that another process runs; None shows none.
-    monitor_inbox
-        Folder in which texts for the opinion monitor are kept; None takes none.
 
     Raises
     ------
     RequestError
-        On an address that others reach, without keys; on numbers out of range; on a comparison that can't be.
+        As that of a service does; on a comparison that can't be.
     """
 
     model: Path
     state: str = field(repr=False)
-    host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
-    workers: Annotated[int, Meta(ge=1)] = 1
-    keys: tuple[ApiKey, ...] = ()
-    rate_limit: Annotated[float, Meta(gt=0)] | None = None
     ttl_days: Annotated[float, Meta(gt=0)] | None = None
-    queue_ms: Annotated[float, Meta(gt=0)] = 12.0
-    body_mb: Annotated[float, Meta(gt=0)] = 4.0
-    access_log: bool = False
     log_impressions: Path | None = None
     log_days: Annotated[float, Meta(gt=0)] = 30.0
     log_gb: Annotated[float, Meta(gt=0)] = 10.0
@@ -107,7 +73,6 @@ class ServerSettings:
     explore: Explorer | None = None
     explore_moves: Annotated[int, Meta(ge=0)] = Exploration.moves
     explore_tail: Annotated[int, Meta(ge=0)] = Exploration.tail_places
-    traces: bool = False
     challenger: Path | None = None
     compare: Compare = "interleave"
     beside: Mapping[str, Path] = field(default_factory=dict)
@@ -115,20 +80,11 @@ class ServerSettings:
     screen: Screen | None = None
     story: Story | None = None
     prices: Prices | None = None
-    tasks: Mapping[str, Path] = field(default_factory=dict)
-    support: Path | None = None
-    monitor: Path | None = None
-    monitor_inbox: Path | None = None
 
     def __post_init__(self) -> None:
-        if not self.keys and not is_loopback(self.host):
-            raise RequestError(
-                f"--host {self.host}: others would reach the server without a key: give --keys FILE, "
-                "or set TAILRANK_API_KEYS"
-            )
+        super().__post_init__()
         if self.learn and self.log_impressions is None:
             raise RequestError("--learn needs --log-impressions FOLDER: what is logged there is learned from")
-        check_bounds(self)
         self._check_comparison()
         self._check_exploration()
 

@@ -1,12 +1,11 @@
 /** The bar on top of every page. */
 
-/** The server says so of its pages if it has tasks, a support desk or a monitor. */
-const HAS_TASKS = document.getElementById("page")?.dataset["tasks"] !== undefined;
+/** The server says so of its pages if it has tasks, a support desk or a monitor, or nothing but these. */
+const TASKS = document.getElementById("page")?.dataset["tasks"];
 
 const PAGES = [
-  { path: "/", name: "Try it" },
-  { path: "/dashboard", name: "Dashboard" },
-  ...(HAS_TASKS ? [{ path: "/tasks", name: "Tasks" }] : []),
+  ...(TASKS === "only" ? [] : [{ path: "/", name: "Try it" }, { path: "/dashboard", name: "Dashboard" }]),
+  ...(TASKS === undefined ? [] : [{ path: "/tasks", name: "Tasks" }]),
   { path: "/docs", name: "API" },
 ];
 

@@ -1,42 +1,36 @@
-"""`Lifespan`: what one worker opens when the server starts, and closes when it ends."""
+"""`RankingApp`: what one worker that ranks opens when the server starts, and closes when it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import Coroutine
+from typing import Any
 
-from tailrank.errors import TailrankError
 from tailrank.feedback.impression_log import ImpressionLog
 from tailrank.feedback.records import CHALLENGER
 from tailrank.feedback.roll_over_process import Retention
 from tailrank.server.alerts import count_alerts, watch_log
+from tailrank.server.app import App
 from tailrank.server.encoding import Encoders
 from tailrank.server.endpoints import Endpoints
 from tailrank.server.experiment import LiveExperiment
 from tailrank.server.exposure import SharedExposure, held_steps
 from tailrank.server.learning import Learning, check_learnable
 from tailrank.server.live import LivePage
-from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.page_files import check_story
 from tailrank.server.served_tasks import ServedTasks
 from tailrank.server.settings import ServerSettings
-from tailrank.server.tracing import Tracer
 from tailrank.state.open import open_state
 from tailrank.tasks.monitor.inbox import Inbox
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 log = logging.getLogger("tailrank.server")
 
 
-class Lifespan:
-    """Everything behind the endpoints of one worker.
+class RankingApp(App):
+    """The application of one worker that ranks.
 
     Parameters
     ----------
@@ -45,45 +39,27 @@ class Lifespan:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        self.settings, self.metrics = settings, Metrics()
-        self.tracer = Tracer() if settings.traces else None
+        super().__init__(settings, Endpoints)
+        self.settings = settings
         self.endpoints: Endpoints | None = None
         self.learning: Learning | None = None
         self.exposure: SharedExposure | None = None
-        self.failure: TailrankError | None = None
-        """Why the application could not start."""
+        self._managers: list[ModelManager] = []
+        """Of the model, and of those beside it."""
+        self._background: list[asyncio.Task[None]] = []
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        """Open model and state when the server starts, and close them when it ends."""
-        await receive()
-        try:
-            managers = await self._open()
-        except TailrankError as why:
-            self.failure = why
-            await send({"type": "lifespan.startup.failed", "message": str(why)})
-            return
-        works = [work() for each in managers for work in (each.watch, each.warm)]
-        works += [count_alerts(managers[0].state, self.metrics), *self._reading()]
-        if self.exposure is not None:
-            works.append(self.exposure.follow())
-        background = [asyncio.create_task(work) for work in works]
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        for task in background:
+    async def _close(self) -> None:
+        for task in self._background:
             task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
-        managers[0].encoders.close()
-        if self.tracer:
-            self.tracer.close()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self._managers[0].encoders.close()
         if self.endpoints is not None:
             await self.endpoints.shown.written()
             if self.endpoints.log is not None:
                 await self.endpoints.log.close()
-        await managers[0].state.close()
-        await send({"type": "lifespan.shutdown.complete"})
+        await self._managers[0].state.close()
 
-    async def _open(self) -> list[ModelManager]:
-        """Open everything; returns the managers of the model and of those beside it."""
+    async def _open(self) -> None:
         settings, encoders = self.settings, Encoders()
         state = open_state(settings.state, ttl_days=settings.ttl_days)
         folders = {CHALLENGER: settings.challenger} if settings.challenger is not None else {}
@@ -121,7 +97,11 @@ class Lifespan:
             None if settings.monitor_inbox is None else Inbox(settings.monitor_inbox),
         )
         log.info("ready", extra={"model": managers[0].served.name, "pid": os.getpid()})
-        return managers
+        works = [work() for each in managers for work in (each.watch, each.warm)]
+        works += [count_alerts(state, self.metrics), *self._reading()]
+        if self.exposure is not None:
+            works.append(self.exposure.follow())
+        self._managers, self._background = managers, [asyncio.create_task(work) for work in works]
 
     def _learning(self, manager: ModelManager) -> Learning | None:
         """Prepare to learn from the log, if that is wanted."""
