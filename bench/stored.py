@@ -69,9 +69,8 @@ class Evaluated:
 
     @property
     def epochs(self) -> str:
-        """How many epochs the sequence model got, by seed; 0 if it was left out."""
-        found = [_epochs(run["settings"]) for run in self.runs.values()]
-        return ", ".join(map(str, dict.fromkeys(found)))
+        """How many epochs the sequence model got with each seed; 0 if it was left out."""
+        return ", ".join(str(_epochs(run["settings"])) for run in self.runs.values())
 
     @property
     def dates(self) -> str:
@@ -111,13 +110,17 @@ class Evaluated:
         return counted
 
     def comparisons(self) -> dict[tuple[str, str], Json]:
-        """Give the paired differences of tailrank by (other model, metric), from the lowest seed of each."""
-        found: dict[tuple[str, str], Json] = {}
+        """Give the paired differences of tailrank by (other model, metric), means over seeds.
+
+        An interval reaches from the lowest end of any seed to the highest. Each seed's own is over users
+        only, and trainings differ as well: it holds 0 unless all seeds agree.
+        """
+        found: dict[tuple[str, str], list[Json]] = defaultdict(list)
         for run in self.runs.values():
             for pair in run["comparisons"]:
                 if pair["a"] == OURS:
-                    found.setdefault((pair["b"], pair["metric"]), pair)
-        return found
+                    found[pair["b"], pair["metric"]].append(pair)
+        return {key: _over_seeds(pairs) for key, pairs in found.items()}
 
     def best(self, metric: str) -> float | None:
         """Give the best mean of a metric."""
@@ -186,6 +189,12 @@ def evaluations(results: Path) -> list[Evaluated]:
             old = ", ".join(f"seed-{seed}" for seed, run in sorted(seeds.items()) if "fair" not in run)
             raise SystemExit(f"{results / dataset / protocol}: an earlier build made {old}: remove or repeat")
     return [Evaluated(*pair, dict(sorted(runs[pair].items()))) for pair in SETS if pair in runs]
+
+
+def _over_seeds(pairs: list[Json]) -> Json:
+    lows, highs = zip(*(pair["ci95"] for pair in pairs), strict=True)
+    mean = fmean(pair["difference"] for pair in pairs)
+    return pairs[0] | {"difference": mean, "ci95": [min(lows), max(highs)]}
 
 
 def _epochs(settings: Json) -> int:

@@ -14,6 +14,9 @@ from bench.study import Json
 PLAIN: Final = {"ndcg@10": "all", "ndcg@10/tail80": "tail", "ndcg@10/cold": "cold"}
 """What the READMEs call the targets of the metrics that they show."""
 
+FEW: Final = {1: "¹", 2: "²"}
+"""Marks data sets that were measured with fewer than three seeds, by the number of these."""
+
 BLOCK: Final = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- /figures -->)", re.DOTALL)
 """What is generated of a README."""
 
@@ -46,7 +49,7 @@ def plain(found: list[Evaluated]) -> list[Json]:
     -------
     list[Json]
         Rows with `target`, `dataset`, `ours`, `without`, `other`, the largest loss first. `≈` marks a value
-        whose difference may be chance.
+        whose difference may be chance, ¹ or ² a data set with as few seeds.
     """
     told = summary(found)
     pairs = [(one, metric) for one in told["judged"] for metric in ("ndcg@10", "ndcg@10/tail80")]
@@ -64,7 +67,7 @@ def _plain(one: Evaluated, metric: str) -> Json:
 
     return {
         "target": PLAIN[metric],
-        "dataset": f"{one.dataset} ‡" if one.earlier else one.dataset,
+        "dataset": f"{one.dataset}{FEW.get(len(one.runs), '')}{' ‡' if one.earlier else ''}",
         "ours": number(one.mean(OURS, metric)),
         "without": value(WITHOUT),
         "other": f"{value(best)} {best}" if best else "-",

@@ -103,7 +103,7 @@ def test_a_table_gives_means_over_seeds_and_the_best_in_bold(results: Path, publ
     assert table["popularity"][2] == "-"
     assert list(table) == ["ease", "**tailrank**", "item-knn", "popularity", "queries"]
     assert "1,234 users, 1,234 queries; leave-one-out. Seeds: 0, 1. Epochs of the sequence" in text
-    assert "model: 12. Measured: 2026-01-02, by an earlier build" in text
+    assert "model, by seed: 12, 12. Measured: 2026-01-02, by an earlier build" in text
     assert not charts
 
 
@@ -329,6 +329,25 @@ def on_ground(
     return {"users": queries, "queries": queries, "items": 10 * queries, "targets": targets, **measured}
 
 
+def test_a_difference_may_be_chance_unless_all_seeds_agree(tmp_path: Path, published: Path) -> None:
+    models = {"tailrank": metrics(0.12, 0.06, 1.0), "lm": metrics(0.1, 0.05, 1.0)}
+    for seed, (all_low, tail_low) in enumerate([(0.01, 0.01), (0.02, -0.02)]):
+        pairs = [
+            against("lm", metric, low, low + 0.02)
+            for metric, low in (("ndcg@10", all_low), ("ndcg@10/tail80", tail_low))
+        ]
+        store(tmp_path, f"two/movielens-100k/temporal/seed-{seed}/metrics.json", evaluation(models, pairs))
+    text, figures, _ = page.build(tmp_path / "two", published)
+    assert rows(text, "movielens-100k, temporal")[-2:] == [
+        ["lm", "NDCG@10", "tailrank is better", "+.0250 (+.0100 to +.0400)"],
+        ["lm", "tail", "may be chance", "+.0050 (-.0200 to +.0300)"],
+    ]
+    assert figures.splitlines()[-2:] == [
+        "|all, movielens-100k² ‡|.1200|-|.1000 lm|",
+        "|tail, movielens-100k² ‡|.0600|-|≈.0500 lm|",
+    ]
+
+
 @pytest.fixture
 def two_grounds(tmp_path: Path) -> Path:
     """Scientific on two grounds, which differ in who is better, and with items made cold."""
@@ -392,9 +411,9 @@ def test_the_page_says_first_what_is_lost(two_grounds: Path, published: Path) ->
 def test_the_readmes_table_begins_with_the_largest_loss(two_grounds: Path, published: Path) -> None:
     _, figures, _ = page.build(two_grounds, published)
     assert [line.strip("|").split("|") for line in figures.splitlines()[2:]] == [
-        ["tail, amazon-scientific", ".0600", ".0700", "≈.0650 lm"],
-        ["all, amazon-scientific", ".1200", ".1300", "≈.1000 lm"],
-        ["cold, amazon-scientific", ".0400", ".0400", ".0400 lm"],
+        ["tail, amazon-scientific¹", ".0600", ".0700", "≈.0650 lm"],
+        ["all, amazon-scientific¹", ".1200", ".1300", "≈.1000 lm"],
+        ["cold, amazon-scientific¹", ".0400", ".0400", ".0400 lm"],
     ]
 
 
@@ -406,7 +425,7 @@ def test_a_lead_without_doubt_is_said(tmp_path: Path, published: Path) -> None:
     assert "## In short\n\ntailrank leads all other models in the next tables" in text
     assert "movielens-100k, temporal | 12 | 9 | .1200 | - | .1000 (lm) | 4 |" in text
     last = figures.splitlines()[-2:]
-    assert last == ["|all, movielens-100k|.1200|-|.1000 lm|", "|tail, movielens-100k|.0600|-|.0500 lm|"]
+    assert last == ["|all, movielens-100k¹|.1200|-|.1000 lm|", "|tail, movielens-100k¹|.0600|-|.0500 lm|"]
 
 
 def test_seeds_of_two_builds_are_not_averaged(two_grounds: Path, published: Path) -> None:
