@@ -31,7 +31,7 @@ def page() -> str:
     root = typer.Context(typer.main.get_command(app), info_name="tailrank")
     parts = [START, table("option", records(root.command, root))]
     for lazy in COMMANDS:
-        parts += command(lazy.loaded, lazy.name, root)
+        parts += command(lazy.loaded, str(lazy.name), root)
     return "\n".join(parts)
 
 
