@@ -4,6 +4,7 @@ Run by `make docs`: `python docs/build_site.py`.
 
 The pages are laid out below `build/docs` as they are in the repository, so that the same relative links lead
 from page to page there and here. Added are the notebooks, as pages, and the reference of the library.
+Formulas become MathML, which browsers draw without a script.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from latex2mathml.converter import convert
+
 ROOT: Final = Path(__file__).parents[1]
 LINK: Final = re.compile(r"\]\(([^)#\s:]+)(#[^)\s]+)?\)")
 PLACES: Final = ("*.md", "docs/*.md", "docs/recipes/*.md", "peers/README.md", "bench/results/README.md")
+FORMULA: Final = re.compile(r"^```math\n(?P<block>.*?)^```|\$`(?P<inline>[^`]+)`\$", re.M | re.S)
+"""As the repository's host writes them."""
 NOTEBOOKS: Final = "docs/notebooks/*.ipynb"
 API: Final = "docs/api.md"
 PACKED: Final = ROOT / "src" / "tailrank" / "docs.zip"
@@ -60,12 +65,20 @@ def lay_out(source: Path) -> None:
     for path, text in pages.items():
         target = source / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(LINK.sub(lambda link: link[0].replace(".ipynb", ".md"), text), encoding="utf-8")
+        linked_pages = LINK.sub(lambda link: link[0].replace(".ipynb", ".md"), text)
+        target.write_text(FORMULA.sub(mathml, linked_pages), encoding="utf-8")
         for linked in {(ROOT / path.parent / link[1]).resolve() for link in LINK.finditer(text)}:
             copy = source / linked.relative_to(ROOT)
             if linked.is_file() and linked.suffix not in {".md", ".ipynb"} and not copy.exists():
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(linked, copy)
+
+
+def mathml(found: re.Match[str]) -> str:
+    """Write a formula as MathML; a bare one that begins a line would be a paragraph of its own."""
+    if found["block"]:
+        return convert(found["block"], display="block")
+    return f"<span>{convert(found['inline'])}</span>"
 
 
 def notebook_page(path: Path) -> str:

@@ -58,6 +58,25 @@ def test_softmax_by_hand() -> None:
     assert found == pytest.approx(total / 2, rel=1e-5)
 
 
+def test_cross_entropy_by_hand() -> None:
+    vectors = functional.normalize(torch.randn(4, 5, generator=torch.manual_seed(1)), dim=1)
+    batch = Batch(
+        np.arange(4, dtype=np.int32),
+        np.array([[0], [2]]),
+        np.array([1, 3]),
+        np.array([[1, 1, 0, 0], [0, 0, 1, 1]], bool),
+        np.zeros(4, np.float32),
+    )
+    objective = Objective(FineTuningConfig(loss="bce"))
+    slope, constant = objective.theta.tolist()
+    p = 1 / (1 + np.exp(-(slope * vectors.numpy() @ vectors.numpy().T + constant)))
+    by_context = [
+        -np.log(p[0, 1]) - np.log(1 - p[0, [2, 3]]).mean(),
+        -np.log(p[2, 3]) - np.log(1 - p[2, :2]).mean(),
+    ]
+    assert objective(vectors, batch).item() == pytest.approx(np.mean(by_context), rel=1e-4)
+
+
 @pytest.mark.parametrize("inverse_temperature", [0.0, 2.0])
 def test_histories_are_read_as_by_the_signal(inverse_temperature: float) -> None:
     """Training pools a history as `SemanticAttention` does when it ranks."""
