@@ -16,6 +16,7 @@ from server_helpers import rank
 from tailrank.benchmarks.launcher import Server
 from tailrank.server.routes import EXAMPLES
 
+GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana.json"
 READ, WRITE = "only-to-be-read-0123", "for-everything-0123"
 
 
@@ -53,6 +54,20 @@ def test_requests_and_items_are_counted(url: str) -> None:
     assert 'tailrank_request_seconds_count{endpoint="rank",status="200"}' in found
     assert 'tailrank_exposure_total{popularity="head"}' in found
     assert 'tailrank_model_info{model="movies@' in found
+
+
+def test_the_dashboard_for_grafana_asks_for_every_metric_and_no_other(url: str) -> None:
+    rank(url, history=["50"])
+    families = re.findall(r"^# TYPE (\w+) (\w+)$", httpx.get(f"{url}/metrics").text, re.M)
+    parts = {"histogram": ("_count", "_bucket"), "counter": ("",), "gauge": ("",)}
+    named = {
+        f"{name}{part}" for name, kind in families for part in parts[kind] if not name.endswith("_created")
+    }
+    panels = json.loads(GRAFANA.read_text(encoding="utf-8"))["panels"]
+    queries = " ".join(target["expr"] for panel in panels for target in panel.get("targets", ()))
+    asked = set(re.findall(r"tailrank_\w+", queries))
+    assert asked <= named
+    assert named - asked == {"tailrank_event_lag_seconds_count"}
 
 
 def test_unknown_paths_and_methods_are_refused(url: str) -> None:
