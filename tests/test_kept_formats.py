@@ -10,14 +10,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tools.fixtures import FIXTURES, OPENAPI, model_folder, said, scores, state_folder
+from tools.fixtures import (
+    FIXTURES,
+    OPENAPI,
+    Letters,
+    chances,
+    model_folder,
+    said,
+    scores,
+    state_folder,
+    task_folder,
+)
 
 from tailrank.ranking.reranker import Reranker
 from tailrank.server.openapi import description
 from tailrank.state.embedded import EmbeddedState
+from tailrank.tasks.classifier import TextClassifier
 
-MODELS, STATES = (
-    sorted(folder for folder in FIXTURES.glob(f"{what}-*") if folder.is_dir()) for what in ("model", "state")
+MODELS, STATES, TASKS = (
+    sorted(folder for folder in FIXTURES.glob(f"{what}-*") if folder.is_dir())
+    for what in ("model", "state", "task")
 )
 
 
@@ -47,8 +59,17 @@ def test_a_state_that_an_earlier_version_wrote_lost_nothing(folder: Path, tmp_pa
     assert asyncio.run(read(copy)) == kept(folder)  # what opening it rewrote says the same
 
 
+@pytest.mark.parametrize("folder", TASKS, ids=lambda folder: folder.name)
+def test_a_task_that_an_earlier_version_wrote_labels_as_it_did(folder: Path) -> None:
+    then, now = kept(folder), chances(TextClassifier.load(folder, lambda _: Letters()))
+    assert list(now) == list(then)
+    np.testing.assert_allclose(list(now.values()), list(then.values()), atol=1e-5)
+
+
 def test_each_present_format_is_kept() -> None:
-    assert {model_folder(), state_folder()} <= {*MODELS, *STATES}, "python tools/fixtures.py"
+    assert {model_folder(), state_folder(), task_folder()} <= {*MODELS, *STATES, *TASKS}, (
+        "python tools/fixtures.py"
+    )
 
 
 def test_the_api_is_as_it_was_agreed_to() -> None:

@@ -8,25 +8,32 @@ tools/fixtures.py openapi`: its diff is what a review reads.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import polars as pl
 
+from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import History
+from tailrank.language.encoder import TextEncoder
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.manifest import FORMAT as MODEL_FORMAT
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
+from tailrank.reporting import Progress, silent
 from tailrank.server.openapi import description
 from tailrank.state.base import ItemChange, StoredEvent
 from tailrank.state.embedded import EmbeddedState
 from tailrank.state.environment import FORMAT as STATE_FORMAT
+from tailrank.tasks.classifier import TextClassifier
+from tailrank.tasks.task_folder import FORMAT as TASK_FORMAT
 
 FIXTURES: Final = Path(__file__).parents[1] / "tests" / "fixtures"
 OPENAPI: Final = FIXTURES / "openapi.json"
@@ -42,6 +49,9 @@ TITLES: Final = {
 }
 BASKETS: Final = {"ada": "p1 p2 p3", "ben": "t1 t2 t3", "cleo": "p1 p3", "dan": "t2 t3"}
 NOON: Final = 1_714_564_800.0
+LABELS: Final = ("coffee", "coffee", "coffee", "camping", "camping", "camping", "camping", "coffee")
+"""Of the titles, as a task learns them."""
+TEXTS: Final = ("Coffee mug", "Tent stove", "Receipt")
 ASKED: Final = (["t1", "t2"], ["p1", "p2", "n1", "n2", "t3"])
 
 
@@ -67,6 +77,31 @@ def state_folder(form: bytes = STATE_FORMAT) -> Path:
     return FIXTURES / f"state-{number(form)}"
 
 
+def task_folder(form: str = TASK_FORMAT) -> Path:
+    """Name the folder of a task."""
+    return FIXTURES / f"task-{number(form)}"
+
+
+class Letters:
+    """An encoder that never changes: how often a text has each letter of a few, as a unit vector."""
+
+    name, dimension = "letters", 7
+    sha256 = hashlib.sha256(b"acefint").hexdigest()
+
+    def encode(self, texts: Sequence[str], progress: Progress = silent) -> Floats:
+        """Encode texts, to unit vectors."""
+        counts = np.array(
+            [[text.lower().count(letter) for letter in "acefint"] for text in texts], np.float32
+        )
+        unit: Floats = counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1)
+        return unit
+
+
+def chances(task: TextClassifier) -> dict[str, list[float]]:
+    """Ask a task for the chances of its labels, text by text."""
+    return dict(zip(TEXTS, task.predict(TEXTS).chances.astype(float).tolist(), strict=True))
+
+
 def scores(reranker: Reranker) -> dict[str, float]:
     """Rank what is asked of every model; in the order of the ranking."""
     ranking = reranker.rank(Request(*ASKED))
@@ -82,6 +117,13 @@ def write_model(folder: Path) -> None:
     reranker = Reranker.fit(data, ItemVectors(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)))
     reranker.save(folder)
     write(folder.with_suffix(".json"), scores(reranker))
+
+
+def write_task(folder: Path) -> None:
+    """Fit a task on the shop's titles, and write what it says of other texts."""
+    task = TextClassifier.fit([*TITLES.values()], LABELS, cast("TextEncoder", Letters()))
+    task.save(folder)
+    write(folder.with_suffix(".json"), chances(task))
 
 
 async def write_state(folder: Path) -> None:
@@ -122,3 +164,5 @@ if __name__ == "__main__":
             write_model(model_folder())
         if not state_folder().exists():
             asyncio.run(write_state(state_folder()))
+        if not task_folder().exists():
+            write_task(task_folder())
