@@ -1,6 +1,7 @@
 """The pages: every example runs, every link leads somewhere, every promise of the README holds."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,19 @@ def test_the_commands_of_the_runbooks_run() -> None:
     told = ["before   shop", "models/current: stays: 0 new events", "before   shop", "serves", "MB before"]
     for what, text in zip(told, printed, strict=True):
         assert what in text
+
+
+def test_the_examples_of_moving_become_data_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = DOCS / "migrating.md"
+    examples = re.findall(r"`([\w/]+\.jsonl)`:\n\n```json\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    for name, lines in examples:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(lines, encoding="utf-8")
+    printed = [run(line) for _, block in blocks(page, "sh") for line in block.splitlines()]
+    assert ["0 failed" in text for text in printed] == [False, True, False, True]
+    [table] = (tomllib.loads(block)["recommend"]["ranker"] for _, block in blocks(page, "toml"))
+    assert table["reranker_api"]["url"].endswith("/v1/rerank")
 
 
 def comparable(page: str) -> tuple[list[str], list[float]]:
