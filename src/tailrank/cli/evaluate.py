@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,6 +28,7 @@ from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_mode
 from tailrank.evaluation.frontier import DIALS, MAX_LOSS, OBJECTIVE, Dial, find_dials
 from tailrank.evaluation.grounds import SWEPT
 from tailrank.evaluation.item_groups import item_groups
+from tailrank.evaluation.query_shards import QueryShards, Run, run_here
 from tailrank.evaluation.results import Evaluation, Ground
 from tailrank.files import is_writable
 from tailrank.language.vectors import ItemVectors
@@ -106,6 +109,7 @@ def evaluate(
     columns: options.Columns = None,
     device: options.Device = "auto",
     drop_bad: options.DropBad = None,
+    on: options.On = None,
 ) -> None:
     """Measure models on held-out events: full ranking, head and tail, with intervals."""
     if candidates is not None:
@@ -150,7 +154,7 @@ def evaluate(
     if queries is not None:
         split = split.sampled(queries, seed)
     spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train)
-    measure(names, split, spaces, settings, out, standing, dials, max_loss, grouped)
+    measure(names, split, spaces, settings, out, standing, dials, max_loss, grouped, on)
     Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")
 
 
@@ -164,14 +168,15 @@ def measure(
     dials: Mapping[str, Dial] | None = None,
     max_loss: float = MAX_LOSS,
     groups: Mapping[str, Bools] | None = None,
+    on: str | None = None,
 ) -> tuple[list[FittedModel], Evaluation]:
     """Fit models, evaluate them, turn dials, write the report into a folder, and print the main metrics."""
     about = {"encoders": options.encoders(spaces), **machine()}
-    with progress_bars() as progress:
+    with _ranking(on) as run, progress_bars() as progress:
         fitted = with_policies(runner.fit(names, split, spaces, settings, progress), standing)
-        found = runner.evaluate(fitted, split, spaces, settings, about, progress, groups)
+        found = runner.evaluate(fitted, split, spaces, settings, about, progress, groups, run)
         if dials:
-            swept = runner.sweep(dials, fitted, split, spaces, settings, max_loss, progress)
+            swept = runner.sweep(dials, fitted, split, spaces, settings, max_loss, progress, run)
             found = replace(found, frontier=swept)
         with step(progress, f"writing {out}"):
             runner.write(found, out)
@@ -179,6 +184,18 @@ def measure(
     if "sequence" in found.settings:
         Console().print(escape(options.sequence_outcome(found.settings)))
     return fitted, found
+
+
+@contextmanager
+def _ranking(on: str | None) -> Iterator[Run]:
+    """Give what ranks queries: Ray, until the block ends, or this process."""
+    if on is None:
+        yield run_here
+        return
+    from tailrank.scale.on_ray import ray_cluster, run_tasks
+
+    with ray_cluster(on) as ray:
+        yield partial(run_tasks, ray, QueryShards.ranked)
 
 
 def _show(found: Evaluation) -> None:
@@ -215,7 +232,7 @@ def _tradeoff_table(ground: Ground, queries: int, shown: Mapping[str, str]) -> T
 def _refuse_protocol(context: typer.Context) -> None:
     """Refuse options that say what to rank for, as lists say that themselves, and what needs catalogues."""
     ranked = ("protocol", "models", "ties", "per_user", "staleness", "repeats", "queries", "policies")
-    for name in (*ranked, "frontier", "groups"):
+    for name in (*ranked, "frontier", "groups", "on"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             option = name.replace("_", "-")

@@ -287,11 +287,14 @@ class Queries:
         rows = np.random.default_rng(seed).choice(len(self), n, replace=False)
         return self.take(np.sort(rows))
 
-    def batches(self, n_items: int) -> Iterator[Queries]:
-        """Cut into batches for which scores of all items, one an event, need at most about 50 MB."""
+    def cut(self, n_items: int) -> Iterator[slice]:
+        """Cut into slices for which scores of all items, one an event, need at most about 50 MB."""
         events = np.minimum(self.ends - self.starts, 50) + 1
-        for rows in parts(events * n_items, 12_000_000):
-            yield self.take(rows)
+        return parts(events * n_items, 12_000_000)
+
+    def batches(self, n_items: int) -> Iterator[Queries]:
+        """Give the queries of each slice of `cut`."""
+        return map(self.take, self.cut(n_items))
 
     @cached_property
     def histories(self) -> Histories:

@@ -6,9 +6,9 @@ say nothing of what was held out, for the queries whose target is one of them.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -17,9 +17,10 @@ from tailrank.arrays import Bools, Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.evaluation.baselines import FittedModel
+from tailrank.evaluation.query_shards import QueryShards, Run, rank_shards, run_here
 from tailrank.evaluation.results import Comparison, Ground, TradeoffPoint
 from tailrank.metrics.beyond_accuracy import exposure
-from tailrank.metrics.full_ranking import Outcome, measure, per_query, scored
+from tailrank.metrics.full_ranking import Outcome, measure, per_query
 from tailrank.metrics.group_exposure import GroupExposure, group_exposure
 from tailrank.metrics.popularity import target_groups
 from tailrank.metrics.significance import paired_bootstrap
@@ -44,6 +45,7 @@ def measure_grounds(
     seed: int,
     progress: Progress,
     groups: Mapping[str, Bools] | None = None,
+    run: Run = run_here,
 ) -> list[Ground]:
     """Rank the test queries with every model; measure on full ground and, if there is one, on fair ground.
 
@@ -61,17 +63,20 @@ def measure_grounds(
         Called with the number of queries that each model has ranked.
     groups
         Items of each group whose exposure is measured, shape (items,).
+    run
+        Who ranks.
     """
     grounds = [np.ones(split.full_train.n_items, dtype=bool)]
     grounds += [split.fair_items] if split.least_count else []
     ranked, costs = {}, {}
     for model in models:
-        ranked[model.name], seconds = _rank(model, split, grounds, progress)
+        shards = QueryShards.of_split(split, model.scorer, split.test, partial(_among, grounds))
+        ranked[model.name], seconds = rank_shards(shards, run, progress, f"rank with {model.name}")
         milliseconds = 1000 * seconds / len(split.test)
         costs[model.name] = {"fit_seconds": model.fit_seconds, "rank_ms_per_user": milliseconds}
     fused = next((model.scorer for model in models if isinstance(model.scorer, Reranker)), None)
     sample = split.test.sample(SWEPT, seed)
-    swept = _sweep(fused, sample, split, grounds, progress) if fused else {}
+    swept = _sweep(fused, sample, split, grounds, progress, run) if fused else {}
     found = []
     for at, eligible in enumerate(grounds):
         meter = _Meter(split, eligible, vectors, groups or {})
@@ -139,44 +144,32 @@ class _Meter:
         return queries.take(self.eligible[queries.targets])
 
 
-def _rank(
-    model: FittedModel, split: Split, grounds: Sequence[Bools], progress: Progress
-) -> tuple[list[Outcome], float]:
-    """Rank the test queries on each ground; gives also the seconds that the first of them took."""
-    batches, done, elsewhere, start = [], 0, 0.0, time.perf_counter()
-    for batch, scores in scored(model.scorer, split.test, split):
-        first = Outcome.among(grounds[0], scores, batch.targets)
-        between = time.perf_counter()
-        batches.append([first, *_outcomes(grounds[1:], scores, batch)])
-        elsewhere += time.perf_counter() - between
-        done += len(batch)
-        progress(f"rank with {model.name}", done, len(split.test))
-    return _joined(batches), time.perf_counter() - start - elsewhere
+def _among(grounds: Sequence[Bools], queries: Queries, scores: Floats) -> Iterator[Outcome]:
+    """Rank on each ground."""
+    for eligible in grounds:
+        yield Outcome.among(eligible, scores, queries.targets)
+
+
+def _boosted(grounds: Sequence[Bools], rare: Floats, queries: Queries, scores: Floats) -> Iterator[Outcome]:
+    """Rank on each ground, for each strength of the tail policy."""
+    for strength in STRENGTHS:
+        yield from _among(grounds, queries, TailBoost(strength).apply(Scored(scores, rare)).scores)
 
 
 def _sweep(
-    reranker: Reranker, queries: Queries, split: Split, grounds: Sequence[Bools], progress: Progress
+    reranker: Reranker,
+    queries: Queries,
+    split: Split,
+    grounds: Sequence[Bools],
+    progress: Progress,
+    run: Run,
 ) -> dict[float, list[Outcome]]:
     """Rank queries on each ground as the tail policy gets stronger."""
-    rare = rarity(split.full_train.counts)
-    batches: dict[float, list[list[Outcome]]] = {strength: [] for strength in STRENGTHS}
-    done = 0
-    for batch, scores in scored(replace(reranker, policy=()), queries, split):
-        for strength, found in batches.items():
-            boosted = TailBoost(strength).apply(Scored(scores, rare)).scores
-            found.append(_outcomes(grounds, boosted, batch))
-        done += len(batch)
-        progress("rank with stronger tail policies", done, len(queries))
-    return {strength: _joined(found) for strength, found in batches.items()}
-
-
-def _outcomes(grounds: Sequence[Bools], scores: Floats, queries: Queries) -> list[Outcome]:
-    return [Outcome.among(eligible, scores, queries.targets) for eligible in grounds]
-
-
-def _joined(batches: Sequence[Sequence[Outcome]]) -> list[Outcome]:
-    """Put the batches of each ground together."""
-    return [Outcome.from_batches(found) for found in zip(*batches, strict=True)]
+    rank = partial(_boosted, grounds, rarity(split.full_train.counts))
+    shards = QueryShards.of_split(split, replace(reranker, policy=()), queries, rank)
+    outcomes, _ = rank_shards(shards, run, progress, "rank with stronger tail policies")
+    n = len(grounds)
+    return {strength: outcomes[at * n : (at + 1) * n] for at, strength in enumerate(STRENGTHS)}
 
 
 def _compared(groups: Mapping[str, Bools]) -> dict[str, Bools | None]:

@@ -13,6 +13,7 @@ from tailrank.errors import RequestError
 from tailrank.evaluation.baselines import FittedModel, find_model
 from tailrank.evaluation.frontier import MAX_LOSS, Dial, Frontier
 from tailrank.evaluation.grounds import measure_grounds
+from tailrank.evaluation.query_shards import Run, run_here
 from tailrank.evaluation.results import Evaluation
 from tailrank.evaluation.sweep import Sample, trace
 from tailrank.files import written_file
@@ -70,6 +71,7 @@ def evaluate(
     about: Mapping[str, object] | None = None,
     progress: Progress = silent,
     groups: Mapping[str, Bools] | None = None,
+    run: Run = run_here,
 ) -> Evaluation:
     """Rank the test queries with every model, measure, and compare the first with each of the others.
 
@@ -89,6 +91,8 @@ def evaluate(
         Called with the number of queries that each model has ranked.
     groups
         Items of each group whose exposure is measured, as `item_groups` gives them.
+    run
+        Who ranks the queries.
 
     Raises
     ------
@@ -98,7 +102,7 @@ def evaluate(
     if not len(split.test):
         raise RequestError(f"{split.full_train.name}: no test query under the protocol {split.protocol}")
     vectors = spaces["semantic"].values if "semantic" in spaces else None
-    full, *fair = measure_grounds(models, split, vectors, settings.seed, progress, groups)
+    full, *fair = measure_grounds(models, split, vectors, settings.seed, progress, groups, run)
     fused = next((model.scorer for model in models if isinstance(model.scorer, Reranker)), None)
     return Evaluation(
         dataset=split.full_train.name,
@@ -120,6 +124,7 @@ def sweep(
     settings: Settings,
     max_loss: float = MAX_LOSS,
     progress: Progress = silent,
+    run: Run = run_here,
 ) -> Frontier:
     """Turn dials of policies on the first model; its own are left out.
 
@@ -136,6 +141,8 @@ def sweep(
         Share of ndcg@10 that a choice may lose on validation queries.
     progress
         Called with the number of queries that are ranked.
+    run
+        As for `evaluate`.
 
     Raises
     ------
@@ -151,7 +158,7 @@ def sweep(
         raise RequestError(f"{first.name} has no policies: name tailrank first")
     samples = Sample.of_validation(earlier, split), Sample.of_test(first.scorer, split)
     vectors = spaces["semantic"].values if "semantic" in spaces else None
-    return trace(dials, *samples, max_loss, vectors, settings.seed, progress)
+    return trace(dials, *samples, max_loss, vectors, settings.seed, progress, run)
 
 
 def write(evaluation: Evaluation, folder: Path | str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Self
 
 import numpy as np
@@ -23,8 +24,9 @@ from tailrank.evaluation.frontier import (
     mean_of,
     undominated,
 )
+from tailrank.evaluation.query_shards import QueryShards, Run, rank_shards, run_here
 from tailrank.metrics.beyond_accuracy import list_means
-from tailrank.metrics.full_ranking import Outcome, measure, per_query, scored
+from tailrank.metrics.full_ranking import Outcome, measure, per_query
 from tailrank.metrics.popularity import tail_items
 from tailrank.metrics.ranking import TOP, mean, target_ranks
 from tailrank.metrics.significance import paired_bootstrap
@@ -108,6 +110,7 @@ def trace(
     vectors: Floats | None = None,
     seed: int = 0,
     progress: Progress = silent,
+    run: Run = run_here,
 ) -> Frontier:
     """Turn dials one by one, choose a value of each on validation queries, and say what it does on the test.
 
@@ -125,6 +128,8 @@ def trace(
         Of the bootstrap.
     progress
         Called with the number of queries that are ranked.
+    run
+        Who ranks.
 
     Raises
     ------
@@ -135,8 +140,8 @@ def trace(
         if not len(sample.queries):
             raise RequestError(f"{sample.split.full_train.name}: no {name} query on fair ground to sweep on")
     steps = [step for dial in dials.values() for step in dial.steps()]
-    chosen_on = apply_each(steps, validation, progress, "turn dials on validation queries")
-    shown_on = apply_each(steps, test, progress, "turn dials on test queries")
+    chosen_on = apply_each(steps, validation, progress, "turn dials on validation queries", run)
+    shown_on = apply_each(steps, test, progress, "turn dials on test queries", run)
     values = [None, *(value for dial in dials.values() for value in dial.values)]
     columns = [dial.column for dial in dials.values() if dial.column is not None]
     plain, *points = [
@@ -165,19 +170,24 @@ def with_front(curve: Curve, plain: Point, gain: str) -> Curve:
     return replace(curve, gain=gain, front=front)
 
 
-def apply_each(steps: Sequence[Policy], sample: Sample, progress: Progress, task: str) -> list[Outcome]:
+def apply_each(
+    steps: Sequence[Policy], sample: Sample, progress: Progress, task: str, run: Run = run_here
+) -> list[Outcome]:
     """Rank without any step, then with each of them alone; one outcome each."""
-    plain, done = replace(sample.reranker, policy=()), 0
-    found: list[list[Outcome]] = [[] for _ in range(1 + len(steps))]
-    for batch, scores in scored(plain, sample.queries, sample.split):
-        scores[:, ~sample.eligible] = -np.inf
-        ranks = target_ranks(scores, batch.targets).astype(np.int32)
-        lists = _shortlists(sample.reranker, batch, scores)
-        for outcomes, step in zip(found, [None, *steps], strict=True):
-            outcomes.append(_outcome(step, lists, batch.targets, ranks))
-        done += len(batch)
-        progress(task, done, len(sample.queries))
-    return [Outcome.from_batches(outcomes) for outcomes in found]
+    rank = partial(_ranked_by_each, [None, *steps], sample.reranker, sample.eligible)
+    plain = replace(sample.reranker, policy=())
+    shards = QueryShards.of_split(sample.split, plain, sample.queries, rank)
+    return rank_shards(shards, run, progress, task)[0]
+
+
+def _ranked_by_each(
+    steps: Sequence[Policy | None], reranker: Reranker, eligible: Bools, batch: Queries, scores: Floats
+) -> Iterator[Outcome]:
+    scores[:, ~eligible] = -np.inf
+    ranks = target_ranks(scores, batch.targets).astype(np.int32)
+    lists = _shortlists(reranker, batch, scores)
+    for step in steps:
+        yield _outcome(step, lists, batch.targets, ranks)
 
 
 def changed(

@@ -76,15 +76,11 @@ class Outcome:
         return cls(np.concatenate([o.ranks for o in outcomes]), np.concatenate([o.top for o in outcomes]))
 
 
-def _masked_scores(
-    score_batch: Callable[[Queries], Floats], queries: Queries, n_items: int, repeats: bool
-) -> Iterator[tuple[Queries, Floats]]:
-    """Score the whole catalogue as for `full_ranks`; yields each batch of queries and its scores."""
-    for batch in queries.batches(n_items):
-        scores = score_batch(batch)
-        if not repeats:
-            scores[batch.full_histories.owners, batch.full_histories.items] = -np.inf
-        yield batch, scores
+def _masked(scores: Floats, batch: Queries, repeats: bool) -> Floats:
+    """Write minus infinity over the scores of items of the history, unless these may be ranked."""
+    if not repeats:
+        scores[batch.full_histories.owners, batch.full_histories.items] = -np.inf
+    return scores
 
 
 def full_ranks(
@@ -103,8 +99,11 @@ def full_ranks(
     repeats
         Whether items of the history may be ranked; if not, their scores become minus infinity.
     """
-    batches = _masked_scores(score_batch, queries, n_items, repeats)
-    return np.concatenate([np.zeros(0), *(target_ranks(scores, batch.targets) for batch, scores in batches)])
+    ranks = (
+        target_ranks(_masked(score_batch(batch), batch, repeats), batch.targets)
+        for batch in queries.batches(n_items)
+    )
+    return np.concatenate([np.zeros(0), *ranks])
 
 
 def score(model: Model, queries: Queries, candidates: Candidates) -> Floats:
@@ -114,14 +113,16 @@ def score(model: Model, queries: Queries, candidates: Candidates) -> Floats:
     return model.score(queries.histories, candidates)
 
 
+def score_everything(model: Model, batch: Queries, n_items: int, repeats: bool) -> Floats:
+    """Score the whole catalogue for a batch, shape (queries, items); `repeats` as for `full_ranks`."""
+    return _masked(np.array(score(model, batch, Candidates.everything(n_items))), batch, repeats)
+
+
 def scored(model: Model, queries: Queries, split: Split) -> Iterator[tuple[Queries, Floats]]:
     """Score the catalogue of a split with a model; yields each batch of queries and its scores."""
-    everything = Candidates.everything(split.full_train.n_items)
-
-    def score_batch(batch: Queries) -> Floats:
-        return np.array(score(model, batch, everything))
-
-    return _masked_scores(score_batch, queries, len(everything), split.repeats)
+    n_items = split.full_train.n_items
+    for batch in queries.batches(n_items):
+        yield batch, score_everything(model, batch, n_items, split.repeats)
 
 
 def rank_queries(

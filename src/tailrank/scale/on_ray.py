@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from tailrank.errors import RequestError, TailrankError, first_line, needs
@@ -100,7 +101,7 @@ def run_tasks(ray: Any, function: Callable[[S, T], R], shared: S, parts: Iterabl
     function
         Called with `shared` and a part; again if its worker died.
     shared
-        Sent once.
+        Sent to each machine once, and unpacked by each process once.
     parts
         Taken as they are needed.
 
@@ -114,9 +115,15 @@ def run_tasks(ray: Any, function: Callable[[S, T], R], shared: S, parts: Iterabl
     TailrankError
         As the function does.
     RequestError
-        If workers die again and again.
+        If `shared` can't be sent, or workers die again and again.
     """
-    task, there = ray.remote(max_retries=TRIES)(function), ray.put(shared)
+    task = ray.remote(max_retries=TRIES)(_call)
+    try:
+        there = [ray.put((function, shared))]  # the task gets what is inside of a list as a reference
+    except TypeError as why:
+        raise RequestError(
+            f"--on ray: it can't be sent to other processes ({first_line(why)}): leave --on out"
+        ) from None
     most, left, running = AHEAD * n_processors(ray), iter(parts), list[Any]()
     with worker_errors(ray):
         while True:
@@ -125,3 +132,15 @@ def run_tasks(ray: Any, function: Callable[[S, T], R], shared: S, parts: Iterabl
                 return
             [done], running = ray.wait(running)
             yield ray.get(done)
+
+
+def _call(there: list[Any], part: Any) -> Any:
+    function, shared = _unpacked(there[0])
+    return function(shared, part)
+
+
+@lru_cache(1)
+def _unpacked(reference: Any) -> Any:
+    import ray
+
+    return ray.get(reference)
