@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from tailrank.cli.main import app
-from tailrank.server.routes import Router
+from tailrank.server.routes import ROUTES, Router
 
 pytest.importorskip("helm_python", reason="there is no wheel of helm-python-sdk for this platform")
 
@@ -122,7 +122,7 @@ def test_probes_ask_what_the_server_answers_without_a_key(everything: dict[tuple
     }
     assert paths == {"startupProbe": "/readyz", "readinessProbe": "/healthz", "livenessProbe": "/healthz"}
     for path in paths.values():
-        found = Router().find("GET", path)
+        found = Router(ROUTES).find("GET", path)
         assert found is not None
         assert found[0].scope is None
     _, pause = container["lifecycle"]["preStop"]["exec"]["command"]

@@ -19,10 +19,10 @@ Facts: TypeAlias = dict[Annotated[str, Meta(max_length=100)], Annotated[str, Met
 
 
 class LabelRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Texts to label; `entities` names what to judge in each, if the task is of that kind."""
+    """Texts to label; `entities` names what to judge in each, or the other text, if the kind wants that."""
 
     texts: Annotated[list[LongText], Meta(min_length=1, max_length=MAX_LABELLED)]
-    entities: Annotated[list[Text], Meta(max_length=MAX_LABELLED)] | None = None
+    entities: Annotated[list[LongText], Meta(max_length=MAX_LABELLED)] | None = None
 
     def __post_init__(self) -> None:
         _refuse_blank("texts", self.texts)

@@ -21,7 +21,7 @@ TRACKERS: Final = "tailrank.trackers"
 OWED: Final[dict[str, Sequence[str]]] = {
     POLICIES: ("name", "listwise", "apply", "__dataclass_fields__"),
     SIGNALS: ("fit", "refit", "score", "by_event", "with_items", "arrays", "from_arrays"),
-    TASKS: ("name", "exclusive", "templates", "texts", "measure"),
+    TASKS: ("name", "exclusive", "templates", "tuned_template", "texts", "features", "measure"),
     TRACKERS: ("start", "log", "finish"),
 }
 """What each thing must have to be one of a group."""

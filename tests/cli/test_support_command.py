@@ -27,7 +27,7 @@ returning what I bought"
 """
 
 
-def call(*arguments: object, typed: str | None = None) -> Any:
+def call(*arguments: object, typed: str | bytes | None = None) -> Any:
     return CliRunner().invoke(app, ["support", *map(str, arguments)], typed, env={"COLUMNS": "200"})
 
 
@@ -63,9 +63,26 @@ def test_lines_of_json_get_lines_of_json(desk: Path, tmp_path: Path) -> None:
     assert answers[0]["text"] == "Send it back."
     assert answers[0]["ranked"][0]["intent"] == "refund"
     assert [each.question for each in FeedbackLog(feedback).read()] == ["what is the capital of Norway?"]
-    wrong = call("ask", desk, "--feedback", feedback, typed='{"question": "a", "histroy": []}\n')
-    with pytest.raises(RequestError, match="line 1: Object contains unknown field `histroy`"):
-        _raise(wrong)
+
+
+def test_a_line_that_cant_be_answered_is_told_why_and_costs_no_other(desk: Path, tmp_path: Path) -> None:
+    lines = [
+        b'{"question": "a", "histroy": []}',
+        b'{"question": "strike \xff"}',
+        b'{"question": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"question": "where is my parcel?"}',
+        b'{"question": "' + b"word salad " * 1_000_000 + b'"}',
+        b'{"question": "<b>I want</b> my\\u0000 \\u202e money back \xe5\x8d\xa1"}',
+    ]
+    found = call("ask", desk, "--feedback", tmp_path / "feedback", typed=b"\n".join(lines))
+    assert found.exit_code == 0, found.output
+    *wrong, long, odd = [json.loads(line) for line in found.output.splitlines()]
+    reasons = "unknown field `histroy`", "can't decode byte 0xff", "Expected `str`", "needs the fact `order`"
+    for number, (said, reason) in enumerate(zip(wrong, reasons, strict=True), 1):
+        assert said["error"].startswith(f"line {number}: ")
+        assert reason in said["error"]
+    assert long["decision"] == "hand over"
+    assert odd["ranked"][0]["intent"] == "refund"
 
 
 def test_it_is_measured_on_asked_questions(desk: Path, tmp_path: Path) -> None:

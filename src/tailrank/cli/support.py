@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
-from tailrank.errors import RequestError
+from tailrank.errors import RequestError, first_line
 from tailrank.language.store import VectorStore
 from tailrank.tasks.support.desk import Answer
 from tailrank.tasks.support.entries import read_asked, read_entries
@@ -103,9 +103,8 @@ def ask(
     elif sys.stdin.isatty():
         _talk(desk, looked_at or [], facts)
     else:
-        for each in _lines():
-            found = desk.answer(each.question, each.history, each.turns, {**facts, **each.facts})
-            typer.echo(msgspec.json.encode(as_json(found)).decode())
+        for said in _answers(desk, facts):
+            typer.echo(msgspec.json.encode(said).decode())
 
 
 @app.command()
@@ -186,14 +185,17 @@ def _talk(desk: LiveDesk, looked_at: list[str], facts: dict[str, str]) -> None:
                 desk.give(Feedback(found.read, "accepted", intent))
 
 
-def _lines() -> Iterator[Asked]:
+def _answers(desk: LiveDesk, facts: dict[str, str]) -> Iterator[dict[str, object]]:
+    """Answer the lines of the input; one that can't be gets the reason, and costs no other."""
     decoder = msgspec.json.Decoder(Asked)
     for number, line in enumerate(sys.stdin.buffer, 1):
         if line.strip():
             try:
-                yield decoder.decode(line)
-            except msgspec.DecodeError as why:
-                raise RequestError(f"line {number}: {why}") from None
+                asked = decoder.decode(line)
+                found = desk.answer(asked.question, asked.history, asked.turns, {**facts, **asked.facts})
+                yield as_json(found)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RequestError) as why:
+                yield {"error": f"line {number}: {first_line(why)}"}
 
 
 def _fact(given: str) -> tuple[str, str]:

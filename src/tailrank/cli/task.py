@@ -38,7 +38,13 @@ Split = Annotated[
     typer.Option(metavar="COLUMN", help="Column of parts: `train` is learned from, `test` is measured on."),
 ]
 Entity = Annotated[
-    str | None, typer.Option(metavar="COLUMN", help="Column of what the label is about: --kind entity.")
+    str | None,
+    typer.Option(
+        "--entity",
+        "--other",
+        metavar="COLUMN",
+        help="Column of what the label is about, --kind entity; of the other text, --kind pair.",
+    ),
 ]
 Separator = Annotated[
     str | None, typer.Option(help="Stands between labels that are written as one text, such as '|'.")
@@ -55,7 +61,7 @@ def train(
     split: Split = None,
     entity: Entity = None,
     separator: Separator = None,
-    kind: Annotated[str, typer.Option(help="one, several or entity.")] = "one",
+    kind: Annotated[str, typer.Option(help="one, several, entity or pair.")] = "one",
     encoder: Annotated[
         str, typer.Option(help="`default`, a folder, `package:NAME` or a hub id.")
     ] = "default",

@@ -20,7 +20,7 @@ from tailrank.tasks.linear_head import LinearHead
 from tailrank.tasks.predictions import Predictions
 from tailrank.tasks.registry import kind_named
 from tailrank.tasks.scope import Scope
-from tailrank.tasks.settings import ClassifierSettings
+from tailrank.tasks.settings import ClassifierSettings, Tune
 from tailrank.tasks.task_folder import Encoder, LoadEncoder, load, save
 
 
@@ -32,7 +32,9 @@ class LabelledTexts(NamedTuple):
     kind: str = "one"
     entities: Sequence[str] | None = None
 
-    def encoded(self, encoder: TextEncoder, progress: Progress, store: VectorStore | None) -> LabelledVectors:
+    def encoded(
+        self, encoder: TextEncoder, tune: Tune, progress: Progress, store: VectorStore | None
+    ) -> LabelledVectors:
         """Check them, and encode them as the kind writes them."""
         kind, listed = kind_named(self.kind), as_lists(self.labels)
         if len(listed) != len(self.texts) or not len(self.texts):
@@ -40,9 +42,11 @@ class LabelledTexts(NamedTuple):
         names = names_of(listed)
         truth = truth_of(listed, names, kind)
         check_counts(truth, names, kind)
-        written = kind.texts(self.texts, self.entities, kind.templates[0])
+        template = kind.templates[0] if tune == "none" else kind.tuned_template
+        written = kind.texts(self.texts, self.entities, template)
         encode = encoder.encode if store is None else partial(store.vectors, encoder=encoder)
-        return LabelledVectors(written, encode(written, progress=progress), truth, names, kind)
+        features = kind.features(encode(written, progress=progress), template)
+        return LabelledVectors(written, features, truth, names, kind, template)
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class TextClassifier:
         progress
             Is told how far it is.
         entities
-            What each label is about, if the kind is `entity`.
+            What each label is about, if the kind is `entity`; the other texts, if it is `pair`.
         store
             Where the untuned encoder's vectors are kept between runs; None encodes everything now.
 
@@ -158,11 +162,11 @@ class TextClassifier:
         RequestError, ModelError, EncoderError
             As `fit` does.
         """
-        given = [task.encoded(encoder, progress, store) for task in tasks]
+        given = [task.encoded(encoder, settings.tune, progress, store) for task in tasks]
         found = []
         for task, fitted in zip(given, fit_parts(given, encoder, settings, progress), strict=True):
-            about = {"settings": asdict(replace(settings, kind=task.kind.name)), "texts": len(task.texts)}
-            parts = fitted.encoder, task.kind.templates[0], fitted.head, fitted.scope, fitted.tuned
+            about = {"settings": asdict(replace(settings, kind=task.kind.name)), "texts": len(task.truth)}
+            parts = fitted.encoder, task.template, fitted.head, fitted.scope, fitted.tuned
             found.append(cls(task.kind, task.names, *parts, about | fitted.about))
         return found
 
@@ -174,7 +178,7 @@ class TextClassifier:
         texts
             n texts.
         entities
-            What to judge in each, if the kind is `entity`.
+            What to judge in each, if the kind is `entity`; the other texts, if it is `pair`.
 
         Raises
         ------
@@ -186,9 +190,10 @@ class TextClassifier:
         return self.judge(self.encoder.encode(self.kind.texts(texts, entities, self.template)))
 
     def judge(self, vectors: Floats) -> Predictions:
-        """Say of vectors of the encoder, shape (n, d), what `predict` says of their texts."""
-        scores = self.scope.scores(vectors)
-        return Predictions(self.labels, self.head.chances(vectors), scores, self.scope.refused(scores))
+        """Say of vectors of what the kind writes, shape (n, d), what `predict` says of its texts."""
+        features = self.kind.features(vectors, self.template)
+        scores = self.scope.scores(features)
+        return Predictions(self.labels, self.head.chances(features), scores, self.scope.refused(scores))
 
     def measure(self, predictions: Predictions, labels: Sequence[str] | Labels) -> dict[str, float]:
         """Measure what `predict` said of n texts against their labels; docs/tasks.md names the metrics.

@@ -18,6 +18,7 @@ class EntityLabel(OneLabel):
 
     name: ClassVar[str] = "entity"
     templates: ClassVar[tuple[str, ...]] = ("{masked}", "{entity}: {masked}", "{marked}", "{entity}: {text}")
+    tuned_template: ClassVar[str] = "{masked}"
 
     def texts(self, texts: Sequence[str], entities: Sequence[str] | None, template: str) -> list[str]:
         """Write texts so that the encoder knows which entity is meant.

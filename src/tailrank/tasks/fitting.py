@@ -26,15 +26,17 @@ class LabelledVectors(NamedTuple):
     Attributes
     ----------
     texts
-        As the encoder reads them, n.
+        As the encoder reads them.
     vectors
-        What it makes of them, shape (n, d).
+        What the head reads of them, shape (n, d).
     truth
         Shape (n, labels).
     names
         Of the labels.
     kind
         Of the task.
+    template
+        How its texts are written.
     """
 
     texts: Sequence[str]
@@ -42,6 +44,7 @@ class LabelledVectors(NamedTuple):
     truth: Bools
     names: tuple[str, ...]
     kind: Kind
+    template: str
 
 
 class Fitted(NamedTuple):

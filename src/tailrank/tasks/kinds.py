@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from tailrank.arrays import Bools
+from tailrank.arrays import Bools, Floats
 from tailrank.errors import RequestError
 from tailrank.tasks.predictions import Predictions
 
@@ -24,11 +24,14 @@ class Kind(Protocol):
         Whether each text has exactly one label, so that chances sum to 1.
     templates
         Ways to write what the encoder reads, the default first.
+    tuned_template
+        The one for an encoder that is tuned on the texts.
     """
 
     name: ClassVar[str]
     exclusive: ClassVar[bool]
     templates: ClassVar[tuple[str, ...]]
+    tuned_template: ClassVar[str]
 
     def texts(self, texts: Sequence[str], entities: Sequence[str] | None, template: str) -> list[str]:
         """Write what the encoder reads of each text.
@@ -39,6 +42,9 @@ class Kind(Protocol):
             If entities are missing or don't belong.
         """
 
+    def features(self, vectors: Floats, template: str) -> Floats:
+        """Make what the head reads of the vectors of all that `texts` wrote; one row a text."""
+
     def measure(self, predictions: Predictions, truth: Bools) -> dict[str, float]:
         """Measure answers against labels, shape (texts, labels)."""
 
@@ -48,6 +54,7 @@ class WholeText:
 
     name: ClassVar[str]
     templates: ClassVar[tuple[str, ...]] = ("{text}",)
+    tuned_template: ClassVar[str] = "{text}"
 
     def texts(self, texts: Sequence[str], entities: Sequence[str] | None, template: str) -> list[str]:
         """Give the texts as they are.
@@ -62,3 +69,7 @@ class WholeText:
                 f"a task of the kind {self.name!r} reads no entities: leave them out, or use `entity`"
             )
         return list(texts)
+
+    def features(self, vectors: Floats, template: str) -> Floats:
+        """Give the vectors as they are."""
+        return vectors

@@ -9,9 +9,10 @@ from tailrank.errors import RequestError, instead_of
 from tailrank.tasks.entity_label import EntityLabel
 from tailrank.tasks.kinds import Kind
 from tailrank.tasks.one_label import OneLabel
+from tailrank.tasks.pair_label import PairLabel
 from tailrank.tasks.several_labels import SeveralLabels
 
-_ALL: Final[tuple[Kind, ...]] = (OneLabel(), SeveralLabels(), EntityLabel())
+_ALL: Final[tuple[Kind, ...]] = (OneLabel(), SeveralLabels(), EntityLabel(), PairLabel())
 
 KINDS: Final = {kind.name: kind for kind in _ALL}
 

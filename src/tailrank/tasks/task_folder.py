@@ -165,7 +165,8 @@ def load(folder: Path, load_encoder: LoadEncoder) -> dict[str, Any]:
         ) from None
     kind, about = kind_named(manifest.kind), manifest.encoder
     encoder = load_encoder(_tuned_encoder(folder, about.name) if manifest.tuned else about.name)
-    if encoder.sha256 != about.sha256 or encoder.dimension != head.weights.shape[1]:
+    features = kind.features(np.zeros((2, encoder.dimension), np.float32), about.template)
+    if encoder.sha256 != about.sha256 or features.shape[1] != head.weights.shape[1]:
         raise ModelError(
             f"{folder}: encoder {about.name!r} has other weights now: restore it, or train the task again"
         )

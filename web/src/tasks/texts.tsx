@@ -60,15 +60,18 @@ function Measured({ task }: { task: Task }) {
   );
 }
 
+/** What a kind of task reads beside the text. */
+const SECOND: Record<string, string | undefined> = { entity: "Entity", pair: "Other text" };
+
 function Try({ task }: { task: Task }) {
   const [text, setText] = useState("");
   const [entity, setEntity] = useState("");
   const [tried, setTried] = useState<Tried[]>([]);
   const [wrong, setWrong] = useState("");
-  const hasEntity = task.kind === "entity";
+  const second = SECOND[task.kind];
   const label = async (event: SubmitEvent) => {
     event.preventDefault();
-    const body = { texts: [text], ...(hasEntity ? { entities: [entity] } : {}) };
+    const body = { texts: [text], ...(second ? { entities: [entity] } : {}) };
     try {
       const found = await ask<{ predictions: Prediction[] }>(`/v1/tasks/${encodeURIComponent(task.name)}`, body);
       setTried((before) => [{ text, entity, said: found.predictions[0]! }, ...before].slice(0, KEPT));
@@ -85,10 +88,10 @@ function Try({ task }: { task: Task }) {
           Text
           <textarea rows={3} maxLength={10_000} required value={text} onInput={(event) => setText(event.currentTarget.value)} />
         </label>
-        {hasEntity && (
+        {second && (
           <label>
-            Entity
-            <input maxLength={500} required value={entity} onInput={(event) => setEntity(event.currentTarget.value)} />
+            {second}
+            <input maxLength={10_000} required value={entity} onInput={(event) => setEntity(event.currentTarget.value)} />
           </label>
         )}
         <button>Label it</button>
