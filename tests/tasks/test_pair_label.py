@@ -46,7 +46,7 @@ def test_frozen_vectors_are_compared_so_that_new_topics_are_known(
 
 
 def test_a_tuned_encoder_reads_both_together(small_bert: Path, tmp_path: Path) -> None:
-    """Whether two words stand in the order of the alphabet can't be told from either alone."""
+    """Which of two words comes first is nothing that their distance could tell."""
     words = [f"{first} tea" for first in "abcdefgh"]
     pairs = [(one, other) for one in words for other in words if one != other]
     texts, others = map(list, zip(*pairs, strict=True))
@@ -58,16 +58,13 @@ def test_a_tuned_encoder_reads_both_together(small_bert: Path, tmp_path: Path) -
     task.save(tmp_path / "task")
     found = TextClassifier.load(tmp_path / "task").predict(texts, others)
     np.testing.assert_allclose(found.chances, task.predict(texts, others).chances, atol=1e-4)
-    separately = encoder.encode([f"{one} [SEP] {other}" for one, other in pairs])
-    assert (
-        not task.tuned
-        or task.encoder.encode(task.kind.texts(texts, others, TOGETHER)).shape == separately.shape
-    )
+    turned = task.predict(others, texts).chances
+    assert np.abs(found.chances - turned).max() > 1e-4
 
 
 def test_a_pair_needs_both_texts(encoder: TextEncoder) -> None:
     with pytest.raises(RequestError, match="'pair' needs another text for each: give both"):
-        TextClassifier.fit(["a", "b"], ["x", "y"], encoder, ClassifierSettings(kind="pair"))
+        TextClassifier.fit(["a", "b"] * 2, ["x", "y"] * 2, encoder, ClassifierSettings(kind="pair"))
 
 
 def test_from_a_table_to_answers(tmp_path: Path) -> None:
@@ -79,7 +76,7 @@ def test_from_a_table_to_answers(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert f"2 labels from {len(PAIRS)} texts" in done.output
     done = run(app, ["evaluate", task, *given, "--out", str(tmp_path / "measured")])
-    assert json.loads((tmp_path / "measured" / "metrics.json").read_text())["accuracy"] > 0.95
+    assert json.loads((tmp_path / "measured" / "metrics.json").read_text())["accuracy"] > 0.9
     line = json.dumps({"text": NEW[0][0], "answer": NEW[0][1]})
     done = run(app, ["predict", task, "--other", "answer"], input=line)
     assert json.loads(done.stdout)["labels"][0]["label"] == "same"
