@@ -14,7 +14,7 @@ from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.evidence import ARRIVING, Evidence
 from tailrank.ranking.fitting import fit_before, fuse, with_template
-from tailrank.ranking.fusion import COUNT_KNOTS
+from tailrank.ranking.fusion import COUNT_KNOTS, count_levels
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 
@@ -93,18 +93,23 @@ def test_an_item_seen_as_new_scores_as_one_that_arrives_after_training(
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_single_event_never_makes_a_score_jump(split: Split) -> None:
-    reranker = Reranker.fit(split, VECTORS)
-    items = [f"i{n}" for n in range(0, N_ITEMS, 7)]
-    history = ["i1", "i2", "i3"]
+def test_scores_go_evenly_from_one_knot_to_the_next(reranker: Reranker) -> None:
+    """A step at the edge of a bucket would be a jump because one more user chose an item."""
+    items = reranker.catalogue.items["item_id"].to_list()
+    history, candidates = items[:20], items[20:220]
 
     def scores(count: int) -> np.ndarray:
-        catalogue = replace(reranker.catalogue, counts=np.full(N_ITEMS, count))
-        ranking = replace(reranker, catalogue=catalogue, policy=()).rank(history, items)
+        counts = np.full(len(items), count)
+        catalogue = replace(reranker.catalogue, counts=counts, levels=count_levels(counts))
+        ranking = replace(reranker, catalogue=catalogue, policy=()).rank(history, candidates)
         return np.array([score for _, score in sorted(zip(ranking.item_ids, ranking.scores, strict=True))])
 
-    walk = np.stack([scores(count) for count in range(31)])
-    assert np.abs(np.diff(walk, axis=0)).max() < 0.2
+    counts = np.arange(31)
+    walk = np.stack([scores(count) for count in counts.tolist()])
+    assert np.ptp(walk, axis=0).min() > 0.1
+    knots = [knot for knot in COUNT_KNOTS if knot <= counts[-1] + 20]
+    evenly = [np.interp(counts, knots, [scores(knot)[at] for knot in knots]) for at in range(5)]
+    np.testing.assert_allclose(walk[:, :5], np.transpose(evenly), atol=1e-3)
 
 
 def test_never_chosen_items_are_not_put_first_because_others_events_are_held_out(split: Split) -> None:

@@ -77,7 +77,7 @@ def knot_shares(knots: tuple[int, ...]) -> Doubles:
 class Fusion:
     """A linear score whose weights depend on the candidate's interactions and the history's length.
 
-    By interactions they are splines of degree one, so that a single event never makes the score jump.
+    By interactions they are splines of degree one, so that no score jumps between two groups of items.
 
     Attributes
     ----------
