@@ -32,12 +32,16 @@ SETS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 }
 """Data sets and protocols, in the order of the page, and the options of their commands."""
 
-PEERED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
-    ("amazon-scientific", "leave-one-out"): PEERS,
-    ("movielens-small-plots", "temporal"): PEERS,
+SLOWER: Final = ("v-sknn", "ease")
+"""Baselines that take minutes where there are many items."""
+
+ALSO: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("amazon-scientific", "leave-one-out"): (*SLOWER, *PEERS),
+    ("movielens-small-plots", "temporal"): (*SLOWER, *PEERS),
+    ("movielens-100k", "temporal"): SLOWER,
     ("complete-journey", "temporal"): ("als", "bpr", "implicit-item-knn"),
 }
-"""Peers that are fitted too, with seed 0: those that can be, and in reasonable time."""
+"""Models that are fitted too, with seed 0: those that can be, and in reasonable time."""
 
 
 Only: TypeAlias = Annotated[
@@ -65,8 +69,8 @@ def command(
 def models(dataset: str, protocol: str, seed: int) -> list[str]:
     """Name the models of one evaluation, tailrank first."""
     last = ["last-tfidf"] if protocol.startswith("leave-one-out") else []
-    peers = PEERED.get((dataset, protocol), ()) if seed == 0 else ()
-    return [*DEFAULT_MODELS, "without-lm", *last, *peers]
+    also = ALSO.get((dataset, protocol), ()) if seed == 0 else ()
+    return [*DEFAULT_MODELS, "without-lm", *last, *also]
 
 
 def evaluate(dataset: str, protocol: str, seed: int, root: Path, results: Path = RESULTS) -> bool:
