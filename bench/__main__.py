@@ -25,18 +25,8 @@ class Modules(TyperGroup):
         *("relevance", "tilt", "lists", "sizes", "sidebyside", "growth", "profile", "impressions"),
         *("offpolicy", "experiments", "shilling", "learning", "day", "outcome", "live", "watch", "explain"),
         *("knowledge", "policies", "exposure", "frontier", "rules", "game", "causal", "screen"),
-        *(
-            "tasks",
-            "tasks_together",
-            "pairs",
-            "support",
-            "monitor",
-            "intents",
-            "recipes",
-            "counting",
-            "plan",
-            "steps",
-        ),
+        *("tasks", "tasks_together", "pairs", "support", "monitor", "intents", "recipes"),
+        *("counting", "plan", "steps"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -105,7 +105,8 @@ def main(
     """Store what was measured on entries that nothing was learned from."""
     with progress_bars() as progress:
         encoder = load_encoder("default", progress)
-    faq, store, found = pl.read_parquet(data / "stackfaq" / "faq.parquet"), VectorStore(), {}
+    faq, store = pl.read_parquet(data / "stackfaq" / "faq.parquet"), VectorStore()
+    found: dict[str, study.Json] = {}
     for way in study.chosen(ways.split(","), WAYS):
         for seed in study.numbers(seeds):
             is_test = pl.Series(np.random.default_rng(seed).permutation(len(faq)) < TEST * len(faq))
