@@ -99,6 +99,7 @@ def check(programs: Path, folder: Path, version: str, *options: str) -> None:
 def show_documentation(programs: Path, folder: Path) -> None:
     """Ask what serves the pages of the wheel for the first of them."""
     told = {**os.environ, "BROWSER": "true", "PYTHONUNBUFFERED": "1"}  # no browser is opened
+    told.pop("PYTHONPATH", None)
     command = (programs / "tailrank", "docs")
     with subprocess.Popen(command, cwd=folder, env=told, stdout=subprocess.PIPE, text=True) as served:  # noqa: S603
         try:
