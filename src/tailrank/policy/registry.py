@@ -23,6 +23,7 @@ from tailrank.policy.shown import AlreadyShown
 from tailrank.policy.stock import Stock
 from tailrank.policy.tail import TailBoost
 from tailrank.policy.taken import AlreadyTaken
+from tailrank.policy.wishes import Wishes
 from tailrank.policy.xquad import XQuad
 
 STEPS: Final = (
@@ -41,6 +42,7 @@ STEPS: Final = (
     SimilarityCeiling,
     Cap,
     Fair,
+    Wishes,
     Rules,
     Exploration,
 )

@@ -162,6 +162,13 @@ ENGLISH: Final = Wording(
             "rules of the shop leave more room for it",
             "it makes room for what rules of the shop place",
         ),
+        "wishes": Phrase(
+            "what you asked for",
+            "it is what you asked for",
+            "you asked for others",
+            "it is more what you asked for",
+            "it is less what you asked for",
+        ),
         "exploration": Phrase(
             "exploration",
             "exploration tries it further up",

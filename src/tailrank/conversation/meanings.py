@@ -1,0 +1,282 @@
+"""`Meanings`: the changes that parts of a turn ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, Final, cast
+
+import numpy as np
+
+from tailrank.api_conversation import Change, Command, Conversation, Deed, Understood
+from tailrank.arrays import Floats
+from tailrank.conversation.acts import Acts, phrases
+from tailrank.conversation.clauses import SLOT
+from tailrank.conversation.slots import Slot, SlotFinder
+from tailrank.conversation.vocabulary import Value, Vocabulary, words_of
+from tailrank.policy.base import Reader
+from tailrank.policy.values import categories
+from tailrank.policy.wishes import numbers
+from tailrank.ranking.catalogue import Catalogue
+from tailrank.ranking.reasons import titles_of
+
+OF_VALUES: Final = ("only", "without", "more", "less")
+OF_ITEMS: Final = ("like", "drop")
+COMPARISONS: Final = {
+    "cheaper": ("price", "lower"),
+    "dearer": ("price", "higher"),
+    "newer": ("year", "higher"),
+    "older": ("year", "lower"),
+}
+KNOWN: Final = ("lesser-known", "better-known")
+COMMANDS: Final = ("undo", "restart")
+DESCRIBE, OTHER = "describe", "other"
+ALL: Final = (*OF_VALUES, *OF_ITEMS, *COMPARISONS, *KNOWN, *COMMANDS, DESCRIBE, OTHER)
+
+POINTING: Final = re.compile(r"\b(?:it|this|that|these|those|one|same|such|seen)\b", re.I)
+"""What may stand for the item that is talked about."""
+
+NEGATIVE: Final = re.compile(r"\b(?:no|not|nothing|without|except|never|hate|dislike|\w+n't|avoid)\b", re.I)
+"""A text that says what is not wanted would find just that."""
+
+GENERIC: Final = frozenset(
+    "item items thing things car cars film films movie movies product products book books priced released made there"
+    " pay budget spend tonight today please a i'll i've i'm i'd that's".split()
+)
+"""Words that describe no item in particular."""
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A part of a turn.
+
+    Attributes
+    ----------
+    text
+        With `{0}` for what it names.
+    slots
+        What that is, in order.
+    written
+        As the encoder reads it; empty if it need not be read.
+    """
+
+    text: str
+    slots: Sequence[Slot] = ()
+    written: str = ""
+
+    def of(self, *kinds: str) -> list[Slot]:
+        """List the slots of some kinds."""
+        return [slot for slot in self.slots if slot.kind in kinds]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the user has before him.
+
+    Attributes
+    ----------
+    conversation
+        Until now.
+    catalogue
+        Knows the items.
+    finder
+        Found the slots of the turn.
+    """
+
+    conversation: Conversation
+    catalogue: Catalogue
+    finder: SlotFinder
+
+    @property
+    def item(self) -> str:
+        """The item that is talked about: the one liked in the turn before, else the first that is shown."""
+        turns, shown = self.conversation.turns, self.conversation.shown
+        liked = [change.item for change in turns[-1].changes if change.do == "like"] if turns else []
+        return (liked or shown or [""])[-1 if liked else 0]
+
+    @cached_property
+    def named_items(self) -> list[str]:
+        """Items that the turn names, whatever for."""
+        return [slot.item for slot in self.finder.slots if slot.kind == "item" and slot.item]
+
+    def number(self, column: str, items: Sequence[str]) -> float | None:
+        """Give the median of a column; None if it says nothing of the items."""
+        found = self.look(column, items, numbers).astype(np.float64)
+        known = found[~np.isnan(found)]
+        return float(np.median(known)) if len(known) else None
+
+    def values(self, column: str, item: str) -> list[str]:
+        """Give what a column of categories says of an item."""
+        return list(self.look(column, [item], categories)[0]) if item else []
+
+    def look(self, column: str, items: Sequence[str], read: Reader) -> Any:
+        """Look a column up."""
+        return self.catalogue.attributes.of(column, items, self.catalogue.codes_of(items), read)
+
+    def title(self, item: str) -> str:
+        """Name an item for people."""
+        return f"“{titles_of(self.catalogue, [item])[item]}”"
+
+
+@dataclass(frozen=True)
+class Meanings:
+    """Finds what parts of one turn mean.
+
+    Attributes
+    ----------
+    vocabulary
+        Of the items.
+    acts
+        Tells what is wanted of what is named.
+    vectors
+        Of what the parts are written as.
+    sight
+        What the user speaks of.
+    """
+
+    vocabulary: Vocabulary
+    acts: Acts
+    vectors: Mapping[str, Floats]
+    sight: Sight
+
+    def of(self, clause: Clause) -> list[Understood]:
+        """Say what a part means; nothing if that can't be said."""
+        if not clause.slots:
+            return list(self._by_words_alone(clause))
+        if any(slot.kind == "item" and not slot.item for slot in clause.slots) or clause.of("number"):
+            return []
+        found = [*self._ranges(clause), *self._comparisons(clause)]
+        bound = len(found)
+        if clause.of("value"):
+            found += self._values(clause)
+        elif clause.of("column"):
+            found += self._columns(clause)
+        elif clause.of("item"):
+            found += self._items(clause)
+        elif bound < len(clause.slots):
+            return []
+        return [*found, *self._rest(clause, found)] if found else []
+
+    def _judged(self, clause: Clause, possible: Iterable[str]) -> str:
+        """Choose an act; `other` if none is likely."""
+        judged = self.acts.judge(clause.written, self.vectors[clause.written], {*possible, OTHER})
+        return judged.act if judged.is_believed else OTHER
+
+    def _ranges(self, clause: Clause) -> Iterator[Understood]:
+        for slot in clause.of("range"):
+            change = Change("range", slot.column, **cast("dict[str, Any]", slot.limits))
+            yield Understood(slot.text, in_words(change), change)
+
+    def _comparisons(self, clause: Clause) -> Iterator[Understood]:
+        for slot in clause.of("lower", "higher"):
+            than = None if slot.than is None else self.sight.finder.slots[slot.than].item
+            named = [than] if than is not None else self.sight.named_items
+            yield from self._compared(slot.column, slot.kind, self.sight.finder.restored(slot.text), named)
+
+    def _compared(self, column: str, kind: str, said: str, named: Sequence[str]) -> Iterator[Understood]:
+        """Bound a column by what it says of an item or, if none is named, by the median of what is shown."""
+        items = list(named[-1:]) or self.sight.conversation.shown
+        number = self.sight.number(column, items) if all(items) and items else None
+        if number is None:
+            return
+        change = Change("range", column, **{"below" if kind == "lower" else "above": number})
+        of = self.sight.title(items[0]) if named else "the median of what is shown"
+        yield Understood(said, f"{in_words(change)}, {of}", change)
+
+    def _values(self, clause: Clause) -> Iterator[Understood]:
+        act = self._judged(clause, OF_VALUES)
+        if act == OTHER:
+            return
+        for column, values in self._grouped(clause, act):
+            change = Change(cast("Deed", act), column, values)
+            yield Understood(self.sight.finder.restored(clause.text), in_words(change), change)
+
+    def _grouped(self, clause: Clause, act: str) -> Iterator[tuple[str, list[str]]]:
+        """Put values of a column together; apart if an item can have several and is to have all of them."""
+        groups: dict[str, list[str]] = {}
+        for slot in clause.of("value"):
+            value: Value = slot.value
+            groups.setdefault(value.column, []).append(value.value)
+        joined = re.search(r"\}\s*(?:,|and|or|/|&)\s*(?:a |the )?\{", clause.text, re.I)
+        for column, values in groups.items():
+            if act == "only" and column in self.vocabulary.lists and not joined:
+                yield from ((column, [value]) for value in values)
+            else:
+                yield column, values
+
+    def _columns(self, clause: Clause) -> Iterator[Understood]:
+        """Take the values from the item that is named, or talked about."""
+        act = self._judged(clause, OF_VALUES)
+        item = next((slot.item for slot in clause.of("item")), self.sight.item)
+        for slot in clause.of("column"):
+            values = self.sight.values(slot.column, item)
+            if act != OTHER and values:
+                change = Change(cast("Deed", act), slot.column, values)
+                said = self.sight.finder.restored(clause.text)
+                yield Understood(said, f"{in_words(change)}, as {self.sight.title(item)}", change)
+
+    def _items(self, clause: Clause) -> Iterator[Understood]:
+        act = self._judged(clause, OF_ITEMS)
+        if act != OTHER:
+            for slot in clause.of("item"):
+                yield self._of_item(act, slot.item, self.sight.finder.restored(clause.text))
+
+    def _of_item(self, act: str, item: str, said: str) -> Understood:
+        means = f"more like {self.sight.title(item)}" if act == "like" else f"without {self.sight.title(item)}"
+        return Understood(said, means, Change(cast("Deed", act), item=item))
+
+    def _rest(self, clause: Clause, found: Sequence[Understood]) -> Iterator[Understood]:
+        """Take what else a part says for a description of what is wanted."""
+        wanted = all(each.change is None or each.change.do in ("only", "more", "range") for each in found)
+        rest = {*words_of(SLOT.sub(" ", clause.text))} - plain_words()
+        if wanted and rest and not NEGATIVE.search(clause.text):
+            yield self._description(clause)
+
+    def _description(self, clause: Clause) -> Understood:
+        said = self.sight.finder.restored(clause.text)
+        return Understood(said, f"a text to rank by: “{said}”", Change("say", text=said))
+
+    def _by_words_alone(self, clause: Clause) -> Iterator[Understood]:
+        act = self._judged(clause, ALL)
+        said = clause.text
+        if act in COMMANDS:
+            means = "the last change is taken back" if act == "undo" else "all changes are taken back"
+            yield Understood(said, means, command=cast("Command", act))
+        elif act in KNOWN:
+            change = Change(cast("Deed", act))
+            yield Understood(said, in_words(change), change)
+        elif act in COMPARISONS:
+            role, kind = COMPARISONS[act]
+            if role in self.vocabulary.roles:
+                yield from self._compared(self.vocabulary.roles[role], kind, said, self.sight.named_items)
+        elif act in OF_ITEMS and self.sight.item and POINTING.search(said):
+            yield self._of_item(act, self.sight.item, said)
+        elif act in (DESCRIBE, "only", "more") and not NEGATIVE.search(said):
+            yield self._description(clause)
+
+
+def in_words(change: Change) -> str:
+    """Say what a change is, for people; those of items need a title and are said elsewhere."""
+    values, limits = " or ".join(change.values), []
+    for name, word in (("above", "above"), ("least", "at least"), ("below", "below"), ("most", "at most")):
+        limit = getattr(change, name)
+        if limit is not None:
+            limits.append(f"{word} {limit:.15g}")
+    return {
+        "only": f"only {change.column} {values}",
+        "without": f"without {change.column} {values}",
+        "more": f"more of {change.column} {values}",
+        "less": f"less of {change.column} {values}",
+        "range": f"{change.column} {' and '.join(limits)}",
+        "lesser-known": "items that few chose",
+        "better-known": "items that many chose",
+    }.get(change.do, change.do)
+
+
+@cache
+def plain_words() -> frozenset[str]:
+    """Give the words with which users say what they want, but for those that describe it."""
+    acts = [phrase.text for phrase in phrases() if phrase.act not in (DESCRIBE, OTHER)]
+    return GENERIC.union(*map(words_of, acts))

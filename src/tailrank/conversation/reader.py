@@ -1,0 +1,127 @@
+"""`TurnReader`: what a turn of a user means for the items of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from tailrank.api_conversation import Conversation, Reading
+from tailrank.arrays import Floats
+from tailrank.conversation.acts import ENCODER, Acts, rendered
+from tailrank.conversation.clauses import SLOT, clauses, slots_of
+from tailrank.conversation.meanings import Clause, Meanings, Sight
+from tailrank.conversation.slots import Slot, SlotFinder
+from tailrank.conversation.vocabulary import Vocabulary
+from tailrank.errors import EncoderError
+from tailrank.language.encoder import TextEncoder
+from tailrank.ranking.catalogue import Catalogue
+
+JUDGED = ("value", "item", "column")
+"""Kinds of slots of which the words around them say what is wanted."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A turn, taken apart.
+
+    Attributes
+    ----------
+    text
+        What was said.
+    clauses
+        Its parts.
+    finder
+        What found the slots in it.
+    """
+
+    text: str
+    clauses: Sequence[Clause]
+    finder: SlotFinder = field(repr=False)
+
+    @property
+    def to_encode(self) -> list[str]:
+        """What an encoder has to read, each once; often nothing."""
+        return list(dict.fromkeys(clause.written for clause in self.clauses if clause.written))
+
+
+@dataclass(frozen=True)
+class TurnReader:
+    """Reads turns about the items of one model.
+
+    Attributes
+    ----------
+    vocabulary
+        What the items are called.
+    acts
+        Tells what is wanted of that.
+    """
+
+    vocabulary: Vocabulary
+    acts: Acts
+
+    @classmethod
+    def from_catalogue(cls, catalogue: Catalogue) -> Self:
+        """Learn the words of a model's items: of those that it was trained with."""
+        return cls(Vocabulary.from_items(catalogue.items), Acts.load())
+
+    def parse(self, text: str, conversation: Conversation) -> Parsed:
+        """Take a turn apart: what it names, and the parts that each ask for one thing."""
+        finder = SlotFinder(self.vocabulary, conversation.shown)
+        parts = clauses(finder.masked(text))
+        return Parsed(text, [_clause(part, finder.slots) for part in parts], finder)
+
+    def understand(
+        self, parsed: Parsed, vectors: Mapping[str, Floats], conversation: Conversation, catalogue: Catalogue
+    ) -> Reading:
+        """Say what a turn means.
+
+        Parameters
+        ----------
+        parsed
+            The turn.
+        vectors
+            What the encoder of `acts` makes of each text of `parsed.to_encode`, shape (d,).
+        conversation
+            What was said before, and what is shown.
+        catalogue
+            The items as they are now.
+        """
+        sight = Sight(conversation, catalogue, parsed.finder)
+        meanings = Meanings(self.vocabulary, self.acts, vectors, sight)
+        understood, missed = [], []
+        for clause in parsed.clauses:
+            found = meanings.of(clause)
+            understood += [each for each in found if each not in understood]
+            if not found:
+                missed.append(parsed.finder.restored(clause.text))
+        if not parsed.clauses:
+            missed.append(parsed.text.strip())
+        return Reading(parsed.text, understood, missed)
+
+    def read(self, text: str, conversation: Conversation, catalogue: Catalogue, encoder: TextEncoder) -> Reading:
+        """Say what a turn means, and encode what has to be for that.
+
+        Raises
+        ------
+        EncoderError
+            If the encoder is another one than the acts were learned with: that is the default one.
+        """
+        if encoder.sha256 != self.acts.encoder_sha256:
+            raise EncoderError(f"turns are read with the encoder {ENCODER!r}, not with {encoder.name!r}")
+        parsed = self.parse(text, conversation)
+        written = parsed.to_encode
+        vectors = dict(zip(written, encoder.encode(written), strict=True)) if written else {}
+        return self.understand(parsed, vectors, conversation, catalogue)
+
+
+def _clause(text: str, slots: Sequence[Slot]) -> Clause:
+    named = [slots[at] for at in slots_of(text)]
+    needs_reading = not named or any(slot.kind in JUDGED for slot in named)
+    return Clause(text, named, _written(text, slots) if needs_reading else "")
+
+
+def _written(text: str, slots: Sequence[Slot]) -> str:
+    """Write a part with the kinds of what it names, as the phrases are written."""
+    kinds = {at: f"{{{slot.kind}}}" if slot.kind in JUDGED else "" for at, slot in enumerate(slots)}
+    return " ".join(rendered(SLOT.sub(lambda match: kinds[int(match[1])], text)).split())

@@ -1,0 +1,113 @@
+"""What a conversation asks of the next ranking: wishes, and events that follow the history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from tailrank.api_conversation import MAX_TURNS, Change, Conversation, Reading, Turn
+from tailrank.policy.wishes import Wish, Wishes
+
+PREFERRED: Final = 1.0
+"""Log-odds for what the user would like more of; as many less for what he would like less of."""
+
+RARE: Final = 2.0
+"""Log-odds for an item that nobody chose, if lesser-known ones are wanted."""
+
+SHOWN: Final = 10
+"""Ranks that a user speaks of, of lists whose length isn't said."""
+
+
+class Told(NamedTuple):
+    """What a conversation changes.
+
+    Attributes
+    ----------
+    wishes
+        A step of policy; None if there are none.
+    liked
+        Item ids that follow the history, in order.
+    texts
+        What the user looks for, in order.
+    """
+
+    wishes: Wishes | None
+    liked: list[str]
+    texts: list[str]
+
+
+def after(conversation: Conversation, reading: Reading) -> Conversation:
+    """Give the conversation after a turn; as it was if nothing was understood.
+
+    A turn that takes something back isn't kept: it takes the turn before away, or all of them.
+    """
+    turns = list(conversation.turns)
+    for each in reading.understood:
+        if each.command == "restart":
+            turns.clear()
+        elif each.command == "undo":
+            del turns[-1:]
+    changes = [each.change for each in reading.understood if each.change is not None]
+    if changes:
+        turns.append(Turn(reading.text, changes))
+    return msgspec.structs.replace(conversation, turns=turns[-MAX_TURNS:])
+
+
+def told(conversation: Conversation) -> Told:
+    """Put together what all turns ask for: later ones prevail over what they contradict."""
+    changes = list[Change]()
+    for turn in conversation.turns:
+        earlier = [change for change in changes if not any(_replaces(new, change) for new in turn.changes)]
+        changes = earlier + [change for change in turn.changes if change not in earlier]
+    wishes = tuple(_wishes(changes))
+    rarity = sum(RARE if c.do == "lesser-known" else -RARE for c in changes if c.do.endswith("-known"))
+    liked = [change.item for change in changes if change.do == "like"]
+    texts = [change.text for change in changes if change.do == "say"]
+    return Told(Wishes(wishes, rarity) if wishes or rarity else None, liked, texts)
+
+
+def _replaces(new: Change, old: Change) -> bool:
+    """Whether a change takes the place of an earlier one."""
+    if new.do == old.do == "range":
+        return new.column == old.column and _range_replaces(new, old)
+    if new.do.endswith("-known"):
+        return old.do.endswith("-known")
+    if {new.do, old.do} == {"like", "drop"}:
+        return new.item == old.item
+    of_values = ("only", "without", "more", "less")
+    if new.do not in of_values or old.do not in of_values or new.column != old.column:
+        return False
+    return new.do == old.do == "only" or not {*new.values}.isdisjoint(old.values)
+
+
+def _range_replaces(new: Change, old: Change) -> bool:
+    """Whether a range bounds the same side as an earlier one, or leaves nothing of it."""
+    low, high = _bounds(new)
+    old_low, old_high = _bounds(old)
+    same_side = (low is not None and old_low is not None) or (high is not None and old_high is not None)
+    empty = (low is not None and old_high is not None and low >= old_high) or (
+        high is not None and old_low is not None and high <= old_low
+    )
+    return same_side or empty
+
+
+def _bounds(change: Change) -> tuple[float | None, float | None]:
+    low = change.above if change.least is None else change.least
+    return low, change.below if change.most is None else change.most
+
+
+def _wishes(changes: Sequence[Change]) -> Iterator[Wish]:
+    for change in changes:
+        column, values = change.column, change.values
+        if change.do == "range":
+            yield Wish(column, (), change.above, change.least, change.below, change.most)
+        elif change.do == "drop":
+            yield Wish("item_id", [change.item], unmet=True)
+        elif change.do == "only":
+            yield Wish(column, values)
+        elif change.do == "without":
+            yield Wish(column, values, unmet=True)
+        elif change.do in ("more", "less"):
+            yield Wish(column, values, by=PREFERRED if change.do == "more" else -PREFERRED)

@@ -1,0 +1,271 @@
+"""What a turn names: items that are shown, values, columns, bounds of numbers, comparisons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from tailrank.conversation.numbers import MONEY, quantities
+from tailrank.conversation.vocabulary import LONGEST_TITLE, LONGEST_VALUE, WORD, Value, Vocabulary, stem
+
+Kind: TypeAlias = Literal["item", "value", "column", "range", "lower", "higher", "number"]
+
+ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+CARDINALS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+THINGS: Final = r"one|item|result|option|choice|product|entry|article|car|film|movie|book|song|game"
+TIMES: Final = r"world|time|half|day|place|step|date"
+"""Words after an ordinal that is no rank."""
+
+RANKED: Final = re.compile(
+    rf"\b(?:(?P<the>the\s+)?(?P<ordinal>{'|'.join(ORDINALS)}|last|\d{{1,2}}(?:st|nd|rd|th))"
+    rf"(?P<one>\s+(?:{THINGS})\b)?(?!\s+(?:{TIMES}))|(?:the )?(?:number|no\.|nr\.?)\s*(?P<number>\d{{1,3}}|{'|'.join(CARDINALS)}))\b"
+    rf"|#\s?(?P<hash>\d{{1,3}})\b(?:\s+(?:{THINGS})\b)?",
+    re.I,
+)
+
+COMPARED: Final[Mapping[str, tuple[str, str]]] = {
+    "price": (
+        "cheaper|lower[- ]priced|less (?:expensive|pricey|costly|dear|money)|more (?:affordable|economical)"
+        "|(?:no|isn'|aren')t (?:quite )?(?:as|so|that) (?:expensive|pricey|costly|dear)",
+        "pricier|dearer|costlier|higher[- ]priced|more (?:expensive|costly|pricey)",
+    ),
+    "year": (
+        "older|earlier|less (?:recent|modern)|(?:no|isn'|aren')t (?:quite )?(?:as|so|that) (?:new|recent|modern)",
+        "newer|later|more (?:recent|modern|current|up[- ]to[- ]date)|(?:no|isn'|aren')t (?:quite )?(?:as|so|that) old",
+    ),
+    "length": (
+        "shorter|less long|(?:no|isn'|aren')t (?:quite )?(?:as|so|that) long",
+        "longer|(?:no|isn'|aren')t (?:quite )?(?:as|so|that) short",
+    ),
+}
+"""Words for less and for more of what a column is about."""
+
+THAN: Final = r"(?:\s+(?:than|as)\s+(?P<than>\{\d+\}))?"
+LESS, MORE = r"less|fewer|lower|smaller|reduced", r"more|higher|greater|bigger|larger|better|additional"
+CUES: Final = frozenset({"like", "to", "than", "as", "not", "liked", "loved", "enjoyed", "watched", "seen", "saw"})
+"""Words before a title, which then may be written small."""
+
+FUNCTION_WORDS: Final = frozenset(
+    "a an the this that these those it its is are was be i you me my we us he she they one ones some any all no not "
+    "of in on at by for with from to and or but so do does have has had what who which other another more less "
+    "new old something anything nothing everything just only like else here there too very".split()
+)
+"""Words that are neither a title nor a value by themselves."""
+
+DETERMINERS: Final = r"that|this|the same|same|the|a different|different|another|some other|other|its|their|my|any"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Something that a turn names.
+
+    Attributes
+    ----------
+    kind
+        What it is.
+    text
+        The words.
+    item
+        An item's id; empty if there is no such item.
+    value
+        A value of a column.
+    column
+        The column that a bound, a comparison or a noun is about; empty if it can't be said.
+    limits
+        Of a range, by name.
+    than
+        Position of the slot that a comparison is with; None if it names none.
+    """
+
+    kind: Kind
+    text: str
+    item: str = ""
+    value: Value = Value("", "")
+    column: str = ""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    than: int | None = None
+
+
+class SlotFinder:
+    """Finds what a turn names, and puts `{0}`, `{1}` … in its place.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the catalogue.
+    shown
+        Item ids in the order that the user sees.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, shown: Sequence[str]) -> None:
+        self._words, self._shown = vocabulary, shown
+        self.slots: list[Slot] = []
+
+    def masked(self, text: str) -> str:
+        """Give the text with numbered braces in place of what was found, which is added to `slots`."""
+        text = re.sub(r"\s+", " ", text.replace("{", " ").replace("}", " ").replace("’", "'")).strip()
+        for step in (self._titles, self._ranked, self._numbers, self._compared, self._directed):
+            text = step(text)
+        return self._nouns(self._values(text))
+
+    def restored(self, text: str) -> str:
+        """Give a part of a masked text as it was said."""
+        while "{" in text:
+            text = re.sub(r"\{(\d+)\}", lambda match: self.slots[int(match[1])].text, text)
+        return text
+
+    def _put(self, slot: Slot) -> str:
+        self.slots.append(slot)
+        return f"{{{len(self.slots) - 1}}}"
+
+    def _titles(self, text: str) -> str:
+        def find(words: Sequence[re.Match[str]], at: int) -> tuple[int, Slot] | None:
+            cued = at > 0 and words[at - 1][0].lower() in CUES
+            for length in range(min(LONGEST_TITLE, len(words) - at), 0, -1):
+                key = tuple(each[0].lower() for each in words[at : at + length])
+                item = self._words.titles.get(key)
+                if item is None or not (cued or _is_written_large(words, at, length)):
+                    continue
+                if length == 1 and (len(key[0]) < 3 or key[0] in FUNCTION_WORDS or (stem(key[0]),) in self._words.values):
+                    continue
+                return length, Slot("item", text[words[at].start() : words[at + length - 1].end()], item)
+            return None
+
+        return self._by_words(text, find)
+
+    def _ranked(self, text: str) -> str:
+        def put(match: re.Match[str]) -> str:
+            if match["ordinal"] and not (match["the"] or match["one"]):
+                return match[0]
+            rank = _rank(match, len(self._shown))
+            item = self._shown[rank - 1] if 0 < rank <= len(self._shown) else ""
+            return self._put(Slot("item", match[0], item))
+
+        return RANKED.sub(put, text)
+
+    def _numbers(self, text: str) -> str:
+        pieces, at = list[str](), 0
+        for found in quantities(text):
+            if "{" in text[max(0, found.start - 1) : found.start]:  # it is the number of a slot
+                continue
+            start, end, column, is_sure = found.start, found.end, "", False
+            unit = re.compile(rf"\s*(?:{MONEY})\b", re.I).match(text, end)
+            if unit:
+                end = unit.end()
+            if found.is_money or unit:
+                column, is_sure = self._words.roles.get("price", ""), True
+            elif noun := self._noun_at(text, end):
+                end, column, is_sure = *noun, True
+            elif found.is_year and "year" in self._words.roles:
+                column, is_sure = self._words.roles["year"], True
+            elif found.bounded or re.search(r"\b(?:budget|spend|pay|afford|cost)\b", text, re.I):
+                column = self._words.roles.get("price", "")
+            limits = found.limits
+            if column and column == self._words.roles.get("price") and not found.bounded:
+                limits = {"most": limits["most"]}
+            kind: Kind = "range" if column else "number"
+            if not is_sure and not found.bounded and kind == "number":
+                continue  # no more than a number among words
+            pieces += [text[at:start], self._put(Slot(kind, text[start:end], column=column, limits=limits))]
+            at = end
+        return "".join([*pieces, text[at:]])
+
+    def _compared(self, text: str) -> str:
+        for role, words in COMPARED.items():
+            column = self._words.roles.get(role)
+            kinds: tuple[Kind, Kind] = ("lower", "higher")
+            if column is not None:
+                for kind, pattern in zip(kinds, words, strict=True):
+                    text = re.sub(rf"\b(?:{pattern})\b{THAN}", self._comparing(kind, column), text, flags=re.I)
+        return text
+
+    def _directed(self, text: str) -> str:
+        """Find columns of numbers after `more`, `lower` and the like."""
+        kinds: tuple[tuple[Kind, str], ...] = (("lower", LESS), ("higher", MORE))
+        for nouns, column in self._words.numbers.items():
+            noun = r"\s+".join(rf"{re.escape(word)}\w{{0,2}}" for word in nouns)
+            for kind, pattern in kinds:
+                put = self._comparing(kind, column)
+                text = re.sub(rf"\b(?:{pattern})\s+{noun}\b{THAN}", put, text, flags=re.I)
+        return text
+
+    def _comparing(self, kind: Kind, column: str) -> Callable[[re.Match[str]], str]:
+        def put(match: re.Match[str]) -> str:
+            than = None if match["than"] is None else int(match["than"][1:-1])
+            return self._put(Slot(kind, match[0], column=column, than=than))
+
+        return put
+
+    def _values(self, text: str) -> str:
+        def find(words: Sequence[re.Match[str]], at: int) -> tuple[int, Slot] | None:
+            for length in range(min(LONGEST_VALUE, len(words) - at), 0, -1):
+                some = words[at : at + length]
+                if "{" in text[some[0].start() - 1 : some[-1].end()]:
+                    continue
+                key = tuple(stem(each[0].lower()) for each in some)
+                found = self._words.values.get(key)
+                if found and not (length == 1 and some[0][0].lower() in FUNCTION_WORDS):
+                    return length, Slot("value", text[some[0].start() : some[-1].end()], value=found[0])
+            return None
+
+        return self._by_words(text, find)
+
+    def _nouns(self, text: str) -> str:
+        for nouns, column in self._words.nouns.items():
+            noun = r"\s+".join(rf"{re.escape(word)}\w{{0,2}}" for word in nouns)
+
+            def put(match: re.Match[str], column: str = column) -> str:
+                return f"{match[1]} {self._put(Slot('column', match[2], column=column))}"
+
+            text = re.sub(rf"\b({DETERMINERS})\s+({noun})\b", put, text, flags=re.I)
+        return text
+
+    def _noun_at(self, text: str, at: int) -> tuple[int, str] | None:
+        """Find the words for a column of numbers at a place; gives where they end, and the column."""
+        words = [match for match in WORD.finditer(text, at) if match.start() <= at + 40][:3]
+        for length in range(len(words), 0, -1):
+            key = tuple(stem(each[0].lower()) for each in words[:length])
+            if key in self._words.numbers and not text[at : words[0].start()].strip():
+                return words[length - 1].end(), self._words.numbers[key]
+        return None
+
+    def _by_words(
+        self, text: str, find: Callable[[Sequence[re.Match[str]], int], tuple[int, Slot] | None]
+    ) -> str:
+        return "".join(self._pieces(text, find))
+
+    def _pieces(
+        self, text: str, find: Callable[[Sequence[re.Match[str]], int], tuple[int, Slot] | None]
+    ) -> Iterator[str]:
+        words, at, end = list(WORD.finditer(text)), 0, 0
+        while at < len(words):
+            found = find(words, at)
+            if found is None:
+                at += 1
+                continue
+            length, slot = found
+            yield text[end : words[at].start()]
+            yield self._put(slot)
+            end = words[at + length - 1].end()
+            at += length
+        yield text[end:]
+
+
+def _is_written_large(words: Sequence[re.Match[str]], at: int, length: int) -> bool:
+    """Whether words look like a title: large letters, and not only because a sentence begins."""
+    some = [each[0] for each in words[at : at + length]]
+    large = [word[0].isupper() or word[0].isdigit() for word in some]
+    return large[0] and large[-1] and (length > 1 or at > 0)
+
+
+def _rank(match: re.Match[str], n_shown: int) -> int:
+    """Read a rank, from 1."""
+    word = (match["ordinal"] or match["number"] or match["hash"]).lower()
+    if word == "last":
+        return n_shown
+    for words in (ORDINALS, CARDINALS):
+        if word in words:
+            return words.index(word) + 1
+    return int(re.sub(r"\D", "", word))
