@@ -25,7 +25,8 @@ def main() -> None:
         "encoder": fitted.encoder_sha256,
         "phrases": acts.phrases_sha256(),
     }
-    save_file({"weights": fitted.weights.astype(np.float16), "bias": fitted.bias}, WRITTEN, about)
+    weights = np.ascontiguousarray(fitted.weights, np.float16)  # the file has no other order
+    save_file({"weights": weights, "bias": fitted.bias}, WRITTEN, about)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ STOPS: Final = re.compile(r"[,;.!?:]+(?=\s|$)|\s+-+\s+|\b(?:but|however|though|a
 """What ends a part."""
 
 OPENINGS: Final = re.compile(
-    r"(?=\b(?:no|not|nothing|without|except|excluding|never|don't|about|for|with|who|set in|where|that has|to)\b)", re.I
+    r"(?<!\bis )(?<!\bare )(?<!\bwas )(?<!\bdo )(?=\b(?:no|not|nothing|without|except|excluding|never|don't|about|for|with|who|set in|where|that has|to)\b)",
+    re.I,
 )
 """What begins another part if something was named before."""
 

@@ -13,8 +13,8 @@ import numpy as np
 from tailrank.api_conversation import Change, Command, Conversation, Deed, Understood
 from tailrank.arrays import Floats
 from tailrank.conversation.acts import Acts, phrases
-from tailrank.conversation.clauses import SLOT
-from tailrank.conversation.slots import Slot, SlotFinder
+from tailrank.conversation.clauses import FILLERS, SLOT
+from tailrank.conversation.slots import FUNCTION_WORDS, Slot, SlotFinder
 from tailrank.conversation.vocabulary import Value, Vocabulary, words_of
 from tailrank.policy.base import Reader
 from tailrank.policy.values import categories
@@ -209,7 +209,8 @@ class Meanings:
     def _columns(self, clause: Clause) -> Iterator[Understood]:
         """Take the values from the item that is named, or talked about."""
         act = self._judged(clause, OF_VALUES)
-        item = next((slot.item for slot in clause.of("item")), self.sight.item)
+        named = [slot.item for slot in clause.of("item")] or self.sight.named_items[-1:]
+        item = (named or [self.sight.item])[0]
         for slot in clause.of("column"):
             values = self.sight.values(slot.column, item)
             if act != OTHER and values:
@@ -224,7 +225,9 @@ class Meanings:
                 yield self._of_item(act, slot.item, self.sight.finder.restored(clause.text))
 
     def _of_item(self, act: str, item: str, said: str) -> Understood:
-        means = f"more like {self.sight.title(item)}" if act == "like" else f"without {self.sight.title(item)}"
+        means = (
+            f"more like {self.sight.title(item)}" if act == "like" else f"without {self.sight.title(item)}"
+        )
         return Understood(said, means, Change(cast("Deed", act), item=item))
 
     def _rest(self, clause: Clause, found: Sequence[Understood]) -> Iterator[Understood]:
@@ -279,4 +282,4 @@ def in_words(change: Change) -> str:
 def plain_words() -> frozenset[str]:
     """Give the words with which users say what they want, but for those that describe it."""
     acts = [phrase.text for phrase in phrases() if phrase.act not in (DESCRIBE, OTHER)]
-    return GENERIC.union(*map(words_of, acts))
+    return GENERIC.union(FUNCTION_WORDS, FILLERS, *map(words_of, acts))

@@ -44,7 +44,9 @@ AFTER: Final[Mapping[str, str]] = {
 """How words behind it do."""
 
 NUMBER: Final = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-AMOUNT: Final = rf"(?P<money>[$€£])?\s?(?P<number>{NUMBER})\s?(?P<multiple>k|grand|thousand|million)?(?![\w'])"
+AMOUNT: Final = (
+    rf"(?P<money>[$€£])?\s?(?P<number>{NUMBER})\s?(?P<multiple>k|grand|thousand|million)?(?![\w'])"
+)
 DECADE: Final = rf"(?P<century>18|19|20)?(?P<ten>\d)0'?s\b|(?:nineteen[ -])?(?P<tens>{'|'.join(TENS)})\b"
 SIDE: Final = "|".join(f"(?P<s{at}>{words})" for at, words in enumerate(SIDES))
 END: Final = "|".join(f"(?P<e{at}>{words})" for at, words in enumerate(AFTER))
@@ -161,5 +163,5 @@ def _value(number: str) -> float:
     return float(number.replace(",", ""))
 
 
-_STARTS: Final = frozenset({"low", "number", "money", "century", "ten", "tens"})
+_STARTS: Final = frozenset({"low", "number", "century", "ten", "tens"})
 _FORMS: Final = ((BETWEEN, _between), (DECADES, _decade), (SINGLE, _single))

@@ -99,7 +99,9 @@ class TurnReader:
             missed.append(parsed.text.strip())
         return Reading(parsed.text, understood, missed)
 
-    def read(self, text: str, conversation: Conversation, catalogue: Catalogue, encoder: TextEncoder) -> Reading:
+    def read(
+        self, text: str, conversation: Conversation, catalogue: Catalogue, encoder: TextEncoder
+    ) -> Reading:
         """Say what a turn means, and encode what has to be for that.
 
         Raises

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import msgspec
 
 from tailrank.api_conversation import MAX_TURNS, Change, Conversation, Reading, Turn
+from tailrank.data.histories import Event, History
+from tailrank.policy.base import Policy
 from tailrank.policy.wishes import Wish, Wishes
+from tailrank.ranking.request import Request
+from tailrank.ranking.text_events import TextEvent
 
 PREFERRED: Final = 1.0
 """Log-odds for what the user would like more of; as many less for what he would like less of."""
@@ -111,3 +116,31 @@ def _wishes(changes: Sequence[Change]) -> Iterator[Wish]:
             yield Wish(column, values, unmet=True)
         elif change.do in ("more", "less"):
             yield Wish(column, values, by=PREFERRED if change.do == "more" else -PREFERRED)
+
+
+def request_of(
+    conversation: Conversation, request: Request, policy: Sequence[Policy], encode: Callable[[str], TextEvent]
+) -> Request:
+    """Give a request as a conversation changes it.
+
+    Parameters
+    ----------
+    conversation
+        What was said.
+    request
+        What is asked without it.
+    policy
+        Steps of a request that names none: those of the model.
+    encode
+        Reads what the user looks for.
+    """
+    asks = told(conversation)
+    history = request.history
+    if isinstance(history, History):
+        history = [Event(*each) for each in zip(history.items, history.events, history.times, strict=True)]
+    steps = policy if request.policy is None else request.policy
+    return replace(
+        request,
+        history=[*history, *asks.liked, *map(encode, asks.texts)],
+        policy=request.policy if asks.wishes is None else (*steps, asks.wishes),
+    )

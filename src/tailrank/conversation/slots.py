@@ -12,7 +12,18 @@ from tailrank.conversation.vocabulary import LONGEST_TITLE, LONGEST_VALUE, WORD,
 
 Kind: TypeAlias = Literal["item", "value", "column", "range", "lower", "higher", "number"]
 
-ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+ORDINALS: Final = (
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+)
 CARDINALS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 THINGS: Final = r"one|item|result|option|choice|product|entry|article|car|film|movie|book|song|game"
 TIMES: Final = r"world|time|half|day|place|step|date"
@@ -44,7 +55,9 @@ COMPARED: Final[Mapping[str, tuple[str, str]]] = {
 
 THAN: Final = r"(?:\s+(?:than|as)\s+(?P<than>\{\d+\}))?"
 LESS, MORE = r"less|fewer|lower|smaller|reduced", r"more|higher|greater|bigger|larger|better|additional"
-CUES: Final = frozenset({"like", "to", "than", "as", "not", "liked", "loved", "enjoyed", "watched", "seen", "saw"})
+CUES: Final = frozenset(
+    {"like", "to", "than", "as", "not", "liked", "loved", "enjoyed", "watched", "seen", "saw"}
+)
 """Words before a title, which then may be written small."""
 
 FUNCTION_WORDS: Final = frozenset(
@@ -54,7 +67,9 @@ FUNCTION_WORDS: Final = frozenset(
 )
 """Words that are neither a title nor a value by themselves."""
 
-DETERMINERS: Final = r"that|this|the same|same|the|a different|different|another|some other|other|its|their|my|any"
+DETERMINERS: Final = (
+    r"that|this|the same|same|the|a different|different|another|some other|other|its|their|my|any"
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +143,9 @@ class SlotFinder:
                 item = self._words.titles.get(key)
                 if item is None or not (cued or _is_written_large(words, at, length)):
                     continue
-                if length == 1 and (len(key[0]) < 3 or key[0] in FUNCTION_WORDS or (stem(key[0]),) in self._words.values):
+                if length == 1 and (
+                    len(key[0]) < 3 or key[0] in FUNCTION_WORDS or (stem(key[0]),) in self._words.values
+                ):
                     continue
                 return length, Slot("item", text[words[at].start() : words[at + length - 1].end()], item)
             return None
@@ -178,7 +195,9 @@ class SlotFinder:
             kinds: tuple[Kind, Kind] = ("lower", "higher")
             if column is not None:
                 for kind, pattern in zip(kinds, words, strict=True):
-                    text = re.sub(rf"\b(?:{pattern})\b{THAN}", self._comparing(kind, column), text, flags=re.I)
+                    text = re.sub(
+                        rf"\b(?:{pattern})\b{THAN}", self._comparing(kind, column), text, flags=re.I
+                    )
         return text
 
     def _directed(self, text: str) -> str:

@@ -74,7 +74,9 @@ class Wish:
         if not isinstance(self.unmet, bool):
             raise RequestError(f"unmet must be true or false, not {self.unmet!r}")
         if not self.values and not self.limits:
-            raise RequestError("a wish needs `values`, or a limit: " + ", ".join(f"`{name}`" for name in BOUNDS))
+            raise RequestError(
+                "a wish needs `values`, or a limit: " + ", ".join(f"`{name}`" for name in BOUNDS)
+            )
         low = max((self.limits.get(name, -math.inf) for name in ("above", "least")))
         high = min((self.limits.get(name, math.inf) for name in ("below", "most")))
         if low > high:
