@@ -1,9 +1,9 @@
 """How well turns of a conversation are understood, and what one costs.
 
-The turns in `bench/turns` were written before the phrases that the reader learned from, by the same author, on
-two catalogues: new cars of 1993 (R. H. Lock, "1993 New Car Data", Journal of Statistics Education 1(1), 1993),
-and MovieLens 100K. Ten items are shown. A turn counts as right if everything it asks for was understood, with
-all values, and nothing else was; `acts` looks at what is asked for alone, and not at of which values.
+The turns in `bench/turns` are on two catalogues: new cars of 1993 (R. H. Lock, "1993 New Car Data", Journal
+of Statistics Education 1(1), 1993), and MovieLens 100K. Ten items are shown. A turn counts as right if all
+that it asks for was understood, with all values, and nothing else was; `acts` looks at what is asked for, not
+at of which values; `wrong` counts turns in which something was understood that was not said.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def judged(turn: HeldOut, reader: TurnReader, catalogue: Catalogue, encoder: Onn
             any(each == other or _are_close(each, other) for other in expected) for each in found
         ),
         "asks": bool(expected),
-        "verbatim": rendered(turn.text) in {phrase.text for phrase in phrases()},
+        "verbatim": rendered(turn.text).lower() in {phrase.text.lower() for phrase in phrases()},
         "read": bool(reader.parse(turn.text, Conversation(shown=shown)).to_encode),
         "found": [each.means for each in reading.understood],
         "missed": reading.not_understood,

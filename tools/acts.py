@@ -23,7 +23,7 @@ def main() -> None:
     about = {
         "acts": ",".join(fitted.names),
         "encoder": fitted.encoder_sha256,
-        "phrases": acts.phrases_sha256(),
+        "phrases": fitted.phrases_sha256,
     }
     weights = np.ascontiguousarray(fitted.weights, np.float16)  # the file has no other order
     save_file({"weights": weights, "bias": fitted.bias}, WRITTEN, about)

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from tailrank.api import Id, RankRequest, Ranking
+from tailrank.api import Id, Ranking, RankRequest
 from tailrank.bounds import MAX_TEXT
 
 MAX_TURNS: Final = 50
@@ -23,9 +23,9 @@ Number: TypeAlias = float | None
 class Change(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the user wants otherwise from now on.
 
-    `only`, `without`, `more` and `less` of `values` of a `column`; a `range` of its numbers: `above`, `least`,
-    `below`, `most`; an `item` that lists should be `like`, or that leaves them (`drop`); a `text` that is read
-    as what the user looks for (`say`); items that are `lesser-known`, or `better-known`.
+    `only`, `without`, `more` and `less` of `values` of a `column`; a `range` of its numbers: `above`,
+    `least`, `below`, `most`; an `item` that lists should be `like`, or that leaves them (`drop`); a `text`
+    that is read as what the user looks for (`say`); items that are `lesser-known`, or `better-known`.
     """
 
     do: Deed
@@ -74,16 +74,20 @@ class Reading(Struct, frozen=True):
 
 
 class ConversationRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the user says of the list; `request` ranks, and `conversation` is that of the last answer."""
+    """What the user says of the list; `request` ranks, and `conversation` is that of the last answer.
 
-    text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+    Without a `text`, the request is ranked by what was said until now.
+    """
+
     request: RankRequest
+    text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)] | None = None
     conversation: Conversation = Conversation()
 
     def __post_init__(self) -> None:
-        self.text.encode()  # half a surrogate pair can't be encoded
-        if not self.text.strip():
-            raise ValueError("a turn must say something")
+        if self.text is not None:
+            self.text.encode()  # half a surrogate pair can't be encoded
+            if not self.text.strip():
+                raise ValueError("a turn must say something")
 
 
 class ConversationAnswer(Struct, frozen=True):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from itertools import pairwise
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -15,10 +16,10 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from tailrank.arrays import Doubles, Floats
+from tailrank.conversation.lists import PHRASES, sections
 from tailrank.conversation.vocabulary import words_of
 from tailrank.language.encoder import TextEncoder
 
-PHRASES: Final = "phrases.txt"
 WEIGHTS: Final = "acts.safetensors"
 ENCODER: Final = "default"
 
@@ -66,12 +67,15 @@ class Acts:
         Shape (acts, d + `HASHED`) and (acts,).
     encoder_sha256
         Of the weights of the encoder whose vectors it reads.
+    phrases_sha256
+        Of the file that it learned from.
     """
 
     names: tuple[str, ...]
     weights: Floats
     bias: Floats
     encoder_sha256: str
+    phrases_sha256: str
 
     @classmethod
     def fit(cls, phrases: Sequence[Phrase], encoder: TextEncoder) -> Self:
@@ -88,7 +92,7 @@ class Acts:
         read = features([phrase.text for phrase in phrases], encoder.encode([p.text for p in phrases]))
         truth = np.array([[phrase.act == name for name in names] for phrase in phrases])
         head = LinearHead.fit(read, truth, exclusive=True, penalty=PENALTY)
-        return cls(names, head.weights, head.bias, encoder.sha256)
+        return cls(names, head.weights, head.bias, encoder.sha256, phrases_sha256())
 
     @classmethod
     @cache
@@ -98,8 +102,8 @@ class Acts:
         arrays = load_file(path)
         with safe_open(path, "numpy") as opened:
             about = opened.metadata()
-        names = tuple(about["acts"].split(","))
-        return cls(names, arrays["weights"].astype(np.float32), arrays["bias"], about["encoder"])
+        names, weights = tuple(about["acts"].split(",")), arrays["weights"].astype(np.float32)
+        return cls(names, weights, arrays["bias"], about["encoder"], about["phrases"])
 
     def judge(self, text: str, vector: Floats, possible: Collection[str]) -> Judged:
         """Choose among acts.
@@ -123,12 +127,12 @@ class Acts:
 def features(texts: Sequence[str], vectors: Floats) -> Floats:
     """Put vectors of texts, shape (n, d), beside their hashed words and pairs of them."""
     hashed = np.zeros((len(texts), HASHED), np.float32)
-    for row, text in zip(hashed, texts, strict=True):
+    for at, text in enumerate(texts):
         words = ["", *words_of(text), ""]
-        for each in (*words[1:-1], *map(" ".join, zip(words, words[1:], strict=False))):
-            row[zlib.crc32(each.encode()) % HASHED] = 1
-        row *= SHARE / max(np.linalg.norm(row), 1)
-    return np.hstack([vectors, hashed])
+        for each in (*words[1:-1], *map(" ".join, pairwise(words))):
+            hashed[at, zlib.crc32(each.encode()) % HASHED] = 1
+    lengths = np.linalg.norm(hashed, axis=1, keepdims=True)
+    return np.hstack([vectors, hashed * (SHARE / np.maximum(lengths, 1))])
 
 
 def rendered(text: str) -> str:
@@ -141,7 +145,7 @@ def rendered(text: str) -> str:
     """
     for name, word in NAMES.items():
         text = text.replace(f"{{{name}}}", word)
-    return text.strip().rstrip("?.!").lower()
+    return text.strip().rstrip("?.!")
 
 
 def phrases_sha256() -> str:
@@ -151,10 +155,4 @@ def phrases_sha256() -> str:
 
 def phrases() -> list[Phrase]:
     """Read the phrases that the package holds."""
-    found, act = list[Phrase](), ""
-    for line in (files(__package__) / PHRASES).read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            act = line.strip("[]")
-        elif line and not line.startswith("#"):
-            found.append(Phrase(act, rendered(line)))
-    return found
+    return [Phrase(act, rendered(line)) for act, lines in sections(PHRASES).items() for line in lines]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from tailrank.conversation.lists import listed_words
+
 SLOT: Final = re.compile(r"\{(\d+)\}")
 
 STOPS: Final = re.compile(r"[,;.!?:]+(?=\s|$)|\s+-+\s+|\b(?:but|however|though|and then|also|plus)\b", re.I)
 """What ends a part."""
 
 OPENINGS: Final = re.compile(
-    r"(?<!\bis )(?<!\bare )(?<!\bwas )(?<!\bdo )(?=\b(?:no|not|nothing|without|except|excluding|never|don't|about|for|with|who|set in|where|that has|to)\b)",
+    r"(?<!\bis )(?<!\bare )(?<!\bwas )(?<!\bdo )(?=\b(?:no|not|nothing|without|except|excluding|never|don't"
+    r"|about|for|with|who|set in|where|that has|to)\b)",
     re.I,
 )
 """What begins another part if something was named before."""
@@ -19,10 +22,7 @@ OPENINGS: Final = re.compile(
 NEGATED_BUT: Final = re.compile(r"\b(any|every|all|no|some)(thing|one|body)? but\b", re.I)
 """A `but` that stands for `except`."""
 
-FILLERS: Final = frozenset(
-    "yes yeah no nope ok okay please thanks thank you hi hello hey well so hmm um oh oops sorry and or then maybe"
-    " perhaps just actually anyway rather still only too again right now".split()
-)
+FILLERS: Final = listed_words("filler")
 """Words that ask for nothing."""
 
 

@@ -14,6 +14,7 @@ from tailrank.api_conversation import Change, Command, Conversation, Deed, Under
 from tailrank.arrays import Floats
 from tailrank.conversation.acts import Acts, phrases
 from tailrank.conversation.clauses import FILLERS, SLOT
+from tailrank.conversation.lists import listed_words
 from tailrank.conversation.slots import FUNCTION_WORDS, Slot, SlotFinder
 from tailrank.conversation.vocabulary import Value, Vocabulary, words_of
 from tailrank.policy.base import Reader
@@ -41,10 +42,7 @@ POINTING: Final = re.compile(r"\b(?:it|this|that|these|those|one|same|such|seen)
 NEGATIVE: Final = re.compile(r"\b(?:no|not|nothing|without|except|never|hate|dislike|\w+n't|avoid)\b", re.I)
 """A text that says what is not wanted would find just that."""
 
-GENERIC: Final = frozenset(
-    "item items thing things car cars film films movie movies product products book books priced released made there"
-    " pay budget spend tonight today please a i'll i've i'm i'd that's".split()
-)
+GENERIC: Final = listed_words("generic")
 """Words that describe no item in particular."""
 
 

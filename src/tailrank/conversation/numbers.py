@@ -39,7 +39,7 @@ SIDES: Final[Mapping[str, str]] = {
 
 AFTER: Final[Mapping[str, str]] = {
     "or (?:more|newer|later|higher|above|over|up)|and (?:more|up|later|newer|above)|onwards?|on": "least",
-    "or (?:less|fewer|older|earlier|lower|cheaper|below|under)|and (?:less|below|under)|tops|max(?:imum)?": "most",
+    "or (?:less|fewer|older|earlier|lower|cheaper|below|under)|and (?:less|below|under)|tops|max": "most",
 }
 """How words behind it do."""
 
@@ -52,7 +52,7 @@ SIDE: Final = "|".join(f"(?P<s{at}>{words})" for at, words in enumerate(SIDES))
 END: Final = "|".join(f"(?P<e{at}>{words})" for at, words in enumerate(AFTER))
 
 BETWEEN: Final = re.compile(
-    rf"\b(?:between|from)\s+[$€£]?\s?(?P<low>{NUMBER})\s?(?P<one>k|grand|thousand)?\s*(?:and|to|-|–)\s*"
+    rf"\b(?:between|from)\s+[$€£]?\s?(?P<low>{NUMBER})\s?(?P<one>k|grand|thousand)?\s*(?:and|to|-|\u2013)\s*"
     rf"(?P<money>[$€£])?\s?(?P<high>{NUMBER})\s?(?P<multiple>k|grand|thousand)?(?![\w'])",
     re.I,
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 import msgspec
 
-from tailrank.api_conversation import MAX_TURNS, Change, Conversation, Reading, Turn
-from tailrank.data.histories import Event, History
+from tailrank.api_conversation import MAX_SHOWN, MAX_TURNS, Change, Conversation, Reading, Turn
+from tailrank.data.histories import History
 from tailrank.policy.base import Policy
 from tailrank.policy.wishes import Wish, Wishes
 from tailrank.ranking.request import Request
@@ -22,7 +23,7 @@ RARE: Final = 2.0
 """Log-odds for an item that nobody chose, if lesser-known ones are wanted."""
 
 SHOWN: Final = 10
-"""Ranks that a user speaks of, of lists whose length isn't said."""
+"""Ranks that count as seen, of lists whose length isn't said."""
 
 
 class Told(NamedTuple):
@@ -58,6 +59,12 @@ def after(conversation: Conversation, reading: Reading) -> Conversation:
     if changes:
         turns.append(Turn(reading.text, changes))
     return msgspec.structs.replace(conversation, turns=turns[-MAX_TURNS:])
+
+
+def showing(conversation: Conversation, items: Sequence[str], k: int | None = None) -> Conversation:
+    """Take note of what the user sees now: the first items of a ranking; nothing new if there are none."""
+    shown = list(items[: min(k or SHOWN, MAX_SHOWN)])
+    return msgspec.structs.replace(conversation, shown=shown) if shown else conversation
 
 
 def told(conversation: Conversation) -> Told:
@@ -134,13 +141,18 @@ def request_of(
     encode
         Reads what the user looks for.
     """
-    asks = told(conversation)
-    history = request.history
-    if isinstance(history, History):
-        history = [Event(*each) for each in zip(history.items, history.events, history.times, strict=True)]
-    steps = policy if request.policy is None else request.policy
+    asks, (items, events, times) = told(conversation), request.columns
+    more = len(asks.liked)
     return replace(
         request,
-        history=[*history, *asks.liked, *map(encode, asks.texts)],
-        policy=request.policy if asks.wishes is None else (*steps, asks.wishes),
+        history=History(items + asks.liked, events + [""] * more, times + [-math.inf] * more),
+        texts=(*request.texts, *map(encode, asks.texts)),
+        policy=with_wishes(request.policy, policy, asks.wishes),
     )
+
+
+def with_wishes(
+    asked: Sequence[Policy] | None, own: Sequence[Policy], wishes: Wishes | None
+) -> Sequence[Policy] | None:
+    """Let wishes follow the steps of a request or, if it names none, those of the model."""
+    return asked if wishes is None else (*(own if asked is None else asked), wishes)

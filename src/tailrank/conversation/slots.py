@@ -7,8 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from tailrank.conversation.lists import listed_words
 from tailrank.conversation.numbers import MONEY, quantities
-from tailrank.conversation.vocabulary import LONGEST_TITLE, LONGEST_VALUE, WORD, Value, Vocabulary, stem
+from tailrank.conversation.vocabulary import (
+    CURLY,
+    LONGEST_TITLE,
+    LONGEST_VALUE,
+    WORD,
+    Value,
+    Vocabulary,
+    stem,
+)
 
 Kind: TypeAlias = Literal["item", "value", "column", "range", "lower", "higher", "number"]
 
@@ -31,24 +40,27 @@ TIMES: Final = r"world|time|half|day|place|step|date"
 
 RANKED: Final = re.compile(
     rf"\b(?:(?P<the>the\s+)?(?P<ordinal>{'|'.join(ORDINALS)}|last|\d{{1,2}}(?:st|nd|rd|th))"
-    rf"(?P<one>\s+(?:{THINGS})\b)?(?!\s+(?:{TIMES}))|(?:the )?(?:number|no\.|nr\.?)\s*(?P<number>\d{{1,3}}|{'|'.join(CARDINALS)}))\b"
+    rf"(?P<one>\s+(?:{THINGS})\b)?(?!\s+(?:{TIMES}))"
+    rf"|(?:the )?(?:number|no\.|nr\.?)\s*(?P<number>\d{{1,3}}|{'|'.join(CARDINALS)}))\b"
     rf"|#\s?(?P<hash>\d{{1,3}})\b(?:\s+(?:{THINGS})\b)?",
     re.I,
 )
 
+NOT_AS: Final = r"(?:no|isn'|aren')t (?:quite )?(?:as|so|that)"
+
 COMPARED: Final[Mapping[str, tuple[str, str]]] = {
     "price": (
         "cheaper|lower[- ]priced|less (?:expensive|pricey|costly|dear|money)|more (?:affordable|economical)"
-        "|(?:no|isn'|aren')t (?:quite )?(?:as|so|that) (?:expensive|pricey|costly|dear)",
+        f"|{NOT_AS} (?:expensive|pricey|costly|dear)",
         "pricier|dearer|costlier|higher[- ]priced|more (?:expensive|costly|pricey)",
     ),
     "year": (
-        "older|earlier|less (?:recent|modern)|(?:no|isn'|aren')t (?:quite )?(?:as|so|that) (?:new|recent|modern)",
-        "newer|later|more (?:recent|modern|current|up[- ]to[- ]date)|(?:no|isn'|aren')t (?:quite )?(?:as|so|that) old",
+        f"older|earlier|less (?:recent|modern)|{NOT_AS} (?:new|recent|modern)",
+        f"newer|later|more (?:recent|modern|current|up[- ]to[- ]date)|{NOT_AS} old",
     ),
     "length": (
-        "shorter|less long|(?:no|isn'|aren')t (?:quite )?(?:as|so|that) long",
-        "longer|(?:no|isn'|aren')t (?:quite )?(?:as|so|that) short",
+        f"shorter|less long|{NOT_AS} long",
+        f"longer|{NOT_AS} short",
     ),
 }
 """Words for less and for more of what a column is about."""
@@ -60,16 +72,15 @@ CUES: Final = frozenset(
 )
 """Words before a title, which then may be written small."""
 
-FUNCTION_WORDS: Final = frozenset(
-    "a an the this that these those it its is are was be i you me my we us he she they one ones some any all no not "
-    "of in on at by for with from to and or but so do does have has had what who which other another more less "
-    "new old something anything nothing everything just only like else here there too very".split()
-)
+FUNCTION_WORDS: Final = listed_words("function")
 """Words that are neither a title nor a value by themselves."""
 
 DETERMINERS: Final = (
     r"that|this|the same|same|the|a different|different|another|some other|other|its|their|my|any"
 )
+
+
+NO_VALUE: Final = Value("", "")
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ class Slot:
     kind: Kind
     text: str
     item: str = ""
-    value: Value = Value("", "")
+    value: Value = NO_VALUE
     column: str = ""
     limits: Mapping[str, float] = field(default_factory=dict)
     than: int | None = None
@@ -120,7 +131,7 @@ class SlotFinder:
 
     def masked(self, text: str) -> str:
         """Give the text with numbered braces in place of what was found, which is added to `slots`."""
-        text = re.sub(r"\s+", " ", text.replace("{", " ").replace("}", " ").replace("’", "'")).strip()
+        text = re.sub(r"\s+", " ", text.replace("{", " ").replace("}", " ").replace(CURLY, "'")).strip()
         for step in (self._titles, self._ranked, self._numbers, self._compared, self._directed):
             text = step(text)
         return self._nouns(self._values(text))

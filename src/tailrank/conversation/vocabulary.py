@@ -40,7 +40,8 @@ NOUNS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Other words for a column, by a word of its name."""
 
-WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+CURLY: Final = "\N{RIGHT SINGLE QUOTATION MARK}"
+WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 YEAR_AT_END: Final = re.compile(r"\s*\(\d{4}\)\s*$")
 ARTICLE_AT_END: Final = re.compile(r"^(.*), (the|a|an)$", re.I)
 
@@ -114,7 +115,7 @@ def words_of(text: str) -> Words:
     (("children's", 'sci', 'fi'), ('release', 'year'))
     """
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text) if " " not in text else text
-    return tuple(word.replace("’", "'") for word in WORD.findall(apart.lower()))
+    return tuple(WORD.findall(apart.replace(CURLY, "'").lower()))
 
 
 def stem(word: str) -> str:

@@ -77,8 +77,8 @@ class Wish:
             raise RequestError(
                 "a wish needs `values`, or a limit: " + ", ".join(f"`{name}`" for name in BOUNDS)
             )
-        low = max((self.limits.get(name, -math.inf) for name in ("above", "least")))
-        high = min((self.limits.get(name, math.inf) for name in ("below", "most")))
+        low = max(self.limits.get(name, -math.inf) for name in ("above", "least"))
+        high = min(self.limits.get(name, math.inf) for name in ("below", "most"))
         if low > high:
             raise RequestError(f"no number is {self._range}")
 

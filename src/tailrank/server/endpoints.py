@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tailrank import api, api_texts
+from tailrank.api_conversation import ConversationRequest
 from tailrank.api_page import Prices, Story
 from tailrank.errors import RequestError
 from tailrank.feedback.impression_log import ImpressionLog
@@ -17,6 +18,7 @@ from tailrank.policy.exploration import Exploration
 from tailrank.server import metarank
 from tailrank.server.basic_endpoints import BasicEndpoints
 from tailrank.server.call import Call, encode
+from tailrank.server.conversing import Conversing
 from tailrank.server.decoding import Body
 from tailrank.server.exchange import Answer
 from tailrank.server.experiment import LiveExperiment
@@ -45,6 +47,7 @@ READY_SECONDS: Final = 1.0
 """For how long the answer of `/readyz` holds."""
 
 RANK: Final[Body[api.RankRequest]] = Body(api.RankRequest)
+CONVERSE: Final[Body[ConversationRequest]] = Body(ConversationRequest)
 RERANK: Final[Body[api_texts.RerankRequest]] = Body(api_texts.RerankRequest)
 RERANK_ITEMS: Final[Body[api_texts.ItemRerankRequest]] = Body(api_texts.ItemRerankRequest)
 
@@ -120,6 +123,7 @@ class Endpoints(
         self._unlogged = Ranker(models, state, ShownRankings(metrics))
         unlogged = ShownRankings(metrics, policies=policies)
         self._rankers_beside = {name: Ranker(each, state, unlogged) for name, each in beside.items()}
+        self._conversing = Conversing()
         self._ready, self._ready_until, self._readiness = Answer(b"", 503), -math.inf, asyncio.Lock()
 
     def rank(self, call: Call) -> Answer | Coroutine[Any, Any, Answer]:
@@ -145,6 +149,12 @@ class Endpoints(
         """Say what a request to rank would do and why; nothing is logged."""
         request = RANK.decode(call.body)
         return Answer(encode(await self._ranker_of(request).validate(request, call.arrived)))
+
+    async def converse(self, call: Call) -> Answer:
+        """Re-order candidates by what a user says of the list."""
+        asked = CONVERSE.decode(call.body)
+        ranker = self._ranker_of(asked.request)
+        return Answer(encode(await self._conversing.answer(asked, ranker, call.arrived)))
 
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a user just chose, or by both."""

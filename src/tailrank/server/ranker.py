@@ -12,8 +12,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tailrank import api, api_reports
+from tailrank.conversation.said import with_wishes
 from tailrank.errors import EncoderError, RequestError
 from tailrank.policy.exploration import Exploration, explored_last
+from tailrank.policy.wishes import Wishes
 from tailrank.ranking.request import Request
 from tailrank.ranking.text_events import TextEvent
 from tailrank.server.answers import Told, explained, to_answer
@@ -73,7 +75,7 @@ class Ranker:
         self.experiment, self.exploration = experiment, exploration
         managers = (models,) if experiment is None else (models, experiment.challenger)
         self.users = StoredUsers(state, managers, goes_by_shown=shown.lists is not None)
-        self._texts = UserTexts(models.encoders)
+        self.texts = UserTexts(models.encoders)
         self._expected = self._logged = 0.0
         self._counterfactuals = Counterfactuals()
 
@@ -103,33 +105,40 @@ class Ranker:
             return None
         return self._ranked(request, arrived, stored)
 
-    async def rank(self, request: api.RankRequest, arrived: float) -> api.Ranking:
-        """Rank, or degrade; as `rank_at_once`, which it takes the parameters and errors of."""
+    async def rank(
+        self, request: api.RankRequest, arrived: float, wishes: Wishes | None = None
+    ) -> api.Ranking:
+        """Rank, or degrade; as `rank_at_once`, which it takes the parameters and errors of.
+
+        `wishes` follow the steps of the request or of the model.
+        """
         self._check(request)
         said = texts_of(request.history)
         if said:
-            return await self._ranked_by_texts(request, arrived, said)
+            return await self._ranked_by_texts(request, arrived, said, wishes)
         try:
             async with asyncio.timeout(_left(request, arrived)):
                 stored = await self.users.stored(request)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
-        model, answer = self.models.served, self._ranked(request, arrived, stored)
+        model, answer = self.models.served, self._ranked(request, arrived, stored, wishes)
         if request.counterfactual is None or answer.degraded:
             return answer
-        found = await self._counterfactuals.of(request, self._asked(request, stored), model.reranker)
+        found = await self._counterfactuals.of(
+            request, self._asked(request, stored, wishes=wishes), model.reranker
+        )
         took_ms = 1e3 * (time.perf_counter() - arrived)
         return msgspec.structs.replace(answer, counterfactual=found, took_ms=took_ms)
 
     async def _ranked_by_texts(
-        self, request: api.RankRequest, arrived: float, said: Sequence[Said]
+        self, request: api.RankRequest, arrived: float, said: Sequence[Said], wishes: Wishes | None
     ) -> api.Ranking:
         """Rank by what the user says, too: on a thread, as reading takes longer than others can wait."""
         try:
             async with asyncio.timeout(_left(request, arrived)):
                 stored = await self.users.stored(request)
-                texts = await self._texts.encoded(said, self.models.served, len(stored.history.items))
-                made = await asyncio.to_thread(self._made, request, stored, texts)
+                texts = await self.texts.encoded(said, self.models.served, len(stored.history.items))
+                made = await asyncio.to_thread(self._made, request, stored, texts, wishes)
         except EncoderError:  # an order that passes over what the user said would be a wrong answer
             raise
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
@@ -148,7 +157,7 @@ class Ranker:
         """
         self._check(request)
         model, said, stored = self.models.served, texts_of(request.history), await self.users.stored(request)
-        texts = await self._texts.encoded(said, model, len(stored.history.items))
+        texts = await self.texts.encoded(said, model, len(stored.history.items))
         asked = self._asked(request, stored, texts)
         ranking, steps = watched_ranking(model.reranker, asked)
         answer = to_answer(Served(ranking, model), arrived, self.shown.policies)
@@ -157,7 +166,9 @@ class Ranker:
     def _check(self, request: api.RankRequest) -> None:
         check_times(request.history, self.models.served.reranker.catalogue.clock)
 
-    def _ranked(self, request: api.RankRequest, arrived: float, stored: Stored) -> api.Ranking:
+    def _ranked(
+        self, request: api.RankRequest, arrived: float, stored: Stored, wishes: Wishes | None = None
+    ) -> api.Ranking:
         """Rank by what is stored; a list in its old order is better than none."""
         started = time.perf_counter()
         if request.deadline_ms and started - arrived + self._expected > request.deadline_ms / 1e3:
@@ -165,15 +176,21 @@ class Ranker:
             self._expected *= 1 - SLOWNESS
             return self._degraded(request, arrived, TimeoutError())
         try:
-            made = self._made(request, stored)
+            made = self._made(request, stored, wishes=wishes)
         except Exception as why:  # noqa: BLE001 - it becomes the reason to degrade
             return self._degraded(request, arrived, why)
         self._expected += SLOWNESS * (time.perf_counter() - started - self._expected)
         return self._noted(request, arrived, stored, made)
 
-    def _made(self, request: api.RankRequest, stored: Stored, texts: Sequence[TextEvent] = ()) -> Made:
+    def _made(
+        self,
+        request: api.RankRequest,
+        stored: Stored,
+        texts: Sequence[TextEvent] = (),
+        wishes: Wishes | None = None,
+    ) -> Made:
         """Rank and explain."""
-        asked = self._asked(request, stored, texts)
+        asked = self._asked(request, stored, texts, wishes)
         served = self._serve(asked, request.user or request.session)
         return Made(asked, served, explained(asked, served, request.explain))
 
@@ -184,13 +201,20 @@ class Ranker:
         is_unknown = (request.user or request.session) is not None and not stored.history.items
         return to_answer(served, arrived, self.shown.policies, is_unknown=is_unknown, told=told)
 
-    def _asked(self, request: api.RankRequest, stored: Stored, texts: Sequence[TextEvent] = ()) -> Request:
+    def _asked(
+        self,
+        request: api.RankRequest,
+        stored: Stored,
+        texts: Sequence[TextEvent] = (),
+        wishes: Wishes | None = None,
+    ) -> Request:
         """Put together what is asked of the model, and what this server wants besides.
 
         A list without some of the signals, or by words of the user, is no example to learn weights from.
         """
         keep_signals = self.shown.impressions is not None and not texts and not request.without
         asked = to_request(request, stored.history, keep_signals, stored.shown, texts)
+        asked = replace(asked, policy=with_wishes(asked.policy, self.models.served.reranker.policy, wishes))
         if self.exploration is None:
             return asked
         if asked.policy is None:

@@ -6,7 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tailrank import api, api_live, api_monitor, api_page, api_reports, api_stored, api_tasks, api_texts
+from tailrank import (
+    api,
+    api_conversation,
+    api_live,
+    api_monitor,
+    api_page,
+    api_reports,
+    api_stored,
+    api_tasks,
+    api_texts,
+)
 from tailrank.server.route import Route
 
 RANK_EXAMPLE: Final = {
@@ -19,6 +29,7 @@ RANK_EXAMPLE: Final = {
 EXAMPLES: Final[Mapping[str, object]] = {
     "/v1/rank": RANK_EXAMPLE,
     "/v1/rank/validate": RANK_EXAMPLE,
+    "/v1/conversation": {"text": "not the first one", "request": {"candidates": ["p1", "t3"]}},
     "/v1/rerank": {"query": "camping stove", "documents": ["Espresso cups", "Camping gas stove"], "top_n": 1},
     "/v1/rerank/items": {"user": "ada", "items": ["p1", "t3", "n1"]},
     "/v1/events": {
@@ -95,6 +106,8 @@ PAGE_CANDIDATES: Final = (api_page.FoundCandidates, api_page.CandidatesRequest)
 PAGE_OWN: Final = (api_page.OwnItems, api_page.OwnRequest)
 RERANK: Final = (api_texts.RerankResponse, api_texts.RerankRequest)
 RERANK_ITEMS: Final = (api_texts.RerankResponse, api_texts.ItemRerankRequest)
+CONVERSE: Final = (api_conversation.ConversationAnswer, api_conversation.ConversationRequest)
+CONVERSE_SUMMARY: Final = "Re-order candidates by what a user says of the list; says what was understood."
 LABEL: Final = (api_tasks.LabelResponse, api_tasks.LabelRequest)
 ASK: Final = (api_tasks.SupportAnswer, api_tasks.SupportQuestion)
 JUDGED: Final = (api_tasks.FeedbackStored, api_tasks.SupportFeedback)
@@ -122,6 +135,7 @@ ROUTES: Final = (
         api_reports.RankCheck,
         api.RankRequest,
     ),
+    Route("POST", "/v1/conversation", "converse", "read", CONVERSE_SUMMARY, *CONVERSE),
     Route("POST", "/v1/rerank", "rerank", "read", RERANK_SUMMARY, *RERANK),
     Route("POST", "/v1/rerank/items", "rerank_items", "read", RERANK_ITEMS_SUMMARY, *RERANK_ITEMS),
     Route("POST", "/v2/rerank", "rerank", "read", "The same, where Cohere's second version has it.", *RERANK),

@@ -56,7 +56,7 @@ class UserTexts:
 
     def __init__(self, encoders: Encoders) -> None:
         self._encoders = encoders
-        self._vectors: OrderedDict[tuple[EncoderIdentity, str], Floats] = OrderedDict()
+        self._vectors: OrderedDict[tuple[str, str, str], Floats] = OrderedDict()
 
     async def encoded(self, said: Sequence[Said], served: LoadedModel, n_stored: int) -> list[TextEvent]:
         """Encode for each vector space that has an encoder.
@@ -83,13 +83,22 @@ class UserTexts:
         ]
 
     async def _encode(self, texts: Sequence[str], identity: EncoderIdentity) -> list[Floats]:
-        keys = [(identity, text) for text in texts]
+        return await self.vectors(await asyncio.to_thread(as_item_texts, texts, identity.template), identity)
+
+    async def vectors(self, written: Sequence[str], identity: EncoderIdentity) -> list[Floats]:
+        """Encode texts as they are.
+
+        Raises
+        ------
+        EncoderError
+            As `encoded` does.
+        """
+        keys = [(identity.name, identity.sha256, text) for text in written]
         found = {key: self._vectors[key] for key in keys if key in self._vectors}
         if new := [key for key in dict.fromkeys(keys) if key not in found]:
             encoder = await self._encoders.load(identity)
-            words = [text for _, text in new]
-            written = await asyncio.to_thread(as_item_texts, words, identity.template)
-            found.update(zip(new, await self._encoders.encode(encoder, written, "documents"), strict=True))
+            words = [text for *_, text in new]
+            found.update(zip(new, await self._encoders.encode(encoder, words, "documents"), strict=True))
         for key in keys:
             self._vectors[key] = found[key]
             self._vectors.move_to_end(key)

@@ -1,0 +1,131 @@
+"""What turns of a user mean, on the cars of the benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.conversation import FOLDER, cars, held_out, measured, shares
+from tailrank.api_conversation import Change, Conversation, Reading
+from tailrank.conversation import acts
+from tailrank.conversation.numbers import quantities
+from tailrank.conversation.reader import TurnReader
+from tailrank.conversation.said import after, told
+from tailrank.errors import EncoderError
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.onnx_encoder import OnnxEncoder
+from tailrank.policy.wishes import Wish
+
+CARS = cars()
+SHOWN = CARS.items["item_id"].head(10).to_list()  # Acura Integra, Acura Legend, Audi 90, …
+NOW = Conversation(shown=SHOWN)
+
+
+@pytest.fixture(scope="module")
+def reader() -> TurnReader:
+    return TurnReader.from_catalogue(CARS)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> OnnxEncoder:
+    return OnnxEncoder.load()
+
+
+def read(text: str, reader: TurnReader, encoder: OnnxEncoder, conversation: Conversation = NOW) -> Reading:
+    return reader.read(text, conversation, CARS, encoder)
+
+
+def changes(reading: Reading) -> list[Change]:
+    return [each.change for each in reading.understood if each.change is not None]
+
+
+def test_a_turn_that_likes_and_bounds(reader: TurnReader, encoder: OnnxEncoder) -> None:
+    reading = read("like the second one but cheaper", reader, encoder)
+    assert changes(reading) == [Change("like", item="2"), Change("range", "price", below=33_900)]
+    assert [each.means for each in reading.understood] == [
+        "more like “Acura Legend”",
+        "price below 33900, “Acura Legend”",
+    ]
+    assert reading.not_understood == []
+
+
+def test_cheaper_alone_means_than_the_median_of_what_is_shown(
+    reader: TurnReader, encoder: OnnxEncoder
+) -> None:
+    prices = CARS.items["price"].head(10).to_numpy()
+    assert changes(read("something cheaper", reader, encoder)) == [
+        Change("range", "price", below=float(np.median(prices)))
+    ]
+
+
+def test_what_is_not_understood_is_said(reader: TurnReader, encoder: OnnxEncoder) -> None:
+    reading = read("no vans, and who won the match?", reader, encoder)
+    assert changes(reading) == [Change("without", "category", ["Van"])]
+    assert reading.not_understood == ["and who won the match"]
+    nothing = read("not the 12th one", reader, encoder)
+    assert (nothing.understood, nothing.not_understood) == ([], ["not the 12th one"])
+
+
+def test_what_a_catalogue_has_no_column_for_is_not_understood(
+    reader: TurnReader, encoder: OnnxEncoder
+) -> None:
+    reading = read("from the 80s", reader, encoder)  # the cars have no year
+    assert not [change for change in changes(reading) if change.column == "year"]
+    assert not changes(read("something newer", reader, encoder))
+
+
+def test_without_a_list_nothing_is_cheaper(reader: TurnReader, encoder: OnnxEncoder) -> None:
+    reading = read("something cheaper", reader, encoder, Conversation())
+    assert (reading.understood, reading.not_understood) == ([], ["something cheaper"])
+
+
+def test_held_out_turns_are_understood(encoder: OnnxEncoder) -> None:
+    """The page of the docs says how many; here a bound that a change for the worse falls below."""
+    turns = [turn for turn in held_out(FOLDER / "held-out.txt") if turn.catalogue == "cars"]
+    rows = measured(turns, {"cars": CARS}, encoder)
+    assert shares(rows)["right"] >= 0.9
+    assert shares([row for row in rows if not row["asks"]])["right"] >= 0.9
+
+
+def test_the_weights_are_those_of_the_phrases() -> None:
+    assert acts.Acts.load().phrases_sha256 == acts.phrases_sha256(), "run python tools/acts.py"
+
+
+def test_another_encoder_is_refused(reader: TurnReader, small_bert: Path) -> None:
+    other = TextEncoder.load(str(small_bert))
+    with pytest.raises(EncoderError, match="turns are read with the encoder 'default'"):
+        reader.read("no vans", NOW, CARS, other)
+
+
+def test_numbers_and_what_bounds_them() -> None:
+    said = "between $18,000 and $24,000 or 12k or more, made after 1994, 200 at most"
+    assert [found.limits for found in quantities(said)] == [
+        {"least": 18_000, "most": 24_000},
+        {"least": 12_000},
+        {"above": 1994},
+        {"least": 200, "most": 200},
+    ]
+
+
+def spoken(reader: TurnReader, encoder: OnnxEncoder, *texts: str) -> Conversation:
+    conversation = NOW
+    for text in texts:
+        conversation = after(conversation, read(text, reader, encoder, conversation))
+    return conversation
+
+
+def test_later_turns_prevail(reader: TurnReader, encoder: OnnxEncoder) -> None:
+    wished = told(
+        spoken(reader, encoder, "only Volvo", "under 30000 dollars", "no, only Saab", "under 25000 dollars")
+    )
+    assert wished.wishes is not None
+    assert wished.wishes.wishes == (Wish("brand", ["Saab"]), Wish("price", below=25_000))
+
+
+def test_undo_takes_the_last_turn_back_and_restart_all(reader: TurnReader, encoder: OnnxEncoder) -> None:
+    one, two = (spoken(reader, encoder, *texts) for texts in (["no vans"], ["no vans", "for my mother"]))
+    assert told(two).texts == ["for my mother"]
+    assert spoken(reader, encoder, "no vans", "for my mother", "undo") == one
+    assert spoken(reader, encoder, "no vans", "for my mother", "start over") == NOW
