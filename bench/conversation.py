@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -78,12 +78,10 @@ def wanted(turn: HeldOut, catalogue: Catalogue, shown: Sequence[str]) -> list[Ch
 
     def change(words: Sequence[str]) -> Change:
         do, rest = words[0], list(words[1:])
-        if do in ("lower", "higher"):
-            return Change(
-                "range", rest[0], **{"below" if do == "lower" else "above": number(rest[0], rest[1:])}
-            )
-        if do in ("most", "least"):
-            return Change("range", rest[0], **{do: float(rest[1])})
+        if do in ("lower", "higher", "most", "least"):
+            limit = float(rest[1]) if do in ("most", "least") else number(rest[0], rest[1:])
+            side: Any = {{"lower": "below", "higher": "above"}.get(do, do): limit}
+            return Change("range", rest[0], **side)
         if do in ("only", "without", "more", "less"):
             values = [" ".join(rest[1:])]
             if values[0].startswith("@"):

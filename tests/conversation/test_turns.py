@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from bench.conversation import FOLDER, cars, held_out, measured, shares
+
 from tailrank.api_conversation import Change, Conversation, Reading
 from tailrank.conversation import acts
 from tailrank.conversation.numbers import quantities

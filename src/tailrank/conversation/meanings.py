@@ -179,7 +179,10 @@ class Meanings:
         number = self.sight.number(column, items) if all(items) and items else None
         if number is None:
             return
-        change = Change("range", column, **{"below" if kind == "lower" else "above": number})
+        is_lower = kind == "lower"
+        change = Change(
+            "range", column, below=number if is_lower else None, above=None if is_lower else number
+        )
         of = self.sight.title(items[0]) if named else "the median of what is shown"
         yield Understood(said, f"{in_words(change)}, {of}", change)
 

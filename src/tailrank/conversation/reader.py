@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tailrank.api_conversation import Conversation, Reading
 from tailrank.arrays import Floats
@@ -14,8 +14,10 @@ from tailrank.conversation.meanings import Clause, Meanings, Sight
 from tailrank.conversation.slots import Slot, SlotFinder
 from tailrank.conversation.vocabulary import Vocabulary
 from tailrank.errors import EncoderError
-from tailrank.language.encoder import TextEncoder
 from tailrank.ranking.catalogue import Catalogue
+
+if TYPE_CHECKING:  # it brings what a server that only ranks does without
+    from tailrank.tasks.task_folder import Encoder
 
 JUDGED = ("value", "item", "column")
 """Kinds of slots of which the words around them say what is wanted."""
@@ -99,9 +101,7 @@ class TurnReader:
             missed.append(parsed.text.strip())
         return Reading(parsed.text, understood, missed)
 
-    def read(
-        self, text: str, conversation: Conversation, catalogue: Catalogue, encoder: TextEncoder
-    ) -> Reading:
+    def read(self, text: str, conversation: Conversation, catalogue: Catalogue, encoder: Encoder) -> Reading:
         """Say what a turn means, and encode what has to be for that.
 
         Raises

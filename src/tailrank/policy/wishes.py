@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Final
 import numpy as np
 from msgspec import Meta
 
-from tailrank.arrays import Bools, Doubles, Floats
+from tailrank.arrays import Bools, Floats
 from tailrank.bounds import check_bounds
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Listing, Scored
@@ -178,20 +178,19 @@ class Wishes:
             if wish.by is None:
                 scored = scored if wanted.all() else scored.without(f"wish {wish.words}", ~wanted)
             else:
-                added = added + np.float32(wish.by) * wanted
+                added = added + (np.float32(wish.by) * wanted).astype(np.float32)
         return scored.plus(self.name, added) if added.any() else scored
 
 
-def numbers(values: Sequence[Any]) -> Doubles:
-    """Read a column of numbers, shape (items,); NaN where nothing is said, or something else.
+def numbers(values: Sequence[Any]) -> list[float]:
+    """Read a column of numbers, one an item; NaN where nothing is said, or something else.
 
     Examples
     --------
-    >>> numbers([3, "4", None, True]).tolist()
-    [3.0, nan, nan, nan]
+    >>> numbers([3, "4", None, True])
+    [3, nan, nan, nan]
     """
-    plain = (isinstance(each, int | float) and not isinstance(each, bool) for each in values)
-    return np.array([each if is_plain else math.nan for each, is_plain in zip(values, plain, strict=True)])
+    return [each if type(each) in (int, float) else math.nan for each in values]
 
 
 def read_wish(described: Any) -> Wish:

@@ -10,8 +10,8 @@ const SIDES = ["Left list", "Right list"];
 export function Code() {
   const [language, speak] = useState<keyof typeof LANGUAGES>("curl");
   const [side, turn] = useState<Side>(1);
-  const { request, way } = views.value![side];
-  const text = request && LANGUAGES[language](request, hasKey.value);
+  const { request, path, way } = views.value![side];
+  const text = request && LANGUAGES[language](request, hasKey.value, path);
   const copy = async () => {
     await navigator.clipboard.writeText(text!);
     done.value = `The ${language} is copied.`;

@@ -1,5 +1,6 @@
 /** The history that lists are made for: what the user did, oldest first, and what the page does to it. */
 import { computed, signal } from "@preact/signals";
+import { forget } from "./conversation";
 import type { StoryUser } from "./types";
 
 /** One event of the history: of an item, or a text. An erased one stays in sight, and counts for nothing. */
@@ -26,6 +27,7 @@ let keys = 0;
 /** Begin anew with the events of somebody. */
 export function begin(events: Omit<Past, "key">[], of: { story?: StoryUser; id?: string } = {}): void {
   whose.value = of;
+  forget();
   past.value = events.map((event) => ({ ...event, key: ++keys }));
 }
 

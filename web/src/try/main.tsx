@@ -15,6 +15,7 @@ import { CatalogueMap } from "./map";
 import { Own } from "./own";
 import { start, views } from "./rankings";
 import { done, down, trouble, wantsKey } from "./reach";
+import { Talk } from "./talk";
 import { Why } from "./why";
 
 function Try() {
@@ -45,6 +46,7 @@ function Page() {
       <Left />
       <div class="middle">
         <Dials />
+        <Talk />
         <Lists />
       </div>
       <Why />

@@ -2,6 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import { ask } from "../shared/api";
 import { cards, fetchCards } from "./cards";
+import { turns } from "./conversation";
 import { dials, dragged, policy } from "./dials";
 import { beginAs, items, onTheWire, past, whose } from "./history";
 import { mayTryAgain, trouble, wantsKey } from "./reach";
@@ -10,15 +11,18 @@ import { waysOf } from "./ways";
 
 export type Side = 0 | 1;
 
-/** A list as it stands; `request` is the body that asked for it, `trip` the milliseconds until the answer. */
+/** A list as it stands; `request` is the body that asked `path` for it, `trip` the milliseconds until the answer. */
 export interface View {
   way: string;
   items: RankedItem[];
   by: string;
   ranking?: Ranking;
   request?: object;
+  path?: string;
   trip?: number;
 }
+
+type Made = Required<Pick<View, "ranking" | "request" | "path">>;
 
 const CANDIDATES = 100;
 
@@ -121,8 +125,21 @@ async function look(way: string, { by, candidates }: Candidates, soon: boolean):
   const explain = soon || "en"; // sentences take longer than all the rest
   const request = { candidates: ids, history: onTheWire(), explain, ...chosen, ...body };
   const started = performance.now();
-  const ranking = await ask<Ranking>("/v1/rank", request);
-  return { way, by, items: ranking.items, ranking, request, trip: performance.now() - started };
+  const made = turns.value.length ? await talked(request) : await ranked(request);
+  return { way, by, items: made.ranking.items, ...made, trip: performance.now() - started };
+}
+
+async function ranked(request: object): Promise<Made> {
+  const path = "/v1/rank";
+  return { ranking: await ask<Ranking>(path, request), request, path };
+}
+
+/** Rank by what was said, too. */
+async function talked(asked: object): Promise<Made> {
+  const path = "/v1/conversation";
+  const request = { request: asked, conversation: { turns: turns.value } };
+  const { ranking } = await ask<{ ranking: Ranking }>(path, request);
+  return { ranking, request, path };
 }
 
 /** Count the tail among the first items of a list. */

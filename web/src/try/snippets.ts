@@ -6,16 +6,19 @@ interface Body {
   [setting: string]: unknown;
 }
 
+const RANK = "/v1/rank";
+
 /** For a shell. */
-export function curl(body: object, key: boolean): string {
-  const lines = [`curl -s ${location.origin}/v1/rank`, "-H 'content-type: application/json'"];
+export function curl(body: object, key: boolean, path = RANK): string {
+  const lines = [`curl -s ${location.origin}${path}`, "-H 'content-type: application/json'"];
   if (key) lines.push('-H "Authorization: Bearer $TAILRANK_KEY"');
   lines.push(`-d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`);
   return lines.join(" \\\n  ");
 }
 
 /** For Python, by the client library. */
-export function python(body: object, key: boolean): string {
+export function python(body: object, key: boolean, path = RANK): string {
+  if (path !== RANK) return posted(body, key, path);
   const { candidates, history, ...settings } = body as Body;
   const given = Object.entries(settings).map(([name, value]) => `    ${name}=${literal(value)},\n`);
   return [
@@ -29,6 +32,18 @@ export function python(body: object, key: boolean): string {
     ...given,
     "  )\n",
     "  for item in ranking.items[:10]:\n    print(item.rank, item.id, round(item.score, 2))\n",
+  ].join("");
+}
+
+/** For Python, without the client library. */
+function posted(body: object, key: boolean, path: string): string {
+  return [
+    key ? "import os\n\n" : "",
+    "import httpx\n\n",
+    `answer = httpx.post(\n    ${literal(location.origin + path)},\n    json=${literal(body)},\n`,
+    key ? `    headers={"authorization": f"Bearer {os.environ['TAILRANK_KEY']}"},\n` : "",
+    ").json()\n",
+    'for item in answer["ranking"]["items"][:10]:\n    print(item["rank"], item["id"], round(item["score"], 2))\n',
   ].join("");
 }
 
