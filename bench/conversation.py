@@ -18,7 +18,7 @@ import polars as pl
 import typer
 
 from bench.study import Json, Keep, Model, report
-from tailrank.api_conversation import Change, Conversation, Reading
+from tailrank.api_conversation import Change, Conversation
 from tailrank.conversation.acts import phrases, rendered
 from tailrank.conversation.reader import TurnReader
 from tailrank.conversation.said import after, request_of
@@ -32,7 +32,10 @@ from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.text_events import TextEvent
 
 FOLDER: Final = Path(__file__).with_name("turns")
+FILES: Final = ("held-out.txt", "held-out-later.txt")
 SHOWN, CANDIDATES, EVENTS, SEED = 10, 200, 50, 0
+NONE, COMMANDS = "none", ("undo", "restart")
+
 CLOSE: Final = 1.0
 """By which a limit may differ: before 1960 is until 1959."""
 
@@ -65,7 +68,7 @@ def cars() -> Catalogue:
 
 
 def wanted(turn: HeldOut, catalogue: Catalogue, shown: Sequence[str]) -> list[Change]:
-    """Write what a turn should do as changes; commands as a change of their name."""
+    """Write what a turn should do as changes; commands aren't any."""
     titles = dict(catalogue.items.select("title", Columns.ITEM).iter_rows())
 
     def item(word: str) -> str:
@@ -95,7 +98,7 @@ def wanted(turn: HeldOut, catalogue: Catalogue, shown: Sequence[str]) -> list[Ch
             return Change("drop" if do == "not" else "like", item=item(" ".join(rest)))
         return Change("say", text=" ".join(rest)) if do == "text" else Change(do)  # type: ignore[arg-type]
 
-    return [change(act.split()) for act in turn.expected if act != "none"]
+    return [change(act.split()) for act in turn.expected if act not in (NONE, *COMMANDS)]
 
 
 def asked(changes: Iterable[Change], keywords: Sequence[str] = ()) -> Asked:
@@ -143,23 +146,16 @@ def _are_close(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
     return abs(float(str(one[3])) - float(str(other[3]))) <= CLOSE
 
 
-def changes_of(reading: Reading) -> list[Change]:
-    """List what was understood; commands as a change of their name."""
-    return [
-        each.change if each.change is not None else Change(each.command)  # type: ignore[arg-type]
-        for each in reading.understood
-    ]
-
-
 def judged(turn: HeldOut, reader: TurnReader, catalogue: Catalogue, encoder: OnnxEncoder) -> Json:
     """Read a turn, and compare."""
     shown = catalogue.items[Columns.ITEM].head(SHOWN).to_list()
-    began = time.process_time()
     reading = reader.read(turn.text, Conversation(shown=shown), catalogue, encoder)
-    took = time.process_time() - began
     changes = wanted(turn, catalogue, shown)
     keywords = [change.text.lower() for change in changes if change.do == "say"]
-    expected, found = asked(changes, keywords), asked(changes_of(reading), keywords)
+    commands = frozenset((act,) for act in turn.expected if act in COMMANDS)
+    done = frozenset((each.command,) for each in reading.understood if each.command is not None)
+    expected = asked(changes, keywords) | commands
+    found = asked((each.change for each in reading.understood if each.change), keywords) | done
     return {
         "text": turn.text,
         "right": same(expected, found),
@@ -172,7 +168,6 @@ def judged(turn: HeldOut, reader: TurnReader, catalogue: Catalogue, encoder: Onn
         "read": bool(reader.parse(turn.text, Conversation(shown=shown)).to_encode),
         "found": [each.means for each in reading.understood],
         "missed": reading.not_understood,
-        "ms": 1e3 * took,
     }
 
 
@@ -181,6 +176,19 @@ def shares(rows: Sequence[Json]) -> Json:
     return {
         "turns": len(rows),
         **{name: float(np.mean([row[name] for row in rows])) for name in ("right", "acts", "wrong")},
+    }
+
+
+def by_group(rows: Sequence[Json]) -> Json:
+    """Average what was judged, also of some turns alone."""
+    return {
+        "all": shares(rows),
+        **{name: shares([row for row in rows if row["catalogue"] == name]) for name in ("cars", "movies")},
+        "ask for something": shares([row for row in rows if row["asks"]]),
+        "ask for nothing": shares([row for row in rows if not row["asks"]]),
+        "without the encoder": shares([row for row in rows if not row["read"]]),
+        "with the encoder": shares([row for row in rows if row["read"]]),
+        "not among the phrases": shares([row for row in rows if not row["verbatim"]]),
     }
 
 
@@ -253,26 +261,16 @@ def _turn(
 
 def main(
     model: Model,
-    turns: Annotated[Path, typer.Option(help="File of turns.")] = FOLDER / "held-out.txt",
     keep: Keep = False,
     errors: Annotated[bool, typer.Option(help="Print the turns that went wrong.")] = False,
 ) -> None:
     """Judge the turns, and measure them on a model of MovieLens 100K."""
     reranker, encoder = Reranker.load(model), OnnxEncoder.load()
-    given = held_out(turns)
-    rows = measured(given, {"cars": cars(), "movies": reranker.catalogue}, encoder)
-    if errors:
-        for row in rows:
-            if not row["right"]:
-                print(row["catalogue"], "|", row["text"], "|", row["found"], "|", row["missed"])
-    about = {
-        "all": shares(rows),
-        **{name: shares([row for row in rows if row["catalogue"] == name]) for name in ("cars", "movies")},
-        "ask for something": shares([row for row in rows if row["asks"]]),
-        "ask for nothing": shares([row for row in rows if not row["asks"]]),
-        "by slots and patterns alone": shares([row for row in rows if not row["read"]]),
-        "by the encoder too": shares([row for row in rows if row["read"]]),
-        "not among the phrases": shares([row for row in rows if not row["verbatim"]]),
-        "cpu_ms": costs(reranker, encoder, [turn.text for turn in given if turn.catalogue == "movies"]),
-    }
-    report("conversation.json", about, keep)
+    catalogues = {"cars": cars(), "movies": reranker.catalogue}
+    files = {file: held_out(FOLDER / file) for file in FILES}
+    rows = {file: measured(turns, catalogues, encoder) for file, turns in files.items()}
+    for row in (row for each in rows.values() for row in each if errors and not row["right"]):
+        print(row["catalogue"], "|", row["text"], "|", row["found"], "|", row["missed"])
+    texts = [turn.text for turns in files.values() for turn in turns if turn.catalogue == "movies"]
+    about = {file: by_group(each) for file, each in rows.items()}
+    report("conversation.json", {**about, "cpu_ms": costs(reranker, encoder, texts)}, keep)

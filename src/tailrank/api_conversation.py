@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from tailrank.api import Id, Ranking, RankRequest
+from tailrank.api import Id, RankRequest, Ranking, check_bytes
 from tailrank.bounds import MAX_TEXT
 
 MAX_TURNS: Final = 50
@@ -37,6 +37,21 @@ class Change(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     most: Number = None
     item: Annotated[str, Meta(max_length=400)] = ""
     text: Annotated[str, Meta(max_length=MAX_TEXT)] = ""
+
+    def __post_init__(self) -> None:
+        has_limit = any(limit is not None for limit in (self.above, self.least, self.below, self.most))
+        complete = {
+            "range": bool(self.column) and has_limit,
+            "like": bool(self.item),
+            "drop": bool(self.item),
+            "say": bool(self.text.strip()),
+            "lesser-known": True,
+            "better-known": True,
+        }
+        if not complete.get(self.do, bool(self.column and self.values)):
+            raise ValueError(f"a change that is to do {self.do!r} lacks what it is about")
+        check_bytes("item", self.item)
+        self.text.encode()  # half a surrogate pair can't be encoded
 
 
 class Turn(Struct, frozen=True, forbid_unknown_fields=True):

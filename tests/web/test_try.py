@@ -207,6 +207,20 @@ def test_words_count_like_an_event(page: Tab) -> None:
     assert sorted(pulls) == sorted(page.history())
 
 
+def test_what_is_said_changes_the_lists_and_is_taken_back(page: Tab) -> None:
+    before = page.ids()
+    box = page.page.get_by_role("textbox", name="What should be different?")
+    box.fill("only comedies, and who won the match?")
+    box.press("Enter")
+    understood = page.page.get_by_role("list", name="What was understood")
+    expect(understood.get_by_role("listitem")).to_contain_text("only genres Comedy")
+    expect(page.page.get_by_text("Not understood:")).to_contain_text("“and who won the match”")
+    wait_until(lambda: page.ids() != before)
+    page.page.get_by_role("button", name="Undo").click()
+    expect(understood).to_have_count(0)
+    wait_until(lambda: page.ids() == before)
+
+
 def test_reasons_add_up_to_the_score(page: Tab) -> None:
     page.click(1)
     page.click(1)
