@@ -19,6 +19,7 @@ from rich.text import Text
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.texts import about_texts
+from tailrank.data.buckets import is_bucket
 from tailrank.data.columns import Columns
 from tailrank.data.imports import gorse, metarank
 from tailrank.data.imports.tables import Imported, check_free
@@ -28,7 +29,7 @@ from tailrank.data.reading import Reading, as_settings, keep_settings
 from tailrank.data.schema import ITEMS, Check
 from tailrank.data.validation import guess_names
 from tailrank.data.validation import validate as validate_folder
-from tailrank.errors import DataError
+from tailrank.errors import DataError, RequestError
 from tailrank.reporting import step
 
 datasets = typer.Typer(help="Public data sets: list them, get them.", no_args_is_help=True)
@@ -38,7 +39,7 @@ COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 
 
 def validate(
-    data: Annotated[Path, typer.Argument(help="Data folder with items and events.")],
+    data: Annotated[str, typer.Argument(help="Data folder, also as s3://BUCKET/FOLDER.")],
     columns: options.Columns = None,
     guess: Annotated[
         bool, typer.Option("--guess", help="Guess by name what columns mean, and write it to tailrank.toml.")
@@ -47,11 +48,14 @@ def validate(
     """Check a data folder; exit code 1 when a check fails."""
     console = Console(highlight=False)
     reading = replace(options.reading(columns), note=lambda line: console.print(Text(line)))
+    folder = options.data_folder(data) if is_bucket(data) else Path(data)
     if guess:
-        _keep_guesses(data, reading, console)
+        if is_bucket(data):
+            raise RequestError(f"--guess can't write to {data}: give names with --map, or a folder of files")
+        _keep_guesses(folder, reading, console)
     with progress_bars() as progress, step(progress, f"reading {data}"):
-        checks = validate_folder(data, reading)
-    _print_texts(console, data, reading, checks)
+        checks = validate_folder(folder, reading)
+    _print_texts(console, folder, reading, checks)
     width = max(len(check.name) for check in checks)
     for check in sorted(checks, key=lambda check: list(COLOURS).index(check.status)):
         _print(console, check, width)

@@ -26,7 +26,7 @@ from tailrank.tuning.annotation import items_to_annotate
 
 
 def encode(
-    data: Annotated[Path, typer.Option(help="Data folder with the items.")],
+    data: options.Data,
     encoder: Annotated[
         str, typer.Option(help="`default`, a folder, `package:NAME` or a hub id `organisation/model`.")
     ] = "default",
@@ -37,9 +37,10 @@ def encode(
     """Encode the items' texts ahead of time; only new or changed texts cost anything."""
     if on is not None and device not in {"auto", "cpu"}:
         raise RequestError(f"--device {device}: with --on, each processor has an encoder: leave --device out")
+    folder = options.data_folder(data)
     with progress_bars() as progress:
-        with step(progress, f"reading {data}"):
-            texts = item_texts(read_items(data), template)
+        with step(progress, f"reading {data}"), options.named(data, folder):
+            texts = item_texts(read_items(folder), template)
         model = options.load_encoder(encoder, progress)
         store = VectorStore()
         distinct = len({text for text in texts if text.strip()})

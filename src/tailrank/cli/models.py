@@ -223,7 +223,7 @@ def rank(
 
 def _scored_impressions(data: str, reading: Reading) -> Lists | None:
     """Read the impressions of a data folder, if it has any that hold scores."""
-    folder = Path(data)
+    folder = options.data_folder(data)
     if not table_files(folder, IMPRESSIONS.name):
         return None
     lists = Lists.impressions(folder, reading)
@@ -257,7 +257,7 @@ def _history(ids: list[str] | None, user: str | None, state: str | None) -> Sequ
     if ids is None and user is not None and state is not None:
         if options.is_state(state):
             return _stored(user, state)
-        return Dataset.load(state).history(user)
+        return options.load(state).history(user)
     raise RequestError(
         "name the user's history: either --history a,b (which may be empty: ''), or --user U --state PLACE"
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,13 @@ import typer
 
 from tailrank.cli.progress import progress_bars
 from tailrank.data.bad_rows import BadRows
+from tailrank.data.buckets import copy_folder, is_bucket
 from tailrank.data.dataset import Dataset
 from tailrank.data.public import PUBLIC, fetch
 from tailrank.data.readers import AS_IS
 from tailrank.data.reading import Reading, column_names
 from tailrank.devices import use_device
-from tailrank.errors import RequestError
+from tailrank.errors import DataError, RequestError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.sources import tuning_record
 from tailrank.language.store import VectorStore
@@ -27,7 +29,9 @@ from tailrank.policy.file import PolicyFile, read_policies
 from tailrank.reporting import Progress, step
 from tailrank.scale.on_ray import checked_place
 
-Data = Annotated[str, typer.Option(help="Data folder, or the name of a public data set.")]
+Data = Annotated[
+    str, typer.Option(help="Data folder, also as s3://BUCKET/FOLDER, or the name of a public data set.")
+]
 Columns = Annotated[
     list[str] | None,
     typer.Option(
@@ -113,7 +117,7 @@ def reading(columns: list[str] | None) -> Reading:
 def load(data: str, how: Reading = AS_IS, drop_bad: Path | None = None) -> Dataset:
     """Read a data folder, as `data_folder` finds it; rows that break the contract may go to a file."""
     folder, bad_rows = data_folder(data), None if drop_bad is None else BadRows()
-    with progress_bars() as progress, step(progress, f"reading {data}"):
+    with progress_bars() as progress, step(progress, f"reading {data}"), named(data, folder):
         dataset = Dataset.load(folder, replace(how, bad_rows=bad_rows))
     if drop_bad is not None and bad_rows is not None:
         bad_rows.write(drop_bad)
@@ -139,8 +143,20 @@ def context(given: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+@contextmanager
+def named(data: str, folder: Path) -> Iterator[None]:
+    """Call the copy of a data folder by where it was copied from, in what is wrong with it."""
+    try:
+        yield
+    except DataError as why:
+        raise DataError(str(why).replace(str(folder), data) if is_bucket(data) else str(why)) from None
+
+
 def data_folder(data: str) -> Path:
-    """Find a data folder; a public set is fetched by its name unless a folder of that name exists."""
+    """Find a data folder; one in a bucket is copied, and so is a public set unless a folder has its name."""
+    if is_bucket(data):
+        with progress_bars() as progress:
+            return copy_folder(data, progress)
     if data not in PUBLIC or Path(data).exists():
         return Path(data)
     with progress_bars() as progress:
@@ -222,7 +238,7 @@ def location(context: typer.Context, param: typer.CallbackParam, given: str | No
 
 def is_state(location: str) -> bool:
     """Whether a location is that of a server's state, not a data folder."""
-    return "://" in location or Path(location, "data.mdb").exists()
+    return ("://" in location and not is_bucket(location)) or Path(location, "data.mdb").exists()
 
 
 def vector_spaces(

@@ -34,7 +34,9 @@ SHOWN: Final = {
 def read(given: str, data: str, reading: Reading) -> Lists:
     """Read a file of lists, or the impressions of a data folder."""
     return (
-        Lists.impressions(Path(data), reading) if given == IMPRESSIONS else Lists.read(Path(given), reading)
+        Lists.impressions(options.data_folder(data), reading)
+        if given == IMPRESSIONS
+        else Lists.read(Path(given), reading)
     )
 
 
