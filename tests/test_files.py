@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tailrank import files
-from tailrank.files import joining_files, sha256_of, written_file, written_folder
+from tailrank.files import joining_files, scratch_folder, sha256_of, written_file, written_folder
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -143,3 +144,24 @@ def test_a_link_goes_on_naming_the_same(tmp_path: Path) -> None:
 def test_a_file_is_hashed(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"tail")
     assert sha256_of(tmp_path / "file") == hashlib.sha256(b"tail").hexdigest()
+
+
+def test_what_a_killed_process_left_goes_and_what_others_use_stays(tmp_path: Path) -> None:
+    command = (
+        "import pathlib, sys, time; from tailrank.files import scratch_folder\n"
+        f"with scratch_folder(pathlib.Path({str(tmp_path)!r}), '.work.') as place:\n"
+        "    (place / 'deep').mkdir(); (place / 'deep' / 'file').write_text('much')\n"
+        "    print(place, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        left = Path(other.stdout.readline().strip())
+        with scratch_folder(tmp_path, ".work.") as mine:
+            assert (left / "deep" / "file").exists()
+            other.kill()
+            other.wait()
+            unlocked = tmp_path / ".work.begun"
+            unlocked.mkdir()
+            with scratch_folder(tmp_path, ".work.") as second:
+                assert set(tmp_path.iterdir()) == {mine, second, unlocked}
+    assert list(tmp_path.iterdir()) == [unlocked]

@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ from typing import Final
 
 UNFINISHED: Final = ".new."
 """What the names of folders start with in which `joining_files` gathers files."""
+
+_LOCK: Final = "lock"
 
 _WORKING_FOLDER: Final = -100
 _EXCHANGE: Final = 2
@@ -128,6 +131,36 @@ def joining_files(folder: Path, last: str) -> Iterator[Path]:
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+@contextmanager
+def scratch_folder(folder: Path, prefix: str) -> Iterator[Path]:
+    """Give a folder to work in, which goes when the block ends; those that dead processes left go before.
+
+    Who works in one holds a lock on a file in it, which ends with the process, however that ends.
+
+    Parameters
+    ----------
+    folder
+        Where it is made; must exist.
+    prefix
+        What its name starts with.
+
+    Raises
+    ------
+    OSError
+        If it can't be made.
+    """
+    for other in folder.glob(f"{prefix}*/{_LOCK}"):
+        with suppress(OSError), other.open("rb+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(other.parent, ignore_errors=True)
+    with TemporaryDirectory(prefix=prefix, dir=folder, ignore_cleanup_errors=True) as place:
+        new = Path(place, f"new.{_LOCK}")
+        with new.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            new.rename(Path(place, _LOCK))  # only now, as others may take one that isn't locked
+            yield Path(place)
 
 
 def sync(path: Path) -> None:

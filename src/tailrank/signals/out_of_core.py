@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
@@ -15,7 +14,7 @@ from tailrank.arrays import Offsets
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import flat_offsets, parts
 from tailrank.errors import RequestError
-from tailrank.files import written_file
+from tailrank.files import scratch_folder, written_file
 from tailrank.memory import as_size, resident
 from tailrank.reporting import Progress, silent
 from tailrank.signals.strongest import NEIGHBOURS
@@ -244,7 +243,8 @@ class OutOfCore:
         Bytes that a process may take: this one, and each that counts. Where other work leaves too little of
         them, as little as can be is taken.
     folder
-        Where there is room for 16 bytes an event for a while, and where every process finds it.
+        Where there is room for 16 bytes an event for a while, and where every process finds it. What a
+        process that died left there goes.
     run
         Calls `Shards.count` for every slice, in any order and anywhere.
     progress
@@ -267,10 +267,8 @@ class OutOfCore:
         plan = Plan.within(self.memory, what, dataset)
         with _writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(
-                prefix=".counting.", dir=self.folder, ignore_cleanup_errors=True
-            ) as place:
-                shards = Shards.write(Path(place).resolve(), what, dataset, plan)
+            with scratch_folder(self.folder.resolve(), ".counting.") as place:
+                shards = Shards.write(place, what, dataset, plan)
                 cut = shards.cut()
                 for done, _ in enumerate(self.run(shards, cut), start=1):
                     self.progress("counting pairs of items", done, len(cut))
