@@ -8,13 +8,15 @@ from typing import Annotated, Final
 import typer
 
 from bench import plan_load
+from bench.plan_page import write
+from bench.plan_sizes import SIMULATED, measured_sizes, served
 from bench.stored import Studies
 from bench.study import RESULTS, Json, chosen, store
 from tailrank.benchmarks.subject import Subject, subject
 from tailrank.cli.options import Data, load
 
 NAME: Final = "plan"
-STEPS: Final = ("costs", "check")
+STEPS: Final = ("costs", "sizes", "check", "served", "page")
 QUIET: Final = 0.97
 """Share of a core that must be free, or a warning says that the measurement is disturbed."""
 
@@ -29,11 +31,25 @@ def main(
     """Measure what is wanted, and keep it beside what was measured before."""
     kept = Studies(RESULTS).single(NAME) or {}
     wanted = chosen(steps, STEPS)
-    with subject(load(data), model, 1, seed) as it:
-        if "costs" in wanted:
-            keep(kept, "costs", plan_load.measured_costs(it, seed))
-        if "check" in wanted:
-            check(kept, it, seconds, seed)
+    if {"costs", "sizes", "check"} & set(wanted):
+        with subject(load(data), model, 1, seed) as it:
+            measure(kept, wanted, it, seconds, seed)
+    if "served" in wanted:
+        costs = plan_load.Costs.of(kept["costs"])
+        rows = [served(rate, costs, kept["costs"]["valkey_us"], seed) for rate in SIMULATED]
+        keep(kept, "served", {"seed": seed, "rows": rows})
+    if "page" in wanted:
+        write()
+
+
+def measure(kept: Json, wanted: list[str], it: Subject, seconds: float, seed: int) -> None:
+    """Measure what is wanted of a model."""
+    if "costs" in wanted:
+        keep(kept, "costs", plan_load.measured_costs(it, seed))
+    if "sizes" in wanted:
+        keep(kept, "sizes", measured_sizes(it, seed))
+    if "check" in wanted:
+        check(kept, it, seconds, seed)
 
 
 def check(kept: Json, it: Subject, seconds: float, seed: int) -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
+from bench import valkey
 from bench.queueing import Load, Machine, Waited, simulate
 from bench.study import Json
-from tailrank.arrays import Bools, Codes, Doubles
+from tailrank.arrays import Codes, Doubles
 from tailrank.benchmarks.connection import OK, SHED, Connection, request
 from tailrank.benchmarks.launcher import Server, measured_server, resident
 from tailrank.benchmarks.load import Answers, drive
-from tailrank.benchmarks.subject import Subject
+from tailrank.benchmarks.subject import EVENTS, Subject, draw_candidates
 from tailrank.benchmarks.timing import percentiles
 from tailrank.errors import RequestError
 
@@ -35,16 +38,22 @@ LINES: Final = 48
 ATTEMPTS: Final = 40
 """Connections opened for each that is wanted before giving up on the system's choice of workers."""
 
-WARM_UP: Final = 3_000
+WARM_UP: Final = 1_000
 POWER: Final = 0.8
 """Of a user's rank that the share of the requests falls with."""
 
-SAMPLES: Final = 3_000
+SAMPLES: Final = 2_000
 DRAWS: Final = 2
 """Simulations of each point, of which means are given."""
 
-KINDS: Final = ("as before", "after an event")
-"""Of requests: the user's history is the one ranked for last time, or has one event more."""
+KINDS: Final = ("as before", "after an event", "read anew")
+"""Of requests: the worker remembers the user's history, remembers it but for the latest event, or doesn't."""
+
+POOL: Final = 4_000
+"""Different requests of each kind."""
+
+UNDISTURBED: Final = 10
+"""Percentile of what is lost between client and server that other processes add least to."""
 
 QUANTILES: Final = np.linspace(0, 100, 201)
 """At which stored durations are kept."""
@@ -77,10 +86,10 @@ class Costs:
         work = np.array([stored["work_us"][kind] for kind in KINDS]) / 1e6
         return cls(work, *(stored[name] / 1e6 for name in ("wake_us", "client_us", "refusal_us")))
 
-    def drawn(self, later: Bools, rng: np.random.Generator) -> Doubles:
-        """Draw the work of requests; `later` says which come after an event, shape (requests,)."""
-        at = 100 * rng.random(len(later))
-        return np.where(later, *(np.interp(at, QUANTILES, row) for row in self.work[::-1]))
+    def drawn(self, kinds: Codes, rng: np.random.Generator) -> Doubles:
+        """Draw the work of requests; `kinds` are positions in `KINDS`, shape (requests,)."""
+        at = 100 * rng.random(len(kinds))
+        return np.choose(kinds, [np.interp(at, QUANTILES, row) for row in self.work])
 
     def capacity(self, workers: int, cores: int) -> float:
         """Give the requests a second that workers can answer beside a client that needs these cores, too."""
@@ -104,13 +113,23 @@ def zipf(n_users: int, n: int, power: float, rng: np.random.Generator) -> Codes:
     return np.searchsorted(shares, shares[-1] * rng.random(n))
 
 
-def bodies(it: Subject, n: int, rng: np.random.Generator) -> tuple[list[bytes], Bools]:
-    """Draw requests, half of them after an event; few users make many of them."""
-    later = rng.random(n) < 0.5
+def bodies(it: Subject, kind: int, n: int, rng: np.random.Generator) -> list[bytes]:
+    """Draw requests of one kind; few users make many of them."""
     users = [it.users[at] for at in zipf(len(it.users), n, POWER, rng).tolist()]
-    ways = [it.rankings(n, CANDIDATES, rng, users, new_event=new) for new in (False, True)]
-    drawn = [ways[new][at] for at, new in enumerate(later.tolist())]
-    return [request("/v1/rank", body) for body in drawn], later
+    if KINDS[kind] != "read anew":
+        ranked = it.rankings(n, CANDIDATES, rng, users, new_event=KINDS[kind] == "after an event")
+        return [request("/v1/rank", body) for body in ranked]
+    lists, histories = (draw_candidates(it.dataset, n, size, rng) for size in (CANDIDATES, EVENTS))
+    rows = zip(lists, histories, strict=True)
+    unknown = ({"candidates": names, "history": history} for names, history in rows)
+    return [request("/v1/rank", msgspec.json.encode(body)) for body in unknown]
+
+
+def mixed(pools: Sequence[Sequence[bytes]], n: int, rng: np.random.Generator) -> tuple[list[bytes], Codes]:
+    """Draw so many requests of all kinds alike, and say which kind each is."""
+    kinds = rng.integers(len(pools), size=n)
+    at = rng.integers(POOL, size=n).tolist()
+    return [pools[kind][one] for kind, one in zip(kinds.tolist(), at, strict=True)], kinds
 
 
 def processor_seconds(process: int) -> float:
@@ -124,20 +143,26 @@ def measured_costs(it: Subject, seed: int) -> Json:
     rng = np.random.default_rng(seed)
     with measured_server(it.model, it.state) as server:
         it.store_events(server.port)
-        lists = [it.rankings(SAMPLES + WARM_UP, CANDIDATES, rng, new_event=new) for new in (False, True)]
-        rankings = [[request("/v1/rank", body) for body in some] for some in lists]
-        single = dict(zip(KINDS, (_single(server, some) for some in rankings), strict=True))
+        pools = [bodies(it, kind, SAMPLES + WARM_UP, rng) for kind in range(len(KINDS))]
+        single = dict(zip(KINDS, (_single(server, some) for some in pools), strict=True))
         alive = _single(server, [request("/healthz")] * (SAMPLES + WARM_UP))
         due = arrivals(0.5e6 / single[KINDS[1]]["server_us"], SAMPLES / 1_000, rng)
-        client, _ = timed_client(lambda: drive(server.port, rankings[1][: len(due)], LINES, due))
+        client, _ = timed_client(lambda: drive(server.port, pools[1][: len(due)], LINES, due))
         memory = resident(server.process.pid)
-    outside = [one["latency_p50_us"] - one["server_us"] - one["client_us"] for one in single.values()]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        valkey.Server(Path(folder), *valkey.IN_MEMORY) as state,
+        measured_server(it.model, state.url) as server,
+    ):
+        it.store_events(server.port)
+        networked = _single(server, pools[1])
     return {
         "work_us": {kind: one.pop("quantiles_us") for kind, one in single.items()},
         "single": single,
-        "wake_us": max(0.0, float(np.mean(outside)) / 2),
+        "wake_us": float(np.mean([one["outside_us"] for one in single.values()])) / 2,
         "client_us": 1e6 * client / len(due) / 2,
         "refusal_us": alive["server_us"],
+        "valkey_us": networked["server_us"] - single[KINDS[1]]["server_us"],
         **memory,
     }
 
@@ -150,16 +175,18 @@ def _single(server: Server, requests: Sequence[bytes]) -> Json:
     times = []
     for one in requests[WARM_UP:]:
         before, own, start = processor_seconds(process), time.process_time(), clock()
-        connection.insist(one)
+        answer = connection.insist(one)
         took = clock() - start, time.process_time() - own
         times.append((*took, processor_seconds(process) - before))
     connection.close()
     latency, client, work = 1e6 * np.array(times).T
     return {
         "latency_us": float(latency.mean()),
-        "latency_p50_us": float(np.median(latency)),
+        "outside_us": max(0.0, float(np.percentile(latency - client - work, UNDISTURBED))),
         "client_us": float(client.mean()),
         "server_us": float(work.mean()),
+        "request_bytes": len(one),
+        "answer_bytes": len(answer),
         "quantiles_us": np.percentile(work, QUANTILES).round(1).tolist(),
     }
 
@@ -173,20 +200,20 @@ def timed_client(call: Callable[[], Answers]) -> tuple[float, Answers]:
 
 def compared(it: Subject, costs: Costs, seconds: float, seed: int) -> Iterator[Json]:
     """Load servers of 1 to 4 workers for so many seconds at each point, and simulate the same requests."""
-    cores = len(os.sched_getaffinity(0))
+    cores, rng = len(os.sched_getaffinity(0)), np.random.default_rng(seed)
+    pools = [bodies(it, kind, POOL, rng) for kind in range(len(KINDS))]
     for workers in WORKERS:
         machine = Machine(workers, cores, LINES, wake=costs.wake, client=costs.client, refusal=costs.refusal)
-        rng = np.random.default_rng([seed, workers])
         with Server(it.model, it.state, "--workers", str(workers)) as server:
             it.store_events(server.port)
-            sent, _ = bodies(it, WARM_UP * workers, rng)
+            sent, _ = mixed(pools, WARM_UP * workers, rng)
             drive(server.port, sent, LINES, opened=balanced(server))
             for share, burst in POINTS:
                 rate = share * costs.capacity(workers, cores)
                 due = arrivals(rate, seconds, rng, burst)
-                sent, later = bodies(it, len(due), rng)
+                sent, kinds = mixed(pools, len(due), rng)
                 found = _loaded(server, sent, due)
-                drawn = (costs.drawn(later, rng) for _ in range(DRAWS))
+                drawn = (costs.drawn(kinds, rng) for _ in range(DRAWS))
                 predicted = [summary(simulate(machine, Load(due, work)), due) for work in drawn]
                 yield {
                     **{

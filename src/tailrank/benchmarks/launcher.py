@@ -139,7 +139,7 @@ class Server:
 
 
 @contextmanager
-def measured_server(model: Path, state: Path, *options: str) -> Iterator[Server]:
+def measured_server(model: Path, state: Path | str, *options: str) -> Iterator[Server]:
     """Run a server on a core of its own, and move this process to another one meanwhile.
 
     Several workers share all cores. If there is only one, or the system can't tell, nothing is moved.
