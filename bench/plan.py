@@ -7,7 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
-from bench import plan_load
+from bench.plan_check import compared, free_share
+from bench.plan_load import Costs, measured_costs
 from bench.plan_page import write
 from bench.plan_sizes import SIMULATED, measured_sizes, served
 from bench.stored import Studies
@@ -35,7 +36,7 @@ def main(
         with subject(load(data), model, 1, seed) as it:
             measure(kept, wanted, it, seconds, seed)
     if "served" in wanted:
-        costs = plan_load.Costs.of(kept["costs"])
+        costs = Costs.of(kept["costs"])
         rows = [served(rate, costs, kept["costs"]["valkey_us"], seed) for rate in SIMULATED]
         keep(kept, "served", {"seed": seed, "rows": rows})
     if "page" in wanted:
@@ -45,7 +46,7 @@ def main(
 def measure(kept: Json, wanted: list[str], it: Subject, seconds: float, seed: int) -> None:
     """Measure what is wanted of a model."""
     if "costs" in wanted:
-        keep(kept, "costs", plan_load.measured_costs(it, seed))
+        keep(kept, "costs", measured_costs(it, seed))
     if "sizes" in wanted:
         keep(kept, "sizes", measured_sizes(it, seed))
     if "check" in wanted:
@@ -54,11 +55,11 @@ def measure(kept: Json, wanted: list[str], it: Subject, seconds: float, seed: in
 
 def check(kept: Json, it: Subject, seconds: float, seed: int) -> None:
     """Compare the simulation with servers under load, point by point."""
-    free = plan_load.free_share()
+    free = free_share()
     if free < QUIET:
         print(f"others take {1 - free:.0%} of a core: what is measured is disturbed", flush=True)
     rows: list[Json] = []
-    for row in plan_load.compared(it, plan_load.Costs.of(kept["costs"]), seconds, seed):
+    for row in compared(it, Costs.of(kept["costs"]), seconds, seed):
         rows.append(row)
         print(row, flush=True)
         keep(kept, "check", {"free_share": free, "seconds": seconds, "seed": seed, "rows": rows})

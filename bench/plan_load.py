@@ -1,11 +1,10 @@
-"""A server under requests that come at random, and the same requests simulated: what each says of waiting."""
+"""What a server is sent to see how long answers take, and what one request costs it."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,38 +13,25 @@ import msgspec
 import numpy as np
 
 from bench import valkey
-from bench.queueing import Load, Machine, Waited, simulate
 from bench.study import Json
-from tailrank.arrays import Codes, Doubles
-from tailrank.benchmarks.connection import OK, SHED, Connection, request
+from tailrank.arrays import Doubles, Offsets
+from tailrank.benchmarks.connection import Connection, request
 from tailrank.benchmarks.launcher import Server, measured_server, resident
 from tailrank.benchmarks.load import Answers, drive
 from tailrank.benchmarks.subject import EVENTS, Subject, draw_candidates
-from tailrank.benchmarks.timing import percentiles
-from tailrank.errors import RequestError
 
 CANDIDATES: Final = 100
-WORKERS: Final = (1, 2, 3, 4)
-POINTS: Final = ((0.5, 1.0), (0.7, 1.0), (0.85, 1.0), (0.5, 2.0), (1.3, 1.0))
-"""Requests, as a share of what the machine should answer, and how many times as many come in a burst."""
-
 EVERY, LASTING = 5.0, 1.0
 """Seconds from one burst to the next, and of one."""
 
 LINES: Final = 48
 """Connections to each worker: more than it lets wait."""
 
-ATTEMPTS: Final = 40
-"""Connections opened for each that is wanted before giving up on the system's choice of workers."""
-
 WARM_UP: Final = 1_000
 POWER: Final = 0.8
 """Of a user's rank that the share of the requests falls with."""
 
 SAMPLES: Final = 2_000
-DRAWS: Final = 2
-"""Simulations of each point, of which means are given."""
-
 KINDS: Final = ("as before", "after an event", "read anew")
 """Of requests: the worker remembers the user's history, remembers it but for the latest event, or doesn't."""
 
@@ -86,10 +72,11 @@ class Costs:
         work = np.array([stored["work_us"][kind] for kind in KINDS]) / 1e6
         return cls(work, *(stored[name] / 1e6 for name in ("wake_us", "client_us", "refusal_us")))
 
-    def drawn(self, kinds: Codes, rng: np.random.Generator) -> Doubles:
+    def drawn(self, kinds: Offsets, rng: np.random.Generator) -> Doubles:
         """Draw the work of requests; `kinds` are positions in `KINDS`, shape (requests,)."""
         at = 100 * rng.random(len(kinds))
-        return np.choose(kinds, [np.interp(at, QUANTILES, row) for row in self.work])
+        drawn: Doubles = np.choose(kinds, [np.interp(at, QUANTILES, row) for row in self.work])
+        return drawn
 
     def capacity(self, workers: int, cores: int) -> float:
         """Give the requests a second that workers can answer beside a client that needs these cores, too."""
@@ -104,13 +91,16 @@ def arrivals(rate: float, seconds: float, rng: np.random.Generator, burst: float
     rates = np.tile([burst * rate, rate], len(edges))[:-1]
     expected = np.concatenate([[0.0], np.cumsum(rates * np.diff(times))])
     n = rng.poisson(np.interp(seconds, times, expected))
-    return np.interp(np.sort(rng.uniform(0, np.interp(seconds, times, expected), n)), expected, times)
+    drawn = np.sort(rng.uniform(0, np.interp(seconds, times, expected), n))
+    due: Doubles = np.interp(drawn, expected, times)
+    return due
 
 
-def zipf(n_users: int, n: int, power: float, rng: np.random.Generator) -> Codes:
+def zipf(n_users: int, n: int, power: float, rng: np.random.Generator) -> Offsets:
     """Draw the user of each request: the share of a user falls with a power of the rank."""
     shares = np.cumsum(np.arange(1, n_users + 1) ** -power)
-    return np.searchsorted(shares, shares[-1] * rng.random(n))
+    users: Offsets = np.searchsorted(shares, shares[-1] * rng.random(n))
+    return users
 
 
 def bodies(it: Subject, kind: int, n: int, rng: np.random.Generator) -> list[bytes]:
@@ -125,7 +115,7 @@ def bodies(it: Subject, kind: int, n: int, rng: np.random.Generator) -> list[byt
     return [request("/v1/rank", msgspec.json.encode(body)) for body in unknown]
 
 
-def mixed(pools: Sequence[Sequence[bytes]], n: int, rng: np.random.Generator) -> tuple[list[bytes], Codes]:
+def mixed(pools: Sequence[Sequence[bytes]], n: int, rng: np.random.Generator) -> tuple[list[bytes], Offsets]:
     """Draw so many requests of all kinds alike, and say which kind each is."""
     kinds = rng.integers(len(pools), size=n)
     at = rng.integers(POOL, size=n).tolist()
@@ -196,89 +186,3 @@ def timed_client(call: Callable[[], Answers]) -> tuple[float, Answers]:
     before = time.process_time()
     answers = call()
     return time.process_time() - before, answers
-
-
-def compared(it: Subject, costs: Costs, seconds: float, seed: int) -> Iterator[Json]:
-    """Load servers of 1 to 4 workers for so many seconds at each point, and simulate the same requests."""
-    cores, rng = len(os.sched_getaffinity(0)), np.random.default_rng(seed)
-    pools = [bodies(it, kind, POOL, rng) for kind in range(len(KINDS))]
-    for workers in WORKERS:
-        machine = Machine(workers, cores, LINES, wake=costs.wake, client=costs.client, refusal=costs.refusal)
-        with Server(it.model, it.state, "--workers", str(workers)) as server:
-            it.store_events(server.port)
-            sent, _ = mixed(pools, WARM_UP * workers, rng)
-            drive(server.port, sent, LINES, opened=balanced(server))
-            for share, burst in POINTS:
-                rate = share * costs.capacity(workers, cores)
-                due = arrivals(rate, seconds, rng, burst)
-                sent, kinds = mixed(pools, len(due), rng)
-                found = _loaded(server, sent, due)
-                drawn = (costs.drawn(kinds, rng) for _ in range(DRAWS))
-                predicted = [summary(simulate(machine, Load(due, work)), due) for work in drawn]
-                yield {
-                    **{
-                        "workers": workers,
-                        "share": share,
-                        "burst": burst,
-                        "rate": rate,
-                        "requests": len(due),
-                    },
-                    **{"measured": found, "predicted": _mean(predicted)},
-                }
-
-
-def _loaded(server: Server, sent: Sequence[bytes], due: Doubles) -> Json:
-    """Load a server in an open loop; gives what `summary` gives, and what tells whether it was disturbed."""
-    lines, workers = balanced(server), server.workers()
-    before = [processor_seconds(worker) for worker in workers]
-    client, answers = timed_client(lambda: drive(server.port, sent, len(lines), due, lines))
-    spent = sum(map(processor_seconds, workers)) - sum(before)
-    if not np.isin(answers.status, (OK, SHED)).all():
-        raise RequestError(f"rankings were answered with {sorted(set(answers.status.tolist()))}")
-    waited = Waited(answers.ms, answers.status == SHED, answers.seconds - due[0])
-    about = {"server_us": 1e6 * spent / len(due), "client_us": 1e6 * client / len(due) / 2}
-    late = float(np.percentile(answers.late_ms, 99))
-    return {**summary(waited, due), **about, "late_p99_ms": late}
-
-
-def summary(waited: Waited, due: Doubles) -> Json:
-    """Give percentiles of the answers that weren't refusals, how many a second, and the share refused."""
-    given = waited.ms[~waited.refused]
-    return {
-        **percentiles(given),
-        "answered_per_s": float(len(given) / waited.seconds),
-        "refused": float(waited.refused.mean()),
-    }
-
-
-def _mean(rows: Sequence[Json]) -> Json:
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def balanced(server: Server) -> list[Connection]:
-    """Open connections until each worker has as many; they take turns.
-
-    Raises
-    ------
-    RequestError
-        If the system gives nearly all of them to some workers.
-    """
-    found: dict[int, list[Connection]] = {worker: [] for worker in server.workers()}
-    for _ in range(ATTEMPTS * LINES * len(found)):
-        connection = Connection(server.port)
-        some = found[server.worker_of(connection)]
-        if len(some) < LINES:
-            some.append(connection)
-        else:
-            connection.close()
-        if all(len(each) == LINES for each in found.values()):
-            return [connection for turn in zip(*found.values(), strict=True) for connection in turn]
-    raise RequestError(f"{len(found)} workers: the system connects clients to few of them; try again")
-
-
-def free_share(seconds: float = 1.0) -> float:
-    """Give the share of a core that a process that only computes gets here: 1 unless others compute, too."""
-    start, before = time.perf_counter(), time.process_time()
-    while time.perf_counter() < start + seconds:
-        pass
-    return (time.process_time() - before) / (time.perf_counter() - start)

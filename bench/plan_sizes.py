@@ -15,13 +15,14 @@ import numpy as np
 import uvloop
 from threadpoolctl import threadpool_limits
 
-from bench.plan_load import CANDIDATES, KINDS, POWER, Costs, arrivals, processor_seconds, summary, zipf
+from bench.plan_check import summary
+from bench.plan_load import CANDIDATES, KINDS, POWER, Costs, arrivals, processor_seconds, zipf
 from bench.queueing import Load, Loss, Machine, simulate
 from bench.sizes import tables
 from bench.state import by_day, write
 from bench.study import Json, alone, peak_mb
 from bench.valkey import IN_MEMORY, Server
-from tailrank.arrays import Bools, Codes
+from tailrank.arrays import Bools, Offsets
 from tailrank.benchmarks.state_size import user_name
 from tailrank.benchmarks.subject import EVENTS, Subject, draw_candidates
 from tailrank.data.dataset import Dataset
@@ -122,7 +123,7 @@ def _lists(it: Subject, seed: int) -> Json:
     return {"users_per_core_s": USERS / (time.process_time() - start)}
 
 
-def kinds_of(users: Codes, workers: Codes, later: Bools, n_workers: int) -> Codes:
+def kinds_of(users: Offsets, workers: Offsets, later: Bools, n_workers: int) -> Offsets:
     """Say of each request whether its worker remembers the user; positions in `KINDS`, shape (requests,).
 
     Each worker remembers the users that it ranked for last.

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bench.plan_load import arrivals
-from bench.plan_sizes import KINDS, kinds_of
+from bench.plan_load import KINDS, arrivals
+from bench.plan_sizes import kinds_of
 from bench.queueing import QUEUE_SECONDS, Load, Loss, Machine, simulate
 
 from tailrank.arrays import Doubles
@@ -65,7 +65,7 @@ def test_no_more_requests_are_under_way_than_there_are_connections() -> None:
 
 
 def test_what_a_lost_worker_had_is_answered_by_others_after_another_attempt() -> None:
-    due = np.arange(1000) * 1e-3
+    due = np.linspace(0, 1, 1000, endpoint=False)
     machine, load = Machine(4, 4), Load(due, np.full(1000, SERVICE))
     loss = Loss(workers=1, at=0.3, noticed=0.2, retry=0.05)
     calm, waited = simulate(machine, load), simulate(machine, load, loss)
