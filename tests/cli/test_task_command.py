@@ -106,6 +106,21 @@ def test_a_label_that_is_missing_is_named_by_its_row_of_the_file(task: Path, tmp
         assert f"row {len(ROWS) + 1} has 0 labels" in str(done.exception)
 
 
+def test_a_training_is_logged(table: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logs = tmp_path / "logs"
+    command = ["train", "--data", str(table), *COLUMNS, "--out", str(tmp_path / "task")]
+    done = run(app, [*command, "--track", f"tensorboard={logs}"])
+    assert done.exit_code == 0, done.output
+    [folder] = logs.iterdir()
+    [accuracy] = EventAccumulator(str(folder)).Reload().Scalars("held out accuracy")
+    assert 0 <= accuracy.value <= 1
+    done = run(app, [*command, "--track", "nothing=here"])
+    assert "names no tracker" in str(done.exception)
+
+
 TABLE = """
 [{name}]
 data = "said.csv"

@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from tailrank.cli.options import Device, Encoder, Template, comma_separated, load, load_encoder
+from tailrank.cli.options import Device, Encoder, Template, Tracks, comma_separated, load, load_encoder
 from tailrank.cli.progress import progress_bars
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.dataset import Dataset
@@ -59,10 +59,6 @@ Sets = Annotated[
 ]
 Merge = Annotated[
     bool, typer.Option("--merge", help="Write an ordinary model folder even if an adapter would do.")
-]
-Tracks = Annotated[
-    list[str] | None,
-    typer.Option("--track", help="Log losses and metrics: tensorboard=FOLDER, mlflow=FOLDER, wandb=FOLDER."),
 ]
 
 

@@ -103,6 +103,10 @@ def _use_device(name: str) -> str:
     return name
 
 
+Tracks = Annotated[
+    list[str] | None,
+    typer.Option("--track", help="Log losses and metrics: tensorboard=FOLDER, mlflow=FOLDER, wandb=FOLDER."),
+]
 Device = Annotated[
     str,
     typer.Option(callback=_use_device, help="What encodes and trains: cpu, cuda, mps, …; `auto`: the best."),

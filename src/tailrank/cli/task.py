@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -24,6 +25,7 @@ from tailrank.tasks.examples import ExampleColumns, Examples
 from tailrank.tasks.settings import ClassifierSettings, Tune
 from tailrank.tasks.task_folder import save_together
 from tailrank.tasks.task_list import read_part, read_task_list, read_training_part
+from tailrank.tuning.tracking import Tracker, tracked, trackers
 
 TEST: Final = "test"
 
@@ -75,6 +77,7 @@ def train(
     refuse: Annotated[
         float, typer.Option(help="Share of texts that belong to the task and may be refused, at most.")
     ] = 0.04,
+    track: options.Tracks = None,
     device: options.Device = "auto",
     seed: options.Seed = 0,
 ) -> None:
@@ -82,13 +85,15 @@ def train(
     settings = ClassifierSettings(
         kind=kind, tune=tune, epochs=epochs, rate=rate, contrast=contrast, refuse=refuse, seed=seed
     )
+    logs, told = trackers(track or []), {**asdict(settings), "data": str(data), "encoder": encoder}
     columns = ExampleColumns(text, label, split, entity, None, separator)
     examples = read_training_part(data, columns, kind, few_shot, seed)
-    with progress_bars() as progress:
+    with tracked(logs, told), progress_bars() as progress:
         model = options.load_encoder(encoder, progress)
         task = TextClassifier.fit(
             examples.texts, examples.labels, model, settings, progress, examples.entities, VectorStore()
         )
+        _log(logs, task.about)
     task.save(out)
     typer.echo(f"{out}: {len(task.labels):,} labels from {len(examples):,} texts")
     _show("held out", task.about["held_out"])
@@ -206,6 +211,15 @@ def _write_evaluation(found: TaskEvaluation, out: Path) -> None:
                 found.plot(new)
     except OSError as why:
         raise RequestError(f"{out}: can't be written ({why.strerror or why}): name another folder") from None
+
+
+def _log(logs: Sequence[Tracker], about: Mapping[str, Any]) -> None:
+    """Log the losses that the epoch was chosen by, and what was measured on texts that were held out."""
+    losses = about.get("losses", [])
+    for tracker in logs:
+        for epoch, loss in enumerate(losses):
+            tracker.log(epoch, {"held out loss": loss})
+        tracker.log(len(losses), {f"held out {name}": value for name, value in about["held_out"].items()})
 
 
 def _show(what: str, metrics: dict[str, float]) -> None:

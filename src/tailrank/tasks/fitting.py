@@ -125,7 +125,8 @@ def _tuned(
         vectors = found.encoder.encode(task.texts, progress)
         calibrated = head.calibrated(vectors[start.held], task.truth[start.held])
         scope, measured = _judged(task, vectors, calibrated, start.held, settings)
-        about = {"penalty": start.penalty, "epochs": found.epochs, "held_out": measured}
+        about = {"penalty": start.penalty, "epochs": found.epochs, "losses": found.losses}
+        about["held_out"] = measured
         parts.append(Fitted(found.encoder, calibrated, scope, True, about))
     return _refitted(tasks, parts, encoder, settings, progress) if settings.refit else parts
 

@@ -61,11 +61,15 @@ class TaskToTune(NamedTuple):
 
 
 class TunedEncoder(NamedTuple):
-    """What tuning gives: an encoder, the head of each task, and after how many epochs."""
+    """What tuning gives: an encoder, the head of each task, and after how many epochs.
+
+    `losses` are the log losses by which the epoch was chosen: before the first one, and after each.
+    """
 
     encoder: TextEncoder
     heads: list[LinearHead]
     epochs: int
+    losses: list[float]
 
 
 def tune(
@@ -108,15 +112,18 @@ def tune(
         torch.manual_seed(settings.seed)
         trainer = _Trainer(encoder, tasks, settings)
         best, best_loss, state = 0, trainer.held_out_loss(), trainer.state()
+        losses = [best_loss]
         for epoch in range(settings.epochs if epochs is None else epochs):
             trainer.run_epoch(epoch, progress)
             loss = trainer.held_out_loss()
+            losses.append(loss)
             if loss is None or best_loss is None or loss < best_loss:
                 best, best_loss, state = epoch + 1, loss, trainer.state()
             elif epoch + 1 - best >= settings.patience:
                 break
         trainer.restore(state)
-    return TunedEncoder(trainer.finished(), trainer.heads(), best)
+    told = [loss for loss in losses if loss is not None]
+    return TunedEncoder(trainer.finished(), trainer.heads(), best, told)
 
 
 class _Trainer:

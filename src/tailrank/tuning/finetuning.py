@@ -20,7 +20,7 @@ from tailrank.tuning.closed_form_head import PENALTIES, closed_form_heads
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain, Mixture
 from tailrank.tuning.objectives import Objective
-from tailrank.tuning.tracking import Tracker
+from tailrank.tuning.tracking import Tracker, tracked
 from tailrank.tuning.trainable_encoder import TrainableEncoder
 from tailrank.tuning.trainer import Trainer
 from tailrank.tuning.validator import mean_validation_score
@@ -128,15 +128,8 @@ def finetune(
             checkpoints.write(checkpoint, name, training.tensors(), training.state())
 
     names = ", ".join(d.split.train.name for d in domains)
-    for tracker in trackers:
-        tracker.start({**settings, "encoder": encoder.name, "data": names})
-    succeeded = False
-    try:
+    with tracked(trackers, {**settings, "encoder": encoder.name, "data": names}):
         training.run(save, on_validation)
-        succeeded = True
-    finally:
-        for tracker in trackers:
-            tracker.finish(succeeded)
     return training.tuned()
 
 

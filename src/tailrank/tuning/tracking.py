@@ -246,6 +246,20 @@ def trackers(places: Sequence[str]) -> list[Tracker]:
     return made
 
 
+@contextmanager
+def tracked(logs: Sequence[Tracker], settings: Mapping[str, Setting]) -> Iterator[None]:
+    """Start trackers, and finish them, whatever becomes of the training within."""
+    for tracker in logs:
+        tracker.start(settings)
+    succeeded = False
+    try:
+        yield
+        succeeded = True
+    finally:
+        for tracker in logs:
+            tracker.finish(succeeded)
+
+
 def run_name(settings: Mapping[str, Setting]) -> str:
     """Name a run by its settings, in whatever order they come: 12 hexadecimal digits."""
     return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:12]
