@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from tailrank.api import Id, RankRequest, Ranking, check_bytes
+from tailrank.api import Id, Ranking, RankRequest, check_bytes
 from tailrank.bounds import MAX_TEXT
 
 MAX_TURNS: Final = 50

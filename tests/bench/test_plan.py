@@ -76,7 +76,7 @@ def test_the_page_says_what_is_predicted_and_by_how_much_that_is_off(tmp_path: P
     text = page.read_text()
     assert text.startswith("before\n<!-- plan -->\n")
     assert text.endswith("<!-- /plan -->\nafter\n")
-    assert "| 2 | 1,000 | 2 × | 990 | 990 | +0% | 10.0 | 12.0 | +20% |" in text
+    assert "| 2 | 1,000 | 2 × | 990 | 990 | +0% | 10.0 | 12.0 | +20% |" in text  # noqa: RUF001
     assert "within 15% at 2, the 99th percentile at 1." in " ".join(text.split())
     assert "| the same in Valkey | 1,743 | bytes of memory | `python -m bench plan` |" in text
 

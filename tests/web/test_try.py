@@ -215,10 +215,10 @@ def test_what_is_said_changes_the_lists_and_is_taken_back(page: Tab) -> None:
     understood = page.page.get_by_role("list", name="What was understood")
     expect(understood.get_by_role("listitem")).to_contain_text("only genres Comedy")
     expect(page.page.get_by_text("Not understood:")).to_contain_text("“and who won the match”")
-    wait_until(lambda: page.ids() != before)
+    wait_until(lambda: page.ids() != before, PATIENCE / 1e3)
     page.page.get_by_role("button", name="Undo").click()
     expect(understood).to_have_count(0)
-    wait_until(lambda: page.ids() == before)
+    wait_until(lambda: page.ids() == before, PATIENCE / 1e3)
 
 
 def test_reasons_add_up_to_the_score(page: Tab) -> None:
