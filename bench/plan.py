@@ -15,6 +15,7 @@ from bench.stored import Studies
 from bench.study import RESULTS, Json, chosen, store
 from tailrank.benchmarks.subject import Subject, subject
 from tailrank.cli.options import Data, load
+from tailrank.errors import RequestError
 
 NAME: Final = "plan"
 STEPS: Final = ("costs", "sizes", "check", "served", "page")
@@ -32,6 +33,8 @@ def main(
     """Measure what is wanted, and keep it beside what was measured before."""
     kept = Studies(RESULTS).single(NAME) or {}
     wanted = chosen(steps, STEPS)
+    if {"check", "served"} & set(wanted) and not {"costs"} & {*wanted, *kept}:
+        raise RequestError("the costs of a request are missing: python -m bench plan costs")
     if {"costs", "sizes", "check"} & set(wanted):
         with subject(load(data), model, 1, seed) as it:
             measure(kept, wanted, it, seconds, seed)
@@ -46,7 +49,7 @@ def main(
 def measure(kept: Json, wanted: list[str], it: Subject, seconds: float, seed: int) -> None:
     """Measure what is wanted of a model."""
     if "costs" in wanted:
-        keep(kept, "costs", measured_costs(it, seed))
+        keep(kept, "costs", {"free_share": free_share(), **measured_costs(it, seed)})
     if "sizes" in wanted:
         keep(kept, "sizes", measured_sizes(it, seed))
     if "check" in wanted:
@@ -68,4 +71,5 @@ def check(kept: Json, it: Subject, seconds: float, seed: int) -> None:
 def keep(kept: Json, name: str, found: Json) -> None:
     """Store what was found beside the rest."""
     kept[name] = found
-    store(f"{NAME}.json", kept)
+    parts = {step: kept[step] for step in STEPS if step in kept}
+    store(f"{NAME}.json", {"command": f"python -m bench {NAME}", **parts})

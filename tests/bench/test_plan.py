@@ -9,6 +9,7 @@ import pytest
 from bench.plan_constants import CONSTANTS
 from bench.plan_load import KINDS
 from bench.plan_page import Shop, loads, needs
+from bench.stored import Studies
 from bench.study import RESULTS
 
 from bench import plan_page
@@ -34,7 +35,7 @@ def stored_plan() -> dict[str, Any]:
     valkey = {"user_bytes": 1_743.0, "read_us": 20.0, "event_us": 6.0}
     return {
         **{"command": "python -m bench plan", "date": "2026-11-29", "processor": "a fast one", "cores": 2},
-        "costs": {"single": dict.fromkeys(KINDS, ranking), "valkey_us": 150.0},
+        "costs": {"free_share": 1.0, "single": dict.fromkeys(KINDS, ranking), "valkey_us": 150.0},
         "sizes": {**reading, **valkey, "users_per_core_s": 2_000.0},
         "served": {"rows": [{**served, **{way: waited(3.0) for way in ways}}]},
         "check": {"free_share": 1.0, "seconds": 12.0, "rows": rows},
@@ -76,9 +77,15 @@ def test_the_page_says_what_is_predicted_and_by_how_much_that_is_off(tmp_path: P
     text = page.read_text()
     assert text.startswith("before\n<!-- plan -->\n")
     assert text.endswith("<!-- /plan -->\nafter\n")
-    assert "| 2 | 1,000 | 2 × | 990 | 990 | +0% | 10.0 | 12.0 | +20% |" in text  # noqa: RUF001
+    assert "| 2 | 1,000 | 2 \N{MULTIPLICATION SIGN} | 990 | 990 | +0% | 10.0 | 12.0 | +20% |" in text
     assert "within 15% at 2, the 99th percentile at 1." in " ".join(text.split())
     assert "| the same in Valkey | 1,743 | bytes of memory | `python -m bench plan` |" in text
+
+
+def test_results_that_are_missing_are_named(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_bytes(msgspec.json.encode(stored_plan()))
+    with pytest.raises(SystemExit, match=r"lacks .*encoding.*: python -m bench plan"):
+        plan_page.plan(Studies(tmp_path))
 
 
 def test_a_page_without_a_place_for_it_is_refused(tmp_path: Path) -> None:

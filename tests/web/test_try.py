@@ -459,7 +459,7 @@ def test_a_small_screen_has_one_column(browser: Browser, server: Server) -> None
         small.ready().click(2)
         assert small.page.evaluate("document.documentElement.scrollWidth") == 360
         boxes = [part.bounding_box() for part in small.page.locator("main section").all()]
-        assert len(boxes) == 8
+        assert len(boxes) == 9
         bottoms = [box["y"] + box["height"] for box in boxes if box]
         assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in boxes)
         assert all(
