@@ -66,6 +66,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "docs/policies.md",
         "docs/explanations.md",
         "docs/rules.md",
+        "docs/conversation.md",
         "docs/learning.md",
         "docs/off_policy.md",
         "docs/experiments.md",

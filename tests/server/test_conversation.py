@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 from server_helpers import rank
 
+from tailrank.api import RankRequest
+from tailrank.api_conversation import Change, Conversation, Turn
 from tailrank.benchmarks.launcher import Server
+from tailrank.client import Client
+from tailrank.conversation.said import request_of
 from tailrank.data.histories import History
 from tailrank.policy.wishes import Wish, Wishes
 from tailrank.ranking.request import Request
@@ -106,6 +110,15 @@ def test_nothing_left_is_an_empty_list_that_still_knows_what_was_seen(url: str) 
     assert set(answer["ranking"]["removed"].values()) == {"wish year below 1900"}
 
 
+def test_the_client_answers_the_same(url: str) -> None:
+    request = RankRequest([*CANDIDATES], history=[*HISTORY], k=10)
+    with Client(url) as client:
+        first = client.converse(None, request)
+        answer = client.converse("only comedies", request, first.conversation)
+    assert [each.means for each in answer.understood] == ["only genres Comedy"]
+    assert answer.conversation.shown == ids(say(url, "only comedies"))
+
+
 def test_wishes_may_be_sent_to_rank_as_a_step(url: str) -> None:
     step = {"name": "wishes", "wishes": [{"column": "genres", "values": ["Comedy"], "unmet": True}]}
     assert "wish genres not Comedy" in rank(url, policy=[step])["removed"].values()
@@ -118,6 +131,10 @@ def test_wishes_may_be_sent_to_rank_as_a_step(url: str) -> None:
         ({"text": "only comedies"}, "request"),
         ({"txt": "only comedies", "request": REQUEST}, "did you mean `text`"),
         ({"request": REQUEST, "conversation": {"turns": [{"text": "", "changes": [{"do": "sing"}]}]}}, "do"),
+        (
+            {"request": REQUEST, "conversation": {"turns": [{"text": "", "changes": [{"do": "like"}]}]}},
+            "lacks",
+        ),
         (
             {
                 "request": REQUEST,
@@ -138,9 +155,6 @@ def test_what_makes_no_sense_is_refused(url: str, body: object, why: str) -> Non
 
 
 def test_histories_that_are_columns_take_liked_items(reranker: Reranker) -> None:
-    from tailrank.api_conversation import Change, Conversation, Turn
-    from tailrank.conversation.said import request_of
-
     spoken = Conversation([Turn("like the first one", [Change("like", item="50")])])
     request = request_of(spoken, Request(History(["172"], [""], [1e9]), CANDIDATES), (), TextEvent)
     assert request.columns == History(["172", "50"], ["", ""], [1e9, float("-inf")])

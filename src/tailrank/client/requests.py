@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tailrank import api, api_reports, api_stored
+from tailrank import api, api_conversation, api_reports, api_stored
 from tailrank.client.sending import Request, path_of, posted, sends
 from tailrank.client.text_requests import TextRequests
 
@@ -92,6 +92,29 @@ class Requests(TextRequests):
     def validate(self, request: api.RankRequest) -> Request[api_reports.RankCheck]:
         """Say what a request to rank would do and why, step by step; nothing is logged."""
         return posted("/v1/rank/validate", request, api_reports.RankCheck)
+
+    @sends
+    def converse(
+        self,
+        text: str | None,
+        request: api.RankRequest,
+        conversation: api_conversation.Conversation | None = None,
+    ) -> Request[api_conversation.ConversationAnswer]:
+        """Re-order candidates by what a user says of the list.
+
+        Parameters
+        ----------
+        text
+            What is said; None ranks by what was said until now.
+        request
+            What to rank.
+        conversation
+            That of the last answer; without its last turn, that is undone. None begins one.
+        """
+        body = api_conversation.ConversationRequest(
+            request, text, conversation or api_conversation.Conversation()
+        )
+        return posted("/v1/conversation", body, api_conversation.ConversationAnswer)
 
     @sends
     def add_events(self, *events: api_stored.Event) -> Request[api_stored.EventsAccepted]:
