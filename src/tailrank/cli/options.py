@@ -153,7 +153,9 @@ def named(data: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except DataError as why:
-        raise DataError(str(why).replace(str(folder), data) if is_bucket(data) else str(why)) from None
+        if not is_bucket(data):
+            raise
+        raise DataError(str(why).replace(str(folder), data)) from None
 
 
 def data_folder(data: str) -> Path:
