@@ -5,23 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, Final, cast
 
-import numpy as np
-
-from tailrank.api_conversation import Change, Command, Conversation, Deed, Understood
+from tailrank.api_conversation import Change, Command, Deed, Understood
 from tailrank.arrays import Floats
 from tailrank.conversation.acts import Acts, phrases
 from tailrank.conversation.clauses import FILLERS, SLOT
 from tailrank.conversation.lists import listed_words
-from tailrank.conversation.slots import FUNCTION_WORDS, Slot, SlotFinder
+from tailrank.conversation.patterns import FUNCTION_WORDS
+from tailrank.conversation.sight import Clause, Sight
 from tailrank.conversation.vocabulary import Value, Vocabulary, words_of
-from tailrank.policy.base import Reader
-from tailrank.policy.values import categories
-from tailrank.policy.wishes import numbers
-from tailrank.ranking.catalogue import Catalogue
-from tailrank.ranking.reasons import titles_of
 
 OF_VALUES: Final = ("only", "without", "more", "less")
 OF_ITEMS: Final = ("like", "drop")
@@ -44,78 +38,6 @@ NEGATIVE: Final = re.compile(r"\b(?:no|not|nothing|without|except|never|hate|dis
 
 GENERIC: Final = listed_words("generic")
 """Words that describe no item in particular."""
-
-
-@dataclass(frozen=True)
-class Clause:
-    """A part of a turn.
-
-    Attributes
-    ----------
-    text
-        With `{0}` for what it names.
-    slots
-        What that is, in order.
-    written
-        As the encoder reads it; empty if it need not be read.
-    """
-
-    text: str
-    slots: Sequence[Slot] = ()
-    written: str = ""
-
-    def of(self, *kinds: str) -> list[Slot]:
-        """List the slots of some kinds."""
-        return [slot for slot in self.slots if slot.kind in kinds]
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What the user has before him.
-
-    Attributes
-    ----------
-    conversation
-        Until now.
-    catalogue
-        Knows the items.
-    finder
-        Found the slots of the turn.
-    """
-
-    conversation: Conversation
-    catalogue: Catalogue
-    finder: SlotFinder
-
-    @property
-    def item(self) -> str:
-        """The item that is talked about: the one liked in the turn before, else the first that is shown."""
-        turns, shown = self.conversation.turns, self.conversation.shown
-        liked = [change.item for change in turns[-1].changes if change.do == "like"] if turns else []
-        return (liked or shown or [""])[-1 if liked else 0]
-
-    @cached_property
-    def named_items(self) -> list[str]:
-        """Items that the turn names, whatever for."""
-        return [slot.item for slot in self.finder.slots if slot.kind == "item" and slot.item]
-
-    def number(self, column: str, items: Sequence[str]) -> float | None:
-        """Give the median of a column; None if it says nothing of the items."""
-        found = self.look(column, items, numbers).astype(np.float64)
-        known = found[~np.isnan(found)]
-        return float(np.median(known)) if len(known) else None
-
-    def values(self, column: str, item: str) -> list[str]:
-        """Give what a column of categories says of an item."""
-        return list(self.look(column, [item], categories)[0]) if item else []
-
-    def look(self, column: str, items: Sequence[str], read: Reader) -> Any:
-        """Look a column up."""
-        return self.catalogue.attributes.of(column, items, self.catalogue.codes_of(items), read)
-
-    def title(self, item: str) -> str:
-        """Name an item for people."""
-        return f"“{titles_of(self.catalogue, [item])[item]}”"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from tailrank.api_conversation import Conversation, Reading
 from tailrank.arrays import Floats
 from tailrank.conversation.acts import ENCODER, Acts, rendered
 from tailrank.conversation.clauses import SLOT, clauses, slots_of
-from tailrank.conversation.meanings import Clause, Meanings, Sight
+from tailrank.conversation.meanings import Meanings
+from tailrank.conversation.sight import Clause, Sight
 from tailrank.conversation.slots import Slot, SlotFinder
 from tailrank.conversation.vocabulary import Vocabulary
 from tailrank.errors import EncoderError

@@ -7,8 +7,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from tailrank.conversation.lists import listed_words
-from tailrank.conversation.numbers import MONEY, quantities
+from tailrank.conversation.numbers import Quantity, quantities
+from tailrank.conversation.patterns import (
+    COMPARED,
+    CUES,
+    DETERMINERS,
+    FUNCTION_WORDS,
+    LESS,
+    MORE,
+    RANKED,
+    SPENDING,
+    THAN,
+    UNIT,
+    rank_of,
+)
 from tailrank.conversation.vocabulary import (
     CURLY,
     LONGEST_TITLE,
@@ -20,65 +32,6 @@ from tailrank.conversation.vocabulary import (
 )
 
 Kind: TypeAlias = Literal["item", "value", "column", "range", "lower", "higher", "number"]
-
-ORDINALS: Final = (
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-)
-CARDINALS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-THINGS: Final = r"one|item|result|option|choice|product|entry|article|car|film|movie|book|song|game"
-TIMES: Final = r"world|time|half|day|place|step|date"
-"""Words after an ordinal that is no rank."""
-
-RANKED: Final = re.compile(
-    rf"\b(?:(?P<the>the\s+)?(?P<ordinal>{'|'.join(ORDINALS)}|last|\d{{1,2}}(?:st|nd|rd|th))"
-    rf"(?P<one>\s+(?:{THINGS})\b)?(?!\s+(?:{TIMES}))"
-    rf"|(?:the )?(?:number|no\.|nr\.?)\s*(?P<number>\d{{1,3}}|{'|'.join(CARDINALS)}))\b"
-    rf"|#\s?(?P<hash>\d{{1,3}})\b(?:\s+(?:{THINGS})\b)?",
-    re.I,
-)
-
-NOT_AS: Final = r"(?:no|isn'|aren')t (?:quite )?(?:as|so|that)"
-
-COMPARED: Final[Mapping[str, tuple[str, str]]] = {
-    "price": (
-        "cheaper|lower[- ]priced|less (?:expensive|pricey|costly|dear|money)|more (?:affordable|economical)"
-        f"|{NOT_AS} (?:expensive|pricey|costly|dear)",
-        "pricier|dearer|costlier|higher[- ]priced|more (?:expensive|costly|pricey)",
-    ),
-    "year": (
-        f"older|earlier|less (?:recent|modern)|{NOT_AS} (?:new|recent|modern)",
-        f"newer|later|more (?:recent|modern|current|up[- ]to[- ]date)|{NOT_AS} old",
-    ),
-    "length": (
-        f"shorter|less long|{NOT_AS} long",
-        f"longer|{NOT_AS} short",
-    ),
-}
-"""Words for less and for more of what a column is about."""
-
-THAN: Final = r"(?:\s+(?:than|as)\s+(?P<than>\{\d+\}))?"
-LESS, MORE = r"less|fewer|lower|smaller|reduced", r"more|higher|greater|bigger|larger|better|additional"
-CUES: Final = frozenset(
-    {"like", "to", "than", "as", "not", "liked", "loved", "enjoyed", "watched", "seen", "saw"}
-)
-"""Words before a title, which then may be written small."""
-
-FUNCTION_WORDS: Final = listed_words("function")
-"""Words that are neither a title nor a value by themselves."""
-
-DETERMINERS: Final = (
-    r"that|this|the same|same|the|a different|different|another|some other|other|its|their|my|any"
-)
-
 
 NO_VALUE: Final = Value("", "")
 
@@ -167,7 +120,7 @@ class SlotFinder:
         def put(match: re.Match[str]) -> str:
             if match["ordinal"] and not (match["the"] or match["one"]):
                 return match[0]
-            rank = _rank(match, len(self._shown))
+            rank = rank_of(match, len(self._shown))
             item = self._shown[rank - 1] if 0 < rank <= len(self._shown) else ""
             return self._put(Slot("item", match[0], item))
 
@@ -178,27 +131,28 @@ class SlotFinder:
         for found in quantities(text):
             if "{" in text[max(0, found.start - 1) : found.start]:  # it is the number of a slot
                 continue
-            start, end, column, is_sure = found.start, found.end, "", False
-            unit = re.compile(rf"\s*(?:{MONEY})\b", re.I).match(text, end)
-            if unit:
-                end = unit.end()
-            if found.is_money or unit:
-                column, is_sure = self._words.roles.get("price", ""), True
-            elif noun := self._noun_at(text, end):
-                end, column, is_sure = *noun, True
-            elif found.is_year and "year" in self._words.roles:
-                column, is_sure = self._words.roles["year"], True
-            elif found.bounded or re.search(r"\b(?:budget|spend|pay|afford|cost)\b", text, re.I):
-                column = self._words.roles.get("price", "")
+            column, end = self._column_of(found, text)
             limits = found.limits
             if column and column == self._words.roles.get("price") and not found.bounded:
                 limits = {"most": limits["most"]}
-            kind: Kind = "range" if column else "number"
-            if not is_sure and not found.bounded and kind == "number":
+            if not column and not found.bounded and not found.is_money:
                 continue  # no more than a number among words
-            pieces += [text[at:start], self._put(Slot(kind, text[start:end], column=column, limits=limits))]
+            kind: Kind = "range" if column else "number"
+            slot = Slot(kind, text[found.start : end], column=column, limits=limits)
+            pieces += [text[at : found.start], self._put(slot)]
             at = end
         return "".join([*pieces, text[at:]])
+
+    def _column_of(self, found: Quantity, text: str) -> tuple[str, int]:
+        """Say which column a number is of, if any, and where the words for it end."""
+        price, unit = self._words.roles.get("price", ""), UNIT.match(text, found.end)
+        if found.is_money or unit:
+            return price, unit.end() if unit else found.end
+        if noun := self._noun_at(text, found.end):
+            return noun[1], noun[0]
+        if found.is_year and "year" in self._words.roles:
+            return self._words.roles["year"], found.end
+        return (price if found.bounded or SPENDING.search(text) else ""), found.end
 
     def _compared(self, text: str) -> str:
         for role, words in COMPARED.items():
@@ -288,14 +242,3 @@ def _is_written_large(words: Sequence[re.Match[str]], at: int, length: int) -> b
     some = [each[0] for each in words[at : at + length]]
     large = [word[0].isupper() or word[0].isdigit() for word in some]
     return large[0] and large[-1] and (length > 1 or at > 0)
-
-
-def _rank(match: re.Match[str], n_shown: int) -> int:
-    """Read a rank, from 1."""
-    word = (match["ordinal"] or match["number"] or match["hash"]).lower()
-    if word == "last":
-        return n_shown
-    for words in (ORDINALS, CARDINALS):
-        if word in words:
-            return words.index(word) + 1
-    return int(re.sub(r"\D", "", word))
