@@ -97,13 +97,14 @@ def standardise(scores: Sequence[float] | Doubles) -> Floats:
         raise RequestError("upstream scores must be numbers, or NaN if there is none")
     if np.isinf(values).any():
         raise RequestError("upstream scores must be finite, or NaN if there is none")
+    is_known = ~np.isnan(values)
+    known = values[is_known]
     # Within [-1, 1] no square overflows or vanishes, whatever the recommender's scale.
-    values = values / (np.nanmax(np.abs(values), initial=0) or 1)
-    known = values[~np.isnan(values)]
+    known = known / (np.abs(known).max(initial=0) or 1)
+    standard = np.zeros(len(values), np.float32)
     # Equal scores may have a tiny standard deviation by rounding, so it can't tell them.
-    if not len(known) or known.min() == known.max():
-        return np.zeros(len(values), np.float32)
-    standard: Floats = np.nan_to_num((values - known.mean()) / known.std()).astype(np.float32)
+    if len(known) and known.min() != known.max():
+        standard[is_known] = (known - known.mean()) / known.std()
     return standard
 
 
