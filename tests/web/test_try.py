@@ -221,6 +221,15 @@ def test_what_is_said_changes_the_lists_and_is_taken_back(page: Tab) -> None:
     wait_until(lambda: page.ids() == before, PATIENCE / 1e3)
 
 
+def test_a_wish_that_leaves_nothing_says_so(page: Tab) -> None:
+    box = page.page.get_by_role("textbox", name="What should be different?")
+    box.fill("not older than 2020")
+    box.press("Enter")
+    expect(page.page.get_by_text("No candidate is left.")).to_be_visible()
+    page.page.get_by_role("button", name="Undo").click()
+    expect(page.page.get_by_text("No candidate is left.")).to_have_count(0)
+
+
 def test_reasons_add_up_to_the_score(page: Tab) -> None:
     page.click(1)
     page.click(1)

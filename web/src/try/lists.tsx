@@ -94,7 +94,13 @@ function Summary({ view }: { view: View }) {
     : `as ${by} found them`;
   return (
     <p class="summary">
-      <b>{tailOf(view, FEW)} of the first {FEW} are tail</b>
+      {view.items.length > 0 ? (
+        <b>
+          {tailOf(view, FEW)} of the first {FEW} are tail
+        </b>
+      ) : (
+        <span class="warning">No candidate is left. Take a wish back, or ask for less.</span>
+      )}
       <span class="soft">{took}</span>
       {ranking && Object.keys(about.value!.beside).length > 0 && <span class="soft">by {ranking.model}</span>}
       {ranking?.degraded && <span class="warning">degraded ({ranking.reason}): this is the upstream order</span>}
