@@ -71,5 +71,5 @@ def check(kept: Json, it: Subject, seconds: float, seed: int) -> None:
 def keep(kept: Json, name: str, found: Json) -> None:
     """Store what was found beside the rest."""
     kept[name] = found
-    parts = {step: kept[step] for step in STEPS if step in kept}
+    parts: Json = {step: kept[step] for step in STEPS if step in kept}
     store(f"{NAME}.json", {"command": f"python -m bench {NAME}", **parts})
