@@ -13,7 +13,6 @@ from bench.plan_load import (
     KINDS,
     LINES,
     POOL,
-    WARM_UP,
     Costs,
     arrivals,
     bodies,
@@ -38,6 +37,9 @@ POINTS: Final = ((0.5, 1.0), (0.7, 1.0), (0.85, 1.0), (0.4, 2.0), (1.3, 1.0))
 ATTEMPTS: Final = 40
 """Connections opened for each that is wanted before giving up on the system's choice of workers."""
 
+WARM_UP: Final = 3_000
+"""Requests to each worker before it is measured."""
+
 DRAWS: Final = 2
 """Simulations of each point, of which means are given."""
 
@@ -50,25 +52,17 @@ def compared(it: Subject, costs: Costs, seconds: float, seed: int) -> Iterator[J
         machine = Machine(workers, cores, LINES, wake=costs.wake, client=costs.client, refusal=costs.refusal)
         with Server(it.model, it.state, "--workers", str(workers)) as server:
             it.store_events(server.port)
-            sent, _ = mixed(pools, WARM_UP * workers, rng)
-            drive(server.port, sent, LINES, opened=balanced(server))
+            few = balanced(server, lines=2)  # so that no request is refused
+            drive(server.port, mixed(pools, WARM_UP * workers, rng)[0], len(few), opened=few)
             for share, burst in POINTS:
                 rate = share * costs.capacity(workers, cores)
                 due = arrivals(rate, seconds, rng, burst)
                 sent, kinds = mixed(pools, len(due), rng)
+                about = {"workers": workers, "share": share, "burst": burst, "rate": rate}
                 found = _loaded(server, sent, due)
                 drawn = (costs.drawn(kinds, rng) for _ in range(DRAWS))
-                predicted = [summary(simulate(machine, Load(due, work)), due) for work in drawn]
-                yield {
-                    **{
-                        "workers": workers,
-                        "share": share,
-                        "burst": burst,
-                        "rate": rate,
-                        "requests": len(due),
-                    },
-                    **{"measured": found, "predicted": _mean(predicted)},
-                }
+                predicted = [summary(simulate(machine, Load(due, work))) for work in drawn]
+                yield {**about, "measured": found, "predicted": _mean(predicted)}
 
 
 def _loaded(server: Server, sent: Sequence[bytes], due: Doubles) -> Json:
@@ -82,10 +76,10 @@ def _loaded(server: Server, sent: Sequence[bytes], due: Doubles) -> Json:
     waited = Waited(answers.ms, answers.status == SHED, answers.seconds - due[0])
     about = {"server_us": 1e6 * spent / len(due), "client_us": 1e6 * client / len(due) / 2}
     late = float(np.percentile(answers.late_ms, 99))
-    return {**summary(waited, due), **about, "late_p99_ms": late}
+    return {**summary(waited), **about, "late_p99_ms": late}
 
 
-def summary(waited: Waited, due: Doubles) -> Json:
+def summary(waited: Waited) -> Json:
     """Give percentiles of the answers that weren't refusals, how many a second, and the share refused."""
     given = waited.ms[~waited.refused]
     return {
@@ -99,8 +93,8 @@ def _mean(rows: Sequence[Json]) -> Json:
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-def balanced(server: Server) -> list[Connection]:
-    """Open connections until each worker has as many; they take turns.
+def balanced(server: Server, lines: int = LINES) -> list[Connection]:
+    """Open connections until each worker has so many; they take turns.
 
     Raises
     ------
@@ -108,14 +102,14 @@ def balanced(server: Server) -> list[Connection]:
         If the system gives nearly all of them to some workers.
     """
     found: dict[int, list[Connection]] = {worker: [] for worker in server.workers()}
-    for _ in range(ATTEMPTS * LINES * len(found)):
+    for _ in range(ATTEMPTS * lines * len(found)):
         connection = Connection(server.port)
         some = found[server.worker_of(connection)]
-        if len(some) < LINES:
+        if len(some) < lines:
             some.append(connection)
         else:
             connection.close()
-        if all(len(each) == LINES for each in found.values()):
+        if all(len(each) == lines for each in found.values()):
             return [connection for turn in zip(*found.values(), strict=True) for connection in turn]
     raise RequestError(f"{len(found)} workers: the system connects clients to few of them; try again")
 

@@ -104,8 +104,12 @@ def zipf(n_users: int, n: int, power: float, rng: np.random.Generator) -> Offset
 
 
 def bodies(it: Subject, kind: int, n: int, rng: np.random.Generator) -> list[bytes]:
-    """Draw requests of one kind; few users make many of them."""
-    users = [it.users[at] for at in zipf(len(it.users), n, POWER, rng).tolist()]
+    """Draw requests of one kind; few users make many of them.
+
+    Users differ between kinds, or one kind would change what a worker remembers for the other.
+    """
+    some = it.users[kind::2]
+    users = [some[at] for at in zipf(len(some), n, POWER, rng).tolist()]
     if KINDS[kind] != "read anew":
         ranked = it.rankings(n, CANDIDATES, rng, users, new_event=KINDS[kind] == "after an event")
         return [request("/v1/rank", body) for body in ranked]

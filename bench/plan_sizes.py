@@ -186,7 +186,7 @@ def _simulated(
     machine = Machine(n_workers, n_workers, wake=costs.wake, refusal=costs.refusal)
     waited = simulate(machine, Load(due, work), loss)
     return {
-        **summary(waited, due),
+        **summary(waited),
         "busy": float(work.sum() / (seconds * n_workers)),
         "remembered": float(np.mean(kinds < KINDS.index("read anew"))),
         "slow": float(np.mean(waited.ms > P99_MS)),

@@ -152,6 +152,13 @@ def slow_port() -> Iterator[int]:
         server.shutdown()
 
 
+def test_connections_that_are_open_take_turns_and_are_closed_in_the_end(slow_port: int) -> None:
+    opened = [Connection(slow_port) for _ in range(3)]
+    answers = drive(slow_port, [request("/")] * 6, connections=3, opened=opened)
+    assert (answers.status == 200).all()
+    assert [connection.socket.fileno() for connection in opened] == [-1] * 3
+
+
 @pytest.mark.slow
 class TestLoad:
     """Durations on a clock, which a busy machine stretches."""
