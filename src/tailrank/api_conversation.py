@@ -10,8 +10,9 @@ from tailrank.api import Id, Ranking, RankRequest, check_bytes
 from tailrank.bounds import MAX_TEXT
 
 MAX_TURNS: Final = 50
-MAX_CHANGES: Final = 20
 MAX_SHOWN: Final = 100
+MAX_CHANGES: Final = MAX_TEXT // 2
+"""Of a turn, and values of a change: a text has no more words."""
 
 Deed: TypeAlias = Literal[
     "only", "without", "more", "less", "range", "like", "drop", "say", "lesser-known", "better-known"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from bench.conversation import FOLDER, cars, held_out, measured, shares
@@ -97,6 +98,17 @@ def test_another_encoder_is_refused(reader: TurnReader, small_bert: Path) -> Non
     other = TextEncoder.load(str(small_bert))
     with pytest.raises(EncoderError, match="turns are read with the encoder 'default'"):
         reader.read("no vans", NOW, CARS, other)
+
+
+def test_a_turn_of_many_words_is_a_conversation_that_may_be_sent_back(
+    reader: TurnReader, encoder: OnnxEncoder
+) -> None:
+    brands = CARS.items["brand"].unique().to_list()
+    reading = read(f"none of {', '.join(brands)}", reader, encoder)
+    conversation = after(NOW, reading)
+    assert msgspec.convert(msgspec.to_builtins(conversation), Conversation) == conversation
+    [change] = changes(reading)
+    assert (change.do, change.values) == ("without", brands)
 
 
 def test_numbers_and_what_bounds_them() -> None:

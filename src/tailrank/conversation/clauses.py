@@ -19,6 +19,9 @@ OPENINGS: Final = re.compile(
 )
 """What begins another part if something was named before."""
 
+LISTED: Final = re.compile(r"(?<=\}),\s*(?:and |or )?(?=\{\d+\}\s*(?:$|[,;.!?]|and\b|or\b))")
+"""A comma in a list, all of which is wanted, or isn't."""
+
 NEGATED_BUT: Final = re.compile(r"\b(any|every|all|no|some)(thing|one|body)? but\b", re.I)
 """A `but` that stands for `except`."""
 
@@ -35,8 +38,11 @@ def clauses(masked: str) -> list[str]:
     ['like {0}', '{1}', 'no {2}']
     >>> clauses("anything but {0}"), clauses("a {0} about a wedding")
     (['anything except {0}'], ['a {0}', 'about a wedding'])
+    >>> clauses("no {0}, {1}, or {2}")
+    ['no {0} and {1} and {2}']
     """
     masked = NEGATED_BUT.sub(lambda match: f"{match[1]}{match[2] or ''} except", masked)
+    masked = LISTED.sub(" and ", masked)
     found = list[str]()
     for part in STOPS.split(masked):
         pieces = [""]

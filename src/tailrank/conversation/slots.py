@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 from tailrank.conversation.numbers import Quantity, quantities
@@ -32,6 +33,9 @@ from tailrank.conversation.vocabulary import (
 )
 
 Kind: TypeAlias = Literal["item", "value", "column", "range", "lower", "higher", "number"]
+
+MOST_NUMBERS: Final = 20
+"""That are read in a turn: to find one takes time in proportion to its length."""
 
 NO_VALUE: Final = Value("", "")
 
@@ -128,7 +132,7 @@ class SlotFinder:
 
     def _numbers(self, text: str) -> str:
         pieces, at = list[str](), 0
-        for found in quantities(text):
+        for found in islice(quantities(text), MOST_NUMBERS):
             if "{" in text[max(0, found.start - 1) : found.start]:  # it is the number of a slot
                 continue
             column, end = self._column_of(found, text)

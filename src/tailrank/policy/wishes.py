@@ -11,12 +11,12 @@ import numpy as np
 from msgspec import Meta
 
 from tailrank.arrays import Bools, Floats
-from tailrank.bounds import check_bounds
+from tailrank.bounds import MAX_TEXT, check_bounds
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Listing, Scored
 from tailrank.policy.values import categories
 
-MOST: Final = 100
+MOST: Final = MAX_TEXT // 2
 """Wishes of one step, and values of one wish."""
 
 BOUNDS: Final = {"above": np.greater, "least": np.greater_equal, "below": np.less, "most": np.less_equal}
