@@ -26,6 +26,7 @@ from bench.valkey import Server
 from tailrank.arrays import Doubles, Offsets
 from tailrank.benchmarks.launcher import resident
 from tailrank.benchmarks.state_size import user_name
+from tailrank.bounds import EARLIEST_TIMESTAMP
 from tailrank.state.base import EVENTS_PER_USER, StoredEvent
 from tailrank.state.compaction import compact
 from tailrank.state.open import open_state
@@ -58,7 +59,7 @@ def loaded(n_users: int) -> Iterator[list[StoredEvent]]:
     rng = np.random.default_rng(SEED)
     for n, some in enumerate(np.array_split(rng.permutation(n_users), max(1, n_users // FEW))):
         gaps = DAY * rng.lognormal(sigma=2.0, size=(len(some), EVENTS_PER_USER))
-        times = START - np.cumsum(gaps, axis=1)[:, ::-1].clip(max=START)
+        times = START - np.cumsum(gaps, axis=1)[:, ::-1].clip(max=START - EARLIEST_TIMESTAMP)
         yield drawn(np.repeat(some, EVENTS_PER_USER), n * FEW * EVENTS_PER_USER, times.ravel())
 
 
