@@ -11,8 +11,14 @@ from tailrank.bounds import MAX_TEXT
 
 MAX_TURNS: Final = 50
 MAX_SHOWN: Final = 100
-MAX_CHANGES: Final = MAX_TEXT // 2
-"""Of a turn, and values of a change: a text has no more words."""
+MAX_CHANGES: Final = 20
+"""Of one turn."""
+
+MAX_CHANGES_IN_ALL: Final = 200
+"""Of a conversation: each new one is held against all earlier ones."""
+
+MAX_VALUES: Final = MAX_TEXT // 2
+"""Of a change: a turn has no more words."""
 
 Deed: TypeAlias = Literal[
     "only", "without", "more", "less", "range", "like", "drop", "say", "lesser-known", "better-known"
@@ -31,7 +37,7 @@ class Change(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
     do: Deed
     column: Annotated[str, Meta(max_length=100)] = ""
-    values: Annotated[list[Annotated[str, Meta(max_length=MAX_TEXT)]], Meta(max_length=MAX_CHANGES)] = []
+    values: Annotated[list[Annotated[str, Meta(max_length=MAX_TEXT)]], Meta(max_length=MAX_VALUES)] = []
     above: Number = None
     least: Number = None
     below: Number = None
@@ -70,6 +76,11 @@ class Conversation(Struct, frozen=True, forbid_unknown_fields=True):
 
     turns: Annotated[list[Turn], Meta(max_length=MAX_TURNS)] = []
     shown: Annotated[list[Id], Meta(max_length=MAX_SHOWN)] = []
+
+    def __post_init__(self) -> None:
+        count = sum(len(turn.changes) for turn in self.turns)
+        if count > MAX_CHANGES_IN_ALL:
+            raise ValueError(f"a conversation holds at most {MAX_CHANGES_IN_ALL} changes, not {count}")
 
 
 class Understood(Struct, frozen=True):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 from bench.conversation import FOLDER, cars, held_out, measured, shares
 
-from tailrank.api_conversation import Change, Conversation, Reading
+from tailrank.api_conversation import Change, Conversation, Reading, Turn, Understood
 from tailrank.conversation import acts
 from tailrank.conversation.numbers import quantities
 from tailrank.conversation.reader import TurnReader
@@ -18,6 +19,7 @@ from tailrank.errors import EncoderError
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.policy.wishes import Wish
+from tailrank.ranking.catalogue import Catalogue
 
 CARS = cars()
 SHOWN = CARS.items["item_id"].head(10).to_list()  # Acura Integra, Acura Legend, Audi 90, …
@@ -141,3 +143,77 @@ def test_undo_takes_the_last_turn_back_and_restart_all(reader: TurnReader, encod
     assert told(two).texts == ["for my mother"]
     assert spoken(reader, encoder, "no vans", "for my mother", "undo") == one
     assert spoken(reader, encoder, "no vans", "for my mother", "start over") == NOW
+
+
+@pytest.mark.parametrize(
+    ("said", "limits"),
+    [
+        ("I don't want to spend more than 20000 dollars", {"most": 20_000}),
+        ("no cars over 20000", {"most": 20_000}),
+        ("don't want anything more expensive than the third one", {"most": 29_100}),
+        ("nothing cheaper than the second one", {"least": 33_900}),
+        ("isn't there something under 12000?", {"below": 12_000}),
+        ("from 10k to 12k or 14k or less", {"most": 14_000}),
+    ],
+)
+def test_a_negated_bound_bounds_the_other_side(
+    said: str, limits: dict[str, float], reader: TurnReader, encoder: OnnxEncoder
+) -> None:
+    assert changes(read(said, reader, encoder))[-1] == Change("range", "price", **limits)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "nothing with 7 seats",
+        "not the first three",
+        "I don't mind paying over 20000",
+        "it doesn't have to be under 20000",
+        "not $20000",
+        "under 20k or over 30k",
+        f"more than {'9' * 350} seats",
+    ],
+)
+def test_what_no_change_can_say_is_not_understood(
+    said: str, reader: TurnReader, encoder: OnnxEncoder
+) -> None:
+    reading = read(said, reader, encoder)
+    assert (reading.understood, reading.not_understood) == ([], [said.rstrip("?")])
+
+
+def test_two_ranges_of_one_part_are_joined(reader: TurnReader, encoder: OnnxEncoder) -> None:
+    reading = read("between 10k and 12k or between 14k and 16k", reader, encoder)
+    assert changes(reading) == [Change("range", "price", least=10_000, most=16_000)]
+
+
+def test_the_next_turn_can_bring_a_turn_of_many_changes(reader: TurnReader, encoder: OnnxEncoder) -> None:
+    brands = CARS.items["brand"].unique(maintain_order=True).head(25)
+    reading = read(", ".join(f"no {brand}" for brand in brands), reader, encoder)
+    assert len(changes(reading)) == 20
+    assert reading.not_understood == [f"no {brand}" for brand in brands[20:]]
+    conversation = after(NOW, reading)
+    assert msgspec.json.decode(msgspec.json.encode(conversation), type=Conversation) == conversation
+
+
+def test_the_oldest_turns_go_if_there_are_too_many_changes() -> None:
+    turns = [Turn("no", [Change("drop", item=f"{at}-{n}") for n in range(20)]) for at in range(10)]
+    change = Change("drop", item="it")
+    one_more = Reading("not it", [Understood("not it", "without it", change)], [])
+    assert after(Conversation(turns), one_more).turns == [*turns[1:], Turn("not it", [change])]
+    with pytest.raises(ValueError, match="a conversation holds at most 200 changes, not 220"):
+        Conversation([*turns, turns[0]])
+
+
+def test_how_well_known_items_should_be_is_said_once() -> None:
+    repeated = Turn("obscure ones, hidden gems", [Change("lesser-known"), Change("lesser-known")] * 5)
+    once = told(Conversation([Turn("obscure ones", [Change("lesser-known")])]))
+    assert told(Conversation([repeated])) == once
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), None])
+def test_columns_that_say_no_number_bound_nothing(odd: float | None, encoder: OnnxEncoder) -> None:
+    items = pl.DataFrame({"item_id": ["a", "b"], "price": pl.Series([odd, odd], dtype=pl.Float64)})
+    catalogue = Catalogue.from_items(items, np.zeros(2, np.int64), (), "timestamp")
+    shown = Conversation(shown=["a", "b"])
+    reading = TurnReader.from_catalogue(catalogue).read("something cheaper", shown, catalogue, encoder)
+    assert (reading.understood, reading.not_understood) == ([], ["something cheaper"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tailrank.conversation.clauses import FILLERS, SLOT
 from tailrank.conversation.lists import listed_words
 from tailrank.conversation.patterns import FUNCTION_WORDS
 from tailrank.conversation.sight import Clause, Sight
+from tailrank.conversation.slots import Slot
 from tailrank.conversation.vocabulary import Value, Vocabulary, words_of
 
 OF_VALUES: Final = ("only", "without", "more", "less")
@@ -35,6 +37,20 @@ POINTING: Final = re.compile(r"\b(?:it|this|that|these|those|one|same|such|seen)
 
 NEGATIVE: Final = re.compile(r"\b(?:no|not|nothing|without|except|never|hate|dislike|\w+n't|avoid)\b", re.I)
 """A text that says what is not wanted would find just that."""
+
+ASKED: Final = re.compile(
+    r"\b(?:why not|(?:is|are|do|does|has|have|would|could|can)n't (?:there|you|we|it))\b", re.I
+)
+"""Negations that only make a question of a wish."""
+
+INDIFFERENT: Final = re.compile(r"\b(?:mind|care|matter|have to|needn't)\b", re.I)
+"""What takes the weight from a negation, or from what it negates."""
+
+BOUNDS: Final = frozenset({"range", "lower", "higher"})
+"""Kinds of slots that bound a column."""
+
+OPPOSITE: Final = {"above": "most", "least": "below", "below": "least", "most": "above"}
+"""What a limit is if it is negated."""
 
 GENERIC: Final = listed_words("generic")
 """Words that describe no item in particular."""
@@ -67,15 +83,15 @@ class Meanings:
             return list(self._by_words_alone(clause))
         if any(slot.kind == "item" and not slot.item for slot in clause.slots) or clause.of("number"):
             return []
-        found = [*self._ranges(clause), *self._comparisons(clause)]
-        bound = len(found)
+        found = self._bounds(clause)
+        bounded = {each.change.column for each in found if each.change is not None}
         if clause.of("value"):
             found += self._values(clause)
         elif clause.of("column"):
             found += self._columns(clause)
         elif clause.of("item"):
             found += self._items(clause)
-        elif bound < len(clause.slots):
+        elif {slot.column for slot in clause.slots} - bounded:
             return []
         return [*found, *self._rest(clause, found)] if found else []
 
@@ -84,10 +100,33 @@ class Meanings:
         judged = self.acts.judge(clause.written, self.vectors[clause.written], {*possible, OTHER})
         return judged.act if judged.is_believed else OTHER
 
+    def _bounds(self, clause: Clause) -> list[Understood]:
+        """Bound columns; the other way round if that is all that a negation can be about."""
+        found = [*self._ranges(clause), *self._comparisons(clause)]
+        negated = NEGATIVE.search(clause.text) and not ASKED.search(clause.text)
+        if not negated or {slot.kind for slot in clause.slots} - BOUNDS:
+            return found
+        turned = [self._turned(clause, each) for each in found]
+        return [] if INDIFFERENT.search(clause.text) else [each for each in turned if each is not None]
+
+    def _turned(self, clause: Clause, bound: Understood) -> Understood | None:
+        """Negate a bound of one side; what is outside of two is no range, nor what a bare price leaves."""
+        old = cast("Change", bound.change)
+        limits = {new: limit for name, new in OPPOSITE.items() if (limit := getattr(old, name)) is not None}
+        if len(limits) > 1 or not bound.said[0].isalpha():
+            return None
+        change = Change("range", old.column, **limits)
+        means = in_words(change) + bound.means.removeprefix(in_words(old))
+        return Understood(self.sight.finder.restored(clause.text), means, change)
+
     def _ranges(self, clause: Clause) -> Iterator[Understood]:
+        columns: dict[str, list[Slot]] = {}
         for slot in clause.of("range"):
-            change = Change("range", slot.column, **cast("dict[str, Any]", slot.limits))
-            yield Understood(slot.text, in_words(change), change)
+            columns.setdefault(slot.column, []).append(slot)
+        for column, slots in columns.items():
+            for said, limits in _together(slots):
+                change = Change("range", column, **cast("dict[str, Any]", limits))
+                yield Understood(said, in_words(change), change)
 
     def _comparisons(self, clause: Clause) -> Iterator[Understood]:
         for slot in clause.of("lower", "higher"):
@@ -181,6 +220,18 @@ class Meanings:
             yield self._of_item(act, self.sight.item, said)
         elif act in (DESCRIBE, "only", "more") and not NEGATIVE.search(said):
             yield self._description(clause)
+
+
+def _together(ranges: Sequence[Slot]) -> list[tuple[str, Mapping[str, float]]]:
+    """Give ranges of one column with their words; as one, from end to end, if they don't overlap."""
+    each = [(slot.text, slot.limits) for slot in ranges]
+    lows = [max(limits.get("least", -math.inf), limits.get("above", -math.inf)) for _, limits in each]
+    highs = [min(limits.get("most", math.inf), limits.get("below", math.inf)) for _, limits in each]
+    if max(lows) <= min(highs):
+        return each
+    if not math.isfinite(min(lows)) or not math.isfinite(max(highs)):
+        return []  # "under 5 or over 9" is no range
+    return [(" … ".join(said for said, _ in each), {"least": min(lows), "most": max(highs)})]
 
 
 def in_words(change: Change) -> str:

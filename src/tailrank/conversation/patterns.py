@@ -23,12 +23,12 @@ ORDINALS: Final = (
 )
 CARDINALS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 THINGS: Final = r"one|item|result|option|choice|product|entry|article|car|film|movie|book|song|game"
-TIMES: Final = r"world|time|half|day|place|step|date"
+TIMES: Final = rf"world|time|half|day|place|step|date|{'|'.join(CARDINALS[1:])}|[2-9]"
 """Words after an ordinal that is no rank."""
 
 RANKED: Final = re.compile(
     rf"\b(?:(?P<the>the\s+)?(?P<ordinal>{'|'.join(ORDINALS)}|last|\d{{1,2}}(?:st|nd|rd|th))"
-    rf"(?P<one>\s+(?:{THINGS})\b)?(?!\s+(?:{TIMES}))"
+    rf"(?P<one>\s+(?:{THINGS})\b)?(?!\s+(?:{TIMES})\b)"
     rf"|(?:the )?(?:number|no\.|nr\.?)\s*(?P<number>\d{{1,3}}|{'|'.join(CARDINALS)}))\b"
     rf"|#\s?(?P<hash>\d{{1,3}})\b(?:\s+(?:{THINGS})\b)?",
     re.I,

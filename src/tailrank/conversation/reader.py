@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from tailrank.api_conversation import Conversation, Reading
+import msgspec
+
+from tailrank.api_conversation import MAX_CHANGES, Change, Conversation, Reading, Understood
 from tailrank.arrays import Floats
 from tailrank.conversation.acts import ENCODER, Acts, rendered
 from tailrank.conversation.clauses import SLOT, clauses, slots_of
@@ -92,11 +94,14 @@ class TurnReader:
         """
         sight = Sight(conversation, catalogue, parsed.finder)
         meanings = Meanings(self.vocabulary, self.acts, vectors, sight)
-        understood, missed = [], []
+        understood, missed = list[Understood](), []
         for clause in parsed.clauses:
             found = meanings.of(clause)
-            understood += [each for each in found if each not in understood]
-            if not found:
+            new = [each for each in found if each not in understood]
+            fits = len(understood) + len(new) <= MAX_CHANGES and all(map(_can_be_sent_back, new))
+            if fits:
+                understood += new
+            if not found or not fits:
                 missed.append(parsed.finder.restored(clause.text))
         if not parsed.clauses:
             missed.append(parsed.text.strip())
@@ -116,6 +121,15 @@ class TurnReader:
         written = parsed.to_encode
         vectors = dict(zip(written, encoder.encode(written), strict=True)) if written else {}
         return self.understand(parsed, vectors, conversation, catalogue)
+
+
+def _can_be_sent_back(each: Understood) -> bool:
+    """Whether the next turn may bring a change: a column may say more of an item than that."""
+    try:
+        msgspec.convert(msgspec.to_builtins(each.change), Change | None)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _clause(text: str, slots: Sequence[Slot]) -> Clause:

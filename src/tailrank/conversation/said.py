@@ -9,7 +9,15 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from tailrank.api_conversation import MAX_SHOWN, MAX_TURNS, Change, Conversation, Reading, Turn
+from tailrank.api_conversation import (
+    MAX_CHANGES_IN_ALL,
+    MAX_SHOWN,
+    MAX_TURNS,
+    Change,
+    Conversation,
+    Reading,
+    Turn,
+)
 from tailrank.data.histories import History
 from tailrank.policy.base import Policy
 from tailrank.policy.wishes import Wish, Wishes
@@ -47,7 +55,8 @@ class Told(NamedTuple):
 def after(conversation: Conversation, reading: Reading) -> Conversation:
     """Give the conversation after a turn; as it was if nothing was understood.
 
-    A turn that takes something back isn't kept: it takes the turn before away, or all of them.
+    A turn that takes something back isn't kept: it takes the turn before away, or all of them. The oldest
+    go if there are too many, or too many changes.
     """
     turns = list(conversation.turns)
     for each in reading.understood:
@@ -58,7 +67,10 @@ def after(conversation: Conversation, reading: Reading) -> Conversation:
     changes = [each.change for each in reading.understood if each.change is not None]
     if changes:
         turns.append(Turn(reading.text, changes))
-    return msgspec.structs.replace(conversation, turns=turns[-MAX_TURNS:])
+    turns = turns[-MAX_TURNS:]
+    while sum(len(turn.changes) for turn in turns) > MAX_CHANGES_IN_ALL:
+        del turns[0]
+    return msgspec.structs.replace(conversation, turns=turns)
 
 
 def showing(conversation: Conversation, items: Sequence[str], k: int | None = None) -> Conversation:
@@ -74,7 +86,8 @@ def told(conversation: Conversation) -> Told:
         earlier = [change for change in changes if not any(_replaces(new, change) for new in turn.changes)]
         changes = earlier + [change for change in turn.changes if change not in earlier]
     wishes = tuple(_wishes(changes))
-    rarity = sum(RARE if c.do == "lesser-known" else -RARE for c in changes if c.do.endswith("-known"))
+    known = [change.do for change in changes if change.do.endswith("-known")]
+    rarity = 0.0 if not known else RARE if known[-1] == "lesser-known" else -RARE
     liked = [change.item for change in changes if change.do == "like"]
     texts = [change.text for change in changes if change.do == "say"]
     return Told(Wishes(wishes, rarity) if wishes or rarity else None, liked, texts)

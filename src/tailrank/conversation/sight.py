@@ -74,7 +74,7 @@ class Sight:
     def number(self, column: str, items: Sequence[str]) -> float | None:
         """Give the median of a column; None if it says nothing of the items."""
         found = self.look(column, items, numbers).astype(np.float64)
-        known = found[~np.isnan(found)]
+        known = found[np.isfinite(found)]
         return float(np.median(known)) if len(known) else None
 
     def values(self, column: str, item: str) -> list[str]:

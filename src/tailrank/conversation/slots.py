@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,6 +135,8 @@ class SlotFinder:
         pieces, at = list[str](), 0
         for found in islice(quantities(text), MOST_NUMBERS):
             if "{" in text[max(0, found.start - 1) : found.start]:  # it is the number of a slot
+                continue
+            if not all(map(math.isfinite, found.limits.values())):  # more digits than a number can have
                 continue
             column, end = self._column_of(found, text)
             limits = found.limits
