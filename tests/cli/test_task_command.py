@@ -59,7 +59,8 @@ def test_a_label_from_outside_that_no_text_has_is_refused(task: Path, table: Pat
 
 
 def test_answers_are_json_lines(task: Path, table: Path, tmp_path: Path) -> None:
-    lines = '{"said": "card stolen"}\n{"said": "what is the fee"}\n'
+    # A byte order mark, as shells of Windows put in front of what they pass on.
+    lines = '\ufeff{"said": "card stolen"}\n{"said": "what is the fee"}\n'
     done = run(app, ["predict", str(task), "--text", "said", "--top", "1"], input=lines)
     assert done.exit_code == 0, done.output
     answers = [json.loads(line) for line in done.stdout.splitlines()]

@@ -63,7 +63,9 @@ def test_a_tuned_encoder_reads_both_together(small_bert: Path, tmp_path: Path) -
 
 
 def test_a_pair_needs_both_texts(encoder: TextEncoder) -> None:
-    with pytest.raises(RequestError, match="'pair' needs another text for each: give both"):
+    with pytest.raises(
+        RequestError, match=r"'pair' needs another text for each: in `entities` or, .* --other names"
+    ):
         TextClassifier.fit(["a", "b"] * 2, ["x", "y"] * 2, encoder, ClassifierSettings(kind="pair"))
 
 

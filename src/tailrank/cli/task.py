@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -191,7 +192,7 @@ def _answers(folder: Path, examples: Examples, top: int) -> Iterator[dict[str, A
 
 def _from_input() -> pl.DataFrame:
     """Read JSON Lines from the standard input."""
-    content = sys.stdin.buffer.read()
+    content = sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8)
     if not content.strip():
         raise DataError('standard input: nothing to read: give lines such as {"text": "my card is lost"}')
     try:

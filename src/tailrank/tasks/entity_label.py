@@ -29,7 +29,10 @@ class EntityLabel(OneLabel):
         ['Bolt: Acme beats this company']
         """
         if entities is None or len(entities) != len(texts):
-            raise RequestError(f"a task of the kind {self.name!r} needs an entity for each text: give both")
+            raise RequestError(
+                f"a task of the kind {self.name!r} needs an entity for each text: in `entities` or,"
+                " on the command line, in the column that --entity names"
+            )
         return [
             template.format(text=text, entity=entity, **_written(text, entity))
             for text, entity in zip(texts, entities, strict=True)

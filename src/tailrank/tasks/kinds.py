@@ -66,7 +66,8 @@ class WholeText:
         """
         if entities is not None:
             raise RequestError(
-                f"a task of the kind {self.name!r} reads no entities: leave them out, or use `entity`"
+                f"a task of the kind {self.name!r} reads no entities and no other texts: leave them out, or"
+                " use `entity` or `pair`"
             )
         return list(texts)
 

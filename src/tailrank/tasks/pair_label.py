@@ -43,7 +43,10 @@ class PairLabel(OneLabel):
         ['tea', 'jam', 'a drink', 'a spread']
         """
         if entities is None or len(entities) != len(texts):
-            raise RequestError(f"a task of the kind {self.name!r} needs another text for each: give both")
+            raise RequestError(
+                f"a task of the kind {self.name!r} needs another text for each: in `entities` or,"
+                " on the command line, in the column that --other names"
+            )
         if template == APART:
             return [*texts, *entities]
         return [
