@@ -181,6 +181,13 @@ def test_what_no_change_can_say_is_not_understood(
     assert (reading.understood, reading.not_understood) == ([], [said.rstrip("?")])
 
 
+def test_an_item_that_went_is_dropped_but_not_liked(reader: TurnReader, encoder: OnnxEncoder) -> None:
+    left = CARS.without_items([SHOWN[0]])
+    liked = reader.read("like the first one", NOW, left, encoder)
+    assert (liked.understood, liked.not_understood) == ([], ["like the first one"])
+    assert changes(reader.read("not the first one", NOW, left, encoder)) == [Change("drop", item=SHOWN[0])]
+
+
 def test_two_ranges_of_one_part_are_joined(reader: TurnReader, encoder: OnnxEncoder) -> None:
     reading = read("between 10k and 12k or between 14k and 16k", reader, encoder)
     assert changes(reading) == [Change("range", "price", least=10_000, most=16_000)]

@@ -184,13 +184,13 @@ class Meanings:
         act = self._judged(clause, OF_ITEMS)
         if act != OTHER:
             for slot in clause.of("item"):
-                yield self._of_item(act, slot.item, self.sight.finder.restored(clause.text))
+                yield from self._of_item(act, slot.item, self.sight.finder.restored(clause.text))
 
-    def _of_item(self, act: str, item: str, said: str) -> Understood:
-        means = (
-            f"more like {self.sight.title(item)}" if act == "like" else f"without {self.sight.title(item)}"
-        )
-        return Understood(said, means, Change(cast("Deed", act), item=item))
+    def _of_item(self, act: str, item: str, said: str) -> Iterator[Understood]:
+        """Like an item, or drop it; one that the model doesn't know, as it went, can't be liked."""
+        if act == "drop" or self.sight.catalogue.codes_of([item])[0] >= 0:
+            means = "more like" if act == "like" else "without"
+            yield Understood(said, f"{means} {self.sight.title(item)}", Change(cast("Deed", act), item=item))
 
     def _rest(self, clause: Clause, found: Sequence[Understood]) -> Iterator[Understood]:
         """Take what else a part says for a description of what is wanted."""
@@ -217,7 +217,7 @@ class Meanings:
             if role in self.vocabulary.roles:
                 yield from self._compared(self.vocabulary.roles[role], kind, said, self.sight.named_items)
         elif act in OF_ITEMS and self.sight.item and POINTING.search(said):
-            yield self._of_item(act, self.sight.item, said)
+            yield from self._of_item(act, self.sight.item, said)
         elif act in (DESCRIBE, "only", "more") and not NEGATIVE.search(said):
             yield self._description(clause)
 
