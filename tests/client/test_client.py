@@ -271,6 +271,7 @@ def test_the_client_imports_neither_the_server_nor_the_models() -> None:
     rooms = {name.split(".")[1] for name in modules if name.startswith("tailrank.")}
     assert rooms == {
         "api",
+        "api_conversation",
         "api_reports",
         "api_stored",
         "api_tasks",

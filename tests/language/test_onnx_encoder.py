@@ -321,5 +321,5 @@ def test_what_is_behind_the_last_token_is_not_looked_at(
 ) -> None:
     text = words * (400_000 // len(words))
     found = small_onnx.encode([text])
-    monkeypatch.setattr("tailrank.language.onnx_encoder.CHARACTERS_A_TOKEN", len(text))
+    monkeypatch.setattr("tailrank.language.encoder.CHARACTERS_A_TOKEN", len(text))
     assert np.array_equal(found, small_onnx.encode([text]))
