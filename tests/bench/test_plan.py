@@ -82,6 +82,12 @@ def test_the_page_says_what_is_predicted_and_by_how_much_that_is_off(tmp_path: P
     assert "| the same in Valkey | 1,743 | bytes of memory | `python -m bench plan` |" in text
 
 
+def test_the_tables_are_those_of_what_is_stored(tmp_path: Path) -> None:
+    copy = Path(shutil.copy(plan_page.PAGE, tmp_path))
+    plan_page.write(copy)
+    assert copy.read_text(encoding="utf-8") == plan_page.PAGE.read_text(encoding="utf-8")
+
+
 def test_results_that_are_missing_are_named(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_bytes(msgspec.json.encode(stored_plan()))
     with pytest.raises(SystemExit, match=r"lacks .*encoding.*: python -m bench plan"):

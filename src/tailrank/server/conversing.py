@@ -56,9 +56,9 @@ class Conversing:
             reading = await self._read(asked.text, asked.conversation, ranker)
         conversation = after(asked.conversation, reading)
         asks = told(conversation)
-        room = api.MAX_TEXTS - len(texts_of(asked.request.history))
+        room = max(api.MAX_TEXTS - len(texts_of(asked.request.history)), 0)
         liked = [api.HistoryEvent(item) for item in asks.liked]
-        texts = [api.HistoryEvent(text=text) for text in asks.texts[::-1][: max(room, 0)][::-1]]
+        texts = [api.HistoryEvent(text=text) for text in asks.texts[max(len(asks.texts) - room, 0) :]]
         request = msgspec.structs.replace(asked.request, history=[*asked.request.history, *liked, *texts])
         ranking = await ranker.rank(request, arrived, asks.wishes)
         seen = showing(conversation, [item.id for item in ranking.items], asked.request.k)

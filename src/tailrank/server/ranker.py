@@ -214,7 +214,9 @@ class Ranker:
         """
         keep_signals = self.shown.impressions is not None and not texts and not request.without
         asked = to_request(request, stored.history, keep_signals, stored.shown, texts)
-        asked = replace(asked, policy=with_wishes(asked.policy, self.models.served.reranker.policy, wishes))
+        if wishes is not None:
+            own = self.models.served.reranker.policy
+            asked = replace(asked, policy=with_wishes(asked.policy, own, wishes))
         if self.exploration is None:
             return asked
         if asked.policy is None:
