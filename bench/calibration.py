@@ -11,11 +11,11 @@ from typing import Annotated, Final
 
 import numpy as np
 import typer
+from scipy.special import softmax
 
 from bench import study
 from bench.grounds import fair_splits
 from bench.study import Json
-from tailrank.arrays import Doubles, Floats
 from tailrank.data.candidates import Scorer
 from tailrank.data.splits import Split
 from tailrank.metrics.full_ranking import scored
@@ -49,7 +49,10 @@ def rows(scorer: Scorer, split: Split) -> list[Json]:
     chosen = {group: groups[group] & known for group in OF if group in groups and groups[group][known].any()}
     members = np.stack(list(chosen.values()), axis=1).astype(np.float64)
     expected = np.concatenate(
-        [chances(np.where(known, scores, -np.inf)) @ members for _, scores in scored(scorer, test, split)]
+        [
+            softmax(np.where(known, scores, -np.inf).astype(np.float64), axis=1) @ members
+            for _, scores in scored(scorer, test, split)
+        ]
     )
     came = members[test.targets]
     found = []
@@ -59,10 +62,3 @@ def rows(scorer: Scorer, split: Split) -> list[Json]:
         shares = {"expected": float(expected[:, at].mean()), "came": float(came[:, at].mean())}
         found.append({"group": group, **shares, "mean": pair.mean, "ci95": [pair.low, pair.high]})
     return found
-
-
-def chances(scores: Floats) -> Doubles:
-    """Turn log-odds into chances that add up to 1 in each row; shape (queries, items)."""
-    values = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
-    shares: Doubles = values / values.sum(axis=1, keepdims=True)
-    return shares
