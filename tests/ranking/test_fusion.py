@@ -18,7 +18,7 @@ from tailrank.ranking.fusion import (
     history_buckets,
     knot_shares,
 )
-from tailrank.ranking.fusion_objective import FusionObjective, Loss, SampledCandidates
+from tailrank.ranking.fusion_objective import SMOOTHNESS, FusionObjective, Loss, SampledCandidates
 
 TRUTH = np.array([2.0, -1.0, 0.5])
 SCALES = np.array([1.0, 10.0, 0.1], np.float32)
@@ -78,11 +78,19 @@ def test_weights_in_units_of_spread_do_not_depend_on_the_scale_of_a_signal(
 def test_buckets_without_evidence_keep_the_shared_weights(fitted: dict[Loss, Fusion], loss: Loss) -> None:
     weights, biases = fitted[loss].weights, fitted[loss].biases
     unseen = np.ones(biases.shape, dtype=bool)
-    unseen[:2, 1:3] = False
+    unseen[:, 1:3] = False
     assert np.ptp(weights[unseen], axis=0).max() < 1e-6
     shared = weights[unseen][0] * SCALES
     assert np.abs(shared - PRIOR_WEIGHT).max() > 0.5
     assert np.array_equal(np.sign(shared), np.sign(TRUTH))
+
+
+def test_a_knot_without_evidence_goes_on_from_its_neighbour(fitted: dict[Loss, Fusion]) -> None:
+    weights = fitted["listwise"].weights[:, 1] * SCALES
+    shared = fitted["listwise"].weights[0, 0] * SCALES
+    assert np.abs(weights[2:] - shared).max() > 0.01
+    gaps = np.abs(weights - shared)
+    assert (np.diff(gaps[1:], axis=0) < 0).all()
 
 
 def test_shrinkage_pulls_buckets_together() -> None:
@@ -121,7 +129,11 @@ def naive_loss(flat: np.ndarray, pool: SampledCandidates, loss: Loss, shrinkage:
             total -= query * (np.log(chances[0]) + standing[1:] @ np.log(1 - chances[1:]))
     prior = np.zeros_like(parameters)
     prior[0, :-1] = PRIOR_WEIGHT
-    return float((total + shrinkage * ((parameters - prior) ** 2).sum()) / sum(range(len(pool.candidates))))
+    total += shrinkage * ((parameters - prior) ** 2).sum()
+    for knot in range(1, len(COUNT_KNOTS)):
+        here, before = (parameters[1 + 5 * at : 6 + 5 * at] for at in (knot, knot - 1))
+        total += shrinkage * SMOOTHNESS * ((here - before) ** 2).sum()
+    return float(total / sum(range(len(pool.candidates))))
 
 
 @each_loss

@@ -124,7 +124,9 @@ class Fusion:
 
         ``weights[b] = shared + own[b]`` for each knot and history bucket b, with a normal prior on both: on
         `own` around 0, so that one with little evidence keeps the shared weights, and on `shared` around
-        0.5. Fitted after the signals: learned jointly, text loses its weight to the ids.
+        0.5. One more, on the differences of neighbouring knots, keeps a score from leaping with a single
+        event (the P-splines of Eilers and Marx, 1996). Fitted after the signals: learned jointly, text loses
+        its weight to the ids.
 
         Parameters
         ----------

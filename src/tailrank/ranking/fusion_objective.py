@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
 from tailrank.arrays import Codes, Doubles, Floats, Offsets
 
 Loss = Literal["listwise", "bce"]
+
+SMOOTHNESS: Final = 10.0
+"""Precision of the prior on how the weights of neighbouring knots differ, in multiples of `shrinkage`."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class FusionObjective:
     loss
         Softmax over the list, or binary cross-entropy of every candidate.
     shrinkage
-        Precision of the prior.
+        Precision of the prior on each parameter; neighbouring knots have one on their difference, too.
     """
 
     pool: SampledCandidates
@@ -99,8 +102,18 @@ class FusionObjective:
         gradient = np.empty(self.shape)
         gradient[1:] = self._buckets_of(pull)
         gradient[0] = gradient[1:].sum(axis=0)
-        off, strength = parameters - prior, self.shrinkage / self._total
-        return loss + strength * float((off**2).sum()), (gradient + 2 * strength * off).ravel()
+        penalty, pull_back = self._prior(parameters, prior)
+        strength = self.shrinkage / self._total
+        return loss + strength * penalty, (gradient + strength * pull_back).ravel()
+
+    def _prior(self, parameters: Doubles, mean: Doubles) -> tuple[float, Doubles]:
+        """Say how unlikely parameters are before any evidence, in units of `shrinkage`, and the gradient."""
+        off, by_knot = parameters - mean, parameters[1:].reshape(self.shares.shape[1], -1)
+        apart = np.diff(by_knot, axis=0)
+        gradient = 2 * off
+        together = np.diff(np.pad(apart, ((1, 1), (0, 0))), axis=0)
+        gradient[1:] -= 2 * SMOOTHNESS * together.reshape(gradient[1:].shape)
+        return float((off**2).sum() + SMOOTHNESS * (apart**2).sum()), gradient
 
     @cached_property
     def _cells(self) -> Codes:
