@@ -22,6 +22,7 @@ from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.request import distinct
 from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.upstream import Scores
+from tailrank.stages import stage
 
 T = TypeVar("T", np.float32, np.float64)
 
@@ -141,7 +142,8 @@ def order_candidates(
     # Between ranks that are kept, even neighbours may be many ranks apart: too far to explore.
     bonus = None if wish is None or keep_ranks else _spread(wish.bonus, known)
     given = Scored(total, listed.rarity, bonus=bonus, listing=listing)
-    walk = list(accumulate(policy, lambda before, step: step.apply(before), initial=given))
+    with stage("policy"):
+        walk = list(accumulate(policy, lambda before, step: step.apply(before), initial=given))
     scored = walk[-1]
     order = scored.order
     scores = scored.scores[order]

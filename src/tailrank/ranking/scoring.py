@@ -19,6 +19,7 @@ from tailrank.ranking.request import Request
 from tailrank.ranking.text_events import TextEvent, with_texts
 from tailrank.signals.base import Signal
 from tailrank.signals.lexical import Lexical
+from tailrank.stages import stage
 
 
 @dataclass(frozen=True)
@@ -142,12 +143,14 @@ def fuse_all(
 ) -> list[FusedScores]:
     """Score with one signal after the other, and weigh; one of each an argument, as in `Scoring.fuse`."""
     found: list[list[Floats]] = [[] for _ in scorings]
-    for number in range(max(len(scoring.signals) for scoring in scorings)):
-        for scoring, those, scores in zip(scorings, candidates, found, strict=True):
-            if number < len(scoring.signals):
-                scores.append(scoring.score(scoring.signals[number], those))
+    with stage("signals"):
+        for number in range(max(len(scoring.signals) for scoring in scorings)):
+            for scoring, those, scores in zip(scorings, candidates, found, strict=True):
+                if number < len(scoring.signals):
+                    scores.append(scoring.score(scoring.signals[number], those))
     asked = zip(scorings, found, levels, strict=True)
-    return [s.fusion.fuse(scores, each, history_buckets(s.told.lengths)) for s, scores, each in asked]
+    with stage("fusion"):
+        return [s.fusion.fuse(scores, each, history_buckets(s.told.lengths)) for s, scores, each in asked]
 
 
 def fusion_without(fusion: Fusion, names: Collection[str]) -> Fusion:

@@ -13,6 +13,7 @@ from tailrank.ranking.reasons import titles_of
 from tailrank.ranking.request import Request
 from tailrank.server.experiment import Served
 from tailrank.server.translation import to_explanations, to_items
+from tailrank.stages import stage
 
 Told: TypeAlias = tuple[Sequence[api.Explanation], list[str] | msgspec.UnsetType]
 """Explanations of the first items, and the items of the events that they speak of."""
@@ -25,10 +26,11 @@ def explained(asked: Request, served: Served, explain: bool | api.Language) -> T
     ranking, model, _ = served
     if isinstance(explain, bool) or not ranking:
         return NOTHING_TOLD
-    found = model.reranker.explained(asked, ranking, api.MAX_EXPLAINED)
-    events = list(found[0].events)
-    titles = titles_of(model.reranker.catalogue, [*ranking.item_ids[: api.MAX_EXPLAINED], *events])
-    return to_explanations(found, titles, explain), events
+    with stage("explain"):
+        found = model.reranker.explained(asked, ranking, api.MAX_EXPLAINED)
+        events = list(found[0].events)
+        titles = titles_of(model.reranker.catalogue, [*ranking.item_ids[: api.MAX_EXPLAINED], *events])
+        return to_explanations(found, titles, explain), events
 
 
 def to_answer(

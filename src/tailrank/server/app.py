@@ -23,7 +23,7 @@ from tailrank.server.route import Route
 from tailrank.server.routes import Router
 from tailrank.server.service_settings import ServiceSettings
 from tailrank.server.streams import Stream, send_stream
-from tailrank.server.tracing import Tracer
+from tailrank.server.tracing import Tracer, end
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -103,7 +103,13 @@ class App(ABC):
 
     def begin(self, exchange: Exchange) -> None:
         """Answer a request: at once or, if something has to be waited for, in a task."""
-        span = self.tracer.span(exchange) if self.tracer else None
+        if self.tracer is None:
+            self._begin(exchange, None)
+        else:
+            with self.tracer.request(exchange) as span:
+                self._begin(exchange, span)
+
+    def _begin(self, exchange: Exchange, span: Span | None) -> None:
         endpoint, answering = "none", None
         try:
             target = self._target(exchange)
@@ -170,9 +176,7 @@ class App(ABC):
         took = time.perf_counter() - exchange.arrived
         self.metrics.answered(endpoint, status, took)
         if span is not None:
-            span.update_name(endpoint)
-            span.set_attribute("http.response.status_code", status)
-            span.end()
+            end(span, endpoint, status)
         if self._access_log:
             fields = {"endpoint": endpoint, "status": status, "ms": round(1e3 * took, 2)}
             log.info("answered", extra=fields)

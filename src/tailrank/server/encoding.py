@@ -19,6 +19,7 @@ from tailrank.errors import EncoderError
 from tailrank.language.encoder import batch_rows
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.language.vectors import EncoderIdentity
+from tailrank.stages import stage
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class Encoders:
         """
         vectors = np.zeros((len(texts), encoder.dimension), np.float32)
         loop = asyncio.get_running_loop()
-        with self._place(lane):
+        with self._place(lane), stage("encode"):
             for rows in batch_rows(np.array([len(text) for text in texts], np.int64), TURN_CHARACTERS):
                 batch = [texts[row] for row in rows]
                 async with self._lanes[lane], self._turn:

@@ -40,6 +40,7 @@ from tailrank.server.stored_endpoints import StoredEndpoints
 from tailrank.server.task_endpoints import TaskEndpoints
 from tailrank.server.text_rerank import rerank
 from tailrank.server.translation import NO_EVENTS
+from tailrank.stages import stage
 from tailrank.state.base import State
 from tailrank.tasks.monitor.inbox import Inbox
 
@@ -128,7 +129,8 @@ class Endpoints(
 
     def rank(self, call: Call) -> Answer | Coroutine[Any, Any, Answer]:
         """Re-order candidates; if that can't be done, or not in time, give them back as they came."""
-        request = RANK.decode(call.body)
+        with stage("parse"):
+            request = RANK.decode(call.body)
         ranker = self._ranker_of(request)
         ranking = ranker.rank_at_once(request, call.arrived)
         return Answer(encode(ranking)) if ranking else _rank_later(ranker, request, call.arrived)
@@ -152,13 +154,15 @@ class Endpoints(
 
     async def converse(self, call: Call) -> Answer:
         """Re-order candidates by what a user says of the list."""
-        asked = CONVERSE.decode(call.body)
+        with stage("parse"):
+            asked = CONVERSE.decode(call.body)
         ranker = self._ranker_of(asked.request)
         return Answer(encode(await self._conversing.answer(asked, ranker, call.arrived)))
 
     async def rerank(self, call: Call) -> Answer:
         """Order texts by a query, by what a user just chose, or by both."""
-        request = RERANK.decode(call.body)
+        with stage("parse"):
+            request = RERANK.decode(call.body)
         if is_blank(request.query or "") and request.user is None:
             raise RequestError("nothing to order by: give a query, a user, or both")
         history = NO_EVENTS if request.user is None else await self.ranker.users.history(request.user)
@@ -166,7 +170,8 @@ class Endpoints(
 
     async def rerank_items(self, call: Call) -> Answer:
         """Rank items for a user, and answer as `rerank` does."""
-        request = RERANK_ITEMS.decode(call.body)
+        with stage("parse"):
+            request = RERANK_ITEMS.decode(call.body)
         asked = api.RankRequest([*request.items], request.user)
         return Answer(encode(by_index(request.items, await self.ranker.rank(asked, call.arrived))))
 

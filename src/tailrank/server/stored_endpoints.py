@@ -21,6 +21,7 @@ from tailrank.server.metrics import Metrics
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.shown_lists import ShownLists
 from tailrank.server.stored_events import store
+from tailrank.stages import stage
 from tailrank.state.base import State
 
 UNLOGGED: Final = "impressions aren't logged: start the server with --log-impressions FOLDER"
@@ -56,7 +57,9 @@ class StoredEndpoints:
 
     async def events(self, call: Call) -> Answer:
         """Store events; they are durable when this is answered."""
-        stored, new = await self._store(EVENTS.decode(call.body))
+        with stage("parse"):
+            events = EVENTS.decode(call.body)
+        stored, new = await self._store(events)
         n = len(stored.entries)
         return Answer(encode(api_stored.EventsAccepted(n, new, verdicts(stored.refused, n, "event"))))
 
@@ -71,7 +74,9 @@ class StoredEndpoints:
 
     async def items(self, call: Call) -> Answer:
         """Put items: encoded and rankable when this is answered."""
-        put, version = await self._put(ITEMS.decode(call.body))
+        with stage("parse"):
+            items = ITEMS.decode(call.body)
+        put, version = await self._put(items)
         n = len(put.entries)
         return Answer(encode(api_stored.ItemsAccepted(n, version, verdicts(put.refused, n, "item"))))
 

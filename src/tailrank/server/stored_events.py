@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tailrank.api_stored import Event
 from tailrank.server.batches import Batch
+from tailrank.stages import stage
 from tailrank.state.base import InvalidEventsError, State, StoredEvent
 
 
@@ -20,11 +21,12 @@ async def store(state: State, batch: Batch[Event]) -> tuple[Batch[Event], int]:
     StateError
         If the state can't be reached, or is full.
     """
-    while batch.entries:
-        try:
-            return batch, await state.append([_stored(event) for event in batch.entries])
-        except InvalidEventsError as why:
-            batch = batch.without(why.faults)
+    with stage("state"):
+        while batch.entries:
+            try:
+                return batch, await state.append([_stored(event) for event in batch.entries])
+            except InvalidEventsError as why:
+                batch = batch.without(why.faults)
     return batch, 0
 
 

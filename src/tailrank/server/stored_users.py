@@ -11,6 +11,7 @@ from tailrank.data.histories import History
 from tailrank.server.model_manager import ModelManager
 from tailrank.server.shown_lists import goes_by_shown
 from tailrank.server.translation import NO_EVENTS, NOTHING_SHOWN
+from tailrank.stages import stage
 from tailrank.state.base import State
 
 
@@ -55,7 +56,8 @@ class StoredUsers:
             return NOTHING_STORED
         if self._goes_by_shown(request):
             return None
-        found = self._state.read_at_once(user)
+        with stage("state"):
+            found = self._state.read_at_once(user)
         if found is None or any(found.items_version != each.served.version for each in self._managers):
             return None
         return Stored(found.history)
@@ -65,9 +67,10 @@ class StoredUsers:
         user = request.user or request.session
         if user is None:
             return NOTHING_STORED
-        if not self._goes_by_shown(request):
-            return Stored(await self.history(user))
-        return Stored(*await asyncio.gather(self.history(user), self._state.shown(user)))
+        with stage("state"):
+            if not self._goes_by_shown(request):
+                return Stored(await self.history(user))
+            return Stored(*await asyncio.gather(self.history(user), self._state.shown(user)))
 
     def _goes_by_shown(self, request: api.RankRequest) -> bool:
         own = (step for each in self._managers for step in each.served.reranker.steps())
