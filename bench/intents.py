@@ -33,7 +33,7 @@ from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fitting import FittedSignals, fit_before, with_template
 from tailrank.ranking.fusion import Fusion, count_levels, history_buckets
 from tailrank.ranking.fusion_objective import SampledCandidates
-from tailrank.ranking.sampled_candidates import draw_candidates, with_empty_histories
+from tailrank.ranking.sampled_candidates import Drawing, draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.tail_emphasis import query_importances
 from tailrank.ranking.weighing import halves
@@ -139,8 +139,8 @@ class Trial:
     @cached_property
     def _pool(self) -> SampledCandidates:
         evidence, rng = self._evidence, np.random.default_rng(self.settings.seed)
-        given = evidence.levels, evidence.candidates, self.settings.max_history, rng
-        return draw_candidates(evidence.score, self._asked, *given)
+        given = evidence.levels, evidence.candidates, self.settings.max_history
+        return draw_candidates(Drawing(evidence.score, self._asked, *given), rng)
 
     @cached_property
     def _intents(self) -> Intents:

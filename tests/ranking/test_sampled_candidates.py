@@ -13,6 +13,7 @@ from tailrank.ranking.sampled_candidates import (
     BEST,
     EMPTY_HISTORIES,
     RANDOM,
+    Drawing,
     draw_candidates,
     highest,
     with_empty_histories,
@@ -50,14 +51,14 @@ def draw(queries: Queries, n_items: int, repeats: bool = True) -> SampledCandida
             found[batch.full_histories.owners, batch.full_histories.items] = False
         return found
 
-    return draw_candidates(
+    drawing = Drawing(
         lambda histories: [signal.score(histories, everything) for signal in signals_for(n_items)],
         with_empty_histories(queries),
         np.arange(n_items, dtype=np.int32),
         allowed,
         50,
-        np.random.default_rng(1),
     )
+    return draw_candidates(drawing, np.random.default_rng(1))
 
 
 def items_of(pool: SampledCandidates) -> np.ndarray:

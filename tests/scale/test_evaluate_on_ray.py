@@ -26,11 +26,11 @@ from tailrank.errors import RequestError
 from tailrank.evaluation import runner
 from tailrank.evaluation.baselines import FittedModel
 from tailrank.evaluation.frontier import find_dials
-from tailrank.evaluation.query_shards import QueryShards, Run
 from tailrank.evaluation.results import Ground
 from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.full_ranking import QueryScorer
 from tailrank.ranking.settings import Settings
+from tailrank.running import Run
 from tailrank.scale.on_ray import run_tasks
 
 NAMES = ("tailrank", "popularity", "lm-mean", "frequent")
@@ -71,7 +71,7 @@ class KilledOnce:
 @pytest.fixture
 def elsewhere(on_ray: Any) -> Run:
     on_ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    return partial(run_tasks, on_ray, QueryShards.ranked)
+    return partial(run_tasks, on_ray)
 
 
 def untimed(ground: Ground | None) -> object:

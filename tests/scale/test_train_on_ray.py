@@ -1,11 +1,11 @@
-"""`tailrank train --memory` and `--on ray`: pairs of items counted in parts make the same model."""
+"""`tailrank train --memory` and `--on ray`: what is counted and ranked in parts makes the same model."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,14 @@ from typer.testing import CliRunner, Result
 from tailrank.arrays import Offsets
 from tailrank.cli.main import app
 from tailrank.data.dataset import Dataset
+from tailrank.data.splits import Split
 from tailrank.errors import RequestError
+from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.sampled_candidates import Drawing
+from tailrank.ranking.weighing import TAIL_QUERIES
 from tailrank.scale.on_ray import run_tasks
 from tailrank.signals.covisitation import CoVisitation, ItemKNN, ItemToItem
-from tailrank.signals.out_of_core import OutOfCore, Shards
+from tailrank.signals.out_of_core import OutOfCore
 from tailrank.signals.shared_users import SharedUsers
 from tailrank.signals.user_blocks import Blocks
 
@@ -111,7 +115,7 @@ def test_shards_whose_worker_dies_are_counted_again(
     monkeypatch.setattr("tailrank.signals.out_of_core.MOST", 100_000)
     monkeypatch.setattr("tailrank.signals.out_of_core.ALONE", 2)
     on_ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    counting = OutOfCore(PLENTY, tmp_path / "place", partial(run_tasks, on_ray, Shards.count))
+    counting = OutOfCore(PLENTY, tmp_path / "place", partial(run_tasks, on_ray))
     found = counting.strongest(KilledOnce(marker=str(tmp_path / "killed")), few)
     assert (tmp_path / "killed").exists()
     want = ItemKNN.counted(few)
@@ -123,7 +127,40 @@ def test_shards_whose_worker_dies_are_counted_again(
 def test_on_ray_counts_are_those_of_one_process(
     kind: type[ItemToItem], on_ray: Any, few: Dataset, tmp_path: Path
 ) -> None:
-    counting = OutOfCore(PLENTY, tmp_path, partial(run_tasks, on_ray, Shards.count))
+    counting = OutOfCore(PLENTY, tmp_path, partial(run_tasks, on_ray))
     found, want = kind.from_events(few, counting).rows, kind.from_events(few).rows
     assert found.columns.whole.tobytes() == want.columns.whole.tobytes()
     assert found.values.whole.tobytes() == want.values.whole.tobytes()
+
+
+@dataclass(frozen=True)
+class Mortal:
+    """Does parts of work in processes of which one dies while it draws candidates."""
+
+    run: Callable[..., Iterable[Any]]
+    marker: Path
+
+    def __call__(
+        self, function: Callable[[Any, Any], Any], shared: Any, parts: Iterable[Any]
+    ) -> Iterable[Any]:
+        return self.run(self.done, (function, shared, self.marker), parts)
+
+    @staticmethod
+    def done(what: tuple[Callable[[Any, Any], Any], Any, Path], part: Any) -> Any:
+        function, shared, marker = what
+        if shared[0] is Drawing.drawn and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(shared, part)
+
+
+def test_fusion_learns_the_same_on_ray_though_a_worker_dies(
+    on_ray: Any, movielens_split: Split, tmp_path: Path
+) -> None:
+    on_ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    few = replace(movielens_split, validation=movielens_split.validation.sample(TAIL_QUERIES, seed=0))
+    Reranker.fit(few, None).save(tmp_path / "here")
+    run = Mortal(partial(run_tasks, on_ray), tmp_path / "killed")
+    Reranker.fit(few, None, run=run).save(tmp_path / "there")
+    assert (tmp_path / "killed").exists()
+    assert arrays(tmp_path / "there") == arrays(tmp_path / "here")

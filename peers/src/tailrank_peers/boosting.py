@@ -17,7 +17,7 @@ from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fitting import fit_before, validation_sample, with_template
 from tailrank.ranking.fusion import count_levels
-from tailrank.ranking.sampled_candidates import BEST, draw_candidates, with_empty_histories
+from tailrank.ranking.sampled_candidates import BEST, Drawing, draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
 from tailrank.signals.base import Signal
 from tailrank.signals.registry import refit_signals
@@ -97,9 +97,8 @@ def _examples(
     evidence = Evidence.draw(split, signals, item_texts(split.train.items, settings.template), rng)
     asked = with_empty_histories(queries)
     asked = asked.take(evidence.learnable(asked))
-    pool = draw_candidates(
-        evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng
-    )
+    drawing = Drawing(evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history)
+    pool = draw_candidates(drawing, rng)
     real = np.isfinite(pool.log_odds)
     rows, columns = np.nonzero(real)
     lengths = np.minimum(asked.histories.lengths, settings.max_history)[rows]

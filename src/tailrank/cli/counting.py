@@ -1,4 +1,4 @@
-"""`--memory` and `--on` of `tailrank train`: where and in how much memory pairs of items are counted."""
+"""`--memory` and `--on` of `tailrank train`: where long work runs, and what counting pairs takes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import typer
 from tailrank.data.dataset import Dataset
 from tailrank.memory import as_size, parse_size, peak
 from tailrank.reporting import Progress
+from tailrank.running import Run, run_here
 from tailrank.signals.covisitation import CoVisitation, ItemKNN
-from tailrank.signals.out_of_core import OutOfCore, Shards, check_memory
+from tailrank.signals.out_of_core import OutOfCore, check_memory
 
 DEFAULT: Final = 4_000_000_000
 """Bytes of memory for each process on Ray, if nothing else is asked for."""
@@ -63,16 +64,17 @@ class Counting:
                 check_memory(self.memory, kind.pair_count(), dataset)
 
     @contextmanager
-    def ready(self, progress: Progress) -> Iterator[OutOfCore | None]:
-        """Give what counts, with Ray until the block ends; None if all is counted at once."""
+    def ready(self, progress: Progress) -> Iterator[tuple[OutOfCore | None, Run]]:
+        """Give what counts pairs, if not all at once, and who does the parts of long work: Ray, if asked."""
         here = OutOfCore(self.memory or DEFAULT, self.folder, progress=progress)
         if self.on is None:
-            yield None if self.memory is None else here
+            yield (None if self.memory is None else here), run_here
             return
         from tailrank.scale.on_ray import ray_cluster, run_tasks
 
         with ray_cluster(self.on) as ray:
-            yield replace(here, run=partial(run_tasks, ray, Shards.count))
+            run = partial(run_tasks, ray)
+            yield replace(here, run=run), run
 
     def report(self) -> None:
         """Say how much memory this process took, if that was to be bounded."""

@@ -28,7 +28,6 @@ from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_mode
 from tailrank.evaluation.frontier import DIALS, MAX_LOSS, OBJECTIVE, Dial, find_dials
 from tailrank.evaluation.grounds import SWEPT
 from tailrank.evaluation.item_groups import item_groups
-from tailrank.evaluation.query_shards import QueryShards, Run, run_here
 from tailrank.evaluation.results import Evaluation, Ground
 from tailrank.files import is_writable
 from tailrank.language.vectors import ItemVectors
@@ -36,6 +35,7 @@ from tailrank.machine import machine
 from tailrank.policy.base import Policy
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import step
+from tailrank.running import Run, run_here
 
 SHOWN = {
     "ndcg@10": "ndcg@10",
@@ -195,7 +195,7 @@ def _ranking(on: str | None) -> Iterator[Run]:
     from tailrank.scale.on_ray import ray_cluster, run_tasks
 
     with ray_cluster(on) as ray:
-        yield partial(run_tasks, ray, QueryShards.ranked)
+        yield partial(run_tasks, ray)
 
 
 def _show(found: Evaluation) -> None:

@@ -101,8 +101,8 @@ def train(
     if lists is not None:
         check_lists(lists, dataset, settings.seed)
     typer.echo(_plan(dataset, spaces, settings), err=True)
-    with progress_bars() as progress, counts.ready(progress) as counting:
-        reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint, counting)
+    with progress_bars() as progress, counts.ready(progress) as (counting, run):
+        reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint, counting, run)
         if lists is not None:
             reranker = with_upstream(reranker, lists, dataset, spaces, progress)
         data_set = learned_from(dataset) | {"leave_out": leave_out}

@@ -17,7 +17,7 @@ from tailrank.arrays import Bools, Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.evaluation.baselines import FittedModel
-from tailrank.evaluation.query_shards import QueryShards, Run, rank_shards, run_here
+from tailrank.evaluation.query_shards import QueryShards, rank_shards
 from tailrank.evaluation.results import Comparison, Ground, TradeoffPoint
 from tailrank.metrics.beyond_accuracy import exposure
 from tailrank.metrics.full_ranking import Outcome, measure, per_query
@@ -29,6 +29,7 @@ from tailrank.policy.base import Scored
 from tailrank.policy.tail import TailBoost, rarity
 from tailrank.ranking.reranker import Reranker
 from tailrank.reporting import Progress, step
+from tailrank.running import Run, run_here
 
 STRENGTHS: Final = (0.0, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)
 SWEPT: Final = 2_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -12,6 +12,7 @@ from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.metrics.full_ranking import Model, Outcome, score_everything
 from tailrank.reporting import Progress
+from tailrank.running import Run
 
 Rank: TypeAlias = Callable[[Queries, Floats], Iterator[Outcome]]
 """Ranks a batch by its scores, shape (queries, items), in some ways: one outcome each."""
@@ -63,15 +64,6 @@ class QueryShards:
         return RankedShard(rows, [first, *outcomes], seconds)
 
 
-Run: TypeAlias = Callable[[QueryShards, Iterable[slice]], Iterable[RankedShard]]
-"""Calls `QueryShards.ranked` for every slice, in any order and anywhere."""
-
-
-def run_here(shards: QueryShards, cut: Iterable[slice]) -> Iterator[RankedShard]:
-    """Rank one shard after the other in this process."""
-    return map(shards.ranked, cut)
-
-
 def rank_shards(shards: QueryShards, run: Run, progress: Progress, task: str) -> tuple[list[Outcome], float]:
     """Rank all queries; gives an outcome for each way to rank, and the seconds that the first of them took.
 
@@ -85,7 +77,7 @@ def rank_shards(shards: QueryShards, run: Run, progress: Progress, task: str) ->
         Called with the number of queries that are ranked, under the name of the task.
     """
     found, done = list[RankedShard](), 0
-    for one in run(shards, shards.queries.cut(shards.n_items)):
+    for one in run(QueryShards.ranked, shards, shards.queries.cut(shards.n_items)):
         found.append(one)
         done += one.rows.stop - one.rows.start
         progress(task, done, len(shards.queries))

@@ -13,7 +13,6 @@ from tailrank.errors import RequestError
 from tailrank.evaluation.baselines import FittedModel, find_model
 from tailrank.evaluation.frontier import MAX_LOSS, Dial, Frontier
 from tailrank.evaluation.grounds import measure_grounds
-from tailrank.evaluation.query_shards import Run, run_here
 from tailrank.evaluation.results import Evaluation
 from tailrank.evaluation.sweep import Sample, trace
 from tailrank.files import written_file
@@ -22,6 +21,7 @@ from tailrank.policy.registry import described
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
 from tailrank.reporting import Progress, silent
+from tailrank.running import Run, run_here
 
 
 def fit(

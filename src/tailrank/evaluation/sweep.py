@@ -24,7 +24,7 @@ from tailrank.evaluation.frontier import (
     mean_of,
     undominated,
 )
-from tailrank.evaluation.query_shards import QueryShards, Run, rank_shards, run_here
+from tailrank.evaluation.query_shards import QueryShards, rank_shards
 from tailrank.metrics.beyond_accuracy import list_means
 from tailrank.metrics.full_ranking import Outcome, measure, per_query
 from tailrank.metrics.popularity import tail_items
@@ -35,6 +35,7 @@ from tailrank.policy.objective import as_numbers
 from tailrank.ranking.listing import CandidateListing
 from tailrank.ranking.reranker import Reranker
 from tailrank.reporting import Progress, silent
+from tailrank.running import Run, run_here
 
 SHORTLIST: Final = 200
 """Best items of each list that steps see, as many as a request brings; the others keep their ranks."""

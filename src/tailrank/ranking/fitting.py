@@ -22,6 +22,7 @@ from tailrank.ranking.sequence_plan import SequencePlan, outcome, plan_sequence
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.weighing import halves, learn_weights
 from tailrank.reporting import Progress, silent, step
+from tailrank.running import Run, run_here
 from tailrank.signals.base import Signal
 from tailrank.signals.out_of_core import OutOfCore
 from tailrank.signals.registry import SIGNALS, fit_signals, refit_signals
@@ -69,11 +70,12 @@ def fit(
     progress: Progress = silent,
     checkpoint: Path | None = None,
     counting: OutOfCore | None = None,
+    run: Run = run_here,
 ) -> Fitted:
     """Fit signals, then fusion; the parameters are those of `Reranker.fit`."""
     split = data if isinstance(data, Split) else hold_out(data)
     settings = with_template(settings or Settings(), split.train)
-    return fuse(fit_before(split, vectors, settings, progress, checkpoint, counting), settings)
+    return fuse(fit_before(split, vectors, settings, progress, checkpoint, counting, run), settings)
 
 
 def fit_before(
@@ -83,6 +85,7 @@ def fit_before(
     progress: Progress = silent,
     checkpoint: Path | None = None,
     counting: OutOfCore | None = None,
+    run: Run = run_here,
 ) -> FittedSignals:
     """Fit every signal on what came before validation, and choose its settings there.
 
@@ -101,6 +104,8 @@ def fit_before(
         `checkpoint_files`.
     counting
         Counts pairs of items in bounded memory; None counts all at once.
+    run
+        As of `TrainingData`.
 
     Raises
     ------
@@ -129,6 +134,7 @@ def fit_before(
         progress=progress,
         checkpoint=checkpoint,
         counting=counting,
+        run=run,
     )
     plan = plan_sequence(data, settings)
     # What a trial is decided by may not have decided before when training stopped.
@@ -148,7 +154,7 @@ def fuse(signals: FittedSignals, settings: Settings) -> Fitted:
     data, plan = signals.data, signals.plan
     on_trial = SequenceSignal.name if plan.on_trial else None
     given = data.split, data.validation, signals.before, data.texts, settings, on_trial, data.progress
-    fusion, trial = learn_weights(*given, data.counting)
+    fusion, trial = learn_weights(*given, data.counting, data.run)
     kept = refit_signals([signal for signal in signals.before if signal.name in fusion.signals], data)
     train = data.split.full_train
     catalogue = Catalogue.from_items(train.items, train.counts, train.event_types, train.clock)

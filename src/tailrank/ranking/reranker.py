@@ -27,6 +27,7 @@ from tailrank.ranking.settings import Settings
 from tailrank.ranking.text_events import AnyEvent
 from tailrank.ranking.upstream import Choice, learn_weights
 from tailrank.reporting import Progress, counted, silent
+from tailrank.running import Run, run_here
 from tailrank.signals.out_of_core import OutOfCore
 
 LISTS_AT_ONCE: Final = 1_000
@@ -48,6 +49,7 @@ class Reranker(ListRanker):
         progress: Progress = silent,
         checkpoint: Path | None = None,
         counting: OutOfCore | None = None,
+        run: Run = run_here,
     ) -> Self:
         """Fit signals on all events, and the fusion with signals that did not see the latest.
 
@@ -68,6 +70,8 @@ class Reranker(ListRanker):
             one beside it is named by `training_data.checkpoint_files`.
         counting
             Counts pairs of items in bounded memory, with the same result; None counts all at once.
+        run
+            Who ranks the validation queries that settings and fusion are learned from, with the same result.
 
         Raises
         ------
@@ -78,7 +82,7 @@ class Reranker(ListRanker):
         ModelError
             If its training diverges, or the checkpoint can't be used.
         """
-        return cls.from_fitted(fit(data, vectors, settings, progress, checkpoint, counting))
+        return cls.from_fitted(fit(data, vectors, settings, progress, checkpoint, counting, run))
 
     @classmethod
     def from_fitted(cls, fitted: Fitted) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,7 +12,8 @@ from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.data.histories import Histories, Queries
 from tailrank.ranking.fusion import history_buckets
 from tailrank.ranking.fusion_objective import SampledCandidates
-from tailrank.reporting import Progress, counted, silent
+from tailrank.reporting import Progress, silent
+from tailrank.running import Run, in_order, run_here
 
 BEST: Final = 40
 RANDOM: Final = 64
@@ -22,18 +23,11 @@ BLOCK: Final = 256
 """Items of which the highest is looked for first."""
 
 
-def draw_candidates(
-    score: Callable[[Histories], list[Floats]],
-    queries: Queries,
-    levels: Codes,
-    allowed: Callable[[Queries], Bools],
-    max_history: int,
-    rng: np.random.Generator,
-    progress: Progress = silent,
-) -> SampledCandidates:
-    """Score the whole catalogue for each query and keep the candidates that matter.
+@dataclass(frozen=True)
+class Drawing:
+    """Queries, and what their candidates are drawn by: all that whoever draws some of them needs.
 
-    Parameters
+    Attributes
     ----------
     score
         Gives the signals of every item for some histories, each of shape (histories, items); they are
@@ -46,23 +40,55 @@ def draw_candidates(
         Marks the items that are candidates of some queries, shape (queries, items); targets always are.
     max_history
         Latest events that signals see.
+    """
+
+    score: Callable[[Histories], list[Floats]]
+    queries: Queries
+    levels: Codes
+    allowed: Callable[[Queries], Bools]
+    max_history: int
+
+    def drawn(self, part: tuple[slice, Codes]) -> SampledCandidates:
+        """Score the whole catalogue for some queries and keep the candidates that matter.
+
+        Parameters
+        ----------
+        part
+            Which queries, and the random rest of their candidates, shape (queries, `RANDOM`).
+        """
+        rows, rest = part
+        batch = self.queries.take(rows)
+        histories = batch.histories.latest(self.max_history)
+        scores, may = self.score(histories), self.allowed(batch)
+        may[np.arange(len(batch)), batch.targets] = True
+        codes, log_odds = _choose(scores, batch.targets, may, rest)
+        features = np.stack([np.take_along_axis(values, codes, axis=1) for values in scores], axis=-1)
+        return SampledCandidates(features, self.levels[codes], history_buckets(histories.lengths), log_odds)
+
+
+def draw_candidates(
+    drawing: Drawing, rng: np.random.Generator, progress: Progress = silent, run: Run = run_here
+) -> SampledCandidates:
+    """Draw the candidates of all queries.
+
+    Parameters
+    ----------
+    drawing
+        What they are drawn by.
     rng
         Source of the random rest.
     progress
-        Is told how many queries are done.
+        Is told how many batches of queries are done.
+    run
+        Who draws them; they are the same whoever does.
     """
-    samples = []
-    batches = queries.batches(len(levels))
-    for batch in counted(batches, progress, "drawing candidates for fusion", len(queries)):
-        histories = batch.histories.latest(max_history)
-        scores, may = score(histories), allowed(batch)
-        may[np.arange(len(batch)), batch.targets] = True
-        codes, log_odds = _choose(scores, batch.targets, may, rng)
-        features = np.stack([np.take_along_axis(values, codes, axis=1) for values in scores], axis=-1)
-        samples.append(
-            SampledCandidates(features, levels[codes], history_buckets(histories.lengths), log_odds)
-        )
-    return SampledCandidates.join(samples)
+    n_items = len(drawing.levels)
+    parts = [
+        (rows, rng.integers(0, n_items, (rows.stop - rows.start, RANDOM), dtype=np.int32))
+        for rows in drawing.queries.cut(n_items)
+    ]
+    task = "drawing candidates for fusion"
+    return SampledCandidates.join(in_order(run, Drawing.drawn, drawing, parts, progress, task))
 
 
 def with_empty_histories(queries: Queries) -> Queries:
@@ -75,21 +101,16 @@ def with_empty_histories(queries: Queries) -> Queries:
     return Queries.concatenate([queries, again])
 
 
-def _choose(
-    scores: list[Floats], targets: Codes, allowed: Bools, rng: np.random.Generator
-) -> tuple[Codes, Floats]:
-    """Pick item codes and what each stands for, both (queries, candidates)."""
-    n_queries, n_items = allowed.shape
-    everything, best = bool(allowed.all()), min(BEST, n_items)
+def _choose(scores: list[Floats], targets: Codes, allowed: Bools, rest: Codes) -> tuple[Codes, Floats]:
+    """Pick item codes and what each stands for, both (queries, candidates); `rest` are the random ones."""
+    everything, best = bool(allowed.all()), min(BEST, allowed.shape[1])
     seen = (values if everything else np.where(allowed, values, -np.inf) for values in scores)
-    columns = [targets[:, None], *(highest(values, best) for values in seen)]
-    columns.append(rng.integers(0, n_items, (n_queries, RANDOM), dtype=np.int32))
-    codes = np.concatenate(columns, axis=1)
+    codes = np.concatenate([targets[:, None], *(highest(values, best) for values in seen), rest], axis=1)
     counts = _first_seen(codes) & np.take_along_axis(allowed, codes, axis=1)
     certain, drawn = counts[:, :-RANDOM].sum(axis=1), counts[:, -RANDOM:].sum(axis=1)
     log_odds = np.where(counts, 0, -np.inf).astype(np.float32)
-    rest = np.maximum(allowed.sum(axis=1) - certain, 1) / np.maximum(drawn, 1)
-    log_odds[:, -RANDOM:] += np.log(rest)[:, None]
+    others = np.maximum(allowed.sum(axis=1) - certain, 1) / np.maximum(drawn, 1)
+    log_odds[:, -RANDOM:] += np.log(others)[:, None]
     return codes, log_odds
 
 

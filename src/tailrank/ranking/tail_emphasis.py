@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ from tailrank.data.histories import Queries
 from tailrank.metrics.ranking import TOP, ndcg
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fusion import Fusion, history_buckets
-from tailrank.reporting import Progress, counted, silent
+from tailrank.reporting import Progress, silent
+from tailrank.running import Run, in_order, run_here
 
 EMPHASIS: Final = 8.0
 """How many times as much a query with a target in the tail counts at the far end of the path."""
@@ -82,6 +84,7 @@ def frontier(
     queries: Queries,
     max_history: int,
     progress: Progress = silent,
+    run: Run = run_here,
 ) -> Frontier:
     """Rank by the weights along the path from one fusion to another.
 
@@ -96,11 +99,14 @@ def frontier(
     max_history
         Latest events that signals see.
     progress
-        Is told how many queries are done.
+        Is told how many batches of queries are done.
+    run
+        Who ranks them; gains are the same whoever does.
     """
     queries = queries.take(evidence.learnable(queries))
-    given = accurate, for_tail, evidence, queries, max_history, progress
-    batches = _gains(*given) if len(queries) else ()
+    path = _Path(accurate, for_tail, evidence, queries, max_history)
+    cut = list(queries.cut(len(evidence.fair))) if len(queries) else []
+    batches = in_order(run, _Path.gains, path, cut, progress, "choosing weights for the tail")
     gains = np.concatenate([np.zeros((len(PATH), 0)), *batches], axis=1)
     new = np.isin(queries.targets, evidence.arriving)
     return Frontier(gains, evidence.tail[queries.targets], queries.users, new)
@@ -171,24 +177,26 @@ def best_lift(path: Frontier, cost: float) -> float:
     return MOST_LIFT * PATH[int(np.where(affordable, new, -1.0).argmax())]
 
 
-def _gains(
-    accurate: Fusion,
-    for_tail: Fusion,
-    evidence: Evidence,
-    queries: Queries,
-    max_history: int,
-    progress: Progress,
-) -> Iterator[Doubles]:
-    """Give ndcg@10 at each point of the path, shape (points, queries), a batch at a time."""
-    batches = queries.batches(len(evidence.fair))
-    for batch in counted(batches, progress, "choosing weights for the tail", len(queries)):
-        histories, rows = batch.histories.latest(max_history), np.arange(len(batch))
+@dataclass(frozen=True)
+class _Path:
+    """Queries, and the weights that they are ranked by; the fields are those of `frontier`."""
+
+    accurate: Fusion
+    for_tail: Fusion
+    evidence: Evidence
+    queries: Queries
+    max_history: int
+
+    def gains(self, rows: slice) -> Doubles:
+        """Give ndcg@10 at each point of the path, shape (points, queries)."""
+        batch, evidence = self.queries.take(rows), self.evidence
+        histories, at = batch.histories.latest(self.max_history), np.arange(len(batch))
         scores, known = evidence.score(histories), history_buckets(histories.lengths)
         hidden = ~evidence.candidates(batch)
-        hidden[rows, batch.targets] = False
-        ends = (_totals(one, scores, evidence.levels, known) for one in (accurate, for_tail))
-        ahead = (total - total[rows, batch.targets][:, None] for total in ends)
-        yield path_gains(*(np.where(hidden, -np.inf, lead) for lead in ahead))
+        hidden[at, batch.targets] = False
+        ends = (_totals(one, scores, evidence.levels, known) for one in (self.accurate, self.for_tail))
+        ahead = (total - total[at, batch.targets][:, None] for total in ends)
+        return path_gains(*(np.where(hidden, -np.inf, lead) for lead in ahead))
 
 
 def _totals(fusion: Fusion, scores: Sequence[Floats], levels: Codes, known: Codes) -> Floats:

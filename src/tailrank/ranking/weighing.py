@@ -15,7 +15,7 @@ from tailrank.metrics.propensity import PopularityPropensity
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.fusion_objective import SampledCandidates
-from tailrank.ranking.sampled_candidates import draw_candidates, with_empty_histories
+from tailrank.ranking.sampled_candidates import Drawing, draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.tail_emphasis import (
     MOST_LIFT,
@@ -28,6 +28,7 @@ from tailrank.ranking.tail_emphasis import (
 )
 from tailrank.ranking.trial import Trial
 from tailrank.reporting import Progress, silent, step
+from tailrank.running import Run, run_here
 from tailrank.signals.base import Signal
 from tailrank.signals.out_of_core import OutOfCore
 from tailrank.signals.registry import fit_signals
@@ -47,6 +48,7 @@ def learn_weights(
     on_trial: str | None = None,
     progress: Progress = silent,
     counting: OutOfCore | None = None,
+    run: Run = run_here,
 ) -> tuple[Fusion, Trial | None]:
     """Weigh signals on validation queries, and choose how far to go for the tail and for new items.
 
@@ -74,7 +76,7 @@ def learn_weights(
         of the queries and rank the other.
     progress
         Is told what is done, and how far it is.
-    counting
+    counting, run
         As of `TrainingData`.
 
     Returns
@@ -84,14 +86,14 @@ def learn_weights(
     Trial or None
         How that was decided, if a signal was on trial and there were enough queries.
     """
-    pool = _Pool.draw(split, queries, signals, texts, settings, progress)
+    pool = _Pool.draw(split, queries, signals, texts, settings, progress, run)
     if settings.tail is not None or len(queries) < TAIL_QUERIES:
         return pool.fit(slice(None))[0], None
     # Of equals the first is chosen, so a signal that brings nothing is left out.
     pools = [pool] if on_trial is None else [pool.without(on_trial), pool]
     points, lift = slice(0, None), None
     if settings.debias or split.train.clock != "timestamp":
-        given = split, queries, signals, texts, settings, progress, counting
+        given = split, queries, signals, texts, settings, progress, counting, run
         share, lift = (0.0, 0.0) if settings.debias else _rehearsed(*given)
         points = slice(PATH.index(share), PATH.index(share) + 1)
         if len(pools) == 1:
@@ -127,6 +129,7 @@ def _rehearsed(
     settings: Settings,
     progress: Progress,
     counting: OutOfCore | None,
+    run: Run,
 ) -> tuple[float, float]:
     """Fit all one event of each user earlier; gives how far to go, by the queries, and how high to lift."""
     past = step_back(split)
@@ -144,8 +147,9 @@ def _rehearsed(
         settings.seed,
         progress=progress,
         counting=counting,
+        run=run,
     )
-    pool = _Pool.draw(past, asked, fit_signals(data), texts, settings, progress)
+    pool = _Pool.draw(past, asked, fit_signals(data), texts, settings, progress, run)
     ends = pool.fit(slice(None))
     share = PATH[best_point([pool.frontier(ends, queries)], settings.tail_cost)[1]]
     return share, pool.lift(ends, share, queries)
@@ -165,6 +169,7 @@ class _Pool:
     corrections: Floats
     settings: Settings
     progress: Progress
+    run: Run
 
     @classmethod
     def draw(
@@ -175,15 +180,15 @@ class _Pool:
         texts: Sequence[str],
         settings: Settings,
         progress: Progress,
+        run: Run,
     ) -> Self:
         rng, asked = np.random.default_rng(settings.seed), with_empty_histories(queries)
         evidence = Evidence.draw(split, signals, texts, rng)
-        sampled = draw_candidates(
-            evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history, rng, progress
-        )
+        drawing = Drawing(evidence.score, asked, evidence.levels, evidence.candidates, settings.max_history)
+        sampled = draw_candidates(drawing, rng, progress, run)
         propensity = PopularityPropensity.from_counts(split.train.counts, settings.debias)
         corrections = propensity.weights(asked.targets).astype(np.float32)
-        return cls(evidence, asked, sampled, corrections, settings, progress)
+        return cls(evidence, asked, sampled, corrections, settings, progress, run)
 
     def without(self, name: str) -> Self:
         """Leave a signal out."""
@@ -205,7 +210,7 @@ class _Pool:
     def frontier(self, ends: tuple[Fusion, Fusion], queries: Queries) -> Frontier:
         """Rank by the weights along the path from one end to the other."""
         max_history = self.settings.max_history
-        return frontier(*ends, self.evidence, queries, max_history, self.progress)
+        return frontier(*ends, self.evidence, queries, max_history, self.progress, self.run)
 
     def lift(self, ends: tuple[Fusion, Fusion], share: float, queries: Queries) -> float:
         """Choose how much higher new items start at a point of the path; 0 if none is seen as new."""

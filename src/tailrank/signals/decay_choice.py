@@ -11,6 +11,8 @@ from tailrank.arrays import Doubles, Floats
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories, Queries
 from tailrank.metrics.ranking import target_ranks
+from tailrank.reporting import silent
+from tailrank.running import Run, in_order, run_here
 from tailrank.signals.recency_decay import DecayedSum
 from tailrank.signals.training_data import TrainingData
 
@@ -30,6 +32,7 @@ def with_best_recency_decay(
     max_history: int,
     repeats: bool,
     prior: Floats | None = None,
+    run: Run = run_here,
 ) -> Decayed:
     """Choose the recency decay under which the signal, with nothing but the prior, ranks the targets best.
 
@@ -49,11 +52,13 @@ def with_best_recency_decay(
         Whether items of the history are candidates.
     prior
         Added to every score, shape (items,).
+    run
+        Who ranks the queries; the choice is the same whoever does.
     """
     level = np.zeros(n_items, np.float32) if prior is None else prior
-    trial = _Trial(signal, max_history, repeats, level, np.sort(level))
-    n = len(RECENCY_DECAYS)
-    gains = sum((trial.gains(batch) for batch in queries.batches(n * n_items)), np.zeros(n))
+    trial, n = _Trial(signal, queries, max_history, repeats, level, np.sort(level)), len(RECENCY_DECAYS)
+    cut = list(queries.cut(n * n_items))
+    gains = sum(in_order(run, _Trial.gains, trial, cut, silent, "choosing a recency decay"), np.zeros(n))
     return replace(signal, recency_decay=RECENCY_DECAYS[int(gains.argmax())])
 
 
@@ -65,20 +70,22 @@ class _Trial:
     ----------
     signal
         Whose recency decay doesn't matter.
-    max_history, repeats
+    queries, max_history, repeats
         As for `with_best_recency_decay`.
     prior, ascending
         What an item scores that the history doesn't reach, shape (items,); and the same, sorted.
     """
 
     signal: DecayedSum
+    queries: Queries
     max_history: int
     repeats: bool
     prior: Floats
     ascending: Floats
 
-    def gains(self, batch: Queries) -> Doubles:
-        """Sum the ndcg of the targets, shape (decays,)."""
+    def gains(self, rows: slice) -> Doubles:
+        """Sum the ndcg of the targets of some queries, shape (decays,)."""
+        batch = self.queries.take(rows)
         histories, full = batch.histories.latest(self.max_history), batch.full_histories
         candidates = self._candidates(histories, batch)
         scores = self.signal.sums_under(RECENCY_DECAYS, histories, candidates)
@@ -122,4 +129,4 @@ def fit_recency_decay(signal: Decayed, data: TrainingData, prior: Floats | None 
     """Choose the recency decay on a sample of the validation queries; see `with_best_recency_decay`."""
     queries = data.validation.sample(DECAY_QUERIES, data.seed)
     n_items, repeats = data.split.train.n_items, data.split.repeats
-    return with_best_recency_decay(signal, queries, n_items, data.max_history, repeats, prior)
+    return with_best_recency_decay(signal, queries, n_items, data.max_history, repeats, prior, data.run)

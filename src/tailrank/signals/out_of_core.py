@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from tailrank.errors import RequestError
 from tailrank.files import scratch_folder, written_file
 from tailrank.memory import as_size, resident
 from tailrank.reporting import Progress, silent
+from tailrank.running import Run, in_order, run_here
 from tailrank.signals.strongest import NEIGHBOURS
 from tailrank.signals.user_blocks import EVENT_BYTES, Block, Blocks, blocks
 
@@ -228,11 +229,6 @@ class Shards:
         return self.folder / f"pairs-{shard.start}.npz"
 
 
-def count_here(shards: Shards, cut: Sequence[slice]) -> Iterator[None]:
-    """Count one shard after the other in this process."""
-    return map(shards.count, cut)
-
-
 @dataclass(frozen=True)
 class OutOfCore:
     """Counts pairs of items in bounded memory, with the numbers of counting all at once.
@@ -246,14 +242,14 @@ class OutOfCore:
         Where there is room for 16 bytes an event for a while, and where every process finds it. What a
         process that died left there goes.
     run
-        Calls `Shards.count` for every slice, in any order and anywhere.
+        Who counts the shards.
     progress
         Is told how many shards are counted.
     """
 
     memory: int
     folder: Path
-    run: Callable[[Shards, Sequence[slice]], Iterable[None]] = count_here
+    run: Run = run_here
     progress: Progress = silent
 
     def strongest(self, what: PairCount, dataset: Dataset) -> sp.csr_array:
@@ -270,8 +266,7 @@ class OutOfCore:
             with scratch_folder(self.folder.resolve(), ".counting.") as place:
                 shards = Shards.write(place, what, dataset, plan)
                 cut = shards.cut()
-                for done, _ in enumerate(self.run(shards, cut), start=1):
-                    self.progress("counting pairs of items", done, len(cut))
+                in_order(self.run, Shards.count, shards, cut, self.progress, "counting pairs of items")
                 return shards.found(cut)
 
 

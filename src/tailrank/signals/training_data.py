@@ -11,6 +11,7 @@ from tailrank.arrays import Floats
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split
 from tailrank.reporting import Progress, silent
+from tailrank.running import Run, run_here
 from tailrank.signals.out_of_core import OutOfCore
 
 
@@ -45,6 +46,8 @@ class TrainingData:
         for the training on `full_train`.
     counting
         Counts pairs of items in bounded memory; None counts all at once.
+    run
+        Who ranks the validation queries that settings and fusion are learned from.
     """
 
     split: Split
@@ -60,6 +63,7 @@ class TrainingData:
     progress: Progress = silent
     checkpoint: Path | None = None
     counting: OutOfCore | None = None
+    run: Run = run_here
 
 
 def checkpoint_files(checkpoint: Path) -> tuple[Path, Path]:
