@@ -29,7 +29,7 @@ def load_model(folder: str, device: str | None) -> SentenceTransformer:
         from sentence_transformers import SentenceTransformer
     settings = {"dtype": torch.float32, "use_safetensors": True}
     try:
-        with _quiet() as warnings:
+        with quiet() as warnings:
             model = SentenceTransformer(folder, device=device, local_files_only=True, model_kwargs=settings)
     except Exception as error:  # noqa: BLE001 - a broken folder makes the libraries below raise anything
         where = "" if device is None else f" on {device!r}"
@@ -49,7 +49,7 @@ def load_model(folder: str, device: str | None) -> SentenceTransformer:
 
 
 @contextmanager
-def _quiet() -> Iterator[list[str]]:
+def quiet() -> Iterator[list[str]]:
     """Keep progress bars and warnings off the terminal; yields the warnings of transformers."""
     from transformers.utils import logging as transformers_logging
 
