@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,7 @@ from tailrank.errors import RequestError, needs
 from tailrank.files import written_file
 from tailrank.ranking.counterfactual import Counterfactual, counterfactual
 from tailrank.ranking.explanation import Explanation
+from tailrank.ranking.phrasebook import Phrasebook, said
 from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.reasons import as_sum, because, moved
 from tailrank.ranking.request import Request
@@ -21,19 +24,35 @@ from tailrank.reporting import counted
 from tailrank.server.translation import to_explanations, to_items
 
 
-def told_of(one: Explanation, titles: Mapping[str, str], language: api.Language) -> list[str]:
+def told_of(
+    one: Explanation, titles: Mapping[str, str], language: api.Language, book: Phrasebook | None = None
+) -> list[str]:
     """Say why an item is where it is, what its score is the sum of and, if any step moved it, how."""
-    moves = moved(one)
-    return [because(one, titles, language), as_sum(one), *([f"moved by {moves}"] if moves else [])]
+    moves, reasons = moved(one), said(book, partial(because, one, language=language), titles)
+    return [reasons, as_sum(one), *([f"moved by {moves}"] if moves else [])]
+
+
+def not_rephrased(found: Sequence[Explanation], book: Phrasebook) -> str:
+    """Say how many reasons a phrasebook has words for, and why the template's stand for the others."""
+    why_not = Counter(book.say(partial(because, one), {}).why_not for one in found)
+    rephrased = why_not.pop(None, 0)
+    why = "; ".join(f"{count} times {reason}" for reason, count in why_not.most_common())
+    return f"rephrased by {book.model}: {rephrased} of {len(found)}" + (
+        f"; not, because {why}" if why else ""
+    )
 
 
 def ranking_as_json(
-    ranking: Ranking, found: Sequence[Explanation], titles: Mapping[str, str], language: api.Language
+    ranking: Ranking,
+    found: Sequence[Explanation],
+    titles: Mapping[str, str],
+    language: api.Language,
+    book: Phrasebook | None = None,
 ) -> str:
     """Write a ranking as `POST /v1/rank` answers it, as far as no server is needed for that."""
     answer = {
         "ranking_id": ranking.ranking_id,
-        "items": to_items(ranking, to_explanations(found, titles, language)),
+        "items": to_items(ranking, to_explanations(found, titles, language, book)),
         "unknown_history": ranking.unknown_history,
         "history_length": ranking.history_length,
         "removed": ranking.removed,

@@ -53,6 +53,11 @@ COMMANDS: Final = (
         "rank_all:rank_all",
         "Rank the candidates of many users; an interrupted run goes on where it was.",
     ),
+    LazyCommand(
+        "rephrase",
+        "rephrase:rephrase",
+        "Have a generative model say explanations in other words, checked; an interrupted run goes on.",
+    ),
     LazyCommand("rules", "rules:app", "Rules of the business: try them on real items."),
     LazyCommand("serve", "serve:serve", "Serve a model over HTTP: events in, rankings out."),
     LazyCommand(

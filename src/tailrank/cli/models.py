@@ -18,7 +18,7 @@ from tailrank.api import Language
 from tailrank.cli import options
 from tailrank.cli.anomalies import FOUND, LeaveOut, leave_out_users
 from tailrank.cli.counting import Counting
-from tailrank.cli.explained import ranking_as_json, told_of, write_page
+from tailrank.cli.explained import not_rephrased, ranking_as_json, told_of, write_page
 from tailrank.cli.from_log import scored_lists
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.retrain import learned_from
@@ -166,6 +166,7 @@ def rank(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what sets each item apart.")] = False,
     language: Annotated[Language, typer.Option(help="Of the sentences that say so.")] = "en",
+    phrasing: options.Phrasing = None,
     html: Annotated[
         Path | None,
         typer.Option(help="Page to write that explains the ranking; with -k, also which events it hangs on."),
@@ -198,22 +199,25 @@ def rank(
     ranking = reranker.rank(request)
     found = reranker.explained(request, ranking) if why else []
     events = found[0].events if found else ()
+    book = options.phrasebook(phrasing, language)
     titles = titles_of(reranker.catalogue, [*ranking.item_ids, *events])
     if html is not None:
         write_page(html, reranker, request, ranking, found, titles, language)
     if as_json:
-        typer.echo(ranking_as_json(ranking, found, titles, language))
+        typer.echo(ranking_as_json(ranking, found, titles, language, book))
         return
     table = Table("rank", "was", "item", "title", "score", box=SIMPLE_HEAD)
     for item, one in zip_longest(ranking, found if explain else ()):
         told = [titles[item.item_id] if item.known else "(not in the model)"]
-        told += [] if one is None else told_of(one, titles, language)
+        told += [] if one is None else told_of(one, titles, language, book)
         ranks, score = (str(item.rank), str(item.previous_rank)), f"{item.score:.3f}"
         table.add_row(*ranks, escape(item.item_id), escape("\n".join(told)), score, end_section=explain)
     console = Console()
     console.print(table)
     if explain:
         console.print(EXPLAINED)
+        if book is not None:
+            console.print(escape(not_rephrased(found, book)))
     if ranking.unknown_history:
         unknown = escape(", ".join(ranking.unknown_history))
         console.print(f"not in the model, so left out of the history: {unknown}")

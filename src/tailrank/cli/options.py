@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tailrank.api import Language
 from tailrank.cli.progress import progress_bars
 from tailrank.data.bad_rows import BadRows
 from tailrank.data.buckets import copy_folder, is_bucket
@@ -26,6 +27,7 @@ from tailrank.language.sources import tuning_record
 from tailrank.language.store import VectorStore
 from tailrank.language.vectors import ItemVectors
 from tailrank.policy.file import PolicyFile, read_policies
+from tailrank.ranking.phrasebook import Phrasebook
 from tailrank.reporting import Progress, step
 from tailrank.scale.on_ray import checked_place
 
@@ -83,6 +85,16 @@ Context = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="What rules may go by: market=de; may be repeated."),
 ]
+Writer = Annotated[
+    str,
+    typer.Option(
+        help="Generative model: a folder, or the URL of an endpoint, whose key is in TAILRANK_MODEL_KEY."
+    ),
+]
+Phrasing = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Say reasons in the words of `tailrank rephrase`, if it has some."),
+]
 On = Annotated[
     str | None,
     typer.Option(
@@ -131,6 +143,19 @@ def load(data: str, how: Reading = AS_IS, drop_bad: Path | None = None) -> Datas
 def policies(file: Path | None) -> PolicyFile:
     """Read `--policies`; no steps without it."""
     return PolicyFile() if file is None else read_policies(file)
+
+
+def phrasebook(file: Path | None, language: Language = "en") -> Phrasebook | None:
+    """Read `--phrasing`.
+
+    Raises
+    ------
+    RequestError
+        If sentences are asked for in a language other than English.
+    """
+    if file is not None and language != "en":
+        raise RequestError(f"--phrasing holds English sentences, so leave it out, or --language {language}")
+    return None if file is None else Phrasebook.load(file)
 
 
 def context(given: list[str]) -> dict[str, str]:

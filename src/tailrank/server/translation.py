@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain, repeat, zip_longest
 from typing import Any, Final, cast
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from tailrank import api
 from tailrank.bounds import EARLIEST_TIMESTAMP, check_time
@@ -20,6 +21,7 @@ from tailrank.policy.rules import Rules
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.contrast import Contrast
 from tailrank.ranking.explanation import Explanation
+from tailrank.ranking.phrasebook import Phrasebook, said
 from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.reasons import because, why_above
 from tailrank.ranking.request import Request
@@ -115,15 +117,20 @@ def _joined(stored: History, given: Sequence[str | api.HistoryEvent]) -> History
 
 
 def to_explanations(
-    found: Sequence[Explanation], titles: Mapping[str, str], language: api.Language
+    found: Sequence[Explanation],
+    titles: Mapping[str, str],
+    language: api.Language,
+    book: Phrasebook | None = None,
 ) -> list[api.Explanation]:
     """Write explanations of items that follow each other, each compared with the next."""
     written = []
     for one, following in zip_longest(found, found[1:]):
-        compared = following is not None and one.score >= following.score
-        above = why_above(Contrast(one, following), titles, language) if compared else UNSET
+        above: str | UnsetType = UNSET
+        if following is not None and one.score >= following.score:
+            above = said(book, partial(why_above, Contrast(one, following), language=language), titles)
         moves = [api.Move(*move) for move in one.moves]
-        written.append(api.Explanation(because(one, titles, language), one.by_event, moves, above))
+        reasons = said(book, partial(because, one, language=language), titles)
+        written.append(api.Explanation(reasons, one.by_event, moves, above))
     return written
 
 
