@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := PASSIVE
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers lint docs web bench benchmarks coverage release clean rebuild
+.PHONY: help demo test peers lint docs web bench benchmarks coverage lock release clean rebuild
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -46,6 +46,12 @@ benchmarks: $(STAMP) ## Write docs/benchmarks.md and the READMEs' table from ben
 
 coverage: $(STAMP) ## Name the lines and branches that tests miss; fails below 92% (ARGS="tests/policy --cov-fail-under=0")
 	@$(BIN)/python -m pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report term-missing $(ARGS) -m 'not slow'
+
+lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml and constraints.txt
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip --disable-pip-version-check --quiet install --group lock
+	@$(BIN)/uv --quiet pip compile pyproject.toml --all-extras --group test --group docs --group lint --group release \
+	  --constraints constraints.txt --universal --python-version 3.11.5 --generate-hashes \
+	  --no-annotate --no-emit-index-url --custom-compile-command 'make lock' --output-file requirements.lock > /dev/null
 
 release: ## Build sdist and wheel twice, try the wheel on every Python there is, list its parts and licences: dist/
 	@$(PYTHON) tools/release.py
