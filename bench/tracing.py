@@ -66,14 +66,15 @@ def servers(it: Subject) -> Iterator[dict[str, Server]]:
 def measured(found: dict[str, Server], bodies: Sequence[bytes], blocks: int) -> dict[str, Doubles]:
     """Give the microseconds that each server computed for a request, shape (blocks,)."""
     sent = [request("/v1/rank", body) for body in bodies]
-    lines = {name: Connection(server.port) for name, server in found.items()}
     used: dict[str, list[float]] = {name: [] for name in found}
     for block in range(blocks + WARM_UP):
         for name in sorted(found, reverse=bool(block % 2)):
+            line = Connection(found[name].port)  # a new one: those that wait for long are closed
             before = cpu_seconds(found[name].process.pid)
             for at in range(BLOCK):
-                lines[name].insist(sent[(block * BLOCK + at) % len(sent)])
+                line.insist(sent[(block * BLOCK + at) % len(sent)])
             used[name].append(1e6 * (cpu_seconds(found[name].process.pid) - before) / BLOCK)
+            line.close()
     return {name: np.array(each[WARM_UP:]) for name, each in used.items()}
 
 

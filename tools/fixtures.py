@@ -12,10 +12,12 @@ import hashlib
 import json
 import re
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -33,6 +35,19 @@ from tailrank.state.base import ItemChange, StoredEvent
 from tailrank.state.embedded import EmbeddedState
 from tailrank.state.environment import FORMAT as STATE_FORMAT
 from tailrank.tasks.classifier import TextClassifier
+from tailrank.tasks.monitor.inputs import folder_lines
+from tailrank.tasks.monitor.monitor import Monitor
+from tailrank.tasks.monitor.monitor_state import FORMAT as MONITOR_FORMAT
+from tailrank.tasks.monitor.monitor_state import LOCK, NAME
+from tailrank.tasks.monitor.series import ALL
+from tailrank.tasks.monitor.settings import MonitorSettings
+from tailrank.tasks.monitor.view import MonitorView
+from tailrank.tasks.support.desk import SupportDesk
+from tailrank.tasks.support.entries import Entry
+from tailrank.tasks.support.fitting import fit_desk
+from tailrank.tasks.support.folder import FORMAT as DESK_FORMAT
+from tailrank.tasks.support.folder import write_desk
+from tailrank.tasks.support.settings import DeskSettings
 from tailrank.tasks.task_folder import FORMAT as TASK_FORMAT
 
 FIXTURES: Final = Path(__file__).parents[1] / "tests" / "fixtures"
@@ -53,6 +68,13 @@ LABELS: Final = ("coffee", "coffee", "coffee", "camping", "camping", "camping", 
 """Of the titles, as a task learns them."""
 TEXTS: Final = ("Coffee mug", "Tent stove", "Receipt")
 ASKED: Final = (["t1", "t2"], ["p1", "p2", "n1", "n2", "t3"])
+ENTRIES: Final = (
+    Entry("parcel", "Where is my tent?", ("It is on its way.",), ("track a tent", "no tent yet", "tent?")),
+    Entry("refund", "Can I return a mug?", ("Yes.",), ("return mugs", "a mug is broken", "send it back")),
+)
+QUESTIONS: Final = ("Where is the tent?", "return this mug", "Receipt")
+HOURS: Final = 96
+"""For which the monitor reads; in three of them there are more texts than usual."""
 
 
 def events() -> list[StoredEvent]:
@@ -82,6 +104,16 @@ def task_folder(form: str = TASK_FORMAT) -> Path:
     return FIXTURES / f"task-{number(form)}"
 
 
+def desk_folder(form: str = DESK_FORMAT) -> Path:
+    """Name the folder of a support desk."""
+    return FIXTURES / f"desk-{number(form)}"
+
+
+def monitor_folder(form: str = MONITOR_FORMAT) -> Path:
+    """Name the folder of a monitor."""
+    return FIXTURES / f"monitor-{number(form)}"
+
+
 class Letters:
     """An encoder that never changes: how often a text has each letter of a few, as a unit vector."""
 
@@ -100,6 +132,28 @@ class Letters:
 def chances(task: TextClassifier) -> dict[str, list[float]]:
     """Ask a task for the chances of its labels, text by text."""
     return dict(zip(TEXTS, task.predict(TEXTS).chances.astype(float).tolist(), strict=True))
+
+
+def answers(desk: SupportDesk) -> dict[str, Any]:
+    """Ask a desk the questions; gives what it decides, and the chance of each entry that it lists."""
+    found = {question: desk.answer(question) for question in QUESTIONS}
+    return {
+        question: [answer.decision, {each.entry.intent: float(each.chance) for each in answer.ranked}]
+        for question, answer in found.items()
+    }
+
+
+def watched(folder: Path) -> dict[str, Any]:
+    """Read what a monitor counted and raised."""
+    view = MonitorView(folder)
+    found, series = view.overview(10), view.series(ALL, 30)
+    return {
+        "now": found.now,
+        "counters": found.counters,
+        "alerts": json.loads(msgspec.json.encode(found.alerts)),
+        "n": series.n.tolist(),
+        "negative": series.negative.tolist(),
+    }
 
 
 def scores(reranker: Reranker) -> dict[str, float]:
@@ -124,6 +178,32 @@ def write_task(folder: Path) -> None:
     task = TextClassifier.fit([*TITLES.values()], LABELS, cast("TextEncoder", Letters()))
     task.save(folder)
     write(folder.with_suffix(".json"), chances(task))
+
+
+def write_support_desk(folder: Path) -> None:
+    """Fit a desk on a few questions, and write what it answers to others."""
+    settings = DeskSettings(wrong=0.4, confidence=0.5, tie=0.3)
+    desk = fit_desk(ENTRIES, cast("TextEncoder", Letters()), settings)
+    write_desk(desk, folder)
+    write(folder.with_suffix(".json"), answers(desk))
+
+
+def write_monitor(folder: Path) -> None:
+    """Let a monitor read some days of texts, and write what it found."""
+    with tempfile.TemporaryDirectory() as texts:
+        lines = [
+            {"id": f"{hour}-{n}", "text": f"Parcel {hour} of {n} is late", "timestamp": NOON + 3_600 * hour}
+            for hour in range(HOURS)
+            for n in range(12 if 80 <= hour < 83 else 1 + hour % 2)
+        ]
+        rows = [json.dumps(line | {"sentiment": "negative", "topic": "parcels"}) for line in lines]
+        Path(texts, "day.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        monitor = Monitor.open(folder, MonitorSettings(burn_in_days=2, duplicate_hours=0))
+        monitor.feed(folder_lines(Path(texts), {}))
+        monitor.close()
+    write(folder.with_suffix(".json"), watched(folder))
+    for name in (LOCK, f"{NAME}-shm", f"{NAME}-wal"):  # they mean something while it is open only
+        (folder / name).unlink(missing_ok=True)
 
 
 async def write_state(folder: Path) -> None:
@@ -160,9 +240,13 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["openapi"]:
         write(OPENAPI, description("VERSION"))
     else:
-        if not model_folder().exists():
-            write_model(model_folder())
-        if not state_folder().exists():
-            asyncio.run(write_state(state_folder()))
-        if not task_folder().exists():
-            write_task(task_folder())
+        writers = {
+            model_folder(): write_model,
+            state_folder(): lambda folder: asyncio.run(write_state(folder)),
+            task_folder(): write_task,
+            desk_folder(): write_support_desk,
+            monitor_folder(): write_monitor,
+        }
+        for folder, write_one in writers.items():
+            if not folder.exists():
+                write_one(folder)
