@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 from typer.core import TyperGroup
@@ -94,6 +97,22 @@ def test_the_services_fit_together(
     named = {v.split(":")[0] for each in (ours, valkey) for v in each["volumes"]} - {"./models"}
     assert named == set(services["volumes"])
     assert all(port.startswith("127.0.0.1:") for port in ours["ports"])
+
+
+def leaves(found: Any, place: str = "") -> dict[str, Any]:
+    """Give the values within JSON by their places, but for empty lists and objects."""
+    if not isinstance(found, dict | list):
+        return {place: found}
+    inner = found.items() if isinstance(found, dict) else enumerate(found)
+    return {name: value for at, each in inner for name, value in leaves(each, f"{place}/{at}").items()}
+
+
+def test_grafana_knows_every_field_of_the_dashboard() -> None:
+    """Its own models of dashboards leave out what they don't know."""
+    register_default_plugins()
+    written = json.loads((ROOT / "deploy" / "grafana.json").read_text())
+    read = json.loads(JSONEncoder().encode(Dashboard.from_json(written)))
+    assert leaves(written).items() <= leaves(read).items()
 
 
 def test_every_file_of_the_package_is_in_the_wheel(tmp_path: Path) -> None:
