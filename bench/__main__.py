@@ -28,6 +28,7 @@ class Modules(TyperGroup):
         *("tasks", "tasks_together", "pairs", "support", "monitor", "intents", "recipes"),
         *("counting", "plan", "steps", "conversation", "calibration", "tracing"),
         *("reasons",),
+        *("languages",),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -1,18 +1,20 @@
-"""What a larger encoder buys: the whole ranker by encoder, on fair ground; others keep what is stored."""
+"""What a larger encoder buys: the whole ranker by encoder, on both grounds; others keep what is stored."""
 
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
+import numpy as np
 import typer
 
 from bench import study
-from bench.grounds import FAIR, WORDS, Ground, fair_ndcg, fair_splits
+from bench.grounds import COLD, FAIR, GROUNDS, WORDS, Ground, fair_ndcg, fair_splits
 from bench.stored import read
 from tailrank.cli.options import load
 from tailrank.cli.progress import progress_bars
@@ -20,9 +22,13 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
+from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
+
+N_TIMED: Final = 512
+OF_COLD: Final = "ndcg@10/cold"
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Encoded:
         Of its weights.
     parameters
         Number of its weights.
+    texts_per_second
+        Of processor time.
     vectors
         Of the items.
     """
@@ -44,6 +52,7 @@ class Encoded:
     name: str
     sha256: str
     parameters: int
+    texts_per_second: float
     vectors: ItemVectors
 
     @classmethod
@@ -54,7 +63,7 @@ class Encoded:
             vectors = ItemVectors.encode(dataset.items, model, store=VectorStore(), progress=progress)
         name = Path(encoder).name if Path(encoder).is_dir() else encoder
         size = sum(weights.numel() for weights in model.model.parameters())
-        return cls(name, model.sha256, size, vectors)
+        return cls(name, model.sha256, size, rate(model, dataset), vectors)
 
     @property
     def key(self) -> str:
@@ -63,7 +72,23 @@ class Encoded:
 
     def about(self) -> study.Json:
         """Say what the encoder is."""
-        return {"encoder": self.name, "sha256": self.sha256, "parameters": self.parameters}
+        return {
+            "encoder": self.name,
+            "sha256": self.sha256,
+            "parameters": self.parameters,
+            "megabytes": round(self.parameters * 4 / 1e6, 1),
+            "texts_per_second": round(self.texts_per_second, 1),
+        }
+
+
+def rate(encoder: TextEncoder, dataset: Dataset) -> float:
+    """Encode some texts of a catalogue; gives how many in a second of processor time."""
+    texts = [text for text in item_texts(dataset.items) if text]
+    drawn = np.random.default_rng(0).choice(len(texts), min(N_TIMED, len(texts)), replace=False)
+    encoder.encode(texts[:1])
+    start = time.process_time()
+    encoder.encode([texts[at] for at in drawn])
+    return len(drawn) / (time.process_time() - start)
 
 
 def values(name: str, split: Split, vectors: ItemVectors | None, seed: int) -> study.Values:
@@ -79,25 +104,52 @@ def main(
 ) -> None:
     """Store the curve of one data set."""
     dataset, all_seeds = load(study.path_of(name, data)), study.numbers(seeds)
-    split, encoded = fair_splits(dataset, 0)[FAIR], [Encoded.by(each, dataset) for each in encoder]
+    encoded = [Encoded.by(each, dataset) for each in encoder]
+    splits = {seed: fair_splits(dataset, seed) for seed in all_seeds}
+    found = {}
+    for title in GROUNDS:
 
-    def parts(seed: int) -> dict[str, Callable[[], study.Values]]:
-        found = {each.key: partial(values, each.key, split, each.vectors, seed) for each in encoded}
-        return {WORDS: partial(values, WORDS, split, None, seed), **found}
+        def parts(seed: int, title: str = title) -> dict[str, Callable[[], study.Values]]:
+            split, of_cold = splits[seed][title], "cold " if title == COLD else ""
+            kept = {each.key: each.vectors for each in encoded}
+            return {
+                f"{of_cold}{key}": partial(values, key, split, vectors, seed)
+                for key, vectors in {WORDS: None, **kept}.items()
+            }
 
-    found, ground = study.collect("encoders", dataset, all_seeds, parts), Ground([split] * len(all_seeds))
+        found[title] = study.collect("encoders", dataset, all_seeds, parts)
+    grounds = {title: Ground([splits[seed][title] for seed in all_seeds]) for title in GROUNDS}
     file = study.RESULTS / name / "encoders.json"
     rows = {row["encoder"]: row for row in (read(file)["rows"] if file.exists() else [])}
-    rows[WORDS] = {"encoder": WORDS, "parameters": 0, **ground.row(found[WORDS], {})}
+    rows[WORDS] = {"encoder": WORDS, "parameters": 0, **row_of(grounds, found, WORDS)}
     for each in encoded:
-        rows[each.name] = each.about() | ground.row(found[each.key], {WORDS: found[WORDS]})
-    study.store(f"{name}/encoders.json", report(name, all_seeds, ground, list(rows.values())))
+        rows[each.name] = each.about() | row_of(grounds, found, each.key, WORDS)
+    study.store(f"{name}/encoders.json", report(name, all_seeds, grounds, list(rows.values())))
 
 
-def report(name: str, seeds: Sequence[int], ground: Ground, rows: Sequence[study.Json]) -> study.Json:
+def row_of(
+    grounds: dict[str, Ground], found: dict[str, study.Found], key: str, against: str | None = None
+) -> study.Json:
+    """Give the metrics of an encoder on fair ground, and that of the cold items that each seed draws."""
+    rows = {}
+    for title, ground in grounds.items():
+        others = {} if against is None else {against: found[title][against]}
+        rows[title] = ground.row(found[title][key], others)
+    row, cold = rows[FAIR], rows[COLD]
+    row["metrics"][OF_COLD] = cold["metrics"][OF_COLD]
+    for other, metrics in cold["difference"].items():
+        row["difference"][other] |= {name: metrics[name] for name in (OF_COLD,) if name in metrics}
+    return row
+
+
+def report(
+    name: str, seeds: Sequence[int], grounds: dict[str, Ground], rows: Sequence[study.Json]
+) -> study.Json:
     """Put the rows of a data set in the order of size, with the command that measures them all."""
     ordered = sorted(rows, key=lambda row: float(row["parameters"]))
     options = [part for row in ordered if row["encoder"] != WORDS for part in ("--encoder", row["encoder"])]
     command = shlex.join(["python", "-m", "bench", "encoders", "DATA", name, *options])
     about = {"command": command, "dataset": name, "seeds": seeds}
-    return {**about, **ground.about(), "rows": ordered}
+    fair, cold = grounds[FAIR].about(), grounds[COLD].about()
+    fair["queries"][OF_COLD] = cold["queries"][OF_COLD]
+    return {**about, **fair, "rows": ordered}

@@ -27,8 +27,9 @@ from tailrank.data.cache import cache_root
 from tailrank.data.splits import leave_one_out
 from tailrank.devices import has_bfloat16
 from tailrank.files import sha256_of
-from tailrank.language.encoder import MAX_TOKENS, TextEncoder
+from tailrank.language.encoder import TextEncoder
 from tailrank.language.onnx_encoder import ABOUT, GRAPH, OnnxEncoder, graph_folder
+from tailrank.language.reading import Reading
 from tailrank.language.sources import find_encoder
 from tailrank.language.text import item_texts
 from tailrank.language.whitening import Whitening
@@ -67,7 +68,7 @@ def exported(root: Path) -> tuple[dict[str, Path], float]:
     """Make a cache with the graph in float32 and one with it in int8; also give the seconds of the export."""
     with patch.dict(os.environ, TAILRANK_CACHE=str(root / "float32")):
         _, seconds = timed(OnnxEncoder.load)
-        whole = graph_folder(find_encoder(), MAX_TOKENS)
+        whole = graph_folder(find_encoder(), Reading())
     small = root / "int8" / whole.relative_to(root / "float32")
     shutil.copytree(whole, small)
     quantize_dynamic(whole / GRAPH, small / GRAPH, per_channel=True, weight_type=QuantType.QInt8)

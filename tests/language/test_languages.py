@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
+from tailrank.cli.texts import about_texts
 from tailrank.data.dataset import Dataset
-from tailrank.language.languages import not_english
+from tailrank.language.languages import language_of
 
 TEXTS = {
     "German": ["Decke für das Sofa", "Tee aus der Region", "Tasse mit Henkel", "Lampe ohne Schirm und Kabel"],
@@ -28,28 +30,49 @@ TEXTS = {
 
 @pytest.mark.parametrize("language", TEXTS)
 def test_other_languages_are_named(language: str) -> None:
-    told = not_english(TEXTS[language] * 3)
-    assert told is not None
-    assert told.startswith(f"they look {language}: ")
+    assert str(language_of(TEXTS[language] * 3)).startswith(f"they look {language}: ")
 
 
-@pytest.mark.parametrize("text", ["Чайная чашка", "绿茶", "شاي أخضر", "緑茶のカップ Tea"])
-def test_other_alphabets_are_told(text: str) -> None:
-    assert "letters aren't Latin" in (not_english([text]) or "")
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Чайная чашка", "Russian, or another language in Cyrillic letters"),
+        ("绿茶", "Chinese"),
+        ("シルク100% 緑茶のカップ Tea", "Japanese"),
+        ("녹차 컵", "Korean"),
+        ("ถ้วยชา", "Thai"),
+        ("شاي أخضر", "Arabic, or another language in Arabic letters"),
+        ("चाय का कप", "Hindi, or another language in Devanagari"),
+        ("ஒரு தேநீர்", "a language in Tamil letters"),
+    ],
+)
+def test_other_alphabets_are_told(text: str, language: str) -> None:
+    found = language_of([text])
+    assert found is not None
+    assert found.language == language
+    assert "letters aren't Latin" in found.why
 
 
 @pytest.mark.parametrize(
     "texts",
     [
-        ["Brush for the cat", "A cup of tea, and a mug", "Blanket with pockets"] * 5,
         ["Die Hard", "Las Vegas", "La La Land"],  # too little to tell
         ["USB-C 3.0 hub", "12345", ""],
         [],
     ],
 )
-def test_english_and_what_is_no_language_is_passed_over(texts: list[str]) -> None:
-    assert not_english(texts) is None
+def test_what_is_too_little_is_left_open(texts: list[str]) -> None:
+    assert language_of(texts) is None
 
 
 def test_real_titles_are_english(movielens: Dataset) -> None:
-    assert not_english(movielens.items["title"].to_list()) is None
+    assert str(language_of(movielens.items["title"].to_list())).startswith("they look English: ")
+
+
+def test_the_encoder_that_reads_a_language_is_named() -> None:
+    items = pl.DataFrame({"item_id": ["a", "b"], "title": ["双人帐篷", "帐篷钉"]})
+    assert about_texts(items, None).endswith("--encoder multilingual-e5-small (docs/encoders.md).")
+    for reads in ("multilingual-e5-small", "a folder", "none"):
+        assert about_texts(items, None, reads).endswith(
+            "they look Chinese: 100% of their letters aren't Latin"
+        )

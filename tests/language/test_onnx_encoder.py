@@ -20,6 +20,7 @@ from tailrank.language import adapters
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.exporting import export
 from tailrank.language.onnx_encoder import GRAPH, OnnxEncoder
+from tailrank.language.reading import Reading
 from tailrank.language.sources import find_encoder
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of tracing: what they warn of is measured
@@ -66,7 +67,7 @@ def exported(source: Path, folder: Path, max_tokens: int = 256) -> tuple[TextEnc
     """Give an encoder, and the same as a graph that this process wrote."""
     encoder = TextEncoder.load(str(source), "cpu", max_tokens)
     folder.mkdir()
-    export(str(source), max_tokens, folder)
+    export(str(source), Reading(max_tokens), folder)
     onnx = OnnxEncoder.read(folder, encoder.name, encoder.sha256)
     assert (onnx.fingerprint, onnx.dimension) == (encoder.fingerprint, encoder.dimension)
     return encoder, onnx
@@ -128,12 +129,12 @@ class TestSameVectors:
         asked = {"prompts": {"passage": "passage: "}, "default_prompt_name": "passage"}
         file.write_text(json.dumps(json.loads(file.read_text()) | asked))
         encoder, onnx = exported(copy, tmp_path / "out")
-        assert onnx.prefix == "passage: "
+        assert onnx.prefixes.passage == "passage: "
         np.testing.assert_allclose(onnx.encode(TEXTS), in_torch(encoder, TEXTS), atol=CLOSE)
         pooling = copy / "1_Pooling" / "config.json"
         pooling.write_text(json.dumps(json.loads(pooling.read_text()) | {"include_prompt": False}))
         with pytest.raises(EncoderError, match="leaves its prompt out of the pooling"):
-            export(str(copy), 256, tmp_path / "out")
+            export(str(copy), Reading(), tmp_path / "out")
 
     def test_at_another_length(self, small_bert: Path, tmp_path: Path) -> None:
         encoder, onnx = exported(small_bert, tmp_path / "out", 8)
@@ -182,7 +183,7 @@ class TestContract:
         nothing = np.full((30522, 8), np.nan, dtype=np.float32)
         save_file({"embedding.weight": nothing}, copy / "model.safetensors")
         with pytest.raises(EncoderError, match="NaN"):
-            export(str(copy), 256, tmp_path)
+            export(str(copy), Reading(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +304,7 @@ class TestCache:
         other = OnnxEncoder.encode
         monkeypatch.setattr(OnnxEncoder, "encode", lambda self, texts: other(self, texts[::-1]))
         with pytest.raises(EncoderError, match="its graph gives other vectors"):
-            export(str(tiny_folder), 256, tmp_path)
+            export(str(tiny_folder), Reading(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -321,5 +322,5 @@ def test_what_is_behind_the_last_token_is_not_looked_at(
 ) -> None:
     text = words * (400_000 // len(words))
     found = small_onnx.encode([text])
-    monkeypatch.setattr("tailrank.language.encoder.CHARACTERS_A_TOKEN", len(text))
+    monkeypatch.setattr("tailrank.language.batches.CHARACTERS_A_TOKEN", len(text))
     assert np.array_equal(found, small_onnx.encode([text]))

@@ -14,6 +14,7 @@ import typer
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
+from tailrank.cli.texts import about_texts
 from tailrank.data.columns import Columns
 from tailrank.data.readers import read_items
 from tailrank.errors import RequestError
@@ -40,7 +41,9 @@ def encode(
     folder = options.data_folder(data)
     with progress_bars() as progress:
         with step(progress, f"reading {data}"), options.named(data, folder):
-            texts = item_texts(read_items(folder), template)
+            items = read_items(folder)
+            texts = item_texts(items, template)
+        typer.echo(about_texts(items, template, encoder), err=True)
         model = options.load_encoder(encoder, progress)
         store = VectorStore()
         distinct = len({text for text in texts if text.strip()})

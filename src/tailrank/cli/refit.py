@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -82,7 +82,7 @@ class Refit:
         space = self._current.spaces[name]
         if space.encoder is None:
             raise RequestError(f"space {name!r} has vectors of your own: fit the model in Python")
-        encoder = TextEncoder.load(space.encoder.name)
+        encoder = TextEncoder.load(space.encoder.name, **asdict(space.encoder.reading))
         if encoder.sha256 != space.encoder.sha256:
             what = f"encoder {encoder.name!r} isn't the one of space {name!r} any more"
             raise RequestError(f"{what}: use train")

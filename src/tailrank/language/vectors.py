@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from tailrank.arrays import Floats
 from tailrank.errors import RequestError
+from tailrank.language.reading import Reading
 from tailrank.language.text import default_template, item_texts
 from tailrank.language.whitening import Whitening
 from tailrank.reporting import Progress, silent
@@ -36,11 +37,14 @@ class EncoderIdentity:
         Of its weights.
     template
         Text of an item, such as "{title}. {genres}".
+    reading
+        How it reads.
     """
 
     name: str
     sha256: str
     template: str
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class ItemVectors:
         texts = item_texts(items, template)
         encode = encoder.encode if store is None else partial(store.vectors, encoder=encoder)
         values = encode(texts, progress=progress)
-        return cls(values, EncoderIdentity(encoder.name, encoder.sha256, template), whiten)
+        return cls(values, EncoderIdentity(encoder.name, encoder.sha256, template, encoder.reading), whiten)
 
     def __len__(self) -> int:
         return len(self.values)

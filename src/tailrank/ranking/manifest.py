@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from tailrank.data.dataset import Clock
 from tailrank.errors import ModelError
+from tailrank.language.reading import Reading
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.ranking.settings import Settings
 
@@ -98,7 +99,9 @@ def read_manifest(given: Mapping[str, Any]) -> Manifest:
     _refuse_unknown(Settings, given["settings"], "settings")
     for name, space in given["spaces"].items():
         if space["encoder"] is not None:
-            _refuse_unknown(EncoderIdentity, space["encoder"], f"spaces.{name}.encoder")
+            place = f"spaces.{name}.encoder"
+            _refuse_unknown(EncoderIdentity, space["encoder"], place)
+            _refuse_unknown(Reading, space["encoder"].get("reading", {}), f"{place}.reading")
     if len(set(found.event_types)) < len(found.event_types):
         raise ModelError("repeated names in `event_types`")
     return found

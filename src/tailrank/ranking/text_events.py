@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -66,12 +66,12 @@ class TextEvent:
         found, vectors = cls(text), {}
         for name, space in spaces.items():
             if space.encoder is not None:
-                encoder = TextEncoder.load(space.encoder.name)
+                encoder = TextEncoder.load(space.encoder.name, **asdict(space.encoder.reading))
                 if encoder.sha256 != space.encoder.sha256:
                     raise EncoderError(
                         f"encoder {encoder.name!r} has changed since the model was trained: train it again"
                     )
-                [vectors[name]] = encoder.encode(as_item_texts([text], space.encoder.template))
+                [vectors[name]] = encoder.encode_queries(as_item_texts([text], space.encoder.template))
         return replace(found, vectors=vectors)
 
     @property

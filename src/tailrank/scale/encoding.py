@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
-from tailrank.language.encoder import TextEncoder, milestones
+from tailrank.language.batches import milestones
+from tailrank.language.encoder import TextEncoder
+from tailrank.language.reading import Reading
 from tailrank.reporting import Progress, silent
 from tailrank.scale.on_ray import TRIES, n_processors, worker_errors
 
@@ -17,13 +20,13 @@ from tailrank.scale.on_ray import TRIES, n_processors, worker_errors
 class _Worker:
     """An encoder on one processor."""
 
-    def __init__(self, name: str, fingerprint: str) -> None:
-        self.name, self.fingerprint = name, fingerprint
+    def __init__(self, name: str, reading: Reading, fingerprint: str) -> None:
+        self.name, self.reading, self.fingerprint = name, reading, fingerprint
 
     @cached_property
     def encoder(self) -> TextEncoder:
         """The encoder, if this machine has the same."""
-        found = TextEncoder.load(self.name, device="cpu")
+        found = TextEncoder.load(self.name, device="cpu", **asdict(self.reading))
         if found.fingerprint != self.fingerprint:
             raise EncoderError(
                 f"encoder {self.name!r} is another one on a machine of the cluster: install it there"
@@ -72,7 +75,7 @@ def encode_chunks(
     name = str(Path(encoder.name).resolve()) if Path(encoder.name).exists() else encoder.name
     with worker_errors(ray):
         n_actors = min(n_processors(ray), len(chunks))
-        pool = ActorPool([actor.remote(name, encoder.fingerprint) for _ in range(n_actors)])
+        pool = ActorPool([actor.remote(name, encoder.reading, encoder.fingerprint) for _ in range(n_actors)])
         progress("encoding", 0, ends[-1])
         for number, vectors in pool.map_unordered(
             lambda one, chunk: one.encode.remote(*chunk), enumerate(chunks)

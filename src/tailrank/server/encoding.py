@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from threading import get_native_id
 from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
@@ -16,8 +17,9 @@ import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
-from tailrank.language.encoder import batch_rows
+from tailrank.language.batches import batch_rows
 from tailrank.language.onnx_encoder import OnnxEncoder
+from tailrank.language.reading import Reading
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.stages import stage
 
@@ -54,8 +56,8 @@ class Encoders:
         self._turn = asyncio.Lock()
         self._lanes = {lane: asyncio.Lock() for lane in get_args(Lane)}
         self._calls = Counter[Lane]()
-        self._loaded: dict[tuple[str, str], OnnxEncoder] = {}
-        """By name and sha256: an encoder that was tuned again into the same folder is another one."""
+        self._loaded: dict[tuple[str, str, Reading], OnnxEncoder] = {}
+        """By name, sha256 and reading: an encoder that is tuned again into the same folder is another one."""
 
     async def load(self, identity: EncoderIdentity) -> OnnxEncoder:
         """Load the encoder that vectors came from.
@@ -65,14 +67,23 @@ class Encoders:
         EncoderError
             If it is missing, or has changed since.
         """
-        loaded = self._loaded.get((identity.name, identity.sha256))
+        loaded = self._loaded.get((identity.name, identity.sha256, identity.reading))
         if loaded is None:
             loop = asyncio.get_running_loop()
             loaded = await loop.run_in_executor(self._thread, self._load, identity)
         return loaded
 
-    async def encode(self, encoder: OnnxEncoder, texts: Sequence[str], lane: Lane = "changes") -> Floats:
+    async def encode(
+        self, encoder: OnnxEncoder, texts: Sequence[str], lane: Lane = "changes", *, queries: bool = False
+    ) -> Floats:
         """Encode; unit vectors of shape (texts, dimension), zero for blank texts.
+
+        Parameters
+        ----------
+        encoder, texts, lane
+            Which one encodes what, in whose turn.
+        queries
+            Whether the texts are words of users, not those of items.
 
         Raises
         ------
@@ -81,11 +92,12 @@ class Encoders:
         """
         vectors = np.zeros((len(texts), encoder.dimension), np.float32)
         loop = asyncio.get_running_loop()
+        encode = encoder.encode_queries if queries else encoder.encode
         with self._place(lane), stage("encode"):
             for rows in batch_rows(np.array([len(text) for text in texts], np.int64), TURN_CHARACTERS):
                 batch = [texts[row] for row in rows]
                 async with self._lanes[lane], self._turn:
-                    vectors[rows] = await loop.run_in_executor(self._thread, encoder.encode, batch)
+                    vectors[rows] = await loop.run_in_executor(self._thread, encode, batch)
         return vectors
 
     async def run(self, work: Callable[[], T], lane: Lane) -> T:
@@ -109,11 +121,11 @@ class Encoders:
         EncoderError
             If it is missing.
         """
-        for (known, _), loaded in self._loaded.items():
-            if known == name:
+        for (known, _, reading), loaded in self._loaded.items():
+            if (known, reading) == (name, Reading()):
                 return loaded
         encoder = OnnxEncoder.load(name)
-        return self._loaded.setdefault((name, encoder.sha256), encoder)
+        return self._loaded.setdefault((name, encoder.sha256, Reading()), encoder)
 
     def close(self) -> None:
         """End the thread once its batch is done."""
@@ -131,9 +143,10 @@ class Encoders:
             self._calls[lane] -= 1
 
     def _load(self, identity: EncoderIdentity) -> OnnxEncoder:
-        key = identity.name, identity.sha256
+        key = identity.name, identity.sha256, identity.reading
         if key not in self._loaded:
-            self._loaded[key] = OnnxEncoder.load(identity.name, sha256=identity.sha256)
+            how = asdict(identity.reading)
+            self._loaded[key] = OnnxEncoder.load(identity.name, sha256=identity.sha256, **how)
         return self._loaded[key]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
+from tailrank.language.reading import Reading
 from tailrank.language.vectors import LONGEST, EncoderIdentity
 from tailrank.server.encoding import Encoders
 from tailrank.state.base import ItemChange
@@ -18,8 +19,9 @@ log = logging.getLogger("tailrank.server")
 
 
 def vector_key(made_by: str, identity: EncoderIdentity) -> str:
-    """Name vectors by what made them, the sha256 of the weights, and of which texts."""
-    return hashlib.sha256(f"{made_by} {identity.template}".encode()).hexdigest()
+    """Name vectors by what made them, the sha256 of the weights, of which texts, and how they were read."""
+    how = "" if identity.reading == Reading() else f" {identity.reading}"
+    return hashlib.sha256(f"{made_by} {identity.template}{how}".encode()).hexdigest()
 
 
 async def vectors_of(

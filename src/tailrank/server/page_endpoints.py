@@ -165,5 +165,5 @@ class PageEndpoints:
         if space is None or not await self._loaded(served):
             return found[:0]
         encoder = await self.models.encoders.load(served.encoders[space])
-        [vector] = await self.models.encoders.encode(encoder, [query], "documents")
+        [vector] = await self.models.encoders.encode(encoder, [query], "documents", queries=True)
         return await asyncio.to_thread(index.nearest, space, vector, k, found)

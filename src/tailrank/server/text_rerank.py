@@ -44,12 +44,13 @@ async def rerank(
         raise RequestError("the model was trained without an encoder, so it can't read texts")
     encoder = await encoders.load(served.encoders[space])
     queries = [] if is_blank(request.query or "") else [request.query or ""]
-    vectors = await encoders.encode(encoder, [*queries, *texts], "documents")
+    vectors = await encoders.encode(encoder, texts, "documents")
     likeness = np.zeros(len(texts), np.float32)
     if queries:
-        likeness += vectors[1:] @ vectors[0]
+        [query] = await encoders.encode(encoder, queries, "documents", queries=True)
+        likeness += vectors @ query
     if request.user is not None and history.items:
-        likeness += _attention(served, space, vectors[len(queries) :], history)
+        likeness += _attention(served, space, vectors, history)
     calibration = CALIBRATIONS.get(encoder.sha256) if queries else None
     blank = np.array([is_blank(text) for text in texts], np.bool_)
     scores = np.where(blank, 0.0, relevance(likeness, calibration))

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from tailrank import api
 from tailrank.arrays import Floats
 from tailrank.errors import RequestError
+from tailrank.language.reading import Reading
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.ranking.text_events import TextEvent, as_item_texts
 from tailrank.server.encoding import Encoders
@@ -56,7 +57,7 @@ class UserTexts:
 
     def __init__(self, encoders: Encoders) -> None:
         self._encoders = encoders
-        self._vectors: OrderedDict[tuple[str, str, str], Floats] = OrderedDict()
+        self._vectors: OrderedDict[tuple[str, str, Reading, str], Floats] = OrderedDict()
 
     async def encoded(self, said: Sequence[Said], served: LoadedModel, n_stored: int) -> list[TextEvent]:
         """Encode for each vector space that has an encoder.
@@ -86,19 +87,20 @@ class UserTexts:
         return await self.vectors(await asyncio.to_thread(as_item_texts, texts, identity.template), identity)
 
     async def vectors(self, written: Sequence[str], identity: EncoderIdentity) -> list[Floats]:
-        """Encode texts as they are.
+        """Encode words of users as they are.
 
         Raises
         ------
         EncoderError
             As `encoded` does.
         """
-        keys = [(identity.name, identity.sha256, text) for text in written]
+        keys = [(identity.name, identity.sha256, identity.reading, text) for text in written]
         found = {key: self._vectors[key] for key in keys if key in self._vectors}
         if new := [key for key in dict.fromkeys(keys) if key not in found]:
             encoder = await self._encoders.load(identity)
             words = [text for *_, text in new]
-            found.update(zip(new, await self._encoders.encode(encoder, words, "documents"), strict=True))
+            rows = await self._encoders.encode(encoder, words, "documents", queries=True)
+            found.update(zip(new, rows, strict=True))
         for key in keys:
             self._vectors[key] = found[key]
             self._vectors.move_to_end(key)

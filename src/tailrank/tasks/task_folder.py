@@ -18,6 +18,7 @@ from tailrank.arrays import Floats
 from tailrank.errors import ModelError, RequestError, first_line
 from tailrank.files import sha256_of, written_folder
 from tailrank.language.encoder import TextEncoder
+from tailrank.language.reading import Reading
 from tailrank.language.sources import find_encoder
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.tasks.linear_head import LinearHead
@@ -124,8 +125,24 @@ def _written(folder: Path, is_ours: bool) -> Iterator[Path]:
         ) from None
 
 
+def refuse_other_reading(encoder: Encoder) -> None:
+    """Refuse what was chosen when an encoder was loaded, which a folder that only names it would forget.
+
+    Raises
+    ------
+    ModelError
+        If anything was.
+    """
+    if isinstance(encoder, TextEncoder) and encoder.reading != Reading():
+        raise ModelError(
+            f"encoder {encoder.name!r} was loaded with options ({encoder.reading}), but would be loaded "
+            "again by its name alone: leave them out"
+        )
+
+
 def _write(folder: Path, task: TextClassifier, encoder: tuple[str, str]) -> None:
     """Write arrays and manifest; `encoder` is the name and the sha256 of the task's."""
+    refuse_other_reading(task.encoder)
     arrays = {"weights": task.head.weights, "bias": task.head.bias}
     arrays |= {name: getattr(task.scope, name) for name in SCOPE}
     # It writes an array as it lies in memory, whatever the order of its axes.

@@ -22,7 +22,7 @@ from tailrank.tasks.support.entries import Entry, checked_entries
 from tailrank.tasks.support.guarantee import Guarantee
 from tailrank.tasks.support.likeness import RESPECTS, Likeness, texts_of
 from tailrank.tasks.support.settings import DeskSettings
-from tailrank.tasks.task_folder import Encoder, LoadEncoder
+from tailrank.tasks.task_folder import Encoder, LoadEncoder, refuse_other_reading
 
 FORMAT: Final = "tailrank support desk 1"
 MANIFEST: Final = "manifest.json"
@@ -60,8 +60,9 @@ def write_desk(desk: SupportDesk, folder: Path) -> None:
     Raises
     ------
     ModelError
-        If the folder can't be written.
+        If the folder can't be written, or the encoder doesn't read as it does by its name alone.
     """
+    refuse_other_reading(desk.encoder)
     encoder, pools = desk.encoder, (desk.likeness.phrasings, desk.likeness.answers)
     vectors = dict(zip(("phrasings", "answers"), (pool.vectors for pool in pools), strict=True))
     try:
