@@ -29,6 +29,7 @@ class Modules(TyperGroup):
         *("counting", "plan", "steps", "conversation", "calibration", "tracing"),
         *("reasons",),
         *("languages",),
+        *("enrichment",),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -1,10 +1,10 @@
 """What a generative model makes of explanations: how many say the same, and what the rest says instead.
 
-X
-first. Then every explanation is said by the phrasebook, with its titles, and searched for any other title of
-the catalogue and for any number, which is another way than the check's own. A second part needs no model:
-each sentence is spoilt in known ways, and the check has to notice; and reworded in known ways, which it has
-to let through.
+Items are explained for users drawn at random; the sentences, without titles, go to the model, the most
+frequent first. Then every explanation is said by the phrasebook, with its titles, and searched for any other
+title of the catalogue and for any number, which is another way than the check's own. A second part needs no
+model: sentences are spoilt in known ways, which the check has to notice, and reworded in known ways, which it
+has to let through.
 """
 
 from __future__ import annotations

@@ -109,6 +109,11 @@ COMMANDS: Final = (
         "List the items whose description would be used most, among those with a short text or none.",
     ),
     LazyCommand(
+        "enrich",
+        "enrich:enrich",
+        "Have a generative model describe items with poor texts, checked; an interrupted run goes on.",
+    ),
+    LazyCommand(
         "experiments",
         "experiments:experiments",
         "Decide an experiment by its log: ship, hold or roll back, with reasons, as often as one likes.",

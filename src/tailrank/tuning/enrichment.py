@@ -1,0 +1,197 @@
+"""What a generative model writes of items with poor texts: checked, and kept apart from what is given."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+import polars as pl
+
+from tailrank.errors import DataError, first_line
+from tailrank.files import cut_half_a_line
+from tailrank.language.generative import GenerativeModel
+from tailrank.tuning.grounding import Grounds, words_of
+
+TOKENS: Final = 90
+LONGEST: Final = 600
+"""Characters of an item's fields that the model reads."""
+
+PROMPT: Final = """Describe an item of a shop, by what is written of it alone. Add no fact.
+
+Item: Alpine 2 tent, two persons, green, 1.9 kg
+Attributes: two persons, green, 1.9 kg
+Description: A green tent for two persons.
+Audiences: campers, hikers
+Uses: camping, hiking
+
+Item: {fields}
+Attributes:"""
+
+FIELDS: Final = ("attributes", "description", "audiences", "uses")
+LIKELY: Final = frozenset({"audiences", "uses"})
+"""What need not be a fact."""
+
+PREFIX: Final = "enriched_"
+BY, ON, READ = f"{PREFIX}by", f"{PREFIX}on", f"{PREFIX}from"
+"""Columns: which model wrote, on which day, and which columns it read."""
+
+_LABEL: Final = re.compile(rf"^\W*({'|'.join(FIELDS)})\W*:", re.IGNORECASE | re.MULTILINE)
+_PARTS: Final = {"description": re.compile(r"(?<=[.!?])\s+|\n"), None: re.compile(r"[,;\n]")}
+
+
+class Statement(NamedTuple):
+    """What is said of an item, in which field, and the word that lacks a ground; None if none does."""
+
+    name: str
+    text: str
+    ungrounded: str | None
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    key: str
+    answer: str
+
+
+def statements(answer: str, item: int, grounds: Grounds) -> list[Statement]:
+    r"""Take an answer apart, and check each statement; what says nothing, or is said twice, is left out.
+
+    Parameters
+    ----------
+    answer
+        Of a model, to `PROMPT`.
+    item
+        Row of the item in `grounds`.
+    grounds
+        The words of the catalogue.
+
+    Examples
+    --------
+    >>> grounds = Grounds.from_texts(["Green tent"])
+    >>> for each in statements("green, light\nDescription: A green tent.", 0, grounds):
+    ...     print(*each)
+    attributes green None
+    attributes light light
+    description A green tent. None
+    """
+    found, seen = list[Statement](), set[tuple[str, ...]]()
+    _, *parts = _LABEL.split(f"Attributes: {answer}")
+    for name, text in zip(map(str.lower, parts[::2]), parts[1::2], strict=True):
+        for piece in _PARTS.get(name, _PARTS[None]).split(text):
+            said = piece.strip(" \t\n-*")
+            key = (name, *words_of(said))
+            if len(key) > 1 and key not in seen:
+                seen.add(key)
+                found.append(Statement(name, said, grounds.ungrounded(item, said, name in LIKELY)))
+    return found
+
+
+@dataclass
+class Writer:
+    """A generative model whose answers are kept in a file, by what was asked: a killed run loses one at most.
+
+    Attributes
+    ----------
+    model
+        Writes.
+    file
+        Keeps its answers, one a line; made if there is none.
+    """
+
+    model: GenerativeModel
+    file: Path
+    _kept: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open("ab+") as opened:
+                cut_half_a_line(opened.fileno())
+            lines = self.file.read_bytes().splitlines()
+            self._kept = {one.key: one.answer for one in map(msgspec.json.Decoder(_Answer).decode, lines)}
+        except (OSError, msgspec.DecodeError) as why:
+            raise DataError(f"{self.file}: can't be used ({first_line(why)}): remove it") from None
+
+    def has(self, fields: str) -> bool:
+        """Whether the answer for an item of these fields is kept."""
+        return self._key(fields) in self._kept
+
+    def write(self, fields: str) -> str:
+        """Have an item described, unless one of the same fields was.
+
+        Raises
+        ------
+        EncoderError
+            If the model fails or can't be reached.
+        DataError
+            If the answer can't be kept.
+        """
+        key = self._key(fields)
+        if key not in self._kept:
+            answer = self.model.complete(PROMPT.format(fields=_cut(fields)), TOKENS, ["\n\n", "\nItem:"])
+            try:
+                with self.file.open("ab") as opened:
+                    opened.write(msgspec.json.encode(_Answer(key, answer)) + b"\n")
+            except OSError as why:
+                raise DataError(f"{self.file}: can't be written ({first_line(why)})") from None
+            self._kept[key] = answer
+        return self._kept[key]
+
+    def _key(self, fields: str) -> str:
+        return hashlib.sha256(f"{self.model.identity}\0{PROMPT}\0{_cut(fields)}".encode()).hexdigest()
+
+
+def _cut(fields: str) -> str:
+    """Put an item's fields on one line, so that they can't look like more of the instruction."""
+    return " ".join(fields.split())[:LONGEST]
+
+
+def described(
+    texts: Mapping[int, str], writer: Writer, grounds: Grounds
+) -> Iterator[tuple[int, list[Statement]]]:
+    """Have items described one by one; gives each with its statements, those without ground included."""
+    for item, text in texts.items():
+        yield item, statements(writer.write(text), item, grounds)
+
+
+def with_enrichment(
+    items: pl.DataFrame, found: Mapping[int, Sequence[Statement]], model: str, fields: Sequence[str]
+) -> pl.DataFrame:
+    """Put what is grounded into columns of its own, and where it comes from; what is there stays.
+
+    Parameters
+    ----------
+    items
+        One row an item.
+    found
+        Statements by row.
+    model
+        Identity of the model that wrote them.
+    fields
+        Columns that it read.
+
+    Returns
+    -------
+    pl.DataFrame
+        With lists of text `enriched_attributes`, `enriched_audiences`, `enriched_uses`, the text
+        `enriched_description`, and `enriched_by`, `enriched_on`, `enriched_from`. Null for all other items.
+    """
+    rows: dict[str, list[object]] = {name: [] for name in (*FIELDS, BY, ON, READ)}
+    for item in range(len(items)):
+        kept = [one for one in found.get(item, ()) if one.ungrounded is None]
+        for name in FIELDS:
+            said = [one.text for one in kept if one.name == name]
+            rows[name].append((" ".join(said) if name == "description" else said) if said else None)
+        for name, value in ((BY, model), (ON, date.today()), (READ, list(fields))):
+            rows[name].append(value if kept else None)
+    types = {"description": pl.String, BY: pl.String, ON: pl.Date}
+    for name, values in rows.items():
+        column = name if name.startswith(PREFIX) else PREFIX + name
+        new = pl.Series(column, values, types.get(name, pl.List(pl.String)))
+        items = items.with_columns(pl.coalesce(column, new) if column in items.columns else new)
+    return items
