@@ -39,6 +39,8 @@ SYNONYMS: Final = {
         "differs differ different",
         "scores score scored",
         "speaks speak",
+        "too also",
+        "nearer closer",
         "however but although though yet while despite",
     )
     for word in words.split()
@@ -46,13 +48,13 @@ SYNONYMS: Final = {
 """What a word counts as: the first of those that mean the same in explanations."""
 
 CONTRAST: Final = "however"
-ADVERBS: Final = frozenset({"often", "seldom", "lately", "soon", "more", "less"})
+ADVERBS: Final = frozenset({"often", "seldom", "lately", "soon", "more", "less", "too"})
 EMPTY: Final = frozenset(
     word
     for words in (
         "and a an the is are was were be been being has have had do does did it's its item's their they them",
-        "this these that which who whom what there here to of by in on at with from because since also too",
-        "well just both so ranked ranks placed",
+        "this these that which who whom what there here to of by in on at with from because since",
+        "ranked ranks placed",
     )
     for word in words.split()
 )
