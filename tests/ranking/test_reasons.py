@@ -9,9 +9,10 @@ import pytest
 from tailrank.api import Language
 from tailrank.policy.registry import POLICIES
 from tailrank.ranking.catalogue import Catalogue
+from tailrank.ranking.contrast import Contrast
 from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.phrases import WORDINGS
-from tailrank.ranking.reasons import REPEATED, as_sum, because, item_titles, titles_of
+from tailrank.ranking.reasons import REPEATED, as_sum, because, item_titles, titles_of, why_above
 from tailrank.ranking.reranker import Reranker
 from tailrank.signals.registry import SIGNALS
 
@@ -41,7 +42,7 @@ def test_an_item_like_the_rest_has_no_reason() -> None:
 
 
 def test_a_signal_without_words_of_its_own_goes_by_its_name() -> None:
-    assert because(explained(image=0.4), TITLES) == "because image speaks for it"
+    assert because(explained(shape=0.4), TITLES) == "because shape speaks for it"
     assert because(Explanation("mug", 2.0, {"list mean": 1.0, "upstream als": 1.0}, {}), {}) == (
         "because als speaks for it"
     )
@@ -119,3 +120,13 @@ def test_items_without_a_title_go_by_their_ids() -> None:
     items = pl.DataFrame({"item_id": ["a", "b"], "genres": ["War", None]})
     catalogue = Catalogue.from_items(items, np.zeros(2, np.int64), (), "timestamp")
     assert titles_of(catalogue, ["b", "?"]) == {"b": "b", "?": "?"}
+
+
+def test_what_is_not_known_of_an_item_is_not_told_of_it() -> None:
+    seen = Explanation("mug", 1.3, {"list mean": 1.0, "image": 0.3}, {"image": [0.3, 0.0]}, EVENTS)
+    assert because(seen, TITLES) == "because it looks like “Two-person tent”"
+    lacking = frozenset({"image"})
+    unseen = Explanation("cup", 0.7, {"list mean": 1.0, "image": -0.3}, {}, EVENTS, lacking=lacking)
+    assert because(unseen, TITLES) == "because nothing is known of how it looks"
+    assert because(unseen, TITLES, "zh") == "因为不知道它的外观"
+    assert why_above(Contrast(seen, unseen), {}) == "“mug” is above “cup” because how it looks speaks for it"

@@ -20,6 +20,7 @@ from tailrank.arrays import Bools
 from tailrank.cli import options, own_lists
 from tailrank.cli.evaluation_tables import cell, choices_table, comparisons_table, metrics_table, table_of
 from tailrank.cli.progress import progress_bars
+from tailrank.cli.spaces import Spaces, column_spaces
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
@@ -105,6 +106,7 @@ def evaluate(
     encoder: options.Encoder = "default",
     template: options.Template = None,
     tuned: options.TunedEncoder = None,
+    space: Spaces = None,
     policies: options.Policies = None,
     columns: options.Columns = None,
     device: options.Device = "auto",
@@ -128,6 +130,7 @@ def evaluate(
     how = options.reading(columns)
     dataset = options.load(data, how, drop_bad)
     grouped = item_groups(dataset.items, groups) if groups else None
+    columned = column_spaces(dataset, space, data)
     for dial in dials.values():
         dial.check(dataset.items)
     settings = Settings(
@@ -141,7 +144,7 @@ def evaluate(
     )
     if candidates is not None:
         lists = own_lists.read(candidates, data, how)
-        spaces = options.vector_spaces(dataset, encoder, template, tuned)
+        spaces = options.vector_spaces(dataset, encoder, template, tuned) | columned
         own_lists.measure(lists, dataset, spaces, settings, out)
         return
     base = natural_protocol(dataset) if protocol == "cold-items" else protocol
@@ -153,7 +156,7 @@ def evaluate(
         split = cold_items(split, seed)
     if queries is not None:
         split = split.sampled(queries, seed)
-    spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train)
+    spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train) | columned
     measure(names, split, spaces, settings, out, standing, dials, max_loss, grouped, on)
     Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")
 

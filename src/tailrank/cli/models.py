@@ -22,6 +22,7 @@ from tailrank.cli.explained import not_rephrased, ranking_as_json, told_of, writ
 from tailrank.cli.from_log import scored_lists
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.retrain import learned_from
+from tailrank.cli.spaces import Spaces, column_spaces
 from tailrank.cli.texts import about_texts
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
@@ -63,6 +64,7 @@ def train(
     encoder: options.Encoder = "default",
     template: options.Template = None,
     tuned: options.TunedEncoder = None,
+    space: Spaces = None,
     max_history: options.MaxHistory = 50,
     seed: options.Seed = 0,
     columns: options.Columns = None,
@@ -86,7 +88,8 @@ def train(
     dataset = leave_out_users(options.load(data, how, drop_bad), leave_out)
     counts.check(dataset)
     typer.echo(about_texts(dataset.items, template, encoder), err=True)
-    spaces = options.vector_spaces(dataset, encoder, template, tuned)
+    columned = column_spaces(dataset, space, data)
+    spaces = options.vector_spaces(dataset, encoder, template, tuned) | columned
     settings = Settings(
         template=template,
         max_history=max_history,

@@ -314,8 +314,9 @@ def vector_spaces(
 
 
 def encoders(spaces: Mapping[str, ItemVectors]) -> dict[str, object]:
-    """Describe the encoder of each space, for reports."""
-    return {name: asdict(vectors.encoder) for name, vectors in spaces.items() if vectors.encoder is not None}
+    """Describe the encoder of each space, or the column that it comes from, for reports."""
+    sources = {name: vectors.encoder or vectors.column for name, vectors in spaces.items()}
+    return {name: asdict(source) for name, source in sources.items() if source is not None}
 
 
 def _check_origin(tuned: str, dataset: Dataset, learned_from: Dataset) -> None:

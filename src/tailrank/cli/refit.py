@@ -11,6 +11,7 @@ import typer
 
 from tailrank.cli.from_log import scored_lists
 from tailrank.cli.progress import progress_bars
+from tailrank.cli.spaces import read_column
 from tailrank.data.dataset import Dataset
 from tailrank.errors import DataError, RequestError
 from tailrank.evaluation.own_lists import with_upstream
@@ -32,10 +33,12 @@ class Refit:
     model
         Its folder, beside which long training leaves checkpoints, so that the same command goes on after an
         interruption.
+    data
+        Where the data are, and so the files that items name.
     """
 
-    def __init__(self, current: Reranker, dataset: Dataset, model: Path) -> None:
-        self._current, self._dataset, self._model = current, dataset, model
+    def __init__(self, current: Reranker, dataset: Dataset, model: Path, data: str) -> None:
+        self._current, self._dataset, self._model, self._data = current, dataset, model, data
 
     def fit(self, dataset: Dataset) -> Reranker:
         """Fit with the settings, vector spaces, policy and upstream weights of the model in service.
@@ -80,6 +83,8 @@ class Refit:
 
     def _vectors(self, name: str) -> ItemVectors:
         space = self._current.spaces[name]
+        if space.column is not None:
+            return read_column(self._dataset.items, space.column, self._data)
         if space.encoder is None:
             raise RequestError(f"space {name!r} has vectors of your own: fit the model in Python")
         encoder = TextEncoder.load(space.encoder.name, **asdict(space.encoder.reading))

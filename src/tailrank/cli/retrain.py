@@ -55,7 +55,7 @@ def retrain(
     line, verdict = _line(model, dataset, earlier), None
     try:
         if len(queries) >= ENOUGH:
-            refit = Refit(current, dataset, model)
+            refit = Refit(current, dataset, model, data)
             candidate = refit.fit(earlier)
             verdict = compare(candidate, current, dataset, queries)
             line |= verdict.as_dict()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,6 @@ from tailrank.data.cache import cache_root
 from tailrank.errors import EncoderError
 from tailrank.files import written_file
 from tailrank.language.batches import distinct_texts, milestones
-from tailrank.language.encoder import TextEncoder
 from tailrank.reporting import Progress, part, silent
 
 FORMAT: Final = "tailrank vectors 1"
@@ -33,6 +32,25 @@ Keys = npt.NDArray[np.bytes_]
 
 EncodeChunks: TypeAlias = Callable[[Sequence[list[str]]], Iterator[tuple[int, Floats]]]
 """Encodes chunks of texts in any order; gives the number of each chunk with its vectors."""
+
+
+class StoredEncoder(Protocol):
+    """What makes the vectors of a store; a `TextEncoder` is one."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that decides its vectors."""
+
+    @property
+    def dimension(self) -> int:
+        """The d of its vectors."""
+
+    def encode(self, texts: Sequence[str], progress: Progress = ...) -> Floats:
+        """Give unit vectors, shape (texts, d)."""
 
 
 class VectorStore:
@@ -47,11 +65,11 @@ class VectorStore:
     def __init__(self, root: Path | None = None) -> None:
         self.root = (cache_root() if root is None else root) / "vectors"
 
-    def folder(self, encoder: TextEncoder) -> Path:
+    def folder(self, encoder: StoredEncoder) -> Path:
         """Name the folder that holds an encoder's vectors."""
         return self.root / encoder.fingerprint[:16]
 
-    def missing(self, texts: Sequence[str], encoder: TextEncoder) -> list[str]:
+    def missing(self, texts: Sequence[str], encoder: StoredEncoder) -> list[str]:
         """List the distinct texts that `vectors` would have to encode, longest first.
 
         Raises
@@ -65,7 +83,7 @@ class VectorStore:
     def vectors(
         self,
         texts: Sequence[str],
-        encoder: TextEncoder,
+        encoder: StoredEncoder,
         progress: Progress = silent,
         elsewhere: EncodeChunks | None = None,
     ) -> Floats:
@@ -109,7 +127,7 @@ class VectorStore:
 
 
 def _encode_chunks(
-    encoder: TextEncoder, progress: Progress, chunks: Sequence[list[str]]
+    encoder: StoredEncoder, progress: Progress, chunks: Sequence[list[str]]
 ) -> Iterator[tuple[int, Floats]]:
     """Encode chunk by chunk in this process; gives the number of each with its vectors."""
     told = milestones([text for chunk in chunks for text in chunk])
@@ -127,7 +145,7 @@ class _EncoderFolder:
     none, else it must belong to the encoder.
     """
 
-    def __init__(self, folder: Path, encoder: TextEncoder) -> None:
+    def __init__(self, folder: Path, encoder: StoredEncoder) -> None:
         self.folder, self.dimension = folder, encoder.dimension
         self.keys, self.vectors = folder / "keys", folder / "vectors.f32"
         header = {"format": FORMAT, "fingerprint": encoder.fingerprint, "dimension": encoder.dimension}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
@@ -13,11 +14,13 @@ from tailrank.arrays import Floats
 from tailrank.errors import RequestError
 from tailrank.language.reading import Reading
 from tailrank.language.text import default_template, item_texts
+from tailrank.language.vector_column import VectorColumn, column_vectors, unit_rows
 from tailrank.language.whitening import Whitening
 from tailrank.reporting import Progress, silent
 
 if TYPE_CHECKING:  # both bring what only encoding needs
     from tailrank.language.encoder import TextEncoder
+    from tailrank.language.pictures import PictureEncoder
     from tailrank.language.store import VectorStore
 
 
@@ -60,6 +63,8 @@ class ItemVectors:
         vectors of your own, which new items then lack unless you give them.
     whiten
         Whether `Whitening` is fitted to them; vectors that learned from behaviour are used as they are.
+    column
+        Where they come from if it isn't text; see `from_column`.
 
     Raises
     ------
@@ -70,6 +75,7 @@ class ItemVectors:
     values: Floats
     encoder: EncoderIdentity | None = None
     whiten: bool = True
+    column: VectorColumn | None = None
 
     def __post_init__(self) -> None:
         shape, kind = np.shape(self.values), np.asarray(self.values).dtype.kind
@@ -121,18 +127,76 @@ class ItemVectors:
         values = encode(texts, progress=progress)
         return cls(values, EncoderIdentity(encoder.name, encoder.sha256, template, encoder.reading), whiten)
 
+    @classmethod
+    def from_column(cls, items: pl.DataFrame, column: str) -> Self:
+        """Take the vectors that a column of a catalogue holds; see `column_vectors` for what it may hold.
+
+        Examples
+        --------
+        >>> items = pl.DataFrame({"item_id": ["a", "b"], "picture": [[3.0, 4.0], None]})
+        >>> ItemVectors.from_column(items, "picture")
+        ItemVectors(2 of width 2, of column 'picture')
+
+        Raises
+        ------
+        DataError
+            If there is no such column, or one of its cells is neither a vector nor empty.
+        """
+        return cls(column_vectors(items, column), column=VectorColumn(column))
+
+    @classmethod
+    def from_files(
+        cls,
+        items: pl.DataFrame,
+        column: str,
+        folder: Path,
+        encoder: PictureEncoder,
+        store: VectorStore | None = None,
+        progress: Progress = silent,
+    ) -> Self:
+        """Encode the files that a column of a catalogue names; see `file_vectors`.
+
+        Parameters
+        ----------
+        items
+            One row an item.
+        column
+            Of paths of files from `folder`; empty for an item without one.
+        folder
+            Nothing outside of it is read.
+        encoder
+            Reads the files.
+        store
+            Where vectors are kept between runs; None means the usual place.
+        progress
+            Is told how many files are encoded.
+
+        Raises
+        ------
+        DataError
+            If there is no such column, or a file can't be used.
+        EncoderError
+            If the store can't be used.
+        """
+        from tailrank.language.media import file_vectors
+        from tailrank.language.store import VectorStore
+
+        values = file_vectors(items, column, folder, encoder, store or VectorStore(), progress)
+        return cls(values, column=VectorColumn(column, encoder.name, encoder.sha256))
+
     def __len__(self) -> int:
         return len(self.values)
 
     def __repr__(self) -> str:
         encoder = "your own" if self.encoder is None else f"by encoder {self.encoder.name!r}"
+        encoder = encoder if self.column is None else f"of column {self.column.name!r}"
         return f"ItemVectors({len(self):,} of width {self.values.shape[1]}, {encoder})"
 
     def space(self, dimensions: int) -> VectorSpace:
         """Fit the space that signals compare these vectors in, of at most so many dimensions."""
         width = self.values.shape[1]
         whitening = Whitening.fit(self.values, min(dimensions, width)) if self.whiten else None
-        return VectorSpace(self.encoder, whitening, width)
+        return VectorSpace(self.encoder, whitening, width, self.column)
 
 
 @dataclass(frozen=True)
@@ -147,14 +211,18 @@ class VectorSpace:
         What is done to the encoder's vectors; None if they are used as they are.
     width
         The d of the encoder's vectors.
+    column
+        Of items, that the vectors come from; None if that is text, or they are your own.
     """
 
     encoder: EncoderIdentity | None
     whitening: Whitening | None
     width: int
+    column: VectorColumn | None = None
 
     def __repr__(self) -> str:
         encoder = "your own" if self.encoder is None else f"encoder {self.encoder.name!r}"
+        encoder = encoder if self.column is None else f"column {self.column.name!r}"
         return f"VectorSpace({encoder}, {self.width} to {self.dimensions} dimensions)"
 
     @property
@@ -176,6 +244,8 @@ class VectorSpace:
             raise RequestError(
                 f"vectors of shape {found.shape}: give each item a finite vector{by}, of width {self.width}"
             )
+        if self.column is not None:  # as they were when the space was fitted
+            found = unit_rows(found)
         if self.whitening is not None:
             return self.whitening.transform(found)
         longest = np.linalg.norm(found, axis=1).max(initial=0)

@@ -77,6 +77,11 @@ class Contrast:
         """How much more of a signal the upper item has, before weights."""
         return _less(self.above.leanings, self.below.leanings)
 
+    @property
+    def lacking(self) -> frozenset[str]:
+        """Names of the vector spaces in which one of the two has no vector, which then tells nothing."""
+        return self.above.lacking | self.below.lacking
+
 
 def _less(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
     return {name: value - other[name] for name, value in one.items() if name in other}

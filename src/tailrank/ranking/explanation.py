@@ -17,6 +17,8 @@ from tailrank.ranking.fusion import history_buckets
 from tailrank.ranking.parts import LIST_MEAN, Contributions, Move
 from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.scoring import Scoring
+from tailrank.signals.base import Signal
+from tailrank.signals.semantic import SemanticAttention
 
 LEAST: Final = 0.005
 """Log-odds that two digits show."""
@@ -64,6 +66,8 @@ class Explanation:
     leanings
         How much more of a signal it has than the list on average, before weights: a signal may count against
         what has much of it.
+    lacking
+        Names of the vector spaces in which it has no vector, such as without a picture.
     """
 
     item_id: str
@@ -73,6 +77,7 @@ class Explanation:
     events: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
     leanings: dict[str, float] = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{each.name} {each.lift:+.2f}" for each in self.reasons if abs(each.lift) >= LEAST)
@@ -145,6 +150,8 @@ class EventShares:
         What these say of each event, less the mean over all known candidates, shape (events, names, some).
     leanings
         Of each of these, what signals say by their names, less the mean over all known candidates.
+    lacking
+        Of each of these, the names of vector spaces in which it has no vector.
     """
 
     events: tuple[str, ...]
@@ -152,6 +159,7 @@ class EventShares:
     names: tuple[str, ...]
     shares: Doubles
     leanings: Sequence[dict[str, float]]
+    lacking: Sequence[frozenset[str]]
 
     @classmethod
     def split(
@@ -193,7 +201,8 @@ class EventShares:
             told[signal.name] = said
         rows = {ids[row]: nth for nth, row in enumerate(at.tolist())}
         stacked = np.stack(found, axis=1) if found else np.empty((len(events), 0, len(at)))
-        return cls(events, rows, tuple(names), stacked, _leanings(told, at))
+        lacking = _lacking(scoring.signals, candidates.codes.take(at))
+        return cls(events, rows, tuple(names), stacked, _leanings(told, at), lacking)
 
     def of_items(self, ids: Sequence[str], contributions: Contributions) -> list[dict[str, list[float]]]:
         """Give what each event contributes to items, by signal; nothing for an unknown item.
@@ -221,10 +230,18 @@ def _leanings(said: Mapping[str, Floats], at: Offsets) -> list[dict[str, float]]
     return [dict(zip(said, row, strict=True)) for row in apart.tolist()]
 
 
+def _lacking(signals: Sequence[Signal], codes: Codes) -> list[frozenset[str]]:
+    """Name for each item the vector spaces in which it has no vector."""
+    compared = (signal for signal in signals if isinstance(signal, SemanticAttention))
+    having = {signal.space: np.linalg.norm(signal.vectors_of(codes), axis=1) > 0 for signal in compared}
+    return [frozenset(name for name, has in having.items() if not has[at]) for at in range(len(codes))]
+
+
 def explanations(ranking: Ranking, ids: Sequence[str], shares: EventShares) -> list[Explanation]:
     """Explain the first items of a ranking that knows its contributions and moves, which `ids` names."""
     if ranking.contributions is None or ranking.moves is None:
         return []
+    rows = list(map(shares.rows.get, ids))
     columns = (
         ids,
         ranking.scores,
@@ -232,6 +249,7 @@ def explanations(ranking: Ranking, ids: Sequence[str], shares: EventShares) -> l
         shares.of_items(ids, ranking.contributions),
         repeat(shares.events),
         ranking.moves.by_item(),
-        ({} if row is None else shares.leanings[row] for row in map(shares.rows.get, ids)),
+        ({} if row is None else shares.leanings[row] for row in rows),
+        (frozenset[str]() if row is None else shares.lacking[row] for row in rows),
     )
     return list(map(Explanation, *columns))

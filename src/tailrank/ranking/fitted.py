@@ -119,7 +119,7 @@ class Fitted:
             without any, an item counts as one without text there.
         columns
             What policies may ask of each item, such as its brand, by the names that the data use; None leaves
-            what was said of known items as it is.
+            what was said of known items as it is. Columns that spaces come from aren't kept.
 
         Raises
         ------
@@ -134,6 +134,9 @@ class Fitted:
             raise RequestError("texts must be strings: empty if an item has none")
         if columns is not None and not _are_columns(columns, len(ids)):
             raise RequestError(f"columns must be a list of {len(ids)} mappings, one an item")
+        held = {space.column.name for space in self.spaces.values() if space.column}
+        if columns is not None and held:
+            columns = [{name: each[name] for name in each if name not in held} for each in columns]
         catalogue = self.catalogue.with_items(ids, columns)
         codes, size = catalogue.codes_of(ids), len(catalogue)
         updates = item_updates(

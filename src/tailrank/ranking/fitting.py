@@ -12,7 +12,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split, hold_out
 from tailrank.errors import DataError, RequestError
-from tailrank.language.text import default_template, item_texts
+from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.language.vectors import ItemVectors, VectorSpace
 from tailrank.policy.registry import POLICIES
 from tailrank.policy.tail import TailBoost
@@ -117,7 +117,11 @@ def fit_before(
         If its training diverges, or the checkpoint can't be used.
     """
     named, items = _named(vectors), split.train.items
-    for given in named.values():
+    for name, given in named.items():
+        if given.column is not None and given.column.name in template_columns(settings.template or ""):
+            raise RequestError(
+                f"the template reads `{given.column.name}`, which the space {name!r} comes from: leave it out"
+            )
         if len(given) != len(items):
             raise DataError(f"{split.train.name}: {len(given)} vectors for {len(items)} items: give one each")
     with step(progress, "whitening vectors"):
@@ -157,7 +161,8 @@ def fuse(signals: FittedSignals, settings: Settings) -> Fitted:
     fusion, trial = learn_weights(*given, data.counting, data.run)
     kept = refit_signals([signal for signal in signals.before if signal.name in fusion.signals], data)
     train = data.split.full_train
-    catalogue = Catalogue.from_items(train.items, train.counts, train.event_types, train.clock)
+    items = train.items.drop(space.column.name for space in signals.spaces.values() if space.column)
+    catalogue = Catalogue.from_items(items, train.counts, train.event_types, train.clock)
     policy = (TailBoost(settings.tail or 0.0),)
     about = {"sequence": outcome(plan, trial, signals.before)}
     return Fitted(catalogue, kept, fusion, policy, settings, signals.spaces, about=about, as_of=train.read_at)
@@ -175,12 +180,26 @@ def _named(vectors: Vectors) -> Mapping[str, ItemVectors]:
     if not isinstance(named, Mapping) or not all(isinstance(v, ItemVectors) for v in named.values()):
         raise RequestError("vectors must be ItemVectors, or a dict of them by the names of their spaces")
     for name in named:
-        if not isinstance(name, str) or not SPACE_NAME.fullmatch(name) or name in RESERVED_NAMES:
-            raise RequestError(
-                f"a vector space can't be called {name!r}: use letters, digits, '-', '_' and '.', "
-                f"and none of {', '.join(sorted(RESERVED_NAMES))}"
-            )
+        check_space_name(name)
+    columns = [given.column.name for given in named.values() if given.column is not None]
+    if len(set(columns)) < len(columns):  # a new item's could not be told apart
+        raise RequestError("two vector spaces come from one column of items: give each a column of its own")
     return named
+
+
+def check_space_name(name: str) -> None:
+    """Refuse a name that a vector space can't have.
+
+    Raises
+    ------
+    RequestError
+        On one with other signs than letters, digits, '-', '_' and '.', or that means something else.
+    """
+    if not isinstance(name, str) or not SPACE_NAME.fullmatch(name) or name in RESERVED_NAMES:
+        raise RequestError(
+            f"a vector space can't be called {name!r}: use letters, digits, '-', '_' and '.', "
+            f"and none of {', '.join(sorted(RESERVED_NAMES))}"
+        )
 
 
 def with_template(settings: Settings, dataset: Dataset) -> Settings:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from tailrank.data.dataset import Clock
 from tailrank.errors import ModelError
 from tailrank.language.reading import Reading
+from tailrank.language.vector_column import VectorColumn
 from tailrank.language.vectors import EncoderIdentity
 from tailrank.ranking.settings import Settings
 
@@ -39,10 +40,11 @@ class Digests(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SpaceDescription(Struct, frozen=True, forbid_unknown_fields=True):
-    """A vector space: the encoder of its texts if there is one, and the width of that encoder's vectors."""
+    """A vector space: the encoder of its texts or its column of items if there is one, and the width."""
 
     encoder: EncoderIdentity | None
     width: Annotated[int, Meta(ge=1, le=65_536)]
+    column: VectorColumn | None = None
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -102,6 +104,8 @@ def read_manifest(given: Mapping[str, Any]) -> Manifest:
             place = f"spaces.{name}.encoder"
             _refuse_unknown(EncoderIdentity, space["encoder"], place)
             _refuse_unknown(Reading, space["encoder"].get("reading", {}), f"{place}.reading")
+        if space.get("column") is not None:
+            _refuse_unknown(VectorColumn, space["column"], f"spaces.{name}.column")
     if len(set(found.event_types)) < len(found.event_types):
         raise ModelError("repeated names in `event_types`")
     return found

@@ -36,10 +36,7 @@ def write_fitted(fitted: Fitted, folder: Path) -> None:
     catalogue = fitted.catalogue
     description = {
         "signals": {signal.name: type_of(signal) for signal in fitted.signals},
-        "spaces": {
-            name: {"encoder": None if s.encoder is None else asdict(s.encoder), "width": s.width}
-            for name, s in fitted.spaces.items()
-        },
+        "spaces": {name: _described(space) for name, space in fitted.spaces.items()},
         "event_types": list(catalogue.event_types),
         "clock": catalogue.clock,
         "changed": dict(catalogue.changed),
@@ -145,10 +142,19 @@ def _space(name: str, about: SpaceDescription, arrays: StoredArrays) -> VectorSp
     """Make a vector space; its arrays are those of the whitening, or none."""
     part = arrays.part(_space_part(name))
     if not part.arrays:
-        return VectorSpace(about.encoder, None, about.width)
+        return VectorSpace(about.encoder, None, about.width, about.column)
     mean = part.floats("mean", about.width)
     matrix = part.floats("matrix", about.width, None, least=-STEEPEST, largest=STEEPEST)
-    return VectorSpace(about.encoder, Whitening(mean, matrix), about.width)
+    return VectorSpace(about.encoder, Whitening(mean, matrix), about.width, about.column)
+
+
+def _described(space: VectorSpace) -> dict[str, object]:
+    """Describe a space; without a column, just as earlier versions did, which read it."""
+    about: dict[str, object] = {
+        "encoder": None if space.encoder is None else asdict(space.encoder),
+        "width": space.width,
+    }
+    return about if space.column is None else about | {"column": asdict(space.column)}
 
 
 def _space_part(name: str) -> str:

@@ -118,8 +118,7 @@ def why_above(contrast: Contrast, titles: Mapping[str, str], language: Language 
     items = [
         wording.quoted(titles.get(each, each)) for each in (contrast.above.item_id, contrast.below.item_id)
     ]
-    leanings = contrast.leanings
-    told = _told(found, found[-1:], wording, lambda each: _compared(each, leanings, titles, wording))
+    told = _told(found, found[-1:], wording, lambda each: _compared(each, contrast, titles, wording))
     sentence = wording.above if told else wording.alike
     return sentence.format(item=items[0], other=items[1], reasons=told)
 
@@ -170,16 +169,17 @@ def phrase(
     if reason.name in REPEATED:
         return wording.again if explanation.item_id in explanation.events else wording.first
     words = _words(reason.name, wording)
+    if reason.name in explanation.lacking:
+        return wording.unknown.format(topic=reason.name if words is None else words.topic)
     if words is None or _against_the_grain(reason, explanation.leanings):
         return _topic(reason, words, wording)
     return _filled(words.little if reason.lift < 0 else words.much, reason, titles, wording)
 
 
-def _compared(
-    reason: Reason, leanings: Mapping[str, float], titles: Mapping[str, str], wording: Wording
-) -> str:
+def _compared(reason: Reason, contrast: Contrast, titles: Mapping[str, str], wording: Wording) -> str:
     words = _words(reason.name, wording)
-    if words is None or _against_the_grain(reason, leanings):
+    vague = reason.name in contrast.lacking or _against_the_grain(reason, contrast.leanings)
+    if words is None or vague:
         return _topic(reason, words, wording)
     return _filled(words.less if reason.lift < 0 else words.more, reason, titles, wording)
 

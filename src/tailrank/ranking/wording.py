@@ -32,6 +32,8 @@ class Wording:
     speaks_for, speaks_against
         Of a `{topic}`: for a contribution without a phrase, such as a vector space of one's own, that is its
         name.
+    unknown
+        Of a `{topic}` that the item has no vector for.
     again, first
         For signals of what is chosen again: whether the item itself was chosen before.
     because, above
@@ -53,6 +55,7 @@ class Wording:
     phrases: Mapping[str, Phrase]
     speaks_for: str
     speaks_against: str
+    unknown: str
     again: str
     first: str
     because: str

@@ -10,7 +10,7 @@ import msgspec
 
 from tailrank.ranking.reranker import Reranker
 from tailrank.server.encoding import Encoders
-from tailrank.server.item_vectors import vectors_of
+from tailrank.server.item_vectors import column_vectors_of, vectors_of
 from tailrank.server.loaded_model import LoadedModel
 from tailrank.state.base import ItemChange, State
 
@@ -52,7 +52,7 @@ async def _with_items(
     identities = served.encoders
     templates = {served.template, *(identity.template for identity in identities.values())}
     texts = await asyncio.to_thread(lambda: {each: served.texts(items, each) for each in templates})
-    vectors, all_whole = {}, True
+    vectors, all_whole = column_vectors_of(items, served.reranker.spaces), True
     for name, identity in identities.items():
         width = served.reranker.spaces[name].width
         vectors[name], whole = await vectors_of(put, texts[identity.template], identity, width, encoders)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError
 from tailrank.language.reading import Reading
-from tailrank.language.vectors import LONGEST, EncoderIdentity
+from tailrank.language.vector_column import vector_of
+from tailrank.language.vectors import LONGEST, EncoderIdentity, VectorSpace
 from tailrank.server.encoding import Encoders
 from tailrank.state.base import ItemChange
 
@@ -62,6 +63,21 @@ async def vectors_of(
         log.warning("changed items have no vectors", extra={"items": len(missing), "why": str(why)})
         return vectors, False
     return vectors, True
+
+
+def column_vectors_of(
+    items: Sequence[Mapping[str, object]], spaces: Mapping[str, VectorSpace]
+) -> dict[str, Floats]:
+    """Take the vectors that items bring themselves, for each space that comes from a column of items.
+
+    Zeros stand for those that bring none, or one that another model could read: it was of another width.
+    """
+    found = {}
+    for name, space in spaces.items():
+        if space.column is not None:
+            each = [vector_of(item.get(space.column.name), space.width) for item in items]
+            found[name] = np.stack([np.zeros(space.width, np.float32) if v is None else v for v in each])
+    return found
 
 
 def _read(changes: Sequence[ItemChange], rows: Sequence[int], key: str, vectors: Floats) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import ValidationError
@@ -10,6 +10,8 @@ from msgspec import ValidationError
 from tailrank import api, api_stored
 from tailrank.data.columns import Columns
 from tailrank.errors import nearest
+from tailrank.language.vector_column import vector_of
+from tailrank.language.vectors import VectorSpace
 from tailrank.server.relevance import is_blank
 
 COMPARED: Final = 100
@@ -19,7 +21,12 @@ NAMED: Final = 5
 """Columns of an item that a message names."""
 
 
-def checked_item(item: api_stored.Item, read: Sequence[str], trained: Sequence[str]) -> api_stored.Item:
+def checked_item(
+    item: api_stored.Item,
+    read: Sequence[str],
+    trained: Sequence[str],
+    held: Mapping[str, VectorSpace],
+) -> api_stored.Item:
     """Check an item; returns it without the columns that no template can write as text.
 
     Parameters
@@ -30,12 +37,14 @@ def checked_item(item: api_stored.Item, read: Sequence[str], trained: Sequence[s
         Columns that the model reads.
     trained
         Columns of the items that it was trained with.
+    held
+        By the column of items that a vector space comes from, that space.
 
     Raises
     ------
     ValidationError
-        If it has no id or no text, one of the columns that are read can't be written as text, or one is
-        misspelt.
+        If it has no id or no text, one of the columns that are read can't be written as text, one is
+        misspelt, or what should be a vector isn't one.
     """
     item_id = item.get(Columns.ITEM)
     if not isinstance(item_id, str):
@@ -53,7 +62,14 @@ def checked_item(item: api_stored.Item, read: Sequence[str], trained: Sequence[s
         others = [name[:40] for name in item if name != Columns.ITEM and name not in read][:NAMED]
         instead = f", and the item has {_quoted(others)}" if others else ""
         raise ValidationError(f"no text: the model reads {_quoted(read)}{instead}")
-    _refuse_misspelt(item, read, trained)
+    for name, space in held.items():
+        if item.get(name) is not None and vector_of(item[name], space.width) is None:
+            encoder = space.column.encoder if space.column else None
+            by = "" if encoder is None else f", the vector that the encoder {encoder!r} makes of its file"
+            raise ValidationError(
+                f"`{name}`: send a list of {space.width} finite numbers{by}, or leave it out"
+            )
+    _refuse_misspelt(item, [*read, *held], trained)
     return {name: value for name, value in item.items() if not is_nested(value)}
 
 

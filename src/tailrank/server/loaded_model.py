@@ -16,7 +16,7 @@ from tailrank.api import Value
 from tailrank.api_stored import Item
 from tailrank.data.columns import Columns
 from tailrank.language.text import default_template, item_texts, template_columns
-from tailrank.language.vectors import EncoderIdentity
+from tailrank.language.vectors import EncoderIdentity, VectorSpace
 from tailrank.metrics.popularity import DECILES, popularity_deciles, tail_items
 from tailrank.policy.base import Policy
 from tailrank.ranking.model_folder import read_fitted
@@ -147,6 +147,12 @@ class LoadedModel:
         """Columns that the text of an item comes from, in any vector space."""
         templates = [self.template, *(identity.template for identity in self.encoders.values())]
         return list(dict.fromkeys(name for template in templates for name in template_columns(template)))
+
+    @cached_property
+    def columns_of_spaces(self) -> dict[str, VectorSpace]:
+        """The vector spaces that come from a column of items, by that column."""
+        spaces = self.reranker.spaces.values()
+        return {space.column.name: space for space in spaces if space.column is not None}
 
     def columns(self, item_id: str) -> Item:
         """Return an item's columns as they are now; none if it isn't known."""

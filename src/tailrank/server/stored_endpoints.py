@@ -144,5 +144,6 @@ class StoredEndpoints:
         """Put items that have an id and text; returns what is put and refused, and the items' version."""
         served = self.models.served
         trained = served.reranker.catalogue.items.columns
-        batch = batch.map(lambda item: checked_item(item, served.columns_read, trained))
+        read, held = served.columns_read, served.columns_of_spaces
+        batch = batch.map(lambda item: checked_item(item, read, trained, held))
         return batch, await self.models.put(batch.entries) if batch.entries else served.version
