@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from tailrank.errors import EncoderError, first_line
 from tailrank.language.generative import before_stop, check_scored, common_start
 from tailrank.language.loading import quiet
 from tailrank.language.sources import find_encoder
+
+AT_ONCE: Final = 16
+"""Continuations that are read at once: each token of them has a number for every token that there is."""
 
 
 class CausalModel:
@@ -75,6 +78,11 @@ class CausalModel:
     def log_probabilities(self, prompt: str, continuations: Sequence[str]) -> list[float]:
         """Score continuations, after reading the prompt once; see `GenerativeModel.log_probabilities`."""
         check_scored(prompt, continuations)
+        some = range(0, len(continuations), AT_ONCE)
+        return [log for at in some for log in self._scored(prompt, continuations[at : at + AT_ONCE])]
+
+    def _scored(self, prompt: str, continuations: Sequence[str]) -> list[float]:
+        """Score some, whose probabilities of every token fit in memory."""
         first, *tokens = self._tokenizer([prompt, *(prompt + text for text in continuations)])["input_ids"]
         shared = min(common_start(first, row) for row in tokens)
         width = max(map(len, tokens))

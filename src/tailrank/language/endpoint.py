@@ -67,8 +67,8 @@ class _Models(msgspec.Struct):
 class EndpointModel:
     """A model of another machine; methods as `GenerativeModel` says.
 
-    Log probabilities need `echo` with `logprobs` in ``/completions``: vLLM, SGLang and the server of
-    llama-cpp-python (with ``--logits_all true``) have it, llama.cpp's own server has not.
+    Log probabilities need `echo` with `logprobs` in ``/completions``, which vLLM has and llama.cpp's server
+    has not.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class EndpointModel:
         if found is None or not 0 < count <= min(len(found.tokens), len(found.token_logprobs)):
             raise EncoderError(
                 f"{self._url}: no probabilities of the prompt's tokens came back: serve the model by "
-                "something that has `echo` with `logprobs` in /completions, such as vLLM or SGLang"
+                "something that has `echo` with `logprobs` in /completions, such as vLLM"
             )
         return found.tokens[:count], found.token_logprobs[:count]
 
