@@ -203,7 +203,8 @@ def mutator(small: Reranker, tmp_path_factory: pytest.TempPathFactory) -> Mutato
     kinds = pl.DataFrame(
         {"head": items["item_id"], "relation": "kind", "tail": [f"kind {at % 3}" for at in range(12)]}
     )
-    split = leave_one_out(Dataset.construct(items, events, triples=kinds), repeats=True)
+    pairs = pl.DataFrame({"item_id": "0", "neighbour": ["1", "2"], "score": [1.0, 0.5]})
+    split = leave_one_out(Dataset.construct(items, events, triples=kinds, taught=pairs), repeats=True)
     fitted = Reranker.fit(split, spaces, Settings(sequence_epochs=1))
     assert {type_of(signal) for signal in fitted.signals} == set(SIGNALS)
     grown = fitted.with_items(

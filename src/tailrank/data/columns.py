@@ -27,6 +27,8 @@ class Columns:
     HEAD: Final = "head"
     RELATION: Final = "relation"
     TAIL: Final = "tail"
+    NEIGHBOUR: Final = "neighbour"
+    ORIGIN: Final = "origin"
 
     TEXT: Final = (
         "title",

@@ -18,11 +18,12 @@ from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
 from tailrank.data.frames import Frame, to_polars
 from tailrank.data.histories import UNTYPED, Event, Histories, History, flat_offsets
-from tailrank.data.readers import AS_IS, read_tables, read_triples
+from tailrank.data.readers import AS_IS, read_tables, read_taught, read_triples
 from tailrank.data.reading import Reading
 from tailrank.data.schema import (
     EVENTS,
     ITEMS,
+    TAUGHT,
     TRIPLES,
     TableSchema,
     parse_table,
@@ -63,6 +64,8 @@ class Dataset:
         When it was read, in seconds since 1970.
     triples
         What is known of the items: `head`, `relation` and `tail`, one row a triple; None if nothing is given.
+    taught
+        How well items go together: `item_id`, `neighbour` and `score`, one row a pair; None if none is given.
 
     Examples
     --------
@@ -81,6 +84,7 @@ class Dataset:
     clock: Clock
     read_at: float = field(default_factory=time.time, compare=False)
     triples: pl.DataFrame | None = None
+    taught: pl.DataFrame | None = None
 
     @classmethod
     def load(cls, folder: Path | str, reading: Reading = AS_IS) -> Dataset:
@@ -100,11 +104,17 @@ class Dataset:
         """
         folder = Path(folder)
         items, events = read_tables(folder, reading)
-        return cls.construct(items, events, folder.resolve().name, read_triples(folder, reading))
+        known, taught = read_triples(folder, reading), read_taught(folder, reading)
+        return cls.construct(items, events, folder.resolve().name, known, taught)
 
     @classmethod
     def construct(
-        cls, items: Frame, events: Frame, name: str = "data", triples: Frame | None = None
+        cls,
+        items: Frame,
+        events: Frame,
+        name: str = "data",
+        triples: Frame | None = None,
+        taught: Frame | None = None,
     ) -> Dataset:
         """Code ids as integers and order the events of each user.
 
@@ -123,6 +133,8 @@ class Dataset:
             polars, pandas or Arrow: `head`, `relation` and `tail`, where an item goes by its `item_id`, and
             whatever else has something to do with it by any other id. A relation between items becomes a
             column of theirs that lists ids, for policies to ask for.
+        taught
+            polars, pandas or Arrow: `item_id`, `neighbour` and `score`, as `tailrank teach` writes them.
 
         Raises
         ------
@@ -152,7 +164,11 @@ class Dataset:
         known = None if triples is None else _checked(triples, TRIPLES)
         if known is not None:
             items = _with_relations(items, known)
-        return cls(name, items, users, histories, tuple(types), clock, triples=known)
+        pairs = None if taught is None else _checked(taught, TAUGHT)
+        if pairs is not None:
+            neighbours = pairs.select(pl.col(Columns.NEIGHBOUR).alias(Columns.ITEM))
+            raise_failures([unknown_items(side, items) for side in (pairs, neighbours)], TAUGHT.name)
+        return cls(name, items, users, histories, tuple(types), clock, triples=known, taught=pairs)
 
     def __repr__(self) -> str:
         events = f"{len(self.histories.items):,} events of {self.n_users:,} users"
@@ -185,13 +201,14 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of item ids, events and triples, the same for the same data."""
+        """Hash of item ids, events, triples and what is taught, the same for the same data."""
         h = self.histories
         digest = hashlib.blake2b("\n".join(self.item_ids).encode(), digest_size=16)
         for array in (h.items, h.types, h.times, h.offsets):
             digest.update(array.tobytes())
-        for column in () if self.triples is None else self.triples:
-            digest.update("\n".join(column).encode())
+        for table in (self.triples, self.taught):
+            for column in () if table is None else table:
+                digest.update("\n".join(column.cast(pl.String).fill_null("")).encode())
         return digest.hexdigest()
 
     @cached_property

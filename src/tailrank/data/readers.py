@@ -17,6 +17,7 @@ from tailrank.data.schema import (
     EVENTS,
     ITEMS,
     LISTS,
+    TAUGHT,
     TRIPLES,
     Check,
     TableSchema,
@@ -83,6 +84,14 @@ def read_triples(folder: Path, reading: Reading = AS_IS) -> pl.DataFrame | None:
     Raises as `read_items` does.
     """
     return _read(folder, TRIPLES, reading) if table_files(folder, TRIPLES.name) else None
+
+
+def read_taught(folder: Path, reading: Reading = AS_IS) -> pl.DataFrame | None:
+    """Read how well a teacher says that items go together, one row a pair; None if there is no such table.
+
+    Raises as `read_items` does.
+    """
+    return _read(folder, TAUGHT, reading) if table_files(folder, TAUGHT.name) else None
 
 
 def table_files(folder: Path, name: str) -> list[Path]:

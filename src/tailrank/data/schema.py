@@ -193,6 +193,16 @@ TRIPLES: Final = TableSchema(
 )
 """What is known of items and of what they have to do with; an item goes by its `item_id`."""
 
+TAUGHT: Final = TableSchema(
+    "taught",
+    {Columns.ITEM: ID, Columns.NEIGHBOUR: ID, Columns.SCORE: NUMBER, Columns.ORIGIN: LABEL},
+    required=((Columns.ITEM,), (Columns.NEIGHBOUR,), (Columns.SCORE,)),
+)
+"""How well items go together, in either direction, as a teacher says that ranks nothing itself.
+
+`origin` is the fingerprint of the events that it learned from.
+"""
+
 LISTS: Final = TableSchema(
     "lists",
     {

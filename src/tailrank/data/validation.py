@@ -19,6 +19,7 @@ from tailrank.data.schema import (
     EVENTS,
     IMPRESSIONS,
     ITEMS,
+    TAUGHT,
     TRIPLES,
     Check,
     TableSchema,
@@ -33,7 +34,7 @@ MIN_EVENTS: Final = 3
 
 
 def validate(folder: Path, reading: Reading = AS_IS) -> list[Check]:
-    """Check the tables of a data folder (docs/data.md), `impressions` and `triples` if there are any.
+    """Check the tables of a data folder (docs/data.md), and others if there are any.
 
     The readers stop at the first failure; this goes on as far as it can. `reading` says how they are read,
     and is told what was recognised.
@@ -77,7 +78,7 @@ def guess_names(folder: Path, reading: Reading = AS_IS) -> Names:
 
 
 def _tables(folder: Path) -> list[TableSchema]:
-    there = [table for table in (IMPRESSIONS, TRIPLES) if table_files(folder, table.name)]
+    there = [table for table in (IMPRESSIONS, TRIPLES, TAUGHT) if table_files(folder, table.name)]
     return [ITEMS, EVENTS, *there]
 
 

@@ -102,6 +102,13 @@ CHINESE: Final = Wording(
             "它与{event}有更多共同的人或事物",
             "它与{event}共同的人或事物更少",
         ),
+        "taught": Phrase(
+            "教师模型认为相配的程度",
+            "教师模型认为它与{event}相配",
+            "它与以往所选不太相配",
+            "它与{event}更相配",
+            "它与{event}不那么相配",
+        ),
         "objective": Phrase(
             "店铺的目标",
             "店铺的目标把它提前",

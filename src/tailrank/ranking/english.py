@@ -106,6 +106,13 @@ ENGLISH: Final = Wording(
             "it has more people or things in common with {event}",
             "it has fewer people or things in common with {event}",
         ),
+        "taught": Phrase(
+            "what a teacher says goes together",
+            "a teacher says that it goes with {event}",
+            "it goes less well with the history",
+            "it goes better with {event}",
+            "it goes less well with {event}",
+        ),
         "objective": Phrase(
             "an objective of the shop",
             "an objective of the shop lifts it",

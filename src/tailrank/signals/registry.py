@@ -18,12 +18,14 @@ from tailrank.signals.repetition import Frequency, RelativeFrequency
 from tailrank.signals.semantic import SemanticAttention
 from tailrank.signals.sequence.signal import SequenceSignal
 from tailrank.signals.taste import PopularityTaste
+from tailrank.signals.taught import Taught
 from tailrank.signals.training_data import TrainingData
 
 SIGNALS: Final[dict[str, type[Any]]] = {
     "attention": SemanticAttention,
     "lexical": Lexical,
     "knowledge": Knowledge,
+    "taught": Taught,
     "covisitation": CoVisitation,
     "item-knn": ItemKNN,
     "frequency": Frequency,

@@ -1,0 +1,99 @@
+"""What goes with recent items, as a teacher says that has read both texts: a larger model, offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+import polars as pl
+
+from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.data.candidates import Candidates
+from tailrank.data.columns import Columns
+from tailrank.data.histories import flat_offsets
+from tailrank.signals.base import ItemUpdates
+from tailrank.signals.decay_choice import fit_recency_decay
+from tailrank.signals.recency_decay import DecayedRows
+from tailrank.signals.sparse import SparseRows
+from tailrank.signals.training_data import TrainingData
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taught(DecayedRows):
+    """How well candidates go with recent items, looked up in a table that `tailrank teach` made.
+
+    `rows` are the neighbours of each item. What comes after training has none, until it is taught again.
+    """
+
+    name: ClassVar[str] = "taught"
+
+    @classmethod
+    def fit(cls, data: TrainingData) -> list[Self]:
+        """Take the table, then choose the recency decay; none if the data hold no table."""
+        table, items = data.split.train.taught, data.split.train.item_ids
+        if table is None:
+            return []
+        return [fit_recency_decay(cls(rows=SparseRows.from_scipy(weighted(items, table))), data)]
+
+    def refit(self, data: TrainingData) -> Self:
+        """Stay as it is: the table does."""
+        return self
+
+    def with_items(self, updates: ItemUpdates) -> Self:
+        """Know no neighbours of new items; those of the others stay."""
+        return replace(self, rows=self.rows.padded(updates.n_items, updates.n_items))
+
+    def reached(self, items: Codes) -> Codes:
+        """Name the neighbours of the items."""
+        _, at = self.rows.entries(items)
+        return self.rows.columns.take(at)
+
+    def _sums(
+        self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
+    ) -> Floats:
+        return self.rows.sum_at(items, weights, owners, n_owners, candidates)
+
+
+def weighted(item_ids: list[str], table: pl.DataFrame) -> sp.csr_array:
+    """Weigh the neighbours of each item by e to their score, less the best one's, in standard deviations.
+
+    So the best neighbour of every item weighs 1, whatever the scale of a teacher's scores.
+
+    Parameters
+    ----------
+    item_ids
+        Of all items, in the order of their codes.
+    table
+        `item_id`, `neighbour` and `score`: a pair counts in both directions; of several scores, the mean.
+
+    Returns
+    -------
+    csr_array
+        Shape (items, items), without a diagonal.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame({"item_id": ["a", "a"], "neighbour": ["b", "c"], "score": [3.0, 1.0]})
+    >>> weighted(["a", "b", "c"], table).toarray().astype(float).round(2).tolist()
+    [[0.0, 1.0, 0.14], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
+    """
+    import scipy.sparse as sp
+
+    kind, n = pl.Enum(item_ids), len(item_ids)
+    ends = [table[column].cast(kind).to_physical().to_numpy() for column in (Columns.ITEM, Columns.NEIGHBOUR)]
+    both = pl.DataFrame({"row": np.concatenate(ends), "column": np.concatenate(ends[::-1])})
+    both = both.with_columns(score=pl.Series(np.tile(table[Columns.SCORE].to_numpy(), 2)))
+    pairs = both.filter(pl.col("row") != pl.col("column")).group_by("row", "column").mean()
+    spread = pl.col("score").std(ddof=0)
+    below = pl.col("score") - pl.col("score").max().over("row")
+    weights = pairs.select(
+        "row", "column", weight=(below / pl.when(spread > 0).then(spread).otherwise(1)).exp()
+    )
+    ordered = weights.sort("row", "column")
+    bounds = flat_offsets(np.bincount(ordered["row"].to_numpy(), minlength=n))
+    values = ordered["weight"].to_numpy().astype(np.float32)
+    return sp.csr_array((values, ordered["column"].to_numpy().astype(np.int32), bounds), shape=(n, n))
