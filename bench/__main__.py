@@ -30,6 +30,7 @@ class Modules(TyperGroup):
         *("reasons",),
         *("languages",),
         *("enrichment",),
+        *("teacher",),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:

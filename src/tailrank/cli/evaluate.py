@@ -21,6 +21,7 @@ from tailrank.cli import options, own_lists
 from tailrank.cli.evaluation_tables import cell, choices_table, comparisons_table, metrics_table, table_of
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.spaces import Spaces, column_spaces
+from tailrank.cli.teach import check_taught
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
@@ -156,6 +157,7 @@ def evaluate(
         split = cold_items(split, seed)
     if queries is not None:
         split = split.sampled(queries, seed)
+    check_taught(split.full_train)
     spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train) | columned
     measure(names, split, spaces, settings, out, standing, dials, max_loss, grouped, on)
     Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")

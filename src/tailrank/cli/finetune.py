@@ -226,11 +226,12 @@ def prepare(
         texts = item_texts(dataset.items, template)
         with progress_bars() as progress:
             vectors = VectorStore().vectors(texts, model, progress)
-        domains.append(Domain(_split(dataset, protocol, seed), texts, vectors, moment))
+        domains.append(Domain(split_of(dataset, protocol, seed), texts, vectors, moment))
     return model, domains
 
 
-def _split(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
+def split_of(dataset: Dataset, protocol: Protocol, seed: int) -> Split:
+    """Split off what a protocol keeps from learning."""
     if protocol == "cold-items":
         return cold_items(SPLITS[natural_protocol(dataset)](dataset), seed)
     return SPLITS[protocol](dataset)

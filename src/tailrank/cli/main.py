@@ -104,6 +104,11 @@ COMMANDS: Final = (
         "Search for the settings that tune best; it can go on later. Exit status 3: nothing was learned.",
     ),
     LazyCommand(
+        "teach",
+        "teach:teach",
+        "Let a larger model say offline which items go together; an interrupted run goes on.",
+    ),
+    LazyCommand(
         "label",
         "encode:label",
         "List the items whose description would be used most, among those with a short text or none.",
