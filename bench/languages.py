@@ -28,6 +28,7 @@ from tailrank.signals.vocabulary import terms_of
 
 RELATIONS: Final = ("Depends", "Recommends", "Suggests")
 LANGUAGES: Final = {"zh": "zh_CN", "ja": "ja"}
+N_QUERIES: Final = 2_000
 N_TIMES: Final = 3
 """How often an item is a target, at most: else most targets were the few libraries that all packages need."""
 
@@ -138,6 +139,7 @@ def catalogue(lists: Path, language: str, seed: int) -> Catalogue:
             if times[target] < N_TIMES:
                 times[target] += 1
                 queries.append((at, target))
+    queries = queries[:N_QUERIES]
     histories = [named[at][named[at] != target] for at, target in queries]
     users, targets = (np.array(each) for each in zip(*queries, strict=True))
     return Catalogue(texts, users, histories, targets, counts)
@@ -191,11 +193,9 @@ def meaning(encoder: TextEncoder, texts: Sequence[str], others: Sequence[str] | 
     return likeness
 
 
-def segmentation(data: Catalogue, language: str) -> study.Json:
-    """Measure each way of cutting."""
-    found = {
-        name: data.ndcg(words(spelled(data.texts[language], cut))) for name, cut in ways(language).items()
-    }
+def segmentation(data: Catalogue, texts: Sequence[str], language: str) -> study.Json:
+    """Measure each way of cutting texts of a language."""
+    found = {name: data.ndcg(words(spelled(texts, cut))) for name, cut in ways(language).items()}
     return {name: row(data, values, found["letters and pairs"]) for name, values in found.items()}
 
 
@@ -230,11 +230,13 @@ def main(
     found: study.Json = {}
     for language in LANGUAGES:
         data = catalogue(lists, language, seed)
+        own = data.texts[language]
         found[language] = {
             "items": len(data.counts),
             "queries": len(data.targets),
             "queries/tail80": int(data.tail.sum()),
-            "words": segmentation(data, language),
+            "words of titles": segmentation(data, [text.split("\n")[0] for text in own], language),
+            "words of descriptions": segmentation(data, own, language),
         }
         if language == "zh":
             by = {"words": across(data, language, None)}

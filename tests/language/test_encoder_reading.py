@@ -85,6 +85,11 @@ class Hidden(torch.nn.Module):
         return found
 
 
+def without_padding(folder: Path) -> None:
+    write(folder / "tokenizer.json", padding=None)
+    write(folder / "tokenizer_config.json", pad_token=None)
+
+
 def copied(folder: Path, to: Path) -> Path:
     return Path(shutil.copytree(folder, to / "copy"))
 
@@ -167,7 +172,7 @@ class TestGraphs:
             (lambda folder: (folder / "1_Pooling/config.json").write_text("{"), "damaged"),
             (lambda folder: write(folder / "1_Pooling/config.json", include_prompt=False), "prompt"),
             (lambda folder: (folder / "onnx/model.onnx").write_bytes(b"none"), "onnxruntime can't read"),
-            (lambda folder: write(folder / "tokenizer_config.json", pad_token=None), "no padding token"),
+            (without_padding, "no padding token"),
         ],
     )
     def test_what_does_not_fit_is_told(
@@ -190,8 +195,14 @@ class TestGraphs:
         onnx.save(graph, copy / "onnx" / "model.onnx")
         with pytest.raises(EncoderError, match="it reads position_ids"):
             TextEncoder.load(str(copy), "cpu")
-        del graph.graph.input[-1]
-        graph.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "width"
-        onnx.save(graph, copy / "onnx" / "model.onnx")
+        ids = onnx.helper.make_tensor_value_info("input_ids", onnx.TensorProto.INT64, ["texts", "tokens"])
+        kept = onnx.helper.make_tensor_value_info("kept", onnx.TensorProto.INT64, ["texts", "tokens"])
+        same = onnx.helper.make_graph(
+            [onnx.helper.make_node("Identity", ["input_ids"], ["kept"])], "g", [ids], [kept]
+        )
+        onnx.save(
+            onnx.helper.make_model(same, opset_imports=graph.opset_import, ir_version=graph.ir_version),
+            copy / "onnx" / "model.onnx",
+        )
         with pytest.raises(EncoderError, match="no fixed width"):
             TextEncoder.load(str(copy), "cpu")

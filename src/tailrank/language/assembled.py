@@ -117,13 +117,11 @@ def _write_e5(files: list[Path], folder: Path) -> None:
     save_file(weights, folder / WEIGHTS, {"format": "pt"})
     shutil.copyfile(tokenizer, folder / "tokenizer.json")
     (folder / "1_Pooling").mkdir()
-    types = ("base.modules.transformer.Transformer", "sentence_transformer.modules.pooling.Pooling")
-    types = (*types, "sentence_transformer.modules.normalize.Normalize")
     written = {
         "config.json": config,
         "modules.json": [
             {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.{kind}"}
-            for at, (path, kind) in enumerate(zip(("", "1_Pooling", "2_Normalize"), types, strict=True))
+            for at, (path, kind) in enumerate(E5_MODULES)
         ],
         "sentence_bert_config.json": {"max_seq_length": config["max_position_embeddings"]},
         "config_sentence_transformers.json": {"prompts": {"query": "query: ", "document": "passage: "}},
@@ -148,6 +146,11 @@ PLAIN_FILES: Final = (
     "tokenizer_config.json",
 )
 
+E5_MODULES: Final = (
+    ("", "base.modules.transformer.Transformer"),
+    ("1_Pooling", "sentence_transformer.modules.pooling.Pooling"),
+    ("2_Normalize", "sentence_transformer.modules.normalize.Normalize"),
+)
 E5_TOKENS: Final = {
     "bos_token": "<s>",
     "eos_token": "</s>",

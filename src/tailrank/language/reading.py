@@ -60,7 +60,7 @@ class Reading:
             )
         return self.dimensions or own
 
-    def prefixes(self, prompts: Mapping[str, str], default: str | None) -> Prefixes:
+    def prefixes(self, prompts: Mapping[str, str | None], default: str | None) -> Prefixes:
         """Choose between what was asked for and what the encoder's files say.
 
         Parameters
@@ -76,7 +76,7 @@ class Reading:
         Prefixes(query='find ', passage='text: ', other='text: ')
         """
         other = prompts.get(default or "") or ""
-        own = next((prompts[name] for name in PASSAGES if prompts.get(name)), other)
+        own = next((found for name in PASSAGES if (found := prompts.get(name))), other)
         query = prompts.get("query") or other
         return Prefixes(
             query if self.query is None else self.query, own if self.passage is None else self.passage, other
