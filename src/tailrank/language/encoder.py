@@ -53,6 +53,8 @@ class TextEncoder:
         What was chosen of how it reads.
     prefixes
         What it puts before texts.
+    network
+        What encodes: torch, or an ONNX graph.
     """
 
     name: str
@@ -61,7 +63,7 @@ class TextEncoder:
     dimension: int
     reading: Reading
     prefixes: Prefixes
-    _network: SentenceTransformer | OnnxEncoder = field(repr=False)
+    network: SentenceTransformer | OnnxEncoder = field(repr=False)
 
     @classmethod
     def load(
@@ -131,12 +133,12 @@ class TextEncoder:
         EncoderError
             If the encoder is an ONNX graph.
         """
-        if isinstance(self._network, OnnxEncoder):
+        if isinstance(self.network, OnnxEncoder):
             raise EncoderError(
                 f"encoder {self.name!r} is an ONNX graph, which can encode but not learn: use the model that "
                 "it was exported from"
             )
-        return self._network
+        return self.network
 
     def encode(self, texts: Sequence[str], progress: Progress = silent) -> Floats:
         """Encode texts of items; equal texts are encoded once.
@@ -166,8 +168,8 @@ class TextEncoder:
         return self._encode(texts, self.prefixes.query, silent)
 
     def _encode(self, texts: Sequence[str], prefix: str, progress: Progress) -> Floats:
-        if isinstance(self._network, OnnxEncoder):
-            return self._network.encode_after(prefix, texts, progress)
+        if isinstance(self.network, OnnxEncoder):
+            return self.network.encode_after(prefix, texts, progress)
         import torch
 
         device = self.model.device.type

@@ -138,7 +138,7 @@ class _Trainer:
             raise EncoderError(f"{encoder.name}: not a transformer, so there are no layers to tune")
         self.settings, self.tasks = settings, tasks
         self.model = deepcopy(encoder.model)
-        self.encoder = replace(encoder, model=self.model)
+        self.encoder = replace(encoder, network=self.model)
         rate = settings.rate
         if settings.tune == "lora":
             rate *= LORA_RATE
