@@ -15,6 +15,7 @@ from tailrank.arrays import Floats
 from tailrank.cli.main import app
 from tailrank.errors import EncoderError, RequestError
 from tailrank.language.encoder import TextEncoder
+from tailrank.language.reading import Reading
 from tailrank.language.store import CHUNK, VectorStore
 from tailrank.scale.encoding import _Worker, encode_chunks
 
@@ -58,7 +59,7 @@ def test_what_came_before_an_interruption_is_kept(tiny: TextEncoder, tmp_path: P
 
 def test_a_worker_with_another_encoder_refuses(tiny_folder: Path) -> None:
     with pytest.raises(EncoderError, match="another one on a machine of the cluster"):
-        _Worker(str(tiny_folder), "0" * 64).encode(0, ["tea"])
+        _Worker(str(tiny_folder), Reading(), "0" * 64).encode(0, ["tea"])
 
 
 def test_an_accelerator_and_ray_are_not_asked_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
