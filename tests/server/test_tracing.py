@@ -99,7 +99,7 @@ def rotel(folder: Path, target: str) -> Iterator[str]:
         f"--otlp-exporter-endpoint={target}",
         f"--pid-file={folder / 'rotel.pid'}",
     ]
-    command = [Path(package.origin).with_name("rotel-agent"), "start", *options]
+    command = [str(Path(package.origin).with_name("rotel-agent")), "start", *options]
     with log.open("wb") as told, subprocess.Popen(command, stdout=told, stderr=told) as running:
         try:
             end = time.monotonic() + PATIENCE

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 def test_what_is_loaded_again_encodes_the_same(small_bert: Path, tmp_path: Path, method: str) -> None:
     tuned, encoder = tuned_by(small_bert, method=method)
     with tuned.encoder.full_model() as model:
-        expected = replace(encoder, model=model).encode(WORDS)
+        expected = replace(encoder, network=model).encode(WORDS)
     for merged in (False, True):
         out = tmp_path / str(merged)
         if method == "prompt" and merged:
