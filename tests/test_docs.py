@@ -62,6 +62,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "docs/quickstart.md",
         "docs/quickstart.zh.md",
         "docs/library.md",
+        "docs/modalities.md",
         "docs/search.md",
         "docs/policies.md",
         "docs/explanations.md",

@@ -199,6 +199,7 @@ def test_an_encoder_that_does_not_fit_is_refused(encoder_folder: Path, tmp_path:
         (tmp_path / "preprocessor_config.json").write_text(json.dumps(how | change))
         with pytest.raises(EncoderError, match=said):
             PictureEncoder.load(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(how))
     (tmp_path / "model.onnx").write_text("no graph")
     with pytest.raises(EncoderError, match="onnxruntime can't read it"):
         PictureEncoder.load(tmp_path)
