@@ -14,6 +14,7 @@ from tailrank.errors import RequestError
     [
         ("--on", "spark", "--on spark: give `ray`, or `ray://HOST:PORT`"),
         ("--on", "", "--on : give `ray`, or `ray://HOST:PORT`"),
+        ("--on", "ray://127.0.0.1:1", "--on ray://127.0.0.1:1: can't be reached (Connection refused)"),
         ("--memory", "4", "--memory '4' is no size of memory: write it as 500MB or 4GB"),
     ],
 )

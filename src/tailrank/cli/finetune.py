@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 import numpy as np
 import typer
@@ -25,7 +26,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
 from tailrank.machine import machine
-from tailrank.reporting import step
+from tailrank.reporting import silent, step
 from tailrank.tuning.config import FineTuningConfig, Method, TuningLoss
 from tailrank.tuning.tracking import trackers
 from tailrank.tuning.validator import Validator
@@ -81,25 +82,31 @@ def finetune(
 ) -> None:
     """Tune an encoder on behaviour; an interrupted run goes on. Exit status 3: it learned nothing."""
     from tailrank.tuning.finetuning import finetune as tune_encoder
+    from tailrank.tuning.processes import started_processes
     from tailrank.tuning.saving import save
 
     config = read_config({"method": method, "loss": loss, "seed": str(seed)}, settings or [])
     if merge and method == "prompt":
         raise RequestError("--merge: a prompt is no change of weights: leave --merge out, or choose lora")
-    logs = trackers(track or [])
-    model, domains = prepare(data, out, encoder, template, protocol, seed, since)
     checkpoint = out.parent / f"{out.name}.checkpoint"
-    started = time.perf_counter()
-    with progress_bars() as progress:
-        tuned = tune_encoder(domains, model, config, progress, checkpoint, logs)
-        minutes = (time.perf_counter() - started) / 60
-        if tuned.best_step:
-            with step(progress, f"writing {out}"):
-                save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
+    with started_processes() as processes:
+        logs = [] if processes.rank else trackers(track or [])
+        with processes.first_alone():
+            model, domains = prepare(data, out, encoder, template, protocol, seed, since)
+        started = time.perf_counter()
+        with nullcontext(silent) if processes.rank else progress_bars() as progress:
+            tuned = tune_encoder(domains, model, config, progress, checkpoint, logs, processes=processes)
+            minutes = (time.perf_counter() - started) / 60
+            if tuned.best_step and not processes.rank:
+                with step(progress, f"writing {out}"):
+                    save(tuned, model, out, describe(tuned, domains, model, protocol), merge)
+    if processes.rank:
+        return
     if not tuned.best_step:
         show(tuned)
         checkpoint.unlink(missing_ok=True)
-        _stop_without_gain(out, tuned.starting_score)
+        _tell_no_gain(out, tuned.starting_score)
+        raise typer.Exit(NOTHING_LEARNED if processes.size == 1 else 0)  # torchrun takes others for failures
     checkpoint.unlink(missing_ok=True)
     with progress_bars() as progress:
         after = load_encoder(str(out), progress)
@@ -155,7 +162,8 @@ def tune(
     outcome = search(out.parent / f"{out.name}.trials.db", name, start, *chosen, minutes, run, keep, _report)
     show_trials(outcome)
     if not outcome.learned:
-        _stop_without_gain(out, outcome.start)
+        _tell_no_gain(out, outcome.start)
+        raise typer.Exit(NOTHING_LEARNED)
     typer.echo(f"{out}: the best of {len(outcome.trials)} trials, {outcome.gain:+.4f} over the encoder given")
 
 
@@ -168,13 +176,12 @@ def _report(number: int, tuned: Tuned, start: float) -> None:
     typer.echo(f"trial {number}: {tuned.validation_score:.4f}, {verdict}")
 
 
-def _stop_without_gain(out: Path, start: float) -> NoReturn:
+def _tell_no_gain(out: Path, start: float) -> None:
     there = f"{out} stays as it was" if out.exists() else f"{out} was not written"
     typer.echo(
         f"nothing learned: no validation score above {start:.4f}, that of the encoder given, so {there}: "
         "train without --tuned"
     )
-    raise typer.Exit(NOTHING_LEARNED)
 
 
 def show_trials(outcome: Search) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from tailrank.errors import RequestError, TailrankError, first_line, needs
 
@@ -15,6 +17,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SCHEME: Final = "ray"
+PORT: Final = 10_001
+"""Of a Ray Client server, if none is named."""
+
+ANSWER_SECONDS: Final = 10.0
+
 AHEAD: Final = 2
 """Tasks for each processor that are handed over at once: none waits, and few parts fill the memory."""
 
@@ -23,10 +30,27 @@ TRIES: Final = 3
 
 
 def checked_place(where: str) -> str:
-    """Give what names Ray or a cluster back; raises RequestError if it names neither."""
-    if where != SCHEME and not where.startswith(f"{SCHEME}://"):
+    """Give what names Ray or a cluster back, before anything takes long.
+
+    Raises
+    ------
+    RequestError
+        If it names neither, or nobody answers there.
+    """
+    if where == SCHEME:
+        return where
+    if not where.startswith(f"{SCHEME}://"):
         raise RequestError(f"--on {where}: give `ray`, or `ray://HOST:PORT` of a cluster")
+    try:
+        place = urlsplit(where)
+        socket.create_connection((place.hostname or "", place.port or PORT), ANSWER_SECONDS).close()
+    except (OSError, ValueError) as why:
+        raise _unreachable(where, why) from None
     return where
+
+
+def _unreachable(where: str, why: Exception) -> RequestError:
+    return RequestError(f"--on {where}: can't be reached ({first_line(why)}): is a cluster there?")
 
 
 @contextmanager
@@ -53,9 +77,7 @@ def ray_cluster(where: str) -> Iterator[Any]:
             **(here if where == SCHEME else {"address": where}), log_to_driver=False, logging_level="error"
         )
     except (ConnectionError, ValueError) as why:
-        raise RequestError(
-            f"--on {where}: can't be reached ({first_line(why)}): is a cluster there?"
-        ) from None
+        raise _unreachable(where, why) from None
     try:
         yield ray
     finally:

@@ -20,6 +20,7 @@ from tailrank.tuning.closed_form_head import PENALTIES, closed_form_heads
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain, Mixture
 from tailrank.tuning.objectives import Objective
+from tailrank.tuning.processes import ALONE, Processes
 from tailrank.tuning.tracking import Tracker, tracked
 from tailrank.tuning.trainable_encoder import TrainableEncoder
 from tailrank.tuning.trainer import Trainer
@@ -78,6 +79,7 @@ def finetune(
     checkpoint: Path | None = None,
     trackers: Sequence[Tracker] = (),
     on_validation: Callable[[int, float], bool] | None = None,
+    processes: Processes = ALONE,
 ) -> Tuned:
     """Tune an encoder as long as that ranks the validation queries better.
 
@@ -100,6 +102,10 @@ def finetune(
         Log losses and metrics.
     on_validation
         Is told the optimiser's steps and the score after each validation step; False ends the training.
+    processes
+        That make the same call and share the texts of each batch; see `started_processes`. The loss is that
+        of the whole batch, so that one process learns the same but for rounding. The first one writes the
+        checkpoint.
 
     Raises
     ------
@@ -109,11 +115,13 @@ def finetune(
         If texts, vectors or the method don't fit the encoder.
     ModelError
         If training diverges, or the checkpoint is damaged, of another training, or can't be written.
+    RequestError
+        If training is adversarial, and there are several processes.
     TrackingError
         If a tracker can't log.
     """
     config = config.complete()
-    training = _Training(domains, encoder, config, progress, trackers)
+    training = _Training(domains, encoder, config, progress, trackers, processes)
     # Settings that change nothing but when and where things are written stay out of the key.
     settings = {k: v for k, v in asdict(config).items() if k not in ("minutes", "memory")}
     data = [(d.split.train.fingerprint, d.split.protocol, len(d.split.validation), d.since) for d in domains]
@@ -124,7 +132,7 @@ def finetune(
         training.restore(*found)
 
     def save() -> None:
-        if checkpoint is not None:
+        if checkpoint is not None and not processes.rank:
             checkpoints.write(checkpoint, name, training.tensors(), training.state())
 
     names = ", ".join(d.split.train.name for d in domains)
@@ -143,11 +151,13 @@ class _Training:
         config: FineTuningConfig,
         progress: Progress,
         trackers: Sequence[Tracker],
+        processes: Processes,
     ) -> None:
         self.config, self.progress, self.trackers = config, progress, trackers
         self.mixture = Mixture(domains, config)
         torch.manual_seed(config.seed)
-        self.encoder = TrainableEncoder(encoder, self.mixture.texts, self.mixture.vectors, config, progress)
+        given = self.mixture.texts, self.mixture.vectors, config, progress, processes
+        self.encoder = TrainableEncoder(encoder, *given)
         self.trainer = Trainer(self.encoder, Objective(config).to(encoder.model.device))
         self.validation_steps: list[ValidationStep] = []
         self.best_weights: list[Tensor] = []

@@ -22,6 +22,7 @@ from tailrank.language.whitening import Whitening
 from tailrank.reporting import Progress, silent
 from tailrank.tuning.activations import BATCH, Activations
 from tailrank.tuning.config import FineTuningConfig
+from tailrank.tuning.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -46,6 +47,8 @@ class TrainableEncoder:
         What learns.
     progress
         Is told how far the layers are that run once.
+    processes
+        That share the texts of a batch.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class TrainableEncoder:
         vectors: Floats,
         config: FineTuningConfig,
         progress: Progress = silent,
+        processes: Processes = ALONE,
     ) -> None:
         if vectors.shape != (len(texts), encoder.dimension):
             raise EncoderError(
@@ -69,6 +73,7 @@ class TrainableEncoder:
         self.texts, self.config, self.model = list(texts), config, encoder.model
         if not hasattr(self.model[0], "model"):
             raise EncoderError(f"{encoder.name}: not a transformer, so there are no layers to tune")
+        self.processes = processes
         self.has_text: Bools = np.array([bool(text.strip()) for text in texts])
         self.bfloat16 = self.model.device.type == "cuda" or has_bfloat16()
         if config.method != "head":  # which reads vectors of whole texts
@@ -106,6 +111,11 @@ class TrainableEncoder:
         embeddings: nn.Parameter = model.get_input_embeddings().weight
         return embeddings
 
+    @property
+    def dimensions(self) -> int:
+        """Width of the vectors."""
+        return len(self.head[-1].linear.weight)
+
     def parts(self, items: Codes) -> list[Codes]:
         """Split items, given by position, into parts of similar length; positions, not items."""
         order = np.argsort(-self.lengths[items], kind="stable").astype(np.int32)
@@ -123,10 +133,11 @@ class TrainableEncoder:
         found, done = torch.zeros(len(self.texts), self.head[0].linear.in_features), 0
         self.model.eval()
         with torch.no_grad():
-            for part in self.parts(items):
+            for _, part in self.processes.own(self.parts(items)):
                 found[items[part]] = self._head_inputs(items[part]).cpu()
-                done += len(part)
-                progress("encoding", done, len(items))
+                done += self.processes.size * len(part)
+                progress("encoding", min(done, len(items)), len(items))
+        self.processes.add_up([found])
         self.model.train()
         return found
 
@@ -172,7 +183,8 @@ class TrainableEncoder:
             digest = hashlib.sha256("\0".join([encoder.fingerprint, str(c.max_tokens), *self.texts]).encode())
             file = cache_root() / "activations" / f"{digest.hexdigest()[:16]}-{c.layers}.npy"
             self.activations = Activations(transformer.model, c.layers, self.lengths, file)
-            self.activations.prepare(self._features, self.bfloat16, progress)
+            with self.processes.first_alone():
+                self.activations.prepare(self._features, self.bfloat16, progress)
             self.activations.upper.requires_grad_(True)
         elif c.method == "full":
             for name, weights in transformer.named_parameters():

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tailrank.arrays import Codes
-from tailrank.errors import ModelError
+from tailrank.errors import ModelError, RequestError
 from tailrank.tuning.domains import Mixture
 from tailrank.tuning.examples import Batch
 from tailrank.tuning.objectives import Objective
@@ -32,11 +32,19 @@ class Trainer:
         Whose weights learn, by the rates of its config.
     objective
         The loss; its own weights learn as the head's.
+
+    Raises
+    ------
+    RequestError
+        If `adversarial` is set for several processes.
     """
 
     def __init__(self, encoder: TrainableEncoder, objective: Objective) -> None:
         self.encoder, self.objective, self.config = encoder, objective, encoder.config
+        if self.config.adversarial and encoder.processes.size > 1:
+            raise RequestError("adversarial training runs in one process: leave torchrun or adversarial out")
         model, head = encoder.parameters()
+        self.encoded_by = [*model, *head]
         head = [*head, *objective.parameters()]
         self.weights = [*model, *head]
         c = self.config
@@ -66,6 +74,7 @@ class Trainer:
             if embeddings is not None:
                 with _moved(embeddings, c.adversarial):
                     self._backward(batch, part)
+        self.encoder.processes.add_gradients(self.encoded_by)
         norm = float(torch.nn.utils.clip_grad_norm_(self.weights, c.clip))
         if not np.isfinite([norm, *losses]).all():
             rates = f"{c.rate:g} and {c.head_rate:g}"
@@ -76,22 +85,25 @@ class Trainer:
         return {"loss": float(np.mean(losses)), "gradient norm": norm, "rate": c.rate * share}
 
     def _backward(self, batch: Batch, number: int) -> float:
-        """Add the gradient of one batch, encoded at once or, if memory is short, in two passes."""
-        parts = self.encoder.parts(batch.items)
-        back = torch.from_numpy(np.argsort(np.concatenate(parts)))
-        cached = len(batch.items) > self.config.memory
+        """Add the gradient of one batch, encoded at once or, if memory is short, in two passes.
+
+        Each process encodes its share, computes the loss of the whole batch, and takes its share back.
+        """
+        parts, encoder = self.encoder.processes.own(self.encoder.parts(batch.items)), self.encoder
+        cached = sum(len(rows) for _, rows in parts) > self.config.memory
         with torch.set_grad_enabled(not cached):
-            encoded = [self._encode(batch.items[rows], number, at) for at, rows in enumerate(parts)]
-        vectors = torch.cat(encoded)
-        if cached:
-            vectors.requires_grad_(True)
-        loss: Tensor = self.objective(vectors[back.to(vectors.device)], batch) / self.config.accumulation
+            encoded = [self._encode(batch.items[rows], number, at) for at, rows in parts]
+        vectors = torch.zeros(len(batch.items), encoder.dimensions, device=encoder.model.device)
+        for (_, rows), found in zip(parts, encoded, strict=True):
+            vectors[torch.from_numpy(rows).long()] = found.detach()
+        encoder.processes.add_up([vectors])
+        vectors.requires_grad_(True)
+        loss: Tensor = self.objective(vectors, batch) / self.config.accumulation
         loss.backward()  # type: ignore[no-untyped-call]
-        if cached:
-            assert vectors.grad is not None  # noqa: S101 - every vector is in the loss
-            gradients = torch.split(vectors.grad, [len(rows) for rows in parts])
-            for at, (rows, gradient) in enumerate(zip(parts, gradients, strict=True)):
-                self._encode(batch.items[rows], number, at).backward(gradient)  # type: ignore[no-untyped-call]
+        assert vectors.grad is not None  # noqa: S101 - every vector is in the loss
+        for (at, rows), found in zip(parts, encoded, strict=True):
+            again = self._encode(batch.items[rows], number, at) if cached else found
+            again.backward(vectors.grad[torch.from_numpy(rows).long()])  # type: ignore[no-untyped-call]
         return float(loss.detach()) * self.config.accumulation
 
     def _encode(self, items: Codes, number: int, part: int) -> Tensor:

@@ -1,0 +1,87 @@
+"""Fine-tuning in several processes that torchrun starts: each encodes its share of a batch's texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+T = TypeVar("T")
+
+PATIENCE: Final = timedelta(days=7)
+"""That one waits for another, which may be encoding; torchrun ends all if one dies."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which of several processes this is; they have the same weights after every step.
+
+    Attributes
+    ----------
+    rank
+        From 0; that one writes files and speaks.
+    size
+        How many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    def own(self, parts: Sequence[T]) -> list[tuple[int, T]]:
+        """Choose this one's share of parts in descending order of work, each with its number.
+
+        Examples
+        --------
+        >>> Processes(0, 2).own("abcde"), Processes(1, 2).own("abcde")
+        ([(0, 'a'), (3, 'd'), (4, 'e')], [(1, 'b'), (2, 'c')])
+        """
+        width = 2 * self.size  # there and back, so that nobody has all of the longer ones
+        return [
+            (at, part)
+            for at, part in enumerate(parts)
+            if min(at % width, width - 1 - at % width) == self.rank
+        ]
+
+    def add_up(self, tensors: Iterable[Tensor]) -> None:
+        """Put the sum over all processes in place of each tensor, bit by bit the same everywhere."""
+        if self.size > 1:
+            under_way = [distributed.all_reduce(tensor, async_op=True) for tensor in tensors]
+            for one in under_way:
+                one.wait()
+
+    def add_gradients(self, weights: Iterable[Tensor]) -> None:
+        """Add up the gradients of weights, of which a process without a share has none."""
+        if self.size > 1:
+            for weight in (found := list(weights)):
+                weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            self.add_up(weight.grad for weight in found if weight.grad is not None)
+
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """Let the first process do something before all others, who then find its files."""
+        if self.size > 1 and self.rank:
+            distributed.barrier()
+        yield
+        if self.size > 1 and not self.rank:
+            distributed.barrier()
+
+
+ALONE: Final = Processes()
+
+
+@contextmanager
+def started_processes() -> Iterator[Processes]:
+    """Join the processes that torchrun started with this one, until the block ends; else there is one."""
+    if not distributed.is_torchelastic_launched():
+        yield ALONE
+        return
+    distributed.init_process_group("gloo", timeout=PATIENCE)
+    try:
+        yield Processes(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()
