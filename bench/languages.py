@@ -184,12 +184,11 @@ def words(texts: Sequence[str], others: Sequence[str] | None = None) -> Floats:
     return likeness
 
 
-def meaning(encoder: TextEncoder, texts: Sequence[str], others: Sequence[str] | None = None) -> Floats:
-    """Compare whitened vectors, as `words` compares words."""
-    white = study.whitened(encoder.encode([*texts, *(others or ())]))
-    likeness: Floats = (
-        white[: len(texts)] @ (white[: len(texts)] if others is None else white[len(texts) :]).T
-    )
+def meaning(vectors: Floats, others: Floats | None = None) -> Floats:
+    """Compare vectors, whitened together, as `words` compares texts."""
+    white = study.whitened(vectors if others is None else np.concatenate([vectors, others]))
+    first = white[: len(vectors)]
+    likeness: Floats = first @ (first if others is None else white[len(vectors) :]).T
     return likeness
 
 
@@ -199,13 +198,18 @@ def segmentation(data: Catalogue, texts: Sequence[str], language: str) -> study.
     return {name: row(data, values, found["letters and pairs"]) for name, values in found.items()}
 
 
-def across(data: Catalogue, language: str, encoder: TextEncoder | None) -> study.Json:
+def across(data: Catalogue, titles: Mapping[str, list[str]], encoder: TextEncoder | None) -> study.Json:
     """Measure histories and candidates in one language, and histories in English among the other's."""
-    own, english = data.texts[language], data.texts[ENGLISH]
-    compare: Any = words if encoder is None else lambda *given: meaning(encoder, *given)
-    likeness = {f"{language} to {language}": compare(own), "en to en": compare(english)}
-    crossed = compare(english, own)
-    likeness[f"en to {language}"] = crossed
+    english, (language, own) = titles[ENGLISH], next(each for each in titles.items() if each[0] != ENGLISH)
+    given: Any = (english, own)
+    if encoder is not None:
+        given = np.split(encoder.encode([*english, *own]), 2)
+    compare: Any = words if encoder is None else meaning
+    crossed = compare(*given)
+    likeness = {f"{ENGLISH} to {language}": crossed}
+    likeness |= {
+        f"{each} to {each}": compare(one) for each, one in zip((ENGLISH, language), given, strict=True)
+    }
     ranks = (crossed >= crossed.diagonal()[:, None]).sum(axis=1)
     found: study.Json = {name: row(data, data.ndcg(each)) for name, each in likeness.items()}
     return found | {"translation found first": float((ranks == 1).mean()), "mrr": float((1 / ranks).mean())}
@@ -230,17 +234,16 @@ def main(
     found: study.Json = {}
     for language in LANGUAGES:
         data = catalogue(lists, language, seed)
-        own = data.texts[language]
+        titles = {name: [text.split("\n")[0] for text in texts] for name, texts in data.texts.items()}
         found[language] = {
             "items": len(data.counts),
             "queries": len(data.targets),
             "queries/tail80": int(data.tail.sum()),
-            "words of titles": segmentation(data, [text.split("\n")[0] for text in own], language),
-            "words of descriptions": segmentation(data, own, language),
+            "words of titles": segmentation(data, titles[language], language),
+            "words of descriptions": segmentation(data, data.texts[language], language),
         }
         if language == "zh":
-            by = {"words": across(data, language, None)}
-            found[language]["across"] = by | {
-                name: across(data, language, TextEncoder.load(name, "cpu")) for name in encoder
+            found[language]["across, titles"] = {"words": across(data, titles, None)} | {
+                name: across(data, titles, TextEncoder.load(name, "cpu")) for name in encoder
             }
         study.store("languages.json", {"dataset": "Debian 12 descriptions", "seed": seed, **found})
