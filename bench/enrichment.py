@@ -19,7 +19,7 @@ import numpy as np
 import typer
 
 from bench import study
-from tailrank.arrays import Bools, Doubles
+from tailrank.arrays import Doubles
 from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.language.encoder import TextEncoder
@@ -30,16 +30,23 @@ from tailrank.language.vectors import ItemVectors
 from tailrank.metrics.significance import paired_bootstrap
 from tailrank.signals.lexical import Lexical
 from tailrank.tuning.enrichment import FIELDS, Statement, Writer, statements
-from tailrank.tuning.grounding import Grounds, words_of
+from tailrank.tuning.grounding import Grounds
 
 WORDS: Final = 3
+ASSOCIATED: Final = 5
+"""Words that an item gets in place of a model's."""
+
+SIGNALS: Final = ("semantic", "lexical")
 READ: Final = 50
 
 
 def main(
     data: study.Data,
     name: study.Name,
-    writer: Annotated[str, typer.Option(help="Generative model: a folder, or the URL of an endpoint.")],
+    writer: Annotated[
+        str | None,
+        typer.Option(help="Generative model: a folder, or the URL of an endpoint; else none writes."),
+    ] = None,
     items: Annotated[int, typer.Option(min=1, help="To cut and to describe, drawn at random.")] = 300,
     minutes: Annotated[float, typer.Option(min=0, help="Of processor time, for the model.")] = 20.0,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
@@ -51,21 +58,21 @@ def main(
     cut = [" ".join(text.split()[:WORDS]) for text in whole]
     given = replaced(whole, {item: cut[item] for item in drawn})
     grounds = Grounds.from_texts(given)
-    found, seconds, identity = written(drawn, given, grounds, writer, minutes)
-    arms = texts_of(found, whole, cut, grounds)
-    sample = np.isin(np.arange(dataset.n_items), list(found))
+    found, seconds, identity = dict[int, list[Statement]](), None, None
+    if writer is not None:
+        found, seconds, identity = written(drawn, given, grounds, writer, minutes)
+    arms = texts_of(drawn, found, whole, cut, grounds)
     split = leave_one_out(dataset)
     ranked = {arm: values(replaced(given, said), split, seed) for arm, said in arms.items()}
     rows = [
-        {"text": arm, "signal": signal, **row(ranked, arm, signal, split, sample)}
-        for arm in arms
-        for signal in ("semantic", "lexical")
+        {"text": arm, "signal": signal, **row(ranked, arm, signal, split, list(said))}
+        for arm, said in arms.items()
+        for signal in SIGNALS
     ]
     about |= {"protocol": split.protocol, "seed": seed, "words": WORDS, "writer": identity}
-    counts = {"items": len(found), "cpu_seconds_each": seconds, "statements": counted(found)}
-    study.store(
-        f"{name}/enrichment.json", {**about, **counts, "rows": rows, "read": read(found, given, seed)}
-    )
+    counts = {"items": len(drawn), "described": len(found), "cpu_seconds_each": seconds}
+    said = {"statements": counted(found), "read": read(found, given, seed)}
+    study.store(f"{name}/enrichment.json", {**about, **counts, "rows": rows, **said})
 
 
 def written(
@@ -86,22 +93,29 @@ def written(
 
 
 def texts_of(
-    found: Mapping[int, Sequence[Statement]], whole: Sequence[str], cut: Sequence[str], grounds: Grounds
+    drawn: Sequence[int],
+    found: Mapping[int, Sequence[Statement]],
+    whole: Sequence[str],
+    cut: Sequence[str],
+    grounds: Grounds,
 ) -> dict[str, dict[int, str]]:
-    """Give the text of each described item in every arm."""
+    """Give the text of each item in every arm: in those of the model, of each that was described."""
 
     def joined(item: int, words: Sequence[str]) -> str:
         return ". ".join([cut[item], *words])
 
-    kept = {item: [one.text for one in said if one.ungrounded is None] for item, said in found.items()}
-    new = {item: len(set(words_of(" ".join(kept[item]))) - set(words_of(cut[item]))) for item in found}
-    return {
-        "cut": {item: cut[item] for item in found},
-        "checked": {item: joined(item, kept[item]) for item in found},
-        "unchecked": {item: joined(item, [one.text for one in said]) for item, said in found.items()},
-        "associated": {item: joined(item, grounds.associated(item, max(new[item], 5))) for item in found},
-        "whole": {item: whole[item] for item in found},
+    arms = {
+        "cut": {item: cut[item] for item in drawn},
+        "associated": {item: joined(item, grounds.associated(item, ASSOCIATED)) for item in drawn},
+        "whole": {item: whole[item] for item in drawn},
     }
+    if found:
+        arms["checked"] = {
+            item: joined(item, [one.text for one in said if one.ungrounded is None])
+            for item, said in found.items()
+        }
+        arms["unchecked"] = {item: joined(item, [one.text for one in said]) for item, said in found.items()}
+    return arms
 
 
 def replaced(given: Sequence[str], said: Mapping[int, str]) -> list[str]:
@@ -118,10 +132,10 @@ def values(texts: Sequence[str], split: Split, seed: int) -> dict[str, Doubles]:
 
 
 def row(
-    ranked: Mapping[str, Mapping[str, Doubles]], arm: str, signal: str, split: Split, sample: Bools
+    ranked: Mapping[str, Mapping[str, Doubles]], arm: str, signal: str, split: Split, items: Sequence[int]
 ) -> study.Json:
-    """Give ndcg@10 on the sample, against the cut texts, and the share of the loss that comes back."""
-    mask = sample[split.test.targets]
+    """Give ndcg@10 on some items, against their cut texts, and the share of the loss that comes back."""
+    mask = np.isin(split.test.targets, items)
     means = {name: float(each[signal][mask].mean()) for name, each in ranked.items()}
     lost = means["whole"] - means["cut"]
     one = paired_bootstrap(ranked[arm][signal], ranked["cut"][signal], split.test.users, mask)
