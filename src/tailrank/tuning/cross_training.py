@@ -27,7 +27,7 @@ EVERY: Final = 25
 VALIDATED: Final = 128
 """Pairs of held-out items that validate."""
 
-RATE, HEAD_RATE = 1e-4, 1e-3
+RATE, HEAD_RATE = 5e-5, 3e-3
 WARM_UP: Final = 10
 PATIENCE: Final = 6
 """Validations without a better one, after which training ends."""
@@ -48,7 +48,7 @@ class CrossTraining:
 
     def __init__(self, model: CrossEncoder, pairs: ChosenPairs, seed: int) -> None:
         self.model, self.pairs, self.seed, self.steps = model, pairs, seed, 0
-        head = [model.sides, model.scale, *model.differences.parameters()]
+        head = [model.sides, *model.head.parameters()]
         groups = [
             {"params": list(model.upper.parameters()), "peak": RATE},
             {"params": head, "peak": HEAD_RATE},
