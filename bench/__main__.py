@@ -31,6 +31,7 @@ class Modules(TyperGroup):
         *("languages",),
         *("enrichment",),
         *("teacher",),
+        *("spaces", "device"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:

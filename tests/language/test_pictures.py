@@ -153,6 +153,8 @@ def test_pictures_rank(encoder_folder: Path, shop: Path, tmp_path: Path, own_cac
         ("/etc/hostname", "'/etc/hostname' is not inside of"),
         ("link.png", "'link.png' is not inside of"),
         ("none.png", "'none.png' is no file in"),
+        ("a\0b.png", "names no file (embedded null byte)"),
+        ("x" * 300, "names no file (File name too long)"),
         ("text.png", "`picture` 'text.png' can't be read as PNG, JPEG, WEBP, GIF, BMP, TIFF (no picture)"),
         ("half.png", "`picture` 'half.png' can't be read as"),
         ("huge.png", "`picture` 'huge.png' has 67,108,865 bytes, more than 67,108,864"),

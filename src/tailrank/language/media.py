@@ -133,12 +133,16 @@ class _ByContent:
 def _inside(folder: Path, cell: str, items: pl.DataFrame, row: int) -> Path:
     """Find a file by its path from a folder; links that lead out of it are refused, too."""
     place = folder.resolve()
-    path = (place / cell.strip()).resolve()
+    try:
+        path = (place / cell.strip()).resolve()
+        exists = path.is_file()
+    except (OSError, ValueError, RuntimeError) as why:  # too long, with a zero byte, a ring of links
+        raise DataError(f"{row_of(items, row)}: {cell[:80]!r} names no file ({first_line(why)})") from None
     if Path(cell.strip()).is_absolute() or not path.is_relative_to(place):
         raise DataError(
             f"{row_of(items, row)}: {cell!r} is not inside of {folder}: write the path of a file from there"
         )
-    if not path.is_file():
+    if not exists:
         raise DataError(f"{row_of(items, row)}: {cell!r} is no file in {folder}: add it, or leave it out")
     return path
 

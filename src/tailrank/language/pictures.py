@@ -163,7 +163,9 @@ def read_picture(file: Path) -> Image:
             if opened.width * opened.height > MOST_PIXELS:
                 raise EncoderError(f"{opened.width} by {opened.height} pixels are too many: make it smaller")
             return ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as why:
+    except EncoderError:
+        raise
+    except Exception as why:  # noqa: BLE001 - a broken picture makes Pillow raise anything
         reason = "no picture" if isinstance(why, UnidentifiedImageError) else first_line(why)
         raise EncoderError(f"can't be read as {', '.join(FORMATS)} ({reason}): write it again") from None
 
