@@ -56,7 +56,7 @@ def whole(
     way: str, dataset: Dataset, spaces: Mapping[str, ItemVectors], split: Split, seed: int
 ) -> study.Values:
     """Give ndcg@10 of each test query by a whole ranker, and the microseconds that rankings take."""
-    vectors = vector_spaces(dataset, "default", TITLE) | spaces
+    vectors = {**vector_spaces(dataset, "default", TITLE), **spaces}
     with progress_bars() as progress:
         fitted = Reranker.fit(split, vectors, Settings(seed=seed, template=TITLE), progress)
     return {way: study.ndcg(fitted, split), f"{way}: cpu": np.array([cpu_microseconds(fitted, split)])}
