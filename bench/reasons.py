@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Annotated, Final
 
 import numpy as np
@@ -27,8 +26,8 @@ from tailrank.data.cache import cache_root
 from tailrank.language.generative import load_generative_model
 from tailrank.ranking.explanation import Explanation
 from tailrank.ranking.paraphrase import departure
-from tailrank.ranking.phrasebook import Phrasebook, sentences_of
-from tailrank.ranking.reasons import because, titles_of
+from tailrank.ranking.phrasebook import Phrasebook, sentences_of, writers_of
+from tailrank.ranking.reasons import titles_of
 from tailrank.ranking.reranker import Reranker
 
 TOP: Final = 10
@@ -83,7 +82,7 @@ def main(
     report(f"{dataset.name}/reasons.json", contents, keep)
 
 
-def written(sentences: Sequence[str], writer: str, minutes: float) -> tuple[Phrasebook, float]:
+def written(sentences: Sequence[str], writer: str, minutes: float) -> tuple[Phrasebook, float | None]:
     """Have sentences rephrased as long as the time lasts; an interrupted run goes on where it was."""
     model = load_generative_model(writer)
     file = cache_root() / "reasons" / f"{re.sub(r'[^A-Za-z0-9]+', '-', model.identity)}.json"
@@ -95,8 +94,8 @@ def written(sentences: Sequence[str], writer: str, minutes: float) -> tuple[Phra
         print(list(book.entries.items())[-1], flush=True)
         if time.process_time() - start > 60 * minutes:
             break
-    spent = time.process_time() - start
-    return book, spent / max(len(book.entries) - before, 1)
+    new = len(book.entries) - before
+    return book, (time.process_time() - start) / new if new else None
 
 
 def answers(book: Phrasebook, seen: Mapping[str, int]) -> Json:
@@ -120,18 +119,15 @@ def searched(reranker: Reranker, found: Sequence[Sequence[Explanation]], book: P
     """Say all explanations, and look for what isn't in them: titles of other items, and numbers."""
     every = titles_of(reranker.catalogue, reranker.item_ids)
     other, numbers, rephrased, said = 0, 0, 0, 0
-    for listed in found:
-        for one in listed:
-            template = because(one, every)
-            sentence, why_not = book.say(partial(because, one), every)
-            said, rephrased = said + 1, rephrased + (why_not is None)
-            quoted = re.findall("“(.*?)”", sentence)
-            other += any(title not in re.findall("“(.*?)”", template) for title in quoted)
-            plain = sentence
-            for title in sorted(quoted, key=len, reverse=True):
-                plain = plain.replace(f"“{title}”", "")
-            other += any(len(title) > 3 and title in plain for title in every.values())
-            numbers += bool(re.search(r"\d", plain))
+    for write in (write for listed in found for write in writers_of(listed)):
+        sentence, why_not = book.say(write, every)
+        said, rephrased = said + 1, rephrased + (why_not is None)
+        quoted, plain = re.findall("“(.*?)”", sentence), sentence
+        for title in sorted(quoted, key=len, reverse=True):
+            plain = plain.replace(f"“{title}”", "")
+        others = sorted(quoted) != sorted(re.findall("“(.*?)”", write(every)))
+        other += others or any(len(title) > 3 and title in plain for title in every.values())
+        numbers += bool(re.search(r"\d", plain))
     return {"said": said, "rephrased": rephrased, "with another title": other, "with a number": numbers}
 
 

@@ -215,14 +215,19 @@ def said(book: Phrasebook | None, write: Write, titles: Mapping[str, str]) -> st
     return write(titles) if book is None else book.say(write, titles).sentence
 
 
-def sentences_of(found: Iterable[Explanation]) -> Iterator[str]:
-    """Give the sentences of items that follow each other, without titles: as a phrasebook has them."""
+def writers_of(found: Iterable[Explanation]) -> Iterator[Write]:
+    """Give what writes the sentences of items that follow each other."""
     listed = list(found)
     for one in listed:
-        yield _untitled(partial(because, one))[0]
+        yield partial(because, one)
     for one, following in pairwise(listed):
         if one.score >= following.score:
-            yield _untitled(partial(why_above, Contrast(one, following)))[0]
+            yield partial(why_above, Contrast(one, following))
+
+
+def sentences_of(found: Iterable[Explanation]) -> Iterator[str]:
+    """Write the sentences of items that follow each other without titles, as a phrasebook has them."""
+    return (_untitled(write)[0] for write in writers_of(found))
 
 
 def _tidied(answer: str) -> str:
