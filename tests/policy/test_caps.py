@@ -4,13 +4,18 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from listings import StatedListing, drawn
 
+from tailrank.data.histories import History
+from tailrank.errors import RequestError
 from tailrank.policy.base import Scored
 from tailrank.policy.caps import Cap
+from tailrank.ranking.catalogue import Catalogue
+from tailrank.ranking.listing import CandidateListing
 
 
 def listed(brands: list[str | list[str] | None]) -> Scored:
@@ -69,3 +74,14 @@ def test_what_has_no_brand_always_fits_and_equal_scores_stay_in_order() -> None:
 def test_a_list_that_fits_stays_as_it_is() -> None:
     scored = drawn(0)
     assert np.array_equal(Cap("genres", most=5).apply(scored).scores, scored.scores)
+
+
+def test_a_column_that_items_lack_is_refused_before_any_list() -> None:
+    items = pl.DataFrame({"item_id": ["a", "b"], "brand": ["Acme", "Best"]})
+    catalogue = Catalogue.from_items(items, np.zeros(2, np.int64), (), "timestamp")
+    listing = CandidateListing(
+        ["a", "b"], np.arange(2, dtype=np.int32), History([], [], []), 0.0, catalogue, ()
+    )
+    Cap("brand").check(listing)
+    with pytest.raises(RequestError, match="no column `brnd`: did you mean `brand`"):
+        Cap("brnd").check(listing)
