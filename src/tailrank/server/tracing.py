@@ -65,10 +65,8 @@ class Tracer:
             attributes={"http.request.method": exchange.method},
             start_time=time.time_ns() - int(1e9 * waited),
         )
-        if not span.is_recording():  # a sampler left it out
-            yield span
-            return
-        context, watch = attach(set_span_in_context(span)), WATCH.set(self._stage)
+        context = attach(set_span_in_context(span))
+        watch = WATCH.set(self._stage if span.is_recording() else None)  # a sampler may leave it out
         try:
             yield span
         finally:
