@@ -96,7 +96,8 @@ def routed(frame: pl.DataFrame, label: str, outside: Examples | None = None) -> 
     task = TextClassifier.fit(train.texts, train.labels, encoder, ClassifierSettings(seed=SEED), store=store)
 
     def said(some: Examples) -> Predictions:
-        return task.judge(store.vectors(task.kind.texts(some.texts, None, task.template), encoder))
+        written = task.kind.texts(some.texts, None, task.template)
+        return task.judge(written, store.vectors(written, encoder))
 
     found = said(test)
     right = np.array([[name] == list(own) for (name, _), own in zip(found.best(), test.labels, strict=True)])

@@ -165,7 +165,7 @@ def _ours(ground: Ground, settings: ClassifierSettings, encoder: TextEncoder) ->
         if fitted.tuned:
             return fitted.predict(examples.texts, examples.entities)
         written = fitted.kind.texts(examples.texts, examples.entities, fitted.template)
-        return fitted.judge(store.vectors(written, encoder))
+        return fitted.judge(written, store.vectors(written, encoder))
 
     said = answers(test)
     found: study.Json = {
@@ -176,12 +176,12 @@ def _ours(ground: Ground, settings: ClassifierSettings, encoder: TextEncoder) ->
         found |= told_apart(said, answers(ground.outside))
     if test.entities is not None:
         found |= _by_entities(said, fitted, test)
-    found |= {name: fitted.about[name] for name in ("epochs", "penalty") if name in fitted.about}
+    found |= {name: fitted.about[name] for name in ("epochs", "penalty", "words") if name in fitted.about}
     with tempfile.TemporaryDirectory() as folder:
         fitted.save(Path(folder) / "task")
         light = TextClassifier.load(Path(folder) / "task", OnnxEncoder.load)
         texts = light.kind.texts(test.texts, test.entities, light.template)
-        return found | _timed(lambda text: light.judge(light.encoder.encode([text])), texts)
+        return found | _timed(lambda text: light.judge([text], light.encoder.encode([text])), texts)
 
 
 def _by_entities(said: Predictions, fitted: TextClassifier, test: Examples) -> dict[str, float]:

@@ -48,7 +48,7 @@ from tailrank.tasks.support.fitting import fit_desk
 from tailrank.tasks.support.folder import FORMAT as DESK_FORMAT
 from tailrank.tasks.support.folder import write_desk
 from tailrank.tasks.support.settings import DeskSettings
-from tailrank.tasks.task_folder import FORMAT as TASK_FORMAT
+from tailrank.tasks.task_manifest import FORMAT as TASK_FORMAT
 
 FIXTURES: Final = Path(__file__).parents[1] / "tests" / "fixtures"
 OPENAPI: Final = FIXTURES / "openapi.json"

@@ -89,7 +89,8 @@ def test_a_folder_holds_a_task(classifier: TextClassifier, tmp_path: Path) -> No
     loaded = TextClassifier.load(folder)
     assert (loaded.labels, loaded.kind.name, loaded.about) == (classifier.labels, "one", classifier.about)
     np.testing.assert_array_equal(loaded.predict(TEXTS).chances, classifier.predict(TEXTS).chances)
-    assert {file.name for file in folder.iterdir()} == {"manifest.json", "head.safetensors"}
+    files = {"manifest.json", "head.safetensors", "words.safetensors"}
+    assert {file.name for file in folder.iterdir()} == files
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_weights(small: TextEncoder) -> None:
     settings = ClassifierSettings(tune="full", epochs=1, batch=8, rate=1e-3)
     one, other = (TextClassifier.fit(TEXTS, LABELS, small, settings) for _ in "ab")
     assert one.encoder.sha256 == other.encoder.sha256
-    np.testing.assert_array_equal(one.head.weights, other.head.weights)
+    np.testing.assert_array_equal(one.head.vector.weights, other.head.vector.weights)
 
 
 def test_tuning_that_does_not_help_is_undone(small: TextEncoder) -> None:

@@ -81,7 +81,7 @@ class TaskEndpoints:
         written = await asyncio.to_thread(task.kind.texts, asked.texts, asked.entities, task.template)
         encoder = await self._encoders.load(EncoderIdentity(task.encoder.name, task.encoder.sha256, ""))
         vectors = await self._encoders.encode(encoder, written, "documents")
-        predictions = _told(await asyncio.to_thread(task.judge, vectors))
+        predictions = _told(await asyncio.to_thread(task.judge, written, vectors))
         return Answer(encode(LabelResponse(call.name, predictions)))
 
     async def support_ask(self, call: Call) -> Answer:

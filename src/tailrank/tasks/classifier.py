@@ -16,12 +16,12 @@ from tailrank.reporting import Progress, silent
 from tailrank.tasks.fitting import LabelledVectors, fit_parts
 from tailrank.tasks.kinds import Kind, Labels
 from tailrank.tasks.labelling import as_lists, check_counts, names_of, truth_of
-from tailrank.tasks.linear_head import LinearHead
 from tailrank.tasks.predictions import Predictions
 from tailrank.tasks.registry import kind_named
 from tailrank.tasks.scope import Scope
 from tailrank.tasks.settings import ClassifierSettings, Tune
 from tailrank.tasks.task_folder import Encoder, LoadEncoder, load, save
+from tailrank.tasks.text_head import TextHead
 
 
 class LabelledTexts(NamedTuple):
@@ -77,7 +77,7 @@ class TextClassifier:
     labels: tuple[str, ...]
     encoder: Encoder = field(repr=False)
     template: str
-    head: LinearHead = field(repr=False)
+    head: TextHead = field(repr=False)
     scope: Scope = field(repr=False)
     tuned: bool = False
     about: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -187,13 +187,14 @@ class TextClassifier:
         EncoderError
             If a text isn't a string.
         """
-        return self.judge(self.encoder.encode(self.kind.texts(texts, entities, self.template)))
+        written = self.kind.texts(texts, entities, self.template)
+        return self.judge(written, self.encoder.encode(written))
 
-    def judge(self, vectors: Floats) -> Predictions:
-        """Say of vectors of what the kind writes, shape (n, d), what `predict` says of its texts."""
+    def judge(self, written: Sequence[str], vectors: Floats) -> Predictions:
+        """Say of what the kind writes, and of its vectors, shape (n, d), what `predict` says of its texts."""
         features = self.kind.features(vectors, self.template)
-        scores = self.scope.scores(features)
-        return Predictions(self.labels, self.head.chances(features), scores, self.scope.refused(scores))
+        scores, chances = self.scope.scores(features), self.head.chances(features, written)
+        return Predictions(self.labels, chances, scores, self.scope.refused(scores))
 
     def measure(self, predictions: Predictions, labels: Sequence[str] | Labels) -> dict[str, float]:
         """Measure what `predict` said of n texts against their labels; docs/tasks.md names the metrics.

@@ -18,6 +18,8 @@ from tailrank.tasks.predictions import Predictions
 from tailrank.tasks.scope import Scope
 from tailrank.tasks.settings import ClassifierSettings
 from tailrank.tasks.supervised_tuning import Labelled, TaskToTune, tune
+from tailrank.tasks.text_head import TextHead
+from tailrank.tasks.words import WordHead
 
 
 class LabelledVectors(NamedTuple):
@@ -51,7 +53,7 @@ class Fitted(NamedTuple):
     """The parts of a classifier, and what was found on the way."""
 
     encoder: TextEncoder
-    head: LinearHead
+    head: TextHead
     scope: Scope
     tuned: bool
     about: dict[str, Any]
@@ -99,12 +101,25 @@ def _start(task: LabelledVectors, settings: ClassifierSettings) -> _Start:
 def _untuned(
     task: LabelledVectors, start: _Start, encoder: TextEncoder, settings: ClassifierSettings
 ) -> Fitted:
-    scope, measured = _judged(task, task.vectors, start.head, start.held, settings)
-    head = LinearHead.fit(
-        task.vectors, task.truth, task.kind.exclusive, start.penalty, start.head.temperature
+    chosen = _with_words(task, start)
+    scope, measured = _judged(task, task.vectors, chosen, start.held, settings)
+    vector = LinearHead.fit(
+        task.vectors, task.truth, task.kind.exclusive, start.penalty, chosen.vector.temperature
     )
+    words = chosen.words and WordHead.fit(task.texts, task.truth, chosen.words.share)
     scope = replace(Scope.fit(task.vectors, task.truth), threshold=scope.threshold)
-    return Fitted(encoder, head, scope, False, {"penalty": start.penalty, "held_out": measured})
+    about = {"penalty": start.penalty, "words": 0.0 if words is None else words.share, "held_out": measured}
+    return Fitted(encoder, TextHead(vector, words), scope, False, about)
+
+
+def _with_words(task: LabelledVectors, start: _Start) -> TextHead:
+    """Add a head that reads words, if it helps with the texts held out."""
+    head = TextHead(start.head)
+    if len(task.texts) != len(task.vectors):  # two texts that are compared: neither's words have the label
+        return head
+    known, rest = _part(task, ~start.held), _part(task, start.held)
+    words = WordHead.fit(known.texts, known.truth)
+    return head.with_words(words, task.vectors[start.held], rest.texts, rest.truth)
 
 
 def _tuned(
@@ -123,7 +138,7 @@ def _tuned(
     parts = []
     for task, start, head in zip(tasks, starts, found.heads, strict=True):
         vectors = found.encoder.encode(task.texts, progress)
-        calibrated = head.calibrated(vectors[start.held], task.truth[start.held])
+        calibrated = TextHead(head.calibrated(vectors[start.held], task.truth[start.held]))
         scope, measured = _judged(task, vectors, calibrated, start.held, settings)
         about = {"penalty": start.penalty, "epochs": found.epochs, "losses": found.losses}
         about["held_out"] = measured
@@ -153,7 +168,7 @@ def _refitted(
         refitted.append(
             part._replace(
                 encoder=found.encoder,
-                head=replace(head, temperature=part.head.temperature),
+                head=TextHead(replace(head, temperature=part.head.vector.temperature)),
                 scope=replace(scope, threshold=part.scope.threshold),
             )
         )
@@ -165,11 +180,11 @@ def _part(task: LabelledVectors, rows: Bools) -> Labelled:
 
 
 def _judged(
-    task: LabelledVectors, vectors: Floats, head: LinearHead, held: Bools, settings: ClassifierSettings
+    task: LabelledVectors, vectors: Floats, head: TextHead, held: Bools, settings: ClassifierSettings
 ) -> tuple[Scope, dict[str, float]]:
     """Fit a scope to vectors of the known texts; gives what is measured on those held out, too."""
-    rest, truth = vectors[held], task.truth[held]
+    rest, (texts, truth) = vectors[held], _part(task, held)
     scope = Scope.fit(vectors[~held], task.truth[~held]).refusing(rest, settings.refuse)
-    measured = task.kind.measure(Predictions(task.names, head.chances(rest)), truth)
+    measured = task.kind.measure(Predictions(task.names, head.chances(rest, texts)), truth)
     refused = float(scope.refused(scope.scores(rest)).mean())
     return scope, {"texts": len(rest), **measured, "refused": refused}

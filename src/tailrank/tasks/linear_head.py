@@ -82,8 +82,7 @@ class LinearHead:
 
     def chances(self, vectors: Floats) -> Floats:
         """Give calibrated chances of labels, shape (n, labels)."""
-        scaled = self.log_odds(vectors) / self.temperature
-        return (softmax(scaled, axis=1) if self.exclusive else expit(scaled)).astype(np.float32)
+        return chances_of(self.log_odds(vectors) / self.temperature, self.exclusive)
 
     def loss(self, vectors: Floats, truth: Bools) -> float:
         """Average the log loss of n texts, at the temperature."""
@@ -103,6 +102,11 @@ class LinearHead:
 
         found = minimize_scalar(loss, bounds=BOUNDS, method="bounded")
         return replace(self, temperature=float(np.exp(found.x)))
+
+
+def chances_of(log_odds: Doubles, exclusive: bool) -> Floats:
+    """Make chances of log-odds, shape (n, labels): that sum to 1 if `exclusive`, else each of its own."""
+    return (softmax(log_odds, axis=1) if exclusive else expit(log_odds)).astype(np.float32)
 
 
 def log_loss(log_odds: Doubles, truth: Bools, exclusive: bool) -> float:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
-from msgspec import Meta, Struct
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -24,13 +23,16 @@ from tailrank.language.vectors import EncoderIdentity
 from tailrank.tasks.linear_head import LinearHead
 from tailrank.tasks.registry import kind_named
 from tailrank.tasks.scope import Scope
+from tailrank.tasks.task_manifest import FORMAT, StoredWords, TaskManifest
+from tailrank.tasks.text_head import TextHead
+from tailrank.tasks.words import WordHead
 
 if TYPE_CHECKING:
     from tailrank.tasks.classifier import TextClassifier
 
-FORMAT: Final = "tailrank task 1"
 MANIFEST: Final = "manifest.json"
 ARRAYS: Final = "head.safetensors"
+WORDS: Final = "words.safetensors"
 ENCODER: Final = "encoder"
 SHARED: Final = "../encoder"
 """Where a task finds the encoder that was tuned on it and others together."""
@@ -60,21 +62,6 @@ class Encoder(Protocol):
 
 LoadEncoder: TypeAlias = Callable[[str], Encoder]
 """Loads an encoder by its name."""
-
-
-class TaskManifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the manifest says, checked field by field before anything is made of it."""
-
-    format: Literal["tailrank task 1"]
-    packages: dict[str, str]
-    kind: str
-    labels: Annotated[tuple[str, ...], Meta(min_length=1)]
-    encoder: EncoderIdentity
-    tuned: bool
-    temperature: Annotated[float, Meta(gt=0, le=1e6)]
-    threshold: float | None
-    arrays: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    about: dict[str, Any]
 
 
 def save(folder: Path, task: TextClassifier) -> None:
@@ -143,10 +130,13 @@ def refuse_other_reading(encoder: Encoder) -> None:
 def _write(folder: Path, task: TextClassifier, encoder: tuple[str, str]) -> None:
     """Write arrays and manifest; `encoder` is the name and the sha256 of the task's."""
     refuse_other_reading(task.encoder)
-    arrays = {"weights": task.head.weights, "bias": task.head.bias}
+    head, words = task.head.vector, task.head.words
+    arrays = {"weights": head.weights, "bias": head.bias}
     arrays |= {name: getattr(task.scope, name) for name in SCOPE}
     # It writes an array as it lies in memory, whatever the order of its axes.
     save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, folder / ARRAYS)
+    if words is not None:
+        words.save(folder / WORDS)
     manifest = TaskManifest(
         format=FORMAT,
         packages={name: version(name) for name in PACKAGES},
@@ -154,10 +144,11 @@ def _write(folder: Path, task: TextClassifier, encoder: tuple[str, str]) -> None
         labels=task.labels,
         encoder=EncoderIdentity(*encoder, task.template),
         tuned=task.tuned,
-        temperature=task.head.temperature,
+        temperature=head.temperature,
         threshold=task.scope.threshold if np.isfinite(task.scope.threshold) else None,
         arrays=sha256_of(folder / ARRAYS),
         about=dict(task.about),
+        words=None if words is None else StoredWords(words.share, sha256_of(folder / WORDS)),
     )
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
@@ -172,10 +163,12 @@ def load(folder: Path, load_encoder: LoadEncoder) -> dict[str, Any]:
     """
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=TaskManifest)
-        if sha256_of(folder / ARRAYS) != manifest.arrays:
-            raise ModelError(f"{folder / ARRAYS}: not as it was written")
-        arrays = load_file(folder / ARRAYS)
+        arrays = _arrays(folder / ARRAYS, manifest.arrays)
         head, scope = _head(arrays, manifest), _scope(arrays, manifest)
+        words = None
+        if manifest.words is not None:
+            stored = _arrays(folder / WORDS, manifest.words.arrays)
+            words = WordHead.from_arrays(stored, len(manifest.labels), manifest.words.share)
     except (OSError, msgspec.DecodeError, SafetensorError, ModelError, RecursionError) as why:
         raise ModelError(
             f"{folder}: no task can be read ({first_line(why)}): train it by `tailrank task train`"
@@ -192,11 +185,24 @@ def load(folder: Path, load_encoder: LoadEncoder) -> dict[str, Any]:
         "labels": manifest.labels,
         "encoder": encoder,
         "template": about.template,
-        "head": head,
+        "head": TextHead(head, words),
         "scope": scope,
         "tuned": manifest.tuned,
         "about": manifest.about,
     }
+
+
+def _arrays(file: Path, sha256: str) -> dict[str, Any]:
+    """Read the arrays of a file.
+
+    Raises
+    ------
+    ModelError
+        If it isn't as it was written.
+    """
+    if sha256_of(file) != sha256:
+        raise ModelError(f"{file}: not as it was written")
+    return load_file(file)
 
 
 def _head(arrays: Mapping[str, Any], manifest: TaskManifest) -> LinearHead:

@@ -67,8 +67,9 @@ class Classified:
         lacking = [at for at, text in enumerate(texts) if self._is_read(text)]
         if lacking:
             classifier = self._classifiers()[0]
-            words = classifier.kind.texts([texts[at].text for at in lacking], None, classifier.template)
-            labelled = self._labelled([texts[at] for at in lacking], classifier.encoder.encode(words))
+            written = classifier.kind.texts([texts[at].text for at in lacking], None, classifier.template)
+            vectors = classifier.encoder.encode(written)
+            labelled = self._labelled([texts[at] for at in lacking], written, vectors)
             for at, new in zip(lacking, labelled, strict=True):
                 found[at] = new
         if self.examples and self.vectors is not None and texts:
@@ -85,18 +86,18 @@ class Classified:
         wanted = (self.topics, text.topics), (self.sentiment, text.sentiment), (self.reasons, text.reason)
         return any(classifier is not None and not given for classifier, given in wanted)
 
-    def _labelled(self, texts: Sequence[Text], vectors: Floats) -> list[Text]:
+    def _labelled(self, texts: Sequence[Text], written: Sequence[str], vectors: Floats) -> list[Text]:
         found = list(texts)
         if self.topics is not None:
-            for row, chances in enumerate(self.topics.head.chances(vectors)):
+            for row, chances in enumerate(self.topics.head.chances(vectors, written)):
                 names = tuple(self.topics.labels[at] for at in np.flatnonzero(chances >= SURE))
                 found[row] = replace(found[row], topics=found[row].topics or names or (UNKNOWN,))
         if self.sentiment is not None:
-            for row, at in enumerate(self.sentiment.head.chances(vectors).argmax(1).tolist()):
+            for row, at in enumerate(self.sentiment.head.chances(vectors, written).argmax(1).tolist()):
                 said = found[row].sentiment or self.sentiment.labels[at]
                 found[row] = replace(found[row], sentiment=said)
         if self.reasons is not None:
-            for row, at in enumerate(self.reasons.head.chances(vectors).argmax(1).tolist()):
+            for row, at in enumerate(self.reasons.head.chances(vectors, written).argmax(1).tolist()):
                 if found[row].is_negative and not found[row].reason:
                     found[row] = replace(found[row], reason=self.reasons.labels[at])
         return found
