@@ -51,7 +51,10 @@ class TextHead:
             prior = (log_temperature**2 + log_share**2) / (2 * len(odds))
             return log_loss(odds, truth, self.vector.exclusive) + prior
 
-        found = minimize(lambda logs: loss(*logs, with_words=True), np.zeros(2), bounds=[BOUNDS] * 2)
+        def loss_with_words(logs: Doubles) -> float:
+            return loss(*logs.tolist(), with_words=True)
+
+        found = minimize(loss_with_words, np.zeros(2), bounds=[BOUNDS] * 2)
         if found.fun >= loss(np.log(self.vector.temperature), with_words=False):
             return self
         temperature, share = np.exp(found.x).tolist()

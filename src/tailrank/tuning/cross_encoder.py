@@ -38,9 +38,9 @@ SCALE: Final = 20.0
 class CrossEncoder(nn.Module):
     """Scores pairs of items by their texts.
 
-    The score is a linear map, from zero, of the products and the distances of what the two texts' words amount
-    to once they have seen each other. It doesn't start from their cosine: those that go together are often
-    less alike than their others, and the quickest way to unlearn that is to make all alike.
+    The score is a linear map, from zero, of the products and the distances of what the two texts' words
+    amount to once they have seen each other. It doesn't start from their cosine: those that go together are
+    often less alike than their others, and the quickest way to unlearn that is to make all alike.
 
     Parameters
     ----------
