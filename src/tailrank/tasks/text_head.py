@@ -46,16 +46,15 @@ class TextHead:
         """
         of_vectors, of_words = self.vector.log_odds(vectors), words.log_odds(texts)
 
-        def loss(log_temperature: float, log_share: float = 0.0, *, with_words: bool) -> float:
-            odds = of_vectors / np.exp(log_temperature) + with_words * np.exp(log_share) * of_words
-            prior = (log_temperature**2 + log_share**2) / (2 * len(odds))
-            return log_loss(odds, truth, self.vector.exclusive) + prior
+        def loss(logs: Doubles, share: float) -> float:
+            odds = of_vectors / np.exp(logs[0]) + of_words * share
+            return log_loss(odds, truth, self.vector.exclusive) + float(logs @ logs) / (2 * len(odds))
 
-        def loss_with_words(logs: Doubles) -> float:
-            return loss(*logs.tolist(), with_words=True)
+        def loss_of_both(logs: Doubles) -> float:
+            return loss(logs, float(np.exp(logs[1])))
 
-        found = minimize(loss_with_words, np.zeros(2), bounds=[BOUNDS] * 2)
-        if found.fun >= loss(np.log(self.vector.temperature), with_words=False):
+        found = minimize(loss_of_both, np.zeros(2), bounds=[BOUNDS] * 2)
+        if found.fun >= loss(np.log([self.vector.temperature]), 0.0):
             return self
         temperature, share = np.exp(found.x).tolist()
         return replace(
