@@ -95,8 +95,8 @@ class TextClassifier:
     ) -> Self:
         """Fit a head on vectors of texts and, if asked to, tune a copy of the encoder with it.
 
-        Penalty, epochs, temperature and threshold are chosen on a part that is held out; then a head on the
-        encoder as it is learns from all texts.
+        Penalty, epochs, temperature, threshold and the share of words are chosen on a part that is held out;
+        then a head on the encoder as it is learns from all texts.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class TextClassifier:
         return self.judge(written, self.encoder.encode(written))
 
     def judge(self, written: Sequence[str], vectors: Floats) -> Predictions:
-        """Say of what the kind writes, and of its vectors, shape (n, d), what `predict` says of its texts."""
+        """Say what `predict` says, of what the kind writes of its texts and of the vectors, shape (n, d)."""
         features = self.kind.features(vectors, self.template)
         scores, chances = self.scope.scores(features), self.head.chances(features, written)
         return Predictions(self.labels, chances, scores, self.scope.refused(scores))
