@@ -150,6 +150,33 @@ def test_an_endpoint_that_refuses_is_named(status: int, text: str, message: str)
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "sent"), [("secret\r\n", "Bearer secret"), (" secret", "Bearer secret"), ("", None), (" ", None)]
+)
+def test_a_key_is_sent_without_the_end_of_its_line(key: str, sent: str | None) -> None:
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json={"data": [{"id": "one"}]})
+
+    EndpointModel("http://host/v1", key, httpx.MockTransport(answer))
+    assert [request.headers.get("authorization") for request in requests] == [sent]
+
+
+@pytest.mark.parametrize("key", ["sec\nret", "sec\0ret", "sécret"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(EncoderError, match="the key in TAILRANK_MODEL_KEY holds something else") as caught:
+        EndpointModel("http://host/v1#one", key)
+    assert key not in str(caught.value)
+    assert "ret" not in str(caught.value)
+
+
+def test_a_url_that_cannot_be_one_is_named() -> None:
+    with pytest.raises(EncoderError, match=r"http://\[x: no URL .*write it like http://HOST"):
+        EndpointModel("http://[x")
+
+
 def test_what_is_no_generative_model_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="name a folder, or an endpoint's URL"):
         load_generative_model("nowhere")

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from tailrank.errors import EncoderError
-from tailrank.language.generative import before_stop, check_scored, common_start
+from tailrank.language.generative import KEY_VARIABLE, before_stop, check_scored, common_start
 
 TIMEOUT: Final = 300.0
 """Seconds for an answer: a large model may have a queue."""
@@ -84,7 +84,8 @@ class EndpointModel:
     Raises
     ------
     EncoderError
-        If the endpoint can't be reached, or serves several models and none is named.
+        If the URL or the key can't be one, the endpoint can't be reached, or it serves several models and
+        none is named.
     """
 
     def __init__(
@@ -94,12 +95,8 @@ class EndpointModel:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        base, model = urldefrag(url)
-        if "@" in urlsplit(base).netloc:
-            raise EncoderError(
-                "leave the user info out of the endpoint's URL: the key is read from the environment"
-            )
-        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        base, model = _base_and_model(url)
+        headers = {"authorization": f"Bearer {key}"} if (key := _checked_key(key)) else {}
         self._url = base.rstrip("/")
         self._http = httpx.Client(headers=headers, timeout=TIMEOUT, transport=transport)
         self._scored_prompt, self._sleep = lru_cache(maxsize=64)(self._scored), sleep
@@ -182,3 +179,28 @@ class EndpointModel:
             raise EncoderError(
                 f"{method} {self._url}{path}: not the answer of such an endpoint ({why})"
             ) from None
+
+
+def _base_and_model(url: str) -> tuple[str, str]:
+    """Split a URL at the name of the model."""
+    try:
+        base, model = urldefrag(url)
+        where = urlsplit(base).netloc
+    except ValueError as why:
+        raise EncoderError(f"{url}: no URL ({why}): write it like http://HOST:8000/v1") from None
+    if "@" in where:
+        raise EncoderError(
+            "leave the user info out of the endpoint's URL: the key is read from the environment"
+        )
+    return base, model
+
+
+def _checked_key(key: str | None) -> str:
+    """Give a key without blanks or the end of a line around it; one that can't be sent is refused, unseen."""
+    found = (key or "").strip()
+    if not (found.isascii() and found.isprintable()):
+        raise EncoderError(
+            f"the key in {KEY_VARIABLE} holds something else than letters, digits and signs of ASCII, so it "
+            "can't be sent: copy it again"
+        )
+    return found
