@@ -127,7 +127,7 @@ def test_it_is_evaluated_as_it_serves(shop: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("image", "--space image: write NAME=COLUMN or NAME=COLUMN:ENCODER"),
+        ("image", "--space image: write NAME=COLUMN, such as image=picture, or NAME=COLUMN:ENCODER"),
         ("lexical=picture", "a vector space can't be called 'lexical'"),
         ("semantic=picture", "there is a space 'semantic' already"),
         ("image=pictures", "items have no column `pictures` for a space: did you mean `picture`?"),
