@@ -155,6 +155,8 @@ def test_pictures_rank(encoder_folder: Path, shop: Path, tmp_path: Path, own_cac
         ("none.png", "'none.png' is no file in"),
         ("a\0b.png", "names no file (embedded null byte)"),
         ("x" * 300, "names no file (File name too long)"),
+        ("circle.png", "'circle.png' "),
+        ("line.png", "`picture` 'line.png' 1 by 60000 pixels are too long a strip: cut it, or leave it out"),
         ("text.png", "`picture` 'text.png' can't be read as PNG, JPEG, WEBP, GIF, BMP, TIFF (no picture)"),
         ("half.png", "`picture` 'half.png' can't be read as"),
         ("huge.png", "`picture` 'huge.png' has 67,108,865 bytes, more than 67,108,864"),
@@ -169,6 +171,8 @@ def test_a_bad_file_is_named_with_its_row(
     whole = (tmp_path / "secret.png").read_bytes()
     (folder / "good.png").write_bytes(whole)
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    (folder / "circle.png").symlink_to("circle.png")
+    Image.new("RGB", (1, 60_000)).save(folder / "line.png")
     (folder / "text.png").write_text("no picture at all")
     (folder / "half.png").write_bytes(whole[: len(whole) // 2])
     (folder / "huge.png").touch()
@@ -186,6 +190,16 @@ def test_a_picture_of_too_many_pixels_is_not_unpacked(tmp_path: Path) -> None:
         read_picture(tmp_path / "wide.png")
 
 
+def test_a_picture_of_16_bits_is_not_cut_off_at_white(tmp_path: Path) -> None:
+    grey = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(grey * 257).save(tmp_path / "deep.png")
+    read = np.asarray(read_picture(tmp_path / "deep.png"))
+    np.testing.assert_array_equal(read, np.repeat(grey[:, :, None], 3, axis=2))
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path / "numbers.tiff")
+    with pytest.raises(EncoderError, match=r"numbers that are no colours \(mode F\)"):
+        read_picture(tmp_path / "numbers.tiff")
+
+
 def test_an_encoder_that_does_not_fit_is_refused(encoder_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"no encoder of pictures: there is none of model\.onnx"):
         PictureEncoder.load(tmp_path)
@@ -200,6 +214,10 @@ def test_an_encoder_that_does_not_fit_is_refused(encoder_folder: Path, tmp_path:
     ):
         (tmp_path / "preprocessor_config.json").write_text(json.dumps(how | change))
         with pytest.raises(EncoderError, match=said):
+            PictureEncoder.load(tmp_path)
+    for damaged in (b'{"image_mean": "\xff"}', b'{"rest": ' + b"[" * 100_000):
+        (tmp_path / "preprocessor_config.json").write_bytes(damaged)
+        with pytest.raises(EncoderError, match="says what isn't known of pictures"):
             PictureEncoder.load(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(how))
     (tmp_path / "model.onnx").write_text("no graph")

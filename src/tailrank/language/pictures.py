@@ -27,8 +27,9 @@ OUTPUTS: Final = ("image_embeds", "pooler_output")
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MOST_PIXELS: Final = 100_000_000
+LONGEST_SIDE: Final = 4096
 
-Side = Annotated[int, Meta(ge=1, le=4096)]
+Side = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
 Channels = Annotated[tuple[float, float, float], Meta()]
 
 
@@ -121,7 +122,7 @@ class PictureEncoder:
         Raises
         ------
         EncoderError
-            If the graph refuses what the configuration makes of it, or gives no finite vector.
+            If it is too long for its width, the graph refuses what is made of it, or gives no finite vector.
         """
         pixels = preprocessed(picture, self._how)[None]
         try:
@@ -154,7 +155,8 @@ def read_picture(file: Path) -> Image:
     Raises
     ------
     EncoderError
-        If it is none, is cut off, or is larger than 100 million pixels; the message doesn't name it.
+        If it is none, is cut off, has no colours, or is larger than 100 million pixels; the message doesn't
+        name it.
     """
     with needs("an encoder of pictures", "pictures", EncoderError):
         from PIL import Image, ImageOps, UnidentifiedImageError
@@ -162,7 +164,7 @@ def read_picture(file: Path) -> Image:
         with Image.open(file, formats=FORMATS) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise EncoderError(f"{opened.width} by {opened.height} pixels are too many: make it smaller")
-            return ImageOps.exif_transpose(opened).convert("RGB")
+            return _colours(ImageOps.exif_transpose(opened))
     except EncoderError:
         raise
     except Exception as why:  # noqa: BLE001 - a broken picture makes Pillow raise anything
@@ -170,8 +172,25 @@ def read_picture(file: Path) -> Image:
         raise EncoderError(f"can't be read as {', '.join(FORMATS)} ({reason}): write it again") from None
 
 
+def _colours(picture: Image) -> Image:
+    """Bring a picture to 8 bits of red, green and blue; the library cuts what has more bits off at white."""
+    from PIL import Image
+
+    if picture.mode.startswith("I;16"):
+        picture = Image.fromarray((np.asarray(picture, np.uint16) >> 8).astype(np.uint8))
+    if picture.mode in {"I", "F"}:
+        raise EncoderError(f"holds numbers that are no colours (mode {picture.mode}): write it with 8 bits")
+    return picture.convert("RGB")
+
+
 def preprocessed(picture: Image, how: Preprocessing) -> Floats:
-    """Bring a picture to what a network was trained on, shape (3, height, width): resize, crop, normalise."""
+    """Bring a picture to what a network was trained on, shape (3, height, width): resize, crop, normalise.
+
+    Raises
+    ------
+    EncoderError
+        If it is too long for its width.
+    """
     if how.do_resize:
         picture = picture.resize(_resized(picture.size, how.size), how.resample)
     if how.crop_size is not None and how.do_center_crop is not False:
@@ -187,13 +206,16 @@ def preprocessed(picture: Image, how: Preprocessing) -> Floats:
 
 
 def _resized(size: tuple[int, int], wanted: Size | int) -> tuple[int, int]:
-    """Say to which width and height a picture of such a size is resized."""
+    """Say to which width and height a picture of such a size is resized; a strip without end is refused."""
     if isinstance(wanted, Size) and wanted.shortest_edge is None:
         height, width = _sides(wanted, PREPROCESSING)
         return width, height
     short = wanted.shortest_edge if isinstance(wanted, Size) else wanted
     assert short is not None  # noqa: S101 - said above
     width, height = size
+    shorter, longer = sorted(size)
+    if short * longer // shorter * short > LONGEST_SIDE**2:  # a line of pixels would become gigabytes
+        raise EncoderError(f"{width} by {height} pixels are too long a strip: cut it")
     return (short, short * height // width) if width <= height else (short * width // height, short)
 
 
@@ -216,7 +238,7 @@ def _read_preprocessing(file: Path) -> Preprocessing:
         how = msgspec.json.decode(file.read_bytes(), type=Preprocessing)
     except OSError as why:
         raise EncoderError(f"{file}: can't be read ({first_line(why)}): add the image processor's") from None
-    except (msgspec.ValidationError, msgspec.DecodeError) as why:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise EncoderError(f"{file}: says what isn't known of pictures ({why})") from None
     for size in (how.size, how.crop_size):
         if isinstance(size, Size) and size.shortest_edge is None:
