@@ -155,9 +155,11 @@ def test_a_stored_book_is_checked_as_it_is_read(tmp_path: Path) -> None:
     Phrasebook("parrot", {sentence: Entry("It is great.")}).save(file)
     with pytest.raises(ModelError, match=r"can't be used, as it doesn't name each title as often: remove"):
         Phrasebook.load(file)
-    file.write_text("{}")
-    with pytest.raises(ModelError, match="no phrasebook can be read"):
-        Phrasebook.load(file)
+    stored = file.read_bytes()
+    for damaged in (b"{}", stored.replace(b"great", b"gr\xffat"), stored.replace(b'"model"', b'"title"')):
+        file.write_bytes(damaged)
+        with pytest.raises(ModelError, match="no phrasebook can be read"):
+            Phrasebook.load(file)
 
 
 def test_one_model_writes_a_book() -> None:

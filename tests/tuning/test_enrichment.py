@@ -98,9 +98,10 @@ def test_an_answer_is_kept_and_half_a_line_of_a_killed_run_is_not(tmp_path: Path
     assert len(talker.asked) == 1
     assert again.write("Another tent") == "a tent"
     assert Writer(talker, file).has("Another tent")
-    file.write_text("no json\n")
-    with pytest.raises(DataError, match="remove it"):
-        Writer(talker, file)
+    for damaged in (b"no json\n", b'{"key":"ab","answer":"\xff"}\n'):
+        file.write_bytes(damaged)
+        with pytest.raises(DataError, match="remove it"):
+            Writer(talker, file)
 
 
 def test_what_is_there_is_not_overwritten() -> None:

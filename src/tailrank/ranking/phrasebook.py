@@ -137,7 +137,7 @@ class Phrasebook:
         """
         try:
             found = msgspec.json.decode(file.read_bytes(), type=_File)
-        except (OSError, msgspec.DecodeError) as why:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as why:
             raise ModelError(
                 f"{file}: no phrasebook can be read ({first_line(why)}): write one with `tailrank rephrase`"
             ) from None

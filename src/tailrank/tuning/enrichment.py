@@ -114,7 +114,7 @@ class Writer:
                 cut_half_a_line(opened.fileno())
             lines = self.file.read_bytes().splitlines()
             self._kept = {one.key: one.answer for one in map(msgspec.json.Decoder(_Answer).decode, lines)}
-        except (OSError, msgspec.DecodeError) as why:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as why:
             raise DataError(f"{self.file}: can't be used ({first_line(why)}): remove it") from None
 
     def has(self, fields: str) -> bool:
