@@ -62,6 +62,17 @@ def shop(folder: Path) -> Path:
     return folder
 
 
+def test_scores_as_large_as_numbers_can_be_weigh_like_small_ones() -> None:
+    small = pl.DataFrame(
+        {"item_id": ["a", "a", "a"], "neighbour": ["b", "c", "b"], "score": [1.0, -1.0, 1.0]}
+    )
+    large = small.with_columns(pl.col("score") * 1.7e308)
+    wanted = weighted(["a", "b", "c"], small).toarray()
+    np.testing.assert_allclose(weighted(["a", "b", "c"], large).toarray(), wanted, rtol=1e-6)
+    nothing = weighted(["a", "b", "c"], small.with_columns(score=pl.lit(0.0))).toarray()
+    assert nothing.tolist() == [[0, 1, 1], [1, 0, 0], [1, 0, 0]]
+
+
 def test_a_folder_with_a_table_trains_a_model_that_was_taught(tmp_path: Path) -> None:
     dataset = Dataset.load(shop(tmp_path))
     assert not [check for check in validate(tmp_path) if check.status == "FAIL"]

@@ -86,7 +86,9 @@ def weighted(item_ids: list[str], table: pl.DataFrame) -> sp.csr_array:
     kind, n = pl.Enum(item_ids), len(item_ids)
     ends = [table[column].cast(kind).to_physical().to_numpy() for column in (Columns.ITEM, Columns.NEIGHBOUR)]
     both = pl.DataFrame({"row": np.concatenate(ends), "column": np.concatenate(ends[::-1])})
-    both = both.with_columns(score=pl.Series(np.tile(table[Columns.SCORE].to_numpy(), 2)))
+    scores = table[Columns.SCORE].to_numpy()
+    scores = scores / max(np.abs(scores).max(initial=0), np.finfo(float).tiny)  # so that no sum is infinite
+    both = both.with_columns(score=pl.Series(np.tile(scores, 2)))
     pairs = both.filter(pl.col("row") != pl.col("column")).group_by("row", "column").mean()
     spread = pl.col("score").std(ddof=0)
     below = pl.col("score") - pl.col("score").max().over("row")
