@@ -81,6 +81,14 @@ def test_days_in_a_bucket_are_read_as_a_folder_is(bucket: S3Store, tmp_path: Pat
     assert not any(path.name == "manifest.json" for path in tmp_path.rglob("*"))
 
 
+def test_what_a_teacher_says_is_read_too(bucket: S3Store) -> None:
+    pairs = pl.DataFrame({"item_id": ["a"], "neighbour": ["b"], "score": [1.0]})
+    put(bucket, "taught.parquet", pairs)
+    taught = Dataset.load(copy_folder(SHOP)).taught
+    assert taught is not None
+    assert taught.equals(pairs)
+
+
 def test_only_what_is_new_is_copied_again(bucket: S3Store) -> None:
     assert told(SHOP) == [1, 2, 3]
     assert told(SHOP) == []

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from tailrank.cli import enrich
 from tailrank.cli.main import app
 from tailrank.data.dataset import Dataset
-from tailrank.errors import DataError
+from tailrank.errors import DataError, TailrankError
 from tailrank.tuning.enrichment import Writer, statements, with_enrichment
 from tailrank.tuning.grounding import CHANCE, Grounds
 
@@ -123,6 +123,32 @@ def test_what_is_there_is_not_overwritten() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("column", "options", "said"),
+    [
+        ("enriched_by", [], "`enriched_by` holds Int64, but what is written there is String: rename it"),
+        (
+            "enriched_uses",
+            [],
+            "`enriched_uses` holds Int64, but what is written there is List(String): rename",
+        ),
+        ("price", ["--words", "1"], "no item is left to describe that has a text of fewer than 1 words"),
+    ],
+)
+def test_the_command_asks_nothing_if_it_cannot_use_an_answer(
+    column: str, options: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = pl.DataFrame({"item_id": ["a", "b"], "title": ["tea", "mug"], column: [1, None]})
+    items.write_parquet(tmp_path / "items.parquet")
+    events = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "position": [0, 1]})
+    events.write_csv(tmp_path / "events.csv")
+    monkeypatch.setattr(enrich, "load_generative_model", lambda _: pytest.fail("a model was loaded"))
+    command = ["enrich", "--data", str(tmp_path), "--writer", "w", "--out", str(tmp_path / "new"), *options]
+    with pytest.raises(TailrankError) as raised:
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert said in str(raised.value)
+
+
 def test_the_command_writes_a_data_folder_beside(
     own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +162,8 @@ def test_the_command_writes_a_data_folder_beside(
     )
     events = pl.DataFrame({"who": ["u", "u"], "item_id": [f"i{TENT}", "i0"], "position": [0, 1]})
     events.write_csv(shop / "events.csv")
+    taught = pl.DataFrame({"item_id": ["i0"], "neighbour": ["i1"], "score": [1.0]})
+    taught.write_csv(shop / "taught.csv")
     monkeypatch.setattr(enrich, "load_generative_model", lambda _: talker)
     command = ["enrich", "--data", str(shop), "--writer", "w", "--words", "4", "--budget", "1"]
     done = CliRunner().invoke(app, [*command, "--out", str(out)], catch_exceptions=False)
@@ -146,6 +174,8 @@ def test_the_command_writes_a_data_folder_beside(
     assert new.items["enriched_uses"].drop_nulls().to_list() == [["camping"]]
     assert new.items.filter(pl.col("enriched_by").is_not_null())["title"].to_list() == ["Alpine 2 tent"]
     assert new.histories.items.tolist() == old.histories.items.tolist()
+    assert new.taught is not None
+    assert new.taught.rows() == [("i0", "i1", 1.0)]
     with pytest.raises(DataError, match="there already"):
         CliRunner().invoke(app, [*command, "--out", str(out)], catch_exceptions=False)
     CliRunner().invoke(app, [*command, "--out", str(tmp_path / "third")], catch_exceptions=False)

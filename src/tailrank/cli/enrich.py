@@ -17,6 +17,7 @@ from tailrank.cli.progress import progress_bars
 from tailrank.data.cache import cache_root
 from tailrank.data.copying import copy_with_items
 from tailrank.data.imports.tables import check_free
+from tailrank.errors import RequestError
 from tailrank.language.generative import load_generative_model
 from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.reporting import step
@@ -28,6 +29,7 @@ from tailrank.tuning.enrichment import (
     TOKENS,
     Statement,
     Writer,
+    check_columns,
     described,
     with_enrichment,
 )
@@ -51,11 +53,16 @@ def enrich(
     folder = options.data_folder(data)
     dataset = options.load(data)
     items = dataset.items
+    check_columns(items)
     chosen = template or default_template(items)
     texts = item_texts(items, chosen)
     poor = np.array([0 < len(text.split()) < words for text in texts])
     if BY in items.columns:
         poor &= items[BY].is_null().to_numpy()
+    if not poor.any():
+        raise RequestError(
+            f"no item is left to describe that has a text of fewer than {words} words: see --words"
+        )
     rows = items_to_annotate(dataset, poor, budget)[0].tolist()
     with progress_bars() as progress, step(progress, f"loading {writer}"):
         model = load_generative_model(writer)

@@ -19,13 +19,13 @@ from filelock import FileLock
 
 from tailrank.data.cache import cache_root
 from tailrank.data.reading import SETTINGS
-from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS, TRIPLES
+from tailrank.data.schema import ALL_TABLES
 from tailrank.errors import DataError, RequestError, first_line, needs
 from tailrank.files import written_file
 from tailrank.reporting import Progress, silent
 
 SCHEME: Final = "s3://"
-TABLES: Final = {table.name for table in (ITEMS, EVENTS, IMPRESSIONS, TRIPLES)}
+TABLES: Final = {table.name for table in ALL_TABLES}
 AT_ONCE: Final = 8
 """Objects that are copied at the same time: most of the time of a small one is waiting."""
 

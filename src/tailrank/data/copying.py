@@ -10,7 +10,7 @@ import polars as pl
 from tailrank.data.imports.tables import check_free
 from tailrank.data.readers import table_files
 from tailrank.data.reading import SETTINGS, as_settings, read_settings
-from tailrank.data.schema import EVENTS, IMPRESSIONS, ITEMS, TRIPLES
+from tailrank.data.schema import ALL_TABLES, ITEMS
 from tailrank.errors import DataError, first_line
 from tailrank.files import written_folder
 
@@ -37,8 +37,8 @@ def copy_with_items(source: Path, out: Path, items: pl.DataFrame) -> None:
     try:
         with written_folder(out) as new:
             items.write_parquet(new / f"{ITEMS.name}.parquet")
-            for table in (EVENTS, IMPRESSIONS, TRIPLES):
-                for path in table_files(source, table.name):
+            for table in ALL_TABLES:
+                for path in [] if table is ITEMS else table_files(source, table.name):
                     (shutil.copytree if path.is_dir() else shutil.copy2)(path, new / path.name)
             if settings := as_settings(names):
                 (new / SETTINGS).write_text(settings, encoding="utf-8")

@@ -203,6 +203,9 @@ TAUGHT: Final = TableSchema(
 `origin` is the fingerprint of the events that it learned from.
 """
 
+ALL_TABLES: Final = (ITEMS, EVENTS, IMPRESSIONS, TRIPLES, TAUGHT)
+"""What a data folder may hold."""
+
 LISTS: Final = TableSchema(
     "lists",
     {

@@ -41,6 +41,14 @@ PREFIX: Final = "enriched_"
 BY, ON, READ = f"{PREFIX}by", f"{PREFIX}on", f"{PREFIX}from"
 """Columns: which model wrote, on which day, and which columns it read."""
 
+COLUMNS: Final[dict[str, pl.DataType]] = {
+    **{PREFIX + name: pl.String() if name == "description" else pl.List(pl.String) for name in FIELDS},
+    BY: pl.String(),
+    ON: pl.Date(),
+    READ: pl.List(pl.String),
+}
+"""What is written, in this order, and of which types."""
+
 _LABEL: Final = re.compile(rf"^\W*({'|'.join(FIELDS)})\W*:", re.IGNORECASE | re.MULTILINE)
 _PARTS: Final = {"description": re.compile(r"(?<=[.!?])\s+|\n"), None: re.compile(r"[,;\n]")}
 
@@ -159,6 +167,22 @@ def described(
         yield item, statements(writer.write(text), item, grounds)
 
 
+def check_columns(items: pl.DataFrame) -> None:
+    """Refuse items with columns of the names that are written, but of other types.
+
+    Raises
+    ------
+    DataError
+        Naming the first.
+    """
+    for name, kind in COLUMNS.items():
+        if name in items.columns and items[name].dtype not in (kind, pl.Null):
+            raise DataError(
+                f"items: the column `{name}` holds {items[name].dtype}, but what is written there is {kind}: "
+                "rename it"
+            )
+
+
 def with_enrichment(
     items: pl.DataFrame, found: Mapping[int, Sequence[Statement]], model: str, fields: Sequence[str]
 ) -> pl.DataFrame:
@@ -181,17 +205,15 @@ def with_enrichment(
         With lists of text `enriched_attributes`, `enriched_audiences`, `enriched_uses`, the text
         `enriched_description`, and `enriched_by`, `enriched_on`, `enriched_from`. Null for all other items.
     """
-    rows: dict[str, list[object]] = {name: [] for name in (*FIELDS, BY, ON, READ)}
+    rows: dict[str, list[object]] = {name: [] for name in COLUMNS}
     for item in range(len(items)):
         kept = [one for one in found.get(item, ()) if one.ungrounded is None]
         for name in FIELDS:
             said = [one.text for one in kept if one.name == name]
-            rows[name].append((" ".join(said) if name == "description" else said) if said else None)
+            rows[PREFIX + name].append((" ".join(said) if name == "description" else said) if said else None)
         for name, value in ((BY, model), (ON, date.today()), (READ, list(fields))):
             rows[name].append(value if kept else None)
-    types = {"description": pl.String, BY: pl.String, ON: pl.Date}
     for name, values in rows.items():
-        column = name if name.startswith(PREFIX) else PREFIX + name
-        new = pl.Series(column, values, types.get(name, pl.List(pl.String)))
-        items = items.with_columns(pl.coalesce(column, new) if column in items.columns else new)
+        new = pl.Series(name, values, COLUMNS[name])
+        items = items.with_columns(pl.coalesce(name, new) if name in items.columns else new)
     return items
