@@ -95,3 +95,11 @@ def test_reasons_in_other_words(model: Path, writer: Rewording, tmp_path: Path) 
     assert f"rephrased by rewording: {len(changed)} of 5" in " ".join(told.split())
     with pytest.raises(RequestError, match="English"):
         run(*ranking, "--explain", "--phrasing", str(book), "--language", "zh")
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_a_model_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    place = "--out", str(tmp_path / "file" / "book.json")
+    command = ["rephrase", "--model", "m", "--data", "movielens-100k", "--writer", "w", *place]
+    with pytest.raises(RequestError, match=r"--out .*book\.json: can't be written: name another file"):
+        CliRunner().invoke(app, command, catch_exceptions=False)

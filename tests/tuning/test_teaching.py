@@ -106,7 +106,9 @@ def test_training_ranks_held_out_items_better_and_resumes(
 def test_events_without_pairs_are_refused() -> None:
     items = pl.DataFrame({"item_id": ["a", "b"], "title": ["tea", "mug"]})
     events = pl.DataFrame({"user_id": ["u", "v"], "item_id": ["a", "b"], "position": [0, 0]})
-    with pytest.raises(DataError, match="no pairs to learn from"):
+    with pytest.raises(
+        DataError, match=r"no pairs to learn from.*Get more events, or take a generative model"
+    ):
         ChosenPairs.from_events(Dataset.construct(items, events), sp.csr_array((2, 2)), 0)
 
 

@@ -14,6 +14,7 @@ from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
+from tailrank.files import is_writable
 from tailrank.language.generative import load_generative_model
 from tailrank.ranking.phrasebook import TOKENS, Phrasebook, sentences_of
 from tailrank.ranking.request import Request
@@ -36,6 +37,8 @@ def rephrase(
     device: options.Device = "auto",
 ) -> None:
     """Have a generative model say explanations in other words, checked; an interrupted run goes on."""
+    if not is_writable(out):
+        raise RequestError(f"--out {out}: can't be written: name another file")
     with progress_bars() as progress, step(progress, f"reading {model}"):
         reranker = Reranker.load(model)
     seen = _sentences(reranker, options.load(data), users, seed)

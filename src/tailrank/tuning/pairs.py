@@ -138,7 +138,8 @@ class ChosenPairs:
         validates = held[first] | held[second]
         if not validates.any() or validates.all():
             raise DataError(
-                f"{dataset.name}: too few users chose two different items: there are no pairs to learn from"
+                f"{dataset.name}: too few users chose two different items: there are no pairs to learn from, "
+                "or none to hold out. Get more events, or take a generative model as the teacher"
             )
         by_user = sp.csr_array(
             (np.ones(len(h.items), np.float32), (h.owners, h.items)), shape=(len(h), dataset.n_items)
