@@ -90,6 +90,11 @@ def without_padding(folder: Path) -> None:
     write(folder / "tokenizer_config.json", pad_token=None)
 
 
+def with_strange_padding(folder: Path) -> None:
+    without_padding(folder)
+    write(folder / "tokenizer_config.json", pad_token=5)
+
+
 def copied(folder: Path, to: Path) -> Path:
     return Path(shutil.copytree(folder, to / "copy"))
 
@@ -173,6 +178,15 @@ class TestGraphs:
             (lambda folder: write(folder / "1_Pooling/config.json", include_prompt=False), "prompt"),
             (lambda folder: (folder / "onnx/model.onnx").write_bytes(b"none"), "onnxruntime can't read"),
             (without_padding, "no padding token"),
+            (lambda folder: write(folder / "1_Pooling/config.json", pooling_mode=5), "one of mean, cls"),
+            (lambda folder: write(folder / "1_Pooling/config.json", pooling_mode=[[]]), "one of mean, cls"),
+            (lambda folder: (folder / "modules.json").write_text("[{}]"), r"modules\.json: damaged .*`type`"),
+            (lambda folder: (folder / "modules.json").write_text("[" * 100_000), r"modules\.json: damaged"),
+            (
+                lambda folder: (folder / "config_sentence_transformers.json").write_text('{"prompts": 5}'),
+                r"config_sentence_transformers\.json: damaged .*`\$\.prompts`",
+            ),
+            (with_strange_padding, r"tokenizer_config\.json: damaged .*`\$\.pad_token`"),
         ],
     )
     def test_what_does_not_fit_is_told(
@@ -181,6 +195,30 @@ class TestGraphs:
         copy = copied(exported, tmp_path)
         damage(copy)
         with pytest.raises(EncoderError, match=message):
+            TextEncoder.load(str(copy), "cpu")
+
+    def test_a_graph_may_read_narrower_whole_numbers_but_no_others(
+        self, exported: Path, tmp_path: Path
+    ) -> None:
+        import onnx
+
+        copy = copied(exported, tmp_path)
+        wanted = TextEncoder.load(str(copy), "cpu").encode(TEXTS)
+        graph = onnx.load(exported / "onnx" / "model.onnx")
+        for each in graph.graph.input:
+            for node in graph.graph.node:
+                node.input[:] = [f"{name} wide" if name == each.name else name for name in node.input]
+            each.type.tensor_type.elem_type = onnx.TensorProto.INT32
+            cast = onnx.helper.make_node(
+                "Cast", [each.name], [f"{each.name} wide"], to=onnx.TensorProto.INT64
+            )
+            graph.graph.node.insert(0, cast)
+        onnx.save(graph, copy / "onnx" / "model.onnx")
+        np.testing.assert_array_equal(TextEncoder.load(str(copy), "cpu").encode(TEXTS), wanted)
+        for each in graph.graph.input:
+            each.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+        onnx.save(graph, copy / "onnx" / "model.onnx")
+        with pytest.raises(EncoderError, match=r"it reads input_ids as tensor\(float\).*or tensor\(int32\)"):
             TextEncoder.load(str(copy), "cpu")
 
     def test_inputs_and_outputs_that_do_not_fit_are_told(self, exported: Path, tmp_path: Path) -> None:

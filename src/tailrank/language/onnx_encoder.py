@@ -48,6 +48,9 @@ ABOUT: Final = "encoder.json"
 INPUTS: Final = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 """Inputs that a graph may have, and their names in the tokenizer."""
 
+WHOLE_NUMBERS: Final = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+"""Types that an input may have; tf2onnx writes the narrower one."""
+
 PADDING: Final = ("direction", "pad_id", "pad_type_id", "pad_token")
 
 
@@ -167,13 +170,16 @@ class OnnxEncoder:
         """Encode in batches, each padded to its longest text."""
         readable = _readable_characters(self._tokenizer.truncation)
         tokens = self._tokenizer.encode_batch_fast([(prefix + text)[:readable] for text in texts])
-        names = [each.name for each in self._session.get_inputs()]
+        kinds = {each.name: WHOLE_NUMBERS[each.type] for each in self._session.get_inputs()}
         for rows in batch_rows(np.array([len(each) for each in tokens]), CPU_TOKENS):
             batch = [tokens[row] for row in rows]
             width = max(1, *(len(each) for each in batch))
             for each in batch:
                 each.pad(width, **self._padding)
-            inputs = {name: np.array([getattr(each, INPUTS[name]) for each in batch]) for name in names}
+            inputs = {
+                name: np.array([getattr(each, INPUTS[name]) for each in batch], kind)
+                for name, kind in kinds.items()
+            }
             [vectors] = self._session.run([self._output], inputs)
             if self.pooling is not None:
                 mask = np.array([each.attention_mask for each in batch], np.float32)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from tailrank.errors import EncoderError
-from tailrank.language.onnx_encoder import INPUTS, PADDING, OnnxEncoder, opened
+import msgspec
+from msgspec import Struct
+
+from tailrank.errors import EncoderError, first_line
+from tailrank.language.onnx_encoder import INPUTS, PADDING, WHOLE_NUMBERS, OnnxEncoder, opened
 from tailrank.language.pooling import POOLINGS, modes_of
 from tailrank.language.reading import Reading, fingerprint_of
 from tailrank.language.sources import EncoderSource
@@ -23,6 +26,34 @@ PLAIN_MODULES: Final = ("Transformer", "Pooling", "Normalize")
 
 UNLIMITED: Final = 100_000
 """Limits above it are how tokenizers say that they have none."""
+
+
+T = TypeVar("T")
+
+
+class _Prompts(Struct, frozen=True):
+    """What is read of `config_sentence_transformers.json`."""
+
+    prompts: dict[str, str | None] | None = None
+    default_prompt_name: str | None = None
+
+
+class _Module(Struct, frozen=True):
+    """What is read of each entry of `modules.json`."""
+
+    type: str
+
+
+class _Token(Struct, frozen=True):
+    """A token as older tokenizers write it."""
+
+    content: str
+
+
+class _TokenizerSettings(Struct, frozen=True):
+    """What is read of `tokenizer_config.json` for batches."""
+
+    pad_token: str | _Token | None = None
 
 
 def open_folder(source: EncoderSource, reading: Reading, threads: int) -> OnnxEncoder:
@@ -47,17 +78,19 @@ def open_folder(source: EncoderSource, reading: Reading, threads: int) -> OnnxEn
     if graph is None or not file.is_file():
         raise EncoderError(f"{file}: missing: save the tokenizer beside the graph, by save_pretrained()")
     tokenizer, session = opened(file, graph, threads)
-    if unknown := [each.name for each in session.get_inputs() if each.name not in INPUTS]:
+    read = {each.name: each.type for each in session.get_inputs()}
+    if unknown := [name for name, kind in read.items() if name not in INPUTS or kind not in WHOLE_NUMBERS]:
         raise EncoderError(
-            f"{graph}: it reads {', '.join(unknown)}, but texts give {', '.join(INPUTS)}: export it anew"
+            f"{graph}: it reads {', '.join(f'{name} as {read[name]}' for name in unknown)}, but texts give "
+            f"{', '.join(INPUTS)} as {' or '.join(WHOLE_NUMBERS)}: export it anew"
         )
     padding = _padding(tokenizer, folder)
     limit = min(reading.max_tokens, _own_limit(folder))
     tokenizer.no_padding()
     tokenizer.enable_truncation(limit)
     pooling, output, width = _output(graph, folder, session)
-    settings = _json(folder / "config_sentence_transformers.json")
-    prefixes = reading.prefixes(settings.get("prompts") or {}, settings.get("default_prompt_name"))
+    settings = _json(folder / "config_sentence_transformers.json", _Prompts) or _Prompts()
+    prefixes = reading.prefixes(settings.prompts or {}, settings.default_prompt_name)
     kept = reading.width(width, source.name)
     fingerprint = fingerprint_of(source.fingerprint, limit, prefixes, kept if kept < width else None)
     described = source.name, source.sha256, fingerprint, kept, prefixes, pooling
@@ -87,15 +120,15 @@ def _output(graph: Path, folder: Path, session: Any) -> tuple[str | None, str, i
 
 def _pooling(folder: Path) -> str:
     """Read how the vectors of tokens are pooled."""
-    modules = _json(folder / "modules.json", [])
-    other = [each["type"] for each in modules if each["type"].rpartition(".")[2] not in PLAIN_MODULES]
+    modules = _json(folder / "modules.json", list[_Module]) or []
+    other = [each.type for each in modules if each.type.rpartition(".")[2] not in PLAIN_MODULES]
     file = folder / "1_Pooling" / "config.json"
-    config = _json(file)
+    config = _json(file, dict[str, Any]) or {}
     modes = modes_of(config)
     if other or not config.get("include_prompt", True):
         what = ", ".join(other) or "a prompt that isn't pooled"
         raise EncoderError(f"{folder}: {what} isn't part of the graph: export the vectors of whole texts")
-    if len(modes) != 1 or modes[0] not in POOLINGS:
+    if len(modes) != 1 or modes[0] not in list(POOLINGS):
         raise EncoderError(
             f"{file}: must say how the vectors of tokens become one, such as "
             f'{{"pooling_mode": "mean"}}; one of {", ".join(POOLINGS)}'
@@ -110,7 +143,7 @@ def _own_limit(folder: Path) -> int:
         ("tokenizer_config.json", "model_max_length"),
         ("config.json", "max_position_embeddings"),
     )
-    found = (_json(folder / file).get(name) for file, name in places)
+    found = ((_json(folder / file, dict[str, Any]) or {}).get(name) for file, name in places)
     return next((int(n) for n in found if isinstance(n, int | float) and 0 < n < UNLIMITED), UNLIMITED)
 
 
@@ -118,8 +151,9 @@ def _padding(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
     """Find what fills a batch up: as the tokenizer says, else the padding token that its settings name."""
     if tokenizer.padding:
         return {key: tokenizer.padding[key] for key in PADDING}
-    named = _json(folder / "tokenizer_config.json").get("pad_token")
-    token = named.get("content") if isinstance(named, dict) else named
+    settings = _json(folder / "tokenizer_config.json", _TokenizerSettings) or _TokenizerSettings()
+    named = settings.pad_token
+    token = named.content if isinstance(named, _Token) else named
     code = None if token is None else tokenizer.token_to_id(token)
     if code is None:
         raise EncoderError(
@@ -129,15 +163,11 @@ def _padding(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
     return {"direction": "right", "pad_id": code, "pad_type_id": 0, "pad_token": token}
 
 
-def _json(file: Path, default: Any = None) -> Any:
-    """Read a file; an empty object, or what is given, if there is none."""
-    empty: Any = {} if default is None else default
+def _json(file: Path, kind: type[T]) -> T | None:
+    """Read a file; None if there is none."""
     if not file.is_file():
-        return empty
+        return None
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as why:
-        raise EncoderError(f"{file}: damaged ({why}): get it again") from None
-    if not isinstance(found, type(empty)):
-        raise EncoderError(f"{file}: damaged: get it again")
-    return found
+        return msgspec.convert(json.loads(file.read_text(encoding="utf-8")), kind)
+    except (OSError, ValueError, RecursionError) as why:
+        raise EncoderError(f"{file}: damaged ({first_line(why)}): get it again") from None

@@ -30,7 +30,7 @@ def modes_of(config: dict[str, Any]) -> list[str]:
     """
     named = config.get("pooling_mode")
     if named is not None:
-        return [named] if isinstance(named, str) else list(named)
+        return named if isinstance(named, list) else [named]
     asked = [name for name, value in config.items() if name.startswith("pooling_mode_") and value]
     return [OLD_NAMES.get(name, name) for name in asked]
 
