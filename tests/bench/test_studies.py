@@ -234,7 +234,10 @@ def test_an_encoder_is_measured_and_others_stay(
     other = {**first["rows"][1], "encoder": "large", "parameters": 10**9}
     file.write_text(json.dumps({**first, "rows": [*first["rows"], other]}))
     encoders.main(tmp_path, "shop", [str(tiny_folder)], "0")
-    assert json.loads(file.read_text())["rows"] == [*first["rows"], other]
+    again = json.loads(file.read_text())["rows"]
+    for row in (*again, *first["rows"], other):
+        row.pop("texts_per_second", None)
+    assert again == [*first["rows"], other]
 
 
 def test_describing_items_by_any_choice_is_measured() -> None:

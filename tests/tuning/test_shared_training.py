@@ -49,6 +49,7 @@ def train(folder: Path, place: Path, settings: dict[str, Any]) -> list[torch.Ten
     return weights(tuned)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_as_one_though_one_of_them_dies(small_bert: Path, tmp_path: Path) -> None:
     settings = {**SHORT, "method": "lora", "loss": "next-item", "batch": 48}
     launched = LaunchConfig(
@@ -60,7 +61,7 @@ def test_two_processes_learn_as_one_though_one_of_them_dies(small_bert: Path, tm
         rdzv_endpoint="localhost:0",
         max_restarts=1,
         monitor_interval=0.1,
-        start_method="fork",
+        start_method="spawn",
     )
     found = elastic_launch(launched, train)(small_bert, tmp_path, settings)
     assert (tmp_path / "killed").exists()

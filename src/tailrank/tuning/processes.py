@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,8 +81,15 @@ def started_processes() -> Iterator[Processes]:
     if not distributed.is_torchelastic_launched():
         yield ALONE
         return
-    distributed.init_process_group("gloo", timeout=PATIENCE)
+    told = os.environ
+    place = distributed.TCPStore(told["MASTER_ADDR"], int(told["MASTER_PORT"]), is_master=False)
+    # torchrun keeps the store when it starts all again: in it stand addresses of those that died.
+    store = distributed.PrefixStore(f"attempt {told['TORCHELASTIC_RESTART_COUNT']}", place)
+    found = Processes(int(told["RANK"]), int(told["WORLD_SIZE"]))
+    distributed.init_process_group(
+        "gloo", store=store, rank=found.rank, world_size=found.size, timeout=PATIENCE
+    )
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size())
+        yield found
     finally:
         distributed.destroy_process_group()
