@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined] # documented, and not in `__all__`
 
 T = TypeVar("T")
 
@@ -82,9 +83,9 @@ def started_processes() -> Iterator[Processes]:
         yield ALONE
         return
     told = os.environ
-    place = distributed.TCPStore(told["MASTER_ADDR"], int(told["MASTER_PORT"]), is_master=False)
+    place = TCPStore(told["MASTER_ADDR"], int(told["MASTER_PORT"]), is_master=False)
     # torchrun keeps the store when it starts all again: in it stand addresses of those that died.
-    store = distributed.PrefixStore(f"attempt {told['TORCHELASTIC_RESTART_COUNT']}", place)
+    store = PrefixStore(f"attempt {told['TORCHELASTIC_RESTART_COUNT']}", place)
     found = Processes(int(told["RANK"]), int(told["WORLD_SIZE"]))
     distributed.init_process_group(
         "gloo", store=store, rank=found.rank, world_size=found.size, timeout=PATIENCE
