@@ -12,8 +12,9 @@ import polars as pl
 
 from bench import study
 from tailrank.arrays import Bools, Floats
-from tailrank.cli.options import load, vector_spaces
+from tailrank.cli.options import load
 from tailrank.cli.progress import progress_bars
+from tailrank.cli.spaces import vector_spaces
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
 from tailrank.language.vector_column import unit_rows

@@ -21,7 +21,8 @@ import numpy as np
 import typer
 
 from tailrank.arrays import Bools, Doubles, Floats
-from tailrank.cli.options import encoders, load, vector_spaces
+from tailrank.cli.options import load
+from tailrank.cli.spaces import encoders, vector_spaces
 from tailrank.data.cache import cache_root
 from tailrank.data.candidates import Scorer
 from tailrank.data.dataset import Dataset

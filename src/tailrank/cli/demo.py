@@ -16,8 +16,9 @@ from tailrank.cli.demo_reasons import Reader
 from tailrank.cli.demo_summary import in_short
 from tailrank.cli.demo_walkthrough import Walkthrough
 from tailrank.cli.evaluate import measure
-from tailrank.cli.options import Device, Seed, load, vector_spaces
+from tailrank.cli.options import Device, Seed, load
 from tailrank.cli.progress import progress_bars
+from tailrank.cli.spaces import vector_spaces
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, temporal
 from tailrank.errors import needs

@@ -20,7 +20,7 @@ from tailrank.arrays import Bools
 from tailrank.cli import options, own_lists
 from tailrank.cli.evaluation_tables import cell, choices_table, comparisons_table, metrics_table, table_of
 from tailrank.cli.progress import progress_bars
-from tailrank.cli.spaces import Spaces, column_spaces
+from tailrank.cli.spaces import Spaces, column_spaces, encoders, vector_spaces
 from tailrank.cli.teach import check_taught
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
@@ -145,7 +145,7 @@ def evaluate(
     )
     if candidates is not None:
         lists = own_lists.read(candidates, data, how)
-        spaces = options.vector_spaces(dataset, encoder, template, tuned) | columned
+        spaces = vector_spaces(dataset, encoder, template, tuned) | columned
         own_lists.measure(lists, dataset, spaces, settings, out)
         return
     base = natural_protocol(dataset) if protocol == "cold-items" else protocol
@@ -158,7 +158,7 @@ def evaluate(
     if queries is not None:
         split = split.sampled(queries, seed)
     check_taught(split.full_train)
-    spaces = options.vector_spaces(dataset, encoder, template, tuned, split.full_train) | columned
+    spaces = vector_spaces(dataset, encoder, template, tuned, split.full_train) | columned
     measure(names, split, spaces, settings, out, standing, dials, max_loss, grouped, on)
     Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")
 
@@ -176,7 +176,7 @@ def measure(
     on: str | None = None,
 ) -> tuple[list[FittedModel], Evaluation]:
     """Fit models, evaluate them, turn dials, write the report into a folder, and print the main metrics."""
-    about = {"encoders": options.encoders(spaces), **machine()}
+    about = {"encoders": encoders(spaces), **machine()}
     with _ranking(on) as run, progress_bars() as progress:
         fitted = with_policies(runner.fit(names, split, spaces, settings, progress), standing)
         found = runner.evaluate(fitted, split, spaces, settings, about, progress, groups, run)

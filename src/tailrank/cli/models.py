@@ -22,7 +22,7 @@ from tailrank.cli.explained import not_rephrased, ranking_as_json, told_of, writ
 from tailrank.cli.from_log import scored_lists
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.retrain import learned_from
-from tailrank.cli.spaces import Spaces, column_spaces
+from tailrank.cli.spaces import Spaces, column_spaces, vector_spaces
 from tailrank.cli.texts import about_texts
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Event, History
@@ -89,7 +89,7 @@ def train(
     counts.check(dataset)
     typer.echo(about_texts(dataset.items, template, encoder), err=True)
     columned = column_spaces(dataset, space, data)
-    spaces = options.vector_spaces(dataset, encoder, template, tuned) | columned
+    spaces = vector_spaces(dataset, encoder, template, tuned) | columned
     settings = Settings(
         template=template,
         max_history=max_history,

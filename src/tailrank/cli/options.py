@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,9 +23,6 @@ from tailrank.data.reading import Reading, column_names
 from tailrank.devices import use_device
 from tailrank.errors import DataError, RequestError
 from tailrank.language.encoder import TextEncoder
-from tailrank.language.sources import tuning_record
-from tailrank.language.store import VectorStore
-from tailrank.language.vectors import ItemVectors
 from tailrank.policy.file import PolicyFile, read_policies
 from tailrank.ranking.phrasebook import Phrasebook
 from tailrank.reporting import Progress, step
@@ -270,59 +267,3 @@ def location(context: typer.Context, param: typer.CallbackParam, given: str | No
 def is_state(location: str) -> bool:
     """Whether a location is that of a server's state, not a data folder."""
     return ("://" in location and not is_bucket(location)) or Path(location, "data.mdb").exists()
-
-
-def vector_spaces(
-    dataset: Dataset,
-    encoder: str,
-    template: str | None,
-    tuned: str | None = None,
-    learned_from: Dataset | None = None,
-) -> dict[str, ItemVectors]:
-    """Take the catalogue's vectors from the store, and encode what is new.
-
-    Parameters
-    ----------
-    dataset
-        Whose items.
-    encoder, template, tuned
-        As the options give them; `none` for an encoder leaves its space out.
-    learned_from
-        If given, all that the tuned encoder may have learned from.
-
-    Returns
-    -------
-    dict[str, ItemVectors]
-        By the name of the space: `semantic` and `tuned`.
-
-    Raises
-    ------
-    RequestError
-        If the tuned encoder learned from other events of this data set.
-    """
-    if tuned is not None and learned_from is not None:
-        _check_origin(tuned, dataset, learned_from)
-    spaces = {}
-    for space, name in (("semantic", encoder), ("tuned", tuned)):
-        if name is not None and name != "none":
-            with progress_bars() as progress:
-                model, whiten = load_encoder(name, progress), space != "tuned"
-                spaces[space] = ItemVectors.encode(
-                    dataset.items, model, template, whiten=whiten, store=VectorStore(), progress=progress
-                )
-    return spaces
-
-
-def encoders(spaces: Mapping[str, ItemVectors]) -> dict[str, object]:
-    """Describe the encoder of each space, or the column that it comes from, for reports."""
-    sources = {name: vectors.encoder or vectors.column for name, vectors in spaces.items()}
-    return {name: asdict(source) for name, source in sources.items() if source is not None}
-
-
-def _check_origin(tuned: str, dataset: Dataset, learned_from: Dataset) -> None:
-    for origin in (tuning_record(Path(tuned)) or {}).get("data", []):
-        if origin["name"] == dataset.name and origin["fingerprint"] != learned_from.fingerprint:
-            raise RequestError(
-                f"--tuned {tuned}: it learned from {origin['name']}, split as {origin['split']!r}, so it may "
-                "know the targets: tune it with the --protocol and --seed of this evaluation"
-            )

@@ -12,6 +12,7 @@ from rich.markup import escape
 from tailrank.cli import options
 from tailrank.cli.evaluation_tables import comparisons_table, metrics_table
 from tailrank.cli.progress import progress_bars
+from tailrank.cli.spaces import encoders
 from tailrank.data.dataset import Dataset
 from tailrank.data.lists import Lists
 from tailrank.data.reading import Reading
@@ -46,7 +47,7 @@ def measure(
     """Judge lists, write the report into a folder, and print what was found."""
     with progress_bars() as progress:
         found = judge(lists, dataset, spaces, settings, progress)
-    found.settings.update({"encoders": options.encoders(spaces), **machine()})
+    found.settings.update({"encoders": encoders(spaces), **machine()})
     runner.write(found, out)
     console, about = Console(), found.settings["lists"]
     assert isinstance(about, dict)  # noqa: S101 - as `judge` writes it

@@ -1,19 +1,23 @@
-"""`--space`: vector spaces that come from columns of items."""
+"""Vector spaces: of texts, by `--encoder` and `--tuned`, and of columns of items, by `--space`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Final
 
 import polars as pl
 import typer
 
-from tailrank.cli.options import data_folder
+from tailrank.cli.options import data_folder, load_encoder
 from tailrank.cli.progress import progress_bars
 from tailrank.data.buckets import is_bucket
 from tailrank.data.dataset import Dataset
 from tailrank.errors import RequestError
 from tailrank.language.pictures import PictureEncoder
+from tailrank.language.sources import tuning_record
+from tailrank.language.store import VectorStore
 from tailrank.language.vector_column import VectorColumn
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.fitting import check_space_name
@@ -91,3 +95,59 @@ def read_column(items: pl.DataFrame, column: VectorColumn, data: str) -> ItemVec
         raise RequestError(f"encoder {column.encoder!r} of `{column.name}` isn't what it was: use train")
     with progress_bars() as progress:
         return ItemVectors.from_files(items, column.name, data_folder(data), encoder, progress=progress)
+
+
+def vector_spaces(
+    dataset: Dataset,
+    encoder: str,
+    template: str | None,
+    tuned: str | None = None,
+    learned_from: Dataset | None = None,
+) -> dict[str, ItemVectors]:
+    """Take the catalogue's vectors from the store, and encode what is new.
+
+    Parameters
+    ----------
+    dataset
+        Whose items.
+    encoder, template, tuned
+        As the options give them; `none` for an encoder leaves its space out.
+    learned_from
+        If given, all that the tuned encoder may have learned from.
+
+    Returns
+    -------
+    dict[str, ItemVectors]
+        By the name of the space: `semantic` and `tuned`.
+
+    Raises
+    ------
+    RequestError
+        If the tuned encoder learned from other events of this data set.
+    """
+    if tuned is not None and learned_from is not None:
+        _check_origin(tuned, dataset, learned_from)
+    spaces = {}
+    for space, name in (("semantic", encoder), ("tuned", tuned)):
+        if name is not None and name != "none":
+            with progress_bars() as progress:
+                model, whiten = load_encoder(name, progress), space != "tuned"
+                spaces[space] = ItemVectors.encode(
+                    dataset.items, model, template, whiten=whiten, store=VectorStore(), progress=progress
+                )
+    return spaces
+
+
+def encoders(spaces: Mapping[str, ItemVectors]) -> dict[str, object]:
+    """Describe the encoder of each space, or the column that it comes from, for reports."""
+    sources = {name: vectors.encoder or vectors.column for name, vectors in spaces.items()}
+    return {name: asdict(source) for name, source in sources.items() if source is not None}
+
+
+def _check_origin(tuned: str, dataset: Dataset, learned_from: Dataset) -> None:
+    for origin in (tuning_record(Path(tuned)) or {}).get("data", []):
+        if origin["name"] == dataset.name and origin["fingerprint"] != learned_from.fingerprint:
+            raise RequestError(
+                f"--tuned {tuned}: it learned from {origin['name']}, split as {origin['split']!r}, so it may "
+                "know the targets: tune it with the --protocol and --seed of this evaluation"
+            )

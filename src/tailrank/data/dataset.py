@@ -16,20 +16,12 @@ import polars as pl
 
 from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
-from tailrank.data.frames import Frame, to_polars
+from tailrank.data.frames import Frame
 from tailrank.data.histories import UNTYPED, Event, Histories, History, flat_offsets
 from tailrank.data.readers import AS_IS, read_tables, read_taught, read_triples
 from tailrank.data.reading import Reading
-from tailrank.data.schema import (
-    EVENTS,
-    ITEMS,
-    TAUGHT,
-    TRIPLES,
-    TableSchema,
-    parse_table,
-    raise_failures,
-    unknown_items,
-)
+from tailrank.data.schema import EVENTS, ITEMS, TAUGHT, TRIPLES, raise_failures, unknown_items
+from tailrank.data.tables import checked, event_types, with_relations
 from tailrank.errors import RequestError
 
 Clock = Literal["timestamp", "elapsed", "position"]
@@ -141,11 +133,11 @@ class Dataset:
         DataError
             If a table breaks the contract, or events name unknown items.
         """
-        items, events = _checked(items, ITEMS), _checked(events, EVENTS)
+        items, events = checked(items, ITEMS), checked(events, EVENTS)
         raise_failures([unknown_items(events, items)], EVENTS.name)
         clock = choose_clock(events.columns)
         users = events[Columns.USER].unique(maintain_order=True)
-        types, event_type = _event_types(events)
+        types, event_type = event_types(events)
         # A code is a position: of a user or an item in its table, of an event type in the alphabet.
         coded = events.select(
             pl.col(Columns.USER).cast(pl.Enum(users)).to_physical(),
@@ -161,10 +153,10 @@ class Dataset:
             times=coded[CLOCKS[clock]].to_numpy().astype(np.float64),
             offsets=flat_offsets(lengths),
         )
-        known = None if triples is None else _checked(triples, TRIPLES)
+        known = None if triples is None else checked(triples, TRIPLES)
         if known is not None:
-            items = _with_relations(items, known)
-        pairs = None if taught is None else _checked(taught, TAUGHT)
+            items = with_relations(items, known)
+        pairs = None if taught is None else checked(taught, TAUGHT)
         if pairs is not None:
             neighbours = pairs.select(pl.col(Columns.NEIGHBOUR).alias(Columns.ITEM))
             raise_failures([unknown_items(side, items) for side in (pairs, neighbours)], TAUGHT.name)
@@ -268,34 +260,6 @@ class Dataset:
         return replace(self, histories=self.histories.cut(self.histories.offsets[:-1], ends))
 
 
-def _with_relations(items: pl.DataFrame, triples: pl.DataFrame) -> pl.DataFrame:
-    """Add a column for each relation between items: a list of the ids that each item is the head of.
-
-    A column that is there already stays.
-    """
-    known = items[Columns.ITEM].implode()
-    between = triples.filter(pl.all_horizontal(pl.col(Columns.HEAD, Columns.TAIL).is_in(known))).unique(
-        maintain_order=True
-    )
-    for (relation,), found in between.group_by(Columns.RELATION, maintain_order=True):
-        if relation not in items.columns:
-            lists = found.group_by(Columns.HEAD).agg(pl.col(Columns.TAIL).alias(str(relation)))
-            items = items.join(
-                lists, left_on=Columns.ITEM, right_on=Columns.HEAD, how="left", maintain_order="left"
-            )
-    return items
-
-
-def _event_types(events: pl.DataFrame) -> tuple[pl.Series, pl.Expr]:
-    """Name the types of events in the order of their codes, and the type of each; "event" if none has one."""
-    if Columns.EVENT in events.columns:
-        event_type = pl.col(Columns.EVENT).replace("", None)
-        types = events.select(event_type.drop_nulls().unique().sort()).to_series()
-        if len(types):
-            return types, event_type
-    return pl.Series(["event"]), pl.lit("event")
-
-
 def choose_clock(columns: Collection[str]) -> Clock:
     """Choose the clock of events from the columns that they have."""
     return next(clock for clock, column in CLOCKS.items() if column in columns)
@@ -313,9 +277,3 @@ def sort_events(events: pl.DataFrame) -> pl.DataFrame:
     for column in reversed([Columns.USER, *event_order(events.columns)]):
         events = events.sort(column, maintain_order=True)
     return events
-
-
-def _checked(raw: Frame, schema: TableSchema) -> pl.DataFrame:
-    frame, checks = parse_table(to_polars(raw, schema.name), schema)
-    raise_failures(checks, schema.name)
-    return frame

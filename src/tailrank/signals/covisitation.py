@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.data.candidates import Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import parts
-from tailrank.signals.base import ItemUpdates
 from tailrank.signals.decay_choice import fit_recency_decay
 from tailrank.signals.following_pairs import FollowingPairs, damp
 from tailrank.signals.out_of_core import OutOfCore, PairCount
-from tailrank.signals.recency_decay import DecayedRows
+from tailrank.signals.recency_decay import DecayedNeighbours
 from tailrank.signals.shared_users import SharedUsers, nearest, user_weights
 from tailrank.signals.sparse import SparseRows
 from tailrank.signals.strongest import NEIGHBOURS, strongest
@@ -30,7 +27,7 @@ PAIRS_AT_ONCE: Final = 5_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemToItem(DecayedRows):
+class ItemToItem(DecayedNeighbours):
     """A sparse item-to-item matrix, scaled by its mean strongest entry so that one prior fits all data."""
 
     scale: ClassVar[float]
@@ -68,20 +65,6 @@ class ItemToItem(DecayedRows):
         """Count all events of training."""
         counted = self.from_events(data.split.full_train, data.counting)
         return replace(counted, recency_decay=self.recency_decay)
-
-    def with_items(self, updates: ItemUpdates) -> Self:
-        """Let new items follow nothing, and nothing follow them."""
-        return replace(self, rows=self.rows.padded(updates.n_items, updates.n_items))
-
-    def reached(self, items: Codes) -> Codes:
-        """Name what occurs together with the items."""
-        _, at = self.rows.entries(items)
-        return self.rows.columns.take(at)
-
-    def _sums(
-        self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
-    ) -> Floats:
-        return self.rows.sum_at(items, weights, owners, n_owners, candidates)
 
 
 @dataclass(frozen=True, kw_only=True)

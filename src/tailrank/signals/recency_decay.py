@@ -13,7 +13,7 @@ import numpy as np
 from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.data.candidates import Candidates
 from tailrank.data.histories import Histories
-from tailrank.signals.base import Arrays
+from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.sparse import SparseRows
 from tailrank.signals.stored import StoredArrays
 
@@ -134,3 +134,22 @@ def stored_recency_decay(arrays: StoredArrays) -> float:
         If it is missing or makes no sense.
     """
     return arrays.number("recency_decay", 0, FASTEST_DECAY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecayedNeighbours(DecayedRows):
+    """`rows` are the neighbours of each item, and what each counts."""
+
+    def with_items(self, updates: ItemUpdates) -> Self:
+        """Know no neighbours of new items; those of the others stay."""
+        return replace(self, rows=self.rows.padded(updates.n_items, updates.n_items))
+
+    def reached(self, items: Codes) -> Codes:
+        """Name the neighbours of the items."""
+        _, at = self.rows.entries(items)
+        return self.rows.columns.take(at)
+
+    def _sums(
+        self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
+    ) -> Floats:
+        return self.rows.sum_at(items, weights, owners, n_owners, candidates)

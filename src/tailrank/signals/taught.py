@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import polars as pl
 
-from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
 from tailrank.data.histories import flat_offsets
-from tailrank.signals.base import ItemUpdates
 from tailrank.signals.decay_choice import fit_recency_decay
-from tailrank.signals.recency_decay import DecayedRows
+from tailrank.signals.recency_decay import DecayedNeighbours
 from tailrank.signals.sparse import SparseRows
 from tailrank.signals.training_data import TrainingData
 
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taught(DecayedRows):
+class Taught(DecayedNeighbours):
     """How well candidates go with recent items, looked up in a table that `tailrank teach` made.
 
     `rows` are the neighbours of each item. What comes after training has none, until it is taught again.
@@ -42,20 +39,6 @@ class Taught(DecayedRows):
     def refit(self, data: TrainingData) -> Self:
         """Stay as it is: the table does."""
         return self
-
-    def with_items(self, updates: ItemUpdates) -> Self:
-        """Know no neighbours of new items; those of the others stay."""
-        return replace(self, rows=self.rows.padded(updates.n_items, updates.n_items))
-
-    def reached(self, items: Codes) -> Codes:
-        """Name the neighbours of the items."""
-        _, at = self.rows.entries(items)
-        return self.rows.columns.take(at)
-
-    def _sums(
-        self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
-    ) -> Floats:
-        return self.rows.sum_at(items, weights, owners, n_owners, candidates)
 
 
 def weighted(item_ids: list[str], table: pl.DataFrame) -> sp.csr_array:
