@@ -31,7 +31,7 @@ class Modules(TyperGroup):
         *("languages",),
         *("enrichment",),
         *("teacher",),
-        *("spaces", "device"),
+        *("spaces", "device", "processes"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
