@@ -31,7 +31,7 @@ class Modules(TyperGroup):
         *("languages",),
         *("enrichment",),
         *("teacher",),
-        *("spaces", "device", "processes"),
+        *("spaces", "device", "processes", "sequence_processes"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -22,10 +22,10 @@ from tailrank.data.splits import hold_out
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
+from tailrank.processes import started_processes
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain, Mixture
 from tailrank.tuning.finetuning import finetune
-from tailrank.tuning.processes import started_processes
 
 NAME: Final = "processes.json"
 SIZES: Final = (1, 2)
@@ -67,7 +67,7 @@ def trained(data: str, batch: int) -> Json:
     with started_processes() as processes:
         with processes.first_alone():
             domain = Domain(hold_out(dataset), texts, VectorStore().vectors(texts, encoder))
-        finetune([domain], encoder, config, trackers=[clock], processes=processes)
+        finetune([domain], encoder, config, trackers=[clock])
     mixture = Mixture([domain], config)
     drawn = [mixture.draw(np.random.default_rng([config.seed, step, 0])) for step in range(1, STEPS)]
     return {

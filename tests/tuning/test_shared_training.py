@@ -13,9 +13,9 @@ from trainings import SHORT, domain, tuned_by, weights
 
 from tailrank.errors import RequestError
 from tailrank.language.encoder import TextEncoder
+from tailrank.processes import Processes, started_processes
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.finetuning import finetune
-from tailrank.tuning.processes import Processes, started_processes
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -43,9 +43,7 @@ def train(folder: Path, place: Path, settings: dict[str, Any]) -> list[torch.Ten
     with started_processes() as processes:
         killers = [Killer(place / "killed")] if processes.rank else []
         file = place / "checkpoint"
-        tuned = finetune(
-            [domain(encoder)], encoder, config, checkpoint=file, trackers=killers, processes=processes
-        )
+        tuned = finetune([domain(encoder)], encoder, config, checkpoint=file, trackers=killers)
     return weights(tuned)
 
 
@@ -71,10 +69,13 @@ def test_two_processes_learn_as_one_though_one_of_them_dies(small_bert: Path, tm
         torch.testing.assert_close(one, want, atol=2e-5, rtol=1e-3)
 
 
-def test_adversarial_training_of_several_processes_is_refused(small_bert: Path) -> None:
+def test_adversarial_training_of_several_processes_is_refused(
+    small_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tailrank.tuning.trainable_encoder.joined", lambda: Processes(0, 2))
     encoder, config = (
         TextEncoder.load(str(small_bert), "cpu"),
         FineTuningConfig(method="lora", adversarial=1.0),
     )
     with pytest.raises(RequestError, match="runs in one process"):
-        finetune([domain(encoder)], encoder, config, processes=Processes(0, 2))
+        finetune([domain(encoder)], encoder, config)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from tailrank.cli.options import Device, Encoder, Template, Tracks, comma_separated, load, load_encoder
-from tailrank.cli.progress import progress_bars
+from tailrank.cli.progress import one_voice, progress_bars
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, hold_out, leave_one_out, temporal
@@ -26,7 +25,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
 from tailrank.machine import machine
-from tailrank.reporting import silent, step
+from tailrank.reporting import step
 from tailrank.tuning.config import FineTuningConfig, Method, TuningLoss
 from tailrank.tuning.tracking import trackers
 from tailrank.tuning.validator import Validator
@@ -82,20 +81,19 @@ def finetune(
 ) -> None:
     """Tune an encoder on behaviour; an interrupted run goes on. Exit status 3: it learned nothing."""
     from tailrank.tuning.finetuning import finetune as tune_encoder
-    from tailrank.tuning.processes import started_processes
     from tailrank.tuning.saving import save
 
     config = read_config({"method": method, "loss": loss, "seed": str(seed)}, settings or [])
     if merge and method == "prompt":
         raise RequestError("--merge: a prompt is no change of weights: leave --merge out, or choose lora")
     checkpoint = out.parent / f"{out.name}.checkpoint"
-    with started_processes() as processes:
+    with one_voice() as processes:
         logs = [] if processes.rank else trackers(track or [])
         with processes.first_alone():
             model, domains = prepare(data, out, encoder, template, protocol, seed, since)
         started = time.perf_counter()
-        with nullcontext(silent) if processes.rank else progress_bars() as progress:
-            tuned = tune_encoder(domains, model, config, progress, checkpoint, logs, processes=processes)
+        with progress_bars() as progress:
+            tuned = tune_encoder(domains, model, config, progress, checkpoint, logs)
             minutes = (time.perf_counter() - started) / 60
             if tuned.best_step and not processes.rank:
                 with step(progress, f"writing {out}"):

@@ -20,7 +20,7 @@ from tailrank.cli.anomalies import FOUND, LeaveOut, leave_out_users
 from tailrank.cli.counting import Counting
 from tailrank.cli.explained import not_rephrased, ranking_as_json, told_of, write_page
 from tailrank.cli.from_log import scored_lists
-from tailrank.cli.progress import progress_bars
+from tailrank.cli.progress import one_voice, progress_bars
 from tailrank.cli.retrain import learned_from
 from tailrank.cli.spaces import Spaces, column_spaces, vector_spaces
 from tailrank.cli.texts import about_texts
@@ -85,11 +85,6 @@ def train(
     epochs = options.sequence_epochs(sequence_epochs, fast)
     how = options.reading(columns)
     counts = Counting.asked(memory, on, out)
-    dataset = leave_out_users(options.load(data, how, drop_bad), leave_out)
-    counts.check(dataset)
-    typer.echo(about_texts(dataset.items, template, encoder), err=True)
-    columned = column_spaces(dataset, space, data)
-    spaces = vector_spaces(dataset, encoder, template, tuned) | columned
     settings = Settings(
         template=template,
         max_history=max_history,
@@ -100,18 +95,29 @@ def train(
         debias=debias,
     )
     checkpoint = None if settings.sequence_epochs == 0 else out.parent / f"{out.name}.checkpoint"
-    lists = _scored_impressions(data, how) if from_log is None else _logged(from_log)
-    if lists is not None:
-        check_lists(lists, dataset, settings.seed)
-    typer.echo(_plan(dataset, spaces, settings), err=True)
-    with progress_bars() as progress, counts.ready(progress) as (counting, run):
-        reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint, counting, run)
+    with one_voice() as processes:
+        if on is not None and processes.size > 1:
+            raise RequestError(f"--on {on}: torchrun shares the work already: leave one of them out")
+        with processes.first_alone():
+            dataset = leave_out_users(options.load(data, how, drop_bad), leave_out)
+            counts.check(dataset)
+            typer.echo(about_texts(dataset.items, template, encoder), err=True)
+            columned = column_spaces(dataset, space, data)
+            spaces = vector_spaces(dataset, encoder, template, tuned) | columned
+        lists = _scored_impressions(data, how) if from_log is None else _logged(from_log)
         if lists is not None:
-            reranker = with_upstream(reranker, lists, dataset, spaces, progress)
-        data_set = learned_from(dataset) | {"leave_out": leave_out}
-        measured = {"metrics": {"validation_loss": reranker.fusion.loss}}
-        with step(progress, f"writing {out}"):
-            publish(reranker, out, dict(reranker.about) | data_set | machine() | measured)
+            check_lists(lists, dataset, settings.seed)
+        typer.echo(_plan(dataset, spaces, settings), err=True)
+        with progress_bars() as progress, counts.ready(progress) as (counting, run):
+            reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint, counting, run)
+            if processes.rank:
+                return
+            if lists is not None:
+                reranker = with_upstream(reranker, lists, dataset, spaces, progress)
+            data_set = learned_from(dataset) | {"leave_out": leave_out}
+            measured = {"metrics": {"validation_loss": reranker.fusion.loss}}
+            with step(progress, f"writing {out}"):
+                publish(reranker, out, dict(reranker.about) | data_set | machine() | measured)
     for file in () if checkpoint is None else checkpoint_files(checkpoint):
         file.unlink(missing_ok=True)
     typer.echo(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from rich import progress as rich
 from rich.console import Console
 from rich.filesize import pick_unit_and_suffix
 from rich.text import Text
 
+from tailrank.processes import Processes, started_processes
 from tailrank.reporting import Progress, progress_lines
 
 
@@ -71,3 +73,14 @@ def _short(number: float) -> str:
     """
     unit, suffix = pick_unit_and_suffix(int(number), ["", "k", "M", "G", "T"], 1000)
     return f"{number / unit:.1f}{suffix}" if suffix else f"{number:.3g}"
+
+
+@contextmanager
+def one_voice() -> Iterator[Processes]:
+    """Join the processes of torchrun, as `started_processes`, of which only the first one prints."""
+    with started_processes() as processes:
+        if not processes.rank:
+            yield processes
+            return
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            yield processes

@@ -16,6 +16,7 @@ from tailrank.language.text import default_template, item_texts, template_column
 from tailrank.language.vectors import ItemVectors, VectorSpace
 from tailrank.policy.registry import POLICIES
 from tailrank.policy.tail import TailBoost
+from tailrank.processes import joined
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.sequence_plan import SequencePlan, outcome, plan_sequence
@@ -159,6 +160,7 @@ def fuse(signals: FittedSignals, settings: Settings) -> Fitted:
     on_trial = SequenceSignal.name if plan.on_trial else None
     given = data.split, data.validation, signals.before, data.texts, settings, on_trial, data.progress
     fusion, trial = learn_weights(*given, data.counting, data.run)
+    _check_agreement(SequenceSignal.name in fusion.signals)
     kept = refit_signals([signal for signal in signals.before if signal.name in fusion.signals], data)
     train = data.split.full_train
     items = train.items.drop(space.column.name for space in signals.spaces.values() if space.column)
@@ -166,6 +168,21 @@ def fuse(signals: FittedSignals, settings: Settings) -> Fitted:
     policy = (TailBoost(settings.tail or 0.0),)
     about = {"sequence": outcome(plan, trial, signals.before)}
     return Fitted(catalogue, kept, fusion, policy, settings, signals.spaces, about=about, as_of=train.read_at)
+
+
+def _check_agreement(kept: bool) -> None:
+    """Refuse to train on if others don't: each process of torchrun has judged by its own arithmetic.
+
+    Raises
+    ------
+    RequestError
+        If the first process judged otherwise.
+    """
+    if joined().agreed(kept) != kept:
+        raise RequestError(
+            "torchrun: this process and the first one disagree whether the sequence model pays: "
+            "start them on machines of one kind"
+        )
 
 
 def _named(vectors: Vectors) -> Mapping[str, ItemVectors]:

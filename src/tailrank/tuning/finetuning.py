@@ -15,12 +15,12 @@ from torch import Tensor
 from tailrank import checkpoint as checkpoints
 from tailrank.arrays import Floats
 from tailrank.language.encoder import TextEncoder
+from tailrank.processes import joined
 from tailrank.reporting import Progress, silent
 from tailrank.tuning.closed_form_head import PENALTIES, closed_form_heads
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.domains import Domain, Mixture
 from tailrank.tuning.objectives import Objective
-from tailrank.tuning.processes import ALONE, Processes
 from tailrank.tuning.tracking import Tracker, tracked
 from tailrank.tuning.trainable_encoder import TrainableEncoder
 from tailrank.tuning.trainer import Trainer
@@ -79,12 +79,14 @@ def finetune(
     checkpoint: Path | None = None,
     trackers: Sequence[Tracker] = (),
     on_validation: Callable[[int, float], bool] | None = None,
-    processes: Processes = ALONE,
 ) -> Tuned:
     """Tune an encoder as long as that ranks the validation queries better.
 
     Weights are compared by the mean, over domains, of `validator.validation_score`. The same call again goes
-    on from the checkpoint, and ends with the weights of an undisturbed run.
+    on from the checkpoint, and ends with the weights of an undisturbed run. Inside of
+    `tailrank.processes.started_processes`, several processes that make the same call share the texts of each
+    batch. The loss is that of the whole batch, so that they learn what one process does but for rounding, and
+    the first one writes the checkpoint.
 
     Parameters
     ----------
@@ -102,10 +104,6 @@ def finetune(
         Log losses and metrics.
     on_validation
         Is told the optimiser's steps and the score after each validation step; False ends the training.
-    processes
-        That make the same call and share the texts of each batch; see `started_processes`. The loss is that
-        of the whole batch, so that one process learns the same but for rounding. The first one writes the
-        checkpoint.
 
     Raises
     ------
@@ -121,7 +119,7 @@ def finetune(
         If a tracker can't log.
     """
     config = config.complete()
-    training = _Training(domains, encoder, config, progress, trackers, processes)
+    training = _Training(domains, encoder, config, progress, trackers)
     # Settings that change nothing but when and where things are written stay out of the key.
     settings = {k: v for k, v in asdict(config).items() if k not in ("minutes", "memory")}
     data = [(d.split.train.fingerprint, d.split.protocol, len(d.split.validation), d.since) for d in domains]
@@ -132,7 +130,7 @@ def finetune(
         training.restore(*found)
 
     def save() -> None:
-        if checkpoint is not None and not processes.rank:
+        if checkpoint is not None and not joined().rank:
             checkpoints.write(checkpoint, name, training.tensors(), training.state())
 
     names = ", ".join(d.split.train.name for d in domains)
@@ -151,12 +149,11 @@ class _Training:
         config: FineTuningConfig,
         progress: Progress,
         trackers: Sequence[Tracker],
-        processes: Processes,
     ) -> None:
         self.config, self.progress, self.trackers = config, progress, trackers
         self.mixture = Mixture(domains, config)
         torch.manual_seed(config.seed)
-        given = self.mixture.texts, self.mixture.vectors, config, progress, processes
+        given = self.mixture.texts, self.mixture.vectors, config, progress
         self.encoder = TrainableEncoder(encoder, *given)
         self.trainer = Trainer(self.encoder, Objective(config).to(encoder.model.device))
         self.validation_steps: list[ValidationStep] = []

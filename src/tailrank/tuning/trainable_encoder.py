@@ -19,10 +19,10 @@ from tailrank.errors import EncoderError
 from tailrank.language.adapters import adapt, add_head, head_layers, low_rank, peft
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.whitening import Whitening
+from tailrank.processes import joined
 from tailrank.reporting import Progress, silent
 from tailrank.tuning.activations import BATCH, Activations
 from tailrank.tuning.config import FineTuningConfig
-from tailrank.tuning.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -47,8 +47,6 @@ class TrainableEncoder:
         What learns.
     progress
         Is told how far the layers are that run once.
-    processes
-        That share the texts of a batch.
 
     Raises
     ------
@@ -63,7 +61,6 @@ class TrainableEncoder:
         vectors: Floats,
         config: FineTuningConfig,
         progress: Progress = silent,
-        processes: Processes = ALONE,
     ) -> None:
         if vectors.shape != (len(texts), encoder.dimension):
             raise EncoderError(
@@ -73,7 +70,7 @@ class TrainableEncoder:
         self.texts, self.config, self.model = list(texts), config, encoder.model
         if not hasattr(self.model[0], "model"):
             raise EncoderError(f"{encoder.name}: not a transformer, so there are no layers to tune")
-        self.processes = processes
+        self.processes = joined()
         self.has_text: Bools = np.array([bool(text.strip()) for text in texts])
         self.bfloat16 = self.model.device.type == "cuda" or has_bfloat16()
         if config.method != "head":  # which reads vectors of whole texts

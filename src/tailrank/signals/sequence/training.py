@@ -23,6 +23,7 @@ from tailrank.devices import chosen_device, has_bfloat16
 from tailrank.errors import ModelError
 from tailrank.metrics.full_ranking import full_ranks
 from tailrank.metrics.ranking import ndcg
+from tailrank.processes import joined
 from tailrank.reporting import Progress, silent
 from tailrank.signals.sequence.config import SASRecConfig
 from tailrank.signals.sequence.losses import sampled, softmax, target_weights
@@ -89,6 +90,10 @@ def train(
 
     An epoch that ranks them no better is undone, and the learning rate falls.
 
+    Inside of `tailrank.processes.started_processes`, several processes that make the same call share the
+    windows of each batch. The loss is that of the whole batch, but each draws its own dropout and its own
+    items to compare with. The first one says what time is left, and writes the checkpoint.
+
     Parameters
     ----------
     dataset
@@ -124,15 +129,15 @@ def train(
     found = None if checkpoint is None else checkpoints.read(checkpoint, name)
     if found is not None:
         run.restore(*found)
-    while run.epochs < last and run.rate_decays <= RATE_DECAYS and run.seconds_with_another <= seconds:
+    while run.epochs < last and run.rate_decays <= RATE_DECAYS and run.another_fits(seconds):
         note = f"loss {run.learn(planned[run.epochs] if planned else run.rate, progress):.2f}"
         if checked is not None:
             started = time.perf_counter()
-            ndcg = _ndcg(run.network.frozen(), checked, dataset.n_items, repeats)
+            ndcg = run.processes.agreed(_ndcg(run.network.frozen(), checked, dataset.n_items, repeats))
             run.checking += time.perf_counter() - started
             run.keep_or_undo(ndcg)
             note += f", ndcg@10 {ndcg:.4f}"
-        if checkpoint is not None:
+        if checkpoint is not None and not run.processes.rank:
             checkpoints.write(checkpoint, name, run.tensors(), run.figures())
         progress("sequence model", run.epochs, last, note)
     progress("sequence model", run.epochs, run.epochs)
@@ -149,7 +154,7 @@ def seconds_per_epoch(dataset: Dataset, vectors: Floats | None, config: SASRecCo
     started = time.perf_counter()
     for batch in some:
         run._step(batch)
-    return (time.perf_counter() - started) / max(len(some), 1) * len(batches)
+    return run.processes.agreed((time.perf_counter() - started) / max(len(some), 1) * len(batches))
 
 
 def _ndcg(model: SequenceModel, queries: Queries, n_items: int, repeats: bool) -> float:
@@ -164,7 +169,7 @@ class _Run:
 
     def __init__(self, dataset: Dataset, vectors: Floats | None, config: SASRecConfig) -> None:
         torch.manual_seed(config.seed)
-        self.config = config
+        self.config, self.processes = config, joined()
         self.device = torch.device(chosen_device() or ("cuda" if torch.cuda.is_available() else "cpu"))
         shares = dataset.histories.type_shares(len(dataset.event_types))
         native = self.device.type == "cuda" or has_bfloat16()
@@ -193,13 +198,12 @@ class _Run:
         """How many were tried."""
         return len(self.seconds)
 
-    @property
-    def seconds_with_another(self) -> float:
-        """Time spent once another epoch is done, and all that are kept again."""
+    def another_fits(self, seconds: float) -> bool:
+        """Tell if another epoch, and then all that are kept again, end within that time."""
         if not self.epochs:
-            return 0.0
+            return True
         spent = self.checking + sum(self.seconds)
-        return spent + spent / self.epochs * (2 + len(self.rates))
+        return self.processes.agreed(spent + spent / self.epochs * (2 + len(self.rates))) <= seconds
 
     @property
     def rate_decays(self) -> int:
@@ -212,9 +216,9 @@ class _Run:
         return self.config.rate * RATE_DECAY**self.rate_decays
 
     def learn(self, rate: float, progress: Progress = silent) -> float:
-        """Go once over all events; give the mean loss of its batches."""
+        """Go once over all events; gives the mean loss of the batches."""
         started, epoch = time.perf_counter(), len(self.rates)
-        torch.manual_seed(self.config.seed + 1_000_003 * (epoch + 1))
+        torch.manual_seed(self.config.seed + 1_000_003 * (epoch + 1) + 7_919 * self.processes.rank)
         rng = np.random.default_rng([self.config.seed, epoch])
         batches = list(self.windows.batches(self.config.events, rng))
         losses = []
@@ -231,9 +235,25 @@ class _Run:
                 f"the sequence model diverged in epoch {epoch + 1}: give it a rate below "
                 f"{self.config.rate:g}, or leave it out"
             )
-        return float(np.mean(losses))
+        mean = torch.tensor(np.mean(losses))
+        self.processes.add_up([mean])
+        return float(mean)
 
     def _step(self, batch: Batch) -> float:
+        """Take a step of the optimiser; gives what this process adds to the loss of the batch."""
+        own = batch.part(self.processes.rank, self.processes.size)
+        self.optimiser.zero_grad()
+        loss = 0.0
+        if n := int(own.real.sum()):
+            part = self._loss(own) * (n / int(batch.real.sum()))
+            part.backward()  # type: ignore[no-untyped-call]
+            loss = float(part.detach())
+        self.processes.add_gradients(self.network.parameters())
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+        self.optimiser.step()
+        return loss
+
+    def _loss(self, batch: Batch) -> Tensor:
         items, types, gaps = map(self._codes, (batch.items, batch.types, batch.gaps))
         real = torch.from_numpy(batch.real.ravel().nonzero()[0]).to(self.device)
         before, targets = items[:, :-1], items.flatten()[real]
@@ -250,14 +270,8 @@ class _Run:
             hidden = self.network(seen, types[:, :-1], gaps[:, :-1])
         rows = hidden.float().flatten(0, 1).index_select(0, real)
         if self.sampled is None:
-            loss = softmax(rows, table, targets, self.weights[targets], self.half)
-        else:
-            loss = self.sampled.loss(rows, wanted, others, targets, drawn, self.weights[targets])
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
-        self.optimiser.step()
-        return float(loss.detach())
+            return softmax(rows, table, targets, self.weights[targets], self.half)
+        return self.sampled.loss(rows, wanted, others, targets, drawn, self.weights[targets])
 
     def _codes(self, codes: Codes) -> Tensor:
         return torch.from_numpy(codes).long().to(self.device)

@@ -21,6 +21,11 @@ class Batch:
     gaps: Codes
     real: Bools
 
+    def part(self, number: int, parts: int) -> Batch:
+        """Give every so manieth stretch: a part of about equal work, empty if there are too few."""
+        own = slice(number, None, parts)
+        return Batch(self.items[own], self.types[own], self.gaps[own], self.real[own])
+
 
 @dataclass(frozen=True)
 class Windows:

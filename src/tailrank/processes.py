@@ -1,4 +1,4 @@
-"""Fine-tuning in several processes that torchrun starts: each encodes its share of a batch's texts."""
+"""Training in several processes that torchrun starts: each does its share of a batch, all learn the same."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-import torch
-from torch import Tensor, distributed
-from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined] # documented, and not in `__all__`
+if TYPE_CHECKING:  # what trains without torch needs none of it
+    from torch import Tensor
 
 T = TypeVar("T")
+
+LAUNCHED: Final = "TORCHELASTIC_RUN_ID"
+"""Variable of the environment that torchrun sets."""
 
 PATIENCE: Final = timedelta(days=7)
 """That one waits for another, which may be encoding; torchrun ends all if one dies."""
@@ -52,6 +54,8 @@ class Processes:
     def add_up(self, tensors: Iterable[Tensor]) -> None:
         """Put the sum over all processes in place of each tensor, bit by bit the same everywhere."""
         if self.size > 1:
+            from torch import distributed
+
             under_way = [distributed.all_reduce(tensor, async_op=True) for tensor in tensors]
             for one in under_way:
                 one.wait()
@@ -60,29 +64,60 @@ class Processes:
         """Add up the gradients of weights, of which a process without a share has none."""
         if self.size > 1:
             for weight in (found := list(weights)):
-                weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+                weight.grad = weight.new_zeros(weight.shape) if weight.grad is None else weight.grad
             self.add_up(weight.grad for weight in found if weight.grad is not None)
+
+    def agreed(self, number: float) -> float:
+        """Give the first process's number to all, for what must not depend on whose clock is read."""
+        if self.size == 1:
+            return number
+        import torch
+        from torch import distributed
+
+        told = torch.tensor([number], dtype=torch.float64)
+        distributed.broadcast(told, src=0)
+        return float(told)
 
     @contextmanager
     def first_alone(self) -> Iterator[None]:
         """Let the first process do something before all others, who then find its files."""
         if self.size > 1 and self.rank:
-            distributed.barrier()
+            self._wait()
         yield
         if self.size > 1 and not self.rank:
-            distributed.barrier()
+            self._wait()
+
+    @staticmethod
+    def _wait() -> None:
+        from torch import distributed
+
+        distributed.barrier()
 
 
 ALONE: Final = Processes()
 
 
+def joined() -> Processes:
+    """Give which process this is, inside of `started_processes`; elsewhere it is alone."""
+    if LAUNCHED not in os.environ:
+        return ALONE
+    from torch import distributed
+
+    if not distributed.is_initialized():
+        return ALONE
+    return Processes(distributed.get_rank(), distributed.get_world_size())
+
+
 @contextmanager
 def started_processes() -> Iterator[Processes]:
     """Join the processes that torchrun started with this one, until the block ends; else there is one."""
-    if not distributed.is_torchelastic_launched():
+    told = os.environ
+    if LAUNCHED not in told:
         yield ALONE
         return
-    told = os.environ
+    from torch import distributed
+    from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined] # documented, and not in `__all__`
+
     place = TCPStore(told["MASTER_ADDR"], int(told["MASTER_PORT"]), is_master=False)
     # torchrun keeps the store when it starts all again: in it stand addresses of those that died.
     store = PrefixStore(f"attempt {told['TORCHELASTIC_RESTART_COUNT']}", place)
