@@ -99,3 +99,20 @@ def needs(what: str, extra: str, error: type[TailrankError] = RequestError) -> I
         yield
     except ImportError as missing:
         raise error(f'{what} needs {missing.name}: pip install "tailrank[{extra}]"') from None
+
+
+@contextmanager
+def naming(where: object) -> Iterator[None]:
+    """Put a file, or part of one, in front of what is wrong with its contents.
+
+    Examples
+    --------
+    >>> with naming("asked.csv"):
+    ...     raise DataError("row 3 has no text")
+    Traceback (most recent call last):
+    tailrank.errors.DataError: asked.csv: row 3 has no text
+    """
+    try:
+        yield
+    except TailrankError as why:
+        raise type(why)(f"{where}: {why}") from None

@@ -110,3 +110,8 @@ def test_a_promise_that_can_not_be_tested_is_refused(desk: Path, tmp_path: Path)
         _raise(call("train", desk.parent / "faq.csv", "--out", tmp_path / "other"))
     with pytest.raises(RequestError, match=r"wrong"):
         _raise(call("train", desk.parent / "faq.csv", "--out", tmp_path / "other", "--wrong", 1.5))
+
+
+def test_a_slot_that_no_answer_has_is_refused(desk: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"--slot ordr: no answer of .*faq.csv has {ordr}"):
+        _raise(call("train", desk.parent / "faq.csv", "--out", tmp_path / "other", "--slot", "ordr"))

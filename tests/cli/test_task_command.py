@@ -77,6 +77,12 @@ def test_answers_are_json_lines(task: Path, table: Path, tmp_path: Path) -> None
         (["train", "--data", "TABLE", "--out", "x"], DataError, "no column `text`"),
         (["train", "--data", "TABLE", *COLUMNS, "--kind", "two", "--out", "x"], RequestError, "kind"),
         (["train", "--data", "TABLE", *COLUMNS[:-1], "topic", "--out", "x"], DataError, "no part 'train'"),
+        (
+            ["train", "--data", "TABLE", *COLUMNS, "--kind", "pair", "--out", "x"],
+            RequestError,
+            ".csv: a task",
+        ),
+        (["train", "--data", "TABLE", *COLUMNS[:4], "--out", "x"], RequestError, "these' has 1 text"),
         (["evaluate", "TABLE", "--data", "TABLE", *COLUMNS, "--out", "x"], ModelError, "no task can be read"),
         (["predict", "TABLE"], DataError, "nothing to read"),
     ],
@@ -105,6 +111,19 @@ def test_a_label_that_is_missing_is_named_by_its_row_of_the_file(task: Path, tmp
         done = run(app, [*words, "--data", str(file), *COLUMNS, "--out", str(tmp_path / "x")])
         assert isinstance(done.exception, RequestError)
         assert f"row {len(ROWS) + 1} has 0 labels" in str(done.exception)
+
+
+def test_a_label_that_was_not_learned_is_named_with_what_is_near(task: Path, tmp_path: Path) -> None:
+    for label, remedy in (("fees", "is it 'fee'?"), ("loan", "leave the row out")):
+        (tmp_path / "asked.jsonl").write_text(json.dumps({"text": "how much?", "label": label}))
+        done = run(app, ["evaluate", str(task), "--data", str(tmp_path / "asked.jsonl"), "--out", "x"])
+        assert isinstance(done.exception, RequestError)
+        assert re.search(f"asked.jsonl: row 1 has the label '{label}', .*{remedy}", str(done.exception))
+
+
+def test_numbers_are_no_texts(task: Path) -> None:
+    done = run(app, ["predict", str(task), "--text", "id"], input='{"id": 5, "said": "card stolen"}')
+    assert "standard input: column `id` holds numbers: name the column" in str(done.exception)
 
 
 def test_a_training_is_logged(table: Path, tmp_path: Path) -> None:
@@ -143,6 +162,7 @@ def test_tasks_are_trained_together_from_a_file(
     assert done.exit_code == 0, done.output
     assert "all: 2 labels from 8 texts" in done.output
     assert "few: 2 labels from 4 texts" in done.output
+    assert "shards" not in done.output  # a progress bar of the library that writes the encoder
     done = run(app, ["predict", str(out / "few"), "-"], input='{"text": "where is my card?"}')
     assert {label["label"] for label in json.loads(done.output)["labels"]} == {"card", "fee"}
 

@@ -140,7 +140,7 @@ def test_a_folder_of_something_else_is_not_replaced(classifier: TextClassifier, 
     ("texts", "labels", "kind", "message"),
     [
         (["a", "b"], ["x"], "one", "2 texts and 1 labels"),
-        (["a", "b"], ["x", "x"], "one", "1 different labels"),
+        (["a", "b"], ["x", "x"], "one", "only 'x': give texts of at least 2 labels"),
         (["a", "b", "c"], ["x", "x", "y"], "one", "'y' has 1 text"),
         (["a", "b"], [["x"], ["x", "y"]], "one", "row 2 has 2 labels"),
         (["a", "b"], ["x", "y"], "many", "did you mean|there are"),

@@ -104,7 +104,7 @@ def run(
 @app.command()
 def alerts(state: State, as_json: AsJson = False) -> None:
     """List the alerts so far, the oldest first."""
-    _print(list(AlertLog(existing_state(state) / ALERTS)), as_json)
+    _print_all(list(AlertLog(existing_state(state) / ALERTS)), as_json)
 
 
 @app.command()
@@ -122,11 +122,11 @@ def replay(
     kept = MonitorState(state, read_only=True)
     try:
         settings = changed_settings(state, given) or MonitorSettings.from_dict(kept.note("settings", {}))
-        series = None if plot is None else Series(topic, entity)
+        series = Series(topic, entity) if plot or topic or entity else None
         found = replayed(kept, settings, days, series, vectors_by(encoder))
     finally:
         kept.close()
-    _print(found.alerts, as_json)
+    _print_all(found.alerts, as_json)
     if plot is not None and found.trace is not None:
         draw(plot, found.trace, found.alerts)
 
@@ -194,6 +194,12 @@ def _tell(monitor: Monitor, subscribers: Subscribers, before: int) -> None:
     if subscribers.subscriptions and monitor.now is not None:
         for name, new in subscribers.tell(monitor.log, monitor.now, before).items():
             _complain(f"{name} is told of {len(new):,} alert{'s' * (len(new) > 1)}")
+
+
+def _print_all(found: Sequence[Alert], as_json: bool) -> None:
+    _print(found, as_json)
+    if not found:
+        _complain("no alerts")
 
 
 def _print(found: Sequence[Alert], as_json: bool) -> None:

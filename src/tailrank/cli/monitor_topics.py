@@ -37,7 +37,7 @@ def topics(
         typer.echo(_json(topic) if as_json else _told(topic))
     grouped = sum(len(topic.texts) for topic in found)
     weak = sum(topic.is_weak_signal for topic in found)
-    counts = f"{len(found):,} topics, {weak:,} of them weak signals"
+    counts = f"{len(found):,} topic{'s' * (len(found) != 1)}, {weak:,} of them weak signals"
     typer.echo(f"{counts}, of {grouped:,} of {len(texts):,} texts without a topic", err=True)
 
 
@@ -59,6 +59,6 @@ def _told(topic: Discovered) -> str:
     times = [text.timestamp for text in topic.texts]
     kind = "weak signal" if topic.is_weak_signal else "topic"
     span = f"{moment(min(times))} to {moment(max(times))}"
-    line = f"{kind}: {', '.join(topic.words)} ({len(topic.texts):,} texts, {span})"
+    line = f"{kind}: {', '.join(topic.words) or 'no words of its own'} ({len(topic.texts):,} texts, {span})"
     why = f"\n  {topic.why}" if topic.why else ""
     return line + why + "".join(f"\n  - {text.text[:200]}" for text in topic.texts[:SHOWN])

@@ -73,6 +73,11 @@ def train(
         settings = msgspec.convert({**given, "slots": slot or []}, DeskSettings)
     except msgspec.ValidationError as why:
         raise RequestError(str(why)) from None
+    for name in settings.slots:
+        if not any(f"{{{name}}}" in answer for entry in entries for answer in entry.answers):
+            raise RequestError(
+                f"--slot {name}: no answer of {faq} has {{{name}}}: write it where the fact goes"
+            )
     with progress_bars() as progress:
         model = options.load_encoder(encoder, progress)
         desk = fit_desk(entries, model, settings, known, VectorStore(), progress)

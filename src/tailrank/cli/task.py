@@ -17,7 +17,7 @@ from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.task_serve import serve
 from tailrank.data.line_checks import checked_json_lines
-from tailrank.errors import DataError, RequestError, first_line
+from tailrank.errors import DataError, RequestError, first_line, naming
 from tailrank.files import written_file
 from tailrank.language.store import VectorStore
 from tailrank.tasks.classifier import TextClassifier
@@ -143,7 +143,9 @@ def evaluate(
 ) -> None:
     """Measure a task on texts with labels that it did not learn from."""
     examples = read_part(data, ExampleColumns(text, label, split, entity, None, separator), TEST)
-    found = evaluate_task(TextClassifier.load(task), examples, outside)
+    classifier = TextClassifier.load(task)
+    with naming(data):
+        found = evaluate_task(classifier, examples, outside)
     _write_evaluation(found, out)
     _show(f"{len(found.truth):,} texts", found.metrics)
 

@@ -101,10 +101,7 @@ class Examples:
         >>> Examples.from_frame(frame, ExampleColumns()).labels
         (('delay',), ('praise',))
         """
-        for name in (columns.text, columns.label, columns.split, columns.entity, columns.time):
-            if name is not None and name not in frame.columns:
-                known = instead_of(name, {each: each for each in frame.columns})
-                raise DataError(f"{source}: no column `{name}`; {known}")
+        _check_columns(frame, columns, source)
         n = len(frame)
         return cls(
             _texts(frame, columns.text, source),
@@ -147,6 +144,15 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+def _check_columns(frame: pl.DataFrame, columns: ExampleColumns, source: str) -> None:
+    for name in (columns.text, columns.label, columns.split, columns.entity, columns.time):
+        if name is not None and name not in frame.columns:
+            known = instead_of(name, {each: each for each in frame.columns})
+            raise DataError(f"{source}: no column `{name}`; {known}")
+    if frame[columns.text].dtype.is_numeric():  # numbers of items, say, which would be read as words
+        raise DataError(f"{source}: column `{columns.text}` holds numbers: name the column that holds texts")
 
 
 def _texts(frame: pl.DataFrame, name: str, source: str) -> tuple[str, ...]:

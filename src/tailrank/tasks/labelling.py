@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from tailrank.arrays import Bools, Codes
-from tailrank.errors import RequestError
+from tailrank.errors import RequestError, nearest
 from tailrank.tasks.kinds import Kind, Labels
 
 FEWEST: Final = 2
@@ -62,7 +62,9 @@ def truth_of(labels: Labels, names: Sequence[str], kind: Kind, rows: Codes | Non
             )
         for name in row:
             if name not in at:
-                raise RequestError(f"row {number} has the label {name!r}, which was not learned")
+                near = nearest(name, names)
+                remedy = "leave the row out, or learn it from others" if near is None else f"is it {near!r}?"
+                raise RequestError(f"row {number} has the label {name!r}, which was not learned: {remedy}")
             truth[text, at[name]] = True
     return truth
 
@@ -76,7 +78,8 @@ def check_counts(truth: Bools, names: Sequence[str], kind: Kind) -> None:
         If there is only one label where each text has one, or a label has too few texts, or all of them.
     """
     if len(names) < 1 + kind.exclusive:
-        raise RequestError(f"{len(names)} different labels: give texts of at least {1 + kind.exclusive}")
+        found = " and ".join(map(repr, names)) or "no label"
+        raise RequestError(f"only {found}: give texts of at least {1 + kind.exclusive} labels")
     for name, count in zip(names, truth.sum(axis=0).tolist(), strict=True):
         if count < FEWEST:
             raise RequestError(

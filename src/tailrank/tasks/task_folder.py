@@ -17,6 +17,7 @@ from tailrank.arrays import Floats
 from tailrank.errors import ModelError, RequestError, first_line
 from tailrank.files import sha256_of, written_folder
 from tailrank.language.encoder import TextEncoder
+from tailrank.language.loading import quiet
 from tailrank.language.reading import Reading
 from tailrank.language.sources import find_encoder
 from tailrank.language.vectors import EncoderIdentity
@@ -270,5 +271,6 @@ def _save_encoder(folder: Path, encoder: Encoder) -> str:
         raise ModelError(
             "the task's own encoder was loaded without torch: load the task by `TextEncoder.load`"
         )
-    encoder.model.save(str(folder), create_model_card=False, safe_serialization=True)
+    with quiet():
+        encoder.model.save(str(folder), create_model_card=False, safe_serialization=True)
     return find_encoder(str(folder)).sha256

@@ -9,10 +9,10 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from tailrank.errors import DataError, RequestError, first_line
+from tailrank.errors import RequestError, first_line, naming
 from tailrank.tasks.classifier import LabelledTexts
 from tailrank.tasks.examples import ExampleColumns, Examples
-from tailrank.tasks.labelling import few_of_each, names_of, truth_of
+from tailrank.tasks.labelling import check_counts, few_of_each, names_of, truth_of
 from tailrank.tasks.registry import kind_named
 from tailrank.tasks.task_folder import ENCODER
 
@@ -64,10 +64,8 @@ def read_task_list(file: Path, seed: int) -> dict[str, LabelledTexts]:
 
 def _read(file: Path, name: str, table: object, seed: int) -> LabelledTexts:
     known = _table(file, name, table)
-    try:
+    with naming(f"{file}: [{name}]"):
         return known.read(file.parent, seed)
-    except (RequestError, DataError) as why:
-        raise type(why)(f"{file}: [{name}]: {why}") from None
 
 
 def _table(file: Path, name: str, table: object) -> TaskTable:
@@ -88,10 +86,14 @@ def read_training_part(
     Raises
     ------
     DataError, RequestError
-        If it can't be read, or labels don't suit the kind; naming the row.
+        If it can't be read, or doesn't suit the kind; naming the file and, if it is one row, the row.
     """
-    examples = read_part(data, columns, TRAIN)
-    truth = truth_of(examples.labels, names_of(examples.labels), kind_named(kind), examples.rows)
+    examples, known = read_part(data, columns, TRAIN), kind_named(kind)
+    names = names_of(examples.labels)
+    with naming(data):  # before the encoder is loaded, which takes much longer
+        truth = truth_of(examples.labels, names, known, examples.rows)
+        check_counts(truth, names, known)
+        known.texts(examples.texts, examples.entities, known.templates[0])
     return examples if few_shot is None else examples.take(few_of_each(truth, few_shot, seed))
 
 
@@ -106,7 +108,5 @@ def read_part(data: Path, columns: ExampleColumns, part: str) -> Examples:
     examples = Examples.read(data, columns)
     if columns.split is None:
         return examples
-    try:
+    with naming(data):
         return examples.part(part)
-    except DataError as why:
-        raise DataError(f"{data}: {why}") from None

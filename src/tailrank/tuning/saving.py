@@ -13,6 +13,7 @@ from tailrank.errors import EncoderError
 from tailrank.files import written_folder
 from tailrank.language import adapters
 from tailrank.language.encoder import TextEncoder
+from tailrank.language.loading import quiet
 from tailrank.language.sources import TUNING_FILE, find_encoder
 from tailrank.tuning.finetuning import Tuned
 
@@ -41,7 +42,7 @@ def save(tuned: Tuned, encoder: TextEncoder, folder: Path, about: Mapping[str, A
     method = tuned.encoder.config.method
     check_folder(folder, encoder)
     try:
-        with written_folder(folder) as new, tuned.encoder.full_model() as model:
+        with written_folder(folder) as new, tuned.encoder.full_model() as model, quiet():
             if merged or method in ("full", "last-layers"):
                 adapters.merge(model)
                 model.save(str(new), create_model_card=False, safe_serialization=True)

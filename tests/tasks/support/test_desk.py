@@ -181,7 +181,7 @@ def test_asked_questions_teach_and_test(encoder: TextEncoder) -> None:
 
 
 def test_entries_must_be_two_with_names_of_their_own(encoder: TextEncoder) -> None:
-    with pytest.raises(DataError, match="1 entries: a desk needs at least two"):
+    with pytest.raises(DataError, match="fewer than two entries"):
         fit_desk(ENTRIES[:1], encoder)
     with pytest.raises(DataError, match="two entries have the intent 'where'"):
         fit_desk([*ENTRIES, ENTRIES[0]], encoder)

@@ -42,14 +42,14 @@ def test_lists_of_parquet_are_taken_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (TWO.replace("answer", "anwser"), "unknown column `anwser`: did you mean `answer`"),
+        (TWO.replace("answer", "anwser"), "unknown column `anwser`: leave it out, .*; did you mean `answer`"),
         ('{"question": "a"}\n', "give the column `question`, and either `answer` or `answers`"),
         (TWO + '{"question": "", "answer": "x"}\n', "row 3: `question` is empty"),
         (TWO + '{"question": "Why?", "answer": null}\n', "row 3: `answer` is empty"),
         (TWO.replace('"There."', "42").replace('"Now."', "43"), "row 1: `answer` holds 42: write texts"),
         ('{"question": ["Where?"], "answer": "There."}\n', "row 1: `question` holds .*: write a text"),
         ('{"question": "Where?", "answers": {"a": "b"}}\n', "row 1: `answers` holds {'a': 'b'}: write texts"),
-        ('{"question": "Where?", "answer": "There."}\n', "1 entries: a desk needs at least two"),
+        ('{"question": "Where?", "answer": "There."}\n', "fewer than two entries: a desk needs some"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -105,7 +105,7 @@ def checked_entries(entries: Iterable[Entry], place: str = "entries") -> tuple[E
     """
     found, seen = tuple(entries), set[str]()
     if len(found) < 2:
-        raise DataError(f"{place}: {len(found)} entries: a desk needs at least two to choose from")
+        raise DataError(f"{place}: fewer than two entries: a desk needs some to choose from")
     for entry in found:
         if entry.intent in seen:
             raise DataError(f"{place}: two entries have the intent {entry.intent!r}: give each its own")
@@ -136,12 +136,14 @@ def read_asked(file: Path, entries: Iterable[Entry]) -> tuple[AskedQuestion, ...
 
 def _read(file: Path, columns: tuple[str, ...]) -> pl.DataFrame:
     if not file.is_file():
-        raise DataError(f"{file}: no such file: give a table with {' and '.join(f'`{c}`' for c in columns)}")
+        raise DataError(f"{file}: no such file: give a table whose columns are among {', '.join(columns)}")
     table, _ = read_file(file, None, set(columns))
     known = {name: name for name in columns}
     for name in table.columns:
         if name not in known:
-            raise DataError(f"{file}: unknown column `{name}`: {instead_of(name, known)}; or leave it out")
+            raise DataError(
+                f"{file}: unknown column `{name}`: leave it out, or rename it; {instead_of(name, known)}"
+            )
     return table
 
 
