@@ -40,9 +40,7 @@ def server_trouble(url: ServerUrl, error: Exception, remedies: Mapping[str, str]
     remedies
         By type or first word of the error, above those of a state.
     """
-    message = (
-        str(error).partition(", with args")[0].rstrip(".")
-    )  # args would quote keys and events would quote keys and events
+    message = str(error).partition(", with args")[0].rstrip(".")  # args would quote keys and events
     known = _REMEDIES | dict(remedies or {})
     remedy = known.get(type(error).__name__) or known.get(message.partition(" ")[0])
     remedy = remedy or f"{message}: start the server, or correct the address"

@@ -210,8 +210,8 @@ def test_the_command_from_texts_to_a_picture(tmp_path: Path) -> None:
         assert found["why"] in replayed.stdout
     assert plots[0].read_bytes().startswith(b"\x89PNG")
     assert found["why"] in plots[1].read_text()
-    for options in (("--plot", plots[0]), ()):
-        assert isinstance(call("replay", state, "--topic", "none", *options).exception, RequestError)
+    for drawn in (("--plot", plots[0]), ()):
+        assert isinstance(call("replay", state, "--topic", "none", *drawn).exception, RequestError)
     assert call("replay", state, "--set", "burn_in_days=56").stderr == "no alerts\n"
     for wrong in ("period=day", "as_dict=1"):
         assert isinstance(call("run", state, tmp_path, "--set", wrong).exception, RequestError)
