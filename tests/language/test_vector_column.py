@@ -38,7 +38,7 @@ def test_lists_are_scaled_and_missing_ones_are_zero(table: pl.DataFrame) -> None
         (items(None, None), "picture", "items: the column `picture` holds Null, no lists of numbers"),
         (items([], []), "picture", "items: no vector in the column `picture`"),
         (items(5, 7), "picture", "holds Int64, no lists of numbers"),
-        (items([1.0, 2.0], [1.0]), "picture", r"row 2 \(item 'i1'\): `picture` has 1 numbers, row 1 2"),
+        (items([1.0, 2.0], [1.0]), "picture", r"row 2 \(item 'i1'\): `picture` has length 1, row 1 2"),
         (items([1.0], [None]), "picture", r"row 2 \(item 'i1'\): `picture` holds a number that is missing"),
         (items([1.0], [np.inf]), "picture", r"row 2 \(item 'i1'\): `picture` holds a number that is missing"),
         (items("[1]", "cat.png"), "picture", r"row 2 \(item 'i1'\): `picture` holds 'cat.png', no list"),

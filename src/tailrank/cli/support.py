@@ -152,8 +152,8 @@ def promise(found: Guarantee) -> str:
             "questions or rephrasings, or promise less"
         )
     return (
-        f"{share}: it answers from a chance of {found.threshold:.3f} on; of {found.questions:,} questions "
-        f"that it was tested on {found.answered:,}, {found.mistakes:,} wrongly"
+        f"{share}: it answers if the chance is {found.threshold:.3f} or more; of {found.questions:,} test "
+        f"questions it answered {found.answered:,}, {found.mistakes:,} of them wrongly"
     )
 
 

@@ -74,7 +74,7 @@ def column_vectors(items: pl.DataFrame, column: str) -> Floats:
     if width > WIDEST:
         raise _no_vector(items, column, filled[0], f"has {width:,} numbers, more than {WIDEST:,}")
     for row in filled[lengths[filled] != width][:1]:
-        raise _no_vector(items, column, row, f"has {lengths[row]:,} numbers, row {filled[0] + 1} {width:,}")
+        raise _no_vector(items, column, row, f"has length {lengths[row]:,}, row {filled[0] + 1} {width:,}")
     numbers = cells.gather(filled).explode().cast(pl.Float64).to_numpy().reshape(len(filled), width)
     found = unit_rows(numbers)
     for at in np.flatnonzero(~np.isfinite(found).all(axis=1))[:1]:
