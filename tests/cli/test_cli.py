@@ -1,6 +1,7 @@
 """The command line on real data."""
 
 import json
+import runpy
 from html import unescape
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_version_is_that_of_the_package() -> None:
     assert run("--version").output == f"tailrank {tailrank.__version__}\n"
+
+
+def test_the_package_runs_as_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["tailrank", "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("tailrank", run_name="__main__")
+    assert capsys.readouterr().out == f"tailrank {tailrank.__version__}\n"
 
 
 def test_evaluate_writes_the_metrics_that_it_prints(folder: Path, tmp_path: Path) -> None:
