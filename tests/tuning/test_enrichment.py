@@ -168,7 +168,7 @@ def test_the_command_writes_a_data_folder_beside(
     command = ["enrich", "--data", str(shop), "--writer", "w", "--words", "4", "--budget", "1"]
     done = CliRunner().invoke(app, [*command, "--out", str(out)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert "1 items described, 5 statements kept, 5 dropped" in " ".join(done.output.split())
+    assert "items described: 1; statements kept: 5, dropped: 5" in " ".join(done.output.split())
     old, new = Dataset.load(shop), Dataset.load(out)
     assert new.items.select(old.items.columns).equals(old.items)
     assert new.items["enriched_uses"].drop_nulls().to_list() == [["camping"]]

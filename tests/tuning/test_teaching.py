@@ -185,7 +185,7 @@ def test_from_events_to_a_ranking_that_was_taught(
     asked = ["teach", *common, "--out", folder / "taught.parquet", "--minutes", 5]
     done = call(*asked, "--protocol", "leave-one-out")
     assert done.exit_code == 0, done.output
-    assert "to score: about" in done.output
+    assert "to score: less than a minute" in done.output
     assert "before and" in done.output
     table = pl.read_parquet(folder / "taught.parquet")
     again = call(*asked, "--protocol", "leave-one-out")

@@ -102,9 +102,9 @@ def _summary(out: Path, found: Mapping[int, list[Statement]], template: str) -> 
     most = ", ".join(f"`{word}` ({count})" for word, count in dropped.most_common(3))
     more = ". ".join(f"{{{PREFIX}{name}}}" for name in FIELDS)
     return (
-        f"{out}: {len(found):,} items described, {len(said) - dropped.total():,} statements kept, "
-        f"{dropped.total():,} dropped, as nothing grounds a word of theirs"
-        + (f": {most}" if most else "")
+        f"{out}: items described: {len(found):,}; statements kept: {len(said) - dropped.total():,}, "
+        f"dropped: {dropped.total():,}"
+        + (f", most for words that aren't grounded: {most}" if most else "")
         + "\n"
         "no template reads them yet. Measure first whether that pays:\n"
         f"  tailrank evaluate --data {out} --protocol cold-items --template '{template}' --out without\n"

@@ -154,7 +154,9 @@ def temporal(
     first, split = np.quantile(times, [1 - test_share - validation_share, 1 - test_share])
     periods = [(times < first).any(), ((times >= first) & (times < split)).any(), (times >= split).any()]
     if not all(periods):
-        raise DataError(f"{dataset.name}: too few distinct timestamps for a temporal split")
+        raise DataError(
+            f"{dataset.name}: too few distinct timestamps: get more events, or choose leave-one-out"
+        )
     train, full_train = before(dataset, first), before(dataset, split)
     validation = _queries_between(dataset, first, split, per_user, staleness, repeats)
     test = _queries_between(dataset, split, np.inf, per_user, staleness, repeats)

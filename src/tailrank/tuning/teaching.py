@@ -206,4 +206,5 @@ def _cost(
         if kept is not None:
             kept.add([keys[row] for row in tried], scores)
     minutes = (time.monotonic() - started) / max(len(tried), 1) * len(missing) / 60
-    return f"{len(keys):,} pairs, {len(missing):,} to score: about {minutes:.1f} min"
+    time_left = f"about {minutes:.0f} min" if minutes >= 1 else "less than a minute"
+    return f"{len(keys):,} pairs, {len(missing):,} to score: {time_left}"
