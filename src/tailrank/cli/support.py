@@ -72,7 +72,8 @@ def train(
     try:
         settings = msgspec.convert({**given, "slots": slot or []}, DeskSettings)
     except msgspec.ValidationError as why:
-        raise RequestError(str(why)) from None
+        what, _, where = str(why).partition(" - at `$.")
+        raise RequestError(f"{where.rstrip('`')}: {what}") from None
     for name in settings.slots:
         if not any(f"{{{name}}}" in answer for entry in entries for answer in entry.answers):
             raise RequestError(

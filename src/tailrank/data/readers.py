@@ -161,7 +161,7 @@ def _recognised(frame: pl.DataFrame, table: TableSchema, taken: Mapping[str, str
     read = [name for name in table.columns if name in frame.columns]
     said = ", ".join(f"{name} from {taken[name]}" if name in taken else name for name in read)
     rest = [name for name in frame.columns if name not in read]
-    left = {ITEMS.name: "only by a --template", LISTS.name: "scores"}.get(table.name, "ignored")
+    left = {ITEMS.name: "only by a --template or --space", LISTS.name: "scores"}.get(table.name, "ignored")
     return f"reads {said or 'nothing'}" + (f"; {left}: {', '.join(rest)}" if rest else "")
 
 

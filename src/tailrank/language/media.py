@@ -140,7 +140,7 @@ def _inside(folder: Path, cell: str, items: pl.DataFrame, row: int) -> Path:
         raise DataError(f"{row_of(items, row)}: {cell[:80]!r} names no file ({first_line(why)})") from None
     if Path(cell.strip()).is_absolute() or not path.is_relative_to(place):
         raise DataError(
-            f"{row_of(items, row)}: {cell!r} is not inside of {folder}: write the path of a file from there"
+            f"{row_of(items, row)}: {cell!r} is outside of {folder}: write a path that starts there"
         )
     if not exists:
         raise DataError(f"{row_of(items, row)}: {cell!r} is no file in {folder}: add it, or leave it out")
