@@ -63,7 +63,7 @@ def truth_of(labels: Labels, names: Sequence[str], kind: Kind, rows: Codes | Non
         for name in row:
             if name not in at:
                 near = nearest(name, names)
-                remedy = "leave the row out, or learn it from others" if near is None else f"is it {near!r}?"
+                remedy = "leave the row out, or train with it" if near is None else f"is it {near!r}?"
                 raise RequestError(f"row {number} has the label {name!r}, which was not learned: {remedy}")
             truth[text, at[name]] = True
     return truth

@@ -49,7 +49,7 @@ def test_lists_of_parquet_are_taken_as_they_are(tmp_path: Path) -> None:
         (TWO.replace('"There."', "42").replace('"Now."', "43"), "row 1: `answer` holds 42: write texts"),
         ('{"question": ["Where?"], "answer": "There."}\n', "row 1: `question` holds .*: write a text"),
         ('{"question": "Where?", "answers": {"a": "b"}}\n', "row 1: `answers` holds {'a': 'b'}: write texts"),
-        ('{"question": "Where?", "answer": "There."}\n', "fewer than two entries: a desk needs some"),
+        ('{"question": "Where?", "answer": "There."}\n', "fewer than two entries: a desk needs two"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -105,7 +105,7 @@ def checked_entries(entries: Iterable[Entry], place: str = "entries") -> tuple[E
     """
     found, seen = tuple(entries), set[str]()
     if len(found) < 2:
-        raise DataError(f"{place}: fewer than two entries: a desk needs some to choose from")
+        raise DataError(f"{place}: fewer than two entries: a desk needs two to choose from")
     for entry in found:
         if entry.intent in seen:
             raise DataError(f"{place}: two entries have the intent {entry.intent!r}: give each its own")
