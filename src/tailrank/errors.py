@@ -114,5 +114,5 @@ def naming(where: object) -> Iterator[None]:
     """
     try:
         yield
-    except TailrankError as why:
+    except (DataError, RequestError) as why:
         raise type(why)(f"{where}: {why}") from None
