@@ -54,6 +54,9 @@ Data: TypeAlias = Annotated[
     Path, typer.Argument(metavar="DATA", help="Holds the data folders; fetches public sets that it lacks.")
 ]
 Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="Of the data set.")]
+HELD: Final = {"MODEL": "manifest.json", "WRITER": "config.json"}
+"""What a folder holds, by a file in it."""
+
 Seeds: TypeAlias = Annotated[str, typer.Option(help="Separated by commas.")]
 Model: TypeAlias = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder to serve.")]
 Keep: TypeAlias = Annotated[bool, typer.Option("--keep", help="Keep what is printed in bench/results.")]
@@ -231,10 +234,16 @@ def report(file: str, contents: Mapping[str, Any], kept: bool) -> None:
         store(file, contents)
 
 
+def _held(word: str) -> str:
+    """Name a folder by what it holds; another word stays as it is."""
+    folder = Path(word)
+    if not folder.is_dir():
+        return word
+    held = (name for name, file in HELD.items() if (folder / file).exists())
+    return next(held, "DATA")
+
+
 def command() -> str:
-    """Write the command that runs, for anyone to repeat: a folder by what it holds."""
-    words = [word for word in sys.argv[1:] if word != "--keep"]
-    at = 2 if words[:1] == ["resilience"] else 1
-    if len(words) > at and Path(words[at]).is_dir():
-        words[at] = "MODEL" if Path(words[at], "manifest.json").exists() else "DATA"
-    return f"python -m bench {shlex.join(words)}"
+    """Write the command that runs, for anyone to repeat."""
+    name, *words = (word for word in sys.argv[1:] if word != "--keep")
+    return f"python -m bench {shlex.join([name, *map(_held, words)])}"

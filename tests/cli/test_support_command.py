@@ -1,6 +1,10 @@
 """`tailrank support`: from a FAQ to answers, and to what is missing in it."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +56,21 @@ def test_one_question_gets_an_answer_with_its_facts(desk: Path) -> None:
 
 def _raise(done: Any) -> None:
     raise done.exception
+
+
+def test_in_a_terminal_it_learns_from_what_is_said_of_its_answers(desk: Path, tmp_path: Path) -> None:
+    terminal, own = pty.openpty()
+    command = [sys.executable, "-m", "tailrank", "support", "ask", desk, "--feedback", tmp_path]
+    os.write(terminal, b"where is my parcel?\ny\n\n")  # it helped; no more questions
+    done = subprocess.run([*command, "--fact", "order=A-17"], stdin=own, stdout=subprocess.PIPE, check=True)
+    assert b"answer: Order A-17 is on its way." in done.stdout
+    assert b"did that help?" in done.stdout
+    said = FeedbackLog(tmp_path).read()
+    assert [(each.question, each.verdict, each.intent) for each in said] == [
+        ("where is my parcel?", "accepted", "where")
+    ]
+    os.close(terminal)
+    os.close(own)
 
 
 def test_lines_of_json_get_lines_of_json(desk: Path, tmp_path: Path) -> None:
