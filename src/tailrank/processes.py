@@ -51,21 +51,26 @@ class Processes:
             if min(at % width, width - 1 - at % width) == self.rank
         ]
 
-    def add_up(self, tensors: Iterable[Tensor]) -> None:
-        """Put the sum over all processes in place of each tensor, bit by bit the same everywhere."""
+    def add_up(self, tensor: Tensor) -> None:
+        """Put the sum over all processes in place of a tensor, bit by bit the same everywhere."""
         if self.size > 1:
             from torch import distributed
 
-            under_way = [distributed.all_reduce(tensor, async_op=True) for tensor in tensors]
-            for one in under_way:
-                one.wait()
+            distributed.all_reduce(tensor)
 
     def add_gradients(self, weights: Iterable[Tensor]) -> None:
         """Add up the gradients of weights, of which a process without a share has none."""
-        if self.size > 1:
-            for weight in (found := list(weights)):
-                weight.grad = weight.new_zeros(weight.shape) if weight.grad is None else weight.grad
-            self.add_up(weight.grad for weight in found if weight.grad is not None)
+        if self.size == 1:
+            return
+        import torch
+
+        found = list(weights)
+        gradients = [w.new_zeros(w.shape) if w.grad is None else w.grad for w in found]
+        whole = torch.cat([gradient.flatten() for gradient in gradients])  # each sum is a round trip
+        self.add_up(whole)
+        parts = whole.split([gradient.numel() for gradient in gradients])
+        for weight, part in zip(found, parts, strict=True):
+            weight.grad = part.view(weight.shape)
 
     def agreed(self, number: float) -> float:
         """Give the first process's number to all, for what must not depend on whose clock is read."""

@@ -134,7 +134,7 @@ class TrainableEncoder:
                 found[items[part]] = self._head_inputs(items[part]).cpu()
                 done += self.processes.size * len(part)
                 progress("encoding", min(done, len(items)), len(items))
-        self.processes.add_up([found])
+        self.processes.add_up(found)
         self.model.train()
         return found
 

@@ -96,7 +96,7 @@ class Trainer:
         vectors = torch.zeros(len(batch.items), encoder.dimensions, device=encoder.model.device)
         for (_, rows), found in zip(parts, encoded, strict=True):
             vectors[torch.from_numpy(rows).long()] = found.detach()
-        encoder.processes.add_up([vectors])
+        encoder.processes.add_up(vectors)
         vectors.requires_grad_(True)
         loss: Tensor = self.objective(vectors, batch) / self.config.accumulation
         loss.backward()  # type: ignore[no-untyped-call]

@@ -236,7 +236,7 @@ class _Run:
                 f"{self.config.rate:g}, or leave it out"
             )
         mean = torch.tensor(np.mean(losses))
-        self.processes.add_up([mean])
+        self.processes.add_up(mean)
         return float(mean)
 
     def _step(self, batch: Batch) -> float:
