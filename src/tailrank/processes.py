@@ -68,7 +68,7 @@ class Processes:
         gradients = [w.new_zeros(w.shape) if w.grad is None else w.grad for w in found]
         whole = torch.cat([gradient.flatten() for gradient in gradients])  # each sum is a round trip
         self.add_up(whole)
-        parts = whole.split([gradient.numel() for gradient in gradients])
+        parts = torch.split(whole, [gradient.numel() for gradient in gradients])
         for weight, part in zip(found, parts, strict=True):
             weight.grad = part.view(weight.shape)
 

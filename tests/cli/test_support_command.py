@@ -60,7 +60,7 @@ def _raise(done: Any) -> None:
 
 def test_in_a_terminal_it_learns_from_what_is_said_of_its_answers(desk: Path, tmp_path: Path) -> None:
     terminal, own = pty.openpty()
-    command = [sys.executable, "-m", "tailrank", "support", "ask", desk, "--feedback", tmp_path]
+    command = [sys.executable, "-m", "tailrank", "support", "ask", str(desk), "--feedback", str(tmp_path)]
     os.write(terminal, b"where is my parcel?\ny\n\n")  # it helped; no more questions
     done = subprocess.run([*command, "--fact", "order=A-17"], stdin=own, stdout=subprocess.PIPE, check=True)
     assert b"answer: Order A-17 is on its way." in done.stdout
