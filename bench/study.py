@@ -245,5 +245,5 @@ def _held(word: str) -> str:
 
 def command() -> str:
     """Write the command that runs, for anyone to repeat."""
-    name, *words = (word for word in sys.argv[1:] if word != "--keep")
-    return f"python -m bench {shlex.join([name, *map(_held, words)])}"
+    words = [word for word in sys.argv[1:] if word != "--keep"]
+    return f"python -m bench {shlex.join([*words[:1], *map(_held, words[1:])])}"
