@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from tailrank.arrays import Floats
 from tailrank.data.dataset import Dataset
@@ -17,6 +16,7 @@ from tailrank.data.splits import leave_one_out
 from tailrank.processes import started_processes
 from tailrank.signals.sequence.config import SASRecConfig, SequenceLoss
 from tailrank.signals.sequence.training import Trained, train
+from two_processes import in_two_processes
 
 CONFIG = SASRecConfig(epochs=3, width=16, length=8, dropout=0.0, rate=0.02, events=128)
 LOSSES: tuple[SequenceLoss, ...] = ("softmax", "sampled-softmax")
@@ -55,18 +55,7 @@ def in_process(place: Path) -> list[tuple[list[float], Floats]]:
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_though_one_of_them_dies(tmp_path: Path) -> None:
-    launched = LaunchConfig(
-        1,
-        1,
-        2,
-        run_id="tailrank",
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=1,
-        monitor_interval=0.1,
-        start_method="spawn",
-    )
-    found = elastic_launch(launched, in_process)(tmp_path)
+    found = in_two_processes(in_process, tmp_path)
     assert (tmp_path / "killed").exists()
     for loss, (ndcg, table), (its_ndcg, its_table) in zip(LOSSES, found[0], found[1], strict=True):
         alone = trained(loss, None).ndcg

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from trainings import SHORT, domain, tuned_by, weights
 
 from tailrank.errors import RequestError
@@ -16,6 +15,7 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.processes import Processes, started_processes
 from tailrank.tuning.config import FineTuningConfig
 from tailrank.tuning.finetuning import finetune
+from two_processes import in_two_processes
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -50,18 +50,7 @@ def train(folder: Path, place: Path, settings: dict[str, Any]) -> list[torch.Ten
 @pytest.mark.slow
 def test_two_processes_learn_as_one_though_one_of_them_dies(small_bert: Path, tmp_path: Path) -> None:
     settings = {**SHORT, "method": "lora", "loss": "next-item", "batch": 48}
-    launched = LaunchConfig(
-        1,
-        1,
-        2,
-        run_id="tailrank",
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=1,
-        monitor_interval=0.1,
-        start_method="spawn",
-    )
-    found = elastic_launch(launched, train)(small_bert, tmp_path, settings)
+    found = in_two_processes(train, small_bert, tmp_path, settings)
     assert (tmp_path / "killed").exists()
     whole, _ = tuned_by(small_bert, **settings)
     for one, two, want in zip(found[0], found[1], weights(whole), strict=True):
