@@ -14,9 +14,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
 from tailrank.arrays import Doubles
-from tailrank.data.candidates import FOLD, Candidates
+from tailrank.data.candidates import FOLD, CandidateLists, Candidates, score_lists
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Histories, Queries
+from tailrank.data.histories import Histories, Queries, flat_offsets
 from tailrank.data.latest_time import robust_latest
 from tailrank.errors import RequestError
 from tailrank.ranking.upstream import standardise
@@ -217,6 +217,16 @@ def test_a_candidate_list_scores_as_the_catalogue_does(signal: Signal) -> None:
     everything = signal.score(HISTORIES, Candidates.everything(N_ITEMS))
     for codes in ([4], [8, 2, 0, 5], list(range(N_ITEMS))[::-1]):
         np.testing.assert_allclose(signal.score(HISTORIES, some(*codes)), everything[:, codes], atol=1e-6)
+
+
+@each_signal
+def test_lists_score_as_one_by_one(signal: Signal) -> None:
+    h, lists = HISTORIES, [some(*range(row, N_ITEMS, 2)) for row in range(len(HISTORIES))]
+    found = score_lists(signal, h, CandidateLists.concatenate(lists))
+    rows = zip(h.offsets[:-1], h.offsets[1:], lists, strict=True)
+    one_by_one = [signal.score(h.cut(np.array([a]), np.array([b])), each)[0] for a, b, each in rows]
+    np.testing.assert_array_equal(found, np.concatenate(one_by_one))
+    assert found.dtype == np.float32
 
 
 @each_signal
@@ -600,6 +610,28 @@ def test_candidates_are_found_among_items(codes: list[int], items: list[int], sh
     at, which = candidates.find(np.array(items, np.int32))
     pairs = zip(at.tolist(), which.tolist(), strict=True)
     assert list(pairs) == [(i, codes.index(item)) for i, item in enumerate(items) if item in codes]
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(0, 9_000), max_size=9, unique=True), st.lists(st.integers(0, 9_000))),
+        min_size=1,
+        max_size=5,
+    )
+)
+@example([([5], [5 + 512, 5, 6]), ([], [5]), ([6, 5], [6, 6])])
+def test_candidates_of_lists_are_found_among_the_items_for_each(
+    asked: list[tuple[list[int], list[int]]],
+) -> None:
+    lists = [Candidates(np.array(codes, np.int32), 9_001) for codes, _ in asked]
+    items = [np.array([*items, *codes[:2]], np.int32) for codes, items in asked]
+    sizes = np.array([len(each) for each in items])
+    at, which = CandidateLists.concatenate(lists).find(np.concatenate(items), sizes)
+    one_by_one = [each.find(some) for each, some in zip(lists, items, strict=True)]
+    firsts = flat_offsets(sizes), flat_offsets(np.array([len(each) for each in lists]))
+    for found, starts, number in zip((at, which), firsts, (0, 1), strict=True):
+        expected = [start + one[number] for start, one in zip(starts, one_by_one, strict=False)]
+        assert found.tolist() == np.concatenate(expected).tolist()
 
 
 @given(st.lists(st.integers(0, 4), max_size=6), st.permutations(range(6)), st.integers(0, 6))

@@ -222,6 +222,15 @@ class Fusion:
             total += np.multiply(part, scores, out=part)
         return FusedScores(self, signals, candidates, histories, total)
 
+    def fuse_lists(self, signals: list[Floats], candidates: Codes, histories: Codes) -> Floats:
+        """Add up as `fuse` does, for lists one after the other; all four of shape (pairs,)."""
+        places = histories * np.int64(COUNT_KNOTS[-1] + 1) + candidates
+        table: Floats = self._by_level.reshape(len(self._by_level), -1).take(places, axis=1)
+        total = table[0]
+        for part, scores in zip(table[1:], signals, strict=True):
+            total += np.multiply(part, scores, out=part)
+        return total
+
     def weights_of(self, candidates: Codes, history: int) -> Floats:
         """Look up weights by count levels and history bucket; shape (signals, candidates)."""
         found: Floats = self._by_level[1:, history].take(candidates, axis=1)

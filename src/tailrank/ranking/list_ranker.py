@@ -31,7 +31,7 @@ from tailrank.ranking.upstream import shares
 PLAIN: Final = Request()
 """One that says nothing of time and context."""
 
-SCORES_AT_ONCE: Final = 50_000
+SCORES_AT_ONCE: Final = 12_800
 """Of one signal, which the steps of `_rank_groups` hold for all groups."""
 
 NO_EVENTS: Final = History([], [], [])

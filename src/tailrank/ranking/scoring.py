@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 from tailrank.arrays import Codes, Doubles, Floats
-from tailrank.data.candidates import Candidates
+from tailrank.data.candidates import CandidateLists, Candidates, score_lists
 from tailrank.data.histories import Histories
 from tailrank.errors import RequestError, instead_of
 from tailrank.ranking.fitted import Fitted
@@ -108,6 +108,10 @@ class Scoring:
         signals = tuple(s.with_items(updates) if s.name in readers else s for s in plain.signals)
         return cls(signals, plain.fusion, events, told, frozenset(readers), n_items, texts)
 
+    def is_like(self, other: Self) -> bool:
+        """Whether this is of one history and no text, with the signals of another."""
+        return self.signals is other.signals and not self.readers and len(self.events) == 1
+
     def fuse(self, candidates: Candidates, levels: Codes) -> FusedScores:
         """Score with every signal, and weigh; `levels` are the candidates' count levels."""
         [fused] = fuse_all([self], [candidates], [levels])
@@ -142,6 +146,9 @@ def fuse_all(
     scorings: Sequence[Scoring], candidates: Sequence[Candidates], levels: Sequence[Codes]
 ) -> list[FusedScores]:
     """Score with one signal after the other, and weigh; one of each an argument, as in `Scoring.fuse`."""
+    first = scorings[0]
+    if len(scorings) > 1 and all(each.is_like(first) for each in scorings):
+        return list(_fuse_lists(scorings, candidates, levels))
     found: list[list[Floats]] = [[] for _ in scorings]
     with stage("signals"):
         for number in range(max(len(scoring.signals) for scoring in scorings)):
@@ -151,6 +158,23 @@ def fuse_all(
     asked = zip(scorings, found, levels, strict=True)
     with stage("fusion"):
         return [s.fusion.fuse(scores, each, history_buckets(s.told.lengths)) for s, scores, each in asked]
+
+
+def _fuse_lists(
+    scorings: Sequence[Scoring], candidates: Sequence[Candidates], levels: Sequence[Codes]
+) -> Iterator[FusedScores]:
+    """Do so for histories that each have their own candidates, and the same signals."""
+    signals, fusion = scorings[0].signals, scorings[0].fusion
+    histories = Histories.concatenate([each.events for each in scorings])
+    lists = CandidateLists.concatenate(candidates)
+    with stage("signals"):
+        scores = [score_lists(signal, histories, lists) for signal in signals]
+    with stage("fusion"):
+        buckets = history_buckets(histories.lengths)
+        total = fusion.fuse_lists(scores, np.concatenate(levels), buckets.repeat(lists.lengths))
+    for row, (pairs, each) in enumerate(zip(lists.slices, levels, strict=True)):
+        own = [some[None, pairs] for some in scores]
+        yield FusedScores(fusion, own, each, buckets[row : row + 1], total[None, pairs])
 
 
 def fusion_without(fusion: Fusion, names: Collection[str]) -> Fusion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Final, NamedTuple, TypeAlias
 
@@ -95,17 +96,30 @@ def standardise(scores: Sequence[float] | Doubles) -> Floats:
         values = np.zeros(())
     if values.ndim != 1:
         raise RequestError("upstream scores must be numbers, or NaN if there is none")
+    finite = np.isfinite(values)
+    if finite.all():
+        return _standardised(values)
     if np.isinf(values).any():
         raise RequestError("upstream scores must be finite, or NaN if there is none")
-    is_known = ~np.isnan(values)
-    known = values[is_known]
-    # Within [-1, 1] no square overflows or vanishes, whatever the recommender's scale.
-    known = known / (np.abs(known).max(initial=0) or 1)
     standard = np.zeros(len(values), np.float32)
-    # Equal scores may have a tiny standard deviation by rounding, so it can't tell them.
-    if len(known) and known.min() != known.max():
-        standard[is_known] = (known - known.mean()) / known.std()
+    standard[finite] = _standardised(values[finite])
     return standard
+
+
+def _standardised(values: Doubles) -> Floats:
+    """Standardise finite numbers, by few steps: each request takes them."""
+    if not len(values):
+        return np.zeros(0, np.float32)
+    lowest, highest = float(values.min()), float(values.max())
+    # Within [-1, 1] no square overflows or vanishes, whatever the recommender's scale.
+    scale = max(-lowest, highest) or 1.0
+    # Equal scores may have a tiny standard deviation by rounding, so it can't tell them.
+    if lowest / scale == highest / scale:
+        return np.zeros(len(values), np.float32)
+    apart = values / scale
+    apart -= apart.sum() / len(apart)
+    apart /= math.sqrt(np.square(apart).sum() / len(apart))
+    return apart.astype(np.float32)
 
 
 def learn_weights(choices: Sequence[Choice], score: Callable[[Choice], Floats]) -> dict[str, float]:

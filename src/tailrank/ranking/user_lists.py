@@ -119,7 +119,7 @@ class UserLists:
         """Hash of users, candidates and scores, the same for the same lists."""
         digest = hashlib.blake2b(self.offsets.tobytes(), digest_size=16)
         for column in self.table:
-            digest.update("\n".join(column.cast(pl.String).fill_null("")).encode())
+            digest.update("\n".join(column.cast(pl.String).fill_null("").to_list()).encode())
         return digest.hexdigest()
 
     def parts(self, numbers: Iterable[int], size: int, histories: ReadHistories) -> Iterator[Part]:

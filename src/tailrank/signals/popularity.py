@@ -9,7 +9,7 @@ import numpy as np
 
 from tailrank.arrays import Floats
 from tailrank.bounds import latest_plausible_time
-from tailrank.data.candidates import Candidates
+from tailrank.data.candidates import CandidateLists, Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
 from tailrank.signals.base import Arrays, ItemUpdates
@@ -80,6 +80,10 @@ class Popularity:
         """Repeat the values for every history; shape (histories, candidates)."""
         values = self.values if candidates.whole else self.values.take(candidates.codes)
         return values[None].repeat(len(histories), axis=0)
+
+    def score_lists(self, histories: Histories, lists: CandidateLists) -> Floats:
+        """Look the values up; shape (pairs,)."""
+        return self.values.take(lists.codes)
 
     def by_event(self, histories: Histories, candidates: Candidates) -> None:
         """Nothing comes from single events."""

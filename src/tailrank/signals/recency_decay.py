@@ -11,7 +11,7 @@ from typing import Final, Self, TypeVar
 import numpy as np
 
 from tailrank.arrays import Codes, Doubles, Floats, Offsets
-from tailrank.data.candidates import Candidates
+from tailrank.data.candidates import CandidateLists, Candidates
 from tailrank.data.histories import Histories
 from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.sparse import SparseRows
@@ -64,6 +64,12 @@ class DecayedSum(ABC):
         scores: Floats = np.log1p(sums, out=sums)
         return scores
 
+    def score_lists(self, histories: Histories, lists: CandidateLists) -> Floats:
+        """Sum over each history, for its own candidates; shape (pairs,)."""
+        sums = self._sums_of_lists(histories.items, self._weights(histories), histories.owners, lists)
+        scores: Floats = np.log1p(sums, out=sums)
+        return scores
+
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
         """Share out the score of one history in proportion to the parts; shape (events, candidates)."""
         parts = self._parts(histories.items, self._weights(histories), candidates)
@@ -99,6 +105,10 @@ class DecayedSum(ABC):
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
     ) -> Floats:
         """Add up the weighted parts of `items` by owner, shape (n_owners, candidates)."""
+
+    @abstractmethod
+    def _sums_of_lists(self, items: Codes, weights: Floats, owners: Offsets, lists: CandidateLists) -> Floats:
+        """Add up the weighted parts of `items` by owner, for the candidates of each; shape (pairs,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,3 +163,6 @@ class DecayedNeighbours(DecayedRows):
         self, items: Codes, weights: Floats, owners: Offsets, n_owners: int, candidates: Candidates
     ) -> Floats:
         return self.rows.sum_at(items, weights, owners, n_owners, candidates)
+
+    def _sums_of_lists(self, items: Codes, weights: Floats, owners: Offsets, lists: CandidateLists) -> Floats:
+        return self.rows.sum_lists(items, weights, owners, lists)

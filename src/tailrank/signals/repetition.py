@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.data.candidates import Candidates
+from tailrank.data.candidates import CandidateLists, Candidates
 from tailrank.data.dataset import Dataset
 from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.decay_choice import fit_recency_decay
@@ -59,6 +59,10 @@ class Frequency(DecayedSum):
     ) -> Floats:
         hit, slots = candidates.find(items)
         return summed(owners.take(hit), slots, weights.take(hit), (n_owners, len(candidates)))
+
+    def _sums_of_lists(self, items: Codes, weights: Floats, owners: Offsets, lists: CandidateLists) -> Floats:
+        hits, slots = lists.find(items, np.bincount(owners, minlength=len(lists.lengths)))
+        return np.bincount(slots, weights.take(hits), len(lists)).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,4 +133,9 @@ class RelativeFrequency(Frequency):
     ) -> Floats:
         counts = super()._sums(items, weights, owners, n_owners, candidates)
         counts /= self.expected.take(candidates.codes)
+        return counts
+
+    def _sums_of_lists(self, items: Codes, weights: Floats, owners: Offsets, lists: CandidateLists) -> Floats:
+        counts = super()._sums_of_lists(items, weights, owners, lists)
+        counts /= self.expected.take(lists.codes)
         return counts

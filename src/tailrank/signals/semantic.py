@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar, Final, Self
 
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.data.candidates import Candidates
+from tailrank.data.candidates import CandidateLists, Candidates
 from tailrank.data.histories import Histories, Queries
 from tailrank.language.vectors import LONGEST
 from tailrank.signals.appendable import VectorTable
@@ -118,13 +119,28 @@ class SemanticAttention:
         scores = np.zeros((len(histories), len(values)), np.float32)
         if len(filled):
             score = self._attended if self.inverse_temperature else self._compared_to_mean
-            scores[filled] = score(histories, histories.offsets.take(filled), values)
+            weights, starts = self._weights(histories), histories.offsets.take(filled)
+            scores[filled] = score(histories.items, weights, starts, values)
         return self.vectors.by_item(scores) if whole else scores
+
+    def score_lists(self, histories: Histories, lists: CandidateLists) -> Floats:
+        """Attend to each history; shape (pairs,). An empty history scores 0."""
+        histories = histories.latest(self.window)
+        weights, scores = self._weights(histories), np.zeros(len(lists), np.float32)
+        score = self._attended if self.inverse_temperature else self._compared_to_mean
+        bounds = zip(pairwise(histories.offsets.tolist()), lists.slices, strict=True)
+        for (start, end), pairs in bounds:
+            if start < end:
+                events = histories.items[start:end]
+                values = self.vectors.take(lists.codes[pairs])
+                scores[pairs] = score(events, weights[start:end], histories.offsets[:1], values)[0]
+        return scores
 
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
         """Give the terms of the sum for one history; shape (events, candidates)."""
         values = self.vectors.take(candidates.codes)
-        similarity, attention = self._attend(histories.latest(self.window), values)
+        latest = histories.latest(self.window)
+        similarity, attention = self._attend(latest.items, self._weights(latest), values)
         terms = np.zeros((len(histories.items), len(candidates)), dtype=np.float32)
         terms[-similarity.shape[1] :] = (similarity * attention / attention.sum(axis=1, keepdims=True)).T
         return terms
@@ -170,16 +186,26 @@ class SemanticAttention:
         found[known] = self.vectors.take(codes[known])
         return found
 
-    def _attended(self, histories: Histories, starts: Offsets, values: Floats) -> Floats:
-        """Score `values` for the histories that start at `starts`, the ones with events."""
-        similarity, attention = self._attend(histories, values)
+    def _attended(self, events: Codes, weights: Floats, starts: Offsets, values: Floats) -> Floats:
+        """Score `values` for the histories that start at `starts`, each with an event or more.
+
+        Parameters
+        ----------
+        events, weights
+            Items of all histories, and what `_weights` gives; shape (events,).
+        starts
+            Shape (histories,).
+        values
+            Vectors of the candidates, shape (candidates, dimensions).
+        """
+        similarity, attention = self._attend(events, weights, values)
         total = _sums(attention, starts)
         attention *= similarity
         return (_sums(attention, starts) / total).T
 
-    def _compared_to_mean(self, histories: Histories, starts: Offsets, values: Floats) -> Floats:
+    def _compared_to_mean(self, events: Codes, weights: Floats, starts: Offsets, values: Floats) -> Floats:
         """Do the same if attention doesn't depend on the candidate: one mean of each history will do."""
-        weights, vectors = self._weights(histories), self.vectors.take(histories.items)
+        vectors = self.vectors.take(events)
         sums: Floats
         if len(starts) == 1:
             sums = weights[None] @ vectors
@@ -190,12 +216,12 @@ class SemanticAttention:
         scores: Floats = sums @ values.T
         return scores
 
-    def _attend(self, histories: Histories, values: Floats) -> tuple[Floats, Floats]:
+    def _attend(self, events: Codes, weights: Floats, values: Floats) -> tuple[Floats, Floats]:
         """Compute similarities to `values` and unnormalised attention, each (values, events)."""
-        similarity: Floats = values @ self.vectors.take(histories.items).T
+        similarity: Floats = values @ self.vectors.take(events).T
         attention = similarity * np.float32(self.inverse_temperature)
         np.exp(attention, out=attention)
-        attention *= self._weights(histories)
+        attention *= weights
         return similarity, attention
 
     def _weights(self, histories: Histories) -> Floats:

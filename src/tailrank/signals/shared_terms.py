@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.data.candidates import Candidates
+from tailrank.data.candidates import CandidateLists, Candidates
 from tailrank.data.histories import Histories
 from tailrank.signals.recency_decay import DecayedRows
 from tailrank.signals.sparse import summed
@@ -77,6 +77,20 @@ class SharedTerms(DecayedRows):
         shared = query.take(rows.columns.take(at), axis=1)
         shared *= rows.values.take(at)
         return summed(np.arange(n_owners)[:, None], of, shared, (n_owners, len(candidates)))
+
+    def _sums_of_lists(self, items: Codes, weights: Floats, owners: Offsets, lists: CandidateLists) -> Floats:
+        rows = self.rows
+        of, at = rows.entries(items)
+        decayed = (self.steepness * weights).take(of)
+        decayed *= rows.values.take(at)
+        keys, places = np.unique(owners.take(of) * rows.width + rows.columns.take(at), return_inverse=True)
+        query = np.bincount(places, decayed).astype(np.float32)
+        said = CandidateLists(
+            keys % rows.width, keys.searchsorted(np.arange(len(lists.offsets)) * rows.width), rows.width
+        )
+        of, slots, shared = rows.found(lists.codes, lists.owners, said)
+        shared *= query.take(slots)
+        return np.bincount(of, shared, len(lists)).astype(np.float32)
 
 
 def _transposed(table: Floats) -> Floats:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
-from tailrank.data.candidates import Candidates
+from tailrank.data.candidates import CandidateLists, Candidates
 from tailrank.data.histories import ranges
 from tailrank.signals.appendable import AppendableArray
 from tailrank.signals.base import Arrays
@@ -179,6 +179,32 @@ class SparseRows:
         values = weights.take(of)
         values *= self.values.take(at)
         return summed(owners.take(of), slots, values, (n_owners, len(candidates)))
+
+    def found(self, rows: Codes, owners: Offsets, lists: CandidateLists) -> tuple[Offsets, Offsets, Floats]:
+        """Find the entries of rows whose columns are in the list of the row's owner.
+
+        Parameters
+        ----------
+        rows, owners
+            The rows, and the list that each is for, ascending; shape (n,).
+        lists
+            Of columns.
+
+        Returns
+        -------
+        tuple[Offsets, Offsets, Floats]
+            Which of `rows` each entry is of, which of all pairs it is, and its value; each of shape (found,).
+        """
+        of, at = self.entries(rows)
+        sizes = np.bincount(owners, self.lengths.take(rows), len(lists.lengths)).astype(np.int64)
+        hits, slots = lists.find(self.columns.take(at), sizes)
+        return of.take(hits), slots, self.values.take(at.take(hits))
+
+    def sum_lists(self, rows: Codes, weights: Floats, owners: Offsets, lists: CandidateLists) -> Floats:
+        """Sum weighted rows by owner, as `sum_at` does, at the columns of the owner's list; (pairs,)."""
+        of, slots, values = self.found(rows, owners, lists)
+        values *= weights.take(of)
+        return np.bincount(slots, values, len(lists)).astype(np.float32)
 
     def arrays(self) -> Arrays:
         """Give the arrays, for storage."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from tailrank.arrays import Floats, Offsets
-from tailrank.data.candidates import Candidates
+from tailrank.data.candidates import CandidateLists, Candidates
 from tailrank.data.histories import Histories
 from tailrank.signals.base import Arrays, ItemUpdates
 from tailrank.signals.room import Room
@@ -59,9 +59,12 @@ class PopularityTaste:
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Multiply; shape (histories, candidates). An empty history scores 0."""
-        sums = np.bincount(histories.owners, self.values.take(histories.items), len(histories))
-        means = (sums / np.maximum(histories.lengths, 1)).astype(np.float32)
-        scores: Floats = means[:, None] * self._of(candidates)
+        scores: Floats = self._means(histories)[:, None] * self._of(candidates)
+        return scores
+
+    def score_lists(self, histories: Histories, lists: CandidateLists) -> Floats:
+        """Multiply; shape (pairs,)."""
+        scores: Floats = self._means(histories).repeat(lists.lengths) * self.values.take(lists.codes)
         return scores
 
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
@@ -84,6 +87,12 @@ class PopularityTaste:
         """Take the values and that of an item without interactions."""
         values = arrays.floats("values", arrays.n_items, least=-100, largest=100)
         return cls(values, arrays.number("cold", -100, 0))
+
+    def _means(self, histories: Histories) -> Floats:
+        """Average the values of each history, 0 for an empty one; shape (histories,)."""
+        sums = np.bincount(histories.owners, self.values.take(histories.items), len(histories))
+        means: Floats = (sums / np.maximum(histories.lengths, 1)).astype(np.float32)
+        return means
 
     def _of(self, candidates: Candidates) -> Floats:
         return self.values if candidates.whole else self.values.take(candidates.codes)

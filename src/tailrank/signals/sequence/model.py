@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Self
 import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets, Seconds
-from tailrank.data.candidates import Candidates
+from tailrank.data.candidates import CandidateLists, Candidates
 from tailrank.data.histories import Histories
 from tailrank.errors import RequestError
 from tailrank.metrics.popularity import count_buckets
@@ -91,6 +91,13 @@ class SequenceModel:
         encoded = self._encode_cached(histories) if len(histories) == 1 else self.encode(histories)
         scores: Floats = encoded @ values.T
         return self.table.by_item(scores) if candidates.whole else scores
+
+    def score_lists(self, histories: Histories, lists: CandidateLists) -> Floats:
+        """Encode each history and compare it with its own candidates; shape (pairs,)."""
+        scores = np.empty(len(lists), np.float32)
+        for encoded, pairs in zip(self.encode(histories)[:, None], lists.slices, strict=True):
+            scores[pairs] = (encoded @ self.table.take(lists.codes[pairs]).T)[0]
+        return scores
 
     def by_event(self, histories: Histories, candidates: Candidates) -> None:
         """Give nothing: a transformer mixes its events, so none has a share of its own."""
