@@ -226,7 +226,7 @@ class Fusion:
         """Add up as `fuse` does, for lists one after the other; all four of shape (pairs,)."""
         places = histories * np.int64(COUNT_KNOTS[-1] + 1) + candidates
         table: Floats = self._by_level.reshape(len(self._by_level), -1).take(places, axis=1)
-        total = table[0]
+        total: Floats = table[0]
         for part, scores in zip(table[1:], signals, strict=True):
             total += np.multiply(part, scores, out=part)
         return total
