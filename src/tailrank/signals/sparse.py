@@ -10,7 +10,7 @@ import numpy as np
 
 from tailrank.arrays import Codes, Floats, Offsets
 from tailrank.data.candidates import CandidateLists, Candidates
-from tailrank.data.histories import ranges
+from tailrank.data.histories import parts, ranges
 from tailrank.signals.appendable import AppendableArray
 from tailrank.signals.base import Arrays
 from tailrank.signals.room import Room, with_rows
@@ -32,6 +32,10 @@ def summed(rows: Offsets, columns: Codes | Offsets, values: Floats, shape: tuple
         table[found] = np.bincount(at.ravel(), values.ravel())
         return table.reshape(shape)
     return np.bincount(cells.ravel(), values.ravel(), size).reshape(shape).astype(np.float32)
+
+
+ENTRIES_AT_ONCE: Final = 15_000
+"""Entries that are looked through at once: eight bytes of each stay below what malloc maps page by page."""
 
 
 @dataclass(frozen=True)
@@ -195,10 +199,14 @@ class SparseRows:
         tuple[Offsets, Offsets, Floats]
             Which of `rows` each entry is of, which of all pairs it is, and its value; each of shape (found,).
         """
-        of, at = self.entries(rows)
-        sizes = np.bincount(owners, self.lengths.take(rows), len(lists.lengths)).astype(np.int64)
-        hits, slots = lists.find(self.columns.take(at), sizes)
-        return of.take(hits), slots, self.values.take(at.take(hits))
+        lengths, found = self.lengths.take(rows), []
+        for some in parts(lengths, ENTRIES_AT_ONCE):
+            of, at = self.entries(rows[some])
+            sizes = np.bincount(owners[some], lengths[some], len(lists.lengths)).astype(np.int64)
+            hits, slots = lists.find(self.columns.take(at), sizes)
+            found.append((of.take(hits) + some.start, slots, self.values.take(at.take(hits))))
+        of, slots, values = map(np.concatenate, zip(*found, strict=True))
+        return of, slots, values
 
     def sum_lists(self, rows: Codes, weights: Floats, owners: Offsets, lists: CandidateLists) -> Floats:
         """Sum weighted rows by owner, as `sum_at` does, at the columns of the owner's list; (pairs,)."""
