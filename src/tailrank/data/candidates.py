@@ -18,7 +18,7 @@ FOLD: Final = 1 << 15
 
 
 SPARSE: Final = 32
-"""Low-bit patterns for each candidate of a short list: more make a larger table, fewer find more in vain."""
+"""Low-bit patterns for each candidate of a list: more make a larger table, fewer find more in vain."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class CandidateLists:
     @cached_property
     def _fold(self) -> int:
         """Number of low-bit patterns that the table tells apart in each list: many for each candidate."""
-        return min(FOLD, 1 << (SPARSE * int(self.lengths.max(initial=1))).bit_length())
+        return min(FOLD, 1 << (SPARSE * len(self) // max(len(self.lengths), 1)).bit_length())
 
     @cached_property
     def _table(self) -> tuple[Bools, Offsets, Offsets]:
