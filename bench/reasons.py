@@ -68,8 +68,6 @@ def main(
     ordered = [sentence for sentence, _ in seen.most_common()]
     book, seconds = written(ordered[:sentences], writer, minutes)
     contents = {
-        "command": f"python -m bench reasons MODEL --writer WRITER --data {dataset.name} --users {users} "
-        f"--sentences {sentences} --minutes {minutes:g} --seed {seed}",
         "dataset": dataset.name,
         "writer": book.model,
         "explanations": sum(map(len, found)),

@@ -95,6 +95,9 @@ def test_reasons_in_other_words(model: Path, writer: Rewording, tmp_path: Path) 
     assert f"rephrased by rewording: {len(changed)} of 5" in " ".join(told.split())
     with pytest.raises(RequestError, match="English"):
         run(*ranking, "--explain", "--phrasing", str(book), "--language", "zh")
+    for alone in (["--phrasing", str(book)], ["--language", "zh"]):
+        with pytest.raises(RequestError, match="say how reasons read: give --explain"):
+            run(*ranking, *alone)
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_a_model_is_asked(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_answers_are_json_lines(task: Path, table: Path, tmp_path: Path) -> None
         ),
         (["train", "--data", "TABLE", *COLUMNS[:4], "--out", "x"], RequestError, "these' has 1 text"),
         (["evaluate", "TABLE", "--data", "TABLE", *COLUMNS, "--out", "x"], ModelError, "no task can be read"),
-        (["predict", "TABLE"], DataError, "nothing to read"),
+        (["predict", "TABLE", "nothing.csv"], ModelError, "no task can be read"),
     ],
 )
 def test_mistakes(
@@ -119,6 +119,11 @@ def test_a_label_that_was_not_learned_is_named_with_what_is_near(task: Path, tmp
         done = run(app, ["evaluate", str(task), "--data", str(tmp_path / "asked.jsonl"), "--out", "x"])
         assert isinstance(done.exception, RequestError)
         assert re.search(f"asked.jsonl: row 1 has the label '{label}', .*{remedy}", str(done.exception))
+
+
+def test_nothing_to_label_is_an_error(task: Path) -> None:
+    with pytest.raises(DataError, match="nothing to read"):
+        run(app, ["predict", str(task)], catch_exceptions=False)
 
 
 def test_numbers_are_no_texts(task: Path) -> None:

@@ -189,11 +189,13 @@ def rank(
     past, own = options.ids(history, history_item, "--history", "--history-item"), _scores(scores or [])
     if not ids:
         raise RequestError("--candidates names no item: give ids as a,b,c, or --candidate ID for each")
+    why, book = explain or html is not None, options.phrasebook(phrasing, language)
+    if not why and (book is not None or language != "en"):
+        raise RequestError("--language and --phrasing say how reasons read: give --explain, too")
     standing, known = options.policies(policies).steps, options.context(context or [])
     with progress_bars() as progress, step(progress, f"reading {model}"):
         reranker = Reranker.load(model).with_standing(standing)
     policy = None if tail is None else (TailBoost(tail),)
-    why = explain or html is not None
     request = Request(
         _history(past, user, state),
         ids,
@@ -208,7 +210,6 @@ def rank(
     ranking = reranker.rank(request)
     found = reranker.explained(request, ranking) if why else []
     events = found[0].events if found else ()
-    book = options.phrasebook(phrasing, language)
     titles = titles_of(reranker.catalogue, [*ranking.item_ids, *events])
     if html is not None:
         write_page(html, reranker, request, ranking, found, titles, language)

@@ -163,12 +163,13 @@ def predict(
     device: options.Device = "auto",
 ) -> None:
     """Label texts; writes one JSON object a line."""
-    columns = ExampleColumns(text, None, None, entity)
+    columns, classifier = ExampleColumns(text, None, None, entity), TextClassifier.load(task)
     if data == "-":
         examples = Examples.from_frame(_from_input(), columns, "standard input")
     else:
         examples = Examples.read(Path(data), columns)
-    lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in _answers(task, examples, top))
+    rows = _answers(classifier, examples, top)
+    lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     if out is None:
         typer.echo(lines, nl=False)
         return
@@ -179,9 +180,9 @@ def predict(
         raise RequestError(f"{out}: can't be written ({why.strerror or why}): name another file") from None
 
 
-def _answers(folder: Path, examples: Examples, top: int) -> Iterator[dict[str, Any]]:
+def _answers(classifier: TextClassifier, examples: Examples, top: int) -> Iterator[dict[str, Any]]:
     """Give what is said of each text."""
-    found = TextClassifier.load(folder).predict(examples.texts, examples.entities)
+    found = classifier.predict(examples.texts, examples.entities)
     for row, (text, likeliest) in enumerate(zip(examples.texts, found.likeliest(top), strict=True)):
         entity = {} if examples.entities is None else {"entity": examples.entities[row]}
         yield {
