@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SMALL: Final = 100_000
 """Cells of a table up to which it doesn't matter that most may be empty."""
 
+ENTRIES_AT_ONCE: Final = 15_000
+"""Entries that are looked through at once: eight bytes of each stay below what malloc maps page by page."""
+
 
 def summed(rows: Offsets, columns: Codes | Offsets, values: Floats, shape: tuple[int, int]) -> Floats:
     """Add up values by their cells of a table of this shape."""
@@ -32,10 +35,6 @@ def summed(rows: Offsets, columns: Codes | Offsets, values: Floats, shape: tuple
         table[found] = np.bincount(at.ravel(), values.ravel())
         return table.reshape(shape)
     return np.bincount(cells.ravel(), values.ravel(), size).reshape(shape).astype(np.float32)
-
-
-ENTRIES_AT_ONCE: Final = 15_000
-"""Entries that are looked through at once: eight bytes of each stay below what malloc maps page by page."""
 
 
 @dataclass(frozen=True)
