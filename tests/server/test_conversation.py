@@ -79,7 +79,7 @@ def test_a_turn_bounds_likes_and_looks_for_a_text(url: str, reranker: Reranker) 
     ranking = reranker.rank(asked)
     assert ids(answer) == list(ranking.item_ids)
     scores = [item["score"] for item in answer["ranking"]["items"]]
-    np.testing.assert_allclose(scores, ranking.scores, atol=1e-3)  # one encoder is torch, one is not
+    np.testing.assert_allclose(scores, ranking.scores, atol=0.01)  # torch may encode in bfloat16
     assert all(each < year for each in years(reranker, ids(answer)))
 
 
