@@ -21,6 +21,9 @@ WAITING: Final = 10_000
 TOGETHER: Final = 0.1
 """Seconds for which lists are gathered, to be stored together: one sync of the disk and not one a ranking."""
 
+ELSEWHERE: Final = 3 * TOGETHER
+"""Seconds after which other workers have stored what they had gathered, unless the state is slow."""
+
 log = logging.getLogger("tailrank.server")
 
 
@@ -39,6 +42,7 @@ class ShownLists:
         self._state, self._lost = state, metrics.shown_lost
         self._waiting = deque[ShownList]()
         self._writing: asyncio.Task[None] | None = None
+        self._used = False
 
     def note(self, request: api.RankRequest, item_ids: Sequence[str], steps: Iterable[Policy]) -> None:
         """Remember a list that is about to be shown, if one of its steps goes by that."""
@@ -46,6 +50,7 @@ class ShownLists:
         places = max((step.places for step in steps if isinstance(step, AlreadyShown)), default=0)
         if user is None or request.shown is not None or not item_ids[:places]:
             return
+        self._used = True
         self._waiting.append(ShownList(user, item_ids[:places], time.time()))
         if len(self._waiting) > WAITING:
             self._waiting.popleft()
@@ -57,6 +62,12 @@ class ShownLists:
         """Wait until everything noted so far is stored or lost."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
+
+    async def written_everywhere(self) -> None:
+        """Wait for the lists of other workers and machines, too, if lists are remembered at all."""
+        if self._used:
+            await asyncio.sleep(ELSEWHERE)
+        await self.written()
 
     async def _write(self) -> None:
         while self._waiting:

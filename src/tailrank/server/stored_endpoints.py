@@ -108,7 +108,7 @@ class StoredEndpoints:
         api.check_id(call.name)
         if self.log is not None:
             await self.log.erase(call.name)
-        await self.shown.written()
+        await self.shown.written_everywhere()
         return Answer(encode(api_stored.UserErased(await self.state.erase(call.name))))
 
     async def feedback(self, call: Call) -> Answer:
