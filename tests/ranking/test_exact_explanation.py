@@ -24,7 +24,8 @@ from tailrank.policy.stock import Stock
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.additive import settled
 from tailrank.ranking.attributes import ItemAttributes
-from tailrank.ranking.fusion import FusedScores, Fusion
+from tailrank.ranking.fused_scores import FusedScores
+from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.request import Request
 from tailrank.ranking.reranker import Reranker
 

@@ -13,7 +13,8 @@ from tailrank.feedback.corrections import Corrections
 from tailrank.feedback.online_fusion import OnlineFusion
 from tailrank.feedback.posterior import Posterior
 from tailrank.ranking.explored import Ensemble, Wish
-from tailrank.ranking.fusion import FusedScores, Fusion
+from tailrank.ranking.fused_scores import FusedScores
+from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.signal_values import SignalValues
 
 DRAWS: Final = 100

@@ -10,6 +10,7 @@ import numpy as np
 
 from tailrank.arrays import Codes, Doubles, Floats, Offsets
 from tailrank.ranking.explored import Wish
+from tailrank.ranking.fused_scores import FusedScores
 from tailrank.ranking.fusion_objective import FusionObjective, Loss, SampledCandidates
 from tailrank.signals.base import Arrays
 from tailrank.signals.stored import LARGEST, StoredArrays
@@ -216,20 +217,13 @@ class Fusion:
         histories
             Buckets, shape (histories,).
         """
-        total, *parts = self._by_level.take(histories, axis=1).take(candidates, axis=2)
-        total = total.copy()  # so that the rest of the table goes
-        for part, scores in zip(parts, signals, strict=True):
-            total += np.multiply(part, scores, out=part)
+        total = _weighted_sum(self._by_level.take(histories, axis=1).take(candidates, axis=2), signals)
         return FusedScores(self, signals, candidates, histories, total)
 
     def fuse_lists(self, signals: list[Floats], candidates: Codes, histories: Codes) -> Floats:
         """Add up as `fuse` does, for lists one after the other; all four of shape (pairs,)."""
         places = histories * np.int64(COUNT_KNOTS[-1] + 1) + candidates
-        table: Floats = self._by_level.reshape(len(self._by_level), -1).take(places, axis=1)
-        total: Floats = table[0]
-        for part, scores in zip(table[1:], signals, strict=True):
-            total += np.multiply(part, scores, out=part)
-        return total
+        return _weighted_sum(self._by_level.reshape(len(self._by_level), -1).take(places, axis=1), signals)
 
     def weights_of(self, candidates: Codes, history: int) -> Floats:
         """Look up weights by count levels and history bucket; shape (signals, candidates)."""
@@ -286,40 +280,15 @@ class Fusion:
         return cls(signals, weights[repeated], biases[repeated], loss, KNOTS_OF_BUCKETS)
 
 
+def _weighted_sum(table: Floats, signals: list[Floats]) -> Floats:
+    """Add up biases and weighted signals; the table holds both, and is used up."""
+    total: Floats = table[0].copy()  # so that the rest of the table goes
+    for weights, scores in zip(table[1:], signals, strict=True):
+        total += np.multiply(weights, scores, out=weights)
+    return total
+
+
 def _stored_weights(arrays: StoredArrays, knots: int, signals: int) -> tuple[Floats, Floats]:
     """Take weights, shape (knots, history buckets, signals), and biases."""
     shape, bounds = (knots, len(HISTORY_LABELS)), {"least": -LARGEST_WEIGHT, "largest": LARGEST_WEIGHT}
     return arrays.floats("weights", *shape, signals, **bounds), arrays.floats("biases", *shape)
-
-
-@dataclass(frozen=True)
-class FusedScores:
-    """Signals of every history and candidate, and their weighted sum.
-
-    Attributes
-    ----------
-    fusion
-        Whose weights.
-    signals
-        Each of shape (histories, candidates).
-    candidates, histories
-        Count levels, shape (candidates,), and history buckets, shape (histories,).
-    total
-        Log-odds, shape (histories, candidates).
-    """
-
-    fusion: Fusion
-    signals: list[Floats]
-    candidates: Codes
-    histories: Codes
-    total: Floats
-
-    def parts(self, row: int) -> tuple[tuple[str, ...], Doubles]:
-        """Take the scores of one history apart: names of the bias and the signals; (names, candidates)."""
-        history = int(self.histories[row])
-        parts = np.empty((1 + len(self.signals), len(self.candidates)))
-        parts[0] = self.fusion.biases_of(self.candidates, history)
-        for at, scores in enumerate(self.signals, 1):
-            parts[at] = scores[row]
-        parts[1:] *= self.fusion.weights_of(self.candidates, history)
-        return ("base", *self.fusion.signals), parts

@@ -18,7 +18,7 @@ from tailrank.errors import RequestError
 from tailrank.policy.base import ChecksItems, Policy, Scored, apply_all
 from tailrank.ranking.catalogue import check_strings
 from tailrank.ranking.fitted import Fitted
-from tailrank.ranking.fusion import FusedScores
+from tailrank.ranking.fused_scores import FusedScores
 from tailrank.ranking.listing import CandidateListing
 from tailrank.ranking.ordering import Listed, order_candidates, reasons
 from tailrank.ranking.ranking import Ranking

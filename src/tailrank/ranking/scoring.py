@@ -13,7 +13,8 @@ from tailrank.data.candidates import CandidateLists, Candidates, score_lists
 from tailrank.data.histories import Histories
 from tailrank.errors import RequestError, instead_of
 from tailrank.ranking.fitted import Fitted
-from tailrank.ranking.fusion import FusedScores, Fusion, history_buckets
+from tailrank.ranking.fused_scores import FusedScores
+from tailrank.ranking.fusion import Fusion, history_buckets
 from tailrank.ranking.item_updates import item_updates
 from tailrank.ranking.request import Request
 from tailrank.ranking.text_events import TextEvent, with_texts

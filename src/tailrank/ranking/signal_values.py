@@ -9,7 +9,7 @@ import numpy as np
 from tailrank.arrays import Bools, Codes, Floats, Offsets
 
 if TYPE_CHECKING:
-    from tailrank.ranking.fusion import FusedScores
+    from tailrank.ranking.fused_scores import FusedScores
 
 
 class SignalValues(NamedTuple):

@@ -18,7 +18,8 @@ from tailrank.errors import RequestError
 from tailrank.evaluation.simulation.retrieval import offered
 from tailrank.metrics.popularity import tail_items
 from tailrank.policy.base import Policy, Scored, apply_all
-from tailrank.ranking.fusion import FusedScores, Fusion, history_buckets
+from tailrank.ranking.fused_scores import FusedScores
+from tailrank.ranking.fusion import Fusion, history_buckets
 from tailrank.ranking.reranker import Reranker
 from tailrank.reporting import Progress, counted, silent
 
