@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tailrank.arrays import Codes, Offsets
@@ -187,6 +188,11 @@ class Dataset:
         return {name: code for code, name in enumerate(self.item_ids)}
 
     @cached_property
+    def _names(self) -> npt.NDArray[np.object_]:
+        """The item ids, to take many at once; shape (items,)."""
+        return np.array(self.item_ids, object)
+
+    @cached_property
     def _user_index(self) -> dict[str, int]:
         """Code of each user id."""
         return {name: code for code, name in enumerate(self.user_ids.to_list())}
@@ -241,7 +247,7 @@ class Dataset:
         offsets, known = self.histories.offsets, users >= 0
         starts, ends = np.where(known, offsets[users], 0), np.where(known, offsets[users + 1], 0)
         found = self.histories.cut(np.maximum(starts, ends - n), ends)
-        items = np.array(self.item_ids, object)[found.items].tolist()
+        items = self._names[found.items].tolist()
         types = np.array([*self.event_types, ""], object)[found.types].tolist()  # `UNTYPED` is the last
         times = found.times.tolist()
         return [
