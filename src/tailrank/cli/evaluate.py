@@ -103,6 +103,7 @@ def evaluate(
     fast: options.Fast = False,
     sequence_epochs: options.SequenceEpochs = None,
     tail_cost: options.TailCost = 0.01,
+    new_cost: options.NewCost = 0.01,
     debias: options.Debias = 0.0,
     encoder: options.Encoder = "default",
     template: options.Template = None,
@@ -141,6 +142,7 @@ def evaluate(
         sequence_epochs=epochs,
         minutes=minutes,
         tail_cost=tail_cost,
+        new_cost=new_cost,
         debias=debias,
     )
     if candidates is not None:

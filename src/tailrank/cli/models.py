@@ -60,6 +60,7 @@ def train(
     fast: options.Fast = False,
     sequence_epochs: options.SequenceEpochs = None,
     tail_cost: options.TailCost = 0.01,
+    new_cost: options.NewCost = 0.01,
     debias: options.Debias = 0.0,
     encoder: options.Encoder = "default",
     template: options.Template = None,
@@ -92,6 +93,7 @@ def train(
         sequence_epochs=epochs,
         minutes=minutes,
         tail_cost=tail_cost,
+        new_cost=new_cost,
         debias=debias,
     )
     checkpoint = None if settings.sequence_epochs == 0 else out.parent / f"{out.name}.checkpoint"
@@ -123,7 +125,8 @@ def train(
     typer.echo(
         f"{out}: {dataset.n_items:,} items, learned from {len(dataset.histories.items):,} events "
         f"of {dataset.n_users:,} users; signals: {', '.join(reranker.fusion.signals)}; "
-        f"tail emphasis: {reranker.fusion.tail_emphasis:g}; policy: {_policy(reranker)}\n"
+        f"tail emphasis: {reranker.fusion.tail_emphasis:g}; new items: +{reranker.fusion.new_lift:g}; "
+        f"policy: {_policy(reranker)}\n"
         f"{options.sequence_outcome(reranker.about)}"
     )
     if lists is not None:

@@ -64,8 +64,10 @@ SequenceEpochs = Annotated[
 ]
 Minutes = Annotated[float, typer.Option(min=0, help="That trying a sequence model may take.")]
 Fast = Annotated[bool, typer.Option("--fast", help="Try no sequence model: --sequence-epochs 0.")]
-TailCost = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of ndcg@10 to give up for the tail, and for new items.")
+TailCost = Annotated[float, typer.Option(min=0, max=1, help="Share of ndcg@10 to give up for the tail.")]
+NewCost = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Share of it to give up for items without events."),
 ]
 Debias = Annotated[
     float, typer.Option(min=0, max=1, help="Power of popularity that training corrects for, such as 0.25.")

@@ -79,6 +79,7 @@ def judge(
         **vars(settings),
         "sequence": reranker.about["sequence"],
         "tail_emphasis": reranker.fusion.tail_emphasis,
+        "new_lift": reranker.fusion.new_lift,
     }
     return Evaluation(dataset.name, f"lists of {lists.name}", about, counts, found, fusion=reranker.fusion)
 

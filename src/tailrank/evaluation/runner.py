@@ -191,6 +191,8 @@ def _settings(models: Sequence[FittedModel], fused: Reranker | None, settings: S
     """Collect how the models were fitted."""
     found: dict[str, object] = {**asdict(settings), "policy": described(fused.steps()) if fused else []}
     if fused:
-        found |= {"tail_emphasis": fused.fusion.tail_emphasis, "sequence": fused.about["sequence"]}
+        weights = fused.fusion
+        found |= {"tail_emphasis": weights.tail_emphasis, "new_lift": weights.new_lift}
+        found["sequence"] = fused.about["sequence"]
     tuning = {model.name: model.tuning for model in models if model.tuning}
     return found | {"tuning": tuning} if tuning else found

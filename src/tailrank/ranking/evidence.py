@@ -79,6 +79,12 @@ class Evidence:
         levels[arriving], tail[arriving] = 0, True
         return cls(_with_copies(signals, arriving, texts), levels, tail, fair, arriving, split.repeats)
 
+    @property
+    def new(self) -> Bools:
+        """Items without interactions, the arriving ones among them, shape (items,)."""
+        new: Bools = self.levels == 0
+        return new
+
     def score(self, histories: Histories) -> list[Floats]:
         """Give every signal of every item; each of shape (histories, items)."""
         n_items = len(self.levels)

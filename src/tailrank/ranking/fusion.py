@@ -95,6 +95,8 @@ class Fusion:
     tail_emphasis
         How far the weights were moved from those of the most accurate ranking, 0, to those of a ranking
         for the tail, 1.
+    new_lift
+        Log-odds by which items without interactions start higher than what was learned.
     spreads
         Standard deviation of each signal over the candidates that the weights were learned on, shape
         (signals,); None for a model of before it was kept.
@@ -106,6 +108,7 @@ class Fusion:
     loss: float
     knots: tuple[int, ...] = COUNT_KNOTS
     tail_emphasis: float = 0.0
+    new_lift: float = 0.0
     spreads: Floats | None = None
 
     def __repr__(self) -> str:
@@ -195,7 +198,7 @@ class Fusion:
         """Let items without interactions start higher by this much log-odds; those of the next knot don't."""
         biases = self.biases.copy()
         biases[0] += by
-        return replace(self, biases=biases)
+        return replace(self, biases=biases, new_lift=self.new_lift + by)
 
     @property
     def standardised_weights(self) -> Floats:
@@ -247,7 +250,8 @@ class Fusion:
 
     def arrays(self) -> Arrays:
         """Give everything learned, for storage."""
-        numbers = {"loss": np.array([self.loss]), "tail_emphasis": np.array([self.tail_emphasis])}
+        names = "loss", "tail_emphasis", "new_lift"
+        numbers = {name: np.array([getattr(self, name)]) for name in names}
         learned = {"weights": self.weights, "biases": self.biases, "knots": np.array(self.knots), **numbers}
         return learned if self.spreads is None else {**learned, "spreads": self.spreads}
 
@@ -268,8 +272,9 @@ class Fusion:
         weights, biases = _stored_weights(arrays, len(knots), len(signals))
         loss = arrays.number("loss", -LARGEST, LARGEST)
         emphasis = arrays.number("tail_emphasis", 0, 1)
+        lift = arrays.number("new_lift", 0, LARGEST) if "new_lift" in arrays else 0.0  # it wasn't always kept
         spreads = arrays.floats("spreads", len(signals), least=0) if "spreads" in arrays else None
-        return cls(signals, weights, biases, loss, knots, emphasis, spreads)
+        return cls(signals, weights, biases, loss, knots, emphasis, lift, spreads)
 
     @classmethod
     def _from_buckets(cls, signals: tuple[str, ...], arrays: StoredArrays) -> Self:

@@ -188,5 +188,6 @@ def fusion_without(fusion: Fusion, names: Collection[str]) -> Fusion:
         fusion.loss,
         fusion.knots,
         fusion.tail_emphasis,
+        fusion.new_lift,
         None if fusion.spreads is None else fusion.spreads[kept],
     )

@@ -31,8 +31,9 @@ class Settings:
         Strength of the tail policy, 0 to 1, on top of the most accurate weights; None learns weights for the
         tail instead, as far as `tail_cost` affords, if at least 200 queries can tell.
     tail_cost
-        Share of ndcg@10 on validation that weights for the tail may give up, and that all other targets may
-        then give up for new items.
+        Share of ndcg@10 on validation that weights for the tail may give up.
+    new_cost
+        Share of it that all other targets may then give up for items without interactions.
     debias
         Power of popularity by which events are likelier to be observed: fusion's queries count by the clipped
         inverse of that of their targets (`PopularityPropensity`), instead of weights for the tail, and so do
@@ -62,6 +63,7 @@ class Settings:
     shrinkage: Annotated[float, Meta(gt=0)] = 1.0
     tail: Annotated[float, Meta(ge=0, le=1)] | None = None
     tail_cost: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    new_cost: Annotated[float, Meta(ge=0, le=1)] = 0.01
     debias: Annotated[float, Meta(ge=0, le=1)] = 0.0
     upstream_weight: Annotated[float, Meta(ge=-1e6, le=1e6)] = 1.0
     template: str | None = None

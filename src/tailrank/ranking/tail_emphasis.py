@@ -19,11 +19,14 @@ from tailrank.running import Run, in_order, run_here
 EMPHASIS: Final = 8.0
 """How many times as much a query with a target in the tail counts at the far end of the path."""
 
-MOST_LIFT: Final = 1.0
-"""Log-odds by which items without interactions start higher at the far end of the path that lifts them."""
-
 PATH: Final = (0.0, 0.0625, 0.125, 0.1875, 0.25, 0.375, 0.5, 0.75, 1.0)
 """Shares of the way to the far end that are tried."""
+
+LIFTS: Final = (*PATH, 1.5, 2.0, 3.0, 4.0)
+"""Log-odds by which items without interactions may start higher."""
+
+LIFT_PATH: Final = tuple(lift / LIFTS[-1] for lift in LIFTS)
+"""The same as shares of the way to the highest."""
 
 
 def query_importances(evidence: Evidence, queries: Queries) -> tuple[Floats, Floats]:
@@ -83,6 +86,7 @@ def frontier(
     evidence: Evidence,
     queries: Queries,
     max_history: int,
+    shares: tuple[float, ...] = PATH,
     progress: Progress = silent,
     run: Run = run_here,
 ) -> Frontier:
@@ -98,18 +102,19 @@ def frontier(
         To rank for.
     max_history
         Latest events that signals see.
+    shares
+        Of the way to the other end, at which to rank.
     progress
         Is told how many batches of queries are done.
     run
         Who ranks them; gains are the same whoever does.
     """
     queries = queries.take(evidence.learnable(queries))
-    path = _Path(accurate, for_tail, evidence, queries, max_history)
+    path = _Path(accurate, for_tail, evidence, queries, max_history, shares)
     cut = list(queries.cut(len(evidence.fair))) if len(queries) else []
     batches = in_order(run, _Path.gains, path, cut, progress, "choosing weights for the tail")
-    gains = np.concatenate([np.zeros((len(PATH), 0)), *batches], axis=1)
-    new = np.isin(queries.targets, evidence.arriving)
-    return Frontier(gains, evidence.tail[queries.targets], queries.users, new)
+    gains = np.concatenate([np.zeros((len(shares), 0)), *batches], axis=1)
+    return Frontier(gains, evidence.tail[queries.targets], queries.users, evidence.new[queries.targets])
 
 
 def best_point(frontiers: Sequence[Frontier], cost: float) -> tuple[int, int]:
@@ -148,12 +153,13 @@ def best_lift(path: Frontier, cost: float) -> float:
     """Choose how much higher items without interactions start.
 
     Of the points at which the ndcg@10 of all other targets is lower by no more than a share, that with the
-    best ndcg@10 of targets that are seen as new.
+    best ndcg@10 of targets that are seen as new; of equals the highest, as few targets are new where data go
+    by time.
 
     Parameters
     ----------
     path
-        From weights to the same ones, lifted by `MOST_LIFT`.
+        From weights to the same ones, lifted by the highest of `LIFTS`, at each of them.
     cost
         Share of the ndcg@10 of other targets that may be given up.
 
@@ -164,17 +170,17 @@ def best_lift(path: Frontier, cost: float) -> float:
 
     Examples
     --------
-    >>> gains = np.ones((len(PATH), 2))
-    >>> gains[:, 0], gains[:, 1] = 0.6 - 0.04 * np.array(PATH), PATH  # the second target is new
+    >>> gains = np.ones((len(LIFTS), 2))
+    >>> gains[:, 0], gains[:, 1] = 0.6 - 0.04 * np.array(LIFTS), LIFTS  # the second target is new
     >>> path = Frontier(gains, rare=np.ones(2, bool), users=np.arange(2), new=np.array([False, True]))
     >>> best_lift(path, 0.0), best_lift(path, 0.01), best_lift(path, 0.2)
-    (0.0, 0.125, 1.0)
+    (0.0, 0.125, 3.0)
     """
     if path.new.all() or not path.new.any():
         return 0.0
     new, others = path.gains[:, path.new].mean(axis=1), path.gains[:, ~path.new].mean(axis=1)
-    affordable = others >= (1 - cost) * others[0]
-    return MOST_LIFT * PATH[int(np.where(affordable, new, -1.0).argmax())]
+    affordable = np.where(others >= (1 - cost) * others[0], new, -1.0)
+    return LIFTS[int(np.flatnonzero(affordable == affordable.max())[-1])]
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,7 @@ class _Path:
     evidence: Evidence
     queries: Queries
     max_history: int
+    shares: tuple[float, ...]
 
     def gains(self, rows: slice) -> Doubles:
         """Give ndcg@10 at each point of the path, shape (points, queries)."""
@@ -196,7 +203,8 @@ class _Path:
         hidden[at, batch.targets] = False
         ends = (_totals(one, scores, evidence.levels, known) for one in (self.accurate, self.for_tail))
         ahead = (total - total[at, batch.targets][:, None] for total in ends)
-        return path_gains(*(np.where(hidden, -np.inf, lead) for lead in ahead))
+        start, end = (np.where(hidden, -np.inf, lead) for lead in ahead)
+        return path_gains(start, end, self.shares)
 
 
 def _totals(fusion: Fusion, scores: Sequence[Floats], levels: Codes, known: Codes) -> Floats:
@@ -211,7 +219,7 @@ def _totals(fusion: Fusion, scores: Sequence[Floats], levels: Codes, known: Code
     return total
 
 
-def path_gains(start: Floats, end: Floats) -> Doubles:
+def path_gains(start: Floats, end: Floats, shares: tuple[float, ...] = PATH) -> Doubles:
     """Give ndcg@10 of the targets at each point between two rankings, shape (points, queries).
 
     Only items that are ahead at one end can be ahead between, and a target with ten items ahead of it at
@@ -221,19 +229,21 @@ def path_gains(start: Floats, end: Floats) -> Doubles:
     ----------
     start, end
         How far each item is ahead of the target, shape (queries, items): 0 for the target.
+    shares
+        Of the way from one to the other.
 
     Examples
     --------
     >>> path_gains(np.array([[0.0, -1.0]]), np.array([[0.0, 1.0]]))[[0, -1], 0].round(2).tolist()
     [1.0, 0.63]
     """
-    gains = np.zeros((len(PATH), len(start)))
+    gains = np.zeros((len(shares), len(start)))
     not_ahead = ((start <= 0) | (end <= 0)).sum(axis=1)
     (close,) = np.nonzero(start.shape[1] - not_ahead < TOP)
     start, end = start[close], end[close]
     rows, items = np.nonzero((start >= 0) | (end >= 0))
     start, end = start[rows, items], end[rows, items]
-    for gain, share in zip(gains, PATH, strict=True):
+    for gain, share in zip(gains, shares, strict=True):
         ahead = (1 - share) * start + share * end
         above, level = (np.bincount(rows, found, len(close)) for found in (ahead > 0, ahead == 0))
         gain[close] = ndcg(above + (level + 1) / 2)
