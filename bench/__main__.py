@@ -27,7 +27,7 @@ class Modules(TyperGroup):
         *("knowledge", "policies", "exposure", "frontier", "rules", "game", "causal", "screen"),
         *("tasks", "tasks_together", "pairs", "support", "monitor", "intents", "recipes"),
         *("counting", "plan", "steps", "conversation", "calibration", "tracing"),
-        *("reasons", "rank_all"),
+        *("reasons", "rank_all", "newcomers"),
         *("languages",),
         *("enrichment",),
         *("teacher",),

@@ -9,12 +9,11 @@ import numpy as np
 
 from bench.study import Json
 from tailrank.arrays import Bools, Doubles
-from tailrank.data.candidates import Scorer
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Queries
 from tailrank.data.splits import Split, leave_one_out, temporal
-from tailrank.metrics.full_ranking import Outcome, per_query, scored
+from tailrank.metrics.full_ranking import Model, Outcome, per_query, scored
 from tailrank.metrics.popularity import target_groups
 from tailrank.metrics.significance import paired_bootstrap
 
@@ -37,7 +36,7 @@ def fair_splits(dataset: Dataset, seed: int) -> dict[str, Split]:
     return {FAIR: split, COLD: cold_items(split, seed)}
 
 
-def fair_ndcg(scorer: Scorer, split: Split) -> Doubles:
+def fair_ndcg(scorer: Model, split: Split) -> Doubles:
     """Give ndcg@10 of each test query with a target on fair ground, among the items of fair ground."""
     outcomes = [
         Outcome.among(split.fair_items, scores, batch.targets)
