@@ -29,6 +29,9 @@ PER_USER: Final = 30
 POWER: Final = 0.9
 """Of the rank of an item that its share of the events falls with."""
 
+MOST_EXACT: Final = 2
+"""Sizes through which any power passes."""
+
 DRIFT: Final = 0.2
 """Share of the catalogue by which the ranks of items have moved at the end."""
 
@@ -63,23 +66,40 @@ def measured(n_events: int, memory: int | None) -> Json:
 
 
 def summary(points: list[Json]) -> Json:
-    """Sum the seconds of both signals; fit how they grow, and compare with counting all at once."""
-    bounded = {point["events"]: point for point in points if point["memory"] is not None}
+    """Fit how seconds grow in each memory, and compare with counting all at once."""
     whole = {point["events"]: point for point in points if point["memory"] is None}
-
-    def cost(point: Json) -> float:
-        return float(sum(value for key, value in point.items() if key.endswith("cpu_s")))
-
-    def peak(point: Json) -> float:
-        return float(max(value for key, value in point.items() if key.endswith("peak_mb")))
-
-    return {
-        "exponent": exponent(list(bounded), list(map(cost, bounded.values()))) if len(bounded) > 2 else None,
-        "ratios": {
-            n: {"time": cost(bounded[n]) / cost(whole[n]), "memory": peak(bounded[n]) / peak(whole[n])}
-            for n in sorted(bounded.keys() & whole.keys())
-        },
+    bounded = [point for point in points if point["memory"] is not None]
+    by_memory = {
+        memory: [point for point in bounded if point["memory"] == memory]
+        for memory in sorted({point["memory"] for point in bounded})
     }
+    return {
+        "exponents": {
+            memory: exponent([point["events"] for point in some], [seconds(point) for point in some])
+            for memory, some in by_memory.items()
+            if len(some) > MOST_EXACT
+        },
+        "ratios": [
+            {
+                "events": point["events"],
+                "memory": point["memory"],
+                "time of whole": seconds(point) / seconds(whole[point["events"]]),
+                "memory of whole": peak(point) / peak(whole[point["events"]]),
+            }
+            for point in bounded
+            if point["events"] in whole
+        ],
+    }
+
+
+def seconds(point: Json) -> float:
+    """Sum the processor's seconds of both signals."""
+    return float(sum(value for key, value in point.items() if key.endswith("cpu_s")))
+
+
+def peak(point: Json) -> float:
+    """Give the memory at the peak of both signals, in MB."""
+    return float(max(value for key, value in point.items() if key.endswith("peak_mb")))
 
 
 def main(

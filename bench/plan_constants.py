@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from bench.counting import peak, seconds
 from bench.plan_load import KINDS
 from bench.study import Json
 
@@ -34,6 +35,22 @@ def _ranking(kind: str) -> Callable[[Json], float]:
     return lambda s: float(s["costs"]["single"][kind]["server_us"])
 
 
+def _largest(counted: Json, bounded: bool) -> Json:
+    """Give the largest run of `bench counting`, in bounded memory or all at once."""
+    runs = [point for point in counted["points"] if (point["memory"] is not None) == bounded]
+    return max(runs, key=lambda point: (point["events"], point["memory"] or 0))
+
+
+def _whole_bytes(counted: Json) -> float:
+    largest = _largest(counted, bounded=False)
+    return float(2**20 * peak(largest) / largest["events"])
+
+
+def _bounded_us(counted: Json) -> float:
+    largest = _largest(counted, bounded=True)
+    return 1e6 * seconds(largest) / float(largest["events"])
+
+
 CONSTANTS: Final = {
     "parquet": Constant(
         "an event as Parquet", "bytes", "plan", lambda s: s["sizes"]["bytes"] / s["sizes"]["events"]
@@ -48,17 +65,13 @@ CONSTANTS: Final = {
         "an event while pairs are counted all at once, at the peak",
         "bytes of memory",
         "counting",
-        lambda s: 2**20 * s["points"][-2]["covisitation peak_mb"] / s["points"][-2]["events"],
+        _whole_bytes,
     ),
     "bounded_us": Constant(
         "an event while pairs are counted in bounded memory",
         "µs of a core",
         "counting",
-        lambda s: (
-            1e6
-            * (s["points"][-1]["item-knn cpu_s"] + s["points"][-1]["covisitation cpu_s"])
-            / s["points"][-1]["events"]
-        ),
+        _bounded_us,
     ),
     "training_us": Constant(
         "an event in `train`, with a tenth as many items, item vectors ready",
