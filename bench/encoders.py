@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from tailrank.ranking.settings import Settings
 
 N_TIMED: Final = 512
 OF_COLD: Final = "ndcg@10/cold"
+NOTHING: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -122,18 +123,23 @@ def main(
     file = study.RESULTS / name / "encoders.json"
     rows = {row["encoder"]: row for row in (read(file)["rows"] if file.exists() else [])}
     rows[WORDS] = {"encoder": WORDS, "parameters": 0, **row_of(grounds, found, WORDS)}
+    words, first = {WORDS: WORDS}, {encoded[0].name: encoded[0].key}
     for each in encoded:
-        rows[each.name] = each.about() | row_of(grounds, found, each.key, WORDS)
+        against = words if each is encoded[0] else words | first
+        rows[each.name] = each.about() | row_of(grounds, found, each.key, against)
     study.store(f"{name}/encoders.json", report(name, all_seeds, grounds, list(rows.values())))
 
 
 def row_of(
-    grounds: dict[str, Ground], found: dict[str, study.Found], key: str, against: str | None = None
+    grounds: dict[str, Ground], found: dict[str, study.Found], key: str, against: Mapping[str, str] = NOTHING
 ) -> study.Json:
-    """Give the metrics of an encoder on fair ground, and that of the cold items that each seed draws."""
+    """Give the metrics of an encoder on fair ground, and that of the cold items that each seed draws.
+
+    `against` has the keys of what it is compared with, by their names.
+    """
     rows = {}
     for title, ground in grounds.items():
-        others = {} if against is None else {against: found[title][against]}
+        others = {name: found[title][other] for name, other in against.items()}
         rows[title] = ground.row(found[title][key], others)
     row, cold = rows[FAIR], rows[COLD]
     row["metrics"][OF_COLD] = cold["metrics"][OF_COLD]
