@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tailrank.arrays import Doubles
 from tailrank.data.histories import Histories, Queries
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.tail_emphasis import (
     EMPHASIS,
-    LIFT_PATH,
+    LIFT,
     LIFTS,
+    MOST_LIFT,
     PATH,
     Frontier,
     best_lift,
@@ -83,8 +85,9 @@ def test_without_targets_on_both_sides_nothing_can_be_weighed(targets: list[int]
 def lift(targets: list[int], cost: float, arriving: tuple[int, ...] = (58, 59)) -> float:
     """Let new items start low, and choose how much higher."""
     faint = fusion(0.42)
-    path = frontier(faint, faint.lifted(LIFTS[-1]), seen(arriving), asked(targets), 50, LIFT_PATH)
-    return best_lift(path, cost)
+    near, far = faint.lifted(LIFT), faint.lifted(MOST_LIFT)
+    paths = [frontier(*ends, seen(arriving), asked(targets), 50) for ends in ((faint, near), (near, far))]
+    return best_lift(paths[0].followed_by(paths[1]), cost)
 
 
 def test_new_items_are_lifted_as_far_as_the_others_afford() -> None:
@@ -97,8 +100,10 @@ def test_new_items_are_lifted_as_far_as_the_others_afford() -> None:
 def test_where_few_targets_are_new_and_none_is_found_the_price_alone_says_how_far() -> None:
     gains = np.zeros((len(LIFTS), 3))
     gains[:, 0] = 0.6 - 0.002 * np.array(LIFTS)
-    path = Frontier(gains, np.zeros(3, bool), np.arange(3), new=np.array([False, False, True]))
-    assert [best_lift(path, cost) for cost in (0.0, 0.005, 0.01, 0.02)] == [0.0, 1.5, 3.0, 4.0]
+    path = Frontier(
+        gains, np.zeros(3, bool), np.arange(3, dtype=np.int32), new=np.array([False, False, True])
+    )
+    assert [best_lift(path, cost) for cost in (0.0, 0.005, 0.01, 0.02)] == [0.0, 1.375, 2.5, 4.0]
 
 
 @pytest.mark.parametrize(("targets", "arriving"), [([0, 1], (58, 59)), ([58, 59], (58, 59)), ([0, 59], ())])
@@ -108,11 +113,23 @@ def test_without_new_targets_and_others_nothing_is_lifted(
     assert lift(targets, 0.9, arriving) == 0.0
 
 
-def test_a_lift_is_for_items_without_interactions_and_ends_at_the_next_knot() -> None:
-    levels, lifted = np.array([0, 1, 5, 50], np.int32), POPULAR.lifted(0.5)
-    change = lifted.biases_of(levels, 2) - POPULAR.biases_of(levels, 2)
-    np.testing.assert_allclose(change, [0.5, 0.4, 0, 0], atol=1e-6)
+def lifts_at(counts: list[int], by: float) -> Doubles:
+    """Say how much higher items with so many interactions start."""
+    levels, lifted = np.array(counts, np.int32), POPULAR.lifted(by)
     np.testing.assert_array_equal(lifted.weights, POPULAR.weights)
+    return (lifted.biases_of(levels, 2) - POPULAR.biases_of(levels, 2)).astype(np.float64)
+
+
+def test_a_small_lift_is_for_items_without_interactions_and_ends_at_the_next_knot() -> None:
+    np.testing.assert_allclose(lifts_at([0, 1, 5, 50], 0.5), [0.5, 0.4, 0, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("by", LIFTS)
+def test_no_event_takes_more_than_a_fifth_of_log_odds_from_what_was_lifted(by: float) -> None:
+    falling = np.diff(lifts_at(list(range(31)), by))
+    assert (falling <= 1e-6).all()
+    assert falling.min() >= -0.2 - 1e-6
+    assert falling.sum() == pytest.approx(-by, abs=1e-6)
 
 
 def test_a_query_counts_by_its_target() -> None:

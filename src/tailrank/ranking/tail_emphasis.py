@@ -22,11 +22,11 @@ EMPHASIS: Final = 8.0
 PATH: Final = (0.0, 0.0625, 0.125, 0.1875, 0.25, 0.375, 0.5, 0.75, 1.0)
 """Shares of the way to the far end that are tried."""
 
-LIFTS: Final = (*PATH, 1.5, 2.0, 3.0, 4.0)
-"""Log-odds by which items without interactions may start higher."""
+LIFT, MOST_LIFT = 1.0, 4.0
+"""Ends of the two paths by which items without interactions start higher, in log-odds."""
 
-LIFT_PATH: Final = tuple(lift / LIFTS[-1] for lift in LIFTS)
-"""The same as shares of the way to the highest."""
+LIFTS: Final = (*(LIFT * share for share in PATH), *(LIFT + (MOST_LIFT - LIFT) * share for share in PATH[1:]))
+"""What is tried of them."""
 
 
 def query_importances(evidence: Evidence, queries: Queries) -> tuple[Floats, Floats]:
@@ -79,6 +79,10 @@ class Frontier(NamedTuple):
         """Keep some points."""
         return self._replace(gains=self.gains[points])
 
+    def followed_by(self, other: Frontier) -> Frontier:
+        """Go on by a path that begins where this one ends, on the same queries."""
+        return self._replace(gains=np.concatenate([self.gains, other.gains[1:]]))
+
 
 def frontier(
     accurate: Fusion,
@@ -86,7 +90,6 @@ def frontier(
     evidence: Evidence,
     queries: Queries,
     max_history: int,
-    shares: tuple[float, ...] = PATH,
     progress: Progress = silent,
     run: Run = run_here,
 ) -> Frontier:
@@ -102,18 +105,16 @@ def frontier(
         To rank for.
     max_history
         Latest events that signals see.
-    shares
-        Of the way to the other end, at which to rank.
     progress
         Is told how many batches of queries are done.
     run
         Who ranks them; gains are the same whoever does.
     """
     queries = queries.take(evidence.learnable(queries))
-    path = _Path(accurate, for_tail, evidence, queries, max_history, shares)
+    path = _Path(accurate, for_tail, evidence, queries, max_history)
     cut = list(queries.cut(len(evidence.fair))) if len(queries) else []
     batches = in_order(run, _Path.gains, path, cut, progress, "choosing weights for the tail")
-    gains = np.concatenate([np.zeros((len(shares), 0)), *batches], axis=1)
+    gains = np.concatenate([np.zeros((len(PATH), 0)), *batches], axis=1)
     return Frontier(gains, evidence.tail[queries.targets], queries.users, evidence.new[queries.targets])
 
 
@@ -159,7 +160,7 @@ def best_lift(path: Frontier, cost: float) -> float:
     Parameters
     ----------
     path
-        From weights to the same ones, lifted by the highest of `LIFTS`, at each of them.
+        Of weights lifted by each of `LIFTS`, or by the first of them.
     cost
         Share of the ndcg@10 of other targets that may be given up.
 
@@ -174,7 +175,7 @@ def best_lift(path: Frontier, cost: float) -> float:
     >>> gains[:, 0], gains[:, 1] = 0.6 - 0.04 * np.array(LIFTS), LIFTS  # the second target is new
     >>> path = Frontier(gains, rare=np.ones(2, bool), users=np.arange(2), new=np.array([False, True]))
     >>> best_lift(path, 0.0), best_lift(path, 0.01), best_lift(path, 0.2)
-    (0.0, 0.125, 3.0)
+    (0.0, 0.125, 2.5)
     """
     if path.new.all() or not path.new.any():
         return 0.0
@@ -192,7 +193,6 @@ class _Path:
     evidence: Evidence
     queries: Queries
     max_history: int
-    shares: tuple[float, ...]
 
     def gains(self, rows: slice) -> Doubles:
         """Give ndcg@10 at each point of the path, shape (points, queries)."""
@@ -203,8 +203,7 @@ class _Path:
         hidden[at, batch.targets] = False
         ends = (_totals(one, scores, evidence.levels, known) for one in (self.accurate, self.for_tail))
         ahead = (total - total[at, batch.targets][:, None] for total in ends)
-        start, end = (np.where(hidden, -np.inf, lead) for lead in ahead)
-        return path_gains(start, end, self.shares)
+        return path_gains(*(np.where(hidden, -np.inf, lead) for lead in ahead))
 
 
 def _totals(fusion: Fusion, scores: Sequence[Floats], levels: Codes, known: Codes) -> Floats:
@@ -219,7 +218,7 @@ def _totals(fusion: Fusion, scores: Sequence[Floats], levels: Codes, known: Code
     return total
 
 
-def path_gains(start: Floats, end: Floats, shares: tuple[float, ...] = PATH) -> Doubles:
+def path_gains(start: Floats, end: Floats) -> Doubles:
     """Give ndcg@10 of the targets at each point between two rankings, shape (points, queries).
 
     Only items that are ahead at one end can be ahead between, and a target with ten items ahead of it at
@@ -229,21 +228,19 @@ def path_gains(start: Floats, end: Floats, shares: tuple[float, ...] = PATH) -> 
     ----------
     start, end
         How far each item is ahead of the target, shape (queries, items): 0 for the target.
-    shares
-        Of the way from one to the other.
 
     Examples
     --------
     >>> path_gains(np.array([[0.0, -1.0]]), np.array([[0.0, 1.0]]))[[0, -1], 0].round(2).tolist()
     [1.0, 0.63]
     """
-    gains = np.zeros((len(shares), len(start)))
+    gains = np.zeros((len(PATH), len(start)))
     not_ahead = ((start <= 0) | (end <= 0)).sum(axis=1)
     (close,) = np.nonzero(start.shape[1] - not_ahead < TOP)
     start, end = start[close], end[close]
     rows, items = np.nonzero((start >= 0) | (end >= 0))
     start, end = start[rows, items], end[rows, items]
-    for gain, share in zip(gains, shares, strict=True):
+    for gain, share in zip(gains, PATH, strict=True):
         ahead = (1 - share) * start + share * end
         above, level = (np.bincount(rows, found, len(close)) for found in (ahead > 0, ahead == 0))
         gain[close] = ndcg(above + (level + 1) / 2)

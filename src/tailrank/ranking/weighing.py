@@ -18,8 +18,8 @@ from tailrank.ranking.fusion_objective import SampledCandidates
 from tailrank.ranking.sampled_candidates import Drawing, draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.tail_emphasis import (
-    LIFT_PATH,
-    LIFTS,
+    LIFT,
+    MOST_LIFT,
     PATH,
     Frontier,
     best_lift,
@@ -208,17 +208,18 @@ class _Pool:
             accurate = Fusion.fit(*given, plain * corrections, near[0])
             return accurate, Fusion.fit(*given, stressed * corrections, near[1] or accurate)
 
-    def frontier(
-        self, ends: tuple[Fusion, Fusion], queries: Queries, shares: tuple[float, ...] = PATH
-    ) -> Frontier:
+    def frontier(self, ends: tuple[Fusion, Fusion], queries: Queries) -> Frontier:
         """Rank by the weights along the path from one end to the other."""
         max_history = self.settings.max_history
-        return frontier(*ends, self.evidence, queries, max_history, shares, self.progress, self.run)
+        return frontier(*ends, self.evidence, queries, max_history, self.progress, self.run)
 
     def lift(self, ends: tuple[Fusion, Fusion], share: float, queries: Queries) -> float:
         """Choose how much higher new items start at a point of the path; 0 if no target is seen as new."""
         if not self.evidence.new[queries.targets].any():
             return 0.0
-        fusion = ends[0].toward(ends[1], share)
-        path = self.frontier((fusion, fusion.lifted(LIFTS[-1])), queries, LIFT_PATH)
-        return best_lift(path, self.settings.new_cost)
+        fusion, cost = ends[0].toward(ends[1], share), self.settings.new_cost
+        near, far = fusion.lifted(LIFT), fusion.lifted(MOST_LIFT)
+        path = self.frontier((fusion, near), queries)
+        if best_lift(path, cost) == LIFT:
+            path = path.followed_by(self.frontier((near, far), queries))
+        return best_lift(path, cost)
