@@ -197,8 +197,7 @@ class Fusion:
     def lifted(self, by: float) -> Self:
         """Let items without interactions start higher by this much log-odds, up to 4.
 
-        It fades out linearly up to five interactions; what is above 1 stays so long, and fades out up to 20.
-        So no event takes more than 0.2 of it.
+        It fades out up to five interactions, what is above 1 up to 20: no event takes more than 0.2 of it.
         """
         added = np.interp(self.knots, (0, 5, 20), (by, max(by - 1, 0), 0)).astype(np.float32)
         return replace(self, biases=self.biases + added[:, None], new_lift=self.new_lift + by)
@@ -253,8 +252,7 @@ class Fusion:
 
     def arrays(self) -> Arrays:
         """Give everything learned, for storage."""
-        names = "loss", "tail_emphasis", "new_lift"
-        numbers = {name: np.array([getattr(self, name)]) for name in names}
+        numbers = {name: np.array([getattr(self, name)]) for name in ("loss", "tail_emphasis", "new_lift")}
         learned = {"weights": self.weights, "biases": self.biases, "knots": np.array(self.knots), **numbers}
         return learned if self.spreads is None else {**learned, "spreads": self.spreads}
 
