@@ -15,6 +15,7 @@ from tailrank.ranking.tail_emphasis import (
     LIFTS,
     MOST_LIFT,
     PATH,
+    Frontier,
     best_lift,
     best_point,
     frontier,
@@ -94,6 +95,14 @@ def test_new_items_are_lifted_as_far_as_the_others_afford() -> None:
     lifts = [lift(targets, cost) for cost in (0.0, 0.2, 0.9)]
     assert lifts == sorted(lifts)
     assert lifts[0] < lifts[1] < lifts[2]
+
+
+def test_where_no_new_target_is_found_the_price_alone_says_how_far() -> None:
+    gains = np.zeros((len(LIFTS), 3))
+    gains[:, 0] = 0.6 - 0.002 * np.array(LIFTS)
+    users, new = np.arange(3, dtype=np.int32), np.array([False, False, True])
+    path = Frontier(gains, np.zeros(3, bool), users, new)
+    assert [best_lift(path, cost) for cost in (0.0, 0.005, 0.01, 0.02)] == [0.0, 1.375, 2.5, 4.0]
 
 
 @pytest.mark.parametrize(("targets", "arriving"), [([0, 1], (58, 59)), ([58, 59], (58, 59)), ([0, 59], ())])

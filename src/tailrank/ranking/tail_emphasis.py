@@ -154,7 +154,8 @@ def best_lift(path: Frontier, cost: float) -> float:
     """Choose how much higher items without interactions start.
 
     Of the points at which the ndcg@10 of all other targets is lower by no more than a share, that with the
-    best ndcg@10 of targets that are seen as new; of equals the lowest.
+    best ndcg@10 of targets that are seen as new; of equals the highest, as that price may be paid, and where
+    data go by time too few targets are new to tell.
 
     Parameters
     ----------
@@ -179,8 +180,8 @@ def best_lift(path: Frontier, cost: float) -> float:
     if path.new.all() or not path.new.any():
         return 0.0
     new, others = path.gains[:, path.new].mean(axis=1), path.gains[:, ~path.new].mean(axis=1)
-    affordable = others >= (1 - cost) * others[0]
-    return LIFTS[int(np.where(affordable, new, -1.0).argmax())]
+    affordable = np.where(others >= (1 - cost) * others[0], new, -1.0)
+    return LIFTS[int(np.flatnonzero(affordable == affordable.max())[-1])]
 
 
 @dataclass(frozen=True)
