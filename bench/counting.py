@@ -21,6 +21,7 @@ from tailrank.signals.covisitation import CoVisitation, ItemKNN
 from tailrank.signals.out_of_core import OutOfCore
 
 NAME: Final = "counting"
+COMMAND: Final = "python -m bench counting --size EVENTS --memory SIZE"
 SIZES: Final = (1_000_000, 3_000_000, 10_000_000)
 ITEMS: Final = 100_000
 PER_USER: Final = 30
@@ -115,4 +116,4 @@ def main(
             known[n, bound] = alone(measured, n, bound)
             print(known[n, bound], flush=True)
             points = sorted(known.values(), key=lambda p: (p["events"], p["memory"] or 0))
-            store(f"{NAME}.json", {**summary(points), "points": points})
+            store(f"{NAME}.json", {"command": COMMAND, **summary(points), "points": points})
