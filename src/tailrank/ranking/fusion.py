@@ -195,12 +195,10 @@ class Fusion:
         return replace(self, weights=weights, biases=biases, loss=loss, tail_emphasis=share)
 
     def lifted(self, by: float) -> Self:
-        """Let items without interactions start higher by this much log-odds, up to 4.
-
-        It fades out up to five interactions, what is above 1 up to 20: no event takes more than 0.2 of it.
-        """
-        added = np.interp(self.knots, (0, 5, 20), (by, max(by - 1, 0), 0)).astype(np.float32)
-        return replace(self, biases=self.biases + added[:, None], new_lift=self.new_lift + by)
+        """Let items without interactions start higher by this much log-odds; those of the next knot don't."""
+        biases = self.biases.copy()
+        biases[0] += by
+        return replace(self, biases=biases, new_lift=self.new_lift + by)
 
     @property
     def standardised_weights(self) -> Floats:

@@ -22,11 +22,8 @@ EMPHASIS: Final = 8.0
 PATH: Final = (0.0, 0.0625, 0.125, 0.1875, 0.25, 0.375, 0.5, 0.75, 1.0)
 """Shares of the way to the far end that are tried."""
 
-LIFT, MOST_LIFT = 1.0, 4.0
-"""Ends of the two paths by which items without interactions start higher, in log-odds."""
-
-LIFTS: Final = (*(LIFT * share for share in PATH), *(LIFT + (MOST_LIFT - LIFT) * share for share in PATH[1:]))
-"""What is tried of them."""
+MOST_LIFT: Final = 1.0
+"""Log-odds by which items without interactions start higher at most: so much fades out smoothly, up to 5."""
 
 
 def query_importances(evidence: Evidence, queries: Queries) -> tuple[Floats, Floats]:
@@ -78,10 +75,6 @@ class Frontier(NamedTuple):
     def between(self, points: slice) -> Frontier:
         """Keep some points."""
         return self._replace(gains=self.gains[points])
-
-    def followed_by(self, other: Frontier) -> Frontier:
-        """Go on by a path that begins where this one ends, on the same queries."""
-        return self._replace(gains=np.concatenate([self.gains, other.gains[1:]]))
 
 
 def frontier(
@@ -160,7 +153,7 @@ def best_lift(path: Frontier, cost: float) -> float:
     Parameters
     ----------
     path
-        Of weights lifted by each of `LIFTS`, or by the first of them.
+        From weights to the same ones, lifted by `MOST_LIFT`.
     cost
         Share of the ndcg@10 of other targets that may be given up.
 
@@ -171,17 +164,17 @@ def best_lift(path: Frontier, cost: float) -> float:
 
     Examples
     --------
-    >>> gains = np.ones((len(LIFTS), 2))
-    >>> gains[:, 0], gains[:, 1] = 0.6 - 0.04 * np.array(LIFTS), LIFTS  # the second target is new
+    >>> gains = np.ones((len(PATH), 2))
+    >>> gains[:, 0], gains[:, 1] = 0.6 - 0.04 * np.array(PATH), PATH  # the second target is new
     >>> path = Frontier(gains, rare=np.ones(2, bool), users=np.arange(2), new=np.array([False, True]))
     >>> best_lift(path, 0.0), best_lift(path, 0.01), best_lift(path, 0.2)
-    (0.0, 0.125, 2.5)
+    (0.0, 0.125, 1.0)
     """
     if path.new.all() or not path.new.any():
         return 0.0
     new, others = path.gains[:, path.new].mean(axis=1), path.gains[:, ~path.new].mean(axis=1)
     affordable = np.where(others >= (1 - cost) * others[0], new, -1.0)
-    return LIFTS[int(np.flatnonzero(affordable == affordable.max())[-1])]
+    return MOST_LIFT * PATH[int(np.flatnonzero(affordable == affordable.max())[-1])]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from tailrank.ranking.fusion_objective import SampledCandidates
 from tailrank.ranking.sampled_candidates import Drawing, draw_candidates, with_empty_histories
 from tailrank.ranking.settings import Settings
 from tailrank.ranking.tail_emphasis import (
-    LIFT,
     MOST_LIFT,
     PATH,
     Frontier,
@@ -217,9 +216,5 @@ class _Pool:
         """Choose how much higher new items start at a point of the path; 0 if no target is seen as new."""
         if not self.evidence.new[queries.targets].any():
             return 0.0
-        fusion, cost = ends[0].toward(ends[1], share), self.settings.new_cost
-        near, far = fusion.lifted(LIFT), fusion.lifted(MOST_LIFT)
-        path = self.frontier((fusion, near), queries)
-        if best_lift(path, cost) == LIFT:
-            path = path.followed_by(self.frontier((near, far), queries))
-        return best_lift(path, cost)
+        fusion = ends[0].toward(ends[1], share)
+        return best_lift(self.frontier((fusion, fusion.lifted(MOST_LIFT)), queries), self.settings.new_cost)
