@@ -62,22 +62,19 @@ class UserLists:
     Attributes
     ----------
     table
-        `user_id`, `item_id`, coded, and perhaps `score`, list by list, each in its order.
+        `user_id`, `item_id` and perhaps `score`, list by list, each in its order.
     offsets
         List `n` is the rows `offsets[n]:offsets[n + 1]`; shape (lists + 1,).
-    items
-        Ids by their codes. Lists share these strings: fresh ones would be hashed wherever they occur.
     """
 
     table: pl.DataFrame
     offsets: Offsets
-    items: Sequence[str]
 
     @classmethod
     def read(
         cls,
         file: Path,
-        items: Sequence[str],
+        items: Iterable[str],
         users: Iterable[str] | None = None,
         only: Path | None = None,
     ) -> Self:
@@ -100,8 +97,8 @@ class UserLists:
         DataError
             If a file can't be read, a column is missing or unknown, or an id is unknown; it names the row.
         """
-        frame, known = _parsed(file, CANDIDATES), pl.Series(items, dtype=pl.String)
-        checks = [_unknown(frame[Columns.ITEM], known, "the model", "train a model with these items")]
+        frame = _parsed(file, CANDIDATES)
+        checks = [_unknown(frame[Columns.ITEM], items, "the model", "train a model with these items")]
         if users is not None:
             checks.append(_unknown(frame[Columns.USER], users, "the events", "give their events"))
         raise_failures(located(checks, file), str(file))
@@ -112,8 +109,7 @@ class UserLists:
             frame = frame.filter(pl.col(Columns.USER).is_in(wanted.implode()))
         scores = [Columns.SCORE] if Columns.SCORE in frame.columns else []
         found = ListRows.find(frame, scores, str(file))
-        coded = frame.select(Columns.USER, pl.col(Columns.ITEM).cast(pl.Enum(known)), *scores)
-        return cls(coded[found.rows], found.offsets, items)
+        return cls(frame.select(Columns.USER, Columns.ITEM, *scores)[found.rows], found.offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -128,7 +124,6 @@ class UserLists:
 
     def parts(self, numbers: Iterable[int], size: int, histories: ReadHistories) -> Iterator[Part]:
         """Give some of the parts that so many users each make, the last one of what is left."""
-        names = np.array(self.items, object)
         for number in numbers:
             offsets = self.offsets[number * size : (number + 1) * size + 1]
             rows = self.table[int(offsets[0]) : int(offsets[-1])]
@@ -137,8 +132,9 @@ class UserLists:
             scores = None
             if Columns.SCORE in rows.columns:
                 scores = rows[Columns.SCORE].cast(pl.Float64).fill_null(np.nan).to_list()
-            items = names[rows[Columns.ITEM].to_physical()].tolist()
-            yield Part(number, users, histories(users), items, offsets.tolist(), scores)
+            yield Part(
+                number, users, histories(users), rows[Columns.ITEM].to_list(), offsets.tolist(), scores
+            )
 
 
 def _parsed(file: Path, schema: TableSchema) -> pl.DataFrame:
