@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tailrank.arrays import Doubles
+from tailrank.data.dataset import Dataset
 from tailrank.data.histories import Histories, Queries
 from tailrank.ranking.evidence import Evidence
 from tailrank.ranking.fusion import Fusion
+from tailrank.ranking.reranker import Reranker
+from tailrank.ranking.settings import Settings
 from tailrank.ranking.tail_emphasis import (
     EMPHASIS,
     MOST_LIFT,
@@ -132,3 +137,12 @@ def test_a_query_counts_by_its_target() -> None:
     plain, stressed = query_importances(evidence, queries)
     assert plain.tolist() == [1, 0, 1]
     assert stressed.tolist() == [1, 0, EMPHASIS]
+
+
+def test_by_time_new_items_start_higher_and_a_model_folder_keeps_how_high(
+    movielens: Dataset, tmp_path: Path
+) -> None:
+    fitted = Reranker.fit(movielens, None, Settings(queries=2_000))
+    assert 0 < fitted.fusion.new_lift <= MOST_LIFT
+    fitted.save(tmp_path / "model")
+    assert Reranker.load(tmp_path / "model").fusion.new_lift == fitted.fusion.new_lift
