@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Final
@@ -17,6 +16,7 @@ from rich.table import Table
 from tailrank.api import Language
 from tailrank.cli import options
 from tailrank.cli.anomalies import FOUND, LeaveOut, leave_out_users
+from tailrank.cli.asked import asked_history, asked_scores
 from tailrank.cli.counting import Counting
 from tailrank.cli.explained import not_rephrased, ranking_as_json, told_of, write_page
 from tailrank.cli.from_log import scored_lists
@@ -25,12 +25,11 @@ from tailrank.cli.retrain import learned_from
 from tailrank.cli.spaces import Spaces, column_spaces, vector_spaces
 from tailrank.cli.texts import about_texts
 from tailrank.data.dataset import Dataset
-from tailrank.data.histories import Event, History
 from tailrank.data.lists import Lists
 from tailrank.data.readers import table_files
 from tailrank.data.reading import Reading
 from tailrank.data.schema import IMPRESSIONS
-from tailrank.errors import RequestError, needs
+from tailrank.errors import RequestError
 from tailrank.evaluation.own_lists import check_lists, with_upstream
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
@@ -189,7 +188,7 @@ def rank(
 ) -> None:
     """Rank candidates for one user."""
     ids = options.ids(candidates, candidate, "--candidates", "--candidate")
-    past, own = options.ids(history, history_item, "--history", "--history-item"), _scores(scores or [])
+    past, own = options.ids(history, history_item, "--history", "--history-item"), asked_scores(scores or [])
     if not ids:
         raise RequestError("--candidates names no item: give ids as a,b,c, or --candidate ID for each")
     why, book = explain or html is not None, options.phrasebook(phrasing, language)
@@ -200,7 +199,7 @@ def rank(
         reranker = Reranker.load(model).with_standing(standing)
     policy = None if tail is None else (TailBoost(tail),)
     request = Request(
-        _history(past, user, state),
+        asked_history(past, user, state),
         ids,
         own,
         policy,
@@ -267,55 +266,9 @@ def _plan(dataset: Dataset, spaces: Mapping[str, ItemVectors], settings: Setting
     )
 
 
-def _history(ids: list[str] | None, user: str | None, state: str | None) -> Sequence[str | Event] | History:
-    """Take the user's history from the ids given, from a data folder, or from what a server stores."""
-    if ids is not None and user is None and state is None:
-        return ids
-    if ids is None and user is not None and state is not None:
-        if options.is_state(state):
-            return _stored(user, state)
-        return options.load(state).history(user)
-    raise RequestError(
-        "name the user's history: either --history a,b (which may be empty: ''), or --user U --state PLACE"
-    )
-
-
-def _stored(user: str, location: str) -> History:
-    with needs("--state of a server", "server"):
-        from tailrank.state.open import open_state
-
-    async def read() -> History:
-        state = open_state(location)
-        try:
-            return (await state.read(user)).history
-        finally:
-            await state.close()
-
-    return asyncio.run(read())
-
-
 def _policy(reranker: Reranker) -> str:
     steps = [
         " ".join([step.pop("name"), *(f"{name} {value:g}" for name, value in step.items())])
         for step in described(reranker.policy)
     ]
     return ", ".join(steps) or "none"
-
-
-def _scores(given: list[str]) -> list[float] | dict[str, list[float]] | None:
-    """Read scores: none, one unnamed list, or lists by name."""
-    if len(given) <= 1 and not any("=" in text for text in given):
-        return _numbers(given[0]) if given else None
-    named = [text.partition("=") for text in given]
-    if not all(equals for _, equals, _ in named) or len({name.strip() for name, _, _ in named}) < len(named):
-        raise RequestError(
-            "--scores: give each of several lists a name of its own: --scores als=0.9,0.7 --scores ncf=1,2"
-        )
-    return {name.strip(): _numbers(numbers) for name, _, numbers in named}
-
-
-def _numbers(scores: str) -> list[float]:
-    try:
-        return [float(score) for score in options.comma_separated(scores)]
-    except ValueError as wrong:
-        raise RequestError(f"--scores: {wrong}: give numbers, one a candidate") from None
