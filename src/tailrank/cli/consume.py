@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tailrank.cli import options
 from tailrank.cli.serve import State, TtlDays
 from tailrank.errors import needs
+from tailrank.state.kafka_url import is_kafka
+
+if TYPE_CHECKING:
+    from tailrank.state.stream import Stream
 
 
 def consume(
@@ -20,7 +24,8 @@ def consume(
         typer.Option(
             envvar="TAILRANK_STREAM",
             callback=options.location,
-            help="Where events come from: valkey://HOST/0?stream=NAME (Valkey, Redis); @FILE: what it says.",
+            help="Where events come from: valkey://HOST/0?stream=NAME (Valkey, Redis), "
+            "kafka://HOST:PORT?topic=NAME; @FILE: what it says.",
         ),
     ],
     state: State,
@@ -34,14 +39,13 @@ def consume(
     """Store events of a stream, each once, until stopped; what a killed one had begun is done again."""
     with needs("consume", "server"):
         from tailrank.server.consuming import Consumer
-        from tailrank.state.entry_stream import EntryStream
         from tailrank.state.open import open_state
 
     def tell(what: str) -> None:
         typer.echo(what, err=True)
 
     async def run() -> Consumer:
-        entries = EntryStream(stream, group, consumer or socket.gethostname())
+        entries = _open(stream, group, consumer or socket.gethostname())
         stored = open_state(state, ttl_days)
         try:
             found = Consumer(entries, stored, tell)
@@ -52,6 +56,16 @@ def consume(
             await stored.close()
 
     tell(", ".join(f"{n:,} {what}" for what, n in asyncio.run(run()).counts.items()))
+
+
+def _open(url: str, group: str, consumer: str) -> Stream:
+    if is_kafka(url):
+        with needs("Kafka", "kafka"):
+            from tailrank.state.kafka_topic import KafkaTopic
+        return KafkaTopic(url, group, consumer)
+    from tailrank.state.entry_stream import EntryStream
+
+    return EntryStream(url, group, consumer)
 
 
 def _stopped() -> asyncio.Event:

@@ -1,4 +1,4 @@
-"""Events from a stream of a Valkey or Redis server into a state, where each counts once."""
+"""Events from a stream of Valkey or Redis, or a topic of Kafka, into a state, where each counts once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tailrank.server.batches import Batch
 from tailrank.server.decoding import Body
 from tailrank.server.stored_events import store
 from tailrank.state.base import State, StateError
-from tailrank.state.entry_stream import FIELD, Entry, EntryStream
+from tailrank.state.stream import Entry, Stream
 
 BLOCK_MS: Final = 300
 """How long an empty stream is listened to at once; connections give up after a second."""
@@ -28,18 +28,15 @@ PAUSE: Final = 0.5
 ABANDONED_AFTER: Final = 60.0
 """Seconds after which another consumer's entries are taken over, and between two looks for them."""
 
-GONE: Final = "was deleted from the stream before it was stored: let the stream be longer (MAXLEN)"
-NO_FIELD: Final = f"has other fields than `{FIELD}`: put the whole event there, as JSON"
-
 _EVENT: Final[Body[Event]] = Body(Event)
 
 
 class Consumer:
     """Reads events from a stream, stores them, and acknowledges what is stored.
 
-    What a killed process had read and not acknowledged is read again, by the next one of its name at once, by
-    any other of the group after `ABANDONED_AFTER`. It is stored again, too, which changes nothing: a state
-    knows events by their ids.
+    What a killed process had read and not acknowledged is read again: by the next one of its name at once, by
+    any other of the group after `ABANDONED_AFTER`; in Kafka, by whoever gets its partitions. It is stored
+    again, too, which changes nothing: a state knows events by their ids.
 
     Attributes
     ----------
@@ -56,7 +53,7 @@ class Consumer:
         Is told of each entry that is refused, and that a server is out of reach and back.
     """
 
-    def __init__(self, stream: EntryStream, state: State, tell: Callable[[str], None]) -> None:
+    def __init__(self, stream: Stream, state: State, tell: Callable[[str], None]) -> None:
         self._stream, self._state, self._tell = stream, state, tell
         self.counts = Counter[str](entries=0, stored=0, known=0, refused=0)
         self._looked = -math.inf
@@ -107,8 +104,8 @@ class Consumer:
         """Store the events of entries, and acknowledge them all: what is refused would be again."""
         batch, new = await store(self._state, Batch.whole(entries).map(_event))
         for refused in batch.refused:
-            entry = entries[refused.index].id.decode()
-            self._tell(f"{self._stream.name}, entry {entry}: {refused.error}")
+            place = entries[refused.index].place
+            self._tell(f"{self._stream.name}, {place}: {refused.error}")
         await self._stream.acknowledge([entry.id for entry in entries])
         known = len(batch.entries) - new
         self.counts.update(entries=len(entries), stored=new, known=known, refused=len(batch.refused))
@@ -122,5 +119,5 @@ class Consumer:
 def _event(entry: Entry) -> Event:
     """Decode what an entry holds; raises ValidationError, or what a body that is no JSON raises."""
     if not entry.content:
-        raise ValidationError(NO_FIELD if entry.fields else GONE)
+        raise ValidationError(entry.missing)
     return _EVENT.decode(entry.content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from tailrank.errors import RequestError
@@ -11,6 +11,7 @@ from tailrank.state.open import SERVER_SCHEMES
 from tailrank.state.server_trouble import server_trouble
 from tailrank.state.server_url import ServerUrl
 from tailrank.state.servers import FAILURES
+from tailrank.state.stream import Entry
 
 FIELD: Final = "json"
 """Of an entry, the only one."""
@@ -25,16 +26,8 @@ _REMEDIES: Final = {
 }
 
 
-class Entry(NamedTuple):
-    """An entry: its id, and its fields; none if it was deleted before this group had finished it."""
-
-    id: bytes
-    fields: Mapping[bytes, bytes]
-
-    @property
-    def content(self) -> bytes:
-        """What `FIELD` holds; empty if there is no such field, or another one beside it."""
-        return self.fields.get(FIELD.encode(), b"") if len(self.fields) == 1 else b""
+GONE: Final = "was deleted from the stream before it was stored: let the stream be longer (MAXLEN)"
+NO_FIELD: Final = f"has other fields than `{FIELD}`: put the whole event there, as JSON"
 
 
 class EntryStream:
@@ -60,7 +53,9 @@ class EntryStream:
         scheme = url.partition("://")[0]
         if scheme.lower() not in SERVER_SCHEMES:
             named = scheme if scheme.isalnum() and scheme != url else "…"  # which may be anything
-            raise RequestError(f"a stream at {named}://…: name redis://HOST:PORT/0?stream=NAME")
+            raise RequestError(
+                f"a stream at {named}://…: name redis://HOST:PORT/0?stream=NAME or kafka://HOST:PORT?topic=NAME"
+            )
         address, _, query = url.partition("?")
         options = parse_qsl(query, keep_blank_values=True)
         rest = urlencode([(name, value) for name, value in options if name != "stream"], safe="@/")
@@ -89,7 +84,7 @@ class EntryStream:
         idle = round(1e3 * idle_seconds)
         found = await self.do("xautoclaim", self.key, self.group, self._consumer, idle, count=COUNT)
         deleted = found[2] if len(found) > 2 else ()  # which servers before 7.0 don't tell
-        return [*(Entry(*each) for each in found[1]), *(Entry(each, {}) for each in deleted)]
+        return [*(_entry(*each) for each in found[1]), *(_entry(each, {}) for each in deleted)]
 
     async def acknowledge(self, entries: Sequence[bytes]) -> None:
         """Say that entries, by their ids, are finished."""
@@ -117,4 +112,10 @@ class EntryStream:
 
     async def _read(self, place: str, block_ms: int | None) -> list[Entry]:
         found = await self.do("xreadgroup", self.group, self._consumer, {self.key: place}, COUNT, block_ms)
-        return [Entry(*each) for each in found[0][1]] if found else []
+        return [_entry(*each) for each in found[0][1]] if found else []
+
+
+def _entry(name: bytes, fields: Mapping[bytes, bytes]) -> Entry:
+    """Read what a server sent; there are no fields if it was deleted before this group had finished it."""
+    content = fields.get(FIELD.encode(), b"") if len(fields) == 1 else b""
+    return Entry(name, f"entry {name.decode()}", content, NO_FIELD if fields else GONE)

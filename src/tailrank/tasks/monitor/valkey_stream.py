@@ -8,8 +8,9 @@ from typing import Any, Final, Self
 
 from tailrank.errors import RequestError
 from tailrank.state.base import StateError
-from tailrank.state.entry_stream import COUNT, FIELD, Entry, EntryStream
+from tailrank.state.entry_stream import COUNT, FIELD, EntryStream
 from tailrank.state.open import SERVER_SCHEMES
+from tailrank.state.stream import Entry
 from tailrank.tasks.monitor.inputs import TOO_LONG, Line, Place
 from tailrank.tasks.monitor.stream_texts import MAX_LINE
 
