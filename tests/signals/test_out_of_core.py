@@ -16,6 +16,7 @@ from tailrank.memory import resident
 from tailrank.signals.covisitation import CoVisitation, ItemKNN, ItemToItem
 from tailrank.signals.out_of_core import OutOfCore, Plan, Shards, check_memory
 from tailrank.signals.shared_users import SharedUsers
+from tailrank.signals.user_blocks import Blocks
 
 KINDS = (CoVisitation, ItemKNN)
 
@@ -97,3 +98,19 @@ def test_blocks_hold_what_they_were_made_of(few: Dataset, tmp_path: Path) -> Non
     assert shards.n_blocks > 3
     assert np.array_equal(np.load(tmp_path / "totals.npy"), few.counts)
     assert [(shard.start, shard.stop) for shard in shards.cut()] == [(0, few.n_items)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_fits_is_one_block(kind: type[ItemToItem], few: Dataset, tmp_path: Path) -> None:
+    counting = OutOfCore(resident() + 200_000_000, tmp_path)
+    plan = Plan.within(counting.memory, kind.pair_count(), few)
+    assert Shards.write(tmp_path, kind.pair_count(), few, plan).n_blocks == 1
+
+
+def test_products_of_users_have_indices_of_32_bits(few: Dataset, tmp_path: Path) -> None:
+    """With one array of 64 bits, scipy would copy a whole block to 64 bits for each product."""
+    shards = Shards.write(tmp_path, SharedUsers(), few, Plan(10**6, 10**6))
+    read, totals = Blocks(tmp_path, shards.n_blocks), np.load(tmp_path / "totals.npy")
+    [found] = SharedUsers().rows(read, [slice(0, few.n_items)], totals, shards.at_once)
+    assert found.indices.dtype == np.int32
+    assert ItemKNN.counted(few).indices.dtype == np.int32

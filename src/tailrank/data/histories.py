@@ -44,9 +44,12 @@ def parts(sizes: Offsets | Doubles, most: int) -> Iterator[slice]:
     Examples
     --------
     >>> list(parts(np.array([2, 2, 2, 9, 1]), 4))
-    [slice(0, 1, None), slice(1, 3, None), slice(3, 4, None), slice(4, 5, None)]
+    [slice(0, 2, None), slice(2, 3, None), slice(3, 5, None)]
+    >>> list(parts(np.array([2, 2, 2, 9, 1]), 16))
+    [slice(0, 5, None)]
     """
-    cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // most)) + 1
+    nth = np.maximum(-(-np.cumsum(sizes) // most), 1)  # of the slice that holds the end of each
+    cuts = np.flatnonzero(np.diff(nth)) + 1
     for start, stop in pairwise([0, *cuts.tolist(), len(sizes)]):
         yield slice(start, stop)
 

@@ -148,7 +148,8 @@ def item_neighbours(dataset: Dataset, neighbours: int, shrinkage: float = 0.0) -
 
     h = dataset.histories
     shape = (len(h), dataset.n_items)
-    by_user = sp.csr_array((np.ones(len(h.items), np.float32), (h.owners, h.items)), shape=shape)
+    owners = h.owners.astype(np.int32)  # or all products would be of 64 bits
+    by_user = sp.csr_array((np.ones(len(h.items), np.float32), (owners, h.items)), shape=shape)
     by_user.sum_duplicates()
     users = np.bincount(by_user.indices, minlength=dataset.n_items)
     lengths = np.diff(by_user.indptr)

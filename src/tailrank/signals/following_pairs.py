@@ -92,7 +92,7 @@ class FollowingPairs:
         for begin in range(0, len(first), size):
             part = slice(at.start + begin, min(at.start + begin + size, at.stop))
             keys = self._keys(block, part, first[begin : begin + size])
-            keys.sort()
+            keys.sort(kind="stable")
             starts_of = firsts(keys)
             yield _Counts(keys[starts_of], np.diff(starts_of, append=len(keys)))
 
@@ -101,15 +101,15 @@ class FollowingPairs:
         positions, users = block.positions[part], block.users[part]
         before = positions - block.offsets[users]
         after = block.offsets[users + 1] - 1 - positions
-        own, keys = block.items[positions], []
+        own, keys = block.items[positions], np.full((2 * self.window, len(first)), -1)
         for step in range(1, self.window + 1):
             for backward, room in enumerate((after, before)):
                 near = np.flatnonzero(room >= step)
                 other = block.items[positions[near] + (-step if backward else step)]
-                differs = other != own[near]
-                pairs = first[near[differs]] + other[differs]
-                keys.append(((pairs << 1) + backward << STEP_BITS) + step)
-        return np.concatenate(keys)
+                pairs = np.where(other != own[near], first[near] + other, -1)
+                keys[2 * step - 1 - backward, near] = ((pairs << 1) + backward << STEP_BITS) + step
+        found: Offsets = keys.T.ravel()  # row by row, so that each row is sorted by itself
+        return found[found > 0]
 
     def _summed(self, counts: _Counts) -> tuple[Offsets, Floats]:
         """Sum over steps and directions; gives ascending pairs, and the sum of each."""

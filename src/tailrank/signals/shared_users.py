@@ -123,7 +123,6 @@ class _Lists:
         lengths = np.diff(starts)
         users = np.insert(block.users[at] + np.int32(1 + n_rows), starts[:-1], np.arange(n_rows, 0, -1))
         own = np.insert(weights[rows].repeat(lengths), starts[:-1], 1)
-        by_row = sp.csr_array(
-            (own, users, flat_offsets(lengths + 1)), shape=(n_rows, n_rows + len(block.offsets))
-        )
+        offsets = flat_offsets(lengths + 1).astype(np.int32)  # 64 bits would have all lists copied to 64
+        by_row = sp.csr_array((own, users, offsets), shape=(n_rows, n_rows + len(block.offsets)))
         return by_row @ sp.csr_array(lists, shape=(by_row.shape[1], n_items))

@@ -29,5 +29,5 @@ def strongest(matrix: Any, per_row: int) -> sp.csr_array:
         high = kept[entries]
         np.greater(values, cut, out=high)
         high[np.flatnonzero(values == cut)[: per_row - np.count_nonzero(high)]] = True
-    bounds = flat_offsets(np.minimum(lengths, per_row))
+    bounds = flat_offsets(np.minimum(lengths, per_row)).astype(matrix.indptr.dtype)
     return sp.csr_array((matrix.data[kept], matrix.indices[kept], bounds), shape=matrix.shape)
