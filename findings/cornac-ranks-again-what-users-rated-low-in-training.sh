@@ -17,6 +17,7 @@
 #
 # So two recommenders that show the same lists differ by a fifth, and of two models the one may win that puts last what a user has
 # rated low, though nobody sees it. With `rating_threshold=1.0`, the default, all of training is left out.
+# The code means to leave out positive items only; no documentation says so.
 #
 # What works: a recommender whose `score` puts all items of the user in training last, as here.
 set -euo pipefail
