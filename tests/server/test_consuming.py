@@ -182,7 +182,7 @@ def test_entries_that_cannot_be_stored_are_named(tmp_path: Path, client: Any, ur
         {"json": json.dumps(good), "more": "1"},
         {"json": json.dumps(good)},
         {"json": json.dumps({**good, "event_id": "e9", "timestamp": "2026-01-31T09:30:00Z"})},
-        {"json": '{"timestamp": "2026-01-31", "event_id": ' + "[" * 9_000 + "]" * 9_000 + "}"},
+        {"json": '{"timestamp": "2026-01-31", "event_id": ' + "[" * 200_000 + "]" * 200_000 + "}"},
     ]
     for at, fields in enumerate(entries, 1):
         client.xadd("events", fields, id=f"7-{at}")

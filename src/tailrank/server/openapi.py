@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +22,9 @@ def description(version: str, routes: Sequence[Route] = ROUTES) -> dict[str, Any
     schemas, components = msgspec.json.schema_components(
         [*types, api.ErrorResponse], ref_template="#/components/schemas/{name}"
     )
+    for schema in components.values():
+        if "description" in schema:
+            schema["description"] = cleandoc(schema["description"])  # indented before Python 3.13
     next_schema = iter(schemas)
     paths: dict[str, dict[str, Any]] = {}
     for r in routes:

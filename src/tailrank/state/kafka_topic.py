@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from tailrank.errors import RequestError
 from tailrank.state.base import StateError
 from tailrank.state.kafka_url import KafkaUrl
 from tailrank.state.stream import Entry
@@ -18,6 +20,9 @@ COUNT: Final = 512
 TIMEOUT: Final = 10.0
 """Seconds to wait for an answer of a broker."""
 
+DEALT_WITHIN: Final = 60.0
+"""Seconds to wait for partitions; brokers deal them again once a consumer comes or goes."""
+
 SESSION_MS: Final = 6_000
 """Milliseconds of silence after which a consumer counts as gone: the least that brokers take by default. A
 thread of the client's own keeps in touch, so that slow work is no silence."""
@@ -27,22 +32,21 @@ _LISTEN: Final = 0.3
 
 NO_VALUE: Final = "has no value: put the whole event there, as JSON"
 
+_NO_BROKER: Final = "no broker answers: start them, or correct the address, kafkas:// if they want TLS"
+
 _REMEDIES: Final = {
-    KafkaError._ALL_BROKERS_DOWN: "no broker answers: start them, or correct the address",
+    KafkaError._ALL_BROKERS_DOWN: _NO_BROKER,
     KafkaError._AUTHENTICATION: "it refuses the user, the password or the mechanism: correct the address",
     KafkaError._RESOLVE: "there is no such host: correct the address",
     KafkaError._SSL: "the TLS connection fails: check ssl.ca.location and that the port is one with TLS",
+    KafkaError._TIMED_OUT: _NO_BROKER,
+    KafkaError._TRANSPORT: _NO_BROKER,
+    KafkaError._UNKNOWN_TOPIC: "there is no such topic: make it, or correct its name",
     KafkaError.GROUP_AUTHORIZATION_FAILED: "the user may not read in this group: allow it",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "the user may not read this topic: allow it",
+    KafkaError.TOPIC_EXCEPTION: "no topic can have this name: correct it",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "there is no such topic: make it, or correct its name",
 }
-
-_NOT_OURS: Final = (
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError.UNKNOWN_MEMBER_ID,
-)
-"""Of a commit: the partitions went to another consumer, which reads again what wasn't committed."""
 
 _PASSING: Final = (KafkaError._MAX_POLL_EXCEEDED, KafkaError._TRANSPORT, KafkaError._TIMED_OUT)
 """Of what the client tells: it mends these itself, or says so if no broker is left."""
@@ -78,6 +82,8 @@ class KafkaTopic:
 
     def __init__(self, url: str, group: str, consumer: str) -> None:
         self._url = KafkaUrl.parse(url)
+        if not group:
+            raise RequestError(f"{self._url}: the group has no name: --group NAME")
         self.name = str(self._url)
         self._unfinished = list[Entry]()
         self._partitions: set[int] | None = None  # none are known until a broker has dealt them
@@ -96,6 +102,7 @@ class KafkaTopic:
             "allow.auto.create.topics": False,
             "log_level": 0,  # what concerns a user is told, once
             "error_cb": self._hear,
+            "on_commit": self._heed,
         }
         try:
             self._client = Consumer(settings)
@@ -120,10 +127,13 @@ class KafkaTopic:
         """
         if block_ms is not None:
             return await asyncio.to_thread(self._read, 1e-3 * block_ms)
-        while True:
+        until = time.monotonic() + DEALT_WITHIN
+        while self._partitions is not None or time.monotonic() < until:
             found = await asyncio.to_thread(self._read, _LISTEN)
             if found or (self._partitions is not None and self._partitions <= self._ended):
                 return found
+        why = "see what the brokers, or other consumers of its group, wait for"
+        raise StateError(f"{self._url}: no partitions were dealt to it within {DEALT_WITHIN:g} s: {why}")
 
     async def unfinished(self) -> list[Entry]:
         """Give again what this consumer has read and not acknowledged, some of it."""
@@ -136,12 +146,17 @@ class KafkaTopic:
     async def acknowledge(self, records: Sequence[Place]) -> None:
         """Commit records that are finished, by their ids; those of partitions that went to others are theirs.
 
-        Raises
-        ------
-        StateError
-            If no broker can be reached, or it refuses.
+        This doesn't wait for the brokers, who may hang. A commit that fails costs nothing: the next one goes
+        as far, or else records are read again, and known.
         """
-        await asyncio.to_thread(self._commit, records)
+        ends = {place.partition: place.offset + 1 for place in records}
+        offsets = [
+            TopicPartition(self._url.topic, partition, end)
+            for partition, end in ends.items()
+            if partition in (self._partitions or ())
+        ]
+        if offsets:
+            self._client.commit(offsets=offsets, asynchronous=True)
         finished = set(records)
         self._unfinished = [each for each in self._unfinished if each.id not in finished]
 
@@ -163,11 +178,11 @@ class KafkaTopic:
             self._has_joined = True
 
     def _read(self, seconds: float) -> list[Entry]:
-        known = len(self._unfinished)
-        self._keep(self._client.poll(seconds), *self._client.consume(COUNT - 1, 0))
+        self._keep(self._client.poll(seconds))
+        self._keep(*self._client.consume(COUNT - 1, 0))
         if self._trouble:
             raise self._error(self._trouble)
-        return self._unfinished[known:]
+        return self._unfinished[:]
 
     def _keep(self, *messages: Message | None) -> None:
         for message in messages:
@@ -181,24 +196,13 @@ class KafkaTopic:
             elif error is not None:
                 self._hear(error)
 
-    def _commit(self, records: Sequence[Place]) -> None:
-        ends = {partition: offset + 1 for partition, offset in sorted(records)}
-        offsets = [
-            TopicPartition(self._url.topic, partition, end)
-            for partition, end in ends.items()
-            if partition in (self._partitions or ())
-        ]
-        if not offsets:
-            return
-        try:
-            self._client.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            if error.args[0].code() not in _NOT_OURS:
-                raise self._error(error.args[0]) from None
-
     def _hear(self, error: KafkaError) -> None:
         if error.code() not in _PASSING:
             self._trouble = error
+
+    def _heed(self, error: KafkaError | None, _: object) -> None:
+        if error is not None and error.code() in _REMEDIES:
+            self._hear(error)
 
     def _assign(self, _: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self._partitions = {each.partition for each in partitions}

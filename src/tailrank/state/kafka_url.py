@@ -23,7 +23,7 @@ OPTIONS: Final = ("topic", "sasl.mechanism", *FILES)
 
 FORM: Final = "name kafka://HOST:PORT?topic=NAME"
 
-_SERVERS = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")
+_SERVER = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(?::(\d{1,5}))?")
 
 
 def is_kafka(url: str) -> bool:
@@ -79,7 +79,7 @@ class KafkaUrl:
         authority, _, query = rest.partition("?")
         user_info, _, named = authority.rpartition("@")
         hosts = named.rstrip("/").split(",")
-        if "@" in query or not all(map(_SERVERS.fullmatch, hosts)):
+        if "@" in query or "\0" in unquote(rest) or not all(map(_is_server, hosts)):
             raise RequestError(f"no brokers at {scheme}://…: {FORM}, signs of a password written as %XX")
         servers = ",".join(host if re.search(r":\d+$", host) else f"{host}:{DEFAULT_PORT}" for host in hosts)
         options = parse_qsl(query, keep_blank_values=True)
@@ -101,6 +101,12 @@ class KafkaUrl:
         protocol = ("SASL_" if login else "") + ("SSL" if is_safe else "PLAINTEXT")
         settings = {"bootstrap.servers": servers, "security.protocol": protocol, **chosen, **login}
         return cls(f"{shown}?topic={topics[0]}", topics[0], settings)
+
+
+def _is_server(written: str) -> bool:
+    """Tell whether this is a host, with a port or without."""
+    found = _SERVER.fullmatch(written)
+    return found is not None and 0 < int(found[2] or DEFAULT_PORT) < 1 << 16
 
 
 def _login(shown: str, user_info: str, options: dict[str, str]) -> dict[str, str]:
