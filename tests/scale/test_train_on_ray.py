@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import load_file
@@ -120,7 +121,7 @@ def test_shards_whose_worker_dies_are_counted_again(
     assert (tmp_path / "killed").exists()
     want = ItemKNN.counted(few)
     for name in ("indptr", "indices", "data"):
-        assert getattr(found, name).tobytes() == getattr(want, name).tobytes()
+        np.testing.assert_array_equal(getattr(found, name), getattr(want, name))
 
 
 @pytest.mark.parametrize("kind", [CoVisitation, ItemKNN])
