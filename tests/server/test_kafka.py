@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -223,6 +224,26 @@ def test_a_broker_and_a_state_that_are_lost_are_waited_for(
         counts = asyncio.run(consume(broker)).counts
     assert counts["refused"] == 0
     assert histories(tmp_path) == latest(EVENTS[:100])
+
+
+@needs_broker
+@pytest.mark.usefixtures("soon")
+def test_a_broker_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tailrank.state.kafka_topic.TIMEOUT", 1.0)
+
+    async def consume(broker: Broker) -> float:
+        topic = KafkaTopic(broker.make("hangs", 1), "tailrank", "a")
+        add(broker, "hangs", EVENTS[:10])
+        await topic.create_group()
+        found = await topic.new()
+        broker.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        await topic.acknowledge([each.id for each in found])
+        await topic.close()
+        return time.monotonic() - began
+
+    with Broker() as broker:
+        assert asyncio.run(consume(broker)) < 5
 
 
 def test_addresses(tmp_path: Path) -> None:

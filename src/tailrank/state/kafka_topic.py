@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -161,8 +162,10 @@ class KafkaTopic:
         self._unfinished = [each for each in self._unfinished if each.id not in finished]
 
     async def close(self) -> None:
-        """Leave the group."""
-        await asyncio.to_thread(self._client.close)
+        """Leave the group; brokers that hang aren't waited for."""
+        closing = threading.Thread(target=self._client.close, daemon=True)
+        closing.start()
+        await asyncio.to_thread(closing.join, TIMEOUT)
 
     def _join(self) -> None:
         self._trouble = None
