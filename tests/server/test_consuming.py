@@ -8,36 +8,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bench.valkey import BINARY, Server
 from bench.waiting import wait_until
-from typer.testing import CliRunner
 from valkey import Valkey
 
-from tailrank.cli.main import app
+from streamed_events import EVENTS, START, consume, histories, latest
 from tailrank.errors import RequestError
 from tailrank.server import consuming
 from tailrank.server.consuming import Consumer
-from tailrank.state.base import EVENTS_PER_USER, StateError, StoredEvent
+from tailrank.state.base import StateError, StoredEvent
 from tailrank.state.entry_stream import COUNT, EntryStream
 from tailrank.state.open import open_state
-
-START = 1_764_072_000
-USERS = 23
-EVENTS = [
-    {
-        "event_id": f"e{n}",
-        "user_id": f"u{n % USERS}",
-        "item_id": str(n % 97),
-        "event": "click",
-        "timestamp": START + n,
-    }
-    for n in range(3_000)
-]
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="needs valkey-server or redis-server")
 
@@ -72,29 +57,6 @@ def is_done(client: Any, group: str = "tailrank") -> bool:
     return bool(found["lag"] == 0 and found["pending"] == 0)
 
 
-def run(*words: object) -> Any:
-    return CliRunner().invoke(app, ["consume", *map(str, words)])
-
-
-def histories(location: object, n_users: int = USERS) -> list[list[str]]:
-    async def read() -> list[list[str]]:
-        state = open_state(str(location))
-        try:
-            return [(await state.read(f"u{n}")).history.items for n in range(n_users)]
-        finally:
-            await state.close()
-
-    return asyncio.run(read())
-
-
-def latest(events: list[dict[str, Any]]) -> list[list[str]]:
-    """The items of each user's latest events, oldest first."""
-    by_user = groupby(
-        sorted(events, key=lambda event: int(event["user_id"][1:])), lambda event: event["user_id"]
-    )
-    return [[event["item_id"] for event in rows][-EVENTS_PER_USER:] for _, rows in by_user]
-
-
 def test_a_killed_process_loses_nothing_and_counts_nothing_twice(
     tmp_path: Path, client: Any, url: str
 ) -> None:
@@ -121,7 +83,7 @@ def test_what_was_read_and_not_acknowledged_is_stored(
     add(client, EVENTS[:700])
     monkeypatch.setattr(consuming, "ABANDONED_AFTER", 0.0)
 
-    async def consume() -> tuple[Consumer, Consumer]:
+    async def reading() -> tuple[Consumer, Consumer]:
         state, streams = open_state(str(tmp_path)), [EntryStream(url, "tailrank", name) for name in "abc"]
         for stream in streams[:2]:  # two processes that were killed
             await stream.create_group()
@@ -139,7 +101,7 @@ def test_what_was_read_and_not_acknowledged_is_stored(
         await state.close()
         return same, other
 
-    same, other = asyncio.run(consume())
+    same, other = asyncio.run(reading())
     assert same.counts == {"entries": 188, "stored": 188, "known": 0, "refused": 0}
     assert other.counts == {"entries": 512, "stored": 512, "known": 0, "refused": 0}
     assert histories(tmp_path) == latest(EVENTS[:700])
@@ -150,7 +112,7 @@ def test_one_that_is_stopped_leaves_the_rest_to_others(
 ) -> None:
     add(client, EVENTS)
 
-    async def consume() -> Consumer:
+    async def reading() -> Consumer:
         stream, state, stop = EntryStream(url, "tailrank", "a"), open_state(str(tmp_path)), asyncio.Event()
         append = state.append
 
@@ -165,7 +127,7 @@ def test_one_that_is_stopped_leaves_the_rest_to_others(
         await state.close()
         return consumer
 
-    assert asyncio.run(consume()).counts["stored"] == COUNT
+    assert asyncio.run(reading()).counts["stored"] == COUNT
     [group] = client.xinfo_groups("events")
     assert group["pending"] == 0
     assert group["lag"] == len(EVENTS) - COUNT
@@ -190,7 +152,7 @@ def test_entries_that_cannot_be_stored_are_named(tmp_path: Path, client: Any, ur
     client.xreadgroup("tailrank", "other", {"events": ">"}, 9)
     client.xclaim("events", "tailrank", "mine", 0, [f"7-{at}" for at in range(1, 10)])
     client.xdel("events", "7-7")
-    done = run("--stream", url, "--state", tmp_path, "--consumer", "mine", "--once")
+    done = consume("--stream", url, "--state", tmp_path, "--consumer", "mine", "--once")
     assert done.exit_code == 0, done.output
     *lines, summary = [line.removeprefix(f"{url}, ") for line in done.stderr.splitlines()]
     assert [line.partition(":")[0] for line in lines] == [f"entry 7-{at}" for at in (2, 3, 4, 5, 6, 7, 9)]
@@ -209,7 +171,7 @@ def test_entries_that_cannot_be_stored_are_named(tmp_path: Path, client: Any, ur
 def test_servers_that_are_lost_are_waited_for(tmp_path: Path) -> None:
     told = list[str]()
 
-    async def consume(stream_of: Server, state_of: Server) -> Consumer:
+    async def reading(stream_of: Server, state_of: Server) -> Consumer:
         stream = EntryStream(f"{stream_of.url}?stream=events", "tailrank", "a")
         state = open_state(state_of.url)
         consumer, stop = Consumer(stream, state, told.append), asyncio.Event()
@@ -248,7 +210,7 @@ def test_servers_that_are_lost_are_waited_for(tmp_path: Path) -> None:
     for name in ("stream", "state"):
         (tmp_path / name).mkdir()
     with Server(tmp_path / "stream") as stream_of, Server(tmp_path / "state") as state_of:
-        consumer = asyncio.run(consume(stream_of, state_of))
+        consumer = asyncio.run(reading(stream_of, state_of))
         with Valkey(port=stream_of.port) as client:
             assert is_done(client)
         assert histories(state_of.url) == latest(EVENTS[:150])
@@ -267,7 +229,7 @@ def test_wrong_addresses_are_refused(tmp_path: Path, server: Server, client: Any
         ("redis://me:hush@127.0.0.1:9/0?stream=a", "start the server"),
         (f"@{tmp_path / 'none'}", "--stream @"),
     ):
-        error = run("--stream", stream, "--state", tmp_path / "state", "--once").exception
+        error = consume("--stream", stream, "--state", tmp_path / "state", "--once").exception
         assert isinstance(error, (RequestError, StateError))
         assert why in str(error)
         assert "hush" not in str(error)

