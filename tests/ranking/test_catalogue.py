@@ -1,5 +1,7 @@
 """Ids and codes of a catalogue, small or large, and of items that come to it one by one."""
 
+from dataclasses import astuple, replace
+from typing import get_args
 from unittest.mock import patch
 
 import numpy as np
@@ -7,6 +9,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrank.data.dataset import Clock
+from tailrank.data.histories import Histories, History
 from tailrank.ranking import catalogue
 from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.hashed_codes import HashedCodes
@@ -53,3 +57,29 @@ def test_items_that_come_one_by_one_leave_earlier_catalogues_as_they_were() -> N
         assert [len(each) for each in (steps[n].counts, steps[n].levels, steps[n].rarity)] == [2 + n] * 3
     assert steps[-1].rarity[2:].tolist() == [1.0] * 300
     assert np.shares_memory(steps[-1].counts, steps[-2].counts)
+
+
+PASTS = st.lists(
+    st.tuples(
+        st.sampled_from("abcz"), st.sampled_from(["", "click", "sale"]), st.sampled_from([-np.inf, 1, 2])
+    ),
+    max_size=5,
+).map(lambda events: History(*map(list, zip(*events, strict=True))) if events else History([], [], []))
+
+
+@given(st.lists(PASTS, min_size=1, max_size=5), st.sampled_from(get_args(Clock)))
+def test_histories_are_coded_together_as_one_by_one(pasts: list[History], clock: Clock) -> None:
+    known = replace(catalogue_of(["a", "b", "c"]), clock=clock)
+    together, unknown = known.histories(pasts)
+    alone = [known.histories([past]) for past in pasts]
+    expected = Histories.concatenate([history for history, _ in alone])
+    assert unknown == [names for _, [names] in alone]
+    for found, wanted in zip(astuple(together), astuple(expected), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+        assert found.dtype == wanted.dtype
+
+
+def test_an_event_without_a_time_or_seemingly_earlier_counts_as_of_the_latest_time_before() -> None:
+    past = History(["a", "b", "nobody", "c", "a"], [""] * 5, [-np.inf, 5.0, 9.0, 3.0, -np.inf])
+    histories, unknown = catalogue_of(["a", "b", "c"]).histories([past, History(["b"], [""], [1.0])])
+    assert (histories.times.tolist(), unknown) == ([0.0, 5.0, 5.0, 5.0, 1.0], [["nobody"], []])

@@ -291,7 +291,7 @@ class TestSequence:
         model, vectors = walkers
         extended = model.with_items(["3", "new"], ["tea", "grey tea"], both(vectors[[7, 2]]))
         history, size = (
-            extended.catalogue.histories(History.from_events(["3", "new", "5"]))[0],
+            extended.catalogue.histories([History.from_events(["3", "new", "5"])])[0],
             len(extended.catalogue),
         )
         whole = extended.score(history, Candidates.everything(size))

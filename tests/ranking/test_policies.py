@@ -57,7 +57,7 @@ def test_contributions_add_up_to_the_scores_with_every_step_on(dated: Reranker) 
 def test_what_is_evaluated_is_what_serves(dated: Reranker) -> None:
     model = replace(dated, policy=STEPS)
     ranking = model.rank(Request(HISTORY, FILMS))
-    histories, _ = model.catalogue.histories(Request(HISTORY, FILMS).columns)
+    histories, _ = model.catalogue.histories([Request(HISTORY, FILMS).columns])
     codes = model.catalogue.codes_of(ranking.item_ids)
     scores = model.score(histories, Candidates(np.sort(codes), len(model.catalogue)))[0]
     # When the list is made isn't the same time to the microsecond.

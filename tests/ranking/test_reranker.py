@@ -69,7 +69,7 @@ class TestRank:
     def test_it_is_the_order_of_the_scores(self, reranker: Reranker) -> None:
         ranked = reranker.rank(HISTORY, FILMS)
         codes = Candidates(np.array([reranker.catalogue.items["item_id"].index_of(f) for f in FILMS]), 1682)
-        scores = reranker.score(reranker.catalogue.histories(History.from_events(HISTORY))[0], codes)[0]
+        scores = reranker.score(reranker.catalogue.histories([History.from_events(HISTORY)])[0], codes)[0]
         assert [item.item_id for item in ranked] == [FILMS[at] for at in np.argsort(-scores)]
         assert [item.score for item in ranked] == sorted(scores.tolist(), reverse=True)
         assert [item.rank for item in ranked] == list(range(1, 8))
@@ -149,7 +149,7 @@ class TestRank:
             Event(film, kind, 1e9 + at * 1e7)
             for at, (film, kind) in enumerate(zip(HISTORY, kinds, strict=True))
         ]
-        history, _ = reranker.catalogue.histories(History.from_events(told))
+        history, _ = reranker.catalogue.histories([History.from_events(told)])
         assert history.types.tolist() == [2, 0, 1, UNTYPED]
         assert history.gaps.tolist() == [3e7, 2e7, 1e7, 0]
 

@@ -64,6 +64,8 @@ def test_many_requests_may_leave_out_different_signals(reranker: Reranker, horro
         Request(HISTORY, CANDIDATES, without=["semantic"]),
         Request([*HISTORY, horror], CANDIDATES),
         Request(HISTORY, CANDIDATES, without=["semantic"], k=3),
+        Request(HISTORY, CANDIDATES[:3], without=["lexical"]),
+        Request(HISTORY[:1], CANDIDATES[:2], without=["lexical"]),
     ]
     assert reranker.rank_many(requests) == [reranker.rank(request) for request in requests]
 

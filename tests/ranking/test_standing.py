@@ -31,7 +31,7 @@ def test_they_follow_those_of_the_model_and_of_a_request(reranker: Reranker) -> 
 
 
 def test_they_count_in_an_evaluation(reranker: Reranker) -> None:
-    histories, _ = reranker.catalogue.histories(Request(["50", "181"]).columns)
+    histories, _ = reranker.catalogue.histories([Request(["50", "181"]).columns])
     candidates = reranker.catalogue.candidates(reranker.catalogue.codes_of(CANDIDATES))
     standing = reranker.with_standing([NoPopular()])
     [scores] = standing.score(histories, candidates)

@@ -133,7 +133,7 @@ def test_candidates_are_those_of_item_knn(url: str, reranker: Reranker, movielen
     assert not set(history) & set(ids(found, "candidates"))
     neighbours = next(signal for signal in reranker.signals if signal.name == "item-knn")
     whole = reranker.catalogue.candidates(np.arange(len(reranker.catalogue), dtype=np.int32))
-    coded, _ = reranker.catalogue.histories(History.from_events(history))
+    coded, _ = reranker.catalogue.histories([History.from_events(history)])
     scores = neighbours.score(coded, whole)[0]
     scores[coded.items] = -1
     expected = np.sort(scores)[::-1][:50]

@@ -6,17 +6,17 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise, repeat
+from itertools import chain, pairwise, repeat
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
-from tailrank.arrays import Bools, Codes, Floats, Offsets
+from tailrank.arrays import Bools, Codes, Floats, Offsets, Seconds
 from tailrank.data.candidates import Candidates
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import Clock
-from tailrank.data.histories import UNTYPED, Histories, History
+from tailrank.data.histories import UNTYPED, Histories, History, flat_offsets
 from tailrank.errors import RequestError
 from tailrank.metrics.popularity import tail_items
 from tailrank.policy.tail import rarity
@@ -225,8 +225,8 @@ class Catalogue:
             types = [names[code] for code in histories.types[start:stop].tolist()]
             yield History(ids[start:stop], types, histories.times[start:stop].tolist())
 
-    def histories(self, history: History) -> tuple[Histories, list[str]]:
-        """Code one user's events, and name the items that are unknown: these are dropped.
+    def histories(self, pasts: Sequence[History]) -> tuple[Histories, list[list[str]]]:
+        """Code the events of users, and name the items that each has and nobody knows: these are dropped.
 
         An event without a time counts as simultaneous with the one before it, and so does one that seems
         earlier: clocks differ. A model that learned from positions is given positions.
@@ -236,7 +236,8 @@ class Catalogue:
         RequestError
             If an id or an event type is no string.
         """
-        ids, types, times = history
+        ids, types, times = pasts[0] if len(pasts) == 1 else map(_flat, zip(*pasts, strict=True))
+        lengths = np.fromiter((len(past.items) for past in pasts), np.int64, len(pasts))
         if set(map(type, types)) - {str}:
             check_strings(types, "event type")
         try:
@@ -244,17 +245,32 @@ class Catalogue:
         except TypeError:  # a list or dict can't be looked up
             check_strings(ids, "history item")
             raise
-        type_codes, seconds, unknown = self.types_of(types), np.array(times, np.float64), list[str]()
+        type_codes, seconds = self.types_of(types), np.array(times, np.float64)
+        unknown: list[list[str]] = [[] for _ in pasts]
         if codes.min(initial=0) < 0:
-            unknown, known = self.unknown(ids, "history item"), codes >= 0
+            known, owners = codes >= 0, np.arange(len(pasts)).repeat(lengths)
+            for owner, name in zip(owners[~known].tolist(), self.unknown(ids, "history item"), strict=True):
+                unknown[owner].append(name)
             codes, type_codes, seconds = codes[known], type_codes[known], seconds[known]
+            lengths = np.bincount(owners[known], minlength=len(pasts))
+        offsets = flat_offsets(lengths)
         if self.clock == "position":
-            seconds = np.arange(len(codes), dtype=np.float64)
+            seconds = (np.arange(len(codes)) - offsets[:-1].repeat(lengths)).astype(np.float64)
         else:
-            seconds = np.maximum.accumulate(seconds)
-            seconds[np.isinf(seconds)] = 0.0
-        return Histories(codes, type_codes, seconds, np.array([0, len(codes)], np.int64)), unknown
+            _ascend(seconds, offsets)
+        return Histories(codes, type_codes, seconds, offsets), unknown
 
     @cached_property
     def _type_codes(self) -> dict[str, int]:
         return {name: code for code, name in enumerate(self.event_types)}
+
+
+def _flat(lists: Iterable[list[Any]]) -> list[Any]:
+    return list(chain.from_iterable(lists))
+
+
+def _ascend(times: Seconds, offsets: Offsets) -> None:
+    """Give each event that seems earlier than one before it, or has no time, the latest time before it."""
+    for start, end in pairwise(offsets.tolist()):
+        np.maximum.accumulate(times[start:end], out=times[start:end])
+    times[np.isinf(times)] = 0.0

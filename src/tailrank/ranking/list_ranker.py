@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
 from tailrank.arrays import Codes, Floats
-from tailrank.data.candidates import Candidates
+from tailrank.data.candidates import CandidateLists, Candidates
 from tailrank.data.columns import Columns
 from tailrank.data.histories import Histories, History, parts
 from tailrank.errors import RequestError
@@ -23,7 +22,7 @@ from tailrank.ranking.listing import CandidateListing
 from tailrank.ranking.ordering import Listed, order_candidates, reasons
 from tailrank.ranking.ranking import Ranking
 from tailrank.ranking.request import Request, as_request, distinct
-from tailrank.ranking.scoring import Scoring, fuse_all
+from tailrank.ranking.scoring import Scoring
 from tailrank.ranking.signal_values import SignalValues
 from tailrank.ranking.text_events import AnyEvent
 from tailrank.ranking.upstream import shares
@@ -32,9 +31,17 @@ PLAIN: Final = Request()
 """One that says nothing of time and context."""
 
 SCORES_AT_ONCE: Final = 12_800
-"""Of one signal, which the steps of `_rank_groups` hold for all groups."""
+"""Of one signal, which the steps of `_rank_lists` hold for all requests."""
 
 NO_EVENTS: Final = History([], [], [])
+
+
+class Told(NamedTuple):
+    """The history of a request: its events, the items that are unknown, and how many events are read."""
+
+    events: History
+    unknown: list[str]
+    read: int
 
 
 class ListRanker(Fitted):
@@ -102,7 +109,7 @@ class ListRanker(Fitted):
             On timestamps or scores that make no sense, or a `k` below 1.
         """
         request = as_request(request, candidates, options)
-        [[ranking]] = self._rank_groups([[request]])
+        [ranking] = self._rank_alike([request])
         return ranking
 
     def upstream_ranking(self, request: Request) -> Ranking:
@@ -140,21 +147,27 @@ class ListRanker(Fitted):
         RequestError
             As `rank` does; nothing is ranked then.
         """
-        requests, groups = list(requests), dict[tuple[object, ...], list[int]]()
+        requests, alike = list(requests), dict[tuple[object, ...], list[int]]()
         if not all(isinstance(request, Request) for request in requests):
             raise RequestError("rank_many takes a list of Request(history, candidates)")
         for at, request in enumerate(requests):
+            own = at if request.texts else -1
             try:
-                alone = at if request.texts else -1
-                groups.setdefault((*request.candidates, tuple(request.without), alone), []).append(at)
+                alike.setdefault((*request.candidates, tuple(request.without), own), []).append(at)
             except TypeError:  # a list or dict can't be looked up
                 check_strings(request.candidates, "candidate")
                 raise
-        rankings, rows = dict[int, Ranking](), list(groups.values())
-        sizes = np.array([len(each) * len(requests[each[0]].candidates) for each in rows], np.int64)
-        for some in parts(sizes, SCORES_AT_ONCE) if rows else ():
-            ranked = self._rank_groups([[requests[at] for at in each] for each in rows[some]])
-            rankings.update(zip(chain(*rows[some]), chain(*ranked), strict=True))
+        rankings, single = dict[int, Ranking](), dict[tuple[str, ...], list[int]]()
+        for some in alike.values():
+            if len(some) == 1 and not requests[some[0]].texts:
+                single.setdefault(tuple(requests[some[0]].without), []).extend(some)
+            else:
+                rankings.update(zip(some, self._rank_alike([requests[at] for at in some]), strict=True))
+        for rows in single.values():
+            sizes = np.array([len(requests[at].candidates) for at in rows])
+            for cut in parts(sizes, SCORES_AT_ONCE):
+                some = rows[cut]
+                rankings.update(zip(some, self._rank_lists([requests[at] for at in some]), strict=True))
         return [rankings[at] for at in range(len(requests))]
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
@@ -177,13 +190,6 @@ class ListRanker(Fitted):
         ]
         return np.array([np.where(row.left, row.scores, -np.inf) for row in rows], np.float32)
 
-    def _scoring(self, requests: Sequence[Request], histories: Sequence[Histories]) -> Scoring:
-        """Say what scores requests that leave out the same signals; one with texts comes alone."""
-        first = requests[0]
-        if first.texts:
-            return Scoring.of_texts(self, histories[0], first)
-        return Scoring.of(self, Histories.concatenate(histories), first.without)
-
     def _listing(
         self, ids: Sequence[str], codes: Codes, events: History, request: Request = PLAIN
     ) -> CandidateListing:
@@ -192,39 +198,40 @@ class ListRanker(Fitted):
         catalogue, signals = self.catalogue, self.signals
         return CandidateListing(ids, codes, events, now, catalogue, signals, request.context, request.shown)
 
-    def _rank_groups(self, groups: Sequence[Sequence[Request]]) -> list[list[Ranking]]:
-        """Rank groups of requests that have the same candidates and signals: the one way to a ranking.
+    def _rank_alike(self, requests: Sequence[Request]) -> list[Ranking]:
+        """Rank requests that have the same candidates and signals; one with texts comes alone."""
+        listed = Listed.from_ids(requests[0].candidates, self.catalogue)
+        scoring, pasts = self._told(requests)
+        fused = scoring.fuse(listed.candidates, self.catalogue.levels.take(listed.candidates.codes))
+        asked = zip(requests, pasts, strict=True)
+        return [self._ordered(request, past, listed, fused, row) for row, (request, past) in enumerate(asked)]
 
-        Step by step for all groups, so that what a step needs stays in the processor's cache.
+    def _rank_lists(self, requests: Sequence[Request]) -> list[Ranking]:
+        """Rank requests without texts that have their own candidates and the same signals.
+
+        Step by step for all of them, so that what a step needs stays in the processor's cache.
         """
-        catalogue = self.catalogue
-        listed = [Listed.from_ids(requests[0].candidates, catalogue) for requests in groups]
-        columns = [[request.columns for request in requests] for requests in groups]
-        coded = [[catalogue.histories(events) for events in each] for each in columns]
-        asked = zip(groups, coded, strict=True)
-        scorings = [self._scoring(requests, [history for history, _ in each]) for requests, each in asked]
-        fused = fuse_all(
-            scorings,
-            [each.candidates for each in listed],
-            [catalogue.levels.take(each.candidates.codes) for each in listed],
-        )
-        return [
-            [
-                self._ordered(request, one, events, unknown, scoring, scores, row)
-                for row, (request, events, (_, unknown)) in enumerate(zip(requests, past, found, strict=True))
-            ]
-            for requests, one, past, found, scoring, scores in zip(
-                groups, listed, columns, coded, scorings, fused, strict=True
-            )
-        ]
+        listed = [Listed.from_ids(request.candidates, self.catalogue) for request in requests]
+        lists = CandidateLists.concatenate([each.candidates for each in listed])
+        scoring, pasts = self._told(requests)
+        fused = scoring.fuse_lists(lists, self.catalogue.levels.take(lists.codes))
+        return [self._ordered(*each, 0) for each in zip(requests, pasts, listed, fused, strict=True)]
+
+    def _told(self, requests: Sequence[Request]) -> tuple[Scoring, list[Told]]:
+        """Code the histories of requests with the same signals, and say what scores them."""
+        events, first = [request.columns for request in requests], requests[0]
+        histories, unknown = self.catalogue.histories(events)
+        if first.texts:
+            scoring = Scoring.of_texts(self, histories, first)
+        else:
+            scoring = Scoring.of(self, histories, first.without)
+        return scoring, list(map(Told, events, unknown, scoring.told.lengths.tolist()))
 
     def _ordered(
         self,
         request: Request,
+        told: Told,
         listed: Listed,
-        events: History,
-        unknown: list[str],
-        scoring: Scoring,
         fused: FusedScores,
         row: int,
     ) -> Ranking:
@@ -233,10 +240,9 @@ class ListRanker(Fitted):
         policy = self.steps(request.policy)
         made_of = fused.parts(row) if request.explain else None
         signals = SignalValues.from_fused(fused, row) if request.keep_signals else None
-        read, own = int(scoring.told.lengths[row]), fused.total[row]
-        wish = scoring.fusion.wish(fused, row)
-        listing = self._listing(listed.ids, listed.codes, events, request)
+        own, wish = fused.total[row], fused.fusion.wish(fused, row)
+        listing = self._listing(listed.ids, listed.codes, told.events, request)
         ranking = order_candidates(
-            listed, own, given, policy, request.k, made_of, unknown, read, signals, wish, listing
+            listed, own, given, policy, request.k, made_of, told.unknown, told.read, signals, wish, listing
         )
         return request.named(ranking)

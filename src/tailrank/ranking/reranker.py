@@ -174,9 +174,9 @@ class Reranker(ListRanker):
 
     def _by_event(self, request: Request, wanted: Collection[str]) -> EventShares:
         """Split what the signals say of some of the candidates by the events that they saw."""
-        history, unknown = self.catalogue.histories(request.columns)
-        scoring, gone = self._scoring([request], [history]), set(unknown)
-        seen = scoring.names([name for name in request.columns.items if name not in gone])
+        scoring, [told] = self._told([request])
+        gone = set(told.unknown)
+        seen = scoring.names([name for name in told.events.items if name not in gone])
         listed = Listed.from_ids(request.candidates, self.catalogue)
         known = [name for name, code in zip(listed.ids, listed.codes.tolist(), strict=True) if code >= 0]
         levels = self.catalogue.levels[listed.candidates.codes]

@@ -109,14 +109,23 @@ class Scoring:
         signals = tuple(s.with_items(updates) if s.name in readers else s for s in plain.signals)
         return cls(signals, plain.fusion, events, told, frozenset(readers), n_items, texts)
 
-    def is_like(self, other: Self) -> bool:
-        """Whether this is of one history and no text, with the signals of another."""
-        return self.signals is other.signals and not self.readers and len(self.events) == 1
-
     def fuse(self, candidates: Candidates, levels: Codes) -> FusedScores:
-        """Score with every signal, and weigh; `levels` are the candidates' count levels."""
-        [fused] = fuse_all([self], [candidates], [levels])
-        return fused
+        """Score the same candidates for all histories, and weigh; `levels` are their count levels."""
+        with stage("signals"):
+            scores = [self.score(signal, candidates) for signal in self.signals]
+        with stage("fusion"):
+            return self.fusion.fuse(scores, levels, history_buckets(self.told.lengths))
+
+    def fuse_lists(self, lists: CandidateLists, levels: Codes) -> Iterator[FusedScores]:
+        """Do so for events without texts, each history with its own candidates; `levels` are of pairs."""
+        with stage("signals"):
+            scores = [score_lists(signal, self.events, lists) for signal in self.signals]
+        with stage("fusion"):
+            buckets = history_buckets(self.events.lengths)
+            total = self.fusion.fuse_lists(scores, levels, buckets.repeat(lists.lengths))
+        for row, pairs in enumerate(lists.slices):
+            own = [some[None, pairs] for some in scores]
+            yield FusedScores(self.fusion, own, levels[pairs], buckets[row : row + 1], total[None, pairs])
 
     def score(self, signal: Signal, candidates: Candidates) -> Floats:
         """Score with one signal; shape (histories, candidates)."""
@@ -141,41 +150,6 @@ class Scoring:
         ids = iter(known[len(known) - n_events :])
         codes = self.told.items.tolist()
         return tuple(next(ids) if code < first else self.texts[code - first].name for code in codes)
-
-
-def fuse_all(
-    scorings: Sequence[Scoring], candidates: Sequence[Candidates], levels: Sequence[Codes]
-) -> list[FusedScores]:
-    """Score with one signal after the other, and weigh; one of each an argument, as in `Scoring.fuse`."""
-    first = scorings[0]
-    if len(scorings) > 1 and all(each.is_like(first) for each in scorings):
-        return list(_fuse_lists(scorings, candidates, levels))
-    found: list[list[Floats]] = [[] for _ in scorings]
-    with stage("signals"):
-        for number in range(max(len(scoring.signals) for scoring in scorings)):
-            for scoring, those, scores in zip(scorings, candidates, found, strict=True):
-                if number < len(scoring.signals):
-                    scores.append(scoring.score(scoring.signals[number], those))
-    asked = zip(scorings, found, levels, strict=True)
-    with stage("fusion"):
-        return [s.fusion.fuse(scores, each, history_buckets(s.told.lengths)) for s, scores, each in asked]
-
-
-def _fuse_lists(
-    scorings: Sequence[Scoring], candidates: Sequence[Candidates], levels: Sequence[Codes]
-) -> Iterator[FusedScores]:
-    """Do so for histories that each have their own candidates, and the same signals."""
-    signals, fusion = scorings[0].signals, scorings[0].fusion
-    histories = Histories.concatenate([each.events for each in scorings])
-    lists = CandidateLists.concatenate(candidates)
-    with stage("signals"):
-        scores = [score_lists(signal, histories, lists) for signal in signals]
-    with stage("fusion"):
-        buckets = history_buckets(histories.lengths)
-        total = fusion.fuse_lists(scores, np.concatenate(levels), buckets.repeat(lists.lengths))
-    for row, (pairs, each) in enumerate(zip(lists.slices, levels, strict=True)):
-        own = [some[None, pairs] for some in scores]
-        yield FusedScores(fusion, own, each, buckets[row : row + 1], total[None, pairs])
 
 
 def fusion_without(fusion: Fusion, names: Collection[str]) -> Fusion:

@@ -96,29 +96,28 @@ def standardise(scores: Sequence[float] | Doubles) -> Floats:
         values = np.zeros(())
     if values.ndim != 1:
         raise RequestError("upstream scores must be numbers, or NaN if there is none")
-    finite = np.isfinite(values)
-    if finite.all():
-        return _standardised(values)
+    if not len(values):
+        return np.zeros(0, np.float32)
+    lowest, highest = float(np.minimum.reduce(values)), float(np.maximum.reduce(values))  # NaN if one is
+    if math.isfinite(lowest) and math.isfinite(highest):
+        return _standardised(values, lowest, highest)
     if np.isinf(values).any():
         raise RequestError("upstream scores must be finite, or NaN if there is none")
-    standard = np.zeros(len(values), np.float32)
-    standard[finite] = _standardised(values[finite])
+    given, standard = ~np.isnan(values), np.zeros(len(values), np.float32)
+    standard[given] = standardise(values[given])
     return standard
 
 
-def _standardised(values: Doubles) -> Floats:
-    """Standardise finite numbers, by few steps: each request takes them."""
-    if not len(values):
-        return np.zeros(0, np.float32)
-    lowest, highest = float(values.min()), float(values.max())
+def _standardised(values: Doubles, lowest: float, highest: float) -> Floats:
+    """Standardise finite numbers between these two, by few steps: each request takes them."""
     # Within [-1, 1] no square overflows or vanishes, whatever the recommender's scale.
     scale = max(-lowest, highest) or 1.0
     # Equal scores may have a tiny standard deviation by rounding, so it can't tell them.
     if lowest / scale == highest / scale:
         return np.zeros(len(values), np.float32)
     apart = values / scale
-    apart -= apart.sum() / len(apart)
-    apart /= math.sqrt(np.square(apart).sum() / len(apart))
+    apart -= np.add.reduce(apart) / len(apart)
+    apart /= math.sqrt(apart.dot(apart) / len(apart))
     return apart.astype(np.float32)
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, cast
 
 import numpy as np
 import polars as pl
@@ -62,7 +62,8 @@ class UserLists:
     Attributes
     ----------
     table
-        `user_id`, `item_id` and perhaps `score`, list by list, each in its order.
+        `user_id`, `item_id`, of the items that may occur, and perhaps `score`, list by list, each in its
+        order.
     offsets
         List `n` is the rows `offsets[n]:offsets[n + 1]`; shape (lists + 1,).
     """
@@ -97,8 +98,8 @@ class UserLists:
         DataError
             If a file can't be read, a column is missing or unknown, or an id is unknown; it names the row.
         """
-        frame = _parsed(file, CANDIDATES)
-        checks = [_unknown(frame[Columns.ITEM], items, "the model", "train a model with these items")]
+        frame, known = _parsed(file, CANDIDATES), pl.Series(list(items), dtype=pl.String)
+        checks = [_unknown(frame[Columns.ITEM], known, "the model", "train a model with these items")]
         if users is not None:
             checks.append(_unknown(frame[Columns.USER], users, "the events", "give their events"))
         raise_failures(located(checks, file), str(file))
@@ -109,7 +110,8 @@ class UserLists:
             frame = frame.filter(pl.col(Columns.USER).is_in(wanted.implode()))
         scores = [Columns.SCORE] if Columns.SCORE in frame.columns else []
         found = ListRows.find(frame, scores, str(file))
-        return cls(frame.select(Columns.USER, Columns.ITEM, *scores)[found.rows], found.offsets)
+        item = pl.col(Columns.ITEM).cast(pl.Enum(known))
+        return cls(frame.select(Columns.USER, item, *scores)[found.rows], found.offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -124,6 +126,8 @@ class UserLists:
 
     def parts(self, numbers: Iterable[int], size: int, histories: ReadHistories) -> Iterator[Part]:
         """Give some of the parts that so many users each make, the last one of what is left."""
+        # Lists share the strings of their items: a string that was looked up before is found sooner.
+        names = cast("pl.Enum", self.table.schema[Columns.ITEM]).categories.to_numpy()
         for number in numbers:
             offsets = self.offsets[number * size : (number + 1) * size + 1]
             rows = self.table[int(offsets[0]) : int(offsets[-1])]
@@ -132,9 +136,8 @@ class UserLists:
             scores = None
             if Columns.SCORE in rows.columns:
                 scores = rows[Columns.SCORE].cast(pl.Float64).fill_null(np.nan).to_list()
-            yield Part(
-                number, users, histories(users), rows[Columns.ITEM].to_list(), offsets.tolist(), scores
-            )
+            items = names.take(rows[Columns.ITEM].to_physical().to_numpy()).tolist()
+            yield Part(number, users, histories(users), items, offsets.tolist(), scores)
 
 
 def _parsed(file: Path, schema: TableSchema) -> pl.DataFrame:

@@ -48,7 +48,7 @@ def plain_candidates(reranker: Reranker, history: Sequence[str], k: int, among: 
         Codes of the items to find them among, shape (items,).
     """
     catalogue = reranker.catalogue
-    coded, _ = catalogue.histories(History.from_events(history))
+    coded, _ = catalogue.histories([History.from_events(history)])
     codes = among[~np.isin(among, coded.items)]
     counts = catalogue.counts.take(codes)
     neighbours = next((signal for signal in reranker.signals if isinstance(signal, ItemKNN)), None)

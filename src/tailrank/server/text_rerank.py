@@ -83,6 +83,6 @@ def _attention(served: LoadedModel, space: str, vectors: Floats, history: Histor
     codes = np.arange(n_items, n_items + n_texts, dtype=np.int32)
     values = reranker.spaces[space].transform(vectors)
     updates = ItemUpdates(codes, n_items + n_texts, [""] * n_texts, {space: values})
-    histories, _ = reranker.catalogue.histories(history)
+    histories, _ = reranker.catalogue.histories([history])
     scores: Floats = signal.with_items(updates).score(histories, Candidates(codes, n_items + n_texts))[0]
     return scores

@@ -140,7 +140,8 @@ class SemanticAttention:
         """Give the terms of the sum for one history; shape (events, candidates)."""
         values = self.vectors.take(candidates.codes)
         latest = histories.latest(self.window)
-        similarity, attention = self._attend(latest.items, self._weights(latest), values)
+        similarity, attention = self._attend(latest.items, values)
+        attention *= self._weights(latest)
         terms = np.zeros((len(histories.items), len(candidates)), dtype=np.float32)
         terms[-similarity.shape[1] :] = (similarity * attention / attention.sum(axis=1, keepdims=True)).T
         return terms
@@ -198,10 +199,10 @@ class SemanticAttention:
         values
             Vectors of the candidates, shape (candidates, dimensions).
         """
-        similarity, attention = self._attend(events, weights, values)
-        total = _sums(attention, starts)
+        similarity, attention = self._attend(events, values)
+        total = _sums(attention, weights, starts)
         attention *= similarity
-        return (_sums(attention, starts) / total).T
+        return (_sums(attention, weights, starts) / total).T
 
     def _compared_to_mean(self, events: Codes, weights: Floats, starts: Offsets, values: Floats) -> Floats:
         """Do the same if attention doesn't depend on the candidate: one mean of each history will do."""
@@ -216,12 +217,11 @@ class SemanticAttention:
         scores: Floats = sums @ values.T
         return scores
 
-    def _attend(self, events: Codes, weights: Floats, values: Floats) -> tuple[Floats, Floats]:
-        """Compute similarities to `values` and unnormalised attention, each (values, events)."""
+    def _attend(self, events: Codes, values: Floats) -> tuple[Floats, Floats]:
+        """Compute similarities to `values` and their part of the attention, each (values, events)."""
         similarity: Floats = values @ self.vectors.take(events).T
         attention = similarity * np.float32(self.inverse_temperature)
         np.exp(attention, out=attention)
-        attention *= weights
         return similarity, attention
 
     def _weights(self, histories: Histories) -> Floats:
@@ -232,8 +232,8 @@ class SemanticAttention:
         return np.exp(logs).astype(np.float32)
 
 
-def _sums(terms: Floats, starts: Offsets) -> Floats:
-    """Add up terms of events, (values, events), by the histories that start there; (values, histories)."""
+def _sums(terms: Floats, weights: Floats, starts: Offsets) -> Floats:
+    """Weigh and add up terms, (values, events), by the histories that start there; (values, histories)."""
     if len(starts) == 1:
-        return terms @ np.ones((terms.shape[1], 1), np.float32)
-    return np.add.reduceat(terms, starts, axis=1)
+        return terms @ weights[:, None]
+    return np.add.reduceat(terms * weights, starts, axis=1)
