@@ -127,6 +127,19 @@ def test_the_table_is_what_a_data_folder_holds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.scores["score"][0], lists[0].scores)
 
 
+def test_lists_of_one_moment_stay_in_the_order_of_the_log() -> None:
+    names = [str(n) for n in np.random.default_rng(0).permutation(2_000)]
+    table = impressions_table(tables(shown(*(impression(name, "a") for name in names))))
+    assert table["ranking_id"].to_list() == names
+
+
+def test_what_no_recommender_scored_has_no_score_in_the_table() -> None:
+    lists = [impression("one", "ab", seed=1), impression("two", "ab", at=NOW + 1)]
+    lists[0].upstream[1] = np.nan  # type: ignore[index]
+    table = impressions_table(tables(shown(*lists)))
+    assert table["upstream"].to_list() == [lists[0].upstream[0], None, None, None]  # type: ignore[index]
+
+
 def test_the_table_is_sorted_and_has_clicks_of_its_window_only() -> None:
     lists = [impression("late", "ab", at=NOW + 9), impression("early", "abc"), impression("too", "cb", "bob")]
     happened = [
@@ -144,6 +157,13 @@ def test_the_table_is_sorted_and_has_clicks_of_its_window_only() -> None:
     )
     longer = impressions_table(tables([*shown(*lists), *happened]), minutes=2)
     assert longer.filter("clicked").select("ranking_id", "item_id").rows() == [("early", "c"), ("late", "a")]
+
+
+def test_a_click_stays_one_whatever_comes_after_it() -> None:
+    happened = [event("1", "a"), event("2", "a", at=NOW + 70, type_="dislike")]
+    for those in (happened, happened[::-1]):
+        [found] = joined(*shown(impression("list", "ab")), *those).values()
+        assert (found.clicked.tolist(), found.disliked.tolist()) == ([True, False], [True, False])
 
 
 def test_any_of_several_dislikes_is_one() -> None:

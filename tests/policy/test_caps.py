@@ -76,6 +76,14 @@ def test_a_list_that_fits_stays_as_it_is() -> None:
     assert np.array_equal(Cap("genres", most=5).apply(scored).scores, scored.scores)
 
 
+def test_a_setting_out_of_its_bounds_is_refused_and_so_is_a_list_of_scores_alone() -> None:
+    with pytest.raises(RequestError, match="most"):
+        Cap("brand", most=0)
+    scores = np.ones(2, np.float32)
+    with pytest.raises(RequestError, match="policy 'cap' looks at the list"):
+        Cap("brand").apply(Scored(scores, scores))
+
+
 def test_a_column_that_items_lack_is_refused_before_any_list() -> None:
     items = pl.DataFrame({"item_id": ["a", "b"], "brand": ["Acme", "Best"]})
     catalogue = Catalogue.from_items(items, np.zeros(2, np.int64), (), "timestamp")

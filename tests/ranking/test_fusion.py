@@ -1,6 +1,7 @@
 """Fusion against its definition, and against scorers that it has to find again."""
 
 from typing import get_args
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.optimize import approx_fprime
 from scipy.stats import spearmanr
 
 from tailrank.arrays import Floats
+from tailrank.errors import ModelError
 from tailrank.ranking.fusion import (
     COUNT_KNOTS,
     HISTORY_LABELS,
@@ -19,6 +21,7 @@ from tailrank.ranking.fusion import (
     knot_shares,
 )
 from tailrank.ranking.fusion_objective import SMOOTHNESS, FusionObjective, Loss, SampledCandidates
+from tailrank.signals.stored import StoredArrays
 
 TRUTH = np.array([2.0, -1.0, 0.5])
 SCALES = np.array([1.0, 10.0, 0.1], np.float32)
@@ -209,6 +212,99 @@ def test_fused_scores_add_up_as_a_loop_does(users: int, items: int, signals: int
         np.testing.assert_allclose(parts, found[row], rtol=1e-4, atol=1e-4)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def drawn(seed: int, signals: int = 2) -> Fusion:
+    rng = np.random.default_rng(seed)
+    return Fusion(
+        NAMES[:signals],
+        rng.standard_normal((6, 5, signals)).astype(np.float32),
+        rng.standard_normal((6, 5)).astype(np.float32),
+        loss=float(rng.random()),
+    )
+
+
+@given(st.integers(0, 5), st.integers(0, 1_000))
+def test_lists_of_their_own_are_fused_as_one_by_one(lists: int, seed: int) -> None:
+    rng, fusion = np.random.default_rng(seed), drawn(seed)
+    lengths, histories = rng.integers(0, 4, lists), rng.integers(0, 5, lists).astype(np.int32)
+    levels = rng.integers(0, 151, lengths.sum()).astype(np.int32)
+    signals = [rng.standard_normal(len(levels)).astype(np.float32) for _ in NAMES[:2]]
+    together = fusion.fuse_lists(signals, levels, histories.repeat(lengths))
+    ends = lengths.cumsum()
+    for row, (start, end) in enumerate(zip(ends - lengths, ends, strict=True)):
+        own = [scores[None, start:end] for scores in signals]
+        alone = fusion.fuse(own, levels[start:end], histories[row : row + 1]).total[0]
+        np.testing.assert_array_equal(together[start:end], alone)
+
+
+def test_signals_that_are_not_those_of_the_weights_are_no_score() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        drawn(0).fuse([np.zeros((1, 1), np.float32)], np.zeros(1, np.int32), np.zeros(1, np.int32))
+
+
+def test_what_is_said_by_default_is_the_listwise_loss_and_a_prior_of_precision_one() -> None:
+    pool = simulated(50)
+    found, said = Fusion.fit(NAMES, pool), Fusion.fit(NAMES, pool, "listwise", 1.0)
+    np.testing.assert_array_equal(found.weights, said.weights)
+
+
+@each_loss
+def test_a_fit_that_starts_where_another_ended_stays_there(fitted: dict[Loss, Fusion], loss: Loss) -> None:
+    end = fitted[loss]
+    with patch.object(
+        FusionObjective, "__call__", autospec=True, side_effect=FusionObjective.__call__
+    ) as asked:
+        again = Fusion.fit(NAMES, simulated(1_500), loss, start=end)
+    # It may still move by what stops a fit: less than 2e-5 of the loss.
+    assert again.loss == pytest.approx(end.loss, rel=1e-4)
+    np.testing.assert_allclose(again.weights * SCALES, end.weights * SCALES, atol=0.02)
+    assert asked.call_count <= 5
+
+
+def test_a_signal_that_never_differs_counts_in_its_own_unit() -> None:
+    pool = simulated(50)
+    pool.features[..., 2] = 7.0
+    unseen = Fusion.fit(NAMES, pool).weights[:, 0, 2]
+    assert unseen == pytest.approx(PRIOR_WEIGHT, abs=1e-5)
+
+
+@given(st.floats(0, 1), st.integers(0, 100))
+def test_a_share_of_the_way_to_another_fusion_is_that_share_of_each_score(share: float, seed: int) -> None:
+    one, other = drawn(seed), drawn(seed + 1)
+    mixed, rng = one.toward(other, share), np.random.default_rng(seed)
+    signals = [rng.standard_normal((2, 3)).astype(np.float32) for _ in range(2)]
+    levels, histories = np.array([0, 7, 150], np.int32), np.arange(2, dtype=np.int32)
+    near, far, found = (each.fuse(signals, levels, histories).total for each in (one, other, mixed))
+    np.testing.assert_allclose(found, (1 - share) * near + share * far, atol=1e-5)
+    assert mixed.loss == pytest.approx((1 - share) * one.loss + share * other.loss)
+    assert mixed.tail_emphasis == share
+    assert repr(mixed) == f"Fusion(one, ten; tail emphasis {share:g})"
+
+
+def test_lifts_add_up_and_reach_items_without_interactions_only() -> None:
+    before = drawn(0)
+    lifted = before.lifted(0.5).lifted(0.25)
+    expected = before.biases + np.where(np.array(COUNT_KNOTS) == 0, 0.75, 0)[:, None]
+    np.testing.assert_allclose(lifted.biases, expected, rtol=1e-6)
+    assert lifted.new_lift == 0.75
+
+
+def test_weights_of_before_they_had_knots_rank_as_they_did() -> None:
+    rng = np.random.default_rng(0)
+    weights, biases = (rng.standard_normal((4, 5, *more)).astype(np.float32) for more in ((2,), ()))
+    arrays = {"weights": weights, "biases": biases, "loss": np.array([1.5])}
+    fusion = Fusion.from_arrays(NAMES[:2], StoredArrays(arrays, 1, 1))
+    assert (fusion.signals, fusion.loss) == (NAMES[:2], 1.5)
+    for level, bucket in ((0, 0), (1, 1), (5, 1), (6, 2), (20, 2), (21, 3), (150, 3)):
+        at = np.array([level])
+        np.testing.assert_allclose(fusion.weights_of(at, 3)[:, 0], weights[bucket, 3], rtol=1e-6)
+        np.testing.assert_allclose(fusion.biases_of(at, 3), biases[bucket, 3], rtol=1e-6)
+    for lacking in ("weights", "biases"):
+        with pytest.raises(ModelError, match=lacking):
+            Fusion.from_arrays(NAMES[:2], StoredArrays({**arrays, lacking: arrays[lacking][:3]}, 1, 1))
+    with pytest.raises(ModelError, match="weights"):
+        Fusion.from_arrays(NAMES, StoredArrays(arrays, 1, 1))
 
 
 @pytest.mark.parametrize(
