@@ -269,6 +269,17 @@ def test_a_signal_that_never_differs_counts_in_its_own_unit() -> None:
     assert unseen == pytest.approx(PRIOR_WEIGHT, abs=1e-5)
 
 
+def test_before_evidence_taste_counts_nothing_and_popularity_by_the_event() -> None:
+    pool = simulated(50)
+    pool.features[..., 0] /= 100  # counts that hardly differ
+    held = Fusion.fit(("popularity", "taste", "tenth"), pool, shrinkage=1e6)
+    expected = np.array([PRIOR_WEIGHT, 0, PRIOR_WEIGHT / 0.1])
+    np.testing.assert_allclose(
+        held.weights, np.broadcast_to(expected, held.weights.shape), rtol=0.05, atol=1e-3
+    )
+    assert held.spreads is not None
+
+
 @given(st.floats(0, 1), st.integers(0, 100))
 def test_a_share_of_the_way_to_another_fusion_is_that_share_of_each_score(share: float, seed: int) -> None:
     one, other = drawn(seed), drawn(seed + 1)

@@ -140,7 +140,7 @@ class ListRanker(Fitted):
         )
 
     def rank_many(self, requests: Iterable[Request]) -> list[Ranking]:
-        """Rank many requests; histories that share their candidates are scored together, others in turn.
+        """Rank many requests: histories that share their candidates at once, others some at a time.
 
         Raises
         ------
