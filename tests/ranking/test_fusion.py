@@ -1,5 +1,6 @@
 """Fusion against its definition, and against scorers that it has to find again."""
 
+from contextlib import nullcontext
 from typing import get_args
 from unittest.mock import patch
 
@@ -316,6 +317,10 @@ def test_weights_of_before_they_had_knots_rank_as_they_did() -> None:
             Fusion.from_arrays(NAMES[:2], StoredArrays({**arrays, lacking: arrays[lacking][:3]}, 1, 1))
     with pytest.raises(ModelError, match="weights"):
         Fusion.from_arrays(NAMES, StoredArrays(arrays, 1, 1))
+    for most, fits in ((1e14, True), (1e16, False)):  # signals of very little spread have large weights
+        arrays["weights"][0, 0, 0] = most
+        with nullcontext() if fits else pytest.raises(ModelError, match="weights"):
+            Fusion.from_arrays(NAMES[:2], StoredArrays(arrays, 1, 1))
 
 
 @pytest.mark.parametrize(
