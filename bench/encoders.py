@@ -1,4 +1,4 @@
-"""What a larger encoder buys: the whole ranker by encoder, on both grounds; others keep what is stored."""
+"""What a larger encoder buys, and a tuned one: whole rankers on both grounds; others keep what is stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from bench import study
-from bench.grounds import COLD, FAIR, GROUNDS, WORDS, Ground, fair_ndcg, fair_splits
+from bench.grounds import COLD, FAIR, FROZEN, GROUNDS, WORDS, Ground, fair_ndcg, fair_splits
 from bench.stored import read
 from tailrank.cli.options import load
 from tailrank.cli.progress import progress_bars
@@ -24,8 +24,12 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
+from tailrank.ranking.fitting import Vectors
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
+from tailrank.tuning.config import FineTuningConfig
+from tailrank.tuning.domains import Domain
+from tailrank.tuning.finetuning import finetune
 
 N_TIMED: Final = 512
 OF_COLD: Final = "ndcg@10/cold"
@@ -38,6 +42,8 @@ class Encoded:
 
     Attributes
     ----------
+    given
+        As `TextEncoder.load` takes the encoder.
     name
         Of the encoder; of a folder without the way to it.
     sha256
@@ -50,6 +56,7 @@ class Encoded:
         Of the items.
     """
 
+    given: str
     name: str
     sha256: str
     parameters: int
@@ -64,12 +71,17 @@ class Encoded:
             vectors = ItemVectors.encode(dataset.items, model, store=VectorStore(), progress=progress)
         name = Path(encoder).name if Path(encoder).is_dir() else encoder
         size = sum(weights.numel() for weights in model.model.parameters())
-        return cls(name, model.sha256, size, rate(model, dataset), vectors)
+        return cls(encoder, name, model.sha256, size, rate(model, dataset), vectors)
 
     @property
     def key(self) -> str:
         """The name, and which weights are meant."""
         return f"{self.name} {self.sha256:.12}"
+
+    @property
+    def tuned(self) -> str:
+        """The key of the ranker with the tuned vectors beside the frozen ones."""
+        return f"{self.key}, tuned"
 
     def about(self) -> study.Json:
         """Say what the encoder is."""
@@ -92,9 +104,26 @@ def rate(encoder: TextEncoder, dataset: Dataset) -> float:
     return len(drawn) / (time.process_time() - start)
 
 
-def values(name: str, split: Split, vectors: ItemVectors | None, seed: int) -> study.Values:
+def values(name: str, split: Split, vectors: Vectors, seed: int) -> study.Values:
     """Fit the whole ranker, and give ndcg@10 of each test query under a name."""
     return {name: fair_ndcg(Reranker.fit(split, vectors, Settings(seed=seed)), split)}
+
+
+def tuned_values(encoded: Encoded, split: Split, seed: int) -> study.Values:
+    """Tune a head on the training part of a split, by default settings, and rank with both kinds of vectors.
+
+    As after `tailrank finetune`, there are no tuned vectors if none ranked validation better than the frozen
+    ones. Beside ndcg@10 of each test query, it gives the seconds of processor time that tuning took, and
+    whether anything was learned.
+    """
+    frozen, encoder = encoded.vectors, TextEncoder.load(encoded.given)
+    start = time.process_time()
+    domain = Domain(split, item_texts(split.train.items), frozen.values)
+    found = finetune([domain], encoder, FineTuningConfig(seed=seed))
+    costs = {"seconds": time.process_time() - start, "learned": float(found.best_step > 0)}
+    both = {"semantic": frozen, "tuned": ItemVectors(found.vectors[0], whiten=False)}
+    ranked = values(encoded.tuned, split, both if costs["learned"] else frozen, seed)
+    return ranked | {f"{encoded.tuned}, {cost}": np.array(value) for cost, value in costs.items()}
 
 
 def main(
@@ -112,11 +141,10 @@ def main(
 
         def parts(seed: int, title: str = title) -> dict[str, Callable[[], study.Values]]:
             split, of_cold = splits[seed][title], "cold " if title == COLD else ""
-            kept = {each.key: each.vectors for each in encoded}
-            return {
-                f"{of_cold}{key}": partial(values, key, split, vectors, seed)
-                for key, vectors in {WORDS: None, **kept}.items()
-            }
+            kept = {WORDS: None} | {each.key: each.vectors for each in encoded}
+            computed = {key: partial(values, key, split, vectors, seed) for key, vectors in kept.items()}
+            computed |= {each.tuned: partial(tuned_values, each, split, seed) for each in encoded}
+            return {f"{of_cold}{key}": compute for key, compute in computed.items()}
 
         found[title] = study.collect("encoders", dataset, all_seeds, parts)
     grounds = {title: Ground([splits[seed][title] for seed in all_seeds]) for title in GROUNDS}
@@ -127,7 +155,20 @@ def main(
     for each in encoded:
         against = words if each is encoded[0] else words | first
         rows[each.name] = each.about() | row_of(grounds, found, each.key, against)
+        tuned = row_of(grounds, found, each.tuned, words | {FROZEN: each.key})
+        tuned |= {"encoder": f"{each.name}, tuned", **costs_of(found, each.tuned)}
+        rows[each.name]["tuned"] = tuned
     study.store(f"{name}/encoders.json", report(name, all_seeds, grounds, list(rows.values())))
+
+
+def costs_of(found: dict[str, study.Found], key: str) -> study.Json:
+    """Give the mean processor time of a tuning on either ground, and how many learned something."""
+    seconds, learned = (
+        [float(each) for title in GROUNDS for each in found[title][f"{key}, {cost}"]]
+        for cost in ("seconds", "learned")
+    )
+    mean = round(float(np.mean(seconds)), 1)
+    return {"core_seconds": mean, "tunings": len(learned), "learned": int(sum(learned))}
 
 
 def row_of(

@@ -23,6 +23,9 @@ GROUNDS: Final = (FAIR, COLD)
 WORDS: Final = "TF-IDF only"
 """The ranker without a language model."""
 
+FROZEN: Final = "frozen"
+"""The ranker with an encoder as it is, to compare with one that has a tuned head as well."""
+
 COMPARED: Final = ("ndcg@10", "ndcg@10/tail80", "ndcg@10/cold", "ndcg@10/warm")
 """Metrics whose differences are bounded."""
 

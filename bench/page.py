@@ -12,7 +12,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench import charts, filters
-from bench.grounds import COLD, COMPARED, FAIR, WORDS
+from bench.grounds import COLD, COMPARED, FAIR, FROZEN, WORDS
 from bench.losses import losses, published_losses
 from bench.run import command
 from bench.stored import OURS, WITHOUT, Evaluated, Published, Studies, evaluations, period, read
@@ -68,6 +68,7 @@ def render(template: str, **context: object) -> str:
         "TARGETS": filters.TARGETS,
         "CHARTED": charts.NAMES,
         "BOUNDED": COMPARED,
+        "FROZEN": FROZEN,
         "COLD": COLD,
         "FAIR": FAIR,
         "WITHOUT": WITHOUT,

@@ -205,11 +205,15 @@ def test_an_ablation_compares_variants(results: Path, published: Path) -> None:
 def test_encoders_are_compared_by_size(results: Path, published: Path) -> None:
     sizes = {"TF-IDF only": 0, "default": 22_713_216, "large": 109_486_464}
     curve = [{**row_of(name, 0.05), "encoder": name, "parameters": size} for name, size in sizes.items()]
+    costs = {"core_seconds": 31.6, "tunings": 2, "learned": 1}
+    curve[1]["tuned"] = row_of("default, tuned", 0.06) | {"encoder": "default, tuned", **costs}
     made = {"seeds": [0], "least_count": 5, "queries": QUERIES, "rows": curve}
     store(results, "amazon-beauty/encoders.json", ABOUT | made)
     text, _, charts = page.build(results, published)
+    assert "a tuning, by row: 32. Of 2 tunings 1 ranked validation better" in text
     assert "Weights: default 22,713,216, large 109,486,464." in text
-    assert [row[0] for row in rows(text, "amazon-beauty, by encoder")[2:]] == ["queries", *sizes]
+    first = [row[0] for row in rows(text, "amazon-beauty, by encoder") if row[0] not in ("encoder", "---")]
+    assert first == ["queries", *sizes, "queries", "default, tuned"]
     assert drawn(text, charts) == ["benchmarks-encoders.svg"]
 
 

@@ -221,19 +221,22 @@ def test_an_ablation_is_stored_by_ground(
 
 
 def test_an_encoder_is_measured_and_others_stay(
-    tiny_folder: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    small_bert: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(study, "RESULTS", tmp_path / "results")
     write_shop(tmp_path / "shop")
-    encoders.main(tmp_path, "shop", [str(tiny_folder)], "0")
+    encoders.main(tmp_path, "shop", [str(small_bert)], "0")
     file = tmp_path / "results" / "shop" / "encoders.json"
     first = json.loads(file.read_text())
-    assert [row["encoder"] for row in first["rows"]] == [grounds.WORDS, "tiny"]
-    assert first["rows"][1]["parameters"] == 8 * 30_522
-    assert first["command"] == "python -m bench encoders DATA shop --encoder tiny"
+    assert [row["encoder"] for row in first["rows"]] == [grounds.WORDS, "whole"]
+    assert first["rows"][1]["parameters"] > 32 * 30_522
+    tuned = first["rows"][1]["tuned"]
+    assert (tuned["encoder"], tuned["tunings"]) == ("whole, tuned", 2)
+    assert list(tuned["difference"]) == [grounds.WORDS, grounds.FROZEN]
+    assert first["command"] == "python -m bench encoders DATA shop --encoder whole"
     other = {**first["rows"][1], "encoder": "large", "parameters": 10**9}
     file.write_text(json.dumps({**first, "rows": [*first["rows"], other]}))
-    encoders.main(tmp_path, "shop", [str(tiny_folder)], "0")
+    encoders.main(tmp_path, "shop", [str(small_bert)], "0")
     again = json.loads(file.read_text())["rows"]
     for row in (*again, *first["rows"], other):
         row.pop("texts_per_second", None)
