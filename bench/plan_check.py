@@ -20,7 +20,7 @@ from bench.plan_load import (
     processor_seconds,
     timed_client,
 )
-from bench.queueing import Load, Machine, Waited, simulate
+from bench.queueing import SLICE, Load, Machine, Waited, simulate
 from bench.study import Json
 from tailrank.arrays import Doubles
 from tailrank.benchmarks.connection import OK, SHED, Connection
@@ -37,6 +37,9 @@ POINTS: Final = ((0.5, 1.0), (0.7, 1.0), (0.85, 1.0), (0.4, 2.0), (1.3, 1.0))
 ATTEMPTS: Final = 40
 """Connections opened for each that is wanted before giving up on the system's choice of workers."""
 
+TIMED: Final = 600
+"""Requests that are answered one by one before each point, to see how fast the machine is by then."""
+
 WARM_UP: Final = 3_000
 """Requests to each worker before it is measured."""
 
@@ -49,20 +52,32 @@ def compared(it: Subject, costs: Costs, seconds: float, seed: int) -> Iterator[J
     cores, rng = len(os.sched_getaffinity(0)), np.random.default_rng(seed)
     pools = [bodies(it, kind, POOL, rng) for kind in range(len(KINDS))]
     for workers in WORKERS:
-        machine = Machine(workers, cores, LINES, wake=costs.wake, client=costs.client, refusal=costs.refusal)
+        machine = Machine(workers, cores, LINES, costs.wake, SLICE, costs.refusal, costs.client, costs.rest)
         with Server(it.model, it.state, "--workers", str(workers)) as server:
             it.store_events(server.port)
             few = balanced(server, lines=2)  # so that no request is refused
             drive(server.port, mixed(pools, WARM_UP * workers, rng)[0], len(few), opened=few)
             for share, burst in POINTS:
-                rate = share * costs.capacity(workers, cores)
+                slowness = _slowness(server, mixed(pools, TIMED, rng)[0], costs)
+                now = costs.slowed(slowness)
+                rate = share * now.capacity(workers, cores)
                 due = arrivals(rate, seconds, rng, burst)
                 sent, kinds = mixed(pools, len(due), rng)
                 about = {"workers": workers, "share": share, "burst": burst, "rate": rate}
                 found = _loaded(server, sent, due)
-                drawn = (costs.drawn(kinds, rng) for _ in range(DRAWS))
+                drawn = (now.drawn(kinds, rng) for _ in range(DRAWS))
                 predicted = [summary(simulate(machine, Load(due, work))) for work in drawn]
-                yield {**about, "measured": found, "predicted": _mean(predicted)}
+                yield {**about, "slowness": slowness, "measured": found, "predicted": _mean(predicted)}
+
+
+def _slowness(server: Server, requests: Sequence[bytes], costs: Costs) -> float:
+    """Give how many times as long requests take by now as when their costs were measured."""
+    connection, workers = Connection(server.port), server.workers()
+    before = sum(map(processor_seconds, workers))
+    for one in requests:
+        connection.insist(one)
+    connection.close()
+    return (sum(map(processor_seconds, workers)) - before) / len(requests) / float(costs.work.mean())
 
 
 def _loaded(server: Server, sent: Sequence[bytes], due: Doubles) -> Json:

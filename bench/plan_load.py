@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from bench import valkey
+from bench.queueing import Rest
 from bench.study import Json
 from tailrank.arrays import Doubles, Offsets
 from tailrank.benchmarks.connection import Connection, request
@@ -38,6 +39,12 @@ KINDS: Final = ("as before", "after an event", "read anew")
 POOL: Final = 4_000
 """Different requests of each kind."""
 
+RESTS: Final = (0.0, 0.0005, 0.001, 0.002, 0.005, 0.02)
+"""Seconds for which a server has nothing to do before a request."""
+
+WARM: Final = 3
+"""Requests without a rest before each that is timed after one."""
+
 UNDISTURBED: Final = 10
 """Percentile of what is lost between client and server that other processes add least to."""
 
@@ -59,18 +66,26 @@ class Costs:
         Seconds of the processor that sending takes, and reading an answer.
     refusal
         Seconds of the server's processor for a refusal.
+    rest
+        How much slower the server is after a rest.
     """
 
     work: Doubles
     wake: float
     client: float
     refusal: float
+    rest: Rest
 
     @classmethod
     def of(cls, stored: Json) -> Costs:
         """Read what `measured_costs` gave."""
         work = np.array([stored["work_us"][kind] for kind in KINDS]) / 1e6
-        return cls(work, *(stored[name] / 1e6 for name in ("wake_us", "client_us", "refusal_us")))
+        wake, client, refusal = (stored[name] / 1e6 for name in ("wake_us", "client_us", "refusal_us"))
+        return cls(work, wake, client, refusal, Rest(RESTS, tuple(stored["slower"])))
+
+    def slowed(self, times: float) -> Costs:
+        """Let the server take so many times as long: the speed of a machine that others share changes."""
+        return replace(self, work=times * self.work, refusal=times * self.refusal)
 
     def drawn(self, kinds: Offsets, rng: np.random.Generator) -> Doubles:
         """Draw the work of requests; `kinds` are positions in `KINDS`, shape (requests,)."""
@@ -139,6 +154,7 @@ def measured_costs(it: Subject, seed: int) -> Json:
         it.store_events(server.port)
         pools = [bodies(it, kind, SAMPLES + WARM_UP, rng) for kind in range(len(KINDS))]
         single = dict(zip(KINDS, (_single(server, some) for some in pools), strict=True))
+        slower = _slower(server, pools[1], rng)
         alive = _single(server, [request("/healthz")] * (SAMPLES + WARM_UP))
         due = arrivals(0.5e6 / single[KINDS[1]]["server_us"], SAMPLES / 1_000, rng)
         client, _ = timed_client(lambda: drive(server.port, pools[1][: len(due)], LINES, due))
@@ -153,6 +169,7 @@ def measured_costs(it: Subject, seed: int) -> Json:
     return {
         "work_us": {kind: one.pop("quantiles_us") for kind, one in single.items()},
         "single": single,
+        "slower": slower,
         "wake_us": float(np.mean([one["outside_us"] for one in single.values()])) / 2,
         "client_us": 1e6 * client / len(due) / 2,
         "refusal_us": alive["server_us"],
@@ -183,6 +200,26 @@ def _single(server: Server, requests: Sequence[bytes]) -> Json:
         "answer_bytes": len(answer),
         "quantiles_us": np.percentile(work, QUANTILES).round(1).tolist(),
     }
+
+
+def _slower(server: Server, requests: Sequence[bytes], rng: np.random.Generator) -> list[float]:
+    """Give how many times as long a request takes the server's processor after each of `RESTS`."""
+    connection, process, every = Connection(server.port), server.process.pid, WARM + 1
+    rests = rng.permutation(np.arange(len(requests) // every) % len(RESTS))
+    spent: list[list[float]] = [[] for _ in RESTS]
+    for at, rest in enumerate(rests.tolist()):
+        *warm, last = requests[at * every : (at + 1) * every]
+        for one in warm:
+            connection.insist(one)
+        if RESTS[rest]:
+            time.sleep(RESTS[rest])
+        before = processor_seconds(process)
+        connection.insist(last)
+        spent[rest].append(processor_seconds(process) - before)
+    connection.close()
+    means = np.array([np.mean(some) for some in spent])
+    slower: list[float] = (means / means[0]).round(3).tolist()
+    return slower
 
 
 def timed_client(call: Callable[[], Answers]) -> tuple[float, Answers]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from bench.page import ROOT, render
 from bench.plan_constants import CONSTANTS
+from bench.plan_load import RESTS
 from bench.plan_sizes import BURST, CORES, NEW, P99_MS
 from bench.stored import Studies
 from bench.study import RESULTS, Json
@@ -123,6 +124,7 @@ def plan(studies: Studies) -> str:
         shops=[(shop, found := needs(shop, values), first_to_break(found)) for shop in SHOPS],
         served=[(row, found := loads(row, values), first_to_break(found)) for row in rows],
         check=checked(made["check"]) if "check" in made else None,
+        slower=dict(zip(RESTS, made["costs"]["slower"], strict=True)),
         close=CLOSE,
         promise=P99_MS,
         burst=BURST,

@@ -183,7 +183,7 @@ def _simulated(
     workers, later = rng.integers(n_workers, size=len(users)), rng.random(len(users)) < NEW
     kinds = kinds_of(users, workers, later, n_workers)[n_before:]
     work = costs.drawn(kinds, rng)
-    machine = Machine(n_workers, n_workers, wake=costs.wake, refusal=costs.refusal)
+    machine = Machine(n_workers, n_workers, wake=costs.wake, refusal=costs.refusal, rest=costs.rest)
     waited = simulate(machine, Load(due, work), loss)
     return {
         **summary(waited),

@@ -1,8 +1,9 @@
 """Requests that wait for the workers of a server: a simulation, event by event, of how long answers take.
 
 Requests go over connections, each of which belongs to a worker; they take turns. A worker takes what has come
-in one go, as the event loop of a server does, and answers one request after the other. Workers need cores,
-which may be fewer; then one that has had its slice of time lets others have theirs.
+in one go, as the event loop of a server does, and answers one request after the other; after a rest it is
+slower, as what it needs is no longer in the caches. Workers need cores, which may be fewer; then one that has
+had its slice of time lets others have theirs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,32 @@ Steps: TypeAlias = Generator[simpy.Event, Any, None]
 
 
 @dataclass(frozen=True)
+class Rest:
+    """How much slower work is after a worker did nothing for a while, each of shape (rests,).
+
+    Attributes
+    ----------
+    seconds
+        Lengths of rests, ascending.
+    slower
+        How many times as long the next request takes.
+    """
+
+    seconds: tuple[float, ...] = (0.0,)
+    slower: tuple[float, ...] = (1.0,)
+
+    def after(self, seconds: float) -> float:
+        """Give how many times as long a request takes after a rest.
+
+        Examples
+        --------
+        >>> Rest((0.0, 0.002), (1.0, 1.5)).after(0.001)
+        1.25
+        """
+        return float(np.interp(seconds, self.seconds, self.slower))
+
+
+@dataclass(frozen=True)
 class Machine:
     """What requests come to; times are in seconds.
 
@@ -47,6 +74,8 @@ class Machine:
     client
         Time of the processor for sending a request, and for reading an answer, by one process that needs
         these cores, too; 0: clients are elsewhere.
+    rest
+        What a worker's rest costs.
     """
 
     workers: int
@@ -56,6 +85,7 @@ class Machine:
     slice: float = SLICE
     refusal: float = 0.0
     client: float = 0.0
+    rest: Rest = Rest()
 
 
 @dataclass(frozen=True)
@@ -170,6 +200,9 @@ class _Process:
 class _Worker(_Process):
     """Answers requests."""
 
+    worked = -np.inf
+    """When it did so last."""
+
     def _turn(self) -> Steps:
         it = self.it
         batch, began = list(self.line), it.env.now
@@ -177,7 +210,9 @@ class _Worker(_Process):
         for ahead, request in enumerate(batch):
             refused = ahead >= LINE and it.env.now - began > QUEUE_SECONDS
             it.refused[request] = refused
-            yield from self._compute(it.machine.refusal if refused else it.work[request])
+            work = it.machine.refusal if refused else it.work[request]
+            yield from self._compute(work * it.machine.rest.after(it.env.now - self.worked))
+            self.worked = it.env.now
             if self.lost:
                 it.send_again(batch[ahead:])
                 return

@@ -35,7 +35,12 @@ def stored_plan() -> dict[str, Any]:
     valkey = {"user_bytes": 1_743.0, "read_us": 20.0, "event_us": 6.0}
     return {
         **{"command": "python -m bench plan", "date": "2026-11-29", "processor": "a fast one", "cores": 2},
-        "costs": {"free_share": 1.0, "single": dict.fromkeys(KINDS, ranking), "valkey_us": 150.0},
+        "costs": {
+            "free_share": 1.0,
+            "slower": [1.0, 1.1, 1.2, 1.3, 1.4, 1.5],
+            "single": dict.fromkeys(KINDS, ranking),
+            "valkey_us": 150.0,
+        },
         "sizes": {**reading, **valkey, "users_per_core_s": 2_000.0},
         "served": {"rows": [{**served, **{way: waited(3.0) for way in ways}}]},
         "check": {"free_share": 1.0, "seconds": 12.0, "rows": rows},

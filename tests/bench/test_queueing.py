@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bench.plan_load import KINDS, arrivals
 from bench.plan_sizes import kinds_of
-from bench.queueing import QUEUE_SECONDS, Load, Loss, Machine, simulate
+from bench.queueing import QUEUE_SECONDS, Load, Loss, Machine, Rest, simulate
 
 from tailrank.arrays import Doubles
 from tailrank.server.app import LINE
@@ -41,6 +41,13 @@ def test_a_machine_that_never_rests_answers_what_its_cores_can(workers: int, cor
     load = Load(np.zeros(80), np.full(80, SERVICE))
     waited = simulate(Machine(workers, cores, slice=5 * SERVICE), load)
     assert waited.seconds == pytest.approx(80 * SERVICE / min(workers, cores))
+
+
+def test_a_worker_that_rested_is_slower_once() -> None:
+    # The first of two comes after a rest that triples its work, the second while the first is done.
+    machine = Machine(1, 1, rest=Rest((0.0, 1.0), (1.0, 3.0)))
+    waited = simulate(machine, Load(np.array([2.0, 2.0, 4.0]), np.full(3, SERVICE)))
+    np.testing.assert_allclose(waited.ms, 1e3 * SERVICE * np.array([3, 4, 3]))
 
 
 def test_a_client_on_the_same_cores_takes_its_share() -> None:
