@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -37,11 +36,6 @@ settings.load_profile("repeatable")
 
 for step in ("connect", "read", "write", "pool"):  # a busy machine takes longer than five seconds at times
     setattr(DEFAULT_TIMEOUT_CONFIG, step, 60.0)
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Let one worker more than there are cores run: many tests wait, for servers or for a time to pass."""
-    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
