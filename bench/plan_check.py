@@ -20,7 +20,7 @@ from bench.plan_load import (
     processor_seconds,
     timed_client,
 )
-from bench.queueing import SLICE, Load, Machine, Waited, simulate
+from bench.queueing import Load, Machine, Waited, simulate
 from bench.study import Json
 from tailrank.arrays import Doubles
 from tailrank.benchmarks.connection import OK, SHED, Connection
@@ -52,7 +52,8 @@ def compared(it: Subject, costs: Costs, seconds: float, seed: int) -> Iterator[J
     cores, rng = len(os.sched_getaffinity(0)), np.random.default_rng(seed)
     pools = [bodies(it, kind, POOL, rng) for kind in range(len(KINDS))]
     for workers in WORKERS:
-        machine = Machine(workers, cores, LINES, costs.wake, SLICE, costs.refusal, costs.client, costs.rest)
+        times = {"wake": costs.wake, "refusal": costs.refusal, "client": costs.client}
+        machine = Machine(workers, cores, LINES, **times, rest=costs.rest)
         with Server(it.model, it.state, "--workers", str(workers)) as server:
             it.store_events(server.port)
             few = balanced(server, lines=2)  # so that no request is refused
