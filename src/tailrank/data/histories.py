@@ -223,8 +223,6 @@ class Histories:
     @classmethod
     def concatenate(cls, parts: Sequence[Histories]) -> Histories:
         """Put histories one after another."""
-        if len(parts) == 1:
-            return parts[0]
         columns = zip(*((part.items, part.types, part.times, part.lengths) for part in parts), strict=True)
         items, types, times, lengths = map(np.concatenate, columns)
         return cls(items, types, times, flat_offsets(lengths))

@@ -231,6 +231,16 @@ class Catalogue:
         An event without a time counts as simultaneous with the one before it, and so does one that seems
         earlier: clocks differ. A model that learned from positions is given positions.
 
+        Parameters
+        ----------
+        pasts
+            One of each user, of at least one.
+
+        Returns
+        -------
+        tuple[Histories, list[list[str]]]
+            As many histories, and the unknown items of each.
+
         Raises
         ------
         RequestError
