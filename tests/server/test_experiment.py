@@ -190,7 +190,7 @@ def test_workers_compare_alike(model: Path, worse: Path, tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def users(reranker: Reranker, movielens: Dataset) -> Users:
-    return Users.draw(reranker, movielens, 300)
+    return Users.draw(reranker, movielens, 900)  # so many that the variance of what they do is known
 
 
 class TestDecisions:
