@@ -27,10 +27,7 @@ class Modules(TyperGroup):
         *("knowledge", "policies", "exposure", "frontier", "rules", "game", "causal", "screen"),
         *("tasks", "tasks_together", "pairs", "support", "monitor", "intents", "recipes"),
         *("counting", "consume", "plan", "steps", "conversation", "calibration", "tracing"),
-        *("reasons", "rank_all", "newcomers"),
-        *("languages",),
-        *("enrichment",),
-        *("teacher",),
+        *("reasons", "rank_all", "newcomers", "languages", "enrichment", "speech", "teacher"),
         *("spaces", "device", "processes", "sequence_processes"),
     )
 

@@ -24,6 +24,7 @@ from tailrank.data.cache import cache_root
 from tailrank.data.splits import Split, leave_one_out
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.generative import load_generative_model
+from tailrank.language.kept_answers import KeptAnswers
 from tailrank.language.store import VectorStore
 from tailrank.language.text import item_texts
 from tailrank.language.vectors import ItemVectors
@@ -81,7 +82,7 @@ def written(
     """Have items described as long as the time lasts; gives statements, seconds of each, and by whom."""
     model = load_generative_model(name)
     file = re.sub(r"[^A-Za-z0-9]+", "-", model.identity)
-    writer = Writer(model, cache_root() / "enrichment" / f"{file}.jsonl")
+    writer = Writer(model, KeptAnswers(cache_root() / "enrichment" / f"{file}.jsonl"))
     found, new, start = dict[int, list[Statement]](), 0, time.process_time()
     for item in drawn:
         if time.process_time() - start > 60 * minutes:

@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from films import write_film
 from tailrank import Dataset, ItemVectors, Reranker, VectorStore
 from tailrank.cli.main import app
 from tailrank.errors import DataError, EncoderError
 from tailrank.language.pictures import PictureEncoder, read_picture
+from tailrank.language.recordings import pictures
 
 SIDE = 32
 COLOURS = {"red": (220, 20, 30), "green": (10, 200, 40), "blue": (20, 30, 230)}
@@ -145,6 +147,14 @@ def test_pictures_rank(encoder_folder: Path, shop: Path, tmp_path: Path, own_cac
     for at, colour in enumerate(COLOURS):
         history = [f"i{n}" for n in (3 + at, 6 + at, 9 + at)]
         assert with_new.rank(history, list(COLOURS)).item_ids[0] == colour
+
+
+def test_a_film_is_the_mean_of_its_pictures(encoder: PictureEncoder, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4")
+    seen = np.stack([encoder.encode(picture) for picture in pictures(film, 8)])
+    mean = seen.mean(axis=0)
+    np.testing.assert_allclose(encoder.encode_file(film), mean / np.linalg.norm(mean), atol=1e-6)
+    assert len({tuple(each.round(3)) for each in seen}) >= 3
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tailrank.cli import enrich
 from tailrank.cli.main import app
 from tailrank.data.dataset import Dataset
 from tailrank.errors import DataError, TailrankError
+from tailrank.language.kept_answers import KeptAnswers
 from tailrank.tuning.enrichment import Writer, statements, with_enrichment
 from tailrank.tuning.grounding import CHANCE, Grounds
 
@@ -89,19 +90,19 @@ def test_any_answer_can_be_taken_apart(answer: str) -> None:
 
 def test_an_answer_is_kept_and_half_a_line_of_a_killed_run_is_not(tmp_path: Path) -> None:
     file, talker = tmp_path / "kept.jsonl", Talker("a tent")
-    assert Writer(talker, file).write("Alpine\n\nItem: 2 tent") == "a tent"
+    assert Writer(talker, KeptAnswers(file)).write("Alpine\n\nItem: 2 tent") == "a tent"
     assert "Item: Alpine Item: 2 tent\n" in talker.asked[0]  # on one line
     with file.open("a") as opened:
         opened.write('{"key":"ab","answ')
-    again = Writer(talker, file)
+    again = Writer(talker, KeptAnswers(file))
     assert again.write("Alpine  Item: 2 tent") == "a tent"
     assert len(talker.asked) == 1
     assert again.write("Another tent") == "a tent"
-    assert Writer(talker, file).has("Another tent")
+    assert Writer(talker, KeptAnswers(file)).has("Another tent")
     for damaged in (b"no json\n", b'{"key":"ab","answer":"\xff"}\n'):
         file.write_bytes(damaged)
         with pytest.raises(DataError, match="remove it"):
-            Writer(talker, file)
+            Writer(talker, KeptAnswers(file))
 
 
 def test_what_is_there_is_not_overwritten() -> None:

@@ -14,22 +14,24 @@ import typer
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
+from tailrank.data.added_columns import check_addable
 from tailrank.data.cache import cache_root
 from tailrank.data.copying import copy_with_items
 from tailrank.data.imports.tables import check_free
 from tailrank.errors import RequestError
 from tailrank.language.generative import load_generative_model
+from tailrank.language.kept_answers import KeptAnswers
 from tailrank.language.text import default_template, item_texts, template_columns
 from tailrank.reporting import step
 from tailrank.tuning.annotation import items_to_annotate
 from tailrank.tuning.enrichment import (
     BY,
+    COLUMNS,
     FIELDS,
     PREFIX,
     TOKENS,
     Statement,
     Writer,
-    check_columns,
     described,
     with_enrichment,
 )
@@ -53,7 +55,7 @@ def enrich(
     folder = options.data_folder(data)
     dataset = options.load(data)
     items = dataset.items
-    check_columns(items)
+    check_addable(items, COLUMNS)
     chosen = template or default_template(items)
     texts = item_texts(items, chosen)
     poor = np.array([0 < len(text.split()) < words for text in texts])
@@ -67,7 +69,7 @@ def enrich(
     with progress_bars() as progress, step(progress, f"loading {writer}"):
         model = load_generative_model(writer)
     name = re.sub(r"[^\w.]+", "-", model.identity)
-    kept = Writer(model, cache_root() / "enrichment" / f"{name}.jsonl")
+    kept = Writer(model, KeptAnswers(cache_root() / "enrichment" / f"{name}.jsonl"))
     new = sum(not kept.has(texts[row]) for row in rows)
     typer.echo(
         f"{poor.sum():,} items with fewer than {words} words; {len(rows):,} to describe, {new:,} of them by "

@@ -119,6 +119,11 @@ COMMANDS: Final = (
         "Have a generative model describe items with poor texts, checked; an interrupted run goes on.",
     ),
     LazyCommand(
+        "transcribe",
+        "transcribe:transcribe",
+        "Write down what is said in sounds and films, as a text of their items; an interrupted run goes on.",
+    ),
+    LazyCommand(
         "experiments",
         "experiments:experiments",
         "Decide an experiment by its log: ship, hold or roll back, with reasons, as often as one likes.",

@@ -1,8 +1,9 @@
-"""The vectors of files that a column of items names, such as pictures."""
+"""Files that a column of items names, such as pictures, and their vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -13,12 +14,13 @@ import polars as pl
 from tailrank.arrays import Floats
 from tailrank.errors import DataError, EncoderError, first_line
 from tailrank.files import sha256_of
+from tailrank.language.recordings import is_recording
 from tailrank.language.store import VectorStore
 from tailrank.language.vector_column import named_column, row_of
 from tailrank.reporting import Progress, silent
 
 MOST_BYTES: Final = 64 * 2**20
-"""Of a file."""
+"""Of a picture, which is read as a whole."""
 
 
 class FileEncoder(Protocol):
@@ -75,28 +77,60 @@ def file_vectors(
     DataError
         Naming the row and the file that is missing, outside of the folder, too large, or can't be read.
     """
-    cells = items[named_column(items, column)]
-    if cells.dtype != pl.String:
-        raise DataError(f"items: the column `{column}` holds {cells.dtype}, no paths of files")
-    keys, found = list[str](), dict[str, _Named]()
-    for row, cell in enumerate(cells):
-        if cell is None or not cell.strip():
-            keys.append("")
-            continue
-        named = _Named(_inside(folder, cell, items, row), f"{row_of(items, row)}: `{column}` {cell!r}")
-        keys.append(_digest(named))
-        found.setdefault(keys[-1], named)
-    if not found:
-        raise DataError(f"items: the column `{column}` names no file")
-    return store.vectors(keys, _ByContent(encoder, found), progress)
+    keys, files = named_files(items, column, folder)
+    return store.vectors(keys, _ByContent(encoder, files), progress)
 
 
 @dataclass(frozen=True)
-class _Named:
+class NamedFile:
     """A file, and how messages call it."""
 
     path: Path
     called: str
+
+
+def named_files(items: pl.DataFrame, column: str, folder: Path) -> tuple[list[str], dict[str, NamedFile]]:
+    """Find the files that a column names.
+
+    Returns
+    -------
+    tuple[list[str], dict[str, NamedFile]]
+        The sha256 of each item's file, empty for an item without one; and one file of each content.
+
+    Raises
+    ------
+    DataError
+        As `file_vectors` does, but for what only reading them shows.
+    """
+    cells = items[named_column(items, column)]
+    if cells.dtype != pl.String:
+        raise DataError(f"items: the column `{column}` holds {cells.dtype}, no paths of files")
+    keys, found = list[str](), dict[str, NamedFile]()
+    for row, cell in enumerate(cells):
+        if cell is None or not cell.strip():
+            keys.append("")
+            continue
+        named = NamedFile(_inside(folder, cell, items, row), f"{row_of(items, row)}: `{column}` {cell!r}")
+        keys.append(_digest(named))
+        found.setdefault(keys[-1], named)
+    if not found:
+        raise DataError(f"items: the column `{column}` names no file")
+    return keys, found
+
+
+@contextmanager
+def naming_file(named: NamedFile) -> Iterator[None]:
+    """Say which file an encoder's error is about.
+
+    Raises
+    ------
+    DataError
+        In place of an EncoderError.
+    """
+    try:
+        yield
+    except EncoderError as why:
+        raise DataError(f"{named.called} {why}, or leave it out") from None
 
 
 @dataclass(frozen=True)
@@ -104,7 +138,7 @@ class _ByContent:
     """An encoder of files that go by the sha256 of their content, as a store takes it."""
 
     encoder: FileEncoder
-    files: Mapping[str, _Named]
+    files: Mapping[str, NamedFile]
 
     @property
     def name(self) -> str:
@@ -121,11 +155,8 @@ class _ByContent:
     def encode(self, texts: Sequence[str], progress: Progress = silent) -> Floats:
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         for done, text in enumerate(texts):
-            named = self.files[text]
-            try:
-                vectors[done] = self.encoder.encode_file(named.path)
-            except EncoderError as why:
-                raise DataError(f"{named.called} {why}, or leave it out") from None
+            with naming_file(self.files[text]):
+                vectors[done] = self.encoder.encode_file(self.files[text].path)
             progress("encoding files", done + 1, len(texts))
         return vectors
 
@@ -147,10 +178,10 @@ def _inside(folder: Path, cell: str, items: pl.DataFrame, row: int) -> Path:
     return path
 
 
-def _digest(named: _Named) -> str:
+def _digest(named: NamedFile) -> str:
     try:
         size = named.path.stat().st_size
-        if size > MOST_BYTES:
+        if size > MOST_BYTES and not is_recording(named.path):
             raise DataError(f"{named.called} has {size:,} bytes, more than {MOST_BYTES:,}: make it smaller")
         return sha256_of(named.path)
     except OSError as why:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from tailrank.arrays import Floats
 from tailrank.errors import EncoderError, first_line, needs
 from tailrank.files import sha256_of
+from tailrank.language.recordings import MOST_PIXELS, is_film, pictures
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,8 +27,10 @@ OUTPUTS: Final = ("image_embeds", "pooler_output")
 """Outputs that are the vector of a picture, if a graph has several; the first that there is counts."""
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-MOST_PIXELS: Final = 100_000_000
 LONGEST_SIDE: Final = 4096
+
+FRAMES: Final = 8
+"""Pictures of a film."""
 
 Side = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
 Channels = Annotated[tuple[float, float, float], Meta()]
@@ -139,14 +142,17 @@ class PictureEncoder:
         return vector / max(float(length), float(np.finfo(np.float32).tiny))
 
     def encode_file(self, file: Path) -> Floats:
-        """Encode the picture in a file.
+        """Encode the picture in a file; a film is the mean direction of `FRAMES` pictures spread over it.
 
         Raises
         ------
         EncoderError
-            If it can't be read as a picture; the message doesn't name it.
+            If it can't be read as a picture or a film; the message doesn't name it.
         """
-        return self.encode(read_picture(file))
+        if not is_film(file):
+            return self.encode(read_picture(file))
+        mean: Floats = np.mean([self.encode(picture) for picture in pictures(file, FRAMES)], axis=0)
+        return mean / max(float(np.linalg.norm(mean)), float(np.finfo(np.float32).tiny))
 
 
 def read_picture(file: Path) -> Image:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
 import polars as pl
 
-from tailrank.errors import DataError, first_line
-from tailrank.files import cut_half_a_line
+from tailrank.data.added_columns import with_added
 from tailrank.language.generative import GenerativeModel
+from tailrank.language.kept_answers import KeptAnswers
 from tailrank.tuning.grounding import Grounds, words_of
 
 TOKENS: Final = 90
@@ -61,11 +59,6 @@ class Statement(NamedTuple):
     ungrounded: str | None
 
 
-class _Answer(msgspec.Struct, frozen=True):
-    key: str
-    answer: str
-
-
 def statements(answer: str, item: int, grounds: Grounds) -> list[Statement]:
     r"""Take an answer apart, and check each statement; what says nothing, or is said twice, is left out.
 
@@ -99,35 +92,24 @@ def statements(answer: str, item: int, grounds: Grounds) -> list[Statement]:
     return found
 
 
-@dataclass
+@dataclass(frozen=True)
 class Writer:
-    """A generative model whose answers are kept in a file, by what was asked: a killed run loses one at most.
+    """A generative model whose answers are kept by what was asked.
 
     Attributes
     ----------
     model
         Writes.
-    file
-        Keeps its answers, one a line; made if there is none.
+    kept
+        Its answers.
     """
 
     model: GenerativeModel
-    file: Path
-    _kept: dict[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("ab+") as opened:
-                cut_half_a_line(opened.fileno())
-            lines = self.file.read_bytes().splitlines()
-            self._kept = {one.key: one.answer for one in map(msgspec.json.Decoder(_Answer).decode, lines)}
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as why:
-            raise DataError(f"{self.file}: can't be used ({first_line(why)}): remove it") from None
+    kept: KeptAnswers
 
     def has(self, fields: str) -> bool:
         """Whether the answer for an item of these fields is kept."""
-        return self._key(fields) in self._kept
+        return self._key(fields) in self.kept
 
     def write(self, fields: str) -> str:
         """Have an item described, unless one of the same fields was.
@@ -139,16 +121,10 @@ class Writer:
         DataError
             If the answer can't be kept.
         """
-        key = self._key(fields)
-        if key not in self._kept:
-            answer = self.model.complete(PROMPT.format(fields=_cut(fields)), TOKENS, ["\n\n", "\nItem:"])
-            try:
-                with self.file.open("ab") as opened:
-                    opened.write(msgspec.json.encode(_Answer(key, answer)) + b"\n")
-            except OSError as why:
-                raise DataError(f"{self.file}: can't be written ({first_line(why)})") from None
-            self._kept[key] = answer
-        return self._kept[key]
+        prompt = PROMPT.format(fields=_cut(fields))
+        return self.kept.answer(
+            self._key(fields), lambda: self.model.complete(prompt, TOKENS, ["\n\n", "\nItem:"])
+        )
 
     def _key(self, fields: str) -> str:
         return hashlib.sha256(f"{self.model.identity}\0{PROMPT}\0{_cut(fields)}".encode()).hexdigest()
@@ -165,22 +141,6 @@ def described(
     """Have items described one by one; gives each with its statements, those without ground included."""
     for item, text in texts.items():
         yield item, statements(writer.write(text), item, grounds)
-
-
-def check_columns(items: pl.DataFrame) -> None:
-    """Refuse items with columns of the names that are written, but of other types.
-
-    Raises
-    ------
-    DataError
-        Naming the first.
-    """
-    for name, kind in COLUMNS.items():
-        if name in items.columns and items[name].dtype not in (kind, pl.Null):
-            raise DataError(
-                f"items: the column `{name}` holds {items[name].dtype}, but what is written there is {kind}: "
-                "rename it"
-            )
 
 
 def with_enrichment(
@@ -213,7 +173,4 @@ def with_enrichment(
             rows[PREFIX + name].append((" ".join(said) if name == "description" else said) if said else None)
         for name, value in ((BY, model), (ON, date.today()), (READ, list(fields))):
             rows[name].append(value if kept else None)
-    for name, values in rows.items():
-        new = pl.Series(name, values, COLUMNS[name])
-        items = items.with_columns(pl.coalesce(name, new) if name in items.columns else new)
-    return items
+    return with_added(items, rows, COLUMNS)
