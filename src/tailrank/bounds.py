@@ -6,6 +6,7 @@ import math
 import operator
 import time
 import typing
+from collections.abc import Iterable
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
@@ -49,6 +50,19 @@ TYPES: Final[dict[type, str]] = {int: "a whole number", float: "a number", str: 
 
 Bounds: TypeAlias = dict[str, float] | tuple[Any, ...]
 """Limits by operator, or the values to choose from."""
+
+
+def as_list(name: str, given: Iterable[Any]) -> list[Any]:
+    """List ids that may come in anything iterable but a string, whose letters would count as ids.
+
+    Raises
+    ------
+    RequestError
+        If it is one, or not iterable.
+    """
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise RequestError(f"{name} must be a list of item ids, not {given!r}")
+    return list(given)
 
 
 def latest_plausible_time() -> float:

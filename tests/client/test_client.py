@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pytest
 from search_responses import ELASTICSEARCH, OPENSEARCH
@@ -22,6 +22,7 @@ from tailrank import api, api_stored
 from tailrank.benchmarks.launcher import Server, free_port
 from tailrank.client import AsyncClient, Client, RefusedEntriesError, SearchPage, ServerError, new_event
 from tailrank.data.histories import Event
+from tailrank.errors import RequestError
 from tailrank.ranking.reranker import Reranker
 
 CANDIDATES = ["1", "50", "172", "174", "181", "210"]
@@ -103,6 +104,12 @@ class TestAgainstAServer:
             assert (text.index, text.document) == (1, {"text": texts[1]})
             assert client.erase_user("ada") == api_stored.UserErased(True)
             assert client.history("ada").events == []
+
+    @pytest.mark.parametrize("name", ["candidates", "history", "without"])
+    def test_the_letters_of_a_string_are_no_ids(self, name: str, url: str) -> None:
+        given: dict[str, Any] = {"candidates": ["50"], name: "p1,p2"}
+        with Client(url, WRITE) as client, pytest.raises(RequestError, match=f"{name} must be a list"):
+            client.rank(**given)
 
     def test_refused_entries_are_not_hidden(self, url: str) -> None:
         good, bad = new_event("cid", "50"), new_event("cid", "50", "x" * 101)

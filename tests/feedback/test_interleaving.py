@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tailrank.errors import RequestError
 from tailrank.feedback.interleaving import NOBODY, A, B, Interleaving, team_draft
 
 LETTERS = [*"abcdefghij"]
@@ -16,7 +17,7 @@ def draft(a: list[str], b: list[str], ranking_id: str = "r1", k: int | None = No
     return team_draft(a, b, experiment="new-fusion", ranking_id=ranking_id, k=k)
 
 
-@given(rankings, rankings, st.none() | st.integers(0, 12), st.text())
+@given(rankings, rankings, st.none() | st.integers(1, 12), st.text())
 def test_it_is_a_draft(a: list[str], b: list[str], k: int | None, ranking_id: str) -> None:
     shown = draft(a, b, ranking_id, k)
     assert shown == draft(a, b, ranking_id, k)
@@ -70,3 +71,9 @@ def test_an_empty_ranking_leaves_the_other(a: list[str], b: list[str]) -> None:
     shown = draft(a, b)
     assert shown.items == (*a, *b)
     assert set(shown.teams) <= {NOBODY}
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_list_has_an_item_at_least(k: int) -> None:
+    with pytest.raises(RequestError, match=f"k must be at least 1, not {k}"):
+        team_draft(["a"], ["b"], experiment="x", ranking_id="r", k=k)

@@ -86,3 +86,10 @@ def test_a_request_may_describe_them() -> None:
 def test_mistakes_are_named(wish: Any, why: str) -> None:
     with pytest.raises(RequestError, match=why):
         Wishes([wish])
+
+
+def test_a_limit_of_texts_is_refused() -> None:
+    with pytest.raises(
+        RequestError, match="`brand` holds texts, no numbers: give `values` in place of below"
+    ):
+        left(Wish("brand", below=20))

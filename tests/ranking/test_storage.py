@@ -483,7 +483,7 @@ def test_weights_in_buckets_of_counts_score_as_they_did(model: Path, tmp_path: P
         ([0, 5, 10, 20, 50, 151], "from 0 to 150"),
         ([-1, 5, 10, 20, 50, 150], "from 0 to 150"),
     ],
-    ids=str,
+    ids=["twice", "falling", "five", "too large", "negative"],
 )
 def test_knots_that_make_no_sense_are_refused(model: Path, knots: list[int], why: str) -> None:
     arrays = load_arrays(file_of(model, "signals").read_bytes())

@@ -65,3 +65,9 @@ def test_what_is_no_vector_is_refused(url: str, value: object) -> None:
     response = httpx.post(f"{url}/v1/items", json={"item_id": "bad", "title": "tea", "picture": value})
     assert response.status_code == 422, response.text
     assert f"`picture`: send a list of {WIDTH} finite numbers, or leave it out" in response.text
+
+
+def test_a_vector_goes_by_the_name_of_its_column(url: str) -> None:
+    response = httpx.post(f"{url}/v1/items", json={"item_id": "bad", "title": "tea", "image": [1, 2, 3, 4]})
+    assert response.status_code == 422, response.text
+    assert "`image` is a space: send its vector as `picture`, the column it comes from" in response.text

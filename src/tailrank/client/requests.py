@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailrank import api, api_conversation, api_reports, api_stored
+from tailrank.bounds import as_list
 from tailrank.client.sending import Request, path_of, posted, sends
 from tailrank.client.text_requests import TextRequests
 
@@ -71,10 +72,10 @@ class Requests(TextRequests):
         """
         asked = None if tail is None else api.Policy(tail)
         body = api.RankRequest(
-            list(candidates),
+            as_list("candidates", candidates),
             user,
             session,
-            list(history),
+            as_list("history", history),
             k,
             asked if policy is None else [dict(step) for step in policy],
             explain,
@@ -83,7 +84,7 @@ class Requests(TextRequests):
             ranking_id,
             None if shown is None else {name: list(times) for name, times in shown.items()},
             counterfactual,
-            list(without),
+            as_list("without", without),
             model,
         )
         return posted("/v1/rank", body, api.Ranking)

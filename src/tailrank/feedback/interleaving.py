@@ -8,6 +8,7 @@ from itertools import takewhile
 
 import numpy as np
 
+from tailrank.errors import RequestError
 from tailrank.feedback.assignment import drawn_bytes
 
 A, B, NOBODY = 0, 1, -1
@@ -62,12 +63,19 @@ def team_draft(
     k
         Length of the list; by default as long as it gets.
 
+    Raises
+    ------
+    RequestError
+        On a `k` below 1.
+
     Examples
     --------
     >>> shown = team_draft(["tea", "milk", "salt"], ["salt", "milk", "tea"], experiment="x", ranking_id="r1")
     >>> sorted(shown.items), sorted(shown.teams)
     (['milk', 'salt', 'tea'], [0, 0, 1])
     """
+    if k is not None and k < 1:
+        raise RequestError(f"k must be at least 1, not {k}")
     alike = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))]
     shown = dict.fromkeys(alike, NOBODY)
     left = [list(reversed(a)), list(reversed(b))]

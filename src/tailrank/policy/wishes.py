@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Final
 import numpy as np
 from msgspec import Meta
 
-from tailrank.arrays import Bools, Floats
+from tailrank.arrays import Bools, Doubles, Floats
 from tailrank.bounds import MAX_TEXT, check_bounds
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Listing, Scored
@@ -105,7 +105,7 @@ class Wish:
         Raises
         ------
         RequestError
-            If the items have no such column.
+            If the items have no such column, or a limit is of one that holds texts.
         """
         if self.column == "item_id":
             met = np.isin(np.array(listing.ids, object), list(self.values))
@@ -116,10 +116,17 @@ class Wish:
             any_of = set(map(str, self.values))
             met &= np.fromiter((not any_of.isdisjoint(each) for each in said), bool, len(said))
         if self.limits:
-            number = listing.attribute(self.column, numbers).astype(np.float64)
+            number = self._numbers(listing)
             for name, limit in self.limits.items():
                 met &= BOUNDS[name](number, limit)
         return ~met if self.unmet else met
+
+    def _numbers(self, listing: Listing) -> Doubles:
+        found: Doubles = listing.attribute(self.column, numbers).astype(np.float64)
+        if np.isnan(found).all() and any(isinstance(said, str) for said in listing.attribute(self.column)):
+            unfit = ", ".join(self.limits)
+            raise RequestError(f"`{self.column}` holds texts, no numbers: give `values` in place of {unfit}")
+        return found
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from typing import Any, Final, cast
@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import numpy as np
 
 from tailrank.arrays import Offsets
-from tailrank.bounds import EARLIEST_TIMESTAMP, check_time
+from tailrank.bounds import EARLIEST_TIMESTAMP, as_list, check_time
 from tailrank.data.histories import Event, History
 from tailrank.errors import RequestError, instead_of
 from tailrank.policy.base import Policy, Scalar
@@ -86,8 +86,10 @@ class Request:
     def __post_init__(self) -> None:
         for name in ("history", "candidates", "without", "texts"):
             given = getattr(self, name)
-            if not isinstance(given, list | tuple) or isinstance(given, Event):
-                object.__setattr__(self, name, _as_list(name, given))
+            if isinstance(given, Event):
+                raise RequestError(f"{name} must be a list of item ids, not {given!r}")
+            if not isinstance(given, list | tuple):
+                object.__setattr__(self, name, as_list(name, given))
         if TextEvent in set(map(type, self.history)):
             history, texts = apart(self.history, self.texts)
             object.__setattr__(self, "history", history)
@@ -154,13 +156,6 @@ def as_request(
     if options or candidates or not isinstance(candidates, tuple):
         raise RequestError("a Request holds all that is asked: give it the candidates and the options")
     return asked
-
-
-def _as_list(name: str, given: Iterable[Any]) -> list[Any]:
-    """List what is no list; a string is refused, or its letters would count as ids."""
-    if isinstance(given, str | bytes | Event) or not isinstance(given, Iterable):
-        raise RequestError(f"{name} must be a list of item ids, not {given!r}")
-    return list(given)
 
 
 def _is_whole(number: object) -> bool:

@@ -25,7 +25,7 @@ def checked_item(
     item: api_stored.Item,
     read: Sequence[str],
     trained: Sequence[str],
-    held: Mapping[str, VectorSpace],
+    held: Mapping[str, tuple[str, VectorSpace]],
 ) -> api_stored.Item:
     """Check an item; returns it without the columns that no template can write as text.
 
@@ -38,13 +38,13 @@ def checked_item(
     trained
         Columns of the items that it was trained with.
     held
-        By the column of items that a vector space comes from, that space.
+        By the column of items that a vector space comes from, its name and the space.
 
     Raises
     ------
     ValidationError
         If it has no id or no text, one of the columns that are read can't be written as text, one is
-        misspelt, or what should be a vector isn't one.
+        misspelt, or what should be a vector isn't one, or is named as its space and not as the column.
     """
     item_id = item.get(Columns.ITEM)
     if not isinstance(item_id, str):
@@ -62,7 +62,11 @@ def checked_item(
         others = [name[:40] for name in item if name != Columns.ITEM and name not in read][:NAMED]
         instead = f", and the item has {_quoted(others)}" if others else ""
         raise ValidationError(f"no text: the model reads {_quoted(read)}{instead}")
-    for name, space in held.items():
+    for name, (called, space) in held.items():
+        if called in item and called not in [*read, *trained, *held]:
+            raise ValidationError(
+                f"`{called}` is a space: send its vector as `{name}`, the column it comes from"
+            )
         if item.get(name) is not None and vector_of(item[name], space.width) is None:
             encoder = space.column.encoder if space.column else None
             by = "" if encoder is None else f", the vector that the encoder {encoder!r} makes of its file"

@@ -149,10 +149,10 @@ class LoadedModel:
         return list(dict.fromkeys(name for template in templates for name in template_columns(template)))
 
     @cached_property
-    def columns_of_spaces(self) -> dict[str, VectorSpace]:
-        """The vector spaces that come from a column of items, by that column."""
-        spaces = self.reranker.spaces.values()
-        return {space.column.name: space for space in spaces if space.column is not None}
+    def columns_of_spaces(self) -> dict[str, tuple[str, VectorSpace]]:
+        """The vector spaces that come from a column of items, each with its name, by that column."""
+        spaces = self.reranker.spaces.items()
+        return {space.column.name: (name, space) for name, space in spaces if space.column is not None}
 
     def columns(self, item_id: str) -> Item:
         """Return an item's columns as they are now; none if it isn't known."""
