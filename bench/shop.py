@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import scipy.sparse as sp
@@ -51,7 +51,7 @@ class Shop:
     @cached_property
     def words(self) -> Floats:
         """Sum the encoder's embeddings of a text's tokens, each weighted by its idf in this shop."""
-        model = TextEncoder.load().model
+        model: Any = TextEncoder.load().model
         table = model[0].model.embeddings.word_embeddings.weight.detach().cpu().numpy()
         texts = item_texts(self.dataset.items)
         tokens = [set(found) for found in model.tokenizer(texts, add_special_tokens=False)["input_ids"]]
@@ -68,8 +68,9 @@ class Shop:
         given, wanted = (self.aligned[h.items[at]].astype(np.float64) for at in (before, before + 1))
         products, size = given.T @ given, given.shape[1]
         products.flat[:: size + 1] += penalty * products.trace() / size
-        found = np.linalg.solve(products, given.T @ wanted)
-        return (found + found.T) * size / (2 * found.trace())
+        found = np.linalg.solve(products, given.T @ wanted).astype(np.float64)
+        learned: Doubles = (found + found.T) * size / (2 * found.trace())
+        return learned
 
     def mapped(self, learned: Doubles, share: float) -> Floats:
         """Compare aligned vectors by a share of a map that was learned, and of the identity."""
@@ -96,4 +97,5 @@ class Shop:
 def unit(vectors: Floats | Doubles) -> Floats:
     """Scale vectors to length one; zero vectors stay."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(length, 1e-12)).astype(np.float32)
+    scaled: Floats = (vectors / np.maximum(length, 1e-12)).astype(np.float32)
+    return scaled

@@ -54,7 +54,7 @@ Data: TypeAlias = Annotated[
     Path, typer.Argument(metavar="DATA", help="Holds the data folders; fetches public sets that it lacks.")
 ]
 Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="Of the data set.")]
-HELD: Final = {"MODEL": "manifest.json", "WRITER": "config.json"}
+HELD: Final = {"MODEL": "manifest.json", "RECOGNIZER": "model.bin", "WRITER": "config.json"}
 """What a folder holds, by a file in it."""
 
 Seeds: TypeAlias = Annotated[str, typer.Option(help="Separated by commas.")]

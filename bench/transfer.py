@@ -129,8 +129,10 @@ def main(
     spaces, chosen = closed_form(target, sources)
 
     def parts(seed: int) -> dict[str, Callable[[], study.Values]]:
-        closed = partial(ranked, spaces, target.split, seed)
-        return {"closed form": closed} | ({"head": partial(tuned, shops, name, seed)} if heads else {})
+        ways: dict[str, Callable[[], study.Values]] = {
+            "closed form": partial(ranked, spaces, target.split, seed)
+        }
+        return ways | ({"head": partial(tuned, shops, name, seed)} if heads else {})
 
     found = study.collect("transfer", target.dataset, all_seeds, parts)
     rows, file = study.compared(found, FROZEN, target.split), f"{name}/transfer.json"
