@@ -12,8 +12,8 @@
 #   less: the interval holds its own estimate in 0 of 100
 #
 # So a guardrail that is read off the interval, as "how much may be lost at most", says that there is harm where there is none, in
-# nineteen of twenty experiments. GrowthBook itself showed only two sides at that time; its pull request 3556 of January 2025 says that
-# a bug of one-sided code is removed, but 0.8.0, of June 2024, is still the last release in the package index.
+# nineteen of twenty experiments. GrowthBook's pull request 3556 of January 2025 says that a bug of one-sided code is removed, but
+# 0.8.0, of June 2024, is still the last release in the package index.
 #
 # What works: the p-value; or `OneSidedTreatmentGreaterTTest` with treatment and control swapped, and the sign of its interval.
 set -euo pipefail
