@@ -193,6 +193,13 @@ def test_inverse_temperature_grows_if_users_follow_any_one_event(
     assert learned["any event"].inverse_temperature > 8
 
 
+def test_sharp_attention_is_found_behind_one_that_hardly_chooses() -> None:
+    """From an inverse temperature of 4 the search ends at 1.3, where the targets are less likely."""
+    vectors = unit(200, 16, np.random.default_rng(1))
+    fitted = SemanticAttention.from_vectors(vectors, 2, followers("any event", vectors))
+    assert fitted.inverse_temperature > 8
+
+
 def test_a_type_that_is_noise_loses_attention(learned: dict[str, SemanticAttention]) -> None:
     assert learned["latest of type 0"].event_type_bias[0] == 0
     assert learned["latest of type 0"].event_type_bias[1] < -1.5

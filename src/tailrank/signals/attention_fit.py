@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
 
 import numpy as np
@@ -18,6 +19,9 @@ WINDOW: Final = 50
 SHARPEST: Final = 30.0
 """Bound on the inverse temperature: exp(30) and exp(-30) are normal float32, so no maximum is subtracted."""
 
+SHARPNESSES: Final = (0.0, 12.0)
+"""Inverse temperatures to begin with."""
+
 NEGATIVES: Final = 128
 QUERIES: Final = 1_500
 
@@ -25,32 +29,37 @@ QUERIES: Final = 1_500
 def fit_attention(samples: Sequence[Sample], start: Sequence[float]) -> tuple[Floats, list[float]]:
     """Find the attention under which targets are most likely: listwise softmax with a free temperature.
 
+    The loss has a valley of attention that hardly chooses and one of sharp attention; both are searched.
+
     Parameters
     ----------
     samples
         As `draw_samples` gives them.
     start
-        Inverse temperature, recency decay and time decay to begin with.
+        Recency decay and time decay to begin with.
 
     Returns
     -------
     tuple[Floats, list[float]]
-        Bias of each event type and of an event without one, shape (types + 1,); then what `start` has.
+        Bias of each event type and of an event without one, shape (types + 1,); then the inverse temperature,
+        and what `start` has.
     """
     from scipy.optimize import minimize
 
     n_types = len(samples[0].type_shares)
     bounds = [(0.1, 100.0), (0.0, SHARPEST), (0.0, 5.0), (0.0, 5.0)]
     bounds += [(0.0, 0.0), *[(-3.0, 3.0)] * (n_types - 1)]
-    found = minimize(
+    search = partial(
+        minimize,
         mean_loss,
-        [10.0, *start, *np.zeros(n_types)],
         args=(samples,),
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
         options={"maxiter": 40},
     )
+    ends = [search([10.0, sharpness, *start, *np.zeros(n_types)]) for sharpness in SHARPNESSES]
+    found = min(ends, key=lambda end: end.fun)
     return with_untyped_bias(found.x[4:].astype(np.float32), samples[0].type_shares), found.x[1:4].tolist()
 
 

@@ -103,8 +103,8 @@ class SemanticAttention:
         if not len(queries):
             return start
         samples = draw_samples(vectors, n_types, queries, np.random.default_rng(seed))
-        given = (start.inverse_temperature, start.recency_decay, start.time_decay)
-        bias, (inverse_temperature, recency_decay, time_decay) = fit_attention(samples, given)
+        decays = start.recency_decay, start.time_decay
+        bias, (inverse_temperature, recency_decay, time_decay) = fit_attention(samples, decays)
         return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
 
     def refit(self, data: TrainingData) -> Self:
