@@ -22,8 +22,8 @@ from tailrank.benchmarks.connection import Connection, request
 from tailrank.benchmarks.launcher import Server
 from tailrank.errors import TailrankError
 from tailrank.files import written_folder
+from tailrank.folders import MANIFEST
 from tailrank.ranking.reranker import Reranker
-from tailrank.ranking.storage import MANIFEST
 
 FOLDERS: Final = 40
 SEED: Final = 0

@@ -17,8 +17,8 @@ import polars as pl
 from safetensors.numpy import load, save
 
 from tailrank.data.columns import Columns
+from tailrank.folders import MANIFEST
 from tailrank.ranking.manifest import ARRAYS, ITEMS, named_by_content
-from tailrank.ranking.storage import MANIFEST
 
 Arrays = dict[str, npt.NDArray[Any]]
 

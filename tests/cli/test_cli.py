@@ -297,7 +297,7 @@ def test_a_ranking_as_json_has_the_shape_of_the_api(model: Path, explain: tuple[
         (["rank", "--model", "MODEL", "--candidates", "1", "--user", "nobody", "--state", "DATA"], "nobody"),
         (["rank", "--model", "no-model", "--candidates", "1", "--history", ""], "no-model"),
         (["train", "--data", "no-data", "--out", "out"], "no-data"),
-        (["train", "--data", "DATA", "--out", "DATA", "--encoder", "none"], "not a model folder"),
+        (["train", "--data", "DATA", "--out", "DATA", "--encoder", "none"], "is no model, but a data folder"),
         (["train", "--data", "DATA", "--out", f"{__file__}/model"], "can't be written to"),
         (["train", "--data", "DATA", "--out", "out", "--fast", "--sequence-epochs", "2"], "leave one out"),
         (["evaluate", "--data", "DATA", "--out", __file__], "name another"),

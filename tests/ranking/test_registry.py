@@ -12,9 +12,9 @@ from stopped_changes import is_killed
 from tailrank import Reranker, Settings
 from tailrank.data.dataset import Dataset
 from tailrank.errors import ModelError, RequestError
+from tailrank.folders import MANIFEST
 from tailrank.ranking import registry as module
 from tailrank.ranking.registry import CURRENT, HISTORY, Registry, publish
-from tailrank.ranking.storage import MANIFEST
 
 REFUSED = {"metrics": {"passed": False, "current": 0.2, "candidate": 0.1}}
 

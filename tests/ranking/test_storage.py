@@ -304,7 +304,7 @@ def test_something_else_is_left_untouched(small: Reranker, tmp_path: Path) -> No
     (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
     (tmp_path / "notes").write_text("months of work")
     for place in ("thesis", "notes"):
-        with pytest.raises(ModelError, match="not a model folder"):
+        with pytest.raises(ModelError, match="exists and is no model"):
             small.save(tmp_path / place)
     assert content(tmp_path / "thesis") == {"chapter.txt": b"years of work"}
     assert (tmp_path / "notes").read_text() == "months of work"

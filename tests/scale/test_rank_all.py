@@ -146,7 +146,7 @@ def test_a_folder_goes_on_with_what_it_was_begun_with_only(place: Place, done: P
     assert "other policies" in place.refusal(done, *same, "--policies", policies)
     assert "other candidates or users" in place.refusal(done, *same, candidates=fewer)
     assert "another model" in place.refusal(done, *same, model=other)
-    assert "holds no rankings" in place.refusal(place.data, *same)
+    assert "is no folder of rankings, but a data folder" in place.refusal(place.data, *same)
 
 
 def changed(place: Place, folder: Path, frame: pl.DataFrame) -> Path:

@@ -23,11 +23,11 @@ from encoder_graphs import write_graph
 from tailrank.benchmarks.launcher import Server
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split
+from tailrank.folders import MANIFEST
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.vectors import ItemVectors
 from tailrank.policy.tail import TailBoost
 from tailrank.ranking.reranker import Reranker
-from tailrank.ranking.storage import MANIFEST
 from tailrank.state.base import ItemChange
 from tailrank.state.open import open_state
 

@@ -73,7 +73,7 @@ def test_tasks_that_are_tuned_together_share_an_encoder(
         np.testing.assert_allclose(again.predict(TEXTS).chances, fitted.predict(TEXTS).chances, atol=1e-3)
     encoders.close()
     (tmp_path / "both" / "notes.txt").write_text("mine")
-    with pytest.raises(ModelError, match="exists and is no task"):
+    with pytest.raises(ModelError, match="exists and is no folder of tasks tuned together: it holds encoder"):
         save_together(tmp_path / "both", {"what": what, "several": several})
     with pytest.raises(ModelError, match="what, plain weren't tuned together"):
         save_together(tmp_path / "new", {"what": what, "plain": TextClassifier.fit(TEXTS, LABELS, small)})

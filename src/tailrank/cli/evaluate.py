@@ -32,6 +32,7 @@ from tailrank.evaluation.grounds import SWEPT
 from tailrank.evaluation.item_groups import item_groups
 from tailrank.evaluation.results import Evaluation, Ground
 from tailrank.files import is_writable
+from tailrank.folders import check_room_for_report
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
 from tailrank.policy.base import Policy
@@ -121,6 +122,7 @@ def evaluate(
     delay = _seconds(staleness)
     if out.is_file() or not is_writable(out):
         raise RequestError(f"--out {out}: can't be a folder to write to: name another one")
+    check_room_for_report(out)
     epochs = options.sequence_epochs(sequence_epochs, fast)
     names = [name.strip() for name in models.split(",")]
     for name in names:

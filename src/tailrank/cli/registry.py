@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tailrank.errors import ModelError
+from tailrank.folders import MANIFEST, MODEL, VERSIONS, check_kind, kind_of
 from tailrank.ranking.registry import CURRENT, Registry
-from tailrank.ranking.storage import MANIFEST
 from tailrank.ranking.version_rows import version_row
 from tailrank.ranking.versions import version_folders
 
@@ -88,8 +88,9 @@ def rollback(models: Models) -> None:
 
 
 def _registry(models: Path) -> Registry:
-    if (models / MANIFEST).is_file():
+    if kind_of(models) == MODEL:
         raise ModelError(f"{models}: a model, not the folder of its versions: give the folder above")
+    check_kind(models, VERSIONS, ModelError)
     return Registry(models)
 
 

@@ -97,6 +97,7 @@ def serve(
         from tailrank.server.auth import load_keys
         from tailrank.server.page_files import read_prices, read_story
         from tailrank.server.served_tasks import named_folders
+        from tailrank.server.serving import check_folders
         from tailrank.server.serving import serve as run
         from tailrank.server.settings import ServerSettings
     settings = ServerSettings(
@@ -132,6 +133,7 @@ def serve(
         monitor_inbox=monitor_inbox,
     )
     if seed_from is not None:
+        check_folders(settings)  # before anything is loaded into a state
         load(state, seed_from, ttl_days)
     run(settings)
 

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
-from tailrank.errors import RequestError, first_line
+from tailrank.errors import ModelError, RequestError, first_line
+from tailrank.folders import DESK, check_own_folder
 from tailrank.language.store import VectorStore
 from tailrank.tasks.support.desk import Answer
 from tailrank.tasks.support.entries import read_asked, read_entries
@@ -66,6 +67,7 @@ def train(
     seed: options.Seed = 0,
 ) -> None:
     """Make a desk of a FAQ or of past questions and answers; says what it promises."""
+    check_own_folder(out, DESK, ModelError)
     entries = read_entries(faq)
     known = () if asked is None else read_asked(asked, entries)
     given = {"wrong": wrong, "confidence": confidence, "unanswered": unanswered, "seed": seed}

@@ -17,8 +17,9 @@ from tailrank.cli import options
 from tailrank.cli.progress import progress_bars
 from tailrank.cli.task_serve import serve
 from tailrank.data.line_checks import checked_json_lines
-from tailrank.errors import DataError, RequestError, first_line, naming
+from tailrank.errors import DataError, ModelError, RequestError, first_line, naming
 from tailrank.files import written_file
+from tailrank.folders import TASK, TOGETHER, check_own_folder, check_room_for_report
 from tailrank.language.store import VectorStore
 from tailrank.tasks.classifier import TextClassifier
 from tailrank.tasks.evaluation import TaskEvaluation, evaluate_task
@@ -86,6 +87,7 @@ def train(
     settings = ClassifierSettings(
         kind=kind, tune=tune, epochs=epochs, rate=rate, contrast=contrast, refuse=refuse, seed=seed
     )
+    check_own_folder(out, TASK, ModelError)
     logs, told = trackers(track or []), {**asdict(settings), "data": str(data), "encoder": encoder}
     columns = ExampleColumns(text, label, split, entity, None, separator)
     examples = read_training_part(data, columns, kind, few_shot, seed)
@@ -116,6 +118,7 @@ def train_together(
 ) -> None:
     """Tune one encoder on several tasks, each with a head of its own."""
     settings = ClassifierSettings(tune=tune, epochs=epochs, rate=rate, contrast=contrast, seed=seed)
+    check_own_folder(out, TOGETHER, ModelError)
     given = read_task_list(tasks, seed)
     with progress_bars() as progress:
         model = options.load_encoder(encoder, progress)
@@ -142,6 +145,7 @@ def evaluate(
     device: options.Device = "auto",
 ) -> None:
     """Measure a task on texts with labels that it did not learn from."""
+    check_room_for_report(out)
     examples = read_part(data, ExampleColumns(text, label, split, entity, None, separator), TEST)
     classifier = TextClassifier.load(task)
     with naming(data):

@@ -16,6 +16,7 @@ from tailrank.evaluation.grounds import measure_grounds
 from tailrank.evaluation.results import Evaluation
 from tailrank.evaluation.sweep import Sample, trace
 from tailrank.files import written_file
+from tailrank.folders import check_room_for_report
 from tailrank.language.vectors import ItemVectors
 from tailrank.policy.registry import described
 from tailrank.ranking.reranker import Reranker
@@ -169,8 +170,10 @@ def write(evaluation: Evaluation, folder: Path | str) -> None:
     Raises
     ------
     RequestError
-        If the folder can't be written to, or a package that draws the report is missing.
+        If the folder can't be written to or holds data or a model, or a package that draws the report is
+        missing.
     """
+    check_room_for_report(Path(folder))
     try:
         with written_file(Path(folder, "metrics.json")) as new:
             new.write_text(evaluation.to_json(), encoding="utf-8")

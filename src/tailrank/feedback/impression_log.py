@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from tailrank.feedback.explored_records import EnsembleRecord
 from tailrank.feedback.records import (
+    SEGMENTS,
     ErasedRecord,
     LogError,
     Record,
@@ -25,6 +26,7 @@ from tailrank.feedback.records import (
 from tailrank.feedback.roll_over_process import Retention, RollOverProcess
 from tailrank.feedback.segments import Segment, hour_of
 from tailrank.files import is_writable
+from tailrank.folders import check_room
 from tailrank.ranking.explored import Ensemble
 
 GROUP_SECONDS: Final = 0.05
@@ -50,6 +52,7 @@ def check_folder(folder: Path) -> None:
     LogError
         If not.
     """
+    check_room(folder, "a log of impressions", LogError, SEGMENTS)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as why:

@@ -9,6 +9,7 @@ from typing import Final
 
 from tailrank.arrays import Offsets
 from tailrank.errors import ModelError, TailrankError
+from tailrank.folders import MANIFEST
 from tailrank.language.text import item_texts
 from tailrank.language.vectors import VectorSpace
 from tailrank.language.whitening import Whitening
@@ -17,7 +18,7 @@ from tailrank.ranking.catalogue import Catalogue
 from tailrank.ranking.fitted import Fitted
 from tailrank.ranking.fusion import Fusion
 from tailrank.ranking.manifest import SpaceDescription
-from tailrank.ranking.storage import MANIFEST, StoredModel, read_model, write_model
+from tailrank.ranking.storage import StoredModel, read_model, write_model
 from tailrank.signals.base import Arrays, Signal
 from tailrank.signals.registry import signal_type, type_of
 from tailrank.signals.semantic import SemanticAttention

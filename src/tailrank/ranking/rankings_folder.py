@@ -12,8 +12,8 @@ import msgspec
 
 from tailrank.errors import RequestError
 from tailrank.files import is_writable, written_file
+from tailrank.folders import MANIFEST, RANKINGS, check_own_folder
 
-MANIFEST: Final = "manifest.json"
 FORMAT: Final = "tailrank rankings 1"
 _MEANING: Final = {
     "model": "another model",
@@ -89,11 +89,10 @@ class RankingsFolder:
         RequestError
             If it holds something else or rankings made from something else, or can't be written to.
         """
+        check_own_folder(folder, RANKINGS, RequestError)
         file = folder / MANIFEST
         if file.is_file():
             return cls(folder, replace(manifest, time=_same(file, manifest).time))
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RequestError(f"{folder} exists and holds no rankings: name another folder")
         if not is_writable(folder):
             raise RequestError(f"{folder}: can't be written to: name another folder")
         with written_file(file) as new:

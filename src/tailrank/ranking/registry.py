@@ -16,10 +16,11 @@ from typing import Final
 
 from tailrank.errors import ModelError, RequestError
 from tailrank.files import UNFINISHED, exclusive, sync
+from tailrank.folders import MANIFEST, check_room
 from tailrank.ranking.promotions import Deed, add_promotion, read_promotions, served
 from tailrank.ranking.readiness import check_ranks
 from tailrank.ranking.reranker import Reranker
-from tailrank.ranking.storage import MANIFEST, model_manifest
+from tailrank.ranking.storage import model_manifest
 from tailrank.ranking.versions import Version, next_name, version_folders
 
 CURRENT: Final = "current"
@@ -113,6 +114,7 @@ class Registry:
 
     def copy(self, model: Path, keep: int = KEEP) -> str:
         """Take in a copy of a model folder; the rest is as for `add`."""
+        model_manifest(model)  # so that nothing is made for what is no model
 
         def write(new: Path) -> None:
             new.mkdir()
@@ -204,6 +206,7 @@ class Registry:
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Keep others from changing the registry, and remove what killed ones left."""
+        check_room(self.folder, "versions of a model", ModelError, HISTORY)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with exclusive(self.folder / _LOCK, PATIENCE):

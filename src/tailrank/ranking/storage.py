@@ -25,6 +25,7 @@ from safetensors.numpy import save
 from tailrank.data.columns import Columns
 from tailrank.errors import ModelError, TailrankError
 from tailrank.files import UNFINISHED, exclusive, is_writable, joining_files, written_file
+from tailrank.folders import MANIFEST, MODEL, check_kind, check_own_folder, kind_of
 from tailrank.ranking.arrays_file import Content, mapped, read_arrays
 from tailrank.ranking.manifest import (
     ARRAYS,
@@ -36,8 +37,6 @@ from tailrank.ranking.manifest import (
     read_manifest,
 )
 from tailrank.signals.base import Arrays
-
-MANIFEST: Final = "manifest.json"
 
 PATIENCE: Final = 60.0
 """Seconds to wait for another process to make a copy of the arrays."""
@@ -112,8 +111,8 @@ def check_place(folder: Path) -> Path:
         If the folder holds something else than a model, or can't be written to.
     """
     place = folder.resolve()
-    if place.exists() and (place.is_file() or not _is_model_or_free(place)):
-        raise ModelError(f"{folder} exists and is not a model folder: choose another folder")
+    if not _was_interrupted(place):
+        check_own_folder(folder, MODEL, ModelError)
     if not is_writable(place):
         raise ModelError(f"{folder}: can't be written to: choose another folder")
     return place
@@ -135,6 +134,7 @@ def read_model(folder: Path, copies: Path | None = None) -> StoredModel:
     ModelError
         If the folder is missing, damaged, edited, or of another format.
     """
+    check_kind(folder, MODEL, ModelError)
     manifest = folder / MANIFEST
     while True:
         written = _content(manifest, "is this a model folder?")
@@ -153,12 +153,15 @@ def model_manifest(folder: Path) -> Manifest:
     ModelError
         If the manifest is missing, edited or of another format.
     """
+    check_kind(folder, MODEL, ModelError)
     return _checked_manifest(folder, _content(folder / MANIFEST, "is this a model folder?"))
 
 
-def _is_model_or_free(place: Path) -> bool:
-    """Whether a folder holds a model, or nothing but what an interrupted writer of one left."""
-    return (place / MANIFEST).is_file() or all(_OWN_FILES.fullmatch(path.name) for path in place.iterdir())
+def _was_interrupted(place: Path) -> bool:
+    """Whether a folder holds nothing but what a writer of models left, and perhaps a damaged manifest."""
+    names = {path.name for path in place.iterdir()} if place.is_dir() else set()
+    ours = {name for name in names if _OWN_FILES.fullmatch(name)}
+    return bool(ours) and kind_of(place) is None and names <= ours | {MANIFEST}
 
 
 def _write(place: Path, items: pl.DataFrame, arrays: Arrays, description: Mapping[str, Any]) -> set[str]:

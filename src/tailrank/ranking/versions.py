@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from tailrank.errors import ModelError
+from tailrank.folders import MANIFEST
 from tailrank.ranking.manifest import Manifest
-from tailrank.ranking.storage import MANIFEST, model_manifest
+from tailrank.ranking.storage import model_manifest
 
 NAMED: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}")
 """Names of versions: when they came, and the start of the manifest's sha256."""

@@ -7,6 +7,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -84,7 +85,9 @@ class App(ABC):
             await self._open()
         except TailrankError as why:
             self.failure = why
-            await send({"type": "lifespan.startup.failed", "message": str(why)})
+            # A worker of several says it here; one alone has whoever started it to raise it to.
+            said = "" if parent_process() is None else str(why)
+            await send({"type": "lifespan.startup.failed", "message": said})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -18,9 +18,9 @@ from tailrank.api import Value
 from tailrank.api_stored import Item
 from tailrank.data.columns import Columns
 from tailrank.errors import EncoderError, TailrankError
+from tailrank.folders import MANIFEST
 from tailrank.policy.base import Policy
 from tailrank.ranking.fusion import Fusion
-from tailrank.ranking.storage import MANIFEST
 from tailrank.screening.reviews import Entry
 from tailrank.screening.screen import Screen
 from tailrank.server.backoff import Backoff

@@ -13,13 +13,16 @@ from contextlib import ExitStack
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Thread
 from typing import Final
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from tailrank.errors import RequestError
+from tailrank.errors import ModelError, RequestError
+from tailrank.folders import DESK, TASK, check_kind
+from tailrank.ranking.storage import model_manifest
 from tailrank.server.app import App
 from tailrank.server.descriptors import make_room
 from tailrank.server.encoding import Encoders
@@ -65,6 +68,7 @@ def serve(settings: ServiceSettings, listening: Callable[[str], None] = lambda _
     TailrankError
         If the model, the state or the address can't be used.
     """
+    check_folders(settings)
     make_room(MAX_CONNECTIONS)
     listener = _listen(settings.host, settings.port)
     # uvicorn raises the signal that stopped it once more when all is done: that is a good end.
@@ -80,6 +84,30 @@ def serve(settings: ServiceSettings, listening: Callable[[str], None] = lambda _
             _serve_single(settings, listener)
         else:
             _serve_workers(settings, listener)
+
+
+def check_folders(settings: ServiceSettings) -> None:
+    """Find out before anything is made, or an address announced, that a model is missing or of another kind.
+
+    What else may be wrong with it shows when it is read.
+
+    Raises
+    ------
+    TailrankError
+        If a model is missing, or any folder is something else than what it is given as.
+    """
+    if isinstance(settings, ServerSettings):
+        for model in (settings.model, settings.challenger, *settings.beside.values()):
+            if model is not None:
+                model_manifest(model)
+        if "://" not in settings.state:
+            from tailrank.state.environment import check_folder
+
+            check_folder(Path(settings.state).expanduser())
+    for task in settings.tasks.values():
+        check_kind(task, TASK, ModelError)
+    if settings.support is not None:
+        check_kind(settings.support, DESK, ModelError)
 
 
 def _serve_single(settings: ServiceSettings, listener: socket.socket) -> None:

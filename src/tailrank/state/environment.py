@@ -15,6 +15,7 @@ from typing import Final, TypeAlias, TypeVar
 import lmdb
 from lmdb.verify import VerifyError, verify
 
+from tailrank.folders import check_room
 from tailrank.state.base import StateError
 
 FORMAT: Final = b"tailrank state 2"
@@ -57,10 +58,11 @@ class LmdbEnvironment:
     Raises
     ------
     StateError
-        If it can't be created, is of another format, damaged, or in use in another way.
+        If it can't be created, is data or a model, is of another format, damaged, or in use in another way.
     """
 
     def __init__(self, folder: Path, *, exclusive: bool = False) -> None:
+        check_folder(folder)
         self.folder = folder
         self._reading, self._writing = Lock(), Lock()
         try:
@@ -132,6 +134,11 @@ class LmdbEnvironment:
                 self._env.set_mapsize(size)
             except lmdb.Error as error:
                 raise state_error(error, self.folder) from None
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a StateError if a folder is no state but data, a model or the like."""
+    check_room(folder, "a server's state", StateError, DATA_FILE)
 
 
 def read_pairs(txn: Txn, table: Table, start: bytes, n: int) -> Pairs:

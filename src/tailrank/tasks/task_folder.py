@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from tailrank.arrays import Floats
 from tailrank.errors import ModelError, RequestError, first_line
 from tailrank.files import sha256_of, written_folder
+from tailrank.folders import MANIFEST, SHARED, TASK, TOGETHER, check_kind, check_own_folder
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.loading import quiet
 from tailrank.language.reading import Reading
@@ -31,12 +32,9 @@ from tailrank.tasks.words import WordHead
 if TYPE_CHECKING:
     from tailrank.tasks.classifier import TextClassifier
 
-MANIFEST: Final = "manifest.json"
 ARRAYS: Final = "head.safetensors"
 WORDS: Final = "words.safetensors"
 ENCODER: Final = "encoder"
-SHARED: Final = "../encoder"
-"""Where a task finds the encoder that was tuned on it and others together."""
 SCOPE: Final = ("centres", "within", "middle", "across")
 """Arrays of a `Scope`."""
 PACKAGES: Final = ("tailrank", "numpy")
@@ -73,7 +71,7 @@ def save(folder: Path, task: TextClassifier) -> None:
     ModelError
         If it can't be written, or holds something else.
     """
-    with _written(folder, (folder / MANIFEST).is_file()) as new:
+    with _written(folder, TASK) as new:
         encoder = (task.encoder.name, task.encoder.sha256)
         if task.tuned:
             encoder = ENCODER, _save_encoder(new / ENCODER, task.encoder)
@@ -91,8 +89,7 @@ def save_together(folder: Path, tasks: Mapping[str, TextClassifier]) -> None:
     encoder, *others = {id(task.encoder): task.encoder for task in tasks.values()}.values()
     if others or not all(task.tuned for task in tasks.values()):
         raise ModelError(f"{', '.join(tasks)} weren't tuned together: do it by `TextClassifier.fit_together`")
-    parts = folder.iterdir() if folder.is_dir() else ()
-    with _written(folder, all(each.name == ENCODER or (each / MANIFEST).is_file() for each in parts)) as new:
+    with _written(folder, TOGETHER) as new:
         identity = SHARED, _save_encoder(new / ENCODER, encoder)
         for name, task in tasks.items():
             (new / name).mkdir()
@@ -100,10 +97,9 @@ def save_together(folder: Path, tasks: Mapping[str, TextClassifier]) -> None:
 
 
 @contextmanager
-def _written(folder: Path, is_ours: bool) -> Iterator[Path]:
-    """Give a folder to write to, which replaces an empty one, or one that was written so before."""
-    if folder.exists() and (folder.is_file() or (not is_ours and any(folder.iterdir()))):
-        raise ModelError(f"{folder} exists and is no task: name another folder")
+def _written(folder: Path, kind: str) -> Iterator[Path]:
+    """Give a folder to write to, which replaces an empty one, or one of the same kind."""
+    check_own_folder(folder, kind, ModelError)
     try:
         with written_folder(folder) as new:
             yield new
@@ -162,6 +158,7 @@ def load(folder: Path, load_encoder: LoadEncoder) -> dict[str, Any]:
     ModelError
         If the folder is missing, damaged or of another format, or the encoder has changed since.
     """
+    check_kind(folder, TASK, ModelError)
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=TaskManifest)
         arrays = _arrays(folder / ARRAYS, manifest.arrays)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from tailrank.errors import EncoderError
 from tailrank.files import written_folder
+from tailrank.folders import TUNED, check_own_folder
 from tailrank.language import adapters
 from tailrank.language.encoder import TextEncoder
 from tailrank.language.loading import quiet
@@ -66,9 +67,4 @@ def check_folder(folder: Path, encoder: TextEncoder) -> None:
     """
     if folder.resolve() == find_encoder(encoder.name).path.resolve():
         raise EncoderError(f"{folder} holds the encoder that is tuned: choose another folder")
-    if (
-        folder.exists()
-        and not (folder / TUNING_FILE).is_file()
-        and (folder.is_file() or any(folder.iterdir()))
-    ):
-        raise EncoderError(f"{folder} exists and is no tuned encoder: choose another folder")
+    check_own_folder(folder, TUNED, EncoderError)

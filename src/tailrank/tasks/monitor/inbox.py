@@ -15,6 +15,7 @@ from typing import Final
 
 from tailrank.errors import DataError
 from tailrank.files import sync
+from tailrank.folders import check_room
 from tailrank.tasks.monitor.inputs import Place
 from tailrank.tasks.monitor.settings import DAY
 
@@ -36,10 +37,11 @@ class Inbox:
     Raises
     ------
     DataError
-        If it can't be made or written.
+        If it can't be made or written, or holds data or a model.
     """
 
     def __init__(self, folder: Path) -> None:
+        check_room(folder, "texts of a monitor", DataError)
         self.folder = folder
         self._lock = threading.Lock()
         self._stream: FileIO | None = None

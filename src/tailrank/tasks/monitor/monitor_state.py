@@ -19,6 +19,7 @@ import msgspec
 from tailrank.arrays import Offsets
 from tailrank.errors import DataError, first_line
 from tailrank.files import exclusive
+from tailrank.folders import check_room
 from tailrank.tasks.monitor.alert_log import Alert
 from tailrank.tasks.monitor.history import History
 from tailrank.tasks.monitor.inputs import Place
@@ -70,6 +71,7 @@ class MonitorState:
             raise DataError(f"{self.file}: is of another version of tailrank. Give another folder.")
 
     def _open_to_write(self, folder: Path) -> None:
+        check_room(folder, "a monitor", DataError, NAME)
         with self._errors():
             folder.mkdir(parents=True, exist_ok=True)
             others = [each.name for each in folder.iterdir() if each.is_file() and each.name[0] != "."]

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from tailrank.bounds import MAX_LONG_TEXT
 from tailrank.errors import ModelError, RequestError
 from tailrank.files import cut_half_a_line, sync
+from tailrank.folders import check_room
 
 FILE: Final = "feedback.jsonl"
 
@@ -64,9 +65,15 @@ class FeedbackLog:
     ----------
     folder
         Of the log; made if it is missing.
+
+    Raises
+    ------
+    ModelError
+        If it is one of data, of a model or of a desk, which the next training would replace.
     """
 
     def __init__(self, folder: Path) -> None:
+        check_room(folder, "feedback", ModelError, FILE)
         self.file = folder / FILE
 
     def append(self, entry: Feedback) -> None:

@@ -14,6 +14,7 @@ from safetensors.numpy import load, save_file
 
 from tailrank.errors import EncoderError, ModelError
 from tailrank.files import sha256_of, written_folder
+from tailrank.folders import DESK, MANIFEST, check_kind, check_own_folder
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.signals.stored import StoredArrays
 from tailrank.tasks.support.chances import Chances
@@ -25,7 +26,6 @@ from tailrank.tasks.support.settings import DeskSettings
 from tailrank.tasks.task_folder import Encoder, LoadEncoder, refuse_other_reading
 
 FORMAT: Final = "tailrank support desk 1"
-MANIFEST: Final = "manifest.json"
 ENTRIES: Final = "entries.jsonl"
 VECTORS: Final = "vectors.safetensors"
 
@@ -60,8 +60,10 @@ def write_desk(desk: SupportDesk, folder: Path) -> None:
     Raises
     ------
     ModelError
-        If the folder can't be written, or the encoder doesn't read as it does by its name alone.
+        If the folder can't be written or holds something else, or the encoder doesn't read as it does by its
+        name alone.
     """
+    check_own_folder(folder, DESK, ModelError)
     refuse_other_reading(desk.encoder)
     encoder, pools = desk.encoder, (desk.likeness.phrasings, desk.likeness.answers)
     vectors = dict(zip(("phrasings", "answers"), (pool.vectors for pool in pools), strict=True))
@@ -128,6 +130,7 @@ def read_desk(
 
 
 def _content(folder: Path) -> dict[str, bytes]:
+    check_kind(folder, DESK, ModelError)
     try:
         return {name: (folder / name).read_bytes() for name in (MANIFEST, ENTRIES, VECTORS)}
     except OSError as why:
