@@ -59,6 +59,11 @@ class Check:
         """First row that fails, from 0; None if none does."""
         return self.bad.arg_max() if self.bad is not None and self.status == "FAIL" else None
 
+    @property
+    def told(self) -> str:
+        """What was found, how often, the first of it, and the remedy."""
+        return f"{self.name} ({self.count:,}): {', '.join(self.examples)}. {self.remedy}"
+
     @classmethod
     def from_faults(cls, name: str, faults: Iterable[str], remedy: str, status: Status = "FAIL") -> Check:
         """Make a check from the list of what breaks it."""
@@ -91,9 +96,7 @@ def raise_failures(checks: Iterable[Check], source: str) -> None:
     """
     for check in checks:
         if check.status == "FAIL":
-            raise DataError(
-                f"{source}: {check.name} ({check.count}): {', '.join(check.examples)}. {check.remedy}"
-            )
+            raise DataError(f"{source}: {check.told}")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import polars as pl
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import CLOCKS, choose_clock
 from tailrank.data.id_checks import id_checks, text_checks
+from tailrank.data.list_rows import position_check
 from tailrank.data.naming import as_options, guess_columns
 from tailrank.data.readers import AS_IS, find_table, located, read_table, table_files
 from tailrank.data.reading import Names, Reading
@@ -158,11 +159,8 @@ def _impression_warnings(impressions: pl.DataFrame) -> Iterator[Check]:
         outside = ((chance <= 0) | (chance > 1)).fill_null(False)
         remedy = "Give the chance that the item was shown there."
         yield Check.from_mask("propensity outside (0, 1]", outside, chance, remedy)
-    slot = [Columns.RANKING, Columns.POSITION]
-    if set(slot) <= set(impressions.columns):
-        twice = impressions.select(slot).is_duplicated()
-        remedy = "Give every item of a list a position of its own."
-        yield Check.from_mask("two items at one position", twice, impressions[Columns.RANKING], remedy)
+    if {Columns.RANKING, Columns.POSITION} <= set(impressions.columns):
+        yield position_check(impressions, [Columns.RANKING])
 
 
 def _links(tables: dict[str, pl.DataFrame]) -> Iterator[Check]:
