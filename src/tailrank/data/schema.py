@@ -120,6 +120,9 @@ class ColumnType:
 
 
 ID: Final = ColumnType("text or whole numbers, never empty", values.to_ids)
+STORED_ID: Final = ColumnType(ID.description, values.to_stored_ids)
+"""An id in a table that is kept: unlike the few of a request, these show how they are written."""
+
 LABEL: Final = ColumnType("text", values.to_labels, optional=True)
 TEXT: Final = ColumnType("text or lists of text", values.to_texts, optional=True)
 TIME: Final = ColumnType(
@@ -155,15 +158,15 @@ class TableSchema:
 
 ITEMS: Final = TableSchema(
     "items",
-    {Columns.ITEM: ID} | dict.fromkeys(Columns.TEXT, TEXT),
+    {Columns.ITEM: STORED_ID} | dict.fromkeys(Columns.TEXT, TEXT),
     required=((Columns.ITEM,),),
     unique=Columns.ITEM,
 )
 EVENTS: Final = TableSchema(
     "events",
     {
-        Columns.USER: ID,
-        Columns.ITEM: ID,
+        Columns.USER: STORED_ID,
+        Columns.ITEM: STORED_ID,
         Columns.TIMESTAMP: TIME,
         Columns.POSITION: INTEGER,
         Columns.ELAPSED: NUMBER,
@@ -175,10 +178,10 @@ EVENTS: Final = TableSchema(
 IMPRESSIONS: Final = TableSchema(
     "impressions",
     {
-        Columns.RANKING: ID,
-        Columns.USER: ID,
+        Columns.RANKING: STORED_ID,
+        Columns.USER: STORED_ID,
         Columns.TIMESTAMP: TIME,
-        Columns.ITEM: ID,
+        Columns.ITEM: STORED_ID,
         Columns.POSITION: INTEGER,
         Columns.CLICKED: BOOLEAN,
         Columns.SCORE: OPTIONAL_NUMBER,
@@ -191,14 +194,14 @@ IMPRESSIONS: Final = TableSchema(
 )
 TRIPLES: Final = TableSchema(
     "triples",
-    {Columns.HEAD: ID, Columns.RELATION: ID, Columns.TAIL: ID},
+    {Columns.HEAD: STORED_ID, Columns.RELATION: STORED_ID, Columns.TAIL: STORED_ID},
     required=((Columns.HEAD,), (Columns.RELATION,), (Columns.TAIL,)),
 )
 """What is known of items and of what they have to do with; an item goes by its `item_id`."""
 
 TAUGHT: Final = TableSchema(
     "taught",
-    {Columns.ITEM: ID, Columns.NEIGHBOUR: ID, Columns.SCORE: NUMBER, Columns.ORIGIN: LABEL},
+    {Columns.ITEM: STORED_ID, Columns.NEIGHBOUR: STORED_ID, Columns.SCORE: NUMBER, Columns.ORIGIN: LABEL},
     required=((Columns.ITEM,), (Columns.NEIGHBOUR,), (Columns.SCORE,)),
 )
 """How well items go together, in either direction, as a teacher says that ranks nothing itself.
@@ -212,10 +215,10 @@ ALL_TABLES: Final = (ITEMS, EVENTS, IMPRESSIONS, TRIPLES, TAUGHT)
 LISTS: Final = TableSchema(
     "lists",
     {
-        Columns.USER: ID,
-        Columns.ITEM: ID,
-        Columns.RANKING: ID,
-        Columns.QUERY: ID,
+        Columns.USER: STORED_ID,
+        Columns.ITEM: STORED_ID,
+        Columns.RANKING: STORED_ID,
+        Columns.QUERY: STORED_ID,
         Columns.TIMESTAMP: TIME,
         Columns.POSITION: INTEGER,
         Columns.CLICKED: BOOLEAN,
