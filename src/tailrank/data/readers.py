@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 
 from tailrank.data.formats import FORMATS, format_of, read_file
+from tailrank.data.id_checks import unknown_items
 from tailrank.data.naming import rename_columns
 from tailrank.data.part_files import part_of_row, read_parts, table_header
 from tailrank.data.reading import SETTINGS, Reading
@@ -23,7 +24,6 @@ from tailrank.data.schema import (
     TableSchema,
     parse_table,
     raise_failures,
-    unknown_items,
 )
 from tailrank.errors import DataError
 

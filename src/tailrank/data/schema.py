@@ -314,10 +314,3 @@ def _can_be_stored(column: pl.Series) -> bool:
     except (PolarsError, PanicException):
         return False
     return True
-
-
-def unknown_items(table: pl.DataFrame, items: pl.DataFrame) -> Check:
-    """Check for rows of a table that name items missing from `items`."""
-    named = table[Columns.ITEM]
-    unknown = named.is_not_null() & ~named.is_in(items[Columns.ITEM].drop_nulls().implode())
-    return Check.from_mask("unknown item_id", unknown, named, "Add these items to items, or drop the rows.")

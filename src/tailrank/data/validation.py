@@ -11,7 +11,7 @@ import polars as pl
 
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import CLOCKS, choose_clock
-from tailrank.data.id_checks import id_checks, text_checks
+from tailrank.data.id_checks import id_checks, text_checks, unknown_items
 from tailrank.data.list_rows import position_check
 from tailrank.data.naming import as_options, guess_columns
 from tailrank.data.readers import AS_IS, find_table, located, read_table, table_files
@@ -25,7 +25,6 @@ from tailrank.data.schema import (
     Check,
     TableSchema,
     parse_table,
-    unknown_items,
 )
 from tailrank.data.time_checks import time_checks
 from tailrank.errors import DataError
@@ -180,9 +179,12 @@ def _links(tables: dict[str, pl.DataFrame]) -> Iterator[Check]:
         check = unknown_items(frame, items)
         yield replace(check, name=f"{name}: {check.name}")
     if EVENTS.name in linked:
-        cold = ~items[Columns.ITEM].is_in(linked[EVENTS.name][Columns.ITEM].drop_nulls().implode())
+        acted = linked[EVENTS.name][Columns.ITEM].drop_nulls()
+        cold = (~items[Columns.ITEM].is_in(acted.implode())).fill_null(False)
         remedy = "Nothing to correct: they are ranked by their text."
-        yield Check.from_mask("items: no events", cold.fill_null(False), items[Columns.ITEM], remedy, "WARN")
+        if len(acted) and cold.sum() == items[Columns.ITEM].count():
+            remedy = "No item has any, since no id of events is in items."
+        yield Check.from_mask("items: no events", cold, items[Columns.ITEM], remedy, "WARN")
 
 
 _WARNINGS: Final = {
