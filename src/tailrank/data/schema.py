@@ -62,7 +62,7 @@ class Check:
     @property
     def told(self) -> str:
         """What was found, how often, the first of it, and the remedy."""
-        return f"{self.name} ({self.count:,}): {', '.join(self.examples)}. {self.remedy}"
+        return f"{self.name} ({self.count}): {', '.join(self.examples)}. {self.remedy}"
 
     @classmethod
     def from_faults(cls, name: str, faults: Iterable[str], remedy: str, status: Status = "FAIL") -> Check:
