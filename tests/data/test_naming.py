@@ -81,6 +81,36 @@ def test_a_column_that_no_file_has_is_refused(tmp_path: Path) -> None:
         Dataset.load(lay(tmp_path, MOVIES), Reading(column_names(["item_id=movie"])))
 
 
+SHOP = {
+    "items.csv": "item_id,asin,title\n1,a,Tea\n2,b,Mug\n",
+    "events.csv": "user_id,item_id,timestamp\nu,a,2024-01-01\nu,b,2024-01-02\n",
+}
+
+
+@pytest.mark.parametrize("asked", ["item_id=asinn", "items.item_id=asinn", "events.timestamp=Date"])
+def test_a_column_that_is_asked_for_is_never_passed_over_for_another(asked: str, tmp_path: Path) -> None:
+    name, column = asked.rsplit(".", maxsplit=1)[-1].split("=")
+    with pytest.raises(DataError, match=f"no column '{column}', which {name} is to be read from"):
+        Dataset.load(lay(tmp_path, SHOP), Reading(column_names([asked])))
+
+
+def test_neither_is_one_that_the_folder_asks_for(tmp_path: Path) -> None:
+    kept = '[columns.items]\ntitle = "Titel"\n'
+    with pytest.raises(DataError, match=r"items.csv: no column 'Titel'.* did you mean `title`\?"):
+        read_items(lay(tmp_path, {**SHOP, "tailrank.toml": kept}))
+
+
+@pytest.mark.parametrize(
+    "form", ["items.csv", "items.parquet", "items.parquet.gz", "items.jsonl", "items/1.csv"]
+)
+def test_one_table_that_has_it_is_enough_for_a_name_without_a_table(form: str, tmp_path: Path) -> None:
+    items = pl.DataFrame({"item_id": [1, 2], "asin": ["a", "b"], "title": ["Tea", "Mug"]})
+    lay(tmp_path, {form: items, "events.csv": SHOP["events.csv"].replace("item_id", "ITEM_ID")})
+    data = Dataset.load(tmp_path, Reading(column_names(["item_id=asin"])))
+    assert data.item_ids == ["a", "b"]
+    assert data.histories.items.tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

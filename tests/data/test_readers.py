@@ -200,6 +200,20 @@ MALFORMED: dict[str, tuple[Mapping[str, str | bytes | pl.DataFrame], list[str]]]
     "no item ids": (items(item_id=None), ["items.parquet", "missing columns", "item_id", "title"]),
     "null item id": (items(item_id=["a", None]), ["items.parquet", "item_id", "row 2 has None"]),
     "empty item id": (items(item_id=["a", ""]), ["items.parquet", "row 2 has ''"]),
+    "float item ids as text": (
+        {"items.csv": "item_id,title\n7.0,Tea\n8.0,Mug\n", **EVENTS},
+        ["items.csv", "item_id holds floating-point numbers, such as 7.0", "Write 7,"],
+    ),
+    "float user ids as text, among other text": (
+        {
+            **ITEMS,
+            "events.jsonl": "".join(
+                f'{{"user_id": "{user}", "item_id": "a", "timestamp": {n}}}\n'
+                for n, user in enumerate(("guest", "7.0", "8.0"))
+            ),
+        },
+        ["events.jsonl", "user_id holds floating-point numbers, such as 7.0"],
+    ),
     "float item ids": (items(item_id=[1.0, 2.0]), ["items.parquet", "item_id is Float64", "whole numbers"]),
     "list item ids": (items(item_id=[["a"], ["b"]]), ["items.parquet", "item_id is List(String)"]),
     "duplicate item ids": (
@@ -416,3 +430,9 @@ def test_one_changed_byte_is_read_or_refused(
         read_items(folder)
     except DataError as error:
         assert path.name in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("ids", [["1.0", "1.5"], ["1.0", "2"], ["1.0", "Tea", "Mug"], ["v1.0", "v2.0"]])
+def test_text_that_is_no_number_turned_into_another_stays_an_id(ids: list[str], tmp_path: Path) -> None:
+    lay(tmp_path, {"items.csv": "item_id,title\n" + "".join(f"{name},Tea\n" for name in ids)})
+    assert read_items(tmp_path)["item_id"].to_list() == ids

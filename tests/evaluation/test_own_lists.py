@@ -119,9 +119,75 @@ def test_items_that_the_data_do_not_know_are_named(folder: Path, dataset: Datase
     assert (about["unknown_items"], about["unknown_examples"]) == (1, ["new"])
 
 
+def test_users_that_the_data_do_not_know_are_named(folder: Path, dataset: Dataset) -> None:
+    lists = Lists.impressions(folder)
+    few = replace(lists, users=["new" if user == "u7" else user for user in lists.users])
+    about = judge(few, dataset, None).settings["lists"]
+    assert isinstance(about, dict)
+    assert (about["users"], about["unknown_users"], about["unknown_user_examples"]) == (USERS, 1, ["new"])
+    assert "1 of 150 users aren't in events" in about["doubts"][0]
+    none = replace(lists, users=[f"shop-{user}" for user in lists.users])
+    about = judge(none, dataset, None).settings["lists"]
+    assert isinstance(about, dict)
+    assert "NONE of the 150 users is in events" in about["doubts"][0]
+    assert "such as 'u0'; the lists have 'shop-u0'" in about["doubts"][0]
+    with pytest.raises(DataError, match=r"0 of 900 lists can be measured.*NONE of the 150 users"):
+        judge(replace(none, clicked=None), dataset, None)
+
+
+def test_why_lists_are_not_measured_is_said(folder: Path, dataset: Dataset) -> None:
+    lists = Lists.impressions(folder)
+    assert lists.clicked is not None
+    clicked = [hits & (row >= 3 * 6) for row, hits in enumerate(lists.clicked)]
+    about = judge(replace(lists, clicked=clicked), dataset, None).settings["lists"]
+    assert isinstance(about, dict)
+    assert about["not_measured"]["without a click"] == 18
+    assert sum(about["not_measured"].values()) == about["lists"] - about["measured"]
+
+
+def test_lists_from_the_future_are_doubted_and_a_clean_table_is_not(folder: Path) -> None:
+    shown = pl.read_parquet(folder / "impressions.parquet")
+    assert not Lists.from_frame(shown).doubts
+    future = Lists.from_frame(shown.with_columns(pl.col("timestamp") + 100 * 365 * DAY))
+    assert future.doubts[0].startswith("timestamp in the future (9000): row 1 has 48")
+
+
+def test_lists_that_do_not_go_with_the_data_are_refused_with_the_cause(
+    folder: Path, dataset: Dataset
+) -> None:
+    lists = Lists.impressions(folder)
+    assert lists.times is not None
+    with pytest.raises(DataError, match=r"all of them are of 2023-11-17 05:46 UTC\. Give each list the time"):
+        judge(replace(lists, times=np.full(len(lists), START + 2 * DAY + 27_200.0)), dataset, None)
+    with pytest.raises(DataError, match="no event of shop is before the lists from 2023-10-"):
+        judge(replace(lists, times=lists.times - 30 * DAY), dataset, None)
+    with pytest.raises(
+        DataError, match="no item of the lists is in items of shop: they have 'x0', items has 'i0'"
+    ):
+        judge(replace(lists, items=[[f"x{n}" for n in range(10)]] * len(lists)), dataset, None)
+    with pytest.raises(DataError, match="holds what its user chose"):
+        judge(replace(lists, clicked=None, items=[["i1", *"abcdefghi"]] * len(lists)), dataset, None)
+
+
+def test_a_recommender_that_found_nothing_gives_no_scores(tmp_path: Path) -> None:
+    file = tmp_path / "lists.csv"
+    file.write_text("user_id,item_id,als,bpr\nu,a,0.5,\nu,b,,\n")
+    lists = Lists.read(file)
+    assert list(lists.scores) == ["als"]
+    assert lists.doubts == ["columns without any score (1): bpr. They are left out."]
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
+        (
+            {"user_id": ["u", "u"], "item_id": ["a", "b"], "ranking_id": ["r", "r"], "position": [0, 0]},
+            r"two items at one position \(2\): row 1 has 'r'.* Give every item of a list a position",
+        ),
+        (
+            {"user_id": ["u", "u"], "item_id": ["a", "b"], "position": [0, 0]},
+            "Several lists with the same user_id need a ranking_id",
+        ),
         ({"user_id": ["u"], "item_id": ["a"], "shelf": ["top"]}, "shelf is String"),
         ({"user_id": ["u"], "item_id": ["a"], "als": [np.inf]}, "als holds infinity"),
         (
@@ -140,6 +206,7 @@ def test_an_item_that_occurs_again_counts_once_by_its_first_place() -> None:
     table = {"user_id": ["u"] * 3, "item_id": ["a", "b", "a"], "clicked": [False, False, True]}
     lists = Lists.from_frame(pl.DataFrame(table))
     assert lists.items == [["a", "b"]]
+    assert "items that are in their list again (1): row 3 has 'a'" in lists.doubts[0]
     assert lists.clicked is not None
     assert lists.clicked[0].tolist() == [True, False]
 
@@ -164,11 +231,18 @@ def test_the_command_judges_a_file_and_the_impressions_of_a_folder(folder: Path,
     words = ("evaluate", "--data", folder, "--encoder", "none", "--fast")
     printed = run(*words, "--candidates", "impressions", "--out", tmp_path / "shown")
     assert "no order can do better" in printed.replace("\n", " ")
+    assert "Not measured: 450 of the earlier half by time" in " ".join(printed.split())
     assert "Weights of the scores" in printed
     assert (tmp_path / "shown" / "report.html").exists()
     assert run(*words, "--candidates", folder / "impressions.parquet", "--out", tmp_path / "file")
     same = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("shown", "file")]
     assert same[0]["models"][WITH_SCORES]["ndcg@10"] == same[1]["models"][WITH_SCORES]["ndcg@10"]
+    bad = tmp_path / "bad.csv"
+    bad.write_text("user_id,item_id\nu0,i1\n,i2\n")
+    dropping = [*words, "--candidates", bad, "--drop-bad", tmp_path / "dropped.csv", "--out", tmp_path]
+    refused = CliRunner().invoke(app, list(map(str, dropping)))
+    assert "row 2 has None" in str(refused.exception)
+    assert "--drop-bad leaves out rows of items and events, not of lists" in str(refused.exception)
     refused = CliRunner().invoke(
         app, [*map(str, words), "--candidates", "impressions", "--models", "tfidf", "--out", str(tmp_path)]
     )

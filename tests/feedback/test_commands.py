@@ -73,7 +73,7 @@ def test_a_log_that_holds_too_little_is_refused_before_anything_is_fitted(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Reranker, "fit", lambda *_: pytest.fail("it was fitted"))
-    write(tmp_path / "log", *shown(replace(impression("r", "ab", "u1"), upstream=np.ones(2))))
+    write(tmp_path / "log", *shown(replace(impression("r", ["i0", "i1"], "u1"), upstream=np.ones(2))))
     words = ("train", "--data", shop, "--encoder", "none", "--fast", "--out", tmp_path / "model")
     done = CliRunner().invoke(app, [*map(str, words), "--from-log", str(tmp_path / "log")])
     assert isinstance(done.exception, TailrankError)

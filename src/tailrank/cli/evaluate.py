@@ -148,7 +148,7 @@ def evaluate(
         debias=debias,
     )
     if candidates is not None:
-        lists = own_lists.read(candidates, data, how)
+        lists = own_lists.read(candidates, data, how, drop_bad)
         spaces = vector_spaces(dataset, encoder, template, tuned) | columned
         own_lists.measure(lists, dataset, spaces, settings, out)
         return

@@ -30,6 +30,7 @@ from tailrank.data.readers import table_files
 from tailrank.data.reading import Reading
 from tailrank.data.schema import IMPRESSIONS
 from tailrank.errors import RequestError
+from tailrank.evaluation.list_checks import doubts
 from tailrank.evaluation.own_lists import check_lists, with_upstream
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
@@ -108,6 +109,8 @@ def train(
         lists = _scored_impressions(data, how) if from_log is None else _logged(from_log)
         if lists is not None:
             check_lists(lists, dataset, settings.seed)
+            for doubt in doubts(lists, dataset):
+                typer.echo(f"warning: {doubt}", err=True)
         typer.echo(_plan(dataset, spaces, settings), err=True)
         with progress_bars() as progress, counts.ready(progress) as (counting, run):
             reranker = Reranker.fit(dataset, spaces, settings, progress, checkpoint, counting, run)

@@ -43,7 +43,8 @@ DropBad = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Leave out rows that break the contract, and write them with the reason to this CSV.",
+        help="Leave out rows of items and events that break the contract, and write them with the reason to "
+        "this CSV.",
     ),
 ]
 Encoder = Annotated[

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
@@ -16,7 +17,9 @@ from tailrank.cli.spaces import encoders
 from tailrank.data.dataset import Dataset
 from tailrank.data.lists import Lists
 from tailrank.data.reading import Reading
+from tailrank.errors import DataError
 from tailrank.evaluation import runner
+from tailrank.evaluation.list_checks import doubts, some
 from tailrank.evaluation.own_lists import judge
 from tailrank.language.vectors import ItemVectors
 from tailrank.machine import machine
@@ -32,19 +35,30 @@ SHOWN: Final = {
 }
 
 
-def read(given: str, data: str, reading: Reading) -> Lists:
-    """Read a file of lists, or the impressions of a data folder."""
-    return (
-        Lists.impressions(options.data_folder(data), reading)
-        if given == IMPRESSIONS
-        else Lists.read(Path(given), reading)
-    )
+def read(given: str, data: str, reading: Reading, drop_bad: Path | None = None) -> Lists:
+    """Read a file of lists, or the impressions of a data folder.
+
+    Raises
+    ------
+    DataError
+        If they break the contract, whether bad rows of items and events are dropped or not.
+    """
+    try:
+        if given == IMPRESSIONS:
+            return Lists.impressions(options.data_folder(data), reading)
+        return Lists.read(Path(given), reading)
+    except DataError as why:
+        if drop_bad is None:
+            raise
+        raise DataError(f"{why} --drop-bad leaves out rows of items and events, not of lists.") from None
 
 
 def measure(
     lists: Lists, dataset: Dataset, spaces: Mapping[str, ItemVectors], settings: Settings, out: Path
 ) -> None:
     """Judge lists, write the report into a folder, and print what was found."""
+    for doubt in doubts(lists, dataset):
+        typer.echo(f"warning: {doubt}", err=True)
     with progress_bars() as progress:
         found = judge(lists, dataset, spaces, settings, progress)
     found.settings.update({"encoders": encoders(spaces), **machine()})
@@ -67,9 +81,16 @@ def _about(about: Mapping[str, Any]) -> str:
         f"Chosen is {about['chosen']}; it is in {about['ceiling']:.1%} of the lists: no order can do "
         "better in recall."
     )
+    if about["not_measured"]:
+        reasons = "; ".join(f"{n:,} {why}" for why, n in about["not_measured"].items())
+        text += f" Not measured: {reasons}."
     if about["unknown_items"]:
-        some = ", ".join(about["unknown_examples"])
-        text += f" {about['unknown_items']:,} items aren't in items, and keep their rank: {some}, …"
+        named = some(about["unknown_examples"], about["unknown_items"])
+        text += f" {about['unknown_items']:,} items aren't in items, and keep their rank: {named}."
+    if about["unknown_users"]:
+        named = some(about["unknown_user_examples"], about["unknown_users"])
+        count = f"{about['unknown_users']:,} of {about['users']:,} users"
+        text += f" {count} aren't in events, and are ranked without a history: {named}."
     return text
 
 

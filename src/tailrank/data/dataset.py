@@ -19,9 +19,10 @@ from tailrank.arrays import Codes, Offsets
 from tailrank.data.columns import Columns
 from tailrank.data.frames import Frame
 from tailrank.data.histories import UNTYPED, Event, Histories, History, flat_offsets
+from tailrank.data.id_checks import unknown_items
 from tailrank.data.readers import AS_IS, read_tables, read_taught, read_triples
 from tailrank.data.reading import Reading
-from tailrank.data.schema import EVENTS, ITEMS, TAUGHT, TRIPLES, raise_failures, unknown_items
+from tailrank.data.schema import EVENTS, ITEMS, TAUGHT, TRIPLES, raise_failures
 from tailrank.data.tables import checked, event_types, with_relations
 from tailrank.errors import RequestError
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import gzip
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -68,18 +69,39 @@ def read_file(path: Path, file_format: str | None, columns: Collection[str]) -> 
     DataError
         If its format is unknown, or it is damaged or not in that format; of CSV and JSON Lines with the line.
     """
+    with _readable(path, file_format) as known:
+        if known == "csv":
+            return _read_csv(_content(path), columns)
+        if known == "jsonl":
+            return _read_json_lines(_content(path), columns), "JSON Lines"
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            return pl.read_parquet(file.read()), "Parquet"
+
+
+def read_header(path: Path, file_format: str | None) -> list[str]:
+    """Read the names of a file's columns, without its rows if the format has a header.
+
+    Parameters and errors are those of `read_file`.
+    """
+    with _readable(path, file_format) as known:
+        if known == "csv":
+            content, dialect = recognise(_content(path))
+            return _header(_with_newlines(content), dialect.separator)
+        if known == "parquet" and path.suffix != ".gz":
+            return list(pl.read_parquet_schema(path))
+    return read_file(path, file_format, ())[0].columns
+
+
+@contextmanager
+def _readable(path: Path, file_format: str | None) -> Iterator[str]:
+    """Give the format of a file, and say of what goes wrong in reading it that it isn't of that format."""
     file_format = file_format or format_of(path)
     if file_format is None:
         raise DataError(
             f"{path}: neither Parquet, CSV nor JSON Lines by its name. Rename it, or move it away."
         )
     try:
-        if file_format == "csv":
-            return _read_csv(_content(path), columns)
-        if file_format == "jsonl":
-            return _read_json_lines(_content(path), columns), "JSON Lines"
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            return pl.read_parquet(file.read()), "Parquet"
+        yield file_format
     except (PolarsError, PanicException, OSError, EOFError, zlib.error, ValueError) as error:
         raise DataError(
             f"{path}: not a readable {file_format} file: {first_line(error)}. {REMEDIES[file_format]}"
@@ -99,8 +121,7 @@ def _content(path: Path) -> bytes:
 def _read_csv(content: bytes, columns: Collection[str]) -> tuple[pl.DataFrame, str]:
     content, dialect = recognise(content)
     separator = dialect.separator
-    if b"\n" not in content:
-        content = content.replace(b"\r", b"\n")
+    content = _with_newlines(content)
     checked = content if is_well_quoted(content, separator) else checked_csv(content, separator)
     try:
         frame = _parse_csv(checked, separator, columns)
@@ -111,10 +132,18 @@ def _read_csv(content: bytes, columns: Collection[str]) -> tuple[pl.DataFrame, s
 
 def _parse_csv(content: bytes, separator: str, columns: Collection[str]) -> pl.DataFrame:
     # As text, because inference would turn the id 007 into 7, and report a bad time without its row.
-    header = pl.read_csv(content, separator=separator, n_rows=0, infer_schema=False).columns
+    header = _header(content, separator)
     as_text = {name: pl.String for name in header if name.lower() in columns}
     length = None if len(as_text) < len(header) else 0  # others get the type that suits all of their rows
     return pl.read_csv(content, separator=separator, schema_overrides=as_text, infer_schema_length=length)
+
+
+def _header(content: bytes, separator: str) -> list[str]:
+    return pl.read_csv(content, separator=separator, n_rows=0, infer_schema=False).columns
+
+
+def _with_newlines(content: bytes) -> bytes:
+    return content if b"\n" in content else content.replace(b"\r", b"\n")
 
 
 def _read_json_lines(content: bytes, columns: Collection[str]) -> pl.DataFrame:

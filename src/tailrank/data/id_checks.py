@@ -1,4 +1,4 @@
-"""Checks of what programs write for a missing value, and of ids that did more than anybody does."""
+"""Checks of ids: placeholders for a missing one, those that did more than anybody does, unknown ones."""
 
 from __future__ import annotations
 
@@ -64,6 +64,19 @@ def text_checks(table: pl.DataFrame) -> Iterator[Check]:
         if column in table.columns and table[column].dtype == pl.String:
             counts = table[column].drop_nulls().value_counts(sort=True, name="n").filter(pl.col("n") > 1)
             yield _check(f"placeholders as {column}", _placeholders(counts), len(table), remedy)
+
+
+def unknown_items(table: pl.DataFrame, items: pl.DataFrame) -> Check:
+    """Check for rows of a table that name items missing from `items`."""
+    named, known = table[Columns.ITEM], items[Columns.ITEM].drop_nulls()
+    unknown = named.is_not_null() & ~named.is_in(known.implode())
+    remedy = "Add these items to items, or drop the rows."
+    if len(known) and unknown.any() and unknown.sum() == named.count():
+        remedy = (
+            "None of these ids is in items: the ids of the two tables don't match, such as "
+            f"{named.drop_nulls()[0]!r} here and {known[0]!r} in items. Write item_id alike in both."
+        )
+    return Check.from_mask("unknown item_id", unknown, named, remedy)
 
 
 def _placeholders(counts: pl.DataFrame) -> pl.DataFrame:

@@ -28,6 +28,23 @@ def list_key(columns: Container[str]) -> tuple[str, ...]:
     return next((key for key in _KEYS if all(name in columns for name in key)), (Columns.USER,))
 
 
+def position_check(table: pl.DataFrame, key: Sequence[str]) -> Check:
+    """Check that no two items of a list are at one position.
+
+    Parameters
+    ----------
+    table
+        With a `position`.
+    key
+        Columns that tell lists apart.
+    """
+    twice = table.select(*key, Columns.POSITION).is_duplicated()
+    remedy = "Give every item of a list a position of its own."
+    if key[0] != Columns.RANKING:
+        remedy += f" Several lists with the same {' and '.join(key)} need a {Columns.RANKING}."
+    return Check.from_mask("two items at one position", twice, table[key[0]], remedy)
+
+
 @dataclass(frozen=True)
 class ListRows:
     """The rows of a table, list by list.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +13,11 @@ import polars as pl
 from tailrank.arrays import Bools, Doubles, Seconds
 from tailrank.data.columns import Columns
 from tailrank.data.frames import Frame, to_polars
-from tailrank.data.list_rows import ListRows
+from tailrank.data.list_rows import ListRows, list_key, position_check
 from tailrank.data.readers import AS_IS, FOLDERS, SUFFIXES, find_table, read_table
 from tailrank.data.reading import Reading
 from tailrank.data.schema import IMPRESSIONS, LISTS, Check, parse_table, raise_failures
+from tailrank.data.time_checks import moment_checks
 from tailrank.errors import DataError
 
 _LIST: Final = "tailrank list"
@@ -42,6 +43,8 @@ class Lists:
         When each list was made, in seconds since 1970, shape (lists,); None if that isn't known.
     order
         What the order of the lists is by.
+    doubts
+        What may not be meant as it is in the table, each with its remedy.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Lists:
     clicked: Sequence[Bools] | None
     times: Seconds | None
     order: str
+    doubts: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.users)
@@ -101,11 +105,16 @@ class Lists:
         Raises
         ------
         DataError
-            If the table breaks that contract, or has times or users that differ within a list.
+            If the table breaks that contract, has times or users that differ within a list, or two items at
+            one position of a list.
         """
-        frame, checks = parse_table(to_polars(raw, name), LISTS)
+        raw = to_polars(raw, name)
+        frame, checks = parse_table(raw, LISTS)
+        frame, empty = _without_empty(frame)
         scores = [column for column in frame.columns if column not in LISTS.columns]
         raise_failures([*checks, _numbers(frame, scores)], name)
+        checks = [empty, *_list_checks(frame, raw)]
+        raise_failures(checks, name)
         found = ListRows.find(frame, scores, name)
         numbers = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))
         lists = _distinct(frame[found.rows].with_columns(pl.Series(_LIST, numbers)), scores)
@@ -118,7 +127,34 @@ class Lists:
             [each.to_numpy() for each in lists[Columns.CLICKED]] if clicked else None,
             lists[Columns.TIMESTAMP].list.first().to_numpy() if timed else None,
             found.order,
+            [check.told for check in checks if check.status == "WARN"],
         )
+
+
+def _without_empty(frame: pl.DataFrame) -> tuple[pl.DataFrame, Check]:
+    """Leave out the columns of recommenders that found none of the items: CSV takes them for text."""
+    empty = [
+        name
+        for name in frame.columns
+        if name not in LISTS.columns
+        and (frame[name].fill_nan(None) if frame.schema[name].is_float() else frame[name]).is_null().all()
+    ]
+    remedy = "They are left out."
+    return frame.drop(empty), Check.from_faults("columns without any score", empty, remedy, "WARN")
+
+
+def _list_checks(frame: pl.DataFrame, raw: pl.DataFrame) -> Iterator[Check]:
+    """Check times, and that a list has an item and a position once."""
+    if Columns.TIMESTAMP in frame.columns:
+        for check in moment_checks(frame[Columns.TIMESTAMP], raw[Columns.TIMESTAMP]):
+            known = "Events before a list, by its time, are what a ranking of it may know."
+            yield replace(check, remedy=f"{check.remedy} {known}")
+    key = list_key(frame.columns)
+    if Columns.POSITION in frame.columns:
+        yield position_check(frame, key)
+    again = ~frame.select(*key, Columns.ITEM).to_struct().is_first_distinct()
+    remedy = "Each counts once, by its first place."
+    yield Check.from_mask("items that are in their list again", again, frame[Columns.ITEM], remedy, "WARN")
 
 
 def _numbers(frame: pl.DataFrame, scores: Sequence[str]) -> Check:

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from tailrank.data.columns import Columns
-from tailrank.errors import DataError
+from tailrank.errors import DataError, nearest
 
 USUAL: Final = {
     Columns.USER: "user customer|id|no|number visitor|id client|id member|id reviewer|id account|id "
@@ -87,8 +87,7 @@ def rename_columns(
     wanted
         Names of the contract.
     asked
-        The file's name of some of them; one that the file lacks is passed over if the file has the
-        contract's name.
+        The file's name of some of them.
     source
         The file, for messages.
 
@@ -108,10 +107,12 @@ def rename_columns(
         if name not in taken and name not in frame.columns and len(same) == 1:
             taken[name] = same[0]
     for name, column in asked.items():
-        if name not in (*taken, *frame.columns):
+        if column not in frame.columns:
+            near = nearest(column, frame.columns)
             raise DataError(
                 f"{source}: no column {column!r}, which {name} is to be read from; the file has "
-                f"{', '.join(frame.columns)}. Correct {as_options({name: column})}, or tailrank.toml."
+                f"{', '.join(frame.columns)}{f': did you mean `{near}`?' if near else '.'} "
+                f"Correct {as_options({name: column})}, or tailrank.toml."
             )
     renamed = frame.with_columns(pl.col(column).alias(name) for name, column in taken.items())
     return renamed.drop(set(taken.values()) - taken.keys()), taken

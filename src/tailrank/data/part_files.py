@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from tailrank.data.formats import read_file
+from tailrank.data.formats import read_file, read_header
 from tailrank.errors import DataError
 
 NOT_ALL_DATA: Final = {
@@ -61,6 +61,18 @@ def read_parts(folder: Path, file_format: str | None, columns: Collection[str]) 
     joined = _concatenated([frame for frame in frames if len(frame)] or frames[:1], folder)
     others = " and others" if len(dialects) > N_DIALECTS else ""
     return joined, f"{len(parts):,} files, {' and '.join(list(dialects)[:N_DIALECTS])}{others}"
+
+
+def table_header(path: Path, file_format: str | None) -> set[str]:
+    """Name the columns of a file, or of all part files of a folder.
+
+    Raises as `read_parts` does.
+    """
+    if path.is_file():
+        return set(read_header(path, file_format))
+    parts = _parts(path)
+    keys = {unquote(name.partition("=")[0]) for part in parts for name in part.relative_to(path).parent.parts}
+    return keys.union(*(read_header(part, file_format) for part in parts))
 
 
 def part_of_row(folder: Path, file_format: str | None, row: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -10,8 +10,9 @@ from typing import Final
 import polars as pl
 
 from tailrank.data.formats import FORMATS, format_of, read_file
+from tailrank.data.id_checks import unknown_items
 from tailrank.data.naming import rename_columns
-from tailrank.data.part_files import part_of_row, read_parts
+from tailrank.data.part_files import part_of_row, read_parts, table_header
 from tailrank.data.reading import SETTINGS, Reading
 from tailrank.data.schema import (
     EVENTS,
@@ -23,7 +24,6 @@ from tailrank.data.schema import (
     TableSchema,
     parse_table,
     raise_failures,
-    unknown_items,
 )
 from tailrank.errors import DataError
 
@@ -141,9 +141,22 @@ def read_table(path: Path, table: TableSchema, reading: Reading = AS_IS) -> pl.D
         raise DataError(f"{path}: column {name!r} is repeated or not UTF-8. Correct the header.")
     if not len(frame):
         raise DataError(f"{path}: no rows. Give at least one.")
+    asked = {
+        name: column
+        for name, column in asked.items()
+        if column in frame.columns
+        or name not in map(str.lower, frame.columns)
+        or not _elsewhere(path.parent, column, reading.others_asked(table.name, name))
+    }
     frame, taken = rename_columns(frame, table.columns, asked, str(path))
     reading.note(f"{path.name}: {dialect}; {_recognised(frame, table, taken)}")
     return frame
+
+
+def _elsewhere(folder: Path, column: str, tables: Sequence[str]) -> bool:
+    """Whether one of some tables of a folder has a column."""
+    files = [path for table in tables for path in table_files(folder, table)]
+    return any(column in table_header(path, format_of(path)) for path in files)
 
 
 def located(checks: list[Check], path: Path) -> list[Check]:

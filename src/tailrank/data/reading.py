@@ -54,6 +54,16 @@ class Reading:
         """
         return read_settings(folder).get(table, {}) | dict(self.columns.get(table, {}))
 
+    def others_asked(self, table: str, name: str) -> list[str]:
+        """List the other tables in which a column is asked for by the same name, if that is all that have it.
+
+        Then it was asked for without a table, and some of them may lack it.
+        """
+        column = self.columns.get(table, {}).get(name)
+        having = [known for known in TABLES if name in TABLES[known].columns]
+        everywhere = column and all(self.columns.get(each, {}).get(name) == column for each in having)
+        return [each for each in having if each != table] if everywhere else []
+
 
 def column_names(given: Collection[str]) -> Names:
     """Read `user_id=userId`, or `events.timestamp=Datum` for one table only.

@@ -59,6 +59,11 @@ class Check:
         """First row that fails, from 0; None if none does."""
         return self.bad.arg_max() if self.bad is not None and self.status == "FAIL" else None
 
+    @property
+    def told(self) -> str:
+        """What was found, how often, the first of it, and the remedy."""
+        return f"{self.name} ({self.count}): {', '.join(self.examples)}. {self.remedy}"
+
     @classmethod
     def from_faults(cls, name: str, faults: Iterable[str], remedy: str, status: Status = "FAIL") -> Check:
         """Make a check from the list of what breaks it."""
@@ -91,9 +96,7 @@ def raise_failures(checks: Iterable[Check], source: str) -> None:
     """
     for check in checks:
         if check.status == "FAIL":
-            raise DataError(
-                f"{source}: {check.name} ({check.count}): {', '.join(check.examples)}. {check.remedy}"
-            )
+            raise DataError(f"{source}: {check.told}")
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,9 @@ class ColumnType:
 
 
 ID: Final = ColumnType("text or whole numbers, never empty", values.to_ids)
+STORED_ID: Final = ColumnType(ID.description, values.to_stored_ids)
+"""An id in a table that is kept: unlike the few of a request, these show how they are written."""
+
 LABEL: Final = ColumnType("text", values.to_labels, optional=True)
 TEXT: Final = ColumnType("text or lists of text", values.to_texts, optional=True)
 TIME: Final = ColumnType(
@@ -152,15 +158,15 @@ class TableSchema:
 
 ITEMS: Final = TableSchema(
     "items",
-    {Columns.ITEM: ID} | dict.fromkeys(Columns.TEXT, TEXT),
+    {Columns.ITEM: STORED_ID} | dict.fromkeys(Columns.TEXT, TEXT),
     required=((Columns.ITEM,),),
     unique=Columns.ITEM,
 )
 EVENTS: Final = TableSchema(
     "events",
     {
-        Columns.USER: ID,
-        Columns.ITEM: ID,
+        Columns.USER: STORED_ID,
+        Columns.ITEM: STORED_ID,
         Columns.TIMESTAMP: TIME,
         Columns.POSITION: INTEGER,
         Columns.ELAPSED: NUMBER,
@@ -172,10 +178,10 @@ EVENTS: Final = TableSchema(
 IMPRESSIONS: Final = TableSchema(
     "impressions",
     {
-        Columns.RANKING: ID,
-        Columns.USER: ID,
+        Columns.RANKING: STORED_ID,
+        Columns.USER: STORED_ID,
         Columns.TIMESTAMP: TIME,
-        Columns.ITEM: ID,
+        Columns.ITEM: STORED_ID,
         Columns.POSITION: INTEGER,
         Columns.CLICKED: BOOLEAN,
         Columns.SCORE: OPTIONAL_NUMBER,
@@ -188,14 +194,14 @@ IMPRESSIONS: Final = TableSchema(
 )
 TRIPLES: Final = TableSchema(
     "triples",
-    {Columns.HEAD: ID, Columns.RELATION: ID, Columns.TAIL: ID},
+    {Columns.HEAD: STORED_ID, Columns.RELATION: STORED_ID, Columns.TAIL: STORED_ID},
     required=((Columns.HEAD,), (Columns.RELATION,), (Columns.TAIL,)),
 )
 """What is known of items and of what they have to do with; an item goes by its `item_id`."""
 
 TAUGHT: Final = TableSchema(
     "taught",
-    {Columns.ITEM: ID, Columns.NEIGHBOUR: ID, Columns.SCORE: NUMBER, Columns.ORIGIN: LABEL},
+    {Columns.ITEM: STORED_ID, Columns.NEIGHBOUR: STORED_ID, Columns.SCORE: NUMBER, Columns.ORIGIN: LABEL},
     required=((Columns.ITEM,), (Columns.NEIGHBOUR,), (Columns.SCORE,)),
 )
 """How well items go together, in either direction, as a teacher says that ranks nothing itself.
@@ -209,10 +215,10 @@ ALL_TABLES: Final = (ITEMS, EVENTS, IMPRESSIONS, TRIPLES, TAUGHT)
 LISTS: Final = TableSchema(
     "lists",
     {
-        Columns.USER: ID,
-        Columns.ITEM: ID,
-        Columns.RANKING: ID,
-        Columns.QUERY: ID,
+        Columns.USER: STORED_ID,
+        Columns.ITEM: STORED_ID,
+        Columns.RANKING: STORED_ID,
+        Columns.QUERY: STORED_ID,
         Columns.TIMESTAMP: TIME,
         Columns.POSITION: INTEGER,
         Columns.CLICKED: BOOLEAN,
@@ -308,10 +314,3 @@ def _can_be_stored(column: pl.Series) -> bool:
     except (PolarsError, PanicException):
         return False
     return True
-
-
-def unknown_items(table: pl.DataFrame, items: pl.DataFrame) -> Check:
-    """Check for rows of a table that name items missing from `items`."""
-    named = table[Columns.ITEM]
-    unknown = named.is_not_null() & ~named.is_in(items[Columns.ITEM].drop_nulls().implode())
-    return Check.from_mask("unknown item_id", unknown, named, "Add these items to items, or drop the rows.")

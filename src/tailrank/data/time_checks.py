@@ -14,6 +14,16 @@ from tailrank.data.time_formats import WRITTEN, compact_seconds
 from tailrank.data.values import to_numbers
 
 
+def moment_checks(times: pl.Series, raw: pl.Series) -> Iterator[Check]:
+    """Check for times that are too old, or too new; parameters as of `time_checks`."""
+    name = Columns.TIMESTAMP
+    remedy = f"Check unit and format; if the numbers are only an order, call the column `{Columns.POSITION}`."
+    yield Check.from_mask(f"{name} before 1990", times < EARLIEST_TIMESTAMP, raw, remedy, "WARN")
+    late = times > latest_plausible_time()
+    remedy = "Check the clock and the unit (seconds, milliseconds or microseconds since 1970)."
+    yield Check.from_mask(f"{name} in the future", late, raw, remedy, "WARN")
+
+
 def time_checks(times: pl.Series, raw: pl.Series) -> Iterator[Check]:
     """Check for times that are too old, too new, compact, or of mixed units.
 
@@ -25,11 +35,7 @@ def time_checks(times: pl.Series, raw: pl.Series) -> Iterator[Check]:
         The same as they are in the file.
     """
     name = Columns.TIMESTAMP
-    remedy = f"Check unit and format; if the numbers are only an order, call the column `{Columns.POSITION}`."
-    yield Check.from_mask(f"{name} before 1990", times < EARLIEST_TIMESTAMP, raw, remedy, "WARN")
-    late = times > latest_plausible_time()
-    remedy = "Check the clock and the unit (seconds, milliseconds or microseconds since 1970)."
-    yield Check.from_mask(f"{name} in the future", late, raw, remedy, "WARN")
+    yield from moment_checks(times, raw)
     number = to_numbers(raw)
     number = pl.Series([None] * len(raw), dtype=pl.Float64) if number is None else number
     remedy = "Give all times in one unit and one format."

@@ -11,7 +11,8 @@ import polars as pl
 
 from tailrank.data.columns import Columns
 from tailrank.data.dataset import CLOCKS, choose_clock
-from tailrank.data.id_checks import id_checks, text_checks
+from tailrank.data.id_checks import id_checks, text_checks, unknown_items
+from tailrank.data.list_rows import position_check
 from tailrank.data.naming import as_options, guess_columns
 from tailrank.data.readers import AS_IS, find_table, located, read_table, table_files
 from tailrank.data.reading import Names, Reading
@@ -24,7 +25,6 @@ from tailrank.data.schema import (
     Check,
     TableSchema,
     parse_table,
-    unknown_items,
 )
 from tailrank.data.time_checks import time_checks
 from tailrank.errors import DataError
@@ -158,11 +158,8 @@ def _impression_warnings(impressions: pl.DataFrame) -> Iterator[Check]:
         outside = ((chance <= 0) | (chance > 1)).fill_null(False)
         remedy = "Give the chance that the item was shown there."
         yield Check.from_mask("propensity outside (0, 1]", outside, chance, remedy)
-    slot = [Columns.RANKING, Columns.POSITION]
-    if set(slot) <= set(impressions.columns):
-        twice = impressions.select(slot).is_duplicated()
-        remedy = "Give every item of a list a position of its own."
-        yield Check.from_mask("two items at one position", twice, impressions[Columns.RANKING], remedy)
+    if {Columns.RANKING, Columns.POSITION} <= set(impressions.columns):
+        yield position_check(impressions, [Columns.RANKING])
 
 
 def _links(tables: dict[str, pl.DataFrame]) -> Iterator[Check]:
@@ -182,9 +179,12 @@ def _links(tables: dict[str, pl.DataFrame]) -> Iterator[Check]:
         check = unknown_items(frame, items)
         yield replace(check, name=f"{name}: {check.name}")
     if EVENTS.name in linked:
-        cold = ~items[Columns.ITEM].is_in(linked[EVENTS.name][Columns.ITEM].drop_nulls().implode())
+        acted = linked[EVENTS.name][Columns.ITEM].drop_nulls()
+        cold = (~items[Columns.ITEM].is_in(acted.implode())).fill_null(False)
         remedy = "Nothing to correct: they are ranked by their text."
-        yield Check.from_mask("items: no events", cold.fill_null(False), items[Columns.ITEM], remedy, "WARN")
+        if len(acted) and cold.sum() == items[Columns.ITEM].count():
+            remedy = "No item has any, since no id of events is in items."
+        yield Check.from_mask("items: no events", cold, items[Columns.ITEM], remedy, "WARN")
 
 
 _WARNINGS: Final = {

@@ -44,6 +44,39 @@ def to_ids(column: pl.Series) -> pl.Series | None:
     return None if text is None else text.set(text.str.strip_chars() == "", None)
 
 
+def to_stored_ids(column: pl.Series) -> pl.Series | None:
+    """Read ids of a whole table, which shows if a program took whole numbers for floating-point ones.
+
+    Raises
+    ------
+    ValueError
+        If most are text such as 7.0, and no number among them is written in another way.
+
+    Examples
+    --------
+    >>> to_stored_ids(pl.Series(["1.0", "1.5"])).to_list()
+    ['1.0', '1.5']
+    """
+    text = to_ids(column)
+    if text is not None and _are_floats(text):
+        first = text.filter(text.str.ends_with(".0"))[0]
+        raise ValueError(
+            f"holds floating-point numbers, such as {first}: a missing value turns a column of whole numbers "
+            f"into these (pandas). Write {first.removesuffix('.0')}, as text or a whole number"
+        )
+    return text
+
+
+def _are_floats(ids: pl.Series) -> bool:
+    """Whether ids, as text, are those of a table that turned whole numbers into 7.0."""
+    # Almost no table has such text at all, so that the slower pattern is seldom matched.
+    if 2 * (ids.str.ends_with(".0").sum()) <= ids.count():
+        return False
+    whole = ids.str.contains(r"^-?\d+\.0$")
+    numbers = ids.str.contains(r"^-?\d+(\.\d+)?$")
+    return 2 * whole.sum() > ids.count() and whole.sum() == numbers.sum()
+
+
 def to_labels(column: pl.Series) -> pl.Series | None:
     """Read names such as event types."""
     return column.cast(pl.String) if _is_text(column.dtype) else None

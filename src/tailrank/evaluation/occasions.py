@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -49,6 +49,8 @@ class Plan:
         What signals know when they rank the first, and the second.
     chosen
         How it is known what a user chose, in words.
+    unmeasured
+        How many lists aren't measured, by the reason.
     """
 
     learning: Sequence[Occasion]
@@ -56,6 +58,7 @@ class Plan:
     early: Dataset
     late: Dataset
     chosen: str
+    unmeasured: Mapping[str, int]
 
 
 def plan(lists: Lists, dataset: Dataset, seed: int) -> Plan:
@@ -103,7 +106,11 @@ def _plan_by_order(lists: Lists, dataset: Dataset, seed: int) -> Plan:
             occasion = Occasion(row, history, frozenset([dataset.item_ids[h.items[ends[user]]]]))
             (measured if later[user] else learning).append(occasion)
     known = dataset.until(ends)
-    return Plan(learning, measured, known, known, "a user's last event, held out")
+    unmeasured = {
+        "of users with fewer than 2 events": len(lists) - len(learning) - len(measured),
+        "of the half of the users that is left to learning": len(learning),
+    }
+    return Plan(learning, measured, known, known, "a user's last event, held out", unmeasured)
 
 
 def _plan_by_time(lists: Lists, times: Seconds, dataset: Dataset) -> Plan:
@@ -123,5 +130,11 @@ def _plan_by_time(lists: Lists, times: Seconds, dataset: Dataset) -> Plan:
     first, middle = np.quantile(moments, LEARNED) if len(moments) else (np.inf, np.inf)
     learning = [o for o, moment in zip(occasions, moments, strict=True) if first <= moment < middle]
     measured = [o for o, moment in zip(occasions, moments, strict=True) if moment >= middle]
-    chosen_by = "what the user clicked" if lists.clicked is not None else "the user's next event"
-    return Plan(learning, measured, before(dataset, first), before(dataset, middle), chosen_by)
+    clicks = lists.clicked is not None
+    chosen_by = "what the user clicked" if clicks else "the user's next event"
+    unmeasured = {
+        "without a click" if clicks else "after which their user has no event": len(lists) - len(occasions),
+        "of the earlier half by time, which is left to learning": len(occasions) - len(measured),
+    }
+    early, late = before(dataset, first), before(dataset, middle)
+    return Plan(learning, measured, early, late, chosen_by, unmeasured)

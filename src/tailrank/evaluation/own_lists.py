@@ -12,7 +12,14 @@ import numpy as np
 from tailrank.arrays import Doubles
 from tailrank.data.dataset import Dataset
 from tailrank.data.lists import Lists
-from tailrank.errors import DataError
+from tailrank.evaluation.list_checks import (
+    NAMED,
+    check_choices,
+    check_learning,
+    check_plan,
+    doubts,
+    unknown_users,
+)
 from tailrank.evaluation.list_meter import ListMeter
 from tailrank.evaluation.list_reranking import MERGED, OURS, WITH_SCORES
 from tailrank.evaluation.occasions import Occasion, Plan, plan
@@ -25,10 +32,6 @@ from tailrank.ranking.upstream import Choice, shares
 from tailrank.reporting import Progress, silent
 
 OWN: Final = "own order"
-FEWEST: Final = 20
-"""Lists that are measured, at least."""
-
-NAMED: Final = 3
 
 
 def judge(
@@ -64,7 +67,9 @@ def judge(
     """
     settings = settings or Settings()
     planned = plan(lists, dataset, settings.seed)
-    _check(lists, planned)
+    check_plan(lists, planned, dataset)
+    if lists.scores:
+        check_learning(lists, planned)
     reranker = Reranker.fit(planned.late, vectors, settings, progress)
     if lists.scores:
         same = planned.early is planned.late
@@ -88,9 +93,11 @@ def _described(lists: Lists, planned: Plan, dataset: Dataset) -> dict[str, objec
     """Say what was measured, and what no order can change."""
     measured = [(lists.items[occasion.row], occasion.chosen) for occasion in planned.measured]
     unknown = sorted({name for items, _ in measured for name in items} - dataset.item_index.keys())
+    users = unknown_users(lists, dataset)
     return {
         "lists": len(lists),
         "measured": len(measured),
+        "not_measured": {why: n for why, n in planned.unmeasured.items() if n},
         "learned_from": len(planned.learning) if lists.scores else 0,
         "items_per_list": float(np.mean([len(items) for items, _ in measured])),
         "ceiling": float(np.mean([not chosen.isdisjoint(items) for items, chosen in measured])),
@@ -98,6 +105,10 @@ def _described(lists: Lists, planned: Plan, dataset: Dataset) -> dict[str, objec
         "chosen": planned.chosen,
         "unknown_items": len(unknown),
         "unknown_examples": unknown[:NAMED],
+        "users": len(set(lists.users)),
+        "unknown_users": len(users),
+        "unknown_user_examples": users[:NAMED],
+        "doubts": doubts(lists, dataset),
     }
 
 
@@ -128,7 +139,8 @@ def with_upstream(
         As `judge` does.
     """
     planned = plan(lists, dataset, reranker.settings.seed)
-    _check(lists, planned)
+    check_plan(lists, planned, dataset)
+    check_choices(lists, planned.measured)
     outcome = reranker.about["sequence"]
     epochs = outcome["epochs"] if isinstance(outcome, dict) and outcome["kept"] else 0
     settings = replace(reranker.settings, sequence_epochs=epochs)
@@ -139,17 +151,9 @@ def with_upstream(
 
 def check_lists(lists: Lists, dataset: Dataset, seed: int) -> None:
     """Check soon that something can be learned from lists; parameters and errors are as for `judge`."""
-    _check(lists, plan(lists, dataset, seed))
-
-
-def _check(lists: Lists, planned: Plan) -> None:
-    if max(map(len, lists.items)) < 2:
-        raise DataError(f"{lists.name}: each list holds a single item, so there is no order to judge.")
-    if len(planned.measured) < FEWEST:
-        raise DataError(
-            f"{lists.name}: {len(planned.measured)} of {len(lists):,} lists can be measured, by "
-            f"{planned.chosen}; give at least {FEWEST} lists of users with events."
-        )
+    planned = plan(lists, dataset, seed)
+    check_plan(lists, planned, dataset)
+    check_choices(lists, planned.measured)
 
 
 def _choices(lists: Lists, occasions: Iterable[Occasion]) -> list[Choice]:
