@@ -130,6 +130,7 @@ def test_interleaved_rankings_are_decided_too(tmp_path: Path) -> None:
         (["--variants", "control=0,treatment=1"], "write a name and a weight from 1e-09"),
         (["--variants", "control=1e308,treatment=1e308"], "a weight from 1e-09 to 1e+09"),
         (["--variants", "control=x,treatment=1"], "write a name and a weight from 1e-09"),
+        (["--variants", "control,treatmnt"], "control, treatment, none is treatmnt. Two are compared"),
         (["--variants", ""], "Two are compared: name them, the control first"),
         (["--variants", "treatment"], "Two are compared: name them, the control first"),
     ],
@@ -140,7 +141,7 @@ def test_what_the_log_hasnt_got_is_named(log: Path, options: list[str], message:
 
 def test_a_broken_log_is_refused_by_file_and_row(table: pl.DataFrame, tmp_path: Path) -> None:
     file = tmp_path / "log.csv"
-    assert "log.csv: no file that ends in" in refusal("--log", file)
+    assert "log.csv: there is no such file" in refusal("--log", file)
     table.drop("timestamp").write_csv(file)
     assert "missing columns (1): timestamp" in refusal("--log", file)
     table.with_columns(

@@ -129,7 +129,7 @@ def test_it_is_evaluated_as_it_serves(shop: Path, tmp_path: Path) -> None:
     [
         ("image", "--space image: write NAME=COLUMN, such as image=picture, or NAME=COLUMN:ENCODER"),
         ("lexical=picture", "a vector space can't be called 'lexical'"),
-        ("semantic=picture", "there is a space 'semantic' already"),
+        ("semantic=picture", "'semantic' is the space of an encoder of texts: give another name"),
         ("image=pictures", "items have no column `pictures` for a space: did you mean `picture`?"),
         ("image=title", "items row 1 (item 'i0'): `title` holds 'tea', no list of numbers"),
     ],
@@ -137,6 +137,25 @@ def test_it_is_evaluated_as_it_serves(shop: Path, tmp_path: Path) -> None:
 def test_a_mistake_is_named(given: str, said: str, shop: Path, tmp_path: Path) -> None:
     done = call("train", "--data", shop, "--encoder", "none", "--space", given, "--out", tmp_path / "model")
     assert said in str(done.exception)
+
+
+def test_a_space_of_zeros_is_refused(shop: Path, tmp_path: Path) -> None:
+    items = pl.read_ndjson(shop / "items.jsonl").with_columns(picture=[0.0] * SHAPES)
+    (tmp_path / "shop").mkdir()
+    items.write_ndjson(tmp_path / "shop" / "items.jsonl")
+    (tmp_path / "shop" / "events.csv").write_bytes((shop / "events.csv").read_bytes())
+    place = "train", "--data", tmp_path / "shop", "--encoder", "none", "--out", tmp_path / "model"
+    done = call(*place, "--space", "image=picture")
+    assert "all vectors of the column `picture` are zero: leave --space image=picture out" in str(
+        done.exception
+    )
+
+
+def test_without_an_encoder_the_models_that_need_one_are_left_out(shop: Path, tmp_path: Path) -> None:
+    done = call("evaluate", "--data", shop, "--encoder", "none", "--fast", "--out", tmp_path / "report")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "report" / "metrics.json").read_text())["models"]
+    assert list(found) == ["tailrank", "popularity", "item-knn", "tfidf"]
 
 
 def test_two_spaces_of_a_column_and_a_template_of_vectors_are_refused(shop: Path, tmp_path: Path) -> None:

@@ -111,6 +111,10 @@ class TestAgainstAServer:
         with Client(url, WRITE) as client, pytest.raises(RequestError, match=f"{name} must be a list"):
             client.rank(**given)
 
+    def test_an_address_without_a_scheme_is_refused(self) -> None:
+        with pytest.raises(ServerError, match="localhost:8000: write the server's address with http://"):
+            Client("localhost:8000")
+
     def test_refused_entries_are_not_hidden(self, url: str) -> None:
         good, bad = new_event("cid", "50"), new_event("cid", "50", "x" * 101)
         with Client(url, WRITE) as client:

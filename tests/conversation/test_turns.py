@@ -138,6 +138,11 @@ def test_later_turns_prevail(reader: TurnReader, encoder: OnnxEncoder) -> None:
     assert wished.wishes.wishes == (Wish("brand", ["Saab"]), Wish("price", below=25_000))
 
 
+def test_nothing_is_taken_back_where_nothing_was_said(reader: TurnReader, encoder: OnnxEncoder) -> None:
+    [understood] = read("undo", reader, encoder, NOW).understood
+    assert understood.means == "there is no change to take back"
+
+
 def test_undo_takes_the_last_turn_back_and_restart_all(reader: TurnReader, encoder: OnnxEncoder) -> None:
     one, two = (spoken(reader, encoder, *texts) for texts in (["no vans"], ["no vans", "for my mother"]))
     assert told(two).texts == ["for my mother"]

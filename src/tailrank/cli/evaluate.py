@@ -26,7 +26,7 @@ from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
 from tailrank.errors import RequestError
 from tailrank.evaluation import runner
-from tailrank.evaluation.baselines import DEFAULT_MODELS, FittedModel, find_model, with_policies
+from tailrank.evaluation.baselines import DEFAULT_MODELS, NEED_ENCODER, FittedModel, find_model, with_policies
 from tailrank.evaluation.frontier import DIALS, MAX_LOSS, OBJECTIVE, Dial, find_dials
 from tailrank.evaluation.grounds import SWEPT
 from tailrank.evaluation.item_groups import item_groups
@@ -67,7 +67,9 @@ def evaluate(
         Literal["leave-one-out", "temporal", "cold-items"],
         typer.Option(help="How to split; see docs/evaluation.md."),
     ] = "leave-one-out",
-    models: Annotated[str, typer.Option(help="Names, the one of interest first.")] = ",".join(DEFAULT_MODELS),
+    models: Annotated[
+        str | None, typer.Option(help=f"Names, the one of interest first; else {', '.join(DEFAULT_MODELS)}.")
+    ] = None,
     ties: Annotated[Ties, typer.Option(help="Order of a user's events at the same time.")] = "original",
     seed: options.Seed = 0,
     per_user: Annotated[int, typer.Option(min=1, help="By time: at most this many queries a user.")] = 30,
@@ -124,7 +126,7 @@ def evaluate(
         raise RequestError(f"--out {out}: can't be a folder to write to: name another one")
     check_room_for_report(out)
     epochs = options.sequence_epochs(sequence_epochs, fast)
-    names = [name.strip() for name in models.split(",")]
+    names = _default_models(encoder) if models is None else [name.strip() for name in models.split(",")]
     for name in names:
         find_model(name)  # an unknown one is refused before anything is loaded
     standing = options.policies(policies).steps
@@ -165,6 +167,11 @@ def evaluate(
     spaces = vector_spaces(dataset, encoder, template, tuned, split.full_train) | columned
     measure(names, split, spaces, settings, out, standing, dials, max_loss, grouped, on)
     Console().print(f"{out / 'metrics.json'}, {out / 'report.html'}")
+
+
+def _default_models(encoder: str) -> list[str]:
+    """Name the usual models, but for those that need an encoder if there is none."""
+    return [name for name in DEFAULT_MODELS if encoder != "none" or name not in NEED_ENCODER]
 
 
 def measure(

@@ -14,7 +14,7 @@ from tailrank.cli.options import data_folder, load_encoder
 from tailrank.cli.progress import progress_bars
 from tailrank.data.buckets import is_bucket
 from tailrank.data.dataset import Dataset
-from tailrank.errors import RequestError
+from tailrank.errors import DataError, RequestError
 from tailrank.language.pictures import PictureEncoder
 from tailrank.language.sources import tuning_record
 from tailrank.language.store import VectorStore
@@ -66,10 +66,16 @@ def column_spaces(dataset: Dataset, given: Sequence[str] | None, data: str) -> d
                 f"--space {each}: write NAME=COLUMN, such as image=picture, or NAME=COLUMN:ENCODER"
             )
         check_space_name(name)
-        if name in found or name in TAKEN:
+        if name in TAKEN:
+            raise RequestError(
+                f"--space {each}: {name!r} is the space of an encoder of texts: give another name"
+            )
+        if name in found:
             raise RequestError(f"--space {each}: there is a space {name!r} already: give another name")
         found[name] = vectors = read_column(dataset.items, VectorColumn(column, encoder or None), data)
         having = int(vectors.values.any(axis=1).sum())
+        if not having:
+            raise DataError(f"items: all vectors of the column `{column}` are zero: leave --space {each} out")
         typer.echo(
             f"space {name}: {having:,} of {len(vectors):,} items have a vector, of {vectors.values.shape[1]} "
             f"numbers, by `{column}`",

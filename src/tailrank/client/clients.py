@@ -79,11 +79,18 @@ class BaseClient(Requests, Generic[H]):
         Seconds for each attempt.
     retries
         Attempts after the first one, if there was no response or the server was busy.
+
+    Raises
+    ------
+    ServerError
+        If the URL isn't one of HTTP.
     """
 
     _connect: type[H]
 
     def __init__(self, url: str, key: str | None = None, timeout: float = 5.0, retries: int = 3) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ServerError(f"{url}: write the server's address with http:// or https:// before it")
         headers = {"content-type": "application/json"}
         if key is not None:
             headers["authorization"] = f"Bearer {key}"

@@ -208,6 +208,7 @@ class Meanings:
         said = clause.text
         if act in COMMANDS:
             means = "the last change is taken back" if act == "undo" else "all changes are taken back"
+            means = means if self.sight.conversation.turns else "there is no change to take back"
             yield Understood(said, means, command=cast("Command", act))
         elif act in KNOWN:
             change = Change(cast("Deed", act))

@@ -159,6 +159,8 @@ MODELS: Final[dict[str, Fit]] = {
 DEFAULT_MODELS: Final = ("tailrank", "popularity", "item-knn", "tfidf", "lm", "tfidf+lm")
 """Those that can find items new to the user, are quick, and aren't what another is at a poorer setting."""
 
+NEED_ENCODER: Final = frozenset({"lm", "tfidf+lm"})
+
 
 def find_model(name: str) -> Fit:
     """Find how to fit a model: one of `MODELS`, or one that an installed package registers.

@@ -74,8 +74,10 @@ def read_experiment(
     DataError
         If the file is missing, breaks this contract, or hasn't got these metrics and variants.
     """
-    if not file.name.endswith(SUFFIXES) or not file.is_file():
-        raise DataError(f"{file}: no file that ends in {', '.join(SUFFIXES)}. Give a log {_DOCS}.")
+    if not file.is_file():
+        raise DataError(f"{file}: there is no such file. Give a log {_DOCS}.")
+    if not file.name.endswith(SUFFIXES):
+        raise DataError(f"{file}: doesn't end in one of {', '.join(SUFFIXES)}. Give a log {_DOCS}.")
     pair = [f"{metric}_{side}" for side in SIDES]
     raw = read_table(file, _schema([VARIANT], [metric, *guardrails, *pair]))
     if VARIANT not in raw.columns and any(name.endswith(f"_{SIDES[0]}") for name in raw.columns):
@@ -136,9 +138,11 @@ def _shares(file: Path, found: Sequence[str], variants: Mapping[str, float] | No
     if planned is None:
         planned = dict.fromkeys([CONTROL, *(name for name in found if name != CONTROL)], 1.0)
     if len(planned) != 2 or set(found) != set(planned):
+        lacking = [name for name in planned if name not in found] if variants else []
+        no_rows = f", none is {' or '.join(lacking)}" if lacking else ""
         raise DataError(
-            f"{file}: its variants are {', '.join(found)}. Two are compared: name them, the control first, "
-            "as in --variants old,new, and leave out the rows of others."
+            f"{file}: its variants are {', '.join(found)}{no_rows}. Two are compared: name them, the control "
+            "first, as in --variants old,new, and leave out the rows of others."
         )
     return planned
 

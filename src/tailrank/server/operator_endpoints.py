@@ -74,7 +74,9 @@ class OperatorEndpoints:
     async def experiments(self, _: Call) -> Answer:
         """Decide what is, and was, compared live, by the log."""
         if self._reports is None:
-            raise RequestError("nothing is compared: start the server with --log-impressions FOLDER")
+            raise RequestError(
+                "nothing is compared: start the server with --log-impressions FOLDER --challenger MODEL"
+            )
         return Answer(await self._reports.latest())
 
     async def alerts(self, _: Call) -> Answer:
