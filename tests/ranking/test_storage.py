@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
@@ -490,6 +491,31 @@ def test_knots_that_make_no_sense_are_refused(model: Path, knots: list[int], why
     rewrite(model, arrays | {"fusion/knots": np.array(knots)})
     with pytest.raises(ModelError, match=rf"fusion/knots: .*{why}.*train it again"):
         Reranker.load(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "why"),
+    [
+        ("weights", lambda weights: weights[..., :-1], "is expected"),
+        ("tail_emphasis", lambda _: np.array([1.5]), "from 0 to 1"),
+        ("spreads", lambda spreads: spreads[:-1], "is expected"),
+        ("spreads", np.negative, "from 0 to"),
+    ],
+)
+def test_stored_weights_that_make_no_sense_are_refused(
+    model: Path, name: str, change: Callable[[Any], Any], why: str
+) -> None:
+    arrays = load_arrays(file_of(model, "signals").read_bytes())
+    rewrite(model, arrays | {f"fusion/{name}": np.ascontiguousarray(change(arrays[f"fusion/{name}"]))})
+    with pytest.raises(ModelError, match=rf"fusion/{name}: .*{why}.*train it again"):
+        Reranker.load(model)
+
+
+def test_a_model_from_before_new_items_were_lifted_lifts_none(model: Path) -> None:
+    arrays = load_arrays(file_of(model, "signals").read_bytes())
+    del arrays["fusion/new_lift"]
+    rewrite(model, arrays)
+    assert Reranker.load(model).fusion.new_lift == 0
 
 
 def test_models_copied_over_leave_the_loaded_one_alone(small: Reranker, model: Path, tmp_path: Path) -> None:
