@@ -136,7 +136,7 @@ def test_any_truncation_is_refused(model: Path, name: str, where: float) -> None
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("more", [b"\n", b" ", b"\0" * 64])
+@pytest.mark.parametrize("more", [b"\n", b" ", b"\0" * 64], ids=["line", "blank", "zeros"])
 def test_anything_appended_is_refused(model: Path, name: str, more: bytes) -> None:
     with file_of(model, name).open("ab") as stream:
         stream.write(more)
@@ -145,7 +145,9 @@ def test_anything_appended_is_refused(model: Path, name: str, more: bytes) -> No
 
 
 @pytest.mark.parametrize(
-    "edit", [("\n ", "\n\t"), (": 0.1", ": 1e-1"), ('"about"', '"\\u0061bout"')], ids=str
+    "edit",
+    [("\n ", "\n\t"), (": 0.1", ": 1e-1"), ('"about"', '"\\u0061bout"')],
+    ids=["tabs", "exponent", "escape"],
 )
 def test_a_manifest_written_differently_is_refused_though_it_says_the_same(
     model: Path, edit: tuple[str, str]
@@ -267,6 +269,7 @@ def test_a_missing_file_is_named(model: Path, name: str) -> None:
         "\xff",
         "",
     ],
+    ids=["older", "newer", "list", "number", "deep", "no JSON", "empty"],
 )
 def test_another_format_is_refused(model: Path, text: str) -> None:
     (model / "manifest.json").write_text(text, encoding="latin-1")
