@@ -13,10 +13,12 @@ COLOURS = [(220, 20, 30), (10, 200, 40), (20, 30, 230)]
 def write_film(file: Path, with_sound: bool = True) -> Path:
     """Write a film of three seconds: red, then green, then blue; somebody speaks of a tent."""
     with av.open(file, "w") as out:
-        video = out.add_stream("mpeg4" if file.suffix == ".mp4" else "libvpx", rate=10)
+        video = out.add_stream("libvpx" if file.suffix == ".webm" else "mpeg4", rate=10)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         audio = (
-            out.add_stream("aac" if file.suffix == ".mp4" else "libopus", rate=48_000) if with_sound else None
+            out.add_stream("libopus" if file.suffix == ".webm" else "aac", rate=48_000)
+            if with_sound
+            else None
         )
         for colour in COLOURS:
             for _ in range(10):

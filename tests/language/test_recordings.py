@@ -64,7 +64,7 @@ def test_a_sound_is_read_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_allclose(sound(file, 1.5), samples[: int(1.5 * RATE)], atol=1e-4)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".avi", ".mkv"])
 def test_pictures_are_spread_over_a_film(suffix: str, tmp_path: Path) -> None:
     film = write_film(tmp_path / f"film{suffix}", with_sound=False)
     means = [np.asarray(picture).mean(axis=(0, 1)) for picture in pictures(film, 3)]

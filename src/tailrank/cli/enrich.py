@@ -13,6 +13,7 @@ import numpy as np
 import typer
 
 from tailrank.cli import options
+from tailrank.cli.added_text import how_to_measure
 from tailrank.cli.progress import progress_bars
 from tailrank.data.added_columns import check_addable
 from tailrank.data.cache import cache_root
@@ -107,9 +108,5 @@ def _summary(out: Path, found: Mapping[int, list[Statement]], template: str) -> 
         f"{out}: items described: {len(found):,}; statements kept: {len(said) - dropped.total():,}, "
         f"dropped: {dropped.total():,}"
         + (f", most for words that aren't grounded: {most}" if most else "")
-        + "\n"
-        "no template reads them yet. Measure first whether that pays:\n"
-        f"  tailrank evaluate --data {out} --protocol cold-items --template '{template}' --out without\n"
-        f"  tailrank evaluate --data {out} --protocol cold-items --template '{template}. {more}' --out with\n"
-        "  tailrank report without with"
+        + f"\n{how_to_measure(out, template, f'{template}. {more}')}"
     )

@@ -9,6 +9,7 @@ import polars as pl
 import typer
 
 from tailrank.cli import options
+from tailrank.cli.added_text import how_to_measure
 from tailrank.cli.progress import progress_bars
 from tailrank.data.added_columns import check_addable
 from tailrank.data.buckets import is_bucket
@@ -72,12 +73,7 @@ def _summary(out: Path, items: int, spoken: int, silent: int) -> str:
 def _next_steps(out: Path, items: pl.DataFrame) -> str:
     """Say how to find out whether it is worth anything."""
     try:
-        template = f"{default_template(items)}. {{{TEXT}}}"
+        template = default_template(items)
     except DataError:  # there is no other text
         return f"no template reads it yet:\n  tailrank train --data {out} --template '{{{TEXT}}}' --out model"
-    evaluate = f"  tailrank evaluate --data {out} --protocol cold-items"
-    return (
-        "no template reads it yet. Measure first whether that pays:\n"
-        f"{evaluate} --out without\n{evaluate} --template '{template}' --out with\n"
-        "  tailrank report without with"
-    )
+    return how_to_measure(out, template, f"{template}. {{{TEXT}}}")

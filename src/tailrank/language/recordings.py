@@ -51,7 +51,7 @@ def duration(file: Path) -> float:
         If it is neither; the message doesn't name it.
     """
     with _opened(file) as opened:
-        return _duration(opened, next(iter(opened.streams)))
+        return _duration(opened)
 
 
 def sound(file: Path, seconds: float) -> Floats:
@@ -101,7 +101,7 @@ def pictures(file: Path, n: int) -> list[Image]:
         stream = opened.streams.video[0]
         if stream.width * stream.height > MOST_PIXELS:
             raise EncoderError(f"{stream.width} by {stream.height} pixels are too many: make it smaller")
-        length, first = _duration(opened, stream), float((stream.start_time or 0) * stream.time_base)
+        length, first = _duration(opened), float((stream.start_time or 0) * stream.time_base)
         for part in range(n):
             wanted = first + length * (part + 0.5) / n
             opened.seek(int(wanted * MICROSECONDS))  # to the whole picture before it
@@ -117,18 +117,18 @@ def _frame_at(opened: Any, wanted: float) -> Any:
     """Give the frame that is shown at a time; None if there is none from here on."""
     shown = None
     for frame in opened.decode(video=0):
-        if shown is not None and frame.time > wanted:
+        if shown is not None and (frame.time or 0.0) > wanted:  # not every frame has a time
             break
         shown = frame
     return shown
 
 
-def _duration(opened: Any, stream: Any) -> float:
+def _duration(opened: Any) -> float:
     """Give what the file says or, as a live recording says nothing, when its last packet is shown."""
     if opened.duration is not None:
         return float(opened.duration) / MICROSECONDS
-    times = [packet.pts for packet in opened.demux(stream) if packet.pts is not None]
-    return float((max(times) - min(times)) * stream.time_base) if times else 0.0
+    times = [packet.pts * packet.time_base for packet in opened.demux() if packet.pts is not None]
+    return float(max(times) - min(times)) if times else 0.0
 
 
 @contextmanager

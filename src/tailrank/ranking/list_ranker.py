@@ -164,7 +164,7 @@ class ListRanker(Fitted):
             else:
                 rankings.update(zip(some, self._rank_alike([requests[at] for at in some]), strict=True))
         for rows in single.values():
-            rows.sort(key=lambda at: len(requests[at].columns.items))  # what reads events, reads many alike
+            rows.sort(key=lambda at: requests[at].n_events)  # the sequence model reads equal lengths at once
             sizes = np.array([len(requests[at].candidates) for at in rows])
             for cut in parts(sizes, SCORES_AT_ONCE):
                 some = rows[cut]

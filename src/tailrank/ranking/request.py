@@ -108,6 +108,11 @@ class Request:
             _check_shown(self.shown)
 
     @property
+    def n_events(self) -> int:
+        """How many events the history has."""
+        return len(self.history.items if isinstance(self.history, History) else self.history)
+
+    @property
     def columns(self) -> History:
         """The history as columns.
 
