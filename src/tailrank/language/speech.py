@@ -84,7 +84,7 @@ class SpeechRecognizer:
     def transcribe(self, file: Path, seconds: float, language: str | None = None) -> str:
         """Write down what is said in the first seconds of a sound or film; empty if nothing is.
 
-        Silence, noise and music are passed over (Silero VAD), and so is what the network itself thinks
+        Silence and noise are passed over (Silero VAD), and so is what the network itself thinks
         improbable. The same file gives the same text.
 
         Parameters
