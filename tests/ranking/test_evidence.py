@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from tailrank.data.candidates import Candidates
+from tailrank.data.cold_items import cold_items
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, hold_out, leave_one_out
 from tailrank.language.text import item_texts
@@ -17,6 +21,8 @@ from tailrank.ranking.fitting import fit_before, fuse, with_template
 from tailrank.ranking.fusion import COUNT_KNOTS, count_levels
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
+from tailrank.signals.base import Signal
+from tailrank.signals.semantic import SemanticAttention
 
 N_ITEMS, FILTER = 120, 5
 RNG = np.random.default_rng(0)
@@ -133,3 +139,85 @@ def test_where_there_are_times_the_latest_events_are_held_out() -> None:
     source = split.validation.source
     assert split.train.histories.times.max() < source.times[split.validation.full_ends].min()
     assert split.full_train is timed
+
+
+def learned(split: Split) -> ItemVectors:
+    """Vectors that know by heart who chose what in training, as those of a tuned encoder may."""
+    h = split.train.histories
+    chosen = np.zeros((N_ITEMS, len(h)), np.float32)
+    chosen[h.items, h.owners] = 1
+    return ItemVectors(chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1), whiten=False)
+
+
+def taught(split: Split) -> Dataset:
+    """The events of training, with a table of which items go together, as a teacher learned it from them."""
+    known = learned(split).values
+    rows, columns = np.triu(known @ known.T, 1).nonzero()
+    ids = np.array(split.train.item_ids)
+    pairs = {"item_id": ids[rows], "neighbour": ids[columns], "score": np.ones(len(rows))}
+    return replace(split.train, taught=pl.DataFrame(pairs))
+
+
+def attention(signals: Sequence[Signal], space: str) -> SemanticAttention:
+    """Find the signal of a space."""
+    [found] = [s for s in signals if isinstance(s, SemanticAttention) and s.space == space]
+    return found
+
+
+def test_vectors_that_learned_from_behaviour_say_nothing_of_new_items(split: Split, tmp_path: Path) -> None:
+    cold, tuned = cold_items(split), learned(split)
+    settings = with_template(Settings(), cold.train)
+    before = fit_before(cold, {"semantic": VECTORS, "tuned": tuned}, settings)
+    without_events = np.flatnonzero(cold.train.counts == 0).astype(np.int32)
+    assert not attention(before.before, "tuned").vectors_of(without_events).any()
+    assert attention(before.before, "semantic").vectors_of(without_events).any(axis=1).all()
+
+    seen = Evidence.draw(cold, before.before, item_texts(split.train.items), np.random.default_rng(0))
+    histories = split.validation.histories.latest(50)
+    pairs = zip(seen.signals, seen.score(histories), strict=True)
+    scores = {signal.name: found[:, seen.arriving] for signal, found in pairs}
+    assert not scores["tuned"].any()
+    assert scores["semantic"].any()
+
+    fitted = Reranker.from_fitted(fuse(before, settings))
+    fitted.save(tmp_path / "model")
+    known = int(np.argmax(split.train.counts))
+    given = {"semantic": VECTORS.values[[0, 1]], "tuned": tuned.values[[0, 1]]}
+    for each in (fitted, Reranker.load(tmp_path / "model")):
+        later = each.with_items(["new", f"i{known}"], ["a thing", "its new text"], given)
+        new, changed = later.attention("tuned").vectors_of(np.array([N_ITEMS, known], np.int32))
+        assert not new.any()
+        np.testing.assert_array_equal(changed, tuned.values[1])
+        assert later.attention("semantic").vectors_of(np.array([N_ITEMS], np.int32)).any()
+
+
+def test_as_the_only_space_they_place_new_items(split: Split) -> None:
+    cold = cold_items(split)
+    only = attention(fit_before(cold, learned(split), Settings()).before, "semantic")
+    assert only.vectors_of(np.flatnonzero(cold.train.counts == 0).astype(np.int32)).any(axis=1).all()
+
+
+def test_by_time_new_items_keep_their_vectors(split: Split) -> None:
+    """There fusion judges them by items that really are new."""
+    honest, spaces = replace(split, least_count=0), {"semantic": VECTORS, "tuned": learned(split)}
+    assert not attention(fit_before(honest, spaces, Settings()).before, "tuned").known_only
+
+
+def test_an_item_without_events_has_no_neighbours_in_what_is_taught(split: Split) -> None:
+    dataset = taught(split)
+    cold = cold_items(replace(split, train=dataset, full_train=dataset))
+    [signal] = [s for s in fit_before(cold, VECTORS, Settings()).before if s.name == "taught"]
+    found = signal.score(split.validation.histories, Candidates.everything(N_ITEMS)).any(axis=0)
+    np.testing.assert_array_equal(found, cold.train.counts > 0)
+
+
+def test_what_knows_the_events_by_heart_does_not_say_how_far_to_go_for_the_tail(split: Split) -> None:
+    """The way is rehearsed on the latest events of training, which such signals have learned."""
+    plain = Reranker.fit(split, VECTORS).fusion
+    with_table = replace(split, train=taught(split), full_train=taught(split))
+    for found in (
+        Reranker.fit(split, {"semantic": VECTORS, "tuned": learned(split)}).fusion,
+        Reranker.fit(with_table, VECTORS).fusion,
+    ):
+        assert len(found.signals) == 1 + len(plain.signals)
+        assert (found.tail_emphasis, found.new_lift) == (plain.tail_emphasis, plain.new_lift)

@@ -206,13 +206,14 @@ def events_since(dataset: Dataset, moment: float) -> tuple[Dataset, Queries]:
 def step_back(split: Split) -> Split:
     """Make the same split one event of each user earlier: validate on the last events of its training.
 
-    Nothing is tested, and signals aren't fitted again.
+    Nothing is tested, and signals aren't fitted again. What was taught is left out: it may have learned from
+    what is validated on.
     """
     h = split.train.histories
     users = np.flatnonzero(h.lengths > 1)
     last, ends = h.offsets[users + 1] - 1, h.offsets[1:].copy()
     ends[users] -= 1
-    train = split.train.until(ends)
+    train = replace(split.train.until(ends), taught=None)
     queries = _queries_of(h, last if split.repeats else last[_new_to_user(h, split.train.n_items)[last]])
     nothing = queries.take(slice(0, 0))
     return replace(split, train=train, validation=queries, full_train=train, test=nothing)

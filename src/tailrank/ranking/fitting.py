@@ -128,6 +128,9 @@ def fit_before(
     with step(progress, "whitening vectors"):
         spaces = {name: given.space(settings.dimensions) for name, given in named.items()}
         vectors_of = {name: space.transform(named[name].values) for name, space in spaces.items()}
+    known_only = _known_only(split, spaces)
+    for name in known_only:
+        vectors_of[name] = vectors_of[name] * (split.train.counts > 0)[:, None]
     data = TrainingData(
         split,
         validation_sample(split, settings),
@@ -135,6 +138,7 @@ def fit_before(
         vectors_of,
         settings.max_history,
         settings.seed,
+        known_only,
         sequence_debias=settings.debias,
         progress=progress,
         checkpoint=checkpoint,
@@ -183,6 +187,15 @@ def _check_agreement(kept: bool) -> None:
             "torchrun: this process and the first one disagree whether the sequence model pays: "
             "start them on machines of one kind"
         )
+
+
+def _known_only(split: Split, spaces: Mapping[str, VectorSpace]) -> list[str]:
+    """Name the spaces of `TrainingData.known_only`; none if no other space places new items by their texts.
+
+    Vectors that aren't whitened are those that learned from behaviour (`ItemVectors.whiten`).
+    """
+    learned = [name for name, space in spaces.items() if space.whitening is None]
+    return learned if split.least_count and len(learned) < len(spaces) else []
 
 
 def _named(vectors: Vectors) -> Mapping[str, ItemVectors]:

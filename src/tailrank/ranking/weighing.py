@@ -55,9 +55,10 @@ def learn_weights(
     A model ranks later than what its weights were learned on, and what was popular then is overrated by then:
     a price for the tail that is measured on the same events is too high. So it is measured on later ones.
     Where there are times, these are the later half of the queries, under the weights of the earlier half.
-    Otherwise everything but the sequence model is rehearsed one event of each user earlier. Then new items
-    are lifted, as far as the same price for all others goes. With a correction for popularity, the most
-    accurate weights under it are taken.
+    Otherwise everything is rehearsed one event of each user earlier, but for what has learned from these
+    events: the sequence model, tuned vectors, and what is taught. Then new items are lifted, as far as the
+    same price for all others goes. With a correction for popularity, the most accurate weights under it are
+    taken.
 
     Parameters
     ----------
@@ -137,7 +138,8 @@ def _rehearsed(
     if len(asked) < TAIL_QUERIES:
         return 0.0, 0.0
     everything = np.arange(len(texts), dtype=np.int32)
-    vectors = {s.space: s.vectors_of(everything) for s in signals if isinstance(s, SemanticAttention)}
+    frozen = [s for s in signals if isinstance(s, SemanticAttention) and not s.known_only]
+    vectors = {signal.space: signal.vectors_of(everything) for signal in frozen}
     data = TrainingData(
         past,
         asked,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from msgspec import UNSET
@@ -78,7 +79,7 @@ def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
 def _attention(served: LoadedModel, space: str, vectors: Floats, history: History) -> Floats:
     """Score texts as if they were new items, by vectors of a space's encoder, shape (texts, width)."""
     reranker = served.reranker
-    signal = reranker.attention(space)
+    signal = replace(reranker.attention(space), known_only=False)
     n_items, n_texts = len(reranker.catalogue), len(vectors)
     codes = np.arange(n_items, n_items + n_texts, dtype=np.int32)
     values = reranker.spaces[space].transform(vectors)

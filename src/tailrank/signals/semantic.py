@@ -50,6 +50,9 @@ class SemanticAttention:
         Attention to similarity, to the order of events and to the days between an event and the latest.
     space
         Name of the vector space, and so of the signal.
+    known_only
+        Whether items that have no vector get none, whatever their text, and so score 0; see
+        `TrainingData.known_only`.
     """
 
     vectors: VectorTable
@@ -58,6 +61,7 @@ class SemanticAttention:
     recency_decay: float = 0.7
     time_decay: float = 0.0
     space: str = "semantic"
+    known_only: bool = False
 
     window: ClassVar[int] = WINDOW
 
@@ -70,10 +74,11 @@ class SemanticAttention:
     def fit(cls, data: TrainingData) -> list[Self]:
         """Fit attention in each vector space."""
         n_types = len(data.split.train.event_types)
-        return [
+        fitted = (
             cls.from_vectors(vectors, n_types, data.validation, data.seed, space)
             for space, vectors in data.vectors.items()
-        ]
+        )
+        return [replace(signal, known_only=signal.space in data.known_only) for signal in fitted]
 
     @classmethod
     def from_vectors(
@@ -151,7 +156,8 @@ class SemanticAttention:
         attention = np.array([self.inverse_temperature, self.recency_decay, self.time_decay])
         bias, untyped = self.event_type_bias[:-1], self.event_type_bias[-1:]
         rest = {"event_type_bias": bias, "untyped_bias": untyped, "attention": attention}
-        return {**self.vectors.arrays(), **rest, "space": as_array(self.space)}
+        limits = {"known_only": np.array([self.known_only], np.int64)}
+        return {**self.vectors.arrays(), **rest, **limits, "space": as_array(self.space)}
 
     @classmethod
     def from_arrays(cls, arrays: StoredArrays) -> Self:
@@ -168,14 +174,17 @@ class SemanticAttention:
             bias = with_untyped_bias(bias, np.full(len(bias), 1 / len(bias), np.float32))
         attention = arrays.doubles("attention", 3, least=0, largest=SHARPEST)
         inverse_temperature, recency_decay, time_decay = attention.tolist()
+        known_only = "known_only" in arrays and bool(arrays.whole_number("known_only", 0, 1))
         space = arrays.text("space")
-        return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
+        return cls(table, bias, inverse_temperature, recency_decay, time_decay, space, known_only)
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Give new texts their vectors; zero vectors, if none are known in this space."""
         vectors = updates.vectors.get(self.space)
         if vectors is None:
             vectors = np.zeros((len(updates.codes), self.vectors.width), np.float32)
+        elif self.known_only:
+            vectors = vectors * self.vectors_of(updates.codes).any(axis=1, keepdims=True)
         return replace(self, vectors=self.vectors.with_vectors(updates.codes, updates.n_items, vectors))
 
     def vectors_of(self, codes: Codes) -> Floats:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class Taught(DecayedNeighbours):
     """How well candidates go with recent items, looked up in a table that `tailrank teach` made.
 
-    `rows` are the neighbours of each item. What comes after training has none, until it is taught again.
+    `rows` are the neighbours of each item. What comes after training has none, until it is taught again; nor
+    have items without an event, where counts give targets away: fusion knows what new items deserve there
+    only from items that it sees as new.
     """
 
     name: ClassVar[str] = "taught"
@@ -31,10 +33,14 @@ class Taught(DecayedNeighbours):
     @classmethod
     def fit(cls, data: TrainingData) -> list[Self]:
         """Take the table, then choose the recency decay; none if the data hold no table."""
-        table, items = data.split.train.taught, data.split.train.item_ids
+        train = data.split.train
+        table = train.taught
         if table is None:
             return []
-        return [fit_recency_decay(cls(rows=SparseRows.from_scipy(weighted(items, table))), data)]
+        if data.split.least_count:
+            known = train.items[Columns.ITEM].filter(train.counts > 0).implode()
+            table = table.filter(pl.all_horizontal(pl.col(Columns.ITEM, Columns.NEIGHBOUR).is_in(known)))
+        return [fit_recency_decay(cls(rows=SparseRows.from_scipy(weighted(train.item_ids, table))), data)]
 
     def refit(self, data: TrainingData) -> Self:
         """Stay as it is: the table does."""

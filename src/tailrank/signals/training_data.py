@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -33,6 +33,10 @@ class TrainingData:
         Latest events that a ranking looks at.
     seed
         Of every sample drawn.
+    known_only
+        Names of the spaces whose vectors have learned from `split.train`, where counts give targets away.
+        Fusion would judge them by items that they have learned, seen as new, and trust them with items that
+        really are: so those without an event have no vector there.
     sequence_epochs, sequence_seconds
         Epochs of the sequence model at most, 0 leaves it out; and time for training it, both times together.
     sequence_debias
@@ -56,6 +60,7 @@ class TrainingData:
     vectors: Mapping[str, Floats] = field(default_factory=dict)
     max_history: int = 50
     seed: int = 0
+    known_only: Collection[str] = ()
     sequence_epochs: int = 0
     sequence_seconds: float = inf
     sequence_debias: float = 0.0
