@@ -32,7 +32,7 @@ from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.text_events import TextEvent
 
 FOLDER: Final = Path(__file__).with_name("turns")
-FILES: Final = ("held-out.txt", "held-out-later.txt")
+FILES: Final = ("held-out.txt", "held-out-later.txt", "held-out-extremes.txt")
 SHOWN, CANDIDATES, EVENTS, SEED = 10, 200, 50, 0
 NONE, COMMANDS = "none", ("undo", "restart")
 

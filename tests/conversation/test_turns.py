@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from bench.conversation import FOLDER, cars, held_out, measured, shares
+from bench.conversation import FOLDER, held_out, measured, shares
+from turn_helpers import CARS, NOW, SHOWN, changes, read, spoken
 
 from tailrank.api_conversation import Change, Conversation, Reading, Turn, Understood
 from tailrank.conversation import acts
@@ -20,28 +21,6 @@ from tailrank.language.encoder import TextEncoder
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.policy.wishes import Wish
 from tailrank.ranking.catalogue import Catalogue
-
-CARS = cars()
-SHOWN = CARS.items["item_id"].head(10).to_list()  # Acura Integra, Acura Legend, Audi 90, …
-NOW = Conversation(shown=SHOWN)
-
-
-@pytest.fixture(scope="module")
-def reader() -> TurnReader:
-    return TurnReader.from_catalogue(CARS)
-
-
-@pytest.fixture(scope="module")
-def encoder() -> OnnxEncoder:
-    return OnnxEncoder.load()
-
-
-def read(text: str, reader: TurnReader, encoder: OnnxEncoder, conversation: Conversation = NOW) -> Reading:
-    return reader.read(text, conversation, CARS, encoder)
-
-
-def changes(reading: Reading) -> list[Change]:
-    return [each.change for each in reading.understood if each.change is not None]
 
 
 def test_a_turn_that_likes_and_bounds(reader: TurnReader, encoder: OnnxEncoder) -> None:
@@ -121,13 +100,6 @@ def test_numbers_and_what_bounds_them() -> None:
         {"above": 1994},
         {"least": 200, "most": 200},
     ]
-
-
-def spoken(reader: TurnReader, encoder: OnnxEncoder, *texts: str) -> Conversation:
-    conversation = NOW
-    for text in texts:
-        conversation = after(conversation, read(text, reader, encoder, conversation))
-    return conversation
 
 
 def test_later_turns_prevail(reader: TurnReader, encoder: OnnxEncoder) -> None:

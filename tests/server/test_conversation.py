@@ -102,6 +102,13 @@ def test_what_is_not_understood_is_said_and_changes_nothing(url: str) -> None:
     assert ids(answer) == ids(first)
 
 
+def test_only_some_items_of_the_list_are_left(url: str) -> None:
+    first = say(url, None)
+    answer = say(url, "only the second and third", first["conversation"])
+    assert {*ids(answer)} == {*ids(first)[1:3]}
+    assert ids(say(url, "undo", answer["conversation"])) == ids(first)
+
+
 def test_nothing_left_is_an_empty_list_that_still_knows_what_was_seen(url: str) -> None:
     first = say(url, None)
     answer = say(url, "made before 1900", first["conversation"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ LEAST: Final = 0.5
 
 NAMES: Final = {"value": "comedies", "item": "the second one", "column": "brand"}
 """What stands in a phrase for what it names."""
+
+SEVERAL: Final = re.compile(r"(\{\w+\})(?:\s*(?:,(?:\s*(?:and|n?or))?|&|\band\b|\bn?or\b)\s*\1)+", re.I)
+"""Names that are joined: the same is asked of each."""
 
 
 class Phrase(NamedTuple):
@@ -142,7 +146,10 @@ def rendered(text: str) -> str:
     --------
     >>> rendered("not the {column} of {item}, but a {value}")
     'not the brand of the second one, but a comedies'
+    >>> rendered("no {item}, {item} or {item}")  # of several, as of one
+    'no the second one'
     """
+    text = SEVERAL.sub(r"\1", text)
     for name, word in NAMES.items():
         text = text.replace(f"{{{name}}}", word)
     return text.strip().rstrip("?.!")

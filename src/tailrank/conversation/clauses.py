@@ -22,8 +22,11 @@ OPENINGS: Final = re.compile(
 LISTED: Final = re.compile(r"(?<=\}),\s*(?:and |or )?(?=\{\d+\}\s*(?:$|[,;.!?]|and\b|or\b))")
 """A comma in a list, all of which is wanted, or isn't."""
 
-NEGATED_BUT: Final = re.compile(r"\b(any|every|all|no|some)(thing|one|body)? but\b", re.I)
+NEGATED_BUT: Final = re.compile(r"\b(any|every|all|some)(thing|one|body)? but\b", re.I)
 """A `but` that stands for `except`."""
+
+NOTHING_BUT: Final = re.compile(r"\bnothing (?:but|except|other than|else (?:but|than))\b", re.I)
+"""What stands for `only`."""
 
 FILLERS: Final = listed_words("filler")
 """Words that ask for nothing."""
@@ -38,10 +41,13 @@ def clauses(masked: str) -> list[str]:
     ['like {0}', '{1}', 'no {2}']
     >>> clauses("anything but {0}"), clauses("a {0} about a wedding")
     (['anything except {0}'], ['a {0}', 'about a wedding'])
+    >>> clauses("nothing else than {0}")
+    ['only {0}']
     >>> clauses("no {0}, {1}, or {2}")
     ['no {0} and {1} and {2}']
     """
     masked = NEGATED_BUT.sub(lambda match: f"{match[1]}{match[2] or ''} except", masked)
+    masked = NOTHING_BUT.sub("only", masked)
     masked = LISTED.sub(" and ", masked)
     found = list[str]()
     for part in STOPS.split(masked):

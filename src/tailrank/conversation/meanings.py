@@ -14,13 +14,14 @@ from tailrank.arrays import Floats
 from tailrank.conversation.acts import Acts, phrases
 from tailrank.conversation.clauses import FILLERS, SLOT
 from tailrank.conversation.lists import listed_words
-from tailrank.conversation.patterns import FUNCTION_WORDS
+from tailrank.conversation.patterns import FUNCTION_WORDS, SPENDING
 from tailrank.conversation.sight import Clause, Sight
 from tailrank.conversation.slots import Slot
 from tailrank.conversation.vocabulary import Value, Vocabulary, words_of
+from tailrank.data.columns import Columns
 
 OF_VALUES: Final = ("only", "without", "more", "less")
-OF_ITEMS: Final = ("like", "drop")
+OF_ITEMS: Final = ("like", "drop", "keep")
 COMPARISONS: Final = {
     "cheaper": ("price", "lower"),
     "dearer": ("price", "higher"),
@@ -147,6 +148,17 @@ class Meanings:
         of = self.sight.title(items[0]) if named else "the median of what is shown"
         yield Understood(said, f"{in_words(change)}, {of}", change)
 
+    def _compared_alone(self, column: str, kind: str, said: str) -> Iterator[Understood]:
+        """Compare with what is named or shown, or, for who can spend more, with the limit that he had set."""
+        limit = self.sight.limit(column) if kind == "higher" and SPENDING.search(said) else None
+        if limit is None:
+            yield from self._compared(column, kind, said, self.sight.named_items)
+        else:
+            change = Change(
+                "range", column, above=limit
+            )  # it leaves nothing of the limit, so takes its place
+            yield Understood(said, f"{in_words(change)}, the limit until now", change)
+
     def _values(self, clause: Clause) -> Iterator[Understood]:
         act = self._judged(clause, OF_VALUES)
         if act == OTHER:
@@ -171,8 +183,7 @@ class Meanings:
     def _columns(self, clause: Clause) -> Iterator[Understood]:
         """Take the values from the item that is named, or talked about."""
         act = self._judged(clause, OF_VALUES)
-        named = [slot.item for slot in clause.of("item")] or self.sight.named_items[-1:]
-        item = (named or [self.sight.item])[0]
+        item = next((slot.item for slot in clause.of("item")), self.sight.item)
         for slot in clause.of("column"):
             values = self.sight.values(slot.column, item)
             if act != OTHER and values:
@@ -183,14 +194,20 @@ class Meanings:
     def _items(self, clause: Clause) -> Iterator[Understood]:
         act = self._judged(clause, OF_ITEMS)
         if act != OTHER:
-            for slot in clause.of("item"):
-                yield from self._of_item(act, slot.item, self.sight.finder.restored(clause.text))
+            items = list(dict.fromkeys(slot.item for slot in clause.of("item")))
+            yield from self._of_items(act, items, self.sight.finder.restored(clause.text))
 
-    def _of_item(self, act: str, item: str, said: str) -> Iterator[Understood]:
-        """Like an item, or drop it; one that the model doesn't know, as it went, can't be liked."""
-        if act == "drop" or self.sight.catalogue.codes_of([item])[0] >= 0:
-            means = "more like" if act == "like" else "without"
-            yield Understood(said, f"{means} {self.sight.title(item)}", Change(cast("Deed", act), item=item))
+    def _of_items(self, act: str, items: list[str], said: str) -> Iterator[Understood]:
+        """Keep items alone, like or drop each; one that went, so that no model knows it, can't be liked."""
+        if act == "keep":
+            means = f"only {' or '.join(map(self.sight.title, items))}"
+            yield Understood(said, means, Change("only", Columns.ITEM, items))
+            return
+        means = "more like" if act == "like" else "without"
+        for item, code in zip(items, self.sight.catalogue.codes_of(items), strict=True):
+            if act == "drop" or code >= 0:
+                change = Change(cast("Deed", act), item=item)
+                yield Understood(said, f"{means} {self.sight.title(item)}", change)
 
     def _rest(self, clause: Clause, found: Sequence[Understood]) -> Iterator[Understood]:
         """Take what else a part says for a description of what is wanted."""
@@ -213,12 +230,12 @@ class Meanings:
         elif act in KNOWN:
             change = Change(cast("Deed", act))
             yield Understood(said, in_words(change), change)
-        elif act in COMPARISONS:
+        elif act in COMPARISONS and not INDIFFERENT.search(said):
             role, kind = COMPARISONS[act]
             if role in self.vocabulary.roles:
-                yield from self._compared(self.vocabulary.roles[role], kind, said, self.sight.named_items)
+                yield from self._compared_alone(self.vocabulary.roles[role], kind, said)
         elif act in OF_ITEMS and self.sight.item and POINTING.search(said):
-            yield from self._of_item(act, self.sight.item, said)
+            yield from self._of_items(act, [self.sight.item], said)
         elif act in (DESCRIBE, "only", "more") and not NEGATIVE.search(said):
             yield self._description(clause)
 

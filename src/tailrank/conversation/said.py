@@ -18,6 +18,7 @@ from tailrank.api_conversation import (
     Reading,
     Turn,
 )
+from tailrank.data.columns import Columns
 from tailrank.data.histories import History
 from tailrank.policy.base import Policy
 from tailrank.policy.wishes import Wish, Wishes
@@ -101,6 +102,8 @@ def _replaces(new: Change, old: Change) -> bool:
         return old.do.endswith("-known")
     if {new.do, old.do} == {"like", "drop"}:
         return new.item == old.item
+    if new.column == Columns.ITEM and old.do == "drop":
+        return old.item in new.values
     of_values = ("only", "without", "more", "less")
     if new.do not in of_values or old.do not in of_values or new.column != old.column:
         return False
@@ -129,7 +132,7 @@ def _wishes(changes: Sequence[Change]) -> Iterator[Wish]:
         if change.do == "range":
             yield Wish(column, (), change.above, change.least, change.below, change.most)
         elif change.do == "drop":
-            yield Wish("item_id", [change.item], unmet=True)
+            yield Wish(Columns.ITEM, [change.item], unmet=True)
         elif change.do == "only":
             yield Wish(column, values)
         elif change.do == "without":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tailrank.api_conversation import Conversation
+from tailrank.conversation.said import told
 from tailrank.conversation.slots import Slot, SlotFinder
 from tailrank.policy.base import Reader
 from tailrank.policy.values import categories
@@ -61,7 +62,9 @@ class Sight:
 
     @property
     def item(self) -> str:
-        """The item that is talked about: the one liked in the turn before, else the first that is shown."""
+        """The item that is talked about: the last one named, liked in the turn before, or the first shown."""
+        if self.named_items:
+            return self.named_items[-1]
         turns, shown = self.conversation.turns, self.conversation.shown
         liked = [change.item for change in turns[-1].changes if change.do == "like"] if turns else []
         return (liked or shown or [""])[-1 if liked else 0]
@@ -76,6 +79,17 @@ class Sight:
         found = self.look(column, items, numbers).astype(np.float64)
         known = found[np.isfinite(found)]
         return float(np.median(known)) if len(known) else None
+
+    def limit(self, column: str) -> float | None:
+        """Give the upper limit of a column that the user has set; None if there is none."""
+        wishes = told(self.conversation).wishes
+        limits = [
+            limit
+            for wish in (() if wishes is None else wishes.wishes)
+            for limit in (wish.below, wish.most)
+            if wish.column == column and limit is not None
+        ]
+        return min(limits, default=None)
 
     def values(self, column: str, item: str) -> list[str]:
         """Give what a column of categories says of an item."""

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Final, Literal, TypeAlias
 
@@ -14,6 +15,7 @@ from tailrank.conversation.patterns import (
     COMPARED,
     CUES,
     DETERMINERS,
+    FREE,
     FUNCTION_WORDS,
     LESS,
     MORE,
@@ -21,6 +23,7 @@ from tailrank.conversation.patterns import (
     SPENDING,
     THAN,
     UNIT,
+    names_a_rank,
     rank_of,
 )
 from tailrank.conversation.vocabulary import (
@@ -90,7 +93,7 @@ class SlotFinder:
     def masked(self, text: str) -> str:
         """Give the text with numbered braces in place of what was found, which is added to `slots`."""
         text = re.sub(r"\s+", " ", text.replace("{", " ").replace("}", " ").replace(CURLY, "'")).strip()
-        for step in (self._titles, self._ranked, self._numbers, self._compared, self._directed):
+        for step in (self._titles, self._ranked, self._numbers, self._free, self._compared, self._directed):
             text = step(text)
         return self._nouns(self._values(text))
 
@@ -122,9 +125,13 @@ class SlotFinder:
         return self._by_words(text, find)
 
     def _ranked(self, text: str) -> str:
+        before: re.Match[str] | None = None
+
         def put(match: re.Match[str]) -> str:
-            if match["ordinal"] and not (match["the"] or match["one"]):
+            nonlocal before
+            if not names_a_rank(match, before):
                 return match[0]
+            before = match
             rank = rank_of(match, len(self._shown))
             item = self._shown[rank - 1] if 0 < rank <= len(self._shown) else ""
             return self._put(Slot("item", match[0], item))
@@ -149,6 +156,14 @@ class SlotFinder:
             pieces += [text[at : found.start], self._put(slot)]
             at = end
         return "".join([*pieces, text[at:]])
+
+    def _free(self, text: str) -> str:
+        """Find what is to cost nothing; where a value is called so, that is meant."""
+        column = self._words.roles.get("price")
+        if column is None or ("free",) in self._words.values:
+            return text
+        slot = partial(Slot, "range", column=column, limits={"most": 0.0})
+        return FREE.sub(lambda match: match["before"] + self._put(slot(match["free"])), text)
 
     def _column_of(self, found: Quantity, text: str) -> tuple[str, int]:
         """Say which column a number is of, if any, and where the words for it end."""
