@@ -111,7 +111,7 @@ class PictureEncoder:
         how = _read_preprocessing(place / PREPROCESSING)
         session = _session(graph, threads)
         sha256 = sha256_of(graph)
-        decisive = hashlib.sha256(f"{sha256} {how!r}".encode()).hexdigest()
+        decisive = hashlib.sha256(f"{sha256} {how!r} {FRAMES} of a film".encode()).hexdigest()
         output = _output(session, graph)
         found = cls(str(folder), sha256, decisive, 0, how, session, output)
         from PIL import Image
