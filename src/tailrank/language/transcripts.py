@@ -75,7 +75,7 @@ class Transcriber:
         Raises
         ------
         DataError
-            Naming a file that can't be read or has no sound; or if a text can't be kept.
+            Naming a file that can't be read; or if a text can't be kept.
         """
         found = dict[str, str]()
         for done, (sha256, named) in enumerate(files.items(), 1):
