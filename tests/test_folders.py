@@ -160,6 +160,8 @@ def test_a_folder_of_another_kind_is_named(here: Path) -> None:
     assert refusal("rank --model task --candidates a,b --history a") == f"task {no_model}"
     assert "shop is a data folder, not a model" in refusal("rank --model shop --candidates a,b --history a")
     assert refusal("task predict model texts.csv").startswith("model is a model, not a task")
+    assert refusal("train --data model --out new").startswith("model is a model, not a data folder")
+    assert "model is a model: give a file" in refusal("evaluate --data shop --candidates model --out new")
     assert refusal("support ask task where?").startswith("task is a task, not a support desk")
     assert refusal("models list desk").startswith(
         "desk is a support desk, not a folder of a model's versions"

@@ -301,7 +301,9 @@ def test_command_says_what_to_do_after_the_checks_that_passed(tmp_path: Path) ->
 
 def test_a_missing_folder_is_told_once(tmp_path: Path) -> None:
     lay(tmp_path, GOOD)
-    for path, fault in ((tmp_path / "nowhere", "does not exist"), (tmp_path / "items.csv", "is a file")):
+    model = Path(__file__).parent.parent / "fixtures" / "model-7"
+    faults = {"nowhere": "does not exist", "items.csv": "is a file", str(model): "is a model"}
+    for path, fault in ((tmp_path / name, fault) for name, fault in faults.items()):
         [check] = validate(path)
         assert (check.name, check.status, check.count) == ("missing folder", "FAIL", 1)
         assert check.examples == (f"{path} {fault}",)

@@ -14,7 +14,7 @@ from tailrank.data.dataset import CLOCKS, choose_clock
 from tailrank.data.id_checks import id_checks, text_checks, unknown_items
 from tailrank.data.list_rows import position_check
 from tailrank.data.naming import as_options, guess_columns
-from tailrank.data.readers import AS_IS, find_table, located, read_table, table_files
+from tailrank.data.readers import AS_IS, find_table, located, other_kind, read_table, table_files
 from tailrank.data.reading import SETTINGS, Names, Reading, read_settings
 from tailrank.data.schema import (
     EVENTS,
@@ -44,8 +44,9 @@ def validate(folder: Path, reading: Reading = AS_IS) -> list[Check]:
     list[Check]
         Every check that could be made, in the order of the tables. The folder loads when none is a FAIL.
     """
-    if not folder.is_dir():
-        fault = f"{folder} {'is a file' if folder.exists() else 'does not exist'}"
+    kind = other_kind(folder) if folder.is_dir() else "file"
+    if kind is not None:
+        fault = f"{folder} is a {kind}" if folder.exists() else f"{folder} does not exist"
         remedy = "Give a folder with items and events; `tailrank datasets get NAME` makes one of public data."
         return [Check.from_faults("missing folder", [fault], remedy)]
     try:
