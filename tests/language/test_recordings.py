@@ -155,6 +155,17 @@ def test_items_get_transcripts_and_a_second_run_listens_to_nothing(
     assert again.equals(items)
 
 
+def test_a_transcript_of_your_own_stays_and_isnt_said_to_be_heard(
+    shop: Path, tmp_path: Path, own_cache: Path
+) -> None:
+    items = pl.read_csv(shop / "items.csv")
+    items.with_columns(transcript=pl.Series(["my own", *[None] * 4])).write_csv(shop / "items.csv")
+    assert "2 files, 0.1 min of sound to listen to" in run(shop, tmp_path / "out")
+    found = pl.read_parquet(tmp_path / "out" / "items.parquet")
+    assert found["transcript"][0] == "my own"
+    assert found["transcript_by"].is_null().to_list() == [True, False, False, True, True]
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [

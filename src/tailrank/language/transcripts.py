@@ -90,6 +90,20 @@ class Transcriber:
         return hashlib.sha256(said.encode()).hexdigest()
 
 
+def lacking(items: pl.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Blank the keys of items that have a transcript, which stays: nobody has to listen to their files.
+
+    Parameters
+    ----------
+    items
+        One row an item.
+    keys
+        Of its file, one an item.
+    """
+    there = items[TEXT] if TEXT in items.columns else repeat(None, len(items))
+    return ["" if text else key for text, key in zip(there, keys, strict=True)]
+
+
 def with_transcripts(items: pl.DataFrame, texts: Sequence[str], recognizer: str, column: str) -> pl.DataFrame:
     """Put transcripts into columns of their own, and where they come from; those that are there stay.
 
