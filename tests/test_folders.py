@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -159,6 +160,8 @@ def test_a_folder_of_another_kind_is_named(here: Path) -> None:
     assert refusal("rank --model task --candidates a,b --history a") == f"task {no_model}"
     assert "shop is a data folder, not a model" in refusal("rank --model shop --candidates a,b --history a")
     assert refusal("task predict model texts.csv").startswith("model is a model, not a task")
+    assert refusal("train --data model --out new").startswith("model is a model, not a data folder")
+    assert "model is a model: give a file" in refusal("evaluate --data shop --candidates model --out new")
     assert refusal("support ask task where?").startswith("task is a task, not a support desk")
     assert refusal("models list desk").startswith(
         "desk is a support desk, not a folder of a model's versions"
@@ -177,6 +180,9 @@ def test_a_folder_of_another_kind_is_named(here: Path) -> None:
         ("--model model --beside other=shop", "shop is a data folder, not a model"),
         ("--model model --task t=desk", "desk is a support desk, not a task"),
         ("--model model --support task", "task is a task, not a support desk"),
+        ("--model model --task t=nowhere", "nowhere: there is no such folder: name that of a task"),
+        ("--model model --support nowhere", "nowhere: there is no such folder: name that of a support desk"),
+        ("--model model --monitor nowhere", "nowhere: there is no such folder: name that of a monitor"),
         ("--model nowhere --seed-from shop", "is this a model folder?"),
     ],
 )
@@ -188,11 +194,25 @@ def test_a_server_with_a_wrong_folder_makes_and_announces_nothing(
     assert not (here / "log").exists()
 
 
-def test_why_a_server_can_not_start_is_said_once(here: Path) -> None:
-    [arrays] = (here / "model").glob("signals*")
-    arrays.write_bytes(b"damaged")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "serve --state s2 --model damaged",
+        "serve --state s2 --model damaged --workers 2",
+        "serve --state s2 --model model --beside other=damaged --workers 2",
+        "task serve intents=task",
+    ],
+)
+def test_damage_is_said_once_and_nothing_announced(here: Path, command: str) -> None:
+    shutil.copytree(here / "model", here / "damaged")
+    [arrays] = (here / "damaged").glob("signals*")
+    for each in (arrays, here / "task" / "head.safetensors"):
+        content = bytearray(each.read_bytes())
+        content[-1] ^= 1
+        each.write_bytes(content)
     program = str(Path(sys.executable).with_name("tailrank"))
-    command = [program, "serve", "--model", "model", "--state", "s2", "--port", "0"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    words = [program, *command.split(), "--port", "0"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
-    assert done.stderr.count("edited or damaged") == 1
+    assert len(re.findall("edited or damaged|not as it was written", done.stderr)) == 1
+    assert "listens at" not in done.stderr

@@ -147,6 +147,19 @@ def check_kind(folder: Path, wanted: str, error: type[TailrankError]) -> None:
         raise error(f"{folder} is a {kind}, not a {wanted}: name another folder")
 
 
+def check_there(folder: Path, wanted: str, error: type[TailrankError]) -> None:
+    """Refuse to read a folder that is missing, or of another kind.
+
+    Raises
+    ------
+    TailrankError
+        Of the type given, if it is.
+    """
+    if not folder.is_dir():
+        raise error(f"{folder}: there is no such folder: name that of a {wanted}")
+    check_kind(folder, wanted, error)
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     found = json.loads((folder / MANIFEST).read_bytes())
     return found if isinstance(found, dict) else {}

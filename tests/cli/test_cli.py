@@ -332,3 +332,13 @@ def test_a_mistake_is_told_in_words(
     assert said in str(result.exception)
     assert not list(tmp_path.iterdir())
     assert sorted(folder.iterdir()) == before
+
+
+def test_training_without_text_is_refused_once(folder: Path, tmp_path: Path) -> None:
+    pl.read_csv(folder / "items.csv").select("item_id", price=1).write_csv(tmp_path / "items.csv")
+    (tmp_path / "events.csv").write_bytes((folder / "events.csv").read_bytes())
+    done = run("train", "--data", tmp_path, "--out", tmp_path / "model", "--fast")
+    assert isinstance(done.exception, TailrankError)
+    assert "give a template with your own columns (item_id, price)" in str(done.exception)
+    assert "no text" not in done.output
+    assert not (tmp_path / "model").exists()

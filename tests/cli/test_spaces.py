@@ -130,13 +130,21 @@ def test_it_is_evaluated_as_it_serves(shop: Path, tmp_path: Path) -> None:
         ("image", "--space image: write NAME=COLUMN, such as image=picture, or NAME=COLUMN:ENCODER"),
         ("lexical=picture", "a vector space can't be called 'lexical'"),
         ("semantic=picture", "'semantic' is the space of an encoder of texts: give another name"),
-        ("image=pictures", "items have no column `pictures` for a space: did you mean `picture`?"),
+        ("image=pictures", "items have no column `pictures`: did you mean `picture`?"),
         ("image=title", "items row 1 (item 'i0'): `title` holds 'tea', no list of numbers"),
     ],
 )
 def test_a_mistake_is_named(given: str, said: str, shop: Path, tmp_path: Path) -> None:
     done = call("train", "--data", shop, "--encoder", "none", "--space", given, "--out", tmp_path / "model")
     assert said in str(done.exception)
+
+
+def test_every_space_is_looked_at_before_files_are_read(shop: Path, tmp_path: Path) -> None:
+    spaces = "--space", "image=title:encoder", "--space", "image=picture"
+    done = call("train", "--data", shop, "--encoder", "none", *spaces, "--out", tmp_path / "model")
+    assert str(done.exception) == (
+        "--space image=picture: there is a space 'image' already: give another name"
+    )
 
 
 def test_a_space_of_zeros_is_refused(shop: Path, tmp_path: Path) -> None:
@@ -146,9 +154,7 @@ def test_a_space_of_zeros_is_refused(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "shop" / "events.csv").write_bytes((shop / "events.csv").read_bytes())
     place = "train", "--data", tmp_path / "shop", "--encoder", "none", "--out", tmp_path / "model"
     done = call(*place, "--space", "image=picture")
-    assert "all vectors of the column `picture` are zero: leave --space image=picture out" in str(
-        done.exception
-    )
+    assert "all vectors of the column `picture` are zero: leave --space image=… out" in str(done.exception)
 
 
 def test_without_an_encoder_the_models_that_need_one_are_left_out(shop: Path, tmp_path: Path) -> None:

@@ -102,6 +102,19 @@ def test_mistakes(
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("mark", ["|", ";", ","], ids=["bar", "semicolon", "comma"])
+def test_labels_that_seem_to_be_several_in_one_are_refused(mark: str, tmp_path: Path) -> None:
+    labels = {"card": f"card{mark}urgent", "fee": ""}
+    rows = [{"text": text, "label": labels[topic]} for topic in SAID for text in SAID[topic]]
+    pl.DataFrame(rows).write_csv(tmp_path / "said.csv")
+    words = ["train", "--data", str(tmp_path / "said.csv"), "--kind", "several", "--out", str(tmp_path / "x")]
+    done = run(app, words)
+    assert isinstance(done.exception, RequestError)
+    assert f"said.csv: row 1 has the label 'card{mark}urgent'" in str(done.exception)
+    assert f"give --separator {mark!r}" in str(done.exception)
+    assert "2 labels from 8 texts" in run(app, [*words, "--separator", mark]).output
+
+
 def test_a_label_that_is_missing_is_named_by_its_row_of_the_file(task: Path, tmp_path: Path) -> None:
     file = tmp_path / "said.csv"
     for part, others in (("train", "test"), ("test", "train")):

@@ -126,7 +126,13 @@ def test_it_goes_on_after_a_problem(tmp_path: Path) -> None:
             {"events.csv": "user_id,item_id,timestamp\nu,a,2\nv,b,1\nu,b,1\nv,a,2\nu,a,3\nv,a,3\n"},
             "events: timestamp earlier than in the user's row before",
             1,
-            "row 3 has 1.0",
+            "row 3 has '1'",
+        ),
+        (
+            {"events.csv": "user_id,item_id,timestamp\nu,a,2024-01-02T09:30\nu,b,2024-01-01T09:30\n"},
+            "events: timestamp earlier than in the user's row before",
+            1,
+            "row 2 has '2024-01-01T09:30'",
         ),
         (
             {"events.csv": "user_id,item_id,timestamp\nu,a,1\nu,b,1\nu,a,3\n"},
@@ -295,10 +301,32 @@ def test_command_says_what_to_do_after_the_checks_that_passed(tmp_path: Path) ->
 
 def test_a_missing_folder_is_told_once(tmp_path: Path) -> None:
     lay(tmp_path, GOOD)
-    for path, fault in ((tmp_path / "nowhere", "does not exist"), (tmp_path / "items.csv", "is a file")):
+    model = Path(__file__).parent.parent / "fixtures" / "model-7"
+    faults = {"nowhere": "does not exist", "items.csv": "is a file", str(model): "is a model"}
+    for path, fault in ((tmp_path / name, fault) for name, fault in faults.items()):
         [check] = validate(path)
         assert (check.name, check.status, check.count) == ("missing folder", "FAIL", 1)
         assert check.examples == (f"{path} {fault}",)
         result = CliRunner().invoke(app, ["validate", str(path)])
         assert result.exit_code == 1
         assert "1 failed, 0 warned, 0 passed" in result.output
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[columns", "[columns.items]\nprice = 'cost'", "[colums.items]"],
+    ids=["syntax", "column", "section"],
+)
+def test_a_broken_settings_file_is_told_once(content: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["validate", str(lay(tmp_path, GOOD | {"tailrank.toml": content}))])
+    assert done.exit_code == 1
+    assert "FAIL  unreadable tailrank.toml" in done.output
+    assert "1 failed, 0 warned, 0 passed" in done.output
+
+
+def test_a_catalogue_without_text_is_told_once_with_the_remedy(tmp_path: Path) -> None:
+    folder = lay(tmp_path, GOOD | {"items.csv": "item_id,price\na,1\nb,2\n"})
+    done = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["validate", str(folder)])
+    assert done.exit_code == 0
+    assert "items have no text" not in done.output
+    assert "No item has any, so training needs a --template of other columns" in done.output

@@ -188,7 +188,12 @@ def test_a_recommender_that_found_nothing_gives_no_scores(tmp_path: Path) -> Non
             {"user_id": ["u", "u"], "item_id": ["a", "b"], "position": [0, 0]},
             "Several lists with the same user_id need a ranking_id",
         ),
-        ({"user_id": ["u"], "item_id": ["a"], "shelf": ["top"]}, "shelf is String"),
+        ({"user_id": ["u"], "item_id": ["a"], "shelf": ["top"]}, "shelf is String, row 1 has 'top'"),
+        (
+            {"user_id": ["u", "u"], "item_id": ["a", "b"], "score": ["0.5", "nan"]},
+            "score is String, row 2 has 'nan'",
+        ),
+        ({"user_id": ["u"], "item_id": ["a"], "score": [True]}, "score is Boolean"),
         ({"user_id": ["u"], "item_id": ["a"], "als": [np.inf]}, "als holds infinity"),
         (
             {"user_id": ["u", "v"], "item_id": ["a", "b"], "ranking_id": ["r", "r"]},

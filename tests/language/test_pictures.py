@@ -149,6 +149,14 @@ def test_pictures_rank(encoder_folder: Path, shop: Path, tmp_path: Path, own_cac
         assert with_new.rank(history, list(COLOURS)).item_ids[0] == colour
 
 
+def test_how_many_pictures_of_a_film_count_is_part_of_the_fingerprint(
+    encoder: PictureEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert PictureEncoder.load(encoder.name).fingerprint == encoder.fingerprint
+    monkeypatch.setattr("tailrank.language.pictures.FRAMES", 4)
+    assert PictureEncoder.load(encoder.name).fingerprint != encoder.fingerprint
+
+
 def test_a_film_is_the_mean_of_its_pictures(encoder: PictureEncoder, tmp_path: Path) -> None:
     film = write_film(tmp_path / "film.mp4")
     seen = np.stack([encoder.encode(picture) for picture in pictures(film, 8)])

@@ -34,7 +34,7 @@ def test_lists_are_scaled_and_missing_ones_are_zero(table: pl.DataFrame) -> None
 @pytest.mark.parametrize(
     ("table", "column", "said"),
     [
-        (items([1.0]), "pictures", "items have no column `pictures` for a space: did you mean `picture`?"),
+        (items([1.0]), "pictures", "items have no column `pictures`: did you mean `picture`?"),
         (items(None, None), "picture", "items: the column `picture` holds Null, no lists of numbers"),
         (items([], []), "picture", "items: no vector in the column `picture`"),
         (items(5, 7), "picture", "holds Int64, no lists of numbers"),

@@ -36,10 +36,10 @@ def client(task: Path) -> Iterator[httpx.Client]:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            said = process.stderr.readline()
-            found = re.search(r"http://[\d.:]+", said)
+            said = process.stderr.readline() + process.stderr.readline()
+            found = re.search(r"listens at (http://[\d.:]+)", said)
             assert found, said
-            with httpx.Client(base_url=found[0], timeout=120) as client:  # it answers once all is read
+            with httpx.Client(base_url=found[1], timeout=120) as client:
                 yield client
         finally:
             process.send_signal(signal.SIGTERM)
@@ -85,5 +85,5 @@ def test_a_task_that_isnt_there_is_said_at_the_start(tmp_path: Path) -> None:
     command = [program, "task", "serve", "a=missing", "--port", "0"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert done.returncode == 2
-    assert "missing: no task can be read" in done.stderr
+    assert "missing: there is no such folder: name that of a task" in done.stderr
     assert "Traceback" not in done.stderr

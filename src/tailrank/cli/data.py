@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -69,7 +70,8 @@ def _print_texts(console: Console, data: Path, reading: Reading, checks: list[Ch
     of_items = {check.name: check.status for check in checks if check.name.startswith(f"{ITEMS.name}: ")}
     if of_items and "FAIL" not in of_items.values():
         items = read_items(data, replace(reading, note=lambda _: None))
-        console.print(Text(about_texts(items, None) + "\n"))
+        with suppress(DataError):  # there is no text, which is a check of its own
+            console.print(Text(about_texts(items, None) + "\n"))
 
 
 def _keep_guesses(data: Path, reading: Reading, console: Console) -> None:

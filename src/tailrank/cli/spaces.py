@@ -58,7 +58,25 @@ def column_spaces(dataset: Dataset, given: Sequence[str] | None, data: str) -> d
         If an encoder can't be loaded.
     """
     found = dict[str, ItemVectors]()
-    for each in given or ():
+    for name, column in _asked(given or ()).items():
+        found[name] = vectors = read_column(dataset.items, column, data)
+        having = int(vectors.values.any(axis=1).sum())
+        if not having:
+            raise DataError(
+                f"items: all vectors of the column `{column.name}` are zero: leave --space {name}=… out"
+            )
+        typer.echo(
+            f"space {name}: {having:,} of {len(vectors):,} items have a vector, of {vectors.values.shape[1]} "
+            f"numbers, by `{column.name}`",
+            err=True,
+        )
+    return found
+
+
+def _asked(given: Sequence[str]) -> dict[str, VectorColumn]:
+    """Read `--space`, all of it before any file, which may take long."""
+    found = dict[str, VectorColumn]()
+    for each in given:
         name, equals, source = (part.strip() for part in each.partition("="))
         column, _, encoder = (part.strip() for part in source.partition(":"))
         if not (name and equals and column):
@@ -72,15 +90,7 @@ def column_spaces(dataset: Dataset, given: Sequence[str] | None, data: str) -> d
             )
         if name in found:
             raise RequestError(f"--space {each}: there is a space {name!r} already: give another name")
-        found[name] = vectors = read_column(dataset.items, VectorColumn(column, encoder or None), data)
-        having = int(vectors.values.any(axis=1).sum())
-        if not having:
-            raise DataError(f"items: all vectors of the column `{column}` are zero: leave --space {each} out")
-        typer.echo(
-            f"space {name}: {having:,} of {len(vectors):,} items have a vector, of {vectors.values.shape[1]} "
-            f"numbers, by `{column}`",
-            err=True,
-        )
+        found[name] = VectorColumn(column, encoder or None)
     return found
 
 

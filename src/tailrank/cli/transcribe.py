@@ -21,7 +21,7 @@ from tailrank.language.kept_answers import KeptAnswers
 from tailrank.language.media import named_files
 from tailrank.language.speech import SpeechRecognizer
 from tailrank.language.text import default_template
-from tailrank.language.transcripts import COLUMNS, TEXT, Transcriber, with_transcripts
+from tailrank.language.transcripts import COLUMNS, TEXT, Transcriber, lacking, with_transcripts
 from tailrank.reporting import step
 
 
@@ -44,7 +44,9 @@ def transcribe(
     folder = options.data_folder(data)
     items = options.load(data).items
     check_addable(items, COLUMNS)
-    keys, files = named_files(items, column, folder)
+    keys, named = named_files(items, column, folder)
+    keys = lacking(items, keys)
+    files = {key: named[key] for key in dict.fromkeys(keys) if key}
     with progress_bars() as progress, step(progress, f"loading {recognizer}"):
         hears = SpeechRecognizer.load(recognizer)
         hears.check_language(language)

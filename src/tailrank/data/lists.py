@@ -19,6 +19,7 @@ from tailrank.data.reading import Reading
 from tailrank.data.schema import IMPRESSIONS, LISTS, Check, parse_table, raise_failures
 from tailrank.data.time_checks import moment_checks
 from tailrank.errors import DataError
+from tailrank.folders import kind_of
 
 _LIST: Final = "tailrank list"
 
@@ -72,6 +73,8 @@ class Lists:
             raise DataError(f"{file}: give a file that ends in {', '.join(SUFFIXES)}.")
         if not file.exists():
             raise DataError(f"{file}: no such file. Give lists of candidates (docs/own-lists.md).")
+        if (kind := kind_of(file)) is not None:
+            raise DataError(f"{file} is a {kind}: give a file of lists of candidates (docs/own-lists.md).")
         return cls.from_frame(read_table(file, LISTS, reading), str(file))
 
     @classmethod
@@ -159,15 +162,23 @@ def _list_checks(frame: pl.DataFrame, raw: pl.DataFrame) -> Iterator[Check]:
 
 def _numbers(frame: pl.DataFrame, scores: Sequence[str]) -> Check:
     """Check that what isn't of the contract is a recommender's scores: finite, or missing."""
-    faults = [f"{name} is {frame.schema[name]}" for name in scores if not frame.schema[name].is_numeric()] + [
-        f"{name} holds infinity"
-        for name in scores
-        if frame.schema[name].is_float() and frame[name].is_infinite().any()
-    ]
+    faults = filter(None, (_fault(frame[name]) for name in scores))
     known = ", ".join(LISTS.columns)
     return Check.from_faults(
         "columns that are no scores", faults, f"Leave them out, or call them by their names: {known}."
     )
+
+
+def _fault(scores: pl.Series) -> str | None:
+    """Say why a column holds no scores; None if it does."""
+    if scores.dtype.is_numeric():
+        infinite = scores.dtype.is_float() and scores.is_infinite().any()
+        return f"{scores.name} holds infinity" if infinite else None
+    if scores.dtype != pl.String:
+        return f"{scores.name} is {scores.dtype}"
+    words = ~scores.cast(pl.Float64, strict=False).is_finite().fill_null(False) & scores.is_not_null()
+    row = words.arg_max() or 0
+    return f"{scores.name} is {scores.dtype}, row {row + 1} has {scores[row]!r}"
 
 
 def _distinct(rows: pl.DataFrame, scores: Sequence[str]) -> pl.DataFrame:

@@ -13,9 +13,10 @@ from tailrank.data.formats import FORMATS, format_of, read_file
 from tailrank.data.id_checks import unknown_items
 from tailrank.data.naming import rename_columns
 from tailrank.data.part_files import part_of_row, read_parts, table_header
-from tailrank.data.reading import SETTINGS, Reading
+from tailrank.data.reading import Reading
 from tailrank.data.schema import (
     EVENTS,
+    IMPRESSIONS,
     ITEMS,
     LISTS,
     TAUGHT,
@@ -26,6 +27,7 @@ from tailrank.data.schema import (
     raise_failures,
 )
 from tailrank.errors import DataError
+from tailrank.folders import DATA, kind_of
 
 SUFFIXES: Final = tuple(
     f".{ending}{packed}"
@@ -35,6 +37,8 @@ SUFFIXES: Final = tuple(
 )
 FOLDERS: Final = ("", *(f".{ending}" for ending in FORMATS))
 """What a folder of part files ends with: nothing, or what they hold, as Spark and its like call it."""
+
+_NAMES: Final = {table.name for table in (ITEMS, EVENTS, IMPRESSIONS, TRIPLES, TAUGHT)}
 
 AS_IS: Final = Reading()
 
@@ -100,6 +104,13 @@ def table_files(folder: Path, name: str) -> list[Path]:
     return files + [path for suffix in FOLDERS if (path := folder / f"{name}{suffix}").is_dir()]
 
 
+def other_kind(folder: Path) -> str | None:
+    """Name what a folder is, such as a model, if it has neither items nor events; None if that is unknown."""
+    has_tables = any(table_files(folder, table.name) for table in (ITEMS, EVENTS))
+    kind = None if has_tables else kind_of(folder)
+    return None if kind == DATA else kind
+
+
 def find_table(folder: Path, name: str) -> Path:
     """Find the one file of a folder that holds a table.
 
@@ -112,13 +123,20 @@ def find_table(folder: Path, name: str) -> Path:
         raise DataError(f"{folder}: no such folder. Give a data folder with items and events (docs/data.md).")
     found = table_files(folder, name)
     if not found:
-        there = [path.name for path in sorted(folder.iterdir()) if path.suffix and path.name != SETTINGS]
+        if (kind := other_kind(folder)) is not None:
+            raise DataError(f"{folder} is a {kind}, not a data folder: name another folder")
+        there = [path.name for path in sorted(folder.iterdir()) if _may_hold(path)]
         near = f" If it is in {', '.join(there)}, call that {name}, with the same ending." if there else ""
         raise DataError(f"{folder}: no {name} file. Add {name}.parquet, {name}.csv or {name}.jsonl.{near}")
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise DataError(f"{folder}: {names} both hold {name}. Keep one of them.")
     return found[0]
+
+
+def _may_hold(path: Path) -> bool:
+    """Whether a file may be a table that has another name."""
+    return format_of(path) is not None and path.name.partition(".")[0] not in _NAMES
 
 
 def read_table(path: Path, table: TableSchema, reading: Reading = AS_IS) -> pl.DataFrame:

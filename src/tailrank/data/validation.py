@@ -14,8 +14,8 @@ from tailrank.data.dataset import CLOCKS, choose_clock
 from tailrank.data.id_checks import id_checks, text_checks, unknown_items
 from tailrank.data.list_rows import position_check
 from tailrank.data.naming import as_options, guess_columns
-from tailrank.data.readers import AS_IS, find_table, located, read_table, table_files
-from tailrank.data.reading import Names, Reading
+from tailrank.data.readers import AS_IS, find_table, located, other_kind, read_table, table_files
+from tailrank.data.reading import SETTINGS, Names, Reading, read_settings
 from tailrank.data.schema import (
     EVENTS,
     IMPRESSIONS,
@@ -44,10 +44,16 @@ def validate(folder: Path, reading: Reading = AS_IS) -> list[Check]:
     list[Check]
         Every check that could be made, in the order of the tables. The folder loads when none is a FAIL.
     """
-    if not folder.is_dir():
-        fault = f"{folder} {'is a file' if folder.exists() else 'does not exist'}"
+    kind = other_kind(folder) if folder.is_dir() else "file"
+    if kind is not None:
+        fault = f"{folder} is a {kind}" if folder.exists() else f"{folder} does not exist"
         remedy = "Give a folder with items and events; `tailrank datasets get NAME` makes one of public data."
         return [Check.from_faults("missing folder", [fault], remedy)]
+    try:
+        read_settings(folder)  # which every table is read by: told once, and not of each
+    except DataError as error:
+        remedy = f"Correct {SETTINGS} or remove it; the tables are checked then."
+        return [Check.from_faults(f"unreadable {SETTINGS}", [str(error)], remedy)]
     checks: list[Check] = []
     tables: dict[str, pl.DataFrame] = {}
     for table in _tables(folder):
@@ -56,7 +62,7 @@ def validate(folder: Path, reading: Reading = AS_IS) -> list[Check]:
             tables[table.name] = frame
             own = frame.select(name for name in frame.columns if name in table.columns)
             found += [*_time_checks(raw, own), *id_checks(own), *text_checks(own)]
-            found += _WARNINGS[table.name](frame) if table.name in _WARNINGS else []
+            found += _WARNINGS[table.name](frame, raw) if table.name in _WARNINGS else []
         checks += [replace(check, name=f"{table.name}: {check.name}") for check in found]
     return checks + list(_links(tables))
 
@@ -105,7 +111,7 @@ def _time_checks(raw: pl.DataFrame, frame: pl.DataFrame) -> Iterator[Check]:
         yield from time_checks(frame[Columns.TIMESTAMP], raw[Columns.TIMESTAMP])
 
 
-def _item_warnings(items: pl.DataFrame) -> Iterator[Check]:
+def _item_warnings(items: pl.DataFrame, _: pl.DataFrame) -> Iterator[Check]:
     words = [
         (pl.col(name).list.join(" ", ignore_nulls=True) if items[name].dtype == pl.List else pl.col(name))
         .fill_null("")
@@ -118,10 +124,12 @@ def _item_warnings(items: pl.DataFrame) -> Iterator[Check]:
     remedy = (
         f"Describe them in {' or '.join(Columns.TEXT)}: an item without text can't be ranked by its text."
     )
+    if bare.all():
+        remedy = "No item has any, so training needs a --template of other columns, or text in one of these."
     yield Check.from_mask("no text", bare, key, remedy, "WARN")
 
 
-def _event_warnings(events: pl.DataFrame) -> Iterator[Check]:
+def _event_warnings(events: pl.DataFrame, raw: pl.DataFrame) -> Iterator[Check]:
     if Columns.USER not in events.columns:
         return
     users = events[Columns.USER]
@@ -130,17 +138,17 @@ def _event_warnings(events: pl.DataFrame) -> Iterator[Check]:
     few = (f"{user!r} has {n}" for user, n in sizes.sort("count", Columns.USER).iter_rows())
     yield Check.from_faults(f"users with fewer than {MIN_EVENTS} events", few, remedy, "WARN")
     if not {Columns.TIMESTAMP, Columns.POSITION}.isdisjoint(events.columns):
-        yield from _order_warnings(events)
+        yield from _order_warnings(events, raw)
 
 
-def _order_warnings(events: pl.DataFrame) -> Iterator[Check]:
+def _order_warnings(events: pl.DataFrame, raw: pl.DataFrame) -> Iterator[Check]:
     users = events[Columns.USER]
     clock = CLOCKS[choose_clock(events.columns)]
     before = pl.col(clock).shift(1).over(Columns.USER)
     backward = events.select(pl.col(clock).lt(before).fill_null(False)).to_series()
     remedy = "Nothing is lost: they are sorted when loaded."
     yield Check.from_mask(
-        f"{clock} earlier than in the user's row before", backward, events[clock], remedy, "WARN"
+        f"{clock} earlier than in the user's row before", backward, raw[clock], remedy, "WARN"
     )
     tied = events.select(Columns.USER, clock).is_duplicated()
     remedy = "Their order is that of the file, which may be arbitrary: try `evaluate --ties shuffled` too."
@@ -152,7 +160,7 @@ def _order_warnings(events: pl.DataFrame) -> Iterator[Check]:
         yield Check.from_mask("duplicate event", again, events[Columns.ITEM], remedy, "WARN")
 
 
-def _impression_warnings(impressions: pl.DataFrame) -> Iterator[Check]:
+def _impression_warnings(impressions: pl.DataFrame, _: pl.DataFrame) -> Iterator[Check]:
     if Columns.PROPENSITY in impressions.columns:
         chance = impressions[Columns.PROPENSITY]
         outside = ((chance <= 0) | (chance > 1)).fill_null(False)

@@ -59,19 +59,22 @@ def check_plan(lists: Lists, planned: Plan, dataset: Dataset) -> None:
         If not; with the reason.
     """
     if max(map(len, lists.items)) < 2:
-        raise DataError(f"{lists.name}: each list holds a single item, so there is no order to judge.")
+        raise DataError(
+            f"{lists.name}: each list holds a single item, so there is no order to judge. Give the items of "
+            "a list the same ranking_id, or the same user and time."
+        )
     if not any(name in dataset.item_index for items in lists.items for name in items):
         raise DataError(
             f"{lists.name}: no item of the lists is in items of {dataset.name}: they have "
             f"{lists.items[0][0]!r}, items has {dataset.item_ids[0]!r}. Write each item_id as in items."
         )
     if len(planned.measured) < FEWEST:
-        users = "".join(f" {doubt}" for doubt in _doubt_of_users(lists, dataset))
-        raise DataError(
+        why = " ".join(filter(None, (not_measured(planned), *_doubt_of_users(lists, dataset))))
+        told = (
             f"{lists.name}: {len(planned.measured)} of {len(lists):,} lists can be measured, by "
-            f"{planned.chosen}; give at least {FEWEST} lists of users with events. "
-            f"{not_measured(planned)}{users}"
+            f"{planned.chosen}; give at least {FEWEST} lists of users with events. {why}"
         )
+        raise DataError(told.rstrip())
     _check_events(lists, planned.measured, planned.late)
 
 

@@ -111,7 +111,7 @@ class PictureEncoder:
         how = _read_preprocessing(place / PREPROCESSING)
         session = _session(graph, threads)
         sha256 = sha256_of(graph)
-        decisive = hashlib.sha256(f"{sha256} {how!r}".encode()).hexdigest()
+        decisive = hashlib.sha256(f"{sha256} {how!r} {FRAMES} of a film".encode()).hexdigest()
         output = _output(session, graph)
         found = cls(str(folder), sha256, decisive, 0, how, session, output)
         from PIL import Image
@@ -245,7 +245,9 @@ def _read_preprocessing(file: Path) -> Preprocessing:
     except OSError as why:
         raise EncoderError(f"{file}: can't be read ({first_line(why)}): add the image processor's") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
-        raise EncoderError(f"{file}: says what isn't known of pictures ({why})") from None
+        raise EncoderError(
+            f"{file}: says what isn't known of pictures ({why}): take the one that came with the network"
+        ) from None
     for size in (how.size, how.crop_size):
         if isinstance(size, Size) and size.shortest_edge is None:
             _sides(size, file)

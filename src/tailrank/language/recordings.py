@@ -60,20 +60,20 @@ def sound(file: Path, seconds: float) -> Floats:
     Returns
     -------
     Floats
-        One channel, `RATE` samples a second, from -1 to 1; shape (samples,).
+        One channel, `RATE` samples a second, from -1 to 1; shape (samples,), of which a silent film has none.
 
     Raises
     ------
     EncoderError
-        If there is none, or it can't be read; the message doesn't name the file.
+        If it can't be read; the message doesn't name the file.
     """
     import av
 
     most = int(seconds * RATE)
-    parts, found = list[Floats](), 0
+    parts, found = [np.zeros(0, np.float32)], 0
     with _opened(file) as opened:
         if not opened.streams.audio:
-            raise EncoderError("has no sound")
+            return parts[0]
         resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
         for frame in chain(opened.decode(audio=0), [None]):  # None flushes what the resampler holds
             for part in resampler.resample(frame):
@@ -81,8 +81,6 @@ def sound(file: Path, seconds: float) -> Floats:
                 found += len(parts[-1])
             if found >= most:
                 break
-    if not parts:
-        raise EncoderError("has no sound")
     return np.concatenate(parts)[:most]
 
 
@@ -97,7 +95,7 @@ def pictures(file: Path, n: int) -> list[Image]:
     found: dict[int, Image] = {}
     with _opened(file, "video") as opened:
         if not opened.streams.video:
-            raise EncoderError("has no pictures")
+            raise EncoderError("has no pictures: name another file")
         stream = opened.streams.video[0]
         if stream.width * stream.height > MOST_PIXELS:
             raise EncoderError(f"{stream.width} by {stream.height} pixels are too many: make it smaller")
@@ -109,7 +107,7 @@ def pictures(file: Path, n: int) -> list[Image]:
             if frame is not None and frame.pts not in found:
                 found[frame.pts] = frame.to_image().rotate(frame.rotation, expand=True)
     if not found:
-        raise EncoderError("has no pictures")
+        raise EncoderError("has no pictures: name another file")
     return list(found.values())
 
 
@@ -143,5 +141,5 @@ def _opened(file: Path, extra: str = "speech") -> Iterator[Any]:
             yield opened
     except (av.FFmpegError, OSError) as why:
         raise EncoderError(
-            f"can't be read as a sound or a film ({first_line(why)}): write it again"
+            f"can't be read as a sound or a film ({why.strerror or first_line(why)}): write it again"
         ) from None

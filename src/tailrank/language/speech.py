@@ -54,7 +54,7 @@ class SpeechRecognizer:
         missing = [name for name in NEEDED if not (place / name).is_file()]
         if missing:
             raise EncoderError(
-                f"{folder}: no recogniser of speech: {', '.join(missing)} is missing; it takes a Whisper in "
+                f"{folder}: no recogniser of speech: there is no {', '.join(missing)}; it takes a Whisper in "
                 "CTranslate2's format, see docs/modalities.md"
             )
         with needs("a recogniser of speech", "speech", EncoderError):
@@ -99,10 +99,13 @@ class SpeechRecognizer:
         Raises
         ------
         EncoderError
-            If the file can't be read or has no sound; the message doesn't name it.
+            If the file can't be read; the message doesn't name it.
         """
+        heard = sound(file, seconds)
+        if not len(heard):
+            return ""
         segments, _ = self._model.transcribe(
-            sound(file, seconds),
+            heard,
             language=language,
             temperature=0.0,  # above, it samples
             condition_on_previous_text=False,  # which repeats a mistake

@@ -75,7 +75,7 @@ class Transcriber:
         Raises
         ------
         DataError
-            Naming a file that can't be read or has no sound; or if a text can't be kept.
+            Naming a file that can't be read; or if a text can't be kept.
         """
         found = dict[str, str]()
         for done, (sha256, named) in enumerate(files.items(), 1):
@@ -88,6 +88,20 @@ class Transcriber:
     def _key(self, sha256: str) -> str:
         said = f"{self.recognizer.sha256}\0{self.seconds:g}\0{self.language or ''}\0{sha256}"
         return hashlib.sha256(said.encode()).hexdigest()
+
+
+def lacking(items: pl.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Blank the keys of items that have a transcript, which stays: nobody has to listen to their files.
+
+    Parameters
+    ----------
+    items
+        One row an item.
+    keys
+        Of its file, one an item.
+    """
+    there = items[TEXT] if TEXT in items.columns else repeat(None, len(items))
+    return ["" if text else key for text, key in zip(there, keys, strict=True)]
 
 
 def with_transcripts(items: pl.DataFrame, texts: Sequence[str], recognizer: str, column: str) -> pl.DataFrame:

@@ -114,7 +114,7 @@ def named_column(items: pl.DataFrame, column: str) -> str:
     if column in items.columns and column != Columns.ITEM:
         return column
     others = {name: name for name in items.columns if name != Columns.ITEM}
-    raise DataError(f"items have no column `{column}` for a space: {instead_of(column, others)}")
+    raise DataError(f"items have no column `{column}`: {instead_of(column, others)}")
 
 
 def row_of(items: pl.DataFrame, row: int) -> str:

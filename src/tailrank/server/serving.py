@@ -20,8 +20,8 @@ from typing import Final
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from tailrank.errors import ModelError, RequestError
-from tailrank.folders import DESK, TASK, check_kind
+from tailrank.errors import DataError, ModelError, RequestError
+from tailrank.folders import DESK, MONITOR, TASK, check_there
 from tailrank.ranking.storage import model_manifest
 from tailrank.server.app import App
 from tailrank.server.descriptors import make_room
@@ -61,7 +61,7 @@ def serve(settings: ServiceSettings, listening: Callable[[str], None] = lambda _
     settings
         Of a server that ranks, or of one that only labels texts.
     listening
-        Is told the address once the server listens there; requests wait until it is ready.
+        Is told the address once all that is served was read: what is damaged or missing is said before.
 
     Raises
     ------
@@ -75,26 +75,29 @@ def serve(settings: ServiceSettings, listening: Callable[[str], None] = lambda _
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: sys.exit(0))
     host, port = listener.getsockname()[:2]
+
+    def announce() -> None:
+        print(f"tailrank listens at http://{host}:{port} (stop: Ctrl+C)", file=sys.stderr, flush=True)
+        listening(f"http://{host}:{port}")
+
     with listener, ExitStack() as log:
         if isinstance(settings, ServerSettings) and settings.log_impressions is not None:
             log.enter_context(agreed_on_learning(settings.log_impressions, learn=settings.learn))
-        print(f"tailrank listens at http://{host}:{port} (stop: Ctrl+C)", file=sys.stderr, flush=True)
-        listening(f"http://{host}:{port}")
         if settings.workers == 1:
-            _serve_single(settings, listener)
+            _serve_single(settings, listener, announce)
         else:
-            _serve_workers(settings, listener)
+            _serve_workers(settings, listener, announce)
 
 
 def check_folders(settings: ServiceSettings) -> None:
-    """Find out before anything is made, or an address announced, that a model is missing or of another kind.
+    """Find out before anything is made or read that a folder is missing or of another kind.
 
-    What else may be wrong with it shows when it is read.
+    What else may be wrong with it shows when it is read, which is before an address is announced.
 
     Raises
     ------
     TailrankError
-        If a model is missing, or any folder is something else than what it is given as.
+        If one is.
     """
     if isinstance(settings, ServerSettings):
         for model in (settings.model, settings.challenger, *settings.beside.values()):
@@ -105,43 +108,60 @@ def check_folders(settings: ServiceSettings) -> None:
 
             check_folder(Path(settings.state).expanduser())
     for task in settings.tasks.values():
-        check_kind(task, TASK, ModelError)
+        check_there(task, TASK, ModelError)
     if settings.support is not None:
-        check_kind(settings.support, DESK, ModelError)
+        check_there(settings.support, DESK, ModelError)
+    if settings.monitor is not None:
+        check_there(settings.monitor, MONITOR, DataError)
 
 
-def _serve_single(settings: ServiceSettings, listener: socket.socket) -> None:
+class _AnnouncingServer(uvicorn.Server):
+    """Announces itself once the application is open: until then, it may find that it can't be."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+
+def _serve_single(settings: ServiceSettings, listener: socket.socket, announce: Callable[[], None]) -> None:
     app = _make_app(settings)
     try:
-        uvicorn.Server(_uvicorn_config(lambda: app, 1)).run(sockets=[listener])
+        _AnnouncingServer(_uvicorn_config(lambda: app, 1), announce).run(sockets=[listener])
     finally:
         if app.failure is not None:
             raise app.failure
 
 
-def _serve_workers(settings: ServiceSettings, listener: socket.socket) -> None:
+def _serve_workers(settings: ServiceSettings, listener: socket.socket, announce: Callable[[], None]) -> None:
     # What keeps every worker from starting is found here, once, and not by each of them again and again.
     if isinstance(settings, ServerSettings):
-        _check_model(settings)
+        _check_models(settings)
     ServedTasks.read(settings.tasks, settings.support, settings.monitor, Encoders())
     if settings.monitor_inbox is not None:
         Inbox(settings.monitor_inbox)
     with tempfile.TemporaryDirectory(prefix="tailrank-shared-") as folder:
         os.environ[SHARED_FOLDER] = folder
         config = _uvicorn_config(partial(_make_app, settings), settings.workers)
+        announce()
         Multiprocess(config, sockets=[listener]).run()
 
 
-def _check_model(settings: ServerSettings) -> None:
-    """Read model and state; raises TailrankError if they can't be used."""
+def _check_models(settings: ServerSettings) -> None:
+    """Read models and state; raises TailrankError if they can't be used."""
     steps, _ = held_steps(settings.policies.steps)
     served = LoadedModel.load(settings.model, standing=steps)
     if settings.story is not None:
         check_story(settings.story, served.reranker)
     if settings.learn:
         check_learnable(served.reranker.fusion, served.name)
-    if settings.challenger is not None:
-        LoadedModel.load(settings.challenger, standing=steps)
+    for other in (settings.challenger, *settings.beside.values()):
+        if other is not None:
+            LoadedModel.load(other, standing=steps)
     asyncio.run(open_state(settings.state, settings.ttl_days).close())
 
 

@@ -12,12 +12,16 @@ from msgspec import Meta, Struct
 from tailrank.errors import RequestError, first_line, naming
 from tailrank.tasks.classifier import LabelledTexts
 from tailrank.tasks.examples import ExampleColumns, Examples
+from tailrank.tasks.kinds import Kind
 from tailrank.tasks.labelling import check_counts, few_of_each, names_of, truth_of
 from tailrank.tasks.registry import kind_named
 from tailrank.tasks.task_folder import ENCODER
 
 TRAIN: Final = "train"
 """Part that is learned from, if there is a column of parts."""
+
+SEPARATORS: Final = ("|", ";", ",")
+"""What mostly stands between labels that are written as one text."""
 
 Name = Annotated[str, Meta(pattern="^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
 
@@ -92,9 +96,30 @@ def read_training_part(
     names = names_of(examples.labels)
     with naming(data):  # before the encoder is loaded, which takes much longer
         truth = truth_of(examples.labels, names, known, examples.rows)
+        _check_separator(examples, known)
         check_counts(truth, names, known)
         known.texts(examples.texts, examples.entities, known.templates[0])
     return examples if few_shot is None else examples.take(few_of_each(truth, few_shot, seed))
+
+
+def _check_separator(examples: Examples, kind: Kind) -> None:
+    """Refuse labels that seem to be several in one, if no text has more than one.
+
+    Raises
+    ------
+    RequestError
+        Naming the first row with such a label, and what seems to stand between its parts.
+    """
+    if kind.exclusive or any(len(labels) > 1 for labels in examples.labels):
+        return
+    numbers = range(1, len(examples) + 1) if examples.rows is None else examples.rows.tolist()
+    for row, labels in zip(numbers, examples.labels, strict=True):
+        mark = next((mark for mark in SEPARATORS if labels and mark in labels[0]), None)
+        if mark is not None:
+            raise RequestError(
+                f"row {row} has the label {labels[0]!r}, and no text has more than one: if that is several, "
+                f"give --separator {mark!r}; if it is one, write it without {mark!r}"
+            )
 
 
 def read_part(data: Path, columns: ExampleColumns, part: str) -> Examples:

@@ -11,7 +11,7 @@ import polars as pl
 
 from tailrank.data.columns import Columns
 from tailrank.errors import DataError
-from tailrank.files import written_folder
+from tailrank.files import is_writable, written_folder
 
 Value: TypeAlias = str | int | float | bool | list[str] | None
 
@@ -86,15 +86,17 @@ class Imported:
 
 
 def check_free(folder: Path) -> None:
-    """Refuse a folder that holds something.
+    """Refuse a folder that holds something or can't be written to, before long work.
 
     Raises
     ------
     DataError
-        If it does, or is a file.
+        If it does, is a file, or can't be written to.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is there already. Remove it, or name a new folder.")
+    if not is_writable(folder):
+        raise DataError(f"{folder}: can't be written. Choose another folder.")
 
 
 def without_empty(table: pl.DataFrame, column: str) -> pl.DataFrame:
