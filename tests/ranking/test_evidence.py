@@ -194,9 +194,9 @@ def test_vectors_that_learned_from_behaviour_say_nothing_of_new_items(split: Spl
     for each in (fitted, Reranker.load(tmp_path / "model")):
         later = each.with_items(["new", f"i{known}"], ["a thing", "its new text"], given)
         some = Candidates(np.array([N_ITEMS, known], np.int32), N_ITEMS + 1)
-        new, changed = later.attention("tuned").score(histories, some).any(axis=0)
-        assert changed
-        assert not new
+        new, changed = later.attention("tuned").score(histories, some).T
+        assert changed.any()
+        assert not new.any()
         assert later.attention("semantic").score(histories, some).any(axis=0).all()
 
 

@@ -187,9 +187,10 @@ def _check_agreement(kept: bool) -> None:
 
 
 def _known_only(split: Split, spaces: Mapping[str, VectorSpace]) -> list[str]:
-    """Name the spaces of `TrainingData.known_only`; none if no other space places new items by their texts.
+    """Name the spaces of `TrainingData.known_only`; none if no other space places new items.
 
-    Vectors that aren't whitened are those that learned from behaviour (`ItemVectors.whiten`).
+    Vectors that aren't whitened are those that learned from behaviour (`ItemVectors.whiten`). Those of a
+    column place no item that brings none.
     """
     learned = [name for name, space in spaces.items() if space.whitening is None]
     others = [name for name, space in spaces.items() if space.whitening is not None and space.column is None]
