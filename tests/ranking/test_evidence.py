@@ -15,12 +15,14 @@ from tailrank.data.cold_items import cold_items
 from tailrank.data.dataset import Dataset
 from tailrank.data.splits import Split, hold_out, leave_one_out
 from tailrank.language.text import item_texts
+from tailrank.language.vector_column import VectorColumn
 from tailrank.language.vectors import ItemVectors
 from tailrank.ranking.evidence import ARRIVING, Evidence
 from tailrank.ranking.fitting import fit_before, fuse, with_template
 from tailrank.ranking.fusion import COUNT_KNOTS, count_levels
 from tailrank.ranking.reranker import Reranker
 from tailrank.ranking.settings import Settings
+from tailrank.ranking.text_events import AnyEvent, TextEvent
 from tailrank.signals.base import Signal
 from tailrank.signals.semantic import SemanticAttention
 
@@ -158,6 +160,12 @@ def taught(split: Split) -> Dataset:
     return replace(split.train, taught=pl.DataFrame(pairs))
 
 
+@pytest.fixture(scope="module")
+def both(split: Split) -> Reranker:
+    """Two spaces: one that is frozen, and one that has learned from behaviour."""
+    return Reranker.fit(split, {"semantic": VECTORS, "tuned": learned(split)})
+
+
 def attention(signals: Sequence[Signal], space: str) -> SemanticAttention:
     """Find the signal of a space."""
     [found] = [s for s in signals if isinstance(s, SemanticAttention) and s.space == space]
@@ -168,12 +176,12 @@ def test_vectors_that_learned_from_behaviour_say_nothing_of_new_items(split: Spl
     cold, tuned = cold_items(split), learned(split)
     settings = with_template(Settings(), cold.train)
     before = fit_before(cold, {"semantic": VECTORS, "tuned": tuned}, settings)
-    without_events = np.flatnonzero(cold.train.counts == 0).astype(np.int32)
-    assert not attention(before.before, "tuned").vectors_of(without_events).any()
-    assert attention(before.before, "semantic").vectors_of(without_events).any(axis=1).all()
+    histories, everything = split.validation.histories.latest(50), Candidates.everything(N_ITEMS)
+    found = attention(before.before, "tuned").score(histories, everything).any(axis=0)
+    np.testing.assert_array_equal(found, cold.train.counts > 0)
+    assert attention(before.before, "semantic").score(histories, everything).any(axis=0).all()
 
     seen = Evidence.draw(cold, before.before, item_texts(split.train.items), np.random.default_rng(0))
-    histories = split.validation.histories.latest(50)
     pairs = zip(seen.signals, seen.score(histories), strict=True)
     scores = {signal.name: found[:, seen.arriving] for signal, found in pairs}
     assert not scores["tuned"].any()
@@ -181,26 +189,100 @@ def test_vectors_that_learned_from_behaviour_say_nothing_of_new_items(split: Spl
 
     fitted = Reranker.from_fitted(fuse(before, settings))
     fitted.save(tmp_path / "model")
-    known = int(np.argmax(split.train.counts))
+    known = int(np.argmax(cold.train.counts))
     given = {"semantic": VECTORS.values[[0, 1]], "tuned": tuned.values[[0, 1]]}
     for each in (fitted, Reranker.load(tmp_path / "model")):
         later = each.with_items(["new", f"i{known}"], ["a thing", "its new text"], given)
-        new, changed = later.attention("tuned").vectors_of(np.array([N_ITEMS, known], np.int32))
+        some = Candidates(np.array([N_ITEMS, known], np.int32), N_ITEMS + 1)
+        new, changed = later.attention("tuned").score(histories, some).T
+        assert changed.any()
         assert not new.any()
-        np.testing.assert_array_equal(changed, tuned.values[1])
-        assert later.attention("semantic").vectors_of(np.array([N_ITEMS], np.int32)).any()
+        assert later.attention("semantic").score(histories, some).any(axis=0).all()
+
+
+def test_an_item_that_was_without_text_for_a_while_scores_as_before(both: Reranker, split: Split) -> None:
+    """A server whose encoder is away puts texts without vectors, and puts them again when it is back."""
+    known = int(np.argmax(split.train.counts))
+    vectors = {"semantic": VECTORS.values[[known]], "tuned": learned(split).values[[known]]}
+    texts = [f"thing {known}"]
+    back = both.with_items([f"i{known}"], texts).with_items([f"i{known}"], texts, vectors)
+    history, candidates = ["i1", "i2"], [f"i{known}", "i5"]
+    expected = {one.item_id: one.score for one in both.rank(history, candidates)}
+    assert {one.item_id: one.score for one in back.rank(history, candidates)} == pytest.approx(expected)
+
+
+def test_they_read_what_users_say_and_new_items_in_histories(both: Reranker, split: Split) -> None:
+    vectors = {"semantic": VECTORS.values[[3]], "tuned": learned(split).values[[3]]}
+    later = both.with_items(["new"], ["a thing"], vectors)
+    texts = TextEvent("a thing", {name: found[0] for name, found in vectors.items()})
+
+    def tuned(history: list[AnyEvent]) -> list[float]:
+        ranking = later.rank(history, ["i3", "i4", "i5"], explain=True)
+        assert ranking.contributions is not None
+        found = dict(zip(ranking.item_ids, ranking.contributions.by_item(), strict=True))
+        return [found[name]["tuned"] for name in ("i3", "i4", "i5")]
+
+    as_known = tuned(["i3"])
+    assert np.ptp(as_known) > 0.01
+    assert tuned(["new"]) == pytest.approx(as_known, abs=1e-5)
+    assert tuned([texts]) == pytest.approx(as_known, abs=1e-5)
+
+
+def test_explanations_know_that_they_say_nothing_of_a_new_item(both: Reranker, split: Split) -> None:
+    vectors = {"semantic": VECTORS.values[[3]], "tuned": learned(split).values[[3]]}
+    later = both.with_items(["new"], ["a thing"], vectors)
+    found = {one.item_id: one for one in later.explain(["i3", "i1"], ["new", "i3", "i4"])}
+    assert [found[name].lacking for name in ("new", "i3")] == [{"tuned"}, frozenset()]
+    for one in found.values():
+        assert sum(one.contributions.values()) == pytest.approx(one.score, abs=1e-5)
+        assert sum(one.by_event["tuned"]) == pytest.approx(one.contributions["tuned"], abs=1e-5)
+
+
+def test_an_item_whose_only_event_was_held_out_is_known_to_what_serves() -> None:
+    """Fusion weighs known items; once all events are learned from, this one is known."""
+    data = filtered()
+    first = int(data.histories.items[data.histories.offsets[1] - 1])
+    others = data.histories.items != first
+    others[data.histories.offsets[1] - 1] = True
+    h = data.histories
+    offsets = np.concatenate([[0], np.cumsum(others)])[h.offsets]
+    kept = replace(h, items=h.items[others], types=h.types[others], times=h.times[others], offsets=offsets)
+    once = replace(data, histories=kept)
+    assert once.counts[first] == 1
+    split = hold_out(once)
+    assert split.train.counts[first] == 0
+    values = learned(split).values
+    values[first] = values[values.any(axis=1)][0]
+    pairs = pl.DataFrame({"item_id": [f"i{first}"], "neighbour": ["i1"], "score": [1.0]})
+    with_pair = replace(once, taught=pairs if first != 1 else pairs.with_columns(neighbour=pl.lit("i2")))
+    spaces = {"semantic": VECTORS, "tuned": ItemVectors(values, whiten=False)}
+    model = Reranker.fit(with_pair, spaces)
+    everyone, some = once.histories, Candidates(np.array([first], np.int32), N_ITEMS)
+    for name in ("tuned", "taught"):
+        [signal] = [each for each in model.signals if each.name == name]
+        assert signal.score(everyone, some).any()
+
+
+def test_a_space_of_a_column_does_not_place_new_items(split: Split) -> None:
+    """It knows what has a picture, say; the words of new items have to be read by what is left."""
+    pictured = ItemVectors(VECTORS.values, column=VectorColumn("picture"))
+    cold = cold_items(split)
+    found = fit_before(cold, {"tuned": learned(split), "image": pictured}, Settings()).before
+    everything = Candidates.everything(N_ITEMS)
+    assert attention(found, "tuned").score(split.validation.histories, everything).any(axis=0).all()
 
 
 def test_as_the_only_space_they_place_new_items(split: Split) -> None:
-    cold = cold_items(split)
-    only = attention(fit_before(cold, learned(split), Settings()).before, "semantic")
-    assert only.vectors_of(np.flatnonzero(cold.train.counts == 0).astype(np.int32)).any(axis=1).all()
+    only = attention(fit_before(cold_items(split), learned(split), Settings()).before, "semantic")
+    everything = Candidates.everything(N_ITEMS)
+    assert only.score(split.validation.histories, everything).any(axis=0).all()
 
 
 def test_by_time_new_items_keep_their_vectors(split: Split) -> None:
     """There fusion judges them by items that really are new."""
-    honest, spaces = replace(split, least_count=0), {"semantic": VECTORS, "tuned": learned(split)}
-    assert not attention(fit_before(honest, spaces, Settings()).before, "tuned").known_only
+    honest, spaces = replace(cold_items(split), least_count=0), {"semantic": VECTORS, "tuned": learned(split)}
+    found = attention(fit_before(honest, spaces, Settings()).before, "tuned")
+    assert found.score(split.validation.histories, Candidates.everything(N_ITEMS)).any(axis=0).all()
 
 
 def test_an_item_without_events_has_no_neighbours_in_what_is_taught(split: Split) -> None:
@@ -209,6 +291,15 @@ def test_an_item_without_events_has_no_neighbours_in_what_is_taught(split: Split
     [signal] = [s for s in fit_before(cold, VECTORS, Settings()).before if s.name == "taught"]
     found = signal.score(split.validation.histories, Candidates.everything(N_ITEMS)).any(axis=0)
     np.testing.assert_array_equal(found, cold.train.counts > 0)
+
+
+def test_a_table_of_items_without_events_teaches_nothing(split: Split) -> None:
+    cold = cold_items(split)
+    ids = np.array(split.train.item_ids)[cold.train.counts == 0]
+    pairs = pl.DataFrame({"item_id": ids[:3], "neighbour": ids[3:6], "score": np.ones(3)})
+    of_cold = replace(cold, train=replace(cold.train, taught=pairs))
+    [signal] = [s for s in fit_before(of_cold, VECTORS, Settings()).before if s.name == "taught"]
+    assert not signal.score(split.validation.histories, Candidates.everything(N_ITEMS)).any()
 
 
 def test_what_knows_the_events_by_heart_does_not_say_how_far_to_go_for_the_tail(split: Split) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tailrank import Dataset, Event, ItemVectors, Reranker
 from tailrank.benchmarks.launcher import Server
+from tailrank.language.encoder import TextEncoder
 
 WIDTH = 4
 HISTORY = [Event("i0", "buy", 1.7e9), Event("i4", "buy", 1.7e9 + 60)]
@@ -73,3 +74,47 @@ def test_a_vector_goes_by_the_name_of_its_column(url: str) -> None:
     response = httpx.post(f"{url}/v1/items", json={"item_id": "bad", "title": "tea", "image": [1, 2, 3, 4]})
     assert response.status_code == 422, response.text
     assert "`image` is a space: send its vector as `picture`, the column it comes from" in response.text
+
+
+@pytest.fixture(scope="module")
+def tuned(encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server whose model looks first at vectors that count as tuned, which say nothing of new items."""
+    kinds = ["green tea", "coffee beans", "wool socks", "gas stove", "garden hose", "guitar strings"]
+    items = pl.DataFrame(
+        {"item_id": [f"i{n}" for n in range(60)], "title": [f"{kinds[n % 6]} {n}" for n in range(60)]}
+    )
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", f"i{6 * rng.integers(10) + kind}", at)
+        for user in range(250)
+        for at, kind in enumerate([user % 6] * 5)
+    ]
+    shop = Dataset.construct(items, pl.DataFrame(rows, ["user_id", "item_id", "position"], orient="row"))
+    spaces = {
+        "tuned": ItemVectors.encode(items, encoder, whiten=False),
+        "semantic": ItemVectors.encode(items, encoder),
+    }
+    model = tmp_path_factory.mktemp("models") / "tuned"
+    Reranker.fit(shop, spaces).save(model)
+    with Server(model, tmp_path_factory.mktemp("state")) as server:
+        yield server.url
+
+
+def test_own_items_are_ranked_by_what_places_new_items(tuned: str) -> None:
+    """All of them are new, and would rank as sent by vectors that say nothing of new items."""
+    titles = {"socks": "wool socks", "tea": "green tea", "strings": "guitar strings", "cup": "a cup of tea"}
+    items = [{"item_id": name, "title": title} for name, title in titles.items()]
+    response = httpx.post(f"{tuned}/v1/page/own", json={"items": items, "history": ["cup"]})
+    assert response.status_code == 200, response.text
+    found = response.json()["items"]
+    assert found[0]["id"] == "tea"
+    assert len({each["score"] for each in found}) == 3
+
+
+def test_texts_are_ordered_for_a_user_by_the_space_that_reads_them(tuned: str) -> None:
+    event = {"event_id": "1", "user_id": "ann", "item_id": "i1", "event": "buy", "timestamp": 1.7e9}
+    assert httpx.post(f"{tuned}/v1/events", json=[event]).status_code == 200
+    asked = {"user": "ann", "documents": ["wool socks", "coffee beans", "guitar strings"]}
+    response = httpx.post(f"{tuned}/v1/rerank", json=asked)
+    assert response.status_code == 200, response.text
+    assert response.json()["results"][0]["index"] == 1

@@ -86,7 +86,7 @@ SEMANTIC = SemanticAttention(
 )
 SIGNALS: list[Signal] = [
     SEMANTIC,
-    replace(SEMANTIC, space="tuned"),
+    replace(SEMANTIC, space="tuned", known=DATA.counts > 0),
     Lexical.from_texts(TEXTS),
     Frequency(),
     RelativeFrequency.from_events(DATA),
@@ -119,6 +119,10 @@ def naive_semantic(item: int, events: list[tuple[int, int, float, int]]) -> floa
         a = np.exp(6.0 * s - 0.5 * np.log(1 + age) - 0.2 * np.log(1 + days) + [0, -0.8][event_type])
         top, bottom = top + a * s, bottom + a
     return top / bottom if events else 0.0
+
+
+def naive_tuned(item: int, events: list[tuple[int, int, float, int]]) -> float:
+    return naive_semantic(item, events) if item in DATA.histories.items else 0.0
 
 
 def naive_lexical(item: int, events: list[tuple[int, int, float, int]]) -> float:
@@ -188,7 +192,7 @@ def naive_taste(item: int, events: list[tuple[int, int, float, int]]) -> float:
 
 ORACLES: dict[str, Callable[[int, list[tuple[int, int, float, int]]], float]] = {
     "semantic": naive_semantic,
-    "tuned": naive_semantic,
+    "tuned": naive_tuned,
     "lexical": naive_lexical,
     "frequency": naive_frequency,
     "relative-frequency": naive_relative_frequency,

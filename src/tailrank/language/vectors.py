@@ -62,7 +62,8 @@ class ItemVectors:
         Where they come from, so that whoever serves the model can encode the text of a new item; None for
         vectors of your own, which new items then lack unless you give them.
     whiten
-        Whether `Whitening` is fitted to them; vectors that learned from behaviour are used as they are.
+        Whether `Whitening` is fitted to them; vectors that learned from behaviour are used as they are, and
+        may say nothing of new items: see `TrainingData.known_only`.
     column
         Where they come from if it isn't text; see `from_column`.
 

@@ -79,7 +79,7 @@ class Contrast:
 
     @property
     def lacking(self) -> frozenset[str]:
-        """Names of the vector spaces in which one of the two has no vector, which then tells nothing."""
+        """Names of the vector spaces that say nothing of one of the two, and so don't compare them."""
         return self.above.lacking | self.below.lacking
 
 

@@ -67,7 +67,8 @@ class Explanation:
         How much more of a signal it has than the list on average, before weights: a signal may count against
         what has much of it.
     lacking
-        Names of the vector spaces in which it has no vector, such as without a picture.
+        Names of the vector spaces that say nothing of it: it has no vector there, such as without a picture,
+        or they are for items with events alone.
     """
 
     item_id: str
@@ -151,7 +152,7 @@ class EventShares:
     leanings
         Of each of these, what signals say by their names, less the mean over all known candidates.
     lacking
-        Of each of these, the names of vector spaces in which it has no vector.
+        Of each of these, the names of vector spaces that say nothing of it.
     """
 
     events: tuple[str, ...]
@@ -231,9 +232,9 @@ def _leanings(said: Mapping[str, Floats], at: Offsets) -> list[dict[str, float]]
 
 
 def _lacking(signals: Sequence[Signal], codes: Codes) -> list[frozenset[str]]:
-    """Name for each item the vector spaces in which it has no vector."""
+    """Name for each item the vector spaces that say nothing of it."""
     compared = (signal for signal in signals if isinstance(signal, SemanticAttention))
-    having = {signal.space: np.linalg.norm(signal.vectors_of(codes), axis=1) > 0 for signal in compared}
+    having = {signal.space: signal.speaks_of(codes) for signal in compared}
     return [frozenset(name for name, has in having.items() if not has[at]) for at in range(len(codes))]
 
 

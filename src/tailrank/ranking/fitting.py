@@ -128,9 +128,6 @@ def fit_before(
     with step(progress, "whitening vectors"):
         spaces = {name: given.space(settings.dimensions) for name, given in named.items()}
         vectors_of = {name: space.transform(named[name].values) for name, space in spaces.items()}
-    known_only = _known_only(split, spaces)
-    for name in known_only:
-        vectors_of[name] = vectors_of[name] * (split.train.counts > 0)[:, None]
     data = TrainingData(
         split,
         validation_sample(split, settings),
@@ -138,7 +135,7 @@ def fit_before(
         vectors_of,
         settings.max_history,
         settings.seed,
-        known_only,
+        _known_only(split, spaces),
         sequence_debias=settings.debias,
         progress=progress,
         checkpoint=checkpoint,
@@ -190,12 +187,14 @@ def _check_agreement(kept: bool) -> None:
 
 
 def _known_only(split: Split, spaces: Mapping[str, VectorSpace]) -> list[str]:
-    """Name the spaces of `TrainingData.known_only`; none if no other space places new items by their texts.
+    """Name the spaces of `TrainingData.known_only`; none if no other space places new items.
 
-    Vectors that aren't whitened are those that learned from behaviour (`ItemVectors.whiten`).
+    Vectors that aren't whitened are those that learned from behaviour (`ItemVectors.whiten`). Those of a
+    column place no item that brings none.
     """
     learned = [name for name, space in spaces.items() if space.whitening is None]
-    return learned if split.least_count and len(learned) < len(spaces) else []
+    others = [name for name, space in spaces.items() if space.whitening is not None and space.column is None]
+    return learned if split.least_count and others else []
 
 
 def _named(vectors: Vectors) -> Mapping[str, ItemVectors]:

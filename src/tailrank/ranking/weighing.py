@@ -138,7 +138,7 @@ def _rehearsed(
     if len(asked) < TAIL_QUERIES:
         return 0.0, 0.0
     everything = np.arange(len(texts), dtype=np.int32)
-    frozen = [s for s in signals if isinstance(s, SemanticAttention) and not s.known_only]
+    frozen = [s for s in signals if isinstance(s, SemanticAttention) and s.known is None]
     vectors = {signal.space: signal.vectors_of(everything) for signal in frozen}
     data = TrainingData(
         past,

@@ -22,6 +22,7 @@ from tailrank.server.card_index import LONGEST_TITLE
 from tailrank.server.encoding import Encoders
 from tailrank.server.items import as_text, is_nested
 from tailrank.server.loaded_model import LoadedModel
+from tailrank.signals.semantic import SemanticAttention
 
 OWN: Final = "\0own "
 """How the ids begin that these items have beside those of the catalogue."""
@@ -112,7 +113,9 @@ def _ranked(
     history = [f"{OWN}{rows[item]}" for item in asked.history]
     chosen = set(history)
     # What the model's catalogue taught of words and of a tuned encoder doesn't hold for another catalogue.
-    others = [name for name in reranker.fusion.signals if name != reranker.text_signals[0]]
+    tuned = {s.name for s in reranker.signals if isinstance(s, SemanticAttention) and s.known is not None}
+    reads = min(reranker.text_signals, key=tuned.__contains__)
+    others = [name for name in reranker.fusion.signals if name != reads]
     ranking = larger.rank(history, [n for n in names if n not in chosen], k=asked.k, without=others)
     return OwnItems(
         [

@@ -79,7 +79,7 @@ def _text(document: str | Document, fields: Sequence[str], at: int) -> str:
 def _attention(served: LoadedModel, space: str, vectors: Floats, history: History) -> Floats:
     """Score texts as if they were new items, by vectors of a space's encoder, shape (texts, width)."""
     reranker = served.reranker
-    signal = replace(reranker.attention(space), known_only=False)
+    signal = replace(reranker.attention(space), known=None)
     n_items, n_texts = len(reranker.catalogue), len(vectors)
     codes = np.arange(n_items, n_items + n_texts, dtype=np.int32)
     values = reranker.spaces[space].transform(vectors)

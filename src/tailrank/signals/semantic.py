@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Self
 
 import numpy as np
 
-from tailrank.arrays import Codes, Floats, Offsets
+from tailrank.arrays import Bools, Codes, Floats, Offsets
 from tailrank.data.candidates import CandidateLists, Candidates
 from tailrank.data.histories import Histories, Queries
 from tailrank.language.vectors import LONGEST
@@ -50,9 +50,9 @@ class SemanticAttention:
         Attention to similarity, to the order of events and to the days between an event and the latest.
     space
         Name of the vector space, and so of the signal.
-    known_only
-        Whether items that have no vector get none, whatever their text, and so score 0; see
-        `TrainingData.known_only`.
+    known
+        Which items score by their vectors, shape (items of training,); all others score 0, and so do later
+        ones, though events of theirs are read as any. None if all items do; see `TrainingData.known_only`.
     """
 
     vectors: VectorTable
@@ -61,7 +61,7 @@ class SemanticAttention:
     recency_decay: float = 0.7
     time_decay: float = 0.0
     space: str = "semantic"
-    known_only: bool = False
+    known: Bools | None = None
 
     window: ClassVar[int] = WINDOW
 
@@ -73,12 +73,13 @@ class SemanticAttention:
     @classmethod
     def fit(cls, data: TrainingData) -> list[Self]:
         """Fit attention in each vector space."""
-        n_types = len(data.split.train.event_types)
+        train = data.split.train
         fitted = (
-            cls.from_vectors(vectors, n_types, data.validation, data.seed, space)
+            cls.from_vectors(vectors, len(train.event_types), data.validation, data.seed, space)
             for space, vectors in data.vectors.items()
         )
-        return [replace(signal, known_only=signal.space in data.known_only) for signal in fitted]
+        known = train.counts > 0
+        return [replace(s, known=known) if s.space in data.known_only else s for s in fitted]
 
     @classmethod
     def from_vectors(
@@ -113,8 +114,8 @@ class SemanticAttention:
         return cls(table, bias, inverse_temperature, recency_decay, time_decay, space)
 
     def refit(self, data: TrainingData) -> Self:
-        """Stay as it is: attention was fitted to validation, and more events change no vector."""
-        return self
+        """Stay as it is, but for which items are known: attention was fitted to validation."""
+        return self if self.known is None else replace(self, known=data.split.full_train.counts > 0)
 
     def score(self, histories: Histories, candidates: Candidates) -> Floats:
         """Attend to each history; shape (histories, candidates). An empty history scores 0."""
@@ -126,7 +127,8 @@ class SemanticAttention:
             score = self._attended if self.inverse_temperature else self._compared_to_mean
             weights, starts = self._weights(histories), histories.offsets.take(filled)
             scores[filled] = score(histories.items, weights, starts, values)
-        return self.vectors.by_item(scores) if whole else scores
+        scores = self.vectors.by_item(scores) if whole else scores
+        return self._limited(scores, candidates.codes)
 
     def score_lists(self, histories: Histories, lists: CandidateLists) -> Floats:
         """Attend to each history; shape (pairs,). An empty history scores 0."""
@@ -139,7 +141,7 @@ class SemanticAttention:
                 events = histories.items[start:end]
                 values = self.vectors.take(lists.codes[pairs])
                 scores[pairs] = score(events, weights[start:end], histories.offsets[:1], values)[0]
-        return scores
+        return self._limited(scores, lists.codes)
 
     def by_event(self, histories: Histories, candidates: Candidates) -> Floats:
         """Give the terms of the sum for one history; shape (events, candidates)."""
@@ -149,19 +151,19 @@ class SemanticAttention:
         attention *= self._weights(latest)
         terms = np.zeros((len(histories.items), len(candidates)), dtype=np.float32)
         terms[-similarity.shape[1] :] = (similarity * attention / attention.sum(axis=1, keepdims=True)).T
-        return terms
+        return self._limited(terms, candidates.codes)
 
     def arrays(self) -> Arrays:
-        """Give the vectors, the attention and the name of the space."""
+        """Give the vectors, the attention, the name of the space and, unless all are, the known items."""
         attention = np.array([self.inverse_temperature, self.recency_decay, self.time_decay])
         bias, untyped = self.event_type_bias[:-1], self.event_type_bias[-1:]
         rest = {"event_type_bias": bias, "untyped_bias": untyped, "attention": attention}
-        limits = {"known_only": np.array([self.known_only], np.int64)}
-        return {**self.vectors.arrays(), **rest, **limits, "space": as_array(self.space)}
+        known = {} if self.known is None else {"known": np.flatnonzero(self.known).astype(np.int32)}
+        return {**self.vectors.arrays(), **rest, **known, "space": as_array(self.space)}
 
     @classmethod
     def from_arrays(cls, arrays: StoredArrays) -> Self:
-        """Take the vectors, the attention and the name of the space."""
+        """Take the vectors, the attention, the name of the space and the known items."""
         table = VectorTable.from_arrays(arrays, None, LONGEST)
         lengths = np.einsum("vd,vd->v", table.vectors.base, table.vectors.base)
         if lengths.max(initial=0) > LONGEST**2:
@@ -174,17 +176,18 @@ class SemanticAttention:
             bias = with_untyped_bias(bias, np.full(len(bias), 1 / len(bias), np.float32))
         attention = arrays.doubles("attention", 3, least=0, largest=SHARPEST)
         inverse_temperature, recency_decay, time_decay = attention.tolist()
-        known_only = "known_only" in arrays and bool(arrays.whole_number("known_only", 0, 1))
+        known = None
+        if "known" in arrays:
+            known = np.zeros(arrays.n_items, bool)
+            known[arrays.codes("known", None, below=arrays.n_items)] = True
         space = arrays.text("space")
-        return cls(table, bias, inverse_temperature, recency_decay, time_decay, space, known_only)
+        return cls(table, bias, inverse_temperature, recency_decay, time_decay, space, known)
 
     def with_items(self, updates: ItemUpdates) -> Self:
         """Give new texts their vectors; zero vectors, if none are known in this space."""
         vectors = updates.vectors.get(self.space)
         if vectors is None:
             vectors = np.zeros((len(updates.codes), self.vectors.width), np.float32)
-        elif self.known_only:
-            vectors = vectors * self.vectors_of(updates.codes).any(axis=1, keepdims=True)
         return replace(self, vectors=self.vectors.with_vectors(updates.codes, updates.n_items, vectors))
 
     def vectors_of(self, codes: Codes) -> Floats:
@@ -195,6 +198,23 @@ class SemanticAttention:
         found = np.zeros((len(codes), self.vectors.width), np.float32)
         found[known] = self.vectors.take(codes[known])
         return found
+
+    def speaks_of(self, codes: Codes) -> Bools:
+        """Whether items have vectors by which they score, shape (items,)."""
+        return self.vectors_of(codes).any(axis=1) & self._known(codes)
+
+    def _known(self, codes: Codes) -> Bools:
+        """Whether items score by their vectors, if they have any; shape (items,)."""
+        if self.known is None:
+            return np.ones(len(codes), bool)
+        size = len(self.known)
+        return self.known.take(np.minimum(codes, size - 1)) & (codes < size)
+
+    def _limited(self, scores: Floats, codes: Codes) -> Floats:
+        """Let items that don't score by their vectors have 0; shape (..., items)."""
+        if self.known is not None:
+            scores[..., ~self._known(codes)] = 0
+        return scores
 
     def _attended(self, events: Codes, weights: Floats, starts: Offsets, values: Floats) -> Floats:
         """Score `values` for the histories that start at `starts`, each with an event or more.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import polars as pl
 
 from tailrank.data.columns import Columns
+from tailrank.data.dataset import Dataset
 from tailrank.data.histories import flat_offsets
 from tailrank.signals.decay_choice import fit_recency_decay
 from tailrank.signals.recency_decay import DecayedNeighbours
@@ -34,17 +35,24 @@ class Taught(DecayedNeighbours):
     def fit(cls, data: TrainingData) -> list[Self]:
         """Take the table, then choose the recency decay; none if the data hold no table."""
         train = data.split.train
-        table = train.taught
-        if table is None:
+        if train.taught is None:
             return []
-        if data.split.least_count:
-            known = train.items[Columns.ITEM].filter(train.counts > 0).implode()
-            table = table.filter(pl.all_horizontal(pl.col(Columns.ITEM, Columns.NEIGHBOUR).is_in(known)))
-        return [fit_recency_decay(cls(rows=SparseRows.from_scipy(weighted(train.item_ids, table))), data)]
+        return [fit_recency_decay(cls(rows=_rows(train, train.taught, data.split.least_count)), data)]
 
     def refit(self, data: TrainingData) -> Self:
-        """Stay as it is: the table does."""
-        return self
+        """Take the table again: more items have events."""
+        train = data.split.full_train
+        if train.taught is None:
+            return self
+        return replace(self, rows=_rows(train, train.taught, data.split.least_count))
+
+
+def _rows(train: Dataset, table: pl.DataFrame, least_count: int) -> SparseRows:
+    """Look up the neighbours of each item; `least_count` is that of the split."""
+    if least_count:
+        known = train.items[Columns.ITEM].filter(train.counts > 0).implode()
+        table = table.filter(pl.all_horizontal(pl.col(Columns.ITEM, Columns.NEIGHBOUR).is_in(known)))
+    return SparseRows.from_scipy(weighted(train.item_ids, table))
 
 
 def weighted(item_ids: list[str], table: pl.DataFrame) -> sp.csr_array:

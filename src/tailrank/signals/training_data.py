@@ -36,7 +36,7 @@ class TrainingData:
     known_only
         Names of the spaces whose vectors have learned from `split.train`, where counts give targets away.
         Fusion would judge them by items that they have learned, seen as new, and trust them with items that
-        really are: so those without an event have no vector there.
+        really are: so those without an event have no score there.
     sequence_epochs, sequence_seconds
         Epochs of the sequence model at most, 0 leaves it out; and time for training it, both times together.
     sequence_debias
