@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from turn_helpers import MEDIAN, NOW, changes, read, spoken
+from turn_helpers import CARS, MEDIAN, NOW, changes, read, spoken
 
 from tailrank.api_conversation import Change, Deed
 from tailrank.conversation.reader import TurnReader
@@ -13,6 +13,16 @@ from tailrank.conversation.said import after, showing, told
 from tailrank.language.onnx_encoder import OnnxEncoder
 from tailrank.policy.wishes import Wish
 from tailrank.ranking.catalogue import Catalogue
+
+
+@pytest.fixture(scope="module")
+def reader() -> TurnReader:
+    return TurnReader.from_catalogue(CARS)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> OnnxEncoder:
+    return OnnxEncoder.load()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,16 @@ from tailrank.policy.wishes import Wish
 from tailrank.ranking.catalogue import Catalogue
 
 
+@pytest.fixture(scope="module")
+def reader() -> TurnReader:
+    return TurnReader.from_catalogue(CARS)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> OnnxEncoder:
+    return OnnxEncoder.load()
+
+
 def test_a_turn_that_likes_and_bounds(reader: TurnReader, encoder: OnnxEncoder) -> None:
     reading = read("like the second one but cheaper", reader, encoder)
     assert changes(reading) == [Change("like", item="2"), Change("range", "price", below=33_900)]

@@ -20,6 +20,7 @@ from tailrank.data.dataset import Dataset
 from tailrank.data.lists import Lists
 from tailrank.errors import DataError
 from tailrank.evaluation.list_reranking import OURS, WITH_SCORES
+from tailrank.evaluation.occasions import plan
 from tailrank.evaluation.own_lists import OWN, judge
 from tailrank.metrics.lists import list_metrics
 from tailrank.ranking.reranker import Reranker
@@ -68,6 +69,13 @@ def test_metrics_are_those_of_scikit_learn(relevant: list[bool]) -> None:
     assert found.ndcg == pytest.approx(ndcg_score(hits[None].astype(int), scores[None], k=10))
     assert found.recall == pytest.approx(hits[:10].sum() / hits.sum())
     assert found.reciprocal_rank == pytest.approx(1 / (1 + relevant.index(True)))
+
+
+def test_what_a_teacher_learned_from_the_choices_ranks_no_list(folder: Path, dataset: Dataset) -> None:
+    table = pl.DataFrame({"item_id": ["i0"], "neighbour": ["i1"], "score": [1.0]})
+    planned = plan(Lists.impressions(folder), replace(dataset, taught=table), seed=0)
+    assert planned.early.taught is planned.late.taught is None
+    assert planned.measured
 
 
 def test_what_the_list_misses_lowers_its_metrics() -> None:

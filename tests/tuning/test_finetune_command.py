@@ -44,6 +44,11 @@ class TestCommand:
         refused = self.call(*asked, "--protocol", "temporal")
         assert isinstance(refused.exception, RequestError)
         assert "may know the targets" in str(refused.exception)
+        lists = tmp_path / "lists.csv"
+        pl.DataFrame({"user_id": ["u"], "item_id": ["i"]}).write_csv(lists)
+        refused = self.call("evaluate", *common, *tuned, "--candidates", lists, "--out", tmp_path / "report")
+        assert isinstance(refused.exception, RequestError)
+        assert "tune it on a folder of earlier events" in str(refused.exception)
         assert self.call("train", *common, *tuned, "--out", tmp_path / "model").exit_code == 0
 
     def test_cold_items_are_hidden_from_tuning(self, data: Path, small_bert: Path, tmp_path: Path) -> None:

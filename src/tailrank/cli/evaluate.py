@@ -20,7 +20,7 @@ from tailrank.arrays import Bools
 from tailrank.cli import options, own_lists
 from tailrank.cli.evaluation_tables import cell, choices_table, comparisons_table, metrics_table, table_of
 from tailrank.cli.progress import progress_bars
-from tailrank.cli.spaces import Spaces, column_spaces, encoders, vector_spaces
+from tailrank.cli.spaces import Spaces, check_tuned, column_spaces, encoders, vector_spaces
 from tailrank.cli.teach import check_taught
 from tailrank.data.cold_items import cold_items, natural_protocol
 from tailrank.data.splits import Split, Ties, leave_one_out, temporal
@@ -151,6 +151,8 @@ def evaluate(
     )
     if candidates is not None:
         lists = own_lists.read(candidates, data, how, drop_bad)
+        if tuned is not None:
+            check_tuned(tuned, dataset, None, own_lists.TUNED_REMEDY)
         spaces = vector_spaces(dataset, encoder, template, tuned) | columned
         own_lists.measure(lists, dataset, spaces, settings, out)
         return

@@ -26,6 +26,7 @@ from tailrank.machine import machine
 from tailrank.ranking.settings import Settings
 
 IMPRESSIONS: Final = "impressions"
+TUNED_REMEDY: Final = "tune it on a folder of earlier events, of another name, or leave it out"
 SHOWN: Final = {
     "ndcg@10": "ndcg@10",
     "ndcg@10/head20": "head",

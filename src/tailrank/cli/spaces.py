@@ -25,6 +25,8 @@ from tailrank.ranking.fitting import check_space_name
 TAKEN: Final = ("semantic", "tuned")
 """Spaces that have options of their own."""
 
+PROTOCOL_REMEDY: Final = "tune it with the --protocol and --seed of this evaluation"
+
 Spaces = Annotated[
     list[str] | None,
     typer.Option(
@@ -142,7 +144,7 @@ def vector_spaces(
         If the tuned encoder learned from other events of this data set.
     """
     if tuned is not None and learned_from is not None:
-        _check_origin(tuned, dataset, learned_from)
+        check_tuned(tuned, dataset, learned_from)
     spaces = {}
     for space, name in (("semantic", encoder), ("tuned", tuned)):
         if name is not None and name != "none":
@@ -160,10 +162,31 @@ def encoders(spaces: Mapping[str, ItemVectors]) -> dict[str, object]:
     return {name: asdict(source) for name, source in sources.items() if source is not None}
 
 
-def _check_origin(tuned: str, dataset: Dataset, learned_from: Dataset) -> None:
+def check_tuned(
+    tuned: str, dataset: Dataset, learned_from: Dataset | None, remedy: str = PROTOCOL_REMEDY
+) -> None:
+    """Refuse a tuned encoder that may know what is to be found.
+
+    Parameters
+    ----------
+    tuned
+        Its folder.
+    dataset
+        Whose events are to be found.
+    learned_from
+        All of the data set that it may have learned from; None for nothing.
+    remedy
+        What to do about it.
+
+    Raises
+    ------
+    RequestError
+        If it learned from other events of this data set.
+    """
     for origin in (tuning_record(Path(tuned)) or {}).get("data", []):
-        if origin["name"] == dataset.name and origin["fingerprint"] != learned_from.fingerprint:
+        known = None if learned_from is None else learned_from.fingerprint
+        if origin["name"] == dataset.name and origin["fingerprint"] != known:
             raise RequestError(
                 f"--tuned {tuned}: it learned from {origin['name']}, split as {origin['split']!r}, so it may "
-                "know the targets: tune it with the --protocol and --seed of this evaluation"
+                f"know the targets: {remedy}"
             )

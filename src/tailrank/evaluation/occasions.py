@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -64,10 +64,10 @@ class Plan:
 def plan(lists: Lists, dataset: Dataset, seed: int) -> Plan:
     """Find what users chose, and part lists into those that are learned from and those that are measured.
 
-    Nothing that ranks a list knows what was chosen from it, or later. If lists and events have times, the
-    later half of the lists is measured, and the second quarter learned from. What a user chose is what was
-    clicked or, if that isn't known, the next event. Without times it is the last event, and one half of the
-    users is learned from.
+    Nothing that ranks a list knows what was chosen from it, or later; so what was taught is left out. If
+    lists and events have times, the later half of the lists is measured, and the second quarter learned from.
+    What a user chose is what was clicked or, if that isn't known, the next event. Without times it is the
+    last event, and one half of the users is learned from.
 
     Parameters
     ----------
@@ -83,6 +83,7 @@ def plan(lists: Lists, dataset: Dataset, seed: int) -> Plan:
     DataError
         If lists with clicks lack times, or there aren't enough events.
     """
+    dataset = replace(dataset, taught=None)
     if lists.times is not None and dataset.clock == "timestamp":
         return _plan_by_time(lists, lists.times, dataset)
     if lists.clicked is not None:
