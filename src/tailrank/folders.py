@@ -29,6 +29,11 @@ MONITOR: Final = "monitor"
 VERSIONS: Final = "folder of a model's versions"
 DATA: Final = "data folder"
 
+_MADE_BY: Final = {
+    TASK: "train one by `tailrank task train`",
+    DESK: "make one by `tailrank support train`",
+    MONITOR: "let one run there by `tailrank monitor run`",
+}
 _FORMATS: Final = {
     "tailrank model": MODEL,
     "tailrank task": TASK,
@@ -156,7 +161,7 @@ def check_there(folder: Path, wanted: str, error: type[TailrankError]) -> None:
         Of the type given, if it is.
     """
     if not folder.is_dir():
-        raise error(f"{folder}: there is no such folder: name that of a {wanted}")
+        raise error(f"{folder}: there is no such folder: name that of a {wanted}, or {_MADE_BY[wanted]}")
     check_kind(folder, wanted, error)
 
 

@@ -137,10 +137,10 @@ def test_labelling_needs_a_key_that_reads(url: str) -> None:
         (["--task", "intents"], "write NAME=FOLDER"),
         (["--task", "in/tents=there"], "write NAME=FOLDER"),
         (["--task", "a=b", "--task", "a=c"], "'a' is another one already"),
-        (["--task", "a=missing"], "missing: no task can be read (No such file or directory): train it by"),
-        (["--task", "a=missing", "--workers", "2"], "train it by `tailrank task train`"),
+        (["--task", "a=missing"], "missing: there is no such folder: name that of a task, or train one by"),
+        (["--task", "a=missing", "--workers", "2"], "train one by `tailrank task train`"),
         (["--support", "missing"], "make one by `tailrank support train`"),
-        (["--monitor", "missing"], "missing: no monitor has run there"),
+        (["--monitor", "missing"], "a monitor, or let one run there by `tailrank monitor run`"),
     ],
 )
 def test_what_cant_be_served_is_said_at_the_start(
