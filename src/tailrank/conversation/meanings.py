@@ -154,9 +154,8 @@ class Meanings:
         if limit is None:
             yield from self._compared(column, kind, said, self.sight.named_items)
         else:
-            change = Change(
-                "range", column, above=limit
-            )  # it leaves nothing of the limit, so takes its place
+            # It leaves nothing of the limit, and so takes its place.
+            change = Change("range", column, above=limit)
             yield Understood(said, f"{in_words(change)}, the limit until now", change)
 
     def _values(self, clause: Clause) -> Iterator[Understood]:
